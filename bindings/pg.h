@@ -1,0 +1,83 @@
+/* pg: one libpq connection, always non-blocking under the hood, every wait with a deadline. One
+ * thread at a time. Statements are named, prepared once per connection at first use, and run in
+ * pipeline mode. Knows libpq and nothing of Kafka, Lua or the service. */
+#ifndef AGG_BINDINGS_PG_H
+#define AGG_BINDINGS_PG_H
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+#include "../host/err.h"
+#include "../host/slice.h"
+
+struct pg;
+struct pg_params;
+
+struct pg_options {
+    const char *url; /* libpq URI or key=value; also postgresql+asyncpg:// (the driver is cut off) */
+    const char *application_name;
+    int connect_timeout_ms;
+    int statement_timeout_ms;
+};
+
+/* No network yet. Copies the options. */
+struct pg *pg_create(const struct pg_options *options);
+void pg_destroy(struct pg *pg);
+
+/* Connects unless connected, within connect_timeout_ms. */
+bool pg_connect(struct pg *pg, struct err *err);
+bool pg_connected(const struct pg *pg);
+void pg_disconnect(struct pg *pg);
+int pg_socket(const struct pg *pg); /* -1 when not connected */
+
+/* Queues one statement: sql is parsed at the first use of `name` on this connection. sql and name must
+ * stay valid until pg_destroy. params may be NULL and are free again after the call.
+ * Results come back in binary if binary_result. */
+bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+             bool binary_result, struct err *err);
+/* Ends the group of queued statements: they fail or succeed up to here. */
+bool pg_sync(struct pg *pg, struct err *err);
+
+enum pg_progress { PG_PENDING, PG_DONE, PG_FAILED };
+/* Called once per statement in order of pg_send. Owns nothing; `result` is cleared afterwards. */
+typedef bool (*pg_on_result)(void *context, size_t index, PGresult *result, struct err *err);
+/* Moves bytes without blocking; PG_DONE when every statement up to the sync has answered. On
+ * PG_FAILED the first error is in err (with sqlstate; kind from pg_error_kind); the connection is
+ * either usable again (statement error) or disconnected (pg_connected tells). */
+enum pg_progress pg_progress(struct pg *pg, pg_on_result on_result, void *context, struct err *err);
+/* What poll(2) should wait for: POLLIN, and POLLOUT while output is buffered. */
+short pg_poll_events(const struct pg *pg);
+/* Sync + progress until done or the deadline; on ERR_TIMEOUT the connection is dropped. */
+bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *context,
+               struct err *err);
+/* pg_send + pg_finish of one statement; *result (may be NULL) is the caller's to PQclear. */
+bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+              int timeout_ms, PGresult **result, struct err *err);
+/* Several statements in one string, no parameters (migrations). */
+bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
+
+/* One table: which SQLSTATE is an outage (retry), which is bad data. NULL or "" = connection lost. */
+enum err_kind pg_error_kind(const char *sqlstate);
+
+/* Parameters in binary. Reused: reset, then add in order. */
+struct pg_params *pg_params_create(void);
+void pg_params_destroy(struct pg_params *params);
+void pg_params_reset(struct pg_params *params);
+void pg_params_add_null(struct pg_params *params);
+void pg_params_add_text(struct pg_params *params, struct slice text); /* any type, in text form */
+void pg_params_add_int8(struct pg_params *params, int64_t value);
+void pg_params_add_float8(struct pg_params *params, double value);
+void pg_params_add_bool(struct pg_params *params, bool value);
+
+/* One-dimensional arrays: begin, one call per element, end. Element calls match the type. */
+enum pg_array { PG_ARRAY_TEXT, PG_ARRAY_INT4, PG_ARRAY_INT8, PG_ARRAY_FLOAT8, PG_ARRAY_BOOL,
+                PG_ARRAY_TIMESTAMPTZ, PG_ARRAY_UUID, PG_ARRAY_BYTEA };
+void pg_array_begin(struct pg_params *params, enum pg_array type);
+void pg_array_null(struct pg_params *params);
+void pg_array_bytes(struct pg_params *params, struct slice bytes); /* TEXT, BYTEA, UUID (16) */
+void pg_array_int(struct pg_params *params, int64_t value); /* INT4, INT8, BOOL */
+void pg_array_timestamp(struct pg_params *params, int64_t unix_us);
+void pg_array_float8(struct pg_params *params, double value);
+void pg_array_end(struct pg_params *params);
+
+#endif

@@ -1,0 +1,32 @@
+/* redis: one hiredis connection, non-blocking underneath, every pipeline with one deadline. One
+ * thread at a time. After any error the connection is dropped (a late reply would answer the wrong
+ * command) and a breaker keeps callers from waiting on a dead server: while open, calls fail at
+ * once; one attempt is let through per back-off (100 ms doubling to 5 s). */
+#ifndef AGG_BINDINGS_REDIS_H
+#define AGG_BINDINGS_REDIS_H
+
+#include <hiredis/hiredis.h>
+
+#include "../host/err.h"
+#include "../host/slice.h"
+
+struct redis;
+
+/* url: redis://[user:password@]host[:port][/db]. NULL + err when it cannot be parsed. No network yet. */
+struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
+void redis_destroy(struct redis *redis);
+bool redis_connected(const struct redis *redis);
+/* True while the breaker says not to try. */
+bool redis_resting(const struct redis *redis);
+
+/* Queues one command (no network). Arguments are copied. */
+bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err);
+/* Called once per queued command, in order; the reply is freed afterwards. */
+typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *reply);
+/* Connects if need be, sends what is queued and reads every reply within timeout_ms of redis_create.
+ * On failure the queue is emptied and the connection dropped. */
+bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err);
+/* Sends what is queued; replies are collected (and dropped) by the next redis_run. */
+bool redis_post(struct redis *redis, struct err *err);
+
+#endif

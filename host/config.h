@@ -1,0 +1,86 @@
+/* config: config.lua as one const struct. Run once in a throwaway Lua state and checked against the
+ * one field table in config.c; an unknown key, a wrong type or a value out of bounds is an error
+ * naming key, file and line. Strings are owned by the struct. */
+#ifndef AGG_HOST_CONFIG_H
+#define AGG_HOST_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct config_strings {
+    char **items;
+    size_t count;
+};
+
+/* librdkafka properties passed through: name, value pairs. */
+struct config_pairs {
+    char **names;
+    char **values;
+    size_t count;
+};
+
+struct config {
+    struct {
+        char *name;        /* SERVICE_NAME */
+        char *environment; /* ENVIRONMENT */
+    } service;
+    struct {
+        char *host;
+        int port; /* 0 = a free one, logged at start */
+        int threads;
+        int states; /* pooled Lua states, each with its own database connection */
+        int request_timeout_ms;
+        int keep_alive_timeout_ms;
+        struct config_strings api_keys; /* secret */
+        struct config_strings allowed_services;
+    } http;
+    struct {
+        char *brokers;
+        char *group;
+        char *client_id;
+        char *auto_offset_reset; /* "earliest" | "latest": only for a never-seen partition */
+        int session_timeout_ms;
+        struct config_pairs options;
+    } kafka;
+    struct {
+        char *url; /* secret: may hold a password */
+        int connect_timeout_ms;
+        int statement_timeout_ms;
+    } postgres;
+    struct {
+        char *url; /* "" = no Redis at all */
+        int timeout_ms;
+        int seen_ttl_s;
+    } redis;
+    struct {
+        int workers;
+        int batch_max_events;
+        int batch_max_bytes;
+        int rejected_keep_hours;
+        int rejected_keep_rows;
+    } ingest;
+    struct {
+        int enabled; /* 0 | 1 */
+        int ttl_s;
+        int process_max_bytes;
+    } cache;
+    struct {
+        char *root;  /* folder of the Lua files */
+        char *sql;   /* folder with migrations/ and queries/ */
+        int memory_limit_mb;
+        int handler_timeout_ms;
+        int route_timeout_ms;
+    } scripts;
+    struct {
+        char *level;
+        char *format; /* "json" | "text" */
+    } log;
+};
+
+/* Reads the file (environment overrides are read by the file itself with env()). NULL on error. */
+struct config *config_load(const char *path, struct err *err);
+void config_destroy(struct config *config);
+
+#endif

@@ -1,0 +1,113 @@
+--- The view: tables, keys, groups of columns and the rule by which each group merges.
+--
+-- A group moves as a whole and carries one version, (event time, event id), in the columns
+-- `<group>_at` and `<group>_event_id`. Rules: `first` keeps the earliest version, `latest` the
+-- newest; `min` and `max` keep the smallest or largest value of their one column and carry no
+-- version. A key column of type `content` is the hash of the named group's values: the same fact
+-- said twice is one row.
+--
+-- Types: text, text[], integer, integer[], double, double[], boolean, timestamp, json, content, or
+-- the name of an enum of the database.
+
+return {
+  {
+    name = "batch_results",
+    key = { { "batch_id", "text" } },
+    groups = {
+      {
+        name = "registration",
+        rule = "first",
+        columns = {
+          { "user_id", "text" },
+          { "essay_count", "integer" },
+          { "essay_ids", "text[]" },
+          { "student_prompt_ref", "json" },
+          { "first_release", "boolean" },
+        },
+      },
+      { name = "assignment", rule = "first", columns = { { "assignment_id", "text" } } },
+      {
+        name = "completion",
+        rule = "latest",
+        columns = {
+          -- null where the stated status says nothing about the end of the batch
+          { "completion_status", "batch_result_status" },
+          { "completion_successful_count", "integer" },
+          { "completion_failed_count", "integer" },
+        },
+      },
+    },
+  },
+  {
+    name = "essay_results",
+    key = { { "essay_id", "text" } },
+    groups = {
+      {
+        name = "slot",
+        rule = "latest",
+        columns = {
+          { "filename", "text" },
+          { "file_upload_id", "text" },
+          { "original_text_storage_id", "text" },
+        },
+      },
+      { name = "slot_link", rule = "first", columns = { { "slot_batch_id", "text" } } },
+      {
+        name = "spellcheck",
+        rule = "latest",
+        columns = {
+          { "spellcheck_status", "essay_phase_status" },
+          { "spellcheck_correction_count", "integer" },
+          { "spellcheck_corrected_text_storage_id", "text" },
+          { "spellcheck_metrics", "json" },
+          { "spellcheck_error_detail", "json" },
+        },
+      },
+      { name = "result_link", rule = "first", columns = { { "result_batch_id", "text" } } },
+      {
+        name = "first_result",
+        rule = "min",
+        columns = { { "first_result_at", "timestamp" } },
+      },
+    },
+  },
+  {
+    -- One row per distinct outcome of a phase; what it says of each essay is derived when read.
+    name = "phase_outcomes",
+    key = { { "batch_id", "text" }, { "phase_name", "text" }, { "content_id", "content" } },
+    content = "outcome",
+    groups = {
+      {
+        name = "outcome",
+        rule = "first",
+        columns = {
+          { "phase_status", "text" },
+          { "result_status", "batch_result_status" },
+          { "processed_ids", "text[]" },
+          { "failed_ids", "text[]" },
+        },
+      },
+      { name = "restated", rule = "latest", columns = {} },
+    },
+  },
+  {
+    -- One row per distinct comparative judgement; parallel lists, one item per student's essay.
+    name = "assessments",
+    key = { { "batch_id", "text" }, { "content_id", "content" } },
+    content = "judgement",
+    groups = {
+      {
+        name = "judgement",
+        rule = "first",
+        columns = {
+          { "essay_ids", "text[]" },
+          { "ranks", "integer[]" },
+          { "scores", "double[]" },
+          { "statuses", "text[]" },
+          { "comparison_count", "integer" },
+        },
+      },
+      { name = "restated", rule = "latest", columns = {} },
+    },
+  },
+}
