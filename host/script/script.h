@@ -1,0 +1,106 @@
+/* script: the only unit that runs Lua. A generation is one consistent set of sources and its
+ * manifest (view, handlers, routes), immutable and reference counted; an instance is one Lua state
+ * loaded from it, owned by one thread at a time. */
+#ifndef AGG_HOST_SCRIPT_SCRIPT_H
+#define AGG_HOST_SCRIPT_SCRIPT_H
+
+#include "../config.h"
+#include "../extract.h"
+#include "../merge.h"
+
+struct script_generation;
+struct script_instance;
+
+struct script_handler {
+    const char *name;                 /* "handlers/essay_slot_assigned" */
+    const char *const *topics;
+    size_t topic_count;
+    const struct extract_plan *plan;  /* envelope fields first, in the order of enum below */
+    const struct extract_field *fields;
+    size_t field_count;               /* envelope included */
+};
+/* The envelope fields every handler has, in this order, in front of its own. */
+enum script_envelope {
+    ENVELOPE_EVENT_ID,       /* uuid, required */
+    ENVELOPE_TIME,           /* the handler's `time` path, required: the version's time */
+    ENVELOPE_TYPE,           /* event_type string, required */
+    ENVELOPE_CORRELATION_ID, /* string, optional */
+    ENVELOPE_FIELDS
+};
+
+struct script_route {
+    const char *name;      /* "routes/batch_status" */
+    const char *method;    /* "GET" (HEAD follows it) */
+    const char *const *paths; /* "/internal/v1/batches/{batch_id}/status" and aliases */
+    size_t path_count;
+    const char *endpoint;  /* metrics label */
+    bool authenticated;
+    const char *cache_key; /* "api:batch:{batch_id}" or NULL */
+    const char *cache_type;/* metrics label */
+};
+
+/* Reads every *.lua under config->scripts.root and queries/*.sql under config->scripts.sql at once,
+ * compiles and checks them in a fresh state. NULL: err names file:line and what to do. */
+struct script_generation *script_generation_load(const struct config *config, uint64_t number,
+                                                 struct err *err);
+struct script_generation *script_generation_ref(struct script_generation *generation);
+void script_generation_unref(struct script_generation *generation);
+uint64_t script_generation_number(const struct script_generation *generation);
+const char *script_generation_hash(const struct script_generation *generation); /* 32 hex digits */
+const struct view *script_generation_view(const struct script_generation *generation);
+const struct script_handler *script_generation_handlers(const struct script_generation *generation,
+                                                        size_t *count);
+const struct script_route *script_generation_routes(const struct script_generation *generation,
+                                                    size_t *count);
+
+struct script_instance *script_instance_create(struct script_generation *generation,
+                                               const struct config *config, struct err *err);
+void script_instance_destroy(struct script_instance *instance);
+/* False once a limit was hit: retire it (destroy, create another). */
+bool script_instance_healthy(const struct script_instance *instance);
+
+enum script_result { SCRIPT_OK, SCRIPT_IGNORED, SCRIPT_ERROR, SCRIPT_TIMEOUT };
+
+/* Runs one handler on extracted values; merges are staged in `merge` under the event's version (the
+ * caller accepts or discards). */
+enum script_result script_handle(struct script_instance *instance, size_t handler,
+                                 const struct extract_value *values, struct merge *merge,
+                                 struct err *err);
+
+struct script_pair {
+    struct slice name;
+    struct slice value;
+};
+struct script_request {
+    size_t route;
+    const struct script_pair *params; /* path parameters, decoded */
+    size_t param_count;
+    const struct script_pair *query;  /* decoded */
+    size_t query_count;
+    const char *correlation_id;
+};
+struct script_response {
+    int status;
+    struct slice body;   /* malloc'ed; the caller frees body.data and tags */
+    int retry_after_s;   /* 0: none */
+    uint64_t *tags;      /* hash64 of the ids that the body depends on */
+    size_t tag_count;
+};
+enum script_result script_answer(struct script_instance *instance,
+                                 const struct script_request *request,
+                                 struct script_response *response, struct err *err);
+/* Shuts the garbage collector's door a little further; between batches. */
+void script_collect_step(struct script_instance *instance);
+
+/* A fixed set of instances of the present generation for request threads. */
+struct script_pool;
+struct script_pool *script_pool_create(struct script_generation *generation,
+                                       const struct config *config, struct err *err);
+void script_pool_destroy(struct script_pool *pool);
+/* Waits at most timeout_ms for a free instance, calls, gives it back (or retires it). ERR_TIMEOUT when none came free. */
+enum script_result script_pool_answer(struct script_pool *pool,
+                                      const struct script_request *request, int timeout_ms,
+                                      struct script_response *response, struct err *err);
+struct script_generation *script_pool_generation(struct script_pool *pool); /* a new reference */
+
+#endif
