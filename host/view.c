@@ -1,0 +1,34 @@
+#include "view.h"
+
+#include <stdlib.h>
+
+static void free_column(struct view_column *column) {
+    free(column->name);
+    free(column->sql_type);
+}
+
+static void free_group(struct view_group *group) {
+    for (size_t i = 0; i < group->column_count; i++) {
+        free_column(&group->columns[i]);
+    }
+    free(group->columns);
+    free(group->name);
+}
+
+void view_destroy(struct view *view) {
+    if (!view) {
+        return;
+    }
+    for (size_t i = 0; i < view->table_count; i++) {
+        struct view_table *table = &view->tables[i];
+        for (size_t k = 0; k < table->key_count; k++) {
+            free_column(&table->key[k]);
+        }
+        for (size_t g = 0; g < table->group_count; g++) {
+            free_group(&table->groups[g]);
+        }
+        free(table->name);
+    }
+    free(view->tables);
+    free(view);
+}
