@@ -12,12 +12,12 @@ struct script_generation;
 struct script_instance;
 
 struct script_handler {
-    const char *name;                 /* "handlers/essay_slot_assigned" */
+    const char *name; /* "handlers/essay_slot_assigned" */
     const char *const *topics;
     size_t topic_count;
-    const struct extract_plan *plan;  /* envelope fields first, in the order of enum below */
+    const struct extract_plan *plan; /* envelope fields first, in the order of enum below */
     const struct extract_field *fields;
-    size_t field_count;               /* envelope included */
+    size_t field_count; /* envelope included */
 };
 /* The envelope fields every handler has, in this order, in front of its own. */
 enum script_envelope {
@@ -29,18 +29,18 @@ enum script_envelope {
 };
 
 struct script_route {
-    const char *name;      /* "routes/batch_status" */
-    const char *method;    /* "GET" (HEAD follows it) */
+    const char *name;         /* "routes/batch_status" */
+    const char *method;       /* "GET" (HEAD follows it) */
     const char *const *paths; /* "/internal/v1/batches/{batch_id}/status" and aliases */
     size_t path_count;
-    const char *endpoint;  /* metrics label */
+    const char *endpoint; /* metrics label */
     bool authenticated;
-    const char *cache_key; /* "api:batch:{batch_id}" or NULL */
-    const char *cache_type;/* metrics label */
+    const char *cache_key;  /* "api:batch:{batch_id}" or NULL */
+    const char *cache_type; /* metrics label */
 };
 
-/* Reads every *.lua under config->scripts.root and queries/*.sql under config->scripts.sql at once,
- * compiles and checks them in a fresh state. NULL: err names file:line and what to do. */
+/* Reads every Lua file under config->scripts.root and every query under config->scripts.sql at
+ * once, compiles and checks them in a fresh state. NULL: err names file:line and what to do. */
 struct script_generation *script_generation_load(const struct config *config, uint64_t number,
                                                  struct err *err);
 struct script_generation *script_generation_ref(struct script_generation *generation);
@@ -75,15 +75,15 @@ struct script_request {
     size_t route;
     const struct script_pair *params; /* path parameters, decoded */
     size_t param_count;
-    const struct script_pair *query;  /* decoded */
+    const struct script_pair *query; /* decoded */
     size_t query_count;
     const char *correlation_id;
 };
 struct script_response {
     int status;
-    struct slice body;   /* malloc'ed; the caller frees body.data and tags */
-    int retry_after_s;   /* 0: none */
-    uint64_t *tags;      /* hash64 of the ids that the body depends on */
+    struct slice body; /* malloc'ed; the caller frees body.data and tags */
+    int retry_after_s; /* 0: none */
+    uint64_t *tags;    /* hash64 of the ids that the body depends on */
     size_t tag_count;
 };
 enum script_result script_answer(struct script_instance *instance,
@@ -97,7 +97,8 @@ struct script_pool;
 struct script_pool *script_pool_create(struct script_generation *generation,
                                        const struct config *config, struct err *err);
 void script_pool_destroy(struct script_pool *pool);
-/* Waits at most timeout_ms for a free instance, calls, gives it back (or retires it). ERR_TIMEOUT when none came free. */
+/* Waits at most timeout_ms for a free instance, calls, gives it back (or retires it). ERR_TIMEOUT
+ * when none came free. */
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err);

@@ -1,0 +1,61 @@
+/* command_check: what can be wrong before anything runs, said with file and line. */
+#include <stdio.h>
+
+#include "../bindings/pg.h"
+#include "command.h"
+#include "migrate.h"
+#include "script/script.h"
+#include "view_sql.h"
+
+static bool check_database(const struct config *config, const struct view *view, struct err *err) {
+    struct pg_options options = {
+        .url = config->postgres.url,
+        .application_name = "aggregator check",
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .statement_timeout_ms = config->postgres.statement_timeout_ms,
+    };
+    struct pg *pg = pg_create(&options);
+    int pending = 0;
+    bool ok = pg_connect(pg, err) && migrate_pending(pg, config, &pending, err);
+    if (ok && pending > 0) {
+        ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
+                     pending);
+    }
+    ok = ok && view_sql_check(pg, view, config->postgres.statement_timeout_ms, err);
+    pg_destroy(pg);
+    return ok;
+}
+
+int command_check(const struct config *config) {
+    struct err err = {0};
+    struct script_generation *generation = script_generation_load(config, 1, &err);
+    if (!generation) {
+        fprintf(stderr, "scripts: %s\n", err.text);
+        return 1;
+    }
+    size_t handlers, routes;
+    script_generation_handlers(generation, &handlers);
+    script_generation_routes(generation, &routes);
+    const struct view *view = script_generation_view(generation);
+    printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
+           handlers, routes, view->table_count, script_generation_hash(generation));
+    bool ok = check_database(config, view, &err);
+    if (ok) {
+        puts("database: good, the view and the schema agree");
+    } else {
+        fprintf(stderr, "database: %s\n", err.text);
+    }
+    script_generation_unref(generation);
+    return ok ? 0 : 1;
+}
+
+int command_migrate(const struct config *config) {
+    struct err err = {0};
+    int applied = 0;
+    if (!migrate_run(config, &applied, &err)) {
+        fprintf(stderr, "migrate: %s\n", err.text);
+        return 1;
+    }
+    printf("%d migrations applied\n", applied);
+    return 0;
+}

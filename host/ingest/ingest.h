@@ -1,0 +1,23 @@
+/* ingest: Kafka to Postgres. Each worker is one thread that owns a consumer, a script instance, a
+ * Postgres and a Redis connection; workers share nothing but the cache and the metrics. */
+#ifndef AGG_HOST_INGEST_INGEST_H
+#define AGG_HOST_INGEST_INGEST_H
+
+#include "../buffer.h"
+#include "../cache/cache.h"
+#include "../config.h"
+#include "../script/script.h"
+
+struct ingest;
+
+/* Starts config->ingest.workers threads. No dependency need be there. The arguments must outlive
+ * the ingest. */
+struct ingest *ingest_start(const struct config *config, struct script_generation *generation,
+                            struct cache *cache, struct err *err);
+/* Finishes the transactions under way, leaves the group, joins the threads, frees. */
+void ingest_stop(struct ingest *ingest);
+
+/* Appends `"kafka":{…},"database":{…}` of the workers' state; false when any is not ready. */
+bool ingest_ready(struct ingest *ingest, struct buffer *json);
+
+#endif

@@ -1,0 +1,161 @@
+/* seen: event ids of the last 24 hours in Redis. It saves work and catches producers' duplicates;
+ * nothing depends on it. An event is skipped only if the very same bytes were committed, by this
+ * database, at an earlier offset of the same partition: so that neither a replay nor a database
+ * restored from a backup can lose anything by it.
+ *
+ *     ras:seen:{event_id}  →  8 bytes identity (database, topic, partition, payload), 8 bytes
+ * offset */
+#include <stdlib.h>
+
+#include "../log.h"
+#include "../uuid.h"
+#include "../xalloc.h"
+#include "worker.h"
+
+#define SEEN_PREFIX "ras:seen:"
+#define SEEN_KEY_LEN (sizeof SEEN_PREFIX - 1 + UUID_TEXT_LEN)
+#define SEEN_VALUE_LEN 16
+/* Past this many unannounced tags every cached answer is dropped by its TTL rather than by name. */
+#define UNANNOUNCED_MAX 1000000
+
+static void write_key(const struct event *event, char key[SEEN_KEY_LEN + 1]) {
+    memcpy(key, SEEN_PREFIX, sizeof SEEN_PREFIX - 1);
+    uuid_format(event->values[ENVELOPE_EVENT_ID].as.uuid, key + sizeof SEEN_PREFIX - 1);
+}
+
+static bool has_id(const struct event *event) {
+    return event->values && event->values[ENVELOPE_EVENT_ID].present;
+}
+
+static void note_redis(struct worker *worker, bool up, const struct err *err) {
+    bool was_up = metric_value(worker->metrics.redis_up) > 0;
+    metric_set(worker->metrics.redis_up, up ? 1 : 0);
+    if (was_up && !up) {
+        log_warning("redis is away: working without it", LOG_TEXT("error", err->text));
+    } else if (!was_up && up) {
+        log_info("redis is there");
+    }
+}
+
+struct lookup {
+    struct event *events;
+    size_t count;
+};
+
+static void on_lookup(void *context, size_t index, const redisReply *reply) {
+    (void)index;
+    struct lookup *lookup = context;
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < lookup->count && at < reply->elements; i++) {
+        struct event *event = &lookup->events[i];
+        if (event->state != EVENT_PENDING) {
+            continue;
+        }
+        const redisReply *value = reply->element[at++];
+        if (value->type != REDIS_REPLY_STRING || value->len != SEEN_VALUE_LEN) {
+            continue;
+        }
+        uint64_t identity;
+        int64_t offset;
+        memcpy(&identity, value->str, 8);
+        memcpy(&offset, value->str + 8, 8);
+        if (identity == event->identity && offset < event->message->offset) {
+            event->state = EVENT_DUPLICATE;
+        }
+    }
+}
+
+void seen_lookup(struct worker *worker, struct event *events, size_t count) {
+    if (!worker->redis || redis_resting(worker->redis)) {
+        return;
+    }
+    struct slice *args = xcalloc(count + 1, sizeof *args);
+    char *keys = xcalloc(count ? count : 1, SEEN_KEY_LEN + 1);
+    size_t used = 0;
+    args[used++] = slice_of("MGET");
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].state == EVENT_PENDING) {
+            char *key = keys + i * (SEEN_KEY_LEN + 1);
+            write_key(&events[i], key);
+            args[used++] = (struct slice){key, SEEN_KEY_LEN};
+        }
+    }
+    struct err err = {0};
+    struct lookup lookup = {events, count};
+    if (used > 1) {
+        bool ok = redis_append(worker->redis, args, used, &err) &&
+                  redis_run(worker->redis, on_lookup, &lookup, &err);
+        note_redis(worker, ok, &err);
+    }
+    free(keys);
+    free(args);
+}
+
+static bool append_mark(struct worker *worker, const struct event *event, struct err *err) {
+    char key[SEEN_KEY_LEN + 1];
+    char value[SEEN_VALUE_LEN];
+    char ttl[16];
+    write_key(event, key);
+    memcpy(value, &event->identity, 8);
+    memcpy(value + 8, &event->message->offset, 8);
+    int ttl_len = snprintf(ttl, sizeof ttl, "%d", worker->config->redis.seen_ttl_s);
+    struct slice args[] = {slice_of("SET"),
+                           {key, SEEN_KEY_LEN},
+                           {value, SEEN_VALUE_LEN},
+                           slice_of("EX"),
+                           {ttl, (size_t)ttl_len}};
+    return redis_append(worker->redis, args, 5, err);
+}
+
+/* Tags wait here until Redis has heard of them, however long it is away. */
+static void remember_tags(struct worker *worker, const uint64_t *tags, size_t count) {
+    if (worker->unannounced_count + count > UNANNOUNCED_MAX) {
+        log_warning("too many unannounced invalidations: cached answers may live to their TTL");
+        worker->unannounced_count = 0;
+    }
+    size_t total = worker->unannounced_count + count;
+    worker->unannounced = xrealloc(worker->unannounced, (total + 1) * sizeof *tags);
+    memcpy(worker->unannounced + worker->unannounced_count, tags, count * sizeof *tags);
+    worker->unannounced_count = total;
+}
+
+static void ignore_reply(void *context, size_t index, const redisReply *reply) {
+    (void)context;
+    (void)index;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        log_warning("redis refused a command", LOG_TEXT("error", reply->str));
+    }
+}
+
+void seen_mark(struct worker *worker, struct batch *batch) {
+    size_t tag_count;
+    const uint64_t *tags = merge_tags(batch->merge, &tag_count);
+    cache_invalidate(worker->cache, tags, tag_count);
+    if (!worker->redis) {
+        return;
+    }
+    remember_tags(worker, tags, tag_count);
+    if (redis_resting(worker->redis)) {
+        return;
+    }
+    struct err err = {0};
+    bool ok = true;
+    if (worker->unannounced_count > 0) {
+        ok = cache_append_announcement(worker->cache, worker->redis, worker->unannounced,
+                                       worker->unannounced_count, &err);
+    }
+    for (size_t i = 0; ok && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && has_id(event)) {
+            ok = append_mark(worker, event, &err);
+        }
+    }
+    ok = ok && redis_run(worker->redis, ignore_reply, NULL, &err);
+    note_redis(worker, ok, &err);
+    if (ok) {
+        worker->unannounced_count = 0;
+    }
+}
