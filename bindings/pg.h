@@ -14,7 +14,8 @@ struct pg;
 struct pg_params;
 
 struct pg_options {
-    const char *url; /* libpq URI or key=value; also postgresql+asyncpg:// (the driver is cut off) */
+    const char
+        *url; /* libpq URI or key=value; also postgresql+asyncpg:// (the driver is cut off) */
     const char *application_name;
     int connect_timeout_ms;
     int statement_timeout_ms;
@@ -30,9 +31,9 @@ bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
 int pg_socket(const struct pg *pg); /* -1 when not connected */
 
-/* Queues one statement: sql is parsed at the first use of `name` on this connection. sql and name must
- * stay valid until pg_destroy. params may be NULL and are free again after the call.
- * Results come back in binary if binary_result. */
+/* Queues one statement: sql is parsed at the first use of `name` on this connection. sql and name
+ * must stay valid until pg_destroy. params may be NULL and are free again after the call. Results
+ * come back in binary if binary_result. */
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
              bool binary_result, struct err *err);
 /* Ends the group of queued statements: they fail or succeed up to here. */
@@ -56,7 +57,8 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
 /* Several statements in one string, no parameters (migrations). */
 bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
 
-/* One table: which SQLSTATE is an outage (retry), which is bad data. NULL or "" = connection lost. */
+/* One table: which SQLSTATE is an outage (retry), which is bad data. NULL or "" = connection lost.
+ */
 enum err_kind pg_error_kind(const char *sqlstate);
 
 /* Parameters in binary. Reused: reset, then add in order. */
@@ -70,12 +72,20 @@ void pg_params_add_float8(struct pg_params *params, double value);
 void pg_params_add_bool(struct pg_params *params, bool value);
 
 /* One-dimensional arrays: begin, one call per element, end. Element calls match the type. */
-enum pg_array { PG_ARRAY_TEXT, PG_ARRAY_INT4, PG_ARRAY_INT8, PG_ARRAY_FLOAT8, PG_ARRAY_BOOL,
-                PG_ARRAY_TIMESTAMPTZ, PG_ARRAY_UUID, PG_ARRAY_BYTEA };
+enum pg_array {
+    PG_ARRAY_TEXT,
+    PG_ARRAY_INT4,
+    PG_ARRAY_INT8,
+    PG_ARRAY_FLOAT8,
+    PG_ARRAY_BOOL,
+    PG_ARRAY_TIMESTAMPTZ,
+    PG_ARRAY_UUID,
+    PG_ARRAY_BYTEA
+};
 void pg_array_begin(struct pg_params *params, enum pg_array type);
 void pg_array_null(struct pg_params *params);
 void pg_array_bytes(struct pg_params *params, struct slice bytes); /* TEXT, BYTEA, UUID (16) */
-void pg_array_int(struct pg_params *params, int64_t value); /* INT4, INT8, BOOL */
+void pg_array_int(struct pg_params *params, int64_t value);        /* INT4, INT8, BOOL */
 void pg_array_timestamp(struct pg_params *params, int64_t unix_us);
 void pg_array_float8(struct pg_params *params, double value);
 void pg_array_end(struct pg_params *params);

@@ -12,7 +12,8 @@
 
 struct redis;
 
-/* url: redis://[user:password@]host[:port][/db]. NULL + err when it cannot be parsed. No network yet. */
+/* url: redis://[user:password@]host[:port][/db]. NULL + err when it cannot be parsed. No network
+ * yet. */
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
 void redis_destroy(struct redis *redis);
 bool redis_connected(const struct redis *redis);
@@ -23,8 +24,8 @@ bool redis_resting(const struct redis *redis);
 bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err);
 /* Called once per queued command, in order; the reply is freed afterwards. */
 typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *reply);
-/* Connects if need be, sends what is queued and reads every reply within timeout_ms of redis_create.
- * On failure the queue is emptied and the connection dropped. */
+/* Connects if need be, sends what is queued and reads every reply within timeout_ms of
+ * redis_create. On failure the queue is emptied and the connection dropped. */
 bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err);
 /* Sends what is queued; replies are collected (and dropped) by the next redis_run. */
 bool redis_post(struct redis *redis, struct err *err);

@@ -9,7 +9,8 @@ struct arena;
 struct arena *arena_create(size_t chunk_bytes);
 void arena_destroy(struct arena *arena);
 
-/* 16-byte aligned memory, valid until arena_reset. Never NULL: the process ends when memory is out. */
+/* 16-byte aligned memory, valid until arena_reset. Never NULL: the process ends when memory is out.
+ */
 void *arena_alloc(struct arena *arena, size_t bytes);
 struct slice arena_copy(struct arena *arena, struct slice bytes);
 

@@ -20,7 +20,8 @@ struct err {
     char text[1024];
 };
 
-/* Sets kind and text; an existing text is replaced. Always returns false, for `return err_set(…)`. */
+/* Sets kind and text; an existing text is replaced. Always returns false, for `return err_set(…)`.
+ */
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -15,9 +15,9 @@
 #include "err.h"
 
 enum field_type {
-    FIELD_STRING,    /* UTF-8, no NUL */
-    FIELD_INTEGER,   /* int64 */
-    FIELD_NUMBER,    /* finite double */
+    FIELD_STRING,  /* UTF-8, no NUL */
+    FIELD_INTEGER, /* int64 */
+    FIELD_NUMBER,  /* finite double */
     FIELD_BOOLEAN,
     FIELD_TIMESTAMP, /* string in ISO 8601 → microseconds */
     FIELD_UUID,      /* string, any spelling → 16 bytes */
@@ -27,13 +27,13 @@ enum field_type {
 };
 
 struct extract_field {
-    const char *name;          /* as scripts see it */
+    const char *name; /* as scripts see it */
     enum field_type type;
-    bool optional;             /* missing or null is absent rather than an error */
-    const char *const *paths;  /* path_count dotted paths */
+    bool optional;            /* missing or null is absent rather than an error */
+    const char *const *paths; /* path_count dotted paths */
     size_t path_count;
-    const char *const *choices;      /* enum_count allowed strings, or NULL: any */
-    const char *const *choice_values;/* what each is mapped to (same count) */
+    const char *const *choices;       /* enum_count allowed strings, or NULL: any */
+    const char *const *choice_values; /* what each is mapped to (same count) */
     size_t choice_count;
     /* FIELD_NUMBER, FIELD_INTEGER bounds, inclusive; has_min/has_max say whether they count */
     bool has_min, has_max;
@@ -45,8 +45,8 @@ struct extract_field {
 struct extract_value {
     bool present;
     union {
-        struct slice text;     /* STRING, JSON */
-        int64_t integer;       /* INTEGER, BOOLEAN (0/1), TIMESTAMP (µs) */
+        struct slice text; /* STRING, JSON */
+        int64_t integer;   /* INTEGER, BOOLEAN (0/1), TIMESTAMP (µs) */
         double number;
         uint8_t uuid[16];
         struct {
@@ -68,8 +68,9 @@ struct extract_plan *extract_plan_create(const struct extract_field *fields, siz
 void extract_plan_destroy(struct extract_plan *plan);
 
 /* Validates the whole document and fills values[count]. Slices point into `document` or the arena.
- * False (ERR_INPUT): err->text is "code: sentence naming path", code being one of not_json, bad_utf8, not_object,
- * missing_field, wrong_type, out_of_range, unknown_value, bad_string (a NUL), too_deep. */
+ * False (ERR_INPUT): err->text is "code: sentence naming path", code being one of not_json,
+ * bad_utf8, not_object, missing_field, wrong_type, out_of_range, unknown_value, bad_string (a NUL),
+ * too_deep. */
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err);
 

@@ -1,6 +1,6 @@
 /* json_scan: a strict JSON (RFC 8259) reader over borrowed bytes. Whole-document validation in one
- * pass: grammar, UTF-8, no lone surrogate escapes, depth at most JSON_MAX_DEPTH, nothing after the value.
- * No allocation. Consumers are driven by events through the cursor below. */
+ * pass: grammar, UTF-8, no lone surrogate escapes, depth at most JSON_MAX_DEPTH, nothing after the
+ * value. No allocation. Consumers are driven by events through the cursor below. */
 #ifndef AGG_HOST_JSON_SCAN_H
 #define AGG_HOST_JSON_SCAN_H
 
@@ -23,9 +23,9 @@ struct json_cursor {
 /* One value: for scalars and for skipped containers, `raw` is its exact bytes. */
 struct json_value {
     enum json_type type;
-    struct slice raw;    /* strings: without the quotes, escapes kept */
-    bool has_escapes;    /* strings */
-    bool is_integer;     /* numbers without fraction or exponent */
+    struct slice raw; /* strings: without the quotes, escapes kept */
+    bool has_escapes; /* strings */
+    bool is_integer;  /* numbers without fraction or exponent */
     bool boolean;
 };
 
@@ -46,7 +46,7 @@ size_t json_offset(const struct json_cursor *cursor);
 /* Unescapes into out (room for value->raw.len bytes); returns the length. The value was validated
  * by the scan. */
 size_t json_unescape(const struct json_value *value, char *out);
-bool json_to_int64(const struct json_value *value, int64_t *out);  /* false: fraction or range */
-bool json_to_double(const struct json_value *value, double *out);  /* false: out of range */
+bool json_to_int64(const struct json_value *value, int64_t *out); /* false: fraction or range */
+bool json_to_double(const struct json_value *value, double *out); /* false: out of range */
 
 #endif

@@ -16,7 +16,7 @@ struct merge_version {
 
 /* Of one row in one group: values in the order of the group's columns. */
 struct merge_op {
-    const struct view_value *key;    /* key_count values; a CONTENT key is filled in by merge_stage */
+    const struct view_value *key; /* key_count values; a CONTENT key is filled in by merge_stage */
     size_t table;
     size_t group;
     const struct view_value *values; /* column_count values */
@@ -33,8 +33,8 @@ void merge_reset(struct merge *merge, const struct view *view);
 struct arena *merge_arena(struct merge *merge);
 
 void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_version version);
-void merge_discard(struct merge *merge);                 /* drops what is staged */
-void merge_accept(struct merge *merge, size_t event);    /* staged → rows, remembered under event */
+void merge_discard(struct merge *merge);              /* drops what is staged */
+void merge_accept(struct merge *merge, size_t event); /* staged → rows, remembered under event */
 /* Rows anew from the accepted events in [first, last). */
 void merge_select(struct merge *merge, size_t first, size_t last);
 

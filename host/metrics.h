@@ -25,7 +25,7 @@ struct metric_cell *metric_cell_of(struct metric *metric, const char *const *val
 void metric_add(struct metric_cell *cell, double amount);    /* counter, gauge */
 void metric_set(struct metric_cell *cell, double value);     /* gauge */
 void metric_observe(struct metric_cell *cell, double value); /* histogram */
-double metric_value(const struct metric_cell *cell);         /* counter, gauge; a histogram's count */
+double metric_value(const struct metric_cell *cell); /* counter, gauge; a histogram's count */
 
 /* Families by name, cells by label values. */
 void metrics_render(struct buffer *out);

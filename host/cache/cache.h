@@ -2,9 +2,10 @@
  *
  * An answer depends on tags (ids of batches and essays). A commit touches tags. The promise: no
  * answer that was read before a commit is served after that commit's invalidation was announced.
- * Guard: every tag hashes to a bucket holding the sequence number of its last invalidation; a reader notes
- * the sequence before it asks the database, and may store only if no bucket of its answer's tags has moved past it.
- * Redis holds the pure JSON under the route's key, dependency sets tag → keys, and the same guard. */
+ * Guard: every tag hashes to a bucket holding the sequence number of its last invalidation; a
+ * reader notes the sequence before it asks the database, and may store only if no bucket of its
+ * answer's tags has moved past it. Redis holds the pure JSON under the route's key, dependency sets
+ * tag → keys, and the same guard. */
 #ifndef AGG_HOST_CACHE_CACHE_H
 #define AGG_HOST_CACHE_CACHE_H
 
@@ -40,10 +41,12 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */
 void cache_destroy(struct cache *cache);
 
-/* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard). Fast path. */
+/* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard).
+ * Fast path. */
 struct answer *cache_lookup(struct cache *cache, struct slice key);
 
-/* Computes the answer on a miss. Fills *tags (hash64 of each id; freed by the cache with free()). */
+/* Computes the answer on a miss. Fills *tags (hash64 of each id; freed by the cache with free()).
+ */
 typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *tag_count,
                                         struct err *err);
 /* Lookup, then one compute for all simultaneous callers of the key (callers that began after an
@@ -52,8 +55,9 @@ typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *
 struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
                          int timeout_ms, cache_compute compute, void *context, struct err *err);
 
-/* After a commit: drops dependants in this process. Then appends the Redis part to `redis` (invalidation
- * and announcement to other processes); the caller runs the pipeline. Duplicates allowed. */
+/* After a commit: drops dependants in this process. Then appends the Redis part to `redis`
+ * (invalidation and announcement to other processes); the caller runs the pipeline. Duplicates
+ * allowed. */
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
                                size_t count, struct err *err);
