@@ -1,0 +1,257 @@
+/* cache: the two levels put together, and one compute a key at a time. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../xalloc.h"
+#include "cache_internal.h"
+
+#define NEGATIVE_LIFETIME_US 1000000
+
+/* One compute under way. Kept by its leader and everyone who waits for it. */
+struct flight {
+    struct flight *next;
+    struct slice key; /* the leader's: only compared while the flight is in the list */
+    uint64_t began;
+    pthread_cond_t landed;
+    int refs;
+    bool done;
+    struct answer *answer;
+    struct err err;
+};
+
+struct cache {
+    pthread_mutex_t lock; /* store, flights, hearing */
+    struct store store;
+    struct flight *flights; /* at most one a request thread */
+    bool hearing;           /* other processes' invalidations arrive (or there are none) */
+    bool enabled;
+    int ttl_s;
+    int redis_timeout_ms;
+    char *redis_url;
+    struct shared *shared; /* NULL without Redis */
+    struct subscriber *subscriber;
+    struct metric *hits;
+    struct metric *misses;
+};
+
+struct cache *cache_create(const struct cache_options *options, struct err *err) {
+    struct cache *cache = xcalloc(1, sizeof *cache);
+    bool with_redis = options->enabled && options->redis_url && options->redis_url[0];
+    pthread_mutex_init(&cache->lock, NULL);
+    store_init(&cache->store, options->max_bytes);
+    cache->hearing = !with_redis;
+    cache->enabled = options->enabled;
+    cache->ttl_s = options->ttl_s;
+    cache->redis_timeout_ms = options->redis_timeout_ms;
+    cache->redis_url = xstrdup(with_redis ? options->redis_url : "");
+    cache->hits = metric_family(METRIC_COUNTER, "ras_cache_hits_total",
+                                "Answers served without asking the database", "cache_type");
+    cache->misses = metric_family(METRIC_COUNTER, "ras_cache_misses_total",
+                                  "Answers that had to be computed", "cache_type");
+    if (with_redis) {
+        cache->shared = shared_create(cache->redis_url, cache->redis_timeout_ms, err);
+        if (!cache->shared) {
+            cache_destroy(cache);
+            return NULL;
+        }
+    }
+    return cache;
+}
+
+bool cache_start(struct cache *cache, struct err *err) {
+    if (!cache->shared) {
+        return true;
+    }
+    cache->subscriber = subscriber_start(cache->redis_url, cache->redis_timeout_ms, cache, err);
+    return cache->subscriber != NULL;
+}
+
+void cache_destroy(struct cache *cache) {
+    if (!cache) {
+        return;
+    }
+    subscriber_stop(cache->subscriber);
+    shared_destroy(cache->shared);
+    store_free(&cache->store);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache->redis_url);
+    free(cache);
+}
+
+void cache_set_hearing(struct cache *cache, bool hearing) {
+    pthread_mutex_lock(&cache->lock);
+    cache->hearing = hearing;
+    store_reset(&cache->store);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+struct answer *cache_lookup(struct cache *cache, struct slice key) {
+    if (!cache->enabled) {
+        return NULL;
+    }
+    pthread_mutex_lock(&cache->lock);
+    struct answer *answer = cache->hearing ? store_find(&cache->store, key) : NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return answer;
+}
+
+static void flight_release(struct flight *flight) {
+    if (--flight->refs == 0) {
+        answer_unref(flight->answer);
+        pthread_cond_destroy(&flight->landed);
+        free(flight);
+    }
+}
+
+static struct flight *flight_begin(struct cache *cache, struct slice key) {
+    struct flight *flight = xcalloc(1, sizeof *flight);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&flight->landed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    flight->key = key;
+    flight->began = cache->store.sequence;
+    flight->refs = 1;
+    flight->next = cache->flights;
+    cache->flights = flight;
+    return flight;
+}
+
+static struct flight *flight_find(struct cache *cache, struct slice key) {
+    struct flight *flight = cache->flights;
+    /* The tags of a flight are not known before it lands, so any invalidation since its begin
+     * makes it too old to join. */
+    while (flight && !(flight->began == cache->store.sequence && slice_equal(flight->key, key))) {
+        flight = flight->next;
+    }
+    return flight;
+}
+
+static struct answer *flight_wait(struct cache *cache, struct flight *flight, int timeout_ms,
+                                  struct err *err) {
+    int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    int rc = 0;
+    flight->refs++;
+    while (!flight->done && rc != ETIMEDOUT) {
+        rc = pthread_cond_timedwait(&flight->landed, &cache->lock, &deadline);
+    }
+    struct answer *answer = NULL;
+    if (!flight->done) {
+        err_set(err, ERR_TIMEOUT, "no answer within %d ms (computed by another request)",
+                timeout_ms);
+    } else if (flight->answer) {
+        answer = answer_ref(flight->answer);
+    } else if (err) {
+        *err = flight->err;
+    }
+    flight_release(flight);
+    return answer;
+}
+
+/* Under the lock: takes the flight off the list and wakes whoever waits for it. */
+static void flight_land(struct cache *cache, struct flight *flight, struct answer *answer,
+                        const struct err *err) {
+    struct flight **at = &cache->flights;
+    while (*at != flight) {
+        at = &(*at)->next;
+    }
+    *at = flight->next;
+    flight->done = true;
+    flight->answer = answer ? answer_ref(answer) : NULL;
+    flight->err = *err;
+    pthread_cond_broadcast(&flight->landed);
+    flight_release(flight);
+}
+
+static int64_t lifetime_of(const struct cache *cache, const struct answer *answer) {
+    int64_t lifetime_us = (int64_t)cache->ttl_s * 1000000;
+    if (answer->status == 200) {
+        return lifetime_us;
+    }
+    if (answer->status == 404) {
+        return lifetime_us < NEGATIVE_LIFETIME_US ? lifetime_us : NEGATIVE_LIFETIME_US;
+    }
+    return 0;
+}
+
+/* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
+static struct answer *lead(struct cache *cache, struct flight *flight, const char *cache_type,
+                           cache_compute compute, void *context, struct err *err) {
+    struct slice key = flight->key;
+    uint64_t began = flight->began;
+    struct shared_hit hit = {0};
+    struct metric_cell *hits = metric_cell(cache->hits, cache_type);
+    if (cache->shared) {
+        shared_get(cache->shared, key, &hit);
+    }
+    bool computed = !hit.answer;
+    struct err failure = {0};
+    metric_add(computed ? metric_cell(cache->misses, cache_type) : hits, 1);
+    if (computed) {
+        hit.answer = compute(context, &hit.tags, &hit.tag_count, &failure);
+        hit.lifetime_us = hit.answer ? lifetime_of(cache, hit.answer) : 0;
+    }
+    pthread_mutex_lock(&cache->lock);
+    if (hit.answer && cache->hearing) {
+        store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
+                  hits);
+    }
+    flight_land(cache, flight, hit.answer, &failure);
+    pthread_mutex_unlock(&cache->lock);
+    if (computed && hit.reachable && hit.answer && hit.answer->status == 200 && hit.tag_count > 0 &&
+        cache->ttl_s > 0) {
+        shared_put(cache->shared, key, hit.answer, hit.tags, hit.tag_count, hit.sequence,
+                   cache->ttl_s);
+    }
+    free(hit.tags);
+    if (!hit.answer && err) {
+        *err = failure;
+    }
+    return hit.answer;
+}
+
+struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
+                         int timeout_ms, cache_compute compute, void *context, struct err *err) {
+    if (!cache->enabled) {
+        uint64_t *tags = NULL;
+        size_t count = 0;
+        struct answer *answer = compute(context, &tags, &count, err);
+        free(tags);
+        return answer;
+    }
+    pthread_mutex_lock(&cache->lock);
+    struct answer *answer = cache->hearing ? store_find(&cache->store, key) : NULL;
+    if (answer) {
+        pthread_mutex_unlock(&cache->lock);
+        return answer;
+    }
+    struct flight *flight = flight_find(cache, key);
+    if (flight) {
+        answer = flight_wait(cache, flight, timeout_ms, err);
+        pthread_mutex_unlock(&cache->lock);
+        if (answer) {
+            metric_add(metric_cell(cache->hits, cache_type), 1);
+        }
+        return answer;
+    }
+    flight = flight_begin(cache, key);
+    pthread_mutex_unlock(&cache->lock);
+    return lead(cache, flight, cache_type, compute, context, err);
+}
+
+void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
+    if (!cache->enabled || count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&cache->lock);
+    store_invalidate(&cache->store, tags, count);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
+                               size_t count, struct err *err) {
+    return !cache->shared || shared_append_announcement(redis, tags, count, err);
+}

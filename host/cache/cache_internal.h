@@ -1,0 +1,77 @@
+/* cache_internal: what the parts of the cache share. Nothing outside host/cache includes it.
+ * store.c is the process level, shared.c the Redis level, subscriber.c hears other processes. */
+#ifndef AGG_HOST_CACHE_INTERNAL_H
+#define AGG_HOST_CACHE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "../metrics.h"
+#include "cache.h"
+
+#define CACHE_BUCKETS 65536
+#define CACHE_CHANNEL "ras:cache:invalidated"
+
+static inline uint32_t cache_bucket(uint64_t tag) {
+    return (uint32_t)(tag % CACHE_BUCKETS);
+}
+
+/* --- process level; every function wants the cache's lock held --- */
+struct store_entry;
+struct store_link; /* one (tag, entry) pair: in the tag's bucket and in the entry's list */
+
+struct store_bucket {
+    uint64_t sequence; /* of the last invalidation of any tag in here */
+    struct store_link *links;
+};
+
+struct store {
+    struct store_bucket *buckets; /* by tag */
+    struct store_entry **chains;  /* by key hash */
+    struct store_entry *newest;   /* use order: the oldest goes first */
+    struct store_entry *oldest;
+    size_t bytes;
+    size_t max_bytes;
+    uint64_t sequence; /* invalidations so far */
+    uint64_t floor;    /* answers begun before this one are refused: invalidations went unheard */
+};
+
+void store_init(struct store *store, size_t max_bytes);
+void store_free(struct store *store);
+/* A new reference, or NULL. Counts a hit on the entry's own metric. */
+struct answer *store_find(struct store *store, struct slice key);
+/* Keeps the answer unless one of its tags was invalidated after `began`. An answer without tags
+ * cannot be found by an invalidation and is served until the next one of any kind. */
+void store_put(struct store *store, struct slice key, struct answer *answer, const uint64_t *tags,
+               size_t count, uint64_t began, int64_t lifetime_us, struct metric_cell *hits);
+void store_invalidate(struct store *store, const uint64_t *tags, size_t count);
+/* Drops everything and refuses whatever is being computed now. */
+void store_reset(struct store *store);
+
+/* --- Redis level --- */
+struct shared;
+struct shared *shared_create(const char *url, int timeout_ms, struct err *err);
+void shared_destroy(struct shared *shared);
+
+struct shared_hit {
+    struct answer *answer; /* NULL: a miss */
+    uint64_t *tags;        /* malloc'ed */
+    size_t tag_count;
+    int64_t lifetime_us;
+    bool reachable; /* Redis answered: `sequence` may guard a store */
+    uint64_t sequence;
+};
+void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit);
+void shared_put(struct shared *shared, struct slice key, const struct answer *answer,
+                const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s);
+bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
+                                struct err *err);
+
+/* --- the ear for other processes --- */
+struct subscriber;
+struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cache *cache,
+                                    struct err *err);
+void subscriber_stop(struct subscriber *subscriber);
+/* Called by the subscriber: true when the subscription stands, false when it is lost. */
+void cache_set_hearing(struct cache *cache, bool hearing);
+
+#endif

@@ -1,0 +1,325 @@
+/* shared: the Redis level. Keys:
+ *   KEY                    the answer's JSON, nothing else
+ *   ras:cache:tags:KEY     the tags of that answer, 8 bytes each, big-endian: a process that finds
+ *                          the answer here can keep it and still drop it by tag
+ *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
+ *   ras:cache:seq          invalidations so far
+ *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script */
+#include <endian.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../bindings/redis.h"
+#include "../log.h"
+#include "../xalloc.h"
+#include "cache_internal.h"
+
+#define SEQ_KEY "ras:cache:seq"
+#define BUCKETS_KEY "ras:cache:buckets"
+#define TAGS_PREFIX "ras:cache:tags:"
+#define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
+#define POOL_SIZE 8
+#define CHUNK 1000 /* tags a command: keeps each script run short */
+
+/* Refuses when the sequence went back (Redis lost its memory) or a bucket moved past `began`. The
+ * dependency set outlives its members. */
+static const char STORE_SCRIPT[] =
+    "local began = tonumber(ARGV[3])\n"
+    "if tonumber(redis.call('GET', KEYS[3]) or '0') < began then return 0 end\n"
+    "for i = 5, #ARGV do\n"
+    "  local at = redis.call('HGET', KEYS[4], ARGV[i])\n"
+    "  if at and tonumber(at) > began then return 0 end\n"
+    "end\n"
+    "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
+    "redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[2])\n"
+    "for i = 5, #KEYS do\n"
+    "  redis.call('SADD', KEYS[i], KEYS[1])\n"
+    "  redis.call('EXPIRE', KEYS[i], ARGV[2] + 60)\n"
+    "end\n"
+    "return 1\n";
+
+/* At most CHUNK tags a call; the keys found may be more, so they are deleted in chunks too. */
+static const char INVALIDATE_SCRIPT[] =
+    "local seq = redis.call('INCR', KEYS[1])\n"
+    "for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], seq) end\n"
+    "local deps = {unpack(KEYS, 3)}\n"
+    "local found = redis.call('SUNION', unpack(deps))\n"
+    "for first = 1, #found, 500 do\n"
+    "  local gone = {}\n"
+    "  for i = first, math.min(first + 499, #found) do\n"
+    "    gone[#gone + 1] = found[i]\n"
+    "    gone[#gone + 1] = ARGV[1] .. found[i]\n"
+    "  end\n"
+    "  redis.call('DEL', unpack(gone))\n"
+    "end\n"
+    "redis.call('DEL', unpack(deps))\n"
+    "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
+    "return seq\n";
+
+/* Connections for readers. The one used last is taken first, so that one connection's verdict on a
+ * dead server (its breaker) stands for all. */
+struct shared {
+    pthread_mutex_t lock;
+    char *url;
+    int timeout_ms;
+    struct redis *idle[POOL_SIZE];
+    size_t idle_count;
+    size_t made;
+};
+
+struct shared *shared_create(const char *url, int timeout_ms, struct err *err) {
+    struct redis *first = redis_create(url, timeout_ms, err);
+    if (!first) {
+        return NULL;
+    }
+    struct shared *shared = xcalloc(1, sizeof *shared);
+    pthread_mutex_init(&shared->lock, NULL);
+    shared->url = xstrdup(url);
+    shared->timeout_ms = timeout_ms;
+    shared->idle[shared->idle_count++] = first;
+    shared->made = 1;
+    return shared;
+}
+
+void shared_destroy(struct shared *shared) {
+    if (!shared) {
+        return;
+    }
+    for (size_t i = 0; i < shared->idle_count; i++) {
+        redis_destroy(shared->idle[i]);
+    }
+    pthread_mutex_destroy(&shared->lock);
+    free(shared->url);
+    free(shared);
+}
+
+/* NULL when Redis is resting or every connection is busy: the database is the better way then. */
+static struct redis *take(struct shared *shared) {
+    struct redis *redis = NULL;
+    pthread_mutex_lock(&shared->lock);
+    if (shared->idle_count > 0) {
+        if (!redis_resting(shared->idle[shared->idle_count - 1])) {
+            redis = shared->idle[--shared->idle_count];
+        }
+    } else if (shared->made < POOL_SIZE) {
+        struct err ignored = {0};
+        redis = redis_create(shared->url, shared->timeout_ms, &ignored);
+        shared->made += redis ? 1 : 0;
+    }
+    pthread_mutex_unlock(&shared->lock);
+    return redis;
+}
+
+/* A half-queued connection must not be used again: its replies would be counted wrongly. */
+static void give_back(struct shared *shared, struct redis *redis, bool usable) {
+    pthread_mutex_lock(&shared->lock);
+    if (usable) {
+        shared->idle[shared->idle_count++] = redis;
+    } else {
+        shared->made--;
+    }
+    pthread_mutex_unlock(&shared->lock);
+    if (!usable) {
+        redis_destroy(redis);
+    }
+}
+
+static bool run(struct shared *shared, struct redis *redis, bool queued, redis_on_reply on_reply,
+                void *context, struct err *err) {
+    bool ok = queued && redis_run(redis, on_reply, context, err);
+    give_back(shared, redis, queued);
+    if (!ok) {
+        log_debug("cache: Redis failed", LOG_TEXT("error", err->text));
+    }
+    return ok;
+}
+
+static char *tags_key(struct slice key, size_t *len) {
+    *len = sizeof TAGS_PREFIX - 1 + key.len;
+    char *text = xcalloc(1, *len + 1);
+    memcpy(text, TAGS_PREFIX, sizeof TAGS_PREFIX - 1);
+    memcpy(text + sizeof TAGS_PREFIX - 1, key.data, key.len);
+    return text;
+}
+
+static struct slice dep_key(uint64_t tag, char out[DEP_KEY_BYTES]) {
+    int len = snprintf(out, DEP_KEY_BYTES, "ras:cache:dep:%016" PRIx64, tag);
+    return (struct slice){out, (size_t)len};
+}
+
+static bool is_text(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_STRING;
+}
+
+static void read_pair(struct shared_hit *hit, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_text(reply->element[0]) ||
+        !is_text(reply->element[1])) {
+        return;
+    }
+    const redisReply *body = reply->element[0], *tags = reply->element[1];
+    if (tags->len == 0 || tags->len % 8 != 0) {
+        return;
+    }
+    hit->answer = answer_create(200, (struct slice){body->str, body->len});
+    hit->tag_count = tags->len / 8;
+    hit->tags = xcalloc(hit->tag_count, sizeof *hit->tags);
+    memcpy(hit->tags, tags->str, tags->len);
+    for (size_t i = 0; i < hit->tag_count; i++) {
+        hit->tags[i] = be64toh(hit->tags[i]);
+    }
+}
+
+static void on_get_reply(void *context, size_t index, const redisReply *reply) {
+    struct shared_hit *hit = context;
+    if (index == 0) {
+        hit->sequence = is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
+        hit->reachable = is_text(reply) || reply->type == REDIS_REPLY_NIL;
+    } else if (index == 1) {
+        read_pair(hit, reply);
+    } else if (reply->type == REDIS_REPLY_INTEGER) {
+        hit->lifetime_us = reply->integer * 1000;
+    }
+}
+
+static void forget(struct shared_hit *hit) {
+    answer_unref(hit->answer);
+    free(hit->tags);
+    *hit = (struct shared_hit){0};
+}
+
+void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit) {
+    *hit = (struct shared_hit){0};
+    struct redis *redis = take(shared);
+    if (!redis) {
+        return;
+    }
+    size_t tags_len;
+    char *tags = tags_key(key, &tags_len);
+    struct err err = {0};
+    /* The sequence first: it must be older than anything read after it. */
+    struct slice sequence[] = {slice_of("GET"), slice_of(SEQ_KEY)};
+    struct slice pair[] = {slice_of("MGET"), key, {tags, tags_len}};
+    struct slice rest[] = {slice_of("PTTL"), key};
+    bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, pair, 3, &err) &&
+                  redis_append(redis, rest, 2, &err);
+    if (!run(shared, redis, queued, on_get_reply, hit, &err)) {
+        forget(hit);
+    }
+    free(tags);
+}
+
+/* Bucket numbers as decimal text, for the scripts' arguments. */
+static struct slice bucket_text(uint64_t tag, char out[8]) {
+    int len = snprintf(out, 8, "%u", (unsigned)cache_bucket(tag));
+    return (struct slice){out, (size_t)len};
+}
+
+/* The memory behind one script call's arguments. */
+struct call {
+    struct slice *args;
+    char (*deps)[DEP_KEY_BYTES];
+    char (*buckets)[8];
+    uint64_t *wire;
+};
+
+static struct call call_create(const uint64_t *tags, size_t count) {
+    struct call call = {
+        .args = xcalloc(2 * count + 16, sizeof *call.args),
+        .deps = xcalloc(count, sizeof *call.deps),
+        .buckets = xcalloc(count, sizeof *call.buckets),
+        .wire = xcalloc(count, sizeof *call.wire),
+    };
+    for (size_t i = 0; i < count; i++) {
+        call.wire[i] = htobe64(tags[i]);
+    }
+    return call;
+}
+
+static void call_free(struct call *call) {
+    free(call->args);
+    free(call->deps);
+    free(call->buckets);
+    free(call->wire);
+}
+
+static void on_put_reply(void *context, size_t index, const redisReply *reply) {
+    (void)context, (void)index;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        log_warning("cache: Redis refused a store", LOG_TEXT("error", reply->str));
+    }
+}
+
+void shared_put(struct shared *shared, struct slice key, const struct answer *answer,
+                const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s) {
+    struct redis *redis = take(shared);
+    if (!redis) {
+        return;
+    }
+    char keys[24], ttl[16], began[24];
+    snprintf(keys, sizeof keys, "%zu", count + 4);
+    snprintf(ttl, sizeof ttl, "%d", ttl_s);
+    snprintf(began, sizeof began, "%" PRIu64, sequence);
+    size_t tags_len, n = 0;
+    char *tags_name = tags_key(key, &tags_len);
+    struct call call = call_create(tags, count);
+    struct slice *args = call.args;
+    args[n++] = slice_of("EVAL");
+    args[n++] = slice_of(STORE_SCRIPT);
+    args[n++] = slice_of(keys);
+    args[n++] = key;
+    args[n++] = (struct slice){tags_name, tags_len};
+    args[n++] = slice_of(SEQ_KEY);
+    args[n++] = slice_of(BUCKETS_KEY);
+    for (size_t i = 0; i < count; i++) {
+        args[n++] = dep_key(tags[i], call.deps[i]);
+    }
+    args[n++] = answer->body;
+    args[n++] = slice_of(ttl);
+    args[n++] = slice_of(began);
+    args[n++] = (struct slice){(const char *)call.wire, count * sizeof *call.wire};
+    for (size_t i = 0; i < count; i++) {
+        args[n++] = bucket_text(tags[i], call.buckets[i]);
+    }
+    struct err err = {0};
+    bool queued = redis_append(redis, args, n, &err);
+    run(shared, redis, queued, on_put_reply, NULL, &err);
+    call_free(&call);
+    free(tags_name);
+}
+
+static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
+    char keys[24];
+    snprintf(keys, sizeof keys, "%zu", count + 2);
+    struct call call = call_create(tags, count);
+    struct slice *args = call.args;
+    size_t n = 0;
+    args[n++] = slice_of("EVAL");
+    args[n++] = slice_of(INVALIDATE_SCRIPT);
+    args[n++] = slice_of(keys);
+    args[n++] = slice_of(SEQ_KEY);
+    args[n++] = slice_of(BUCKETS_KEY);
+    for (size_t i = 0; i < count; i++) {
+        args[n++] = dep_key(tags[i], call.deps[i]);
+    }
+    args[n++] = slice_of(TAGS_PREFIX);
+    args[n++] = (struct slice){(const char *)call.wire, count * sizeof *call.wire};
+    for (size_t i = 0; i < count; i++) {
+        args[n++] = bucket_text(tags[i], call.buckets[i]);
+    }
+    bool ok = redis_append(redis, args, n, err);
+    call_free(&call);
+    return ok;
+}
+
+bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
+                                struct err *err) {
+    for (size_t first = 0; first < count; first += CHUNK) {
+        size_t here = count - first < CHUNK ? count - first : CHUNK;
+        if (!append_chunk(redis, tags + first, here, err)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,187 @@
+/* store: the process level. Entries are found by key, dropped by tag and thrown out by age of use
+ * once the bytes are spent. */
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../hash.h"
+#include "../xalloc.h"
+#include "cache_internal.h"
+
+#define STORE_CHAINS 65536
+
+struct store_link {
+    uint64_t tag;
+    struct store_entry *entry;
+    struct store_link *next; /* in the bucket */
+    struct store_link **at;  /* what points to this link */
+};
+
+struct store_entry {
+    struct store_entry *chain;
+    struct store_entry *newer, *older;
+    struct answer *answer;
+    struct metric_cell *hits;
+    struct store_link *links;
+    size_t link_count;
+    size_t bytes;
+    uint64_t hash;
+    uint64_t began;
+    int64_t expires_us;
+    size_t key_len;
+    char key[];
+};
+
+void store_init(struct store *store, size_t max_bytes) {
+    *store = (struct store){.max_bytes = max_bytes};
+    store->buckets = xcalloc(CACHE_BUCKETS, sizeof *store->buckets);
+    store->chains = xcalloc(STORE_CHAINS, sizeof *store->chains);
+}
+
+static void unuse(struct store *store, struct store_entry *entry) {
+    *(entry->newer ? &entry->newer->older : &store->newest) = entry->older;
+    *(entry->older ? &entry->older->newer : &store->oldest) = entry->newer;
+}
+
+static void use(struct store *store, struct store_entry *entry) {
+    entry->newer = NULL;
+    entry->older = store->newest;
+    *(store->newest ? &store->newest->newer : &store->oldest) = entry;
+    store->newest = entry;
+}
+
+static void drop(struct store *store, struct store_entry *entry) {
+    struct store_entry **at = &store->chains[entry->hash % STORE_CHAINS];
+    while (*at != entry) {
+        at = &(*at)->chain;
+    }
+    *at = entry->chain;
+    unuse(store, entry);
+    for (size_t i = 0; i < entry->link_count; i++) {
+        struct store_link *link = &entry->links[i];
+        *link->at = link->next;
+        if (link->next) {
+            link->next->at = link->at;
+        }
+    }
+    store->bytes -= entry->bytes;
+    answer_unref(entry->answer);
+    free(entry->links);
+    free(entry);
+}
+
+void store_free(struct store *store) {
+    while (store->oldest) {
+        drop(store, store->oldest);
+    }
+    free(store->buckets);
+    free(store->chains);
+}
+
+static struct store_entry *find(struct store *store, struct slice key, uint64_t hash) {
+    struct store_entry *entry = store->chains[hash % STORE_CHAINS];
+    while (entry &&
+           !(entry->hash == hash && slice_equal((struct slice){entry->key, entry->key_len}, key))) {
+        entry = entry->chain;
+    }
+    return entry;
+}
+
+struct answer *store_find(struct store *store, struct slice key) {
+    struct store_entry *entry = find(store, key, hash64(key));
+    if (!entry) {
+        return NULL;
+    }
+    if (clock_monotonic_us() >= entry->expires_us ||
+        (entry->link_count == 0 && entry->began != store->sequence)) {
+        drop(store, entry);
+        return NULL;
+    }
+    unuse(store, entry);
+    use(store, entry);
+    metric_add(entry->hits, 1);
+    return answer_ref(entry->answer);
+}
+
+static bool is_stale(const struct store *store, const uint64_t *tags, size_t count,
+                     uint64_t began) {
+    if (began < store->floor || (count == 0 && began != store->sequence)) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (store->buckets[cache_bucket(tags[i])].sequence > began) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void link_tags(struct store *store, struct store_entry *entry, const uint64_t *tags,
+                      size_t count) {
+    entry->links = count > 0 ? xcalloc(count, sizeof *entry->links) : NULL;
+    entry->link_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct store_link *link = &entry->links[i];
+        struct store_link **head = &store->buckets[cache_bucket(tags[i])].links;
+        *link = (struct store_link){tags[i], entry, *head, head};
+        if (*head) {
+            (*head)->at = &link->next;
+        }
+        *head = link;
+    }
+}
+
+void store_put(struct store *store, struct slice key, struct answer *answer, const uint64_t *tags,
+               size_t count, uint64_t began, int64_t lifetime_us, struct metric_cell *hits) {
+    size_t bytes = sizeof(struct store_entry) + key.len + sizeof *answer + answer->body.len +
+                   count * sizeof(struct store_link);
+    if (lifetime_us <= 0 || bytes > store->max_bytes || is_stale(store, tags, count, began)) {
+        return;
+    }
+    uint64_t hash = hash64(key);
+    struct store_entry *old = find(store, key, hash);
+    if (old) {
+        drop(store, old);
+    }
+    while (store->bytes + bytes > store->max_bytes) {
+        drop(store, store->oldest);
+    }
+    struct store_entry *entry = xcalloc(1, sizeof *entry + key.len);
+    memcpy(entry->key, key.data, key.len);
+    entry->key_len = key.len;
+    entry->hash = hash;
+    entry->bytes = bytes;
+    entry->began = began;
+    entry->hits = hits;
+    entry->expires_us = clock_monotonic_us() + lifetime_us;
+    entry->answer = answer_ref(answer);
+    entry->chain = store->chains[hash % STORE_CHAINS];
+    store->chains[hash % STORE_CHAINS] = entry;
+    use(store, entry);
+    link_tags(store, entry, tags, count);
+    store->bytes += bytes;
+}
+
+void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
+    store->sequence++;
+    for (size_t i = 0; i < count; i++) {
+        struct store_bucket *bucket = &store->buckets[cache_bucket(tags[i])];
+        bucket->sequence = store->sequence;
+        struct store_link *link = bucket->links;
+        while (link) {
+            if (link->tag == tags[i]) {
+                drop(store, link->entry);
+                /* The entry may have owned the next link as well: start over. */
+                link = bucket->links;
+            } else {
+                link = link->next;
+            }
+        }
+    }
+}
+
+void store_reset(struct store *store) {
+    store->floor = ++store->sequence;
+    while (store->oldest) {
+        drop(store, store->oldest);
+    }
+}

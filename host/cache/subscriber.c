@@ -1,0 +1,238 @@
+/* subscriber: one thread and one connection of its own that hears other processes' invalidations.
+ * A silent connection is asked with PING; while no subscription stands, the process level of the
+ * cache is bypassed. */
+#include <endian.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <hiredis/hiredis.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "../xalloc.h"
+#include "cache_internal.h"
+
+#define PING_INTERVAL_US 500000
+#define SILENCE_LIMIT_US 1500000
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+
+struct subscriber {
+    pthread_t thread;
+    struct cache *cache;
+    int stop_fd; /* readable once the thread shall end */
+    int timeout_ms;
+    char *user, *password, *host; /* user and password may be NULL */
+    int port;
+};
+
+static char *decode(const char *text, size_t len) {
+    char *out = xstrndup(text, len), *to = out;
+    for (const char *from = out; *from; to++) {
+        unsigned byte;
+        if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && from[1] && from[2]) {
+            *to = (char)byte;
+            from += 3;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = '\0';
+    return out;
+}
+
+/* redis_create has accepted the URL before; only its parts are wanted here. The database number
+ * does not matter: channels are shared by all. */
+static void read_url(struct subscriber *subscriber, const char *url) {
+    const char *rest = strstr(url, "://");
+    rest = rest ? rest + 3 : url;
+    size_t authority = strcspn(rest, "/?");
+    const char *at = memrchr(rest, '@', authority);
+    if (at) {
+        const char *colon = memchr(rest, ':', (size_t)(at - rest));
+        if (colon) {
+            subscriber->password = decode(colon + 1, (size_t)(at - colon - 1));
+        }
+        size_t user_len = (size_t)((colon ? colon : at) - rest);
+        subscriber->user = user_len > 0 ? decode(rest, user_len) : NULL;
+        authority -= (size_t)(at + 1 - rest);
+        rest = at + 1;
+    }
+    const char *colon = memrchr(rest, ':', authority);
+    size_t host_len = colon ? (size_t)(colon - rest) : authority;
+    subscriber->host = host_len > 0 ? xstrndup(rest, host_len) : xstrdup("127.0.0.1");
+    subscriber->port = colon ? atoi(colon + 1) : 6379;
+}
+
+static bool authenticate(struct subscriber *subscriber, redisContext *context) {
+    if (!subscriber->password) {
+        return true;
+    }
+    redisReply *reply = subscriber->user ? redisCommand(context, "AUTH %s %s", subscriber->user,
+                                                        subscriber->password)
+                                         : redisCommand(context, "AUTH %s", subscriber->password);
+    bool ok = reply && reply->type == REDIS_REPLY_STATUS;
+    freeReplyObject(reply);
+    return ok;
+}
+
+static redisContext *subscribe(struct subscriber *subscriber) {
+    struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
+    redisContext *context = redisConnectWithTimeout(subscriber->host, subscriber->port, timeout);
+    if (!context) {
+        return NULL;
+    }
+    if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
+        authenticate(subscriber, context)) {
+        redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
+        bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
+        freeReplyObject(reply);
+        if (ok) {
+            return context;
+        }
+    }
+    log_debug("cache: no subscription", LOG_TEXT("error", context->errstr));
+    redisFree(context);
+    return NULL;
+}
+
+static void apply(struct subscriber *subscriber, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        reply->element[0]->type != REDIS_REPLY_STRING ||
+        strcmp(reply->element[0]->str, "message") != 0 ||
+        reply->element[2]->type != REDIS_REPLY_STRING) {
+        return; /* a PONG */
+    }
+    size_t count = reply->element[2]->len / 8;
+    uint64_t *tags = xcalloc(count + 1, sizeof *tags);
+    memcpy(tags, reply->element[2]->str, count * 8);
+    for (size_t i = 0; i < count; i++) {
+        tags[i] = be64toh(tags[i]);
+    }
+    cache_invalidate(subscriber->cache, tags, count);
+    free(tags);
+}
+
+static bool drain(struct subscriber *subscriber, redisContext *context) {
+    if (redisBufferRead(context) != REDIS_OK) {
+        return false;
+    }
+    for (;;) {
+        void *reply = NULL;
+        if (redisGetReplyFromReader(context, &reply) != REDIS_OK) {
+            return false;
+        }
+        if (!reply) {
+            return true;
+        }
+        apply(subscriber, reply);
+        freeReplyObject(reply);
+    }
+}
+
+static bool ping(redisContext *context) {
+    int done = 0;
+    if (redisAppendCommand(context, "PING") != REDIS_OK) {
+        return false;
+    }
+    while (!done) {
+        if (redisBufferWrite(context, &done) != REDIS_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns when the connection is lost (false) or the thread shall stop (true). */
+static bool listen_until_lost(struct subscriber *subscriber, redisContext *context) {
+    int64_t heard_us = clock_monotonic_us(), pinged_us = heard_us;
+    struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
+                            {.fd = context->fd, .events = POLLIN}};
+    for (;;) {
+        int wait_ms = clock_remaining_ms(pinged_us + PING_INTERVAL_US);
+        int ready = poll(fds, 2, wait_ms);
+        if (ready > 0 && fds[0].revents) {
+            return true;
+        }
+        if (ready > 0 && fds[1].revents) {
+            if (!drain(subscriber, context)) {
+                return false;
+            }
+            heard_us = clock_monotonic_us();
+        }
+        int64_t now_us = clock_monotonic_us();
+        if (now_us - heard_us > SILENCE_LIMIT_US) {
+            return false;
+        }
+        if (now_us - pinged_us >= PING_INTERVAL_US) {
+            if (!ping(context)) {
+                return false;
+            }
+            pinged_us = now_us;
+        }
+    }
+}
+
+static void *subscriber_main(void *argument) {
+    struct subscriber *subscriber = argument;
+    struct pollfd stop = {.fd = subscriber->stop_fd, .events = POLLIN};
+    int backoff_ms = BACKOFF_MIN_MS;
+    for (;;) {
+        redisContext *context = subscribe(subscriber);
+        if (context) {
+            backoff_ms = BACKOFF_MIN_MS;
+            log_info("cache: subscribed to invalidations");
+            cache_set_hearing(subscriber->cache, true);
+            bool stopping = listen_until_lost(subscriber, context);
+            cache_set_hearing(subscriber->cache, false);
+            redisFree(context);
+            if (stopping) {
+                return NULL;
+            }
+            log_warning("cache: subscription lost, process level bypassed");
+        }
+        if (poll(&stop, 1, backoff_ms) > 0) {
+            return NULL;
+        }
+        backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
+    }
+}
+
+static void subscriber_free(struct subscriber *subscriber) {
+    if (subscriber->stop_fd >= 0) {
+        close(subscriber->stop_fd);
+    }
+    free(subscriber->user);
+    free(subscriber->password);
+    free(subscriber->host);
+    free(subscriber);
+}
+
+struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cache *cache,
+                                    struct err *err) {
+    struct subscriber *subscriber = xcalloc(1, sizeof *subscriber);
+    subscriber->cache = cache;
+    subscriber->timeout_ms = timeout_ms;
+    subscriber->stop_fd = eventfd(0, EFD_CLOEXEC);
+    read_url(subscriber, url);
+    if (subscriber->stop_fd < 0 ||
+        pthread_create(&subscriber->thread, NULL, subscriber_main, subscriber) != 0) {
+        err_set(err, ERR_INTERNAL, "cannot start the cache's subscriber thread");
+        subscriber_free(subscriber);
+        return NULL;
+    }
+    return subscriber;
+}
+
+void subscriber_stop(struct subscriber *subscriber) {
+    if (!subscriber) {
+        return;
+    }
+    eventfd_write(subscriber->stop_fd, 1);
+    pthread_join(subscriber->thread, NULL);
+    subscriber_free(subscriber);
+}
