@@ -1,0 +1,354 @@
+/* pg: statements and pipelines over the connection that pg_connect.c makes. The queue holds what
+ * was sent, in order, because libpq does not say which statement a result belongs to. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "../host/clock.h"
+#include "../host/xalloc.h"
+#include "pg_connection.h"
+#include "pg_params.h"
+
+/* ---- statements --------------------------------------------------------------------------- */
+
+/* A NULL or a text fits whatever type the statement was parsed with; a binary value only its own.
+ */
+static bool types_fit(const struct pg_statement *statement, const struct pg_params *params) {
+    size_t count = params ? params->count : 0;
+    if (statement->type_count != count) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (params->types[i] != 0 && params->types[i] != statement->types[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct pg_statement *find_statement(struct pg *pg, const char *name,
+                                           const struct pg_params *params) {
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        struct pg_statement *statement = pg->statements[i];
+        if (statement->state != PG_STATEMENT_FORGOTTEN && strcmp(statement->name, name) == 0 &&
+            types_fit(statement, params)) {
+            return statement;
+        }
+    }
+    return NULL;
+}
+
+static void push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *statement) {
+    if (pg->item_count == pg->item_cap) {
+        pg->item_cap = pg->item_cap ? pg->item_cap * 2 : 32;
+        pg->items = xrealloc(pg->items, pg->item_cap * sizeof *pg->items);
+    }
+    size_t index = kind == PG_ITEM_STATEMENT ? pg->group_size++ : 0;
+    pg->items[pg->item_count++] = (struct pg_item){kind, statement, index, false};
+}
+
+/* Server names are numbered per connection, so that parsing a name anew never meets the old one. */
+static struct pg_statement *prepare(struct pg *pg, const char *name, const char *sql,
+                                    const struct pg_params *params) {
+    size_t count = params ? params->count : 0;
+    struct pg_statement *statement = xcalloc(1, sizeof *statement);
+    statement->name = name;
+    snprintf(statement->server_name, sizeof statement->server_name, "s%u", ++pg->serial);
+    statement->type_count = count;
+    statement->types = xcalloc(count + 1, sizeof *statement->types);
+    if (count > 0) {
+        memcpy(statement->types, params->types, count * sizeof *statement->types);
+    }
+    pg->statements =
+        xrealloc(pg->statements, (pg->statement_count + 1) * sizeof(struct pg_statement *));
+    pg->statements[pg->statement_count++] = statement;
+    if (PQsendPrepare(pg->conn, statement->server_name, sql, (int)count, statement->types) != 1) {
+        return NULL;
+    }
+    push(pg, PG_ITEM_PREPARE, statement);
+    return statement;
+}
+
+bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+             bool binary_result, struct err *err) {
+    if (!pg_connected(pg)) {
+        return pg_lose(pg, err);
+    }
+    if (pg->synced) {
+        return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
+    }
+    struct pg_statement *statement = find_statement(pg, name, params);
+    if (!statement && !(statement = prepare(pg, name, sql, params))) {
+        return pg_lose(pg, err);
+    }
+    if (PQsendQueryPrepared(pg->conn, statement->server_name, params ? (int)params->count : 0,
+                            params ? pg_params_values(params) : NULL,
+                            params ? params->lengths : NULL, params ? params->formats : NULL,
+                            binary_result) != 1) {
+        return pg_lose(pg, err);
+    }
+    push(pg, PG_ITEM_STATEMENT, statement);
+    return true;
+}
+
+bool pg_sync(struct pg *pg, struct err *err) {
+    if (!pg_connected(pg)) {
+        return pg_lose(pg, err);
+    }
+    if (pg->synced) {
+        return true;
+    }
+    if (PQpipelineSync(pg->conn) != 1) {
+        return pg_lose(pg, err);
+    }
+    push(pg, PG_ITEM_SYNC, NULL);
+    pg->synced = true;
+    int left = PQflush(pg->conn);
+    pg->flushing = left > 0;
+    return left >= 0 || pg_lose(pg, err);
+}
+
+/* ---- results ------------------------------------------------------------------------------ */
+
+/* Ends the group; the connection stays. */
+static enum pg_progress end_group(struct pg *pg, struct err *err) {
+    bool failed = pg->first.kind != ERR_NONE;
+    if (failed) {
+        *err = pg->first;
+    }
+    pg_clear_group(pg);
+    return failed ? PG_FAILED : PG_DONE;
+}
+
+static void note_error(struct pg *pg, struct pg_item *item, const PGresult *result) {
+    struct pg_statement *statement = item->statement;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool was_ready = statement->state == PG_STATEMENT_READY;
+    bool stale = sqlstate && was_ready && item->kind == PG_ITEM_STATEMENT &&
+                 (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "26000") == 0);
+    if (item->kind == PG_ITEM_PREPARE || stale) {
+        statement->state = PG_STATEMENT_FORGOTTEN;
+    }
+    if (pg->first.kind != ERR_NONE) {
+        return;
+    }
+    pg_note_result(pg, &pg->first, result);
+    /* The table was altered under a plan that had worked: parsed anew, it will work again. */
+    if (stale && !statement->fresh) {
+        pg->first.kind = ERR_UNAVAILABLE;
+    }
+    err_wrap(&pg->first, "%.64s", statement->name);
+}
+
+/* True if the result was kept by the caller of pg_query. */
+static bool take_result(struct pg *pg, struct pg_item *item, PGresult *result,
+                        pg_on_result on_result, void *context) {
+    struct pg_statement *statement = item->statement;
+    switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+        break;
+    case PGRES_PIPELINE_ABORTED:
+        if (item->kind == PG_ITEM_PREPARE) {
+            statement->state = PG_STATEMENT_FORGOTTEN;
+        }
+        return false;
+    default:
+        note_error(pg, item, result);
+        return false;
+    }
+    if (item->kind == PG_ITEM_PREPARE) {
+        statement->state = PG_STATEMENT_READY;
+        statement->fresh = true;
+        return false;
+    }
+    statement->fresh = false;
+    if (pg->first.kind != ERR_NONE) {
+        return false;
+    }
+    if (pg->keep && !*pg->keep) {
+        *pg->keep = result;
+        return true;
+    }
+    if (on_result && !on_result(context, item->index, result, &pg->first) &&
+        pg->first.kind == ERR_NONE) {
+        err_set(&pg->first, ERR_INTERNAL, "%.64s: the result was refused", statement->name);
+    }
+    return false;
+}
+
+/* False: results and queue are out of step, the connection is of no more use. */
+static bool drain(struct pg *pg, pg_on_result on_result, void *context, bool *ended) {
+    while (pg->item_next < pg->item_count && !PQisBusy(pg->conn)) {
+        struct pg_item *item = &pg->items[pg->item_next];
+        PGresult *result = PQgetResult(pg->conn);
+        if (!result) { /* the end of one statement */
+            if (!item->answered) {
+                return false;
+            }
+            pg->item_next++;
+            continue;
+        }
+        bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        if (is_sync || item->kind == PG_ITEM_SYNC || item->answered) {
+            bool in_step = is_sync && item->kind == PG_ITEM_SYNC;
+            if (!is_sync && pg->first.kind == ERR_NONE) {
+                pg_note_result(pg, &pg->first, result); /* a server that goes says so last */
+            }
+            PQclear(result);
+            *ended = in_step;
+            return in_step;
+        }
+        item->answered = true;
+        if (!take_result(pg, item, result, on_result, context)) {
+            PQclear(result);
+        }
+    }
+    return true;
+}
+
+enum pg_progress pg_progress(struct pg *pg, pg_on_result on_result, void *context,
+                             struct err *err) {
+    if (!pg_connected(pg)) {
+        pg_lose(pg, err);
+        return PG_FAILED;
+    }
+    if (pg->item_count == 0) {
+        return PG_DONE;
+    }
+    int left = PQflush(pg->conn);
+    pg->flushing = left > 0;
+    /* A server that goes away may have left results and a reason: they are read first. */
+    bool alive = PQconsumeInput(pg->conn) == 1 && left >= 0;
+    bool ended = false;
+    bool in_step = drain(pg, on_result, context, &ended);
+    if (ended) {
+        return end_group(pg, err);
+    }
+    if (!alive || !in_step || PQstatus(pg->conn) != CONNECTION_OK) {
+        pg_lose(pg, err);
+        return PG_FAILED;
+    }
+    return PG_PENDING;
+}
+
+short pg_poll_events(const struct pg *pg) {
+    return (short)(POLLIN | (pg->flushing ? POLLOUT : 0));
+}
+
+/* False when the deadline has passed: the connection is dropped then. */
+static bool wait_socket(struct pg *pg, int64_t deadline_us, struct err *err) {
+    struct pollfd fd = {PQsocket(pg->conn), pg_poll_events(pg), 0};
+    int ready = poll(&fd, 1, clock_remaining_ms(deadline_us));
+    if (ready > 0 || (ready < 0 && errno == EINTR) || clock_remaining_ms(deadline_us) > 0) {
+        return true;
+    }
+    pg_disconnect(pg); /* a late result would answer the wrong statement */
+    return err_set(err, ERR_TIMEOUT, "Postgres did not answer in time");
+}
+
+bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *context,
+               struct err *err) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    if (!pg_sync(pg, err)) {
+        return false;
+    }
+    for (;;) {
+        enum pg_progress progress = pg_progress(pg, on_result, context, err);
+        if (progress != PG_PENDING) {
+            return progress == PG_DONE;
+        }
+        if (!wait_socket(pg, deadline_us, err)) {
+            return false;
+        }
+    }
+}
+
+bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+              int timeout_ms, PGresult **result, struct err *err) {
+    PGresult *kept = NULL;
+    if (result) {
+        *result = NULL;
+    }
+    if (!pg_send(pg, name, sql, params, false, err)) {
+        return false;
+    }
+    pg->keep = &kept;
+    bool ok = pg_finish(pg, timeout_ms, NULL, NULL, err);
+    pg->keep = NULL;
+    if (ok && result) {
+        *result = kept;
+    } else {
+        PQclear(kept);
+    }
+    return ok;
+}
+
+/* ---- scripts ------------------------------------------------------------------------------ */
+
+static void note_script_error(struct pg *pg, const char *sql, const PGresult *result) {
+    if (pg->first.kind != ERR_NONE) {
+        return;
+    }
+    pg_note_result(pg, &pg->first, result);
+    const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+    int line = 1;
+    /* The position counts characters, not bytes. */
+    for (long left = position ? atol(position) - 1 : 0; left > 0 && *sql; sql++) {
+        line += *sql == '\n';
+        left -= (sql[1] & 0xC0) != 0x80;
+    }
+    if (position) {
+        err_wrap(&pg->first, "line %d", line);
+    }
+}
+
+static bool run_script(struct pg *pg, const char *sql, int64_t deadline_us, struct err *err) {
+    if (PQsendQuery(pg->conn, sql) != 1) {
+        return pg_lose(pg, err);
+    }
+    for (;;) {
+        int left = PQflush(pg->conn);
+        pg->flushing = left > 0;
+        bool alive = PQconsumeInput(pg->conn) == 1 && left >= 0;
+        while (!PQisBusy(pg->conn)) {
+            PGresult *result = PQgetResult(pg->conn);
+            if (!result) {
+                return PQstatus(pg->conn) == CONNECTION_OK || pg_lose(pg, err);
+            }
+            ExecStatusType status = PQresultStatus(result);
+            if (status == PGRES_FATAL_ERROR) {
+                note_script_error(pg, sql, result);
+            }
+            PQclear(result);
+            if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+                pg_disconnect(pg);
+                return err_set(err, ERR_INPUT, "COPY to or from the client is not for scripts");
+            }
+        }
+        if (!alive) {
+            return pg_lose(pg, err);
+        }
+        if (!wait_socket(pg, deadline_us, err)) {
+            return false;
+        }
+    }
+}
+
+bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err) {
+    if (!pg_connected(pg)) {
+        return pg_lose(pg, err);
+    }
+    /* Only the simple protocol takes several statements, and a pipeline does not take it. */
+    if (pg->item_count > 0 || PQexitPipelineMode(pg->conn) != 1) {
+        return err_set(err, ERR_INTERNAL, "a script was sent while a group is under way");
+    }
+    if (!run_script(pg, sql, clock_monotonic_us() + timeout_ms * 1000LL, err)) {
+        return false;
+    }
+    if (PQenterPipelineMode(pg->conn) != 1) {
+        return pg_lose(pg, err);
+    }
+    return end_group(pg, err) == PG_DONE;
+}

@@ -1,0 +1,233 @@
+/* pg_connect: making and losing the connection, and errors without secrets. Host names are looked
+ * up by libpq, whose getaddrinfo is outside the deadline: resolv.conf bounds it. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "../host/clock.h"
+#include "../host/log.h"
+#include "../host/xalloc.h"
+#include "pg_connection.h"
+#include "pg_params.h"
+
+/* Longer than any pause between two statements of one transaction. */
+#define IDLE_IN_TRANSACTION_MS "60000"
+
+static char *cut_driver(const char *url) {
+    /* SQLAlchemy's way of naming its driver, which libpq does not know. */
+    static const char *const schemes[] = {"postgresql", "postgres"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        const char *rest = strstr(url, "://");
+        if (rest && strncmp(url, schemes[i], len) == 0 && url[len] == '+') {
+            char *cut = xcalloc(1, len + strlen(rest) + 1);
+            memcpy(cut, schemes[i], len);
+            memcpy(cut + len, rest, strlen(rest));
+            return cut;
+        }
+    }
+    return xstrdup(url);
+}
+
+struct pg *pg_create(const struct pg_options *options) {
+    struct pg *pg = xcalloc(1, sizeof *pg);
+    pg->url = cut_driver(options->url ? options->url : "");
+    pg->application_name = xstrdup(options->application_name ? options->application_name : "");
+    pg->connect_timeout_ms = options->connect_timeout_ms;
+    pg->statement_timeout_ms = options->statement_timeout_ms;
+    return pg;
+}
+
+void pg_destroy(struct pg *pg) {
+    if (!pg) {
+        return;
+    }
+    pg_disconnect(pg);
+    free(pg->url);
+    free(pg->password);
+    free(pg->application_name);
+    free(pg->statements);
+    free(pg->items);
+    free(pg);
+}
+
+bool pg_connected(const struct pg *pg) {
+    return pg->conn && PQstatus(pg->conn) == CONNECTION_OK;
+}
+
+int pg_socket(const struct pg *pg) {
+    return pg->conn ? PQsocket(pg->conn) : -1;
+}
+
+void pg_clear_group(struct pg *pg) {
+    pg->item_count = pg->item_next = pg->group_size = 0;
+    pg->synced = pg->flushing = false;
+    err_clear(&pg->first);
+}
+
+void pg_disconnect(struct pg *pg) {
+    if (pg->conn) {
+        PQfinish(pg->conn);
+    }
+    pg->conn = NULL;
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        free(pg->statements[i]->types);
+        free(pg->statements[i]);
+    }
+    pg->statement_count = 0;
+    pg_clear_group(pg);
+}
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+/* One line, with the password blotted out wherever it stands. */
+static void clean(const struct pg *pg, const char *message, char *out, size_t cap) {
+    size_t len = 0;
+    size_t secret = pg->password ? strlen(pg->password) : 0;
+    while (*message && len + 4 < cap) {
+        if (secret > 0 && strncmp(message, pg->password, secret) == 0) {
+            memcpy(out + len, "***", 3);
+            len += 3;
+            message += secret;
+        } else {
+            out[len++] = *message == '\n' ? ' ' : *message;
+            message++;
+        }
+    }
+    while (len > 0 && out[len - 1] == ' ') {
+        len--;
+    }
+    out[len] = '\0';
+}
+
+void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result) {
+    char text[768];
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    clean(pg, primary ? primary : PQresultErrorMessage(result), text, sizeof text);
+    err_set(err, pg_error_kind(sqlstate), "%s", text);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
+}
+
+bool pg_lose(struct pg *pg, struct err *err) {
+    if (pg->first.kind != ERR_NONE) {
+        *err = pg->first;
+        if (err->kind == ERR_INTERNAL) {
+            err->kind = ERR_UNAVAILABLE; /* the server ended the connection, for its own reason */
+        }
+    } else if (!pg->conn) {
+        err_set(err, ERR_UNAVAILABLE, "not connected to Postgres");
+    } else {
+        char text[768];
+        clean(pg, PQerrorMessage(pg->conn), text, sizeof text);
+        err_set(err, ERR_UNAVAILABLE, "the connection to Postgres is lost: %s", text);
+    }
+    pg_disconnect(pg);
+    return false;
+}
+
+/* ---- connecting --------------------------------------------------------------------------- */
+
+/* libpq quotes parts of a broken URL in its messages, and they may be parts of a password that
+ * holds an unescaped @ or /: such a URL is refused without its text. */
+static bool check_url(struct pg *pg, struct err *err) {
+    char *reason = NULL;
+    PQconninfoOption *options = PQconninfoParse(pg->url, &reason);
+    bool good = options != NULL;
+    for (PQconninfoOption *option = options; option && option->keyword; option++) {
+        if (!option->val) {
+            continue;
+        }
+        if (strcmp(option->keyword, "password") == 0) {
+            free(pg->password);
+            pg->password = xstrdup(option->val);
+        } else if (strcmp(option->keyword, "port") == 0) {
+            good = good && strspn(option->val, "0123456789,") == strlen(option->val);
+        } else if (strcmp(option->keyword, "host") == 0) {
+            good = good && (option->val[0] == '@' || !strchr(option->val, '@'));
+        }
+    }
+    PQconninfoFree(options);
+    PQfreemem(reason);
+    return good || err_set(err, ERR_INPUT,
+                           "the Postgres URL cannot be parsed (is a character of the password not "
+                           "percent-encoded?)");
+}
+
+static void on_notice(void *context, const PGresult *result) {
+    (void)context;
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    log_debug("Postgres notice", LOG_TEXT("notice", text));
+}
+
+static bool start(struct pg *pg, struct err *err) {
+    char user_timeout[16];
+    snprintf(user_timeout, sizeof user_timeout, "%d", pg->statement_timeout_ms + 10000);
+    /* Before dbname, so that the URL's own settings win. */
+    const char *names[] = {
+        "application_name", "client_encoding",  "keepalives_idle", "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout", "dbname",          NULL};
+    const char *values[] = {pg->application_name, "UTF8",  "10", "5", "3",
+                            user_timeout,         pg->url, NULL};
+    pg->conn = PQconnectStartParams(names, values, 1);
+    if (!pg->conn) {
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    }
+    PQsetNoticeReceiver(pg->conn, on_notice, NULL);
+    return true;
+}
+
+static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
+    PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+    while (PQstatus(pg->conn) != CONNECTION_BAD && want != PGRES_POLLING_FAILED) {
+        if (want == PGRES_POLLING_OK) {
+            return true;
+        }
+        struct pollfd fd = {PQsocket(pg->conn), want == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                            0};
+        int left_ms = clock_remaining_ms(deadline_us);
+        int ready = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
+        if (ready > 0) {
+            want = PQconnectPoll(pg->conn);
+        } else if (left_ms == 0) {
+            return err_set(err, ERR_UNAVAILABLE, "Postgres did not accept in time");
+        }
+    }
+    char text[768];
+    clean(pg, PQerrorMessage(pg->conn), text, sizeof text);
+    return err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s", text);
+}
+
+/* Not as start-up options: a pooler refuses those. */
+static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
+    static const char sql[] =
+        "SELECT set_config('statement_timeout', $1, false), "
+        "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false)";
+    if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
+        return pg_lose(pg, err);
+    }
+    char timeout[16];
+    snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
+    struct pg_params *params = pg_params_create();
+    pg_params_add_text(params, slice_of(timeout));
+    bool ok = pg_query(pg, "pg session", sql, params, clock_remaining_ms(deadline_us), NULL, err);
+    pg_params_destroy(params);
+    if (!ok && err->kind == ERR_TIMEOUT) {
+        err->kind = ERR_UNAVAILABLE; /* nothing was asked for yet: no outcome is unknown */
+    }
+    return ok;
+}
+
+bool pg_connect(struct pg *pg, struct err *err) {
+    if (pg_connected(pg)) {
+        return true;
+    }
+    pg_disconnect(pg);
+    int64_t deadline_us = clock_monotonic_us() + pg->connect_timeout_ms * 1000LL;
+    bool ok = check_url(pg, err) && start(pg, err) && shake_hands(pg, deadline_us, err) &&
+              set_up(pg, deadline_us, err);
+    if (!ok) {
+        pg_disconnect(pg);
+    }
+    return ok;
+}

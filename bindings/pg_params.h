@@ -1,0 +1,27 @@
+/* pg_params: what pg.c reads of the parameters. Private to the binding. */
+#ifndef AGG_BINDINGS_PG_PARAMS_H
+#define AGG_BINDINGS_PG_PARAMS_H
+
+#include "../host/buffer.h"
+#include "pg.h"
+
+struct pg_params {
+    struct buffer bytes; /* values one after another, text ones with a NUL */
+    size_t count;
+    size_t cap;
+    size_t *offsets;
+    bool *nulls;
+    int *lengths;
+    int *formats;
+    Oid *types; /* 0: the server infers it */
+    const char **values;
+    enum pg_array array_type;
+    size_t array_start;
+    int32_t array_count;
+    bool array_has_null;
+};
+
+/* Pointers for libpq, valid until the next change. */
+const char *const *pg_params_values(const struct pg_params *params);
+
+#endif

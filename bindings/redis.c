@@ -1,0 +1,381 @@
+/* redis: commands are written by hand in RESP (length-prefixed, so that any byte may stand in an
+ * argument); hiredis reads the replies. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "../host/buffer.h"
+#include "../host/clock.h"
+#include "../host/xalloc.h"
+#include "redis.h"
+
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_LAST_MS 5000
+
+struct redis {
+    char *host;
+    char *user;     /* "" = the default user */
+    char *password; /* secret; NULL = no AUTH */
+    int port;
+    int db;
+    int timeout_ms;
+    redisContext *context;
+    struct buffer queue; /* commands not yet handed to the connection */
+    size_t queued;
+    size_t setup;  /* replies to AUTH and SELECT still to come */
+    size_t posted; /* replies that nobody waits for, still to come */
+    int backoff_ms;
+    int64_t rest_until_us;
+};
+
+/* ---- the URL ------------------------------------------------------------------------------ */
+
+static int hex_digit(char c) {
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c | 0x20) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+static char *percent_decode(const char *text, size_t len) {
+    char *out = xstrndup(text, len);
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        int high = -1, low = -1;
+        if (text[i] == '%' && i + 2 < len) {
+            high = hex_digit(text[i + 1]);
+            low = hex_digit(text[i + 2]);
+        }
+        if (high >= 0 && low >= 0) {
+            out[used++] = (char)(high * 16 + low);
+            i += 2;
+        } else {
+            out[used++] = text[i];
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static bool parse_number(const char *text, size_t len, int max, int *out) {
+    int value = 0;
+    if (len == 0 || len > 5) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (text[i] - '0');
+    }
+    *out = value;
+    return value <= max;
+}
+
+static bool parse_host(struct redis *redis, const char *at) {
+    size_t len = strcspn(at, "/");
+    const char *rest = at + len;
+    size_t host_len = len;
+    const char *colon = memchr(at, ':', len);
+    if (*at == '[') { /* an IPv6 address */
+        const char *close = memchr(at, ']', len);
+        if (!close) {
+            return false;
+        }
+        redis->host = xstrndup(at + 1, (size_t)(close - at - 1));
+        colon = close + 1 < rest ? close + 1 : NULL;
+        if (colon && *colon != ':') {
+            return false;
+        }
+    } else {
+        host_len = colon ? (size_t)(colon - at) : len;
+        redis->host = xstrndup(at, host_len);
+    }
+    if (!*redis->host ||
+        (colon && !parse_number(colon + 1, (size_t)(rest - colon - 1), 65535, &redis->port))) {
+        return false;
+    }
+    return rest[0] == '\0' || rest[1] == '\0' ||
+           parse_number(rest + 1, strlen(rest + 1), 99999, &redis->db);
+}
+
+static bool parse_url(struct redis *redis, const char *url) {
+    static const char scheme[] = "redis://";
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0) {
+        return false;
+    }
+    const char *at = url + sizeof scheme - 1;
+    const char *end = strrchr(at, '@');
+    if (end) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        if (!colon) {
+            return false;
+        }
+        redis->user = percent_decode(at, (size_t)(colon - at));
+        redis->password = percent_decode(colon + 1, (size_t)(end - colon - 1));
+        at = end + 1;
+    }
+    return parse_host(redis, at);
+}
+
+struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
+    struct redis *redis = xcalloc(1, sizeof *redis);
+    redis->port = 6379;
+    redis->timeout_ms = timeout_ms;
+    redis->backoff_ms = BACKOFF_FIRST_MS;
+    if (!parse_url(redis, url ? url : "")) {
+        redis_destroy(redis);
+        err_set(err, ERR_INPUT,
+                "the Redis URL must be redis://[user:password@]host[:port][/database]");
+        return NULL;
+    }
+    return redis;
+}
+
+static void disconnect(struct redis *redis) {
+    if (redis->context) {
+        redisFree(redis->context);
+    }
+    redis->context = NULL;
+    redis->setup = redis->posted = 0;
+}
+
+void redis_destroy(struct redis *redis) {
+    if (!redis) {
+        return;
+    }
+    disconnect(redis);
+    buffer_free(&redis->queue);
+    free(redis->host);
+    free(redis->user);
+    free(redis->password);
+    free(redis);
+}
+
+bool redis_connected(const struct redis *redis) {
+    return redis->context != NULL;
+}
+
+bool redis_resting(const struct redis *redis) {
+    return clock_monotonic_us() < redis->rest_until_us;
+}
+
+/* ---- one exchange ------------------------------------------------------------------------- */
+
+static void clear_queue(struct redis *redis) {
+    buffer_clear(&redis->queue);
+    redis->queued = 0;
+}
+
+/* Always false. A failure rests the server's callers for twice as long as the one before. */
+static bool give_up(struct redis *redis) {
+    clear_queue(redis);
+    disconnect(redis);
+    redis->rest_until_us = clock_monotonic_us() + redis->backoff_ms * 1000LL;
+    redis->backoff_ms =
+        redis->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : redis->backoff_ms * 2;
+    return false;
+}
+
+static bool lost(const struct redis *redis, struct err *err) {
+    return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
+                   redis->context->errstr);
+}
+
+static void format_command(struct buffer *out, const struct slice *args, size_t count) {
+    buffer_append_format(out, "*%zu\r\n", count);
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_format(out, "$%zu\r\n", args[i].len);
+        if (args[i].len > 0) {
+            buffer_append(out, args[i].data, args[i].len);
+        }
+        buffer_append(out, "\r\n", 2);
+    }
+}
+
+bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err) {
+    if (count == 0) {
+        return err_set(err, ERR_INTERNAL, "a Redis command without a name");
+    }
+    format_command(&redis->queue, args, count);
+    redis->queued++;
+    return true;
+}
+
+/* False when the deadline has passed. */
+static bool wait_socket(int socket, short events, short *ready, int64_t deadline_us,
+                        struct err *err) {
+    struct pollfd fd = {socket, events, 0};
+    int left_ms = clock_remaining_ms(deadline_us);
+    int count = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
+    *ready = count > 0 ? fd.revents : 0;
+    return left_ms > 0 || err_set(err, ERR_TIMEOUT, "Redis did not answer in time");
+}
+
+static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
+    redis->context = redisConnectNonBlock(redis->host, redis->port);
+    if (!redis->context) {
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    }
+    if (redis->context->err) {
+        return err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", redis->context->errstr);
+    }
+    for (short ready = 0; ready == 0;) {
+        if (!wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
+            err->kind = ERR_UNAVAILABLE; /* nothing was sent yet: no outcome is unknown */
+            return false;
+        }
+    }
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
+    return failure == 0 ||
+           err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", strerror(failure));
+}
+
+static void queue_setup(struct redis *redis) {
+    struct buffer out = {0};
+    if (redis->password) {
+        struct slice args[3] = {slice_of("AUTH")};
+        size_t count = 1;
+        if (*redis->user) {
+            args[count++] = slice_of(redis->user);
+        }
+        args[count++] = slice_of(redis->password);
+        format_command(&out, args, count);
+        redis->setup++;
+    }
+    if (redis->db > 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", redis->db);
+        struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
+        format_command(&out, args, 2);
+        redis->setup++;
+    }
+    if (out.len > 0) {
+        redisAppendFormattedCommand(redis->context, out.data, out.len);
+    }
+    buffer_free(&out);
+}
+
+struct exchange {
+    redis_on_reply on_reply;
+    void *context;
+    size_t index; /* replies handed to on_reply so far */
+    size_t wanted;
+};
+
+static bool take_reply(struct redis *redis, struct exchange *exchange, const redisReply *reply,
+                       struct err *err) {
+    if (redis->setup > 0) {
+        redis->setup--;
+        return reply->type != REDIS_REPLY_ERROR ||
+               err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", reply->str);
+    }
+    if (redis->posted > 0) {
+        redis->posted--;
+        return true;
+    }
+    if (exchange->index == exchange->wanted) {
+        return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
+    }
+    if (exchange->on_reply) {
+        exchange->on_reply(exchange->context, exchange->index, reply);
+    }
+    exchange->index++;
+    return true;
+}
+
+static bool take_replies(struct redis *redis, struct exchange *exchange, struct err *err) {
+    for (;;) {
+        void *reply = NULL;
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+            return lost(redis, err);
+        }
+        if (!reply) {
+            return true;
+        }
+        bool ok = take_reply(redis, exchange, reply, err);
+        freeReplyObject(reply);
+        if (!ok) {
+            return false;
+        }
+    }
+}
+
+/* Reads while it writes: a server whose replies are not taken stops reading. */
+static bool pump(struct redis *redis, struct exchange *exchange, bool wait_replies,
+                 int64_t deadline_us, struct err *err) {
+    redisContext *context = redis->context;
+    for (;;) {
+        int written = 0;
+        if (redisBufferWrite(context, &written) != REDIS_OK ||
+            redisBufferRead(context) != REDIS_OK) {
+            return lost(redis, err);
+        }
+        if (!take_replies(redis, exchange, err)) {
+            return false;
+        }
+        bool complete =
+            redis->setup == 0 && redis->posted == 0 && exchange->index == exchange->wanted;
+        if (written && (complete || !wait_replies)) {
+            return true;
+        }
+        short ready;
+        short events = (short)(POLLIN | (written ? 0 : POLLOUT));
+        if (!wait_socket(context->fd, events, &ready, deadline_us, err)) {
+            return false;
+        }
+    }
+}
+
+static bool exchange_queue(struct redis *redis, struct exchange *exchange, bool wait_replies,
+                           struct err *err) {
+    int64_t deadline_us = clock_monotonic_us() + redis->timeout_ms * 1000LL;
+    if (!redis->context) {
+        if (redis_resting(redis)) {
+            clear_queue(redis);
+            return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
+        }
+        if (!connect_socket(redis, deadline_us, err)) {
+            return give_up(redis);
+        }
+        queue_setup(redis);
+    }
+    size_t queued = redis->queued;
+    if (queued > 0 && redisAppendFormattedCommand(redis->context, redis->queue.data,
+                                                  redis->queue.len) != REDIS_OK) {
+        err_set(err, ERR_INTERNAL, "out of memory");
+        return give_up(redis);
+    }
+    clear_queue(redis);
+    if (wait_replies) {
+        exchange->wanted = queued;
+    } else {
+        redis->posted += queued;
+    }
+    if (!pump(redis, exchange, wait_replies, deadline_us, err)) {
+        return give_up(redis);
+    }
+    if (wait_replies) {
+        redis->backoff_ms = BACKOFF_FIRST_MS;
+        redis->rest_until_us = 0;
+    }
+    return true;
+}
+
+bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
+    if (redis->queued == 0 && redis->posted == 0) {
+        return true;
+    }
+    struct exchange exchange = {on_reply, context, 0, 0};
+    return exchange_queue(redis, &exchange, true, err);
+}
+
+bool redis_post(struct redis *redis, struct err *err) {
+    if (redis->queued == 0) {
+        return true;
+    }
+    struct exchange exchange = {0};
+    return exchange_queue(redis, &exchange, false, err);
+}
