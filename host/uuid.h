@@ -12,7 +12,7 @@
 bool uuid_parse(struct slice text, uint8_t out[16]);
 /* Canonical lower-case form and a NUL. */
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]);
-/* A random version 4 UUID (libuuid). */
+/* A random version 4 UUID. libuuid reads one spelling only, and its names are these. */
 void uuid_generate_v4(uint8_t out[16]);
 
 #endif

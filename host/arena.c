@@ -1,0 +1,96 @@
+#include "arena.h"
+
+#include <stdlib.h>
+
+#include "xalloc.h"
+
+#define ALIGNMENT 16
+
+struct chunk {
+    struct chunk *next;
+    size_t size; /* of the memory after this header */
+    size_t used;
+    size_t padding; /* keeps the memory 16-byte aligned */
+};
+
+struct arena {
+    size_t chunk_bytes;
+    struct chunk *first;
+    struct chunk *current;
+};
+
+static struct chunk *new_chunk(size_t size) {
+    struct chunk *chunk = xcalloc(1, sizeof *chunk + size);
+    chunk->size = size;
+    return chunk;
+}
+
+struct arena *arena_create(size_t chunk_bytes) {
+    struct arena *arena = xcalloc(1, sizeof *arena);
+    arena->chunk_bytes = chunk_bytes;
+    arena->first = arena->current = new_chunk(chunk_bytes);
+    return arena;
+}
+
+void arena_destroy(struct arena *arena) {
+    if (!arena) {
+        return;
+    }
+    for (struct chunk *chunk = arena->first, *next; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    free(arena);
+}
+
+/* The next chunk with room, or a new one behind the current. */
+static struct chunk *advance(struct arena *arena, size_t bytes) {
+    struct chunk *next = arena->current->next;
+    if (!next || next->size < bytes) {
+        next = new_chunk(bytes > arena->chunk_bytes ? bytes : arena->chunk_bytes);
+        next->next = arena->current->next;
+        arena->current->next = next;
+    }
+    return arena->current = next;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes) {
+    bytes = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    struct chunk *chunk = arena->current;
+    if (chunk->size - chunk->used < bytes) {
+        chunk = advance(arena, bytes);
+    }
+    void *memory = (char *)(chunk + 1) + chunk->used;
+    chunk->used += bytes;
+    return memory;
+}
+
+struct slice arena_copy(struct arena *arena, struct slice bytes) {
+    if (!bytes.data) {
+        return bytes;
+    }
+    char *copy = arena_alloc(arena, bytes.len + 1);
+    memcpy(copy, bytes.data, bytes.len);
+    copy[bytes.len] = '\0';
+    return (struct slice){copy, bytes.len};
+}
+
+void arena_reset(struct arena *arena) {
+    for (struct chunk *chunk = arena->first; chunk; chunk = chunk->next) {
+        chunk->used = 0;
+        while (chunk->next && chunk->next->size > arena->chunk_bytes) {
+            struct chunk *oversized = chunk->next;
+            chunk->next = oversized->next;
+            free(oversized);
+        }
+    }
+    arena->current = arena->first;
+}
+
+size_t arena_bytes(const struct arena *arena) {
+    size_t bytes = 0;
+    for (const struct chunk *chunk = arena->first; chunk; chunk = chunk->next) {
+        bytes += chunk->size;
+    }
+    return bytes;
+}

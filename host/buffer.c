@@ -1,0 +1,108 @@
+#include "buffer.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "utf8.h"
+#include "xalloc.h"
+
+void buffer_free(struct buffer *buffer) {
+    free(buffer->data);
+    *buffer = (struct buffer){0};
+}
+
+void buffer_clear(struct buffer *buffer) {
+    buffer->len = 0;
+    if (buffer->data) {
+        buffer->data[0] = '\0';
+    }
+}
+
+char *buffer_reserve(struct buffer *buffer, size_t bytes) {
+    if (buffer->cap - buffer->len <= bytes) {
+        size_t cap = buffer->cap ? buffer->cap : 256;
+        while (cap - buffer->len <= bytes) {
+            cap *= 2;
+        }
+        buffer->data = xrealloc(buffer->data, cap);
+        buffer->cap = cap;
+    }
+    return buffer->data + buffer->len;
+}
+
+void buffer_append(struct buffer *buffer, const void *data, size_t len) {
+    char *to = buffer_reserve(buffer, len);
+    if (len) {
+        memcpy(to, data, len);
+    }
+    to[len] = '\0';
+    buffer->len += len;
+}
+
+void buffer_append_text(struct buffer *buffer, const char *text) {
+    buffer_append(buffer, text, strlen(text));
+}
+
+void buffer_append_format(struct buffer *buffer, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int len = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (len > 0) {
+        char *to = buffer_reserve(buffer, (size_t)len);
+        vsnprintf(to, (size_t)len + 1, format, again);
+        buffer->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+static void append_json_char(struct buffer *buffer, unsigned char c) {
+    switch (c) {
+    case '"':
+        buffer_append(buffer, "\\\"", 2);
+        break;
+    case '\\':
+        buffer_append(buffer, "\\\\", 2);
+        break;
+    case '\n':
+        buffer_append(buffer, "\\n", 2);
+        break;
+    case '\r':
+        buffer_append(buffer, "\\r", 2);
+        break;
+    case '\t':
+        buffer_append(buffer, "\\t", 2);
+        break;
+    default:
+        if (c < 0x20) {
+            buffer_append_format(buffer, "\\u%04x", c);
+        } else {
+            buffer_append(buffer, &c, 1);
+        }
+    }
+}
+
+void buffer_append_json_string(struct buffer *buffer, struct slice text) {
+    const char *at = text.data, *end = text.data + text.len;
+    buffer_append(buffer, "\"", 1);
+    while (at < end) {
+        size_t len = utf8_sequence(at, (size_t)(end - at));
+        if (len == 0) {
+            buffer_append(buffer, "\xEF\xBF\xBD", 3);
+            at++;
+        } else if (len == 1) {
+            append_json_char(buffer, (unsigned char)*at++);
+        } else {
+            buffer_append(buffer, at, len);
+            at += len;
+        }
+    }
+    buffer_append(buffer, "\"", 1);
+}
+
+struct slice buffer_slice(const struct buffer *buffer) {
+    return (struct slice){buffer->data ? buffer->data : "", buffer->len};
+}

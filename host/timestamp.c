@@ -1,0 +1,124 @@
+#include "timestamp.h"
+
+#include <stdio.h>
+#include <time.h>
+
+struct reader {
+    const char *at;
+    const char *end;
+};
+
+static bool read_digits(struct reader *reader, int count, int *value) {
+    *value = 0;
+    for (int i = 0; i < count; i++) {
+        if (reader->at == reader->end || *reader->at < '0' || *reader->at > '9') {
+            return false;
+        }
+        *value = *value * 10 + (*reader->at++ - '0');
+    }
+    return true;
+}
+
+static bool read_char(struct reader *reader, char wanted) {
+    if (reader->at == reader->end || *reader->at != wanted) {
+        return false;
+    }
+    reader->at++;
+    return true;
+}
+
+static bool read_fraction(struct reader *reader, int64_t *us) {
+    int64_t unit = 100000;
+    int digits = 0;
+    *us = 0;
+    if (!read_char(reader, '.') && !read_char(reader, ',')) {
+        return true;
+    }
+    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') {
+        *us += (*reader->at++ - '0') * unit;
+        unit /= 10;
+        digits++;
+    }
+    return digits > 0 && digits <= 9;
+}
+
+static bool read_offset(struct reader *reader, int64_t *seconds) {
+    *seconds = 0;
+    if (reader->at == reader->end) {
+        return true;
+    }
+    char sign = *reader->at++;
+    if (sign == 'Z' || sign == 'z') {
+        return true;
+    }
+    int hours, minutes = 0;
+    if ((sign != '+' && sign != '-') || !read_digits(reader, 2, &hours)) {
+        return false;
+    }
+    bool colon = read_char(reader, ':');
+    if ((colon || reader->at < reader->end) && !read_digits(reader, 2, &minutes)) {
+        return false;
+    }
+    if (hours > 23 || minutes > 59) {
+        return false;
+    }
+    *seconds = (hours * 60 + minutes) * 60 * (sign == '-' ? -1 : 1);
+    return true;
+}
+
+static int days_in_month(int year, int month) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar: years are counted from March, so that
+ * the leap day is a year's last. */
+static int64_t days_from_civil(int year, int month, int day) {
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+           719468;
+}
+
+bool timestamp_parse(struct slice text, int64_t *unix_us) {
+    struct reader reader = {text.data, text.data + text.len};
+    int year, month, day, hour, minute, second;
+    int64_t fraction_us, offset_s;
+    bool date = read_digits(&reader, 4, &year) && read_char(&reader, '-') &&
+                read_digits(&reader, 2, &month) && read_char(&reader, '-') &&
+                read_digits(&reader, 2, &day);
+    bool separator =
+        date && (read_char(&reader, 'T') || read_char(&reader, 't') || read_char(&reader, ' '));
+    if (!separator || !read_digits(&reader, 2, &hour) || !read_char(&reader, ':') ||
+        !read_digits(&reader, 2, &minute) || !read_char(&reader, ':') ||
+        !read_digits(&reader, 2, &second) || !read_fraction(&reader, &fraction_us) ||
+        !read_offset(&reader, &offset_s) || reader.at != reader.end) {
+        return false;
+    }
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
+        hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    int64_t seconds =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s;
+    *unix_us = seconds * 1000000 + fraction_us;
+    return true;
+}
+
+size_t timestamp_format(int64_t unix_us, char out[TIMESTAMP_TEXT_CAP]) {
+    int64_t fraction_us = unix_us % 1000000;
+    time_t seconds = (time_t)(unix_us / 1000000);
+    struct tm tm;
+    if (fraction_us < 0) {
+        fraction_us += 1000000;
+        seconds--;
+    }
+    gmtime_r(&seconds, &tm);
+    int len =
+        snprintf(out, TIMESTAMP_TEXT_CAP, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)fraction_us);
+    return (size_t)len;
+}

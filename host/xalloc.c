@@ -1,0 +1,29 @@
+#include "xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *memory) {
+    if (!memory) {
+        fputs("aggregator: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *xcalloc(size_t count, size_t bytes) {
+    return checked(calloc(count ? count : 1, bytes ? bytes : 1));
+}
+
+void *xrealloc(void *memory, size_t bytes) {
+    return checked(realloc(memory, bytes ? bytes : 1));
+}
+
+char *xstrdup(const char *text) {
+    return checked(strdup(text));
+}
+
+char *xstrndup(const char *text, size_t len) {
+    return checked(strndup(text, len));
+}
