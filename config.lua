@@ -1,0 +1,84 @@
+-- The whole configuration. env("NAME", default) reads an environment variable; env_or_file("NAME")
+-- reads NAME, or the file that NAME_FILE names: for secrets, which belong nowhere else.
+
+local function database_url()
+  return env_or_file("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
+    or env_or_file("SERVICE_DATABASE_URL")
+    or env_or_file("DATABASE_URL")
+    or string.format(
+      "postgresql://%s:%s@localhost:5436/huleedu_result_aggregator",
+      env("HULEEDU_DB_USER", "huledu"),
+      env_or_file("HULEEDU_DB_PASSWORD") or ""
+    )
+end
+
+return {
+  service = {
+    name = env("SERVICE_NAME", "result_aggregator_service"),
+    environment = env("ENVIRONMENT", "development"),
+  },
+
+  http = {
+    host = env("HOST", "0.0.0.0"),
+    port = env("PORT", 4003), -- 0: a free one, named in the log
+    threads = 64, -- one a kept-alive connection: at least the gateway's pools together
+    states = 8, -- Lua states for requests, each with one database connection
+    request_timeout_ms = 10000,
+    keep_alive_timeout_ms = 5000,
+    -- several at once while keys are rotated, separated by commas; none: everybody is locked out
+    api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY")),
+    allowed_services = list(
+      env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")
+    ),
+  },
+
+  kafka = {
+    brokers = env("KAFKA_BOOTSTRAP_SERVERS", "localhost:9093"),
+    group = env("KAFKA_CONSUMER_GROUP_ID", "result_aggregator_group"),
+    client_id = env("KAFKA_CLIENT_ID", "result-aggregator-consumer"),
+    -- "earliest" or "latest", for a partition that Postgres has no offset of
+    auto_offset_reset = env("KAFKA_AUTO_OFFSET_RESET", "earliest"),
+    session_timeout_ms = env("KAFKA_SESSION_TIMEOUT_MS", 30000),
+    options = {}, -- properties of librdkafka, by name: ["security.protocol"] = "ssl"
+  },
+
+  postgres = {
+    url = database_url(),
+    connect_timeout_ms = 5000,
+    statement_timeout_ms = 15000,
+  },
+
+  redis = {
+    -- REDIS_URL=none: no Redis at all
+    url = env("REDIS_URL", "redis://localhost:6379"):gsub("^none$", ""),
+    timeout_ms = 250, -- of one pipeline
+    seen_ttl_s = env("REDIS_IDEMPOTENCY_TTL_SECONDS", 86400),
+  },
+
+  ingest = {
+    workers = env("INGEST_WORKERS", 1), -- threads, each with its consumer and connection
+    batch_max_events = 4000, -- of one transaction
+    batch_max_bytes = 16 * 1024 * 1024,
+    rejected_keep_hours = 24,
+    rejected_keep_rows = 100000,
+  },
+
+  cache = {
+    enabled = env("CACHE_ENABLED", true),
+    ttl_s = env("REDIS_CACHE_TTL_SECONDS", 300),
+    process_max_bytes = 32 * 1024 * 1024,
+  },
+
+  scripts = {
+    root = env("SCRIPTS_ROOT", "scripts"), -- beside this file, unless it starts with a slash
+    sql = env("SQL_ROOT", "sql"),
+    memory_limit_mb = 64, -- of one Lua state
+    handler_timeout_ms = 1000, -- of one event
+    route_timeout_ms = 2000, -- of one request
+  },
+
+  log = {
+    level = env("LOG_LEVEL", "INFO"),
+    format = env("LOG_FORMAT", "json"), -- "json" or "text"
+  },
+}
