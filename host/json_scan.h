@@ -10,6 +10,10 @@
 
 #define JSON_MAX_DEPTH 64
 
+/* Two errors that callers tell from the other ones, by address or text. */
+#define JSON_BAD_UTF8 "bytes that are not UTF-8"
+#define JSON_TOO_DEEP "containers nested too deep"
+
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json_cursor {
@@ -17,6 +21,7 @@ struct json_cursor {
     const char *end;
     const char *start;
     int depth;
+    bool fresh;        /* just behind an opening bracket */
     const char *error; /* static text once something failed */
 };
 

@@ -1,0 +1,390 @@
+#include "json_scan.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "utf8.h"
+
+static bool fail(struct json_cursor *cursor, const char *error) {
+    if (!cursor->error) {
+        cursor->error = error;
+    }
+    return false;
+}
+
+static void skip_space(struct json_cursor *cursor) {
+    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\n' ||
+                                        *cursor->at == '\r' || *cursor->at == '\t')) {
+        cursor->at++;
+    }
+}
+
+void json_begin(struct json_cursor *cursor, struct slice text) {
+    *cursor =
+        (struct json_cursor){.at = text.data, .end = text.data + text.len, .start = text.data};
+    skip_space(cursor);
+}
+
+size_t json_offset(const struct json_cursor *cursor) {
+    return (size_t)(cursor->at - cursor->start);
+}
+
+bool json_peek(struct json_cursor *cursor, enum json_type *type) {
+    if (cursor->error) {
+        return false;
+    }
+    if (cursor->at == cursor->end) {
+        return fail(cursor, "the text ends where a value should be");
+    }
+    switch (*cursor->at) {
+    case '{':
+        *type = JSON_OBJECT;
+        return true;
+    case '[':
+        *type = JSON_ARRAY;
+        return true;
+    case '"':
+        *type = JSON_STRING;
+        return true;
+    case 't':
+    case 'f':
+        *type = JSON_BOOL;
+        return true;
+    case 'n':
+        *type = JSON_NULL;
+        return true;
+    default:
+        *type = JSON_NUMBER;
+        return *cursor->at == '-' || (*cursor->at >= '0' && *cursor->at <= '9')
+                   ? true
+                   : fail(cursor, "a value cannot begin like this");
+    }
+}
+
+/* ---- scalars ------------------------------------------------------------------------------ */
+
+static bool read_word(struct json_cursor *cursor, const char *word, struct json_value *value) {
+    size_t len = strlen(word);
+    if ((size_t)(cursor->end - cursor->at) < len || memcmp(cursor->at, word, len) != 0) {
+        return fail(cursor, "a value cannot begin like this");
+    }
+    value->raw = (struct slice){cursor->at, len};
+    value->boolean = *word == 't';
+    cursor->at += len;
+    return true;
+}
+
+static bool take_digits(struct json_cursor *cursor) {
+    const char *first = cursor->at;
+    while (cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9') {
+        cursor->at++;
+    }
+    return cursor->at > first || fail(cursor, "a digit is missing in a number");
+}
+
+static bool take(struct json_cursor *cursor, char c) {
+    if (cursor->at < cursor->end && *cursor->at == c) {
+        cursor->at++;
+        return true;
+    }
+    return false;
+}
+
+static bool read_number(struct json_cursor *cursor, struct json_value *value) {
+    const char *first = cursor->at;
+    value->is_integer = true;
+    take(cursor, '-');
+    if (!take(cursor, '0') && !take_digits(cursor)) {
+        return false;
+    }
+    if (take(cursor, '.')) {
+        value->is_integer = false;
+        if (!take_digits(cursor)) {
+            return false;
+        }
+    }
+    if (take(cursor, 'e') || take(cursor, 'E')) {
+        value->is_integer = false;
+        if (!take(cursor, '+')) {
+            take(cursor, '-');
+        }
+        if (!take_digits(cursor)) {
+            return false;
+        }
+    }
+    value->raw = (struct slice){first, (size_t)(cursor->at - first)};
+    return true;
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Four hexadecimal digits at `at`; -1 if they are not there. */
+static int read_unit(const char *at, const char *end) {
+    int unit = 0;
+    if (end - at < 4) {
+        return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_value(at[i]);
+        if (digit < 0) {
+            return -1;
+        }
+        unit = unit << 4 | digit;
+    }
+    return unit;
+}
+
+static bool skip_escape(struct json_cursor *cursor) {
+    const char *end = cursor->end;
+    if (cursor->at + 1 >= end) {
+        return fail(cursor, "the text ends within a string");
+    }
+    char c = cursor->at[1];
+    cursor->at += 2;
+    if (c != 'u') {
+        return strchr("\"\\/bfnrt", c) && c ? true : fail(cursor, "an unknown escape in a string");
+    }
+    int unit = read_unit(cursor->at, end);
+    cursor->at += 4;
+    if (unit < 0) {
+        return fail(cursor, "a bad \\u escape in a string");
+    }
+    if (unit >= 0xDC00 && unit <= 0xDFFF) {
+        return fail(cursor, "a lone surrogate in a string");
+    }
+    if (unit >= 0xD800 && unit <= 0xDBFF) {
+        int low = end - cursor->at >= 6 && cursor->at[0] == '\\' && cursor->at[1] == 'u'
+                      ? read_unit(cursor->at + 2, end)
+                      : -1;
+        if (low < 0xDC00 || low > 0xDFFF) {
+            return fail(cursor, "a lone surrogate in a string");
+        }
+        cursor->at += 6;
+    }
+    return true;
+}
+
+static bool read_string(struct json_cursor *cursor, struct json_value *value) {
+    const char *first = ++cursor->at;
+    value->has_escapes = false;
+    while (cursor->at < cursor->end) {
+        unsigned char c = (unsigned char)*cursor->at;
+        if (c == '"') {
+            value->raw = (struct slice){first, (size_t)(cursor->at - first)};
+            cursor->at++;
+            return true;
+        }
+        if (c == '\\') {
+            value->has_escapes = true;
+            if (!skip_escape(cursor)) {
+                return false;
+            }
+        } else if (c < 0x20) {
+            return fail(cursor, "a control character in a string");
+        } else if (c < 0x80) {
+            cursor->at++;
+        } else {
+            size_t len = utf8_sequence(cursor->at, (size_t)(cursor->end - cursor->at));
+            if (len == 0) {
+                return fail(cursor, JSON_BAD_UTF8);
+            }
+            cursor->at += len;
+        }
+    }
+    return fail(cursor, "the text ends within a string");
+}
+
+/* ---- containers --------------------------------------------------------------------------- */
+
+bool json_enter(struct json_cursor *cursor) {
+    if (cursor->error) {
+        return false;
+    }
+    if (++cursor->depth > JSON_MAX_DEPTH) {
+        return fail(cursor, JSON_TOO_DEEP);
+    }
+    cursor->at++;
+    cursor->fresh = true;
+    skip_space(cursor);
+    return true;
+}
+
+/* Consumes the comma before a further item, or the closing bracket. */
+static bool next_item(struct json_cursor *cursor, char closing, bool *more) {
+    skip_space(cursor);
+    bool first = cursor->fresh;
+    cursor->fresh = false;
+    if (take(cursor, closing)) {
+        cursor->depth--;
+        *more = false;
+        return true;
+    }
+    if (!first && !take(cursor, ',')) {
+        return fail(cursor, cursor->at == cursor->end ? "the text ends within a container"
+                                                      : "a comma or a bracket is missing");
+    }
+    skip_space(cursor);
+    *more = true;
+    return true;
+}
+
+bool json_next_element(struct json_cursor *cursor, bool *more) {
+    return !cursor->error && next_item(cursor, ']', more);
+}
+
+bool json_next_member(struct json_cursor *cursor, struct json_value *key, bool *more) {
+    if (cursor->error || !next_item(cursor, '}', more)) {
+        return false;
+    }
+    if (!*more) {
+        return true;
+    }
+    if (cursor->at == cursor->end || *cursor->at != '"') {
+        return fail(cursor, "a key must be a string");
+    }
+    key->type = JSON_STRING;
+    if (!read_string(cursor, key)) {
+        return false;
+    }
+    skip_space(cursor);
+    if (!take(cursor, ':')) {
+        return fail(cursor, "a colon is missing after a key");
+    }
+    skip_space(cursor);
+    return true;
+}
+
+static bool skip_container(struct json_cursor *cursor, struct json_value *value) {
+    const char *first = cursor->at;
+    struct json_value inner;
+    bool is_object = value->type == JSON_OBJECT, more;
+    if (!json_enter(cursor)) {
+        return false;
+    }
+    for (;;) {
+        bool ok =
+            is_object ? json_next_member(cursor, &inner, &more) : json_next_element(cursor, &more);
+        if (!ok) {
+            return false;
+        }
+        if (!more) {
+            value->raw = (struct slice){first, (size_t)(cursor->at - first)};
+            return true;
+        }
+        if (!json_read(cursor, &inner)) { /* recursion is bounded by JSON_MAX_DEPTH */
+            return false;
+        }
+    }
+}
+
+bool json_read(struct json_cursor *cursor, struct json_value *value) {
+    if (!json_peek(cursor, &value->type)) {
+        return false;
+    }
+    switch (value->type) {
+    case JSON_NULL:
+        return read_word(cursor, "null", value);
+    case JSON_BOOL:
+        return read_word(cursor, *cursor->at == 't' ? "true" : "false", value);
+    case JSON_NUMBER:
+        return read_number(cursor, value);
+    case JSON_STRING:
+        return read_string(cursor, value);
+    default:
+        return skip_container(cursor, value);
+    }
+}
+
+bool json_finish(struct json_cursor *cursor) {
+    if (cursor->error) {
+        return false;
+    }
+    skip_space(cursor);
+    return cursor->at == cursor->end || fail(cursor, "something follows the value");
+}
+
+/* ---- conversion --------------------------------------------------------------------------- */
+
+static size_t write_utf8(unsigned code, char *out) {
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xC0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3F));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xE0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (code & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (code & 0x3F));
+    return 4;
+}
+
+static const char *unescape_one(const char *at, const char *end, char *out, size_t *len) {
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    char c = at[1];
+    if (c != 'u') {
+        const char *known = strchr(from, c);
+        out[(*len)++] = known ? to[known - from] : c;
+        return at + 2;
+    }
+    unsigned code = (unsigned)read_unit(at + 2, end);
+    at += 6;
+    if (code >= 0xD800 && code <= 0xDBFF) {
+        code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)read_unit(at + 2, end) - 0xDC00);
+        at += 6;
+    }
+    *len += write_utf8(code, out + *len);
+    return at;
+}
+
+size_t json_unescape(const struct json_value *value, char *out) {
+    const char *at = value->raw.data, *end = at + value->raw.len;
+    size_t len = 0;
+    while (at < end) {
+        if (*at == '\\') {
+            at = unescape_one(at, end, out, &len);
+        } else {
+            out[len++] = *at++;
+        }
+    }
+    return len;
+}
+
+bool json_to_int64(const struct json_value *value, int64_t *out) {
+    char text[32];
+    if (value->type != JSON_NUMBER || !value->is_integer || value->raw.len >= sizeof text) {
+        return false;
+    }
+    memcpy(text, value->raw.data, value->raw.len);
+    text[value->raw.len] = '\0';
+    errno = 0;
+    *out = strtoll(text, NULL, 10);
+    return errno == 0;
+}
+
+bool json_to_double(const struct json_value *value, double *out) {
+    char text[512];
+    if (value->type != JSON_NUMBER || value->raw.len >= sizeof text) {
+        return false;
+    }
+    memcpy(text, value->raw.data, value->raw.len);
+    text[value->raw.len] = '\0';
+    *out = strtod(text, NULL);
+    return isfinite(*out);
+}
