@@ -1,0 +1,169 @@
+/* Reads scripts/view.lua into struct view. */
+#include <stdlib.h>
+
+#include "../xalloc.h"
+#include "script_private.h"
+
+static const struct {
+    const char *name;
+    enum view_type type;
+    const char *sql_type;
+} types[] = {
+    {"text", VIEW_TEXT, "text"},
+    {"text[]", VIEW_TEXTS, "text[]"},
+    {"integer", VIEW_INTEGER, "integer"},
+    {"integer[]", VIEW_INTEGERS, "integer[]"},
+    {"double", VIEW_DOUBLE, "double precision"},
+    {"double[]", VIEW_DOUBLES, "double precision[]"},
+    {"boolean", VIEW_BOOLEAN, "boolean"},
+    {"timestamp", VIEW_TIMESTAMP, "timestamptz"},
+    {"json", VIEW_JSON, "json"},
+    {"content", VIEW_CONTENT, "uuid"},
+};
+static const char *const rules[] = {"first", "latest", "min", "max"};
+
+/* A field that must be a string; NULL and an error otherwise. */
+static const char *text_field(lua_State *L, const char *key, const char *owner, struct err *err) {
+    lua_getfield(L, -1, key);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_pop(L, 1); /* the table still holds the string */
+    if (!text) {
+        err_set(err, ERR_INPUT, "%s: `%s` must be a string", owner, key);
+    }
+    return text;
+}
+
+static bool read_column(lua_State *L, const char *owner, struct view_column *column,
+                        struct err *err) {
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    const char *name = lua_tostring(L, -2), *type = lua_tostring(L, -1);
+    lua_pop(L, 2);
+    if (!name || !type || !name[0] ||
+        strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") != strlen(name)) {
+        return err_set(err, ERR_INPUT, "%s: a column is { \"name\", \"type\" }, in lower case",
+                       owner);
+    }
+    *column = (struct view_column){xstrdup(name), VIEW_ENUM, NULL};
+    const char *sql_type = type;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strcmp(types[i].name, type) == 0) {
+            column->type = types[i].type;
+            sql_type = types[i].sql_type;
+        }
+    }
+    column->sql_type = xstrdup(sql_type);
+    return true;
+}
+
+/* Columns of the list on the stack's top. */
+static bool read_columns(lua_State *L, const char *owner, struct view_column *columns, size_t max,
+                         size_t *count, struct err *err) {
+    size_t len = lua_objlen(L, -1);
+    if (len > max) {
+        return err_set(err, ERR_INPUT, "%s: more than %zu columns", owner, max);
+    }
+    for (size_t i = 0; i < len; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        bool ok = lua_istable(L, -1) ? read_column(L, owner, &columns[i], err)
+                                     : err_set(err, ERR_INPUT, "%s: a column is a table", owner);
+        lua_pop(L, 1);
+        *count = i + ok;
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_group(lua_State *L, const char *table, struct view_group *group, struct err *err) {
+    const char *name = text_field(L, "name", table, err);
+    const char *rule = name ? text_field(L, "rule", name, err) : NULL;
+    if (!rule) {
+        return false;
+    }
+    int found = -1;
+    for (int i = 0; i < 4; i++) {
+        found = strcmp(rules[i], rule) == 0 ? i : found;
+    }
+    if (found < 0) {
+        return err_set(err, ERR_INPUT, "%s.%s: no rule \"%s\": say first, latest, min or max",
+                       table, name, rule);
+    }
+    group->name = xstrdup(name);
+    group->rule = (enum view_rule)found;
+    group->columns = xcalloc(VIEW_MAX_COLUMNS, sizeof *group->columns);
+    lua_getfield(L, -1, "columns");
+    bool ok = lua_istable(L, -1) &&
+              read_columns(L, name, group->columns, VIEW_MAX_COLUMNS, &group->column_count, err);
+    lua_pop(L, 1);
+    if (ok && found >= VIEW_MIN && group->column_count != 1) {
+        return err_set(err, ERR_INPUT, "%s.%s: %s takes one column", table, name, rule);
+    }
+    return ok;
+}
+
+static bool read_groups(lua_State *L, struct view_table *table, struct err *err) {
+    lua_getfield(L, -1, "groups");
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    bool ok = count > 0 && count <= VIEW_MAX_GROUPS;
+    if (!ok) {
+        err_set(err, ERR_INPUT, "%s: 1 to %d groups", table->name, VIEW_MAX_GROUPS);
+    }
+    for (size_t i = 0; ok && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        table->group_count = i + 1;
+        ok = lua_istable(L, -1) && read_group(L, table->name, &table->groups[i], err);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return ok;
+}
+
+static bool read_table(lua_State *L, struct view_table *table, struct err *err) {
+    const char *name = text_field(L, "name", "a table of the view", err);
+    if (!name) {
+        return false;
+    }
+    table->name = xstrdup(name);
+    table->content_group = -1;
+    lua_getfield(L, -1, "key");
+    bool ok = lua_istable(L, -1)
+                  ? read_columns(L, name, table->key, VIEW_MAX_KEY, &table->key_count, err)
+                  : err_set(err, ERR_INPUT, "%s: `key` must be a list", name);
+    lua_pop(L, 1);
+    if (!ok || !read_groups(L, table, err)) {
+        return false;
+    }
+    lua_getfield(L, -1, "content");
+    const char *content = lua_tostring(L, -1);
+    for (size_t g = 0; content && g < table->group_count; g++) {
+        if (strcmp(table->groups[g].name, content) == 0) {
+            table->content_group = (int)g;
+        }
+    }
+    lua_pop(L, 1);
+    return !content || table->content_group >= 0 ||
+           err_set(err, ERR_INPUT, "%s: `content` names no group", name);
+}
+
+bool manifest_read_view(struct script_instance *instance, struct script_generation *generation,
+                        struct err *err) {
+    lua_State *L = instance->L;
+    if (!sandbox_load(instance, "view", err)) {
+        return false;
+    }
+    struct view *view = generation->view = xcalloc(1, sizeof *view);
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    view->tables = xcalloc(count + 1, sizeof *view->tables);
+    bool ok = count > 0 || err_set(err, ERR_INPUT, "view.lua must return a list of tables");
+    for (size_t i = 0; ok && i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        view->table_count = i + 1;
+        ok = lua_istable(L, -1) ? read_table(L, &view->tables[i], err)
+                                : err_set(err, ERR_INPUT, "view.lua: a table is a Lua table");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return ok;
+}
