@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <stdatomic.h>
 
+#include "../buffer.h"
 #include "../metrics.h"
 #include "script.h"
 
@@ -25,11 +26,6 @@ bool bundle_read(struct bundle *bundle, const struct config *config, struct err 
 void bundle_free(struct bundle *bundle);
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name);
 
-struct handler {
-    struct script_handler public;
-    struct extract_field *fields; /* owned with everything below; public.fields is this */
-    struct extract_plan *plan;
-};
 struct script_generation {
     _Atomic int refs;
     uint64_t number;

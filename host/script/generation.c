@@ -1,0 +1,67 @@
+#include <stdlib.h>
+
+#include "../xalloc.h"
+#include "script_private.h"
+
+struct script_generation *script_generation_load(const struct config *config, uint64_t number,
+                                                 struct err *err) {
+    struct script_generation *generation = xcalloc(1, sizeof *generation);
+    struct script_instance reader = {.generation = generation, .config = config};
+    generation->number = number;
+    atomic_store(&generation->refs, 1);
+    bool ok = bundle_read(&generation->bundle, config, err) && sandbox_open(&reader, err) &&
+              manifest_read(&reader, generation, err);
+    if (reader.L) {
+        lua_close(reader.L);
+    }
+    if (!ok) {
+        script_generation_unref(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+struct script_generation *script_generation_ref(struct script_generation *generation) {
+    atomic_fetch_add(&generation->refs, 1);
+    return generation;
+}
+
+void script_generation_unref(struct script_generation *generation) {
+    if (!generation || atomic_fetch_sub(&generation->refs, 1) != 1) {
+        return;
+    }
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        extract_plan_destroy((struct extract_plan *)generation->handlers[i].plan);
+    }
+    for (struct manifest_memory *memory = generation->memory, *next; memory; memory = next) {
+        next = memory->next;
+        free(memory);
+    }
+    view_destroy(generation->view);
+    bundle_free(&generation->bundle);
+    free(generation);
+}
+
+uint64_t script_generation_number(const struct script_generation *generation) {
+    return generation->number;
+}
+
+const char *script_generation_hash(const struct script_generation *generation) {
+    return generation->bundle.hash;
+}
+
+const struct view *script_generation_view(const struct script_generation *generation) {
+    return generation->view;
+}
+
+const struct script_handler *script_generation_handlers(const struct script_generation *generation,
+                                                        size_t *count) {
+    *count = generation->handler_count;
+    return generation->handlers;
+}
+
+const struct script_route *script_generation_routes(const struct script_generation *generation,
+                                                    size_t *count) {
+    *count = generation->route_count;
+    return generation->routes;
+}

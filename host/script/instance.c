@@ -1,0 +1,255 @@
+/* instance: one Lua state with the functions of a generation; runs handlers and routes. */
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../hash.h"
+#include "../xalloc.h"
+#include "script_private.h"
+
+static struct metric_cell *seconds_of(const char *script) {
+    return metric_cell(metric_family(METRIC_HISTOGRAM, "ras_script_duration_seconds",
+                                     "Time of one call of a handler or route.", "script"),
+                       script);
+}
+
+/* A reference to the `handle` function of the module, and of nothing else of it. */
+static bool take_handle(struct script_instance *instance, const char *name, int *ref,
+                        struct err *err) {
+    if (!sandbox_load(instance, name, err)) {
+        return false;
+    }
+    lua_getfield(instance->L, -1, "handle");
+    *ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
+    lua_pop(instance->L, 1);
+    return true;
+}
+
+static bool load_scripts(struct script_instance *instance, struct err *err) {
+    const struct script_generation *generation = instance->generation;
+    instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
+    instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
+    instance->handler_seconds = xcalloc(generation->handler_count, sizeof(struct metric_cell *));
+    instance->route_refs = xcalloc(generation->route_count, sizeof(int));
+    instance->route_seconds = xcalloc(generation->route_count, sizeof(struct metric_cell *));
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        if (!take_handle(instance, generation->handlers[i].name, &instance->handler_refs[i], err)) {
+            return false;
+        }
+        lua_createtable(instance->L, 0, (int)generation->handlers[i].field_count);
+        instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
+        instance->handler_seconds[i] = seconds_of(generation->handlers[i].name);
+    }
+    for (size_t i = 0; i < generation->route_count; i++) {
+        if (!take_handle(instance, generation->routes[i].name, &instance->route_refs[i], err)) {
+            return false;
+        }
+        instance->route_seconds[i] = seconds_of(generation->routes[i].name);
+    }
+    view_object_push(instance);
+    instance->view_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
+    return true;
+}
+
+struct script_instance *script_instance_create(struct script_generation *generation,
+                                               const struct config *config, struct err *err) {
+    struct script_instance *instance = xcalloc(1, sizeof *instance);
+    instance->generation = script_generation_ref(generation);
+    instance->config = config;
+    if (!sandbox_open(instance, err) || !load_scripts(instance, err)) {
+        script_instance_destroy(instance);
+        return NULL;
+    }
+    return instance;
+}
+
+void script_instance_destroy(struct script_instance *instance) {
+    if (!instance) {
+        return;
+    }
+    if (instance->L) {
+        lua_close(instance->L);
+    }
+    script_generation_unref(instance->generation);
+    free(instance->handler_refs);
+    free(instance->event_refs);
+    free(instance->handler_seconds);
+    free(instance->route_refs);
+    free(instance->route_seconds);
+    free(instance);
+}
+
+bool script_instance_healthy(const struct script_instance *instance) {
+    return instance->healthy;
+}
+
+void script_collect_step(struct script_instance *instance) {
+    if (instance) {
+        lua_gc(instance->L, LUA_GCSTEP, 20);
+    }
+}
+
+/* ---- handlers ----------------------------------------------------------------------------- */
+
+struct handler_call {
+    size_t handler;
+    const struct extract_value *values;
+};
+
+/* Runs inside the protected call: filling the event allocates, and may meet the memory cap. */
+static int run_handler(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    const struct handler_call *call = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->event_refs[call->handler]);
+    event_fill(L, &instance->generation->handlers[call->handler], call->values);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+enum script_result script_handle(struct script_instance *instance, size_t handler,
+                                 const struct extract_value *values, struct merge *merge,
+                                 struct err *err) {
+    lua_State *L = instance->L;
+    struct handler_call call = {handler, values};
+    int64_t started_us = clock_monotonic_us();
+    instance->merge = merge;
+    instance->version.at_us = values[ENVELOPE_TIME].as.integer;
+    memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
+    lua_pushcfunction(L, run_handler);
+    lua_pushlightuserdata(L, &call);
+    enum script_result result =
+        script_call(instance, 1, 1, instance->config->scripts.handler_timeout_ms, err);
+    instance->merge = NULL;
+    metric_observe(instance->handler_seconds[handler],
+                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    if (result != SCRIPT_OK) {
+        return result;
+    }
+    const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    bool nothing = lua_isnil(L, -1);
+    bool ignored = said && strcmp(said, "ignored") == 0;
+    lua_pop(L, 1);
+    if (!nothing && !ignored) {
+        err_set(err, ERR_INPUT, "%s returned something other than nothing or \"ignored\"",
+                instance->generation->handlers[handler].name);
+        return SCRIPT_ERROR;
+    }
+    return ignored ? SCRIPT_IGNORED : SCRIPT_OK;
+}
+
+/* ---- routes ------------------------------------------------------------------------------- */
+
+struct route_call {
+    const struct script_request *request;
+    struct script_response *response;
+};
+
+static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t count,
+                       const char *name) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, pairs[i].name.data, pairs[i].name.len);
+        lua_pushlstring(L, pairs[i].value.data, pairs[i].value.len);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, name);
+}
+
+static void take_tags(lua_State *L, struct script_response *response) {
+    lua_getfield(L, -1, "tags");
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    response->tags = xcalloc(count + 1, sizeof *response->tags);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            size_t len;
+            const char *tag = lua_tolstring(L, -1, &len);
+            response->tags[response->tag_count++] = hash64((struct slice){tag, len});
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static void set_body(struct script_response *response, const char *body, size_t len) {
+    char *copy = xcalloc(1, len + 1);
+    memcpy(copy, body, len);
+    response->body = (struct slice){copy, len};
+}
+
+static void set_error(struct script_response *response, int status, const char *message) {
+    struct buffer body = {0};
+    response->status = status;
+    buffer_append_text(&body, "{\"error\":");
+    buffer_append_json_string(&body, slice_of(message));
+    buffer_append_text(&body, "}");
+    set_body(response, body.data, body.len);
+    buffer_free(&body);
+}
+
+/* What the route returned is at the top. */
+static bool take_response(lua_State *L, struct script_response *response) {
+    size_t len;
+    if (!lua_istable(L, -1)) {
+        return false;
+    }
+    lua_getfield(L, -1, "unavailable");
+    bool unavailable = !lua_isnil(L, -1);
+    lua_getfield(L, -2, "status");
+    response->status = (int)lua_tointeger(L, -1);
+    lua_getfield(L, -3, "error");
+    const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    lua_getfield(L, -4, "body");
+    const char *body = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
+    lua_pop(L, 4); /* the table still holds the strings */
+    if (unavailable) {
+        set_error(response, 503, "Service unavailable");
+        response->retry_after_s = 1;
+    } else if (error) {
+        set_error(response, response->status, error);
+    } else if (body) {
+        set_body(response, body, len);
+    }
+    take_tags(L, response);
+    return response->body.data && response->status >= 200 && response->status <= 599;
+}
+
+static int run_route(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    const struct route_call *call = lua_touserdata(L, 1);
+    const struct script_request *request = call->request;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
+    lua_createtable(L, 0, 3);
+    push_pairs(L, request->params, request->param_count, "params");
+    push_pairs(L, request->query, request->query_count, "query");
+    lua_pushstring(L, request->correlation_id);
+    lua_setfield(L, -2, "correlation_id");
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+enum script_result script_answer(struct script_instance *instance,
+                                 const struct script_request *request,
+                                 struct script_response *response, struct err *err) {
+    struct route_call call = {request, response};
+    int64_t started_us = clock_monotonic_us();
+    *response = (struct script_response){0};
+    lua_pushcfunction(instance->L, run_route);
+    lua_pushlightuserdata(instance->L, &call);
+    enum script_result result =
+        script_call(instance, 1, 1, instance->config->scripts.route_timeout_ms, err);
+    metric_observe(instance->route_seconds[request->route],
+                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    if (result != SCRIPT_OK) {
+        return result;
+    }
+    bool ok = take_response(instance->L, response);
+    lua_pop(instance->L, 1);
+    if (!ok) {
+        err_set(err, ERR_INPUT, "%s returned no answer: a table with status and body, or error",
+                instance->generation->routes[request->route].name);
+        return SCRIPT_ERROR;
+    }
+    return SCRIPT_OK;
+}

@@ -1,0 +1,305 @@
+/* The two tables a handler sees: `event`, filled from extracted values, and `view`, whose merges
+ * are checked against the declaration and staged. */
+#include <math.h>
+
+#include "../utf8.h"
+#include "../uuid.h"
+#include "script_private.h"
+
+/* ---- event -------------------------------------------------------------------------------- */
+
+static void push_value(lua_State *L, const struct extract_field *field,
+                       const struct extract_value *value);
+
+static void push_list(lua_State *L, const struct extract_field *field,
+                      const struct extract_value *value) {
+    lua_createtable(L, (int)value->as.list.rows, 0);
+    for (size_t row = 0; row < value->as.list.rows; row++) {
+        lua_createtable(L, 0, (int)field->element_count);
+        for (size_t i = 0; i < field->element_count; i++) {
+            push_value(L, &field->element[i],
+                       &value->as.list.cells[row * field->element_count + i]);
+            lua_setfield(L, -2, field->element[i].name);
+        }
+        lua_rawseti(L, -2, (int)row + 1);
+    }
+}
+
+static void push_value(lua_State *L, const struct extract_field *field,
+                       const struct extract_value *value) {
+    char text[UUID_TEXT_LEN + 1];
+    if (!value->present) {
+        lua_pushnil(L);
+        return;
+    }
+    switch (field->type) {
+    case FIELD_STRING:
+    case FIELD_JSON:
+        lua_pushlstring(L, value->as.text.data, value->as.text.len);
+        break;
+    case FIELD_INTEGER:
+    case FIELD_TIMESTAMP:
+        lua_pushnumber(L, (lua_Number)value->as.integer);
+        break;
+    case FIELD_NUMBER:
+        lua_pushnumber(L, value->as.number);
+        break;
+    case FIELD_BOOLEAN:
+        lua_pushboolean(L, value->as.integer != 0);
+        break;
+    case FIELD_UUID:
+        uuid_format(value->as.uuid, text);
+        lua_pushlstring(L, text, UUID_TEXT_LEN);
+        break;
+    case FIELD_STRINGS:
+        lua_createtable(L, (int)value->as.strings.count, 0);
+        for (size_t i = 0; i < value->as.strings.count; i++) {
+            lua_pushlstring(L, value->as.strings.items[i].data, value->as.strings.items[i].len);
+            lua_rawseti(L, -2, (int)i + 1);
+        }
+        break;
+    case FIELD_LIST:
+        push_list(L, field, value);
+        break;
+    }
+}
+
+/* Fills the table on the top: every declared name is set, so that nothing of the event before
+ * stays. */
+void event_fill(lua_State *L, const struct script_handler *handler,
+                const struct extract_value *values) {
+    for (size_t i = 0; i < handler->field_count; i++) {
+        push_value(L, &handler->fields[i], &values[i]);
+        lua_setfield(L, -2, handler->fields[i].name);
+    }
+}
+
+/* ---- view --------------------------------------------------------------------------------- */
+
+static struct slice check_text(lua_State *L, int at, struct arena *arena, const char *column) {
+    size_t len;
+    const char *text = lua_tolstring(L, at, &len);
+    for (size_t i = 0, step; i < len; i += step) {
+        step = utf8_sequence(text + i, len - i);
+        if (step == 0 || text[i] == '\0') {
+            luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column);
+        }
+    }
+    return arena_copy(arena, (struct slice){text, len});
+}
+
+static bool is_null(lua_State *L, int at) {
+    return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
+}
+
+/* A Lua list as the literal of a Postgres array. luaL_Buffer: Lua owns it if an error jumps. */
+static struct slice array_literal(lua_State *L, int at, struct arena *arena,
+                                  const struct view_column *column) {
+    luaL_Buffer out;
+    size_t count = lua_objlen(L, at);
+    luaL_buffinit(L, &out);
+    luaL_addchar(&out, '{');
+    for (size_t i = 1; i <= count; i++) {
+        size_t len;
+        const char *text;
+        char number[40];
+        lua_rawgeti(L, at, (int)i);
+        bool null = is_null(L, -1);
+        if (!null && column->type != VIEW_TEXTS && lua_type(L, -1) == LUA_TNUMBER) {
+            len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
+            text = number;
+        } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
+            text = check_text(L, -1, arena, column->name).data;
+            len = lua_objlen(L, -1);
+        } else if (!null) {
+            luaL_error(L, "column \"%s\": item %d is a %s", column->name, (int)i,
+                       luaL_typename(L, -1));
+            break;
+        }
+        lua_pop(L, 1);
+        if (i > 1) {
+            luaL_addchar(&out, ',');
+        }
+        if (null) {
+            luaL_addstring(&out, "NULL");
+            continue;
+        }
+        luaL_addchar(&out, '"');
+        for (size_t c = 0; c < len; c++) {
+            if (text[c] == '"' || text[c] == '\\') {
+                luaL_addchar(&out, '\\');
+            }
+            luaL_addchar(&out, text[c]);
+        }
+        luaL_addchar(&out, '"');
+    }
+    luaL_addchar(&out, '}');
+    luaL_pushresult(&out);
+    size_t len;
+    const char *literal = lua_tolstring(L, -1, &len);
+    struct slice copy = arena_copy(arena, (struct slice){literal, len});
+    lua_pop(L, 1);
+    return copy;
+}
+
+static int64_t check_integer(lua_State *L, int at, const struct view_column *column) {
+    lua_Number number = lua_tonumber(L, at);
+    bool fits =
+        column->type == VIEW_TIMESTAMP || (number >= -2147483648.0 && number <= 2147483647.0);
+    if (lua_type(L, at) != LUA_TNUMBER || number != floor(number) || !fits) {
+        luaL_error(L, "column \"%s\" takes a whole number in range, not %s", column->name,
+                   lua_type(L, at) == LUA_TNUMBER ? lua_tostring(L, at) : luaL_typename(L, at));
+    }
+    return (int64_t)number;
+}
+
+static struct view_value to_value(lua_State *L, int at, struct arena *arena,
+                                  const struct view_column *column) {
+    struct view_value value = {.is_null = is_null(L, at)};
+    if (value.is_null) {
+        return value;
+    }
+    static const int wanted[] = {
+        [VIEW_TEXT] = LUA_TSTRING,     [VIEW_JSON] = LUA_TSTRING,      [VIEW_ENUM] = LUA_TSTRING,
+        [VIEW_TEXTS] = LUA_TTABLE,     [VIEW_INTEGERS] = LUA_TTABLE,   [VIEW_DOUBLES] = LUA_TTABLE,
+        [VIEW_INTEGER] = LUA_TNUMBER,  [VIEW_TIMESTAMP] = LUA_TNUMBER, [VIEW_DOUBLE] = LUA_TNUMBER,
+        [VIEW_BOOLEAN] = LUA_TBOOLEAN, [VIEW_CONTENT] = LUA_TSTRING};
+    if (lua_type(L, at) != wanted[column->type]) {
+        luaL_error(L, "column \"%s\" takes a %s, not a %s", column->name,
+                   lua_typename(L, wanted[column->type]), luaL_typename(L, at));
+    }
+    switch (lua_type(L, at)) {
+    case LUA_TTABLE:
+        value.as.text = array_literal(L, at, arena, column);
+        break;
+    case LUA_TSTRING:
+        value.as.text = check_text(L, at, arena, column->name);
+        break;
+    case LUA_TBOOLEAN:
+        value.as.integer = lua_toboolean(L, at);
+        break;
+    default:
+        if (column->type == VIEW_DOUBLE) {
+            value.as.number = lua_tonumber(L, at);
+        } else {
+            value.as.integer = check_integer(L, at, column);
+        }
+    }
+    return value;
+}
+
+static const struct view_value *read_key(lua_State *L, int at, struct arena *arena,
+                                         const struct view_table *table) {
+    struct view_value *key = arena_alloc(arena, table->key_count * sizeof *key);
+    int item = 0;
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (table->key[i].type == VIEW_CONTENT) {
+            continue;
+        }
+        if (lua_istable(L, at)) {
+            lua_rawgeti(L, at, ++item);
+        } else {
+            lua_pushvalue(L, at);
+        }
+        if (lua_type(L, -1) != LUA_TSTRING) {
+            luaL_error(L, "%s: key \"%s\" takes a string, not a %s", table->name,
+                       table->key[i].name, luaL_typename(L, -1));
+        }
+        key[i] = to_value(L, lua_gettop(L), arena, &table->key[i]);
+        lua_pop(L, 1);
+    }
+    return key;
+}
+
+static void refuse_unknown(lua_State *L, int at, const struct view_group *group, size_t known) {
+    size_t given = 0;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        given++;
+    }
+    if (given == known) {
+        return;
+    }
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        bool found = false;
+        for (size_t i = 0; i < group->column_count; i++) {
+            found = found || strcmp(group->columns[i].name, name) == 0;
+        }
+        if (!found) {
+            luaL_error(L, "group \"%s\" has no column \"%s\"", group->name, name);
+        }
+    }
+}
+
+static const struct view_value *read_values(lua_State *L, int at, struct arena *arena,
+                                            const struct view_group *group) {
+    struct view_value *values = arena_alloc(arena, (group->column_count + 1) * sizeof *values);
+    size_t known = 0;
+    for (size_t i = 0; i < group->column_count; i++) {
+        lua_getfield(L, at, group->columns[i].name);
+        known += !lua_isnil(L, -1);
+        values[i] = to_value(L, lua_gettop(L), arena, &group->columns[i]);
+        lua_pop(L, 1);
+    }
+    refuse_unknown(L, at, group, known);
+    return values;
+}
+
+/* view.TABLE:merge(key, group, columns); upvalue: the table's number */
+static int lua_merge(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
+    const struct view_table *table = &instance->generation->view->tables[number];
+    const char *name = luaL_checkstring(L, 3);
+    luaL_checktype(L, 4, LUA_TTABLE);
+    size_t group = 0;
+    while (group < table->group_count && strcmp(table->groups[group].name, name) != 0) {
+        group++;
+    }
+    if (group == table->group_count) {
+        return luaL_error(L, "table \"%s\" has no group \"%s\"", table->name, name);
+    }
+    if (!instance->merge) {
+        return luaL_error(L, "the view is only there while an event is handled");
+    }
+    struct arena *arena = merge_arena(instance->merge);
+    struct merge_op op = {.table = number, .group = group};
+    op.key = read_key(L, 2, arena, table);
+    op.values = read_values(L, 4, arena, &table->groups[group]);
+    merge_stage(instance->merge, &op, instance->version);
+    return 0;
+}
+
+/* view:touch(id) */
+static int lua_touch(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    size_t len;
+    const char *id = luaL_checklstring(L, 2, &len);
+    if (instance->merge) {
+        merge_add_tag(instance->merge, (struct slice){id, len});
+    }
+    return 0;
+}
+
+static int refuse_table(lua_State *L) {
+    return luaL_error(L, "the view has no table \"%s\"", lua_tostring(L, 2));
+}
+
+void view_object_push(struct script_instance *instance) {
+    lua_State *L = instance->L;
+    const struct view *view = instance->generation->view;
+    lua_createtable(L, 0, (int)view->table_count + 1);
+    for (size_t i = 0; i < view->table_count; i++) {
+        lua_createtable(L, 0, 1);
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_pushcclosure(L, lua_merge, 1);
+        lua_setfield(L, -2, "merge");
+        lua_setfield(L, -2, view->tables[i].name);
+    }
+    lua_pushcfunction(L, lua_touch);
+    lua_setfield(L, -2, "touch");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, refuse_table);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+}
