@@ -1,0 +1,42 @@
+#include "lua_modules.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+lua_CFunction lua_modules_find(const char *name) {
+    static const luaL_Reg modules[] = {
+        {"pg", luaopen_agg_pg},
+        {"log", luaopen_agg_log},
+        {"json", luaopen_agg_json},
+        {"clock", luaopen_agg_clock},
+    };
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        if (strcmp(modules[i].name, name) == 0) {
+            return modules[i].func;
+        }
+    }
+    return NULL;
+}
+
+void lua_modules_set_config(lua_State *L, const struct config *config,
+                            const struct bundle *bundle) {
+    lua_pushlightuserdata(L, (void *)config);
+    lua_setfield(L, LUA_REGISTRYINDEX, "aggregator.config");
+    lua_pushlightuserdata(L, (void *)bundle);
+    lua_setfield(L, LUA_REGISTRYINDEX, "aggregator.bundle");
+}
+
+static const void *from_registry(lua_State *L, const char *key) {
+    lua_getfield(L, LUA_REGISTRYINDEX, key);
+    const void *value = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+const struct config *lua_modules_config(lua_State *L) {
+    return from_registry(L, "aggregator.config");
+}
+
+const struct bundle *lua_modules_bundle(lua_State *L) {
+    return from_registry(L, "aggregator.bundle");
+}

@@ -1,0 +1,23 @@
+/* lua_modules: the registry of the bindings that scripts `require`. */
+#ifndef AGG_BINDINGS_LUA_MODULES_H
+#define AGG_BINDINGS_LUA_MODULES_H
+
+#include <lua.h>
+
+struct bundle;
+struct config;
+
+/* The opener of a binding by the name that scripts use, or NULL. */
+lua_CFunction lua_modules_find(const char *name);
+
+/* What bindings need; kept in the state's registry, borrowed. */
+void lua_modules_set_config(lua_State *L, const struct config *config, const struct bundle *bundle);
+const struct config *lua_modules_config(lua_State *L);
+const struct bundle *lua_modules_bundle(lua_State *L);
+
+int luaopen_agg_pg(lua_State *L);
+int luaopen_agg_log(lua_State *L);
+int luaopen_agg_json(lua_State *L);
+int luaopen_agg_clock(lua_State *L);
+
+#endif
