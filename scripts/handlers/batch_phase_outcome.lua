@@ -1,0 +1,36 @@
+--- A phase of a batch ended: which essays came through, which failed.
+local statuses = require("lib.statuses")
+
+return {
+  -- the two spellings of the two releases
+  topics = { "huleedu.els.batch.phase.outcome.v1", "huleedu.els.batch_phase.outcome.v1" },
+  fields = {
+    batch_id = "data.batch_id",
+    phase_name = { "data.phase_name", enum = statuses.PHASE },
+    phase_status = { "data.phase_status", enum = statuses.BATCH },
+    processed = {
+      "data.processed_essays",
+      type = "list",
+      fields = { essay_id = "essay_id", text_storage_id = "text_storage_id" },
+    },
+    failed_ids = { "data.failed_essay_ids", type = "strings" },
+  },
+  handle = function(event, view)
+    local processed_ids = {}
+    for i, essay in ipairs(event.processed) do
+      processed_ids[i] = essay.essay_id
+      view:touch(essay.essay_id)
+    end
+    for _, essay_id in ipairs(event.failed_ids) do
+      view:touch(essay_id)
+    end
+    local key = { event.batch_id, event.phase_name }
+    view.phase_outcomes:merge(key, "outcome", {
+      phase_status = event.phase_status,
+      result_status = statuses.FINAL[event.phase_status],
+      processed_ids = processed_ids,
+      failed_ids = event.failed_ids,
+    })
+    view.phase_outcomes:merge(key, "restated", {})
+  end,
+}

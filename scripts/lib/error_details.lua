@@ -1,0 +1,24 @@
+--- Builds the error detail of a failed result.
+-- @module lib.error_details
+
+local json = require("json")
+
+local M = {}
+
+--- @tparam table event correlation_id, stated_at (text), and error_code, error_message, error_text
+-- @tparam string operation what failed, in this service's words
+-- @tparam {string=string,...} details ids
+-- @treturn string JSON
+function M.build(event, operation, details)
+  return json.encode({
+    error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",
+    message = event.error_message or event.error_text or "Spell check failed",
+    correlation_id = event.correlation_id or json.null,
+    timestamp = event.stated_at,
+    service = "result_aggregator_service",
+    operation = operation,
+    details = details,
+  })
+end
+
+return M

@@ -1,0 +1,95 @@
+--- The platform's vocabularies and what this service makes of them.
+-- @module lib.statuses
+
+local M = {}
+
+local function set(words)
+  local values = {}
+  for word in words:gmatch("%S+") do
+    values[word] = word
+  end
+  return values
+end
+
+--- Batch status on the wire, as it came (contracts: BatchStatus, both releases).
+M.BATCH = set([[
+  awaiting_content_validation content_ingestion_failed awaiting_pipeline_configuration
+  ready_for_pipeline_execution processing_pipelines awaiting_student_validation
+  student_validation_completed validation_timeout_processed guest_class_ready
+  completed_successfully completed_with_failures failed_critically cancelled
+]])
+
+local ESSAY = set([[
+  uploaded text_extracted content_ingesting content_ingester content_ingestion_failed
+  ready_for_processing awaiting_spellcheck spellchecking_in_progress spellchecked_success
+  spellcheck_failed awaiting_nlp nlp_processing_in_progress nlp_success nlp_failed
+  awaiting_ai_feedback ai_feedback_processing_in_progress ai_feedback_success ai_feedback_failed
+  awaiting_editor_revision editor_revision_processing_in_progress editor_revision_success
+  editor_revision_failed awaiting_grammar_check grammar_check_processing_in_progress
+  grammar_check_success grammar_check_failed awaiting_cj_assessment
+  cj_assessment_processing_in_progress cj_assessment_success cj_assessment_failed
+  all_processing_completed essay_critical_failure
+]])
+
+--- Phases that an outcome may name (PhaseName, both releases).
+M.PHASE = set("spellcheck ai_feedback cj_assessment nlp student_matching")
+
+--- Course codes that a registration may carry.
+M.COURSE = set("ENG5 ENG6 ENG7 SV1 SV2 SV3")
+
+--- A result's status, EssayStatus or BatchStatus, as this service's phase status: success or not.
+M.RESULT = {}
+for word in pairs(ESSAY) do
+  M.RESULT[word] = word:find("success", 1, true) and "COMPLETED" or "FAILED"
+end
+for word in pairs(M.BATCH) do
+  M.RESULT[word] = word:find("success", 1, true) and "COMPLETED" or "FAILED"
+end
+
+--- What a stated batch status says of the batch's end, as this service's own status.
+M.FINAL = {
+  cancelled = "CANCELLED",
+  failed_critically = "FAILED",
+  content_ingestion_failed = "FAILED",
+  completed_with_failures = "PARTIALLY_COMPLETED",
+  completed_successfully = "COMPLETED",
+}
+
+local OWN = {
+  REGISTERED = { "pending_content", "ready", "awaiting_content_validation",
+    "awaiting_pipeline_configuration", "ready_for_pipeline_execution" },
+  PROCESSING = { "processing", "processing_pipelines", "awaiting_student_validation",
+    "student_validation_completed", "validation_timeout_processed", "guest_class_ready" },
+  PARTIALLY_COMPLETED = { "completed_with_failures" },
+  COMPLETED = { "completed_successfully" },
+  FAILED = { "failed", "failed_critically", "content_ingestion_failed" },
+  CANCELLED = { "cancelled" },
+}
+local OWN_OF = {}
+for own, words in pairs(OWN) do
+  OWN_OF[own] = own
+  for _, word in ipairs(words) do
+    OWN_OF[word] = own
+  end
+end
+
+--- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
+-- @tparam ?string text the filter; nil or empty: no filter
+-- @treturn ?{string,...} own statuses, nil for no filter
+-- @treturn ?string the word that is no status
+function M.parse_filter(text)
+  if not text or text == "" then
+    return nil
+  end
+  local list = {}
+  for word in text:gmatch("[^,]+") do
+    local own = OWN_OF[word]
+    if not own then
+      return nil, word
+    end
+    list[#list + 1] = own
+  end
+  return list
+end
+
+return M

@@ -1,0 +1,22 @@
+--- GET /internal/v1/batches/{batch_id}/status
+local pg = require("pg")
+
+return {
+  method = "GET",
+  path = "/internal/v1/batches/{batch_id}/status",
+  aliases = { "/batches/{batch_id}/status" }, -- the service guide's path
+  endpoint = "get_batch_status",
+  auth = true,
+  cache = { key = "api:batch:{batch_id}", type = "batch_status" },
+  handle = function(request)
+    local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })
+    if not rows then
+      return { unavailable = failure }
+    end
+    if not rows[1] then
+      -- the id is a tag even so: its registration must end the cached 404
+      return { status = 404, error = "Batch not found", tags = { request.params.batch_id } }
+    end
+    return { status = 200, body = rows[1].body, tags = rows[1].tags }
+  end,
+}

@@ -1,0 +1,33 @@
+--- GET /internal/v1/batches/user/{user_id}?limit&offset&status&cursor
+local pagination = require("lib.pagination")
+local pg = require("pg")
+local statuses = require("lib.statuses")
+
+return {
+  method = "GET",
+  path = "/internal/v1/batches/user/{user_id}",
+  endpoint = "get_user_batches",
+  auth = true,
+  handle = function(request)
+    local page, problem = pagination.read(request.query)
+    if not page then
+      return { status = 400, error = problem }
+    end
+    local wanted, unknown = statuses.parse_filter(request.query.status)
+    if unknown then
+      return { status = 400, error = "status knows no " .. unknown }
+    end
+    local rows, failure = pg.query("user_batches", {
+      user_id = request.params.user_id,
+      limit = page.limit,
+      offset = page.offset,
+      statuses = wanted,
+      after_created_at = page.after_created_at,
+      after_batch_id = page.after_batch_id,
+    })
+    if not rows then
+      return { unavailable = failure }
+    end
+    return { status = 200, body = rows[1].body }
+  end,
+}
