@@ -36,7 +36,7 @@ static void append_name(struct buffer *out, const struct view_table *table, int 
         const struct view_column *declared =
             group < 0 ? &table->key[column] : &table->groups[group].columns[column];
         buffer_append_format(out, "\"%s\"", declared->name);
-    } else {
+    } else if (group >= 0) {
         buffer_append_format(out, "\"%s_%s\"", table->groups[group].name,
                              column == -1 ? "at" : "event_id");
     }
