@@ -185,10 +185,11 @@ def http_rules():
             assert got[0] == status, (where, method, status, got[:2])
             assert body is None or got[1] == body, (where, method, got[1])
         etag = stack.get(path)[2]["ETag"]
-        assert stack.get(path, KEYS | {"If-None-Match": etag})[0] == 304
+        again = stack.get(path, KEYS | {"If-None-Match": etag})
+        assert again[0] == 304, (etag, again)
         assert stack.get(path, KEYS | {"X-Correlation-ID": "abc"})[2]["X-Correlation-ID"] == "abc"
         listed = json.loads(stack.get(f"/internal/v1/batches/user/{wanted['user_id']}")[1])
-        assert batch_id in [batch["batch_id"] for batch in listed["batches"]]
+        assert batch_id in [batch["batch_id"] for batch in listed["batches"]], listed
     finally:
         stack.stop()
 

@@ -1,0 +1,284 @@
+"""Private servers on free loopback ports: Postgres, Redis, Kafka (embedded or Apache), and the
+program itself. Used by tools/run, the tests, the bench and the crash test.
+
+Every process is a child with a death signal of its own: none outlives the one that started it.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "spec/fixtures/samples"
+POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+KAFKA_JARS = ROOT / ".kafka"
+API_KEY = "test-key"
+HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
+
+
+def wait_until(what, condition, seconds=60, interval_s=0.02):
+    """The first true value of condition(); an AssertionError naming `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"gave up waiting for {what}")
+        time.sleep(interval_s)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def topics():
+    """Every topic that a handler declares, and one of the platform's that none reads."""
+    found = set()
+    for file in (ROOT / "scripts/handlers").glob("*.lua"):
+        found |= set(re.findall(r'"(huleedu\.[a-z_.]+v1)"', file.read_text()))
+    return sorted(found) + ["huleedu.batch.spellcheck.phase.completed.v1"]
+
+
+class Process:
+    """A child process with a log file. Subclasses say how it starts and when it is ready."""
+
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / f"{type(self).__name__.lower()}.log"
+        self.process = None
+
+    def spawn(self, command, user=None, **options):
+        prefix = ["setpriv", "--pdeathsig", "KILL"]
+        if user and os.geteuid() == 0:
+            prefix += ["--reuid", user, "--regid", user, "--clear-groups"]
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([*prefix, "--", *map(str, command)], stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL, **options)
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds=50):
+        """Ends it in order; the exit status."""
+        if self.process is None:
+            return 0
+        self.send(self.stop_signal)
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+class Postgres(Process):
+    """A cluster whose data lies in the system's temporary folder: initdb and postgres refuse to
+    run as root, and another user may not reach into this checkout."""
+
+    stop_signal = signal.SIGINT
+
+    def __init__(self, folder, settings=()):
+        super().__init__(folder)
+        self.port = free_port()
+        self.settings = settings
+        self.link = self.folder / "pgdata"
+
+    def start(self):
+        if not self.link.exists():
+            self.link.unlink(missing_ok=True)
+            data = tempfile.mkdtemp(prefix="aggregator-pg.")
+            if os.geteuid() == 0:
+                shutil.chown(data, "postgres", "postgres")
+            self.spawn([POSTGRES_BIN / "initdb", "-D", data, "-A", "trust", "-U", "ras", "-N"],
+                       user="postgres")
+            if self.process.wait() != 0:
+                raise AssertionError(f"initdb failed: see {self.log}")
+            self.link.symlink_to(data)
+        data = self.link.resolve()
+        options = [f"-c{setting}" for setting in ("listen_addresses=127.0.0.1", *self.settings)]
+        self.spawn([POSTGRES_BIN / "postgres", "-D", data, "-p", self.port, "-k", data, *options],
+                   user="postgres")
+        wait_until("Postgres", lambda: subprocess.run(
+            [POSTGRES_BIN / "pg_isready", "-qh127.0.0.1", f"-p{self.port}", "-Uras", "-dpostgres"],
+            check=False).returncode == 0)
+        return self
+
+    def url(self, database="postgres"):
+        return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self, name):
+        subprocess.run(["psql", "-qX", self.url(), "-c", f'CREATE DATABASE "{name}"'], check=True)
+        return self.url(name)
+
+    def remove(self):
+        if self.link.exists():
+            shutil.rmtree(self.link.resolve())
+        self.link.unlink(missing_ok=True)
+
+
+class Redis(Process):
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "",
+                    "--dir", self.folder])
+        wait_until("Redis", lambda: accepts(self.port))
+        return self
+
+
+class EmbeddedKafka(Process):
+    """librdkafka's mock cluster: a real broker on the wire. What it holds dies with it."""
+
+    def __init__(self, folder, build, names=None, partitions=3):
+        super().__init__(folder)
+        self.build, self.names, self.partitions = build, names or topics(), partitions
+        self.brokers = None
+
+    def start(self):
+        boot = self.folder / "brokers"
+        boot.unlink(missing_ok=True)
+        self.spawn([self.build / "mock_kafka", boot, self.partitions, *self.names])
+        self.brokers = wait_until("the embedded Kafka",
+                                  lambda: boot.exists() and boot.read_text().strip())
+        return self
+
+
+class ApacheKafka(Process):
+    """A real Apache Kafka (KRaft, one node). Its jars are fetched once by tools/lib/install.sh."""
+
+    def __init__(self, folder, names=None, partitions=3, properties=None):
+        super().__init__(folder)
+        self.port, self.controller_port = free_port(), free_port()
+        self.names, self.partitions = names or topics(), partitions
+        self.properties = properties or {}
+        self.brokers = f"127.0.0.1:{self.port}"
+
+    def java(self, heap="-Xmx512m"):
+        return ["java", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
+                f"{KAFKA_JARS}/*"]
+
+    def write_properties(self):
+        listener = f"PLAINTEXT://127.0.0.1:{self.port}"
+        values = {
+            "process.roles": "broker,controller", "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": listener, "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.folder / "kafka-data", "num.partitions": self.partitions,
+            "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
+            "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "true",
+            "group.min.session.timeout.ms": 1000, "log.cleaner.enable": "false", **self.properties}
+        path = self.folder / "server.properties"
+        path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+        return path
+
+    def start(self):
+        properties = self.write_properties()
+        if not (self.folder / "kafka-data").exists():
+            self.spawn([*self.java(), "kafka.tools.StorageTool", "format", "-t",
+                        "aggregatoraggregatorag", "-c", properties])
+            if self.process.wait() != 0:
+                raise AssertionError(f"Kafka's storage could not be formatted: see {self.log}")
+        self.spawn([*self.java(), "kafka.Kafka", properties])
+        wait_until("Apache Kafka", lambda: accepts(self.port))
+        return self
+
+    def create_topics(self, build):
+        """Makes the topics with their partitions: a topic made by a subscriber has one too late."""
+        subprocess.run([build / "feed", "--create", str(self.partitions), self.brokers,
+                        *self.names], check=True, stdout=subprocess.DEVNULL)
+
+
+class Aggregator(Process):
+    """The program. `env` overrides the environment that points it at the servers."""
+
+    def __init__(self, folder, build, database_url, redis_url, brokers, env=None):
+        super().__init__(folder)
+        self.build, self.port = build, free_port()
+        self.env = os.environ | {
+            "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
+            "REDIS_URL": redis_url or "none", "KAFKA_BOOTSTRAP_SERVERS": brokers,
+            "KAFKA_SESSION_TIMEOUT_MS": "6000", "HOST": "127.0.0.1", "PORT": str(self.port),
+            "HULEEDU_INTERNAL_API_KEY": f"old-key,{API_KEY}"} | (env or {})
+
+    def command(self, *arguments, check=True, **options):
+        """Runs `aggregator ARGUMENTS` to its end; the completed process, with text output."""
+        return subprocess.run([self.build / "aggregator", *map(str, arguments)], cwd=ROOT,
+                              env=self.env, check=check, capture_output=True, text=True, **options)
+
+    def start(self, wait=True):
+        self.spawn([self.build / "aggregator", "run"], cwd=ROOT, env=self.env)
+        if wait:
+            wait_until("the program", lambda: not self.running() or
+                       self.get("/healthz")[0] == 200)
+            if not self.running():
+                raise AssertionError(f"the program did not start: see {self.log}")
+        return self
+
+    def get(self, path, headers=None, method="GET"):
+        """(status, body, headers); status 0 when there is no answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+                                         headers=HEADERS if headers is None else headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read(), answer.headers
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), error.headers
+        except OSError:
+            return 0, b"", {}
+
+    def status_of(self, batch_id):
+        """The batch's answer as a dictionary, or None."""
+        status, body, _ = self.get(f"/internal/v1/batches/{batch_id}/status")
+        return json.loads(body) if status == 200 else None
+
+    def metric(self, name):
+        """The sum of a metric's cells."""
+        text = self.get("/metrics")[1].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if re.match(re.escape(name) + r"[ {]", line))
+
+
+def feed(build, brokers, stream, rate=0, wait=True):
+    """Publishes spec/fixtures/samples/STREAM.jsonl (or a path), `rate` events a second (0: at
+    once)."""
+    path = stream if os.path.sep in str(stream) else SAMPLES / f"{stream}.jsonl"
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", build / "feed", brokers,
+                                path, str(rate)], stdout=subprocess.DEVNULL)
+    if wait and process.wait() != 0:
+        raise AssertionError(f"publishing {path} failed")
+    return process
