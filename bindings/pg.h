@@ -19,6 +19,7 @@ struct pg_options {
     const char *application_name;
     int connect_timeout_ms;
     int statement_timeout_ms;
+    const char *search_path; /* NULL: as the server has it */
 };
 
 /* No network yet. Copies the options. */

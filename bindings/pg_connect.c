@@ -33,6 +33,7 @@ struct pg *pg_create(const struct pg_options *options) {
     struct pg *pg = xcalloc(1, sizeof *pg);
     pg->url = cut_driver(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
+    pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
     pg->connect_timeout_ms = options->connect_timeout_ms;
     pg->statement_timeout_ms = options->statement_timeout_ms;
     return pg;
@@ -46,6 +47,7 @@ void pg_destroy(struct pg *pg) {
     free(pg->url);
     free(pg->password);
     free(pg->application_name);
+    free(pg->search_path);
     free(pg->statements);
     free(pg->items);
     free(pg);
@@ -202,6 +204,7 @@ static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
 static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     static const char sql[] =
         "SELECT set_config('statement_timeout', $1, false), "
+        "set_config('search_path', coalesce($2, current_setting('search_path')), false), "
         "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false)";
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
         return pg_lose(pg, err);
@@ -210,6 +213,11 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
     struct pg_params *params = pg_params_create();
     pg_params_add_text(params, slice_of(timeout));
+    if (pg->search_path) {
+        pg_params_add_text(params, slice_of(pg->search_path));
+    } else {
+        pg_params_add_null(params);
+    }
     bool ok = pg_query(pg, "pg session", sql, params, clock_remaining_ms(deadline_us), NULL, err);
     pg_params_destroy(params);
     if (!ok && err->kind == ERR_TIMEOUT) {

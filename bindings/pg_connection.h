@@ -28,6 +28,7 @@ struct pg {
     char *url; /* secret */
     char *password;
     char *application_name;
+    char *search_path; /* NULL: as the server has it */
     int connect_timeout_ms;
     int statement_timeout_ms;
     PGconn *conn;

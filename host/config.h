@@ -58,6 +58,8 @@ struct config {
         int workers;
         int batch_max_events;
         int batch_max_bytes;
+        int breaker_share_percent;
+        int breaker_window_events;
         int rejected_keep_hours;
         int rejected_keep_rows;
     } ingest;

@@ -239,7 +239,7 @@ static void apply(struct merge *merge, const struct accepted *op) {
     struct merge_row *row = find_row(merge, op->op.table, op->op.key);
     struct merge_group_value *held = &row->groups[op->op.group];
     if (wins(group, held, op)) {
-        *held = (struct merge_group_value){true, op->version, op->op.values};
+        *held = (struct merge_group_value){true, op->version, op->op.values, op->event};
     }
 }
 
@@ -332,6 +332,22 @@ struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *c
                 (void *)&merge->view->tables[table]);
     }
     return index->rows;
+}
+
+void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
+    for (size_t i = 0; i < merge->accepted; i++) {
+        merged[merge->ops[i].event] = true;
+    }
+    for (size_t t = 0; t < merge->table_count; t++) {
+        for (size_t r = 0; r < merge->tables[t].count; r++) {
+            const struct merge_row *row = merge->tables[t].rows[r];
+            for (size_t g = 0; g < merge->view->tables[t].group_count; g++) {
+                if (row->groups[g].present) {
+                    winners[row->groups[g].event] = true;
+                }
+            }
+        }
+    }
 }
 
 void merge_add_tag(struct merge *merge, struct slice id) {

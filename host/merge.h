@@ -42,6 +42,7 @@ struct merge_group_value {
     bool present;
     struct merge_version version;
     const struct view_value *values;
+    size_t event; /* whose operation won */
 };
 struct merge_row {
     const struct view_value *key;
@@ -49,6 +50,10 @@ struct merge_row {
 };
 /* Rows of a table sorted by key; valid until the next change. */
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count);
+
+/* Sets merged[e] for each event that merged anything, winners[e] for each of which an operation
+ * stands in the rows. Both have room for every event. */
+void merge_winners(const struct merge *merge, bool *merged, bool *winners);
 
 /* hash64 of every id that accepted ops name (text keys, and text columns ending in _id or _ids…):
  * what the cache must forget. Valid until merge_reset. */

@@ -1,139 +1,94 @@
-/* consumer: the Kafka side of a worker. Eager range assignment; the offsets come from Postgres.
- *
- * The rebalance callback runs inside rd_kafka_consumer_poll, on the worker's thread. A new
- * assignment is not fetched from before Postgres has said where to start; until then the worker
- * keeps polling, which is what keeps it in the group. */
-#include <poll.h>
+/* consumer: the Kafka side of a worker: the client, what it takes, and where it starts, which is
+ * what Postgres says. */
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "../clock.h"
 #include "../log.h"
-#include "../xalloc.h"
 #include "worker.h"
 
-#define QUERY_TIMEOUT_MS(worker) ((worker)->config->postgres.statement_timeout_ms + 1000)
+/* Handling of one turn's messages should not keep the worker from polling for longer. */
+#define TURN_US 250000
+#define TAKE_FIRST 64
 
-/* ---- assignment --------------------------------------------------------------------------- */
+/* ---- taking messages ----------------------------------------------------------------------- */
 
-static void forget_partitions(struct worker *worker) {
-    for (size_t i = 0; i < worker->partition_count; i++) {
-        free(worker->partitions[i].topic);
+static void take(struct worker *worker, rd_kafka_message_t *record) {
+    struct pipeline *pipeline = &worker->pipeline;
+    size_t partition =
+        partitions_find(&pipeline->partitions, rd_kafka_topic_name(record->rkt), record->partition);
+    if (worker->must_load_offsets || partition == PARTITION_NONE) {
+        rd_kafka_message_destroy(record); /* of an assignment that is no more */
+        return;
     }
-    free(worker->partitions);
-    worker->partitions = NULL;
-    worker->partition_count = 0;
+    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+    struct message message = {
+        .partition = partition,
+        .offset = record->offset,
+        .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
+        .payload = {record->payload, record->payload ? record->len : 0},
+        .owner = record,
+    };
+    batch_take(pipeline, worker->filling, &message);
 }
 
-static void drop_batches(struct worker *worker) {
-    if (worker->inflight) {
-        pg_disconnect(worker->pg); /* rolls back, or has committed: the offsets will say */
-        worker->inflight = NULL;
+static void note_error(struct worker *worker, rd_kafka_message_t *record) {
+    if (record->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        log_warning("consumer error", LOG_TEXT("error", rd_kafka_message_errstr(record)));
+        metric_add(worker->errors, 1);
     }
-    batch_clear(worker, &worker->batches[0]);
-    batch_clear(worker, &worker->batches[1]);
+    rd_kafka_message_destroy(record);
 }
+
+/* True when the queue ran dry. */
+static bool take_messages(struct worker *worker, size_t *first) {
+    for (size_t taken = 0;
+         taken < worker->take_limit && !batch_full(&worker->pipeline, worker->filling); taken++) {
+        rd_kafka_message_t *record = rd_kafka_consumer_poll(worker->kafka, 0);
+        if (worker->filling->count < *first) {
+            *first = worker->filling->count; /* a rebalance inside poll emptied the batch */
+        }
+        if (!record) {
+            return true;
+        }
+        if (record->err) {
+            note_error(worker, record);
+        } else {
+            take(worker, record);
+        }
+    }
+    return false;
+}
+
+bool consumer_fill(struct worker *worker) {
+    size_t first = worker->filling->count;
+    bool dry = take_messages(worker, &first);
+    if (worker->filling->count > first) {
+        int64_t started_us = clock_monotonic_us();
+        batch_handle(&worker->pipeline, worker->filling, first);
+        bool slow = clock_monotonic_us() - started_us > TURN_US;
+        size_t most = (size_t)worker->config->ingest.batch_max_events;
+        size_t next = slow ? worker->take_limit / 4 : worker->take_limit * 2;
+        worker->take_limit = next < 1 ? 1 : next > most ? most : next;
+    }
+    return dry;
+}
+
+/* ---- where to start ------------------------------------------------------------------------ */
 
 void consumer_restart(struct worker *worker) {
-    drop_batches(worker);
-    if (worker->assignment && !worker->must_load_offsets) {
-        worker->must_load_offsets = true;
-        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-        rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, none);
-        rd_kafka_topic_partition_list_destroy(none);
-        if (code) {
-            log_warning("cannot stop fetching", LOG_TEXT("error", rd_kafka_err2str(code)));
-        }
+    rebalance_drop_batches(worker);
+    if (!worker->assignment || worker->must_load_offsets) {
+        return;
     }
-}
-
-int consumer_find_partition(const struct worker *worker, const rd_kafka_message_t *message) {
-    const char *topic = rd_kafka_topic_name(message->rkt);
-    for (size_t i = 0; i < worker->partition_count; i++) {
-        if (worker->partitions[i].number == message->partition &&
-            strcmp(worker->partitions[i].topic, topic) == 0) {
-            return (int)i;
-        }
+    worker->must_load_offsets = true;
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, none);
+    rd_kafka_topic_partition_list_destroy(none);
+    if (code) {
+        log_warning("cannot stop fetching", LOG_TEXT("error", rd_kafka_err2str(code)));
     }
-    return -1;
-}
-
-/* What is under way gets a last chance to commit before the partitions go to someone else. */
-static void settle_inflight(struct worker *worker) {
-    struct err err = {0};
-    enum pg_progress progress = PG_PENDING;
-    while (worker->inflight && progress == PG_PENDING &&
-           clock_monotonic_us() < worker->inflight_deadline_us) {
-        progress = commit_progress(worker, &err);
-        if (progress == PG_PENDING) {
-            struct pollfd wait = {pg_socket(worker->pg), pg_poll_events(worker->pg), 0};
-            poll(&wait, 1, clock_remaining_ms(worker->inflight_deadline_us));
-        }
-    }
-    if (progress == PG_DONE) {
-        seen_mark(worker, worker->inflight);
-        worker->inflight = NULL;
-    }
-}
-
-static void on_rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *partitions, void *opaque) {
-    struct worker *worker = opaque;
-    if (worker->assignment) {
-        settle_inflight(worker);
-        drop_batches(worker);
-        rd_kafka_topic_partition_list_destroy(worker->assignment);
-        worker->assignment = NULL;
-    }
-    forget_partitions(worker);
-    batch_clear(worker, &worker->batches[0]);
-    batch_clear(worker, &worker->batches[1]);
-    worker->must_load_offsets = false;
-    atomic_store(&worker->assigned, false);
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        worker->assignment = rd_kafka_topic_partition_list_copy(partitions);
-        worker->must_load_offsets = true;
-        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-        rd_kafka_assign(kafka, none);
-        rd_kafka_topic_partition_list_destroy(none);
-        log_info("partitions assigned", LOG_INT("worker", worker->number),
-                 LOG_INT("partitions", partitions->cnt));
-    } else {
-        rd_kafka_assign(kafka, NULL);
-        log_info("partitions revoked", LOG_INT("worker", worker->number),
-                 LOG_INT("partitions", partitions->cnt));
-    }
-}
-
-static const char offsets_sql[] =
-    "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)), "
-    "added AS (INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
-    "SELECT $1::text, topic, partition, -1 FROM wanted ORDER BY topic, partition "
-    "ON CONFLICT DO NOTHING) "
-    "SELECT w.topic, w.partition::text, coalesce(o.next_offset, -1)::text FROM wanted w "
-    "LEFT JOIN consumer_offsets o ON o.consumer_group = $1 AND o.topic = w.topic "
-    "AND o.partition = w.partition";
-
-static const char epoch_sql[] =
-    "SELECT (SELECT system_identifier::text FROM pg_control_system()), "
-    "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "
-    "'consumer_offsets'::regclass::oid::text";
-
-static void fill_offset_params(struct worker *worker) {
-    const rd_kafka_topic_partition_list_t *list = worker->assignment;
-    pg_params_reset(worker->params);
-    pg_params_add_text(worker->params, slice_of(worker->config->kafka.group));
-    pg_array_begin(worker->params, PG_ARRAY_TEXT);
-    for (int i = 0; i < list->cnt; i++) {
-        pg_array_bytes(worker->params, slice_of(list->elems[i].topic));
-    }
-    pg_array_end(worker->params);
-    pg_array_begin(worker->params, PG_ARRAY_INT4);
-    for (int i = 0; i < list->cnt; i++) {
-        pg_array_int(worker->params, list->elems[i].partition);
-    }
-    pg_array_end(worker->params);
 }
 
 static int64_t start_offset(const struct worker *worker, int64_t next_offset) {
@@ -144,49 +99,20 @@ static int64_t start_offset(const struct worker *worker, int64_t next_offset) {
     return latest ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
 }
 
-static void take_offsets(struct worker *worker, const PGresult *rows) {
-    forget_partitions(worker);
-    int count = PQntuples(rows);
-    worker->partitions = xcalloc((size_t)count + 1, sizeof *worker->partitions);
-    for (int i = 0; i < count; i++) {
-        struct partition *partition = &worker->partitions[worker->partition_count++];
-        partition->topic = xstrdup(PQgetvalue(rows, i, 0));
-        partition->number = (int32_t)strtol(PQgetvalue(rows, i, 1), NULL, 10);
-        partition->next_offset = strtoll(PQgetvalue(rows, i, 2), NULL, 10);
+bool consumer_load_offsets(struct worker *worker, struct err *err) {
+    struct pipeline *pipeline = &worker->pipeline;
+    if (!offsets_load(pipeline, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        struct partition *partition = &pipeline->partitions.items[i];
         rd_kafka_topic_partition_t *element = rd_kafka_topic_partition_list_find(
             worker->assignment, partition->topic, partition->number);
+        partition->handler = script_handler_of(pipeline->generation, partition->topic);
         if (element) {
             element->offset = start_offset(worker, partition->next_offset);
         }
     }
-    batch_clear(worker, &worker->batches[0]);
-    batch_clear(worker, &worker->batches[1]);
-}
-
-static bool read_epoch(struct worker *worker, struct err *err) {
-    PGresult *row = NULL;
-    if (!pg_query(worker->pg, "view_epoch", epoch_sql, NULL, QUERY_TIMEOUT_MS(worker), &row, err)) {
-        return false;
-    }
-    worker->view_epoch = strtoull(PQgetvalue(row, 0, 0), NULL, 10) * 31 +
-                         strtoull(PQgetvalue(row, 0, 1), NULL, 10) * 7 +
-                         strtoull(PQgetvalue(row, 0, 2), NULL, 10);
-    PQclear(row);
-    return true;
-}
-
-bool consumer_load_offsets(struct worker *worker, struct err *err) {
-    PGresult *rows = NULL;
-    if (!read_epoch(worker, err)) {
-        return false;
-    }
-    fill_offset_params(worker);
-    if (!pg_query(worker->pg, "load_offsets", offsets_sql, worker->params, QUERY_TIMEOUT_MS(worker),
-                  &rows, err)) {
-        return false;
-    }
-    take_offsets(worker, rows);
-    PQclear(rows);
     rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, worker->assignment);
     if (code) {
         return err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s",
@@ -198,9 +124,10 @@ bool consumer_load_offsets(struct worker *worker, struct err *err) {
 }
 
 void consumer_report_offsets(struct worker *worker) {
+    const struct partitions *partitions = &worker->pipeline.partitions;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < worker->partition_count; i++) {
-        const struct partition *partition = &worker->partitions[i];
+    for (size_t i = 0; i < partitions->count; i++) {
+        const struct partition *partition = &partitions->items[i];
         if (partition->next_offset >= 0) {
             rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
                 partition->next_offset;
@@ -210,6 +137,35 @@ void consumer_report_offsets(struct worker *worker) {
         (void)rd_kafka_commit(worker->kafka, list, 1); /* for lag tools only: failure is harmless */
     }
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* ---- lag ----------------------------------------------------------------------------------- */
+
+void consumer_measure_lag(struct worker *worker) {
+    struct metric *messages = metric_family(
+        METRIC_GAUGE, "ras_consumer_lag_messages",
+        "Messages between the committed offset and the end of the partition.", "topic,partition");
+    struct metric *seconds = metric_family(
+        METRIC_GAUGE, "ras_consumer_lag_seconds",
+        "Age of the newest message taken while more wait, else 0.", "topic,partition");
+    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
+        const struct partition *partition = &worker->pipeline.partitions.items[i];
+        int64_t low = 0, high = 0;
+        char number[16];
+        if (rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+            high < 0) {
+            continue;
+        }
+        int64_t next = partition->next_offset >= 0 ? partition->next_offset : low;
+        int64_t age_us = partition->broker_time_us > 0 && high > next
+                             ? clock_wall_us() - partition->broker_time_us
+                             : 0;
+        snprintf(number, sizeof number, "%d", partition->number);
+        metric_set(metric_cell(messages, partition->topic, number),
+                   high > next ? (double)(high - next) : 0);
+        metric_set(metric_cell(seconds, partition->topic, number), (double)age_us / 1e6);
+    }
 }
 
 /* ---- the client --------------------------------------------------------------------------- */
@@ -271,7 +227,8 @@ static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, s
 
 static bool subscribe(struct worker *worker, struct err *err) {
     size_t count;
-    const struct script_handler *handlers = script_generation_handlers(worker->generation, &count);
+    const struct script_handler *handlers =
+        script_generation_handlers(worker->pipeline.generation, &count);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
@@ -287,6 +244,7 @@ static bool subscribe(struct worker *worker, struct err *err) {
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
+    worker->take_limit = TAKE_FIRST;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char text[512];
     if (!set_properties(worker->config, conf, err)) {
@@ -294,7 +252,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
         return false;
     }
     rd_kafka_conf_set_opaque(conf, worker);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     worker->kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
@@ -327,7 +285,7 @@ void consumer_close(struct worker *worker) {
     close(worker->kafka_fd);
     if (worker->assignment) {
         rd_kafka_topic_partition_list_destroy(worker->assignment);
+        worker->assignment = NULL;
     }
-    forget_partitions(worker);
     worker->kafka = NULL;
 }

@@ -15,84 +15,65 @@ struct ingest {
     size_t count;
 };
 
-static struct metric_cell *counter(const char *name, const char *help) {
-    return metric_cell(metric_family(METRIC_COUNTER, name, help, ""));
+static void make_metrics(struct worker *worker) {
+    worker->errors = metric_cell(metric_family(METRIC_COUNTER, "ras_consumer_errors_total",
+                                               "Failures of consuming or committing.", ""));
+    worker->database_up =
+        metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
+                                  "1 where the dependency answered last.", "dependency"),
+                    "postgres");
+    char number[16];
+    snprintf(number, sizeof number, "%d", worker->number);
+    worker->breaker_open = metric_cell(
+        metric_family(METRIC_GAUGE, "ras_breaker_open",
+                      "1 where consumption stopped: too many events were rejected.", "worker"),
+        number);
 }
 
-static void make_metrics(struct worker_metrics *metrics) {
-    metrics->processed = counter("ras_messages_processed_total", "Messages taken and committed.");
-    metrics->errors = counter("ras_consumer_errors_total", "Failures of consuming or committing.");
-    metrics->duplicates = counter("ras_duplicate_messages_total", "Messages Redis had seen.");
-    metrics->ignored = counter("ras_ignored_messages_total", "Events their handler ignores.");
-    metrics->rows = counter("ras_rows_written_total", "Merged rows sent to the database.");
-    metrics->merges = counter("ras_merges_total", "Merges that handlers asked for.");
-    metrics->batch_events = metric_cell(metric_family(
-        METRIC_GAUGE, "ras_batch_events", "Messages of the last committed transaction.", ""));
-    metrics->commit_seconds =
-        metric_cell(metric_family(METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
-                                  "From the first byte sent to the commit's answer.", ""));
-    metrics->processing_seconds =
-        metric_cell(metric_family(METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
-                                  "Parsing, looking up and handling one read of messages.", ""));
-    struct metric *up = metric_family(METRIC_GAUGE, "ras_dependency_up",
-                                      "1 where the dependency answered last.", "dependency");
-    metrics->database_up = metric_cell(up, "postgres");
-    metrics->redis_up = metric_cell(up, "redis");
+/* A record is given back where its message ends. */
+static void release_record(void *record) {
+    rd_kafka_message_destroy(record);
 }
 
-static bool init_worker(struct worker *worker, struct err *err) {
+static bool init_worker(struct worker *worker, struct script_generation *generation,
+                        struct cache *cache, struct err *err) {
     const struct config *config = worker->config;
-    struct pg_options pg_options = {
-        .url = config->postgres.url,
+    struct pipeline_options options = {
+        .config = config,
+        .generation = generation,
+        .cache = cache,
+        .group = config->kafka.group,
         .application_name = "aggregator ingest",
-        .connect_timeout_ms = config->postgres.connect_timeout_ms,
-        .statement_timeout_ms = config->postgres.statement_timeout_ms,
+        .with_redis = true,
+        .mode = PIPELINE_FOLLOW,
+        .release = release_record,
     };
-    make_metrics(&worker->metrics);
-    worker->pg = pg_create(&pg_options);
-    worker->params = pg_params_create();
+    make_metrics(worker);
+    pthread_mutex_init(&worker->status.lock, NULL);
+    worker_say(worker, "waits for its partitions");
+    bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < 2; i++) {
-        batch_init(&worker->batches[i], script_generation_view(worker->generation));
-        batch_clear(worker, &worker->batches[i]);
+        batch_init(&worker->batches[i], script_generation_view(generation));
+        batch_clear(&worker->pipeline, &worker->batches[i]);
     }
     worker->filling = &worker->batches[0];
-    if (config->redis.url[0]) {
-        worker->redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
-        if (!worker->redis) {
-            return false;
-        }
-    }
-    worker->wake_fd = eventfd(0, EFD_CLOEXEC);
-    if (worker->wake_fd < 0) {
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (ok && worker->wake_fd < 0) {
         return err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     }
-    worker->scripts = script_instance_create(worker->generation, config, err);
-    return worker->scripts && consumer_open(worker, err);
+    return ok && consumer_open(worker, err);
 }
 
 static void free_worker(struct worker *worker) {
     consumer_close(worker);
     for (int i = 0; i < 2; i++) {
-        if (worker->batches[i].merge) {
-            batch_free(&worker->batches[i]);
-        }
+        batch_free(&worker->pipeline, &worker->batches[i]);
     }
-    for (size_t i = 0; i < worker->statement_count; i++) {
-        free(worker->statements[i].name);
-        free(worker->statements[i].sql);
-    }
-    free(worker->statements);
-    free(worker->unannounced);
-    script_instance_destroy(worker->scripts);
-    pg_destroy(worker->pg);
-    pg_params_destroy(worker->params);
-    if (worker->redis) {
-        redis_destroy(worker->redis);
-    }
-    if (worker->wake_fd > 0) {
+    pipeline_close(&worker->pipeline);
+    if (worker->wake_fd >= 0) {
         close(worker->wake_fd);
     }
-    script_generation_unref(worker->generation);
+    pthread_mutex_destroy(&worker->status.lock);
 }
 
 struct ingest *ingest_start(const struct config *config, struct script_generation *generation,
@@ -105,9 +86,7 @@ struct ingest *ingest_start(const struct config *config, struct script_generatio
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
         worker->config = config;
-        worker->cache = cache;
-        worker->generation = script_generation_ref(generation);
-        if (!init_worker(worker, err)) {
+        if (!init_worker(worker, generation, cache, err)) {
             free_worker(worker);
             ingest_stop(ingest);
             return NULL;
@@ -122,16 +101,20 @@ struct ingest *ingest_start(const struct config *config, struct script_generatio
     return ingest;
 }
 
+static void wake(struct worker *worker) {
+    uint64_t one = 1;
+    if (write(worker->wake_fd, &one, sizeof one) < 0) {
+        log_warning("an ingest worker could not be woken");
+    }
+}
+
 void ingest_stop(struct ingest *ingest) {
     if (!ingest) {
         return;
     }
-    uint64_t one = 1;
     for (size_t i = 0; i < ingest->count; i++) {
         atomic_store(&ingest->workers[i].stopping, true);
-        if (write(ingest->workers[i].wake_fd, &one, sizeof one) < 0) {
-            log_warning("an ingest worker could not be woken");
-        }
+        wake(&ingest->workers[i]);
     }
     for (size_t i = 0; i < ingest->count; i++) {
         pthread_join(ingest->threads[i], NULL);
@@ -142,16 +125,46 @@ void ingest_stop(struct ingest *ingest) {
     free(ingest);
 }
 
+size_t ingest_resume(struct ingest *ingest) {
+    size_t resumed = 0;
+    for (size_t i = 0; i < ingest->count; i++) {
+        if (atomic_load(&ingest->workers[i].stopped_by_breaker)) {
+            atomic_store(&ingest->workers[i].resume, true);
+            wake(&ingest->workers[i]);
+            resumed++;
+        }
+    }
+    return resumed;
+}
+
+/* The first worker's trouble, if any. */
+static void append_reason(struct ingest *ingest, struct buffer *json) {
+    for (size_t i = 0; i < ingest->count; i++) {
+        struct worker_status *status = &ingest->workers[i].status;
+        char text[sizeof status->text];
+        pthread_mutex_lock(&status->lock);
+        memcpy(text, status->text, sizeof text);
+        pthread_mutex_unlock(&status->lock);
+        if (text[0]) {
+            buffer_append_text(json, ",\"reason\":");
+            buffer_append_json_string(json, slice_of(text));
+            return;
+        }
+    }
+}
+
 bool ingest_ready(struct ingest *ingest, struct buffer *json) {
-    size_t assigned = 0, database = 0;
+    size_t assigned = 0, database = 0, stopped = 0;
     for (size_t i = 0; i < ingest->count; i++) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
+        stopped += atomic_load(&ingest->workers[i].stopped_by_breaker);
     }
-    buffer_append_format(json,
-                         "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu},"
-                         "\"database\":{\"status\":\"%s\"}",
-                         assigned > 0 ? "healthy" : "unhealthy", ingest->count, assigned,
+    bool consuming = assigned > 0 && stopped == 0;
+    buffer_append_format(json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu",
+                         consuming ? "healthy" : "unhealthy", ingest->count, assigned);
+    append_reason(ingest, json);
+    buffer_append_format(json, "},\"database\":{\"status\":\"%s\"}",
                          database == ingest->count ? "healthy" : "unhealthy");
-    return assigned > 0 && database == ingest->count;
+    return consuming && database == ingest->count;
 }

@@ -17,6 +17,9 @@ struct ingest *ingest_start(const struct config *config, struct script_generatio
 /* Finishes the transactions under way, leaves the group, joins the threads, frees. */
 void ingest_stop(struct ingest *ingest);
 
+/* Closes the breakers that are open; how many. */
+size_t ingest_resume(struct ingest *ingest);
+
 /* Appends `"kafka":{…},"database":{…}` of the workers' state; false when any is not ready. */
 bool ingest_ready(struct ingest *ingest, struct buffer *json);
 

@@ -10,7 +10,7 @@
 #include "../log.h"
 #include "../uuid.h"
 #include "../xalloc.h"
-#include "worker.h"
+#include "pipeline.h"
 
 #define SEEN_PREFIX "ras:seen:"
 #define SEEN_KEY_LEN (sizeof SEEN_PREFIX - 1 + UUID_TEXT_LEN)
@@ -27,9 +27,9 @@ static bool has_id(const struct event *event) {
     return event->values && event->values[ENVELOPE_EVENT_ID].present;
 }
 
-static void note_redis(struct worker *worker, bool up, const struct err *err) {
-    bool was_up = metric_value(worker->metrics.redis_up) > 0;
-    metric_set(worker->metrics.redis_up, up ? 1 : 0);
+static void note_redis(struct pipeline *pipeline, bool up, const struct err *err) {
+    bool was_up = metric_value(pipeline->metrics.redis_up) > 0;
+    metric_set(pipeline->metrics.redis_up, up ? 1 : 0);
     if (was_up && !up) {
         log_warning("redis is away: working without it", LOG_TEXT("error", err->text));
     } else if (!was_up && up) {
@@ -37,7 +37,15 @@ static void note_redis(struct worker *worker, bool up, const struct err *err) {
     }
 }
 
+/* A replay is there to handle again what was handled before. */
+static bool is_asked(const struct pipeline *pipeline, const struct event *event) {
+    return event->state == EVENT_PENDING &&
+           event->message.offset >=
+               pipeline->partitions.items[event->message.partition].fresh_offset;
+}
+
 struct lookup {
+    const struct pipeline *pipeline;
     struct event *events;
     size_t count;
 };
@@ -51,7 +59,7 @@ static void on_lookup(void *context, size_t index, const redisReply *reply) {
     size_t at = 0;
     for (size_t i = 0; i < lookup->count && at < reply->elements; i++) {
         struct event *event = &lookup->events[i];
-        if (event->state != EVENT_PENDING) {
+        if (!is_asked(lookup->pipeline, event)) {
             continue;
         }
         const redisReply *value = reply->element[at++];
@@ -62,14 +70,14 @@ static void on_lookup(void *context, size_t index, const redisReply *reply) {
         int64_t offset;
         memcpy(&identity, value->str, 8);
         memcpy(&offset, value->str + 8, 8);
-        if (identity == event->identity && offset < event->message->offset) {
+        if (identity == event->identity && offset < event->message.offset) {
             event->state = EVENT_DUPLICATE;
         }
     }
 }
 
-void seen_lookup(struct worker *worker, struct event *events, size_t count) {
-    if (!worker->redis || redis_resting(worker->redis)) {
+void seen_lookup(struct pipeline *pipeline, struct event *events, size_t count) {
+    if (!pipeline->redis || redis_resting(pipeline->redis)) {
         return;
     }
     struct slice *args = xcalloc(count + 1, sizeof *args);
@@ -77,49 +85,49 @@ void seen_lookup(struct worker *worker, struct event *events, size_t count) {
     size_t used = 0;
     args[used++] = slice_of("MGET");
     for (size_t i = 0; i < count; i++) {
-        if (events[i].state == EVENT_PENDING) {
+        if (is_asked(pipeline, &events[i])) {
             char *key = keys + i * (SEEN_KEY_LEN + 1);
             write_key(&events[i], key);
             args[used++] = (struct slice){key, SEEN_KEY_LEN};
         }
     }
     struct err err = {0};
-    struct lookup lookup = {events, count};
+    struct lookup lookup = {pipeline, events, count};
     if (used > 1) {
-        bool ok = redis_append(worker->redis, args, used, &err) &&
-                  redis_run(worker->redis, on_lookup, &lookup, &err);
-        note_redis(worker, ok, &err);
+        bool ok = redis_append(pipeline->redis, args, used, &err) &&
+                  redis_run(pipeline->redis, on_lookup, &lookup, &err);
+        note_redis(pipeline, ok, &err);
     }
     free(keys);
     free(args);
 }
 
-static bool append_mark(struct worker *worker, const struct event *event, struct err *err) {
+static bool append_mark(struct pipeline *pipeline, const struct event *event, struct err *err) {
     char key[SEEN_KEY_LEN + 1];
     char value[SEEN_VALUE_LEN];
     char ttl[16];
     write_key(event, key);
     memcpy(value, &event->identity, 8);
-    memcpy(value + 8, &event->message->offset, 8);
-    int ttl_len = snprintf(ttl, sizeof ttl, "%d", worker->config->redis.seen_ttl_s);
+    memcpy(value + 8, &event->message.offset, 8);
+    int ttl_len = snprintf(ttl, sizeof ttl, "%d", pipeline->config->redis.seen_ttl_s);
     struct slice args[] = {slice_of("SET"),
                            {key, SEEN_KEY_LEN},
                            {value, SEEN_VALUE_LEN},
                            slice_of("EX"),
                            {ttl, (size_t)ttl_len}};
-    return redis_append(worker->redis, args, 5, err);
+    return redis_append(pipeline->redis, args, 5, err);
 }
 
 /* Tags wait here until Redis has heard of them, however long it is away. */
-static void remember_tags(struct worker *worker, const uint64_t *tags, size_t count) {
-    if (worker->unannounced_count + count > UNANNOUNCED_MAX) {
+static void remember_tags(struct pipeline *pipeline, const uint64_t *tags, size_t count) {
+    if (pipeline->unannounced_count + count > UNANNOUNCED_MAX) {
         log_warning("too many unannounced invalidations: cached answers may live to their TTL");
-        worker->unannounced_count = 0;
+        pipeline->unannounced_count = 0;
     }
-    size_t total = worker->unannounced_count + count;
-    worker->unannounced = xrealloc(worker->unannounced, (total + 1) * sizeof *tags);
-    memcpy(worker->unannounced + worker->unannounced_count, tags, count * sizeof *tags);
-    worker->unannounced_count = total;
+    size_t total = pipeline->unannounced_count + count;
+    pipeline->unannounced = xrealloc(pipeline->unannounced, (total + 1) * sizeof *tags);
+    memcpy(pipeline->unannounced + pipeline->unannounced_count, tags, count * sizeof *tags);
+    pipeline->unannounced_count = total;
 }
 
 static void ignore_reply(void *context, size_t index, const redisReply *reply) {
@@ -130,32 +138,34 @@ static void ignore_reply(void *context, size_t index, const redisReply *reply) {
     }
 }
 
-void seen_mark(struct worker *worker, struct batch *batch) {
+void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     size_t tag_count;
     const uint64_t *tags = merge_tags(batch->merge, &tag_count);
-    cache_invalidate(worker->cache, tags, tag_count);
-    if (!worker->redis) {
+    if (pipeline->options.cache) {
+        cache_invalidate(pipeline->options.cache, tags, tag_count);
+    }
+    if (!pipeline->redis) {
         return;
     }
-    remember_tags(worker, tags, tag_count);
-    if (redis_resting(worker->redis)) {
+    remember_tags(pipeline, tags, tag_count);
+    if (redis_resting(pipeline->redis)) {
         return;
     }
     struct err err = {0};
     bool ok = true;
-    if (worker->unannounced_count > 0) {
-        ok = cache_append_announcement(worker->cache, worker->redis, worker->unannounced,
-                                       worker->unannounced_count, &err);
+    if (pipeline->unannounced_count > 0 && pipeline->options.cache) {
+        ok = cache_append_announcement(pipeline->options.cache, pipeline->redis,
+                                       pipeline->unannounced, pipeline->unannounced_count, &err);
     }
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && has_id(event)) {
-            ok = append_mark(worker, event, &err);
+            ok = append_mark(pipeline, event, &err);
         }
     }
-    ok = ok && redis_run(worker->redis, ignore_reply, NULL, &err);
-    note_redis(worker, ok, &err);
+    ok = ok && redis_run(pipeline->redis, ignore_reply, NULL, &err);
+    note_redis(pipeline, ok, &err);
     if (ok) {
-        worker->unannounced_count = 0;
+        pipeline->unannounced_count = 0;
     }
 }

@@ -60,6 +60,17 @@ const struct script_handler *script_generation_handlers(const struct script_gene
     return generation->handlers;
 }
 
+int script_handler_of(const struct script_generation *generation, const char *topic) {
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        for (size_t t = 0; t < generation->handlers[i].topic_count; t++) {
+            if (strcmp(generation->handlers[i].topics[t], topic) == 0) {
+                return (int)i;
+            }
+        }
+    }
+    return -1;
+}
+
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count) {
     *count = generation->route_count;

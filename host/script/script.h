@@ -50,6 +50,8 @@ const char *script_generation_hash(const struct script_generation *generation); 
 const struct view *script_generation_view(const struct script_generation *generation);
 const struct script_handler *script_generation_handlers(const struct script_generation *generation,
                                                         size_t *count);
+/* The handler that declares the topic, as an index; -1: none. */
+int script_handler_of(const struct script_generation *generation, const char *topic);
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count);
 

@@ -42,7 +42,10 @@ static void fail_on(bool ok, const struct err *err) {
 
 static bool connect_to_server(void) {
     const char *url = getenv("PG_TEST_URL");
-    struct pg_options options = {url, "test_view_sql", 5000, 5000};
+    struct pg_options options = {.url = url,
+                                 .application_name = "test_view_sql",
+                                 .connect_timeout_ms = 5000,
+                                 .statement_timeout_ms = 5000};
     struct err err = {0};
     CHECK(url != NULL);
     if (!url) {

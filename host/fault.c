@@ -1,0 +1,24 @@
+#include "fault.h"
+
+#ifdef FAULTS
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void fault_point(const char *name) {
+    static _Atomic long passed;
+    char wanted[64], signal_name[8];
+    long count;
+    const char *setting = getenv("AGGREGATOR_FAULT");
+    if (!setting || sscanf(setting, "%63[^:]:%ld:%7s", wanted, &count, signal_name) != 3 ||
+        strcmp(wanted, name) != 0 || atomic_fetch_add(&passed, 1) + 1 != count) {
+        return;
+    }
+    fprintf(stderr, "fault: %s at %s\n", signal_name, name);
+    raise(strcmp(signal_name, "STOP") == 0 ? SIGSTOP : SIGKILL);
+}
+#else
+typedef int fault_has_no_code; /* a translation unit must not be empty */
+#endif

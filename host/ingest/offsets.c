@@ -1,0 +1,178 @@
+/* offsets: where each partition goes on, in the database. One row a partition; a batch moves it by
+ * compare-and-set and adds what became of its events, so that every event is accounted for. */
+#include <stdlib.h>
+
+#include "pipeline.h"
+
+static const char load_sql[] =
+    "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)), "
+    "added AS (INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+    "SELECT $1::text, topic, partition, -1 FROM wanted ORDER BY topic, partition "
+    "ON CONFLICT DO NOTHING) "
+    "SELECT w.topic, w.partition::text, coalesce(o.next_offset, -1)::text, "
+    "coalesce(o.fresh_offset, 0)::text FROM wanted w LEFT JOIN consumer_offsets o "
+    "ON o.consumer_group = $1 AND o.topic = w.topic AND o.partition = w.partition";
+
+static const char unmoved_sql[] =
+    "SELECT NOT EXISTS (SELECT FROM unnest($2::text[], $3::int4[], $4::int8[]) "
+    "AS w (topic, partition, next_offset) JOIN consumer_offsets o ON o.consumer_group = $1::text "
+    "AND o.topic = w.topic AND o.partition = w.partition AND o.next_offset <> w.next_offset)";
+
+static const char advance_sql[] =
+    "SELECT advance_offset($1::text, topic, partition, expected, next, $2::text, applied, "
+    "superseded, ignored, duplicate, rejected) FROM unnest($3::text[], $4::int4[], $5::int8[], "
+    "$6::int8[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[]) AS a "
+    "(topic, partition, expected, next, applied, superseded, ignored, duplicate, rejected) "
+    "ORDER BY topic, partition";
+
+static const char epoch_sql[] =
+    "SELECT (SELECT system_identifier::text FROM pg_control_system()), "
+    "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "
+    "'consumer_offsets'::regclass::oid::text";
+
+static int timeout_ms(const struct pipeline *pipeline) {
+    return pipeline->config->postgres.statement_timeout_ms + 1000;
+}
+
+static void fill_names(struct pipeline *pipeline) {
+    const struct partitions *partitions = &pipeline->partitions;
+    struct pg_params *params = pipeline->params;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(pipeline->options.group));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < partitions->count; i++) {
+        pg_array_bytes(params, slice_of(partitions->items[i].topic));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT4);
+    for (size_t i = 0; i < partitions->count; i++) {
+        pg_array_int(params, partitions->items[i].number);
+    }
+    pg_array_end(params);
+}
+
+static bool read_epoch(struct pipeline *pipeline, struct err *err) {
+    PGresult *row = NULL;
+    if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL, timeout_ms(pipeline), &row, err)) {
+        return false;
+    }
+    pipeline->view_epoch = strtoull(PQgetvalue(row, 0, 0), NULL, 10) * 31 +
+                           strtoull(PQgetvalue(row, 0, 1), NULL, 10) * 7 +
+                           strtoull(PQgetvalue(row, 0, 2), NULL, 10);
+    PQclear(row);
+    return true;
+}
+
+bool offsets_load(struct pipeline *pipeline, struct err *err) {
+    PGresult *rows = NULL;
+    if (!read_epoch(pipeline, err)) {
+        return false;
+    }
+    fill_names(pipeline);
+    if (!pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params, timeout_ms(pipeline),
+                  &rows, err)) {
+        return false;
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        size_t at = partitions_find(&pipeline->partitions, PQgetvalue(rows, i, 0),
+                                    (int32_t)strtol(PQgetvalue(rows, i, 1), NULL, 10));
+        if (at != PARTITION_NONE) {
+            struct partition *partition = &pipeline->partitions.items[at];
+            partition->next_offset = strtoll(PQgetvalue(rows, i, 2), NULL, 10);
+            partition->fresh_offset = strtoll(PQgetvalue(rows, i, 3), NULL, 10);
+        }
+    }
+    PQclear(rows);
+    return true;
+}
+
+bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
+    PGresult *row = NULL;
+    fill_names(pipeline);
+    pg_array_begin(pipeline->params, PG_ARRAY_INT8);
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        pg_array_int(pipeline->params, pipeline->partitions.items[i].next_offset);
+    }
+    pg_array_end(pipeline->params);
+    if (!pg_query(pipeline->pg, "offsets_unmoved", unmoved_sql, pipeline->params,
+                  timeout_ms(pipeline), &row, err)) {
+        return false;
+    }
+    bool unmoved = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
+    PQclear(row);
+    return unmoved;
+}
+
+/* ---- what became of a batch's events ------------------------------------------------------- */
+
+enum outcome { APPLIED, SUPERSEDED, IGNORED, DUPLICATE, REJECTED, OUTCOMES };
+
+struct tally {
+    int64_t counts[OUTCOMES];
+};
+
+static enum outcome outcome_of(const struct event *event) {
+    switch (event->state) {
+    case EVENT_IGNORED:
+        return IGNORED;
+    case EVENT_DUPLICATE:
+        return DUPLICATE;
+    case EVENT_REJECTED:
+        return REJECTED;
+    default:
+        return event->superseded ? SUPERSEDED : APPLIED;
+    }
+}
+
+static struct tally *count_outcomes(const struct pipeline *pipeline, const struct batch *batch) {
+    size_t bytes = (pipeline->partitions.count + 1) * sizeof(struct tally);
+    struct tally *tallies = arena_alloc(merge_arena(batch->merge), bytes);
+    memset(tallies, 0, bytes);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        tallies[event->message.partition].counts[outcome_of(event)]++;
+    }
+    return tallies;
+}
+
+enum { TOPIC, NUMBER, EXPECTED, NEXT, FIRST_COUNT, COLUMNS = FIRST_COUNT + OUTCOMES };
+
+static int64_t cell(const struct pipeline *pipeline, const struct batch *batch,
+                    const struct tally *tallies, size_t partition, int column) {
+    switch (column) {
+    case NUMBER:
+        return pipeline->partitions.items[partition].number;
+    case EXPECTED:
+        return batch->advances[partition].expected;
+    case NEXT:
+        return batch->advances[partition].next;
+    default:
+        return tallies[partition].counts[column - FIRST_COUNT];
+    }
+}
+
+bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+    struct pg_params *params = pipeline->params;
+    const struct tally *tallies = count_outcomes(pipeline, batch);
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(pipeline->options.group));
+    pg_params_add_text(params, slice_of(script_generation_hash(pipeline->generation)));
+    for (int column = 0; column < COLUMNS; column++) {
+        bool wide = column == EXPECTED || column == NEXT;
+        pg_array_begin(params, column == TOPIC ? PG_ARRAY_TEXT
+                               : wide          ? PG_ARRAY_INT8
+                                               : PG_ARRAY_INT4);
+        for (size_t i = 0; i < batch->advance_count; i++) {
+            if (batch->advances[i].next < 0) {
+                continue;
+            }
+            if (column == TOPIC) {
+                pg_array_bytes(params, slice_of(pipeline->partitions.items[i].topic));
+            } else {
+                pg_array_int(params, cell(pipeline, batch, tallies, i, column));
+            }
+        }
+        pg_array_end(params);
+    }
+    return pg_send(pipeline->pg, "advance_offsets", advance_sql, params, false, err);
+}

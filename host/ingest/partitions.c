@@ -1,0 +1,40 @@
+#include "partitions.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../xalloc.h"
+
+static bool is_at(const struct partition *partition, const char *topic, int32_t number) {
+    return partition->number == number && strcmp(partition->topic, topic) == 0;
+}
+
+size_t partitions_find(struct partitions *partitions, const char *topic, int32_t number) {
+    if (partitions->last < partitions->count &&
+        is_at(&partitions->items[partitions->last], topic, number)) {
+        return partitions->last;
+    }
+    for (size_t i = 0; i < partitions->count; i++) {
+        if (is_at(&partitions->items[i], topic, number)) {
+            return partitions->last = i;
+        }
+    }
+    return PARTITION_NONE;
+}
+
+size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number) {
+    size_t count = partitions->count + 1;
+    partitions->items = xrealloc(partitions->items, count * sizeof *partitions->items);
+    partitions->items[partitions->count] = (struct partition){
+        .topic = xstrdup(topic), .number = number, .handler = -1, .next_offset = -1};
+    return partitions->count++;
+}
+
+void partitions_clear(struct partitions *partitions) {
+    for (size_t i = 0; i < partitions->count; i++) {
+        free(partitions->items[i].topic);
+    }
+    free(partitions->items);
+    *partitions = (struct partitions){0};
+}

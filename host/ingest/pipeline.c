@@ -1,0 +1,110 @@
+#include "pipeline.h"
+
+#include <stdlib.h>
+
+#include "../log.h"
+#include "../view_sql.h"
+#include "../xalloc.h"
+
+static struct metric_cell *counter(const char *name, const char *help) {
+    return metric_cell(metric_family(METRIC_COUNTER, name, help, ""));
+}
+
+static struct metric_cell *histogram(const char *name, const char *help) {
+    return metric_cell(metric_family(METRIC_HISTOGRAM, name, help, ""));
+}
+
+static void make_metrics(struct pipeline_metrics *metrics) {
+    metrics->processed = counter("ras_messages_processed_total", "Messages taken and committed.");
+    metrics->duplicates = counter("ras_duplicate_messages_total", "Messages Redis had seen.");
+    metrics->ignored = counter("ras_ignored_messages_total", "Events their handler ignores.");
+    metrics->superseded =
+        counter("ras_superseded_messages_total", "Events that lost to another of their batch.");
+    metrics->rows = counter("ras_rows_written_total", "Merged rows sent to the database.");
+    metrics->rows_superseded =
+        counter("ras_rows_superseded_total", "Merged rows that changed nothing in the database.");
+    metrics->merges = counter("ras_merges_total", "Merges that handlers asked for.");
+    metrics->batch_events = metric_cell(metric_family(
+        METRIC_GAUGE, "ras_batch_events", "Messages of the last committed transaction.", ""));
+    metrics->commit_seconds = histogram("ras_db_transaction_duration_seconds",
+                                        "From the first byte sent to the commit's answer.");
+    metrics->processing_seconds = histogram("ras_message_processing_duration_seconds",
+                                            "Parsing, looking up and handling one read.");
+    metrics->redis_up =
+        metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
+                                  "1 where the dependency answered last.", "dependency"),
+                    "redis");
+}
+
+bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
+                   struct err *err) {
+    const struct config *config = options->config;
+    *pipeline = (struct pipeline){.options = *options, .config = config};
+    struct pg_options pg_options = {
+        .url = config->postgres.url,
+        .application_name = options->application_name,
+        .search_path = options->search_path,
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .statement_timeout_ms = config->postgres.statement_timeout_ms,
+    };
+    make_metrics(&pipeline->metrics);
+    breaker_init(&pipeline->breaker, (size_t)config->ingest.breaker_window_events,
+                 (size_t)config->ingest.breaker_share_percent);
+    pipeline->generation = script_generation_ref(options->generation);
+    pipeline->pg = pg_create(&pg_options);
+    pipeline->params = pg_params_create();
+    if (options->with_redis && config->redis.url[0]) {
+        pipeline->redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
+        if (!pipeline->redis) {
+            return false;
+        }
+    }
+    pipeline->scripts = script_instance_create(pipeline->generation, config, err);
+    return pipeline->scripts != NULL;
+}
+
+void pipeline_close(struct pipeline *pipeline) {
+    for (size_t i = 0; i < pipeline->statement_count; i++) {
+        free(pipeline->statements[i].name);
+        free(pipeline->statements[i].sql);
+    }
+    free(pipeline->statements);
+    free(pipeline->unannounced);
+    script_instance_destroy(pipeline->scripts);
+    pg_destroy(pipeline->pg);
+    pg_params_destroy(pipeline->params);
+    if (pipeline->redis) {
+        redis_destroy(pipeline->redis);
+    }
+    partitions_clear(&pipeline->partitions);
+    breaker_free(&pipeline->breaker);
+    script_generation_unref(pipeline->generation);
+}
+
+bool pipeline_connect(struct pipeline *pipeline, struct err *err) {
+    if (pg_connected(pipeline->pg)) {
+        return true;
+    }
+    const struct view *view = script_generation_view(pipeline->generation);
+    if (!pg_connect(pipeline->pg, err)) {
+        return false;
+    }
+    if (!view_sql_check(pipeline->pg, view, pipeline->config->postgres.statement_timeout_ms, err)) {
+        pg_disconnect(pipeline->pg); /* checked again at the next try */
+        return false;
+    }
+    return true;
+}
+
+bool pipeline_renew_scripts(struct pipeline *pipeline) {
+    if (pipeline->scripts && script_instance_healthy(pipeline->scripts)) {
+        return true;
+    }
+    struct err err = {0};
+    script_instance_destroy(pipeline->scripts);
+    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, &err);
+    if (!pipeline->scripts) {
+        log_error("scripts could not be loaded", LOG_TEXT("error", err.text));
+    }
+    return pipeline->scripts != NULL;
+}

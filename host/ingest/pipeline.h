@@ -1,0 +1,183 @@
+/* pipeline: from messages to committed rows, wherever the messages come from. A batch is taken,
+ * handled (extract, look up, run the handler, merge) and committed with the offsets in one
+ * transaction. One thread owns a pipeline with its script state and its two connections.
+ *
+ * The database's offsets are the truth: they move by compare-and-set, and whenever the outcome of
+ * a transaction is unknown its batch is dropped and work starts again from what the database
+ * says. */
+#ifndef AGG_HOST_INGEST_PIPELINE_H
+#define AGG_HOST_INGEST_PIPELINE_H
+
+#include "../../bindings/pg.h"
+#include "../../bindings/redis.h"
+#include "../cache/cache.h"
+#include "../config.h"
+#include "../metrics.h"
+#include "../script/script.h"
+#include "breaker.h"
+#include "partitions.h"
+
+/* One record of a partition. */
+struct message {
+    size_t partition; /* index into the pipeline's partitions */
+    int64_t offset;
+    int64_t broker_time_us;
+    struct slice payload; /* data NULL: the record has no value */
+    void *owner;          /* what keeps payload alive; given to the pipeline's release function */
+};
+
+enum event_state { EVENT_PENDING, EVENT_APPLIED, EVENT_IGNORED, EVENT_DUPLICATE, EVENT_REJECTED };
+
+struct event {
+    struct message message;
+    enum event_state state;
+    bool superseded;              /* EVENT_APPLIED: every merge lost to another of its batch */
+    struct extract_value *values; /* in the batch's arena; NULL until extracted */
+    struct slice reason;          /* EVENT_REJECTED: a word, in the arena */
+    struct slice detail;
+    uint64_t identity; /* of the bytes in their partition, for seen.c */
+};
+
+/* How far a batch moves one partition. */
+struct advance {
+    int64_t expected; /* what the database must hold */
+    int64_t next;     /* -1: the batch has nothing of this partition */
+};
+
+struct batch {
+    struct event *events;
+    size_t count;
+    size_t capacity;
+    size_t bytes;
+    struct merge *merge;
+    struct advance *advances; /* parallel to the pipeline's partitions */
+    size_t advance_count;
+    size_t rejected;
+    int64_t started_us; /* when its commit began */
+};
+
+struct statement { /* a prepared upsert: name and text live as long as the pipeline */
+    char *name;
+    char *sql;
+    size_t table;
+    uint32_t groups;
+};
+
+struct pipeline_metrics {
+    struct metric_cell *processed, *batch_events, *commit_seconds, *rows, *rows_superseded;
+    struct metric_cell *merges, *duplicates, *ignored, *superseded, *processing_seconds, *redis_up;
+};
+
+enum pipeline_mode {
+    PIPELINE_FOLLOW, /* offsets advance by compare-and-set with the rows */
+    PIPELINE_RETRY,  /* the events are rejected ones: what is applied leaves rejected_events */
+};
+
+struct pipeline_options {
+    const struct config *config;
+    struct script_generation *generation;
+    struct cache *cache;     /* what a commit outdates is dropped here; NULL: no caches */
+    const char *group;       /* whose offsets these are */
+    const char *search_path; /* of the connection; NULL: as the server has it */
+    const char *application_name;
+    bool with_redis;
+    enum pipeline_mode mode;
+    void (*release)(void *owner); /* of a message; NULL: nothing to release */
+};
+
+struct pipeline {
+    struct pipeline_options options; /* what it points to outlives the pipeline */
+    const struct config *config;
+    struct script_generation *generation; /* a reference */
+    struct script_instance *scripts;      /* NULL: could not be made anew */
+    struct pg *pg;
+    struct pg_params *params;
+    struct redis *redis; /* NULL: none */
+    uint64_t view_epoch; /* which database this is: seen.c */
+    struct partitions partitions;
+    struct breaker breaker;
+    struct statement *statements;
+    size_t statement_count;
+    uint64_t *unannounced; /* tags of commits that Redis has not heard of */
+    size_t unannounced_count;
+    uint64_t rows_sent; /* of the transaction under way */
+    uint64_t rows_written;
+    bool commit_acknowledged;
+    int64_t commit_deadline_us;
+    struct pipeline_metrics metrics;
+};
+
+/* ---- pipeline.c ---------------------------------------------------------------------------- */
+
+/* No network yet. False: err says why, and pipeline_close is still to be called. */
+bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
+                   struct err *err);
+void pipeline_close(struct pipeline *pipeline);
+/* Connects unless connected, and checks the view against the schema on a fresh connection. */
+bool pipeline_connect(struct pipeline *pipeline, struct err *err);
+/* A healthy script state, made anew if the last one hit a limit. */
+bool pipeline_renew_scripts(struct pipeline *pipeline);
+
+/* ---- offsets.c ----------------------------------------------------------------------------- */
+
+/* Reads where each of the pipeline's partitions goes on, adding those that the database does not
+ * know yet. */
+bool offsets_load(struct pipeline *pipeline, struct err *err);
+/* True where the database holds what the pipeline expects; false with err of ERR_NONE where
+ * somebody has moved an offset (a replay), and with a kind where it could not be asked. */
+bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
+/* Queues the compare-and-set of a batch's offsets, with what became of its events. */
+bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- batch.c ------------------------------------------------------------------------------- */
+
+void batch_init(struct batch *batch, const struct view *view);
+void batch_free(struct pipeline *pipeline, struct batch *batch);
+/* Empties it and releases its messages; also after the partitions have changed. */
+void batch_clear(struct pipeline *pipeline, struct batch *batch);
+bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
+/* Adds a message; the batch releases it from now on. */
+void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
+/* Handles the events from `first` on. */
+void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first);
+
+/* ---- reject.c ------------------------------------------------------------------------------ */
+
+/* `text` is "code: detail"; a text without a code counts as handler_error. */
+void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
+                  const char *text);
+/* Queues the batch's rejected events, and the bounds on how many are kept. */
+bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- commit.c ------------------------------------------------------------------------------ */
+
+/* Sends the whole transaction without waiting for it. */
+bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Moves it on without blocking. PG_FAILED with ERR_INPUT: a row was refused, bisect. */
+enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);
+/* Waits for the transaction under way to end, at most until its deadline. */
+bool commit_wait(struct pipeline *pipeline, struct err *err);
+/* After the commit: caches, Redis' memory, metrics; empties the batch. */
+void commit_finish(struct pipeline *pipeline, struct batch *batch);
+/* Begin, wait, bisect where rows are refused, finish. */
+bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* What one batch does on every attempt, for bisect.c. */
+bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
+bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);
+/* Notes the COMMIT's tag and the rows written; context is the pipeline. */
+bool commit_note(void *context, size_t index, PGresult *result, struct err *err);
+/* Queues what the transaction does beside the rows: offsets, or the retried rejections. */
+bool commit_send_position(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- bisect.c ------------------------------------------------------------------------------ */
+
+/* The same transaction, statement by statement, rejecting the events that the database refuses. */
+bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+
+/* ---- seen.c: the memory of event ids in Redis ----------------------------------------------- */
+
+void seen_lookup(struct pipeline *pipeline, struct event *events, size_t count);
+/* After the commit: marks the batch's events and announces what the caches must forget. */
+void seen_mark(struct pipeline *pipeline, struct batch *batch);
+
+#endif

@@ -1,0 +1,182 @@
+/* reject: an event that cannot be applied is set aside alone: logged, counted, and kept with its
+ * bytes in the transaction that passes it. */
+#include "../log.h"
+#include "../utf8.h"
+#include "../uuid.h"
+#include "pipeline.h"
+
+static const char insert_sql[] =
+    "INSERT INTO rejected_events (topic, partition, \"offset\", reason, detail, raw, event_id, "
+    "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
+    "raw, event_id, correlation_id, handler, $1::text FROM unnest($2::text[], $3::int4[], "
+    "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[]) AS r "
+    "(topic, partition, \"offset\", reason, detail, raw, event_id, correlation_id, handler) "
+    "ON CONFLICT (topic, partition, \"offset\") DO UPDATE SET rejected_at = now(), "
+    "reason = EXCLUDED.reason, detail = EXCLUDED.detail, generation = EXCLUDED.generation, "
+    "handler = EXCLUDED.handler";
+
+static const char trim_sql[] =
+    "DELETE FROM rejected_events WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "
+    "rejected_at < (SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC "
+    "OFFSET $2::int8 LIMIT 1)";
+
+/* ---- one event ----------------------------------------------------------------------------- */
+
+static const struct partition *partition_of(const struct pipeline *pipeline,
+                                            const struct event *event) {
+    return &pipeline->partitions.items[event->message.partition];
+}
+
+static bool event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
+    if (!event->values || !event->values[ENVELOPE_EVENT_ID].present) {
+        return false;
+    }
+    uuid_format(event->values[ENVELOPE_EVENT_ID].as.uuid, text);
+    return true;
+}
+
+static struct slice correlation_id_of(const struct event *event) {
+    return event->values && event->values[ENVELOPE_CORRELATION_ID].present
+               ? event->values[ENVELOPE_CORRELATION_ID].as.text
+               : (struct slice){0};
+}
+
+/* Details quote events and scripts: the database takes UTF-8 without NUL only. */
+static struct slice clean_copy(struct arena *arena, struct slice text) {
+    char *copy = arena_alloc(arena, text.len + 1);
+    for (size_t i = 0; i < text.len;) {
+        size_t step = utf8_sequence(text.data + i, text.len - i);
+        if (step == 0) {
+            copy[i++] = '?';
+            continue;
+        }
+        memcpy(copy + i, text.data + i, step);
+        i += step;
+    }
+    return (struct slice){copy, text.len};
+}
+
+static void set_reason(struct arena *arena, struct event *event, const char *text) {
+    size_t code_len = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    bool has_code = code_len > 0 && text[code_len] == ':';
+    event->reason =
+        has_code ? arena_copy(arena, (struct slice){text, code_len}) : slice_of("handler_error");
+    const char *detail = has_code ? text + code_len + 1 : text;
+    event->detail = clean_copy(arena, slice_of(detail + (*detail == ' ')));
+}
+
+static void log_rejection(const struct pipeline *pipeline, const struct event *event) {
+    const struct partition *partition = partition_of(pipeline, event);
+    char event_id[UUID_TEXT_LEN + 1] = "";
+    bool has_id = event_id_of(event, event_id);
+    log_warning("event rejected", LOG_SLICE("reason", event->reason),
+                LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
+                LOG_INT("partition", partition->number), LOG_INT("offset", event->message.offset),
+                LOG_TEXT("event_id", has_id ? event_id : NULL),
+                LOG_SLICE("correlation_id", correlation_id_of(event)));
+}
+
+void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
+                  const char *text) {
+    set_reason(merge_arena(batch->merge), event, text);
+    event->state = EVENT_REJECTED;
+    batch->rejected++;
+    struct metric *invalid =
+        metric_family(METRIC_COUNTER, "ras_invalid_messages_total",
+                      "Events that were rejected, by topic and reason.", "topic,error_type");
+    char reason[64];
+    snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
+    metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
+    log_rejection(pipeline, event);
+    breaker_note(&pipeline->breaker, text);
+}
+
+/* ---- the rows ------------------------------------------------------------------------------ */
+
+enum rejected_column {
+    R_TOPIC,
+    R_PARTITION,
+    R_OFFSET,
+    R_REASON,
+    R_DETAIL,
+    R_RAW,
+    R_EVENT_ID,
+    R_CORRELATION_ID,
+    R_HANDLER,
+    R_COLUMNS
+};
+
+static struct slice text_of(const struct pipeline *pipeline, const struct event *event,
+                            enum rejected_column column, char *scratch) {
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(pipeline->generation, &count);
+    const struct partition *partition = partition_of(pipeline, event);
+    switch (column) {
+    case R_TOPIC:
+        return slice_of(partition->topic);
+    case R_REASON:
+        return event->reason;
+    case R_DETAIL:
+        return event->detail;
+    case R_RAW:
+        return event->message.payload;
+    case R_EVENT_ID:
+        return event_id_of(event, scratch) ? slice_of(scratch) : (struct slice){0};
+    case R_CORRELATION_ID:
+        return correlation_id_of(event);
+    default:
+        return partition->handler >= 0 ? slice_of(handlers[partition->handler].name)
+                                       : (struct slice){0};
+    }
+}
+
+static void add_column(const struct pipeline *pipeline, const struct batch *batch,
+                       enum rejected_column column) {
+    struct pg_params *params = pipeline->params;
+    char scratch[UUID_TEXT_LEN + 1];
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state != EVENT_REJECTED) {
+            continue;
+        }
+        if (column == R_PARTITION) {
+            pg_array_int(params, partition_of(pipeline, event)->number);
+            continue;
+        }
+        if (column == R_OFFSET) {
+            pg_array_int(params, event->message.offset);
+            continue;
+        }
+        struct slice text = text_of(pipeline, event, column, scratch);
+        if (text.data) {
+            pg_array_bytes(params, text);
+        } else {
+            pg_array_null(params);
+        }
+    }
+}
+
+bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+    if (batch->rejected == 0) {
+        return true;
+    }
+    struct pg_params *params = pipeline->params;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(script_generation_hash(pipeline->generation)));
+    for (enum rejected_column column = R_TOPIC; column < R_COLUMNS; column++) {
+        pg_array_begin(params, column == R_PARTITION ? PG_ARRAY_INT4
+                               : column == R_OFFSET  ? PG_ARRAY_INT8
+                               : column == R_RAW     ? PG_ARRAY_BYTEA
+                                                     : PG_ARRAY_TEXT);
+        add_column(pipeline, batch, column);
+        pg_array_end(params);
+    }
+    if (!pg_send(pipeline->pg, "reject_events", insert_sql, params, false, err)) {
+        return false;
+    }
+    pg_params_reset(params);
+    pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_hours);
+    pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_rows);
+    return pg_send(pipeline->pg, "trim_rejected", trim_sql, params, false, err);
+}
