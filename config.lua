@@ -81,6 +81,11 @@ return {
     route_timeout_ms = 2000, -- of one request
   },
 
+  admin = {
+    -- where `aggregator status` and `aggregator resume` find the program that runs here
+    socket = env("ADMIN_SOCKET", "aggregator.sock"),
+  },
+
   log = {
     level = env("LOG_LEVEL", "INFO"),
     format = env("LOG_FORMAT", "json"), -- "json" or "text"

@@ -86,7 +86,8 @@ static uint64_t float8_bits(double value) {
 }
 
 void pg_params_add_null(struct pg_params *params) {
-    params->nulls[add(params, 0, false)] = true;
+    size_t i = add(params, 0, false); /* may move params->nulls */
+    params->nulls[i] = true;
 }
 
 void pg_params_add_text(struct pg_params *params, struct slice text) {

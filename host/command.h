@@ -1,15 +1,43 @@
-/* command: what `aggregator VERB` does. Each takes the loaded configuration and returns the
- * process's exit status: 0 done, 1 failed (said on standard error), 2 wrong usage. */
+/* command: what `aggregator VERB` does. Each returns the process's exit status: 0 done, 1 failed
+ * (said on standard error), 2 wrong usage. */
 #ifndef AGG_HOST_COMMAND_H
 #define AGG_HOST_COMMAND_H
 
 #include "config.h"
 
+/* What stood on the command line; every option of every verb. Texts are NULL where not given. */
+struct command {
+    const struct config *config;
+    char **words; /* behind the verb */
+    int word_count;
+    const char *topic;
+    const char *reason;
+    const char *from_time;
+    const char *from_offset;
+    const char *partition;
+    const char *limit;
+    bool all;
+    bool yes; /* do not ask */
+};
+
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
-int command_run(const struct config *config);
+int command_run(const struct command *command);
 /* Checks scripts and, if the database answers, the view against its schema; touches no queue. */
-int command_check(const struct config *config);
+int command_check(const struct command *command);
 /* Applies the migrations that are missing. */
-int command_migrate(const struct config *config);
+int command_migrate(const struct command *command);
+/* rejected list|show|retry|drop: the events that were set aside. */
+int command_rejected(const struct command *command);
+/* replay: rewinds topics to a time or an offset while the service runs. */
+int command_replay(const struct command *command);
+/* status, resume: asks the running program over its admin socket. */
+int command_status(const struct command *command);
+int command_resume(const struct command *command);
+
+/* Reads a whole number from an option; false and a message on standard error otherwise. */
+bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);
+/* Asks on the terminal unless --yes; false: no. Without a terminal the answer is no, and says so.
+ */
+bool command_confirm(const struct command *command, const char *question);
 
 #endif

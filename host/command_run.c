@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "cache/cache.h"
 #include "command.h"
 #include "http/http.h"
@@ -21,11 +22,42 @@ struct service {
     struct script_pool *pool;
     struct ingest *ingest;
     struct http_server *http;
+    struct admin *admin; /* NULL: its socket could not be had */
 };
 
 static bool service_ready(void *context, struct buffer *json) {
     struct service *service = context;
     return ingest_ready(service->ingest, json);
+}
+
+static void answer_status(void *context, struct buffer *json) {
+    struct service *service = context;
+    struct buffer dependencies = {0};
+    bool ready = service_ready(service, &dependencies);
+    buffer_append_format(json,
+                         "{\"version\":\"%s\",\"port\":%d,\"generation\":%llu,\"scripts\":\"%s\","
+                         "\"ready\":%s,\"dependencies\":{%s}}",
+                         AGGREGATOR_VERSION, http_port(service->http),
+                         (unsigned long long)script_generation_number(service->generation),
+                         script_generation_hash(service->generation), ready ? "true" : "false",
+                         dependencies.data ? dependencies.data : "");
+    buffer_free(&dependencies);
+}
+
+static void answer_resume(void *context, struct buffer *json) {
+    struct service *service = context;
+    buffer_append_format(json, "{\"resumed_workers\":%zu}", ingest_resume(service->ingest));
+}
+
+/* Commands are a convenience: the service runs without them. */
+static void start_admin(struct service *service, const struct config *config) {
+    static const struct admin_verb verbs[] = {{"status", answer_status}, {"resume", answer_resume}};
+    struct err err = {0};
+    service->admin = admin_start(config->admin.socket, verbs, 2, service, &err);
+    if (!service->admin) {
+        log_warning("no admin socket: status and resume will not find this process",
+                    LOG_TEXT("error", err.text));
+    }
 }
 
 static bool start_cache(struct service *service, const struct config *config, struct err *err) {
@@ -64,10 +96,15 @@ static bool start(struct service *service, const struct config *config, struct e
         .ready_context = service,
     };
     service->http = http_start(&options, err);
-    return service->http != NULL;
+    if (!service->http) {
+        return false;
+    }
+    start_admin(service, config);
+    return true;
 }
 
 static void stop(struct service *service) {
+    admin_stop(service->admin);
     if (service->http) {
         http_stop(service->http);
     }
@@ -99,7 +136,8 @@ static void wait_for_signal(const sigset_t *signals) {
     alarm(SHUTDOWN_LIMIT_S);
 }
 
-int command_run(const struct config *config) {
+int command_run(const struct command *command) {
+    const struct config *config = command->config;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

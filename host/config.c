@@ -62,6 +62,7 @@ static const struct field fields[] = {
     FIELD(scripts, memory_limit_mb, INTEGER, 1, 4096),
     FIELD(scripts, handler_timeout_ms, INTEGER, 1, 600000),
     FIELD(scripts, route_timeout_ms, INTEGER, 1, 600000),
+    FIELD(admin, socket, PATH, 0, 0),
     FIELD(log, level, TEXT, 0, 0),
     FIELD(log, format, TEXT, 0, 0),
 };

@@ -76,6 +76,9 @@ struct config {
         int route_timeout_ms;
     } scripts;
     struct {
+        char *socket; /* "" = none */
+    } admin;
+    struct {
         char *level;
         char *format; /* "json" | "text" */
     } log;

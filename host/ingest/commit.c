@@ -164,12 +164,17 @@ bool commit_wait(struct pipeline *pipeline, struct err *err) {
     }
 }
 
+bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+    if (commit_begin(pipeline, batch, err) && commit_wait(pipeline, err)) {
+        return true;
+    }
+    bool refused = err->kind == ERR_INPUT && pg_connected(pipeline->pg);
+    return refused && bisect_batch(pipeline, batch, err);
+}
+
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    if (!commit_begin(pipeline, batch, err) || !commit_wait(pipeline, err)) {
-        bool refused = err->kind == ERR_INPUT && pg_connected(pipeline->pg);
-        if (!refused || !bisect_batch(pipeline, batch, err)) {
-            return false;
-        }
+    if (!commit_settle(pipeline, batch, err)) {
+        return false;
     }
     commit_finish(pipeline, batch);
     return true;

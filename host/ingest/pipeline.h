@@ -159,7 +159,9 @@ enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);
 bool commit_wait(struct pipeline *pipeline, struct err *err);
 /* After the commit: caches, Redis' memory, metrics; empties the batch. */
 void commit_finish(struct pipeline *pipeline, struct batch *batch);
-/* Begin, wait, bisect where rows are refused, finish. */
+/* Begin, wait, bisect where rows are refused: committed, but for commit_finish. */
+bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Settle and finish. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* What one batch does on every attempt, for bisect.c. */
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);

@@ -233,6 +233,7 @@ class Aggregator(Process):
             "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
             "REDIS_URL": redis_url or "none", "KAFKA_BOOTSTRAP_SERVERS": brokers,
             "KAFKA_SESSION_TIMEOUT_MS": "6000", "HOST": "127.0.0.1", "PORT": str(self.port),
+            "ADMIN_SOCKET": str(self.folder / "admin.sock"),
             "HULEEDU_INTERNAL_API_KEY": f"old-key,{API_KEY}"} | (env or {})
 
     def command(self, *arguments, check=True, **options):

@@ -1,0 +1,224 @@
+#include "admin.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "xalloc.h"
+
+#define REQUEST_TIMEOUT_MS 2000
+#define LINE_MAX_BYTES 1024
+
+struct admin {
+    pthread_t thread;
+    int listener;
+    int stop_fd; /* readable once the thread shall end */
+    char *path;
+    const struct admin_verb *verbs;
+    size_t verb_count;
+    void *context;
+};
+
+/* ---- both sides ---------------------------------------------------------------------------- */
+
+static bool make_address(const char *path, struct sockaddr_un *address, struct err *err) {
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (!path[0] || strlen(path) >= sizeof address->sun_path) {
+        return err_set(err, ERR_INPUT, "admin.socket \"%s\": a path of 1 to %zu bytes", path,
+                       sizeof address->sun_path - 1);
+    }
+    memcpy(address->sun_path, path, strlen(path) + 1);
+    return true;
+}
+
+/* Reads up to the end of a line (not kept). False: no line in time. */
+static bool read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {
+    for (;;) {
+        struct pollfd wait = {fd, POLLIN, 0};
+        char bytes[4096];
+        if (poll(&wait, 1, clock_remaining_ms(deadline_us)) <= 0) {
+            return false;
+        }
+        ssize_t got = read(fd, bytes, sizeof bytes);
+        if (got <= 0) {
+            return false;
+        }
+        const char *end = memchr(bytes, '\n', (size_t)got);
+        buffer_append(line, bytes, end ? (size_t)(end - bytes) : (size_t)got);
+        if (end || line->len > max_bytes) {
+            return end != NULL;
+        }
+    }
+}
+
+static bool write_all(int fd, struct slice bytes) {
+    while (bytes.len > 0) {
+        ssize_t written = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        if (written < 0 && errno != EINTR) {
+            return false;
+        }
+        if (written > 0) {
+            bytes.data += written;
+            bytes.len -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+/* A connected socket, or -1. */
+static int connect_to(const char *path, struct err *err) {
+    struct sockaddr_un address;
+    if (!make_address(path, &address, err)) {
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        return fd;
+    }
+    err_set(err, ERR_UNAVAILABLE, "no program answers at %s: %s", path, strerror(errno));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return -1;
+}
+
+/* ---- the program's side -------------------------------------------------------------------- */
+
+static void answer(struct admin *admin, int fd) {
+    struct buffer line = {0}, json = {0};
+    int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
+    if (read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
+        buffer_append(&line, "", 0);
+        size_t i = 0;
+        while (i < admin->verb_count &&
+               !slice_equal(buffer_slice(&line), slice_of(admin->verbs[i].name))) {
+            i++;
+        }
+        if (i < admin->verb_count) {
+            admin->verbs[i].answer(admin->context, &json);
+        } else {
+            buffer_append_text(&json, "{\"error\":\"no such verb\"}");
+        }
+        buffer_append_text(&json, "\n");
+        if (!write_all(fd, buffer_slice(&json))) {
+            log_debug("an admin client went away before its answer");
+        }
+    }
+    buffer_free(&line);
+    buffer_free(&json);
+}
+
+static void *admin_main(void *argument) {
+    struct admin *admin = argument;
+    struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+            log_error("the admin socket cannot be waited for", LOG_TEXT("error", strerror(errno)));
+            return NULL;
+        }
+        if (fds[1].revents) {
+            return NULL;
+        }
+        int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            answer(admin, fd);
+            close(fd);
+        }
+    }
+}
+
+/* True when the path is free to bind: nothing there, or a socket nobody listens on. */
+static bool clear_path(const char *path, struct err *err) {
+    struct err ignored = {0};
+    int fd = connect_to(path, &ignored);
+    if (fd >= 0) {
+        close(fd);
+        return err_set(err, ERR_INPUT, "%s is in use by another process: set ADMIN_SOCKET", path);
+    }
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
+        unlink(path);
+    }
+    return true;
+}
+
+static bool listen_at(struct admin *admin, struct err *err) {
+    struct sockaddr_un address;
+    if (!make_address(admin->path, &address, err) || !clear_path(admin->path, err)) {
+        return false;
+    }
+    admin->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (admin->listener < 0 ||
+        bind(admin->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(admin->path, S_IRUSR | S_IWUSR) != 0 || listen(admin->listener, 8) != 0) {
+        return err_set(err, ERR_INPUT, "cannot listen at %s: %s", admin->path, strerror(errno));
+    }
+    return true;
+}
+
+static void free_admin(struct admin *admin) {
+    if (admin->listener >= 0) {
+        close(admin->listener);
+    }
+    if (admin->stop_fd >= 0) {
+        close(admin->stop_fd);
+    }
+    free(admin->path);
+    free(admin);
+}
+
+struct admin *admin_start(const char *path, const struct admin_verb *verbs, size_t count,
+                          void *context, struct err *err) {
+    struct admin *admin = xcalloc(1, sizeof *admin);
+    *admin = (struct admin){.listener = -1,
+                            .stop_fd = eventfd(0, EFD_CLOEXEC),
+                            .path = xstrdup(path),
+                            .verbs = verbs,
+                            .verb_count = count,
+                            .context = context};
+    if (admin->stop_fd < 0) {
+        err_set(err, ERR_INTERNAL, "cannot make an eventfd");
+    } else if (listen_at(admin, err)) {
+        if (pthread_create(&admin->thread, NULL, admin_main, admin) == 0) {
+            return admin;
+        }
+        err_set(err, ERR_INTERNAL, "cannot start the admin thread");
+    }
+    free_admin(admin);
+    return NULL;
+}
+
+void admin_stop(struct admin *admin) {
+    if (!admin) {
+        return;
+    }
+    eventfd_write(admin->stop_fd, 1);
+    pthread_join(admin->thread, NULL);
+    unlink(admin->path);
+    free_admin(admin);
+}
+
+/* ---- the command's side -------------------------------------------------------------------- */
+
+bool admin_call(const char *path, const char *verb, int timeout_ms, struct buffer *reply,
+                struct err *err) {
+    struct buffer line = {0};
+    int fd = connect_to(path, err);
+    if (fd < 0) {
+        return false;
+    }
+    buffer_append_format(&line, "%s\n", verb);
+    bool ok = write_all(fd, buffer_slice(&line)) &&
+              read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, reply, SIZE_MAX - 1);
+    close(fd);
+    buffer_free(&line);
+    return ok || err_set(err, ERR_TIMEOUT, "the program at %s did not answer in time", path);
+}

@@ -1,0 +1,26 @@
+/* rejected: what command_rejected.c and rejected_retry.c share. */
+#ifndef AGG_HOST_REJECTED_H
+#define AGG_HOST_REJECTED_H
+
+#include "../bindings/pg.h"
+#include "command.h"
+
+/* What rejected_fill's parameters select: $1 topic, $2 reason, $3 ids; NULL: any. */
+#define REJECTED_SELECTED                                                                          \
+    "($1::text IS NULL OR topic = $1::text) AND ($2::text IS NULL OR reason = $2::text) AND "      \
+    "($3::text[] IS NULL OR topic || '/' || partition || '/' || \"offset\" = ANY ($3::text[]))"
+
+struct rejected {
+    const struct command *command;
+    struct pg *pg;
+    struct pg_params *params;
+};
+
+/* Starts the parameters with what the command line selects. */
+void rejected_fill(const struct rejected *rejected);
+bool rejected_query(const struct rejected *rejected, const char *name, const char *sql,
+                    PGresult **rows, struct err *err);
+/* Sends the selected events through the present scripts; what is applied leaves the table. */
+bool rejected_retry(const struct rejected *rejected, struct err *err);
+
+#endif
