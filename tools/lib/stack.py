@@ -24,6 +24,7 @@ SAMPLES = ROOT / "spec/fixtures/samples"
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
+UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
 
 
@@ -65,7 +66,7 @@ def topics():
     found = set()
     for file in (ROOT / "scripts/handlers").glob("*.lua"):
         found |= set(re.findall(r'"(huleedu\.[a-z_.]+v1)"', file.read_text()))
-    return sorted(found) + ["huleedu.batch.spellcheck.phase.completed.v1"]
+    return sorted(found) + [UNREAD_TOPIC]
 
 
 def tail(path, lines=20):
@@ -115,7 +116,8 @@ class Process:
 
     def kill(self):
         self.send(signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            self.process.wait()
 
     def stop(self, seconds=50):
         """Ends it in order; the exit status."""
@@ -234,10 +236,9 @@ class EmbeddedKafka(Process):
 class ApacheKafka(Process):
     """A real Apache Kafka (KRaft, one node). Its jars are fetched once by tools/lib/install.sh."""
 
-    def __init__(self, folder, names=None, partitions=3, properties=None):
+    def __init__(self, folder, properties=None):
         super().__init__(folder)
         self.port, self.controller_port = free_port(), free_port()
-        self.names, self.partitions = names or topics(), partitions
         self.properties = properties or {}
         self.brokers = f"127.0.0.1:{self.port}"
 
@@ -253,7 +254,7 @@ class ApacheKafka(Process):
             "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": listener, "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self.folder / "kafka-data", "num.partitions": self.partitions,
+            "log.dirs": self.folder / "kafka-data", "num.partitions": 3,
             "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "true",
@@ -272,10 +273,11 @@ class ApacheKafka(Process):
         self.wait_ready(lambda: accepts(self.port))
         return self
 
-    def create_topics(self, build):
-        """Makes the topics with their partitions: a topic made by a subscriber has one too late."""
-        subprocess.run([build / "feed", "--create", str(self.partitions), self.brokers,
-                        *self.names], check=True)
+
+def create_topics(build, brokers, names=None, partitions=3):
+    """Makes the topics that are missing: one that its first event makes is found late."""
+    subprocess.run([build / "feed", "--create", str(partitions), brokers, *(names or topics())],
+                   check=True)
 
 
 class Aggregator(Process):
