@@ -70,7 +70,7 @@ class Service:
             if not self.arguments.keep:
                 self.cleanup.callback(cluster.remove)
             self.start_one(cluster)
-            self.postgres = stack.create_database(cluster.url(), "ras")
+            self.postgres = cluster.create_database("ras")
         say(f"Postgres  {self.postgres}")
         if not self.redis:
             self.redis = self.start_one(stack.Redis(OUT)).url
@@ -112,14 +112,15 @@ class Service:
         total = 0
         for stream in STREAMS:
             total += count_events(stream, read - {stack.UNREAD_TOPIC})
-            feeder = stack.Feeder(OUT, BUILD, self.kafka, stream, EVENTS_PER_SECOND)
+            feeder = stack.feed(BUILD, self.kafka, stream, EVENTS_PER_SECOND, wait=False)
+            self.cleanup.callback(feeder.wait)
             self.cleanup.callback(feeder.kill)
-            feeder.start()
-            while feeder.running() or self.counts()[0] < total:
+            while feeder.poll() is None or self.counts()[0] < total:
                 self.check_alive()
                 self.show_progress(stream, total)
                 time.sleep(0.2)
-            feeder.finish(f"publishing {stream}.jsonl")
+            if feeder.returncode != 0:
+                raise Failure(f"publishing {stream}.jsonl failed")
             self.show_progress(stream, total, end="\n")
 
     def show_progress(self, stream, total, end=""):

@@ -182,6 +182,9 @@ class Postgres(Process):
     def url(self, database="postgres"):
         return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
 
+    def create_database(self, name):
+        return create_database(self.url(), name)
+
     def remove(self):
         discard(self.data)
         discard(self.folder / "pgdata.new")
@@ -236,9 +239,10 @@ class EmbeddedKafka(Process):
 class ApacheKafka(Process):
     """A real Apache Kafka (KRaft, one node). Its jars are fetched once by tools/lib/install.sh."""
 
-    def __init__(self, folder, properties=None):
+    def __init__(self, folder, names=None, partitions=3, properties=None):
         super().__init__(folder)
         self.port, self.controller_port = free_port(), free_port()
+        self.names, self.partitions = names or topics(), partitions
         self.properties = properties or {}
         self.brokers = f"127.0.0.1:{self.port}"
 
@@ -254,7 +258,7 @@ class ApacheKafka(Process):
             "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": listener, "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self.folder / "kafka-data", "num.partitions": 3,
+            "log.dirs": self.folder / "kafka-data", "num.partitions": self.partitions,
             "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "true",
@@ -272,6 +276,9 @@ class ApacheKafka(Process):
         self.spawn([*self.java(), "kafka.Kafka", properties])
         self.wait_ready(lambda: accepts(self.port))
         return self
+
+    def create_topics(self, build):
+        create_topics(build, self.brokers, self.names, self.partitions)
 
 
 def create_topics(build, brokers, names=None, partitions=3):
@@ -327,20 +334,13 @@ class Aggregator(Process):
                    if re.match(re.escape(name) + r"[ {]", line))
 
 
-class Feeder(Process):
+def feed(build, brokers, stream, rate=0, wait=True):
     """Publishes spec/fixtures/samples/STREAM.jsonl (or a path), `rate` events a second (0: at
-    once)."""
-
-    def __init__(self, folder, build, brokers, stream, rate=0):
-        super().__init__(folder)
-        path = stream if os.path.sep in str(stream) else SAMPLES / f"{stream}.jsonl"
-        self.command = [build / "feed", brokers, path, rate]
-
-    def start(self):
-        self.spawn(self.command)
-        return self
-
-
-def feed(folder, build, brokers, stream, rate=0):
-    """Publishes a stream and waits until the broker has all of it."""
-    Feeder(folder, build, brokers, stream, rate).start().finish(f"publishing {stream}")
+    once). Returns the process: ended, and the broker has all of it, unless wait is False."""
+    path = stream if os.path.sep in str(stream) else SAMPLES / f"{stream}.jsonl"
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", build / "feed", brokers,
+                                path, str(rate)], stdout=subprocess.DEVNULL,
+                               start_new_session=True)
+    if wait and process.wait() != 0:
+        raise AssertionError(f"publishing {path} failed")
+    return process
