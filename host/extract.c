@@ -306,24 +306,23 @@ static bool convert(const struct conversion *c) {
 
 /* ---- documents ---------------------------------------------------------------------------- */
 
+/* The first failure is the one told, but what follows is read all the same: the report of a rejected
+ * event wants its ids. */
 static bool convert_all(const struct extract_plan *plan, const struct candidate *candidates,
                         struct arena *arena, struct extract_value *values, struct err *err) {
+    struct err later = {0};
+    bool good = true;
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];
-        values[i].present = candidates[i].found;
-        if (!candidates[i].found) {
-            if (!item->optional) {
-                return err_set(err, ERR_INPUT, "missing_field: %s is not there", item->path);
-            }
-            continue;
-        }
-        struct conversion c = {item, &candidates[i].value, arena, &values[i], err};
-        if (!convert(&c)) {
-            values[i].present = false;
-            return false;
+        struct conversion c = {item, &candidates[i].value, arena, &values[i], good ? err : &later};
+        values[i].present = candidates[i].found && convert(&c);
+        if (candidates[i].found) {
+            good = good && values[i].present;
+        } else if (!item->optional) {
+            good = err_set(c.err, ERR_INPUT, "missing_field: %s is not there", item->path);
         }
     }
-    return true;
+    return good;
 }
 
 static bool scan_error(const struct json_cursor *cursor, struct err *err) {

@@ -82,7 +82,7 @@ function M.parse_filter(text)
     return nil
   end
   local list = {}
-  for word in text:gmatch("[^,]+") do
+  for word in (text .. ","):gmatch("([^,]*),") do
     local own = OWN_OF[word]
     if not own then
       return nil, word
