@@ -13,7 +13,8 @@
 static const char list_sql[] =
     "SELECT topic || '/' || partition || '/' || \"offset\", "
     "to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), reason, "
-    "coalesce(event_id, '-'), coalesce(detail, '') FROM rejected_events WHERE " REJECTED_SELECTED
+    "coalesce(event_id, '-'), split_part(coalesce(detail, ''), E'\\n', 1) FROM rejected_events "
+    "WHERE " REJECTED_SELECTED
     " ORDER BY rejected_at DESC, topic, partition, \"offset\" LIMIT $4::int8";
 static const char count_sql[] =
     "SELECT count(*)::text FROM rejected_events WHERE " REJECTED_SELECTED;

@@ -1,0 +1,184 @@
+"""What operators do while the service runs: status, the rejected events, replay, the breaker."""
+import json
+import shutil
+
+import pytest
+from harness import log_lines, read_records
+from stack import ROOT, wait_until
+
+SLOTS = "huleedu.els.essay.slot.assigned.v1"
+
+
+@pytest.fixture
+def scripts(bare_service):
+    """A copy of the scripts that a test may change; the program starts with it."""
+    folder = bare_service.folder / "scripts"
+    shutil.copytree(ROOT / "scripts", folder)
+    return folder
+
+
+def edit(scripts, file, old, new):
+    path = scripts / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def break_slots(scripts):
+    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
+         "handle = function(event, view)\n    view:touch(event.essay_id)\n"
+         "    view.essay_results:merge(event.essay_id, 'slot_link', { slot_batch_id = 'half' })\n"
+         "    error('broken on purpose')\n")
+
+
+def mend_slots(scripts):
+    shutil.copy(ROOT / "scripts/handlers/essay_slot_assigned.lua",
+                scripts / "handlers/essay_slot_assigned.lua")
+
+
+def slot_events():
+    return [record for record in read_records("current") if record["topic"] == SLOTS]
+
+
+def test_status_says_what_runs(service):
+    said = json.loads(service.program.command("status").stdout)
+    assert said["port"] == service.program.port and said["ready"] is True
+    assert said["dependencies"]["kafka"]["status"] == "healthy"
+
+
+def test_status_without_a_program_says_where_it_looked(bare_service):
+    program = bare_service.prepare()
+    failed = program.command("status", check=False)
+    assert failed.returncode == 1 and "admin.sock" in failed.stderr
+
+
+def test_a_second_program_does_not_take_the_socket(service):
+    other = service.start(ADMIN_SOCKET=service.program.env["ADMIN_SOCKET"])
+    wait_until("the warning", lambda: any("admin socket" in line["message"]
+                                          for line in log_lines(other)))
+    assert json.loads(service.program.command("status").stdout)["port"] == service.program.port
+
+
+def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, scripts):
+    break_slots(scripts)
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    events = slot_events()
+    bare_service.feed("current")
+    bare_service.wait_committed(len(read_records("current")))
+    assert bare_service.query("SELECT count(*) FROM rejected_events WHERE reason = 'handler_error'"
+                              )[0][0] == len(events)
+    # the merge before the error left nothing behind
+    assert bare_service.query("SELECT count(*) FROM essay_results WHERE slot_batch_id = 'half'"
+                              )[0][0] == 0
+    listed = program.command("rejected", "list", "--limit", "3").stdout.splitlines()
+    assert len(listed) == 4 and "broken on purpose" in listed[0]
+    identifier = listed[0].split()[2]
+    shown = program.command("rejected", "show", identifier).stdout
+    assert "essay_slot_assigned" in shown and "original_file_name" in shown
+    again = program.command("rejected", "retry", identifier).stdout
+    assert "0 applied or ignored, 1 rejected again" in again
+    mend_slots(scripts)
+    refused = program.command("rejected", "retry", "--topic", SLOTS, check=False)
+    assert refused.returncode == 1 and "--yes" in refused.stderr
+    retried = program.command("rejected", "retry", "--topic", SLOTS, "--yes").stdout
+    assert f"{len(events)} applied or ignored, 0 rejected again" in retried
+    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert bare_service.query("SELECT count(*) FROM essay_results WHERE filename IS NOT NULL"
+                              )[0][0] == len({e["value"]["data"]["essay_id"] for e in events})
+
+
+def test_dropped_rejections_are_gone(service):
+    service.feed("current-hard")
+    service.wait_committed(len(read_records("current-hard")))
+    count = service.query("SELECT count(*) FROM rejected_events")[0][0]
+    assert count > 5
+    assert f"{count} dropped" in service.program.command("rejected", "drop", "--all", "--yes").stdout
+    failed = service.program.command("rejected", "drop", "--all", "--yes", check=False)
+    assert failed.returncode == 1 and "no such rejected event" in failed.stderr
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["rejected"], "list, show, retry or drop"),
+    (["rejected", "show", "nothing/0/0"], "no such rejected event"),
+    (["rejected", "retry"], "say which"),
+    (["rejected", "list", "--limit", "many"], "a whole number"),
+    (["replay"], "--topic"),
+    (["replay", "--topic", "t"], "--from-offset"),
+    (["replay", "--topic", "t", "--from-offset", "-1"], "a whole number"),
+    (["replay", "--topic", "t", "--from-time", "yesterday"], "2026-01-31T08:00:00Z"),
+    (["replay", "--topic", "unknown", "--from-offset", "0"], "has consumed nothing of topic"),
+    (["run", "fast"], "takes no \"fast\""),
+    (["dance"], "no command \"dance\"")])
+def test_wrong_words_are_answered_with_what_to_say(bare_service, arguments, message):
+    failed = bare_service.prepare().command(*arguments, check=False)
+    assert failed.returncode in (1, 2) and message in failed.stderr
+
+
+def test_replay_reads_again_past_what_redis_has_seen(bare_service, scripts):
+    """Slots that a bad script ignored are there after the replay, duplicates included."""
+    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
+         "handle = function(event, view)\n    if event.essay_id then return 'ignored' end\n")
+    bare_service.start(SCRIPTS_ROOT=str(scripts))
+    events = slot_events()
+    bare_service.publish(events)
+    bare_service.publish(events)
+    bare_service.wait_committed(2 * len(events))
+    assert bare_service.query("SELECT count(*) FROM essay_results")[0][0] == 0
+    bare_service.program.stop()
+    mend_slots(scripts)
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    bare_service.wait_ready(program)
+    rewound = program.command("replay", "--topic", SLOTS, "--from-offset", "0").stdout
+    assert f"{SLOTS}/0: reads again from offset 0" in rewound
+    bare_service.wait_committed(2 * len(events))
+    essays = len({event["value"]["data"]["essay_id"] for event in events})
+    wait_until("the slots", lambda: bare_service.query(
+        "SELECT count(*) FROM essay_results WHERE filename IS NOT NULL")[0][0] == essays)
+
+
+def test_replay_takes_one_partition_by_time(service):
+    service.feed("current")
+    service.wait_committed(len(read_records("current")))
+    said = service.program.command("replay", "--topic", SLOTS, "--partition", "1",
+                                   "--from-offset", "1").stdout
+    assert said == f"{SLOTS}/1: reads again from offset 1\n"
+
+
+@pytest.mark.xdist_group("fed_apache")
+def test_replay_by_time_asks_kafka_where_that_is(fed_apache):
+    said = fed_apache.program.command("replay", "--topic", SLOTS, "--from-time",
+                                      "2020-01-01T00:00:00Z").stdout
+    assert said.count("reads again from offset 0") == 3
+
+
+def test_the_breaker_stops_before_a_topic_is_rejected_away(bare_service, scripts):
+    break_slots(scripts)
+    bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+    program = bare_service.program
+    bare_service.wait_ready()
+    events = slot_events()
+    bare_service.publish(events)
+    wait_until("the breaker", lambda: program.metric("ras_breaker_open") == 1)
+    status, body, _ = program.get("/readyz")
+    reason = json.loads(body)["dependencies"]["kafka"]["reason"]
+    assert status == 503 and "were rejected" in reason and "broken on purpose" in reason
+    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    program.stop()
+    mend_slots(scripts)
+    bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+    bare_service.wait_committed(len(events))
+    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+
+
+def test_resume_rejects_what_is_there_and_goes_on(bare_service, scripts):
+    break_slots(scripts)
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+    bare_service.wait_ready()
+    events = slot_events()
+    bare_service.publish(events)
+    wait_until("the breaker", lambda: program.metric("ras_breaker_open") == 1)
+    assert json.loads(program.command("resume").stdout) == {"resumed_workers": 1}
+    bare_service.wait_committed(len(events))
+    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == len(events)
+    assert program.metric("ras_breaker_open") == 0
+    wait_until("readiness", lambda: program.get("/readyz")[0] == 200)
