@@ -207,8 +207,10 @@ static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, s
         {"auto.offset.reset", "earliest"},
         {"partition.assignment.strategy", "range"},
         {"topic.metadata.refresh.interval.ms", "10000"},
-        {"queued.max.messages.kbytes", "8192"},
-        {"queued.min.messages", "20000"},
+        /* A full queue is looked at again only a second later (librdkafka 2.0): it must hold more
+         * than a second's work, or the worker starves. */
+        {"queued.max.messages.kbytes", "65536"},
+        {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
     };
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
