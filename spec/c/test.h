@@ -91,6 +91,17 @@ static inline uint32_t test_draw(uint32_t *state, uint32_t below) {
     return (uint32_t)(((uint64_t)*state * below) >> 32);
 }
 
+/* The URL of a server that the tests run beside, from the environment. */
+static inline const char *test_url(const char *variable) {
+    const char *url = getenv(variable);
+    if (!url) {
+        printf("%s is not set: tools/test starts servers and sets it\n0 passed, 1 failed\n",
+               variable);
+        exit(1);
+    }
+    return url;
+}
+
 static inline bool test_is_chosen(const char *name, int argc, char **argv) {
     bool chosen = argc < 2;
     for (int i = 1; i < argc; i++) {

@@ -19,8 +19,7 @@ static struct pg *create(const char *url, int timeout_ms) {
 }
 
 static void open_server(void) {
-    CHECK(getenv("PG_TEST_URL") != NULL);
-    pg = create(getenv("PG_TEST_URL"), 5000);
+    pg = create(test_url("PG_TEST_URL"), 5000);
     err_clear(&err);
     CHECK_OK(pg_connect(pg, &err), &err);
 }
@@ -115,7 +114,7 @@ static void a_statement_that_cannot_be_parsed_is_parsed_anew(void) {
 
 static void a_plan_whose_table_was_altered_recovers(void) {
     open_server();
-    struct pg *other = create(getenv("PG_TEST_URL"), 5000);
+    struct pg *other = create(test_url("PG_TEST_URL"), 5000);
     CHECK_OK(pg_connect(other, &err), &err);
     CHECK_OK(pg_script(other,
                        "DROP TABLE IF EXISTS test_pg_altered; CREATE TABLE test_pg_altered (a "
@@ -337,7 +336,7 @@ static void one_name_with_two_types_is_two_statements(void) {
 
 /* Ends the backend of `pg` from a connection of its own and waits until it is gone. */
 static void terminate(int backend) {
-    struct pg *other = create(getenv("PG_TEST_URL"), 5000);
+    struct pg *other = create(test_url("PG_TEST_URL"), 5000);
     char sql[128];
     struct err reason = {0};
     CHECK_OK(pg_connect(other, &reason), &reason);
@@ -378,7 +377,7 @@ static void a_backend_killed_with_statements_queued_is_noticed(void) {
 
 static void *terminate_at_work(void *argument) {
     int *backend = argument;
-    struct pg *other = create(getenv("PG_TEST_URL"), 5000);
+    struct pg *other = create(test_url("PG_TEST_URL"), 5000);
     struct err reason = {0};
     char sql[256];
     CHECK_OK(pg_connect(other, &reason), &reason);
@@ -432,7 +431,7 @@ static void a_transaction_of_a_lost_connection_is_rolled_back(void) {
 }
 
 static void a_statement_timeout_is_an_outage_and_leaves_the_connection(void) {
-    struct pg_options options = {.url = getenv("PG_TEST_URL"),
+    struct pg_options options = {.url = test_url("PG_TEST_URL"),
                                  .application_name = "test_pg",
                                  .connect_timeout_ms = 5000,
                                  .statement_timeout_ms = 50};
@@ -456,7 +455,7 @@ static const char *through(const struct proxy *proxy) {
 
 static void a_frozen_server_costs_the_deadline_and_no_more(void) {
     struct proxy proxy;
-    proxy_start(&proxy, proxy_url_port(getenv("PG_TEST_URL")));
+    proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
     pg = create(through(&proxy), 5000);
     CHECK_OK(pg_connect(pg, &err), &err);
     proxy.mode = PROXY_FROZEN;
@@ -486,7 +485,7 @@ static void a_server_that_never_greets_costs_the_deadline_and_no_more(void) {
 
 static void a_server_that_restarts_is_found_again(void) {
     struct proxy proxy;
-    proxy_start(&proxy, proxy_url_port(getenv("PG_TEST_URL")));
+    proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
     pg = create(through(&proxy), 5000);
     CHECK_OK(pg_connect(pg, &err), &err);
     proxy.mode = PROXY_CUT;
@@ -504,7 +503,7 @@ static void a_server_that_restarts_is_found_again(void) {
 /* Cut after the request has gone: whatever came of it, the caller is told, and nothing hangs. */
 static void a_connection_cut_behind_a_request_is_noticed(void) {
     struct proxy proxy;
-    proxy_start(&proxy, proxy_url_port(getenv("PG_TEST_URL")));
+    proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
     pg = create(through(&proxy), 5000);
     for (int round = 0; round < 5; round++) {
         proxy.mode = PROXY_PASS;
@@ -559,7 +558,7 @@ static void a_password_is_never_in_an_error(void) {
 
 static void a_driver_in_the_url_is_cut_off(void) {
     char url[256];
-    snprintf(url, sizeof url, "postgresql+asyncpg%s", strstr(getenv("PG_TEST_URL"), "://"));
+    snprintf(url, sizeof url, "postgresql+asyncpg%s", strstr(test_url("PG_TEST_URL"), "://"));
     pg = create(url, 5000);
     CHECK_OK(pg_connect(pg, &err), &err);
     still_works(pg);

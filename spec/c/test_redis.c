@@ -17,11 +17,6 @@ static struct redis *create(const char *url, int timeout_ms) {
     return redis;
 }
 
-static const char *server_url(void) {
-    const char *url = getenv("REDIS_TEST_URL");
-    return url ? url : "redis://127.0.0.1:1";
-}
-
 /* ---- URLs --------------------------------------------------------------------------------- */
 
 static void urls_are_taken_apart(void) {
@@ -137,7 +132,7 @@ static bool echoes(struct redis *redis, const char *word) {
 }
 
 static void replies_come_in_order(void) {
-    struct redis *redis = create(server_url(), 5000);
+    struct redis *redis = create(test_url("REDIS_TEST_URL"), 5000);
     struct replies replies = {0};
     CHECK_OK(redis_run(redis, note, &replies, &err), &err); /* nothing is queued */
     APPEND(redis, TEXT("SET"), TEXT("test:redis"), TEXT("v"));
@@ -153,7 +148,7 @@ static void replies_come_in_order(void) {
 }
 
 static void arguments_may_hold_any_byte(void) {
-    struct redis *redis = create(server_url(), 5000);
+    struct redis *redis = create(test_url("REDIS_TEST_URL"), 5000);
     struct replies replies = {0};
     struct slice key = {"test:\0\r\n$3", 10}, value = {"\0\xff\r\n*1\r\n", 8};
     APPEND(redis, TEXT("SET"), key, value, TEXT("EX"), TEXT("60"));
@@ -167,7 +162,7 @@ static void arguments_may_hold_any_byte(void) {
 
 /* 20 MB of commands whose replies are 20 MB: a client that only writes would wait for ever. */
 static void big_pipelines_go_both_ways(void) {
-    struct redis *redis = create(server_url(), 20000);
+    struct redis *redis = create(test_url("REDIS_TEST_URL"), 20000);
     struct replies replies = {0};
     char *word = malloc(20000);
     memset(word, 'w', 20000);
@@ -184,13 +179,13 @@ static void big_pipelines_go_both_ways(void) {
 /* ---- sessions ----------------------------------------------------------------------------- */
 
 static void through(char url[128], const char *user_and_password, const char *rest) {
-    snprintf(url, 128, "redis://%s127.0.0.1:%d%s", user_and_password, proxy_url_port(server_url()),
-             rest);
+    snprintf(url, 128, "redis://%s127.0.0.1:%d%s", user_and_password,
+             proxy_url_port(test_url("REDIS_TEST_URL")), rest);
 }
 
 static void the_session_is_set_up_first(void) {
     char url[128];
-    struct redis *admin = create(server_url(), 5000);
+    struct redis *admin = create(test_url("REDIS_TEST_URL"), 5000);
     struct replies replies = {0};
     APPEND(admin, TEXT("ACL"), TEXT("SETUSER"), TEXT("tester"), TEXT("reset"), TEXT("on"),
            TEXT(">p@ss w"), TEXT("~*"), TEXT("+@all"));
@@ -242,7 +237,7 @@ static struct proxy proxy;
 
 static struct redis *create_behind_proxy(int timeout_ms) {
     char url[64];
-    proxy_start(&proxy, proxy_url_port(server_url()));
+    proxy_start(&proxy, proxy_url_port(test_url("REDIS_TEST_URL")));
     snprintf(url, sizeof url, "redis://127.0.0.1:%d", proxy.port);
     return create(url, timeout_ms);
 }
