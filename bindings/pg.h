@@ -58,8 +58,9 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
 /* Several statements in one string, no parameters (migrations). */
 bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
 
-/* One table: which SQLSTATE is an outage (retry), which is bad data. NULL or "" = connection lost.
- */
+/* One table (pg_error.c) of what to do: ERR_INPUT = Postgres refuses a value; ERR_UNAVAILABLE =
+ * wait, an outage or something an operator mends; ERR_CONFLICT = the offset fence; ERR_INTERNAL =
+ * anything else. NULL or "" = connection lost. */
 enum err_kind pg_error_kind(const char *sqlstate);
 
 /* Parameters in binary. Reused: reset, then add in order. */

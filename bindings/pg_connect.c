@@ -61,7 +61,23 @@ int pg_socket(const struct pg *pg) {
     return pg->conn ? PQsocket(pg->conn) : -1;
 }
 
+static void free_statement(struct pg_statement *statement) {
+    free(statement->types);
+    free(statement);
+}
+
+/* Statements that could not be parsed, or must be parsed anew, are forgotten here: no item of the
+ * group points to them any more. */
 void pg_clear_group(struct pg *pg) {
+    size_t kept = 0;
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        if (pg->statements[i]->state == PG_STATEMENT_FORGOTTEN) {
+            free_statement(pg->statements[i]);
+        } else {
+            pg->statements[kept++] = pg->statements[i];
+        }
+    }
+    pg->statement_count = kept;
     pg->item_count = pg->item_next = pg->group_size = 0;
     pg->synced = pg->flushing = false;
     err_clear(&pg->first);
@@ -73,8 +89,7 @@ void pg_disconnect(struct pg *pg) {
     }
     pg->conn = NULL;
     for (size_t i = 0; i < pg->statement_count; i++) {
-        free(pg->statements[i]->types);
-        free(pg->statements[i]);
+        free_statement(pg->statements[i]);
     }
     pg->statement_count = 0;
     pg_clear_group(pg);

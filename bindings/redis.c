@@ -14,119 +14,22 @@
 #define BACKOFF_LAST_MS 5000
 
 struct redis {
-    char *host;
-    char *user;     /* "" = the default user */
-    char *password; /* secret; NULL = no AUTH */
-    int port;
-    int db;
+    struct redis_address address;
     int timeout_ms;
     redisContext *context;
     struct buffer queue; /* commands not yet handed to the connection */
     size_t queued;
-    size_t setup;  /* replies to AUTH and SELECT still to come */
-    size_t posted; /* replies that nobody waits for, still to come */
+    size_t setup; /* replies to AUTH and SELECT still to come */
     int backoff_ms;
     int64_t rest_until_us;
 };
 
-/* ---- the URL ------------------------------------------------------------------------------ */
-
-static int hex_digit(char c) {
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-static char *percent_decode(const char *text, size_t len) {
-    char *out = xstrndup(text, len);
-    size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        int high = -1, low = -1;
-        if (text[i] == '%' && i + 2 < len) {
-            high = hex_digit(text[i + 1]);
-            low = hex_digit(text[i + 2]);
-        }
-        if (high >= 0 && low >= 0) {
-            out[used++] = (char)(high * 16 + low);
-            i += 2;
-        } else {
-            out[used++] = text[i];
-        }
-    }
-    out[used] = '\0';
-    return out;
-}
-
-static bool parse_number(const char *text, size_t len, int max, int *out) {
-    int value = 0;
-    if (len == 0 || len > 5) {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (text[i] - '0');
-    }
-    *out = value;
-    return value <= max;
-}
-
-static bool parse_host(struct redis *redis, const char *at) {
-    size_t len = strcspn(at, "/");
-    const char *rest = at + len;
-    size_t host_len = len;
-    const char *colon = memchr(at, ':', len);
-    if (*at == '[') { /* an IPv6 address */
-        const char *close = memchr(at, ']', len);
-        if (!close) {
-            return false;
-        }
-        redis->host = xstrndup(at + 1, (size_t)(close - at - 1));
-        colon = close + 1 < rest ? close + 1 : NULL;
-        if (colon && *colon != ':') {
-            return false;
-        }
-    } else {
-        host_len = colon ? (size_t)(colon - at) : len;
-        redis->host = xstrndup(at, host_len);
-    }
-    if (!*redis->host ||
-        (colon && !parse_number(colon + 1, (size_t)(rest - colon - 1), 65535, &redis->port))) {
-        return false;
-    }
-    return rest[0] == '\0' || rest[1] == '\0' ||
-           parse_number(rest + 1, strlen(rest + 1), 99999, &redis->db);
-}
-
-static bool parse_url(struct redis *redis, const char *url) {
-    static const char scheme[] = "redis://";
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0) {
-        return false;
-    }
-    const char *at = url + sizeof scheme - 1;
-    const char *end = strrchr(at, '@');
-    if (end) {
-        const char *colon = memchr(at, ':', (size_t)(end - at));
-        if (!colon) {
-            return false;
-        }
-        redis->user = percent_decode(at, (size_t)(colon - at));
-        redis->password = percent_decode(colon + 1, (size_t)(end - colon - 1));
-        at = end + 1;
-    }
-    return parse_host(redis, at);
-}
-
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     struct redis *redis = xcalloc(1, sizeof *redis);
-    redis->port = 6379;
     redis->timeout_ms = timeout_ms;
     redis->backoff_ms = BACKOFF_FIRST_MS;
-    if (!parse_url(redis, url ? url : "")) {
+    if (!redis_url_parse(url ? url : "", &redis->address, err)) {
         redis_destroy(redis);
-        err_set(err, ERR_INPUT,
-                "the Redis URL must be redis://[user:password@]host[:port][/database]");
         return NULL;
     }
     return redis;
@@ -137,7 +40,7 @@ static void disconnect(struct redis *redis) {
         redisFree(redis->context);
     }
     redis->context = NULL;
-    redis->setup = redis->posted = 0;
+    redis->setup = 0;
 }
 
 void redis_destroy(struct redis *redis) {
@@ -146,9 +49,7 @@ void redis_destroy(struct redis *redis) {
     }
     disconnect(redis);
     buffer_free(&redis->queue);
-    free(redis->host);
-    free(redis->user);
-    free(redis->password);
+    redis_address_free(&redis->address);
     free(redis);
 }
 
@@ -213,7 +114,7 @@ static bool wait_socket(int socket, short events, short *ready, int64_t deadline
 }
 
 static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
-    redis->context = redisConnectNonBlock(redis->host, redis->port);
+    redis->context = redisConnectNonBlock(redis->address.host, redis->address.port);
     if (!redis->context) {
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
@@ -235,19 +136,20 @@ static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err 
 
 static void queue_setup(struct redis *redis) {
     struct buffer out = {0};
-    if (redis->password) {
+    const struct redis_address *address = &redis->address;
+    if (address->password) {
         struct slice args[3] = {slice_of("AUTH")};
         size_t count = 1;
-        if (*redis->user) {
-            args[count++] = slice_of(redis->user);
+        if (*address->user) {
+            args[count++] = slice_of(address->user);
         }
-        args[count++] = slice_of(redis->password);
+        args[count++] = slice_of(address->password);
         format_command(&out, args, count);
         redis->setup++;
     }
-    if (redis->db > 0) {
+    if (address->db > 0) {
         char number[16];
-        snprintf(number, sizeof number, "%d", redis->db);
+        snprintf(number, sizeof number, "%d", address->db);
         struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
         format_command(&out, args, 2);
         redis->setup++;
@@ -271,10 +173,6 @@ static bool take_reply(struct redis *redis, struct exchange *exchange, const red
         redis->setup--;
         return reply->type != REDIS_REPLY_ERROR ||
                err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", reply->str);
-    }
-    if (redis->posted > 0) {
-        redis->posted--;
-        return true;
     }
     if (exchange->index == exchange->wanted) {
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
@@ -304,8 +202,8 @@ static bool take_replies(struct redis *redis, struct exchange *exchange, struct 
 }
 
 /* Reads while it writes: a server whose replies are not taken stops reading. */
-static bool pump(struct redis *redis, struct exchange *exchange, bool wait_replies,
-                 int64_t deadline_us, struct err *err) {
+static bool pump(struct redis *redis, struct exchange *exchange, int64_t deadline_us,
+                 struct err *err) {
     redisContext *context = redis->context;
     for (;;) {
         int written = 0;
@@ -316,9 +214,7 @@ static bool pump(struct redis *redis, struct exchange *exchange, bool wait_repli
         if (!take_replies(redis, exchange, err)) {
             return false;
         }
-        bool complete =
-            redis->setup == 0 && redis->posted == 0 && exchange->index == exchange->wanted;
-        if (written && (complete || !wait_replies)) {
+        if (written && redis->setup == 0 && exchange->index == exchange->wanted) {
             return true;
         }
         short ready;
@@ -329,8 +225,10 @@ static bool pump(struct redis *redis, struct exchange *exchange, bool wait_repli
     }
 }
 
-static bool exchange_queue(struct redis *redis, struct exchange *exchange, bool wait_replies,
-                           struct err *err) {
+bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
+    if (redis->queued == 0) {
+        return true;
+    }
     int64_t deadline_us = clock_monotonic_us() + redis->timeout_ms * 1000LL;
     if (!redis->context) {
         if (redis_resting(redis)) {
@@ -342,40 +240,17 @@ static bool exchange_queue(struct redis *redis, struct exchange *exchange, bool 
         }
         queue_setup(redis);
     }
-    size_t queued = redis->queued;
-    if (queued > 0 && redisAppendFormattedCommand(redis->context, redis->queue.data,
-                                                  redis->queue.len) != REDIS_OK) {
+    struct exchange exchange = {on_reply, context, 0, redis->queued};
+    if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
+        REDIS_OK) {
         err_set(err, ERR_INTERNAL, "out of memory");
         return give_up(redis);
     }
     clear_queue(redis);
-    if (wait_replies) {
-        exchange->wanted = queued;
-    } else {
-        redis->posted += queued;
-    }
-    if (!pump(redis, exchange, wait_replies, deadline_us, err)) {
+    if (!pump(redis, &exchange, deadline_us, err)) {
         return give_up(redis);
     }
-    if (wait_replies) {
-        redis->backoff_ms = BACKOFF_FIRST_MS;
-        redis->rest_until_us = 0;
-    }
+    redis->backoff_ms = BACKOFF_FIRST_MS;
+    redis->rest_until_us = 0;
     return true;
-}
-
-bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
-    if (redis->queued == 0 && redis->posted == 0) {
-        return true;
-    }
-    struct exchange exchange = {on_reply, context, 0, 0};
-    return exchange_queue(redis, &exchange, true, err);
-}
-
-bool redis_post(struct redis *redis, struct err *err) {
-    if (redis->queued == 0) {
-        return true;
-    }
-    struct exchange exchange = {0};
-    return exchange_queue(redis, &exchange, false, err);
 }

@@ -10,10 +10,23 @@
 #include "../host/err.h"
 #include "../host/slice.h"
 
+/* What a URL says. Owned strings. */
+struct redis_address {
+    char *host;
+    char *user;     /* "" = the default user */
+    char *password; /* secret; NULL = no AUTH */
+    int port;
+    int db;
+};
+/* redis://[[user]:password@]host[:port][/database], percent escapes in user and password decoded.
+ * False: ERR_INPUT, without the URL's text. */
+bool redis_url_parse(const char *url, struct redis_address *address, struct err *err);
+void redis_address_free(struct redis_address *address);
+
 struct redis;
 
-/* url: redis://[user:password@]host[:port][/db]. NULL + err when it cannot be parsed. No network
- * yet. */
+/* NULL + err when the URL cannot be parsed. No network yet. Host names are looked up at connecting,
+ * by getaddrinfo, outside the deadline. */
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
 void redis_destroy(struct redis *redis);
 bool redis_connected(const struct redis *redis);
@@ -27,7 +40,5 @@ typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *re
 /* Connects if need be, sends what is queued and reads every reply within timeout_ms of
  * redis_create. On failure the queue is emptied and the connection dropped. */
 bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err);
-/* Sends what is queued; replies are collected (and dropped) by the next redis_run. */
-bool redis_post(struct redis *redis, struct err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* config: the one table of fields, and the reader that checks config.lua against it. */
 #include "config.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -9,20 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buffer.h"
+#include "config_functions.h"
+#include "config_lines.h"
 #include "xalloc.h"
 
-enum field_kind { TEXT, PATH, INTEGER, SWITCH, STRINGS, PAIRS };
+enum field_kind { TEXT, WORD /* kept in lower case */, PATH, INTEGER, SWITCH, STRINGS, PAIRS };
 
 struct field {
     const char *section;
     const char *key;
     enum field_kind kind;
     size_t offset;
-    long min, max; /* INTEGER */
+    long min, max;     /* INTEGER */
+    const char *words; /* WORD: the ones it takes, with a space around each */
 };
 
 #define FIELD(section, key, kind, min, max)                                                        \
-    { #section, #key, kind, offsetof(struct config, section.key), min, max }
+    { #section, #key, kind, offsetof(struct config, section.key), min, max, NULL }
+#define WORD_OF(section, key, words)                                                               \
+    { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words }
 
 static const struct field fields[] = {
     FIELD(service, name, TEXT, 0, 0),
@@ -38,7 +45,7 @@ static const struct field fields[] = {
     FIELD(kafka, brokers, TEXT, 0, 0),
     FIELD(kafka, group, TEXT, 0, 0),
     FIELD(kafka, client_id, TEXT, 0, 0),
-    FIELD(kafka, auto_offset_reset, TEXT, 0, 0),
+    WORD_OF(kafka, auto_offset_reset, " earliest latest "),
     FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
     FIELD(kafka, options, PAIRS, 0, 0),
     FIELD(postgres, url, TEXT, 0, 0),
@@ -63,66 +70,10 @@ static const struct field fields[] = {
     FIELD(scripts, handler_timeout_ms, INTEGER, 1, 600000),
     FIELD(scripts, route_timeout_ms, INTEGER, 1, 600000),
     FIELD(admin, socket, PATH, 0, 0),
-    FIELD(log, level, TEXT, 0, 0),
-    FIELD(log, format, TEXT, 0, 0),
+    WORD_OF(log, level, " debug info warn warning error critical "),
+    WORD_OF(log, format, " json text "),
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
-
-/* ---- what config.lua may call -------------------------------------------------------------- */
-
-/* env(name, default): the variable where it is set and not empty, else the default. */
-static int lua_env(lua_State *L) {
-    const char *value = getenv(luaL_checkstring(L, 1));
-    if (value && value[0]) {
-        lua_pushstring(L, value);
-    } else {
-        lua_settop(L, 2);
-    }
-    return 1;
-}
-
-/* env_or_file(name): the variable, or the contents of the file that NAME_FILE names, or nil. */
-static int lua_env_or_file(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    const char *value = getenv(name);
-    if (value && value[0]) {
-        lua_pushstring(L, value);
-        return 1;
-    }
-    const char *path = getenv(lua_pushfstring(L, "%s_FILE", name));
-    if (!path || !path[0]) {
-        return 0;
-    }
-    char text[8192];
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return luaL_error(L, "%s_FILE names %s, which cannot be read", name, path);
-    }
-    size_t len = fread(text, 1, sizeof text, file);
-    fclose(file);
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
-        len--;
-    }
-    lua_pushlstring(L, text, len);
-    return 1;
-}
-
-/* list(text): the items of a comma-separated list or of a JSON list of plain strings. */
-static int lua_list(lua_State *L) {
-    const char *at = luaL_optstring(L, 1, "");
-    int count = 0;
-    lua_newtable(L);
-    while (*at) {
-        at += strspn(at, " ,[]\"\t\n");
-        size_t len = strcspn(at, ",[]\"\t\n");
-        if (len > 0) {
-            lua_pushlstring(L, at, len);
-            lua_rawseti(L, -2, ++count);
-        }
-        at += len;
-    }
-    return 1;
-}
 
 /* ---- checking ----------------------------------------------------------------------------- */
 
@@ -133,40 +84,25 @@ struct reader {
     struct err *err;
 };
 
-/* The line of the file on which the key is first assigned, 0 if it is not there. */
-static int line_of(const char *path, const char *key) {
-    char line[1024];
-    int number = 0, found = 0;
-    size_t len = strlen(key);
-    FILE *file = fopen(path, "re");
-    while (file && !found && fgets(line, sizeof line, file)) {
-        number++;
-        const char *at = line + strspn(line, " \t[\"'");
-        if (strncmp(at, key, len) == 0 && strspn(at + len, " \t=]\"'") > 0) {
-            found = number;
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-    return found;
-}
-
 static bool complain(struct reader *reader, const char *section, const char *key,
                      const char *what) {
-    int line = line_of(reader->path, key[0] ? key : section);
-    return err_set(reader->err, ERR_INPUT, "%s:%d: %s%s%s: %s", reader->path, line, section,
+    char line[16] = "";
+    int number = config_line_of(reader->path, section, key);
+    if (number > 0) {
+        snprintf(line, sizeof line, ":%d", number);
+    }
+    return err_set(reader->err, ERR_INPUT, "%s%s: %s%s%s: %s", reader->path, line, section,
                    key[0] ? "." : "", key, what);
 }
 
 static bool read_integer(struct reader *reader, const struct field *field, void *target) {
     lua_State *L = reader->L;
-    char what[128];
+    char what[160];
     double value = lua_tonumber(L, -1);
     if (!lua_isnumber(L, -1) || value != floor(value) || value < (double)field->min ||
         value > (double)field->max) {
-        snprintf(what, sizeof what, "must be a whole number from %ld to %ld", field->min,
-                 field->max);
+        snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.80s", field->min,
+                 field->max, lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
         return complain(reader, field->section, field->key, what);
     }
     *(int *)target = (int)value;
@@ -187,18 +123,24 @@ static bool read_switch(struct reader *reader, const struct field *field, void *
 
 static char *beside(const char *config_path, const char *path) {
     const char *slash = strrchr(config_path, '/');
-    char joined[4096];
+    struct buffer joined = {0};
     if (path[0] == '/' || !slash) {
         return xstrdup(path);
     }
-    snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - config_path), config_path, path);
-    return xstrdup(joined);
+    buffer_append_format(&joined, "%.*s/%s", (int)(slash - config_path), config_path, path);
+    return joined.data;
 }
 
 static bool read_strings(struct reader *reader, const struct field *field,
                          struct config_strings *strings) {
     lua_State *L = reader->L;
-    size_t count = lua_objlen(L, -1);
+    size_t count = lua_objlen(L, -1), keys = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        keys++;
+    }
+    if (keys != count) {
+        return complain(reader, field->section, field->key, "must be a list of strings");
+    }
     strings->items = xcalloc(count + 1, sizeof *strings->items);
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
@@ -234,6 +176,17 @@ static bool read_pairs(struct reader *reader, const struct field *field,
     return true;
 }
 
+/* Whether the word is in the list, upper and lower case alike. */
+static bool is_among(const char *word, const char *words) {
+    size_t len = strlen(word);
+    for (const char *at = words + 1; *at; at += strcspn(at, " ") + 1) {
+        if (strcspn(at, " ") == len && strncasecmp(at, word, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_field(struct reader *reader, const struct field *field) {
     lua_State *L = reader->L; /* [section, value] */
     void *target = (char *)reader->config + field->offset;
@@ -257,7 +210,20 @@ static bool read_field(struct reader *reader, const struct field *field) {
         return complain(reader, field->section, field->key, "must be a string");
     }
     const char *text = lua_tostring(L, -1);
-    *(char **)target = field->kind == PATH ? beside(reader->path, text) : xstrdup(text);
+    if (strlen(text) != lua_objlen(L, -1)) {
+        return complain(reader, field->section, field->key, "must not hold a NUL byte");
+    }
+    if (field->kind == WORD && !is_among(text, field->words)) {
+        char what[160];
+        snprintf(what, sizeof what, "must be one of%.*s, not \"%.60s\"",
+                 (int)strlen(field->words) - 1, field->words, text);
+        return complain(reader, field->section, field->key, what);
+    }
+    char *copy = field->kind == PATH ? beside(reader->path, text) : xstrdup(text);
+    for (char *at = copy; field->kind == WORD && *at; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    *(char **)target = copy;
     return true;
 }
 
@@ -330,11 +296,10 @@ static bool run_file(struct reader *reader) {
         lua_pushstring(L, libraries[i].name);
         lua_call(L, 1, 0);
     }
-    lua_register(L, "env", lua_env);
-    lua_register(L, "env_or_file", lua_env_or_file);
-    lua_register(L, "list", lua_list);
-    if (luaL_loadfile(L, reader->path) || lua_pcall(L, 0, 1, 0)) {
-        return err_set(reader->err, ERR_INPUT, "%s", lua_tostring(L, -1));
+    config_functions_register(L);
+    if (luaL_loadfilex(L, reader->path, "t") || lua_pcall(L, 0, 1, 0)) {
+        const char *text = lua_tostring(L, -1);
+        return err_set(reader->err, ERR_INPUT, "%s", text ? text : "an error without a message");
     }
     if (!lua_istable(L, -1)) {
         return err_set(reader->err, ERR_INPUT, "%s: must return a table", reader->path);
@@ -370,7 +335,7 @@ static void free_items(char **items, size_t count) {
 void config_destroy(struct config *config) {
     for (size_t i = 0; config && i < FIELD_COUNT; i++) {
         void *target = (char *)config + fields[i].offset;
-        if (fields[i].kind == TEXT || fields[i].kind == PATH) {
+        if (fields[i].kind == TEXT || fields[i].kind == WORD || fields[i].kind == PATH) {
             free(*(char **)target);
         } else if (fields[i].kind == STRINGS) {
             struct config_strings *strings = target;

@@ -6,18 +6,21 @@
 #include "extract_plan.h"
 #include "json_scan.h"
 #include "timestamp.h"
+#include "utf8.h"
 #include "uuid.h"
 
-/* What the walk found for a field so far. */
-struct candidate {
-    bool found;
-    size_t alternative;
+#define QUOTED_BYTES 80 /* of a value in a message */
+
+/* What the walk found so far at the end of one path. */
+struct found {
+    bool present; /* there, and not null */
     struct json_value value;
 };
 
 struct walk {
     struct json_cursor *cursor;
-    struct candidate *candidates;
+    struct found *slots; /* slot_count */
+    bool *seen;          /* node_count: keys met already within the object that holds them */
     struct arena *arena;
 };
 
@@ -42,19 +45,16 @@ static const struct extract_node *find_child(const struct extract_node *node, st
     return NULL;
 }
 
-/* Of alternatives the first that is not null; of a repeated key the last, as in Python's json. */
-static void offer(struct walk *walk, const struct extract_node *node,
-                  const struct json_value *value) {
-    for (size_t i = 0; i < node->end_count; i++) {
-        struct candidate *held = &walk->candidates[node->ends[i].field];
-        size_t alternative = node->ends[i].alternative;
-        if (held->found && held->alternative < alternative) {
-            continue;
-        }
-        if (value->type != JSON_NULL) {
-            *held = (struct candidate){true, alternative, *value};
-        } else if (held->found && held->alternative == alternative) {
-            held->found = false;
+/* Of a repeated key the last wins whole, as in Python's json: what was found below it is dropped.
+ */
+static void forget(struct walk *walk, const struct extract_node *node) {
+    for (size_t i = 0; i < node->slot_count; i++) {
+        walk->slots[node->slots[i]].present = false;
+    }
+    for (size_t i = 0; i < node->child_count; i++) {
+        if (walk->seen[node->children[i].number]) {
+            walk->seen[node->children[i].number] = false;
+            forget(walk, &node->children[i]);
         }
     }
 }
@@ -64,6 +64,10 @@ static bool walk_object(struct walk *walk, const struct extract_node *node);
 static bool walk_value(struct walk *walk, const struct extract_node *node) {
     struct json_value value = {0};
     const char *first = walk->cursor->at;
+    if (walk->seen[node->number]) {
+        forget(walk, node);
+    }
+    walk->seen[node->number] = true;
     if (!json_peek(walk->cursor, &value.type)) {
         return false;
     }
@@ -75,7 +79,9 @@ static bool walk_value(struct walk *walk, const struct extract_node *node) {
     } else if (!json_read(walk->cursor, &value)) {
         return false;
     }
-    offer(walk, node, &value);
+    for (size_t i = 0; i < node->slot_count; i++) {
+        walk->slots[node->slots[i]] = (struct found){value.type != JSON_NULL, value};
+    }
     return true;
 }
 
@@ -116,12 +122,11 @@ static bool wrong_type(const struct conversion *c, const char *wanted) {
                    names[c->from->type], wanted);
 }
 
-static bool take_text(const struct conversion *c, const struct json_value *from,
-                      struct slice *text) {
-    if (from->type != JSON_STRING) {
+static bool take_text(const struct conversion *c, struct slice *text) {
+    if (c->from->type != JSON_STRING) {
         return wrong_type(c, "a string");
     }
-    *text = plain_text(c->arena, from);
+    *text = plain_text(c->arena, c->from);
     if (text->len > 0 && memchr(text->data, '\0', text->len)) {
         return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
     }
@@ -130,7 +135,7 @@ static bool take_text(const struct conversion *c, const struct json_value *from,
 
 static bool convert_string(const struct conversion *c) {
     struct slice text;
-    if (!take_text(c, c->from, &text)) {
+    if (!take_text(c, &text)) {
         return false;
     }
     c->to->as.text = text;
@@ -142,7 +147,7 @@ static bool convert_string(const struct conversion *c) {
     }
     if (c->item->choices) {
         return err_set(c->err, ERR_INPUT, "unknown_value: %s is \"%.*s\"", c->item->path,
-                       (int)(text.len < 80 ? text.len : 80), text.data);
+                       (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data);
     }
     return true;
 }
@@ -181,13 +186,13 @@ static bool convert_number(const struct conversion *c) {
 
 static bool convert_coded(const struct conversion *c) {
     struct slice text;
-    if (!take_text(c, c->from, &text)) {
+    if (!take_text(c, &text)) {
         return false;
     }
     bool ok = c->item->type == FIELD_UUID ? uuid_parse(text, c->to->as.uuid)
                                           : timestamp_parse(text, &c->to->as.integer);
     return ok || err_set(c->err, ERR_INPUT, "wrong_type: %s is \"%.*s\", not a %s", c->item->path,
-                         (int)(text.len < 80 ? text.len : 80), text.data,
+                         (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data,
                          c->item->type == FIELD_UUID ? "UUID" : "time");
 }
 
@@ -229,6 +234,15 @@ static size_t count_elements(struct slice raw) {
     return count;
 }
 
+/* "code: rest" in err becomes "code: path[index]" + joint + rest without its first `skip` bytes. */
+static bool name_index(const struct conversion *c, size_t index, const char *joint, size_t skip) {
+    char inner[sizeof c->err->text];
+    size_t code = strcspn(c->err->text, ":");
+    memcpy(inner, c->err->text, sizeof inner);
+    return err_set(c->err, ERR_INPUT, "%.*s: %s[%zu]%s%.900s", (int)code, inner, c->item->path,
+                   index, joint, inner + code + 2 + skip);
+}
+
 static bool convert_strings(const struct conversion *c) {
     if (c->from->type != JSON_ARRAY) {
         return wrong_type(c, "a list of strings");
@@ -237,14 +251,15 @@ static bool convert_strings(const struct conversion *c) {
     struct slice *items = arena_alloc(c->arena, (count + 1) * sizeof *items);
     struct json_cursor cursor;
     struct json_value element;
+    struct conversion one = {c->item, &element, c->arena, c->to, c->err};
     bool more;
     json_begin(&cursor, c->from->raw);
     json_enter(&cursor);
     for (size_t i = 0; i < count; i++) {
         json_next_element(&cursor, &more);
         json_read(&cursor, &element);
-        if (!take_text(c, &element, &items[i])) {
-            return false;
+        if (!take_text(&one, &items[i])) {
+            return name_index(c, i, "", strlen(c->item->path));
         }
     }
     c->to->as.strings.items = items;
@@ -271,11 +286,7 @@ static bool convert_list(const struct conversion *c) {
     for (size_t i = 0; i < rows; i++) {
         json_next_element(&cursor, &more);
         if (!run_object(plan, &cursor, c->arena, c->to->as.list.cells + i * plan->count, c->err)) {
-            char inner[sizeof c->err->text];
-            size_t code = strcspn(c->err->text, ":");
-            memcpy(inner, c->err->text, sizeof inner);
-            return err_set(c->err, ERR_INPUT, "%.*s: %s[%zu]%.900s", (int)code, inner,
-                           c->item->path, i, inner + code);
+            return name_index(c, i, ": ", 0);
         }
     }
     return true;
@@ -306,23 +317,34 @@ static bool convert(const struct conversion *c) {
 
 /* ---- documents ---------------------------------------------------------------------------- */
 
-/* The first failure is the one told, but what follows is read all the same: the report of a rejected
- * event wants its ids. */
-static bool convert_all(const struct extract_plan *plan, const struct candidate *candidates,
-                        struct arena *arena, struct extract_value *values, struct err *err) {
-    struct err later = {0};
-    bool good = true;
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct extract_item *item = &plan->items[i];
-        struct conversion c = {item, &candidates[i].value, arena, &values[i], good ? err : &later};
-        values[i].present = candidates[i].found && convert(&c);
-        if (candidates[i].found) {
-            good = good && values[i].present;
-        } else if (!item->optional) {
-            good = err_set(c.err, ERR_INPUT, "missing_field: %s is not there", item->path);
+/* Of a field's paths the first that is there and not null. */
+static const struct json_value *find_value(const struct extract_item *item,
+                                           const struct found *slots) {
+    for (size_t i = 0; i < item->path_count; i++) {
+        if (slots[item->first_slot + i].present) {
+            return &slots[item->first_slot + i].value;
         }
     }
-    return good;
+    return NULL;
+}
+
+/* The first defect is told; what comes after it is read all the same, for whoever reports it. */
+static bool convert_all(const struct extract_plan *plan, const struct found *slots,
+                        struct arena *arena, struct extract_value *values, struct err *err) {
+    struct err later;
+    bool ok = true;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct extract_item *item = &plan->items[i];
+        const struct json_value *from = find_value(item, slots);
+        struct err *reason = ok ? err : &later;
+        struct conversion c = {item, from, arena, &values[i], reason};
+        values[i].present = from && convert(&c);
+        if (!from && !item->optional) {
+            err_set(reason, ERR_INPUT, "missing_field: %s is not there", item->path);
+        }
+        ok = ok && (from ? values[i].present : item->optional);
+    }
+    return ok;
 }
 
 static bool scan_error(const struct json_cursor *cursor, struct err *err) {
@@ -333,11 +355,13 @@ static bool scan_error(const struct json_cursor *cursor, struct err *err) {
     return err_set(err, ERR_INPUT, "%s: %s, at byte %zu", code, text, json_offset(cursor));
 }
 
-static struct candidate *walk_document(const struct extract_plan *plan, struct json_cursor *cursor,
-                                       struct arena *arena, struct err *err) {
+static struct found *walk_document(const struct extract_plan *plan, struct json_cursor *cursor,
+                                   struct arena *arena, struct err *err) {
     enum json_type type;
-    struct candidate *candidates = arena_alloc(arena, (plan->count + 1) * sizeof *candidates);
-    memset(candidates, 0, plan->count * sizeof *candidates);
+    struct walk walk = {cursor, arena_alloc(arena, plan->slot_count * sizeof(struct found)),
+                        arena_alloc(arena, plan->node_count), arena};
+    memset(walk.slots, 0, plan->slot_count * sizeof *walk.slots);
+    memset(walk.seen, 0, plan->node_count);
     if (!json_peek(cursor, &type)) {
         scan_error(cursor, err);
         return NULL;
@@ -351,30 +375,29 @@ static struct candidate *walk_document(const struct extract_plan *plan, struct j
         }
         return NULL;
     }
-    struct walk walk = {cursor, candidates, arena};
     if (!walk_object(&walk, &plan->root)) {
         scan_error(cursor, err);
         return NULL;
     }
-    return candidates;
+    return walk.slots;
 }
 
 static bool run_object(const struct extract_plan *plan, struct json_cursor *cursor,
                        struct arena *arena, struct extract_value *values, struct err *err) {
-    struct candidate *candidates = walk_document(plan, cursor, arena, err);
-    return candidates && convert_all(plan, candidates, arena, values, err);
+    struct found *slots = walk_document(plan, cursor, arena, err);
+    return slots && convert_all(plan, slots, arena, values, err);
 }
 
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err) {
     struct json_cursor cursor;
     json_begin(&cursor, document);
-    struct candidate *candidates = walk_document(plan, &cursor, arena, err);
-    if (!candidates) {
+    struct found *slots = walk_document(plan, &cursor, arena, err);
+    if (!slots) {
         return false;
     }
     if (!json_finish(&cursor)) {
         return scan_error(&cursor, err);
     }
-    return convert_all(plan, candidates, arena, values, err);
+    return convert_all(plan, slots, arena, values, err);
 }

@@ -4,8 +4,8 @@
  *
  * A field has a type and one or more alternative dotted paths ("data.entity_id"); the first path
  * that is there and not null is taken. Names in paths match object keys (a key with escapes is
- * unescaped first; of duplicate keys the last wins, as in Python's json). A list field
- * ("data.rankings[]" + columns) yields one row per element. */
+ * unescaped first; of duplicate keys the last wins whole, as in Python's json). A list field yields
+ * one row per element, read by fields of its own. */
 #ifndef AGG_HOST_EXTRACT_H
 #define AGG_HOST_EXTRACT_H
 
@@ -68,6 +68,7 @@ struct extract_plan *extract_plan_create(const struct extract_field *fields, siz
 void extract_plan_destroy(struct extract_plan *plan);
 
 /* Validates the whole document and fills values[count]. Slices point into `document` or the arena.
+ * Where the document is an object but a field is wrong, the other values are filled all the same.
  * False (ERR_INPUT): err->text is "code: sentence naming path", code being one of not_json,
  * bad_utf8, not_object, missing_field, wrong_type, out_of_range, unknown_value, bad_string (a NUL),
  * too_deep. */

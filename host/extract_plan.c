@@ -6,7 +6,8 @@
 #include "buffer.h"
 #include "xalloc.h"
 
-static struct extract_node *find_or_add(struct extract_node *parent, const char *name, size_t len) {
+static struct extract_node *find_or_add(struct extract_plan *plan, struct extract_node *parent,
+                                        const char *name, size_t len) {
     for (size_t i = 0; i < parent->child_count; i++) {
         const char *known = parent->children[i].name;
         if (strlen(known) == len && memcmp(known, name, len) == 0) {
@@ -16,27 +17,27 @@ static struct extract_node *find_or_add(struct extract_node *parent, const char 
     parent->children =
         xrealloc(parent->children, (parent->child_count + 1) * sizeof *parent->children);
     struct extract_node *child = &parent->children[parent->child_count++];
-    *child = (struct extract_node){.name = xstrndup(name, len)};
+    *child = (struct extract_node){.name = xstrndup(name, len), .number = plan->node_count++};
     return child;
 }
 
-static bool add_path(struct extract_plan *plan, const char *path, size_t field, size_t alternative,
+static bool add_path(struct extract_plan *plan, const char *path, const char *field,
                      struct err *err) {
     struct extract_node *node = &plan->root;
     for (const char *at = path;; at++) {
         size_t len = strcspn(at, ".");
         if (len == 0) {
-            return err_set(err, ERR_INPUT, "field %s: the path \"%s\" has an empty part",
-                           plan->items[field].name, path);
+            return err_set(err, ERR_INPUT, "field %s: the path \"%s\" has an empty part", field,
+                           path);
         }
-        node = find_or_add(node, at, len);
+        node = find_or_add(plan, node, at, len);
         at += len;
         if (!*at) {
             break;
         }
     }
-    node->ends = xrealloc(node->ends, (node->end_count + 1) * sizeof *node->ends);
-    node->ends[node->end_count++] = (struct extract_end){field, alternative};
+    node->slots = xrealloc(node->slots, (node->slot_count + 1) * sizeof *node->slots);
+    node->slots[node->slot_count++] = plan->slot_count++;
     return true;
 }
 
@@ -58,11 +59,12 @@ static char *join_paths(const struct extract_field *field) {
 
 static bool add_item(struct extract_plan *plan, const struct extract_field *field,
                      struct err *err) {
-    size_t index = plan->count++;
-    struct extract_item *item = &plan->items[index];
+    struct extract_item *item = &plan->items[plan->count++];
     *item = (struct extract_item){
         .name = xstrdup(field->name),
         .path = join_paths(field),
+        .first_slot = plan->slot_count,
+        .path_count = field->path_count,
         .type = field->type,
         .optional = field->optional,
         .has_min = field->has_min,
@@ -79,7 +81,7 @@ static bool add_item(struct extract_plan *plan, const struct extract_field *fiel
         return err_set(err, ERR_INPUT, "field %s has no path", field->name);
     }
     for (size_t i = 0; i < field->path_count; i++) {
-        if (!add_path(plan, field->paths[i], index, i, err)) {
+        if (!add_path(plan, field->paths[i], field->name, err)) {
             return false;
         }
     }
@@ -108,7 +110,7 @@ static void free_node(struct extract_node *node) {
         free_node(&node->children[i]);
     }
     free(node->children);
-    free(node->ends);
+    free(node->slots);
     free(node->name);
 }
 

@@ -5,21 +5,21 @@
 
 #include "extract.h"
 
-/* One key of a path. Its alternatives end here; its children are the keys below. */
+/* One key of a path. Paths end here, each in a slot of its own; its children are the keys below. */
 struct extract_node {
     char *name;
     struct extract_node *children;
     size_t child_count;
-    struct extract_end {
-        size_t field;
-        size_t alternative; /* lower ones win */
-    } * ends;
-    size_t end_count;
+    size_t *slots;
+    size_t slot_count;
+    size_t number; /* of the node within the plan */
 };
 
 struct extract_item {
     char *name;
-    char *path; /* for messages: the alternatives, " or " between them */
+    char *path;        /* for messages: the alternatives, " or " between them */
+    size_t first_slot; /* one a path, in their order */
+    size_t path_count;
     enum field_type type;
     bool optional, has_min, has_max;
     double min, max;
@@ -33,6 +33,8 @@ struct extract_plan {
     struct extract_node root;
     struct extract_item *items;
     size_t count;
+    size_t slot_count;
+    size_t node_count;
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "utf8.h"
+#include "xalloc.h"
 
 static bool fail(struct json_cursor *cursor, const char *error) {
     if (!cursor->error) {
@@ -141,34 +142,32 @@ static int read_unit(const char *at, const char *end) {
     return unit;
 }
 
-static bool skip_escape(struct json_cursor *cursor) {
-    const char *end = cursor->end;
-    if (cursor->at + 1 >= end) {
-        return fail(cursor, "the text ends within a string");
+/* Length of the escape at the cursor; 0 after fail(), with the cursor still at the backslash. */
+static size_t escape_length(struct json_cursor *cursor) {
+    const char *at = cursor->at, *end = cursor->end;
+    if (at + 1 >= end) {
+        fail(cursor, "the text ends within a string");
+        return 0;
     }
-    char c = cursor->at[1];
-    cursor->at += 2;
-    if (c != 'u') {
-        return strchr("\"\\/bfnrt", c) && c ? true : fail(cursor, "an unknown escape in a string");
+    if (at[1] != 'u') {
+        bool known = at[1] && strchr("\"\\/bfnrt", at[1]);
+        return known || fail(cursor, "an unknown escape in a string") ? 2 : 0;
     }
-    int unit = read_unit(cursor->at, end);
-    cursor->at += 4;
+    int unit = read_unit(at + 2, end);
     if (unit < 0) {
-        return fail(cursor, "a bad \\u escape in a string");
+        fail(cursor, "a bad \\u escape in a string");
+        return 0;
     }
-    if (unit >= 0xDC00 && unit <= 0xDFFF) {
-        return fail(cursor, "a lone surrogate in a string");
+    if (unit < 0xD800 || unit > 0xDFFF) {
+        return 6;
     }
-    if (unit >= 0xD800 && unit <= 0xDBFF) {
-        int low = end - cursor->at >= 6 && cursor->at[0] == '\\' && cursor->at[1] == 'u'
-                      ? read_unit(cursor->at + 2, end)
-                      : -1;
-        if (low < 0xDC00 || low > 0xDFFF) {
-            return fail(cursor, "a lone surrogate in a string");
-        }
-        cursor->at += 6;
+    bool has_second = end - at >= 12 && at[6] == '\\' && at[7] == 'u';
+    int low = unit <= 0xDBFF && has_second ? read_unit(at + 8, end) : -1;
+    if (low < 0xDC00 || low > 0xDFFF) {
+        fail(cursor, "a lone surrogate in a string");
+        return 0;
     }
-    return true;
+    return 12;
 }
 
 static bool read_string(struct json_cursor *cursor, struct json_value *value) {
@@ -182,10 +181,12 @@ static bool read_string(struct json_cursor *cursor, struct json_value *value) {
             return true;
         }
         if (c == '\\') {
-            value->has_escapes = true;
-            if (!skip_escape(cursor)) {
+            size_t len = escape_length(cursor);
+            if (len == 0) {
                 return false;
             }
+            value->has_escapes = true;
+            cursor->at += len;
         } else if (c < 0x20) {
             return fail(cursor, "a control character in a string");
         } else if (c < 0x80) {
@@ -379,12 +380,17 @@ bool json_to_int64(const struct json_value *value, int64_t *out) {
 }
 
 bool json_to_double(const struct json_value *value, double *out) {
-    char text[512];
-    if (value->type != JSON_NUMBER || value->raw.len >= sizeof text) {
+    char small[64];
+    if (value->type != JSON_NUMBER) {
         return false;
     }
-    memcpy(text, value->raw.data, value->raw.len);
-    text[value->raw.len] = '\0';
+    size_t len = value->raw.len;
+    char *text = len < sizeof small ? small : xcalloc(1, len + 1);
+    memcpy(text, value->raw.data, len);
+    text[len] = '\0';
     *out = strtod(text, NULL);
+    if (text != small) {
+        free(text);
+    }
     return isfinite(*out);
 }

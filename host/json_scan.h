@@ -1,6 +1,7 @@
 /* json_scan: a strict JSON (RFC 8259) reader over borrowed bytes. Whole-document validation in one
  * pass: grammar, UTF-8, no lone surrogate escapes, depth at most JSON_MAX_DEPTH, nothing after the
- * value. No allocation. Consumers are driven by events through the cursor below. */
+ * value. No allocation but for numbers of many digits. Consumers are driven by events through the
+ * cursor below. */
 #ifndef AGG_HOST_JSON_SCAN_H
 #define AGG_HOST_JSON_SCAN_H
 

@@ -1,6 +1,9 @@
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <strings.h>
@@ -9,6 +12,8 @@
 #include "buffer.h"
 #include "clock.h"
 #include "timestamp.h"
+
+#define STUCK_AFTER_MS 200
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static _Atomic int minimum_level = LOG_INFO;
@@ -54,35 +59,79 @@ static void append_field(struct buffer *line, const struct log_field *field, boo
     }
 }
 
+static void compose(struct buffer *line, enum log_level level, const char *message,
+                    const struct log_field *fields, size_t count) {
+    char time[TIMESTAMP_TEXT_CAP];
+    bool as_text = atomic_load_explicit(&text_format, memory_order_relaxed);
+    timestamp_format(clock_wall_us(), time);
+    if (as_text) {
+        buffer_append_format(line, "%s %-7s %s", time, level_names[level], message);
+    } else {
+        buffer_append_format(line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time,
+                             level_names[level]);
+        buffer_append_json_string(line, slice_of(message));
+    }
+    if (correlation[0]) {
+        struct log_field field = LOG_TEXT("correlation_id", correlation);
+        append_field(line, &field, as_text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        append_field(line, &fields[i], as_text);
+    }
+    buffer_append_text(line, as_text ? "\n" : "}\n");
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* Lines of several threads do not mix. */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+static size_t dropped; /* lines since standard error stopped taking them */
+
+/* A pipe that is ready for writing takes PIPE_BUF bytes without blocking (pipe(7)). */
+static bool write_all(const char *data, size_t len, int wait_ms) {
+    while (len > 0) {
+        struct pollfd fd = {STDERR_FILENO, POLLOUT, 0};
+        int ready = poll(&fd, 1, wait_ms);
+        if (ready < 0 && errno == EINTR) {
+            continue;
+        }
+        if (ready <= 0 || !(fd.revents & POLLOUT)) {
+            return false;
+        }
+        ssize_t written = write(STDERR_FILENO, data, len < PIPE_BUF ? len : PIPE_BUF);
+        if (written < 0 && errno != EINTR && errno != EAGAIN) {
+            return false;
+        }
+        data += written > 0 ? written : 0;
+        len -= written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+static bool report_dropped(void) {
+    struct buffer line = {0};
+    struct log_field field = LOG_INT("lines", (int64_t)dropped);
+    buffer_append_text(&line, "\n"); /* ends a line that was cut */
+    compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field, 1);
+    bool written = write_all(line.data, line.len, 0);
+    buffer_free(&line);
+    return written;
+}
+
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t count) {
     if (!log_enabled(level)) {
         return;
     }
     struct buffer line = {0};
-    char time[TIMESTAMP_TEXT_CAP];
-    bool as_text = atomic_load_explicit(&text_format, memory_order_relaxed);
-    timestamp_format(clock_wall_us(), time);
-    if (as_text) {
-        buffer_append_format(&line, "%s %-7s %s", time, level_names[level], message);
-    } else {
-        buffer_append_format(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time,
-                             level_names[level]);
-        buffer_append_json_string(&line, slice_of(message));
+    compose(&line, level, message, fields, count);
+    pthread_mutex_lock(&writing);
+    if (dropped > 0 && report_dropped()) {
+        dropped = 0;
     }
-    if (correlation[0]) {
-        struct log_field field = LOG_TEXT("correlation_id", correlation);
-        append_field(&line, &field, as_text);
+    if (dropped > 0 || !write_all(line.data, line.len, STUCK_AFTER_MS)) {
+        dropped++;
     }
-    for (size_t i = 0; i < count; i++) {
-        append_field(&line, &fields[i], as_text);
-    }
-    buffer_append_text(&line, as_text ? "\n" : "}\n");
-    /* One write a line: lines of several threads do not mix. A full pipe or a closed standard
-     * error must not stop the service. */
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line.data, line.len);
-    } while (written < 0 && errno == EINTR);
+    pthread_mutex_unlock(&writing);
     buffer_free(&line);
 }

@@ -1,5 +1,6 @@
-/* log: one line a fact, JSON or text, to standard error. Any thread. Never raises, never blocks
- * longer than one write. A secret never goes in: callers pass no URL with a password (pg.c and
+/* log: one line a fact, JSON or text, to standard error. Any thread. Never raises. Where nobody
+ * reads standard error it waits once, for 200 ms, then drops lines and says how many when it is
+ * read again. A secret never goes in: callers pass no URL with a password (pg.c and
  * redis.c redact theirs). */
 #ifndef AGG_HOST_LOG_H
 #define AGG_HOST_LOG_H

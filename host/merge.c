@@ -225,17 +225,18 @@ static bool wins(const struct view_group *group, const struct merge_group_value 
     case VIEW_LATEST:
         return !held->present || compare_versions(&op->version, &held->version) > 0;
     case VIEW_MIN:
-        return !value->is_null &&
-               (!held->present || merge_value_less(group->columns[0].type, value, held->values));
+        return !held->present || merge_value_less(group->columns[0].type, value, held->values);
     case VIEW_MAX:
-        return !value->is_null &&
-               (!held->present || merge_value_less(group->columns[0].type, held->values, value));
+        return !held->present || merge_value_less(group->columns[0].type, held->values, value);
     }
     return false;
 }
 
 static void apply(struct merge *merge, const struct accepted *op) {
     const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
+    if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
+        return; /* says nothing, so that it makes no row either */
+    }
     struct merge_row *row = find_row(merge, op->op.table, op->op.key);
     struct merge_group_value *held = &row->groups[op->op.group];
     if (wins(group, held, op)) {

@@ -170,6 +170,9 @@ static bool apply(struct pg *pg, const struct migration *migration, struct err *
               pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) &&
               record(pg, migration, err) && pg_script(pg, "COMMIT", MIGRATION_TIMEOUT_MS, err);
     if (!ok) {
+        if (strncmp(err->sqlstate, "42", 2) == 0) {
+            err->kind = ERR_INPUT; /* the file is at fault: waiting would not mend it */
+        }
         return err_wrap(err, "%s", migration->name); /* the caller's disconnect rolls it back */
     }
     log_info("migration applied", LOG_TEXT("migration", migration->name));

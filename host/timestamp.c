@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#define FIRST_S (-62135596800LL) /* 0001-01-01T00:00:00Z */
+#define LAST_S 253402300799LL    /* 9999-12-31T23:59:59Z */
+
 struct reader {
     const char *at;
     const char *end;
@@ -83,28 +86,50 @@ static int64_t days_from_civil(int year, int month, int day) {
            719468;
 }
 
+struct civil {
+    int year, month, day, hour, minute, second;
+    int64_t fraction_us;
+    int64_t offset_s;
+};
+
+static bool read_date(struct reader *reader, struct civil *civil) {
+    return read_digits(reader, 4, &civil->year) && read_char(reader, '-') &&
+           read_digits(reader, 2, &civil->month) && read_char(reader, '-') &&
+           read_digits(reader, 2, &civil->day);
+}
+
+static bool read_time(struct reader *reader, struct civil *civil) {
+    if (!read_digits(reader, 2, &civil->hour) || !read_char(reader, ':') ||
+        !read_digits(reader, 2, &civil->minute)) {
+        return false;
+    }
+    bool has_seconds = read_char(reader, ':');
+    return !has_seconds ||
+           (read_digits(reader, 2, &civil->second) && read_fraction(reader, &civil->fraction_us));
+}
+
+static bool in_range(const struct civil *civil) {
+    return civil->year >= 1 && civil->month >= 1 && civil->month <= 12 && civil->day >= 1 &&
+           civil->day <= days_in_month(civil->year, civil->month) && civil->hour <= 23 &&
+           civil->minute <= 59 && civil->second <= 59;
+}
+
 bool timestamp_parse(struct slice text, int64_t *unix_us) {
     struct reader reader = {text.data, text.data + text.len};
-    int year, month, day, hour, minute, second;
-    int64_t fraction_us, offset_s;
-    bool date = read_digits(&reader, 4, &year) && read_char(&reader, '-') &&
-                read_digits(&reader, 2, &month) && read_char(&reader, '-') &&
-                read_digits(&reader, 2, &day);
-    bool separator =
-        date && (read_char(&reader, 'T') || read_char(&reader, 't') || read_char(&reader, ' '));
-    if (!separator || !read_digits(&reader, 2, &hour) || !read_char(&reader, ':') ||
-        !read_digits(&reader, 2, &minute) || !read_char(&reader, ':') ||
-        !read_digits(&reader, 2, &second) || !read_fraction(&reader, &fraction_us) ||
-        !read_offset(&reader, &offset_s) || reader.at != reader.end) {
+    struct civil civil = {0};
+    bool separated =
+        read_date(&reader, &civil) &&
+        (read_char(&reader, 'T') || read_char(&reader, 't') || read_char(&reader, ' '));
+    if (!separated || !read_time(&reader, &civil) || !read_offset(&reader, &civil.offset_s) ||
+        reader.at != reader.end || !in_range(&civil)) {
         return false;
     }
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
-        hour > 23 || minute > 59 || second > 59) {
-        return false;
+    int64_t seconds = days_from_civil(civil.year, civil.month, civil.day) * 86400 +
+                      civil.hour * 3600 + civil.minute * 60 + civil.second - civil.offset_s;
+    if (seconds < FIRST_S || seconds > LAST_S) {
+        return false; /* the offset led out of the years 1 to 9999 */
     }
-    int64_t seconds =
-        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s;
-    *unix_us = seconds * 1000000 + fraction_us;
+    *unix_us = seconds * 1000000 + civil.fraction_us;
     return true;
 }
 

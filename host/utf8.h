@@ -28,4 +28,16 @@ static inline size_t utf8_sequence(const char *text, size_t len) {
     return want;
 }
 
+/* Length of the longest prefix of at most `max` bytes that cuts no sequence in two. */
+static inline size_t utf8_cut(const char *text, size_t len, size_t max) {
+    if (len <= max) {
+        return len;
+    }
+    size_t cut = max;
+    while (cut > 0 && max - cut < 3 && (text[cut] & 0xC0) == 0x80) {
+        cut--;
+    }
+    return cut;
+}
+
 #endif

@@ -139,10 +139,12 @@ static void append_wins(struct buffer *sql, const struct view_group *group) {
                              n, n, n, n, sign, n, n);
     } else {
         const char *c = group->columns[0].name;
+        /* By bytes, as in memory, whatever the database's collation. */
+        const char *order = group->columns[0].type == VIEW_TEXT ? " COLLATE \"C\"" : "";
         buffer_append_format(sql,
                              "(EXCLUDED.\"%s\" IS NOT NULL AND (t.\"%s\" IS NULL OR "
-                             "EXCLUDED.\"%s\" %s t.\"%s\"))",
-                             c, c, c, sign, c);
+                             "EXCLUDED.\"%s\"%s %s t.\"%s\"))",
+                             c, c, c, order, sign, c);
     }
 }
 
@@ -307,6 +309,38 @@ static void check_column(void *context, const struct view_table *table, int grou
     buffer_free(&name);
 }
 
+/* ON CONFLICT wants a unique index over exactly the key, without a condition. */
+static const char unique_sql[] =
+    "SELECT 1 FROM pg_index i WHERE indrelid = to_regclass($1::text) AND indisunique AND "
+    "indisvalid AND indimmediate AND indpred IS NULL AND (SELECT array_agg(attname::text ORDER BY "
+    "attname) FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - "
+    "1])) = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)";
+
+static bool check_unique(struct pg *pg, struct pg_params *params, const struct view_table *table,
+                         int timeout_ms, struct err *err) {
+    PGresult *found = NULL;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(table->name));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < table->key_count; i++) {
+        pg_array_bytes(params, slice_of(table->key[i].name));
+    }
+    pg_array_end(params);
+    if (!pg_query(pg, "view_unique", unique_sql, params, timeout_ms, &found, err)) {
+        return false;
+    }
+    bool unique = PQntuples(found) > 0;
+    PQclear(found);
+    if (!unique) {
+        struct buffer key = {0};
+        write_list(table, 0, write_name, &key);
+        err_set(err, ERR_INPUT, "the table %s needs a primary key or unique index on exactly (%s)",
+                table->name, key.data);
+        buffer_free(&key);
+    }
+    return unique;
+}
+
 static bool check_table(struct pg *pg, struct pg_params *params, const struct view_table *table,
                         int timeout_ms, struct err *err) {
     PGresult *columns = NULL;
@@ -318,7 +352,7 @@ static bool check_table(struct pg *pg, struct pg_params *params, const struct vi
     struct checker checker = {columns, err, false};
     visit_columns(table, UINT32_MAX, check_column, &checker);
     PQclear(columns);
-    return !checker.failed;
+    return !checker.failed && check_unique(pg, params, table, timeout_ms, err);
 }
 
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {

@@ -21,7 +21,8 @@ void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buf
 void view_sql_params(const struct view_table *table, uint32_t groups, struct merge_row *const *rows,
                      size_t count, struct pg_params *params);
 
-/* False with ERR_INPUT naming table, column and both types where the schema differs. */
+/* False with ERR_INPUT naming table, column and both types where the schema differs, or the key
+ * that no unique index is on. */
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err);
 
 #endif

@@ -4,13 +4,11 @@
 #include <endian.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <hiredis/hiredis.h>
-
+#include "../../bindings/redis.h"
 #include "../clock.h"
 #include "../log.h"
 #include "../xalloc.h"
@@ -26,55 +24,16 @@ struct subscriber {
     struct cache *cache;
     int stop_fd; /* readable once the thread shall end */
     int timeout_ms;
-    char *user, *password, *host; /* user and password may be NULL */
-    int port;
+    struct redis_address address; /* its database does not matter: channels are shared by all */
 };
 
-static char *decode(const char *text, size_t len) {
-    char *out = xstrndup(text, len), *to = out;
-    for (const char *from = out; *from; to++) {
-        unsigned byte;
-        if (*from == '%' && sscanf(from + 1, "%2x", &byte) == 1 && from[1] && from[2]) {
-            *to = (char)byte;
-            from += 3;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-    return out;
-}
-
-/* redis_create has accepted the URL before; only its parts are wanted here. The database number
- * does not matter: channels are shared by all. */
-static void read_url(struct subscriber *subscriber, const char *url) {
-    const char *rest = strstr(url, "://");
-    rest = rest ? rest + 3 : url;
-    size_t authority = strcspn(rest, "/?");
-    const char *at = memrchr(rest, '@', authority);
-    if (at) {
-        const char *colon = memchr(rest, ':', (size_t)(at - rest));
-        if (colon) {
-            subscriber->password = decode(colon + 1, (size_t)(at - colon - 1));
-        }
-        size_t user_len = (size_t)((colon ? colon : at) - rest);
-        subscriber->user = user_len > 0 ? decode(rest, user_len) : NULL;
-        authority -= (size_t)(at + 1 - rest);
-        rest = at + 1;
-    }
-    const char *colon = memrchr(rest, ':', authority);
-    size_t host_len = colon ? (size_t)(colon - rest) : authority;
-    subscriber->host = host_len > 0 ? xstrndup(rest, host_len) : xstrdup("127.0.0.1");
-    subscriber->port = colon ? atoi(colon + 1) : 6379;
-}
-
-static bool authenticate(struct subscriber *subscriber, redisContext *context) {
-    if (!subscriber->password) {
+static bool authenticate(const struct redis_address *address, redisContext *context) {
+    if (!address->password) {
         return true;
     }
-    redisReply *reply = subscriber->user ? redisCommand(context, "AUTH %s %s", subscriber->user,
-                                                        subscriber->password)
-                                         : redisCommand(context, "AUTH %s", subscriber->password);
+    redisReply *reply = *address->user
+                            ? redisCommand(context, "AUTH %s %s", address->user, address->password)
+                            : redisCommand(context, "AUTH %s", address->password);
     bool ok = reply && reply->type == REDIS_REPLY_STATUS;
     freeReplyObject(reply);
     return ok;
@@ -82,12 +41,13 @@ static bool authenticate(struct subscriber *subscriber, redisContext *context) {
 
 static redisContext *subscribe(struct subscriber *subscriber) {
     struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
-    redisContext *context = redisConnectWithTimeout(subscriber->host, subscriber->port, timeout);
+    redisContext *context =
+        redisConnectWithTimeout(subscriber->address.host, subscriber->address.port, timeout);
     if (!context) {
         return NULL;
     }
     if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
-        authenticate(subscriber, context)) {
+        authenticate(&subscriber->address, context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
         freeReplyObject(reply);
@@ -117,10 +77,8 @@ static void apply(struct subscriber *subscriber, const redisReply *reply) {
     free(tags);
 }
 
-static bool drain(struct subscriber *subscriber, redisContext *context) {
-    if (redisBufferRead(context) != REDIS_OK) {
-        return false;
-    }
+/* What is read already; false when the connection is lost. */
+static bool apply_all(struct subscriber *subscriber, redisContext *context) {
     for (;;) {
         void *reply = NULL;
         if (redisGetReplyFromReader(context, &reply) != REDIS_OK) {
@@ -152,6 +110,9 @@ static bool listen_until_lost(struct subscriber *subscriber, redisContext *conte
     int64_t heard_us = clock_monotonic_us(), pinged_us = heard_us;
     struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
                             {.fd = context->fd, .events = POLLIN}};
+    if (!apply_all(subscriber, context)) { /* what came along with the reply to SUBSCRIBE */
+        return false;
+    }
     for (;;) {
         int wait_ms = clock_remaining_ms(pinged_us + PING_INTERVAL_US);
         int ready = poll(fds, 2, wait_ms);
@@ -159,7 +120,7 @@ static bool listen_until_lost(struct subscriber *subscriber, redisContext *conte
             return true;
         }
         if (ready > 0 && fds[1].revents) {
-            if (!drain(subscriber, context)) {
+            if (redisBufferRead(context) != REDIS_OK || !apply_all(subscriber, context)) {
                 return false;
             }
             heard_us = clock_monotonic_us();
@@ -206,9 +167,7 @@ static void subscriber_free(struct subscriber *subscriber) {
     if (subscriber->stop_fd >= 0) {
         close(subscriber->stop_fd);
     }
-    free(subscriber->user);
-    free(subscriber->password);
-    free(subscriber->host);
+    redis_address_free(&subscriber->address);
     free(subscriber);
 }
 
@@ -218,10 +177,12 @@ struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cach
     subscriber->cache = cache;
     subscriber->timeout_ms = timeout_ms;
     subscriber->stop_fd = eventfd(0, EFD_CLOEXEC);
-    read_url(subscriber, url);
-    if (subscriber->stop_fd < 0 ||
-        pthread_create(&subscriber->thread, NULL, subscriber_main, subscriber) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the cache's subscriber thread");
+    bool ok = redis_url_parse(url, &subscriber->address, err);
+    if (ok && (subscriber->stop_fd < 0 ||
+               pthread_create(&subscriber->thread, NULL, subscriber_main, subscriber) != 0)) {
+        ok = err_set(err, ERR_INTERNAL, "cannot start the cache's subscriber thread");
+    }
+    if (!ok) {
         subscriber_free(subscriber);
         return NULL;
     }

@@ -33,14 +33,37 @@ static const char *text_field(lua_State *L, const char *key, const char *owner, 
     return text;
 }
 
+/* Names go into SQL in quotes, types without. */
+static bool is_name(const char *name) {
+    return name[0] && strlen(name) < 64 &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+}
+
+static bool is_type(const char *type) {
+    size_t len = strspn(type, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    return len > 0 && (type[len] == '\0' || strcmp(type + len, "[]") == 0);
+}
+
+static bool check_name(const char *owner, const char *name, struct err *err) {
+    return is_name(name) ||
+           err_set(err, ERR_INPUT,
+                   "%s: a name has lower-case letters, digits and _, up to 63 bytes", owner);
+}
+
+/* Memory and database must find the same value smaller: lists, documents and enums have no order
+ * that both know. */
+static bool has_order(enum view_type type) {
+    return type == VIEW_TEXT || type == VIEW_INTEGER || type == VIEW_DOUBLE ||
+           type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP;
+}
+
 static bool read_column(lua_State *L, const char *owner, struct view_column *column,
                         struct err *err) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
     const char *name = lua_tostring(L, -2), *type = lua_tostring(L, -1);
     lua_pop(L, 2);
-    if (!name || !type || !name[0] ||
-        strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") != strlen(name)) {
+    if (!name || !type || !is_name(name) || !is_type(type)) {
         return err_set(err, ERR_INPUT, "%s: a column is { \"name\", \"type\" }, in lower case",
                        owner);
     }
@@ -90,6 +113,9 @@ static bool read_group(lua_State *L, const char *table, struct view_group *group
         return err_set(err, ERR_INPUT, "%s.%s: no rule \"%s\": say first, latest, min or max",
                        table, name, rule);
     }
+    if (!check_name(table, name, err)) {
+        return false;
+    }
     group->name = xstrdup(name);
     group->rule = (enum view_rule)found;
     group->columns = xcalloc(VIEW_MAX_COLUMNS, sizeof *group->columns);
@@ -97,8 +123,11 @@ static bool read_group(lua_State *L, const char *table, struct view_group *group
     bool ok = lua_istable(L, -1) &&
               read_columns(L, name, group->columns, VIEW_MAX_COLUMNS, &group->column_count, err);
     lua_pop(L, 1);
-    if (ok && found >= VIEW_MIN && group->column_count != 1) {
-        return err_set(err, ERR_INPUT, "%s.%s: %s takes one column", table, name, rule);
+    if (ok && found >= VIEW_MIN &&
+        (group->column_count != 1 || !has_order(group->columns[0].type))) {
+        return err_set(err, ERR_INPUT,
+                       "%s.%s: %s takes one column of text, integer, double, boolean or timestamp",
+                       table, name, rule);
     }
     return ok;
 }
@@ -122,7 +151,7 @@ static bool read_groups(lua_State *L, struct view_table *table, struct err *err)
 
 static bool read_table(lua_State *L, struct view_table *table, struct err *err) {
     const char *name = text_field(L, "name", "a table of the view", err);
-    if (!name) {
+    if (!name || !check_name(name, name, err)) {
         return false;
     }
     table->name = xstrdup(name);

@@ -105,15 +105,16 @@ static struct slice array_literal(lua_State *L, int at, struct arena *arena,
         char number[40];
         lua_rawgeti(L, at, (int)i);
         bool null = is_null(L, -1);
-        if (!null && column->type != VIEW_TEXTS && lua_type(L, -1) == LUA_TNUMBER) {
+        if (!null && column->type != VIEW_TEXTS && lua_type(L, -1) == LUA_TNUMBER &&
+            isfinite(lua_tonumber(L, -1))) {
             len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
             text = number;
         } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
             text = check_text(L, -1, arena, column->name).data;
             len = lua_objlen(L, -1);
         } else if (!null) {
-            luaL_error(L, "column \"%s\": item %d is a %s", column->name, (int)i,
-                       luaL_typename(L, -1));
+            luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)i,
+                       lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
             break;
         }
         lua_pop(L, 1);
@@ -153,6 +154,16 @@ static int64_t check_integer(lua_State *L, int at, const struct view_column *col
     return (int64_t)number;
 }
 
+/* -0 becomes 0: they are equal, so that the one that stays would depend on the order. */
+static double check_finite(lua_State *L, int at, const struct view_column *column) {
+    double number = lua_tonumber(L, at);
+    if (!isfinite(number)) {
+        luaL_error(L, "column \"%s\" takes a finite number, not %s", column->name,
+                   lua_tostring(L, at));
+    }
+    return number + 0.0;
+}
+
 static struct view_value to_value(lua_State *L, int at, struct arena *arena,
                                   const struct view_column *column) {
     struct view_value value = {.is_null = is_null(L, at)};
@@ -180,7 +191,7 @@ static struct view_value to_value(lua_State *L, int at, struct arena *arena,
         break;
     default:
         if (column->type == VIEW_DOUBLE) {
-            value.as.number = lua_tonumber(L, at);
+            value.as.number = check_finite(L, at, column);
         } else {
             value.as.integer = check_integer(L, at, column);
         }

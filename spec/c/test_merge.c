@@ -1,6 +1,7 @@
 /* merge: one winner whatever the order, staging undone by a discard, rows rebuilt for a bisection.
  */
 #include "../../host/merge.h"
+#include "../../host/buffer.h"
 #include "../../host/hash.h"
 #include "test.h"
 
@@ -151,6 +152,243 @@ static void keys_are_tags(void) {
     merge_destroy(merge);
 }
 
+/* ---- any order, any batches, any repetition ---------------------------------------------------
+ */
+
+#define FACTS 24
+
+/* One operation of one event: what it says depends on its number alone. */
+struct fact {
+    size_t table, group;
+    int64_t at_us;
+    uint8_t event_id;
+    uint32_t meaning;
+};
+
+static struct fact draw_fact(uint32_t *seed) {
+    struct fact fact = {.table = test_draw(seed, 2), .at_us = test_draw(seed, 5)};
+    fact.group = test_draw(seed, fact.table == 0 ? 3 : 1);
+    fact.event_id = (uint8_t)test_draw(seed, 4);
+    /* One version says one thing. */
+    fact.meaning = (uint32_t)fact.at_us * 4 + fact.event_id;
+    return fact;
+}
+
+static void stage_fact(struct merge *merge, const struct fact *fact) {
+    static const char *const words[] = {"a", "b", "c"};
+    struct view_value *values = arena_alloc(merge_arena(merge), 3 * sizeof *values);
+    values[0] = (struct view_value){.as.text = slice_of(words[fact->meaning % 3])};
+    values[1] = (struct view_value){.as.text = slice_of(words[fact->meaning / 3 % 3])};
+    values[1].is_null = fact->meaning % 5 == 0;
+    if (fact->table == 0 && fact->group == 2) {
+        values[1].as.integer = fact->meaning % 7;
+    }
+    struct merge_op op = {
+        .key = &values[0], .table = fact->table, .group = fact->group, .values = &values[1]};
+    struct merge_version at = version(fact->at_us, fact->event_id);
+    merge_stage(merge, &op, at);
+    if (fact->table == 1) { /* the companion of the content */
+        struct merge_op restated = {.key = &values[0], .table = 1, .group = 1, .values = values};
+        merge_stage(merge, &restated, at);
+    }
+}
+
+static void describe_value(struct buffer *out, enum view_type type,
+                           const struct view_value *value) {
+    if (value->is_null) {
+        buffer_append_text(out, " null");
+    } else if (type == VIEW_TIMESTAMP) {
+        buffer_append_format(out, " %lld", (long long)value->as.integer);
+    } else if (type == VIEW_CONTENT) {
+        buffer_append_format(out, " #%016llx", (unsigned long long)hash64(value->as.text));
+    } else {
+        buffer_append_format(out, " %.*s", (int)value->as.text.len, value->as.text.data);
+    }
+}
+
+static void describe_row(struct buffer *out, const struct view_table *table,
+                         const struct merge_row *row) {
+    for (size_t k = 0; k < table->key_count; k++) {
+        describe_value(out, table->key[k].type, &row->key[k]);
+    }
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct merge_group_value *held = &row->groups[g];
+        bool versioned =
+            table->groups[g].rule == VIEW_FIRST || table->groups[g].rule == VIEW_LATEST;
+        buffer_append_text(out, " |");
+        if (held->present && versioned) {
+            buffer_append_format(out, " %lld.%d", (long long)held->version.at_us,
+                                 held->version.event_id[0]);
+        }
+        for (size_t c = 0; held->present && c < table->groups[g].column_count; c++) {
+            describe_value(out, table->groups[g].columns[c].type, &held->values[c]);
+        }
+    }
+    buffer_append_text(out, "\n");
+}
+
+/* All rows as text: two merges are alike where their texts are. */
+static char *describe(struct merge *merge) {
+    struct buffer out = {0};
+    buffer_append_text(&out, "");
+    for (size_t t = 0; t < view.table_count; t++) {
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        for (size_t r = 0; r < count; r++) {
+            describe_row(&out, &tables[t], rows[r]);
+        }
+    }
+    return out.data;
+}
+
+static void shuffle(struct fact *facts, size_t count, uint32_t *seed) {
+    for (size_t i = count - 1; i > 0; i--) {
+        size_t j = test_draw(seed, (uint32_t)i + 1);
+        struct fact kept = facts[i];
+        facts[i] = facts[j];
+        facts[j] = kept;
+    }
+}
+
+static void any_order_and_repetition_gives_the_same_rows(void) {
+    for (uint32_t round = 1; round <= 300 && !test_failed; round++) {
+        uint32_t seed = round;
+        struct fact facts[FACTS];
+        for (size_t i = 0; i < FACTS; i++) {
+            facts[i] = draw_fact(&seed);
+        }
+        char *want = NULL;
+        for (int order = 0; order < 6; order++) {
+            struct merge *merge = merge_create(&view);
+            for (size_t i = 0; i < FACTS; i++) {
+                stage_fact(merge, &facts[i]);
+                if (test_draw(&seed, 3) == 0) { /* a handler that raised, then the event again */
+                    merge_discard(merge);
+                    stage_fact(merge, &facts[i]);
+                }
+                if (test_draw(&seed, 3) == 0) { /* a duplicate within the batch */
+                    merge_accept(merge, i);
+                    stage_fact(merge, &facts[test_draw(&seed, (uint32_t)i + 1)]);
+                }
+                merge_accept(merge, i);
+            }
+            char *got = describe(merge);
+            if (!want) {
+                want = got;
+            } else {
+                if (strcmp(got, want) != 0) {
+                    TEST_FAIL("seed %u:\n%s\nwant\n%s", round, got, want);
+                }
+                free(got);
+            }
+            merge_destroy(merge);
+            shuffle(facts, FACTS, &seed);
+        }
+        free(want);
+    }
+}
+
+static void a_selected_range_is_as_if_only_it_had_come(void) {
+    for (uint32_t round = 1; round <= 100 && !test_failed; round++) {
+        uint32_t seed = round;
+        struct merge *whole = merge_create(&view), *part = merge_create(&view);
+        size_t first = test_draw(&seed, FACTS), last = first + test_draw(&seed, FACTS);
+        for (size_t i = 0; i < FACTS; i++) {
+            struct fact fact = draw_fact(&seed);
+            stage_fact(whole, &fact);
+            merge_accept(whole, i);
+            if (i >= first && i < last) {
+                stage_fact(part, &fact);
+                merge_accept(part, i);
+            }
+        }
+        char *all = describe(whole);
+        merge_select(whole, first, last);
+        char *got = describe(whole), *want = describe(part);
+        CHECK_TEXT(got, want);
+        merge_select(whole, 0, FACTS);
+        char *again = describe(whole);
+        CHECK_TEXT(again, all);
+        free(got);
+        free(want);
+        free(all);
+        free(again);
+        merge_destroy(whole);
+        merge_destroy(part);
+    }
+}
+
+static void a_reset_leaves_nothing_of_the_batch(void) {
+    uint32_t seed = 5;
+    struct merge *merge = merge_create(&view);
+    for (int batch = 0; batch < 50; batch++) {
+        struct merge *fresh = merge_create(&view);
+        for (size_t i = 0; i < FACTS; i++) {
+            struct fact fact = draw_fact(&seed);
+            stage_fact(merge, &fact);
+            stage_fact(fresh, &fact);
+        }
+        merge_accept(merge, 0);
+        merge_accept(fresh, 0);
+        char *got = describe(merge), *want = describe(fresh);
+        size_t got_tags, want_tags;
+        merge_tags(merge, &got_tags);
+        merge_tags(fresh, &want_tags);
+        CHECK_TEXT(got, want);
+        CHECK_INT(got_tags, want_tags);
+        CHECK_INT(merge_op_count(merge), merge_op_count(fresh));
+        free(got);
+        free(want);
+        merge_destroy(fresh);
+        merge_reset(merge, &view);
+        CHECK_INT(merge_op_count(merge), 0);
+    }
+    merge_destroy(merge);
+}
+
+static void null_says_nothing_to_min_and_max(void) {
+    struct merge *merge = merge_create(&view);
+    struct view_value *values = arena_alloc(merge_arena(merge), 2 * sizeof *values);
+    values[0] = (struct view_value){.as.text = slice_of("a")};
+    values[1] = (struct view_value){.is_null = true};
+    struct merge_op op = {.key = &values[0], .table = 0, .group = 2, .values = &values[1]};
+    merge_stage(merge, &op, version(1, 1));
+    merge_accept(merge, 0);
+    size_t count;
+    merge_rows(merge, 0, &count);
+    CHECK_INT(count, 0); /* a row without a group would have no statement to be written by */
+    stage_time(merge, 5);
+    merge_stage(merge, &op, version(2, 1));
+    merge_accept(merge, 1);
+    struct merge_row *const *rows = merge_rows(merge, 0, &count);
+    CHECK_INT(count, 1);
+    CHECK_INT(rows[0]->groups[2].values[0].as.integer, 5);
+    merge_destroy(merge);
+}
+
+static void many_rows_come_out_sorted(void) {
+    struct merge *merge = merge_create(&view);
+    uint32_t seed = 11;
+    for (size_t i = 0; i < 5000; i++) {
+        struct view_value *values = arena_alloc(merge_arena(merge), 2 * sizeof *values);
+        char name[16];
+        size_t len = (size_t)snprintf(name, sizeof name, "%u", test_draw(&seed, 3000));
+        values[0].is_null = values[1].is_null = false;
+        values[0].as.text = arena_copy(merge_arena(merge), (struct slice){name, len});
+        values[1].as.text = slice_of("x");
+        struct merge_op op = {.key = &values[0], .table = 0, .group = 0, .values = &values[1]};
+        merge_stage(merge, &op, version(1, 1));
+        merge_accept(merge, i);
+    }
+    size_t count;
+    struct merge_row *const *rows = merge_rows(merge, 0, &count);
+    CHECK(count > 2000 && count < 3000);
+    for (size_t i = 1; i < count; i++) {
+        CHECK(merge_value_less(VIEW_TEXT, rows[i - 1]->key, rows[i]->key));
+    }
+    merge_destroy(merge);
+}
+
 static const struct test_case cases[] = {
     {"latest keeps the newest in either order", latest_keeps_the_newest_in_either_order},
     {"first keeps the earliest in either order", first_keeps_the_earliest_in_either_order},
@@ -161,6 +399,11 @@ static const struct test_case cases[] = {
     {"the same content is one row and its companion follows",
      the_same_content_is_one_row_and_its_companion_follows},
     {"keys are tags", keys_are_tags},
+    {"any order and repetition gives the same rows", any_order_and_repetition_gives_the_same_rows},
+    {"a selected range is as if only it had come", a_selected_range_is_as_if_only_it_had_come},
+    {"a reset leaves nothing of the batch", a_reset_leaves_nothing_of_the_batch},
+    {"null says nothing to min and max", null_says_nothing_to_min_and_max},
+    {"many rows come out sorted", many_rows_come_out_sorted},
 };
 
 TEST_MAIN(cases)

@@ -1,0 +1,114 @@
+/* redis_url: redis://[[user]:password@]host[:port][/database], percent escapes in user and password
+ * decoded. */
+#include <stdlib.h>
+
+#include "../host/xalloc.h"
+#include "redis.h"
+
+static int hex_digit(char c) {
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c | 0x20) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+static char *percent_decode(const char *text, size_t len) {
+    char *out = xstrndup(text, len);
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        int high = -1, low = -1;
+        if (text[i] == '%' && i + 2 < len) {
+            high = hex_digit(text[i + 1]);
+            low = hex_digit(text[i + 2]);
+        }
+        if (high >= 0 && low >= 0) {
+            out[used++] = (char)(high * 16 + low);
+            i += 2;
+        } else {
+            out[used++] = text[i];
+        }
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static bool parse_number(const char *text, size_t len, int max, int *out) {
+    int value = 0;
+    if (len == 0 || len > 5) {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (text[i] - '0');
+    }
+    *out = value;
+    return value <= max;
+}
+
+/* The host at `at`, of `len` bytes up to the slash; *rest is what follows it within them. */
+static bool parse_host(struct redis_address *address, const char *at, size_t len,
+                       const char **rest) {
+    size_t host_len = 0;
+    if (len > 0 && *at == '[') { /* an IPv6 address */
+        const char *close = memchr(at, ']', len);
+        if (!close) {
+            return false;
+        }
+        at++;
+        host_len = (size_t)(close - at);
+        *rest = close + 1;
+    } else {
+        while (host_len < len && !strchr(":?#@ ", at[host_len])) {
+            host_len++;
+        }
+        *rest = at + host_len;
+    }
+    address->host = xstrndup(at, host_len);
+    return host_len > 0;
+}
+
+static bool parse_place(struct redis_address *address, const char *at) {
+    size_t len = strcspn(at, "/");
+    const char *end = at + len, *rest;
+    if (!parse_host(address, at, len, &rest)) {
+        return false;
+    }
+    if (rest < end && (*rest != ':' ||
+                       !parse_number(rest + 1, (size_t)(end - rest - 1), 65535, &address->port))) {
+        return false;
+    }
+    return end[0] == '\0' || end[1] == '\0' ||
+           parse_number(end + 1, strlen(end + 1), 99999, &address->db);
+}
+
+bool redis_url_parse(const char *url, struct redis_address *address, struct err *err) {
+    static const char scheme[] = "redis://";
+    *address = (struct redis_address){.port = 6379};
+    bool ok = strncmp(url, scheme, sizeof scheme - 1) == 0;
+    const char *at = url + (ok ? sizeof scheme - 1 : 0);
+    const char *end = strrchr(at, '@'); /* a password may hold one */
+    if (ok && end) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        ok = colon != NULL;
+        if (ok) {
+            address->user = percent_decode(at, (size_t)(colon - at));
+            address->password = percent_decode(colon + 1, (size_t)(end - colon - 1));
+        }
+        at = end + 1;
+    }
+    if (ok && parse_place(address, at)) {
+        return true;
+    }
+    redis_address_free(address);
+    return err_set(err, ERR_INPUT,
+                   "the Redis URL must be redis://[[user]:password@]host[:port][/database] "
+                   "(without TLS)");
+}
+
+void redis_address_free(struct redis_address *address) {
+    free(address->host);
+    free(address->user);
+    free(address->password);
+    *address = (struct redis_address){0};
+}

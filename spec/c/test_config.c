@@ -1,0 +1,330 @@
+/* config: the shipped file loads, the environment overrides it, and every mistake is named with
+ * key, file and line. */
+#include "../../host/config.h"
+
+#include <unistd.h>
+
+#include "../../host/config_lines.h"
+#include "../../host/xalloc.h"
+#include "test.h"
+
+/* What the file reads: unset, so that a case means the same everywhere. */
+static const char *const variables[] = {"SERVICE_NAME",
+                                        "PORT",
+                                        "HOST",
+                                        "HULEEDU_INTERNAL_API_KEY",
+                                        "HULEEDU_INTERNAL_API_KEY_FILE",
+                                        "ALLOWED_SERVICE_IDS",
+                                        "REDIS_URL",
+                                        "CACHE_ENABLED",
+                                        "LOG_LEVEL",
+                                        "LOG_FORMAT",
+                                        "KAFKA_AUTO_OFFSET_RESET",
+                                        "REDIS_CACHE_TTL_SECONDS",
+                                        "DATABASE_URL",
+                                        "SERVICE_DATABASE_URL",
+                                        "RESULT_AGGREGATOR_SERVICE_DATABASE_URL",
+                                        "HULEEDU_DB_PASSWORD",
+                                        "SCRIPTS_ROOT",
+                                        "INGEST_WORKERS",
+                                        "KAFKA_SESSION_TIMEOUT_MS"};
+
+static struct err err;
+static char path[] = "/tmp/test_config.XXXXXX";
+static char *shipped; /* the text of the project's config.lua */
+
+static char *read_file(const char *name) {
+    char *text = calloc(1, 65536);
+    FILE *file = fopen(name, "r");
+    if (file) {
+        CHECK(fread(text, 1, 65535, file) > 0);
+        fclose(file);
+    }
+    return text;
+}
+
+static void write_text(const char *text) {
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static struct config *load(const char *text) {
+    write_text(text);
+    return config_load(path, &err);
+}
+
+/* The shipped file with the first `from` replaced. */
+static char *with(const char *from, const char *to) {
+    const char *at = strstr(shipped, from);
+    if (!at) {
+        TEST_FAIL("config.lua has no \"%s\"", from);
+        return xstrdup(shipped);
+    }
+    char *text = calloc(1, strlen(shipped) + strlen(to) + 1);
+    memcpy(text, shipped, (size_t)(at - shipped));
+    strcat(text, to);
+    strcat(text, at + strlen(from));
+    return text;
+}
+
+static int line_at(const char *text, const char *part) {
+    const char *at = strstr(text, part);
+    int line = 1;
+    CHECK(at != NULL);
+    for (const char *c = text; at && c < at; c++) {
+        line += *c == '\n';
+    }
+    return line;
+}
+
+/* With `from` replaced by `to` the file is refused with "path:LINE: KEY: …what…". */
+static void refuses(const char *from, const char *to, const char *key, const char *what) {
+    char *text = with(from, to), prefix[256];
+    struct config *config = load(text);
+    if (config) {
+        TEST_FAIL("accepted %s", to);
+    }
+    config_destroy(config);
+    snprintf(prefix, sizeof prefix, "%s:%d: %s: ", path, line_at(text, to), key);
+    if (strncmp(err.text, prefix, strlen(prefix)) != 0 || !strstr(err.text, what)) {
+        TEST_FAIL("\"%s\", want \"%s…%s\"", err.text, prefix, what);
+    }
+    CHECK_INT(err.kind, ERR_INPUT);
+    free(text);
+}
+
+static void the_shipped_file_loads(void) {
+    struct config *config = config_load("config.lua", &err);
+    CHECK_OK(config != NULL, &err);
+    if (config) {
+        CHECK_INT(config->http.port, 4003);
+        CHECK_INT(config->http.allowed_services.count, 3);
+        CHECK_INT(config->http.api_keys.count, 0);
+        CHECK_TEXT(config->scripts.root, "scripts");
+        CHECK_TEXT(config->redis.url, "redis://localhost:6379");
+        CHECK_TEXT(config->log.level, "info");
+        CHECK_INT(config->cache.enabled, 1);
+    }
+    config_destroy(config);
+}
+
+static void folders_lie_beside_the_file(void) {
+    struct config *config = load(shipped);
+    CHECK_OK(config != NULL, &err);
+    CHECK_TEXT(config ? config->scripts.sql : "", "/tmp/sql");
+    config_destroy(config);
+    setenv("SCRIPTS_ROOT", "/elsewhere/scripts", 1);
+    config = load(shipped);
+    CHECK_TEXT(config ? config->scripts.root : "", "/elsewhere/scripts");
+    config_destroy(config);
+    unsetenv("SCRIPTS_ROOT");
+}
+
+static void the_environment_overrides(void) {
+    setenv("PORT", "0", 1);
+    setenv("INGEST_WORKERS", "4", 1);
+    setenv("CACHE_ENABLED", "False", 1);
+    setenv("LOG_LEVEL", "WARNING", 1);
+    setenv("KAFKA_AUTO_OFFSET_RESET", "LATEST", 1);
+    setenv("REDIS_URL", "none", 1);
+    setenv("ALLOWED_SERVICE_IDS", " one ,two,, three ", 1);
+    setenv("HULEEDU_INTERNAL_API_KEY", "[\"k,1\", \"k[2]\\u00e9\"]", 1);
+    struct config *config = load(shipped);
+    CHECK_OK(config != NULL, &err);
+    if (config) {
+        CHECK_INT(config->http.port, 0);
+        CHECK_INT(config->ingest.workers, 4);
+        CHECK_INT(config->cache.enabled, 0);
+        CHECK_TEXT(config->log.level, "warning");
+        CHECK_TEXT(config->kafka.auto_offset_reset, "latest");
+        CHECK_TEXT(config->redis.url, "");
+        CHECK_INT(config->http.allowed_services.count, 3);
+        CHECK_TEXT(config->http.allowed_services.items[0], "one");
+        CHECK_TEXT(config->http.allowed_services.items[2], "three");
+        CHECK_INT(config->http.api_keys.count, 2);
+        CHECK_TEXT(config->http.api_keys.items[0], "k,1");
+        CHECK_TEXT(config->http.api_keys.items[1], "k[2]\xC3\xA9");
+    }
+    config_destroy(config);
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i]);
+    }
+    setenv("PORT", "", 1); /* empty is unset */
+    config = load(shipped);
+    CHECK_INT(config ? config->http.port : -1, 4003);
+    config_destroy(config);
+    unsetenv("PORT");
+}
+
+static void a_wrong_variable_is_named_by_its_key(void) {
+    static const char *const ports[] = {"http", "-1",  "65536", "80.5",
+                                        "nan",  "inf", "80 81", "1e9"};
+    char prefix[128];
+    snprintf(prefix, sizeof prefix,
+             "%s:%d: http.port: must be a whole number from 0 to 65535, not ", path,
+             line_at(shipped, "port = env"));
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        setenv("PORT", ports[i], 1);
+        struct config *config = load(shipped);
+        if (config || strncmp(err.text, prefix, strlen(prefix)) != 0 ||
+            !strstr(err.text, ports[i])) {
+            TEST_FAIL("PORT=%s: %s", ports[i], err.text);
+        }
+        config_destroy(config);
+    }
+    unsetenv("PORT");
+    setenv("HULEEDU_INTERNAL_API_KEY", "[\"a\", 1]", 1);
+    CHECK(!load(shipped));
+    CHECK_HAS(err.text, "must be a JSON list of strings");
+    unsetenv("HULEEDU_INTERNAL_API_KEY");
+}
+
+static void secrets_come_from_files(void) {
+    char secret[] = "/tmp/test_config_secret.XXXXXX";
+    int fd = mkstemp(secret);
+    setenv("HULEEDU_INTERNAL_API_KEY_FILE", secret, 1);
+    CHECK(!load(shipped));
+    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp/test_config_secret.");
+    CHECK_HAS(err.text, "which is empty");
+    CHECK(write(fd, "from-file\r\n", 11) == 11);
+    struct config *config = load(shipped);
+    CHECK_OK(config != NULL, &err);
+    CHECK_TEXT(config ? config->http.api_keys.items[0] : "", "from-file");
+    config_destroy(config);
+    setenv("HULEEDU_INTERNAL_API_KEY", "from-variable", 1);
+    config = load(shipped);
+    CHECK_TEXT(config ? config->http.api_keys.items[0] : "", "from-variable");
+    config_destroy(config);
+    unsetenv("HULEEDU_INTERNAL_API_KEY");
+    CHECK(ftruncate(fd, 9000) == 0);
+    CHECK(!load(shipped));
+    CHECK_HAS(err.text, "8 KiB or more");
+    close(fd);
+    unlink(secret);
+    CHECK(!load(shipped));
+    CHECK_HAS(err.text, "which cannot be read: No such file");
+    setenv("HULEEDU_INTERNAL_API_KEY_FILE", "/tmp", 1);
+    CHECK(!load(shipped));
+    CHECK_HAS(err.text, "cannot be read");
+    unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
+}
+
+static void wrong_values_are_named(void) {
+    refuses("threads = 64", "threads = \"many\"", "http.threads", "from 1 to 4096, not many");
+    refuses("threads = 64", "threads = {}", "http.threads", "not table");
+    refuses("threads = 64", "threads = 0", "http.threads", "from 1 to 4096, not 0");
+    refuses("threads = 64", "threads = 1.5", "http.threads", "from 1 to 4096, not 1.5");
+    refuses("options = {}", "options = 7", "kafka.options", "must be a table");
+    refuses("options = {}", "options = { [1] = 2 }", "kafka.options", "must map");
+    refuses("options = {}", "options = { a = {} }", "kafka.options", "must map");
+    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\"))",
+            "api_keys = { k = \"v\" }", "http.api_keys", "must be a list of strings");
+    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\"))", "api_keys = { 1 }",
+            "http.api_keys", "must be a list of strings");
+    refuses("enabled = env(\"CACHE_ENABLED\", true)", "enabled = \"maybe\"", "cache.enabled",
+            "must be true or false");
+    refuses("level = env(\"LOG_LEVEL\", \"INFO\")", "level = \"loud\"", "log.level",
+            "must be one of debug info");
+    refuses("auto_offset_reset = env(\"KAFKA_AUTO_OFFSET_RESET\", \"earliest\")",
+            "auto_offset_reset = \"newest\"", "kafka.auto_offset_reset",
+            "must be one of earliest latest, not \"newest\"");
+    refuses("name = env(\"SERVICE_NAME\", \"result_aggregator_service\")", "name = 7",
+            "service.name", "must be a string");
+    refuses("name = env(\"SERVICE_NAME\", \"result_aggregator_service\")", "name = \"a\\0b\"",
+            "service.name", "must not hold a NUL byte");
+}
+
+static void keys_of_one_name_are_told_apart(void) {
+    refuses("url = env(\"REDIS_URL\"", "url = true or env(\"REDIS_URL\"", "redis.url",
+            "must be a string");
+    refuses("url = database_url()", "url = 5", "postgres.url", "must be a string");
+    refuses("timeout_ms = 250", "timeout_ms = 0", "redis.timeout_ms", "from 1");
+}
+
+static void unknown_and_missing_keys_are_named(void) {
+    refuses("threads = 64", "threds = 64", "http.threds", "unknown key");
+    refuses("workers = env", "wrokers = env", "ingest.wrokers", "unknown key");
+    refuses("log = {", "lgo = {", "lgo", "unknown section");
+    refuses("options = {}", "[\"strange key\"] = 1", "kafka.strange key", "unknown key");
+    char *text = with("ttl_s = env(\"REDIS_CACHE_TTL_SECONDS\", 300),", "");
+    CHECK(!load(text));
+    char want[128];
+    snprintf(want, sizeof want, "%s:%d: cache.ttl_s: is missing", path, line_at(text, "cache = {"));
+    CHECK_TEXT(err.text, want);
+    free(text);
+    CHECK(!load("return { log = { level = \"info\", format = \"json\" } }"));
+    CHECK_HAS(err.text, ": service: the section is missing");
+    CHECK(!load("return { log = 5 }"));
+    CHECK_HAS(err.text, ":1: log: must be a table");
+    CHECK(!load("return { 5 }"));
+    CHECK_HAS(err.text, "[number]: unknown section");
+}
+
+static void files_that_are_no_configuration(void) {
+    CHECK(!load("return {"));
+    CHECK_HAS(err.text, ":1: ");
+    CHECK(!load("\n\nerror(\"no\")"));
+    CHECK_HAS(err.text, ":3: no");
+    CHECK(!load("error({})"));
+    CHECK_TEXT(err.text, "an error without a message");
+    CHECK(!load("return 5"));
+    CHECK_HAS(err.text, "must return a table");
+    CHECK(!load(""));
+    CHECK_HAS(err.text, "must return a table");
+    CHECK(!load("return os.getenv(\"HOME\")"));
+    CHECK(!config_load("/nowhere/config.lua", &err));
+    CHECK_HAS(err.text, "/nowhere/config.lua");
+}
+
+static int line_of(const char *text, const char *section, const char *key) {
+    write_text(text);
+    return config_line_of(path, section, key);
+}
+
+static void lines_are_found_however_it_is_written(void) {
+    CHECK_INT(line_of("return { a = { x = 1 }, b = { x = 2 } }", "b", "x"), 1);
+    CHECK_INT(line_of("return {\na = {\nx = 1 },\nb = {\nx = 2 }}", "b", "x"), 5);
+    CHECK_INT(line_of("return {\na = {\n[\"x\"] = 1,\n['x'] = 2 }}", "a", "x"), 4);
+    CHECK_INT(
+        line_of("-- a = { x = 1 }\n--[[ a = {\nx = 2 } ]]\nreturn { a = {\nx = 3 }}", "a", "x"), 5);
+    CHECK_INT(
+        line_of("return { s = \"a = { x = 1 }\",\na = { t = [==[ }\n]] ]==],\nx = 1 }}", "a", "x"),
+        4);
+    CHECK_INT(line_of("local c = {}\nc.a = {}\nc.a.x = 1\nreturn c", "a", "x"), 3);
+    CHECK_INT(line_of("return { a = {\nt = { x = 1 },\nx = 2 } }", "a", "x"), 3);
+    CHECK_INT(line_of("return { b = {\na = 1, x = 1 },\na = {\nx = 2 } }", "a", "x"), 4);
+    CHECK_INT(line_of("return { a = {\ny = x == 1,\nx = 2 } }", "a", "x"), 3);
+    CHECK_INT(line_of("return { a = {\n} }", "a", "x"), 1);
+    CHECK_INT(line_of("return {\na = make(1) }", "a", "x"), 2);
+    CHECK_INT(line_of("return {}", "a", "x"), 0);
+    CHECK_INT(line_of("return { a = { \"unended", "a", "x"), 1);
+    CHECK_INT(line_of("return { a = { --[[ unended", "a", "x"), 1);
+    CHECK_INT(line_of("}}}{{{ a = { x = 1", "a", "x"), 1);
+    CHECK_INT(config_line_of("/nowhere", "a", "x"), 0);
+}
+
+static const struct test_case cases[] = {
+    {"the shipped file loads", the_shipped_file_loads},
+    {"folders lie beside the file", folders_lie_beside_the_file},
+    {"the environment overrides", the_environment_overrides},
+    {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
+    {"secrets come from files", secrets_come_from_files},
+    {"wrong values are named", wrong_values_are_named},
+    {"keys of one name are told apart", keys_of_one_name_are_told_apart},
+    {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
+    {"files that are no configuration", files_that_are_no_configuration},
+    {"lines are found however it is written", lines_are_found_however_it_is_written},
+};
+
+/* Run at the project's root. */
+int main(int argc, char **argv) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i]);
+    }
+    close(mkstemp(path));
+    shipped = read_file("config.lua");
+    int status = test_run(cases, sizeof cases / sizeof *cases, argc, argv);
+    free(shipped);
+    unlink(path);
+    return status;
+}

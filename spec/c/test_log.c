@@ -1,0 +1,173 @@
+/* log: whole lines, valid JSON, and no reader can stop the service. */
+#include "../../host/log.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "../../host/json_scan.h"
+#include "test.h"
+
+static int reading; /* the end of the pipe that is standard error meanwhile */
+static int kept_fd = -1;
+static char text[1 << 20];
+
+static void capture(void) {
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    kept_fd = dup(STDERR_FILENO);
+    dup2(fds[1], STDERR_FILENO);
+    close(fds[1]);
+    reading = fds[0];
+    log_configure(LOG_INFO, false);
+    log_set_correlation_id("");
+}
+
+/* What was written so far, with a NUL. */
+static char *written(void) {
+    size_t len = 0;
+    ssize_t got;
+    while ((got = read(reading, text + len, sizeof text - 1 - len)) > 0) {
+        len += (size_t)got;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+static void release(void) {
+    dup2(kept_fd, STDERR_FILENO);
+    close(kept_fd);
+    close(reading);
+}
+
+static bool is_json(const char *line, size_t len) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, (struct slice){line, len});
+    return json_read(&cursor, &value) && json_finish(&cursor) && value.type == JSON_OBJECT;
+}
+
+/* Every line of the text is a JSON object (empty ones aside); returns how many. */
+static size_t check_lines(const char *from) {
+    size_t count = 0;
+    for (const char *end; (end = strchr(from, '\n')); from = end + 1) {
+        if (end > from) {
+            count++;
+            if (!is_json(from, (size_t)(end - from))) {
+                TEST_FAIL("not JSON: %.*s", (int)(end - from), from);
+                return count;
+            }
+        }
+    }
+    CHECK_TEXT(from, "");
+    return count;
+}
+
+static void lines_are_json_whatever_is_in_them(void) {
+    capture();
+    log_set_correlation_id("c\"\n\xFF");
+    log_info("said", LOG_TEXT("text", "a\nb\"\xC3"), LOG_INT("number", -5),
+             LOG_TEXT("absent", NULL), LOG_SLICE("bytes", ((struct slice){"\0x", 2})));
+    char *got = written();
+    release();
+    CHECK_INT(check_lines(got), 1);
+    CHECK_HAS(got, "\"message\":\"said\"");
+    CHECK_HAS(got, "\"number\":-5");
+    CHECK_HAS(got, "\"text\":\"a\\nb\\\"\xEF\xBF\xBD\"");
+    CHECK_HAS(got, "\"bytes\":\"\\u0000x\"");
+    CHECK_HAS(got, "\"correlation_id\":\"c\\\"\\n\xEF\xBF\xBD\"");
+    CHECK(!strstr(got, "absent"));
+}
+
+static void levels_are_kept(void) {
+    capture();
+    log_configure(LOG_WARNING, false);
+    log_info("no");
+    log_warning("yes");
+    char *got = written();
+    release();
+    CHECK(!strstr(got, "no"));
+    CHECK_HAS(got, "\"level\":\"warning\"");
+    enum log_level level;
+    CHECK(log_level_parse("DEBUG", &level) && level == LOG_DEBUG);
+    CHECK(log_level_parse("warn", &level) && level == LOG_WARNING);
+    CHECK(log_level_parse("Critical", &level) && level == LOG_ERROR);
+    CHECK(!log_level_parse("loud", &level));
+}
+
+static void text_lines_are_for_people(void) {
+    capture();
+    log_configure(LOG_INFO, true);
+    log_error("it broke", LOG_TEXT("why", "two\nlines"));
+    char *got = written();
+    release();
+    CHECK_HAS(got, " error   it broke why=\"two\\nlines\"\n");
+}
+
+static void *write_many(void *argument) {
+    log_set_correlation_id(argument);
+    for (int i = 0; i < 200; i++) {
+        log_info("from a thread", LOG_INT("i", i), LOG_TEXT("padding", "................."));
+    }
+    return NULL;
+}
+
+static void threads_do_not_mix_their_lines(void) {
+    capture();
+    fcntl(STDERR_FILENO, F_SETPIPE_SZ, 1 << 20);
+    pthread_t threads[4];
+    static char *const names[] = {"one", "two", "three", "four"};
+    for (size_t i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, write_many, names[i]);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    char *got = written();
+    release();
+    CHECK_INT(check_lines(got), 800);
+    CHECK_HAS(got, "\"correlation_id\":\"three\"");
+}
+
+static void a_reader_that_stops_stops_nobody(void) {
+    capture();
+    char padding[2000];
+    memset(padding, 'p', sizeof padding - 1);
+    padding[sizeof padding - 1] = '\0';
+    int64_t started_us = clock_monotonic_us();
+    for (int i = 0; i < 200; i++) { /* five times what the pipe holds */
+        log_info("unread", LOG_TEXT("padding", padding));
+    }
+    CHECK(clock_monotonic_us() - started_us < 3000000);
+    size_t before = check_lines(written());
+    log_info("read again");
+    char *got = written();
+    release();
+    CHECK(before > 10 && before < 200);
+    CHECK_INT(check_lines(got), 2);
+    char want[32];
+    snprintf(want, sizeof want, "\"lines\":%zu", 200 - before);
+    CHECK_HAS(got, want);
+    CHECK_HAS(got, "\"message\":\"read again\"");
+}
+
+static void a_closed_standard_error_is_no_harm(void) {
+    capture();
+    close(reading);
+    log_info("nobody is there");
+    log_info("still nobody");
+    dup2(kept_fd, STDERR_FILENO);
+    close(kept_fd);
+}
+
+static const struct test_case cases[] = {
+    {"lines are JSON whatever is in them", lines_are_json_whatever_is_in_them},
+    {"levels are kept", levels_are_kept},
+    {"text lines are for people", text_lines_are_for_people},
+    {"threads do not mix their lines", threads_do_not_mix_their_lines},
+    {"a reader that stops stops nobody", a_reader_that_stops_stops_nobody},
+    {"a closed standard error is no harm", a_closed_standard_error_is_no_harm},
+};
+
+TEST_MAIN(cases)
