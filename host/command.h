@@ -11,5 +11,7 @@ int command_run(const struct config *config);
 int command_check(const struct config *config);
 /* Applies the migrations that are missing. */
 int command_migrate(const struct config *config);
+/* Runs the specs of the scripts; argv[0] is the verb. */
+int command_test(const struct config *config, int argc, char **argv);
 
 #endif

@@ -67,6 +67,9 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err);
 
+/* What a failed call is rejected under: "handler_error", "handler_timeout". */
+const char *script_rejection_code(enum script_result result);
+
 struct script_pair {
     struct slice name;
     struct slice value;
