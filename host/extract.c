@@ -128,9 +128,18 @@ static bool take_text(const struct conversion *c, const struct json_value *from,
     return true;
 }
 
+static bool check_length(const struct conversion *c, struct slice text) {
+    if ((c->item->has_min && (double)text.len < c->item->min) ||
+        (c->item->has_max && (double)text.len > c->item->max)) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
+                       text.len);
+    }
+    return true;
+}
+
 static bool convert_string(const struct conversion *c) {
     struct slice text;
-    if (!take_text(c, c->from, &text)) {
+    if (!take_text(c, c->from, &text) || !check_length(c, text)) {
         return false;
     }
     c->to->as.text = text;
@@ -243,7 +252,7 @@ static bool convert_strings(const struct conversion *c) {
     for (size_t i = 0; i < count; i++) {
         json_next_element(&cursor, &more);
         json_read(&cursor, &element);
-        if (!take_text(c, &element, &items[i])) {
+        if (!take_text(c, &element, &items[i]) || !check_length(c, items[i])) {
             return false;
         }
     }
@@ -296,6 +305,8 @@ static bool convert(const struct conversion *c) {
         return convert_coded(c);
     case FIELD_JSON:
         return convert_json(c);
+    case FIELD_OBJECT:
+        return c->from->type == JSON_OBJECT || wrong_type(c, "an object");
     case FIELD_STRINGS:
         return convert_strings(c);
     case FIELD_LIST:
@@ -306,13 +317,17 @@ static bool convert(const struct conversion *c) {
 
 /* ---- documents ---------------------------------------------------------------------------- */
 
+static bool is_required(const struct extract_item *item, const struct candidate *candidates) {
+    return !item->optional || (item->required_if && candidates[item->required_if - 1].found);
+}
+
 static bool convert_all(const struct extract_plan *plan, const struct candidate *candidates,
                         struct arena *arena, struct extract_value *values, struct err *err) {
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];
         values[i].present = candidates[i].found;
         if (!candidates[i].found) {
-            if (!item->optional) {
+            if (is_required(item, candidates)) {
                 return err_set(err, ERR_INPUT, "missing_field: %s is not there", item->path);
             }
             continue;

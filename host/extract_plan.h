@@ -22,6 +22,7 @@ struct extract_item {
     char *path; /* for messages: the alternatives, " or " between them */
     enum field_type type;
     bool optional, has_min, has_max;
+    size_t required_if; /* 1 + the index of the item that makes this one required; 0: none */
     double min, max;
     char **choices;
     char **choice_values;

@@ -25,6 +25,7 @@ enum script_envelope {
     ENVELOPE_TIME,           /* the handler's `time` path, required: the version's time */
     ENVELOPE_TYPE,           /* event_type string, required */
     ENVELOPE_CORRELATION_ID, /* string, optional */
+    ENVELOPE_SOURCE,         /* source_service string, required, only checked */
     ENVELOPE_FIELDS
 };
 

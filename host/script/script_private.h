@@ -107,6 +107,14 @@ bool manifest_read_handler(struct script_instance *instance, struct script_gener
 bool manifest_read_route(struct script_instance *instance, struct script_generation *generation,
                          const char *name, struct err *err);
 
+/* manifest_keys.c: what is said of a declaration that says too much. `owner` names it. */
+/* Refuses string keys of the table at the top that are not in the NULL-ended list. */
+bool manifest_check_keys(lua_State *L, const char *owner, const char *const *known,
+                         struct err *err);
+/* "OWNER: no WHAT "WORD": did you mean …?" Always false. */
+bool manifest_refuse(struct err *err, const char *owner, const char *what, const char *word,
+                     const char *const *known);
+
 /* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
 void view_object_push(struct script_instance *instance);
 void event_fill(lua_State *L, const struct script_handler *handler,

@@ -107,6 +107,8 @@ static void add_modules(lua_State *L, const struct spec_run *run) {
     lua_setfield(L, -2, "testing.routes");
     spec_fixtures_open(L);
     lua_setfield(L, -2, "testing.fixtures");
+    spec_sources_open(L);
+    lua_setfield(L, -2, "testing.sources");
 }
 
 /* Runs the runner's chunk, which puts the doubles in place and returns the function that runs a

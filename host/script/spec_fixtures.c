@@ -3,10 +3,16 @@
  * read(path) -> text            path below spec/fixtures, say "events/batch_registered.json"
  * lines(path) -> list of texts  the lines that are not empty
  * decode(text) -> value         JSON; null is json.null, lists are marked as json.array does
- * load(path) -> value           decode(read(path)), a new one each time */
+ * load(path) -> value           decode(read(path)), a new one each time
+ *
+ * testing.sources: what the generation under test was made of.
+ *
+ * query(name) -> text or nil    of sql/queries/NAME.sql
+ * binding(name) -> table or nil the real binding, where a double stands in its place */
 #include <errno.h>
 #include <stdio.h>
 
+#include "../../bindings/lua_modules.h"
 #include "../json_scan.h"
 #include "spec_private.h"
 
@@ -151,6 +157,34 @@ void spec_fixtures_open(lua_State *L) {
                                          {"decode", lua_decode},
                                          {"load", lua_load_value},
                                          {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+}
+
+static int lua_query(lua_State *L) {
+    const char *name = lua_pushfstring(L, "queries/%s", luaL_checkstring(L, 1));
+    const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, name);
+    if (file) {
+        lua_pushlstring(L, file->text, file->len);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static int lua_binding(lua_State *L) {
+    lua_CFunction open = lua_modules_find(luaL_checkstring(L, 1));
+    lua_pushnil(L);
+    if (open) {
+        lua_pushcfunction(L, open);
+        lua_call(L, 0, 1);
+    }
+    return 1;
+}
+
+void spec_sources_open(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"query", lua_query}, {"binding", lua_binding}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }

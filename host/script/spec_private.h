@@ -13,6 +13,7 @@ void spec_libraries_push(lua_State *L);
 void spec_handlers_open(lua_State *L, struct merge *merge); /* testing.handlers */
 void spec_routes_open(lua_State *L);                        /* testing.routes */
 void spec_fixtures_open(lua_State *L);                      /* testing.fixtures */
+void spec_sources_open(lua_State *L);                       /* testing.sources */
 
 /* spec_values.c: values of the view as specs read them. */
 void spec_push_key(lua_State *L, const struct view_table *table, const struct view_value *key);

@@ -113,7 +113,7 @@ static int lua_call_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct call call;
     memset(&call, 0, sizeof call);
-    struct script_response response;
+    struct script_response response = {0};
     struct err err = {0};
     call.request.route = find_route(L, instance->generation, luaL_checkstring(L, 1));
     lua_settop(L, 2);

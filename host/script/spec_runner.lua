@@ -9,7 +9,8 @@
 local sandbox, limited_xpcall, modules, doubles = ...
 
 local trusted = getfenv(1)
-local busted_globals = setmetatable({ _G = sandbox, xpcall = limited_xpcall }, { __index = trusted })
+local busted_globals = { _G = sandbox, xpcall = limited_xpcall }
+setmetatable(busted_globals, { __index = trusted })
 
 local INSTALL = "busted cannot be loaded; on Debian: apt-get install lua-busted\n"
 

@@ -37,6 +37,17 @@ M.PHASE = set("spellcheck ai_feedback cj_assessment nlp student_matching")
 --- Course codes that a registration may carry.
 M.COURSE = set("ENG5 ENG6 ENG7 SV1 SV2 SV3")
 
+--- How sure a comparative judgement is of an essay.
+M.CONFIDENCE = set("HIGH MID LOW")
+
+--- Grades of a comparative judgement: A to F with a sign or none, and U.
+M.GRADE = set("U")
+for letter in ("ABCDEF"):gmatch(".") do
+  for _, sign in ipairs({ "", "+", "-" }) do
+    M.GRADE[letter .. sign] = letter .. sign
+  end
+end
+
 --- A result's status, EssayStatus or BatchStatus, as this service's phase status: success or not.
 M.RESULT = {}
 for word in pairs(ESSAY) do
@@ -74,22 +85,19 @@ for own, words in pairs(OWN) do
 end
 
 --- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
--- @tparam ?string text the filter; nil or empty: no filter
+-- @tparam ?string text the filter; nil or without a word: no filter
 -- @treturn ?{string,...} own statuses, nil for no filter
 -- @treturn ?string the word that is no status
 function M.parse_filter(text)
-  if not text or text == "" then
-    return nil
-  end
   local list = {}
-  for word in text:gmatch("[^,]+") do
+  for word in (text or ""):gmatch("[^,]+") do
     local own = OWN_OF[word]
     if not own then
       return nil, word
     end
     list[#list + 1] = own
   end
-  return list
+  return list[1] and list or nil
 end
 
 return M
