@@ -1,5 +1,6 @@
 /* Reads a handler's declaration: topics, time, fields. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "script_private.h"
 
@@ -181,6 +182,13 @@ static bool read_field(struct reader *r, struct extract_field *field) {
            read_element(r, field);
 }
 
+static int compare_paths(const void *a, const void *b) {
+    return strcmp(((const struct extract_field *)a)->paths[0],
+                  ((const struct extract_field *)b)->paths[0]);
+}
+
+/* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
+ * two errors in an event it is always the same one. */
 static bool read_fields(struct reader *r, struct extract_field *fields, size_t *count) {
     lua_State *L = r->L;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -196,6 +204,7 @@ static bool read_fields(struct reader *r, struct extract_field *fields, size_t *
             return false;
         }
     }
+    qsort(fields, *count, sizeof *fields, compare_paths);
     return true;
 }
 

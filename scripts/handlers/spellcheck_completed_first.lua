@@ -25,7 +25,13 @@ return {
       optional = true,
     },
     corrections = contracts.int32("data.corrections_made", { optional = true }),
-    error_message = { "data.system_metadata.error_info.fetch_error", optional = true },
+    -- the checker names its message by what it was doing
+    error_message = {
+      "data.system_metadata.error_info.fetch_error",
+      "data.system_metadata.error_info.content_error",
+      "data.system_metadata.error_info.unhandled_error",
+      optional = true,
+    },
   }),
   handle = spellchecks.merge,
 }
