@@ -96,8 +96,10 @@ local function report(element, message, trace)
   end
   local first, rest = (text or message):match("^([^\n]*)\n?(.*)$")
   io.write(("%s: %s: %s\n"):format(place, full_name(element), first))
-  if rest ~= "" then
-    io.write("    ", (rest:gsub("\n", "\n    ")), "\n")
+  for line in rest:gmatch("[^\n]+") do
+    if not line:find("/busted/", 1, true) and not line:find("'xpcall'", 1, true) then
+      io.write("    ", line, "\n")
+    end
   end
   for _, line in ipairs(own) do
     io.write("    ", (line:gsub("^%s+", "")), "\n")

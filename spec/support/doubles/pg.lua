@@ -21,7 +21,7 @@ local function parameters(name)
     if not text then
       error(('pg: no query "%s": it would be sql/queries/%s.sql'):format(name, name), 0)
     end
-    text = text:gsub("%-%-[^\n]*", ""):gsub("'[^']*'", ""):gsub('"[^"]*"', ""):gsub("::", "")
+    text = text:gsub("%-%-[^\n]*", ""):gsub("'[^']*'", ""):gsub('"[^"]*"', ""):gsub("::", " ")
     known[name] = {}
     for parameter in text:gmatch(":([a-z_0-9]+)") do
       known[name][parameter] = true
