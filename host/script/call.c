@@ -55,10 +55,28 @@ bool script_limit_end(struct script_instance *instance, struct script_limit oute
     return hit;
 }
 
+/* The length without the lines at the end that say nothing of a script: C called it, and the title
+ * where no line is left. */
+static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
+    static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
+    while (len > message_len) {
+        const char *line = memrchr(text + message_len, '\n', len - message_len);
+        if (!line || (strncmp(line, c_line, sizeof c_line - 1) != 0 &&
+                      strncmp(line, title, sizeof title - 1) != 0)) {
+            break;
+        }
+        len = (size_t)(line - text);
+    }
+    return len;
+}
+
 /* Strings get a traceback; other error values are described. */
 static int on_error(lua_State *L) {
     if (lua_isstring(L, 1)) {
+        size_t len;
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
+        const char *text = lua_tolstring(L, -1, &len);
+        lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
     } else {
         lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
     }
