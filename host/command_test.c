@@ -123,7 +123,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
         {NULL, 0, NULL, 0},
     };
     int option;
-    optind = 0; /* getopt starts anew */
+    optind = 0; /* getopt starts anew, and complains itself */
+    opterr = 1;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         arguments->options.real |= option == 'r';
         arguments->options.coverage |= option == 'c' || option == 'm';
