@@ -4,9 +4,11 @@
  * that json.encode turns into it. The outcome has result   "applied", "ignored" or "rejected"
  *   reason   of a rejected event: "code: sentence", as the log and rejected_events have it
  *   merges   list of { table, group, key = {…}, columns = {…}, at, event_id }, in the order made
+ *   tags     set of tag(id): whose cached answers the event ends
  *   rows     table name -> list of rows { KEY = …, GROUP = { COLUMN = …, at, event_id } }
  * replay({ { name, event }, … }) -> { outcomes = { … }, rows = … }: the events merged in one batch,
- * in that order. */
+ * in that order.
+ * tag(id) -> text */
 #include "spec_private.h"
 
 /* The text of the event at `at`; left on the stack. */
@@ -139,7 +141,10 @@ static struct merge *begin(lua_State *L) {
 
 static int lua_run(lua_State *L) {
     struct merge *merge = begin(L);
+    size_t tag_count;
     run_event(L, merge, 1, 2);
+    const uint64_t *tags = merge_tags(merge, &tag_count);
+    spec_set_tags(L, tags, tag_count);
     push_rows(L, sandbox_instance(L)->generation->view, merge);
     lua_setfield(L, -2, "rows");
     return 1;
@@ -174,4 +179,6 @@ void spec_handlers_open(lua_State *L, struct merge *merge) {
     lua_pushlightuserdata(L, merge);
     lua_pushcclosure(L, lua_replay, 1);
     lua_setfield(L, -2, "replay");
+    lua_pushcfunction(L, spec_lua_tag);
+    lua_setfield(L, -2, "tag");
 }

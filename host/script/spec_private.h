@@ -20,6 +20,11 @@ void spec_push_key(lua_State *L, const struct view_table *table, const struct vi
 /* Sets each column that is not null in the table on the top. */
 void spec_set_columns(lua_State *L, const struct view_group *group,
                       const struct view_value *values);
+/* The key of an id in a set of tags, and the function of specs for it: tag(id) -> text. */
+void spec_push_tag(lua_State *L, uint64_t hash);
+int spec_lua_tag(lua_State *L);
+/* Sets `tags`, a set, in the table on the top. */
+void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count);
 /* Sets `at` and `event_id` in the table on the top. */
 void spec_set_version(lua_State *L, const struct merge_version *version);
 

@@ -12,7 +12,6 @@
  * tag(id) -> text */
 #include <stdlib.h>
 
-#include "../hash.h"
 #include "../json_scan.h"
 #include "spec_private.h"
 
@@ -68,12 +67,6 @@ static void set_error(lua_State *L, struct slice body) {
     lua_pop(L, 1);
 }
 
-static void push_tag(lua_State *L, uint64_t hash) {
-    char text[17];
-    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
-    lua_pushstring(L, text);
-}
-
 static void set_number(lua_State *L, const char *key, int number) {
     lua_pushinteger(L, number);
     lua_setfield(L, -2, key);
@@ -91,13 +84,7 @@ static void push_answer(lua_State *L, const struct script_response *response) {
     if (response->retry_after_s) {
         set_number(L, "retry_after", response->retry_after_s);
     }
-    lua_newtable(L);
-    for (size_t i = 0; i < response->tag_count; i++) {
-        push_tag(L, response->tags[i]);
-        lua_pushboolean(L, 1);
-        lua_rawset(L, -3);
-    }
-    lua_setfield(L, -2, "tags");
+    spec_set_tags(L, response->tags, response->tag_count);
 }
 
 static void push_failure(lua_State *L, const struct err *err) {
@@ -134,15 +121,9 @@ static int lua_call_route(lua_State *L) {
     return 1;
 }
 
-static int lua_tag(lua_State *L) {
-    struct slice id;
-    id.data = luaL_checklstring(L, 1, &id.len);
-    push_tag(L, hash64(id));
-    return 1;
-}
-
 void spec_routes_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"call", lua_call_route}, {"tag", lua_tag}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"call", lua_call_route}, {"tag", spec_lua_tag}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }

@@ -1,6 +1,8 @@
 /* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "../hash.h"
 #include "../timestamp.h"
 #include "../uuid.h"
 #include "spec_private.h"
@@ -97,6 +99,29 @@ void spec_set_columns(lua_State *L, const struct view_group *group,
             lua_setfield(L, -2, group->columns[i].name);
         }
     }
+}
+
+void spec_push_tag(lua_State *L, uint64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    lua_pushstring(L, text);
+}
+
+int spec_lua_tag(lua_State *L) {
+    struct slice id;
+    id.data = luaL_checklstring(L, 1, &id.len);
+    spec_push_tag(L, hash64(id));
+    return 1;
+}
+
+void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        spec_push_tag(L, tags[i]);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "tags");
 }
 
 void spec_set_version(lua_State *L, const struct merge_version *version) {

@@ -9,7 +9,7 @@ local function whole(text, default, min, max)
   if text == nil then
     return default
   end
-  local number = text:match("^%d+$") and #text <= 10 and tonumber(text)
+  local number = text:match("^%d+$") and tonumber(text)
   if number and number >= min and number <= max then
     return number
   end

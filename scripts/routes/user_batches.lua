@@ -27,7 +27,7 @@ return {
       after_batch_id = page.after_batch_id,
     })
     if not rows then
-      return failures.answer(failure, "user id or cursor holds a value that is none")
+      return failures.answer(failure, "Invalid user ID or cursor")
     end
     return { status = 200, body = rows[1].body }
   end,

@@ -3,6 +3,7 @@
 -- @module testing.events
 
 local fixtures = require("testing.fixtures")
+local handlers = require("testing.handlers")
 
 local M = {}
 
@@ -69,6 +70,22 @@ function M.add_unknown(value)
     value.unknown_number = 1.5
   end
   return value
+end
+
+--- Whether an outcome ends the cached answers of exactly these ids.
+-- @tparam table outcome of handlers.run
+-- @tparam string,... ids
+-- @treturn boolean
+function M.touches(outcome, ...)
+  local wanted, missing = {}, false
+  for _, id in ipairs({ ... }) do
+    wanted[handlers.tag(id)] = true
+    missing = missing or not outcome.tags[handlers.tag(id)]
+  end
+  for tag in pairs(outcome.tags) do
+    missing = missing or not wanted[tag]
+  end
+  return not missing
 end
 
 --- The columns of the one merge into a group.

@@ -21,6 +21,12 @@ describe("handlers.assessment_result", function()
     )
   end)
 
+  it("is dated by the data, not by the envelope", function()
+    local event = events.with(FIXTURE, { event_timestamp = "2027-01-01T00:00:00Z" })
+    local outcome = handlers.run(NAME, event)
+    assert.are.equal(event.data.timestamp, outcome.rows.assessments[1].restated.at)
+  end)
+
   it("takes a result that does not say whether it is an anchor for a student's", function()
     local event = events.load(FIXTURE)
     event.data.essay_results[1].is_anchor = nil

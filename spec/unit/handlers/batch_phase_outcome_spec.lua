@@ -24,6 +24,16 @@ describe("handlers.batch_phase_outcome", function()
     end)
   end
 
+  it("ends the cached answers of the batch and of every essay that it names", function()
+    local event = events.with("batch_phase_outcome.current", {
+      ["data.processed_essays"] = { { essay_id = "e-1", text_storage_id = "t" } },
+      ["data.failed_essay_ids"] = { "e-2" },
+    })
+    local outcome = handlers.run(NAME, event)
+    local batch_id = event.data.batch_id
+    assert.is_true(events.touches(outcome, batch_id, "spellcheck", "e-1", "e-2"))
+  end)
+
   it("dates an outcome by the envelope: the data carries no time", function()
     local outcome = handlers.run(NAME, events.load("batch_phase_outcome.first"))
     assert.are.equal("2025-06-28T08:00:54.509303Z", outcome.merges[1].at)

@@ -24,6 +24,17 @@ describe("handlers.cj_assessment_completed", function()
     }, columns)
   end)
 
+  it("is dated by the data, restates itself, and ends the answers of batch and essays", function()
+    local event = events.with(FIRST, { event_timestamp = "2027-01-01T00:00:00Z" })
+    local outcome = handlers.run(NAME, event)
+    local rankings, row = event.data.rankings, outcome.rows.assessments[1]
+    assert.are.equal(event.data.timestamp, row.judgement.at)
+    assert.are.equal(event.data.timestamp, row.restated.at)
+    local batch_id = event.data.entity_ref.entity_id
+    local one, two = rankings[1].els_essay_id, rankings[2].els_essay_id
+    assert.is_true(events.touches(outcome, batch_id, one, two))
+  end)
+
   it("ignores the thin event of the current release", function()
     local outcome = handlers.run(NAME, events.load(THIN))
     assert.are.equal("ignored", outcome.result)

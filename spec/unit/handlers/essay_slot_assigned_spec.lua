@@ -16,6 +16,7 @@ describe("handlers.essay_slot_assigned", function()
     }, slot)
     local link = events.columns(outcome, "essay_results", "slot_link")
     assert.are.same({ slot_batch_id = event.data.batch_id }, link)
+    assert.is_true(events.touches(outcome, event.data.essay_id, event.data.batch_id))
   end)
 
   it("takes a placeholder for the batch", function()

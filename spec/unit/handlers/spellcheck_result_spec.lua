@@ -26,6 +26,7 @@ describe("handlers.spellcheck_result", function()
     assert.are.same(event.data.correction_metrics, metrics)
     local link = events.columns(outcome, "essay_results", "result_link")
     assert.are.equal(event.data.batch_id, link.result_batch_id)
+    assert.is_true(events.touches(outcome, event.data.entity_id, event.data.batch_id))
   end)
 
   it("takes an empty text id for none", function()
