@@ -26,7 +26,8 @@ static bool check_database(const struct config *config, const struct view *view,
     return ok;
 }
 
-int command_check(const struct config *config) {
+int command_check(const struct command *command) {
+    const struct config *config = command->config;
     struct err err = {0};
     struct script_generation *generation = script_generation_load(config, 1, &err);
     if (!generation) {
@@ -49,7 +50,8 @@ int command_check(const struct config *config) {
     return ok ? 0 : 1;
 }
 
-int command_migrate(const struct config *config) {
+int command_migrate(const struct command *command) {
+    const struct config *config = command->config;
     struct err err = {0};
     int applied = 0;
     if (!migrate_run(config, &applied, &err)) {

@@ -99,7 +99,8 @@ static void wait_for_signal(const sigset_t *signals) {
     alarm(SHUTDOWN_LIMIT_S);
 }
 
-int command_run(const struct config *config) {
+int command_run(const struct command *command) {
+    const struct config *config = command->config;
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

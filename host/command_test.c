@@ -1,7 +1,7 @@
-/* command_test: runs the specs of the scripts. Needs no server and no secret. */
+/* command_test: runs the busted specs in files, or folders of *_spec.lua. Needs no server and no
+ * secret. */
 #include <errno.h>
 #include <ftw.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +10,6 @@
 #include "command.h"
 #include "script/spec.h"
 #include "xalloc.h"
-
-static const char usage[] =
-    "usage: aggregator test [--real] [--coverage] [--coverage-min=PERCENT] [PATH...]\n"
-    "\n"
-    "Runs the busted specs in PATH, files or folders of *_spec.lua, default spec/unit, in the\n"
-    "sandbox and under the limits that scripts have in production, each file in a fresh state.\n"
-    "\n"
-    "  --real              the real bindings instead of the doubles of spec/support/doubles\n"
-    "  --coverage          say which lines of the scripts did not run\n"
-    "  --coverage-min=N    fail where less than N percent ran\n";
-
-struct arguments {
-    struct spec_options options;
-    double coverage_min;
-};
 
 struct files {
     char **paths;
@@ -91,16 +76,16 @@ static void free_files(void) {
     found = (struct files){0};
 }
 
-static bool run_all(const struct config *config, const struct arguments *arguments,
-                    struct spec_totals *totals, struct err *err) {
-    struct spec_run *run = spec_run_create(config, &arguments->options, err);
+static bool run_all(const struct config *config, const struct spec_options *options,
+                    double coverage_min, struct spec_totals *totals, struct err *err) {
+    struct spec_run *run = spec_run_create(config, options, err);
     if (!run) {
         return false;
     }
     for (size_t i = 0; i < found.count; i++) {
         spec_run_file(run, found.paths[i], totals);
     }
-    if (arguments->options.coverage && !spec_run_coverage(run, arguments->coverage_min)) {
+    if (options->coverage && !spec_run_coverage(run, coverage_min)) {
         totals->failed++;
     }
     spec_run_destroy(run);
@@ -109,47 +94,26 @@ static bool run_all(const struct config *config, const struct arguments *argumen
 
 static bool read_percent(const char *text, double *percent) {
     char *end;
-    *percent = strtod(text, &end);
-    return end != text && *end == '\0' && *percent >= 0 && *percent <= 100;
+    *percent = text ? strtod(text, &end) : 0;
+    return !text || (end != text && *end == '\0' && *percent >= 0 && *percent <= 100);
 }
 
-/* -1 to go on, or the exit status. */
-static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
-    static const struct option options[] = {
-        {"real", no_argument, NULL, 'r'},
-        {"coverage", no_argument, NULL, 'c'},
-        {"coverage-min", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+int command_test(const struct command *command) {
+    struct spec_options options = {
+        .support = "spec/support",
+        .real = command->real,
+        .coverage = command->coverage || command->coverage_min,
     };
-    int option;
-    optind = 0; /* getopt starts anew, and complains itself */
-    opterr = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        arguments->options.real |= option == 'r';
-        arguments->options.coverage |= option == 'c' || option == 'm';
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (option == '?' || (option == 'm' && !read_percent(optarg, &arguments->coverage_min))) {
-            fputs(usage, stderr);
-            return 2;
-        }
-    }
-    return -1;
-}
-
-int command_test(const struct config *config, int argc, char **argv) {
-    struct arguments arguments = {.options = {.support = "spec/support"}};
     struct spec_totals totals = {0};
     struct err err = {0};
-    int status = parse_arguments(argc, argv, &arguments);
-    if (status >= 0) {
-        return status;
+    double coverage_min;
+    if (!read_percent(command->coverage_min, &coverage_min)) {
+        fprintf(stderr, "test: --coverage-min is \"%s\": say a number from 0 to 100\n",
+                command->coverage_min);
+        return 2;
     }
-    bool ok = find_all(argv + optind, (size_t)(argc - optind), &err) &&
-              run_all(config, &arguments, &totals, &err);
+    bool ok = find_all(command->words, (size_t)command->word_count, &err) &&
+              run_all(command->config, &options, coverage_min, &totals, &err);
     free_files();
     if (!ok) {
         fprintf(stderr, "test: %s\n", err.text);

@@ -1,68 +1,86 @@
 /* main: arguments, configuration, logging; then one command. */
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "command.h"
 #include "log.h"
-#include "xalloc.h"
 
 static const char usage[] =
-    "usage: aggregator VERB [--config FILE] [--log=json|text] [--log-level=LEVEL]\n"
+    "usage: aggregator VERB [OPTIONS]\n"
     "\n"
-    "  run       follow Kafka, keep the view in Postgres, answer HTTP\n"
-    "  check     check configuration, scripts, and the view against the database's schema\n"
-    "  migrate   apply the migrations that the database lacks\n"
-    "  test      run the specs of the scripts: `aggregator test --help`\n"
-    "  version   print the version\n"
+    "  run                      follow Kafka, keep the view in Postgres, answer HTTP\n"
+    "  check                    check configuration, scripts, and the view against the schema\n"
+    "  migrate                  apply the migrations that the database lacks\n"
+    "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
+    "                           --real: bindings instead of their doubles; --coverage: say which\n"
+    "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
+    "  version                  print the version\n"
     "\n"
-    "  --config FILE   the configuration, default ./config.lua; every key is explained there,\n"
-    "                  with the environment variable that overrides it\n"
-    "  --log=text      lines for people instead of JSON\n"
+    "  --config FILE      the configuration, default ./config.lua; every key is explained there,\n"
+    "                     with the environment variable that overrides it\n"
+    "  --log=json|text    text: lines for people\n"
+    "  --log-level=LEVEL  debug, info, warning or error\n"
     "\n"
     "SIGTERM or SIGINT ends `run` in order; a second one ends it at once.\n";
 
 struct arguments {
+    const char *verb;
     const char *config_path;
     const char *log_format;
     const char *log_level;
-    bool help;
-    char **rest; /* the verb and what is left for it, a NULL behind */
-    int rest_count;
+    struct command command;
 };
 
-/* Options that every verb knows are taken, wherever they stand; the others are left to the verb. */
-static void parse_arguments(int argc, char **argv, struct arguments *arguments) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"log", required_argument, NULL, 'l'},
-        {"log-level", required_argument, NULL, 'L'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+/* Options that hold a text: name and where it goes. */
+static const struct {
+    const char *name;
+    size_t offset;
+} texts[] = {
+    {"config", offsetof(struct arguments, config_path)},
+    {"log", offsetof(struct arguments, log_format)},
+    {"log-level", offsetof(struct arguments, log_level)},
+    {"coverage-min", offsetof(struct arguments, command.coverage_min)},
+};
+#define TEXT_COUNT (sizeof texts / sizeof *texts)
+enum { OPTION_HELP = TEXT_COUNT, OPTION_REAL, OPTION_COVERAGE, OPTION_COUNT };
+
+static void list_options(struct option options[OPTION_COUNT + 1]) {
+    for (size_t i = 0; i < TEXT_COUNT; i++) {
+        options[i] = (struct option){texts[i].name, required_argument, NULL, (int)i};
+    }
+    options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    options[OPTION_REAL] = (struct option){"real", no_argument, NULL, OPTION_REAL};
+    options[OPTION_COVERAGE] = (struct option){"coverage", no_argument, NULL, OPTION_COVERAGE};
+    options[OPTION_COUNT] = (struct option){0};
+}
+
+/* The exit status, or -1 to go on. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
+    struct option options[OPTION_COUNT + 1];
     int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, "-c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            arguments->config_path = optarg;
-            break;
-        case 'l':
-            arguments->log_format = optarg;
-            break;
-        case 'L':
-            arguments->log_level = optarg;
-            break;
-        case 'h':
-            arguments->help = true;
-            break;
-        default:
-            arguments->rest[arguments->rest_count++] = option == 1 ? optarg : argv[optind - 1];
+    list_options(options);
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option >= 0 && option < (int)TEXT_COUNT) {
+            *(const char **)((char *)arguments + texts[option].offset) = optarg;
+        } else if (option == OPTION_REAL) {
+            arguments->command.real = true;
+        } else if (option == OPTION_COVERAGE) {
+            arguments->command.coverage = true;
+        } else {
+            fputs(usage, option == OPTION_HELP ? stdout : stderr);
+            return option == OPTION_HELP ? 0 : 2;
         }
     }
-    while (optind < argc) { /* behind a -- */
-        arguments->rest[arguments->rest_count++] = argv[optind++];
+    if (optind == argc) {
+        fputs(usage, stderr);
+        return 2;
     }
+    arguments->verb = argv[optind];
+    arguments->command.words = argv + optind + 1;
+    arguments->command.word_count = argc - optind - 1;
+    return -1;
 }
 
 static int configure_log(const struct arguments *arguments, const struct config *config) {
@@ -81,67 +99,51 @@ static int configure_log(const struct arguments *arguments, const struct config 
     return 0;
 }
 
-static const struct verb {
-    const char *name;
-    int (*run)(const struct config *config);
-    int (*run_with)(const struct config *config, int argc, char **argv);
-} verbs[] = {
-    {"run", command_run, NULL},
-    {"check", command_check, NULL},
-    {"migrate", command_migrate, NULL},
-    {"test", NULL, command_test},
-};
-
-static int run_verb(const struct verb *verb, const struct arguments *arguments) {
+static int run_verb(struct arguments *arguments) {
+    static const struct {
+        const char *name;
+        int (*run)(const struct command *command);
+        bool takes_words;
+    } verbs[] = {
+        {"run", command_run, false},
+        {"check", command_check, false},
+        {"migrate", command_migrate, false},
+        {"test", command_test, true},
+    };
     struct err err = {0};
-    if (verb->run && arguments->rest_count > 1) {
-        fprintf(stderr, "aggregator: %s does not know \"%s\"\n\n%s", verb->name, arguments->rest[1],
-                usage);
-        return 2;
-    }
-    struct config *config = config_load(arguments->config_path, &err);
-    if (!config) {
-        fprintf(stderr, "aggregator: %s\n", err.text);
-        return 1;
-    }
-    int status = configure_log(arguments, config);
-    if (status == 0) {
-        status = verb->run ? verb->run(config)
-                           : verb->run_with(config, arguments->rest_count, arguments->rest);
-    }
-    config_destroy(config);
-    return status;
-}
-
-static int dispatch(struct arguments *arguments) {
-    const char *name = arguments->rest_count > 0 ? arguments->rest[0] : "";
-    const struct verb *verb = NULL;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        verb = strcmp(verbs[i].name, name) == 0 ? &verbs[i] : verb;
+        if (strcmp(verbs[i].name, arguments->verb) != 0) {
+            continue;
+        }
+        if (arguments->command.word_count > 0 && !verbs[i].takes_words) {
+            fprintf(stderr, "aggregator: %s takes no \"%s\"\n", arguments->verb,
+                    arguments->command.words[0]);
+            return 2;
+        }
+        struct config *config = config_load(arguments->config_path, &err);
+        if (!config) {
+            fprintf(stderr, "aggregator: %s\n", err.text);
+            return 1;
+        }
+        int status = configure_log(arguments, config);
+        arguments->command.config = config;
+        status = status ? status : verbs[i].run(&arguments->command);
+        config_destroy(config);
+        return status;
     }
-    if (arguments->help && (!verb || !verb->run_with)) {
-        fputs(usage, stdout);
-        return 0;
-    }
-    if (strcmp(name, "version") == 0) {
-        puts("aggregator " AGGREGATOR_VERSION);
-        return 0;
-    }
-    if (!verb) {
-        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", name, usage);
-        return 2;
-    }
-    if (arguments->help) {
-        arguments->rest[arguments->rest_count++] = "--help"; /* the verb has its own */
-    }
-    return run_verb(verb, arguments);
+    fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", arguments->verb, usage);
+    return 2;
 }
 
 int main(int argc, char **argv) {
     struct arguments arguments = {.config_path = "config.lua"};
-    arguments.rest = xcalloc((size_t)argc + 2, sizeof *arguments.rest);
-    parse_arguments(argc, argv, &arguments);
-    int status = dispatch(&arguments);
-    free(arguments.rest);
-    return status;
+    int status = parse_arguments(argc, argv, &arguments);
+    if (status >= 0) {
+        return status;
+    }
+    if (strcmp(arguments.verb, "version") == 0) {
+        puts("aggregator " AGGREGATOR_VERSION);
+        return 0;
+    }
+    return run_verb(&arguments);
 }

@@ -182,8 +182,10 @@ static void handle_event(struct worker *worker, struct batch *batch, size_t inde
         event->state = EVENT_IGNORED;
         return;
     }
-    err_wrap(&err, "%s", script_rejection_code(result));
-    batch_reject(batch, event, err.text);
+    char reason[sizeof err.text + 32];
+    snprintf(reason, sizeof reason, "%s: %s",
+             result == SCRIPT_TIMEOUT ? "handler_timeout" : "handler_error", err.text);
+    batch_reject(batch, event, reason);
 }
 
 static void handle_events(struct worker *worker, struct batch *batch, size_t first) {

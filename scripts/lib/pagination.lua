@@ -9,11 +9,27 @@ local function whole(text, default, min, max)
   if text == nil then
     return default
   end
-  local number = text:match("^%d+$") and tonumber(text)
+  local number = text:match("^%d+$") and #text <= 10 and tonumber(text)
   if number and number >= min and number <= max then
     return number
   end
   return nil
+end
+
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+-- A time that Postgres takes: what looks like one but is none would fail in the query.
+local function is_time(text)
+  local pattern = "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)%.%d%d%d%d%d%d$"
+  local year, month, day, hour, minute, second = text:match(pattern)
+  if not year then
+    return false
+  end
+  year, month, day = tonumber(year), tonumber(month), tonumber(day)
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  local days = month == 2 and leap and 29 or DAYS[month]
+  return year >= 1 and days ~= nil and day >= 1 and day <= days and tonumber(hour) <= 23
+    and tonumber(minute) <= 59 and tonumber(second) <= 59
 end
 
 --- @tparam {string=string,...} query the request's query
@@ -30,9 +46,8 @@ function M.read(query)
   end
   local page = { limit = limit, offset = offset }
   if query.cursor then
-    page.after_created_at, page.after_batch_id =
-      query.cursor:match("^(%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d+)|(.+)$")
-    if not page.after_batch_id then
+    page.after_created_at, page.after_batch_id = query.cursor:match("^([^|]*)|(.+)$")
+    if not page.after_created_at or not is_time(page.after_created_at) then
       return nil, "cursor is not one that this service gave out"
     end
   end

@@ -85,19 +85,22 @@ for own, words in pairs(OWN) do
 end
 
 --- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
--- @tparam ?string text the filter; nil or without a word: no filter
+-- @tparam ?string text the filter; nil or empty: no filter
 -- @treturn ?{string,...} own statuses, nil for no filter
 -- @treturn ?string the word that is no status
 function M.parse_filter(text)
+  if not text or text == "" then
+    return nil
+  end
   local list = {}
-  for word in (text or ""):gmatch("[^,]+") do
+  for word in (text .. ","):gmatch("([^,]*),") do
     local own = OWN_OF[word]
     if not own then
       return nil, word
     end
     list[#list + 1] = own
   end
-  return list[1] and list or nil
+  return list
 end
 
 return M

@@ -16,7 +16,7 @@ return {
     end
     local wanted, unknown = statuses.parse_filter(request.query.status)
     if unknown then
-      return { status = 400, error = "status knows no " .. unknown }
+      return { status = 400, error = ("status knows no \"%s\""):format(unknown) }
     end
     local rows, failure = pg.query("user_batches", {
       user_id = request.params.user_id,

@@ -32,8 +32,17 @@ describe("lib.pagination", function()
     assert.are.equal("a|b", page.after_batch_id)
   end)
 
+  it("takes the last day of a leap year's February", function()
+    assert.is_table(pagination.read({ cursor = "2024-02-29T23:59:59.999999|b" }))
+    assert.is_table(pagination.read({ cursor = "2000-02-29T00:00:00.000000|b" }))
+  end)
+
   local CURSORS = { "", "|", "x|b", "2025-06-28T08:00:18.023860", "2025-06-28T08:00:18.023860|",
-    "2025-06-28|b", "2025-06-28T08:00:18Z|b" }
+    "2025-06-28|b", "2025-06-28T08:00:18Z|b", "2025-13-01T00:00:00.000000|b",
+    "2025-02-29T00:00:00.000000|b", "2025-01-00T00:00:00.000000|b",
+    "2025-01-01T24:00:00.000000|b", "2025-01-01T00:60:00.000000|b",
+    "2025-01-01T00:00:60.000000|b", "0000-01-01T00:00:00.000000|b",
+    "2100-02-29T00:00:00.000000|b" }
   for _, text in ipairs(CURSORS) do
     it(("refuses the cursor %q"):format(text), function()
       local page, problem = pagination.read({ cursor = text })

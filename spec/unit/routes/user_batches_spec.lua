@@ -44,7 +44,7 @@ describe("routes.user_batches", function()
     [{ limit = "0" }] = "limit must be a whole number from 1 to 100",
     [{ offset = "-1" }] = "offset must be a whole number, 0 or more",
     [{ cursor = "yesterday" }] = "cursor is not one that this service gave out",
-    [{ status = "done" }] = "status knows no done",
+    [{ status = "done" }] = 'status knows no "done"',
   }) do
     it("says 400: " .. message, function()
       local answer = ask(query)
@@ -54,10 +54,11 @@ describe("routes.user_batches", function()
     end)
   end
 
-  it("says 400 for a cursor of a day that is none", function()
-    pg.fails("user_batches", { kind = "input", sqlstate = "22008" })
-    local answer = ask({ cursor = "2025-99-99T00:00:00.000000|b" })
+  it("says 400 for a value that the database cannot take", function()
+    pg.fails("user_batches", { kind = "input", sqlstate = "22021" })
+    local answer = ask({})
     assert.are.equal(400, answer.status)
+    assert.are.equal("Invalid user ID or cursor", answer.error)
   end)
 
   it("says 503 where the database is away", function()
