@@ -27,11 +27,42 @@ static void write_file(const char *name, const char *text) {
     }
 }
 
+static void make_folder(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    mkdir(path, 0700);
+}
+
+static void remove_files(void) {
+    static const char *const names[] = {"view.lua", "handlers/h.lua", "routes/r.lua",
+                                        "handlers", "routes",         "queries"};
+    char path[256];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        remove(path);
+    }
+    rmdir(folder);
+}
+
+/* Once; the folder goes when the program ends. */
+static void make_folders(void) {
+    static bool made;
+    if (!made) {
+        made = mkdtemp(folder) != NULL;
+        CHECK(made);
+        atexit(remove_files);
+        make_folder("handlers");
+        make_folder("routes");
+        make_folder("queries");
+    }
+}
+
 /* The error of loading scripts of which one file has this text, or "". */
 static const char *error_with(const char *name, const char *text) {
     struct config config = {0};
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
+    make_folders();
     write_file("view.lua", good_view);
     write_file("handlers/h.lua", good_handler);
     write_file("routes/r.lua", good_route);
@@ -139,32 +170,4 @@ static const struct test_case cases[] = {
     {"names file and line of a syntax error", names_file_and_line_of_a_syntax_error},
 };
 
-static void make_folder(const char *name) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    mkdir(path, 0700);
-}
-
-static void remove_files(void) {
-    static const char *const names[] = {"view.lua", "handlers/h.lua", "routes/r.lua",
-                                        "handlers", "routes",         "queries"};
-    char path[256];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        remove(path);
-    }
-    rmdir(folder);
-}
-
-int main(void) {
-    if (!mkdtemp(folder)) {
-        perror(folder);
-        return 1;
-    }
-    make_folder("handlers");
-    make_folder("routes");
-    make_folder("queries");
-    int status = test_run(cases, sizeof cases / sizeof *cases);
-    remove_files();
-    return status;
-}
+TEST_MAIN(cases)

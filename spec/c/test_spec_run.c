@@ -35,6 +35,50 @@ static void write_file(const char *name, const char *text) {
     }
 }
 
+static const char *const folders[] = {"handlers", "routes", "queries", "support",
+                                      "support/doubles"};
+static const struct {
+    const char *name;
+    const char *text;
+} files[] = {{"view.lua", view},
+             {"lib.lua", "return {}"},
+             {"handlers/h.lua", handler},
+             {"routes/r.lua", route},
+             {"support/doubles/clock.lua", clock_double},
+             {"output", ""}};
+
+static void remove_all(void) {
+    char path[256];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
+        remove(path);
+    }
+    for (size_t i = sizeof folders / sizeof *folders; i > 0; i--) {
+        snprintf(path, sizeof path, "%s/%s", folder, folders[i - 1]);
+        rmdir(path);
+    }
+    rmdir(folder);
+}
+
+/* Once; the folder goes when the program ends. */
+static void make_all(void) {
+    static bool made;
+    char path[256];
+    if (made) {
+        return;
+    }
+    made = mkdtemp(folder) != NULL;
+    CHECK(made);
+    atexit(remove_all);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, folders[i]);
+        mkdir(path, 0700);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_file(files[i].name, files[i].text);
+    }
+}
+
 /* What the call prints goes to `output`. */
 static void run_captured(struct spec_run *run, const char *path) {
     char log[256];
@@ -56,6 +100,7 @@ static void run_captured(struct spec_run *run, const char *path) {
 static void run_spec(const char *text) {
     char support[256], path[256];
     struct config config = {0};
+    make_all();
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
     config.scripts.handler_timeout_ms = 100;
@@ -192,40 +237,4 @@ static const struct test_case cases[] = {
     {"gives each file a fresh state", gives_each_file_a_fresh_state},
 };
 
-static const char *const folders[] = {"handlers", "routes", "queries", "support",
-                                      "support/doubles"};
-static const struct {
-    const char *name;
-    const char *text;
-} files[] = {{"view.lua", view},
-             {"lib.lua", "return {}"},
-             {"handlers/h.lua", handler},
-             {"routes/r.lua", route},
-             {"support/doubles/clock.lua", clock_double},
-             {"output", ""}};
-
-int main(void) {
-    char path[256];
-    if (!mkdtemp(folder)) {
-        perror(folder);
-        return 1;
-    }
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, folders[i]);
-        mkdir(path, 0700);
-    }
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        write_file(files[i].name, files[i].text);
-    }
-    int status = test_run(cases, sizeof cases / sizeof *cases);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i].name);
-        remove(path);
-    }
-    for (size_t i = sizeof folders / sizeof *folders; i > 0; i--) {
-        snprintf(path, sizeof path, "%s/%s", folder, folders[i - 1]);
-        rmdir(path);
-    }
-    rmdir(folder);
-    return status;
-}
+TEST_MAIN(cases)
