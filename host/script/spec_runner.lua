@@ -66,7 +66,7 @@ end)
 local function full_name(element)
   local names = {}
   while element and element.descriptor ~= "file" do
-    table.insert(names, 1, element.name)
+    table.insert(names, 1, element.name or element.descriptor)
     element = busted.context.parent(element)
   end
   return table.concat(names, " ")
@@ -106,6 +106,7 @@ local function report(element, message, trace)
   end
 end
 
+-- busted asks a file how to tell places and messages: as Lua has them.
 local function keep_trace(_, info)
   return info
 end

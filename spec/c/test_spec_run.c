@@ -151,6 +151,21 @@ static void tells_what_keeps_a_file_from_running(void) {
     expect_output("x_spec.lua:1: d: in describe");
 }
 
+static void tells_what_fails_around_a_test(void) {
+    run_spec("describe('d', function()\n"
+             "  before_each(function() error('in before') end)\n"
+             "  it('a', function() end)\n"
+             "end)\n"
+             "describe('e', function() setup(function() error('in setup') end)\n"
+             "  it('a', function() end) end)\n"
+             "describe('f', function() teardown(function() error('in teardown') end)\n"
+             "  it('a', function() end) end)");
+    CHECK_INT(totals.passed, 1);
+    expect_output("x_spec.lua:2: d before_each: in before");
+    expect_output("x_spec.lua:5: e setup: in setup");
+    expect_output("x_spec.lua:7: f teardown: in teardown");
+}
+
 static void ends_loops_and_goes_on(void) {
     run_spec("it('a', function() while true do end end)\n"
              "it('b', function() while true do pcall(function() while true do end end) end end)\n"
@@ -228,6 +243,7 @@ static void gives_each_file_a_fresh_state(void) {
 static const struct test_case cases[] = {
     {"counts what passed, failed and was left", counts_what_passed_failed_and_was_left},
     {"tells what keeps a file from running", tells_what_keeps_a_file_from_running},
+    {"tells what fails around a test", tells_what_fails_around_a_test},
     {"ends loops and goes on", ends_loops_and_goes_on},
     {"bounds memory and goes on", bounds_memory_and_goes_on},
     {"shows specs the sandbox only", shows_specs_the_sandbox_only},
