@@ -18,6 +18,9 @@ struct command {
     const char *limit;
     bool all;
     bool yes; /* do not ask */
+    const char *coverage_min;
+    bool real;
+    bool coverage;
 };
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
@@ -39,5 +42,7 @@ bool command_number(const char *option, const char *text, int64_t min, int64_t m
 /* Asks on the terminal unless --yes; false: no. Without a terminal the answer is no, and says so.
  */
 bool command_confirm(const struct command *command, const char *question);
+/* Runs the specs of the scripts in the files and folders that the words name. */
+int command_test(const struct command *command);
 
 #endif

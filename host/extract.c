@@ -133,9 +133,18 @@ static bool take_text(const struct conversion *c, struct slice *text) {
     return true;
 }
 
+static bool check_length(const struct conversion *c, struct slice text) {
+    if ((c->item->has_min && (double)text.len < c->item->min) ||
+        (c->item->has_max && (double)text.len > c->item->max)) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
+                       text.len);
+    }
+    return true;
+}
+
 static bool convert_string(const struct conversion *c) {
     struct slice text;
-    if (!take_text(c, &text)) {
+    if (!take_text(c, &text) || !check_length(c, text)) {
         return false;
     }
     c->to->as.text = text;
@@ -258,7 +267,7 @@ static bool convert_strings(const struct conversion *c) {
     for (size_t i = 0; i < count; i++) {
         json_next_element(&cursor, &more);
         json_read(&cursor, &element);
-        if (!take_text(&one, &items[i])) {
+        if (!take_text(&one, &items[i]) || !check_length(c, items[i])) {
             return name_index(c, i, "", strlen(c->item->path));
         }
     }
@@ -307,6 +316,8 @@ static bool convert(const struct conversion *c) {
         return convert_coded(c);
     case FIELD_JSON:
         return convert_json(c);
+    case FIELD_OBJECT:
+        return c->from->type == JSON_OBJECT || wrong_type(c, "an object");
     case FIELD_STRINGS:
         return convert_strings(c);
     case FIELD_LIST:
@@ -328,6 +339,12 @@ static const struct json_value *find_value(const struct extract_item *item,
     return NULL;
 }
 
+static bool is_required(const struct extract_plan *plan, const struct extract_item *item,
+                        const struct found *slots) {
+    return !item->optional ||
+           (item->required_if && find_value(&plan->items[item->required_if - 1], slots));
+}
+
 /* The first defect is told; what comes after it is read all the same, for whoever reports it. */
 static bool convert_all(const struct extract_plan *plan, const struct found *slots,
                         struct arena *arena, struct extract_value *values, struct err *err) {
@@ -339,10 +356,11 @@ static bool convert_all(const struct extract_plan *plan, const struct found *slo
         struct err *reason = ok ? err : &later;
         struct conversion c = {item, from, arena, &values[i], reason};
         values[i].present = from && convert(&c);
-        if (!from && !item->optional) {
+        bool missing = !from && is_required(plan, item, slots);
+        if (missing) {
             err_set(reason, ERR_INPUT, "missing_field: %s is not there", item->path);
         }
-        ok = ok && (from ? values[i].present : item->optional);
+        ok = ok && (from ? values[i].present : !missing);
     }
     return ok;
 }

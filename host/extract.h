@@ -22,6 +22,7 @@ enum field_type {
     FIELD_TIMESTAMP, /* string in ISO 8601 → microseconds */
     FIELD_UUID,      /* string, any spelling → 16 bytes */
     FIELD_JSON,      /* object or array → its bytes, white space outside strings removed */
+    FIELD_OBJECT,    /* object; only that it is one */
     FIELD_STRINGS,   /* array of strings */
     FIELD_LIST,      /* array of objects, each read by `element` */
 };
@@ -30,12 +31,15 @@ struct extract_field {
     const char *name; /* as scripts see it */
     enum field_type type;
     bool optional;            /* missing or null is absent rather than an error */
+    bool check_only;          /* checked, not handed to scripts */
+    const char *required_if;  /* makes an optional field required where the named one is there */
     const char *const *paths; /* path_count dotted paths */
     size_t path_count;
     const char *const *choices;       /* enum_count allowed strings, or NULL: any */
     const char *const *choice_values; /* what each is mapped to (same count) */
     size_t choice_count;
-    /* FIELD_NUMBER, FIELD_INTEGER bounds, inclusive; has_min/has_max say whether they count */
+    /* Bounds, inclusive: of a number, or of the length of a string (of each of a list of strings)
+     * in bytes; has_min/has_max say whether they count. */
     bool has_min, has_max;
     double min, max;
     const struct extract_field *element; /* FIELD_LIST: element fields, paths from the element */

@@ -66,7 +66,7 @@ static bool add_item(struct extract_plan *plan, const struct extract_field *fiel
         .first_slot = plan->slot_count,
         .path_count = field->path_count,
         .type = field->type,
-        .optional = field->optional,
+        .optional = field->optional || field->required_if,
         .has_min = field->has_min,
         .has_max = field->has_max,
         .min = field->min,
@@ -92,6 +92,23 @@ static bool add_item(struct extract_plan *plan, const struct extract_field *fiel
     return true;
 }
 
+static bool link_conditions(struct extract_plan *plan, const struct extract_field *fields,
+                            struct err *err) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const char *other = fields[i].required_if;
+        for (size_t j = 0; other && j < plan->count; j++) {
+            if (strcmp(fields[j].name, other) == 0) {
+                plan->items[i].required_if = j + 1;
+            }
+        }
+        if (other && !plan->items[i].required_if) {
+            return err_set(err, ERR_INPUT, "field %s: required_if names no field \"%s\"",
+                           fields[i].name, other);
+        }
+    }
+    return true;
+}
+
 struct extract_plan *extract_plan_create(const struct extract_field *fields, size_t count,
                                          struct err *err) {
     struct extract_plan *plan = xcalloc(1, sizeof *plan);
@@ -101,6 +118,10 @@ struct extract_plan *extract_plan_create(const struct extract_field *fields, siz
             extract_plan_destroy(plan);
             return NULL;
         }
+    }
+    if (!link_conditions(plan, fields, err)) {
+        extract_plan_destroy(plan);
+        return NULL;
     }
     return plan;
 }

@@ -22,6 +22,7 @@ struct extract_item {
     size_t path_count;
     enum field_type type;
     bool optional, has_min, has_max;
+    size_t required_if; /* 1 + the index of the item that makes this one required; 0: none */
     double min, max;
     char **choices;
     char **choice_values;

@@ -13,6 +13,9 @@ static const char usage[] =
     "  run                      follow Kafka, keep the view in Postgres, answer HTTP\n"
     "  check                    check configuration, scripts, and the view against the schema\n"
     "  migrate                  apply the migrations that the database lacks\n"
+    "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
+    "                           --real: bindings instead of their doubles; --coverage: say which\n"
+    "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
     "  status                   what the program that runs here is doing\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
@@ -49,6 +52,7 @@ static const struct {
     {"config", offsetof(struct arguments, config_path)},
     {"log", offsetof(struct arguments, log_format)},
     {"log-level", offsetof(struct arguments, log_level)},
+    {"coverage-min", offsetof(struct arguments, command.coverage_min)},
     {"topic", offsetof(struct arguments, command.topic)},
     {"reason", offsetof(struct arguments, command.reason)},
     {"from-time", offsetof(struct arguments, command.from_time)},
@@ -57,13 +61,22 @@ static const struct {
     {"limit", offsetof(struct arguments, command.limit)},
 };
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
-enum { OPTION_HELP = TEXT_COUNT, OPTION_ALL, OPTION_YES, OPTION_COUNT };
+enum {
+    OPTION_HELP = TEXT_COUNT,
+    OPTION_ALL,
+    OPTION_YES,
+    OPTION_REAL,
+    OPTION_COVERAGE,
+    OPTION_COUNT
+};
 
 static void list_options(struct option options[OPTION_COUNT + 1]) {
     for (size_t i = 0; i < TEXT_COUNT; i++) {
         options[i] = (struct option){texts[i].name, required_argument, NULL, (int)i};
     }
     options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+    options[OPTION_REAL] = (struct option){"real", no_argument, NULL, OPTION_REAL};
+    options[OPTION_COVERAGE] = (struct option){"coverage", no_argument, NULL, OPTION_COVERAGE};
     options[OPTION_ALL] = (struct option){"all", no_argument, NULL, OPTION_ALL};
     options[OPTION_YES] = (struct option){"yes", no_argument, NULL, OPTION_YES};
     options[OPTION_COUNT] = (struct option){0};
@@ -77,6 +90,10 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option >= 0 && option < (int)TEXT_COUNT) {
             *(const char **)((char *)arguments + texts[option].offset) = optarg;
+        } else if (option == OPTION_REAL) {
+            arguments->command.real = true;
+        } else if (option == OPTION_COVERAGE) {
+            arguments->command.coverage = true;
         } else if (option == OPTION_ALL) {
             arguments->command.all = true;
         } else if (option == OPTION_YES) {
@@ -118,10 +135,10 @@ static int run_verb(struct arguments *arguments) {
         int (*run)(const struct command *command);
         bool takes_words;
     } verbs[] = {
-        {"run", command_run, false},          {"check", command_check, false},
-        {"migrate", command_migrate, false},  {"status", command_status, false},
-        {"resume", command_resume, false},    {"replay", command_replay, false},
-        {"rejected", command_rejected, true},
+        {"test", command_test, true},      {"run", command_run, false},
+        {"check", command_check, false},   {"migrate", command_migrate, false},
+        {"status", command_status, false}, {"resume", command_resume, false},
+        {"replay", command_replay, false}, {"rejected", command_rejected, true},
     };
     struct err err = {0};
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {

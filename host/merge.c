@@ -295,6 +295,16 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
     }
 }
 
+bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
+                  struct merge_version *version) {
+    if (index >= merge->staged - merge->accepted) {
+        return false;
+    }
+    *op = merge->ops[merge->accepted + index].op;
+    *version = merge->ops[merge->accepted + index].version;
+    return true;
+}
+
 void merge_discard(struct merge *merge) {
     merge->staged = merge->accepted;
     merge->tags_staged = merge->tags_accepted;

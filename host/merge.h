@@ -33,6 +33,9 @@ void merge_reset(struct merge *merge, const struct view *view);
 struct arena *merge_arena(struct merge *merge);
 
 void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_version version);
+/* The index-th staged operation, its key complete; false past the last. */
+bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
+                  struct merge_version *version);
 void merge_discard(struct merge *merge);              /* drops what is staged */
 void merge_accept(struct merge *merge, size_t event); /* staged → rows, remembered under event */
 /* Rows anew from the accepted events in [first, last). */

@@ -45,6 +45,10 @@ static bool add_file(struct bundle *bundle, const char *path, const char *name, 
     return true;
 }
 
+bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err) {
+    return add_file(bundle, path, path, strlen(path), err);
+}
+
 static bool ends_with(const char *name, const char *ending) {
     size_t len = strlen(name), end = strlen(ending);
     return len > end && strcmp(name + len - end, ending) == 0;
@@ -82,12 +86,24 @@ static int compare_files(const void *a, const void *b) {
     return strcmp(((const struct bundle_file *)a)->name, ((const struct bundle_file *)b)->name);
 }
 
+static void sort_files(struct bundle *bundle) {
+    if (bundle->count > 1) {
+        qsort(bundle->files, bundle->count, sizeof *bundle->files, compare_files);
+    }
+}
+
+bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err) {
+    bool ok = read_folder(bundle, root, "", ".lua", err);
+    sort_files(bundle);
+    return ok;
+}
+
 bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err) {
     if (!read_folder(bundle, config->scripts.root, "", ".lua", err) ||
         !read_folder(bundle, config->scripts.sql, "queries", ".sql", err)) {
         return false;
     }
-    qsort(bundle->files, bundle->count, sizeof *bundle->files, compare_files);
+    sort_files(bundle);
     struct buffer all = {0};
     uint8_t hash[16];
     for (size_t i = 0; i < bundle->count; i++) {

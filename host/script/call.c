@@ -1,32 +1,94 @@
 /* call: the one protected call. A count hook ends what runs too long; it reaches every script
  * because the compiler is off in script states (a hook does not fire in compiled code). The first
  * firing arms a hook for every line, so that a loop of pcall cannot swallow the error; a state that
- * hit a limit is not used again. */
+ * hit a limit is not used again. Calls may be nested (a spec runs a handler): each level has its
+ * own time, and what an inner call takes is not counted against the outer one. */
 #include "../clock.h"
+#include "coverage.h"
 #include "script_private.h"
 
 #define HOOK_INSTRUCTIONS 10000
 
 static void on_hook(lua_State *L, lua_Debug *where) {
     struct script_instance *instance = sandbox_instance(L);
-    if (!instance->timed_out && clock_monotonic_us() < instance->deadline_us) {
+    if (where->event == LUA_HOOKLINE && instance->coverage) {
+        coverage_count(instance->coverage, L, where);
+    }
+    struct script_limit *limit = &instance->limit;
+    if (!limit->hit &&
+        (where->event == LUA_HOOKLINE || clock_monotonic_us() < limit->deadline_us)) {
         return;
     }
-    instance->timed_out = true;
+    limit->hit = true;
     instance->healthy = false;
     lua_sethook(L, on_hook, LUA_MASKLINE, 0);
     lua_getinfo(L, "Sl", where);
     luaL_error(L, "%s:%d: the script took too long", where->short_src, where->currentline);
 }
 
+static void arm(struct script_instance *instance) {
+    if (instance->limit.hit) {
+        lua_sethook(instance->L, on_hook, LUA_MASKLINE, 0);
+    } else if (instance->limit.deadline_us) {
+        int lines = instance->coverage ? LUA_MASKLINE : 0;
+        lua_sethook(instance->L, on_hook, LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
+    } else {
+        lua_sethook(instance->L, NULL, 0, 0);
+    }
+}
+
+struct script_limit script_limit_begin(struct script_instance *instance, int timeout_ms) {
+    struct script_limit outer = instance->limit;
+    int64_t now_us = clock_monotonic_us();
+    instance->limit = (struct script_limit){now_us, now_us + timeout_ms * 1000LL, false};
+    arm(instance);
+    return outer;
+}
+
+bool script_limit_end(struct script_instance *instance, struct script_limit outer) {
+    bool hit = instance->limit.hit;
+    if (outer.deadline_us) {
+        outer.deadline_us += clock_monotonic_us() - instance->limit.started_us;
+    }
+    instance->limit = outer;
+    arm(instance);
+    return hit;
+}
+
+/* The length without the lines at the end that say nothing of a script: C called it, and the title
+ * where no line is left. */
+static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
+    static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
+    while (len > message_len) {
+        const char *line = memrchr(text + message_len, '\n', len - message_len);
+        if (!line || (strncmp(line, c_line, sizeof c_line - 1) != 0 &&
+                      strncmp(line, title, sizeof title - 1) != 0)) {
+            break;
+        }
+        len = (size_t)(line - text);
+    }
+    return len;
+}
+
 /* Strings get a traceback; other error values are described. */
 static int on_error(lua_State *L) {
     if (lua_isstring(L, 1)) {
+        size_t len;
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
+        const char *text = lua_tolstring(L, -1, &len);
+        lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
     } else {
         lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
     }
     return 1;
+}
+
+void script_collect_all(struct script_instance *instance) {
+    size_t limit = instance->memory_limit;
+    instance->healthy = false;
+    instance->memory_limit += 1024 * 1024;
+    lua_gc(instance->L, LUA_GCCOLLECT, 0);
+    instance->memory_limit = limit;
 }
 
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
@@ -35,13 +97,11 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     int base = lua_gettop(L) - arguments;
     lua_pushcfunction(L, on_error);
     lua_insert(L, base);
-    instance->timed_out = false;
-    instance->deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    lua_sethook(L, on_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    struct script_limit outer = script_limit_begin(instance, timeout_ms);
     int status = lua_pcall(L, arguments, results, base);
-    lua_sethook(L, NULL, 0, 0);
+    bool timed_out = script_limit_end(instance, outer);
     lua_remove(L, base);
-    if (status == 0 && !instance->timed_out) {
+    if (status == 0 && !timed_out) {
         return SCRIPT_OK;
     }
     if (status == 0) {
@@ -52,12 +112,7 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
     lua_pop(L, 1);
     if (status == LUA_ERRMEM) {
-        /* The state is still full: give back what can be, then retire it. */
-        size_t limit = instance->memory_limit;
-        instance->healthy = false;
-        instance->memory_limit += 1024 * 1024;
-        lua_gc(L, LUA_GCCOLLECT, 0);
-        instance->memory_limit = limit;
+        script_collect_all(instance);
     }
-    return instance->timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;
+    return timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;
 }

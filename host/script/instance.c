@@ -24,7 +24,7 @@ static bool take_handle(struct script_instance *instance, const char *name, int 
     return true;
 }
 
-static bool load_scripts(struct script_instance *instance, struct err *err) {
+bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
@@ -55,7 +55,7 @@ struct script_instance *script_instance_create(struct script_generation *generat
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(generation);
     instance->config = config;
-    if (!sandbox_open(instance, err) || !load_scripts(instance, err)) {
+    if (!sandbox_open(instance, err) || !instance_load(instance, err)) {
         script_instance_destroy(instance);
         return NULL;
     }
@@ -136,6 +136,10 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
         return SCRIPT_ERROR;
     }
     return ignored ? SCRIPT_IGNORED : SCRIPT_OK;
+}
+
+const char *script_rejection_code(enum script_result result) {
+    return result == SCRIPT_TIMEOUT ? "handler_timeout" : "handler_error";
 }
 
 /* ---- routes ------------------------------------------------------------------------------- */

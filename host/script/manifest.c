@@ -51,13 +51,21 @@ static bool check_routes(const struct script_generation *generation, struct err 
     return true;
 }
 
+/* What Lua says of a file names it already, with the line. */
+static bool name_file(const struct bundle_file *file, struct err *err) {
+    if (!file || starts_with(err->text, file->path)) {
+        return false;
+    }
+    return err_wrap(err, "%s", file->path);
+}
+
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
                    struct err *err) {
     const struct bundle *bundle = &generation->bundle;
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
     if (!manifest_read_view(instance, generation, err)) {
-        return false;
+        return name_file(bundle_find(bundle, "view"), err);
     }
     for (size_t i = 0; i < bundle->count; i++) {
         const char *name = bundle->files[i].name;
@@ -68,7 +76,7 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
             ok = manifest_read_route(instance, generation, name, err);
         }
         if (!ok) {
-            return err_wrap(err, "%s", bundle->files[i].path);
+            return name_file(&bundle->files[i], err);
         }
     }
     return check_topics(generation, err) && check_routes(generation, err);

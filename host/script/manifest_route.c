@@ -1,6 +1,10 @@
 /* Reads a route's declaration: method, path, endpoint, auth, cache. */
 #include "script_private.h"
 
+static const char *const route_keys[] = {"method", "path",  "aliases", "endpoint",
+                                         "auth",   "cache", "handle",  NULL};
+static const char *const cache_keys[] = {"key", "type", NULL};
+
 static const char *text_field(lua_State *L, struct script_generation *generation, const char *key,
                               const char *otherwise) {
     lua_getfield(L, -1, key);
@@ -37,6 +41,9 @@ bool manifest_read_route(struct script_instance *instance, struct script_generat
     if (!lua_istable(L, -1)) {
         return err_set(err, ERR_INPUT, "a route returns a table");
     }
+    if (!manifest_check_keys(L, "route", route_keys, err)) {
+        return false;
+    }
     struct script_route *route = &generation->routes[generation->route_count++];
     route->name = manifest_text(generation, name);
     route->method = text_field(L, generation, "method", "GET");
@@ -47,6 +54,9 @@ bool manifest_read_route(struct script_instance *instance, struct script_generat
     lua_pop(L, 1);
     lua_getfield(L, -1, "cache");
     if (lua_istable(L, -1)) {
+        if (!manifest_check_keys(L, "cache", cache_keys, err)) {
+            return false;
+        }
         route->cache_key = text_field(L, generation, "key", NULL);
         route->cache_type = text_field(L, generation, "type", route->endpoint);
     }

@@ -1,4 +1,5 @@
 /* Reads scripts/view.lua into struct view. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../xalloc.h"
@@ -20,7 +21,9 @@ static const struct {
     {"json", VIEW_JSON, "json"},
     {"content", VIEW_CONTENT, "uuid"},
 };
-static const char *const rules[] = {"first", "latest", "min", "max"};
+static const char *const rules[] = {"first", "latest", "min", "max", NULL};
+static const char *const table_keys[] = {"name", "key", "groups", "content", NULL};
+static const char *const group_keys[] = {"name", "rule", "columns", NULL};
 
 /* A field that must be a string; NULL and an error otherwise. */
 static const char *text_field(lua_State *L, const char *key, const char *owner, struct err *err) {
@@ -105,13 +108,17 @@ static bool read_group(lua_State *L, const char *table, struct view_group *group
     if (!rule) {
         return false;
     }
+    char owner[128];
     int found = -1;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; rules[i]; i++) {
         found = strcmp(rules[i], rule) == 0 ? i : found;
     }
+    snprintf(owner, sizeof owner, "group %s.%s", table, name);
     if (found < 0) {
-        return err_set(err, ERR_INPUT, "%s.%s: no rule \"%s\": say first, latest, min or max",
-                       table, name, rule);
+        return manifest_refuse(err, owner, "rule", rule, rules);
+    }
+    if (!manifest_check_keys(L, owner, group_keys, err)) {
+        return false;
     }
     if (!check_name(table, name, err)) {
         return false;
@@ -154,8 +161,13 @@ static bool read_table(lua_State *L, struct view_table *table, struct err *err) 
     if (!name || !check_name(name, name, err)) {
         return false;
     }
+    char owner[128];
+    snprintf(owner, sizeof owner, "table %s", name);
     table->name = xstrdup(name);
     table->content_group = -1;
+    if (!manifest_check_keys(L, owner, table_keys, err)) {
+        return false;
+    }
     lua_getfield(L, -1, "key");
     bool ok = lua_istable(L, -1)
                   ? read_columns(L, name, table->key, VIEW_MAX_KEY, &table->key_count, err)
@@ -185,12 +197,12 @@ bool manifest_read_view(struct script_instance *instance, struct script_generati
     struct view *view = generation->view = xcalloc(1, sizeof *view);
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
     view->tables = xcalloc(count + 1, sizeof *view->tables);
-    bool ok = count > 0 || err_set(err, ERR_INPUT, "view.lua must return a list of tables");
+    bool ok = count > 0 || err_set(err, ERR_INPUT, "it must return a list of tables");
     for (size_t i = 0; ok && i < count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
         view->table_count = i + 1;
         ok = lua_istable(L, -1) ? read_table(L, &view->tables[i], err)
-                                : err_set(err, ERR_INPUT, "view.lua: a table is a Lua table");
+                                : err_set(err, ERR_INPUT, "a table of the view is a Lua table");
         lua_pop(L, 1);
     }
     lua_pop(L, 1);

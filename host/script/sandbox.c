@@ -53,6 +53,9 @@ static int lua_require(lua_State *L) {
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
         const struct bundle_file *file = bundle_find(&instance->generation->bundle, path);
+        if (!file && instance->support) {
+            file = bundle_find(instance->support, path);
+        }
         if (!file) {
             return luaL_error(L, "module \"%s\" is neither a binding nor a file under scripts/",
                               name);

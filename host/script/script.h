@@ -25,6 +25,7 @@ enum script_envelope {
     ENVELOPE_TIME,           /* the handler's `time` path, required: the version's time */
     ENVELOPE_TYPE,           /* event_type string, required */
     ENVELOPE_CORRELATION_ID, /* string, optional */
+    ENVELOPE_SOURCE,         /* source_service string, required, only checked */
     ENVELOPE_FIELDS
 };
 
@@ -68,6 +69,9 @@ enum script_result { SCRIPT_OK, SCRIPT_IGNORED, SCRIPT_ERROR, SCRIPT_TIMEOUT };
 enum script_result script_handle(struct script_instance *instance, size_t handler,
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err);
+
+/* What a failed call is rejected under: "handler_error", "handler_timeout". */
+const char *script_rejection_code(enum script_result result);
 
 struct script_pair {
     struct slice name;

@@ -23,6 +23,9 @@ struct bundle {
     char hash[33];
 };
 bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err);
+/* The Lua files below one folder, without a hash. */
+bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err);
+bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);
 void bundle_free(struct bundle *bundle);
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name);
 
@@ -45,14 +48,24 @@ struct manifest_memory {
 void *manifest_alloc(struct script_generation *generation, size_t bytes);
 char *manifest_text(struct script_generation *generation, const char *text);
 
+/* The time of one protected call. */
+struct script_limit {
+    int64_t started_us;
+    int64_t deadline_us; /* 0: no call is under way */
+    bool hit;
+};
+
+struct coverage;
+
 struct script_instance {
     lua_State *L;
     struct script_generation *generation;
     const struct config *config;
+    const struct bundle *support; /* further modules for `require`, of a spec's state; or NULL */
+    struct coverage *coverage;    /* counts lines, in a spec's state; or NULL */
     size_t memory_used;
     size_t memory_limit;
-    int64_t deadline_us; /* of the call under way */
-    bool timed_out;
+    struct script_limit limit; /* of the innermost call under way */
     bool healthy;
     int *handler_refs; /* registry references of the `handle` functions */
     int *event_refs;   /* one reused event table a handler */
@@ -64,7 +77,10 @@ struct script_instance {
     struct metric_cell **route_seconds;
 };
 
-/* sandbox.c: the state with its libraries, `require`, limits. NULL: no memory. */
+/* instance.c: the `handle` functions, event tables and view of an open sandbox. */
+bool instance_load(struct script_instance *instance, struct err *err);
+
+/* sandbox.c: the state with its libraries, `require`, limits. False: no memory. */
 bool sandbox_open(struct script_instance *instance, struct err *err);
 struct script_instance *sandbox_instance(lua_State *L);
 /* Loads a file of the bundle and calls it once per state; the module is left on the stack. */
@@ -73,6 +89,13 @@ bool sandbox_load(struct script_instance *instance, const char *name, struct err
 /* call.c: the only protected call. Function and arguments are on the stack. */
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err);
+/* The limit around a lua_pcall of the caller's own. Begin returns the outer limit, which goes to
+ * end after the lua_pcall returned; end says whether the time ran out. */
+struct script_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
+bool script_limit_end(struct script_instance *instance, struct script_limit outer);
+/* After a call that met the memory cap the state is still full: gives back what can be. The state
+ * is to be retired. */
+void script_collect_all(struct script_instance *instance);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
@@ -83,6 +106,14 @@ bool manifest_read_handler(struct script_instance *instance, struct script_gener
                            const char *name, struct err *err);
 bool manifest_read_route(struct script_instance *instance, struct script_generation *generation,
                          const char *name, struct err *err);
+
+/* manifest_keys.c: what is said of a declaration that says too much. `owner` names it. */
+/* Refuses string keys of the table at the top that are not in the NULL-ended list. */
+bool manifest_check_keys(lua_State *L, const char *owner, const char *const *known,
+                         struct err *err);
+/* "OWNER: no WHAT "WORD": did you mean …?" Always false. */
+bool manifest_refuse(struct err *err, const char *owner, const char *what, const char *word,
+                     const char *const *known);
 
 /* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
 void view_object_push(struct script_instance *instance);

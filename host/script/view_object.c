@@ -17,6 +17,9 @@ static void push_list(lua_State *L, const struct extract_field *field,
     for (size_t row = 0; row < value->as.list.rows; row++) {
         lua_createtable(L, 0, (int)field->element_count);
         for (size_t i = 0; i < field->element_count; i++) {
+            if (field->element[i].check_only) {
+                continue;
+            }
             push_value(L, &field->element[i],
                        &value->as.list.cells[row * field->element_count + i]);
             lua_setfield(L, -2, field->element[i].name);
@@ -47,6 +50,9 @@ static void push_value(lua_State *L, const struct extract_field *field,
     case FIELD_BOOLEAN:
         lua_pushboolean(L, value->as.integer != 0);
         break;
+    case FIELD_OBJECT:
+        lua_pushboolean(L, 1);
+        break;
     case FIELD_UUID:
         uuid_format(value->as.uuid, text);
         lua_pushlstring(L, text, UUID_TEXT_LEN);
@@ -64,13 +70,15 @@ static void push_value(lua_State *L, const struct extract_field *field,
     }
 }
 
-/* Fills the table on the top: every declared name is set, so that nothing of the event before
- * stays. */
+/* Fills the table on the top: every name that scripts see is set, so that nothing of the event
+ * before stays. */
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values) {
     for (size_t i = 0; i < handler->field_count; i++) {
-        push_value(L, &handler->fields[i], &values[i]);
-        lua_setfield(L, -2, handler->fields[i].name);
+        if (!handler->fields[i].check_only) {
+            push_value(L, &handler->fields[i], &values[i]);
+            lua_setfield(L, -2, handler->fields[i].name);
+        }
     }
 }
 

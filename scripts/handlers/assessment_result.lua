@@ -1,34 +1,39 @@
 --- A comparative judgement's results were published (current release).
+local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
+local statuses = require("lib.statuses")
+
+local function share(key)
+  return contracts.checked(key, { type = "number", min = 0, max = 1 })
+end
 
 return {
   topics = { "huleedu.assessment.result.published.v1" },
   time = "data.timestamp",
   fields = {
-    batch_id = "data.batch_id",
-    job_id = "data.cj_assessment_job_id",
+    batch_id = contracts.id("data.batch_id"),
+    job_id = contracts.checked("data.cj_assessment_job_id"),
+    -- the model's limit of 100 characters is not ours: a long name is no reason to lose a result
     assignment_id = { "data.assignment_id", optional = true },
-    method = "data.assessment_method",
-    model = "data.model_used",
-    provider = "data.model_provider",
-    comparison_count = {
+    method = contracts.checked("data.assessment_method"),
+    model = contracts.checked("data.model_used"),
+    provider = contracts.checked("data.model_provider"),
+    metadata = contracts.checked("data.assessment_metadata", { type = "object", optional = true }),
+    comparison_count = contracts.int32(
       "data.assessment_metadata.comparison_count",
-      type = "integer",
-      optional = true,
-      min = 0,
-      max = 2147483647,
-    },
+      { optional = true, min = 0 }
+    ),
     results = {
       "data.essay_results",
       type = "list",
       fields = {
-        essay_id = "essay_id",
-        normalized_score = { "normalized_score", type = "number", min = 0, max = 1 },
-        letter_grade = "letter_grade",
-        confidence_score = { "confidence_score", type = "number", min = 0, max = 1 },
-        confidence_label = { "confidence_label", enum = { "HIGH", "MID", "LOW" } },
+        essay_id = contracts.id("essay_id"),
+        normalized_score = share("normalized_score"),
+        letter_grade = contracts.checked("letter_grade", { enum = statuses.GRADE }),
+        confidence_score = share("confidence_score"),
+        confidence_label = contracts.checked("confidence_label", { enum = statuses.CONFIDENCE }),
         score = { "bt_score", type = "number" },
-        rank = { "rank", type = "integer", min = 1, max = 2147483647 },
+        rank = contracts.int32("rank", { min = 1 }),
         is_anchor = { "is_anchor", type = "boolean", optional = true },
       },
     },

@@ -1,19 +1,25 @@
 --- A phase of a batch ended: which essays came through, which failed.
+local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
 return {
   -- the two spellings of the two releases
   topics = { "huleedu.els.batch.phase.outcome.v1", "huleedu.els.batch_phase.outcome.v1" },
   fields = {
-    batch_id = "data.batch_id",
+    batch_id = contracts.id("data.batch_id"),
     phase_name = { "data.phase_name", enum = statuses.PHASE },
     phase_status = { "data.phase_status", enum = statuses.BATCH },
     processed = {
       "data.processed_essays",
       type = "list",
-      fields = { essay_id = "essay_id", text_storage_id = "text_storage_id" },
+      fields = {
+        essay_id = contracts.id("essay_id"),
+        text_storage_id = contracts.checked("text_storage_id"),
+      },
     },
-    failed_ids = { "data.failed_essay_ids", type = "strings" },
+    failed_ids = { "data.failed_essay_ids", type = "strings", min = 1 },
+    -- null is the first release's
+    correlation = contracts.checked("data.correlation_id", { type = "uuid", optional = true }),
   },
   handle = function(event, view)
     local processed_ids = {}

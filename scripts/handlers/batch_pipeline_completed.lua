@@ -1,22 +1,19 @@
 --- The pipeline of a batch is through (current release).
+local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
 return {
   topics = { "huleedu.batch.pipeline.completed.v1" },
   time = "data.metadata.timestamp",
-  fields = {
-    batch_id = "data.batch_id",
-    completed_phases = { "data.completed_phases", type = "strings" },
+  fields = contracts.with_block("data.metadata", {
+    batch_id = contracts.id("data.batch_id"),
+    completed_phases = contracts.checked("data.completed_phases", { type = "strings" }),
     final_status = { "data.final_status", enum = statuses.BATCH },
-    duration_s = { "data.processing_duration_seconds", type = "number" },
-    successful = {
-      "data.successful_essay_count",
-      type = "integer",
-      min = -2147483648,
-      max = 2147483647,
-    },
-    failed = { "data.failed_essay_count", type = "integer", min = -2147483648, max = 2147483647 },
-  },
+    duration_s = contracts.checked("data.processing_duration_seconds", { type = "number" }),
+    successful = contracts.int32("data.successful_essay_count"),
+    failed = contracts.int32("data.failed_essay_count"),
+    correlation = contracts.checked("data.correlation_id", { type = "uuid" }),
+  }),
   handle = function(event, view)
     view.batch_results:merge(event.batch_id, "completion", {
       completion_status = statuses.FINAL[event.final_status],

@@ -1,19 +1,23 @@
 --- A batch of essays was registered: it is there from now on.
+local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
 return {
   topics = { "huleedu.batch.essays.registered.v1" },
   time = "data.metadata.timestamp",
-  fields = {
-    batch_id = { "data.entity_id", "data.batch_id" },
+  fields = contracts.with_block("data.metadata", {
+    batch_id = contracts.id("data.entity_id", "data.batch_id"),
     -- only the first release names it so
     first_release_id = { "data.batch_id", optional = true },
-    essay_count = { "data.expected_essay_count", type = "integer", min = 0, max = 2147483647 },
-    essay_ids = { "data.essay_ids", type = "strings" },
-    course_code = { "data.course_code", enum = statuses.COURSE },
-    user_id = "data.user_id",
+    essay_instructions = contracts.checked("data.essay_instructions", {
+      required_if = "first_release_id",
+    }),
+    essay_count = contracts.int32("data.expected_essay_count", { min = 0 }),
+    essay_ids = { "data.essay_ids", type = "strings", min = 1 },
+    course_code = contracts.checked("data.course_code", { enum = statuses.COURSE }),
+    user_id = contracts.id("data.user_id"),
     student_prompt_ref = { "data.student_prompt_ref", type = "json", optional = true },
-  },
+  }),
   handle = function(event, view)
     view.batch_results:merge(event.batch_id, "registration", {
       user_id = event.user_id,

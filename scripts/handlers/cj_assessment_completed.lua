@@ -1,37 +1,38 @@
 --- A comparative judgement ended (first release). The current release's event of this name is thin,
 -- without rankings: what it says comes as an assessment result.
+local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
+local statuses = require("lib.statuses")
 
 return {
   topics = { "huleedu.cj_assessment.completed.v1" },
   time = "data.timestamp",
-  fields = {
-    batch_id = { "data.entity_ref.entity_id", "data.entity_id" },
-    job_id = "data.cj_assessment_job_id",
+  fields = contracts.with_block("data.system_metadata", {
+    batch_id = contracts.id("data.entity_ref.entity_id", "data.entity_id"),
+    -- only the first release has the entity in an object
+    first_release_id = contracts.checked("data.entity_ref.entity_id", { optional = true }),
+    entity_type = { "data.entity_ref.entity_type", "data.entity_type", check_only = true },
+    status = contracts.checked("data.status", { enum = statuses.RESULT }),
+    job_id = contracts.checked("data.cj_assessment_job_id"),
     rankings = {
       "data.rankings",
       type = "list",
-      optional = true,
+      required_if = "first_release_id",
       fields = {
         essay_id = { "els_essay_id", optional = true },
-        rank = {
-          "rank",
-          type = "integer",
-          optional = true,
-          min = -2147483648,
-          max = 2147483647,
-        },
+        rank = contracts.int32("rank", { optional = true }),
         score = { "score", type = "number", optional = true },
       },
     },
-  },
+  }),
   handle = function(event, view)
     if not event.rankings then
       return "ignored"
     end
     local students = {}
     for _, item in ipairs(event.rankings) do
-      if item.essay_id and item.essay_id:sub(1, 7) ~= "ANCHOR_" then
+      local essay_id = item.essay_id
+      if essay_id and essay_id ~= "" and essay_id:sub(1, 7) ~= "ANCHOR_" then
         students[#students + 1] = item
       end
     end

@@ -1,34 +1,37 @@
 --- A spell check ended (first release). Its producers often leave the batch out.
+local contracts = require("lib.contracts")
 local spellchecks = require("lib.spellchecks")
 local statuses = require("lib.statuses")
 
 return {
   topics = { "huleedu.essay.spellcheck.completed.v1" },
   time = "data.timestamp",
-  fields = {
-    essay_id = { "data.system_metadata.entity.entity_id", "data.entity_ref.entity_id" },
+  fields = contracts.with_block("data.system_metadata", {
+    essay_id = contracts.id("data.system_metadata.entity.entity_id"),
     batch_id = {
       "data.system_metadata.entity.parent_id",
       "data.entity_ref.parent_id",
       optional = true,
     },
-    event_name = "data.event_name",
-    stated_at = "data.timestamp",
+    entity_id = contracts.checked("data.entity_ref.entity_id"),
+    entity_type = contracts.checked("data.entity_ref.entity_type"),
+    event_name = contracts.checked("data.event_name"),
     status = { "data.status", enum = statuses.RESULT },
-    original_text_id = "data.original_text_storage_id",
+    original_text_id = contracts.checked("data.original_text_storage_id"),
+    storage = contracts.checked("data.storage_metadata", { type = "object", optional = true }),
     corrected_text_id = {
       "data.storage_metadata.references.corrected_text.default",
       "data.storage_metadata.references.corrected_text.storage_id",
       optional = true,
     },
-    corrections = {
-      "data.corrections_made",
-      type = "integer",
+    corrections = contracts.int32("data.corrections_made", { optional = true }),
+    -- the checker names its message by what it was doing
+    error_message = {
+      "data.system_metadata.error_info.fetch_error",
+      "data.system_metadata.error_info.content_error",
+      "data.system_metadata.error_info.unhandled_error",
       optional = true,
-      min = -2147483648,
-      max = 2147483647,
     },
-    error_text = { "data.system_metadata.error_info.fetch_error", optional = true },
-  },
+  }),
   handle = spellchecks.merge,
 }

@@ -1,38 +1,33 @@
 --- A spell check ended (current release).
+local contracts = require("lib.contracts")
 local spellchecks = require("lib.spellchecks")
 local statuses = require("lib.statuses")
 
-local function count(path)
-  return { path, type = "integer", min = -2147483648, max = 2147483647 }
+local function count(key)
+  return contracts.int32("data.correction_metrics." .. key, { check_only = true })
 end
 
 return {
   topics = { "huleedu.essay.spellcheck.results.v1" },
   time = "data.timestamp",
-  fields = {
-    essay_id = "data.entity_id",
-    batch_id = "data.batch_id",
-    event_name = "data.event_name",
-    stated_at = "data.timestamp",
+  fields = contracts.with_block("data.system_metadata", {
+    essay_id = contracts.id("data.entity_id"),
+    batch_id = contracts.id("data.batch_id"),
+    event_name = contracts.checked("data.event_name"),
     status = { "data.status", enum = statuses.RESULT },
-    correlation = "data.correlation_id",
-    corrections = count("data.corrections_made"),
-    total = count("data.correction_metrics.total_corrections"),
-    dictionary = count("data.correction_metrics.l2_dictionary_corrections"),
-    spelling = count("data.correction_metrics.spellchecker_corrections"),
-    words = count("data.correction_metrics.word_count"),
-    density = { "data.correction_metrics.correction_density", type = "number" },
+    correlation = contracts.checked("data.correlation_id"),
+    corrections = contracts.int32("data.corrections_made"),
+    total = count("total_corrections"),
+    dictionary = count("l2_dictionary_corrections"),
+    spelling = count("spellchecker_corrections"),
+    words = count("word_count"),
+    density = contracts.checked("data.correction_metrics.correction_density", { type = "number" }),
     metrics = { "data.correction_metrics", type = "json" },
-    original_text_id = "data.original_text_storage_id",
+    original_text_id = contracts.checked("data.original_text_storage_id"),
     corrected_text_id = { "data.corrected_text_storage_id", optional = true },
-    duration_ms = { "data.processing_duration_ms", type = "integer" },
+    duration_ms = contracts.checked("data.processing_duration_ms", { type = "integer" }),
     error_code = { "data.system_metadata.error_info.error_code", optional = true },
     error_message = { "data.system_metadata.error_info.error_message", optional = true },
-  },
-  handle = function(event, view)
-    if event.essay_id == "" or event.batch_id == "" then
-      error("entity_id and batch_id must not be empty")
-    end
-    spellchecks.merge(event, view)
-  end,
+  }),
+  handle = spellchecks.merge,
 }

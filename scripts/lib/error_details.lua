@@ -2,19 +2,20 @@
 -- @module lib.error_details
 
 local json = require("json")
+local times = require("lib.times")
 
 local M = {}
 
---- @tparam table event correlation_id, stated_at (text), and error_code, error_message, error_text
+--- @tparam table event time, correlation_id, and error_code, error_message where it states them
 -- @tparam string operation what failed, in this service's words
 -- @tparam {string=string,...} details ids
--- @treturn string JSON
+-- @treturn string JSON, with no stack trace whatever the event carries
 function M.build(event, operation, details)
   return json.encode({
     error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",
-    message = event.error_message or event.error_text or "Spell check failed",
+    message = event.error_message or "Spell check failed",
     correlation_id = event.correlation_id or json.null,
-    timestamp = event.stated_at,
+    timestamp = times.naive(event.time),
     service = "result_aggregator_service",
     operation = operation,
     details = details,

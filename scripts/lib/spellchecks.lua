@@ -5,23 +5,30 @@ local error_details = require("lib.error_details")
 
 local M = {}
 
+local function not_empty(text)
+  return text ~= "" and text or nil
+end
+
 --- @tparam table event essay_id, status, corrections, corrected_text_id, batch_id, metrics, errors
 -- @tparam table view
 function M.merge(event, view)
-  local failed = event.status == "FAILED"
+  local batch_id = not_empty(event.batch_id)
+  local detail
+  if event.status == "FAILED" then
+    local ids = { essay_id = event.essay_id, batch_id = batch_id }
+    detail = error_details.build(event, "process_spellcheck_result", ids)
+  end
   view.essay_results:merge(event.essay_id, "spellcheck", {
     spellcheck_status = event.status,
     spellcheck_correction_count = event.corrections,
-    spellcheck_corrected_text_storage_id = event.corrected_text_id,
+    spellcheck_corrected_text_storage_id = not_empty(event.corrected_text_id),
     spellcheck_metrics = event.metrics,
-    spellcheck_error_detail = failed
-        and error_details.build(event, "process_spellcheck_result", { essay_id = event.essay_id })
-      or nil,
+    spellcheck_error_detail = detail,
   })
   view.essay_results:merge(event.essay_id, "first_result", { first_result_at = event.time })
-  if event.batch_id and event.batch_id ~= "" then
-    view.essay_results:merge(event.essay_id, "result_link", { result_batch_id = event.batch_id })
-    view:touch(event.batch_id)
+  if batch_id then
+    view.essay_results:merge(event.essay_id, "result_link", { result_batch_id = batch_id })
+    view:touch(batch_id)
   end
 end
 

@@ -37,6 +37,17 @@ M.PHASE = set("spellcheck ai_feedback cj_assessment nlp student_matching")
 --- Course codes that a registration may carry.
 M.COURSE = set("ENG5 ENG6 ENG7 SV1 SV2 SV3")
 
+--- How sure a comparative judgement is of an essay.
+M.CONFIDENCE = set("HIGH MID LOW")
+
+--- Grades of a comparative judgement: A to F with a sign or none, and U.
+M.GRADE = set("U")
+for letter in ("ABCDEF"):gmatch(".") do
+  for _, sign in ipairs({ "", "+", "-" }) do
+    M.GRADE[letter .. sign] = letter .. sign
+  end
+end
+
 --- A result's status, EssayStatus or BatchStatus, as this service's phase status: success or not.
 M.RESULT = {}
 for word in pairs(ESSAY) do

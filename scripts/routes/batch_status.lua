@@ -1,4 +1,5 @@
 --- GET /internal/v1/batches/{batch_id}/status
+local failures = require("lib.failures")
 local pg = require("pg")
 
 return {
@@ -11,7 +12,7 @@ return {
   handle = function(request)
     local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })
     if not rows then
-      return { unavailable = failure }
+      return failures.answer(failure, "Invalid batch ID")
     end
     if not rows[1] then
       -- the id is a tag even so: its registration must end the cached 404

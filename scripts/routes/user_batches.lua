@@ -1,4 +1,5 @@
 --- GET /internal/v1/batches/user/{user_id}?limit&offset&status&cursor
+local failures = require("lib.failures")
 local pagination = require("lib.pagination")
 local pg = require("pg")
 local statuses = require("lib.statuses")
@@ -26,7 +27,7 @@ return {
       after_batch_id = page.after_batch_id,
     })
     if not rows then
-      return { unavailable = failure }
+      return failures.answer(failure, "Invalid user ID or cursor")
     end
     return { status = 200, body = rows[1].body }
   end,

@@ -92,7 +92,9 @@ def stated_errors(stream):
         info = metadata.get("error_info") or {}
         errors.setdefault(essay_id, set()).add(
             (info.get("error_code", "SPELLCHECK_SERVICE_ERROR"),
-             info.get("error_message") or info.get("fetch_error") or "Spell check failed",
+             next((info[key] for key in ("error_message", "fetch_error", "content_error",
+                                         "unhandled_error") if info.get(key)),
+                  "Spell check failed"),
              event["correlation_id"]))
     return errors
 

@@ -1,0 +1,227 @@
+#include "spec.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../xalloc.h"
+#include "coverage.h"
+#include "spec_coverage.lua.h"
+#include "spec_private.h"
+#include "spec_runner.lua.h"
+
+#define LOAD_TIMEOUT_MS 5000
+
+struct spec_run {
+    const struct config *config;
+    struct script_generation *generation;
+    struct bundle support;
+    struct coverage *coverage; /* NULL: not asked for */
+    struct merge *merge;       /* for testing.handlers, one event at a time */
+    bool real;
+};
+
+struct spec_run *spec_run_create(const struct config *config, const struct spec_options *options,
+                                 struct err *err) {
+    struct spec_run *run = xcalloc(1, sizeof *run);
+    run->config = config;
+    run->real = options->real;
+    run->generation = script_generation_load(config, 1, err);
+    if (!run->generation || !bundle_read_lua(&run->support, options->support, err)) {
+        spec_run_destroy(run);
+        return NULL;
+    }
+    run->merge = merge_create(run->generation->view);
+    if (options->coverage) {
+        run->coverage = coverage_create(&run->generation->bundle);
+    }
+    return run;
+}
+
+void spec_run_destroy(struct spec_run *run) {
+    merge_destroy(run->merge);
+    coverage_destroy(run->coverage);
+    bundle_free(&run->support);
+    script_generation_unref(run->generation);
+    free(run);
+}
+
+/* ---- a state ------------------------------------------------------------------------------ */
+
+/* xpcall for busted: each call gets the time that a request has, not counting the calls inside it,
+ * and a script cannot keep the error from busted. */
+static int limited_xpcall(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_replace(L, 1);
+    lua_replace(L, 2); /* [handler, function, arguments…] */
+    struct script_limit outer =
+        script_limit_begin(instance, instance->config->scripts.route_timeout_ms);
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
+    const char *hidden = script_limit_end(instance, outer) && status == 0
+                             ? "the script took too long and hid it"
+                             : NULL;
+    if (status == LUA_ERRMEM) { /* Lua calls no handler for it */
+        script_collect_all(instance);
+        hidden = "the script met the memory cap";
+    }
+    if (hidden) {
+        status = LUA_ERRRUN;
+        lua_settop(L, 1);
+        lua_pushvalue(L, 1);
+        lua_pushstring(L, hidden);
+        lua_call(L, 1, 1);
+    }
+    lua_pushboolean(L, status == 0);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+/* A chunk that the binary carries. */
+static void push_chunk(lua_State *L, const unsigned char *text, size_t len, const char *name) {
+    if (luaL_loadbuffer(L, (const char *)text, len, name) != 0) {
+        lua_error(L);
+    }
+}
+
+static void push_double_names(lua_State *L, const struct spec_run *run) {
+    static const char prefix[] = "doubles/";
+    int count = 0;
+    lua_newtable(L);
+    for (size_t i = 0; i < run->support.count && !run->real; i++) {
+        const char *name = run->support.files[i].name;
+        if (strncmp(name, prefix, sizeof prefix - 1) == 0) {
+            lua_pushstring(L, name + sizeof prefix - 1);
+            lua_rawseti(L, -2, ++count);
+        }
+    }
+}
+
+static void add_modules(lua_State *L, const struct spec_run *run) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
+    spec_handlers_open(L, run->merge);
+    lua_setfield(L, -2, "testing.handlers");
+    spec_routes_open(L);
+    lua_setfield(L, -2, "testing.routes");
+    spec_fixtures_open(L);
+    lua_setfield(L, -2, "testing.fixtures");
+    spec_sources_open(L);
+    lua_setfield(L, -2, "testing.sources");
+}
+
+/* Runs the runner's chunk, which puts the doubles in place and returns the function that runs a
+ * file. Argument: the run. */
+static int open_runner(lua_State *L) {
+    const struct spec_run *run = lua_touserdata(L, 1);
+    push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
+    spec_libraries_push(L);
+    lua_setfenv(L, -2);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    lua_pushcfunction(L, limited_xpcall);
+    add_modules(L, run);
+    push_double_names(L, run);
+    lua_call(L, 4, 1);
+    return 1;
+}
+
+/* A state with the runner's function on its stack. */
+static struct script_instance *open_state(struct spec_run *run, struct err *err) {
+    struct script_instance *instance = xcalloc(1, sizeof *instance);
+    instance->generation = script_generation_ref(run->generation);
+    instance->config = run->config;
+    instance->support = &run->support;
+    instance->coverage = run->coverage;
+    bool ok = sandbox_open(instance, err);
+    if (ok) {
+        lua_pushcfunction(instance->L, open_runner);
+        lua_pushlightuserdata(instance->L, run);
+        ok = script_call(instance, 1, 1, LOAD_TIMEOUT_MS, err) == SCRIPT_OK;
+    }
+    ok = ok && instance_load(instance, err);
+    if (ok && run->coverage) {
+        ok = sandbox_load(instance, "view", err); /* read only once a generation otherwise */
+        lua_settop(instance->L, 1);
+    }
+    if (!ok) {
+        script_instance_destroy(instance);
+        return NULL;
+    }
+    return instance;
+}
+
+/* ---- a file ------------------------------------------------------------------------------- */
+
+static int count_of(lua_State *L, int at) {
+    return (int)lua_tointeger(L, at);
+}
+
+/* The runner's function is on the stack. The parts of the run have limits, the whole has none. */
+static bool run_chunk(lua_State *L, const char *path, struct spec_totals *totals, struct err *err) {
+    struct bundle file = {0};
+    const char *chunk = lua_pushfstring(L, "@%s", path);
+    bool ok = bundle_read_file(&file, path, err);
+    if (ok && luaL_loadbufferx(L, file.files[0].text, file.files[0].len, chunk, "t") != 0) {
+        ok = err_set(err, ERR_INPUT, "%s", lua_tostring(L, -1));
+    }
+    bundle_free(&file);
+    if (!ok) {
+        return false;
+    }
+    lua_remove(L, -2); /* [run, chunk] */
+    lua_pushstring(L, path);
+    if (lua_pcall(L, 2, 3, 0) != 0) {
+        const char *text = lua_tostring(L, -1);
+        return err_set(err, ERR_INPUT, "%s: %s", path, text ? text : "the runner failed");
+    }
+    totals->passed += count_of(L, -3);
+    totals->failed += count_of(L, -2);
+    totals->skipped += count_of(L, -1);
+    return true;
+}
+
+void spec_run_file(struct spec_run *run, const char *path, struct spec_totals *totals) {
+    struct err err = {0};
+    struct script_instance *instance = open_state(run, &err);
+    if (!instance || !run_chunk(instance->L, path, totals, &err)) {
+        printf("%s\n", err.text);
+        totals->failed++;
+    }
+    fflush(stdout);
+    script_instance_destroy(instance);
+}
+
+/* ---- coverage ----------------------------------------------------------------------------- */
+
+struct report {
+    const struct coverage *coverage;
+    double percent;
+};
+
+static int print_coverage(lua_State *L) {
+    struct report *report = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    push_chunk(L, spec_coverage_lua, sizeof spec_coverage_lua - 1, "=spec_coverage");
+    coverage_push(report->coverage, L);
+    lua_call(L, 1, 1);
+    report->percent = lua_tonumber(L, -1);
+    return 0;
+}
+
+bool spec_run_coverage(struct spec_run *run, double min_percent) {
+    struct report report = {run->coverage, 0};
+    lua_State *L = luaL_newstate();
+    if (!L || lua_cpcall(L, print_coverage, &report) != 0) {
+        printf("coverage: %s\n", L ? lua_tostring(L, -1) : "no memory");
+        report.percent = -1;
+    }
+    if (L) {
+        lua_close(L);
+    }
+    if (report.percent >= 0 && report.percent < min_percent) {
+        printf("coverage is %.1f %%, wanted are %.1f %%\n", report.percent, min_percent);
+    }
+    fflush(stdout);
+    return report.percent >= min_percent;
+}

@@ -1,0 +1,129 @@
+/* testing.routes: requests answered by the very routes of production, over the bindings that the
+ * state has.
+ *
+ * call(name, { params = {…}, query = {…}, correlation_id = text }) -> answer. `name` is "routes/x".
+ * The answer has
+ *   status       as the client gets it; 500 where the route raised
+ *   body         text
+ *   error        the message of an error answer
+ *   failure      why a route failed, as the log has it
+ *   retry_after  seconds, where the answer asks for it
+ *   tags         set of tag(id): what a commit may touch to end the cached answer
+ * tag(id) -> text */
+#include <stdlib.h>
+
+#include "../json_scan.h"
+#include "spec_private.h"
+
+#define MAX_PAIRS 32
+
+struct call {
+    struct script_request request;
+    struct script_pair params[MAX_PAIRS];
+    struct script_pair query[MAX_PAIRS];
+};
+
+static size_t find_route(lua_State *L, const struct script_generation *generation,
+                         const char *name) {
+    for (size_t i = 0; i < generation->route_count; i++) {
+        if (strcmp(generation->routes[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return (size_t)luaL_error(L, "no route \"%s\": it would be scripts/%s.lua", name, name);
+}
+
+/* The strings of request[key]; the request holds them while the call lasts. */
+static size_t read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
+    size_t count = 0;
+    lua_getfield(L, 2, key);
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_istable(L, -1), 2, "params and query are tables");
+    for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 2,
+                      "params and query map strings to strings");
+        luaL_argcheck(L, count < MAX_PAIRS, 2, "too many params or query items");
+        struct script_pair *pair = &pairs[count++];
+        pair->name.data = lua_tolstring(L, -2, &pair->name.len);
+        pair->value.data = lua_tolstring(L, -1, &pair->value.len);
+    }
+    lua_settop(L, 2);
+    return count;
+}
+
+/* The text of {"error": "…"}, or nothing. */
+static void set_error(lua_State *L, struct slice body) {
+    struct json_cursor cursor;
+    struct json_value key, value;
+    bool more;
+    json_begin(&cursor, body);
+    if (!json_enter(&cursor) || !json_next_member(&cursor, &key, &more) || !more ||
+        !slice_equal(key.raw, slice_of("error")) || !json_read(&cursor, &value) ||
+        value.type != JSON_STRING) {
+        return;
+    }
+    char *text = lua_newuserdata(L, value.raw.len + 1);
+    lua_pushlstring(L, text, json_unescape(&value, text));
+    lua_setfield(L, -3, "error");
+    lua_pop(L, 1);
+}
+
+static void set_number(lua_State *L, const char *key, int number) {
+    lua_pushinteger(L, number);
+    lua_setfield(L, -2, key);
+}
+
+/* Everything is in Lua's hands before the response is freed. */
+static void push_answer(lua_State *L, const struct script_response *response) {
+    lua_newtable(L);
+    set_number(L, "status", response->status);
+    lua_pushlstring(L, response->body.data, response->body.len);
+    lua_setfield(L, -2, "body");
+    if (response->status >= 400) {
+        set_error(L, response->body);
+    }
+    if (response->retry_after_s) {
+        set_number(L, "retry_after", response->retry_after_s);
+    }
+    spec_set_tags(L, response->tags, response->tag_count);
+}
+
+static void push_failure(lua_State *L, const struct err *err) {
+    lua_newtable(L);
+    set_number(L, "status", 500);
+    lua_pushliteral(L, "Internal server error");
+    lua_setfield(L, -2, "error");
+    lua_pushstring(L, err->text);
+    lua_setfield(L, -2, "failure");
+}
+
+static int lua_call_route(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    struct call call;
+    memset(&call, 0, sizeof call);
+    struct script_response response = {0};
+    struct err err = {0};
+    call.request.route = find_route(L, instance->generation, luaL_checkstring(L, 1));
+    lua_settop(L, 2);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_getfield(L, 2, "correlation_id");
+    call.request.correlation_id = luaL_optstring(L, -1, "spec");
+    call.request.param_count = read_pairs(L, "params", call.params);
+    call.request.query_count = read_pairs(L, "query", call.query);
+    call.request.params = call.params;
+    call.request.query = call.query;
+    if (script_answer(instance, &call.request, &response, &err) == SCRIPT_OK) {
+        push_answer(L, &response);
+    } else {
+        push_failure(L, &err);
+    }
+    free((char *)response.body.data);
+    free(response.tags);
+    return 1;
+}
+
+void spec_routes_open(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"call", lua_call_route}, {"tag", spec_lua_tag}, {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+}

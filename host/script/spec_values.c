@@ -1,0 +1,132 @@
+/* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../hash.h"
+#include "../timestamp.h"
+#include "../uuid.h"
+#include "spec_private.h"
+
+static void push_time(lua_State *L, int64_t at_us) {
+    char text[TIMESTAMP_TEXT_CAP];
+    lua_pushlstring(L, text, timestamp_format(at_us, text));
+}
+
+static void push_uuid(lua_State *L, const void *uuid) {
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(uuid, text);
+    lua_pushlstring(L, text, UUID_TEXT_LEN);
+}
+
+/* One quoted item of an array literal, from behind its quote; returns the place of its end. */
+static const char *push_item(lua_State *L, const char *at, const char *end, bool number) {
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (; at < end && *at != '"'; at++) {
+        at += *at == '\\';
+        luaL_addchar(&text, *at);
+    }
+    luaL_pushresult(&text);
+    if (number) {
+        double value = strtod(lua_tostring(L, -1), NULL);
+        lua_pop(L, 1);
+        lua_pushnumber(L, value);
+    }
+    return at;
+}
+
+/* {"a","b c",NULL}, as view_object.c writes it; null items become json.null. */
+static void push_list(lua_State *L, struct slice literal, bool numbers) {
+    const char *at = literal.data + 1, *end = literal.data + literal.len - 1;
+    lua_newtable(L);
+    for (int i = 1; at < end; i++) {
+        if (*at == '"') {
+            at = push_item(L, at + 1, end, numbers) + 1;
+        } else {
+            lua_pushlightuserdata(L, NULL);
+            at += strlen("NULL");
+        }
+        lua_rawseti(L, -2, i);
+        at += 1; /* the comma */
+    }
+}
+
+static void push_value(lua_State *L, enum view_type type, const struct view_value *value) {
+    switch (type) {
+    case VIEW_TEXTS:
+        push_list(L, value->as.text, false);
+        break;
+    case VIEW_INTEGERS:
+    case VIEW_DOUBLES:
+        push_list(L, value->as.text, true);
+        break;
+    case VIEW_INTEGER:
+        lua_pushnumber(L, (lua_Number)value->as.integer);
+        break;
+    case VIEW_DOUBLE:
+        lua_pushnumber(L, value->as.number);
+        break;
+    case VIEW_BOOLEAN:
+        lua_pushboolean(L, value->as.integer != 0);
+        break;
+    case VIEW_TIMESTAMP:
+        push_time(L, value->as.integer);
+        break;
+    case VIEW_CONTENT:
+        push_uuid(L, value->as.text.data);
+        break;
+    case VIEW_TEXT:
+    case VIEW_JSON:
+    case VIEW_ENUM:
+        lua_pushlstring(L, value->as.text.data, value->as.text.len);
+        break;
+    }
+}
+
+void spec_push_key(lua_State *L, const struct view_table *table, const struct view_value *key) {
+    lua_createtable(L, 0, (int)table->key_count);
+    for (size_t i = 0; i < table->key_count; i++) {
+        push_value(L, table->key[i].type, &key[i]);
+        lua_setfield(L, -2, table->key[i].name);
+    }
+}
+
+void spec_set_columns(lua_State *L, const struct view_group *group,
+                      const struct view_value *values) {
+    for (size_t i = 0; i < group->column_count; i++) {
+        if (!values[i].is_null) {
+            push_value(L, group->columns[i].type, &values[i]);
+            lua_setfield(L, -2, group->columns[i].name);
+        }
+    }
+}
+
+void spec_push_tag(lua_State *L, uint64_t hash) {
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+    lua_pushstring(L, text);
+}
+
+int spec_lua_tag(lua_State *L) {
+    struct slice id;
+    id.data = luaL_checklstring(L, 1, &id.len);
+    spec_push_tag(L, hash64(id));
+    return 1;
+}
+
+void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        spec_push_tag(L, tags[i]);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "tags");
+}
+
+void spec_set_version(lua_State *L, const struct merge_version *version) {
+    push_time(L, version->at_us);
+    lua_setfield(L, -2, "at");
+    push_uuid(L, version->event_id);
+    lua_setfield(L, -2, "event_id");
+}

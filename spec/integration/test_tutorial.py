@@ -1,0 +1,56 @@
+"""docs/TUTORIAL.md, followed to the letter in a copy of the tree: its files are written, its commands
+given, and the specs fail and pass where it says so."""
+import pathlib
+import re
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FILE_BLOCK = re.compile(r"\*\*`([^`]+)`\*\*([^\n]*)\n\n```\w*\n(.*?)^```$", re.S | re.M)
+COMMAND = "build/aggregator test"
+
+
+def copy_tree(folder, build):
+    for name in ("config.lua", "scripts", "sql", "spec"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    (folder / "build").symlink_to(build)
+
+
+def write(folder, path, where, text):
+    file = folder / path
+    if "at the end of the list" in where:
+        before, end, after = file.read_text().rpartition("}")
+        text = before + text + end + after
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def run(folder, command):
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def follow(folder):
+    """Step by step; returns the output of each test command."""
+    text = (ROOT / "docs/TUTORIAL.md").read_text()
+    outputs = []
+    for part in re.split(r"^(?=```sh$)", text, flags=re.M):
+        for command in re.findall(r"\A```sh\n(.*?)^```$", part, re.S | re.M):
+            for line in command.splitlines():
+                if line.startswith(COMMAND):
+                    outputs.append(run(folder, line))
+        for path, where, content in FILE_BLOCK.findall(part):
+            write(folder, path, where, content)
+    return outputs
+
+
+def test_the_tutorial_works_to_the_letter(build, tmp_path):
+    copy_tree(tmp_path, pathlib.Path(build).resolve())
+    before, without, handled, whole = follow(tmp_path)
+    assert before[0] == 0, before[1]
+    assert without[0] == 1 and "is neither a binding nor a file" in without[1], without[1]
+    assert handled[0] == 0 and re.search(r"^\d+ passed, 0 failed$", handled[1], re.M), handled[1]
+    assert whole[0] == 0, whole[1]
+    for script in ("handlers/batch_archived", "routes/batch_archive"):
+        assert re.search(rf"^scripts/{script}\.lua .* 100\.0", whole[1], re.M), whole[1]

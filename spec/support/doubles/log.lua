@@ -1,0 +1,32 @@
+--- The double of the log binding: keeps lines instead of writing them.
+-- @module doubles.log
+
+local arguments = require("testing.arguments")
+
+local M = {}
+
+local lines
+
+--- Forgets the lines; done before each `it`.
+function M.reset()
+  lines = {}
+end
+
+--- @treturn {{level=string,message=string,fields=table},...} so far
+function M.lines()
+  return lines
+end
+
+M.reset()
+
+--- What scripts get for `require "log"`.
+M.binding = {}
+
+for _, level in ipairs({ "debug", "info", "warning", "error" }) do
+  M.binding[level] = function(message, fields)
+    arguments.check(level, 1, message, "string")
+    lines[#lines + 1] = { level = level, message = message, fields = fields or {} }
+  end
+end
+
+return M

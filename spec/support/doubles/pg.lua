@@ -1,0 +1,104 @@
+--- The double of the pg binding. Knows the query files: a name without a file, a parameter that the
+-- file does not have, or one of a type that the binding refuses is an error here too.
+--
+-- A query that was told nothing answers with no rows.
+-- @module doubles.pg
+
+local arguments = require("testing.arguments")
+local json = require("json")
+local sources = require("testing.sources")
+
+local M = {}
+
+local answers, failures, calls
+
+local known = {} -- names of parameters as a set, by query
+
+--- What is quoted, a comment or a cast holds no parameter.
+local function parameters(name)
+  if not known[name] then
+    local text = sources.query(name)
+    if not text then
+      error(('pg: no query "%s": it would be sql/queries/%s.sql'):format(name, name), 0)
+    end
+    text = text:gsub("%-%-[^\n]*", ""):gsub("'[^']*'", ""):gsub('"[^"]*"', ""):gsub("::", " ")
+    known[name] = {}
+    for parameter in text:gmatch(":([a-z_0-9]+)") do
+      known[name][parameter] = true
+    end
+  end
+  return known[name]
+end
+
+local FAILURE = { kind = "unavailable", message = "the double fails", sqlstate = "" }
+local ALLOWED = { string = true, number = true, boolean = true, table = true }
+
+--- Forgets answers, failures and calls; done before each `it`.
+function M.reset()
+  answers, failures, calls = {}, {}, {}
+end
+
+--- The query answers with these rows until told otherwise.
+-- @tparam string name of the query
+-- @tparam {{column=value,...},...} rows
+function M.answers(name, rows)
+  parameters(name)
+  answers[name], failures[name] = rows, nil
+end
+
+--- The query fails until told otherwise.
+-- @tparam string name of the query
+-- @tparam {kind=string,message=string,sqlstate=string} failure what is left out is filled in
+function M.fails(name, failure)
+  parameters(name)
+  local whole = {}
+  for key, default in pairs(FAILURE) do
+    whole[key] = failure[key] or default
+  end
+  failures[name] = whole
+end
+
+--- @treturn {{name=string,params=table,in_transaction=boolean},...} the calls so far
+function M.calls()
+  return calls
+end
+
+local function check(name, params)
+  local takes = parameters(name)
+  for key, value in pairs(params) do
+    if not takes[key] then
+      error(('pg: query "%s" has no parameter "%s"'):format(name, tostring(key)), 0)
+    end
+    if value ~= json.null and not ALLOWED[type(value)] then
+      error(('pg: parameter "%s" is a %s'):format(key, type(value)), 0)
+    end
+  end
+end
+
+local function query(in_transaction)
+  return function(name, params)
+    arguments.check("query", 1, name, "string")
+    arguments.check("query", 2, params, "table", "nil")
+    check(name, params or {})
+    calls[#calls + 1] = { name = name, params = params or {}, in_transaction = in_transaction }
+    if failures[name] then
+      return nil, failures[name]
+    end
+    return answers[name] or {}
+  end
+end
+
+M.reset()
+
+--- What scripts get for `require "pg"`.
+M.binding = { query = query(false) }
+
+--- Runs the function with a transaction; it is rolled back where the function raises.
+-- @tparam function run called with { query = … }
+-- @treturn ?any what it returned
+function M.binding.transaction(run)
+  arguments.check("transaction", 1, run, "function")
+  return run({ query = query(true) })
+end
+
+return M

@@ -1,0 +1,82 @@
+--- The double of the redis binding: answers by command, remembers calls. A command that was told
+-- nothing answers nil, as a key that is not there does.
+-- @module doubles.redis
+
+local arguments = require("testing.arguments")
+
+local M = {}
+
+local answers, failure, calls
+
+--- Forgets answers, failures and calls; done before each `it`.
+function M.reset()
+  answers, failure, calls = {}, nil, {}
+end
+
+--- The command answers so until told otherwise.
+-- @tparam string command such as "GET"
+-- @param reply a string, a number, a list, or nil
+function M.answers(command, reply)
+  answers[command:upper()] = reply
+end
+
+--- Every command fails from now on.
+-- @tparam ?{kind=string,message=string} err
+function M.fails(err)
+  failure = err or { kind = "unavailable", message = "the double fails" }
+end
+
+--- @treturn {{string,...},...} the commands so far, with their arguments
+function M.calls()
+  return calls
+end
+
+local function check_command(name, command)
+  if #command == 0 then
+    error(name .. ": a command is needed", 3)
+  end
+  for i, word in ipairs(command) do
+    arguments.check(name, i, word, "string", "number")
+  end
+end
+
+local function run(command)
+  calls[#calls + 1] = command
+  return answers[tostring(command[1]):upper()]
+end
+
+M.reset()
+
+--- What scripts get for `require "redis"`.
+M.binding = {}
+
+--- @tparam string|number,... words of one command
+-- @return the reply, or nil and the failure
+function M.binding.call(...)
+  local command = { ... }
+  check_command("call", command)
+  if failure then
+    return nil, failure
+  end
+  return run(command)
+end
+
+--- @tparam {{string,...},...} commands
+-- @treturn ?table replies by the number of their command, or nil and the failure
+function M.binding.pipeline(commands)
+  arguments.check("pipeline", 1, commands, "table")
+  for _, command in ipairs(commands) do
+    arguments.check("pipeline", 1, command, "table")
+    check_command("pipeline", command)
+  end
+  if failure then
+    return nil, failure
+  end
+  local replies = {}
+  for i, command in ipairs(commands) do
+    replies[i] = run(command)
+  end
+  return replies
+end
+
+return M

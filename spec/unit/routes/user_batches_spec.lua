@@ -1,0 +1,68 @@
+local pg = require("doubles.pg")
+local routes = require("testing.routes")
+
+local function ask(query)
+  return routes.call("routes/user_batches", { params = { user_id = "u-1" }, query = query })
+end
+
+local function params_of(query)
+  local answer = ask(query)
+  assert.are.equal(200, answer.status, answer.error or answer.failure)
+  return pg.calls()[#pg.calls()].params
+end
+
+describe("routes.user_batches", function()
+  before_each(function()
+    pg.answers("user_batches", { { body = '{"batches":[]}' } })
+  end)
+
+  it("hands on the database's text", function()
+    assert.are.equal('{"batches":[]}', ask({}).body)
+  end)
+
+  it("asks for the first page of 20 without a filter", function()
+    assert.are.same({ user_id = "u-1", limit = 20, offset = 0 }, params_of({}))
+  end)
+
+  it("passes bounds and cursor on", function()
+    local cursor = "2025-06-28T08:00:18.023860|b|1"
+    assert.are.same({
+      user_id = "u-1",
+      limit = 100,
+      offset = 7,
+      after_created_at = "2025-06-28T08:00:18.023860",
+      after_batch_id = "b|1",
+    }, params_of({ limit = "100", offset = "7", cursor = cursor }))
+  end)
+
+  it("passes the filter on in this service's words", function()
+    local params = params_of({ status = "processing,COMPLETED,failed_critically" })
+    assert.are.same({ "PROCESSING", "COMPLETED", "FAILED" }, params.statuses)
+  end)
+
+  for query, message in pairs({
+    [{ limit = "0" }] = "limit must be a whole number from 1 to 100",
+    [{ offset = "-1" }] = "offset must be a whole number, 0 or more",
+    [{ cursor = "yesterday" }] = "cursor is not one that this service gave out",
+    [{ status = "done" }] = 'status knows no "done"',
+  }) do
+    it("says 400: " .. message, function()
+      local answer = ask(query)
+      assert.are.equal(400, answer.status)
+      assert.are.equal(message, answer.error)
+      assert.are.same({}, pg.calls())
+    end)
+  end
+
+  it("says 400 for a value that the database cannot take", function()
+    pg.fails("user_batches", { kind = "input", sqlstate = "22021" })
+    local answer = ask({})
+    assert.are.equal(400, answer.status)
+    assert.are.equal("Invalid user ID or cursor", answer.error)
+  end)
+
+  it("says 503 where the database is away", function()
+    pg.fails("user_batches", { kind = "unavailable" })
+    assert.are.equal(503, ask({}).status)
+  end)
+end)
