@@ -24,6 +24,17 @@ def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
 
 
+def edited_config(path, *edits):
+    """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
+    text = (stack.ROOT / "config.lua").read_text()
+    for old, new in [*edits, ('env("SCRIPTS_ROOT", "scripts")', f'"{stack.ROOT}/scripts"'),
+                     ('env("SQL_ROOT", "sql")', f'"{stack.ROOT}/sql"')]:
+        if old in text:
+            text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
 class Service:
     """Built by the `service` fixture, which ends everything that it starts."""
 
@@ -33,18 +44,18 @@ class Service:
         self.cleanup = cleanup
         self.programs = []
 
-    def prepare(self, **env):
+    def prepare(self, config=None, **env):
         """One more program on the same servers, not yet started."""
         number = len(self.programs)
         program = stack.Aggregator(self.folder / f"program{number}", self.build,
                                    self.database_url, self.redis_url, self.kafka.brokers,
-                                   {"SERVICE_NAME": f"program{number}", **env})
+                                   {"SERVICE_NAME": f"program{number}", **env}, config)
         self.programs.append(program)
         self.cleanup.callback(program.kill)
         return program
 
-    def start(self, **env):
-        return self.prepare(**env).start()
+    def start(self, config=None, **env):
+        return self.prepare(config, **env).start()
 
     @property
     def program(self):
