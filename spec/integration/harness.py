@@ -6,6 +6,8 @@ import psycopg2
 import stack
 from stack import SAMPLES, wait_until
 
+# Where scripts and SQL are, whatever configuration file is used.
+ROOTS = {"SCRIPTS_ROOT": str(stack.ROOT / "scripts"), "SQL_ROOT": str(stack.ROOT / "sql")}
 STREAMS = ("current", "first", "first-unlinked", "current-hard")
 
 
@@ -24,13 +26,23 @@ def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
 
 
+def slot_event(batch_id, essay_id, filename, second=0):
+    """The record of a file that was assigned to an essay: at 09:00 and `second` seconds."""
+    at = f"2025-06-28T09:{second // 60:02}:{second % 60:02}.000000Z"
+    topic = "huleedu.els.essay.slot.assigned.v1"
+    return {"topic": topic, "key": essay_id, "value": {
+        "event_id": str(uuid.uuid4()), "event_type": topic, "event_timestamp": at,
+        "source_service": "essay-lifecycle-service", "correlation_id": str(uuid.uuid4()),
+        "data": {"batch_id": batch_id, "essay_id": essay_id, "file_upload_id": "upload",
+                 "text_storage_id": "text", "original_file_name": filename, "timestamp": at}}}
+
+
 def edited_config(path, *edits):
     """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
     text = (stack.ROOT / "config.lua").read_text()
-    for old, new in [*edits, ('env("SCRIPTS_ROOT", "scripts")', f'"{stack.ROOT}/scripts"'),
-                     ('env("SQL_ROOT", "sql")', f'"{stack.ROOT}/sql"')]:
-        if old in text:
-            text = text.replace(old, new)
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
     path.write_text(text)
     return path
 
@@ -49,10 +61,18 @@ class Service:
         number = len(self.programs)
         program = stack.Aggregator(self.folder / f"program{number}", self.build,
                                    self.database_url, self.redis_url, self.kafka.brokers,
-                                   {"SERVICE_NAME": f"program{number}", **env}, config)
+                                   ROOTS | {"SERVICE_NAME": f"program{number}", **env}, config)
         self.programs.append(program)
         self.cleanup.callback(program.kill)
         return program
+
+    def prepare_quick(self, **env):
+        """One whose membership in the group ends four seconds after a kill: the embedded broker
+        takes three to form a group."""
+        config = edited_config(
+            self.folder / "quick.lua",
+            ("options = {},", 'options = { ["heartbeat.interval.ms"] = "300" },'))
+        return self.prepare(config, KAFKA_SESSION_TIMEOUT_MS="4000", **env)
 
     def start(self, config=None, **env):
         return self.prepare(config, **env).start()
