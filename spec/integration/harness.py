@@ -26,6 +26,18 @@ def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
 
 
+# Readers of slow queries take it shared: a test that holds it stops them after their snapshot.
+SLOW_LOCK = 4711
+STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"
+
+
+def statement_calls(service, text="FROM batch_answer($1::text)"):
+    """How often a statement of the service's own database was asked."""
+    return int(service.query("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s "
+                             "JOIN pg_database d ON d.oid = s.dbid AND d.datname = "
+                             "current_database() WHERE position(%s IN query) > 0", text)[0][0])
+
+
 def slot_event(batch_id, essay_id, filename, second=0):
     """The record of a file that was assigned to an essay: at 09:00 and `second` seconds."""
     at = f"2025-06-28T09:{second // 60:02}:{second % 60:02}.000000Z"
