@@ -25,6 +25,19 @@ def check_unavailable(program, path):
     openapi.check_answer(path, "GET", answer)
 
 
+def restart_meanwhile(service, feeder, process):
+    """Kills and starts a process, each time after some progress, until the stream is published."""
+    kills = 0
+    while feeder.poll() is None:
+        before = service.committed_events()
+        wait_until("progress",
+                   lambda: feeder.poll() is not None or service.committed_events() > before)
+        process.kill()
+        process.start()
+        kills += 1
+    assert feeder.returncode == 0 and kills >= 2
+
+
 @pytest.fixture
 def own_postgres(tmp_path, cleanup):
     """A cluster that may be killed."""
@@ -64,12 +77,7 @@ def test_postgres_killed_again_and_again_during_a_stream(make_service, cleanup, 
     program = service.start()
     service.wait_ready()
     feeder = service.feed("current-hard", RATE / 2, wait=False)
-    for _ in range(3):
-        before = service.committed_events()
-        wait_until("progress", lambda: service.committed_events() > before)
-        own_postgres.kill()
-        own_postgres.start()
-    assert feeder.wait() == 0
+    restart_meanwhile(service, feeder, own_postgres)
     check_view(program, "current-hard")
 
 
@@ -115,13 +123,8 @@ def test_a_program_killed_again_and_again_loses_nothing(bare_service):
     service = bare_service
     program = service.prepare_quick().start()
     service.wait_ready()
-    feeder = service.feed("current", RATE / 4, wait=False)
-    for _ in range(3):
-        before = service.committed_events()
-        wait_until("progress", lambda: service.committed_events() > before)
-        program.kill()
-        program.start()
-    assert feeder.wait() == 0
+    feeder = service.feed("current", RATE / 5, wait=False)
+    restart_meanwhile(service, feeder, program)
     check_view(program, "current")
 
 

@@ -28,7 +28,7 @@ UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
 
 
-def wait_until(what, condition, seconds=60, interval_s=0.02):
+def wait_until(what, condition, seconds=60, interval_s=0.05):
     """The first true value of condition(); an AssertionError naming `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
