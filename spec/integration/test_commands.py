@@ -48,7 +48,7 @@ def test_version_and_help(build):
     for wrong in ([], ["fly"], ["run", "fast"], ["--fast", "run"]):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
-        assert "usage: aggregator" in failed.stderr
+        assert "aggregator" in failed.stderr
 
 
 def test_migrations_are_applied_once(empty_service):
@@ -88,22 +88,52 @@ def test_check_without_a_database_says_so(empty_service):
     assert "scripts: good" in failed.stdout and "database:" in failed.stderr
 
 
-@pytest.mark.parametrize("file, old, new, words", [
-    ("handlers/essay_slot_assigned.lua", "handle = function", "handle == function",
-     ["essay_slot_assigned.lua:", "'='"]),
-    ("handlers/essay_slot_assigned.lua", "time = ", "tme = ", ["essay_slot_assigned", "tme"]),
-    ("handlers/essay_slot_assigned.lua", '"data.essay_id"', '{ "data.essay_id", type = "text" }',
-     ["essay_slot_assigned", "essay_id", "text"]),
-    ("routes/batch_status.lua", 'method = "GET"', 'method = "FETCH"', ["batch_status", "FETCH"]),
-    ("routes/batch_status.lua", "cache = {", "cash = {", ["batch_status", "cash"]),
-    ("view.lua", "essay_results = ", "essay_resuls = ", ["essay_resul"])])
-def test_check_names_the_script_at_fault(bare_service, scripts, file, old, new, words):
-    edit(scripts / file, old, new)
+HANDLER = """return {{
+  topics = {{ "huleedu.test.v1" }},
+  fields = {{ batch_id = {field} }},
+  {more}
+  handle {equals} function(event, view) end,
+}}
+"""
+ROUTE = """return {{
+  method = "{method}", path = "{path}", endpoint = "test", {more}
+  handle = function(request) return {{ status = 200, body = "{{}}" }} end,
+}}
+"""
+
+
+def handler(field='"data.id"', more="", equals="="):
+    return "handlers/wrong.lua", HANDLER.format(field=field, more=more, equals=equals)
+
+
+def route(method="GET", path="/test", more=""):
+    return "routes/wrong.lua", ROUTE.format(method=method, path=path, more=more)
+
+
+@pytest.mark.parametrize("script, words", [
+    (handler(equals="= ="), ["wrong.lua:5:"]), (handler(equals="=="), ["wrong.lua:5:", "handle"]),
+    (handler(more="tme = 'data.at',"), ["wrong", "tme"]),
+    (handler(field='{ "data.id", type = "text" }'), ["wrong", "batch_id", "text"]),
+    (handler(field="{}"), ["wrong", "batch_id"]),
+    (route(method="FETCH"), ["wrong", "FETCH"]), (route(more="cash = {},"), ["wrong", "cash"]),
+    (route(path="/batches/{other}/status"), ["wrong", "/batches/{other}/status"]),
+    (("view.lua", "return {"), ["view.lua:"]), (("lib/pagination.lua", "x = 1"), ["pagination"])],
+    ids=lambda value: None if isinstance(value, tuple) else "-".join(value))
+def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
+    file, text = script
+    (scripts / file).write_text(text)
     for verb in ("check", "run"):
         failed = bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command(verb, check=False,
                                                                          timeout=30)
         assert failed.returncode == 1
         assert all(word in failed.stderr for word in words), failed.stderr
+
+
+def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts):
+    """So that what the cases above refuse is the fault in them."""
+    for file, text in (handler(), (route())):
+        (scripts / file.replace("wrong", "right")).write_text(text)
+    bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command("check")
 
 
 @pytest.mark.parametrize("old, new, words", [
@@ -113,7 +143,7 @@ def test_check_names_the_script_at_fault(bare_service, scripts, file, old, new, 
     ("states = 8,", "states = 8.5,", ["http", "states", ":{line}:"]),
     ("options = {},", 'options = { ["no.such.property"] = "1" },', ["no.such.property"]),
     ("  log = {", "  logs = {", ["logs", ":{line}:"]),
-    ("  log = {", "  log == {", [":{line}:"]),
+    ("  log = {", "  log = = {", [":{line}:"]),
     ('env("LOG_LEVEL", "INFO")', '"LOUD"', ["LOUD"]),
     ("service = {", "service = 7, unused = {", ["service", ":{line}:"])])
 def test_a_wrong_configuration_is_told_with_key_file_and_line(bare_service, tmp_path, old, new,
@@ -131,11 +161,22 @@ def test_a_wrong_configuration_is_told_with_key_file_and_line(bare_service, tmp_
 @pytest.mark.parametrize("variable, value", [
     ("PORT", "port"), ("INGEST_WORKERS", "0"), ("INGEST_WORKERS", "two"),
     ("CACHE_ENABLED", "perhaps"), ("KAFKA_AUTO_OFFSET_RESET", "newest"), ("LOG_FORMAT", "xml"),
-    ("REDIS_URL", "http://nowhere"), ("REDIS_CACHE_TTL_SECONDS", "-1")])
-def test_a_wrong_variable_is_told(bare_service, variable, value):
-    failed = bare_service.prepare(**{variable: value}).command("run", check=False, timeout=30)
+    ("REDIS_CACHE_TTL_SECONDS", "-1"), ("KAFKA_SESSION_TIMEOUT_MS", "1e99")])
+def test_a_wrong_variable_is_told_with_its_key(bare_service, variable, value):
+    """The key's line in config.lua names the variable."""
+    program = bare_service.prepare(**{variable: value})
+    failed = program.command("run", check=False, timeout=30)
     assert failed.returncode in (1, 2)
-    assert value in failed.stderr or variable in failed.stderr, failed.stderr
+    where = re.search(r"config\.lua:(\d+): ", failed.stderr)
+    assert where, failed.stderr
+    assert variable in (ROOT / "config.lua").read_text().splitlines()[int(where[1]) - 1]
+
+
+def test_a_wrong_redis_url_is_told(bare_service):
+    failed = bare_service.prepare(REDIS_URL="http://nowhere").command("run", check=False,
+                                                                      timeout=30)
+    assert failed.returncode == 1
+    assert "Redis URL" in failed.stderr
 
 
 def test_missing_files_are_told(bare_service, tmp_path):

@@ -51,6 +51,8 @@ def test_ends_in_order_within_a_bound(service):
     assert [line["message"] for line in log_lines(service.program)][-1] == "stopped"
 
 
+@pytest.mark.xfail(strict=True, reason="host/http: mg_stop closes the connections of requests "
+                   "that are being answered")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_under_way_are_answered(slow, number):
     with request_under_way(slow) as answers:
@@ -72,9 +74,9 @@ def test_a_second_signal_ends_it_at_once(slow):
     check_view(slow.program, "first-unlinked")
 
 
-def test_the_group_is_left(make_service, cleanup):
+def test_the_group_is_left(make_service, cleanup, apache):
     """Else the next member would wait for the session's end, a minute here."""
-    service = make_service(cleanup)
+    service = make_service(cleanup, apache)
     first = service.start(KAFKA_SESSION_TIMEOUT_MS="60000")
     service.wait_ready()
     assert first.stop() == 0
