@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Whole or not at all: a reader that sees the file sees the servers. */
 static bool announce(const char *path, const char *servers) {
@@ -54,7 +55,5 @@ int main(int argc, char **argv) {
         return 1;
     }
     sigwait(&signals, &number);
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(client);
-    return 0;
+    _exit(0); /* nothing is kept, and taking a cluster down in order takes a second or two */
 }

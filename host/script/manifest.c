@@ -37,14 +37,52 @@ static bool check_topics(const struct script_generation *generation, struct err 
     return true;
 }
 
+/* True for patterns that match the same paths: the names of parameters do not matter. */
+static bool match_the_same(const char *one, const char *other) {
+    while (*one && *one == *other) {
+        if (*one == '{') {
+            one += strcspn(one, "}");
+            other += strcspn(other, "}");
+        }
+        one += *one != '\0';
+        other += *other != '\0';
+    }
+    return *one == *other;
+}
+
+static const char *shared_path(const struct script_route *one, const struct script_route *other) {
+    for (size_t i = 0; i < one->path_count; i++) {
+        for (size_t j = 0; j < other->path_count; j++) {
+            if (match_the_same(one->paths[i], other->paths[j])) {
+                return one->paths[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static bool is_method(const char *text) {
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    size_t at = 0;
+    while (at < sizeof methods / sizeof *methods && strcmp(text, methods[at]) != 0) {
+        at++;
+    }
+    return at < sizeof methods / sizeof *methods;
+}
+
 static bool check_routes(const struct script_generation *generation, struct err *err) {
     const struct script_route *routes = generation->routes;
     for (size_t i = 0; i < generation->route_count; i++) {
+        if (!is_method(routes[i].method)) {
+            return err_set(err, ERR_INPUT,
+                           "%s: no method \"%s\": say GET, POST, PUT, PATCH or DELETE",
+                           routes[i].name, routes[i].method);
+        }
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(routes[i].method, routes[j].method) == 0 &&
-                strcmp(routes[i].paths[0], routes[j].paths[0]) == 0) {
+            const char *path = shared_path(&routes[i], &routes[j]);
+            if (path && strcmp(routes[i].method, routes[j].method) == 0) {
                 return err_set(err, ERR_INPUT, "%s and %s both declare %s %s", routes[j].name,
-                               routes[i].name, routes[i].method, routes[i].paths[0]);
+                               routes[i].name, routes[i].method, path);
             }
         }
     }

@@ -76,7 +76,7 @@ class Service:
             self.redis = self.start_one(stack.Redis(OUT)).url
         say(f"Redis     {self.redis}")
         if self.kafka:
-            stack.create_topics(BUILD, self.kafka)
+            make_topics(self.kafka)
         else:
             self.kafka = self.start_one(stack.EmbeddedKafka(OUT, BUILD)).brokers
             # A new broker begins at offset 0: to a group of its own no older offset applies.
@@ -129,6 +129,13 @@ class Service:
             print(f"\r[{time.monotonic() - STARTED:5.1f} s] {stream + '.jsonl':20} "
                   f"{processed:4} of {total:4} events processed, {rejected:2} of them rejected",
                   end=end, flush=True)
+
+
+def make_topics(brokers):
+    try:
+        stack.create_topics(BUILD, brokers)
+    except subprocess.CalledProcessError as error:
+        raise Failure(f"the topics could not be made on {brokers}") from error
 
 
 def count_events(stream, topics):

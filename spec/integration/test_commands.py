@@ -1,0 +1,272 @@
+"""The commands beside `run`, the configuration's errors, secrets, and edited scripts."""
+import concurrent.futures
+import re
+import shutil
+import subprocess
+
+import pytest
+from harness import edited_config, read_records
+from stack import ROOT, wait_until
+from views import check_view, status_path, wait_for_view
+
+MIGRATIONS = sorted(path.name for path in (ROOT / "sql/migrations").glob("*.sql"))
+PASSWORD, KEY = "s3cret-of-the-database", "s3cret-key-of-the-gateway"
+
+
+@pytest.fixture
+def empty_service(make_service, cleanup):
+    """A service whose database has no schema."""
+    return make_service(cleanup, redis="none", migrate=False)
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    """A copy of the scripts, to be edited."""
+    folder = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", folder)
+    return folder
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new))
+
+
+def test_version_and_help(build):
+    def run(*arguments):
+        return subprocess.run([build / "aggregator", *arguments], capture_output=True, text=True,
+                              check=False, cwd="/")
+
+    version = run("version")
+    assert (version.returncode, version.stderr) == (0, "")
+    assert re.fullmatch(r"aggregator \d+\.\d+\.\d+\n", version.stdout)
+    usage = run("--help")
+    assert (usage.returncode, usage.stderr) == (0, "")
+    assert all(word in usage.stdout for word in ("run", "check", "migrate", "version", "--config",
+                                                 "--log", "SIGTERM"))
+    for wrong in ([], ["fly"], ["run", "fast"], ["--fast", "run"]):
+        failed = run(*wrong)
+        assert (failed.returncode, failed.stdout) == (2, ""), wrong
+        assert "aggregator" in failed.stderr
+
+
+def test_migrations_are_applied_once(empty_service):
+    program = empty_service.prepare()
+    first, second = program.command("migrate"), program.command("migrate")
+    assert first.stdout == f"{len(MIGRATIONS)} migrations applied\n"
+    assert second.stdout == "0 migrations applied\n"
+
+
+def test_concurrent_migrations_wait_for_one_another(empty_service):
+    program = empty_service.prepare()
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        runs = list(pool.map(lambda _: program.command("migrate"), range(6)))
+    assert sorted(run.stdout for run in runs) == \
+        ["0 migrations applied\n"] * 5 + [f"{len(MIGRATIONS)} migrations applied\n"]
+
+
+def test_check_names_what_is_missing(empty_service):
+    program = empty_service.prepare()
+    unmigrated = program.command("check", check=False)
+    assert unmigrated.returncode == 1
+    assert f"{len(MIGRATIONS)} migrations are not applied" in unmigrated.stderr
+    program.command("migrate")
+    good = program.command("check")
+    assert "database: good" in good.stdout
+    empty_service.query("ALTER TABLE essay_results DROP COLUMN filename CASCADE")
+    differing = program.command("check", check=False)
+    assert differing.returncode == 1
+    assert "essay_results" in differing.stderr and "filename" in differing.stderr
+
+
+def test_check_without_a_database_says_so(empty_service):
+    program = empty_service.prepare(
+        RESULT_AGGREGATOR_SERVICE_DATABASE_URL="postgresql://ras@127.0.0.1:1/ras")
+    failed = program.command("check", check=False)
+    assert failed.returncode == 1
+    assert "scripts: good" in failed.stdout and "database:" in failed.stderr
+
+
+HANDLER = """return {{
+  topics = {{ "huleedu.test.v1" }},
+  fields = {{ batch_id = {field} }},
+  {more}
+  handle {equals} function(event, view) end,
+}}
+"""
+ROUTE = """return {{
+  method = "{method}", path = "{path}", endpoint = "test", {more}
+  handle = function(request) return {{ status = 200, body = "{{}}" }} end,
+}}
+"""
+
+
+def handler(field='"data.id"', more="", equals="="):
+    return "handlers/wrong.lua", HANDLER.format(field=field, more=more, equals=equals)
+
+
+def route(method="GET", path="/test", more=""):
+    return "routes/wrong.lua", ROUTE.format(method=method, path=path, more=more)
+
+
+@pytest.mark.parametrize("script, words", [
+    (handler(equals="= ="), ["wrong.lua:5:"]), (handler(equals="=="), ["wrong.lua:5:", "handle"]),
+    (handler(more="tme = 'data.at',"), ["wrong", "tme"]),
+    (handler(field='{ "data.id", type = "text" }'), ["wrong", "batch_id", "text"]),
+    (handler(field="{}"), ["wrong", "batch_id"]),
+    (route(method="FETCH"), ["wrong", "FETCH"]), (route(more="cash = {},"), ["wrong", "cash"]),
+    (route(path="/batches/{other}/status"), ["wrong", "/batches/{other}/status"]),
+    (("view.lua", "return {"), ["view.lua:"]), (("lib/pagination.lua", "x = 1"), ["pagination"])],
+    ids=lambda value: None if isinstance(value, tuple) else "-".join(value))
+def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
+    file, text = script
+    (scripts / file).write_text(text)
+    for verb in ("check", "run"):
+        failed = bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command(verb, check=False,
+                                                                         timeout=30)
+        assert failed.returncode == 1
+        assert all(word in failed.stderr for word in words), failed.stderr
+
+
+def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts):
+    """So that what the cases above refuse is the fault in them."""
+    for file, text in (handler(), (route())):
+        (scripts / file.replace("wrong", "right")).write_text(text)
+    bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command("check")
+
+
+@pytest.mark.parametrize("old, new, words", [
+    ("threads = 64,", "thread = 64,", ["http", "thread", ":{line}:"]),
+    ("threads = 64,", 'threads = "many",', ["http", "threads", ":{line}:"]),
+    ("threads = 64,", "threads = 0,", ["http", "threads", ":{line}:"]),
+    ("states = 8,", "states = 8.5,", ["http", "states", ":{line}:"]),
+    ("options = {},", 'options = { ["no.such.property"] = "1" },', ["no.such.property"]),
+    ("  log = {", "  logs = {", ["logs", ":{line}:"]),
+    ("  log = {", "  log = = {", [":{line}:"]),
+    ('env("LOG_LEVEL", "INFO")', '"LOUD"', ["LOUD"]),
+    ("service = {", "service = 7, unused = {", ["service", ":{line}:"])])
+def test_a_wrong_configuration_is_told_with_key_file_and_line(bare_service, tmp_path, old, new,
+                                                              words):
+    path = edited_config(tmp_path / "wrong.lua", (old, new))
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1)
+                if new in text)
+    failed = bare_service.prepare(path).command("run", check=False, timeout=30)
+    assert failed.returncode in (1, 2)
+    for word in words:
+        assert word.format(line=line) in failed.stderr, failed.stderr
+    assert any(":{line}:" in word for word in words) <= ("wrong.lua" in failed.stderr)
+
+
+@pytest.mark.parametrize("variable, value", [
+    ("PORT", "port"), ("INGEST_WORKERS", "0"), ("INGEST_WORKERS", "two"),
+    ("CACHE_ENABLED", "perhaps"), ("KAFKA_AUTO_OFFSET_RESET", "newest"), ("LOG_FORMAT", "xml"),
+    ("REDIS_CACHE_TTL_SECONDS", "-1"), ("KAFKA_SESSION_TIMEOUT_MS", "1e99")])
+def test_a_wrong_variable_is_told_with_its_key(bare_service, variable, value):
+    """The key's line in config.lua names the variable."""
+    program = bare_service.prepare(**{variable: value})
+    failed = program.command("run", check=False, timeout=30)
+    assert failed.returncode in (1, 2)
+    where = re.search(r"config\.lua:(\d+): ", failed.stderr)
+    assert where, failed.stderr
+    assert variable in (ROOT / "config.lua").read_text().splitlines()[int(where[1]) - 1]
+
+
+def test_a_wrong_redis_url_is_told(bare_service):
+    failed = bare_service.prepare(REDIS_URL="http://nowhere").command("run", check=False,
+                                                                      timeout=30)
+    assert failed.returncode == 1
+    assert "Redis URL" in failed.stderr
+
+
+def test_missing_files_are_told(bare_service, tmp_path):
+    for env, config, word in (({}, tmp_path / "none.lua", "none.lua"),
+                              ({"SCRIPTS_ROOT": "/nowhere"}, None, "/nowhere"),
+                              ({"SQL_ROOT": "/nowhere"}, None, "/nowhere"),
+                              ({"HULEEDU_INTERNAL_API_KEY_FILE": "/nowhere/key",
+                                "HULEEDU_INTERNAL_API_KEY": ""}, None, "/nowhere/key")):
+        program = bare_service.prepare(config, **env)
+        if "HULEEDU_INTERNAL_API_KEY" in env:
+            del program.env["HULEEDU_INTERNAL_API_KEY"]
+        failed = program.command("run", check=False, timeout=30)
+        assert failed.returncode == 1
+        assert word in failed.stderr, failed.stderr
+
+
+def test_a_taken_port_is_told(fed):
+    failed = fed.prepare(PORT=str(fed.program.port)).command("run", check=False, timeout=60)
+    assert failed.returncode == 1
+    assert str(fed.program.port) in failed.stderr and "port" in failed.stderr
+
+
+def test_secrets_come_from_files_and_never_reach_a_log(bare_service, tmp_path):
+    """Neither when all works nor in the errors of what does not."""
+    url = bare_service.database_url.replace("ras@", f"ras:{PASSWORD}@")
+    (tmp_path / "key").write_text(KEY + "\n")
+    (tmp_path / "url").write_text(url + "\n")
+    wrong = {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL":
+             f"postgresql://ras:{PASSWORD}@127.0.0.1:1/ras",
+             "REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1"}
+    for env in ({"RESULT_AGGREGATOR_SERVICE_DATABASE_URL_FILE": str(tmp_path / "url")}, wrong):
+        program = bare_service.prepare(HULEEDU_INTERNAL_API_KEY_FILE=str(tmp_path / "key"),
+                                       LOG_LEVEL="DEBUG", **env)
+        del program.env["HULEEDU_INTERNAL_API_KEY"]
+        if env is not wrong:
+            del program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"]
+        program.start()
+        for key, status in ((KEY, 404), ("wrong-key", 401)):
+            answer = program.get(status_path("x"), {"X-Internal-API-Key": key,
+                                                    "X-Service-ID": "api-gateway-service"})
+            assert answer[0] == (503 if env is wrong and status == 404 else status)
+        if env is not wrong:
+            bare_service.wait_ready(program)
+        text = program.get("/readyz")[1].decode() + program.get("/metrics")[1].decode()
+        for verb in ("check", "migrate"):
+            run = program.command(verb, check=False)
+            text += run.stdout + run.stderr
+        assert program.stop() == 0
+        text += program.log.read_text()
+        for secret in (PASSWORD, KEY, "wrong-key"):
+            assert secret not in text
+
+
+def test_editing_a_handler_changes_the_answer_after_a_restart(bare_service, scripts):
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    bare_service.feed("current")
+    answers = check_view(program, "current")
+    before = bare_service.committed_events()
+    edit(scripts / "handlers/essay_slot_assigned.lua", "filename = event.filename,",
+         'filename = "edited " .. event.filename,')
+    assert program.stop() == 0
+    program.start()
+    record = next(record for record in read_records("current")
+                  if record["topic"] == "huleedu.els.essay.slot.assigned.v1")
+    data = record["value"]["data"]
+    later = record["value"] | {
+        "event_id": "00000000-0000-4000-8000-00000000abcd",
+        "data": data | {"timestamp": "2030-01-01T00:00:00Z"}}
+    bare_service.publish([record | {"value": later}])
+    bare_service.wait_committed(before + 1)
+
+    def filename(answer):
+        return next(essay["filename"] for essay in answer["essays"]
+                    if essay["essay_id"] == data["essay_id"])
+
+    assert filename(answers[data["batch_id"]]) == data["original_file_name"]
+    wait_until("the edited name", lambda: filename(program.status_of(data["batch_id"])) ==
+               f"edited {data['original_file_name']}", 10)
+
+
+def test_editing_a_route_changes_the_answer_after_a_restart(bare_service, scripts):
+    edit(scripts / "routes/batch_status.lua", '"Batch not found"', '"No such batch"')
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    assert program.get(status_path("x"))[:2] == (404, b'{"error":"No such batch"}')
+
+
+def test_the_log_is_for_machines_or_for_people(bare_service):
+    program = bare_service.prepare(LOG_FORMAT="text")
+    program.start()
+    bare_service.feed("current")
+    wait_for_view(program, "current")
+    assert program.stop() == 0
+    assert not any(line.startswith("{") for line in program.log.read_text().splitlines())

@@ -1,0 +1,147 @@
+"""Malformed events: each is rejected alone, with its reason, and kept; the next one goes on."""
+import base64
+import copy
+import json
+
+import pytest
+from harness import log_lines, read_records, slot_event
+from stack import wait_until
+from views import check_view
+
+REASONS = {"not_json": "not_json", "truncated": "not_json", "empty": "not_json",
+           "bad_utf8": "bad_utf8", "json_null": "not_object", "array": "not_object",
+           "null_value": "null_value", "no_data": "missing_field", "no_event_type": "missing_field",
+           "bad_event_id": "wrong_type", "bad_enum": "missing_field",
+           "data_wrong_type": "missing_field"}
+
+
+def raw_bytes(record):
+    return None if record["raw_b64"] is None else base64.b64decode(record["raw_b64"])
+
+
+def envelope_of(raw):
+    try:
+        document = json.loads(raw)
+        return document if isinstance(document, dict) else {}
+    except (TypeError, ValueError):
+        return {}
+
+
+def rejected_rows(service):
+    """The rejected events as dictionaries."""
+    columns = ("topic", "partition", "offset", "reason", "detail", "raw", "event_id",
+               "correlation_id", "handler")
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    rows = service.query(f"SELECT {quoted} FROM rejected_events ORDER BY topic, partition, 3")
+    return [dict(zip(columns, row)) | {"raw": row[5] and bytes(row[5])} for row in rows]
+
+
+def wait_rejected(service, count):
+    wait_until("the rejected events", lambda: len(rejected_rows(service)) == count)
+    return rejected_rows(service)
+
+
+def test_the_hard_streams_malformed_events(service):
+    service.feed("current-hard")
+    check_view(service.program, "current-hard")
+    poison = [record for record in read_records("current-hard") if "poison" in record]
+    rows = wait_rejected(service, len(poison))
+    service.wait_committed(len(read_records("current-hard")))
+
+    def kept(row):
+        return row["topic"], row["raw"] or b"", row["reason"]
+
+    assert sorted(kept(row) for row in rows) == sorted(
+        (record["topic"], raw_bytes(record) or b"", REASONS[record["poison"]])
+        for record in poison)
+    lines = {(line["topic"], line["partition"], line["offset"]): line
+             for line in log_lines(service.program, "event rejected")}
+    assert len(lines) == len(rows)
+    for row in rows:
+        line = lines[(row["topic"], row["partition"], row["offset"])]
+        assert (line["reason"], line["detail"]) == (row["reason"], row["detail"])
+        assert row["handler"].startswith("handlers/")
+        envelope = envelope_of(row["raw"])
+        if envelope.get("event_id") != "not-a-uuid":
+            assert row["event_id"] == line.get("event_id") == envelope.get("event_id")
+        assert row["correlation_id"] == line.get("correlation_id") == \
+            envelope.get("correlation_id")
+        counted = [cell for cell in service.program.get("/metrics")[1].decode().splitlines()
+                   if cell.startswith("ras_invalid_messages_total{") and row["topic"] in cell
+                   and f'"{row["reason"]}"' in cell]
+        same = [other for other in rows
+                if (other["topic"], other["reason"]) == (row["topic"], row["reason"])]
+        assert [float(cell.rsplit(" ", 1)[1]) for cell in counted] == [len(same)]
+    assert service.program.metric("ras_messages_processed_total") == len(
+        read_records("current-hard"))
+
+
+def changed(path, value):
+    """A change to an event's JSON: the value at a dotted path, or its removal (...)."""
+    def change(event):
+        *parents, last = path.split(".")
+        for parent in parents:
+            event = event[parent]
+        if value is ...:
+            del event[last]
+        else:
+            event[last] = value
+    return change
+
+
+SPELLCHECK, SLOT = "huleedu.essay.spellcheck.results.v1", "huleedu.els.essay.slot.assigned.v1"
+OUTCOME, REGISTERED = ("huleedu.els.batch.phase.outcome.v1", "huleedu.batch.essays.registered.v1")
+JUDGED = "huleedu.assessment.result.published.v1"
+BROKEN = [
+    (SPELLCHECK, changed("data.status", "spellchecked_perhaps"), "data.status"),
+    (SPELLCHECK, changed("data.corrections_made", 2 ** 31), "data.corrections_made"),
+    (SPELLCHECK, changed("data.corrections_made", "six"), "data.corrections_made"),
+    (SPELLCHECK, changed("data.corrections_made", 1.5), "data.corrections_made"),
+    (SPELLCHECK, changed("data.entity_id", ""), "entity_id"),
+    (SPELLCHECK, changed("data.timestamp", "yesterday"), "data.timestamp"),
+    (OUTCOME, changed("event_timestamp", None), "event_timestamp"),
+    (SPELLCHECK, changed("data.correction_metrics", []), "correction_metrics"),
+    (SLOT, changed("data.original_file_name", "nul \0 inside"), "data.original_file_name"),
+    (SLOT, changed("data.essay_id", 7), "data.essay_id"),
+    (SLOT, changed("data", ...), None), (SLOT, changed("event_id", ...), "event_id"),
+    (OUTCOME, changed("data.phase_name", "poetry"), "data.phase_name"),
+    (OUTCOME, changed("data.failed_essay_ids", [1]), "data.failed_essay_ids"),
+    (OUTCOME, changed("data.processed_essays", [{"essay_id": "x"}]), "text_storage_id"),
+    (REGISTERED, changed("data.course_code", "LATIN"), "data.course_code"),
+    (REGISTERED, changed("data.expected_essay_count", -1), "data.expected_essay_count"),
+    (REGISTERED, changed("data.user_id", None), "data.user_id"),
+    (JUDGED, changed("data.essay_results", ["x"]), "data.essay_results")]
+
+
+def test_each_broken_event_is_rejected_alone_and_says_what_is_wrong(service):
+    """Between good events, which are all taken."""
+    samples = {record["topic"]: record for record in read_records("current")}
+    lines, wanted = [], {}
+    for number, (topic, change, word) in enumerate(BROKEN):
+        record = copy.deepcopy(samples[topic]) | {"key": f"key{number}"}
+        record["value"]["event_id"] = f"00000000-0000-4000-8000-{number:012}"
+        change(record["value"])
+        wanted[json.dumps(record["value"], ensure_ascii=False)] = word
+        lines += [slot_event("batch", f"before{number}", "a.txt") | {"key": f"key{number}"},
+                  record,
+                  slot_event("batch", f"after{number}", "a.txt") | {"key": f"key{number}"}]
+    service.publish(lines)
+    service.wait_committed(len(lines))
+    rows = rejected_rows(service)
+    raws = {row["raw"].decode() for row in rows}
+    assert (wanted.keys() - raws, raws - wanted.keys()) == (set(), set())
+    for row in rows:
+        word = wanted[row["raw"].decode()]
+        assert word is None or word in row["detail"], row
+        assert row["reason"] not in ("", None)
+    taken = service.query("SELECT essay_id FROM essay_results WHERE slot_batch_id = 'batch'")
+    assert len(taken) == 2 * len(BROKEN)
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_long_values_are_no_reason_to_lose_an_event(service, size):
+    service.publish([slot_event("b" * size, "e" * size, "ö" * size)])
+    service.wait_committed(1)
+    assert rejected_rows(service) == []
+    assert service.query("SELECT filename, slot_batch_id FROM essay_results") == [
+        ("ö" * size, "b" * size)]

@@ -1,0 +1,184 @@
+"""tools/run: starts everything, says what to try, and leaves nothing behind, however it ends."""
+import json
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import threading
+import uuid
+
+import pytest
+from harness import expectations
+from stack import ROOT, wait_until
+from views import differences
+
+pytestmark = pytest.mark.xdist_group("tools-run")  # one at a time: they share .run/
+RUN = ROOT / "tools/run"
+
+
+class Run:
+    """tools/run in a terminal's stead; its processes carry a mark in their environment."""
+
+    def __init__(self, *options, **env):
+        self.mark = f"RUN_MARK={uuid.uuid4()}"
+        name, value = self.mark.split("=")
+        self.process = subprocess.Popen(
+            [RUN, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=os.environ | {name: value} | env, start_new_session=True)
+        self.text = ""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.text += line
+
+    def wait_for(self, text):
+        wait_until(f"{text!r} in {self.text}",
+                   lambda: text in self.text or self.process.poll() is not None)
+        assert text in self.text, self.text
+
+    def end(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self):
+        status = self.process.wait(60)
+        self.reader.join()
+        return status
+
+    def living(self):
+        """What still runs, by its mark: process id and command line."""
+        found = []
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (folder / "environ").read_bytes():
+                    found.append((folder.name, (folder / "cmdline").read_bytes()))
+            except OSError:
+                continue  # it has ended, or is not ours
+        return found
+
+    def commands(self, word):
+        return [line.strip() for line in self.text.splitlines()
+                if line.startswith("  ") and word in line]
+
+    def url(self, name):
+        return re.search(rf"{name} +(\S+)", self.text)[1]
+
+
+@pytest.fixture
+def run():
+    runs = []
+
+    def start(*options, **env):
+        runs.append(Run(*options, **env))
+        return runs[-1]
+
+    yield start
+    for started in runs:
+        if started.process.poll() is None:
+            started.end(signal.SIGKILL)
+        wait_until("the end of every process", lambda: not started.living())
+
+
+def test_help_says_what_the_flags_do():
+    shown = subprocess.run([RUN, "--help"], capture_output=True, text=True, check=True).stdout
+    assert all(flag in shown for flag in ("--keep", "--postgres", "--redis", "--kafka"))
+    wrong = subprocess.run([RUN, "--fast"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2 and "--fast" in wrong.stderr
+
+
+def test_the_printed_commands_answer_with_the_samples(run):
+    started = run()
+    started.wait_for("every sample event is in the view")
+    status, listed = started.commands("curl -s -H")
+    answer = json.loads(subprocess.run(shlex.split(status), capture_output=True, check=True).stdout)
+    assert differences(expectations("current")[answer["batch_id"]], answer) == []
+    assert len(json.loads(subprocess.run(shlex.split(listed), capture_output=True,
+                                         check=True).stdout)["batches"]) == 2
+    ready = started.commands("readyz")[0]
+    assert b'"healthy"' in subprocess.run(shlex.split(ready), capture_output=True,
+                                          check=True).stdout
+    rejected = subprocess.run(shlex.split(started.commands("psql")[0]), capture_output=True,
+                              text=True, check=True).stdout
+    assert "(14 rows)" in rejected
+    data = (ROOT / ".run/pgdata").resolve()
+    assert started.end() == 130
+    assert started.living() == []
+    assert not data.exists() and not (ROOT / ".run/pgdata").is_symlink()
+
+
+@pytest.mark.parametrize("text, number, status", [
+    ("building", signal.SIGTERM, 143), ("building", signal.SIGKILL, -9),
+    ("Postgres ", signal.SIGINT, 130), ("Redis ", signal.SIGKILL, -9),
+    ("Kafka ", signal.SIGTERM, 143), ("program ", signal.SIGKILL, -9)])
+def test_ended_while_it_starts_it_leaves_nothing(run, text, number, status):
+    started = run("--no-samples")
+    started.wait_for(text)
+    assert started.end(number) == status
+    wait_until("the end of every process", lambda: not started.living(), 10)
+
+
+def test_keep_keeps_the_data_and_the_next_start_takes_it_up(run):
+    first = run("--keep")
+    first.wait_for("232 of  232 events processed")
+    assert first.end(signal.SIGTERM) == 143
+    second = run("--no-samples")
+    second.wait_for("try, in another terminal")
+    status = second.commands("curl -s -H")[0]
+    answer = json.loads(subprocess.run(shlex.split(status), capture_output=True, check=True).stdout)
+    assert differences(expectations("current")[answer["batch_id"]], answer) == []
+    second.end()
+
+
+def test_a_program_that_dies_is_told_with_its_last_lines(run):
+    started = run("--no-samples")
+    started.wait_for("try, in another terminal")
+    program = next(int(number) for number, command in started.living()
+                   if command.endswith(b"aggregator\0run\0"))
+    os.kill(program, signal.SIGKILL)
+    assert started.wait() == 1
+    assert "Aggregator ended with status -9" in started.text
+    assert '"message":"running"' in started.text
+    assert started.living() == []
+
+
+def test_brokers_that_are_not_there_are_told(run):
+    started = run("--kafka", "127.0.0.1:1")
+    assert started.wait() == 1
+    assert "the topics could not be made on 127.0.0.1:1" in started.text
+    assert started.living() == []
+
+
+def test_a_program_that_cannot_start_is_told(run):
+    started = run("--no-samples", INGEST_WORKERS="none")
+    assert started.wait() == 1
+    assert "ingest.workers" in started.text
+    assert started.living() == []
+
+
+def test_two_at_once_in_one_checkout_are_refused(run):
+    first = run("--no-samples")
+    first.wait_for("try, in another terminal")
+    second = run("--no-samples")
+    assert second.wait() == 1
+    assert "another tools/run" in second.text
+    assert first.end() == 130
+
+
+def test_flags_point_at_servers_of_ones_own(run, make_service, cleanup, apache):
+    service = make_service(cleanup, apache, migrate=False)
+    started = run("--postgres", service.database_url, "--redis", service.redis_url, "--kafka",
+                  service.kafka.brokers)
+    started.wait_for("every sample event is in the view")
+    assert (started.url("Postgres"), started.url("Redis"), started.url("Kafka")) == (
+        service.database_url, service.redis_url, service.kafka.brokers)
+    names = {pathlib.Path(command.split(b"\0")[0].decode()).name
+             for _, command in started.living()}
+    assert "aggregator" in names and names.isdisjoint(
+        {"postgres", "redis-server", "mock_kafka"})
+    assert started.end() == 130
+    assert service.query("SELECT 1 FROM batch_results WHERE registration_at IS NOT NULL")
+    assert service.redis.running() and service.kafka.running()

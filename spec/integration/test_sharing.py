@@ -1,0 +1,61 @@
+"""Several workers and several processes share the partitions; joining and leaving loses nothing."""
+import json
+
+import pytest
+from harness import read_records
+from stack import wait_until
+from views import check_view
+
+TOTAL = len(read_records("current"))
+
+
+def assigned(program):
+    """Workers of a program that hold partitions."""
+    body = program.get("/readyz")[1]
+    return json.loads(body)["dependencies"]["kafka"]["assigned"] if body else 0
+
+
+def test_workers_of_one_process_share_the_partitions(make_service, cleanup):
+    service = make_service(cleanup)
+    program = service.start(INGEST_WORKERS="3")
+    wait_until("three workers with partitions", lambda: assigned(program) == 3)
+    service.feed("current")
+    check_view(program, "current")
+    service.wait_committed(TOTAL)
+    assert program.metric("ras_messages_processed_total") == TOTAL
+
+
+def test_processes_share_the_partitions(make_service, cleanup, apache):
+    service = make_service(cleanup, apache)
+    programs = [service.start(), service.start()]
+    for program in programs:
+        service.wait_ready(program)
+    wait_until("a share for each", lambda: all(assigned(program) for program in programs))
+    service.feed("current", 200)
+    for program in programs:
+        check_view(program, "current")
+    service.wait_committed(TOTAL)
+    shares = [program.metric("ras_messages_processed_total") for program in programs]
+    assert all(shares) and sum(shares) >= TOTAL
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_joining_and_leaving_loses_nothing(make_service, cleanup, apache, end):
+    service = make_service(cleanup, apache)
+    first = service.prepare_quick().start()
+    service.wait_ready(first)
+    feeder = service.feed("current", 25, wait=False)
+    service.wait_committed(10)
+    second = service.prepare_quick(INGEST_WORKERS="2").start()
+    service.wait_ready(second)
+    wait_until("work of the second", lambda: second.metric("ras_messages_processed_total") > 0)
+    getattr(first, end)()
+    before = second.metric("ras_messages_processed_total")
+    wait_until("more work of the second",
+               lambda: second.metric("ras_messages_processed_total") > before)
+    first.start()
+    assert feeder.wait() == 0
+    for program in (first, second):
+        check_view(program, "current")
+    service.wait_committed(TOTAL)
+    assert service.committed_events() == TOTAL

@@ -1,0 +1,111 @@
+"""SIGTERM: what is under way ends, the group is left, nothing is lost; a second one: at once."""
+import contextlib
+import signal
+import threading
+import time
+
+import psycopg2
+import pytest
+from harness import SLOW_LOCK, edited_config, log_lines, read_records
+from stack import wait_until
+from views import check_view, status_path
+
+BOUND_S = 10
+
+
+@pytest.fixture
+def slow(make_service, cleanup, slow_queries):
+    """A service whose query for a batch waits for a lock of the test's."""
+    service = make_service(cleanup)
+    service.start(edited_config(service.folder / "slow.lua",
+                                ("route_timeout_ms = 2000", "route_timeout_ms = 20000")),
+                  SQL_ROOT=str(slow_queries))
+    service.wait_ready()
+    service.feed("first-unlinked")
+    service.wait_committed(len(read_records("first-unlinked")))
+    return service
+
+
+@contextlib.contextmanager
+def request_under_way(service):
+    """A request that waits until the block ends; yields the list that its answer comes to."""
+    answers = []
+    batch_id = service.query("SELECT batch_id FROM batch_results LIMIT 1")[0][0]
+    reader = threading.Thread(
+        target=lambda: answers.append(service.program.get(status_path(batch_id))))
+    with contextlib.closing(psycopg2.connect(service.database_url)) as connection:
+        connection.cursor().execute("SELECT pg_advisory_xact_lock(%s)", [SLOW_LOCK])
+        reader.start()
+        wait_until("the request", lambda: service.query(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        yield answers
+        connection.rollback()
+    reader.join()
+
+
+def test_ends_in_order_within_a_bound(service):
+    service.feed("current")
+    started = time.monotonic()
+    assert service.program.stop() == 0
+    assert time.monotonic() - started < BOUND_S
+    assert [line["message"] for line in log_lines(service.program)][-1] == "stopped"
+
+
+@pytest.mark.xfail(strict=True, reason="host/http: mg_stop closes the connections of requests "
+                   "that are being answered")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_under_way_are_answered(slow, number):
+    with request_under_way(slow) as answers:
+        slow.program.send(number)
+        wait_until("the log", lambda: log_lines(slow.program, "stopping"))
+        assert slow.program.running()
+    assert slow.program.process.wait(BOUND_S) == 0
+    assert answers[0][0] == 200
+
+
+def test_a_second_signal_ends_it_at_once(slow):
+    with request_under_way(slow) as answers:
+        slow.program.send(signal.SIGTERM)
+        wait_until("the log", lambda: log_lines(slow.program, "stopping"))
+        slow.program.send(signal.SIGTERM)
+        assert slow.program.process.wait(2) == 130
+    assert answers[0][0] == 0
+    slow.program.start()
+    check_view(slow.program, "first-unlinked")
+
+
+def test_the_group_is_left(make_service, cleanup, apache):
+    """Else the next member would wait for the session's end, a minute here."""
+    service = make_service(cleanup, apache)
+    first = service.start(KAFKA_SESSION_TIMEOUT_MS="60000")
+    service.wait_ready()
+    assert first.stop() == 0
+    second = service.start(KAFKA_SESSION_TIMEOUT_MS="60000")
+    wait_until("the partitions", lambda: second.get("/readyz")[0] == 200, 30)
+
+
+def test_restarts_in_order_neither_lose_nor_double_an_event(bare_service):
+    service = bare_service
+    program = service.prepare_quick().start()
+    service.wait_ready()
+    feeder = service.feed("current-hard", 30, wait=False)
+    restarts = 0
+    while feeder.poll() is None:
+        before = service.committed_events()
+        wait_until("progress",
+                   lambda: feeder.poll() is not None or service.committed_events() > before)
+        assert program.stop() == 0
+        program.start()
+        restarts += 1
+    assert restarts >= 2
+    check_view(program, "current-hard")
+    service.wait_committed(len(read_records("current-hard")))
+    assert service.committed_events() == len(read_records("current-hard"))
+
+
+def test_ends_without_any_server(make_service, cleanup):
+    """Nothing to wait for: no dependency is there."""
+    service = make_service(cleanup, redis="redis://127.0.0.1:1", migrate=False)
+    program = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+                            RESULT_AGGREGATOR_SERVICE_DATABASE_URL="postgresql://127.0.0.1:1/x")
+    assert program.stop(BOUND_S) == 0
