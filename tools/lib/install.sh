@@ -1,22 +1,48 @@
-# install: the Debian packages that the project needs; quick where all are there.
+# install: what the project needs on a Debian 12 machine; quick where all is there.
 # shellcheck shell=bash
 
-PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
-libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev lua-cjson postgresql-15
-redis-server lua-busted lua-check clang-format cppcheck curl jq python3"
+# To build, and to run with private servers.
+RUN_PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
+libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev postgresql-15 postgresql-client-15
+redis-server python3 util-linux"
+# To test.
+TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format cppcheck curl jq python3-pytest
+python3-pytest-xdist python3-psycopg2 python3-redis python3-jsonschema procps"
+KAFKA_JARS=.kafka
 
+# install_missing PACKAGE…
 install_missing() {
-  local missing=()
-  for package in $PACKAGES; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" ||
-      missing+=("$package")
-  done
-  [ ${#missing[@]} -eq 0 ] && return
-  echo "installing: ${missing[*]}"
-  local sudo=""
-  [ "$(id -u)" -eq 0 ] || sudo="sudo"
-  # Debian starts servers that it installs: ours are private, those must not come up.
+  local missing sudo=""
+  missing=$(comm -13 \
+    <(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null |
+      sed -n 's/^ii *//p' | sort -u) \
+    <(printf '%s\n' "$@" | sort -u))
+  [ -n "$missing" ] || return 0
+  # shellcheck disable=SC2086
+  echo "installing with apt:" $missing
+  [ "$(id -u)" -eq 0 ] || sudo=sudo
   $sudo apt-get update -q >/dev/null
+  # shellcheck disable=SC2086
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-    "${missing[@]}" >/dev/null
+    $missing >/dev/null
+}
+
+# A real Apache Kafka for the tests: its jars, by Maven, once for each pom.
+fetch_kafka() {
+  local pom=tools/lib/kafka/pom.xml attempt
+  command -v java >/dev/null || install_missing openjdk-17-jre-headless
+  cmp -s "$pom" "$KAFKA_JARS/pom.xml" && return 0
+  command -v mvn >/dev/null || install_missing maven
+  echo "fetching Apache Kafka's jars with Maven"
+  for attempt in 1 2 3; do
+    rm -rf "$KAFKA_JARS"
+    if mvn -q -B -f "$pom" -Dmaven.repo.local="$PWD/.m2" dependency:copy-dependencies \
+      -DoutputDirectory="$PWD/$KAFKA_JARS" && cp "$pom" "$KAFKA_JARS/pom.xml"; then
+      rm -rf .m2
+      return 0
+    fi
+    echo "attempt $attempt of 3 failed"
+  done
+  echo "Apache Kafka's jars could not be fetched: the tests that need them will fail." \
+    "Maven's own settings say from where (~/.m2/settings.xml)."
 }

@@ -1,0 +1,139 @@
+"""Fixtures of the integration tests. One Postgres cluster serves the whole run (PG_TEST_URL, or one
+started here); every test that asks for `service` has a database, a Redis and a Kafka of its own, so
+that no answer cached for one is served to another.
+
+    /usr/bin/python3 -m pytest [-n 4] spec/integration [--build FOLDER]
+"""
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+import uuid
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools/lib"))
+
+import harness  # noqa: E402
+import servers  # noqa: E402
+import stack  # noqa: E402
+
+CLEANUP = contextlib.ExitStack()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default="build", help="folder of the built program")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests that share a server")
+    if hasattr(config, "workerinput") or "PG_TEST_URL" in os.environ:
+        return
+    folder = pathlib.Path(CLEANUP.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))
+    os.environ.update(servers.start(folder, CLEANUP))
+
+
+def pytest_unconfigure(config):
+    CLEANUP.close()
+
+
+@pytest.fixture(scope="session")
+def build(request):
+    return ROOT / request.config.getoption("build")
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    return os.environ["PG_TEST_URL"]
+
+
+@pytest.fixture(scope="session")
+def make_service(build, postgres_url, tmp_path_factory):
+    """make_service(cleanup, kafka=…, redis=…, postgres_url=…, migrate=…): a harness.Service without a
+    program. kafka: a running one, or None for an embedded one. redis: "own", or an URL, or "none"."""
+
+    def make(cleanup, kafka=None, redis="own", postgres_url=postgres_url, migrate=True):
+        folder = tmp_path_factory.mktemp("service")
+        if kafka is None:
+            kafka = stack.EmbeddedKafka(folder, build)
+            cleanup.callback(kafka.stop)
+            kafka.start()
+        server = None
+        if redis == "own":
+            server = stack.Redis(folder)
+            cleanup.callback(server.stop)
+            redis = server.start().url
+        url = stack.create_database(postgres_url, f"ras_{uuid.uuid4().hex}")
+        service = harness.Service(folder, build, kafka, url, redis, cleanup)
+        service.redis = server
+        if migrate:
+            stack.Aggregator(folder, build, url, "none", kafka.brokers).command("migrate")
+        return service
+
+    return make
+
+
+@pytest.fixture
+def cleanup():
+    with contextlib.ExitStack() as callbacks:
+        yield callbacks
+
+
+@pytest.fixture
+def bare_service(make_service, cleanup):
+    """A service without a program yet."""
+    return make_service(cleanup)
+
+
+@pytest.fixture
+def service(bare_service):
+    """A service whose program runs and follows an embedded Kafka."""
+    bare_service.start()
+    bare_service.wait_ready()
+    return bare_service
+
+
+def start_apache(cleanup, folder, build):
+    if not (stack.KAFKA_JARS / "pom.xml").exists():
+        pytest.fail("no Apache Kafka in .kafka/: run tools/test once with Maven's repository in "
+                    "reach")
+    kafka = stack.ApacheKafka(folder)
+    cleanup.callback(kafka.stop)
+    kafka.start()
+    kafka.create_topics(build)
+    return kafka
+
+
+@pytest.fixture
+def apache(build, tmp_path, cleanup):
+    """An Apache Kafka of its own."""
+    return start_apache(cleanup, tmp_path, build)
+
+
+@pytest.fixture(scope="session")
+def fed_apache(make_service, build, tmp_path_factory):
+    """A service on an Apache Kafka that has taken every sample stream, both releases side by
+    side. Only to be read."""
+    with contextlib.ExitStack() as session:
+        kafka = start_apache(session, tmp_path_factory.mktemp("apache"), build)
+        service = make_service(session, kafka)
+        service.start(INGEST_WORKERS="2")
+        feeders = [service.feed(stream, wait=False) for stream in harness.STREAMS]
+        assert [feeder.wait() for feeder in feeders] == [0] * len(feeders)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def fed(make_service):
+    """A service on an embedded Kafka that has taken current and first. Only to be read."""
+    with contextlib.ExitStack() as session:
+        service = make_service(session)
+        service.start()
+        service.wait_ready()
+        service.feed("current")
+        service.feed("first")
+        service.wait_committed(len(harness.read_records("current")) +
+                               len(harness.read_records("first")))
+        yield service
