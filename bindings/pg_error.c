@@ -20,9 +20,10 @@ static const struct {
     {"26000", ERR_UNAVAILABLE}, /* prepared statement gone (pooler): parsed anew at the next try */
     {"22", ERR_INPUT},          /* bad value */
     {"23", ERR_INPUT},          /* constraint */
-    {"42", ERR_INPUT},          /* no such table, no right to it, syntax */
+    {"P0001", ERR_INPUT},       /* raised by a trigger or a function of the database's owner */
     {"44", ERR_INPUT},          /* check option of a view */
     {"54", ERR_INPUT},          /* a value past a limit, such as of an index row */
+    {"42", ERR_SCHEMA}, /* no such table or column, no right to it, syntax: no row's fault */
 };
 
 enum err_kind pg_error_kind(const char *sqlstate) {

@@ -80,6 +80,18 @@ static bool authenticate(struct subscriber *subscriber, redisContext *context) {
     return ok;
 }
 
+/* Before it is listened to: what this Redis holds may be older than what it held before it
+ * restarted, and a process that was killed between a commit and its announcement has left stale
+ * answers. */
+static bool forget_all(redisContext *context) {
+    const char *args[SHARED_FORGET_ALL_ARGS];
+    memcpy(args, shared_forget_all, sizeof args);
+    redisReply *reply = redisCommandArgv(context, SHARED_FORGET_ALL_ARGS, args, NULL);
+    bool ok = reply && reply->type == REDIS_REPLY_INTEGER;
+    freeReplyObject(reply);
+    return ok;
+}
+
 static redisContext *subscribe(struct subscriber *subscriber) {
     struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
     redisContext *context = redisConnectWithTimeout(subscriber->host, subscriber->port, timeout);
@@ -87,7 +99,7 @@ static redisContext *subscribe(struct subscriber *subscriber) {
         return NULL;
     }
     if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
-        authenticate(subscriber, context)) {
+        authenticate(subscriber, context) && forget_all(context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
         freeReplyObject(reply);
@@ -108,6 +120,10 @@ static void apply(struct subscriber *subscriber, const redisReply *reply) {
         return; /* a PONG */
     }
     size_t count = reply->element[2]->len / 8;
+    if (count == 0) {
+        cache_invalidate_all(subscriber->cache);
+        return;
+    }
     uint64_t *tags = xcalloc(count + 1, sizeof *tags);
     memcpy(tags, reply->element[2]->str, count * 8);
     for (size_t i = 0; i < count; i++) {

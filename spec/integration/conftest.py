@@ -7,6 +7,7 @@ that no answer cached for one is served to another.
 import contextlib
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import uuid
@@ -68,6 +69,7 @@ def make_service(build, postgres_url, tmp_path_factory):
         url = stack.create_database(postgres_url, f"ras_{uuid.uuid4().hex}")
         service = harness.Service(folder, build, kafka, url, redis, cleanup)
         service.redis = server
+        service.query("CREATE EXTENSION pg_stat_statements")
         if migrate:
             stack.Aggregator(folder, build, url, "none", kafka.brokers).command("migrate")
         return service
@@ -79,6 +81,19 @@ def make_service(build, postgres_url, tmp_path_factory):
 def cleanup():
     with contextlib.ExitStack() as callbacks:
         yield callbacks
+
+
+@pytest.fixture
+def slow_queries(tmp_path):
+    """A copy of sql/ whose query for a batch waits for a lock once its snapshot is taken."""
+    folder = tmp_path / "sql"
+    shutil.copytree(ROOT / "sql", folder)
+    query = folder / "queries/batch_status.sql"
+    text = query.read_text()
+    assert harness.STATUS_QUERY in text
+    query.write_text(text.replace(harness.STATUS_QUERY, harness.STATUS_QUERY +
+                                  f", pg_advisory_xact_lock_shared({harness.SLOW_LOCK})"))
+    return folder
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import psycopg2
 import stack
 from stack import SAMPLES, wait_until
 
+# Where scripts and SQL are, whatever configuration file is used.
+ROOTS = {"SCRIPTS_ROOT": str(stack.ROOT / "scripts"), "SQL_ROOT": str(stack.ROOT / "sql")}
 STREAMS = ("current", "first", "first-unlinked", "current-hard")
 
 
@@ -24,6 +26,39 @@ def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
 
 
+# Readers of slow queries take it shared: a test that holds it stops them after their snapshot.
+SLOW_LOCK = 4711
+STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"
+
+
+def statement_calls(service, text="FROM batch_answer($1::text)"):
+    """How often a statement of the service's own database was asked."""
+    return int(service.query("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s "
+                             "JOIN pg_database d ON d.oid = s.dbid AND d.datname = "
+                             "current_database() WHERE position(%s IN query) > 0", text)[0][0])
+
+
+def slot_event(batch_id, essay_id, filename, second=0):
+    """The record of a file that was assigned to an essay: at 09:00 and `second` seconds."""
+    at = f"2025-06-28T09:{second // 60:02}:{second % 60:02}.000000Z"
+    topic = "huleedu.els.essay.slot.assigned.v1"
+    return {"topic": topic, "key": essay_id, "value": {
+        "event_id": str(uuid.uuid4()), "event_type": topic, "event_timestamp": at,
+        "source_service": "essay-lifecycle-service", "correlation_id": str(uuid.uuid4()),
+        "data": {"batch_id": batch_id, "essay_id": essay_id, "file_upload_id": "upload",
+                 "text_storage_id": "text", "original_file_name": filename, "timestamp": at}}}
+
+
+def edited_config(path, *edits):
+    """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
+    text = (stack.ROOT / "config.lua").read_text()
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
 class Service:
     """Built by the `service` fixture, which ends everything that it starts."""
 
@@ -33,18 +68,26 @@ class Service:
         self.cleanup = cleanup
         self.programs = []
 
-    def prepare(self, **env):
+    def prepare(self, config=None, **env):
         """One more program on the same servers, not yet started."""
         number = len(self.programs)
         program = stack.Aggregator(self.folder / f"program{number}", self.build,
                                    self.database_url, self.redis_url, self.kafka.brokers,
-                                   {"SERVICE_NAME": f"program{number}", **env})
+                                   ROOTS | {"SERVICE_NAME": f"program{number}", **env}, config)
         self.programs.append(program)
         self.cleanup.callback(program.kill)
         return program
 
-    def start(self, **env):
-        return self.prepare(**env).start()
+    def prepare_quick(self, **env):
+        """One whose membership in the group ends four seconds after a kill: the embedded broker
+        takes three to form a group."""
+        config = edited_config(
+            self.folder / "quick.lua",
+            ("options = {},", 'options = { ["heartbeat.interval.ms"] = "300" },'))
+        return self.prepare(config, KAFKA_SESSION_TIMEOUT_MS="4000", **env)
+
+    def start(self, config=None, **env):
+        return self.prepare(config, **env).start()
 
     @property
     def program(self):

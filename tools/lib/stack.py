@@ -288,10 +288,12 @@ def create_topics(build, brokers, names=None, partitions=3):
 
 
 class Aggregator(Process):
-    """The program. `env` overrides the environment that points it at the servers."""
+    """The program. `env` overrides the environment that points it at the servers; `config` is a
+    configuration file, the project's own if None."""
 
-    def __init__(self, folder, build, database_url, redis_url, brokers, env=None):
+    def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
+        self.options = ["--config", config] if config else []
         self.build, self.port = build, free_port()
         self.env = os.environ | {
             "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
@@ -301,11 +303,12 @@ class Aggregator(Process):
 
     def command(self, *arguments, check=True, **options):
         """Runs `aggregator ARGUMENTS` to its end; the completed process, with text output."""
-        return subprocess.run([self.build / "aggregator", *map(str, arguments)], cwd=ROOT,
-                              env=self.env, check=check, capture_output=True, text=True, **options)
+        return subprocess.run(
+            [self.build / "aggregator", *map(str, [*arguments, *self.options])], cwd=ROOT,
+            env=self.env, check=check, capture_output=True, text=True, **options)
 
     def start(self, wait=True):
-        self.spawn([self.build / "aggregator", "run"], cwd=ROOT, env=self.env)
+        self.spawn([self.build / "aggregator", "run", *self.options], cwd=ROOT, env=self.env)
         if wait:
             self.wait_ready(lambda: self.get("/healthz")[0] == 200)
         return self

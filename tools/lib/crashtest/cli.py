@@ -21,6 +21,7 @@ from .stream import Stream
 
 SLOTS = 3
 DRAIN_LIMIT_S = 180
+PROBLEMS_SHOWN = 20
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
          "delay": "connections delayed", "scale": "processes added, removed"}
@@ -102,8 +103,10 @@ def closing_report(options, journal, folder, done, facts, problems):
           "times a process stepped back instead of committing")
     for fact in facts:
         print(fact)
-    for problem in problems[:40]:
+    for problem in problems[:PROBLEMS_SHOWN]:
         print("PROBLEM:", problem)
+    if len(problems) > PROBLEMS_SHOWN:
+        print(f"PROBLEM: and {len(problems) - PROBLEMS_SHOWN} more")
     print("view, answers and accounting:", "UNEQUAL" if problems else "equal")
     kills = journal.total("kill") + journal.total("fault kill")
     others = sum(journal.total(kind) for kind in ("freeze", "fault freeze", "cut", "delay"))

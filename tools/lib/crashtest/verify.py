@@ -1,5 +1,6 @@
 """The end: nothing of what was done may show."""
 import collections
+import json
 import pathlib
 import re
 import subprocess
@@ -107,6 +108,16 @@ def paths(url):
         [f"/internal/v1/batches/user/{user}?limit=100" for user, in users]
 
 
+def difference(wanted, got):
+    """What two answers (status, body) say otherwise, in a few words."""
+    if wanted[0] != got[0] or got[0] != 200:
+        return f"status {got[0]}, not {wanted[0]}"
+    there, here = json.loads(wanted[1]), json.loads(got[1])
+    keys = [key for key in there if there[key] != here.get(key)]
+    return ", ".join(f"{key}: {str(here.get(key))[:60]}, not {str(there[key])[:60]}"
+                     for key in keys)
+
+
 def check_answers(programs, clean, where):
     """Every program's answers, cached or not, equal the undisturbed program's."""
     problems = []
@@ -115,6 +126,5 @@ def check_answers(programs, clean, where):
         for name, program in programs:
             got = program.get(path)[:2]
             if got != wanted:
-                problems.append(f"{name} answers {path} otherwise: {got[0]} {got[1][:200]!r}, "
-                                f"undisturbed {wanted[0]} {wanted[1][:200]!r}")
+                problems.append(f"{name} answers {path} otherwise: {difference(wanted, got)}")
     return problems
