@@ -99,7 +99,7 @@ struct pipeline {
     struct statement *statements;
     size_t statement_count;
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
-    uint64_t rows_sent; /* of the transaction under way */
+    uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
     bool commit_acknowledged;
     int64_t commit_deadline_us;

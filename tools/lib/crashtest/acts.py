@@ -3,6 +3,7 @@ False where it cannot be done now (the server is down already)."""
 import signal
 
 SERVERS = ("postgres", "redis", "kafka")
+ZOMBIE_S = (5.5, 8)  # a freeze of a process: longer than its session timeout (4 s)
 
 
 def running_slot(driver):
@@ -30,7 +31,7 @@ def term_program(driver):
 
 def freeze_program(driver):
     slot = running_slot(driver)
-    seconds = driver.random.uniform(7.5, 10)
+    seconds = driver.random.uniform(*ZOMBIE_S)
     if not slot:
         return False
     driver.journal.note("freeze", str(slot), f"SIGSTOP {slot} for {seconds:.1f} s")
@@ -117,6 +118,6 @@ def delay(driver):
 
 
 # (weight, act)
-ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (6, add_program),
-        (5, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
+ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (8, add_program),
+        (3, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
         (4, kill_server("kafka")), (5, freeze_server), (22, cut), (12, delay))

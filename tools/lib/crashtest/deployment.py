@@ -2,11 +2,11 @@
 processes of the program. A second, undisturbed program reads the same log in the end."""
 import stack
 
-from . import proxy
+from . import proxy, verify
 from .slot import Slot
 
 DATABASE = "ras_crashtest"
-PARTITIONS = 3
+PARTITIONS = 5  # of a topic: more than there are consumers
 POSTGRES_SETTINGS = ("fsync=off", "max_connections=200", "log_min_messages=panic")
 # A single node that was killed must not wait for its own ghost.
 KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.ms": 300,
@@ -26,11 +26,21 @@ class Deployment:
         cleanup.callback(self.loop.stop)
         self.proxies = {}
         self.slots = []
+        self.config = self.write_config()
 
     @property
     def topics(self):
         """Those that the program reads."""
         return [topic for topic in self.kafka.names if topic != stack.UNREAD_TOPIC]
+
+    def write_config(self):
+        """The project's own, with heartbeats that suit a short session timeout."""
+        text = (stack.ROOT / "config.lua").read_text()
+        assert text.count("options = {},") == 1
+        path = self.folder / "config.lua"
+        path.write_text(text.replace("options = {},",
+                                     'options = { ["heartbeat.interval.ms"] = "500" },'))
+        return path
 
     def start(self, slots):
         self.start_kafka()
@@ -42,6 +52,7 @@ class Deployment:
                          "redis": proxy.Proxy(self.loop, self.redis.port)}
         self.postgres.create_database(DATABASE)
         self.program(self.folder / "migrate", self.postgres.url(DATABASE)).command("migrate")
+        verify.keep_history(self.postgres.url(DATABASE))
         self.slots = [self.make_slot(number) for number in range(slots)]
 
     def start_kafka(self):
@@ -63,8 +74,10 @@ class Deployment:
         self.kafka.create_topics(self.build)
 
     def program(self, folder, database_url, redis_url="none", brokers=None, env=None):
+        env = {"KAFKA_SESSION_TIMEOUT_MS": "4000", "SCRIPTS_ROOT": str(stack.ROOT / "scripts"),
+               "SQL_ROOT": str(stack.ROOT / "sql"), **(env or {})}
         return stack.Aggregator(folder, self.build, database_url, redis_url,
-                                brokers or self.kafka.brokers, env)
+                                brokers or self.kafka.brokers, env, self.config)
 
     def make_slot(self, number):
         url = self.postgres.url(DATABASE).replace(f":{self.postgres.port}/",

@@ -9,9 +9,9 @@ import time
 import stack
 
 from . import acts
+from .slot import Fault
 
 TICK_S = 0.05
-ZOMBIE_S = (7.5, 10)  # a fault point's freeze: longer than the session timeout (6 s)
 
 
 class Driver:
@@ -51,7 +51,9 @@ class Driver:
     # ---- processes -------------------------------------------------------------------------
 
     def begin(self, slot):
-        fault = self.plan.deal() if self.faults else None
+        self.begin_with(slot, self.plan.deal() if self.faults else None)
+
+    def begin_with(self, slot, fault):
         slot.begin(fault)
         said = f", {fault.signal} at passing {fault.passings} of {fault.point}" if fault else ""
         self.journal.say(f"  start {slot}{said}")
@@ -77,7 +79,7 @@ class Driver:
             self.journal.note("fault freeze", point, f"{slot} froze itself at {point}")
             self.plan.settle(slot.fault, True)
             slot.fault = None
-            self.freeze(slot, self.plan.random.uniform(*ZOMBIE_S))
+            self.freeze(slot, self.plan.random.uniform(*acts.ZOMBIE_S))
         elif slot.program.process and not slot.running():
             self.bury(slot)
 
@@ -124,6 +126,19 @@ class Driver:
         self.starters[name].submit(start)
 
     # ---- the whole -------------------------------------------------------------------------
+
+    def open_with_zombie(self):
+        """The purest of them: it holds a transaction that it has not sent, and wakes up to send it
+        when the others have taken over."""
+        fault = self.plan.arm(Fault("before_commit", 2, "STOP"))
+        for slot in self.slots:
+            self.begin_with(slot, fault if slot is self.slots[0] else None)
+        stack.wait_until("the zombie", self.zombie_has_woken, 60)
+        self.run_for(1)
+
+    def zombie_has_woken(self):
+        self.run_for(0)
+        return self.plan.reached["before_commit"] and not self.slots[0].frozen
 
     def act(self):
         weights, functions = zip(*acts.ACTS)

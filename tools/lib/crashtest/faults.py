@@ -2,7 +2,7 @@
 import collections
 import random
 
-from .slot import FAULT_POINTS, MOST_PASSINGS, Fault
+from .slot import FAULT_POINTS, MOST_BATCHES, MOST_PASSINGS, Fault
 
 QUIET_SHARE = 0.2  # lives without a fault of their own, once every point was reached
 FREEZE_SHARE = 0.3  # faults that freeze rather than kill
@@ -13,7 +13,6 @@ class FaultPlan:
         self.random = random.Random(f"{seed}/faults")
         self.armed = collections.Counter()
         self.reached = collections.Counter()
-        self.unreached = 0
 
     def deal(self):
         """A fault for a life that begins, or None."""
@@ -22,11 +21,14 @@ class FaultPlan:
         point = min(FAULT_POINTS, key=rank.get)
         quiet = self.random.random() < QUIET_SHARE
         freeze = self.random.random() < FREEZE_SHARE
-        passings = self.random.randint(1, MOST_PASSINGS.get(point, 6))
+        passings = self.random.randint(1, MOST_PASSINGS.get(point, MOST_BATCHES))
         if quiet and self.complete():
             return None
-        self.armed[point] += 1
-        return Fault(point, passings, "STOP" if freeze else "KILL")
+        return self.arm(Fault(point, passings, "STOP" if freeze else "KILL"))
+
+    def arm(self, fault):
+        self.armed[fault.point] += 1
+        return fault
 
     def settle(self, fault, reached):
         """The life has ended, or its fault froze it."""

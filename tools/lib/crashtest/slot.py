@@ -5,8 +5,9 @@ import signal
 
 FAULT_POINTS = ("before_handling", "before_commit", "after_commit_sent", "after_commit",
                 "after_redis", "after_report", "in_rebalance")
-# The most passings before a fault: events, batches, reports a second, rebalances.
-MOST_PASSINGS = {"before_handling": 400, "in_rebalance": 3, "after_report": 2}
+# The most passings before a fault: events, rebalances, reports (one a second); else batches.
+MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2}
+MOST_BATCHES = 6
 
 Fault = collections.namedtuple("Fault", "point passings signal")
 
