@@ -10,8 +10,9 @@
 #include "pg_connection.h"
 #include "pg_params.h"
 
-/* Longer than any pause between two statements of one transaction. */
-#define IDLE_IN_TRANSACTION_MS "60000"
+/* Longer than any pause between two statements of one transaction. A process that is frozen in one
+ * holds its locks for so long: the next owner of its partitions waits for them. */
+#define IDLE_IN_TRANSACTION_MS "10000"
 
 static char *cut_driver(const char *url) {
     /* SQLAlchemy's way of naming its driver, which libpq does not know. */

@@ -13,7 +13,7 @@
 #include "../host/json_scan.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */
-#define CREATE_TIMEOUT_MS 10000
+#define CREATE_TIMEOUT_MS 30000
 
 static int failures;
 

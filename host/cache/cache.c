@@ -13,6 +13,7 @@ struct flight {
     struct flight *next;
     struct slice key; /* the leader's: only compared while the flight is in the list */
     uint64_t began;
+    bool hearing; /* when it began */
     pthread_cond_t landed;
     int refs;
     bool done;
@@ -113,6 +114,7 @@ static struct flight *flight_begin(struct cache *cache, struct slice key) {
     pthread_condattr_destroy(&attributes);
     flight->key = key;
     flight->began = cache->store.sequence;
+    flight->hearing = cache->hearing;
     flight->refs = 1;
     flight->next = cache->flights;
     cache->flights = flight;
@@ -184,7 +186,8 @@ static struct answer *lead(struct cache *cache, struct flight *flight, const cha
     uint64_t began = flight->began;
     struct shared_hit hit = {0};
     struct metric_cell *hits = metric_cell(cache->hits, cache_type);
-    if (cache->shared) {
+    /* A Redis that cannot be heard may be one that came back with what it held long ago. */
+    if (cache->shared && flight->hearing) {
         shared_get(cache->shared, key, &hit);
     }
     bool computed = !hit.answer;
@@ -251,7 +254,17 @@ void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
     pthread_mutex_unlock(&cache->lock);
 }
 
+void cache_invalidate_all(struct cache *cache) {
+    pthread_mutex_lock(&cache->lock);
+    store_reset(&cache->store);
+    pthread_mutex_unlock(&cache->lock);
+}
+
 bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
                                size_t count, struct err *err) {
     return !cache->shared || shared_append_announcement(redis, tags, count, err);
+}
+
+bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis, struct err *err) {
+    return !cache->shared || shared_append_announcement_of_all(redis, err);
 }

@@ -62,4 +62,9 @@ void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
                                size_t count, struct err *err);
 
+/* The same two steps where it is not known what a commit has touched (its announcement was lost, or
+ * its process died before it): every answer is dropped, and none that is being read now is kept. */
+void cache_invalidate_all(struct cache *cache);
+bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis, struct err *err);
+
 #endif

@@ -65,6 +65,10 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
                 const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s);
 bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
                                 struct err *err);
+/* The command by which every process forgets everything, as texts. */
+#define SHARED_FORGET_ALL_ARGS 5
+extern const char *const shared_forget_all[SHARED_FORGET_ALL_ARGS];
+bool shared_append_announcement_of_all(struct redis *redis, struct err *err);
 
 /* --- the ear for other processes --- */
 struct subscriber;

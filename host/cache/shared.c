@@ -1,10 +1,17 @@
 /* shared: the Redis level. Keys:
  *   KEY                    the answer's JSON, nothing else
- *   ras:cache:tags:KEY     the tags of that answer, 8 bytes each, big-endian: a process that finds
- *                          the answer here can keep it and still drop it by tag
+ *   ras:cache:tags:KEY     8 bytes each, big-endian: the sequence before the answer was read, then
+ *                          its tags: a process that finds the answer here can keep it and still
+ *                          drop it by tag
  *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
  *   ras:cache:seq          invalidations so far
- *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script */
+ *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script
+ *   ras:cache:floor        seq of the last invalidation of everything: answers begun before are
+ * void
+ *
+ * The sequence is at least the time in µs of the last invalidation of everything, which follows
+ * every (re)connection: so a Redis that lost its memory, or came back with an old one, cannot
+ * count the same numbers again. */
 #include <endian.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,16 +25,18 @@
 
 #define SEQ_KEY "ras:cache:seq"
 #define BUCKETS_KEY "ras:cache:buckets"
+#define FLOOR_KEY "ras:cache:floor"
 #define TAGS_PREFIX "ras:cache:tags:"
 #define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
 #define CHUNK 1000 /* tags a command: keeps each script run short */
 
-/* Refuses when the sequence went back (Redis lost its memory) or a bucket moved past `began`. The
- * dependency set outlives its members. */
+/* Refuses when the sequence went back (Redis lost its memory) or the floor or a bucket moved past
+ * `began`. The dependency set outlives its members. */
 static const char STORE_SCRIPT[] =
     "local began = tonumber(ARGV[3])\n"
     "if tonumber(redis.call('GET', KEYS[3]) or '0') < began then return 0 end\n"
+    "if tonumber(redis.call('GET', '" FLOOR_KEY "') or '0') > began then return 0 end\n"
     "for i = 5, #ARGV do\n"
     "  local at = redis.call('HGET', KEYS[4], ARGV[i])\n"
     "  if at and tonumber(at) > began then return 0 end\n"
@@ -57,6 +66,18 @@ static const char INVALIDATE_SCRIPT[] =
     "redis.call('DEL', unpack(deps))\n"
     "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
     "return seq\n";
+
+static const char FORGET_SCRIPT[] = "local time = redis.call('TIME')\n"
+                                    "local now = time[1] * 1000000 + time[2]\n"
+                                    "local seq = math.max(redis.call('INCR', KEYS[1]), now)\n"
+                                    "local text = string.format('%.0f', seq)\n"
+                                    "redis.call('SET', KEYS[1], text)\n"
+                                    "redis.call('SET', KEYS[2], text)\n"
+                                    "redis.call('PUBLISH', '" CACHE_CHANNEL "', '')\n"
+                                    "return 1\n";
+
+const char *const shared_forget_all[SHARED_FORGET_ALL_ARGS] = {"EVAL", FORGET_SCRIPT, "2", SEQ_KEY,
+                                                               FLOOR_KEY};
 
 /* Connections for readers. The one used last is taken first, so that one connection's verdict on a
  * dead server (its breaker) stands for all. */
@@ -153,21 +174,31 @@ static bool is_text(const redisReply *reply) {
     return reply->type == REDIS_REPLY_STRING;
 }
 
-static void read_pair(struct shared_hit *hit, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_text(reply->element[0]) ||
+static uint64_t number_at(const char *bytes, size_t index) {
+    uint64_t number;
+    memcpy(&number, bytes + 8 * index, 8);
+    return be64toh(number);
+}
+
+static void read_entry(struct shared_hit *hit, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || !is_text(reply->element[0]) ||
         !is_text(reply->element[1])) {
         return;
     }
     const redisReply *body = reply->element[0], *tags = reply->element[1];
-    if (tags->len == 0 || tags->len % 8 != 0) {
+    const redisReply *floor = reply->element[2];
+    if (tags->len < 16 || tags->len % 8 != 0) {
+        return;
+    }
+    uint64_t began = number_at(tags->str, 0);
+    if (is_text(floor) && began < strtoull(floor->str, NULL, 10)) {
         return;
     }
     hit->answer = answer_create(200, (struct slice){body->str, body->len});
-    hit->tag_count = tags->len / 8;
+    hit->tag_count = tags->len / 8 - 1;
     hit->tags = xcalloc(hit->tag_count, sizeof *hit->tags);
-    memcpy(hit->tags, tags->str, tags->len);
     for (size_t i = 0; i < hit->tag_count; i++) {
-        hit->tags[i] = be64toh(hit->tags[i]);
+        hit->tags[i] = number_at(tags->str, i + 1);
     }
 }
 
@@ -177,7 +208,7 @@ static void on_get_reply(void *context, size_t index, const redisReply *reply) {
         hit->sequence = is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
         hit->reachable = is_text(reply) || reply->type == REDIS_REPLY_NIL;
     } else if (index == 1) {
-        read_pair(hit, reply);
+        read_entry(hit, reply);
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         hit->lifetime_us = reply->integer * 1000;
     }
@@ -200,9 +231,9 @@ void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit)
     struct err err = {0};
     /* The sequence first: it must be older than anything read after it. */
     struct slice sequence[] = {slice_of("GET"), slice_of(SEQ_KEY)};
-    struct slice pair[] = {slice_of("MGET"), key, {tags, tags_len}};
+    struct slice entry[] = {slice_of("MGET"), key, {tags, tags_len}, slice_of(FLOOR_KEY)};
     struct slice rest[] = {slice_of("PTTL"), key};
-    bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, pair, 3, &err) &&
+    bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
                   redis_append(redis, rest, 2, &err);
     if (!run(shared, redis, queued, on_get_reply, hit, &err)) {
         forget(hit);
@@ -221,18 +252,19 @@ struct call {
     struct slice *args;
     char (*deps)[DEP_KEY_BYTES];
     char (*buckets)[8];
-    uint64_t *wire;
+    uint64_t *wire; /* the sequence, then the tags */
 };
 
-static struct call call_create(const uint64_t *tags, size_t count) {
+static struct call call_create(uint64_t sequence, const uint64_t *tags, size_t count) {
     struct call call = {
         .args = xcalloc(2 * count + 16, sizeof *call.args),
         .deps = xcalloc(count, sizeof *call.deps),
         .buckets = xcalloc(count, sizeof *call.buckets),
-        .wire = xcalloc(count, sizeof *call.wire),
+        .wire = xcalloc(count + 1, sizeof *call.wire),
     };
+    call.wire[0] = htobe64(sequence);
     for (size_t i = 0; i < count; i++) {
-        call.wire[i] = htobe64(tags[i]);
+        call.wire[i + 1] = htobe64(tags[i]);
     }
     return call;
 }
@@ -263,7 +295,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
     snprintf(began, sizeof began, "%" PRIu64, sequence);
     size_t tags_len, n = 0;
     char *tags_name = tags_key(key, &tags_len);
-    struct call call = call_create(tags, count);
+    struct call call = call_create(sequence, tags, count);
     struct slice *args = call.args;
     args[n++] = slice_of("EVAL");
     args[n++] = slice_of(STORE_SCRIPT);
@@ -278,7 +310,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
     args[n++] = answer->body;
     args[n++] = slice_of(ttl);
     args[n++] = slice_of(began);
-    args[n++] = (struct slice){(const char *)call.wire, count * sizeof *call.wire};
+    args[n++] = (struct slice){(const char *)call.wire, (count + 1) * sizeof *call.wire};
     for (size_t i = 0; i < count; i++) {
         args[n++] = bucket_text(tags[i], call.buckets[i]);
     }
@@ -292,7 +324,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
 static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
     char keys[24];
     snprintf(keys, sizeof keys, "%zu", count + 2);
-    struct call call = call_create(tags, count);
+    struct call call = call_create(0, tags, count);
     struct slice *args = call.args;
     size_t n = 0;
     args[n++] = slice_of("EVAL");
@@ -304,7 +336,7 @@ static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count
         args[n++] = dep_key(tags[i], call.deps[i]);
     }
     args[n++] = slice_of(TAGS_PREFIX);
-    args[n++] = (struct slice){(const char *)call.wire, count * sizeof *call.wire};
+    args[n++] = (struct slice){(const char *)(call.wire + 1), count * sizeof *call.wire};
     for (size_t i = 0; i < count; i++) {
         args[n++] = bucket_text(tags[i], call.buckets[i]);
     }
@@ -322,4 +354,12 @@ bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_
         }
     }
     return true;
+}
+
+bool shared_append_announcement_of_all(struct redis *redis, struct err *err) {
+    struct slice args[SHARED_FORGET_ALL_ARGS];
+    for (size_t i = 0; i < SHARED_FORGET_ALL_ARGS; i++) {
+        args[i] = slice_of(shared_forget_all[i]);
+    }
+    return redis_append(redis, args, SHARED_FORGET_ALL_ARGS, err);
 }

@@ -39,6 +39,18 @@ static bool authenticate(const struct redis_address *address, redisContext *cont
     return ok;
 }
 
+/* Before it is listened to: what this Redis holds may be older than what it held before it
+ * restarted, and a process that was killed between a commit and its announcement has left stale
+ * answers. */
+static bool forget_all(redisContext *context) {
+    const char *args[SHARED_FORGET_ALL_ARGS];
+    memcpy(args, shared_forget_all, sizeof args);
+    redisReply *reply = redisCommandArgv(context, SHARED_FORGET_ALL_ARGS, args, NULL);
+    bool ok = reply && reply->type == REDIS_REPLY_INTEGER;
+    freeReplyObject(reply);
+    return ok;
+}
+
 static redisContext *subscribe(struct subscriber *subscriber) {
     struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
     redisContext *context =
@@ -47,7 +59,7 @@ static redisContext *subscribe(struct subscriber *subscriber) {
         return NULL;
     }
     if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
-        authenticate(&subscriber->address, context)) {
+        authenticate(&subscriber->address, context) && forget_all(context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
         freeReplyObject(reply);
@@ -68,6 +80,10 @@ static void apply(struct subscriber *subscriber, const redisReply *reply) {
         return; /* a PONG */
     }
     size_t count = reply->element[2]->len / 8;
+    if (count == 0) {
+        cache_invalidate_all(subscriber->cache);
+        return;
+    }
     uint64_t *tags = xcalloc(count + 1, sizeof *tags);
     memcpy(tags, reply->element[2]->str, count * 8);
     for (size_t i = 0; i < count; i++) {

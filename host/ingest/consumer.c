@@ -212,6 +212,7 @@ static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, s
         {"queued.max.messages.kbytes", "65536"},
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
+        {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
     };
     for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
         if (!set_property(conf, properties[i][0], properties[i][1], err)) {

@@ -4,14 +4,18 @@
 
 #include "pipeline.h"
 
+static const char add_sql[] =
+    "INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+    "SELECT $1::text, topic, partition, -1 FROM unnest($2::text[], $3::int4[]) "
+    "AS w (topic, partition) ORDER BY topic, partition ON CONFLICT DO NOTHING";
+
+/* The lock waits for a transaction of the last owner, or of a connection that was lost, to end:
+ * what is read here is settled. */
 static const char load_sql[] =
-    "WITH wanted AS (SELECT * FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)), "
-    "added AS (INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
-    "SELECT $1::text, topic, partition, -1 FROM wanted ORDER BY topic, partition "
-    "ON CONFLICT DO NOTHING) "
-    "SELECT w.topic, w.partition::text, coalesce(o.next_offset, -1)::text, "
-    "coalesce(o.fresh_offset, 0)::text FROM wanted w LEFT JOIN consumer_offsets o "
-    "ON o.consumer_group = $1 AND o.topic = w.topic AND o.partition = w.partition";
+    "SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text "
+    "FROM consumer_offsets o JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) "
+    "USING (topic, partition) WHERE o.consumer_group = $1::text "
+    "ORDER BY o.topic, o.partition FOR SHARE OF o";
 
 static const char unmoved_sql[] =
     "SELECT NOT EXISTS (SELECT FROM unnest($2::text[], $3::int4[], $4::int8[]) "
@@ -69,7 +73,9 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
         return false;
     }
     fill_names(pipeline);
-    if (!pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params, timeout_ms(pipeline),
+    if (!pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params, timeout_ms(pipeline),
+                  NULL, err) ||
+        !pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params, timeout_ms(pipeline),
                   &rows, err)) {
         return false;
     }

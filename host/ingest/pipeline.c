@@ -69,7 +69,6 @@ void pipeline_close(struct pipeline *pipeline) {
         free(pipeline->statements[i].sql);
     }
     free(pipeline->statements);
-    free(pipeline->unannounced);
     script_instance_destroy(pipeline->scripts);
     pg_destroy(pipeline->pg);
     pg_params_destroy(pipeline->params);

@@ -98,9 +98,8 @@ struct pipeline {
     struct breaker breaker;
     struct statement *statements;
     size_t statement_count;
-    uint64_t *unannounced; /* tags of commits that Redis has not heard of */
-    size_t unannounced_count;
-    uint64_t rows_sent; /* of the transaction under way */
+    bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
+    uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
     bool commit_acknowledged;
     int64_t commit_deadline_us;
@@ -181,5 +180,10 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
 void seen_lookup(struct pipeline *pipeline, struct event *events, size_t count);
 /* After the commit: marks the batch's events and announces what the caches must forget. */
 void seen_mark(struct pipeline *pipeline, struct batch *batch);
+/* Somebody may have committed and died before the caches were told: they are told to forget all, as
+ * soon as Redis is there. */
+void seen_doubt_caches(struct pipeline *pipeline);
+/* Does what seen_doubt_caches has left to do. Call it now and then. */
+void seen_settle_caches(struct pipeline *pipeline);
 
 #endif

@@ -20,11 +20,18 @@ void rebalance_drop_batches(struct worker *worker) {
 /* What is under way gets a last chance to commit before the partitions go to someone else. */
 static void settle_inflight(struct worker *worker) {
     struct err err = {0};
-    if (worker->inflight && commit_wait(&worker->pipeline, &err)) {
-        struct batch *batch = worker->inflight;
-        worker->inflight = NULL;
-        commit_finish(&worker->pipeline, batch);
+    if (!worker->inflight) {
+        return;
     }
+    if (!commit_wait(&worker->pipeline, &err)) {
+        log_warning("the batch under way was dropped at a rebalance",
+                    LOG_INT("worker", worker->number), LOG_TEXT("error", err.text),
+                    LOG_TEXT("kind", err_kind_name(err.kind)));
+        return;
+    }
+    struct batch *batch = worker->inflight;
+    worker->inflight = NULL;
+    commit_finish(&worker->pipeline, batch);
 }
 
 static void forget_assignment(struct worker *worker) {

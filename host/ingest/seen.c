@@ -15,8 +15,6 @@
 #define SEEN_PREFIX "ras:seen:"
 #define SEEN_KEY_LEN (sizeof SEEN_PREFIX - 1 + UUID_TEXT_LEN)
 #define SEEN_VALUE_LEN 16
-/* Past this many unannounced tags every cached answer is dropped by its TTL rather than by name. */
-#define UNANNOUNCED_MAX 1000000
 
 static void write_key(const struct event *event, char key[SEEN_KEY_LEN + 1]) {
     memcpy(key, SEEN_PREFIX, sizeof SEEN_PREFIX - 1);
@@ -118,24 +116,30 @@ static bool append_mark(struct pipeline *pipeline, const struct event *event, st
     return redis_append(pipeline->redis, args, 5, err);
 }
 
-/* Tags wait here until Redis has heard of them, however long it is away. */
-static void remember_tags(struct pipeline *pipeline, const uint64_t *tags, size_t count) {
-    if (pipeline->unannounced_count + count > UNANNOUNCED_MAX) {
-        log_warning("too many unannounced invalidations: cached answers may live to their TTL");
-        pipeline->unannounced_count = 0;
-    }
-    size_t total = pipeline->unannounced_count + count;
-    pipeline->unannounced = xrealloc(pipeline->unannounced, (total + 1) * sizeof *tags);
-    memcpy(pipeline->unannounced + pipeline->unannounced_count, tags, count * sizeof *tags);
-    pipeline->unannounced_count = total;
-}
-
 static void ignore_reply(void *context, size_t index, const redisReply *reply) {
     (void)context;
     (void)index;
     if (reply->type == REDIS_REPLY_ERROR) {
         log_warning("redis refused a command", LOG_TEXT("error", reply->str));
     }
+}
+
+static bool append_announcement(struct pipeline *pipeline, const uint64_t *tags, size_t count,
+                                struct err *err) {
+    struct cache *cache = pipeline->options.cache;
+    if (!cache) {
+        return true;
+    }
+    return pipeline->caches_doubtful
+               ? cache_append_announcement_of_all(cache, pipeline->redis, err)
+               : cache_append_announcement(cache, pipeline->redis, tags, count, err);
+}
+
+/* Whether Redis has heard of what was appended is known only where it answered. */
+static void run_announcement(struct pipeline *pipeline, bool appended, struct err *err) {
+    bool ok = appended && redis_run(pipeline->redis, ignore_reply, NULL, err);
+    note_redis(pipeline, ok, err);
+    pipeline->caches_doubtful = !ok;
 }
 
 void seen_mark(struct pipeline *pipeline, struct batch *batch) {
@@ -147,25 +151,32 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     if (!pipeline->redis) {
         return;
     }
-    remember_tags(pipeline, tags, tag_count);
     if (redis_resting(pipeline->redis)) {
+        pipeline->caches_doubtful |= tag_count > 0;
         return;
     }
     struct err err = {0};
-    bool ok = true;
-    if (pipeline->unannounced_count > 0 && pipeline->options.cache) {
-        ok = cache_append_announcement(pipeline->options.cache, pipeline->redis,
-                                       pipeline->unannounced, pipeline->unannounced_count, &err);
-    }
+    bool ok = append_announcement(pipeline, tags, tag_count, &err);
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && has_id(event)) {
             ok = append_mark(pipeline, event, &err);
         }
     }
-    ok = ok && redis_run(pipeline->redis, ignore_reply, NULL, &err);
-    note_redis(pipeline, ok, &err);
-    if (ok) {
-        pipeline->unannounced_count = 0;
+    run_announcement(pipeline, ok, &err);
+}
+
+void seen_doubt_caches(struct pipeline *pipeline) {
+    if (pipeline->options.cache) {
+        cache_invalidate_all(pipeline->options.cache);
+        pipeline->caches_doubtful = pipeline->redis != NULL;
+        seen_settle_caches(pipeline);
+    }
+}
+
+void seen_settle_caches(struct pipeline *pipeline) {
+    if (pipeline->caches_doubtful && !redis_resting(pipeline->redis)) {
+        struct err err = {0};
+        run_announcement(pipeline, append_announcement(pipeline, NULL, 0, &err), &err);
     }
 }

@@ -147,6 +147,9 @@ static void prepare_database(struct worker *worker) {
     bool ok = pipeline_connect(&worker->pipeline, &err);
     if (ok && worker->must_load_offsets) {
         ok = consumer_load_offsets(worker, &err);
+        /* Whoever had the partitions before, this worker perhaps, may not have told the caches of
+         * its last commit. */
+        seen_doubt_caches(&worker->pipeline);
     }
     if (!ok) {
         fail(worker, &err);
@@ -240,6 +243,7 @@ static void turn(struct worker *worker) {
         begin_commit(worker);
     }
     check_now_and_then(worker);
+    seen_settle_caches(&worker->pipeline);
     wait_for_work(worker, dry);
 }
 

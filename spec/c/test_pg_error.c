@@ -50,7 +50,7 @@ static const struct {
     {"57P05", ERR_UNAVAILABLE}, /* idle session timeout */
     {"58030", ERR_UNAVAILABLE}, /* input or output error */
     {"F0001", ERR_UNAVAILABLE}, /* lock file exists */
-    {"P0001", ERR_INTERNAL},    /* raised in a function */
+    {"P0001", ERR_INPUT},       /* raised by a trigger */
     {"XX000", ERR_INTERNAL},    /* internal error */
     {"XX001", ERR_INTERNAL},    /* data corrupted */
     {"ZZ999", ERR_INTERNAL},    /* unknown */

@@ -1,0 +1,239 @@
+"""Outage is not poison: where the database is away, full, locked or not as it should be, the program
+waits and says so, and rejects nothing; where the database refuses the data of one event, that event
+alone is rejected, and the next goes on."""
+import contextlib
+import json
+import shutil
+
+import psycopg2
+import pytest
+import stack
+from harness import edited_config, log_lines, slot_event
+from stack import wait_until
+
+SLOT_HANDLER = "handlers/essay_slot_assigned.lua"
+RAISE = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'raised for the test' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON essay_results FOR EACH ROW {when}
+EXECUTE FUNCTION refuse()"""
+HEALED = "DROP TRIGGER refuse ON essay_results"
+
+
+def ready(program):
+    """(status, why not) of /readyz."""
+    status, body, _ = program.get("/readyz")
+    return status, json.loads(body)["dependencies"]["kafka"].get("reason", "")
+
+
+def filenames(service):
+    return dict(service.query("SELECT essay_id, filename FROM essay_results"))
+
+
+def rejected(service):
+    """[(what its essay's id is in, reason, detail)]"""
+    return [(json.loads(bytes(raw))["data"]["essay_id"], reason, detail) for raw, reason, detail in
+            service.query('SELECT raw, reason, detail FROM rejected_events ORDER BY "offset"')]
+
+
+def publish(service, *essays):
+    service.publish([slot_event("batch-of-outages", essay, f"{essay}.txt") for essay in essays])
+
+
+def check_waits(service, text):
+    """Not ready, for the reason; nothing rejected."""
+    wait_until(f"a reason with {text!r}, not {ready(service.program)}",
+               lambda: ready(service.program)[0] == 503 and text in ready(service.program)[1])
+    assert log_lines(service.program, "ingest waits for the database")
+    assert not rejected(service)
+
+
+def check_applied(service, *essays):
+    """The program has found its way back by itself."""
+    wait_until("the events", lambda: set(essays) <= filenames(service).keys())
+    service.wait_ready()
+    assert not rejected(service)
+
+
+@contextlib.contextmanager
+def session(service):
+    """A transaction of the test's own, beside the program's."""
+    with contextlib.closing(psycopg2.connect(service.database_url)) as connection:
+        yield connection.cursor()
+        connection.rollback()
+
+
+def lock_waits(service):
+    return service.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                         "AND application_name = 'aggregator ingest' AND wait_event_type = 'Lock'")
+
+
+def end_sessions(service):
+    service.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                  "current_database() AND pid <> pg_backend_pid()")
+
+
+def alter_database(service, setting):
+    """For sessions that begin from now on; the program's are ended."""
+    name = service.database_url.rsplit("/", 1)[1]
+    service.query(f'SET TRANSACTION READ WRITE; ALTER DATABASE "{name}" {setting}')
+    end_sessions(service)
+
+
+# ---- the database cannot at the moment ------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "58030", "40001", "40P01", "55P03", "57P03",
+                                  "42501", "XX000"])
+def test_an_error_that_is_no_events_fault_is_waited_out(service, code):
+    service.query(RAISE.format(code=code, when=""))
+    publish(service, "one", "two")
+    check_waits(service, "raised for the test")
+    assert not filenames(service)
+    service.query(HEALED)
+    check_applied(service, "one", "two")
+
+
+def test_a_deadlock_is_tried_again(service):
+    publish(service, "one")
+    check_applied(service, "one")
+    with session(service) as other:
+        other.execute("SET deadlock_timeout = '1min'")  # the program's session finds it
+        other.execute("SELECT FROM essay_results FOR UPDATE")
+        publish(service, "one", "two")
+        wait_until("the program to wait for the row", lambda: lock_waits(service))
+        other.execute("SELECT FROM consumer_offsets FOR UPDATE")
+        wait_until("the deadlock", lambda: log_lines(service.program,
+                                                     "ingest waits for the database"))
+    assert log_lines(service.program, "ingest waits for the database")[0]["sqlstate"] == "40P01"
+    check_applied(service, "two")
+
+
+def test_a_serialization_failure_is_tried_again(bare_service):
+    service = bare_service
+    alter_database(service, "SET default_transaction_isolation = 'repeatable read'")
+    service.start()
+    publish(service, "one")
+    check_applied(service, "one")
+    with session(service) as other:
+        other.execute("UPDATE essay_results SET result_batch_id = 'moved'")
+        publish(service, "one", "two")
+        wait_until("the program to wait for the row", lambda: lock_waits(service))
+        other.connection.commit()
+    check_applied(service, "two")
+    assert log_lines(service.program, "ingest waits for the database")[0]["sqlstate"] == "40001"
+
+
+def test_a_row_locked_for_longer_than_a_statement_may_take(bare_service):
+    service = bare_service
+    service.start(edited_config(service.folder / "hasty.lua", ("statement_timeout_ms = 15000",
+                                                               "statement_timeout_ms = 300")))
+    publish(service, "one")
+    check_applied(service, "one")
+    with session(service) as other:
+        other.execute("SELECT FROM essay_results FOR UPDATE")
+        publish(service, "one", "two")
+        check_waits(service, "statement timeout")
+    check_applied(service, "two")
+
+
+def test_a_database_that_is_read_only_for_a_while(service):
+    alter_database(service, "SET default_transaction_read_only = on")
+    publish(service, "one")
+    check_waits(service, "read-only")
+    alter_database(service, "RESET default_transaction_read_only")
+    check_applied(service, "one")
+
+
+def test_too_many_connections(bare_service):
+    service = bare_service
+    role = "limited_" + service.database_url.rsplit("/ras_", 1)[1]
+    service.query(f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    service.start(RESULT_AGGREGATOR_SERVICE_DATABASE_URL=service.database_url.replace(
+        "//ras@", f"//{role}@"))
+    service.wait_ready()
+    service.query(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    end_sessions(service)
+    publish(service, "one")
+    check_waits(service, "too many connections")
+    service.query(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+    check_applied(service, "one")
+
+
+@pytest.mark.parametrize("change, back", [
+    ("RENAME COLUMN filename TO mislaid", "RENAME COLUMN mislaid TO filename"),
+    ("RENAME TO mislaid", None)], ids=["column", "table"])
+def test_a_schema_that_is_not_the_views_is_waited_out_loudly(service, change, back):
+    publish(service, "one")
+    check_applied(service, "one")
+    service.query(f"ALTER TABLE essay_results {change}")
+    publish(service, "two")
+    check_waits(service, "essay_results")
+    service.query(f"ALTER TABLE essay_results {back}" if back else
+                  "ALTER TABLE mislaid RENAME TO essay_results")
+    check_applied(service, "two")
+
+
+# ---- the database refuses what an event says -------------------------------------------------
+
+
+@pytest.mark.parametrize("refusal", [
+    "ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')",
+    RAISE.format(code="P0001", when="WHEN (NEW.filename ~ '^bad')"),
+    RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')")],
+    ids=["check", "trigger", "value"])
+def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, refusal):
+    service.query(refusal)
+    good = [f"good-{number}" for number in range(40)]
+    publish(service, *good[:17], "bad-one", *good[17:30], "bad-two", *good[30:])
+    wait_until("the good events", lambda: filenames(service).keys() >= set(good))
+    wait_until("the bad ones", lambda: len(rejected(service)) == 2)
+    assert filenames(service).keys() == set(good)
+    assert {(essay, reason) for essay, reason, _ in rejected(service)} == {
+        ("bad-one", "database_refused"), ("bad-two", "database_refused")}
+    service.wait_ready()
+
+
+# ---- the scripts are at fault ----------------------------------------------------------------
+
+
+def broken_scripts(service, condition):
+    """A copy of the scripts whose handler raises, after its merges, where the condition holds."""
+    folder = service.folder / "scripts"
+    shutil.copytree(stack.ROOT / "scripts", folder)
+    handler = folder / SLOT_HANDLER
+    text = handler.read_text()
+    assert text.count("    view:touch(") == 1
+    handler.write_text(text.replace(
+        "    view:touch(", f"    if {condition} then error('broken for the test') end\n"
+                           "    view:touch("))
+    return {"SCRIPTS_ROOT": str(folder)}
+
+
+def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare_service):
+    service = bare_service
+    service.start(**broken_scripts(service, "event.essay_id == 'two'"))
+    publish(service, "one", "two", "three")
+    wait_until("the events", lambda: filenames(service).keys() >= {"one", "three"})
+    assert filenames(service) == {"one": "one.txt", "three": "three.txt"}
+    (essay, reason, detail), = rejected(service)
+    assert (essay, reason) == ("two", "handler_error")
+    assert "broken for the test" in detail and "essay_slot_assigned.lua" in detail
+
+
+def test_the_breaker_stops_rather_than_reject_a_topic_away(bare_service):
+    service = bare_service
+    essays = [f"essay-{number}" for number in range(60)]
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="20", **broken_scripts(service, "true"))
+    publish(service, *essays)
+    wait_until("the breaker", lambda: ready(program)[1].startswith("stopped: "))
+    status, reason = ready(program)
+    assert status == 503 and "of the last" in reason and "broken for the test" in reason
+    assert program.metric("ras_breaker_open") == 1
+    assert log_lines(program, "consumption stopped: too many events are rejected")
+    assert len(rejected(service)) <= 20 and service.committed_events() <= 20
+    # With mended scripts it goes on where it stopped.
+    assert program.stop() == 0
+    mended = service.start()
+    wait_until("the rest", lambda: len(filenames(service)) + len(rejected(service)) == 60)
+    service.wait_ready(mended)
+    assert len(rejected(service)) <= 20

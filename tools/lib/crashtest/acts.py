@@ -1,0 +1,123 @@
+"""What is done to the deployment. An act is drawn with its weight; it takes the driver, and returns
+False where it cannot be done now (the server is down already)."""
+import signal
+
+SERVERS = ("postgres", "redis", "kafka")
+ZOMBIE_S = (5.5, 8)  # a freeze of a process: longer than its session timeout (4 s)
+
+
+def running_slot(driver):
+    slots = [slot for slot in driver.slots if slot.running() and not slot.frozen]
+    return driver.random.choice(slots) if slots else None
+
+
+def kill_program(driver):
+    slot = running_slot(driver)
+    if not slot:
+        return False
+    driver.journal.note("kill", str(slot), f"SIGKILL {slot}")
+    slot.kill()
+    return True
+
+
+def term_program(driver):
+    slot = running_slot(driver)
+    if not slot:
+        return False
+    driver.journal.note("term", str(slot), f"SIGTERM {slot}")
+    slot.term()
+    return True
+
+
+def freeze_program(driver):
+    slot = running_slot(driver)
+    seconds = driver.random.uniform(*ZOMBIE_S)
+    if not slot:
+        return False
+    driver.journal.note("freeze", str(slot), f"SIGSTOP {slot} for {seconds:.1f} s")
+    driver.freeze(slot, seconds)
+    return True
+
+
+def add_program(driver):
+    slot = next((slot for slot in driver.slots if not slot.wanted and not slot.running()), None)
+    if not slot:
+        return False
+    driver.journal.note("scale", "added", f"add {slot}")
+    driver.begin(slot)
+    return True
+
+
+def remove_program(driver):
+    slots = [slot for slot in driver.slots if slot.wanted]
+    slot = running_slot(driver)
+    if len(slots) < 3 or not slot:
+        return False
+    driver.journal.note("scale", "removed", f"remove {slot} (SIGTERM)")
+    slot.wanted = False
+    slot.term()
+    return True
+
+
+def kill_server(name):
+    def act(driver):
+        seconds = driver.random.choice((0, 0, 0.5, 2))
+        if not driver.take_server(name):
+            return False
+        driver.journal.note("kill", name, f"SIGKILL {name}, start after {seconds} s")
+        driver.restart_server(name, seconds)
+        return True
+    return act
+
+
+def freeze_server(driver):
+    name = driver.random.choice(SERVERS)
+    seconds = driver.random.uniform(0.3, 4)
+    if not driver.take_server(name):
+        return False
+    driver.journal.note("freeze", name, f"SIGSTOP {name} for {seconds:.1f} s")
+    server = driver.servers[name]
+    server.send(signal.SIGSTOP)
+
+    def thaw():
+        server.send(signal.SIGCONT)
+        driver.give_server(name)
+    driver.later(seconds, thaw)
+    return True
+
+
+def cut(driver):
+    name = driver.random.choice(SERVERS)
+    every = driver.random.choice((1, 1, 2, 3))
+    if name not in driver.proxies:
+        return False
+    count = driver.proxies[name].cut(every)
+    driver.journal.note("cut", name, f"cut {count} connections to {name}")
+    return True
+
+
+def delay(driver):
+    name = driver.random.choice(SERVERS)
+    seconds = driver.random.choice((0.1, 0.3, 1, 3, 6))
+    then_cut = driver.random.random() < 0.4
+    if name not in driver.proxies or name in driver.held:
+        return False
+    then = ", then cut" if then_cut else ""
+    driver.journal.note("delay", name, f"hold all bytes to and from {name} for {seconds} s{then}")
+    driver.held.add(name)
+    proxy = driver.proxies[name]
+    proxy.hold()
+
+    def release():
+        if then_cut:
+            proxy.cut()
+        proxy.release()
+        driver.held.discard(name)
+    driver.later(seconds, release)
+    return True
+
+
+# (weight, act)
+ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (8, add_program),
+        (3, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
+        (4, kill_server("kafka")), (5, freeze_server), (22, cut), (12, delay))

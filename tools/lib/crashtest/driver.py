@@ -1,0 +1,167 @@
+"""Draws acts from a seed and does them, and brings back whatever ended."""
+import concurrent.futures
+import heapq
+import itertools
+import random
+import threading
+import time
+
+import stack
+
+from . import acts
+from .slot import Fault
+
+TICK_S = 0.05
+
+
+class Driver:
+    def __init__(self, seed, deployment, plan, journal):
+        self.random = random.Random(f"{seed}/acts")
+        self.slots, self.proxies = deployment.slots, deployment.proxies
+        self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
+        if isinstance(deployment.kafka, stack.ApacheKafka):
+            self.servers["kafka"] = deployment.kafka
+        # One long-lived thread each: a child's death signal comes when its parent thread ends.
+        self.starters = {name: concurrent.futures.ThreadPoolExecutor(1) for name in self.servers}
+        self.plan, self.journal = plan, journal
+        self.faults = True
+        self.held = set()
+        self.down = set()
+        self.lock = threading.Lock()  # of down
+        self.agenda, self.numbers = [], itertools.count()
+        self.problems = []
+
+    # ---- time ------------------------------------------------------------------------------
+
+    def later(self, seconds, function):
+        heapq.heappush(self.agenda, (time.monotonic() + seconds, next(self.numbers), function))
+
+    def run_for(self, seconds):
+        """Does what is due and watches the processes."""
+        end = time.monotonic() + seconds
+        while True:
+            while self.agenda and self.agenda[0][0] <= time.monotonic():
+                heapq.heappop(self.agenda)[2]()
+            for slot in self.slots:
+                self.watch(slot)
+            if time.monotonic() >= end:
+                return
+            time.sleep(TICK_S)
+
+    # ---- processes -------------------------------------------------------------------------
+
+    def begin(self, slot):
+        self.begin_with(slot, self.plan.deal() if self.faults else None)
+
+    def begin_with(self, slot, fault):
+        slot.begin(fault)
+        said = f", {fault.signal} at passing {fault.passings} of {fault.point}" if fault else ""
+        self.journal.say(f"  start {slot}{said}")
+
+    def begin_again(self, slot):
+        """Unless it was removed or has begun meanwhile."""
+        if slot.wanted and not slot.running():
+            self.begin(slot)
+
+    def freeze(self, slot, seconds):
+        slot.freeze()
+        process = slot.program.process
+
+        def thaw():
+            if slot.program.process is process:
+                self.journal.say(f"  SIGCONT {slot}")
+                slot.thaw()
+        self.later(seconds, thaw)
+
+    def watch(self, slot):
+        if slot.stopped_itself():
+            point = slot.fault.point
+            self.journal.note("fault freeze", point, f"{slot} froze itself at {point}")
+            self.plan.settle(slot.fault, True)
+            slot.fault = None
+            self.freeze(slot, self.plan.random.uniform(*acts.ZOMBIE_S))
+        elif slot.program.process and not slot.running():
+            self.bury(slot)
+
+    def bury(self, slot):
+        reason, detail = slot.why_ended()
+        self.plan.settle(slot.fault, reason == "fault")
+        slot.program.process = None
+        if reason == "fault":
+            self.journal.note("fault kill", detail, f"{slot} killed itself at {detail}")
+        elif reason == "died":
+            self.problems.append(f"{slot} ended by itself with status {detail}")
+            self.journal.say(f"!! {self.problems[-1]}")
+        slot.fault = None
+        if slot.wanted:
+            self.later(self.plan.random.uniform(0, 0.5), lambda: self.begin_again(slot))
+
+    # ---- servers ---------------------------------------------------------------------------
+
+    def take_server(self, name):
+        """False when it is away already; else it is the caller's until give_server."""
+        with self.lock:
+            free = name in self.servers and name not in self.down
+            self.down.add(name)
+            if name not in self.servers:
+                self.down.discard(name)
+            return free
+
+    def give_server(self, name):
+        with self.lock:
+            self.down.discard(name)
+
+    def restart_server(self, name, seconds):
+        server = self.servers[name]
+        server.kill()
+
+        def start():
+            time.sleep(seconds)
+            try:
+                server.start()
+                self.journal.say(f"  {name} is back")
+                self.give_server(name)
+            except AssertionError as error:
+                self.problems.append(f"{name} did not come back: {error}")
+        self.starters[name].submit(start)
+
+    # ---- the whole -------------------------------------------------------------------------
+
+    def open_with_zombie(self):
+        """The purest of them: it holds a transaction that it has not sent, and wakes up to send it
+        when the others have taken over."""
+        fault = self.plan.arm(Fault("before_commit", 2, "STOP"))
+        for slot in self.slots:
+            self.begin_with(slot, fault if slot is self.slots[0] else None)
+        stack.wait_until("the zombie", self.zombie_has_woken, 60)
+        self.run_for(1)
+
+    def zombie_has_woken(self):
+        self.run_for(0)
+        return self.plan.reached["before_commit"] and not self.slots[0].frozen
+
+    def act(self):
+        weights, functions = zip(*acts.ACTS)
+        while not self.random.choices(functions, weights)[0](self):
+            self.run_for(0)
+
+    def settle(self):
+        """No more faults; every server and every process is brought back."""
+        self.faults = False
+        self.journal.say("no more faults")
+        for slot in self.slots:
+            slot.wanted = True
+        stack.wait_until("the deployment to be whole", self.whole, 120)
+
+    def whole(self):
+        self.run_for(0)
+        for slot in self.slots:
+            self.begin_again(slot)
+            if slot.fault and slot.running() and not slot.frozen:
+                self.journal.say(f"  {slot} is restarted without its fault")
+                self.plan.settle(slot.fault, False)
+                slot.fault = None
+                slot.kill()
+        with self.lock:
+            up = not self.down
+        return up and not self.agenda and all(slot.running() for slot in self.slots)

@@ -1,0 +1,40 @@
+"""Deals fault points to the lives of processes, so that every point is reached about as often."""
+import collections
+import random
+
+from .slot import FAULT_POINTS, MOST_BATCHES, MOST_PASSINGS, Fault
+
+QUIET_SHARE = 0.2  # lives without a fault of their own, once every point was reached
+FREEZE_SHARE = 0.3  # faults that freeze rather than kill
+
+
+class FaultPlan:
+    def __init__(self, seed):
+        self.random = random.Random(f"{seed}/faults")
+        self.armed = collections.Counter()
+        self.reached = collections.Counter()
+
+    def deal(self):
+        """A fault for a life that begins, or None."""
+        rank = {point: (self.reached[point] + self.armed[point], self.random.random())
+                for point in FAULT_POINTS}
+        point = min(FAULT_POINTS, key=rank.get)
+        quiet = self.random.random() < QUIET_SHARE
+        freeze = self.random.random() < FREEZE_SHARE
+        passings = self.random.randint(1, MOST_PASSINGS.get(point, MOST_BATCHES))
+        if quiet and self.complete():
+            return None
+        return self.arm(Fault(point, passings, "STOP" if freeze else "KILL"))
+
+    def arm(self, fault):
+        self.armed[fault.point] += 1
+        return fault
+
+    def settle(self, fault, reached):
+        """The life has ended, or its fault froze it."""
+        if fault:
+            self.armed[fault.point] -= 1
+            self.reached[fault.point] += reached
+
+    def complete(self):
+        return all(self.reached[point] for point in FAULT_POINTS)

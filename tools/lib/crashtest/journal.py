@@ -1,0 +1,35 @@
+"""Says what is done, a line an act with its time, and keeps count for the closing report."""
+import collections
+import threading
+import time
+
+
+class Journal:
+    """Any thread."""
+
+    def __init__(self):
+        self.started = time.monotonic()
+        self.lock = threading.Lock()
+        self.counts = collections.defaultdict(collections.Counter)  # kind: {what: how often}
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def say(self, text):
+        with self.lock:
+            print(f"{self.elapsed():8.2f}  {text}", flush=True)
+
+    def note(self, kind, what, text):
+        """One act, counted under `kind` and `what`."""
+        with self.lock:
+            self.counts[kind][what] += 1
+        self.say(text)
+
+    def total(self, kind):
+        return sum(self.counts[kind].values())
+
+    def report(self, kinds):
+        for kind, title in kinds.items():
+            counts = self.counts[kind]
+            listed = ", ".join(f"{what} {counts[what]}" for what in sorted(counts)) or "none"
+            print(f"{title:<24}{self.total(kind):6}   {listed}")

@@ -1,0 +1,74 @@
+"""Publishes the stream at a pace, whatever happens to the broker, and counts what was acknowledged."""
+import collections
+import threading
+import time
+
+import confluent_kafka
+
+
+class Producer:
+    """A thread. What the log holds in the end is the truth (log.py); this knows what it must hold at
+    least."""
+
+    def __init__(self, brokers, stream, events_per_second):
+        self.stream, self.pace = stream, events_per_second
+        self.client = confluent_kafka.Producer({
+            "bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5,
+            "message.timeout.ms": 600000, "reconnect.backoff.max.ms": 500,
+            "logger": SILENT, "error_cb": lambda _: None})
+        self.acknowledged = collections.Counter()  # (topic, key, value): how often
+        self.malformed = {}  # (topic, value): what is wrong with it
+        self.failures = []
+        self.sent = 0
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="producer", daemon=True)
+
+    def start(self):
+        self.thread.start()
+
+    def send(self, event):
+        def delivered(error, _):
+            if error:
+                self.failures.append(str(error))
+            else:
+                self.acknowledged[(event.topic, event.key, event.value)] += 1
+
+        if event.malformed:
+            self.malformed[(event.topic, event.value)] = event.malformed
+        value = None if event.malformed == "null_value" else event.value
+        while True:
+            try:
+                self.client.produce(event.topic, value, event.key or None, on_delivery=delivered)
+                self.sent += 1
+                return
+            except BufferError:
+                self.client.poll(0.1)
+
+    def run(self):
+        started = time.monotonic()
+        for event in self.stream:
+            if self.stopping.is_set():
+                return
+            self.send(event)
+            self.client.poll(max(0, started + self.sent / self.pace - time.monotonic()))
+
+    def stop(self):
+        """Ends the stream; returns when the broker has all of it."""
+        self.stopping.set()
+        self.thread.join()
+        left = self.client.flush(120)
+        if left or self.failures:
+            raise AssertionError(f"{left + len(self.failures)} events could not be published: "
+                                 f"{self.failures[:3]}")
+
+
+class Silent:
+    """A broker that is killed again and again is no news."""
+
+    def log(self, *_, **__):
+        pass
+
+    debug = info = warning = error = critical = log
+
+
+SILENT = Silent()

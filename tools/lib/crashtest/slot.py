@@ -1,0 +1,72 @@
+"""A place for one process of the program: it lives, dies at a fault point or by a signal, and lives
+again."""
+import collections
+import signal
+
+FAULT_POINTS = ("before_handling", "before_commit", "after_commit_sent", "after_commit",
+                "after_redis", "after_report", "in_rebalance")
+# The most passings before a fault: events, rebalances, reports (one a second); else batches.
+MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2}
+MOST_BATCHES = 6
+
+Fault = collections.namedtuple("Fault", "point passings signal")
+
+
+class Slot:
+    def __init__(self, number, program):
+        self.number, self.program = number, program
+        self.fault = None      # of the present life
+        self.ending = None     # "kill" or "term": the driver has asked for the end
+        self.terms = 0         # SIGTERMs sent: the second one ends it at once
+        self.frozen = False
+        self.wanted = False    # restarted when it ends
+
+    def __str__(self):
+        return f"program{self.number}"
+
+    def begin(self, fault=None):
+        self.fault, self.ending, self.terms = fault, None, 0
+        self.frozen, self.wanted = False, True
+        self.program.env["AGGREGATOR_FAULT"] = ":".join(map(str, fault)) if fault else ""
+        self.program.start(wait=False)
+
+    def running(self):
+        return self.program.running()
+
+    def kill(self):
+        self.ending = "kill"
+        self.program.send(signal.SIGKILL)
+
+    def term(self):
+        self.ending = "term"
+        self.terms += 1
+        self.program.send(signal.SIGTERM)
+
+    def freeze(self):
+        self.frozen = True
+        self.program.send(signal.SIGSTOP)
+
+    def thaw(self):
+        self.frozen = False
+        self.program.send(signal.SIGCONT)
+
+    def stopped_itself(self):
+        """True when a fault point has frozen it."""
+        if self.frozen or not self.fault or self.fault.signal != "STOP" or not self.running():
+            return False
+        try:
+            with open(f"/proc/{self.program.process.pid}/stat") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+        except OSError:
+            return False
+
+    def why_ended(self):
+        """("fault", point), ("kill", None), ("term", None), or ("died", exit status)."""
+        status = self.program.process.returncode
+        if status == -signal.SIGKILL and self.ending == "kill":
+            return "kill", None
+        if status == -signal.SIGKILL and self.fault and self.fault.signal == "KILL":
+            return "fault", self.fault.point
+        if self.ending == "term" and (status == 0 or status == 130 and self.terms > 1):
+            return "term", None
+        return "died", status
