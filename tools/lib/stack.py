@@ -1,11 +1,14 @@
 """Private servers on free loopback ports: Postgres, Redis, Kafka (embedded or Apache), and the
 program itself. Used by tools/run, the tests, the bench and the crash test.
 
-Every process is a child with a death signal of its own: none outlives the one that started it.
+Every process is a child with a death signal of its own: none outlives the one that started it. Each
+has a session of its own, so that Ctrl-C in a terminal reaches only that one, which ends the others
+in order.
 """
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -21,6 +24,7 @@ SAMPLES = ROOT / "spec/fixtures/samples"
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
+UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
 
 
@@ -37,9 +41,16 @@ def wait_until(what, condition, seconds=60, interval_s=0.02):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port below those that the kernel gives to outgoing connections: nobody takes it before the
+    server that it is for."""
+    while True:
+        with socket.socket() as listener:
+            port = random.randrange(10000, 32000)
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def accepts(port):
@@ -55,13 +66,19 @@ def topics():
     found = set()
     for file in (ROOT / "scripts/handlers").glob("*.lua"):
         found |= set(re.findall(r'"(huleedu\.[a-z_.]+v1)"', file.read_text()))
-    return sorted(found) + ["huleedu.batch.spellcheck.phase.completed.v1"]
+    return sorted(found) + [UNREAD_TOPIC]
+
+
+def tail(path, lines=20):
+    """The last lines of a log."""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 class Process:
     """A child process with a log file. Subclasses say how it starts and when it is ready."""
 
     stop_signal = signal.SIGTERM
+    start_limit_s = 60
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -74,8 +91,21 @@ class Process:
         if user and os.geteuid() == 0:
             prefix += ["--reuid", user, "--regid", user, "--clear-groups"]
         with open(self.log, "a") as log:
-            self.process = subprocess.Popen([*prefix, "--", *map(str, command)], stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL, **options)
+            self.process = subprocess.Popen(
+                [*prefix, "--", *map(str, command)], stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+    def wait_ready(self, ready):
+        """Returns once ready() is true; an AssertionError with the log when the process ends."""
+        wait_until(f"{type(self).__name__} (see {self.log})",
+                   lambda: not self.running() or ready(), self.start_limit_s)
+        if not self.running():
+            raise AssertionError(f"{type(self).__name__} did not start:\n{tail(self.log)}")
+
+    def finish(self, what):
+        """Waits for a process that prepares something."""
+        if self.process.wait() != 0:
+            raise AssertionError(f"{what} failed:\n{tail(self.log)}")
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -86,7 +116,8 @@ class Process:
 
     def kill(self):
         self.send(signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            self.process.wait()
 
     def stop(self, seconds=50):
         """Ends it in order; the exit status."""
@@ -101,8 +132,9 @@ class Process:
 
 
 class Postgres(Process):
-    """A cluster whose data lies in the system's temporary folder: initdb and postgres refuse to
-    run as root, and another user may not reach into this checkout."""
+    """A cluster of its own. initdb and postgres refuse to run as root, and another user may not
+    reach into this checkout: as root the data lies in the system's temporary folder, with a link
+    to it."""
 
     stop_signal = signal.SIGINT
 
@@ -110,39 +142,68 @@ class Postgres(Process):
         super().__init__(folder)
         self.port = free_port()
         self.settings = settings
-        self.link = self.folder / "pgdata"
+        self.data = self.folder / "pgdata"
+
+    def make_cluster(self):
+        """Under another name until it is whole: initdb may be interrupted."""
+        draft = self.folder / "pgdata.new"
+        discard(draft)
+        if os.geteuid() == 0:
+            target = tempfile.mkdtemp(prefix="aggregator-pg.")
+            draft.symlink_to(target)
+            shutil.chown(target, "postgres", "postgres")
+        self.spawn([POSTGRES_BIN / "initdb", "-D", draft.resolve(), "-A", "trust", "-U", "ras",
+                    "-E", "UTF8", "--locale", "C", "-N"], user="postgres", cwd="/")
+        self.finish("initdb")
+        draft.rename(self.data)
 
     def start(self):
-        if not self.link.exists():
-            self.link.unlink(missing_ok=True)
-            data = tempfile.mkdtemp(prefix="aggregator-pg.")
-            if os.geteuid() == 0:
-                shutil.chown(data, "postgres", "postgres")
-            self.spawn([POSTGRES_BIN / "initdb", "-D", data, "-A", "trust", "-U", "ras", "-N"],
-                       user="postgres")
-            if self.process.wait() != 0:
-                raise AssertionError(f"initdb failed: see {self.log}")
-            self.link.symlink_to(data)
-        data = self.link.resolve()
-        options = [f"-c{setting}" for setting in ("listen_addresses=127.0.0.1", *self.settings)]
-        self.spawn([POSTGRES_BIN / "postgres", "-D", data, "-p", self.port, "-k", data, *options],
-                   user="postgres")
-        wait_until("Postgres", lambda: subprocess.run(
-            [POSTGRES_BIN / "pg_isready", "-qh127.0.0.1", f"-p{self.port}", "-Uras", "-dpostgres"],
-            check=False).returncode == 0)
+        if not self.data.exists():
+            discard(self.data)
+            self.make_cluster()
+        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings)
+        command = [POSTGRES_BIN / "postgres", "-D", self.data.resolve(), "-p", self.port,
+                   *(f"-c{setting}" for setting in settings)]
+
+        def accepting():
+            # What a killed server left behind may still be ending: then the new one gives up.
+            if not self.running():
+                self.spawn(command, user="postgres", cwd="/")
+            return subprocess.run(
+                [POSTGRES_BIN / "pg_isready", "-qh127.0.0.1", f"-p{self.port}", "-Uras",
+                 "-dpostgres"], check=False).returncode == 0
+
+        try:
+            wait_until("Postgres", accepting, self.start_limit_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{tail(self.log)}") from error
         return self
 
     def url(self, database="postgres"):
         return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name):
-        subprocess.run(["psql", "-qX", self.url(), "-c", f'CREATE DATABASE "{name}"'], check=True)
-        return self.url(name)
+        return create_database(self.url(), name)
 
     def remove(self):
-        if self.link.exists():
-            shutil.rmtree(self.link.resolve())
-        self.link.unlink(missing_ok=True)
+        discard(self.data)
+        discard(self.folder / "pgdata.new")
+
+
+def discard(path):
+    """Removes a folder, or a link and the folder it points to."""
+    shutil.rmtree(path.resolve(), ignore_errors=True)
+    if path.is_symlink():
+        path.unlink()
+
+
+def create_database(url, name):
+    """Makes a database in the cluster that `url` points to, unless it is there; its URL."""
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-v", f"name={name}", url],
+                   input="SELECT format('CREATE DATABASE %I', :'name') WHERE NOT EXISTS "
+                         "(SELECT FROM pg_database WHERE datname = :'name') \\gexec\n",
+                   text=True, check=True)
+    return url.rsplit("/", 1)[0] + "/" + name
 
 
 class Redis(Process):
@@ -154,7 +215,7 @@ class Redis(Process):
     def start(self):
         self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "",
                     "--dir", self.folder])
-        wait_until("Redis", lambda: accepts(self.port))
+        self.wait_ready(lambda: accepts(self.port))
         return self
 
 
@@ -170,8 +231,8 @@ class EmbeddedKafka(Process):
         boot = self.folder / "brokers"
         boot.unlink(missing_ok=True)
         self.spawn([self.build / "mock_kafka", boot, self.partitions, *self.names])
-        self.brokers = wait_until("the embedded Kafka",
-                                  lambda: boot.exists() and boot.read_text().strip())
+        self.wait_ready(boot.exists)
+        self.brokers = boot.read_text().strip()
         return self
 
 
@@ -186,8 +247,8 @@ class ApacheKafka(Process):
         self.brokers = f"127.0.0.1:{self.port}"
 
     def java(self, heap="-Xmx512m"):
-        return ["java", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
-                f"{KAFKA_JARS}/*"]
+        return ["java", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{KAFKA_JARS}/*"]
 
     def write_properties(self):
         listener = f"PLAINTEXT://127.0.0.1:{self.port}"
@@ -211,23 +272,28 @@ class ApacheKafka(Process):
         if not (self.folder / "kafka-data").exists():
             self.spawn([*self.java(), "kafka.tools.StorageTool", "format", "-t",
                         "aggregatoraggregatorag", "-c", properties])
-            if self.process.wait() != 0:
-                raise AssertionError(f"Kafka's storage could not be formatted: see {self.log}")
+            self.finish("formatting Kafka's storage")
         self.spawn([*self.java(), "kafka.Kafka", properties])
-        wait_until("Apache Kafka", lambda: accepts(self.port))
+        self.wait_ready(lambda: accepts(self.port))
         return self
 
     def create_topics(self, build):
-        """Makes the topics with their partitions: a topic made by a subscriber has one too late."""
-        subprocess.run([build / "feed", "--create", str(self.partitions), self.brokers,
-                        *self.names], check=True, stdout=subprocess.DEVNULL)
+        create_topics(build, self.brokers, self.names, self.partitions)
+
+
+def create_topics(build, brokers, names=None, partitions=3):
+    """Makes the topics that are missing: one that its first event makes is found late."""
+    subprocess.run([build / "feed", "--create", str(partitions), brokers, *(names or topics())],
+                   check=True)
 
 
 class Aggregator(Process):
-    """The program. `env` overrides the environment that points it at the servers."""
+    """The program. `env` overrides the environment that points it at the servers; `config` is a
+    configuration file, the project's own if None."""
 
-    def __init__(self, folder, build, database_url, redis_url, brokers, env=None):
+    def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
+        self.options = ["--config", config] if config else []
         self.build, self.port = build, free_port()
         self.env = os.environ | {
             "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
@@ -237,16 +303,14 @@ class Aggregator(Process):
 
     def command(self, *arguments, check=True, **options):
         """Runs `aggregator ARGUMENTS` to its end; the completed process, with text output."""
-        return subprocess.run([self.build / "aggregator", *map(str, arguments)], cwd=ROOT,
-                              env=self.env, check=check, capture_output=True, text=True, **options)
+        return subprocess.run(
+            [self.build / "aggregator", *map(str, [*arguments, *self.options])], cwd=ROOT,
+            env=self.env, check=check, capture_output=True, text=True, **options)
 
     def start(self, wait=True):
-        self.spawn([self.build / "aggregator", "run"], cwd=ROOT, env=self.env)
+        self.spawn([self.build / "aggregator", "run", *self.options], cwd=ROOT, env=self.env)
         if wait:
-            wait_until("the program", lambda: not self.running() or
-                       self.get("/healthz")[0] == 200)
-            if not self.running():
-                raise AssertionError(f"the program did not start: see {self.log}")
+            self.wait_ready(lambda: self.get("/healthz")[0] == 200)
         return self
 
     def get(self, path, headers=None, method="GET"):
@@ -275,10 +339,11 @@ class Aggregator(Process):
 
 def feed(build, brokers, stream, rate=0, wait=True):
     """Publishes spec/fixtures/samples/STREAM.jsonl (or a path), `rate` events a second (0: at
-    once)."""
+    once). Returns the process: ended, and the broker has all of it, unless wait is False."""
     path = stream if os.path.sep in str(stream) else SAMPLES / f"{stream}.jsonl"
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", build / "feed", brokers,
-                                path, str(rate)], stdout=subprocess.DEVNULL)
+                                path, str(rate)], stdout=subprocess.DEVNULL,
+                               start_new_session=True)
     if wait and process.wait() != 0:
         raise AssertionError(f"publishing {path} failed")
     return process

@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+"""servers: runs a command beside a private Postgres and Redis, which end when it does.
+
+    tools/lib/servers.py FOLDER COMMAND…    sets PG_TEST_URL and REDIS_TEST_URL for it
+"""
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import stack
+
+# Tests have many programs at once on this cluster, and count the statements that they make.
+SETTINGS = ("max_connections=400", "fsync=off", "shared_preload_libraries=pg_stat_statements",
+            "pg_stat_statements.track=all")
+
+
+def start(folder, cleanup):
+    """Starts both; `cleanup`, an ExitStack, ends them. Returns the variables that name them."""
+    postgres = stack.Postgres(folder, SETTINGS)
+    cleanup.callback(postgres.remove)
+    cleanup.callback(postgres.stop)
+    redis = stack.Redis(folder)
+    cleanup.callback(redis.stop)
+    return {"PG_TEST_URL": postgres.start().url(), "REDIS_TEST_URL": redis.start().url}
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with contextlib.ExitStack() as cleanup:
+        names = start(pathlib.Path(sys.argv[1]), cleanup)
+        return subprocess.run(sys.argv[2:], env=os.environ | names, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
