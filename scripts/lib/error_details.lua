@@ -2,10 +2,11 @@
 -- @module lib.error_details
 
 local json = require("json")
+local times = require("lib.times")
 
 local M = {}
 
---- @tparam table event correlation_id, stated_at (text), and error_code, error_message, error_text
+--- @tparam table event correlation_id, time, and error_code, error_message, error_text
 -- @tparam string operation what failed, in this service's words
 -- @tparam {string=string,...} details ids
 -- @treturn string JSON
@@ -14,7 +15,7 @@ function M.build(event, operation, details)
     error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",
     message = event.error_message or event.error_text or "Spell check failed",
     correlation_id = event.correlation_id or json.null,
-    timestamp = event.stated_at,
+    timestamp = times.wire(event.time),
     service = "result_aggregator_service",
     operation = operation,
     details = details,
