@@ -6,6 +6,7 @@ import json
 
 import events
 from hypothesis import strategies as st
+from stack import SAMPLES, UNREAD_TOPIC
 from workbench import Delivery
 
 BATCHES = ["batch-1", "batch-2", "batch-3"]
@@ -66,6 +67,10 @@ def without(*path):
     return spoil
 
 
+def without_ids(value):
+    value["data"]["system_metadata"]["entity"] = value["data"]["entity_ref"] = None
+
+
 def setting(wrong, *path):
     def spoil(value):
         for name in path[:-1]:
@@ -88,7 +93,7 @@ SPOILS = {
                         setting("good", "data", "status"), without("data", "timestamp")],
     events.SPELLCHECK_FIRST: [setting("good", "data", "status"),
                               setting(1.5, "data", "corrections_made"),
-                              setting(None, "data", "system_metadata", "entity"),
+                              without_ids,
                               without("data", "timestamp")],
     events.OUTCOME: [without("event_timestamp"), setting("spelling", "data", "phase_name"),
                      setting("good", "data", "phase_status"),
@@ -159,3 +164,20 @@ def deliveries(draw, records):
 def cases(draw):
     records = draw(streams())
     return records, draw(deliveries(records))
+
+
+def read_sample(name):
+    """The records of a sample stream, on topics that the program reads."""
+    lines = (SAMPLES / f"{name}.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    return [record for record in records if record["topic"] != UNREAD_TOPIC]
+
+
+SAMPLE_STREAMS = {name: read_sample(name)
+                  for name in ["current", "first", "first-unlinked", "current-hard"]}
+
+
+@st.composite
+def sample_cases(draw):
+    records = SAMPLE_STREAMS[draw(st.sampled_from(sorted(SAMPLE_STREAMS)))]
+    return records, Delivery.at_random(len(records), draw(st.integers(0, 2**32)))

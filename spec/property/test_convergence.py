@@ -11,11 +11,9 @@ import model
 import pytest
 import strategies
 from hypothesis import strategies as st
-from stack import SAMPLES
-from workbench import Delivery, read_topics
+from workbench import Delivery
 
 REGRESSIONS = pathlib.Path(__file__).parent / "regressions"
-STREAMS = ["current", "first", "first-unlinked", "current-hard"]
 
 
 def load(path):
@@ -90,9 +88,9 @@ def test_any_delivery_gives_the_same_view_and_the_stated_answers(bench, case):
         raise
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", strategies.SAMPLE_STREAMS)
 def test_sample_streams_in_any_delivery(bench, stream):
-    records = read_topics(load(SAMPLES / f"{stream}.jsonl")[0])
+    records = strategies.SAMPLE_STREAMS[stream]
     bench.apply(records)
     reference = bench.everything()
     check_rules(bench, records)

@@ -1,16 +1,18 @@
 """Applies streams through the production pipeline (tools/apply.c) and reads what the database then
 holds: every view table to the byte, and every answer."""
 import concurrent.futures
+import contextlib
 import io
 import json
 import os
 import random
 import re
+import select
 import subprocess
 import threading
 
 import psycopg2
-from stack import ROOT, UNREAD_TOPIC
+from stack import ROOT
 
 VIEW_TABLES = re.findall(r'^    name = "(\w+)",$', (ROOT / "scripts/view.lua").read_text(), re.M)
 HOST_TABLES = ["consumer_offsets", "offset_scripts", "rejected_events"]
@@ -41,12 +43,21 @@ class Apply:
         self.send(records)
         return self.process.stdout.readline().rstrip("\n")
 
+    def answered_within_ms(self, limit_ms):
+        """Waits for an answer, so long at most; whether there is one."""
+        return bool(select.select([self.process.stdout], [], [], limit_ms / 1000)[0])
+
     def kill(self):
         self.process.kill()
         self.process.wait()
+        self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):  # what it had not read
+            self.process.stdin.close()
 
     def close(self):
+        """Ends it in order; the exit status."""
         self.process.stdin.close()
+        self.process.stdout.close()
         return self.process.wait(timeout=30)
 
 
@@ -134,11 +145,16 @@ class Workbench:
 
     def reset(self):
         """As if nothing had ever been consumed."""
-        self.query("TRUNCATE " + ", ".join(VIEW_TABLES + HOST_TABLES))
+        self.empty()
         self.redis.flushall()
+
+    def empty(self):
+        """The database alone."""
+        self.query("TRUNCATE " + ", ".join(VIEW_TABLES + HOST_TABLES))
         self.forget_offsets()
 
     def forget_offsets(self):
+        """To be said after every change of offsets by hand."""
         for process in self.processes.values():
             process.say("reset")
 
@@ -205,8 +221,3 @@ class Workbench:
         """{outcome: events}, over all partitions."""
         columns = ", ".join(f"coalesce(sum({name}), 0)::int" for name in OUTCOMES)
         return dict(zip(OUTCOMES, self.query(f"SELECT {columns} FROM consumer_offsets")[0]))
-
-
-def read_topics(records):
-    """Those records that are on topics that the program reads."""
-    return [record for record in records if record["topic"] != UNREAD_TOPIC]
