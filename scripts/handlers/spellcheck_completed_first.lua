@@ -13,6 +13,7 @@ return {
       optional = true,
     },
     event_name = "data.event_name",
+    stated_at = "data.timestamp",
     status = { "data.status", enum = statuses.RESULT },
     original_text_id = "data.original_text_storage_id",
     corrected_text_id = {

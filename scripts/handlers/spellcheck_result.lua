@@ -13,6 +13,7 @@ return {
     essay_id = "data.entity_id",
     batch_id = "data.batch_id",
     event_name = "data.event_name",
+    stated_at = "data.timestamp",
     status = { "data.status", enum = statuses.RESULT },
     correlation = "data.correlation_id",
     corrections = count("data.corrections_made"),

@@ -15,7 +15,7 @@ function M.build(event, operation, details)
     error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",
     message = event.error_message or event.error_text or "Spell check failed",
     correlation_id = event.correlation_id or json.null,
-    timestamp = times.wire(event.time),
+    timestamp = times.naive(event.time),
     service = "result_aggregator_service",
     operation = operation,
     details = details,

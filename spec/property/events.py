@@ -63,7 +63,7 @@ def registered(release, at_us, batch_id, essay_ids, count=None, user_id="user-1"
 
 def slot(at_us, batch_id, essay_id, name="essay.txt"):
     return SLOT, {"event": "essay.slot.assigned", "batch_id": batch_id, "essay_id": essay_id,
-                  "file_upload_id": f"upload-{name}", "text_storage_id": f"text-{name}",
+                  "file_upload_id": f"upload-{name[:20]}", "text_storage_id": "text-1",
                   "original_file_name": name, "correlation_id": CORRELATION,
                   "timestamp": time_text(at_us)}
 

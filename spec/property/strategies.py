@@ -3,12 +3,16 @@ meet; and every way to deliver them."""
 import base64
 import copy
 import json
+import random
+import string
 
 import events
 from hypothesis import strategies as st
 from stack import SAMPLES, UNREAD_TOPIC
 from workbench import Delivery
 
+# Incompressible, and longer than an index takes.
+LONG_ID = "".join(random.Random(1).choices(string.ascii_letters, k=9000))
 BATCHES = ["batch-1", "batch-2", "batch-3"]
 ESSAYS = ["essay-1", "essay-2", "essay-3", "essay-4"]
 PHASES = ["spellcheck", "cj_assessment", "nlp", "ai_feedback", "student_matching"]
@@ -83,12 +87,15 @@ ANY_EVENT = [without("event_id"), setting("none", "event_id"), setting(None, "ev
 SPOILS = {
     events.REGISTERED: [without("data", "user_id"), setting(2**31, "data", "expected_essay_count"),
                         setting(["a\0b"], "data", "essay_ids"),
+                        setting([LONG_ID], "data", "essay_ids"), setting(LONG_ID, "data", "user_id"),
                         without("data", "metadata", "timestamp"),
                         setting("ENG8", "data", "course_code"),
                         setting({"a": "\ud800"}, "data", "student_prompt_ref")],
     events.SLOT: [setting("a\0b", "data", "original_file_name"), without("data", "essay_id"),
-                  setting("yesterday", "data", "timestamp"), setting(7, "data", "batch_id")],
-    events.SPELLCHECK: [setting("", "data", "batch_id"), setting(2**31, "data", "corrections_made"),
+                  setting("yesterday", "data", "timestamp"), setting(7, "data", "batch_id"),
+                  setting(LONG_ID, "data", "batch_id")],
+    events.SPELLCHECK: [setting("", "data", "batch_id"), setting(LONG_ID, "data", "batch_id"),
+                        setting(2**31, "data", "corrections_made"),
                         setting("good", "data", "status"), without("data", "timestamp")],
     events.SPELLCHECK_FIRST: [setting("good", "data", "status"),
                               setting(1.5, "data", "corrections_made"),
@@ -97,6 +104,7 @@ SPOILS = {
     events.OUTCOME: [without("event_timestamp"), setting("spelling", "data", "phase_name"),
                      setting("good", "data", "phase_status"),
                      setting([None], "data", "failed_essay_ids"),
+                     setting([LONG_ID], "data", "failed_essay_ids"),
                      setting([{"essay_id": 1}], "data", "processed_essays")],
     events.CJ_COMPLETED: [without("data", "timestamp"),
                           setting([{"els_essay_id": "essay-1", "rank": 2**31}], "data", "rankings"),

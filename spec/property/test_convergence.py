@@ -36,8 +36,19 @@ def same(expected, got):
             assert values.get(key) == got[part].get(key), (part, key)
 
 
+def without_other_details(answer):
+    """Of an error's details only the essay is promised."""
+    for essay in answer["essays"]:
+        error = essay["spellcheck_error_detail"]
+        if error:
+            error["details"] = {"essay_id": error["details"]["essay_id"]}
+    return answer
+
+
 def check_rules(bench, records):
-    expected, answers = model.Model(records), bench.answers()
+    expected = model.Model(records)
+    answers = {batch_id: without_other_details(answer)
+               for batch_id, answer in bench.answers().items()}
     wanted = expected.answers()
     assert sorted(answers) == sorted(wanted)
     for batch_id, want in wanted.items():
@@ -48,7 +59,8 @@ def check_rules(bench, records):
         listed = json.loads(bench.list(user_id))
         assert [batch["batch_id"] for batch in listed["batches"]] == expected.listed(user_id)
         assert listed["pagination"]["total"] == len(listed["batches"])
-        assert all(batch == wanted[batch["batch_id"]] for batch in listed["batches"])
+        for batch in listed["batches"]:
+            assert without_other_details(batch) == wanted[batch["batch_id"]]
 
 
 def check_accounts(bench, records, delivery):
