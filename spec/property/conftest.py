@@ -24,7 +24,7 @@ import workbench  # noqa: E402
 
 COMMON = {"deadline": None, "print_blob": True, "database": None,
           "suppress_health_check": list(hypothesis.HealthCheck)}
-hypothesis.settings.register_profile("short", max_examples=150, **COMMON)
+hypothesis.settings.register_profile("short", max_examples=300, **COMMON)
 hypothesis.settings.register_profile("long", max_examples=10000, **COMMON)
 
 
@@ -55,7 +55,7 @@ def bench(build):
         folder = pathlib.Path(
             cleanup.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))
         admin = os.environ.get("PG_TEST_URL") or servers.start(folder, cleanup)["PG_TEST_URL"]
-        server = stack.Redis(folder / "own") # flushed between streams, so nobody else's
+        server = stack.Redis(folder / "own")  # flushed between streams, so nobody else's
         cleanup.callback(server.stop)
         server.start()
         url = stack.create_database(admin, f"ras_{uuid.uuid4().hex}")

@@ -23,8 +23,15 @@ RESULT_STATUSES = ["spellchecked_success", "spellcheck_failed", "completed_succe
 TEXTS = ["a.txt", "å😀.docx", "unknown", "quote'\"\\\t{,}.txt", "NULL", ""]
 SCORES = [0.0, 2.998155, -1.25, 1e-9, 123456789.123456]
 
-batch = st.sampled_from(BATCHES)
-essay = st.sampled_from(ESSAYS)
+
+def few_of(names, key):
+    """One of the first names; of how many is drawn once for a stream, so that in some all meet."""
+    count_of = st.shared(st.integers(1, len(names)), key=key)
+    return count_of.flatmap(lambda number: st.sampled_from(names[:number]))
+
+
+batch = few_of(BATCHES, "batches")
+essay = few_of(ESSAYS, "essays")
 essays = st.lists(essay, max_size=4)  # with repetitions: producers are not trusted
 moment = st.integers(0, 5).map(lambda seconds: seconds * 1_000_000 + seconds % 2)
 count = st.integers(0, 4)
@@ -38,7 +45,7 @@ prompt = st.none() | st.sampled_from([{"references": {"student_prompt_text": {"s
 
 registered = st.builds(events.registered, release, moment, batch, essays, count,
                        st.sampled_from(["user-1", "user-2"]), prompt)
-slot = st.builds(events.slot, moment, st.sampled_from([*BATCHES, "guest-pending"]), essay, text)
+slot = st.builds(events.slot, moment, batch | st.just("guest-pending"), essay, text)
 spellcheck = st.builds(events.spellcheck, moment, essay, batch, st.sampled_from(RESULT_STATUSES),
                        count, st.none() | st.sampled_from(["corr-1", "corr-2"]), text)
 spellcheck_first = st.builds(
@@ -47,7 +54,7 @@ spellcheck_first = st.builds(
 outcome = st.builds(events.outcome, batch, st.sampled_from(PHASES),
                     st.sampled_from(OUTCOME_STATUSES), essays, essays,
                     st.sampled_from([events.OUTCOME, events.OUTCOME_FIRST]))
-ranked = st.sampled_from([*ESSAYS, "ANCHOR_1", None])
+ranked = essay | st.sampled_from(["ANCHOR_1", None])
 rankings = st.builds(events.rankings, moment, batch,
                      st.lists(st.tuples(ranked, rank, maybe_score), max_size=4))
 assessed = st.one_of(st.tuples(essay, rank, score, st.just(False)),

@@ -107,7 +107,7 @@ def test_sample_streams_in_any_delivery(bench, stream):
     reference = bench.everything()
     check_rules(bench, records)
 
-    @hypothesis.settings(max_examples=hypothesis.settings().max_examples // 15)
+    @hypothesis.settings(max_examples=hypothesis.settings().max_examples // 30)
     @hypothesis.given(st.integers(0, 2**32))
     def deliver(seed):
         delivery = Delivery.at_random(len(records), seed)

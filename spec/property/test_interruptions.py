@@ -1,12 +1,14 @@
 """What fails, comes back or is contended on the way changes neither the view nor the accounts."""
+import events
 import hypothesis
 import strategies
+from events import record
 from hypothesis import strategies as st
 from test_convergence import check_accounts, same, save
 from workbench import Delivery
 
 # Each of these is many deliveries.
-FEW = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 5)
+FEW = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 10)
 PATIENCE = 100
 ANY_CASE = strategies.cases() | strategies.sample_cases()
 
@@ -49,6 +51,18 @@ def test_a_prefix_applied_twice_changes_nothing(bench, case, data):
     bench.forget_offsets()
     bench.deliver(records, delivery)
     same(reference, bench.everything())
+
+
+def test_a_replay_handles_again_what_redis_remembers(bench):
+    """Of a record and its copy both, though the copy alone would be passed over."""
+    slot = record(1, 0, events.slot(0, "batch-1", "essay-1"))
+    twice = Delivery([(0, 0, True), (0, 0, True)], redis=True)
+    bench.apply([slot], twice)
+    assert bench.accounts() | {"applied": 1, "duplicate": 1} == bench.accounts()
+    bench.query("UPDATE consumer_offsets SET fresh_offset = next_offset, next_offset = 1")
+    bench.forget_offsets()
+    bench.deliver([slot], twice)
+    assert bench.accounts() | {"applied": 2, "duplicate": 1} == bench.accounts()
 
 
 @FEW

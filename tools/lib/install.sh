@@ -3,7 +3,8 @@
 
 PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
 libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev lua-cjson postgresql-15
-redis-server lua-busted lua-check clang-format cppcheck curl jq python3"
+redis-server lua-busted lua-check clang-format cppcheck curl jq python3
+python3-pytest python3-hypothesis python3-psycopg2 python3-redis"
 
 install_missing() {
   local missing=()
