@@ -96,7 +96,8 @@ def spellcheck(at_us, essay_id, batch_id, status="spellchecked_success", correct
         "correction_metrics": {"total_corrections": count, "l2_dictionary_corrections": 0,
                                "spellchecker_corrections": count, "word_count": 100,
                                "correction_density": 0.5},
-        "original_text_storage_id": "text-1", "corrected_text_storage_id": text_id if good else None,
+        "original_text_storage_id": "text-1",
+        "corrected_text_storage_id": text_id if good else None,
         "processing_duration_ms": 7}
 
 

@@ -1,5 +1,5 @@
-"""What an answer must be, from the rules of the service alone: a second, slow and plain statement of
-them in Python, that shares nothing with the scripts and the SQL.
+"""What an answer must be, from the rules of the service alone: a second, slow and plain statement
+of them in Python, that shares nothing with the scripts and the SQL.
 
 A model keeps every statement that a stream makes, with its version, and decides only when asked. So
 neither the order of the stream nor repetitions can matter to it.

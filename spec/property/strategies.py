@@ -1,5 +1,5 @@
-"""Streams of events as hypothesis draws them: few batches, essays, users and moments, so that events
-meet; and every way to deliver them."""
+"""Streams of events as hypothesis draws them: few batches, essays, users and moments, so that
+events meet; and every way to deliver them."""
 import base64
 import copy
 import json
@@ -94,7 +94,8 @@ ANY_EVENT = [without("event_id"), setting("none", "event_id"), setting(None, "ev
 SPOILS = {
     events.REGISTERED: [without("data", "user_id"), setting(2**31, "data", "expected_essay_count"),
                         setting(["a\0b"], "data", "essay_ids"),
-                        setting([LONG_ID], "data", "essay_ids"), setting(LONG_ID, "data", "user_id"),
+                        setting([LONG_ID], "data", "essay_ids"),
+                        setting(LONG_ID, "data", "user_id"),
                         without("data", "metadata", "timestamp"),
                         setting("ENG8", "data", "course_code"),
                         setting({"a": "\ud800"}, "data", "student_prompt_ref")],
@@ -146,12 +147,14 @@ def malformed(draw, well_formed):
 # ---- streams and deliveries
 
 @st.composite
-def streams(draw, max_size=24):
-    """Records of some kinds of events, which differ from stream to stream so that any two kinds meet
-    alone too. Ids grow or not, as drawn: they decide between equal times."""
-    kinds = [registered, *draw(st.lists(st.sampled_from(KINDS), max_size=4))]
+def streams(draw):
+    """Records of some kinds of events, which differ from stream to stream so that any two kinds
+    meet alone too. Ids grow or not, as drawn: they decide between equal times."""
+    kinds = [registered, *draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=5))]
+    least = draw(st.sampled_from([0, 6, 12, 18]))  # left alone, hypothesis draws short lists
     records = []
-    for index, way in enumerate(draw(st.lists(st.integers(0, 15), max_size=max_size))):
+    for index, way in enumerate(draw(st.lists(st.integers(0, 15), min_size=least,
+                                              max_size=least + 6))):
         number = (draw(st.integers(0, 7)) << 120) + index
         well_formed = [record for record in records if "value" in record]
         if way == 15 and well_formed:  # a relay's second publication

@@ -1,6 +1,6 @@
-"""What the Python service that this one replaces gets wrong, fault by fault, numbered as in the list
-of its faults (1–34: its current release; S1–S12: its first). ELSEWHERE says of the others why no
-test of events or answers is theirs.
+"""What the Python service that this one replaces gets wrong, fault by fault, numbered as in the
+list of its faults (1–34: its current release; S1–S12: its first). ELSEWHERE says of the others why
+no test of events or answers is theirs.
 """
 import itertools
 import json
