@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "../host/clock.h"
-#include "../host/json_scan.h"
+#include "lib/record.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */
 #define CREATE_TIMEOUT_MS 30000
@@ -26,70 +26,11 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
     }
 }
 
-struct record {
-    struct json_value topic, key, value, raw;
-    bool has_value;
-};
-
-static bool read_record(const char *line, struct record *record) {
-    struct json_cursor cursor;
-    struct json_value name, value;
-    bool more;
-    *record = (struct record){0};
-    json_begin(&cursor, slice_of(line));
-    if (!json_enter(&cursor)) {
-        return false;
-    }
-    while (json_next_member(&cursor, &name, &more) && more && json_read(&cursor, &value)) {
-        if (slice_equal(name.raw, slice_of("topic"))) {
-            record->topic = value;
-        } else if (slice_equal(name.raw, slice_of("key"))) {
-            record->key = value;
-        } else if (slice_equal(name.raw, slice_of("value"))) {
-            record->value = value;
-            record->has_value = true;
-        } else if (slice_equal(name.raw, slice_of("raw_b64"))) {
-            record->raw = value;
-        }
-    }
-    return json_finish(&cursor);
-}
-
-static size_t decode_base64(struct slice text, char *out) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned bits = 0, held = 0;
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const char *digit = memchr(digits, text.data[i], 64);
-        if (!digit) {
-            continue;
-        }
-        bits = bits << 6 | (unsigned)(digit - digits);
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            out[len++] = (char)(bits >> held);
-        }
-    }
-    return len;
-}
-
-static void publish(rd_kafka_t *client, const struct record *record, char *scratch) {
-    char topic[256];
-    struct slice value = {0};
-    snprintf(topic, sizeof topic, "%.*s", (int)record->topic.raw.len, record->topic.raw.data);
-    if (record->has_value) {
-        value = record->value.type == JSON_STRING
-                    ? (struct slice){record->value.raw.data - 1, record->value.raw.len + 2}
-                    : record->value.raw;
-    } else if (record->raw.type == JSON_STRING) {
-        value = (struct slice){scratch, decode_base64(record->raw.raw, scratch)};
-    }
-    bool keyed = record->key.type == JSON_STRING;
+static void publish(rd_kafka_t *client, const struct record *record) {
     rd_kafka_resp_err_t code = rd_kafka_producev(
-        client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_KEY(keyed ? record->key.raw.data : NULL, keyed ? record->key.raw.len : 0),
-        RD_KAFKA_V_VALUE((void *)value.data, value.len), RD_KAFKA_V_END);
+        client, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(record->key.data, record->key.len),
+        RD_KAFKA_V_VALUE((void *)record->payload.data, record->payload.len), RD_KAFKA_V_END);
     if (code) {
         fprintf(stderr, "feed: %s\n", rd_kafka_err2str(code));
         failures++;
@@ -106,20 +47,18 @@ static void wait_until_due(rd_kafka_t *client, int64_t due_us) {
 }
 
 static int publish_file(rd_kafka_t *client, FILE *file, double events_per_second) {
-    char *line = NULL, *scratch = NULL;
+    char *line = NULL;
     size_t cap = 0;
     int count = 0;
     int64_t started_us = clock_monotonic_us();
     while (getline(&line, &cap, file) > 0) {
         struct record record;
-        char *larger = realloc(scratch, cap);
-        scratch = larger ? larger : scratch;
-        if (!larger || !read_record(line, &record)) {
-            fprintf(stderr, "feed: line %d is not a JSON object\n", count + 1);
+        if (!record_read(line, &record)) {
+            fprintf(stderr, "feed: line %d is not a record\n", count + 1);
             failures++;
             continue;
         }
-        publish(client, &record, scratch);
+        publish(client, &record);
         count++;
         if (events_per_second > 0) {
             wait_until_due(client, started_us + (int64_t)(count * 1e6 / events_per_second));
@@ -127,7 +66,6 @@ static int publish_file(rd_kafka_t *client, FILE *file, double events_per_second
         rd_kafka_poll(client, 0);
     }
     free(line);
-    free(scratch);
     return count;
 }
 

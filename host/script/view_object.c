@@ -84,9 +84,23 @@ void event_fill(lua_State *L, const struct script_handler *handler,
 
 /* ---- view --------------------------------------------------------------------------------- */
 
+/* Ids are indexed, and an index row of Postgres holds 2704 bytes: two ids and a time fit. Here an
+ * event is refused for itself; the database would refuse it only where its row is really written.
+ */
+#define ID_MAX_BYTES 1024
+
+static bool is_id(const char *column) {
+    size_t len = strlen(column);
+    return (len > 3 && strcmp(column + len - 3, "_id") == 0) ||
+           (len > 4 && strcmp(column + len - 4, "_ids") == 0);
+}
+
 static struct slice check_text(lua_State *L, int at, struct arena *arena, const char *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
+    if (len > ID_MAX_BYTES && is_id(column)) {
+        luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column, ID_MAX_BYTES);
+    }
     for (size_t i = 0, step; i < len; i += step) {
         step = utf8_sequence(text + i, len - i);
         if (step == 0 || text[i] == '\0') {

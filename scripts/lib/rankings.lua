@@ -6,13 +6,17 @@ local json = require("json")
 local M = {}
 
 --- @tparam string batch_id
--- @tparam {{essay_id=string,rank=?number,score=?number},...} items students' essays only
+-- @tparam {{essay_id=string,rank=?number,score=?number},...} items of students' essays only; of an
+-- essay that is listed twice the last item counts
 -- @tparam ?number comparison_count
 -- @tparam table view
 function M.merge(batch_id, items, comparison_count, view)
   local ids, ranks, scores, states = {}, {}, {}, {}
-  for i, item in ipairs(items) do
+  local places = {}
+  for _, item in ipairs(items) do
     local scored = item.score ~= nil
+    local i = places[item.essay_id] or #ids + 1
+    places[item.essay_id] = i
     ids[i] = item.essay_id
     ranks[i] = scored and item.rank or json.null
     scores[i] = scored and item.score or json.null

@@ -7,7 +7,7 @@ libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev postgresql-15 
 redis-server python3 util-linux"
 # To test.
 TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format cppcheck curl jq python3-pytest
-python3-pytest-xdist python3-psycopg2 python3-redis python3-jsonschema procps"
+python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema procps"
 KAFKA_JARS=.kafka
 
 # install_missing PACKAGE…

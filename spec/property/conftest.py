@@ -1,0 +1,66 @@
+"""Fixtures and profiles of the convergence tests.
+
+    /usr/bin/python3 -m pytest -c spec/property/pytest.ini spec/property
+        [--build FOLDER] [--hypothesis-profile=long] [--hypothesis-seed=N]
+"""
+import contextlib
+import os
+import pathlib
+import random
+import sys
+import tempfile
+import uuid
+
+import hypothesis
+import pytest
+import redis as redis_client
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools/lib"))
+
+import servers  # noqa: E402
+import stack  # noqa: E402
+import workbench  # noqa: E402
+
+COMMON = {"deadline": None, "print_blob": True, "database": None,
+          "suppress_health_check": list(hypothesis.HealthCheck)}
+hypothesis.settings.register_profile("short", max_examples=300, **COMMON)
+hypothesis.settings.register_profile("long", max_examples=10000, **COMMON)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default="build", help="folder of the built program")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if hypothesis.core.global_force_seed is None:
+        hypothesis.core.global_force_seed = random.getrandbits(32)
+
+
+def pytest_terminal_summary(terminalreporter):
+    seed = hypothesis.core.global_force_seed
+    terminalreporter.write_line(f"repeat with --hypothesis-seed={seed}")
+
+
+@pytest.fixture(scope="session")
+def build(request):
+    return ROOT / request.config.getoption("build")
+
+
+@pytest.fixture(scope="session")
+def bench(build):
+    """Every test uses the same one: each starts with a reset."""
+    with contextlib.ExitStack() as cleanup:
+        folder = pathlib.Path(
+            cleanup.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))
+        admin = os.environ.get("PG_TEST_URL") or servers.start(folder, cleanup)["PG_TEST_URL"]
+        server = stack.Redis(folder / "own")  # flushed between streams, so nobody else's
+        cleanup.callback(server.stop)
+        server.start()
+        url = stack.create_database(admin, f"ras_{uuid.uuid4().hex}")
+        stack.Aggregator(folder, build, url, "none", "none").command("migrate")
+        client = redis_client.Redis.from_url(server.url)
+        bench = workbench.Workbench(build, url, server.url, client)
+        cleanup.callback(bench.close)
+        yield bench

@@ -1,0 +1,205 @@
+/* apply: the ingest pipeline fed from standard input instead of Kafka, so that a test can hand it
+ * any stream, in any order and cut, and any number of processes at once.
+ *
+ *     apply [CONFIG]      config.lua and its environment, as for `aggregator`
+ *
+ * A line is a record (lib/record.h; topic, partition, offset, value or raw_b64) or a word:
+ *
+ *     commit   one transaction of the records since the last one; those below the partition's
+ *              offset in the database are passed over. Answered by one line: "ok", "conflict: …"
+ *              (somebody else moved the offsets) or "KIND: …"; after a failure the records are
+ *              dropped and the offsets read again, as the program does
+ *     reset    forgets what it knows of offsets: somebody has changed them
+ *     quit     ends it, as the end of the input does */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../host/ingest/pipeline.h"
+#include "../host/log.h"
+#include "../host/xalloc.h"
+#include "lib/record.h"
+
+struct pending {
+    struct record record;
+    char *line; /* owned; the pipeline's once taken */
+};
+
+struct applier {
+    struct pipeline pipeline;
+    struct batch batch;
+    struct pending *pending;
+    size_t count;
+    size_t capacity;
+    bool must_load; /* the offsets in the database are not known */
+};
+
+static void release_line(void *line) {
+    free(line);
+}
+
+/* ---- one batch ----------------------------------------------------------------------------- */
+
+static void drop_pending(struct applier *applier) {
+    for (size_t i = 0; i < applier->count; i++) {
+        free(applier->pending[i].line);
+    }
+    applier->count = 0;
+}
+
+static size_t find_partition(struct applier *applier, const struct record *record) {
+    struct pipeline *pipeline = &applier->pipeline;
+    size_t at = partitions_find(&pipeline->partitions, record->topic, (int32_t)record->partition);
+    if (at == PARTITION_NONE) {
+        at = partitions_add(&pipeline->partitions, record->topic, (int32_t)record->partition);
+        pipeline->partitions.items[at].handler =
+            script_handler_of(pipeline->generation, record->topic);
+        applier->must_load = true;
+    }
+    return at;
+}
+
+static bool prepare(struct applier *applier, struct err *err) {
+    for (size_t i = 0; i < applier->count; i++) {
+        find_partition(applier, &applier->pending[i].record);
+    }
+    if (!pipeline_connect(&applier->pipeline, err)) {
+        return false;
+    }
+    if (applier->must_load && !offsets_load(&applier->pipeline, err)) {
+        return false;
+    }
+    applier->must_load = false;
+    batch_clear(&applier->pipeline, &applier->batch); /* room for the partitions there are now */
+    return true;
+}
+
+static void take_pending(struct applier *applier) {
+    for (size_t i = 0; i < applier->count; i++) {
+        struct pending *pending = &applier->pending[i];
+        size_t partition = find_partition(applier, &pending->record);
+        if (pending->record.offset < applier->pipeline.partitions.items[partition].next_offset) {
+            free(pending->line);
+            continue;
+        }
+        struct message message = {.partition = partition,
+                                  .offset = pending->record.offset,
+                                  .payload = pending->record.payload,
+                                  .owner = pending->line};
+        batch_take(&applier->pipeline, &applier->batch, &message);
+    }
+    applier->count = 0;
+}
+
+static bool apply(struct applier *applier, struct err *err) {
+    struct pipeline *pipeline = &applier->pipeline;
+    if (!prepare(applier, err)) {
+        return false;
+    }
+    take_pending(applier);
+    if (applier->batch.count == 0) {
+        return true;
+    }
+    batch_handle(pipeline, &applier->batch, 0);
+    if (pipeline->breaker.open) {
+        return err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
+    }
+    return commit_batch(pipeline, &applier->batch, err);
+}
+
+static void commit(struct applier *applier) {
+    struct err err = {0};
+    if (apply(applier, &err)) {
+        puts("ok");
+    } else {
+        printf("%s: %s\n", err_kind_name(err.kind), err.text);
+        drop_pending(applier);
+        batch_clear(&applier->pipeline, &applier->batch);
+        pg_disconnect(applier->pipeline.pg);
+        applier->must_load = true;
+    }
+    fflush(stdout);
+}
+
+/* ---- the input ----------------------------------------------------------------------------- */
+
+static void add_record(struct applier *applier, char *line) {
+    if (applier->count == applier->capacity) {
+        applier->capacity = applier->capacity ? applier->capacity * 2 : 64;
+        applier->pending = xrealloc(applier->pending, applier->capacity * sizeof *applier->pending);
+    }
+    struct pending *pending = &applier->pending[applier->count];
+    if (!record_read(line, &pending->record)) {
+        fprintf(stderr, "apply: neither a record nor a word: %.200s\n", line);
+        free(line);
+        exit(2);
+    }
+    pending->line = line;
+    applier->count++;
+}
+
+static void follow(struct applier *applier, FILE *input) {
+    char *line = NULL;
+    size_t cap = 0;
+    while (getline(&line, &cap, input) > 0 && strcmp(line, "quit\n") != 0) {
+        if (strcmp(line, "commit\n") == 0) {
+            commit(applier);
+        } else if (strcmp(line, "reset\n") == 0) {
+            partitions_clear(&applier->pipeline.partitions);
+            applier->must_load = true;
+        } else {
+            add_record(applier, line);
+            line = NULL;
+        }
+    }
+    free(line);
+}
+
+static bool open_pipeline(struct applier *applier, const struct config *config,
+                          struct script_generation *generation, struct err *err) {
+    struct pipeline_options options = {
+        .config = config,
+        .generation = generation,
+        .group = config->kafka.group,
+        .application_name = "apply",
+        .with_redis = true,
+        .mode = PIPELINE_FOLLOW,
+        .release = release_line,
+    };
+    return pipeline_open(&applier->pipeline, &options, err);
+}
+
+static bool run(const struct config *config, struct err *err) {
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    if (!generation) {
+        return false;
+    }
+    struct applier applier = {.must_load = true};
+    bool ok = open_pipeline(&applier, config, generation, err);
+    if (ok) {
+        batch_init(&applier.batch, script_generation_view(generation));
+        follow(&applier, stdin);
+        drop_pending(&applier);
+        batch_free(&applier.pipeline, &applier.batch);
+        free(applier.pending);
+    }
+    pipeline_close(&applier.pipeline);
+    script_generation_unref(generation);
+    return ok;
+}
+
+int main(int argc, char **argv) {
+    struct err err = {0};
+    signal(SIGPIPE, SIG_IGN);
+    struct config *config = config_load(argc > 1 ? argv[1] : "config.lua", &err);
+    bool ok = config != NULL;
+    if (ok) {
+        log_configure(LOG_ERROR, true);
+        ok = run(config, &err);
+        config_destroy(config);
+    }
+    if (!ok) {
+        fprintf(stderr, "apply: %s\n", err.text);
+    }
+    return ok ? 0 : 1;
+}
