@@ -1,31 +1,50 @@
-/* pg_error: the one table of what an SQLSTATE means for the caller. */
+/* pg_error: the one table of what an SQLSTATE means for the caller. Only what Postgres says about a
+ * value is the caller's data (ERR_INPUT): that is what ingestion bisects and rejects, so a fault of
+ * the schema, of a right or of the server must never stand among it, or one dropped column would
+ * reject a topic away. Whatever somebody can mend outside of the program is an outage
+ * (ERR_UNAVAILABLE): it is waited for, and said. */
 #include <string.h>
 
 #include "pg.h"
 
+/* The first prefix that fits counts. */
 static const struct {
     const char *prefix;
     enum err_kind kind;
 } kinds[] = {
-    {"AG001", ERR_CONFLICT},    /* raised by advance_offset: another consumer moved on */
-    {"08", ERR_UNAVAILABLE},    /* connection */
-    {"53", ERR_UNAVAILABLE},    /* out of memory, disk, connections */
-    {"57P", ERR_UNAVAILABLE},   /* shutting down, starting up */
-    {"58", ERR_UNAVAILABLE},    /* input or output error of the server's system */
-    {"40", ERR_UNAVAILABLE},    /* serialization failure, deadlock */
-    {"55P03", ERR_UNAVAILABLE}, /* lock not available */
-    {"57014", ERR_UNAVAILABLE}, /* cancelled, statement_timeout */
+    {"AG001", ERR_CONFLICT}, /* raised by advance_offset: another consumer moved on */
+
+    /* The value. */
+    {"22", ERR_INPUT},       /* it is none of its type: 22P02, 22021 (bytes), 22P05 (NUL), 22003 */
+    {"23", ERR_INPUT},       /* a constraint refuses it */
+    {"54001", ERR_INTERNAL}, /* the statement is too complex: it is ours, not the event's */
+    {"54011", ERR_INTERNAL}, /* too many columns: likewise */
+    {"54023", ERR_INTERNAL}, /* too many arguments: likewise */
+    {"54", ERR_INPUT},       /* past a limit, such as an index row's 2,704 bytes */
+
+    /* The server, for now. */
+    {"08", ERR_UNAVAILABLE},    /* the connection */
     {"25006", ERR_UNAVAILABLE}, /* read-only: a standby, during a failover */
-    {"25P03", ERR_UNAVAILABLE}, /* idle in transaction for too long */
-    {"26000", ERR_UNAVAILABLE}, /* prepared statement gone (pooler): parsed anew at the next try */
-    {"22", ERR_INPUT},          /* bad value */
-    {"23", ERR_INPUT},          /* constraint */
-    {"P0001", ERR_INPUT},       /* raised by a trigger or a function of the database's owner */
-    {"44", ERR_INPUT},          /* check option of a view */
-    {"54", ERR_INPUT},          /* a value past a limit, such as of an index row */
-    {"42", ERR_SCHEMA}, /* no such table or column, no right to it, syntax: no row's fault */
+    {"25P03", ERR_UNAVAILABLE}, /* was idle in its transaction for too long */
+    {"26000", ERR_UNAVAILABLE}, /* a prepared statement is gone (pooler): it is parsed anew */
+    {"40", ERR_UNAVAILABLE},    /* serialization failure, deadlock */
+    {"53", ERR_UNAVAILABLE},    /* memory, disk, connections are out */
+    {"55", ERR_UNAVAILABLE},    /* locked, in use, not in the state that is needed */
+    {"57", ERR_UNAVAILABLE},    /* cancelled (57014: statement_timeout), shutting down, starting */
+    {"58", ERR_UNAVAILABLE},    /* its operating system fails it */
+    {"F0", ERR_UNAVAILABLE},    /* its configuration file does */
+
+    /* What an operator took away, or has not yet given. */
+    {"28", ERR_UNAVAILABLE}, /* password, role */
+    {"3D", ERR_UNAVAILABLE}, /* no such database */
+    {"3F", ERR_UNAVAILABLE}, /* no such schema */
+    {"42", ERR_UNAVAILABLE}, /* no such table, column or function; no right to it; also a syntax
+                                error, for which the caller's script is to be mended */
 };
 
+/* Anything else is ERR_INTERNAL: 21 and 25 (the order of our statements), 0A (a feature that is not
+ * there), P0 (raised in a function or trigger), XX (corruption). It too is waited for: an event is
+ * not rejected for what was not said about its data. */
 enum err_kind pg_error_kind(const char *sqlstate) {
     if (!sqlstate || !*sqlstate) {
         return ERR_UNAVAILABLE;

@@ -38,8 +38,6 @@ const char *err_kind_name(enum err_kind kind) {
         return "none";
     case ERR_INPUT:
         return "input";
-    case ERR_SCHEMA:
-        return "schema";
     case ERR_UNAVAILABLE:
         return "unavailable";
     case ERR_CONFLICT:

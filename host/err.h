@@ -7,8 +7,7 @@
 
 enum err_kind {
     ERR_NONE,
-    ERR_INPUT,  /* the caller's data, script or configuration is wrong: do not retry */
-    ERR_SCHEMA, /* the database is not as the statement expects: no such table, no right to it */
+    ERR_INPUT,       /* the caller's data, script or configuration is wrong: do not retry */
     ERR_UNAVAILABLE, /* an outside system is away, slow or overloaded: retry later */
     ERR_CONFLICT,    /* another process owns this partition now (offset fence) */
     ERR_TIMEOUT,     /* a deadline passed: the outcome may be unknown */
