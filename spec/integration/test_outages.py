@@ -83,7 +83,7 @@ def alter_database(service, setting):
 
 
 @pytest.mark.parametrize("code", ["53100", "53200", "58030", "40001", "40P01", "55P03", "57P03",
-                                  "42501", "XX000"])
+                                  "42501", "P0001", "XX000"])
 def test_an_error_that_is_no_events_fault_is_waited_out(service, code):
     service.query(RAISE.format(code=code, when=""))
     publish(service, "one", "two")
@@ -178,7 +178,7 @@ def test_a_schema_that_is_not_the_views_is_waited_out_loudly(service, change, ba
 
 @pytest.mark.parametrize("refusal", [
     "ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')",
-    RAISE.format(code="P0001", when="WHEN (NEW.filename ~ '^bad')"),
+    RAISE.format(code="23514", when="WHEN (NEW.filename ~ '^bad')"),
     RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')")],
     ids=["check", "trigger", "value"])
 def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, refusal):

@@ -130,7 +130,8 @@ class Driver:
     def open_with_zombie(self):
         """The purest of them: it holds a transaction that it has not sent, and wakes up to send it
         when the others have taken over."""
-        fault = self.plan.arm(Fault("before_commit", 2, "STOP"))
+        # Not the first batches, which are large: of a small one nothing is sent before COMMIT.
+        fault = self.plan.arm(Fault("before_commit", 12, "STOP"))
         for slot in self.slots:
             self.begin_with(slot, fault if slot is self.slots[0] else None)
         stack.wait_until("the zombie", self.zombie_has_woken, 60)
