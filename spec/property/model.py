@@ -136,7 +136,9 @@ class Model:
         info = data["system_metadata"].get("error_info") or {}
         error = None if good else {
             "error_code": info.get("error_code", "SPELLCHECK_SERVICE_ERROR"),
-            "message": info.get("error_message", info.get("fetch_error", "Spell check failed")),
+            "message": next((info[key] for key in ("error_message", "fetch_error", "content_error",
+                                                   "unhandled_error") if info.get(key)),
+                            "Spell check failed"),
             "correlation_id": event.get("correlation_id"),
             "timestamp": wire_time(version[0]), "service": "result_aggregator_service",
             "operation": "process_spellcheck_result", "details": {"essay_id": essay_id}}
