@@ -6,6 +6,7 @@
 
 #include "cache/cache.h"
 #include "command.h"
+#include "health.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "log.h"
@@ -20,12 +21,24 @@ struct service {
     struct cache *cache;
     struct script_pool *pool;
     struct ingest *ingest;
+    struct health *health;
     struct http_server *http;
 };
 
-static bool service_ready(void *context, struct buffer *json) {
-    struct service *service = context;
-    return ingest_ready(service->ingest, json);
+static bool consuming(void *context, struct buffer *json) {
+    return ingest_ready(context, json);
+}
+
+static bool start_health(struct service *service, const struct config *config, struct err *err) {
+    struct health_options options = {
+        .config = config,
+        .script_generation = script_generation_number(service->generation),
+        .script_hash = script_generation_hash(service->generation),
+        .consuming = consuming,
+        .context = service->ingest,
+    };
+    service->health = health_start(&options, err);
+    return service->health != NULL;
 }
 
 static bool start_cache(struct service *service, const struct config *config, struct err *err) {
@@ -53,15 +66,14 @@ static bool start(struct service *service, const struct config *config, struct e
                                          "Number of the script generation that runs.", "")),
                (double)script_generation_number(service->generation));
     service->ingest = ingest_start(config, service->generation, service->cache, err);
-    if (!service->ingest) {
+    if (!service->ingest || !start_health(service, config, err)) {
         return false;
     }
     struct http_options options = {
         .config = config,
         .cache = service->cache,
         .pool = service->pool,
-        .ready = service_ready,
-        .ready_context = service,
+        .health = service->health,
     };
     service->http = http_start(&options, err);
     return service->http != NULL;
@@ -71,6 +83,7 @@ static void stop(struct service *service) {
     if (service->http) {
         http_stop(service->http);
     }
+    health_stop(service->health);
     ingest_stop(service->ingest);
     script_pool_destroy(service->pool);
     cache_destroy(service->cache);

@@ -148,10 +148,9 @@ bool ingest_ready(struct ingest *ingest, struct buffer *json) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
     }
-    buffer_append_format(json,
-                         "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu},"
-                         "\"database\":{\"status\":\"%s\"}",
-                         assigned > 0 ? "healthy" : "unhealthy", ingest->count, assigned,
-                         database == ingest->count ? "healthy" : "unhealthy");
-    return assigned > 0 && database == ingest->count;
+    bool consuming = assigned > 0 && database == ingest->count;
+    buffer_append_format(
+        json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu,\"committing\":%zu}",
+        consuming ? "healthy" : "unhealthy", ingest->count, assigned, database);
+    return consuming;
 }

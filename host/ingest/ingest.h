@@ -17,7 +17,7 @@ struct ingest *ingest_start(const struct config *config, struct script_generatio
 /* Finishes the transactions under way, leaves the group, joins the threads, frees. */
 void ingest_stop(struct ingest *ingest);
 
-/* Appends `"kafka":{…},"database":{…}` of the workers' state; false when any is not ready. */
+/* Appends `"kafka":{…}` of the workers' state; false when they do not consume. */
 bool ingest_ready(struct ingest *ingest, struct buffer *json);
 
 #endif

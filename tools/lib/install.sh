@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
-libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev lua-cjson postgresql-15
+libhiredis-dev libcurl4-openssl-dev libxxhash-dev lua-cjson postgresql-15
 redis-server lua-busted lua-check clang-format cppcheck curl jq python3"
 
 install_missing() {
