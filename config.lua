@@ -21,10 +21,12 @@ return {
   http = {
     host = env("HOST", "0.0.0.0"),
     port = env("PORT", 4003), -- 0: a free one, named in the log
-    threads = 64, -- one a kept-alive connection: at least the gateway's pools together
+    loops = 2, -- threads that hold the connections and answer from the process' cache
+    threads = 32, -- threads that wait for Redis and Postgres, one a request under way
+    max_connections = 4096, -- past it whoever waits longest for its client makes room
     states = 8, -- Lua states for requests, each with one database connection
-    request_timeout_ms = 10000,
-    keep_alive_timeout_ms = 5000,
+    request_timeout_ms = 10000, -- for a request to come, and again for its answer
+    keep_alive_timeout_ms = 5000, -- between two requests of a connection
     -- several at once while keys are rotated, separated by commas; none: everybody is locked out
     api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY")),
     allowed_services = list(

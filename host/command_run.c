@@ -7,6 +7,7 @@
 #include "admin.h"
 #include "cache/cache.h"
 #include "command.h"
+#include "health.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "log.h"
@@ -15,33 +16,43 @@
 
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
+#define HEALTH_TIMEOUT_MS 5000
 
 struct service {
     struct script_generation *generation;
     struct cache *cache;
     struct script_pool *pool;
     struct ingest *ingest;
+    struct health *health;
     struct http_server *http;
     struct admin *admin; /* NULL: its socket could not be had */
 };
 
-static bool service_ready(void *context, struct buffer *json) {
-    struct service *service = context;
-    return ingest_ready(service->ingest, json);
+static bool consuming(void *context, struct buffer *json) {
+    return ingest_ready(context, json);
+}
+
+static bool start_health(struct service *service, const struct config *config, struct err *err) {
+    struct health_options options = {
+        .config = config,
+        .script_generation = script_generation_number(service->generation),
+        .script_hash = script_generation_hash(service->generation),
+        .consuming = consuming,
+        .context = service->ingest,
+    };
+    service->health = health_start(&options, err);
+    return service->health != NULL;
 }
 
 static void answer_status(void *context, struct buffer *json) {
     struct service *service = context;
-    struct buffer dependencies = {0};
-    bool ready = service_ready(service, &dependencies);
-    buffer_append_format(json,
-                         "{\"version\":\"%s\",\"port\":%d,\"generation\":%llu,\"scripts\":\"%s\","
-                         "\"ready\":%s,\"dependencies\":{%s}}",
-                         AGGREGATOR_VERSION, http_port(service->http),
-                         (unsigned long long)script_generation_number(service->generation),
-                         script_generation_hash(service->generation), ready ? "true" : "false",
-                         dependencies.data ? dependencies.data : "");
-    buffer_free(&dependencies);
+    struct buffer health = {0};
+    bool ready = health_report(service->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
+    buffer_append_format(json, "{\"port\":%d,\"ready\":%s,\"health\":", http_port(service->http),
+                         ready ? "true" : "false");
+    buffer_append(json, health.data, health.len);
+    buffer_append_text(json, "}");
+    buffer_free(&health);
 }
 
 static void answer_resume(void *context, struct buffer *json) {
@@ -85,15 +96,14 @@ static bool start(struct service *service, const struct config *config, struct e
                                          "Number of the script generation that runs.", "")),
                (double)script_generation_number(service->generation));
     service->ingest = ingest_start(config, service->generation, service->cache, err);
-    if (!service->ingest) {
+    if (!service->ingest || !start_health(service, config, err)) {
         return false;
     }
     struct http_options options = {
         .config = config,
         .cache = service->cache,
         .pool = service->pool,
-        .ready = service_ready,
-        .ready_context = service,
+        .health = service->health,
     };
     service->http = http_start(&options, err);
     if (!service->http) {
@@ -108,6 +118,7 @@ static void stop(struct service *service) {
     if (service->http) {
         http_stop(service->http);
     }
+    health_stop(service->health);
     ingest_stop(service->ingest);
     script_pool_destroy(service->pool);
     cache_destroy(service->cache);

@@ -29,7 +29,9 @@ struct config {
     struct {
         char *host;
         int port; /* 0 = a free one, logged at start */
+        int loops;
         int threads;
+        int max_connections;
         int states; /* pooled Lua states, each with its own database connection */
         int request_timeout_ms;
         int keep_alive_timeout_ms;

@@ -12,25 +12,29 @@ static int hex_value(char c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool is_clean(const char *text, size_t len) {
-    for (size_t i = 0, step; i < len; i += step) {
-        step = utf8_sequence(text + i, len - i);
-        if (step == 0 || (unsigned char)text[i] < 0x20 || text[i] == 0x7F) {
+static bool is_clean(struct slice text) {
+    for (size_t i = 0, step; i < text.len; i += step) {
+        step = utf8_sequence(text.data + i, text.len - i);
+        if (step == 0 || (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F) {
             return false;
         }
     }
     return true;
 }
 
-/* Percent-decodes into out (NUL-terminated); false for bad escapes, bytes, or too little room. */
-static bool decode(const char *from, size_t len, bool plus_is_space, char *out, size_t cap,
-                   size_t *out_len) {
-    size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        char c = from[i];
+/* Percent-decodes into the pairs' own bytes; false for a bad escape or bytes that are not clean. */
+static bool decode(struct router_pairs *pairs, struct slice from, bool plus_is_space,
+                   struct slice *out) {
+    char *to = pairs->bytes + pairs->used;
+    size_t len = 0;
+    if (pairs->used + from.len > sizeof pairs->bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < from.len; i++) {
+        char c = from.data[i];
         if (c == '%') {
-            int high = i + 2 < len ? hex_value(from[i + 1]) : -1;
-            int low = i + 2 < len ? hex_value(from[i + 2]) : -1;
+            int high = i + 2 < from.len ? hex_value(from.data[i + 1]) : -1;
+            int low = i + 2 < from.len ? hex_value(from.data[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return false;
             }
@@ -39,89 +43,123 @@ static bool decode(const char *from, size_t len, bool plus_is_space, char *out, 
         } else if (c == '+' && plus_is_space) {
             c = ' ';
         }
-        if (used + 1 >= cap) {
-            return false;
-        }
-        out[used++] = c;
+        to[len++] = c;
     }
-    out[used] = '\0';
-    *out_len = used;
-    return is_clean(out, used);
+    pairs->used += len;
+    *out = (struct slice){to, len};
+    return is_clean(*out);
 }
 
-static bool add_pair(struct router_pairs *pairs, const char *name, size_t name_len,
-                     const char *value, size_t value_len, bool in_query) {
-    if (pairs->count == ROUTER_MAX_PAIRS) {
-        return false;
-    }
-    size_t at = pairs->count, len;
-    if (!decode(name, name_len, in_query, pairs->names[at], sizeof pairs->names[at], &len)) {
-        return false;
-    }
-    pairs->items[at].name = (struct slice){pairs->names[at], len};
-    if (!decode(value, value_len, in_query, pairs->values[at], sizeof pairs->values[at], &len)) {
-        return false;
-    }
-    pairs->items[at].value = (struct slice){pairs->values[at], len};
-    pairs->count++;
-    return true;
+static void clear(struct router_pairs *pairs) {
+    pairs->count = pairs->used = 0;
+}
+
+/* ---- paths -------------------------------------------------------------------------------- */
+
+static size_t segment_len(struct slice path) {
+    const char *slash = memchr(path.data, '/', path.len);
+    return slash ? (size_t)(slash - path.data) : path.len;
 }
 
 /* True when the path has the pattern's shape; *good is false when a parameter is not acceptable. */
-static bool match(const char *pattern, const char *path, struct router_pairs *params, bool *good) {
-    params->count = 0;
+static bool has_shape(const char *pattern, struct slice path, struct router_pairs *params,
+                      bool *good) {
+    clear(params);
     *good = true;
     while (*pattern) {
         if (*pattern != '{') {
-            if (*pattern++ != *path++) {
+            if (path.len == 0 || *pattern != *path.data) {
                 return false;
             }
+            pattern++, path.data++, path.len--;
             continue;
         }
         size_t name_len = strcspn(pattern + 1, "}");
-        size_t value_len = strcspn(path, "/");
+        size_t value_len = segment_len(path);
         if (value_len == 0) {
             return false;
         }
-        *good = *good && add_pair(params, pattern + 1, name_len, path, value_len, false);
+        struct script_pair *pair = &params->items[params->count];
+        *good = *good && params->count < ROUTER_MAX_PAIRS &&
+                decode(params, (struct slice){path.data, value_len}, false, &pair->value);
+        if (*good) {
+            pair->name = (struct slice){pattern + 1, name_len};
+            params->count++;
+        }
         pattern += name_len + 2;
-        path += value_len;
+        path.data += value_len;
+        path.len -= value_len;
     }
-    return *path == '\0';
+    return path.len == 0;
 }
 
-enum router_result router_find(const struct script_route *routes, size_t count, const char *method,
-                               const char *path, size_t *route, struct router_pairs *params) {
+static void allow(struct router_match *match, const char *method) {
+    size_t len = strlen(match->allow);
+    bool get = strcmp(method, "GET") == 0;
+    if (!strstr(match->allow, method)) {
+        snprintf(match->allow + len, sizeof match->allow - len, "%s%s%s", len ? ", " : "", method,
+                 get ? ", HEAD" : "");
+    }
+}
+
+enum router_result router_find(const struct script_route *routes, size_t count,
+                               const struct request *request, struct router_match *match) {
     enum router_result result = ROUTER_NOT_FOUND;
-    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    struct slice method = request->method == METHOD_HEAD ? slice_of("GET") : request->method_name;
+    match->allow[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         for (size_t p = 0; p < routes[i].path_count; p++) {
             bool good;
-            if (!match(routes[i].paths[p], path, params, &good)) {
+            if (!has_shape(routes[i].paths[p], request->path, &match->params, &good)) {
                 continue;
             }
-            if (strcmp(routes[i].method, wanted) != 0) {
+            if (!slice_equal(slice_of(routes[i].method), method)) {
+                allow(match, routes[i].method);
                 result = ROUTER_WRONG_METHOD;
                 continue;
             }
-            *route = i;
+            match->route = i;
             return good ? ROUTER_FOUND : ROUTER_BAD_PARAMETER;
         }
     }
     return result;
 }
 
-bool router_parse_query(const char *query, struct router_pairs *pairs) {
-    pairs->count = 0;
-    while (query && *query) {
-        size_t len = strcspn(query, "&");
-        size_t name_len = strcspn(query, "=&");
-        const char *value = name_len < len ? query + name_len + 1 : query + len;
-        if (len > 0 &&
-            !add_pair(pairs, query, name_len, value, (size_t)(query + len - value), true)) {
-            return false;
-        }
-        query += len + (query[len] == '&');
+/* ---- queries ------------------------------------------------------------------------------ */
+
+static const char *add_pair(struct router_pairs *pairs, struct slice text) {
+    const char *equals = memchr(text.data, '=', text.len);
+    size_t name_len = equals ? (size_t)(equals - text.data) : text.len;
+    size_t value_at = equals ? name_len + 1 : text.len;
+    if (pairs->count == ROUTER_MAX_PAIRS) {
+        return "Too many query parameters";
     }
-    return true;
+    struct script_pair *pair = &pairs->items[pairs->count];
+    if (!decode(pairs, (struct slice){text.data, name_len}, true, &pair->name) ||
+        !decode(pairs, (struct slice){text.data + value_at, text.len - value_at}, true,
+                &pair->value)) {
+        return "Invalid query string";
+    }
+    for (size_t i = 0; i < pairs->count; i++) {
+        if (slice_equal(pairs->items[i].name, pair->name)) {
+            return "A query parameter is repeated";
+        }
+    }
+    pairs->count++;
+    return NULL;
+}
+
+const char *router_parse_query(struct slice query, struct router_pairs *pairs) {
+    clear(pairs);
+    while (query.len > 0) {
+        const char *end = memchr(query.data, '&', query.len);
+        size_t len = end ? (size_t)(end - query.data) : query.len;
+        const char *problem = len > 0 ? add_pair(pairs, (struct slice){query.data, len}) : NULL;
+        if (problem) {
+            return problem;
+        }
+        query.data += len + (end != NULL);
+        query.len -= len + (end != NULL);
+    }
+    return NULL;
 }

@@ -160,11 +160,11 @@ bool ingest_ready(struct ingest *ingest, struct buffer *json) {
         database += atomic_load(&ingest->workers[i].database_ready);
         stopped += atomic_load(&ingest->workers[i].stopped_by_breaker);
     }
-    bool consuming = assigned > 0 && stopped == 0;
-    buffer_append_format(json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu",
-                         consuming ? "healthy" : "unhealthy", ingest->count, assigned);
+    bool consuming = assigned > 0 && stopped == 0 && database == ingest->count;
+    buffer_append_format(
+        json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu,\"committing\":%zu",
+        consuming ? "healthy" : "unhealthy", ingest->count, assigned, database);
     append_reason(ingest, json);
-    buffer_append_format(json, "},\"database\":{\"status\":\"%s\"}",
-                         database == ingest->count ? "healthy" : "unhealthy");
-    return consuming && database == ingest->count;
+    buffer_append_text(json, "}");
+    return consuming;
 }

@@ -20,7 +20,7 @@ void ingest_stop(struct ingest *ingest);
 /* Closes the breakers that are open; how many. */
 size_t ingest_resume(struct ingest *ingest);
 
-/* Appends `"kafka":{…},"database":{…}` of the workers' state; false when any is not ready. */
+/* Appends `"kafka":{…}` of the workers' state; false when they do not consume. */
 bool ingest_ready(struct ingest *ingest, struct buffer *json);
 
 #endif

@@ -43,7 +43,7 @@ def slot_events():
 def test_status_says_what_runs(service):
     said = json.loads(service.program.command("status").stdout)
     assert said["port"] == service.program.port and said["ready"] is True
-    assert said["dependencies"]["kafka"]["status"] == "healthy"
+    assert said["health"]["dependencies"]["kafka"]["status"] == "healthy"
 
 
 def test_status_without_a_program_says_where_it_looked(bare_service):

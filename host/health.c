@@ -1,0 +1,265 @@
+#include "health.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../bindings/pg.h"
+#include "../bindings/redis.h"
+#include "clock.h"
+#include "xalloc.h"
+
+#define FRESH_US 1000000
+#define STALE_US 10000000 /* older than this, a look says nothing about readiness */
+#define MAX_WAITING 4 /* callers that may wait for a look: the others are told of the last one */
+#define CONNECT_TIMEOUT_MS 1500
+#define STATEMENT_TIMEOUT_MS 1000
+
+/* What a look at the dependencies found. */
+struct sight {
+    bool ready;
+    bool degraded;
+    int64_t seen_us;            /* 0: not yet */
+    struct buffer dependencies; /* `"database":{…},…` */
+};
+
+struct health {
+    struct health_options options;
+    pthread_t thread;
+    struct pg *pg;       /* the thread's own */
+    struct redis *redis; /* the thread's own; NULL without Redis */
+    pthread_mutex_t lock;
+    pthread_cond_t wanted; /* to the thread */
+    pthread_cond_t looked; /* from it */
+    bool is_wanted, stopping;
+    int waiting;
+    struct sight sight;
+};
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+static void append_state(struct buffer *json, const char *name, const char *status,
+                         const struct err *err, int64_t began_us) {
+    buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", name, status);
+    if (err->kind != ERR_NONE) {
+        buffer_append_text(json, ",\"reason\":");
+        buffer_append_json_string(json, slice_of(err->text));
+    }
+    buffer_append_format(json, ",\"took_ms\":%.3f}",
+                         (double)(clock_monotonic_us() - began_us) / 1000);
+}
+
+static bool look_at_database(struct health *health, struct buffer *json) {
+    struct err err = {0};
+    int64_t began_us = clock_monotonic_us();
+    bool ok = pg_connect(health->pg, &err) &&
+              pg_query(health->pg, "health", "SELECT 1", NULL, STATEMENT_TIMEOUT_MS, NULL, &err);
+    append_state(json, "database", ok ? "healthy" : "unhealthy", &err, began_us);
+    return ok;
+}
+
+static void on_pong(void *context, size_t index, const redisReply *reply) {
+    struct err *err = context;
+    (void)index;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        err_set(err, ERR_UNAVAILABLE, "%s", reply->str);
+    }
+}
+
+/* Without Redis all works, only slower: it makes nothing unready. */
+static bool look_at_redis(struct health *health, struct buffer *json) {
+    struct err err = {0}, refused = {0};
+    struct slice ping = slice_of("PING");
+    int64_t began_us = clock_monotonic_us();
+    if (!health->redis) {
+        buffer_append_text(json, "\"redis\":{\"status\":\"disabled\"}");
+        return true;
+    }
+    bool ok = redis_append(health->redis, &ping, 1, &err) &&
+              redis_run(health->redis, on_pong, &refused, &err);
+    if (ok && refused.kind != ERR_NONE) {
+        ok = false;
+        err = refused;
+    }
+    append_state(json, "redis", ok ? "healthy" : "degraded", &err, began_us);
+    return ok;
+}
+
+static void look(struct health *health, struct sight *sight) {
+    struct buffer *json = &sight->dependencies;
+    bool database = look_at_database(health, json);
+    buffer_append_text(json, ",");
+    bool redis = look_at_redis(health, json);
+    buffer_append_text(json, ",");
+    bool consuming = health->options.consuming(health->options.context, json);
+    sight->ready = database && consuming;
+    sight->degraded = !redis;
+    sight->seen_us = clock_monotonic_us();
+}
+
+static bool wait_until_wanted(struct health *health) {
+    pthread_mutex_lock(&health->lock);
+    while (!health->is_wanted && !health->stopping) {
+        pthread_cond_wait(&health->wanted, &health->lock);
+    }
+    bool go_on = !health->stopping;
+    pthread_mutex_unlock(&health->lock);
+    return go_on;
+}
+
+static void *health_main(void *context) {
+    struct health *health = context;
+    while (wait_until_wanted(health)) {
+        struct sight sight = {0};
+        look(health, &sight);
+        pthread_mutex_lock(&health->lock);
+        struct buffer outdated = health->sight.dependencies;
+        health->sight = sight;
+        health->is_wanted = false; /* who asked meanwhile is served by this look */
+        pthread_cond_broadcast(&health->looked);
+        pthread_mutex_unlock(&health->lock);
+        buffer_free(&outdated);
+    }
+    return NULL;
+}
+
+/* ---- start and stop ----------------------------------------------------------------------- */
+
+static void free_health(struct health *health) {
+    pg_destroy(health->pg);
+    if (health->redis) {
+        redis_destroy(health->redis);
+    }
+    pthread_cond_destroy(&health->wanted);
+    pthread_cond_destroy(&health->looked);
+    pthread_mutex_destroy(&health->lock);
+    buffer_free(&health->sight.dependencies);
+    free(health);
+}
+
+static bool open_probes(struct health *health, struct err *err) {
+    const struct config *config = health->options.config;
+    struct pg_options options = {
+        .url = config->postgres.url,
+        .application_name = "aggregator health",
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+    };
+    health->pg = pg_create(&options);
+    if (!config->redis.url[0]) {
+        return true;
+    }
+    health->redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
+    return health->redis != NULL;
+}
+
+struct health *health_start(const struct health_options *options, struct err *err) {
+    struct health *health = xcalloc(1, sizeof *health);
+    pthread_condattr_t attributes;
+    health->options = *options;
+    health->is_wanted = true; /* so that something is known before anybody asks */
+    pthread_mutex_init(&health->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&health->wanted, &attributes);
+    pthread_cond_init(&health->looked, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (!open_probes(health, err)) {
+        free_health(health);
+        return NULL;
+    }
+    if (pthread_create(&health->thread, NULL, health_main, health) != 0) {
+        err_set(err, ERR_INTERNAL, "cannot start the health thread");
+        free_health(health);
+        return NULL;
+    }
+    return health;
+}
+
+void health_stop(struct health *health) {
+    if (!health) {
+        return;
+    }
+    pthread_mutex_lock(&health->lock);
+    health->stopping = true;
+    pthread_cond_signal(&health->wanted);
+    pthread_mutex_unlock(&health->lock);
+    pthread_join(health->thread, NULL);
+    free_health(health);
+}
+
+/* ---- reporting ---------------------------------------------------------------------------- */
+
+static bool seen_within(const struct health *health, int64_t age_us) {
+    return health->sight.seen_us != 0 && clock_monotonic_us() - health->sight.seen_us < age_us;
+}
+
+bool health_is_fresh(struct health *health) {
+    pthread_mutex_lock(&health->lock);
+    bool fresh = seen_within(health, FRESH_US);
+    pthread_mutex_unlock(&health->lock);
+    return fresh;
+}
+
+/* Under the lock: asks for a fresh look unless there is one. */
+static void want(struct health *health) {
+    if (!seen_within(health, FRESH_US) && !health->is_wanted) {
+        health->is_wanted = true;
+        pthread_cond_signal(&health->wanted);
+    }
+}
+
+static void wait_for_look(struct health *health, int timeout_ms) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    int status = 0;
+    if (health->waiting == MAX_WAITING) {
+        return;
+    }
+    health->waiting++;
+    while (!seen_within(health, FRESH_US) && status == 0) {
+        status = pthread_cond_timedwait(&health->looked, &health->lock, &deadline);
+    }
+    health->waiting--;
+}
+
+static void append_report(const struct health *health, const char *status, bool available,
+                          struct buffer *json) {
+    const struct config *config = health->options.config;
+    const struct sight *sight = &health->sight;
+    buffer_append_text(json, "{\"service\":");
+    buffer_append_json_string(json, slice_of(config->service.name));
+    buffer_append_format(json, ",\"status\":\"%s\",\"message\":", status);
+    struct buffer message = {0};
+    buffer_append_format(&message, "%s is %s", config->service.name, status);
+    buffer_append_json_string(json, buffer_slice(&message));
+    buffer_free(&message);
+    buffer_append_text(json, ",\"version\":\"" AGGREGATOR_VERSION "\",\"environment\":");
+    buffer_append_json_string(json, slice_of(config->service.environment));
+    buffer_append_format(
+        json,
+        ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
+        ",\"dependencies\":{%.*s},\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"}",
+        available ? "true" : "false", (int)sight->dependencies.len,
+        buffer_slice(&sight->dependencies).data,
+        (unsigned long long)health->options.script_generation, health->options.script_hash);
+    if (sight->seen_us != 0) {
+        buffer_append_format(json, ",\"checked_ms_ago\":%lld",
+                             (long long)(clock_monotonic_us() - sight->seen_us) / 1000);
+    }
+    buffer_append_text(json, "}");
+}
+
+bool health_report(struct health *health, enum health_question question, int timeout_ms,
+                   struct buffer *json) {
+    pthread_mutex_lock(&health->lock);
+    want(health);
+    if (question == HEALTH_READY) {
+        wait_for_look(health, timeout_ms);
+    }
+    bool ready = health->sight.ready && (question == HEALTH_ALIVE || seen_within(health, STALE_US));
+    bool good = ready || question == HEALTH_ALIVE;
+    const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
+    append_report(health, status, ready, json);
+    pthread_mutex_unlock(&health->lock);
+    return good;
+}

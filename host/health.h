@@ -1,0 +1,37 @@
+/* health: is the process alive, and may it be sent requests. One thread of its own asks every
+ * dependency, over its own connections, when somebody wants to know and the last look is older than
+ * a second: a storm of questions costs one look a second, and a dependency that hangs holds nobody
+ * up but that thread. Any thread may ask. */
+#ifndef AGG_HOST_HEALTH_H
+#define AGG_HOST_HEALTH_H
+
+#include "buffer.h"
+#include "config.h"
+
+struct health;
+
+struct health_options {
+    const struct config *config;
+    uint64_t script_generation;
+    const char *script_hash;
+    /* Appends `"kafka":{…}` of the consumers; true when they consume. */
+    bool (*consuming)(void *context, struct buffer *json);
+    void *context;
+};
+
+enum health_question { HEALTH_ALIVE, HEALTH_READY };
+
+/* Everything in options must outlive it. */
+struct health *health_start(const struct health_options *options, struct err *err);
+void health_stop(struct health *health);
+
+/* True when HEALTH_READY would be answered at once. */
+bool health_is_fresh(struct health *health);
+
+/* Appends the JSON answer; false: answer 503. HEALTH_ALIVE never waits and is always good: it tells
+ * what was last seen. HEALTH_READY waits for a fresh look, at most timeout_ms; where several
+ * callers wait already, it tells what was last seen too. */
+bool health_report(struct health *health, enum health_question question, int timeout_ms,
+                   struct buffer *json);
+
+#endif

@@ -1,0 +1,284 @@
+#include "connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../metrics.h"
+#include "../xalloc.h"
+
+#define MAX_TURNS 64         /* pipelined requests answered before other clients have their turn */
+#define PROGRESS_BYTES 16384 /* a reader that takes this much in its time may have more time */
+#define LINGER_MAX_BYTES (256 * 1024)
+
+struct connection *connection_create(struct loop *loop, int fd) {
+    struct connection *connection = xcalloc(1, sizeof *connection);
+    connection->loop = loop;
+    connection->fd = fd;
+    return connection;
+}
+
+static void release_reply(struct connection *connection) {
+    answer_unref(connection->reply.answer);
+    connection->reply = (struct reply){0};
+}
+
+static void release_input(struct connection *connection) {
+    if (connection->input) {
+        loop_give_buffer(connection->loop, connection->input);
+    }
+    connection->input = NULL;
+    connection->len = connection->scanned = 0;
+}
+
+void connection_destroy(struct connection *connection) {
+    release_reply(connection);
+    release_input(connection);
+    close(connection->fd);
+    free(connection);
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+/* After the last answer. Closing a socket to which bytes still come resets it, and the client may
+ * lose the answer: so the client's end is waited for. */
+static void end(struct connection *connection) {
+    release_reply(connection);
+    release_input(connection);
+    if (connection->at_end || shutdown(connection->fd, SHUT_WR) != 0) {
+        loop_close(connection->loop, connection);
+        return;
+    }
+    loop_set_state(connection->loop, connection, CONNECTION_LINGERING);
+}
+
+static void drop_input(struct connection *connection) {
+    char dropped[4096];
+    ssize_t got;
+    do {
+        got = TEMP_FAILURE_RETRY(recv(connection->fd, dropped, sizeof dropped, 0));
+        connection->dropped_bytes += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && connection->dropped_bytes < LINGER_MAX_BYTES);
+    if (got >= 0 || errno != EAGAIN) {
+        loop_close(connection->loop, connection);
+    }
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* What is left to write as at most two pieces; how many there are. */
+static size_t rest_of(const struct connection *connection, struct iovec pieces[2]) {
+    struct slice body = reply_body(&connection->reply);
+    size_t written = connection->written, count = 0;
+    if (written < connection->head_len) {
+        pieces[count++] =
+            (struct iovec){(char *)connection->head + written, connection->head_len - written};
+        written = connection->head_len;
+    }
+    size_t body_written = written - connection->head_len;
+    if (body_written < body.len) {
+        pieces[count++] = (struct iovec){(char *)body.data + body_written, body.len - body_written};
+    }
+    return count;
+}
+
+/* False when it has to wait, or the connection is gone. */
+static bool write_on(struct connection *connection) {
+    struct iovec pieces[2];
+    struct msghdr message = {.msg_iov = pieces};
+    while ((message.msg_iovlen = rest_of(connection, pieces)) > 0) {
+        ssize_t sent = TEMP_FAILURE_RETRY(sendmsg(connection->fd, &message, MSG_NOSIGNAL));
+        if (sent >= 0) {
+            connection->written += (size_t)sent;
+        } else if (errno == EAGAIN) {
+            if (connection->state != CONNECTION_WRITING ||
+                connection->written - connection->progress >= PROGRESS_BYTES) {
+                connection->progress = connection->written;
+                loop_set_state(connection->loop, connection, CONNECTION_WRITING);
+            }
+            return false;
+        } else {
+            loop_close(connection->loop, connection);
+            return false;
+        }
+    }
+    if (connection->reply.close) {
+        end(connection);
+        return false;
+    }
+    release_reply(connection);
+    loop_set_state(connection->loop, connection, CONNECTION_IDLE);
+    return true;
+}
+
+static bool write_reply(struct connection *connection, const struct exchange *exchange) {
+    connection->reply = exchange->reply;
+    connection->written = connection->progress = 0;
+    connection->head_len = reply_format_head(&connection->reply, exchange->correlation_id,
+                                             loop_date(connection->loop), connection->head);
+    return write_on(connection);
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
+static bool refuse(struct connection *connection, struct refusal refusal) {
+    struct exchange exchange;
+    service_refuse(loop_shared(connection->loop)->service, &exchange, refusal);
+    return write_reply(connection, &exchange);
+}
+
+static void use_input(struct connection *connection, size_t len) {
+    connection->len -= len;
+    connection->scanned = 0;
+    if (connection->len > 0) {
+        memmove(connection->input, connection->input + len, connection->len);
+    } else {
+        release_input(connection);
+    }
+}
+
+/* Answers the request whose head stands at the input's begin. */
+static bool serve(struct connection *connection, size_t head_len) {
+    const struct loop_shared *shared = loop_shared(connection->loop);
+    struct slice head = {connection->input, head_len};
+    struct exchange exchange;
+    if (!service_begin(shared->service, &exchange, head) ||
+        service_answer(shared->service, &exchange, false)) {
+        use_input(connection, head_len);
+        return write_reply(connection, &exchange);
+    }
+    connection->job = job_create(connection, &exchange, head);
+    use_input(connection, head_len);
+    loop_set_state(connection->loop, connection, CONNECTION_BUSY);
+    workers_submit(shared->workers, connection->job); /* from here on it is the worker's */
+    return false;
+}
+
+void connection_resume(struct connection *connection) {
+    struct job *job = connection->job;
+    connection->job = NULL;
+    bool go_on = write_reply(connection, &job->exchange);
+    free(job);
+    if (go_on) {
+        connection_drive(connection);
+    }
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* False when nothing came: later, or never (at_end), or the connection is gone. */
+static bool read_more(struct connection *connection, bool *gone) {
+    *gone = false;
+    if (!connection->readable || connection->at_end) {
+        return false;
+    }
+    if (!connection->input) {
+        connection->input = loop_take_buffer(connection->loop);
+    }
+    size_t room = REQUEST_MAX_HEAD_BYTES - connection->len;
+    ssize_t got =
+        TEMP_FAILURE_RETRY(recv(connection->fd, connection->input + connection->len, room, 0));
+    if (got > 0) {
+        connection->len += (size_t)got;
+        /* Less than asked for: empty now. An end of file behind it is not read yet. */
+        connection->readable = (size_t)got == room || connection->hung_up;
+        return true;
+    }
+    if (got < 0 && errno != EAGAIN) {
+        *gone = true;
+        loop_close(connection->loop, connection);
+        return false;
+    }
+    connection->readable = false;
+    connection->at_end = got == 0;
+    if (connection->len == 0) {
+        release_input(connection);
+    }
+    return false;
+}
+
+/* Empty lines before a request are ignored (RFC 9112 2.2). */
+static void skip_empty_lines(struct connection *connection) {
+    size_t len = 0;
+    while (len + 1 < connection->len && memcmp(connection->input + len, "\r\n", 2) == 0) {
+        len += 2;
+    }
+    if (len > 0) {
+        use_input(connection, len);
+    }
+}
+
+static void wait_for_input(struct connection *connection) {
+    if (connection->len > 0 && connection->state != CONNECTION_READING) {
+        loop_set_state(connection->loop, connection, CONNECTION_READING);
+    }
+}
+
+/* One request from the input; false when it has to wait, or the connection is gone. */
+static bool take_request(struct connection *connection) {
+    for (;;) {
+        bool bad, gone;
+        skip_empty_lines(connection);
+        size_t from = connection->scanned;
+        size_t head_len = 0;
+        struct slice input = {connection->input, connection->len};
+        if (from < input.len) {
+            head_len = request_scan(input, from, &bad);
+            connection->scanned = input.len;
+            if (head_len > 0 && bad) {
+                return refuse(connection, (struct refusal){400, "Invalid line end"});
+            }
+        }
+        if (head_len > 0) {
+            return serve(connection, head_len);
+        }
+        if (input.len == REQUEST_MAX_HEAD_BYTES) {
+            return refuse(connection, request_too_large(input));
+        }
+        if (!read_more(connection, &gone)) {
+            if (!gone && connection->at_end) {
+                loop_close(connection->loop, connection);
+            } else if (!gone) {
+                wait_for_input(connection);
+            }
+            return false;
+        }
+    }
+}
+
+void connection_drive(struct connection *connection) {
+    for (int turn = 0; turn < MAX_TURNS; turn++) {
+        bool go_on = false;
+        switch (connection->state) {
+        case CONNECTION_FRESH:
+        case CONNECTION_READING:
+        case CONNECTION_IDLE:
+            go_on = take_request(connection);
+            break;
+        case CONNECTION_WRITING:
+            go_on = write_on(connection);
+            break;
+        case CONNECTION_LINGERING:
+            drop_input(connection);
+            break;
+        case CONNECTION_BUSY:
+        case CONNECTION_STATES:
+            break;
+        }
+        if (!go_on) {
+            return;
+        }
+    }
+    loop_requeue(connection->loop, connection);
+}
+
+void connection_expire(struct connection *connection) {
+    if (connection->state == CONNECTION_READING) {
+        metric_add(loop_shared(connection->loop)->timed_out, 1);
+        refuse(connection, (struct refusal){408, "The request did not come in time"});
+    } else {
+        loop_close(connection->loop, connection);
+    }
+}

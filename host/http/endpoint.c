@@ -1,0 +1,76 @@
+#include "endpoint.h"
+
+#include <stdio.h>
+
+static const int statuses[] = {200, 304, 400, 401, 404, 405, 408,
+                               413, 414, 417, 431, 500, 503, 505};
+#define STATUS_COUNT (sizeof statuses / sizeof *statuses)
+_Static_assert(STATUS_COUNT < ENDPOINT_STATUSES, "one slot is for the other statuses");
+
+static const char *const methods[METHOD_COUNT] = {"GET", "HEAD", "other"};
+
+enum { ERROR_VALIDATION, ERROR_AUTHENTICATION, ERROR_INTERNAL, ERROR_UNAVAILABLE };
+static const char *const error_types[ENDPOINT_ERRORS] = {"validation", "authentication", "internal",
+                                                         "unavailable"};
+
+void endpoint_init(struct endpoint *endpoint, const char *name) {
+    *endpoint = (struct endpoint){.name = name};
+}
+
+static struct metric_cell *requests_cell(struct endpoint *endpoint, enum request_method method,
+                                         int status) {
+    size_t slot = 0;
+    while (slot < STATUS_COUNT && statuses[slot] != status) {
+        slot++;
+    }
+    struct metric_cell *cell =
+        atomic_load_explicit(&endpoint->requests[method][slot], memory_order_acquire);
+    if (!cell) {
+        char code[16] = "other";
+        if (slot < STATUS_COUNT) {
+            snprintf(code, sizeof code, "%d", status);
+        }
+        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_requests_total",
+                                         "Answered requests.", "endpoint,method,status_code"),
+                           endpoint->name, methods[method], code);
+        atomic_store_explicit(&endpoint->requests[method][slot], cell, memory_order_release);
+    }
+    return cell;
+}
+
+static struct metric_cell *seconds_cell(struct endpoint *endpoint, enum request_method method) {
+    struct metric_cell *cell =
+        atomic_load_explicit(&endpoint->seconds[method], memory_order_acquire);
+    if (!cell) {
+        cell =
+            metric_cell(metric_family(METRIC_HISTOGRAM, "ras_api_request_duration_seconds",
+                                      "From the request's head to its answer.", "endpoint,method"),
+                        endpoint->name, methods[method]);
+        atomic_store_explicit(&endpoint->seconds[method], cell, memory_order_release);
+    }
+    return cell;
+}
+
+static struct metric_cell *errors_cell(struct endpoint *endpoint, int status) {
+    size_t type = status == 401   ? ERROR_AUTHENTICATION
+                  : status < 500  ? ERROR_VALIDATION
+                  : status == 503 ? ERROR_UNAVAILABLE
+                                  : ERROR_INTERNAL;
+    struct metric_cell *cell = atomic_load_explicit(&endpoint->errors[type], memory_order_acquire);
+    if (!cell) {
+        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_errors_total",
+                                         "Requests answered with an error.", "endpoint,error_type"),
+                           endpoint->name, error_types[type]);
+        atomic_store_explicit(&endpoint->errors[type], cell, memory_order_release);
+    }
+    return cell;
+}
+
+void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
+                    double seconds) {
+    metric_add(requests_cell(endpoint, method, status), 1);
+    metric_observe(seconds_cell(endpoint, method), seconds);
+    if (status >= 400 && status != 404) {
+        metric_add(errors_cell(endpoint, status), 1);
+    }
+}

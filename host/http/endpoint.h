@@ -1,0 +1,28 @@
+/* endpoint: the metrics of one route. A cell is looked up at its first use and kept: counting a
+ * request is a few atomic additions. Any thread. */
+#ifndef AGG_HOST_HTTP_ENDPOINT_H
+#define AGG_HOST_HTTP_ENDPOINT_H
+
+#include <stdatomic.h>
+
+#include "../metrics.h"
+#include "request.h"
+
+#define ENDPOINT_STATUSES 16 /* the server's own and one for whatever else a script says */
+#define ENDPOINT_ERRORS 4
+
+struct endpoint {
+    const char *name; /* borrowed */
+    _Atomic(struct metric_cell *) requests[METHOD_COUNT][ENDPOINT_STATUSES];
+    _Atomic(struct metric_cell *) seconds[METHOD_COUNT];
+    _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
+};
+
+void endpoint_init(struct endpoint *endpoint, const char *name);
+
+/* Counts one answer: ras_api_requests_total, ras_api_request_duration_seconds and, unless it is a
+ * success or a 404 (an answer like any other), ras_api_errors_total. */
+void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
+                    double seconds);
+
+#endif

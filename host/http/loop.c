@@ -1,0 +1,385 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "../metrics.h"
+#include "../xalloc.h"
+#include "connection.h"
+
+#define EVENTS_AT_ONCE 256
+#define ACCEPTS_AT_ONCE 64
+#define ACCEPT_PAUSE_MS 100 /* after the process ran out of descriptors */
+
+struct list {
+    struct connection *first, *last;
+};
+
+struct loop {
+    const struct loop_shared *shared;
+    pthread_t thread;
+    int epoll_fd;
+    int wake_fd;
+    int listener;            /* -1: none, or closed */
+    int64_t accept_again_us; /* 0 unless accepting pauses */
+    struct loop **loops;     /* of the accepting loop: where connections go, in turn */
+    size_t loop_count, next_loop;
+    struct list lists[CONNECTION_STATES];
+    size_t count;
+    char *spare; /* an input buffer */
+    char date[REPLY_DATE_BYTES];
+    int64_t date_s;
+    pthread_mutex_t lock;    /* the mailbox */
+    struct connection *mail; /* new ones and those whose job is done */
+    _Atomic bool stopping;
+};
+
+/* ---- lists -------------------------------------------------------------------------------- */
+
+static void unlink_from(struct list *list, struct connection *connection) {
+    *(connection->previous ? &connection->previous->next : &list->first) = connection->next;
+    *(connection->next ? &connection->next->previous : &list->last) = connection->previous;
+    connection->previous = connection->next = NULL;
+}
+
+static void link_last(struct list *list, struct connection *connection) {
+    connection->previous = list->last;
+    connection->next = NULL;
+    *(list->last ? &list->last->next : &list->first) = connection;
+    list->last = connection;
+}
+
+void loop_set_state(struct loop *loop, struct connection *connection, enum connection_state state) {
+    unlink_from(&loop->lists[connection->state], connection);
+    connection->state = state;
+    connection->deadline_us = state == CONNECTION_BUSY
+                                  ? INT64_MAX
+                                  : clock_monotonic_us() + loop->shared->timeout_ms[state] * 1000LL;
+    link_last(&loop->lists[state], connection);
+}
+
+void loop_close(struct loop *loop, struct connection *connection) {
+    unlink_from(&loop->lists[connection->state], connection);
+    loop->count--;
+    metric_add(loop->shared->open, -1);
+    connection_destroy(connection); /* closing takes it out of epoll, too */
+}
+
+/* ---- what connections ask for --------------------------------------------------------------- */
+
+const struct loop_shared *loop_shared(const struct loop *loop) {
+    return loop->shared;
+}
+
+static bool is_stopping(const struct loop *loop) {
+    return atomic_load_explicit(&loop->stopping, memory_order_relaxed);
+}
+
+const char *loop_date(struct loop *loop) {
+    int64_t now_us = clock_wall_us();
+    if (now_us / 1000000 != loop->date_s) {
+        loop->date_s = now_us / 1000000;
+        reply_format_date(now_us, loop->date);
+    }
+    return loop->date;
+}
+
+char *loop_take_buffer(struct loop *loop) {
+    char *buffer = loop->spare ? loop->spare : xcalloc(1, REQUEST_MAX_HEAD_BYTES);
+    loop->spare = NULL;
+    return buffer;
+}
+
+void loop_give_buffer(struct loop *loop, char *buffer) {
+    free(loop->spare);
+    loop->spare = buffer;
+}
+
+static bool watch(struct loop *loop, int operation, struct connection *connection) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.ptr = connection};
+    return epoll_ctl(loop->epoll_fd, operation, connection->fd, &event) == 0;
+}
+
+void loop_requeue(struct loop *loop, struct connection *connection) {
+    /* Told anew of an edge-triggered socket, epoll reports what it is ready for: to be written to.
+     */
+    if (!watch(loop, EPOLL_CTL_MOD, connection)) {
+        loop_close(loop, connection);
+    }
+}
+
+/* ---- the mailbox -------------------------------------------------------------------------- */
+
+static void wake(struct loop *loop) {
+    uint64_t one = 1;
+    if (write(loop->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN) {
+        log_error("an http loop could not be woken");
+    }
+}
+
+static void post(struct loop *loop, struct connection *connection) {
+    pthread_mutex_lock(&loop->lock);
+    bool was_empty = loop->mail == NULL;
+    connection->next_mail = loop->mail;
+    loop->mail = connection;
+    pthread_mutex_unlock(&loop->lock);
+    if (was_empty) {
+        wake(loop);
+    }
+}
+
+void loop_post_done(struct job *job) {
+    post(job->connection->loop, job->connection);
+}
+
+/* Makes room for one more: whoever has waited longest for its client goes, those first that never
+ * sent a whole request. False when all are being answered. */
+static bool evict(struct loop *loop) {
+    static const enum connection_state order[] = {CONNECTION_LINGERING, CONNECTION_FRESH,
+                                                  CONNECTION_READING, CONNECTION_IDLE};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        struct connection *oldest = loop->lists[order[i]].first;
+        if (oldest) {
+            metric_add(loop->shared->evicted, 1);
+            loop_close(loop, oldest);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void refuse(struct loop *loop, struct connection *connection) {
+    static const char answer[] =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+        "Content-Length: 32\r\nCache-Control: no-store\r\nRetry-After: 1\r\n"
+        "Connection: close\r\n\r\n{\"error\":\"Too many connections\"}";
+    metric_add(loop->shared->refused, 1);
+    if (send(connection->fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        log_debug("a client that was one too many has gone already");
+    }
+    connection_destroy(connection);
+}
+
+static void adopt(struct loop *loop, struct connection *connection) {
+    if (loop->count >= loop->shared->max_connections && !evict(loop)) {
+        refuse(loop, connection);
+        return;
+    }
+    loop->count++;
+    metric_add(loop->shared->open, 1);
+    link_last(&loop->lists[connection->state], connection);
+    loop_set_state(loop, connection, CONNECTION_FRESH);
+    if (!watch(loop, EPOLL_CTL_ADD, connection)) {
+        log_error("a connection cannot be watched", LOG_INT("errno", errno));
+        loop_close(loop, connection);
+    }
+}
+
+static void read_mail(struct loop *loop) {
+    pthread_mutex_lock(&loop->lock);
+    struct connection *connection = loop->mail;
+    loop->mail = NULL;
+    pthread_mutex_unlock(&loop->lock);
+    while (connection) {
+        struct connection *next = connection->next_mail;
+        if (connection->job) {
+            connection_resume(connection);
+        } else {
+            adopt(loop, connection);
+        }
+        connection = next;
+    }
+}
+
+/* ---- accepting ---------------------------------------------------------------------------- */
+
+static bool watch_listener(struct loop *loop, bool on) {
+    struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.ptr = &loop->listener};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, loop->listener, &event) == 0;
+}
+
+/* Out of descriptors or memory: the clients wait in the kernel's queue meanwhile. */
+static void pause_accepting(struct loop *loop, int reason) {
+    log_warning("connections cannot be accepted", LOG_TEXT("error", strerror(reason)));
+    loop->accept_again_us = clock_monotonic_us() + ACCEPT_PAUSE_MS * 1000;
+    watch_listener(loop, false);
+}
+
+static void accept_some(struct loop *loop) {
+    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int fd = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            struct loop *target = loop->loops[loop->next_loop++ % loop->loop_count];
+            metric_add(loop->shared->accepted, 1);
+            post(target, connection_create(target, fd));
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_accepting(loop, errno);
+            return;
+        } /* else that one client has gone before it was accepted */
+    }
+}
+
+/* ---- the thread --------------------------------------------------------------------------- */
+
+static void on_connection_event(struct connection *connection, uint32_t events) {
+    connection->readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    connection->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    connection_drive(connection);
+}
+
+/* No connection is closed by another's event: only its own, once in `events`. */
+static void handle_events(struct loop *loop, const struct epoll_event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        void *about = events[i].data.ptr;
+        uint64_t woken;
+        if (about == &loop->listener) {
+            accept_some(loop);
+        } else if (about != &loop->wake_fd) {
+            on_connection_event(about, events[i].events);
+        } else if (read(loop->wake_fd, &woken, sizeof woken) < 0 && errno != EAGAIN) {
+            log_error("an http loop's eventfd cannot be read");
+        }
+    }
+}
+
+static void expire(struct loop *loop) {
+    int64_t now_us = clock_monotonic_us();
+    for (size_t i = 0; i < CONNECTION_BUSY; i++) {
+        while (loop->lists[i].first && loop->lists[i].first->deadline_us <= now_us) {
+            connection_expire(loop->lists[i].first);
+        }
+    }
+    if (loop->accept_again_us && loop->accept_again_us <= now_us) {
+        loop->accept_again_us = 0;
+        evict(loop); /* a descriptor for the next client */
+        watch_listener(loop, true);
+    }
+}
+
+static int wait_ms(const struct loop *loop) {
+    int64_t next_us = loop->accept_again_us ? loop->accept_again_us : INT64_MAX;
+    for (size_t i = 0; i < CONNECTION_BUSY; i++) {
+        const struct connection *first = loop->lists[i].first;
+        if (first && first->deadline_us < next_us) {
+            next_us = first->deadline_us;
+        }
+    }
+    return next_us == INT64_MAX ? -1 : clock_remaining_ms(next_us);
+}
+
+/* Who has sent a request is answered; who has not is let go. */
+static void end_waiting(struct loop *loop) {
+    static const enum connection_state waiting[] = {CONNECTION_FRESH, CONNECTION_READING,
+                                                    CONNECTION_IDLE, CONNECTION_LINGERING};
+    for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
+        struct list *list = &loop->lists[waiting[i]];
+        for (struct connection *last = list->last, *at = list->first; at;) {
+            struct connection *next = at == last ? NULL : at->next;
+            at->readable = true;
+            connection_drive(at);
+            at = next;
+        }
+        while (list->first) {
+            loop_close(loop, list->first);
+        }
+    }
+}
+
+static void close_listener(struct loop *loop) {
+    if (loop->listener >= 0) {
+        close(loop->listener);
+        loop->listener = -1;
+        loop->accept_again_us = 0;
+    }
+}
+
+static void *loop_main(void *context) {
+    struct loop *loop = context;
+    struct epoll_event events[EVENTS_AT_ONCE];
+    while (!is_stopping(loop) || loop->count > 0) {
+        int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, wait_ms(loop));
+        handle_events(loop, events, count);
+        read_mail(loop);
+        expire(loop);
+        if (is_stopping(loop)) {
+            close_listener(loop);
+            end_waiting(loop);
+        }
+    }
+    return NULL;
+}
+
+/* ---- creating and ending ------------------------------------------------------------------ */
+
+static bool add(struct loop *loop, int *fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, *fd, &event) == 0;
+}
+
+struct loop *loop_create(const struct loop_shared *shared, struct err *err) {
+    struct loop *loop = xcalloc(1, sizeof *loop);
+    loop->shared = shared;
+    loop->listener = -1;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pthread_mutex_init(&loop->lock, NULL);
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !add(loop, &loop->wake_fd)) {
+        err_set(err, ERR_INTERNAL, "cannot make an event loop: %s", strerror(errno));
+        loop_destroy(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t count,
+                struct err *err) {
+    loop->loops = loops;
+    loop->loop_count = count;
+    loop->listener = listener;
+    if (listener >= 0 && !add(loop, &loop->listener)) {
+        return err_set(err, ERR_INTERNAL, "cannot watch the socket: %s", strerror(errno));
+    }
+    int failure = pthread_create(&loop->thread, NULL, loop_main, loop);
+    return failure == 0 ||
+           err_set(err, ERR_INTERNAL, "cannot start an http loop: %s", strerror(failure));
+}
+
+void loop_stop(struct loop *loop) {
+    atomic_store(&loop->stopping, true);
+    wake(loop);
+}
+
+void loop_join(struct loop *loop) {
+    pthread_join(loop->thread, NULL);
+}
+
+void loop_destroy(struct loop *loop) {
+    if (!loop) {
+        return;
+    }
+    for (struct connection *left = loop->mail, *next; left; left = next) {
+        next = left->next_mail; /* accepted while its loop was ending */
+        connection_destroy(left);
+    }
+    close_listener(loop);
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
+    }
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
+    pthread_mutex_destroy(&loop->lock);
+    free(loop->spare);
+    free(loop);
+}

@@ -1,0 +1,127 @@
+#include "own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../health.h"
+#include "../log.h"
+#include "../process_metrics.h"
+#include "../xalloc.h"
+#include "endpoint.h"
+
+#define JSON "application/json"
+#define PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
+#define OPENAPI_MAX_BYTES (1024 * 1024)
+#define READINESS_WAIT_MS 5000 /* longer than a probe of every dependency takes */
+
+enum own_path { OWN_HEALTHZ, OWN_READYZ, OWN_METRICS, OWN_OPENAPI, OWN_SERVER, OWN_PATHS };
+
+static const struct {
+    const char *path;
+    const char *endpoint;
+} own_paths[OWN_PATHS] = {
+    [OWN_HEALTHZ] = {"/healthz", "healthz"}, [OWN_READYZ] = {"/readyz", "readyz"},
+    [OWN_METRICS] = {"/metrics", "metrics"}, [OWN_OPENAPI] = {"/openapi.json", "openapi"},
+    [OWN_SERVER] = {"*", "server"}, /* OPTIONS * */
+};
+
+struct own {
+    struct health *health;
+    struct answer *openapi;
+    struct endpoint endpoints[OWN_PATHS];
+};
+
+static struct answer *read_openapi(const struct config *config) {
+    char path[4096];
+    struct buffer text = {0};
+    snprintf(path, sizeof path, "%s/openapi.json", config->scripts.root);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        char *to = buffer_reserve(&text, OPENAPI_MAX_BYTES);
+        text.len = fread(to, 1, OPENAPI_MAX_BYTES, file);
+        fclose(file);
+    } else {
+        log_warning("no API description: /openapi.json answers 404", LOG_TEXT("path", path));
+    }
+    struct answer *answer = text.len > 0 ? answer_create(200, buffer_slice(&text)) : NULL;
+    buffer_free(&text);
+    return answer;
+}
+
+struct own *own_create(const struct config *config, struct health *health) {
+    struct own *own = xcalloc(1, sizeof *own);
+    own->health = health;
+    own->openapi = read_openapi(config);
+    for (size_t i = 0; i < OWN_PATHS; i++) {
+        endpoint_init(&own->endpoints[i], own_paths[i].endpoint);
+    }
+    return own;
+}
+
+void own_destroy(struct own *own) {
+    if (own) {
+        answer_unref(own->openapi);
+        free(own);
+    }
+}
+
+static void set_body(struct exchange *exchange, int status, struct buffer *body,
+                     const char *content_type) {
+    reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(body)), content_type);
+    buffer_free(body);
+}
+
+static void set_health(struct own *own, struct exchange *exchange, enum health_question question) {
+    struct buffer body = {0};
+    bool good = health_report(own->health, question, READINESS_WAIT_MS, &body);
+    set_body(exchange, good ? 200 : 503, &body, JSON);
+}
+
+static void set_metrics(struct exchange *exchange) {
+    struct buffer body = {0};
+    process_metrics_update();
+    metrics_render(&body);
+    set_body(exchange, 200, &body, PROMETHEUS);
+}
+
+static void set_openapi(struct own *own, struct exchange *exchange) {
+    if (own->openapi) {
+        reply_set(&exchange->reply, &exchange->request, answer_ref(own->openapi), JSON);
+    } else {
+        reply_set_error(&exchange->reply, 404, "Not found");
+    }
+}
+
+static enum own_path find(struct slice path) {
+    size_t which = 0;
+    while (which < OWN_PATHS && !slice_equal(path, slice_of(own_paths[which].path))) {
+        which++;
+    }
+    return (enum own_path)which;
+}
+
+enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_block) {
+    const struct request *request = &exchange->request;
+    enum own_path which = find(request->path);
+    if (which == OWN_PATHS) {
+        return OWN_NOT_MINE;
+    }
+    exchange->endpoint = &own->endpoints[which];
+    if (request->method == METHOD_OTHER) {
+        snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "GET, HEAD");
+        reply_set_error(&exchange->reply, 405, "Method not allowed");
+    } else if (request->has_body) {
+        reply_set_error(&exchange->reply, 413, "A request body is not accepted");
+    } else if (which == OWN_HEALTHZ) {
+        set_health(own, exchange, HEALTH_ALIVE);
+    } else if (which == OWN_OPENAPI) {
+        set_openapi(own, exchange);
+    } else if (which == OWN_READYZ && (may_block || health_is_fresh(own->health))) {
+        set_health(own, exchange, HEALTH_READY);
+    } else if (which == OWN_METRICS && may_block) {
+        set_metrics(exchange);
+    } else {
+        return OWN_WOULD_BLOCK;
+    }
+    return OWN_ANSWERED;
+}

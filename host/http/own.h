@@ -1,0 +1,18 @@
+/* own: the paths that the host answers itself: /healthz, /readyz, /metrics, /openapi.json. */
+#ifndef AGG_HOST_HTTP_OWN_H
+#define AGG_HOST_HTTP_OWN_H
+
+#include "service.h"
+
+struct own;
+
+/* Reads openapi.json beside the scripts. Both must outlive it. */
+struct own *own_create(const struct config *config, struct health *health);
+void own_destroy(struct own *own);
+
+enum own_result { OWN_ANSWERED, OWN_WOULD_BLOCK, OWN_NOT_MINE };
+
+/* Sets the exchange's endpoint and reply where the path is one of the host's. */
+enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_block);
+
+#endif

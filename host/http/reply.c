@@ -1,0 +1,149 @@
+#include "reply.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "../buffer.h"
+#include "values.h"
+
+#define JSON "application/json"
+#define RETRY_AFTER_S "1"
+
+static const char *reason_of(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {417, "Expectation Failed"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].status == status) {
+            return reasons[i].reason;
+        }
+    }
+    return ""; /* a script's own choice: the phrase may be empty (RFC 9112 4) */
+}
+
+void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type) {
+    reply->answer = answer;
+    reply->status = answer->status;
+    reply->content_type = content_type;
+}
+
+void reply_set(struct reply *reply, const struct request *request, struct answer *answer,
+               const char *content_type) {
+    struct slice wanted = request->fields[FIELD_IF_NONE_MATCH];
+    reply_set_momentary(reply, answer, content_type);
+    reply->has_etag = answer->status == 200;
+    if (reply->has_etag && wanted.data && etag_listed(wanted, answer->etag)) {
+        reply->status = 304;
+    }
+}
+
+void reply_set_error(struct reply *reply, int status, const char *message) {
+    struct buffer body = {0};
+    buffer_append_text(&body, "{\"error\":");
+    buffer_append_json_string(&body, slice_of(message));
+    buffer_append_text(&body, "}");
+    reply_set_momentary(reply, answer_create(status, buffer_slice(&body)), JSON);
+    buffer_free(&body);
+}
+
+/* A head that is put together piece by piece; `at` never passes `end`. */
+struct head {
+    char *at;
+    char *end;
+};
+
+static void put(struct head *head, const char *text) {
+    size_t len = strlen(text), room = (size_t)(head->end - head->at);
+    len = len < room ? len : room;
+    memcpy(head->at, text, len);
+    head->at += len;
+}
+
+static void put_line(struct head *head, const char *name, const char *value) {
+    put(head, name);
+    put(head, value);
+    put(head, "\r\n");
+}
+
+static void put_number(struct head *head, const char *name, size_t number) {
+    char digits[24];
+    char *at = digits + sizeof digits - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    put(head, name);
+    put(head, at);
+}
+
+size_t reply_format_head(const struct reply *reply, const char *correlation_id, const char *date,
+                         char out[REPLY_HEAD_BYTES]) {
+    struct head head = {out, out + REPLY_HEAD_BYTES};
+    put_number(&head, "HTTP/1.1 ", (size_t)reply->status);
+    put_line(&head, " ", reason_of(reply->status));
+    if (reply->status != 304) {
+        put_line(&head, "Content-Type: ", reply->content_type);
+        put_number(&head, "Content-Length: ", reply->answer->body.len);
+        put(&head, "\r\n");
+    }
+    /* An answer may be kept but must be asked for again: the view moves. Errors are not kept. */
+    put_line(&head, "Cache-Control: ", reply->has_etag ? "private, no-cache" : "no-store");
+    if (reply->has_etag) {
+        put_line(&head, "ETag: ", reply->answer->etag);
+    }
+    if (reply->allow[0]) {
+        put_line(&head, "Allow: ", reply->allow);
+    }
+    if (reply->status == 401) {
+        put_line(&head, "WWW-Authenticate: ", "X-Internal-API-Key");
+    }
+    if (reply->status == 503) {
+        put_line(&head, "Retry-After: ", RETRY_AFTER_S);
+    }
+    if (reply->close) {
+        put_line(&head, "Connection: ", "close");
+    }
+    put_line(&head, "X-Content-Type-Options: ", "nosniff");
+    put_line(&head, "X-Correlation-ID: ", correlation_id);
+    put_line(&head, "Date: ", date);
+    put(&head, "\r\n");
+    return (size_t)(head.at - out);
+}
+
+struct slice reply_body(const struct reply *reply) {
+    if (reply->head_only || reply->status == 304) {
+        return (struct slice){"", 0};
+    }
+    return reply->answer->body;
+}
+
+void reply_format_date(int64_t wall_us, char out[REPLY_DATE_BYTES]) {
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(wall_us / 1000000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    /* Not strftime: its names follow the locale. The % keep every number's width bounded. */
+    snprintf(out, REPLY_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[utc.tm_wday % 7],
+             (unsigned)utc.tm_mday % 100, months[utc.tm_mon % 12],
+             (unsigned)(utc.tm_year + 1900) % 10000, (unsigned)utc.tm_hour % 100,
+             (unsigned)utc.tm_min % 100, (unsigned)utc.tm_sec % 100);
+}

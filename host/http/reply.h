@@ -1,0 +1,41 @@
+/* reply: what goes back to a client, and the head it is sent under. */
+#ifndef AGG_HOST_HTTP_REPLY_H
+#define AGG_HOST_HTTP_REPLY_H
+
+#include "../cache/cache.h"
+#include "request.h"
+
+#define REPLY_ALLOW_BYTES 64
+
+struct reply {
+    struct answer *answer; /* owned: the body, its ETag */
+    int status;            /* the answer's, or 304 */
+    const char *content_type;
+    char allow[REPLY_ALLOW_BYTES]; /* with 405: "GET, HEAD"; "" = none */
+    bool has_etag;  /* may be kept by the client, and asked for again with If-None-Match */
+    bool head_only;
+    bool close; /* the connection ends after it */
+};
+
+#define REPLY_HEAD_BYTES 768 /* longer than any head: correlation id, ETag and Allow are bounded   \
+                              */
+#define REPLY_DATE_BYTES 32
+
+/* Sets status and body; takes the reference. A 200 gets an ETag, and becomes a 304 where the request
+ * names it. */
+void reply_set(struct reply *reply, const struct request *request, struct answer *answer,
+               const char *content_type);
+/* The same for what is true at this moment only: no ETag. */
+void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type);
+/* {"error":"…"} */
+void reply_set_error(struct reply *reply, int status, const char *message);
+
+/* Formats status line and headers with the empty line; returns the length. `date` is an IMF-fixdate
+ * (reply_format_date). */
+size_t reply_format_head(const struct reply *reply, const char *correlation_id, const char *date,
+                         char out[REPLY_HEAD_BYTES]);
+/* The bytes that follow the head: none for HEAD and 304. */
+struct slice reply_body(const struct reply *reply);
+void reply_format_date(int64_t wall_us, char out[REPLY_DATE_BYTES]);
+
+#endif

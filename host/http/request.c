@@ -1,0 +1,275 @@
+#include "request.h"
+
+#include <strings.h>
+
+static const struct {
+    const char *name;
+    bool may_repeat; /* a list whose first line may be followed by others */
+} known_fields[FIELD_COUNT] = {
+    [FIELD_HOST] = {"host", false},
+    [FIELD_CONTENT_LENGTH] = {"content-length", false},
+    [FIELD_TRANSFER_ENCODING] = {"transfer-encoding", true},
+    [FIELD_CONNECTION] = {"connection", true},
+    [FIELD_EXPECT] = {"expect", true},
+    [FIELD_IF_NONE_MATCH] = {"if-none-match", true},
+    [FIELD_API_KEY] = {"x-internal-api-key", false},
+    [FIELD_SERVICE_ID] = {"x-service-id", false},
+    [FIELD_CORRELATION_ID] = {"x-correlation-id", false},
+};
+
+static bool refuse(struct refusal *refusal, int status, const char *message) {
+    *refusal = (struct refusal){status, message};
+    return false;
+}
+
+static bool is_token_char(unsigned char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static size_t token_len(struct slice text) {
+    size_t len = 0;
+    while (len < text.len && is_token_char((unsigned char)text.data[len])) {
+        len++;
+    }
+    return len;
+}
+
+static bool is_text(struct slice text, const char *wanted) {
+    return text.len == strlen(wanted) && strncasecmp(text.data, wanted, text.len) == 0;
+}
+
+static struct slice after(struct slice text, size_t len) {
+    return (struct slice){text.data + len, text.len - len};
+}
+
+static struct slice trimmed(struct slice text) {
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = after(text, 1);
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
+        text.len--;
+    }
+    return text;
+}
+
+/* ---- where the head ends ------------------------------------------------------------------ */
+
+size_t request_scan(struct slice bytes, size_t from, bool *bad) {
+    *bad = false;
+    for (;;) {
+        const char *feed = memchr(bytes.data + from, '\n', bytes.len - from);
+        if (!feed) {
+            return 0;
+        }
+        size_t at = (size_t)(feed - bytes.data);
+        if (at == 0 || bytes.data[at - 1] != '\r') {
+            *bad = true;
+            return at + 1;
+        }
+        if (at >= 3 && memcmp(feed - 3, "\r\n\r\n", 4) == 0) {
+            return at + 1;
+        }
+        from = at + 1;
+    }
+}
+
+struct refusal request_too_large(struct slice bytes) {
+    return memchr(bytes.data, '\n', bytes.len)
+               ? (struct refusal){431, "Request header fields are too large"}
+               : (struct refusal){414, "Request target is too long"};
+}
+
+/* Cuts the next line off *rest, without its CRLF. */
+static struct slice next_line(struct slice *rest) {
+    const char *feed = memchr(rest->data, '\n', rest->len);
+    size_t len = feed ? (size_t)(feed - rest->data) + 1 : rest->len;
+    struct slice line = {rest->data, len >= 2 ? len - 2 : 0};
+    *rest = after(*rest, len);
+    return line;
+}
+
+/* ---- the request line --------------------------------------------------------------------- */
+
+static bool parse_version(struct slice text, bool *persistent, struct refusal *refusal) {
+    const char *v = text.data;
+    if (text.len != 8 || memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' || v[6] != '.' ||
+        v[7] < '0' || v[7] > '9') {
+        return refuse(refusal, 400, "Invalid request line");
+    }
+    if (v[5] != '1') {
+        return refuse(refusal, 505, "HTTP version not supported");
+    }
+    *persistent = v[7] != '0';
+    return true;
+}
+
+/* origin-form, absolute-form (its authority is not looked at) or `*`. */
+static bool parse_target(struct slice target, struct request *request, struct refusal *refusal) {
+    if (target.len > REQUEST_MAX_TARGET_BYTES) {
+        return refuse(refusal, 414, "Request target is too long");
+    }
+    for (size_t i = 0; i < target.len; i++) {
+        unsigned char c = (unsigned char)target.data[i];
+        if (c <= 0x20 || c >= 0x7F || c == '#') {
+            return refuse(refusal, 400, "Invalid request target");
+        }
+    }
+    if (target.len > 7 && strncasecmp(target.data, "http://", 7) == 0) {
+        target = after(target, 7);
+        while (target.len > 0 && target.data[0] != '/' && target.data[0] != '?') {
+            target = after(target, 1);
+        }
+    } else if (!(target.len > 0 && target.data[0] == '/') &&
+               !(is_text(target, "*") && is_text(request->method_name, "OPTIONS"))) {
+        return refuse(refusal, 400, "Invalid request target");
+    }
+    const char *mark = memchr(target.data, '?', target.len);
+    size_t path_len = mark ? (size_t)(mark - target.data) : target.len;
+    request->path = path_len > 0 ? (struct slice){target.data, path_len} : slice_of("/");
+    request->query = mark ? after(target, path_len + 1) : (struct slice){0};
+    return true;
+}
+
+static bool parse_request_line(struct slice line, struct request *request,
+                               struct refusal *refusal) {
+    request->method_name = (struct slice){line.data, token_len(line)};
+    size_t method_len = request->method_name.len;
+    const char *space = method_len < line.len && line.data[method_len] == ' '
+                            ? memchr(line.data + method_len + 1, ' ', line.len - method_len - 1)
+                            : NULL;
+    if (method_len == 0 || !space) {
+        return refuse(refusal, 400, "Invalid request line");
+    }
+    request->method = slice_equal(request->method_name, slice_of("GET"))    ? METHOD_GET
+                      : slice_equal(request->method_name, slice_of("HEAD")) ? METHOD_HEAD
+                                                                            : METHOD_OTHER;
+    struct slice target = {line.data + method_len + 1,
+                           (size_t)(space - line.data) - method_len - 1};
+    struct slice version = after(line, (size_t)(space - line.data) + 1);
+    return parse_version(version, &request->keep_alive, refusal) &&
+           parse_target(target, request, refusal);
+}
+
+/* ---- header fields ------------------------------------------------------------------------ */
+
+static bool is_field_value(struct slice value) {
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.data[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The last `close` or `keep-alive` of a Connection line decides, `close` for good. */
+static void read_connection(struct slice list, struct request *request, bool *closing) {
+    while (list.len > 0) {
+        const char *comma = memchr(list.data, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        struct slice item = trimmed((struct slice){list.data, len});
+        *closing = *closing || is_text(item, "close");
+        request->keep_alive = request->keep_alive || is_text(item, "keep-alive");
+        list = after(list, len + (comma != NULL));
+    }
+}
+
+static bool keep_field(struct request *request, struct slice name, struct slice value,
+                       struct refusal *refusal) {
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        if (!is_text(name, known_fields[i].name)) {
+            continue;
+        }
+        if (!request->fields[i].data) {
+            request->fields[i] = value;
+        } else if (!known_fields[i].may_repeat) {
+            return refuse(refusal, 400, "A header field is repeated that may stand once only");
+        } else if (i == FIELD_IF_NONE_MATCH) {
+            request->fields[i].len = 0; /* the whole answer is always right */
+        }
+        return true;
+    }
+    return true;
+}
+
+static bool parse_fields(struct slice rest, struct request *request, struct refusal *refusal) {
+    bool closing = false;
+    for (size_t count = 0;; count++) {
+        struct slice line = next_line(&rest);
+        if (line.len == 0) {
+            break;
+        }
+        size_t name_len = token_len(line);
+        if (count == REQUEST_MAX_FIELDS) {
+            return refuse(refusal, 431, "Too many header fields");
+        }
+        /* A blank before the colon and a folded line land here too. */
+        if (name_len == 0 || name_len == line.len || line.data[name_len] != ':') {
+            return refuse(refusal, 400, "Invalid header field");
+        }
+        struct slice name = {line.data, name_len};
+        struct slice value = trimmed(after(line, name_len + 1));
+        if (!is_field_value(value)) {
+            return refuse(refusal, 400, "Invalid header field");
+        }
+        if (!keep_field(request, name, value, refusal)) {
+            return false;
+        }
+        if (is_text(name, "connection")) {
+            read_connection(value, request, &closing);
+        }
+    }
+    request->keep_alive = request->keep_alive && !closing;
+    return true;
+}
+
+/* ---- what the fields mean together -------------------------------------------------------- */
+
+static bool check_length(struct request *request, struct refusal *refusal) {
+    struct slice length = request->fields[FIELD_CONTENT_LENGTH];
+    if (!length.data) {
+        return true;
+    }
+    if (length.len == 0) {
+        return refuse(refusal, 400, "Invalid Content-Length");
+    }
+    for (size_t i = 0; i < length.len; i++) {
+        if (length.data[i] < '0' || length.data[i] > '9') {
+            return refuse(refusal, 400, "Invalid Content-Length");
+        }
+        request->has_body = request->has_body || length.data[i] != '0';
+    }
+    return true;
+}
+
+static bool check_framing(struct request *request, bool is_1_1, struct refusal *refusal) {
+    const struct slice *fields = request->fields;
+    if (fields[FIELD_TRANSFER_ENCODING].data) {
+        return refuse(refusal, 400, "Transfer-Encoding is not accepted");
+    }
+    if (is_1_1 && !fields[FIELD_HOST].data) {
+        return refuse(refusal, 400, "Host is missing");
+    }
+    if (!check_length(request, refusal)) {
+        return false;
+    }
+    if (fields[FIELD_EXPECT].data && !is_text(fields[FIELD_EXPECT], "100-continue")) {
+        return refuse(refusal, 417, "The expectation cannot be met");
+    }
+    if (request->has_body) {
+        request->keep_alive = false; /* the body is not read: nothing after it can be either */
+    }
+    return true;
+}
+
+bool request_parse(struct slice head, struct request *request, struct refusal *refusal) {
+    struct slice rest = head;
+    *request = (struct request){.method = METHOD_OTHER};
+    struct slice line = next_line(&rest);
+    if (!parse_request_line(line, request, refusal)) {
+        return false;
+    }
+    bool is_1_1 = request->keep_alive;
+    return parse_fields(rest, request, refusal) && check_framing(request, is_1_1, refusal);
+}

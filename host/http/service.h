@@ -1,0 +1,38 @@
+/* service: from a request to its reply: framing, the host's own paths, authentication, routes,
+ * cache and scripts. Knows no socket. */
+#ifndef AGG_HOST_HTTP_SERVICE_H
+#define AGG_HOST_HTTP_SERVICE_H
+
+#include "http.h"
+#include "reply.h"
+#include "values.h"
+
+struct service;
+struct endpoint;
+
+/* One request on its way. On the stack of its loop, or in the job of a worker. */
+struct exchange {
+    struct request request;
+    char correlation_id[CORRELATION_MAX_BYTES + 1];
+    int64_t started_us;
+    struct endpoint *endpoint; /* metrics */
+    struct reply reply;        /* the answer is the connection's to release */
+};
+
+/* Everything in options must outlive the service. */
+struct service *service_create(const struct http_options *options, struct err *err);
+void service_destroy(struct service *service);
+/* From now on every reply closes its connection. */
+void service_stop(struct service *service);
+
+/* Begins an exchange for a head that request_scan found; it must stay where it is. On false the
+ * reply is made already: the request is refused. */
+bool service_begin(struct service *service, struct exchange *exchange, struct slice head);
+/* Begins and refuses what never became a request. */
+void service_refuse(struct service *service, struct exchange *exchange, struct refusal refusal);
+
+/* Makes the reply. Where may_block is false it returns false, having done nothing, when the answer
+ * would need Redis, the database or a script. */
+bool service_answer(struct service *service, struct exchange *exchange, bool may_block);
+
+#endif

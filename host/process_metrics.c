@@ -1,0 +1,103 @@
+#include "process_metrics.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "metrics.h"
+
+static struct {
+    struct metric_cell *cpu_seconds, *resident_bytes, *virtual_bytes, *threads, *start_time;
+    struct metric_cell *open_fds, *max_fds;
+} cells;
+
+static struct metric_cell *cell(enum metric_type type, const char *name, const char *help) {
+    return metric_cell(metric_family(type, name, help, ""));
+}
+
+static void make_cells(void) {
+    cells.cpu_seconds = cell(METRIC_COUNTER, "process_cpu_seconds_total",
+                             "User and system time spent, in seconds.");
+    cells.resident_bytes =
+        cell(METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory, in bytes.");
+    cells.virtual_bytes =
+        cell(METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory, in bytes.");
+    cells.threads = cell(METRIC_GAUGE, "process_threads", "Threads of the process.");
+    cells.start_time = cell(METRIC_GAUGE, "process_start_time_seconds",
+                            "When the process started, in seconds since 1970.");
+    cells.open_fds = cell(METRIC_GAUGE, "process_open_fds", "Open file descriptors.");
+    cells.max_fds = cell(METRIC_GAUGE, "process_max_fds", "File descriptors it may open.");
+    struct metric *build =
+        metric_family(METRIC_GAUGE, "ras_build_info", "1, under the program's version.", "version");
+    metric_set(metric_cell(build, AGGREGATOR_VERSION), 1);
+}
+
+static bool read_file(const char *path, char *text, size_t cap) {
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return false;
+    }
+    size_t len = fread(text, 1, cap - 1, file);
+    fclose(file);
+    text[len] = '\0';
+    return len > 0;
+}
+
+/* Seconds since 1970 at which the machine started, 0 if unknown. */
+static double boot_time(void) {
+    char text[65536];
+    double seconds = 0;
+    const char *at = read_file("/proc/stat", text, sizeof text) ? strstr(text, "btime ") : NULL;
+    return at && sscanf(at, "btime %lf", &seconds) == 1 ? seconds : 0;
+}
+
+/* proc(5): after the name in parentheses, utime is the 12th field, then come stime, …, num_threads
+ * (18th), starttime (20th), vsize (21st, bytes), rss (22nd, pages). */
+static void read_stat(void) {
+    char text[4096];
+    unsigned long user, system, started, virtual_bytes;
+    long threads, resident_pages;
+    const char *at = read_file("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    if (!at ||
+        sscanf(at + 1,
+               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d "
+               "%lu %lu %ld",
+               &user, &system, &threads, &started, &virtual_bytes, &resident_pages) != 6) {
+        return;
+    }
+    double ticks = (double)sysconf(_SC_CLK_TCK);
+    double boot = boot_time();
+    metric_set(cells.cpu_seconds, (double)(user + system) / ticks);
+    metric_set(cells.threads, (double)threads);
+    metric_set(cells.virtual_bytes, (double)virtual_bytes);
+    metric_set(cells.resident_bytes, (double)resident_pages * (double)sysconf(_SC_PAGESIZE));
+    if (boot > 0) {
+        metric_set(cells.start_time, boot + (double)started / ticks);
+    }
+}
+
+static void count_descriptors(void) {
+    struct rlimit limit;
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder) {
+        int count = -3; /* ".", ".." and the folder's own */
+        while (readdir(folder)) {
+            count++;
+        }
+        closedir(folder);
+        metric_set(cells.open_fds, count);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        metric_set(cells.max_fds, (double)limit.rlim_cur);
+    }
+}
+
+void process_metrics_update(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_cells);
+    read_stat();
+    count_descriptors();
+}
