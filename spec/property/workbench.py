@@ -121,10 +121,10 @@ class Workbench:
                                (ROOT / "sql/queries/user_batches.sql").read_text())
 
     def close(self):
-        for process in self.processes.values():
-            process.close()
+        statuses = [process.close() for process in self.processes.values()]
         self.threads.shutdown()
         self.connection.close()
+        assert set(statuses) <= {0}, statuses
 
     def start(self, redis=False):
         """A process of the caller's own."""
