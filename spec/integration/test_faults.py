@@ -7,7 +7,7 @@ import pytest
 import redis
 import stack
 from harness import log_lines, slot_event
-from stack import wait_until
+from stack import SAMPLES, wait_until
 from views import check_view, status_path, wait_for_view
 
 RATE = 150  # events a second: a stream takes about two seconds, enough to be met by the faults
@@ -25,17 +25,18 @@ def check_unavailable(program, path):
     openapi.check_answer(path, "GET", answer)
 
 
-def restart_meanwhile(service, feeder, process):
-    """Kills and starts a process, each time after some progress, until the stream is published."""
-    kills = 0
-    while feeder.poll() is None:
+def feed_with_kills(service, stream, process, kills=3):
+    """Publishes a stream in parts; a process is killed and started again within each."""
+    lines = (SAMPLES / f"{stream}.jsonl").read_text().splitlines(keepends=True)
+    for part in range(kills):
+        path = service.folder / f"part{part}.jsonl"
+        path.write_text("".join(lines[part::kills]))
         before = service.committed_events()
-        wait_until("progress",
-                   lambda: feeder.poll() is not None or service.committed_events() > before)
+        feeder = service.feed(path, RATE, wait=False)
+        wait_until("progress", lambda: service.committed_events() > before)
         process.kill()
         process.start()
-        kills += 1
-    assert feeder.returncode == 0 and kills >= 2
+        assert feeder.wait() == 0
 
 
 @pytest.fixture
@@ -76,8 +77,7 @@ def test_postgres_killed_again_and_again_during_a_stream(make_service, cleanup, 
     service = make_service(cleanup, postgres_url=own_postgres.start().url())
     program = service.start()
     service.wait_ready()
-    feeder = service.feed("current-hard", RATE / 2, wait=False)
-    restart_meanwhile(service, feeder, own_postgres)
+    feed_with_kills(service, "current-hard", own_postgres)
     check_view(program, "current-hard")
 
 
@@ -123,8 +123,7 @@ def test_a_program_killed_again_and_again_loses_nothing(bare_service):
     service = bare_service
     program = service.prepare_quick().start()
     service.wait_ready()
-    feeder = service.feed("current", RATE / 5, wait=False)
-    restart_meanwhile(service, feeder, program)
+    feed_with_kills(service, "current", program)
     check_view(program, "current")
 
 
