@@ -5,18 +5,54 @@
 #include "../clock.h"
 #include "script_private.h"
 
-#define HOOK_INSTRUCTIONS 10000
+/* One instruction may be the comparison of two long strings: a thousand of them take well under a
+ * second, and looking at the clock that often costs nothing to speak of. */
+#define HOOK_INSTRUCTIONS 1000
+#define MAX_STACK_BYTES (1024 * 1024)
 
-static void on_hook(lua_State *L, lua_Debug *where) {
-    struct script_instance *instance = sandbox_instance(L);
-    if (!instance->timed_out && clock_monotonic_us() < instance->deadline_us) {
-        return;
-    }
+static bool is_late(const struct script_instance *instance) {
+    return instance->timed_out || clock_monotonic_us() >= instance->deadline_us;
+}
+
+static void on_hook(lua_State *L, lua_Debug *where);
+
+/* Raises from now on at every line. */
+static void give_up(lua_State *L, struct script_instance *instance) {
     instance->timed_out = true;
     instance->healthy = false;
     lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+}
+
+static void on_hook(lua_State *L, lua_Debug *where) {
+    struct script_instance *instance = sandbox_instance(L);
+    if (!is_late(instance)) {
+        return;
+    }
+    give_up(L, instance);
     lua_getinfo(L, "Sl", where);
     luaL_error(L, "%s:%d: the script took too long", where->short_src, where->currentline);
+}
+
+void script_check_time(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    if (is_late(instance)) {
+        give_up(L, instance);
+        luaL_error(L, "the script took too long");
+    }
+}
+
+void script_check_stack(lua_State *L) {
+    char here;
+    ptrdiff_t used = sandbox_instance(L)->stack_base - &here; /* it grows downwards */
+    if (used > MAX_STACK_BYTES) {
+        luaL_error(L, "stack overflow (calls nested too deep)");
+    }
+}
+
+void script_hurry(struct script_instance *instance) {
+    if (instance->L && is_late(instance) && !instance->timed_out) {
+        lua_sethook(instance->L, on_hook, LUA_MASKCOUNT, 1);
+    }
 }
 
 /* Strings get a traceback; other error values are described. */
@@ -32,7 +68,9 @@ static int on_error(lua_State *L) {
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err) {
     lua_State *L = instance->L;
+    char here;
     int base = lua_gettop(L) - arguments;
+    instance->stack_base = &here;
     lua_pushcfunction(L, on_error);
     lua_insert(L, base);
     instance->timed_out = false;
@@ -51,8 +89,9 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     const char *text = lua_tostring(L, -1);
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
     lua_pop(L, 1);
-    if (status == LUA_ERRMEM) {
-        /* The state is still full: give back what can be, then retire it. */
+    if (status == LUA_ERRMEM || status == LUA_ERRERR) {
+        /* The state is still full (the error handler met that, too, in the second case): give back
+         * what can be, then retire it. */
         size_t limit = instance->memory_limit;
         instance->healthy = false;
         instance->memory_limit += 1024 * 1024;
