@@ -7,21 +7,35 @@
 #include "coverage.h"
 #include "script_private.h"
 
-#define HOOK_INSTRUCTIONS 10000
+/* One instruction may be the comparison of two long strings: a thousand of them take well under a
+ * second, and looking at the clock that often costs nothing to speak of. */
+#define HOOK_INSTRUCTIONS 1000
+#define MAX_STACK_BYTES (1024 * 1024)
+
+static bool is_late(const struct script_instance *instance) {
+    const struct script_limit *limit = &instance->limit;
+    return limit->hit || (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
+}
+
+static void on_hook(lua_State *L, lua_Debug *where);
+
+/* Raises from now on at every line. */
+static void give_up(lua_State *L, struct script_instance *instance) {
+    instance->limit.hit = true;
+    instance->healthy = false;
+    lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+}
 
 static void on_hook(lua_State *L, lua_Debug *where) {
     struct script_instance *instance = sandbox_instance(L);
     if (where->event == LUA_HOOKLINE && instance->coverage) {
         coverage_count(instance->coverage, L, where);
     }
-    struct script_limit *limit = &instance->limit;
-    if (!limit->hit &&
-        (where->event == LUA_HOOKLINE || clock_monotonic_us() < limit->deadline_us)) {
+    bool counts_only = where->event == LUA_HOOKLINE && !instance->limit.hit;
+    if (counts_only || !is_late(instance)) {
         return;
     }
-    limit->hit = true;
-    instance->healthy = false;
-    lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+    give_up(L, instance);
     lua_getinfo(L, "Sl", where);
     luaL_error(L, "%s:%d: the script took too long", where->short_src, where->currentline);
 }
@@ -53,6 +67,28 @@ bool script_limit_end(struct script_instance *instance, struct script_limit oute
     instance->limit = outer;
     arm(instance);
     return hit;
+}
+
+void script_check_time(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    if (is_late(instance)) {
+        give_up(L, instance);
+        luaL_error(L, "the script took too long");
+    }
+}
+
+void script_check_stack(lua_State *L) {
+    char here;
+    ptrdiff_t used = sandbox_instance(L)->stack_base - &here; /* it grows downwards */
+    if (used > MAX_STACK_BYTES) {
+        luaL_error(L, "stack overflow (calls nested too deep)");
+    }
+}
+
+void script_hurry(struct script_instance *instance) {
+    if (instance->L && is_late(instance) && !instance->limit.hit) {
+        lua_sethook(instance->L, on_hook, LUA_MASKCOUNT, 1);
+    }
 }
 
 /* The length without the lines at the end that say nothing of a script: C called it, and the title
@@ -94,12 +130,16 @@ void script_collect_all(struct script_instance *instance) {
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err) {
     lua_State *L = instance->L;
+    char here;
     int base = lua_gettop(L) - arguments;
+    const char *outer_base = instance->stack_base;
+    instance->stack_base = &here;
     lua_pushcfunction(L, on_error);
     lua_insert(L, base);
     struct script_limit outer = script_limit_begin(instance, timeout_ms);
     int status = lua_pcall(L, arguments, results, base);
     bool timed_out = script_limit_end(instance, outer);
+    instance->stack_base = outer_base;
     lua_remove(L, base);
     if (status == 0 && !timed_out) {
         return SCRIPT_OK;
@@ -111,7 +151,8 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     const char *text = lua_tostring(L, -1);
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
     lua_pop(L, 1);
-    if (status == LUA_ERRMEM) {
+    if (status == LUA_ERRMEM || status == LUA_ERRERR) {
+        /* The state is still full; in the second case the error handler met that, too. */
         script_collect_all(instance);
     }
     return timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;

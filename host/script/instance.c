@@ -36,6 +36,7 @@ bool instance_load(struct script_instance *instance, struct err *err) {
             return false;
         }
         lua_createtable(instance->L, 0, (int)generation->handlers[i].field_count);
+        protect_table(instance->L, "event");
         instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
         instance->handler_seconds[i] = seconds_of(generation->handlers[i].name);
     }
@@ -101,7 +102,9 @@ static int run_handler(lua_State *L) {
     const struct handler_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->event_refs[call->handler]);
+    protect_push_original(L, lua_gettop(L));
     event_fill(L, &instance->generation->handlers[call->handler], call->values);
+    lua_pop(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
     lua_call(L, 2, 1);
     return 1;

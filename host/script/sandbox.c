@@ -7,7 +7,8 @@
 #include "../../bindings/lua_modules.h"
 #include "script_private.h"
 
-#define MAX_PATTERN_SUBJECT_BYTES 65536
+/* An allocation of this size may take a while: it asks the clock (see allocate). */
+#define LARGE_BYTES 65536
 
 static char instance_key; /* its address is the registry key */
 
@@ -33,6 +34,9 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
     void *grown = realloc(memory, new_size);
     if (grown) {
         instance->memory_used += new_size - old_size;
+        if (new_size >= LARGE_BYTES) {
+            script_hurry(instance);
+        }
     }
     return grown;
 }
@@ -43,13 +47,19 @@ static int lua_require(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
     lua_getfield(L, -1, name);
+    if (lua_islightuserdata(L, -1)) {
+        return luaL_error(L, "module \"%s\" requires itself, or could not be loaded before", name);
+    }
     if (!lua_isnil(L, -1)) {
         return 1;
     }
+    lua_pushlightuserdata(L, instance);
+    lua_setfield(L, 2, name); /* while it is loaded */
     lua_CFunction open = lua_modules_find(name);
     if (open) {
         lua_pushcfunction(L, open);
         lua_call(L, 0, 1);
+        protect_table(L, name);
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
         const struct bundle_file *file = bundle_find(&instance->generation->bundle, path);
@@ -71,39 +81,35 @@ static int lua_require(lua_State *L) {
     return 1;
 }
 
-/* A pattern over a long subject can take for ever inside C, where no hook fires. */
-static int bounded_pattern(lua_State *L) {
-    size_t len;
-    luaL_checklstring(L, 1, &len);
-    luaL_argcheck(L, len <= MAX_PATTERN_SUBJECT_BYTES, 1, "too long for a pattern");
-    luaL_checklstring(L, 2, &len);
-    luaL_argcheck(L, len <= 256, 2, "too long a pattern");
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    return lua_gettop(L);
-}
-
-static int bounded_rep(lua_State *L) {
-    size_t len;
-    luaL_checklstring(L, 1, &len);
-    lua_Number times = luaL_checknumber(L, 2);
-    luaL_argcheck(L, times <= 0 || (double)len * times <= 16.0 * 1024 * 1024, 2,
-                  "would make a string over 16 MiB");
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    return 1;
-}
-
-static void wrap(lua_State *L, const char *name, lua_CFunction wrapper) {
-    lua_getfield(L, -1, name); /* [string, original] */
-    lua_pushcclosure(L, wrapper, 1);
-    lua_setfield(L, -2, name);
-}
-
 static int refuse_global(lua_State *L) {
     return luaL_error(L, "global \"%s\" is not declared: say local", lua_tostring(L, 2));
+}
+
+/* Makes the globals and their libraries read-only. Chunks loaded from here on see an empty table
+ * through which reads fall to the globals. */
+static void seal(lua_State *L) {
+    static const char *const libraries[] = {LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME};
+    protect_open(L);
+    lua_register(L, "rawset", protect_rawset);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        lua_getglobal(L, libraries[i]);
+        protect_table(L, libraries[i]);
+        lua_setglobal(L, libraries[i]);
+    }
+    lua_pushliteral(L, "");
+    lua_getmetatable(L, -1); /* of all strings: its __index is the library itself */
+    lua_pushliteral(L, "read-only");
+    lua_setfield(L, -2, "__metatable");
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, refuse_global);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2); /* [.., globals] */
+    lua_pushvalue(L, -1);
+    protect_table(L, "_G"); /* [.., globals, sealed] */
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "_G");
+    lua_replace(L, LUA_GLOBALSINDEX);
 }
 
 static int set_up(lua_State *L) {
@@ -111,10 +117,14 @@ static int set_up(lua_State *L) {
                                          {LUA_TABLIBNAME, luaopen_table},
                                          {LUA_STRLIBNAME, luaopen_string},
                                          {LUA_MATHLIBNAME, luaopen_math}};
-    static const char *const removed[] = {"load",    "loadstring", "loadfile",      "dofile",
-                                          "setfenv", "getfenv",    "newproxy",      "module",
-                                          "print",   "gcinfo",     "collectgarbage"};
-    static const char *const patterns[] = {"find", "match", "gmatch", "gsub"};
+    static const char *const removed[] = {"load",    "loadstring", "loadfile",       "dofile",
+                                          "setfenv", "getfenv",    "newproxy",       "module",
+                                          "print",   "gcinfo",     "collectgarbage", "coroutine"};
+    /* Bytecode; and what is not the same at every replay. */
+    static const struct {
+        const char *library, *name;
+    } hidden[] = {
+        {LUA_STRLIBNAME, "dump"}, {LUA_MATHLIBNAME, "random"}, {LUA_MATHLIBNAME, "randomseed"}};
     lua_pushlightuserdata(L, &instance_key);
     lua_pushvalue(L, 1);
     lua_rawset(L, LUA_REGISTRYINDEX);
@@ -127,23 +137,17 @@ static int set_up(lua_State *L) {
         lua_pushnil(L);
         lua_setglobal(L, removed[i]);
     }
-    lua_getglobal(L, "string");
-    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
-        wrap(L, patterns[i], bounded_pattern);
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        lua_getglobal(L, hidden[i].library);
+        lua_pushnil(L);
+        lua_setfield(L, -2, hidden[i].name);
+        lua_pop(L, 1);
     }
-    wrap(L, "rep", bounded_rep);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
+    library_replace(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
     lua_register(L, "require", lua_require);
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, refuse_global);
-    lua_setfield(L, -2, "__newindex");
-    lua_pushcfunction(L, refuse_global);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
+    seal(L);
     return 0;
 }
 

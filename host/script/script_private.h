@@ -66,6 +66,7 @@ struct script_instance {
     size_t memory_used;
     size_t memory_limit;
     struct script_limit limit; /* of the innermost call under way */
+    const char *stack_base;    /* where the C stack was when the call under way began */
     bool healthy;
     int *handler_refs; /* registry references of the `handle` functions */
     int *event_refs;   /* one reused event table a handler */
@@ -86,6 +87,18 @@ struct script_instance *sandbox_instance(lua_State *L);
 /* Loads a file of the bundle and calls it once per state; the module is left on the stack. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
 
+/* library.c: string.find, match, gmatch, gsub, rep and table.sort made anew, in the open libraries.
+ */
+void library_replace(lua_State *L);
+
+/* protect.c: read-only tables. */
+void protect_open(lua_State *L);
+/* Puts a proxy called `name` in errors in the place of the table at the top. */
+void protect_table(lua_State *L, const char *name);
+/* Pushes the table behind the proxy at the absolute index, nil if it is none. */
+void protect_push_original(lua_State *L, int at);
+int protect_rawset(lua_State *L); /* rawset, but for those tables */
+
 /* call.c: the only protected call. Function and arguments are on the stack. */
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err);
@@ -96,6 +109,14 @@ bool script_limit_end(struct script_instance *instance, struct script_limit oute
 /* After a call that met the memory cap the state is still full: gives back what can be. The state
  * is to be retired. */
 void script_collect_all(struct script_instance *instance);
+
+/* For functions that take long inside C: raises once the time of the call under way is over. */
+void script_check_time(lua_State *L);
+/* For functions that call back into Lua: raises where such calls are nested so deep that the C
+ * stack would end before Lua's does. */
+void script_check_stack(lua_State *L);
+/* The same as script_check_time at the next instruction, for where nothing can be raised. */
+void script_hurry(struct script_instance *instance);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,

@@ -118,7 +118,10 @@ static int open_runner(lua_State *L) {
     push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
     spec_libraries_push(L);
     lua_setfenv(L, -2);
+    /* Not the proxy that scripts see: busted writes its words there. */
     lua_pushvalue(L, LUA_GLOBALSINDEX);
+    protect_push_original(L, lua_gettop(L)); /* [proxy, globals] */
+    lua_remove(L, -2);
     lua_pushcfunction(L, limited_xpcall);
     add_modules(L, run);
     push_double_names(L, run);

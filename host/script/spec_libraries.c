@@ -19,9 +19,10 @@ void spec_libraries_push(lua_State *L) {
                                       {LUA_LOADLIBNAME, luaopen_package},
                                       {LUA_IOLIBNAME, luaopen_io},
                                       {LUA_OSLIBNAME, luaopen_os},
+                                      {LUA_MATHLIBNAME, luaopen_math},
                                       {LUA_DBLIBNAME, luaopen_debug},
                                       {LUA_JITLIBNAME, luaopen_jit}};
-    static const char *const copied[] = {LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME};
+    static const char *const copied[] = {LUA_STRLIBNAME, LUA_TABLIBNAME};
     lua_newtable(L);
     int libraries = lua_gettop(L);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
@@ -41,8 +42,9 @@ void spec_libraries_push(lua_State *L) {
     for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
         lua_newtable(L);
         lua_getfield(L, sandbox, copied[i]);
-        copy_table(L, lua_gettop(L), lua_gettop(L) - 1);
-        lua_pop(L, 1);
+        protect_push_original(L, lua_gettop(L)); /* [copy, proxy, original] */
+        copy_table(L, lua_gettop(L), lua_gettop(L) - 2);
+        lua_pop(L, 2);
         lua_setfield(L, libraries, copied[i]);
     }
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* luaopen_jit turned it on */

@@ -327,6 +327,7 @@ void view_object_push(struct script_instance *instance) {
         lua_pushinteger(L, (lua_Integer)i);
         lua_pushcclosure(L, lua_merge, 1);
         lua_setfield(L, -2, "merge");
+        protect_table(L, view->tables[i].name);
         lua_setfield(L, -2, view->tables[i].name);
     }
     lua_pushcfunction(L, lua_touch);
@@ -335,4 +336,5 @@ void view_object_push(struct script_instance *instance) {
     lua_pushcfunction(L, refuse_table);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
+    protect_table(L, "view");
 }

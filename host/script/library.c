@@ -1,0 +1,314 @@
+/* library: functions of Lua's string and table libraries made anew where the original could run for
+ * ever inside C, or take all memory at once. Same arguments and results; find and gsub on a
+ * pattern, and sort, look at the clock; sort is stable. */
+#include <lualib.h>
+#include <string.h>
+
+#include "pattern.h"
+#include "script_private.h"
+
+#define MAX_REPEATED_BYTES (16.0 * 1024 * 1024)
+#define COMPARISONS_BETWEEN_LOOKS 1000
+
+/* ---- patterns ----------------------------------------------------------------------------- */
+
+static struct pattern_match match_of(lua_State *L, int subject, int pattern) {
+    size_t subject_len, pattern_len;
+    struct pattern_match match = {.L = L};
+    match.subject = luaL_checklstring(L, subject, &subject_len);
+    match.subject_end = match.subject + subject_len;
+    match.pattern = luaL_checklstring(L, pattern, &pattern_len);
+    match.pattern_end = match.pattern + pattern_len;
+    return match;
+}
+
+/* Where the optional start at argument 3 is; negative ones count from the end. */
+static const char *start_of(lua_State *L, const struct pattern_match *match) {
+    ptrdiff_t len = match->subject_end - match->subject;
+    ptrdiff_t start = luaL_optinteger(L, 3, 1);
+    start = start < 0 ? start + len : start - 1;
+    return match->subject + (start < 0 ? 0 : start > len ? len : start);
+}
+
+static int push_range(lua_State *L, const struct pattern_match *match, const char *begin,
+                      const char *end) {
+    lua_pushinteger(L, begin - match->subject + 1);
+    lua_pushinteger(L, end - match->subject);
+    return 2;
+}
+
+static int string_find(lua_State *L) {
+    struct pattern_match match = match_of(L, 1, 2);
+    const char *at = start_of(L, &match), *end;
+    size_t len = (size_t)(match.pattern_end - match.pattern);
+    if (lua_toboolean(L, 4) || pattern_is_plain(match.pattern, len)) {
+        const char *found = memmem(at, (size_t)(match.subject_end - at), match.pattern, len);
+        return found ? push_range(L, &match, found, found + len) : (lua_pushnil(L), 1);
+    }
+    const char *begin = pattern_find(&match, at, &end);
+    if (!begin) {
+        lua_pushnil(L);
+        return 1;
+    }
+    push_range(L, &match, begin, end);
+    return 2 + pattern_push_captures(&match, NULL, NULL);
+}
+
+static int string_match(lua_State *L) {
+    struct pattern_match match = match_of(L, 1, 2);
+    const char *end, *begin = pattern_find(&match, start_of(L, &match), &end);
+    if (!begin) {
+        lua_pushnil(L);
+        return 1;
+    }
+    return pattern_push_captures(&match, begin, end);
+}
+
+/* Upvalues: subject, pattern, where to go on. */
+static int next_match(lua_State *L) {
+    struct pattern_match match = match_of(L, lua_upvalueindex(1), lua_upvalueindex(2));
+    const char *at = match.subject + lua_tointeger(L, lua_upvalueindex(3));
+    for (; at <= match.subject_end; at++) { /* here ^ is a character like any other */
+        const char *end = pattern_match_at(&match, at);
+        if (end) {
+            lua_pushinteger(L, end - match.subject + (end == at));
+            lua_replace(L, lua_upvalueindex(3));
+            return pattern_push_captures(&match, at, end);
+        }
+    }
+    return 0;
+}
+
+static int string_gmatch(lua_State *L) {
+    luaL_checkstring(L, 1);
+    luaL_checkstring(L, 2);
+    lua_settop(L, 2);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, next_match, 3);
+    return 1;
+}
+
+static void add_template(luaL_Buffer *out, struct pattern_match *match, const char *begin,
+                         const char *end) {
+    size_t len;
+    const char *text = lua_tolstring(match->L, 3, &len);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != '%') {
+            luaL_addchar(out, text[i]);
+            continue;
+        }
+        i++; /* the NUL behind the text follows a % at its end */
+        if (text[i] < '0' || text[i] > '9') {
+            luaL_addchar(out, text[i]);
+        } else if (text[i] == '0') {
+            luaL_addlstring(out, begin, (size_t)(end - begin));
+        } else {
+            pattern_push_capture(match, text[i] - '1', begin, end);
+            luaL_addvalue(out);
+        }
+    }
+}
+
+/* What a match is replaced by. */
+static void add_replacement(luaL_Buffer *out, struct pattern_match *match, const char *begin,
+                            const char *end) {
+    lua_State *L = match->L;
+    if (lua_isstring(L, 3)) {
+        add_template(out, match, begin, end);
+        return;
+    }
+    script_check_stack(L);
+    if (lua_istable(L, 3)) {
+        pattern_push_capture(match, 0, begin, end);
+        lua_gettable(L, 3);
+    } else {
+        lua_pushvalue(L, 3);
+        lua_call(L, pattern_push_captures(match, begin, end), 1);
+    }
+    if (!lua_toboolean(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushlstring(L, begin, (size_t)(end - begin));
+    } else if (!lua_isstring(L, -1)) {
+        luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+    }
+    luaL_addvalue(out);
+}
+
+static int string_gsub(lua_State *L) {
+    struct pattern_match match = match_of(L, 1, 2);
+    int type = lua_type(L, 3);
+    luaL_argcheck(L,
+                  type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TTABLE ||
+                      type == LUA_TFUNCTION,
+                  3, "string/function/table expected");
+    const char *at = match.subject;
+    lua_Number most = luaL_optnumber(L, 4, (lua_Number)(match.subject_end - at) + 1);
+    bool anchored = *match.pattern == '^';
+    match.pattern += anchored;
+    int count = 0;
+    luaL_Buffer out;
+    luaL_buffinit(L, &out);
+    while (count < most) {
+        const char *end = pattern_match_at(&match, at);
+        if (end) {
+            count++;
+            add_replacement(&out, &match, at, end);
+        }
+        if (end && end > at) {
+            at = end;
+        } else if (at < match.subject_end) {
+            luaL_addchar(&out, *at++);
+        } else {
+            break;
+        }
+        if (anchored) {
+            break;
+        }
+    }
+    luaL_addlstring(&out, at, (size_t)(match.subject_end - at));
+    luaL_pushresult(&out);
+    lua_pushinteger(L, count);
+    return 2;
+}
+
+static int string_rep(lua_State *L) {
+    size_t len, joint_len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    lua_Number times = luaL_checknumber(L, 2);
+    const char *joint = luaL_optlstring(L, 3, "", &joint_len);
+    luaL_argcheck(L, times <= 0 || (double)(len + joint_len + 1) * times <= MAX_REPEATED_BYTES, 2,
+                  "would make a string over 16 MiB");
+    size_t count = times > 0 ? (size_t)times : 0, unit = len + joint_len;
+    size_t total = count > 0 ? count * unit - joint_len : 0;
+    char *out = lua_newuserdata(L, count * unit + 1);
+    if (count > 0) {
+        memcpy(out, text, len);
+        memcpy(out + len, joint, joint_len);
+    }
+    for (size_t done = unit, more; done < total; done += more) { /* doubles what is there */
+        more = done < total - done ? done : total - done;
+        memcpy(out + done, out, more);
+    }
+    lua_pushlstring(L, out, total);
+    return 1;
+}
+
+/* ---- sort --------------------------------------------------------------------------------- */
+
+struct sort {
+    lua_State *L;
+    bool has_function; /* at index 2 */
+    size_t comparisons;
+};
+
+/* Whether the value at index b belongs before the one at index a. */
+static bool comes_before(struct sort *sort, int b, int a) {
+    lua_State *L = sort->L;
+    if (++sort->comparisons % COMPARISONS_BETWEEN_LOOKS == 0) {
+        script_check_time(L);
+    }
+    script_check_stack(L);
+    if (!sort->has_function) {
+        return lua_lessthan(L, b, a);
+    }
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, b);
+    lua_pushvalue(L, a);
+    lua_call(L, 2, 1);
+    bool before = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return before;
+}
+
+/* Merges the sorted runs [first, middle) and [middle, last) of the table at `from` into `to`. */
+static void merge_runs(struct sort *sort, int from, int to, int first, int middle, int last) {
+    lua_State *L = sort->L;
+    int left = first, right = middle;
+    for (int out = first; out < last; out++) {
+        bool take_right = left == middle;
+        if (left < middle && right < last) {
+            lua_rawgeti(L, from, left);
+            lua_rawgeti(L, from, right);
+            int top = lua_gettop(L);
+            take_right = comes_before(sort, top, top - 1);
+            lua_pop(L, 2);
+        }
+        lua_rawgeti(L, from, take_right ? right++ : left++);
+        lua_rawseti(L, to, out);
+    }
+}
+
+static void copy_items(lua_State *L, int from, int to, int count) {
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, from, i);
+        lua_rawseti(L, to, i);
+    }
+}
+
+/* Merge sort in two tables aside: an order that contradicts itself costs no more than a good one,
+ * and an error in the middle leaves the list as it was. */
+static int table_sort(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    }
+    lua_settop(L, 2);
+    struct sort sort = {L, !lua_isnil(L, 2), 0};
+    int count = (int)lua_objlen(L, 1), from = 3, to = 4;
+    lua_createtable(L, count, 0);
+    lua_createtable(L, count, 0);
+    copy_items(L, 1, from, count);
+    for (int width = 1; width < count; width *= 2) {
+        for (int first = 1; first <= count; first += 2 * width) {
+            int left = count + 1 - first; /* items from here on */
+            merge_runs(&sort, from, to, first, first + (width < left ? width : left),
+                       first + (2 * width < left ? 2 * width : left));
+        }
+        int kept = from;
+        from = to;
+        to = kept;
+    }
+    copy_items(L, from, 1, count);
+    return 0;
+}
+
+/* ---- xpcall ------------------------------------------------------------------------------- */
+
+/* xpcall(f, handler, …). The original runs the handler where the error is raised, which may be
+ * within the hook that ends a call: there no hook fires, and a handler that loops would never end.
+ * Here it runs once the error has unwound; nothing that scripts can do tells the difference. */
+static int base_xpcall(lua_State *L) {
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    script_check_stack(L);
+    lua_pushvalue(L, 2);
+    lua_insert(L, 1);
+    lua_remove(L, 3); /* [handler, f, …] */
+    if (lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0) == 0) {
+        lua_pushboolean(L, 1);
+        lua_replace(L, 1);
+        return lua_gettop(L);
+    }
+    lua_pcall(L, 1, LUA_MULTRET, 0); /* where it raises, its error is the result */
+    lua_pushboolean(L, 0);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
+static void replace(lua_State *L, const char *library, const luaL_Reg *functions) {
+    lua_getglobal(L, library);
+    for (; functions->name; functions++) {
+        lua_pushcfunction(L, functions->func);
+        lua_setfield(L, -2, functions->name);
+    }
+    lua_pop(L, 1);
+}
+
+void library_replace(lua_State *L) {
+    static const luaL_Reg strings[] = {{"find", string_find},     {"match", string_match},
+                                       {"gmatch", string_gmatch}, {"gsub", string_gsub},
+                                       {"rep", string_rep},       {NULL, NULL}};
+    static const luaL_Reg tables[] = {{"sort", table_sort}, {NULL, NULL}};
+    replace(L, LUA_STRLIBNAME, strings);
+    replace(L, LUA_TABLIBNAME, tables);
+    lua_register(L, "xpcall", base_xpcall);
+}

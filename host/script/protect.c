@@ -1,0 +1,67 @@
+/* protect: tables that all scripts of a state share are seen through a proxy that refuses writes,
+ * so that what one event's handler does to `string` is not there for the next event's. The proxy
+ * stays empty: reads fall through to the table, writes always meet __newindex. */
+#include "script_private.h"
+
+static char proxies_key; /* its address is the registry key of { [proxy] = table } */
+
+static void push_proxies(lua_State *L) {
+    lua_pushlightuserdata(L, &proxies_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+void protect_open(lua_State *L) {
+    lua_pushlightuserdata(L, &proxies_key);
+    lua_newtable(L);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/* Upvalue: what the table is called. */
+static int refuse_write(lua_State *L) {
+    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    return luaL_error(L, "%s is read-only: \"%s\" cannot be set", //
+                      lua_tostring(L, lua_upvalueindex(1)), key);
+}
+
+void protect_table(lua_State *L, const char *name) {
+    int table = lua_gettop(L);
+    lua_newtable(L);
+    lua_createtable(L, 0, 3); /* [table, proxy, metatable] */
+    lua_pushvalue(L, table);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, refuse_write, 1);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushliteral(L, "read-only"); /* instead of the metatable, and against setmetatable */
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    push_proxies(L);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, table);
+    lua_rawset(L, -3); /* [table, proxy, proxies] */
+    lua_pop(L, 1);
+    lua_remove(L, table);
+}
+
+void protect_push_original(lua_State *L, int at) {
+    lua_pushvalue(L, at);
+    push_proxies(L);
+    lua_pushvalue(L, -2);
+    lua_rawget(L, -2);
+    lua_replace(L, -3); /* [original, proxies] */
+    lua_pop(L, 1);
+}
+
+int protect_rawset(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checkany(L, 2);
+    luaL_checkany(L, 3);
+    lua_settop(L, 3);
+    protect_push_original(L, 1);
+    if (!lua_isnil(L, -1)) {
+        return luaL_error(L, "rawset: the table is read-only");
+    }
+    lua_settop(L, 3);
+    lua_rawset(L, 1);
+    return 1;
+}

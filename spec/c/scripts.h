@@ -1,0 +1,78 @@
+/* scripts: a folder of scripts of a test's own, loaded as the program loads its own. */
+#ifndef AGG_SPEC_SCRIPTS_H
+#define AGG_SPEC_SCRIPTS_H
+
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../host/buffer.h"
+#include "../../host/script/script.h"
+#include "test.h"
+
+struct scripts {
+    char folder[32];
+    struct config config;
+};
+
+static inline void scripts_write(const struct scripts *scripts, const char *name,
+                                 const char *format, ...) __attribute__((format(printf, 3, 4)));
+static inline void scripts_write(const struct scripts *scripts, const char *name,
+                                 const char *format, ...) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", scripts->folder, name);
+    FILE *file = fopen(path, "w");
+    va_list arguments;
+    va_start(arguments, format);
+    CHECK(file && vfprintf(file, format, arguments) >= 0 && fclose(file) == 0);
+    va_end(arguments);
+}
+
+static inline void scripts_make_folder(const struct scripts *scripts, const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", scripts->folder, name);
+    CHECK(mkdir(path, 0700) == 0);
+}
+
+/* A view with one table, `things` (id; latest group "said" with text `word`). */
+static inline void scripts_begin(struct scripts *scripts) {
+    *scripts = (struct scripts){.folder = "/tmp/test_scripts.XXXXXX"};
+    CHECK(mkdtemp(scripts->folder) != NULL);
+    scripts->config.scripts.root = scripts->folder;
+    scripts->config.scripts.sql = scripts->folder;
+    scripts->config.scripts.memory_limit_mb = 16;
+    scripts->config.scripts.handler_timeout_ms = 10000;
+    scripts->config.scripts.route_timeout_ms = 10000;
+    scripts->config.http.states = 2;
+    static const char *const folders[] = {"handlers", "routes", "lib", "queries"};
+    for (size_t i = 0; i < 4; i++) {
+        scripts_make_folder(scripts, folders[i]);
+    }
+    scripts_write(scripts, "view.lua",
+                  "return { { name = 'things', key = { { 'id', 'text' } }, groups = { { name = "
+                  "'said', rule = 'latest', columns = { { 'word', 'text' } } } } } }");
+}
+
+static inline void scripts_end(struct scripts *scripts) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf '%s'", scripts->folder);
+    CHECK(system(command) == 0);
+}
+
+/* One event for handler 0, whose values live in the arena. */
+static inline struct extract_value *scripts_event(struct script_generation *generation,
+                                                  struct arena *arena, const char *document) {
+    size_t count;
+    const struct script_handler *handler = script_generation_handlers(generation, &count);
+    struct extract_value *values = arena_alloc(arena, handler->field_count * sizeof *values);
+    struct err err = {0};
+    memset(values, 0, handler->field_count * sizeof *values);
+    CHECK_OK(extract_run(handler->plan, slice_of(document), arena, values, &err), &err);
+    return values;
+}
+
+#define SCRIPTS_EVENT                                                                              \
+    "{\"event_id\":\"0123abcd-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
+    "\"event_timestamp\":\"2025-06-28T08:00:00Z\",\"data\":{\"id\":\"a\",\"word\":\"w\"}}"
+
+#endif

@@ -1,0 +1,385 @@
+/* Limits of scripts: whatever a handler does, it ends in time, in bounds, and leaves nothing behind
+ * for the next event. */
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct script_instance *instance;
+static struct merge *merge;
+static struct arena *arena;
+static struct err err;
+
+/* A handler whose body is `body`, in a fresh state. */
+static void load(const char *body) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "lib/shared.lua", "return { value = 1 }");
+    scripts_write(&scripts, "handlers/t.lua",
+                  "local kept = {}\n"
+                  "return { topics = { 't' }, fields = { id = 'data.id', none = { 'data.none', "
+                  "optional = true } },\nhandle = function(event, view) %s\nend }",
+                  body);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    instance = generation ? script_instance_create(generation, &scripts.config, &err) : NULL;
+    if (!instance) {
+        exit(1); /* the case cannot be told any further */
+    }
+    arena = arena_create(4096);
+    merge = merge_create(script_generation_view(generation));
+}
+
+static enum script_result handle(void) {
+    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
+    err_clear(&err);
+    enum script_result result = script_handle(instance, 0, values, merge, &err);
+    merge_discard(merge);
+    return result;
+}
+
+static void unload(void) {
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+    merge_destroy(merge);
+    arena_destroy(arena);
+    scripts_end(&scripts);
+}
+
+static void check_text(const char *body, const char *text) {
+    if (!strstr(err.text, text)) {
+        TEST_FAIL("%s: \"%s\" has no \"%s\"", body, err.text, text);
+    }
+}
+
+/* Ends by the clock, soon after its 50 ms, and the state is not used again. */
+static void times_out(const char *body) {
+    load(body);
+    scripts.config.scripts.handler_timeout_ms = 50;
+    int64_t started_us = clock_monotonic_us();
+    enum script_result result = handle();
+    int64_t took_us = clock_monotonic_us() - started_us;
+    if (result != SCRIPT_TIMEOUT || took_us > 3000000) {
+        TEST_FAIL("%s: result %d after %lld ms: %s", body, result, (long long)took_us / 1000,
+                  err.text);
+    }
+    check_text(body, "took too long");
+    CHECK(!script_instance_healthy(instance));
+    unload();
+}
+
+/* Raises; the state stays good. */
+static void raises(const char *body, const char *text) {
+    load(body);
+    if (handle() != SCRIPT_ERROR) {
+        TEST_FAIL("%s: no error", body);
+    }
+    check_text(body, text);
+    CHECK(script_instance_healthy(instance));
+    CHECK(handle() == SCRIPT_ERROR);
+    unload();
+}
+
+/* Meets the memory cap; the state is not used again. */
+static void fills_up(const char *body) {
+    load(body);
+    int64_t started_us = clock_monotonic_us();
+    enum script_result result = handle();
+    bool ended = result == SCRIPT_ERROR || result == SCRIPT_TIMEOUT;
+    if (!ended || script_instance_healthy(instance) ||
+        clock_monotonic_us() - started_us > 5000000) {
+        TEST_FAIL("%s: result %d: %s", body, result, err.text);
+    }
+    unload();
+}
+
+/* Runs twice in one state without an error. */
+static void passes(const char *body) {
+    load(body);
+    for (int round = 0; round < 2; round++) {
+        if (handle() != SCRIPT_OK) {
+            TEST_FAIL("%s, event %d: %s", body, round + 1, err.text);
+        }
+    }
+    unload();
+}
+
+/* ---- time --------------------------------------------------------------------------------- */
+
+static void loops_end(void) {
+    times_out("while true do end");
+    times_out("local i = 0; repeat i = i + 1 until i < 0");
+    times_out("for i = 1, math.huge do end");
+    times_out("local function f() return f() end; f()");
+    times_out("for _ in function() return 1 end do end");
+    times_out("local t = setmetatable({}, { __index = function(t, k) return t[k + 1] end }); "
+              "while true do pcall(function() return t[1] end) end");
+}
+
+static void loops_that_swallow_the_error_end(void) {
+    times_out("while true do pcall(function() while true do end end) end");
+    times_out("while true do pcall(error) end");
+    times_out("while true do\n pcall(function()\n while true do\n end\n end)\n end");
+    times_out("while true do xpcall(function() while true do end end, function() while true do end "
+              "end) end");
+    times_out("xpcall(function() while true do end end, function() end); while true do end");
+    times_out("pcall(function() while true do end end)"); /* hidden, and told all the same */
+    times_out("local function f() pcall(f); pcall(f) end; f()");
+}
+
+static void calls_back_from_c_end(void) {
+    times_out("string.gsub('x', '.', function() while true do end end)");
+    times_out("while true do pcall(string.gsub, 'xxxx', '.', function() error('x') end) end");
+    times_out("table.sort({ 1, 2, 3 }, function() while true do end end)");
+    times_out("table.foreach({ 1 }, function() while true do end end)");
+    times_out("tostring(setmetatable({}, { __tostring = function() while true do end end }))");
+    times_out("local mt = { __lt = function() while true do end end }; "
+              "return setmetatable({}, mt) < setmetatable({}, mt)");
+    times_out("local x = setmetatable({}, { __concat = function() while true do end end }) .. 'x'");
+}
+
+static void patterns_that_explode_end(void) {
+    times_out("local n = 60; string.find(('a'):rep(n), ('a?'):rep(n) .. ('a'):rep(n))");
+    times_out("string.find(('a'):rep(30), ('a*'):rep(30) .. 'b')");
+    times_out("string.match(('a'):rep(40), ('(.-)'):rep(20) .. 'b')");
+    times_out("string.gsub(('a'):rep(1000000), '.-b', '')");
+    times_out("for _ in string.gmatch(('a'):rep(1000000), '.-b') do end");
+    times_out("string.find(('('):rep(1000000), '%b()x')");
+    times_out("string.find(('a'):rep(1000000), '[^" /* a set of many members costs its length */
+              "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ]*b')");
+    times_out("while true do pcall(string.find, ('a'):rep(30), ('a*'):rep(30) .. 'b') end");
+}
+
+static void large_strings_do_not_stretch_the_time(void) {
+    times_out("local s = ('x'):rep(2^20); while true do local t = s .. 'y' end");
+    times_out("local s = ('x'):rep(2^20); while true do local t = s:lower() end");
+    times_out("local s = ('x'):rep(2^20); local t = s .. 'y'; while true do local u = s < t end");
+    times_out("local t = {} for i = 1, 100000 do t[i] = i end "
+              "while true do table.insert(t, 1, 0); table.remove(t, 1) end");
+}
+
+static void sorting_ends(void) {
+    times_out("local t = {} for i = 1, 200000 do t[i] = i % 7 end while true do table.sort(t) end");
+    passes("local t = {} for i = 1, 500 do t[i] = i % 7 end "
+           "table.sort(t, function() return true end); assert(#t == 500)");
+    passes("local t = { 3, 1, 2 }; table.sort(t, function(a, b) return a > b end); "
+           "assert(t[1] == 3 and t[2] == 2 and t[3] == 1)");
+    passes("local t = {} for i = 1, 300 do t[i] = { key = i % 3, at = i } end "
+           "table.sort(t, function(a, b) return a.key < b.key end) "
+           "for i = 2, 300 do local a, b = t[i - 1], t[i] "
+           "assert(a.key < b.key or (a.key == b.key and a.at < b.at)) end"); /* stable */
+    passes("table.sort({}); table.sort({ 1 }); local t = { 'b', 'a' }; table.sort(t); "
+           "assert(t[1] == 'a')");
+    passes("local t = { 2, 1, 3 }; pcall(table.sort, t, function() error('x') end); "
+           "assert(t[1] == 2 and t[2] == 1 and t[3] == 3)");
+    raises("table.sort({ 1, 'x' })", "attempt to compare");
+    raises("table.sort({ 2, 1 }, 'x')", "function expected");
+}
+
+/* ---- memory and the stack ----------------------------------------------------------------- */
+
+static void memory_is_bounded(void) {
+    fills_up("local t = {} while true do t[#t + 1] = {} end");
+    fills_up("local s = 'x' while true do s = s .. s end");
+    fills_up("local t = {} while true do t[#t + 1] = ('x'):rep(100000 + #t) end");
+    fills_up("local t = { ('x'):rep(2^20) } for i = 1, 64 do t[i] = t[1] end table.concat(t)");
+    fills_up("string.gsub(('x'):rep(2^20), '.', ('y'):rep(1000))");
+    fills_up("local t = {} while true do pcall(function() while true do t[#t + 1] = {} end end) "
+             "end");
+    fills_up("local t = {} for i = 1, 1000 do t[i] = ('x'):rep(10000) end "
+             "local s = string.format(('%s'):rep(1000), unpack(t)) t[1] = s .. s .. s");
+}
+
+static void a_state_that_was_full_is_not_used_again(void) {
+    load("kept[#kept + 1] = ('x'):rep(5 * 2^20 + #kept)");
+    enum script_result result = SCRIPT_OK;
+    for (int i = 0; i < 10 && result == SCRIPT_OK; i++) {
+        result = handle();
+    }
+    CHECK_INT(result, SCRIPT_ERROR);
+    CHECK_HAS(err.text, "not enough memory");
+    CHECK(!script_instance_healthy(instance));
+    struct script_instance *fresh = script_instance_create(generation, &scripts.config, &err);
+    CHECK_OK(fresh != NULL, &err);
+    script_instance_destroy(instance);
+    instance = fresh;
+    CHECK(handle() == SCRIPT_OK);
+    unload();
+}
+
+static void big_strings_are_refused_before_they_are_made(void) {
+    raises("('x'):rep(1e12)", "16 MiB");
+    raises("(''):rep(1e12)", "16 MiB");
+    raises("('x'):rep(10, ('y'):rep(2^22))", "16 MiB");
+    passes("assert(('ab'):rep(3, '-') == 'ab-ab-ab' and ('x'):rep(0) == '' and ('x'):rep(-1) == "
+           "'')");
+    raises("unpack({}, 1, 1e8)", "too many results");
+    raises("table.concat({}, '', 1, 1e9)", "invalid value");
+    passes("pcall(table.concat, {}, '', 1, 1e15)");
+}
+
+static void deep_recursion_is_an_error(void) {
+    raises("local function f() return 1 + f() end; f()", "stack overflow");
+    raises("local t = setmetatable({}, {}); getmetatable(t).__index = t; return t.x",
+           "loop in gettable");
+    raises("local function f() return (string.gsub('x', '.', f)) end f()", "stack overflow");
+    raises("local function f() table.sort({ 1, 2 }, f) end f()", "stack overflow");
+    raises("local mt = {}; local t = setmetatable({}, mt); mt.__index = function(t, k) return "
+           "(('x'):gsub('x', t)) end; return t.x",
+           "stack overflow");
+    raises("local t = setmetatable({}, { __index = function(t) view.things:merge('a', 'said', t) "
+           "end }); view.things:merge('a', 'said', t)",
+           "stack overflow");
+    passes("local function f() xpcall(f, f) end f()");
+    passes("local function f() pcall(f) end f()");
+    raises("local s = ('('):rep(250) .. ('a') .. (')'):rep(250); string.find('a', s)", "captures");
+    raises("string.find(('a'):rep(300), ('a?'):rep(300))", "pattern too complex");
+}
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+static void xpcall_is_as_ever(void) {
+    passes("assert(select('#', xpcall(function(...) return 1, ... end, error, 2, 3)) == 4)");
+    passes("local ok, text = xpcall(error, function(m) return m .. '!' end, 'x'); "
+           "assert(ok == false and text == 'x!')");
+    passes("local ok, a, b = xpcall(error, function() return 1, 2 end); assert(not ok and a == 1)");
+    passes("assert(xpcall(error, function() error('again') end) == false)");
+    raises("xpcall(error)", "function expected");
+}
+
+static void any_error_value_is_told(void) {
+    raises("error('plain')", "plain");
+    raises("error()", "a nil value");
+    raises("error(nil)", "a nil value");
+    raises("error({})", "a table value");
+    raises("error(setmetatable({}, { __tostring = function() error('again') end }))",
+           "a table value");
+    raises("error(12)", "12");
+    raises("error(true)", "a boolean value");
+    raises("error(error)", "a function value");
+    raises("xpcall(function() error('x') end, function() error('y') end); error('after')", "after");
+    raises("local x = nil .. 'x'", "concatenate");
+    raises("return 1", "returned something other than nothing");
+    raises("return 'ignore'", "returned something other than nothing");
+    raises("return {}", "returned something other than nothing");
+}
+
+static void an_error_names_file_and_line(void) {
+    raises("\nerror('here')", "handlers/t.lua:4: here");
+    times_out("\n\nwhile true do end");
+    CHECK_HAS(err.text, "handlers/t.lua:5");
+    times_out("\nstring.find(('a'):rep(30), ('a*'):rep(30) .. 'b')");
+    CHECK_HAS(err.text, "handlers/t.lua:4");
+}
+
+/* ---- what one event leaves for the next --------------------------------------------------- */
+
+static void globals_and_libraries_cannot_be_changed(void) {
+    raises("string.format = nil", "string is read-only: \"format\" cannot be set");
+    raises("string.mine = 1", "string is read-only");
+    raises("table.insert = print", "");
+    raises("math.floor = math.ceil", "math is read-only");
+    raises("rawset(string, 'format', nil)", "read-only");
+    raises("rawset(_G, 'x', 1)", "read-only");
+    raises("x = 1", "\"x\"");
+    raises("string = nil", "\"string\"");
+    raises("_G.pairs = nil", "\"pairs\"");
+    raises("_G._G.pairs = nil", "\"pairs\"");
+    raises("return undeclared", "global \"undeclared\" is not declared");
+    raises("setmetatable(string, {})", "protected");
+    raises("setmetatable(_G, {})", "protected");
+    raises("getmetatable('').__index = {}", "");
+    raises("getmetatable('').__index.format = nil", "");
+    raises("getmetatable(string).__index.format = nil", "");
+    raises("require('json').decode = nil", "json is read-only");
+    raises("require('log').info = nil", "log is read-only");
+    raises("view.things.merge = nil", "things is read-only");
+    raises("view.things = nil", "view is read-only");
+    raises("view.other = {}", "view is read-only");
+    raises("event.id = 'x'", "event is read-only: \"id\" cannot be set");
+    raises("event.mine = 1", "event is read-only");
+    raises("rawset(event, 'mine', 1)", "read-only");
+    passes("assert(getmetatable('') == 'read-only' and getmetatable(_G) == 'read-only' and "
+           "getmetatable(view) == 'read-only')");
+}
+
+static void tampering_does_not_reach_the_next_event(void) {
+    passes("pcall(function() string.format = nil end); pcall(rawset, string, 'format', 1) "
+           "pcall(rawset, _G, 'string', 1); pcall(function() string = nil end) "
+           "pcall(function() event.none = 1 end); pcall(function() view.things = nil end) "
+           "pcall(table.insert, string, 'x'); pcall(table.insert, _G, 'x') "
+           "assert(string.format('%d', 7) == '7' and ('x'):upper() == 'X' and event.none == nil) "
+           "view.things:merge(event.id, 'said', { word = 'w' })");
+}
+
+static void own_tables_are_as_ever(void) {
+    passes("local t = {}; rawset(t, 'a', 1); assert(rawget(t, 'a') == 1 and t.a == 1) "
+           "setmetatable(t, { __index = { b = 2 } }); assert(t.b == 2 and rawget(t, 'b') == nil) "
+           "assert(rawset(t, 'c', 3) == t and next({}) == nil and select('#', 1, 2) == 2)");
+    passes("local shared = require('lib.shared'); assert(shared.value == 1)");
+    raises("rawset({}, 'a')", "value expected");
+    raises("rawset('x', 'a', 1)", "table expected");
+}
+
+static void what_a_replay_could_not_repeat_is_not_there(void) {
+    passes("assert(not pcall(function() return os end) and not pcall(function() return io end))");
+    passes("for _, name in ipairs({ 'load', 'loadstring', 'loadfile', 'dofile', 'setfenv', "
+           "'getfenv', 'newproxy', 'module', 'print', 'collectgarbage', 'coroutine', 'debug', "
+           "'jit', 'ffi', 'package', 'bit' }) do assert(not pcall(function() return _G[name] end), "
+           "name) end");
+    passes("assert(not string.dump and not math.random and not math.randomseed)");
+    raises("require('os')", "neither a binding nor a file");
+    raises("require('ffi')", "neither a binding nor a file");
+    raises("require('../../etc/passwd')", "neither a binding nor a file");
+    raises("require('handlers.missing')", "neither a binding nor a file");
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+static void files_that_do_not_load_are_named(void) {
+    static const struct {
+        const char *text, *what;
+    } table[] = {
+        {"return {", "handlers/t.lua:1: "},
+        {"while true do end", "took too long"},
+        {"error('no')", "handlers/t.lua:1: no"},
+        {"return 5", "a handler returns a table"},
+        {"\27LJ\2", "handlers/t.lua"},
+        {"string.format = nil return {}", "string is read-only"},
+        {"x = 1 return {}", "\"x\""},
+        {"return require('handlers.t')", "module \"handlers.t\" requires itself"},
+        {"local t = {} while true do t[#t + 1] = {} end", "not enough memory"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        scripts_begin(&scripts);
+        scripts_write(&scripts, "handlers/t.lua", "%s", table[i].text);
+        generation = script_generation_load(&scripts.config, 1, &err);
+        if (generation) {
+            TEST_FAIL("loaded %s", table[i].text);
+        }
+        check_text(table[i].text, table[i].what);
+        script_generation_unref(generation);
+        scripts_end(&scripts);
+    }
+}
+
+static const struct test_case cases[] = {
+    {"loops end", loops_end},
+    {"loops that swallow the error end", loops_that_swallow_the_error_end},
+    {"calls back from C end", calls_back_from_c_end},
+    {"patterns that explode end", patterns_that_explode_end},
+    {"large strings do not stretch the time", large_strings_do_not_stretch_the_time},
+    {"sorting ends, is stable, and leaves the list whole", sorting_ends},
+    {"memory is bounded", memory_is_bounded},
+    {"a state that was full is not used again", a_state_that_was_full_is_not_used_again},
+    {"big strings are refused before they are made", big_strings_are_refused_before_they_are_made},
+    {"deep recursion is an error", deep_recursion_is_an_error},
+    {"xpcall is as ever", xpcall_is_as_ever},
+    {"any error value is told", any_error_value_is_told},
+    {"an error names file and line", an_error_names_file_and_line},
+    {"globals and libraries cannot be changed", globals_and_libraries_cannot_be_changed},
+    {"tampering does not reach the next event", tampering_does_not_reach_the_next_event},
+    {"a script's own tables are as ever", own_tables_are_as_ever},
+    {"what a replay could not repeat is not there", what_a_replay_could_not_repeat_is_not_there},
+    {"files that do not load are named", files_that_do_not_load_are_named},
+};
+
+TEST_MAIN(cases)
