@@ -14,6 +14,7 @@ static const char usage[] =
     "  check     check configuration, scripts, and the view against the database's schema\n"
     "  migrate   apply the migrations that the database lacks\n"
     "  verify    compare the view with a rebuild from Kafka's log: `aggregator verify --help`\n"
+    "  explain   which events made a row, and which lost: `aggregator explain --help`\n"
     "  rebuild   mend the view from Kafka's log: `aggregator rebuild --help`\n"
     "  version   print the version\n"
     "\n"
@@ -89,7 +90,7 @@ static const struct verb {
 } verbs[] = {
     {"run", command_run, NULL},         {"check", command_check, NULL},
     {"migrate", command_migrate, NULL}, {"verify", NULL, command_verify},
-    {"rebuild", NULL, command_rebuild},
+    {"rebuild", NULL, command_rebuild}, {"explain", NULL, command_explain},
 
 };
 
