@@ -18,7 +18,11 @@ struct command {
     const char *limit;
     bool all;
     bool yes; /* do not ask */
+    const char *table;
+    const char *since;
     const char *coverage_min;
+    bool json;
+    bool keep_shadow;
     bool real;
     bool coverage;
 };
@@ -36,6 +40,14 @@ int command_replay(const struct command *command);
 /* status, resume: asks the running program over its admin socket. */
 int command_status(const struct command *command);
 int command_resume(const struct command *command);
+
+/* Builds the view anew beside the live one and compares: 0 equal, 1 different or failed. */
+int command_verify(const struct command *command);
+/* As verify, and then mends the live view. */
+int command_rebuild(const struct command *command);
+/* Says which events made the rows of an id, and which lost against them. */
+int command_explain(const struct command *command);
+extern const char command_verify_usage[], command_rebuild_usage[], command_explain_usage[];
 
 /* Reads a whole number from an option; false and a message on standard error otherwise. */
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);

@@ -1,12 +1,12 @@
 /* command_replay: rewinds partitions in the database. The workers meet it in their next commit (the
  * compare-and-set fails) or, idle, within seconds, and go on from there. The view converges, so
  * that reading twice changes nothing but what a mended script makes of it. */
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../bindings/pg.h"
 #include "command.h"
+#include "ingest/kafka_client.h"
 #include "timestamp.h"
 
 #define KAFKA_TIMEOUT_MS 15000
@@ -86,16 +86,10 @@ static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, s
 /* Kafka says which offset each partition had at the time. */
 static bool look_up_times(struct replay *replay, rd_kafka_topic_partition_list_t *list,
                           struct err *err) {
-    char text[512];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_t *client = NULL;
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", replay->command->config->kafka.brokers, text,
-                          sizeof text) == RD_KAFKA_CONF_OK) {
-        client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    }
+    rd_kafka_conf_t *conf = kafka_client_conf(replay->command->config, err);
+    rd_kafka_t *client = conf ? kafka_client_consumer(conf, err) : NULL;
     if (!client) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_INPUT, "cannot make a kafka client: %s", text);
+        return false;
     }
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = replay->from_time_ms;

@@ -26,6 +26,10 @@ static const char usage[] =
     "  rejected retry ID… | --topic TOPIC | --reason REASON | --all\n"
     "                           through the present scripts\n"
     "  rejected drop ID… | …    forget them\n"
+    "  explain ID               which events made the rows of an id, and which lost against them\n"
+    "  verify                   compare the view with one built anew from Kafka's log\n"
+    "  rebuild                  the same, and mend the view; explain, verify and rebuild say more\n"
+    "                           with --help\n"
     "  version                  print the version\n"
     "\n"
     "  --config FILE      the configuration, default ./config.lua; every key is explained there,\n"
@@ -38,6 +42,7 @@ static const char usage[] =
 
 struct arguments {
     const char *verb;
+    bool help;
     const char *config_path;
     const char *log_format;
     const char *log_level;
@@ -59,58 +64,57 @@ static const struct {
     {"from-offset", offsetof(struct arguments, command.from_offset)},
     {"partition", offsetof(struct arguments, command.partition)},
     {"limit", offsetof(struct arguments, command.limit)},
+    {"table", offsetof(struct arguments, command.table)},
+    {"since", offsetof(struct arguments, command.since)},
 };
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
-enum {
-    OPTION_HELP = TEXT_COUNT,
-    OPTION_ALL,
-    OPTION_YES,
-    OPTION_REAL,
-    OPTION_COVERAGE,
-    OPTION_COUNT
+/* Options that are there or not. */
+static const struct {
+    const char *name;
+    size_t offset;
+} switches[] = {
+    {"help", offsetof(struct arguments, help)},
+    {"all", offsetof(struct arguments, command.all)},
+    {"yes", offsetof(struct arguments, command.yes)},
+    {"json", offsetof(struct arguments, command.json)},
+    {"keep-shadow", offsetof(struct arguments, command.keep_shadow)},
+    {"real", offsetof(struct arguments, command.real)},
+    {"coverage", offsetof(struct arguments, command.coverage)},
 };
+#define SWITCH_COUNT (sizeof switches / sizeof *switches)
+#define OPTION_COUNT (TEXT_COUNT + SWITCH_COUNT)
 
 static void list_options(struct option options[OPTION_COUNT + 1]) {
     for (size_t i = 0; i < TEXT_COUNT; i++) {
         options[i] = (struct option){texts[i].name, required_argument, NULL, (int)i};
     }
-    options[OPTION_HELP] = (struct option){"help", no_argument, NULL, OPTION_HELP};
-    options[OPTION_REAL] = (struct option){"real", no_argument, NULL, OPTION_REAL};
-    options[OPTION_COVERAGE] = (struct option){"coverage", no_argument, NULL, OPTION_COVERAGE};
-    options[OPTION_ALL] = (struct option){"all", no_argument, NULL, OPTION_ALL};
-    options[OPTION_YES] = (struct option){"yes", no_argument, NULL, OPTION_YES};
+    for (size_t i = 0; i < SWITCH_COUNT; i++) {
+        options[TEXT_COUNT + i] =
+            (struct option){switches[i].name, no_argument, NULL, (int)(TEXT_COUNT + i)};
+    }
     options[OPTION_COUNT] = (struct option){0};
 }
 
-/* The exit status, or -1 to go on. */
-static int parse_arguments(int argc, char **argv, struct arguments *arguments) {
+static bool parse_arguments(int argc, char **argv, struct arguments *arguments) {
     struct option options[OPTION_COUNT + 1];
     int option;
     list_options(options);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option >= 0 && option < (int)TEXT_COUNT) {
+        if (option < 0 || option >= (int)OPTION_COUNT) {
+            return false; /* getopt has said which */
+        }
+        if (option < (int)TEXT_COUNT) {
             *(const char **)((char *)arguments + texts[option].offset) = optarg;
-        } else if (option == OPTION_REAL) {
-            arguments->command.real = true;
-        } else if (option == OPTION_COVERAGE) {
-            arguments->command.coverage = true;
-        } else if (option == OPTION_ALL) {
-            arguments->command.all = true;
-        } else if (option == OPTION_YES) {
-            arguments->command.yes = true;
         } else {
-            fputs(usage, option == OPTION_HELP ? stdout : stderr);
-            return option == OPTION_HELP ? 0 : 2;
+            *(bool *)((char *)arguments + switches[option - (int)TEXT_COUNT].offset) = true;
         }
     }
-    if (optind == argc) {
-        fputs(usage, stderr);
-        return 2;
+    if (optind < argc) {
+        arguments->verb = argv[optind];
+        arguments->command.words = argv + optind + 1;
+        arguments->command.word_count = argc - optind - 1;
     }
-    arguments->verb = argv[optind];
-    arguments->command.words = argv + optind + 1;
-    arguments->command.word_count = argc - optind - 1;
-    return -1;
+    return true;
 }
 
 static int configure_log(const struct arguments *arguments, const struct config *config) {
@@ -129,51 +133,72 @@ static int configure_log(const struct arguments *arguments, const struct config 
     return 0;
 }
 
-static int run_verb(struct arguments *arguments) {
-    static const struct {
-        const char *name;
-        int (*run)(const struct command *command);
-        bool takes_words;
-    } verbs[] = {
-        {"test", command_test, true},      {"run", command_run, false},
-        {"check", command_check, false},   {"migrate", command_migrate, false},
-        {"status", command_status, false}, {"resume", command_resume, false},
-        {"replay", command_replay, false}, {"rejected", command_rejected, true},
-    };
-    struct err err = {0};
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(verbs[i].name, arguments->verb) != 0) {
-            continue;
+static const struct verb {
+    const char *name;
+    int (*run)(const struct command *command);
+    bool takes_words;
+    const char *usage; /* NULL: the program's */
+} verbs[] = {
+    {"run", command_run, false, NULL},
+    {"check", command_check, false, NULL},
+    {"migrate", command_migrate, false, NULL},
+    {"test", command_test, true, NULL},
+    {"status", command_status, false, NULL},
+    {"resume", command_resume, false, NULL},
+    {"replay", command_replay, false, NULL},
+    {"rejected", command_rejected, true, NULL},
+    {"explain", command_explain, true, command_explain_usage},
+    {"verify", command_verify, false, command_verify_usage},
+    {"rebuild", command_rebuild, false, command_rebuild_usage},
+};
+
+static const struct verb *find_verb(const char *name) {
+    for (size_t i = 0; name && i < sizeof verbs / sizeof *verbs; i++) {
+        if (strcmp(verbs[i].name, name) == 0) {
+            return &verbs[i];
         }
-        if (arguments->command.word_count > 0 && !verbs[i].takes_words) {
-            fprintf(stderr, "aggregator: %s takes no \"%s\"\n", arguments->verb,
-                    arguments->command.words[0]);
-            return 2;
-        }
-        struct config *config = config_load(arguments->config_path, &err);
-        if (!config) {
-            fprintf(stderr, "aggregator: %s\n", err.text);
-            return 1;
-        }
-        int status = configure_log(arguments, config);
-        arguments->command.config = config;
-        status = status ? status : verbs[i].run(&arguments->command);
-        config_destroy(config);
-        return status;
     }
-    fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", arguments->verb, usage);
-    return 2;
+    return NULL;
+}
+
+static int run_verb(const struct verb *verb, struct arguments *arguments) {
+    struct err err = {0};
+    if (arguments->command.word_count > 0 && !verb->takes_words) {
+        fprintf(stderr, "aggregator: %s takes no \"%s\"\n", verb->name,
+                arguments->command.words[0]);
+        return 2;
+    }
+    struct config *config = config_load(arguments->config_path, &err);
+    if (!config) {
+        fprintf(stderr, "aggregator: %s\n", err.text);
+        return 1;
+    }
+    int status = configure_log(arguments, config);
+    arguments->command.config = config;
+    status = status ? status : verb->run(&arguments->command);
+    config_destroy(config);
+    return status;
 }
 
 int main(int argc, char **argv) {
     struct arguments arguments = {.config_path = "config.lua"};
-    int status = parse_arguments(argc, argv, &arguments);
-    if (status >= 0) {
-        return status;
+    bool good = parse_arguments(argc, argv, &arguments);
+    const struct verb *verb = find_verb(arguments.verb);
+    if (arguments.help) {
+        fputs(verb && verb->usage ? verb->usage : usage, stdout);
+        return 0;
+    }
+    if (!good || !arguments.verb) {
+        fputs(usage, stderr);
+        return 2;
     }
     if (strcmp(arguments.verb, "version") == 0) {
         puts("aggregator " AGGREGATOR_VERSION);
         return 0;
     }
-    return run_verb(&arguments);
+    if (!verb) {
+        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", arguments.verb, usage);
+        return 2;
+    }
+    return run_verb(verb, &arguments);
 }

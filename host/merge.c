@@ -15,18 +15,13 @@ struct index {
     size_t rows_capacity;
 };
 
-struct accepted {
-    struct merge_op op;
-    struct merge_version version;
-    size_t event;
-};
-
 struct merge {
     const struct view *view;
     struct arena *arena;
     struct index *tables;
     size_t table_count;
-    struct accepted *ops; /* [0, accepted) count, [accepted, staged) wait for accept or discard */
+    struct merge_accepted
+        *ops; /* [0, accepted) count, [accepted, staged) wait for accept or discard */
     size_t accepted;
     size_t staged;
     size_t ops_capacity;
@@ -209,7 +204,7 @@ static struct merge_row *find_row(struct merge *merge, size_t table, const struc
     return index->slots[at] = add_row(merge, table, key);
 }
 
-static int compare_versions(const struct merge_version *a, const struct merge_version *b) {
+int merge_version_compare(const struct merge_version *a, const struct merge_version *b) {
     if (a->at_us != b->at_us) {
         return a->at_us < b->at_us ? -1 : 1;
     }
@@ -217,13 +212,13 @@ static int compare_versions(const struct merge_version *a, const struct merge_ve
 }
 
 static bool wins(const struct view_group *group, const struct merge_group_value *held,
-                 const struct accepted *op) {
+                 const struct merge_accepted *op) {
     const struct view_value *value = op->op.values;
     switch (group->rule) {
     case VIEW_FIRST:
-        return !held->present || compare_versions(&op->version, &held->version) < 0;
+        return !held->present || merge_version_compare(&op->version, &held->version) < 0;
     case VIEW_LATEST:
-        return !held->present || compare_versions(&op->version, &held->version) > 0;
+        return !held->present || merge_version_compare(&op->version, &held->version) > 0;
     case VIEW_MIN:
         return !held->present || merge_value_less(group->columns[0].type, value, held->values);
     case VIEW_MAX:
@@ -232,7 +227,7 @@ static bool wins(const struct view_group *group, const struct merge_group_value 
     return false;
 }
 
-static void apply(struct merge *merge, const struct accepted *op) {
+static void apply(struct merge *merge, const struct merge_accepted *op) {
     const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
     if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
         return; /* says nothing, so that it makes no row either */
@@ -284,8 +279,8 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
         merge->ops_capacity = merge->ops_capacity ? merge->ops_capacity * 2 : 256;
         merge->ops = xrealloc(merge->ops, merge->ops_capacity * sizeof *merge->ops);
     }
-    struct accepted *staged = &merge->ops[merge->staged++];
-    *staged = (struct accepted){.op = *op, .version = version};
+    struct merge_accepted *staged = &merge->ops[merge->staged++];
+    *staged = (struct merge_accepted){.op = *op, .version = version};
     staged->op.key = key;
     const struct view_table *table = &merge->view->tables[op->table];
     for (size_t i = 0; i < table->key_count; i++) {
@@ -376,4 +371,9 @@ const uint64_t *merge_tags(struct merge *merge, size_t *count) {
 
 size_t merge_op_count(const struct merge *merge) {
     return merge->accepted;
+}
+
+const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count) {
+    *count = merge->accepted;
+    return merge->ops;
 }

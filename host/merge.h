@@ -22,6 +22,13 @@ struct merge_op {
     const struct view_value *values; /* column_count values */
 };
 
+/* One that an accepted event asked for; its key is complete. */
+struct merge_accepted {
+    struct merge_op op;
+    struct merge_version version;
+    size_t event;
+};
+
 struct merge;
 
 struct merge *merge_create(const struct view *view);
@@ -64,6 +71,9 @@ const uint64_t *merge_tags(struct merge *merge, size_t *count);
 void merge_add_tag(struct merge *merge, struct slice id); /* staged with the event */
 
 size_t merge_op_count(const struct merge *merge); /* accepted, for the merge ratio */
+/* All that were accepted, in order; valid until the next change. */
+const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count);
+int merge_version_compare(const struct merge_version *a, const struct merge_version *b);
 bool merge_value_less(enum view_type type, const struct view_value *a, const struct view_value *b);
 
 #endif

@@ -4,16 +4,12 @@
 
 /* ---- columns of the statement, in one order for SQL and parameters ------------------------- */
 
-/* One column of the upsert. group -1 = key; a version column has column -1 (at) or -2 (event id).
- */
-typedef void (*visit_fn)(void *context, const struct view_table *table, int group, int column);
-
-static bool is_versioned(const struct view_group *group) {
+bool view_sql_is_versioned(const struct view_group *group) {
     return group->rule == VIEW_FIRST || group->rule == VIEW_LATEST;
 }
 
-static void visit_columns(const struct view_table *table, uint32_t groups, visit_fn visit,
-                          void *context) {
+void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_visit visit,
+                      void *context) {
     for (size_t i = 0; i < table->key_count; i++) {
         visit(context, table, -1, (int)i);
     }
@@ -21,7 +17,7 @@ static void visit_columns(const struct view_table *table, uint32_t groups, visit
         if (!(groups & (1u << g))) {
             continue;
         }
-        if (is_versioned(&table->groups[g])) {
+        if (view_sql_is_versioned(&table->groups[g])) {
             visit(context, table, (int)g, -1);
             visit(context, table, (int)g, -2);
         }
@@ -31,7 +27,8 @@ static void visit_columns(const struct view_table *table, uint32_t groups, visit
     }
 }
 
-static void append_name(struct buffer *out, const struct view_table *table, int group, int column) {
+void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
+                          int column) {
     if (column >= 0) {
         const struct view_column *declared =
             group < 0 ? &table->key[column] : &table->groups[group].columns[column];
@@ -101,13 +98,13 @@ static void separate(struct writer *writer) {
 static void write_name(void *context, const struct view_table *table, int group, int column) {
     struct writer *writer = context;
     separate(writer);
-    append_name(writer->out, table, group, column);
+    view_sql_append_name(writer->out, table, group, column);
 }
 
 static void write_selected(void *context, const struct view_table *table, int group, int column) {
     struct writer *writer = context;
     separate(writer);
-    append_name(writer->out, table, group, column);
+    view_sql_append_name(writer->out, table, group, column);
     if (column >= 0 && is_cast(column_at(table, group, column)->type)) {
         buffer_append_format(writer->out, "::%s", column_at(table, group, column)->sql_type);
     }
@@ -120,10 +117,10 @@ static void write_array(void *context, const struct view_table *table, int group
                          array_sql(array_at(table, group, column)));
 }
 
-static void write_list(const struct view_table *table, uint32_t groups, visit_fn visit,
+static void write_list(const struct view_table *table, uint32_t groups, view_sql_visit visit,
                        struct buffer *sql) {
     struct writer writer = {sql, 0};
-    visit_columns(table, groups, visit, &writer);
+    view_sql_columns(table, groups, visit, &writer);
 }
 
 /* The condition under which the incoming group replaces the stored one. */
@@ -131,7 +128,7 @@ static void append_wins(struct buffer *sql, const struct view_group *group) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
     const char *sign = smaller ? "<" : ">";
     const char *n = group->name;
-    if (is_versioned(group)) {
+    if (view_sql_is_versioned(group)) {
         buffer_append_format(sql,
                              "(EXCLUDED.\"%s_at\" IS NOT NULL AND (t.\"%s_at\" IS NULL OR "
                              "(EXCLUDED.\"%s_at\", EXCLUDED.\"%s_event_id\") %s "
@@ -160,7 +157,7 @@ static void write_set(void *context, const struct view_table *table, int group, 
         return;
     }
     buffer_append_text(setter->out, setter->number++ ? ", " : "");
-    append_name(setter->out, table, group, column);
+    view_sql_append_name(setter->out, table, group, column);
     buffer_append_text(setter->out, " = ");
     if (!setter->only_group) {
         buffer_append_text(setter->out, "CASE WHEN ");
@@ -168,10 +165,10 @@ static void write_set(void *context, const struct view_table *table, int group, 
         buffer_append_text(setter->out, " THEN ");
     }
     buffer_append_text(setter->out, "EXCLUDED.");
-    append_name(setter->out, table, group, column);
+    view_sql_append_name(setter->out, table, group, column);
     if (!setter->only_group) {
         buffer_append_text(setter->out, " ELSE t.");
-        append_name(setter->out, table, group, column);
+        view_sql_append_name(setter->out, table, group, column);
         buffer_append_text(setter->out, " END");
     }
 }
@@ -189,7 +186,7 @@ void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buf
     write_list(table, 0, write_name, sql);
     buffer_append_text(sql, ") DO UPDATE SET ");
     struct setter setter = {sql, 0, (groups & (groups - 1)) == 0};
-    visit_columns(table, groups, write_set, &setter);
+    view_sql_columns(table, groups, write_set, &setter);
     buffer_append_text(sql, " WHERE ");
     const char *joint = "";
     for (size_t g = 0; g < table->group_count; g++) {
@@ -266,7 +263,7 @@ void view_sql_params(const struct view_table *table, uint32_t groups, struct mer
                      size_t count, struct pg_params *params) {
     struct filler filler = {rows, count, params};
     pg_params_reset(params);
-    visit_columns(table, groups, fill_column, &filler);
+    view_sql_columns(table, groups, fill_column, &filler);
 }
 
 /* ---- the check against the schema --------------------------------------------------------- */
@@ -288,7 +285,7 @@ struct checker {
 static void check_column(void *context, const struct view_table *table, int group, int column) {
     struct checker *checker = context;
     struct buffer name = {0};
-    append_name(&name, table, group, column);
+    view_sql_append_name(&name, table, group, column);
     struct slice bare = {name.data + 1, name.len - 2};
     const char *want = column == -1   ? "timestamp with time zone"
                        : column == -2 ? "uuid"
@@ -350,7 +347,7 @@ static bool check_table(struct pg *pg, struct pg_params *params, const struct vi
         return false;
     }
     struct checker checker = {columns, err, false};
-    visit_columns(table, UINT32_MAX, check_column, &checker);
+    view_sql_columns(table, UINT32_MAX, check_column, &checker);
     PQclear(columns);
     return !checker.failed && check_unique(pg, params, table, timeout_ms, err);
 }

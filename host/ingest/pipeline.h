@@ -81,6 +81,7 @@ struct pipeline_options {
     const char *search_path; /* of the connection; NULL: as the server has it */
     const char *application_name;
     bool with_redis;
+    bool quiet; /* rejected events are not logged one by one */
     enum pipeline_mode mode;
     void (*release)(void *owner); /* of a message; NULL: nothing to release */
 };

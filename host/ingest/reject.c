@@ -66,6 +66,9 @@ static void set_reason(struct arena *arena, struct event *event, const char *tex
 }
 
 static void log_rejection(const struct pipeline *pipeline, const struct event *event) {
+    if (pipeline->options.quiet) {
+        return;
+    }
     const struct partition *partition = partition_of(pipeline, event);
     char event_id[UUID_TEXT_LEN + 1] = "";
     bool has_id = event_id_of(event, event_id);

@@ -1,0 +1,181 @@
+#include "explain.h"
+
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../view_sql.h"
+
+#define STATEMENT_TIMEOUT_MS 60000
+/* An event is stored soon after the time that it states; clocks differ. */
+#define MARGIN_US (3600 * 1000000LL)
+
+const char *explain_outcome_name(enum explain_outcome outcome) {
+    static const char *const names[] = {"wrote", "repeated", "lost", "not yet consumed",
+                                        "not in the view"};
+    return names[outcome];
+}
+
+const char *explain_rule_name(enum view_rule rule) {
+    static const char *const names[] = {"first", "latest", "min", "max"};
+    return names[rule];
+}
+
+/* ---- who won ------------------------------------------------------------------------------- */
+
+static const struct view_group *group_of(const struct explanation *explanation,
+                                         const struct explain_event *event) {
+    return &explanation->rows[event->row].table->groups[event->group];
+}
+
+/* Negative where a wins over b by the group's rule. */
+static int compare_claims(const struct view_group *group, const struct explain_event *a,
+                          const struct explain_event *b) {
+    bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
+    int order = merge_version_compare(&a->version, &b->version);
+    if (!view_sql_is_versioned(group)) {
+        enum view_type type = group->columns[0].type;
+        if (a->value.is_null || b->value.is_null) {
+            return a->value.is_null - b->value.is_null;
+        }
+        order = merge_value_less(type, &b->value, &a->value) -
+                merge_value_less(type, &a->value, &b->value);
+    }
+    return smaller ? order : -order;
+}
+
+static int compare_events(const void *left, const void *right, void *context) {
+    const struct explain_event *a = left, *b = right;
+    if (a->row != b->row) {
+        return (a->row > b->row) - (a->row < b->row);
+    }
+    if (a->group != b->group) {
+        return (a->group > b->group) - (a->group < b->group);
+    }
+    int order = compare_claims(group_of(context, a), a, b);
+    if (order == 0) {
+        order =
+            (a->place.stored_us > b->place.stored_us) - (a->place.stored_us < b->place.stored_us);
+    }
+    return order ? order
+                 : (a->place.offset > b->place.offset) - (a->place.offset < b->place.offset);
+}
+
+static enum explain_outcome missing(const struct explain_event *event) {
+    return event->place.consumed ? EXPLAIN_NOT_THERE : EXPLAIN_NOT_YET;
+}
+
+/* `previous` is the event that stands in front of this one in its group, or NULL. */
+static enum explain_outcome judge(const struct explanation *explanation,
+                                  const struct explain_event *event,
+                                  const struct explain_event *previous) {
+    const struct explain_row *row = &explanation->rows[event->row];
+    const struct view_group *group = group_of(explanation, event);
+    const struct explain_held *held = &row->groups[event->group];
+    if (previous && merge_version_compare(&previous->version, &event->version) == 0) {
+        return EXPLAIN_REPEATED;
+    }
+    if (!view_sql_is_versioned(group)) { /* the row does not say by whom */
+        bool best = !previous && !event->value.is_null;
+        return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : missing(event);
+    }
+    if (!held->present) {
+        return missing(event);
+    }
+    int order = merge_version_compare(&event->version, &held->version);
+    if (order == 0) {
+        return EXPLAIN_WROTE;
+    }
+    bool wins = group->rule == VIEW_FIRST ? order < 0 : order > 0;
+    return wins ? missing(event) : EXPLAIN_LOST;
+}
+
+static void judge_all(struct explanation *explanation) {
+    qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
+            compare_events, explanation);
+    for (size_t i = 0; i < explanation->event_count; i++) {
+        struct explain_event *event = &explanation->events[i];
+        const struct explain_event *previous = i > 0 ? event - 1 : NULL;
+        bool same = previous && previous->row == event->row && previous->group == event->group;
+        event->outcome = judge(explanation, event, same ? previous : NULL);
+    }
+}
+
+/* ---- open and close ------------------------------------------------------------------------ */
+
+static bool check_question(const struct explanation *explanation, struct err *err) {
+    const struct view *view = explanation->view;
+    const char *word = explanation->options.word, *table = explanation->options.table;
+    struct buffer words = {0}, tables = {0};
+    bool word_found = !word, table_found = !table;
+    for (size_t t = 0; t < view->table_count; t++) {
+        table_found = table_found || strcmp(table, view->tables[t].name) == 0;
+        buffer_append_format(&tables, "%s%s", t ? ", " : "", view->tables[t].name);
+        const struct view_column *key = &view->tables[t].key[0];
+        buffer_append_format(&words, "%s%s", t ? ", " : "", key->name);
+        for (size_t i = 0; i < view->tables[t].key_count; i++) {
+            word_found = word_found || explain_is_asked(explanation, &view->tables[t].key[i]);
+        }
+    }
+    if (!word_found) {
+        err_set(err, ERR_INPUT, "no key column is called %s or %s_id; the tables' first ones: %s",
+                word, word, words.data);
+    } else if (!table_found) {
+        err_set(err, ERR_INPUT, "the view has no table %s; it has: %s", table, tables.data);
+    }
+    buffer_free(&words);
+    buffer_free(&tables);
+    return word_found && table_found;
+}
+
+static void choose_since(struct explanation *explanation) {
+    int64_t oldest_us = INT64_MAX;
+    explanation->since_us = explanation->options.since_us;
+    if (explanation->since_us != EXPLAIN_SINCE_ROWS) {
+        return;
+    }
+    for (size_t r = 0; r < explanation->row_count; r++) {
+        const struct explain_row *row = &explanation->rows[r];
+        for (size_t g = 0; g < row->table->group_count; g++) {
+            int64_t at_us = row->groups[g].version.at_us;
+            oldest_us = row->groups[g].present && at_us < oldest_us ? at_us : oldest_us;
+        }
+    }
+    bool known = oldest_us < INT64_MAX && oldest_us > MARGIN_US;
+    explanation->since_us = known ? oldest_us - MARGIN_US : EXPLAIN_SINCE_BEGINNING;
+}
+
+bool explain_open(struct explanation *explanation, const struct explain_options *options,
+                  struct err *err) {
+    const struct config *config = options->config;
+    *explanation = (struct explanation){.options = *options, .arena = arena_create(65536)};
+    explanation->generation = script_generation_load(config, 1, err);
+    if (!explanation->generation) {
+        return false;
+    }
+    explanation->view = script_generation_view(explanation->generation);
+    if (!check_question(explanation, err) ||
+        !sql_session_open(&explanation->session, config, "aggregator explain", STATEMENT_TIMEOUT_MS,
+                          err) ||
+        !view_sql_check(explanation->session.pg, explanation->view, STATEMENT_TIMEOUT_MS, err) ||
+        !explain_find_rows(explanation, err) || !explain_find_rejected(explanation, err)) {
+        return false;
+    }
+    choose_since(explanation);
+    if (!log_reader_open(&explanation->reader, config, explanation->generation, err) ||
+        !explain_scan(explanation, err) || !explain_find_scripts(explanation, err)) {
+        return false;
+    }
+    judge_all(explanation);
+    return true;
+}
+
+void explain_close(struct explanation *explanation) {
+    log_reader_close(&explanation->reader);
+    sql_session_close(&explanation->session);
+    script_generation_unref(explanation->generation);
+    free(explanation->rows);
+    free(explanation->events);
+    free(explanation->others);
+    arena_destroy(explanation->arena);
+    *explanation = (struct explanation){0};
+}

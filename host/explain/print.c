@@ -1,0 +1,137 @@
+/* print: an explanation for people. */
+#include <inttypes.h>
+
+#include "../timestamp.h"
+#include "../uuid.h"
+#include "../view_sql.h"
+#include "explain.h"
+
+static void print_version(FILE *out, const struct merge_version *version) {
+    char at[TIMESTAMP_TEXT_CAP], event_id[UUID_TEXT_LEN + 1];
+    timestamp_format(version->at_us, at);
+    uuid_format(version->event_id, event_id);
+    fprintf(out, "%s  %s", at, event_id);
+}
+
+static void print_place(FILE *out, const struct explanation *explanation,
+                        const struct explain_place *place) {
+    const struct log_partition *partition = &explanation->reader.partitions[place->partition];
+    char stored[TIMESTAMP_TEXT_CAP] = "unknown";
+    if (place->stored_us > 0) {
+        timestamp_format(place->stored_us, stored);
+    }
+    fprintf(out, "%s [%d] @ %" PRId64 ", stored %s", partition->topic, partition->number,
+            place->offset, stored);
+    if (place->scripts.data) {
+        fprintf(out, ", scripts %.*s", (int)place->scripts.len, place->scripts.data);
+    }
+}
+
+static void print_event(FILE *out, const struct explanation *explanation,
+                        const struct explain_event *event) {
+    fprintf(out, "    %-16s  ", explain_outcome_name(event->outcome));
+    print_version(out, &event->version);
+    fprintf(out, "\n%24s", "");
+    print_place(out, explanation, &event->place);
+    fputc('\n', out);
+}
+
+/* Prints the group's events from `first` on; the index behind the last. */
+static size_t print_group(FILE *out, const struct explanation *explanation, size_t row, size_t g,
+                          size_t first, size_t limit) {
+    const struct explain_row *of = &explanation->rows[row];
+    const struct view_group *group = &of->table->groups[g];
+    const struct explain_held *held = &of->groups[g];
+    size_t end = first;
+    bool found = false;
+    while (end < explanation->event_count && explanation->events[end].row == row &&
+           explanation->events[end].group == g) {
+        found |= explanation->events[end++].outcome == EXPLAIN_WROTE;
+    }
+    if (end == first && !held->present) {
+        return end;
+    }
+    fprintf(out, "  %s (%s)\n", group->name, explain_rule_name(group->rule));
+    if (held->present && !found) {
+        fprintf(out, "    %-16s  ", explain_outcome_name(EXPLAIN_WROTE));
+        print_version(out, &held->version);
+        fprintf(out, "\n%24sits event is not in the part of the log that was read\n", "");
+    }
+    for (size_t i = first; i < end && i - first < limit; i++) {
+        print_event(out, explanation, &explanation->events[i]);
+    }
+    if (end - first > limit) {
+        fprintf(out, "    … and %zu more\n", end - first - limit);
+    }
+    return end;
+}
+
+static void print_rows(FILE *out, const struct explanation *explanation, size_t limit) {
+    size_t at = 0;
+    for (size_t r = 0; r < explanation->row_count; r++) {
+        const struct explain_row *row = &explanation->rows[r];
+        fputs(row->table->name, out);
+        for (size_t i = 0; i < row->table->key_count; i++) {
+            fprintf(out, " %s=%.*s", row->table->key[i].name, (int)row->key[i].len,
+                    row->key[i].data);
+        }
+        fputs(row->in_view ? "\n" : "  (not in the view)\n", out);
+        for (size_t g = 0; g < row->table->group_count; g++) {
+            at = print_group(out, explanation, r, g, at, limit);
+        }
+        fputc('\n', out);
+    }
+}
+
+static void print_text(FILE *out, const char *before, struct slice text) {
+    if (text.data) {
+        fprintf(out, "%s%.*s", before, (int)text.len, text.data);
+    }
+}
+
+static void print_rejected(FILE *out, const struct explanation *explanation) {
+    for (size_t i = 0; i < explanation->rejected_count; i++) {
+        const struct explain_rejected *event = &explanation->rejected[i];
+        print_text(out, i ? "" : "rejected events that name it\n", (struct slice){"", 0});
+        print_text(out, "    ", event->reason);
+        print_text(out, ": ", event->detail);
+        print_text(out, "\n        event ", event->event_id);
+        print_text(out, "\n        ", event->topic);
+        fprintf(out, " [%d] @ %" PRId64, event->partition, event->offset);
+        print_text(out, ", rejected ", event->rejected_at);
+        print_text(out, ", scripts ", event->scripts);
+        fputc('\n', out);
+    }
+}
+
+static void print_others(FILE *out, const struct explanation *explanation) {
+    for (size_t i = 0; i < explanation->other_count; i++) {
+        const struct explain_other *other = &explanation->others[i];
+        char event_id[UUID_TEXT_LEN + 1] = "without id";
+        if (other->has_id) {
+            uuid_format(other->event_id, event_id);
+        }
+        print_text(out, i ? "" : "records of the log that name it and change nothing\n",
+                   (struct slice){"", 0});
+        fprintf(out, "    %-16s  event %s\n", other->rejected ? "rejected" : "ignored", event_id);
+        print_text(out, "        ", other->reason);
+        print_text(out, ": ", other->detail);
+        fprintf(out, "%s        ", other->reason.data ? "\n" : "");
+        print_place(out, explanation, &other->place);
+        fputc('\n', out);
+    }
+}
+
+void explain_print(const struct explanation *explanation, size_t limit, FILE *out) {
+    char since[TIMESTAMP_TEXT_CAP] = "the beginning";
+    if (explanation->since_us >= 0) {
+        timestamp_format(explanation->since_us, since);
+    }
+    print_rows(out, explanation, limit);
+    print_rejected(out, explanation);
+    print_others(out, explanation);
+    if (explanation->row_count + explanation->rejected_count + explanation->other_count == 0) {
+        fprintf(out, "neither the view nor the log names %s\n", explanation->options.id);
+    }
+    fprintf(out, "%" PRId64 " records read, from %s on\n", explanation->records_read, since);
+}

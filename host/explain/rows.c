@@ -1,0 +1,202 @@
+/* rows: what the database knows of an id: the rows it is a key of or stands in a list of, rejected
+ * events that name it, and which scripts handled which offsets. */
+#include <stdlib.h>
+
+#include "../uuid.h"
+#include "../view_sql.h"
+#include "../xalloc.h"
+#include "explain.h"
+
+static const char rejected_sql[] =
+    "SELECT partition, \"offset\", topic, rejected_at::text, reason, detail, event_id, "
+    "handler, generation FROM rejected_events WHERE event_id = $1::text "
+    "OR position(convert_to($1::text, 'UTF8') in raw) > 0 ORDER BY rejected_at LIMIT 1000";
+
+static const char scripts_sql[] =
+    "SELECT (SELECT s.scripts FROM offset_scripts s WHERE s.consumer_group = $1::text "
+    "AND s.topic = w.topic AND s.partition = w.partition AND s.from_offset <= w.at "
+    "ORDER BY s.changed_at DESC LIMIT 1), o.next_offset > w.at "
+    "FROM unnest($2::text[], $3::int4[], $4::int8[]) WITH ORDINALITY "
+    "AS w (topic, partition, at, n) LEFT JOIN consumer_offsets o ON o.consumer_group = $1::text "
+    "AND o.topic = w.topic AND o.partition = w.partition ORDER BY w.n";
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+bool explain_is_asked(const struct explanation *explanation, const struct view_column *key) {
+    const char *word = explanation->options.word;
+    if (key->type != VIEW_TEXT) {
+        return false;
+    }
+    size_t len = word ? strlen(word) : 0;
+    return !word || (strncmp(key->name, word, len) == 0 &&
+                     (key->name[len] == '\0' || strcmp(key->name + len, "_id") == 0));
+}
+
+static void append_match(void *context, const struct view_table *table, int group, int column) {
+    struct buffer *sql = context;
+    if (group >= 0 && column >= 0 && table->groups[group].columns[column].type == VIEW_TEXTS) {
+        buffer_append_format(sql, " OR \"%s\" @> ARRAY[$1::text]",
+                             table->groups[group].columns[column].name);
+    }
+}
+
+static void append_select(const struct explanation *explanation, const struct view_table *table,
+                          struct buffer *sql) {
+    buffer_append_text(sql, "SELECT ");
+    for (size_t i = 0; i < table->key_count; i++) {
+        buffer_append_format(sql, "%s\"%s\"::text", i ? ", " : "", table->key[i].name);
+    }
+    for (size_t g = 0; g < table->group_count; g++) {
+        const char *name = table->groups[g].name;
+        if (view_sql_is_versioned(&table->groups[g])) {
+            buffer_append_format(sql,
+                                 ", (extract(epoch FROM \"%s_at\") * 1000000)::int8::text, "
+                                 "\"%s_event_id\"::text",
+                                 name, name);
+        } else {
+            buffer_append_text(sql, ", NULL, NULL");
+        }
+    }
+    buffer_append_format(sql, " FROM \"%s\" WHERE $1::text IS NULL", table->name);
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (explain_is_asked(explanation, &table->key[i])) {
+            buffer_append_format(sql, " OR \"%s\" = $1::text", table->key[i].name);
+        }
+    }
+    view_sql_columns(table, UINT32_MAX, append_match, sql);
+    buffer_append_text(sql, " ORDER BY ");
+    for (size_t i = 0; i < table->key_count; i++) {
+        buffer_append_format(sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
+    }
+}
+
+size_t explain_add_row(struct explanation *explanation, const struct explain_row *row) {
+    explanation->rows =
+        xrealloc(explanation->rows, (explanation->row_count + 1) * sizeof *explanation->rows);
+    explanation->rows[explanation->row_count] = *row;
+    return explanation->row_count++;
+}
+
+static void take_row(struct explanation *explanation, const struct view_table *table,
+                     const PGresult *rows, int at) {
+    struct slice *key = arena_alloc(explanation->arena, table->key_count * sizeof *key);
+    struct explain_held *groups =
+        arena_alloc(explanation->arena, table->group_count * sizeof *groups);
+    memset(groups, 0, table->group_count * sizeof *groups);
+    int column = 0;
+    for (size_t i = 0; i < table->key_count; i++) {
+        key[i] = arena_copy(explanation->arena, sql_cell(rows, at, column++));
+    }
+    for (size_t g = 0; g < table->group_count; g++, column += 2) {
+        struct slice event_id = sql_cell(rows, at, column + 1);
+        groups[g].present = event_id.data && uuid_parse(event_id, groups[g].version.event_id);
+        groups[g].version.at_us = sql_cell_int(rows, at, column);
+    }
+    explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
+}
+
+static bool find_in(struct explanation *explanation, const struct view_table *table,
+                    struct err *err) {
+    struct buffer sql = {0};
+    PGresult *rows;
+    append_select(explanation, table, &sql);
+    pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
+    bool ok = sql_query(&explanation->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    for (int i = 0; ok && i < PQntuples(rows); i++) {
+        take_row(explanation, table, rows, i);
+    }
+    if (ok) {
+        PQclear(rows);
+    }
+    return ok;
+}
+
+bool explain_find_rows(struct explanation *explanation, struct err *err) {
+    const char *only = explanation->options.table;
+    bool ok = true;
+    for (size_t i = 0; ok && i < explanation->view->table_count; i++) {
+        const struct view_table *table = &explanation->view->tables[i];
+        if (!only || strcmp(only, table->name) == 0) {
+            ok = find_in(explanation, table, err);
+        }
+    }
+    return ok;
+}
+
+/* ---- rejected events ----------------------------------------------------------------------- */
+
+bool explain_find_rejected(struct explanation *explanation, struct err *err) {
+    PGresult *rows;
+    pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
+    if (!sql_query(&explanation->session, slice_of(rejected_sql), &rows, err)) {
+        return false;
+    }
+    size_t count = (size_t)PQntuples(rows);
+    explanation->rejected =
+        arena_alloc(explanation->arena, (count + 1) * sizeof *explanation->rejected);
+    for (size_t i = 0; i < count; i++) {
+        struct explain_rejected *event = &explanation->rejected[i];
+        event->partition = (int32_t)sql_cell_int(rows, (int)i, 0);
+        event->offset = sql_cell_int(rows, (int)i, 1);
+        struct slice *const cells[] = {&event->topic,  &event->rejected_at, &event->reason,
+                                       &event->detail, &event->event_id,    &event->handler,
+                                       &event->scripts};
+        for (int c = 0; c < 7; c++) {
+            struct slice cell = sql_cell(rows, (int)i, c + 2);
+            *cells[c] = cell.data ? arena_copy(explanation->arena, cell) : cell;
+        }
+    }
+    explanation->rejected_count = count;
+    PQclear(rows);
+    return true;
+}
+
+/* ---- scripts ------------------------------------------------------------------------------- */
+
+static struct explain_place *place_at(struct explanation *explanation, size_t index) {
+    return index < explanation->event_count
+               ? &explanation->events[index].place
+               : &explanation->others[index - explanation->event_count].place;
+}
+
+static void fill_places(struct explanation *explanation, size_t count) {
+    struct pg_params *params = explanation->session.params;
+    pg_params_add_text(params, slice_of(explanation->options.config->kafka.group));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        size_t partition = place_at(explanation, i)->partition;
+        pg_array_bytes(params, slice_of(explanation->reader.partitions[partition].topic));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT4);
+    for (size_t i = 0; i < count; i++) {
+        size_t partition = place_at(explanation, i)->partition;
+        pg_array_int(params, explanation->reader.partitions[partition].number);
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT8);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_int(params, place_at(explanation, i)->offset);
+    }
+    pg_array_end(params);
+}
+
+bool explain_find_scripts(struct explanation *explanation, struct err *err) {
+    size_t count = explanation->event_count + explanation->other_count;
+    PGresult *rows;
+    fill_places(explanation, count);
+    if (!sql_query(&explanation->session, slice_of(scripts_sql), &rows, err)) {
+        return false;
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct explain_place *place = place_at(explanation, (size_t)i);
+        struct slice scripts = sql_cell(rows, i, 0);
+        place->consumed = slice_equal(sql_cell(rows, i, 1), slice_of("t"));
+        if (scripts.data && place->consumed) {
+            place->scripts = arena_copy(explanation->arena, scripts);
+        }
+    }
+    PQclear(rows);
+    return true;
+}

@@ -1,0 +1,307 @@
+/* scan: reads the log again and runs the handlers on what may concern the rows. Records that name
+ * neither the id nor a row's key are passed by unread. */
+#include <stdlib.h>
+
+#include "../ingest/pipeline.h"
+#include "../log.h"
+#include "../rebuild/progress.h"
+#include "../uuid.h"
+#include "../xalloc.h"
+#include "explain.h"
+
+#define POLL_MS 1000
+#define SILENT_POLLS 60
+/* More texts to look for would cost more than handling every record. */
+#define NEEDLES_MAX 32
+
+struct scan {
+    struct explanation *explanation;
+    struct config config; /* the caller's, with the breaker off */
+    struct pipeline pipeline;
+    struct batch batch;
+    struct slice needles[NEEDLES_MAX];
+    size_t needle_count; /* 0: handle every record */
+    size_t event_capacity;
+    size_t other_capacity;
+};
+
+/* ---- which records ------------------------------------------------------------------------- */
+
+/* Other bytes may be escaped in JSON. */
+static bool is_plain(struct slice text) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:";
+    for (size_t i = 0; i < text.len; i++) {
+        if (!memchr(plain, text.data[i], sizeof plain - 1)) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+static bool add_needle(struct scan *scan, struct slice text) {
+    for (size_t i = 0; i < scan->needle_count; i++) {
+        if (slice_equal(scan->needles[i], text)) {
+            return true;
+        }
+    }
+    if (scan->needle_count == NEEDLES_MAX || !is_plain(text)) {
+        return false;
+    }
+    scan->needles[scan->needle_count++] = text;
+    return true;
+}
+
+/* The id, and the first key of each row: events that know the row by it only count too. */
+static void find_needles(struct scan *scan) {
+    const struct explanation *explanation = scan->explanation;
+    bool ok = add_needle(scan, slice_of(explanation->options.id));
+    for (size_t i = 0; ok && i < explanation->row_count; i++) {
+        ok = explanation->rows[i].table->key[0].type != VIEW_TEXT ||
+             add_needle(scan, explanation->rows[i].key[0]);
+    }
+    scan->needle_count = ok ? scan->needle_count : 0;
+}
+
+static bool names(const rd_kafka_message_t *record, struct slice text) {
+    return record->payload && memmem(record->payload, record->len, text.data, text.len);
+}
+
+static bool may_concern(const struct scan *scan, const rd_kafka_message_t *record) {
+    for (size_t i = 0; i < scan->needle_count; i++) {
+        if (names(record, scan->needles[i])) {
+            return true;
+        }
+    }
+    return scan->needle_count == 0;
+}
+
+/* ---- which merges -------------------------------------------------------------------------- */
+
+/* A list is a literal, "{a,b}"; items with odd characters are quoted. */
+static bool lists(struct slice literal, struct slice id) {
+    const char *at = literal.data, *end = literal.data + literal.len;
+    while ((at = memmem(at, (size_t)(end - at), id.data, id.len))) {
+        const char *behind = at + id.len;
+        if (at > literal.data && strchr("{,\"", at[-1]) && behind < end &&
+            strchr("},\"", *behind)) {
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+static struct slice key_text(struct arena *arena, const struct view_column *column,
+                             const struct view_value *value) {
+    if (column->type != VIEW_CONTENT) {
+        return value->as.text;
+    }
+    char *text = arena_alloc(arena, UUID_TEXT_LEN + 1);
+    uuid_format((const uint8_t *)value->as.text.data, text);
+    return (struct slice){text, UUID_TEXT_LEN};
+}
+
+static bool is_asked_for(const struct explanation *explanation, const struct merge_op *op) {
+    const struct view_table *table = &explanation->view->tables[op->table];
+    const struct view_group *group = &table->groups[op->group];
+    struct slice id = slice_of(explanation->options.id);
+    if (explanation->options.table && strcmp(explanation->options.table, table->name) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (explain_is_asked(explanation, &table->key[i]) && slice_equal(op->key[i].as.text, id)) {
+            return true;
+        }
+    }
+    for (size_t c = 0; c < group->column_count; c++) {
+        if (group->columns[c].type == VIEW_TEXTS && !op->values[c].is_null &&
+            lists(op->values[c].as.text, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The row that an operation is about; SIZE_MAX: none that was asked for. */
+static size_t find_row(struct scan *scan, const struct merge_op *op) {
+    struct explanation *explanation = scan->explanation;
+    const struct view_table *table = &explanation->view->tables[op->table];
+    struct slice key[VIEW_MAX_KEY];
+    for (size_t i = 0; i < table->key_count; i++) {
+        key[i] = key_text(merge_arena(scan->batch.merge), &table->key[i], &op->key[i]);
+    }
+    for (size_t r = 0; r < explanation->row_count; r++) {
+        bool same = explanation->rows[r].table == table;
+        for (size_t i = 0; same && i < table->key_count; i++) {
+            same = slice_equal(explanation->rows[r].key[i], key[i]);
+        }
+        if (same) {
+            return r;
+        }
+    }
+    if (!is_asked_for(explanation, op)) {
+        return SIZE_MAX;
+    }
+    struct slice *copy = arena_alloc(explanation->arena, table->key_count * sizeof *copy);
+    for (size_t i = 0; i < table->key_count; i++) {
+        copy[i] = arena_copy(explanation->arena, key[i]);
+    }
+    struct explain_held *none = arena_alloc(explanation->arena, table->group_count * sizeof *none);
+    memset(none, 0, table->group_count * sizeof *none);
+    return explain_add_row(explanation, &(struct explain_row){table, copy, false, none});
+}
+
+static struct view_value copy_value(struct arena *arena, const struct view_group *group,
+                                    const struct view_value *value) {
+    enum view_type type = group->columns[0].type;
+    struct view_value copy = *value;
+    if (!copy.is_null && type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
+        type != VIEW_DOUBLE) {
+        copy.as.text = arena_copy(arena, copy.as.text);
+    }
+    return copy;
+}
+
+static void take_op(struct scan *scan, const struct merge_accepted *accepted,
+                    const struct explain_place *place) {
+    struct explanation *explanation = scan->explanation;
+    size_t row = find_row(scan, &accepted->op);
+    if (row == SIZE_MAX) {
+        return;
+    }
+    if (explanation->event_count == scan->event_capacity) {
+        scan->event_capacity = scan->event_capacity ? scan->event_capacity * 2 : 64;
+        explanation->events =
+            xrealloc(explanation->events, scan->event_capacity * sizeof *explanation->events);
+    }
+    struct explain_event *event = &explanation->events[explanation->event_count++];
+    const struct view_group *group = &explanation->rows[row].table->groups[accepted->op.group];
+    *event = (struct explain_event){
+        .row = row, .group = accepted->op.group, .version = accepted->version, .place = *place};
+    if (group->rule == VIEW_MIN || group->rule == VIEW_MAX) {
+        event->value = copy_value(explanation->arena, group, accepted->op.values);
+    }
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static bool is_known_rejected(const struct explanation *explanation,
+                              const struct explain_place *place) {
+    const struct log_partition *partition = &explanation->reader.partitions[place->partition];
+    for (size_t i = 0; i < explanation->rejected_count; i++) {
+        const struct explain_rejected *event = &explanation->rejected[i];
+        if (event->offset == place->offset && event->partition == partition->number &&
+            slice_equal(event->topic, slice_of(partition->topic))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_other(struct scan *scan, const struct event *event,
+                       const struct explain_place *place) {
+    struct explanation *explanation = scan->explanation;
+    if (explanation->other_count == scan->other_capacity) {
+        scan->other_capacity = scan->other_capacity ? scan->other_capacity * 2 : 16;
+        explanation->others =
+            xrealloc(explanation->others, scan->other_capacity * sizeof *explanation->others);
+    }
+    struct explain_other *other = &explanation->others[explanation->other_count++];
+    *other = (struct explain_other){.place = *place, .rejected = event->state == EVENT_REJECTED};
+    if (event->values && event->values[ENVELOPE_EVENT_ID].present) {
+        other->has_id = true;
+        memcpy(other->event_id, event->values[ENVELOPE_EVENT_ID].as.uuid, 16);
+    }
+    if (other->rejected) {
+        other->reason = arena_copy(explanation->arena, event->reason);
+        other->detail = arena_copy(explanation->arena, event->detail);
+    }
+}
+
+static void handle(struct scan *scan, rd_kafka_message_t *record, size_t partition) {
+    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+    struct explain_place place = {.partition = partition,
+                                  .offset = record->offset,
+                                  .stored_us = time_ms > 0 ? time_ms * 1000 : 0};
+    struct message message = {.partition = partition,
+                              .offset = record->offset,
+                              .broker_time_us = place.stored_us,
+                              .payload = {record->payload, record->payload ? record->len : 0}};
+    batch_take(&scan->pipeline, &scan->batch, &message);
+    batch_handle(&scan->pipeline, &scan->batch, 0);
+    const struct event *event = &scan->batch.events[0];
+    size_t count;
+    const struct merge_accepted *ops = merge_accepted_ops(scan->batch.merge, &count);
+    for (size_t i = 0; i < count; i++) {
+        take_op(scan, &ops[i], &place);
+    }
+    if (event->state != EVENT_APPLIED && names(record, slice_of(scan->explanation->options.id)) &&
+        !is_known_rejected(scan->explanation, &place)) {
+        take_other(scan, event, &place);
+    }
+    batch_clear(&scan->pipeline, &scan->batch);
+}
+
+static bool read_all(struct scan *scan, struct progress *progress, struct err *err) {
+    struct log_reader *reader = &scan->explanation->reader;
+    int silent = 0;
+    while (reader->unfinished > 0) {
+        size_t partition;
+        int64_t done, total;
+        rd_kafka_message_t *record = log_reader_next(reader, POLL_MS, &partition, err);
+        if (err->kind != ERR_NONE) {
+            return false;
+        }
+        silent = record ? 0 : silent + 1;
+        if (record) {
+            scan->explanation->records_read++;
+            if (may_concern(scan, record)) {
+                handle(scan, record, partition);
+            }
+            rd_kafka_message_destroy(record);
+        } else if (silent > SILENT_POLLS) {
+            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENT_POLLS);
+        }
+        log_reader_count(reader, &done, &total);
+        progress_tell(progress, done, total);
+    }
+    return true;
+}
+
+static bool open_pipeline(struct scan *scan, struct err *err) {
+    const struct log_reader *reader = &scan->explanation->reader;
+    struct pipeline_options options = {
+        .config = &scan->config,
+        .generation = scan->explanation->generation,
+        .application_name = "aggregator explain",
+        .quiet = true,
+    };
+    if (!pipeline_open(&scan->pipeline, &options, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < reader->count; i++) {
+        const struct log_partition *partition = &reader->partitions[i];
+        size_t at = partitions_add(&scan->pipeline.partitions, partition->topic, partition->number);
+        scan->pipeline.partitions.items[at].handler = partition->handler;
+    }
+    return true;
+}
+
+bool explain_scan(struct explanation *explanation, struct err *err) {
+    struct scan scan = {.explanation = explanation, .config = *explanation->options.config};
+    struct progress progress;
+    scan.config.ingest.breaker_share_percent = 100;
+    find_needles(&scan);
+    progress_start(&progress, "reading the log");
+    bool ok = open_pipeline(&scan, err);
+    batch_init(&scan.batch, explanation->view);
+    if (ok) {
+        batch_clear(&scan.pipeline, &scan.batch);
+        ok = log_reader_start(&explanation->reader, explanation->since_us, err) &&
+             read_all(&scan, &progress, err);
+    }
+    batch_free(&scan.pipeline, &scan.batch);
+    pipeline_close(&scan.pipeline);
+    return ok;
+}

@@ -1,0 +1,85 @@
+#include "kafka_client.h"
+
+#include <stdio.h>
+
+#include "../log.h"
+
+static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
+    (void)kafka;
+    LOG_AT(level <= 3 ? LOG_WARNING : LOG_DEBUG, "kafka client", LOG_TEXT("facility", facility),
+           LOG_TEXT("detail", text));
+}
+
+static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
+    (void)kafka;
+    (void)opaque;
+    log_warning("kafka error", LOG_TEXT("code", rd_kafka_err2name(code)),
+                LOG_TEXT("detail", reason));
+}
+
+bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err) {
+    char text[512];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) {
+        return err_set(err, ERR_INPUT, "kafka property %s: %s", name, text);
+    }
+    return true;
+}
+
+static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
+    char session_timeout_ms[16];
+    snprintf(session_timeout_ms, sizeof session_timeout_ms, "%d", config->kafka.session_timeout_ms);
+    const char *const properties[][2] = {
+        {"bootstrap.servers", config->kafka.brokers},
+        {"group.id", config->kafka.group},
+        {"client.id", config->kafka.client_id},
+        {"session.timeout.ms", session_timeout_ms},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        /* Only where the offset in Postgres is no longer in the log: what is left is read again,
+         * which the convergent view makes safe. */
+        {"auto.offset.reset", "earliest"},
+        {"partition.assignment.strategy", "range"},
+        {"topic.metadata.refresh.interval.ms", "10000"},
+        /* A full queue is looked at again only a second later (librdkafka 2.0): it must hold more
+         * than a second's work, or the worker starves. */
+        {"queued.max.messages.kbytes", "65536"},
+        {"queued.min.messages", "100000"},
+        {"fetch.error.backoff.ms", "50"},
+        {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
+    };
+    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
+        if (!kafka_client_set(conf, properties[i][0], properties[i][1], err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < config->kafka.options.count; i++) {
+        if (!kafka_client_set(conf, config->kafka.options.names[i], config->kafka.options.values[i],
+                              err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (!set_properties(config, conf, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    return conf;
+}
+
+rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err) {
+    char text[512];
+    rd_kafka_t *kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (!kafka) {
+        rd_kafka_conf_destroy(conf);
+        err_set(err, ERR_INPUT, "cannot make a kafka consumer: %s", text);
+        return NULL;
+    }
+    rd_kafka_poll_set_consumer(kafka);
+    return kafka;
+}

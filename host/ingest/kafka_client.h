@@ -1,0 +1,17 @@
+/* kafka_client: a Kafka consumer as the configuration describes it, with librdkafka's messages in
+ * the log. What is done with it (a group's member, a reader of the whole log) is the caller's. */
+#ifndef AGG_HOST_INGEST_KAFKA_CLIENT_H
+#define AGG_HOST_INGEST_KAFKA_CLIENT_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "../config.h"
+
+/* The properties of every consumer, with the configuration's own on top. NULL: err names the
+ * property. The caller destroys it, unless it gives it to kafka_client_consumer. */
+rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err);
+bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
+/* No network yet. Takes conf in any case; its events come by rd_kafka_consumer_poll. */
+rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err);
+
+#endif

@@ -1,0 +1,140 @@
+#include "build.h"
+
+#include "../clock.h"
+#include "shadow.h"
+
+#define POLL_MS 500
+/* Kafka is silent for so long while records must still come. */
+#define SILENCE_US (60 * 1000000LL)
+
+static void release(void *record) {
+    rd_kafka_message_destroy(record);
+}
+
+static bool open_pipeline(struct build *build, struct script_generation *generation,
+                          const char *search_path, struct err *err) {
+    struct pipeline_options options = {
+        .config = &build->config,
+        .generation = generation,
+        .group = SHADOW_GROUP,
+        .search_path = search_path,
+        .application_name = "aggregator rebuild",
+        .quiet = true,
+        .mode = PIPELINE_FOLLOW,
+        .release = release,
+    };
+    return pipeline_open(&build->pipeline, &options, err);
+}
+
+bool build_open(struct build *build, const struct config *config,
+                struct script_generation *generation, struct log_reader *reader,
+                const char *search_path, struct err *err) {
+    *build = (struct build){.config = *config, .open = true, .reader = reader};
+    build->config.ingest.breaker_share_percent = 100;
+    bool ok = open_pipeline(build, generation, search_path, err);
+    const struct view *view = script_generation_view(generation);
+    batch_init(&build->batches[0], view);
+    batch_init(&build->batches[1], view);
+    for (size_t i = 0; ok && i < reader->count; i++) {
+        const struct log_partition *partition = &reader->partitions[i];
+        size_t at =
+            partitions_add(&build->pipeline.partitions, partition->topic, partition->number);
+        build->pipeline.partitions.items[at].handler = partition->handler;
+    }
+    ok = ok && pipeline_connect(&build->pipeline, err) && offsets_load(&build->pipeline, err);
+    for (int i = 0; ok && i < 2; i++) {
+        batch_clear(&build->pipeline, &build->batches[i]);
+    }
+    return ok;
+}
+
+void build_close(struct build *build) {
+    if (build->open) {
+        batch_free(&build->pipeline, &build->batches[0]);
+        batch_free(&build->pipeline, &build->batches[1]);
+        pipeline_close(&build->pipeline);
+    }
+    build->open = false;
+}
+
+/* ---- one turn ------------------------------------------------------------------------------ */
+
+static bool fill(struct build *build, struct err *err) {
+    struct pipeline *pipeline = &build->pipeline;
+    struct batch *batch = &build->batches[build->filling];
+    int wait_ms = build->inflight ? 0 : POLL_MS;
+    while (!batch_full(pipeline, batch)) {
+        size_t partition;
+        rd_kafka_message_t *record = log_reader_next(build->reader, wait_ms, &partition, err);
+        if (!record) {
+            break;
+        }
+        int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+        struct message message = {
+            .partition = partition,
+            .offset = record->offset,
+            .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
+            .payload = {record->payload, record->payload ? record->len : 0},
+            .owner = record,
+        };
+        batch_take(pipeline, batch, &message);
+        wait_ms = 0;
+    }
+    batch_handle(pipeline, batch, 0);
+    return err->kind == ERR_NONE;
+}
+
+/* Ends the transaction under way, refused rows set aside. */
+static bool finish(struct build *build, struct err *err) {
+    struct pipeline *pipeline = &build->pipeline;
+    struct batch *batch = &build->batches[!build->filling];
+    if (!build->inflight) {
+        return true;
+    }
+    build->inflight = false;
+    if (!commit_wait(pipeline, err)) {
+        bool refused = err->kind == ERR_INPUT && pg_connected(pipeline->pg);
+        if (!refused || !bisect_batch(pipeline, batch, err)) {
+            return false;
+        }
+        err_clear(err);
+    }
+    commit_finish(pipeline, batch);
+    return true;
+}
+
+static bool turn(struct build *build, size_t *events, struct err *err) {
+    struct batch *batch = &build->batches[build->filling];
+    bool ok = fill(build, err) && finish(build, err);
+    *events = batch->count;
+    if (!ok || batch->count == 0) {
+        return ok;
+    }
+    build->inflight = true;
+    build->filling = !build->filling;
+    return commit_begin(&build->pipeline, batch, err);
+}
+
+bool build_run(struct build *build, int64_t deadline_us,
+               void (*tell)(void *context, const struct log_reader *reader), void *context,
+               struct err *err) {
+    int64_t heard_us = clock_monotonic_us();
+    while (build->reader->unfinished > 0 || build->inflight) {
+        size_t events;
+        if (!turn(build, &events, err)) {
+            return false;
+        }
+        int64_t now_us = clock_monotonic_us();
+        heard_us = events > 0 ? now_us : heard_us;
+        if (now_us - heard_us > SILENCE_US) {
+            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s",
+                           (int)(SILENCE_US / 1000000));
+        }
+        if (deadline_us > 0 && now_us > deadline_us) {
+            return finish(build, err) &&
+                   err_set(err, ERR_TIMEOUT, "the log could not be read in time");
+        }
+        tell(context, build->reader);
+    }
+    return true;
+}

@@ -1,0 +1,90 @@
+/* catch_up: follows the live view's offsets with the shadow. */
+#include "../clock.h"
+#include "rebuild.h"
+
+/* A round that took no longer leaves so little that it can be read under the locks. */
+#define SHORT_ROUND_US 1000000
+
+/* Below fresh_offset everything was handled before a replay began to handle it again. */
+static const char offsets_sql[] =
+    "SELECT topic, partition, greatest(next_offset, fresh_offset) FROM %s.consumer_offsets "
+    "WHERE consumer_group = $1::text";
+
+static struct log_partition *find(const struct log_reader *reader, const char *topic,
+                                  int32_t number) {
+    for (size_t i = 0; i < reader->count; i++) {
+        if (reader->partitions[i].number == number &&
+            strcmp(reader->partitions[i].topic, topic) == 0) {
+            return &reader->partitions[i];
+        }
+    }
+    return NULL;
+}
+
+static bool follow(struct rebuild *rebuild, const char *topic, int32_t number, int64_t offset,
+                   struct err *err) {
+    struct log_reader *reader = &rebuild->reader;
+    struct log_partition *partition = find(reader, topic, number);
+    if (script_handler_of(rebuild->generation, topic) < 0 || offset <= 0) {
+        return true;
+    }
+    if (!partition) {
+        return err_set(err, ERR_INPUT,
+                       "the view holds events of %s [%d], which Kafka did not have at the start: "
+                       "if it is new, try again; if it is gone, the view cannot be rebuilt",
+                       topic, number);
+    }
+    if (offset > partition->high && !log_reader_ask_bounds(reader, partition, err)) {
+        return false;
+    }
+    if (offset > partition->high) {
+        return err_set(err, ERR_INPUT,
+                       "the view stands at offset %lld of %s [%d], but Kafka's log ends at %lld: "
+                       "this is not the log that it was made of",
+                       (long long)offset, topic, number, (long long)partition->high);
+    }
+    return log_reader_extend(reader, partition, offset, err);
+}
+
+bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
+    const char *group = rebuild->options.config->kafka.group;
+    struct buffer sql = {0};
+    PGresult *rows;
+    buffer_append_format(&sql, offsets_sql, rebuild->shadow.live);
+    pg_params_add_text(rebuild->session.params, slice_of(group));
+    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    if (!ok) {
+        return false;
+    }
+    if (PQntuples(rows) == 0) {
+        ok = err_set(err, ERR_INPUT,
+                     "the database knows no offsets of the group \"%s\": is this the group that "
+                     "the view was made by?",
+                     group);
+    }
+    for (int i = 0; ok && i < PQntuples(rows); i++) {
+        ok = follow(rebuild, PQgetvalue(rows, i, 0), (int32_t)sql_cell_int(rows, i, 1),
+                    sql_cell_int(rows, i, 2), err);
+    }
+    PQclear(rows);
+    return ok;
+}
+
+static void tell(void *context, const struct log_reader *reader) {
+    int64_t done, total;
+    log_reader_count(reader, &done, &total);
+    progress_tell(context, done, total);
+}
+
+bool catch_up(struct rebuild *rebuild, struct err *err) {
+    int64_t started_us;
+    do {
+        started_us = clock_monotonic_us();
+        if (!catch_up_bounds(rebuild, err) ||
+            !build_run(&rebuild->build, 0, tell, &rebuild->progress, err)) {
+            return false;
+        }
+    } while (clock_monotonic_us() - started_us > SHORT_ROUND_US);
+    return true;
+}

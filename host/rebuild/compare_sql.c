@@ -1,0 +1,350 @@
+#include "compare_sql.h"
+
+#include <inttypes.h>
+
+#include "../view_sql.h"
+#include "shadow.h"
+
+/* ---- lists of columns ---------------------------------------------------------------------- */
+
+/* `prefix` stands in front of each name, `suffix` behind. */
+struct list {
+    struct buffer *out;
+    const char *prefix, *suffix, *separator;
+    int number;
+};
+
+static void write_item(void *context, const struct view_table *table, int group, int column) {
+    struct list *list = context;
+    buffer_append_text(list->out, list->number++ ? list->separator : "");
+    buffer_append_text(list->out, list->prefix);
+    view_sql_append_name(list->out, table, group, column);
+    buffer_append_text(list->out, list->suffix);
+}
+
+static void append_keys(struct buffer *sql, const struct view_table *table, const char *prefix) {
+    struct list list = {sql, prefix, "", ", ", 0};
+    view_sql_columns(table, 0, write_item, &list);
+}
+
+static void append_all(struct buffer *sql, const struct view_table *table) {
+    struct list list = {sql, "", "", ", ", 0};
+    view_sql_columns(table, UINT32_MAX, write_item, &list);
+}
+
+static void append_keys_equal(struct buffer *sql, const struct view_table *table) {
+    for (size_t i = 0; i < table->key_count; i++) {
+        const char *name = table->key[i].name;
+        buffer_append_format(sql, "%st.\"%s\" = d.\"%s\"", i ? " AND " : "", name, name);
+    }
+}
+
+static void append_key_text(struct buffer *sql, const struct view_table *table) {
+    buffer_append_text(sql, "concat_ws(' '");
+    for (size_t i = 0; i < table->key_count; i++) {
+        const char *name = table->key[i].name;
+        buffer_append_format(sql, ", '%s=' || \"%s\"::text", name, name);
+    }
+    buffer_append_text(sql, ")");
+}
+
+/* ---- the row that should be ---------------------------------------------------------------- */
+
+static void append_lost_before(const struct compare_scope *scope, struct buffer *sql) {
+    if (scope->lost_before_us == INT64_MAX) {
+        buffer_append_text(sql, "timestamptz 'infinity'");
+    } else {
+        buffer_append_format(sql, "(timestamptz 'epoch' + %" PRId64 " * interval '1 microsecond')",
+                             scope->lost_before_us);
+    }
+}
+
+/* Whether the live group stays although the log does not give it. */
+static void append_keep(const struct compare_scope *scope, const struct view_group *group,
+                        struct buffer *sql) {
+    const char *sign = group->rule == VIEW_FIRST || group->rule == VIEW_MIN ? "<" : ">";
+    const char *n = group->name;
+    if (scope->lost_before_us == 0) {
+        buffer_append_text(sql, "false");
+    } else if (view_sql_is_versioned(group)) {
+        buffer_append_format(sql, "coalesce((l).\"%s_at\" < ", n);
+        append_lost_before(scope, sql);
+        buffer_append_format(sql,
+                             " AND ((s).\"%s_at\" IS NULL OR ((l).\"%s_at\", (l).\"%s_event_id\") "
+                             "%s ((s).\"%s_at\", (s).\"%s_event_id\")), false)",
+                             n, n, n, sign, n, n);
+    } else {
+        const char *c = group->columns[0].name;
+        buffer_append_format(sql,
+                             "((l).\"%s\" IS NOT NULL AND ((s).\"%s\" IS NULL OR "
+                             "(l).\"%s\" %s (s).\"%s\"))",
+                             c, c, c, sign, c);
+    }
+}
+
+/* A row lives on by a version that is kept; a minimum alone says nothing of its age. */
+static void append_kept(const struct view_table *table, bool versioned_only, struct buffer *sql) {
+    buffer_append_text(sql, "(false");
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (!versioned_only || view_sql_is_versioned(&table->groups[g])) {
+            buffer_append_format(sql, " OR \"KEEP_%zu\"", g);
+        }
+    }
+    buffer_append_text(sql, ")");
+}
+
+static void write_wanted(void *context, const struct view_table *table, int group, int column) {
+    struct buffer name = {0};
+    struct buffer *sql = context;
+    view_sql_append_name(&name, table, group, column);
+    const char *n = name.data;
+    if (group < 0) {
+        buffer_append_format(sql, ", coalesce((l).%s, (s).%s) AS %s", n, n, n);
+    } else {
+        buffer_append_format(sql, ", CASE WHEN \"KEEP_%d\" THEN (l).%s ELSE (s).%s END AS %s",
+                             group, n, n, n);
+    }
+    buffer_free(&name);
+}
+
+/* WITH … wanted AS (one row a key: l, the declared columns as they should be, IN_LIVE, WANTED,
+ * KEPT); `source` yields l and s, either may be absent. */
+static void append_wanted(const struct compare_scope *scope, const struct view_table *table,
+                          const struct buffer *source, struct buffer *sql) {
+    const char *key = table->key[0].name;
+    buffer_append_format(sql, "WITH joined AS (SELECT l, s FROM %s), kept AS (SELECT l, s",
+                         source->data);
+    for (size_t g = 0; g < table->group_count; g++) {
+        buffer_append_text(sql, ", ");
+        append_keep(scope, &table->groups[g], sql);
+        buffer_append_format(sql, " AS \"KEEP_%zu\"", g);
+    }
+    buffer_append_format(sql,
+                         " FROM joined), wanted AS (SELECT l, (l).\"%s\" IS NOT NULL AS "
+                         "\"IN_LIVE\", (s).\"%s\" IS NOT NULL OR ",
+                         key, key);
+    append_kept(table, true, sql);
+    buffer_append_text(sql, " AS \"WANTED\", ");
+    append_kept(table, false, sql);
+    buffer_append_text(sql, " AS \"KEPT\"");
+    view_sql_columns(table, UINT32_MAX, write_wanted, sql);
+    buffer_append_text(sql, " FROM kept) ");
+}
+
+static void append_full_source(const struct compare_scope *scope, const struct view_table *table,
+                               struct buffer *source) {
+    buffer_append_format(source, "%s.\"%s\" l FULL JOIN " SHADOW_SCHEMA ".\"%s\" s USING (",
+                         scope->live, table->name, table->name);
+    append_keys(source, table, "");
+    buffer_append_text(source, ")");
+}
+
+/* The candidates, and what either side has written since. */
+static void append_recent_source(const struct compare_scope *scope, const struct view_table *table,
+                                 const char *since_xid, struct buffer *source) {
+    struct buffer keys = {0};
+    append_keys(&keys, table, "");
+    const char *k = keys.data, *name = table->name;
+    buffer_append_format(
+        source,
+        "(SELECT %s FROM " SHADOW_SCHEMA ".\"candidates_%s\" UNION "
+        "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s') UNION "
+        "SELECT %s FROM " SHADOW_SCHEMA ".\"%s\" WHERE age(xmin) <= age(xid '%s')) k "
+        "LEFT JOIN %s.\"%s\" l USING (%s) LEFT JOIN " SHADOW_SCHEMA ".\"%s\" s USING (%s)",
+        k, name, k, scope->live, name, since_xid, k, name, since_xid, scope->live, name, k, name,
+        k);
+    buffer_free(&keys);
+}
+
+/* ---- differences --------------------------------------------------------------------------- */
+
+static void append_distinct(struct buffer *sql, const struct view_table *table, int group,
+                            int column) {
+    struct buffer name = {0};
+    view_sql_append_name(&name, table, group, column);
+    bool json = column >= 0 && table->groups[group].columns[column].type == VIEW_JSON;
+    const char *cast = json ? "::text" : ""; /* json has no equality */
+    buffer_append_format(sql, "(l).%s%s IS DISTINCT FROM %s%s", name.data, cast, name.data, cast);
+    buffer_free(&name);
+}
+
+/* The column's name where it, or (of a version) anything of its group, differs. */
+static void write_differing(void *context, const struct view_table *table, int group, int column) {
+    struct buffer *sql = context;
+    if (group < 0) {
+        return;
+    }
+    const struct view_group *declared = &table->groups[group];
+    buffer_append_text(sql, ", CASE WHEN ");
+    append_distinct(sql, table, group, column);
+    for (size_t c = 0; column < 0 && c < declared->column_count; c++) {
+        buffer_append_text(sql, " OR ");
+        append_distinct(sql, table, group, (int)c);
+    }
+    if (column >= 0) {
+        buffer_append_format(sql, " THEN '%s' END", declared->columns[column].name);
+    } else {
+        buffer_append_format(sql, " THEN '%s_%s' END", declared->name,
+                             column == -1 ? "at" : "event_id");
+    }
+}
+
+static void append_differences(const struct compare_scope *scope, const struct view_table *table,
+                               const char *result, const struct buffer *source,
+                               struct buffer *sql) {
+    buffer_append_format(sql, "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".\"%s_%s\" AS ", result,
+                         table->name);
+    append_wanted(scope, table, source, sql);
+    buffer_append_text(sql, "SELECT * FROM (SELECT ");
+    append_all(sql, table);
+    buffer_append_text(sql, ", CASE WHEN NOT \"WANTED\" THEN 'extra' WHEN NOT \"IN_LIVE\" THEN "
+                            "'missing' ELSE 'differing' END AS \"KIND\", "
+                            "\"IN_LIVE\", \"WANTED\", array_remove(ARRAY[NULL::text");
+    view_sql_columns(table, UINT32_MAX, write_differing, sql);
+    buffer_append_text(sql, "], NULL) AS \"COLUMNS\", to_jsonb(l) AS \"LIVE\" FROM wanted) d "
+                            "WHERE \"IN_LIVE\" <> \"WANTED\" OR "
+                            "\"IN_LIVE\" AND cardinality(\"COLUMNS\") > 0");
+}
+
+void compare_sql_candidates(const struct compare_scope *scope, const struct view_table *table,
+                            struct buffer *sql) {
+    struct buffer source = {0};
+    append_full_source(scope, table, &source);
+    append_differences(scope, table, "candidates", &source, sql);
+    buffer_free(&source);
+}
+
+void compare_sql_differences(const struct compare_scope *scope, const struct view_table *table,
+                             const char *since_xid, struct buffer *sql) {
+    struct buffer source = {0};
+    append_recent_source(scope, table, since_xid, &source);
+    append_differences(scope, table, "differences", &source, sql);
+    buffer_free(&source);
+}
+
+/* ---- what is said of them ------------------------------------------------------------------ */
+
+void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
+                      struct buffer *sql) {
+    struct buffer source = {0};
+    append_full_source(scope, table, &source);
+    append_wanted(scope, table, &source, sql);
+    buffer_append_text(sql, "SELECT count(*) OVER (), ");
+    append_key_text(sql, table);
+    buffer_append_text(sql, " FROM wanted WHERE \"KEPT\" ORDER BY ");
+    append_keys(sql, table, "");
+    buffer_append_text(sql, " LIMIT $1::int8");
+    buffer_free(&source);
+}
+
+void compare_sql_counts(const struct view_table *table, struct buffer *sql) {
+    buffer_append_format(sql,
+                         "SELECT \"KIND\", count(*) FROM " SHADOW_SCHEMA ".\"differences_%s\" "
+                         "GROUP BY 1 ORDER BY 1",
+                         table->name);
+}
+
+static void append_versions(struct buffer *sql, const struct view_table *table) {
+    buffer_append_text(sql, "'{}'::text[]");
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (view_sql_is_versioned(&table->groups[g])) {
+            const char *name = table->groups[g].name;
+            buffer_append_format(sql, " || '%s_at'::text || '%s_event_id'::text", name, name);
+        }
+    }
+}
+
+void compare_sql_report(const struct view_table *table, struct buffer *sql) {
+    buffer_append_text(sql, "SELECT \"KIND\", ");
+    append_key_text(sql, table);
+    buffer_append_text(sql, ", c, \"LIVE\" ->> c, to_jsonb(d) ->> c FROM (SELECT * FROM ");
+    buffer_append_format(sql, SHADOW_SCHEMA ".\"differences_%s\" ORDER BY ", table->name);
+    append_keys(sql, table, "");
+    buffer_append_text(sql, " LIMIT $1::int8) d LEFT JOIN LATERAL unnest(\"COLUMNS\") WITH "
+                            "ORDINALITY AS u (c, n) ON \"KIND\" = 'differing' OR c = ANY (");
+    append_versions(sql, table);
+    buffer_append_text(sql, ") ORDER BY ");
+    append_keys(sql, table, "d.");
+    buffer_append_text(sql, ", n");
+}
+
+struct ids {
+    struct buffer *out;
+    enum view_type type;
+    const char *prefix;
+};
+
+static void write_ids(void *context, const struct view_table *table, int group, int column) {
+    struct ids *ids = context;
+    if (column < 0) {
+        return;
+    }
+    const struct view_column *declared =
+        group < 0 ? &table->key[column] : &table->groups[group].columns[column];
+    if (declared->type == ids->type && ids->type == VIEW_TEXT) {
+        buffer_append_format(ids->out, ", %s.\"%s\"", ids->prefix, declared->name);
+    } else if (declared->type == ids->type) {
+        buffer_append_format(ids->out, " || coalesce(%s.\"%s\", '{}')", ids->prefix,
+                             declared->name);
+    }
+}
+
+void compare_sql_ids(const struct compare_scope *scope, const struct view_table *table,
+                     struct buffer *sql) {
+    static const char *const sides[] = {"d", "t"};
+    buffer_append_text(sql, "SELECT DISTINCT id FROM " SHADOW_SCHEMA);
+    buffer_append_format(sql, ".\"differences_%s\" d LEFT JOIN %s.\"%s\" t ON ", table->name,
+                         scope->live, table->name);
+    append_keys_equal(sql, table);
+    buffer_append_text(sql, " CROSS JOIN LATERAL unnest(ARRAY[NULL::text");
+    for (int side = 0; side < 2; side++) {
+        struct ids ids = {sql, VIEW_TEXT, sides[side]};
+        view_sql_columns(table, UINT32_MAX, write_ids, &ids);
+    }
+    buffer_append_text(sql, "]");
+    for (int side = 0; side < 2; side++) {
+        struct ids ids = {sql, VIEW_TEXTS, sides[side]};
+        view_sql_columns(table, UINT32_MAX, write_ids, &ids);
+    }
+    buffer_append_text(sql, ") id WHERE id IS NOT NULL");
+}
+
+/* ---- the mending --------------------------------------------------------------------------- */
+
+void compare_sql_delete(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql) {
+    buffer_append_format(sql,
+                         "DELETE FROM %s.\"%s\" t USING " SHADOW_SCHEMA
+                         ".\"differences_%s\" d WHERE d.\"KIND\" = 'extra' AND ",
+                         scope->live, table->name, table->name);
+    append_keys_equal(sql, table);
+}
+
+static void write_replaced(void *context, const struct view_table *table, int group, int column) {
+    struct list *list = context;
+    if (group < 0) {
+        return;
+    }
+    buffer_append_text(list->out, list->number++ ? ", " : " DO UPDATE SET ");
+    view_sql_append_name(list->out, table, group, column);
+    buffer_append_text(list->out, " = EXCLUDED.");
+    view_sql_append_name(list->out, table, group, column);
+}
+
+void compare_sql_upsert(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql) {
+    buffer_append_format(sql, "INSERT INTO %s.\"%s\" (", scope->live, table->name);
+    append_all(sql, table);
+    buffer_append_text(sql, ") SELECT ");
+    append_all(sql, table);
+    buffer_append_format(sql,
+                         " FROM " SHADOW_SCHEMA ".\"differences_%s\" "
+                         "WHERE \"KIND\" <> 'extra' ORDER BY ",
+                         table->name);
+    append_keys(sql, table, "");
+    buffer_append_text(sql, " ON CONFLICT (");
+    append_keys(sql, table, "");
+    buffer_append_text(sql, ")");
+    struct list list = {sql, "", "", "", 0};
+    view_sql_columns(table, UINT32_MAX, write_replaced, &list);
+}

@@ -1,0 +1,63 @@
+/* log_reader: reads the topics of all handlers from Kafka's log, up to a bound for each partition,
+ * without being a member of any group and without moving any offset. One thread.
+ *
+ * Used by rebuild (everything, up to where the live view stands) and by explain. */
+#ifndef AGG_HOST_REBUILD_LOG_READER_H
+#define AGG_HOST_REBUILD_LOG_READER_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "../config.h"
+#include "../script/script.h"
+
+struct log_partition {
+    char *topic;
+    int32_t number;
+    int handler;      /* of the generation */
+    int64_t low;      /* the first offset that Kafka still has */
+    int64_t high;     /* behind the last one, when it was last asked */
+    int64_t start;    /* where reading began */
+    int64_t position; /* what comes next */
+    int64_t until;    /* reading stops in front of it */
+    /* Records are missing (by retention or compaction) that were older than this broker time;
+     * 0: none; INT64_MAX: none is left that could tell. */
+    int64_t missing_before_us;
+    /* private */
+    bool gap; /* records are missing in front of position: the next one dates them */
+    bool paused;
+    rd_kafka_message_t *held; /* the first one from `until` on */
+};
+
+struct log_reader {
+    rd_kafka_t *kafka;
+    struct log_partition *partitions; /* by topic, then number */
+    size_t count;
+    size_t unfinished; /* partitions that are not at their bound */
+};
+
+/* Connects, and asks for the partitions and their bounds: until = high. False: log_reader_close is
+ * still to be called. A declared topic that Kafka does not have is left out. */
+bool log_reader_open(struct log_reader *reader, const struct config *config,
+                     const struct script_generation *generation, struct err *err);
+void log_reader_close(struct log_reader *reader);
+
+/* Starts at the first record since that broker time (microseconds), or of all: since_us < 0. */
+bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err);
+/* Asks Kafka again for one partition's bounds. */
+bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *partition,
+                           struct err *err);
+/* Moves a partition's bound forward. */
+bool log_reader_extend(struct log_reader *reader, struct log_partition *partition, int64_t until,
+                       struct err *err);
+
+/* The next record and its partition; the caller destroys it. NULL without an error: none came
+ * within timeout_ms, or all partitions are at their bounds (unfinished is 0). */
+rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, size_t *partition,
+                                    struct err *err);
+
+/* Records read, and to be read, since the start (an estimate where offsets have gaps). */
+void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *total);
+/* The latest missing_before_us of all partitions; 0: the log is whole. */
+int64_t log_reader_missing_before_us(const struct log_reader *reader);
+
+#endif

@@ -1,0 +1,200 @@
+#include "rebuild.h"
+
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "../view_sql.h"
+
+/* A comparison of a large view may take long. */
+#define STATEMENT_TIMEOUT_MS (30 * 60 * 1000)
+/* How long live commits may be made to wait for the rest to be read. */
+#define LOCKED_US (10 * 1000000LL)
+#define LOCK_TIMEOUT "10s"
+#define ATTEMPTS 5
+/* Clocks of producers may be wrong by so much. */
+#define MARGIN_US (3600 * 1000000LL)
+
+/* ---- the shadow ---------------------------------------------------------------------------- */
+
+static bool open_parts(struct rebuild *rebuild, struct err *err) {
+    const struct config *config = rebuild->options.config;
+    rebuild->generation = script_generation_load(config, 1, err);
+    if (!rebuild->generation) {
+        return false;
+    }
+    rebuild->view = script_generation_view(rebuild->generation);
+    return sql_session_open(&rebuild->session, config, "aggregator rebuild", STATEMENT_TIMEOUT_MS,
+                            err) &&
+           view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
+           shadow_create(&rebuild->shadow, &rebuild->session, rebuild->view, err) &&
+           log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
+           build_open(&rebuild->build, config, rebuild->generation, &rebuild->reader,
+                      rebuild->shadow.search_path, err);
+}
+
+static bool build_shadow(struct rebuild *rebuild, struct err *err) {
+    for (size_t i = 0; i < rebuild->reader.count; i++) {
+        rebuild->reader.partitions[i].until = rebuild->reader.partitions[i].low;
+    }
+    progress_start(&rebuild->progress, "building");
+    bool ok = log_reader_start(&rebuild->reader, -1, err) && catch_up(rebuild, err);
+    int64_t done, total;
+    log_reader_count(&rebuild->reader, &done, &total);
+    progress_end(&rebuild->progress, done, total);
+    return ok;
+}
+
+static void note_lost(struct rebuild *rebuild) {
+    int64_t us = log_reader_missing_before_us(&rebuild->reader);
+    rebuild->scope.lost_before_us = us > 0 && us < INT64_MAX ? us + MARGIN_US : us;
+}
+
+static bool note_time(struct rebuild *rebuild, struct err *err) {
+    static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+    PGresult *row;
+    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
+        return false;
+    }
+    uint32_t xid = (uint32_t)strtoull(PQgetvalue(row, 0, 0), NULL, 10); /* rows hold 32 bits */
+    snprintf(rebuild->since_xid, sizeof rebuild->since_xid, "%u", xid);
+    PQclear(row);
+    return true;
+}
+
+static bool find_candidates(struct rebuild *rebuild, struct err *err) {
+    bool ok = note_time(rebuild, err);
+    for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
+        struct buffer sql = {0};
+        compare_sql_candidates(&rebuild->scope, &rebuild->view->tables[i], &sql);
+        ok = sql_query(&rebuild->session, buffer_slice(&sql), NULL, err);
+        buffer_free(&sql);
+    }
+    return ok;
+}
+
+bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options, struct err *err) {
+    *rebuild = (struct rebuild){.options = *options};
+    if (!open_parts(rebuild, err) || !build_shadow(rebuild, err)) {
+        return false;
+    }
+    rebuild->scope.live = rebuild->shadow.live;
+    note_lost(rebuild);
+    return report_rejected(rebuild, err) && report_lost(rebuild, err) &&
+           find_candidates(rebuild, err);
+}
+
+void rebuild_close(struct rebuild *rebuild) {
+    struct err err = {0};
+    build_close(&rebuild->build);
+    log_reader_close(&rebuild->reader);
+    if (rebuild->shadow.search_path && !rebuild->options.keep_shadow &&
+        pg_connected(rebuild->session.pg) && !shadow_drop(&rebuild->session, &err)) {
+        log_warning("the schema " SHADOW_SCHEMA " is left behind", LOG_TEXT("error", err.text));
+    }
+    shadow_free(&rebuild->shadow);
+    sql_session_close(&rebuild->session);
+    script_generation_unref(rebuild->generation);
+    free(rebuild->tags);
+    *rebuild = (struct rebuild){0};
+}
+
+/* ---- the moment ---------------------------------------------------------------------------- */
+
+/* The same order as live transactions: the offsets (by topic and partition), then the tables as
+ * declared. Rows of partitions that are added meanwhile are held up by the tables' locks, and so
+ * are retries of rejected events. Readers go on. */
+static bool hold_live(struct rebuild *rebuild, struct err *err) {
+    struct sql_session *session = &rebuild->session;
+    pg_params_add_text(session->params, slice_of(rebuild->options.config->kafka.group));
+    bool ok = sql_run(session, err,
+                      "SELECT FROM %s.consumer_offsets WHERE consumer_group = $1::text "
+                      "ORDER BY topic, partition FOR UPDATE",
+                      rebuild->shadow.live);
+    for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
+        ok = sql_run(session, err, "LOCK TABLE %s.\"%s\" IN SHARE ROW EXCLUSIVE MODE",
+                     rebuild->shadow.live, rebuild->view->tables[i].name);
+    }
+    return ok;
+}
+
+static void tell_nothing(void *context, const struct log_reader *reader) {
+    (void)context;
+    (void)reader;
+}
+
+static bool compare_tables(struct rebuild *rebuild, bool quiet, struct err *err) {
+    bool ok = true;
+    rebuild->different = 0;
+    for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
+        const struct view_table *table = &rebuild->view->tables[i];
+        struct buffer sql = {0};
+        compare_sql_differences(&rebuild->scope, table, rebuild->since_xid, &sql);
+        ok = sql_run(&rebuild->session, err,
+                     "DROP TABLE IF EXISTS " SHADOW_SCHEMA ".\"differences_%s\"", table->name) &&
+             sql_query(&rebuild->session, buffer_slice(&sql), NULL, err) &&
+             report_differences(rebuild, table, quiet, err);
+        buffer_free(&sql);
+    }
+    return ok;
+}
+
+static bool mend_table(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+    struct buffer delete = {0}, upsert = {0};
+    compare_sql_delete(&rebuild->scope, table, &delete);
+    compare_sql_upsert(&rebuild->scope, table, &upsert);
+    bool ok = announce_collect(rebuild, table, err) &&
+              sql_query(&rebuild->session, buffer_slice(&delete), NULL, err) &&
+              sql_query(&rebuild->session, buffer_slice(&upsert), NULL, err);
+    buffer_free(&delete);
+    buffer_free(&upsert);
+    return ok;
+}
+
+static bool mend(struct rebuild *rebuild, struct err *err) {
+    bool ok = true;
+    rebuild->tag_count = 0;
+    for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
+        ok = mend_table(rebuild, &rebuild->view->tables[i], err);
+    }
+    return ok;
+}
+
+static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
+    struct sql_session *session = &rebuild->session;
+    int64_t deadline_us = clock_monotonic_us() + LOCKED_US;
+    bool ok = sql_run(session, err, "BEGIN ISOLATION LEVEL READ COMMITTED") &&
+              sql_run(session, err, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") &&
+              hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
+              build_run(&rebuild->build, deadline_us, tell_nothing, NULL, err);
+    note_lost(rebuild);
+    ok = ok && compare_tables(rebuild, quiet, err) && (!apply || mend(rebuild, err)) &&
+         sql_run(session, err, "COMMIT");
+    if (!ok && pg_connected(session->pg)) {
+        struct err ignored = {0}; /* the first error is the one to tell */
+        (void)sql_run(session, &ignored, "ROLLBACK");
+    }
+    return ok;
+}
+
+static bool may_retry(const struct rebuild *rebuild, const struct err *err) {
+    return (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) &&
+           pg_connected(rebuild->session.pg) && pg_connected(rebuild->build.pipeline.pg);
+}
+
+bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
+    for (int attempt = 1;; attempt++) {
+        err_clear(err);
+        if (!catch_up(rebuild, err)) {
+            return false;
+        }
+        if (compare_now(rebuild, apply, quiet, err)) {
+            break;
+        }
+        if (attempt == ATTEMPTS || !may_retry(rebuild, err)) {
+            return false;
+        }
+        log_warning("the live view could not be held: trying again", LOG_TEXT("error", err->text));
+    }
+    return !apply || rebuild->different == 0 || announce_changes(rebuild, err);
+}

@@ -1,0 +1,164 @@
+/* report: what a rebuild has found, for people. */
+#include <inttypes.h>
+
+#include "../timestamp.h"
+#include "rebuild.h"
+
+/* ---- what cannot be rebuilt ---------------------------------------------------------------- */
+
+static void say_lost(const struct rebuild *rebuild) {
+    for (size_t i = 0; i < rebuild->reader.count; i++) {
+        const struct log_partition *partition = &rebuild->reader.partitions[i];
+        char time[TIMESTAMP_TEXT_CAP] = "";
+        int64_t us = partition->gap ? INT64_MAX : partition->missing_before_us;
+        if (us == 0) {
+            continue;
+        }
+        if (us < INT64_MAX) {
+            timestamp_format(us, time);
+        }
+        fprintf(rebuild->options.out, "%s [%d] is not whole: it begins at offset %" PRId64 "%s%s\n",
+                partition->topic, partition->number, partition->low,
+                time[0] ? ", and what is missing is older than " : ", and nothing dates the rest",
+                time);
+    }
+}
+
+static bool say_kept(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+    struct buffer sql = {0};
+    PGresult *rows;
+    compare_sql_kept(&rebuild->scope, table, &sql);
+    pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
+    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    if (!ok) {
+        return false;
+    }
+    int count = PQntuples(rows);
+    if (count > 0) {
+        fprintf(rebuild->options.out, "%s: %s rows cannot be rebuilt from the log and are kept\n",
+                table->name, PQgetvalue(rows, 0, 0));
+    }
+    for (int i = 0; i < count; i++) {
+        fprintf(rebuild->options.out, "  kept       %s\n", PQgetvalue(rows, i, 1));
+    }
+    if (count > 0 && sql_cell_int(rows, 0, 0) > count) {
+        fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
+                sql_cell_int(rows, 0, 0) - count);
+    }
+    PQclear(rows);
+    return true;
+}
+
+bool report_lost(struct rebuild *rebuild, struct err *err) {
+    bool ok = true;
+    if (rebuild->scope.lost_before_us == 0) {
+        return true;
+    }
+    say_lost(rebuild);
+    for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
+        ok = say_kept(rebuild, &rebuild->view->tables[i], err);
+    }
+    return ok;
+}
+
+bool report_rejected(struct rebuild *rebuild, struct err *err) {
+    static const char sql[] = "SELECT count(*) FROM " SHADOW_SCHEMA ".rejected_events";
+    PGresult *row;
+    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
+        return false;
+    }
+    if (sql_cell_int(row, 0, 0) > 0) {
+        fprintf(rebuild->options.out, "%s events of the log were rejected\n",
+                PQgetvalue(row, 0, 0));
+    }
+    PQclear(row);
+    return true;
+}
+
+/* ---- differences --------------------------------------------------------------------------- */
+
+static bool count_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
+                              int64_t *different, struct err *err) {
+    struct buffer sql = {0};
+    PGresult *rows;
+    compare_sql_counts(table, &sql);
+    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    *different = 0;
+    if (!ok) {
+        return false;
+    }
+    if (!quiet) {
+        fprintf(rebuild->options.out, "%s:", table->name);
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        *different += sql_cell_int(rows, i, 1);
+        if (!quiet) {
+            fprintf(rebuild->options.out, "%s %s %s", i ? "," : "", PQgetvalue(rows, i, 1),
+                    PQgetvalue(rows, i, 0));
+        }
+    }
+    if (!quiet) {
+        fprintf(rebuild->options.out, "%s\n", *different ? "" : " equal");
+    }
+    PQclear(rows);
+    return true;
+}
+
+static void print_value(FILE *out, struct slice value) {
+    fprintf(out, "%.*s", value.data ? (int)value.len : 1, value.data ? value.data : "-");
+}
+
+enum { KIND, KEY, COLUMN, LIVE, WANTED };
+
+static void print_column(FILE *out, const PGresult *rows, int row) {
+    struct slice live = sql_cell(rows, row, LIVE), wanted = sql_cell(rows, row, WANTED);
+    bool both = strcmp(PQgetvalue(rows, row, KIND), "differing") == 0;
+    bool same = live.data && wanted.data && slice_equal(live, wanted);
+    fprintf(out, "      %s: ", PQgetvalue(rows, row, COLUMN));
+    if (both && !same) {
+        print_value(out, live);
+        fputs("  from the log: ", out);
+        print_value(out, wanted);
+    } else {
+        print_value(out, live.data ? live : wanted);
+    }
+    fputc('\n', out);
+}
+
+static bool print_differences(struct rebuild *rebuild, const struct view_table *table,
+                              int64_t different, struct err *err) {
+    FILE *out = rebuild->options.out;
+    struct buffer sql = {0};
+    PGresult *rows;
+    compare_sql_report(table, &sql);
+    pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
+    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    for (int i = 0; ok && i < PQntuples(rows); i++) {
+        if (i == 0 || strcmp(PQgetvalue(rows, i, KEY), PQgetvalue(rows, i - 1, KEY)) != 0) {
+            fprintf(out, "  %-10s %s\n", PQgetvalue(rows, i, KIND), PQgetvalue(rows, i, KEY));
+        }
+        if (!PQgetisnull(rows, i, COLUMN)) {
+            print_column(out, rows, i);
+        }
+    }
+    if (ok && different > rebuild->options.shown_rows) {
+        fprintf(out, "  … and %" PRId64 " more\n", different - rebuild->options.shown_rows);
+    }
+    if (ok) {
+        PQclear(rows);
+    }
+    return ok;
+}
+
+bool report_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
+                        struct err *err) {
+    int64_t different;
+    if (!count_differences(rebuild, table, quiet, &different, err)) {
+        return false;
+    }
+    rebuild->different += different;
+    return quiet || different == 0 || print_differences(rebuild, table, different, err);
+}

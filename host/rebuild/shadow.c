@@ -1,0 +1,88 @@
+#include "shadow.h"
+
+#include <stdlib.h>
+
+#include "../view_sql.h"
+#include "../xalloc.h"
+
+/* migrate.c holds 7236014. */
+static const char lock_sql[] = "SELECT pg_try_advisory_lock(7236015)";
+static const char live_sql[] =
+    "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
+    "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('consumer_offsets'))";
+
+static bool lock(struct sql_session *session, struct err *err) {
+    PGresult *row;
+    if (!sql_query(session, slice_of(lock_sql), &row, err)) {
+        return false;
+    }
+    bool locked = slice_equal(sql_cell(row, 0, 0), slice_of("t"));
+    PQclear(row);
+    return locked ||
+           err_set(err, ERR_UNAVAILABLE, "another rebuild or verify is at work on this database");
+}
+
+static bool find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
+    PGresult *row;
+    if (!sql_query(session, slice_of(live_sql), &row, err)) {
+        return false;
+    }
+    if (PQntuples(row) == 1) {
+        struct buffer path = {0};
+        shadow->live = xstrdup(PQgetvalue(row, 0, 0));
+        buffer_append_format(&path, SHADOW_SCHEMA ", %s", shadow->live);
+        shadow->search_path = path.data;
+    }
+    PQclear(row);
+    return shadow->live || err_set(err, ERR_INPUT,
+                                   "the database has no table consumer_offsets: "
+                                   "run `aggregator migrate`");
+}
+
+static void append_key(void *context, const struct view_table *table, int group, int column) {
+    struct buffer *out = context;
+    buffer_append_text(out, column > 0 ? ", " : "");
+    view_sql_append_name(out, table, group, column);
+}
+
+/* The key is the only index that the upserts need: the others would cost time for nothing. Not
+ * logged: a shadow that did not live to its end is worth nothing. */
+static bool make_table(struct shadow *shadow, struct sql_session *session,
+                       const struct view_table *table, struct err *err) {
+    struct buffer key = {0};
+    view_sql_columns(table, 0, append_key, &key);
+    bool ok = sql_run(session, err,
+                      "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".\"%s\" (LIKE %s.\"%s\" "
+                      "INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (%s))",
+                      table->name, shadow->live, table->name, key.data);
+    buffer_free(&key);
+    return ok;
+}
+
+bool shadow_create(struct shadow *shadow, struct sql_session *session, const struct view *view,
+                   struct err *err) {
+    static const char *const host_tables[] = {"consumer_offsets", "offset_scripts",
+                                              "rejected_events"};
+    *shadow = (struct shadow){0};
+    bool ok = lock(session, err) && find_live(shadow, session, err) && shadow_drop(session, err) &&
+              sql_run(session, err, "CREATE SCHEMA " SHADOW_SCHEMA);
+    for (size_t i = 0; ok && i < sizeof host_tables / sizeof *host_tables; i++) {
+        ok = sql_run(session, err,
+                     "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".%s (LIKE %s.%s INCLUDING ALL)",
+                     host_tables[i], shadow->live, host_tables[i]);
+    }
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = make_table(shadow, session, &view->tables[i], err);
+    }
+    return ok || err_wrap(err, "making the schema " SHADOW_SCHEMA);
+}
+
+bool shadow_drop(struct sql_session *session, struct err *err) {
+    return sql_run(session, err, "DROP SCHEMA IF EXISTS " SHADOW_SCHEMA " CASCADE");
+}
+
+void shadow_free(struct shadow *shadow) {
+    free(shadow->live);
+    free(shadow->search_path);
+    *shadow = (struct shadow){0};
+}

@@ -1,0 +1,34 @@
+/* sql_session: a database connection for a command, whose statements are composed as it goes.
+ * One thread. Results are libpq's, in text. */
+#ifndef AGG_HOST_SQL_SESSION_H
+#define AGG_HOST_SQL_SESSION_H
+
+#include "../bindings/pg.h"
+#include "buffer.h"
+#include "config.h"
+
+struct sql_session {
+    struct pg *pg;
+    struct pg_params *params; /* of the next statement; empty after each */
+    char **texts;             /* statements and their names: as long as the connection */
+    size_t text_count;
+    int timeout_ms; /* of one statement */
+};
+
+/* Connects. False: err says why, and sql_session_close is still to be called. */
+bool sql_session_open(struct sql_session *session, const struct config *config,
+                      const char *application_name, int timeout_ms, struct err *err);
+void sql_session_close(struct sql_session *session);
+
+/* Runs one statement with the parameters in session->params. *rows (may be NULL) is the caller's
+ * to PQclear. */
+bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, struct err *err);
+/* The same without rows, from a format. */
+bool sql_run(struct sql_session *session, struct err *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One cell; absent (data NULL) where it is null. Valid as long as the rows. */
+struct slice sql_cell(const PGresult *rows, int row, int column);
+int64_t sql_cell_int(const PGresult *rows, int row, int column); /* null: 0 */
+
+#endif
