@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../clock.h"
+#include "../db_metrics.h"
 #include "../hash.h"
 #include "../log.h"
 #include "../uuid.h"
@@ -216,7 +217,7 @@ static bool note_commit(void *context, size_t index, PGresult *result, struct er
     return true;
 }
 
-enum pg_progress commit_progress(struct worker *worker, struct err *err) {
+static enum pg_progress progress_on(struct worker *worker, struct err *err) {
     enum pg_progress progress = pg_progress(worker->pg, note_commit, worker, err);
     if (progress == PG_DONE && !worker->commit_acknowledged) {
         err_set(err, ERR_INTERNAL, "the transaction was rolled back without an error");
@@ -226,6 +227,14 @@ enum pg_progress commit_progress(struct worker *worker, struct err *err) {
         pg_disconnect(worker->pg);
         err_set(err, ERR_TIMEOUT, "the transaction did not end in time");
         return PG_FAILED;
+    }
+    return progress;
+}
+
+enum pg_progress commit_progress(struct worker *worker, struct err *err) {
+    enum pg_progress progress = progress_on(worker, err);
+    if (progress != PG_PENDING && worker->inflight) {
+        db_metrics_count("commit_batch", progress == PG_DONE, worker->inflight->started_us);
     }
     return progress;
 }
