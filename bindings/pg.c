@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../host/clock.h"
+#include "../host/db_metrics.h"
 #include "../host/xalloc.h"
 #include "pg_connection.h"
 #include "pg_params.h"
@@ -265,8 +266,8 @@ bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *cont
     }
 }
 
-bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
-              int timeout_ms, PGresult **result, struct err *err) {
+static bool query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+                  int timeout_ms, PGresult **result, struct err *err) {
     PGresult *kept = NULL;
     if (result) {
         *result = NULL;
@@ -282,6 +283,14 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     } else {
         PQclear(kept);
     }
+    return ok;
+}
+
+bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
+              int timeout_ms, PGresult **result, struct err *err) {
+    int64_t began_us = clock_monotonic_us();
+    bool ok = query(pg, name, sql, params, timeout_ms, result, err);
+    db_metrics_count(name, ok, began_us);
     return ok;
 }
 

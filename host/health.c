@@ -9,7 +9,8 @@
 #include "xalloc.h"
 
 #define FRESH_US 1000000
-#define STALE_US 10000000 /* older than this, a look says nothing about readiness */
+#define UNASKED_LOOK_MS 5000 /* so that something is known when somebody asks */
+#define STALE_US 10000000    /* older than this, looking hangs: nothing is known about readiness */
 #define MAX_WAITING 4 /* callers that may wait for a look: the others are told of the last one */
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
@@ -34,6 +35,11 @@ struct health {
     int waiting;
     struct sight sight;
 };
+
+static struct timespec deadline_in(int timeout_ms) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    return (struct timespec){deadline_us / 1000000, deadline_us % 1000000 * 1000};
+}
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
@@ -96,10 +102,13 @@ static void look(struct health *health, struct sight *sight) {
     sight->seen_us = clock_monotonic_us();
 }
 
+/* False: stop. */
 static bool wait_until_wanted(struct health *health) {
+    struct timespec deadline = deadline_in(UNASKED_LOOK_MS);
+    int status = 0;
     pthread_mutex_lock(&health->lock);
-    while (!health->is_wanted && !health->stopping) {
-        pthread_cond_wait(&health->wanted, &health->lock);
+    while (!health->is_wanted && !health->stopping && status == 0) {
+        status = pthread_cond_timedwait(&health->wanted, &health->lock, &deadline);
     }
     bool go_on = !health->stopping;
     pthread_mutex_unlock(&health->lock);
@@ -209,8 +218,7 @@ static void want(struct health *health) {
 }
 
 static void wait_for_look(struct health *health, int timeout_ms) {
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    struct timespec deadline = deadline_in(timeout_ms);
     int status = 0;
     if (health->waiting == MAX_WAITING) {
         return;

@@ -7,16 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hash.h"
 #include "xalloc.h"
 
 #define MAX_CELLS 2000
 
-static const double bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+/* Prometheus' default buckets, which the platform's dashboards ask for, and finer ones below. */
+static const double bounds[] = {.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .075,
+                                .1,    .25,    .5,    .75,  1,     2.5,  5,   7.5,  10};
 #define BOUND_COUNT (sizeof bounds / sizeof *bounds)
 
 struct metric_cell {
-    struct metric_cell *next;
     char *labels;           /* `a="x",b="y"`, escaped; "" without labels */
+    uint64_t hash;          /* of the labels */
     _Atomic uint64_t value; /* the bits of a double; a histogram's sum */
     _Atomic uint64_t buckets[BOUND_COUNT + 1];
     enum metric_type type;
@@ -29,13 +32,16 @@ struct metric {
     char *help;
     char *label_names;
     size_t label_count;
-    struct metric_cell *cells; /* sorted by labels */
-    size_t cell_count;
+    struct metric_cell **cells; /* in order of first use */
+    size_t cell_count, cell_cap;
+    struct metric_cell **table; /* by hash, open addressing; at most half full */
+    size_t table_size;          /* a power of two */
 };
 
-/* Guards the lists; cells are updated without it. */
+/* Guards the families, their cells' arrays and tables; cells are updated without it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metric *families; /* sorted by name */
+static size_t family_count;
 
 static size_t count_labels(const char *names) {
     size_t count = names[0] ? 1 : 0;
@@ -54,6 +60,7 @@ static struct metric *add_family(struct metric **place, enum metric_type type, c
                               .help = xstrdup(help),
                               .label_names = xstrdup(label_names),
                               .label_count = count_labels(label_names)};
+    family_count++;
     return *place = metric;
 }
 
@@ -100,20 +107,45 @@ static void append_labels(struct buffer *out, const struct metric *metric,
     }
 }
 
-static struct metric_cell *find_cell(struct metric *metric, const char *labels) {
-    struct metric_cell **place = &metric->cells;
-    while (*place && strcmp((*place)->labels, labels) < 0) {
-        place = &(*place)->next;
+/* The table's slot of the labels: theirs, or the free one where they belong. */
+static struct metric_cell **slot_of(const struct metric *metric, const char *labels,
+                                    uint64_t hash) {
+    size_t at = hash & (metric->table_size - 1);
+    while (metric->table[at] &&
+           !(metric->table[at]->hash == hash && strcmp(metric->table[at]->labels, labels) == 0)) {
+        at = (at + 1) & (metric->table_size - 1);
     }
-    if (*place && strcmp((*place)->labels, labels) == 0) {
-        return *place;
+    return &metric->table[at];
+}
+
+static void grow(struct metric *metric) {
+    metric->cell_cap = metric->cell_cap ? metric->cell_cap * 2 : 4;
+    metric->cells = xrealloc(metric->cells, metric->cell_cap * sizeof(struct metric_cell *));
+    metric->table_size = metric->cell_cap * 2;
+    free(metric->table);
+    metric->table = xcalloc(metric->table_size, sizeof(struct metric_cell *));
+    for (size_t i = 0; i < metric->cell_count; i++) {
+        struct metric_cell *cell = metric->cells[i];
+        *slot_of(metric, cell->labels, cell->hash) = cell;
+    }
+}
+
+static struct metric_cell *find_cell(struct metric *metric, const char *labels) {
+    uint64_t hash = hash64(slice_of(labels));
+    struct metric_cell **slot = metric->table_size ? slot_of(metric, labels, hash) : NULL;
+    return slot ? *slot : NULL;
+}
+
+static struct metric_cell *add_cell(struct metric *metric, const char *labels) {
+    if (metric->cell_count == metric->cell_cap) {
+        grow(metric);
     }
     struct metric_cell *cell = xcalloc(1, sizeof *cell);
     cell->labels = xstrdup(labels);
+    cell->hash = hash64(slice_of(labels));
     cell->type = metric->type;
-    cell->next = *place;
-    metric->cell_count++;
-    return *place = cell;
+    *slot_of(metric, labels, cell->hash) = cell;
+    return metric->cells[metric->cell_count++] = cell;
 }
 
 struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count) {
@@ -124,10 +156,18 @@ struct metric_cell *metric_cell_of(struct metric *metric, const char *const *val
                 metric->label_names);
         abort();
     }
-    pthread_mutex_lock(&lock);
     buffer_append_text(&labels, "");
-    append_labels(&labels, metric, metric->cell_count < MAX_CELLS ? values : other);
+    append_labels(&labels, metric, values);
+    pthread_mutex_lock(&lock);
     struct metric_cell *cell = find_cell(metric, labels.data);
+    if (!cell && metric->cell_count >= MAX_CELLS) {
+        buffer_clear(&labels);
+        append_labels(&labels, metric, other);
+        cell = find_cell(metric, labels.data);
+    }
+    if (!cell) {
+        cell = add_cell(metric, labels.data);
+    }
     pthread_mutex_unlock(&lock);
     buffer_free(&labels);
     return cell;
@@ -191,10 +231,28 @@ double metric_value(const struct metric_cell *cell) {
                : to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
 }
 
+/* The shortest decimal that reads back as the same value. */
+static void append_number(struct buffer *out, double value) {
+    char text[32];
+    int precision = 15;
+    do {
+        snprintf(text, sizeof text, "%.*g", precision, value);
+    } while (strtod(text, NULL) != value && ++precision <= 17);
+    buffer_append_text(out, text);
+}
+
+/* name{labels} value */
+static void append_sample(struct buffer *out, const struct metric *metric, const char *suffix,
+                          const struct metric_cell *cell, double value) {
+    const char *open = cell->labels[0] ? "{" : "", *close = cell->labels[0] ? "}" : "";
+    buffer_append_format(out, "%s%s%s%s%s ", metric->name, suffix, open, cell->labels, close);
+    append_number(out, value);
+    buffer_append_text(out, "\n");
+}
+
 static void render_histogram(struct buffer *out, const struct metric *metric,
                              const struct metric_cell *cell) {
     const char *comma = cell->labels[0] ? "," : "";
-    const char *open = cell->labels[0] ? "{" : "", *close = cell->labels[0] ? "}" : "";
     uint64_t count = 0;
     for (size_t i = 0; i <= BOUND_COUNT; i++) {
         count += atomic_load_explicit(&cell->buckets[i], memory_order_relaxed);
@@ -206,32 +264,63 @@ static void render_histogram(struct buffer *out, const struct metric *metric,
         }
         buffer_append_format(out, "\"} %llu\n", (unsigned long long)count);
     }
-    buffer_append_format(out, "%s_sum%s%s%s %.17g\n", metric->name, open, cell->labels, close,
-                         to_double(atomic_load(&cell->value)));
-    buffer_append_format(out, "%s_count%s%s%s %llu\n", metric->name, open, cell->labels, close,
-                         (unsigned long long)count);
+    append_sample(out, metric, "_sum", cell, to_double(atomic_load(&cell->value)));
+    append_sample(out, metric, "_count", cell, (double)count);
 }
 
-static void render_family(struct buffer *out, const struct metric *metric) {
+static int by_labels(const void *a, const void *b) {
+    const struct metric_cell *const *left = a, *const *right = b;
+    return strcmp((*left)->labels, (*right)->labels);
+}
+
+/* A family and its cells at one moment. */
+struct snapshot {
+    const struct metric *metric;
+    struct metric_cell **cells;
+    size_t count;
+};
+
+static void render_family(struct buffer *out, struct snapshot *snapshot) {
     static const char *const types[] = {"counter", "gauge", "histogram"};
-    buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help,
-                         metric->name, types[metric->type]);
-    for (const struct metric_cell *cell = metric->cells; cell; cell = cell->next) {
+    const struct metric *metric = snapshot->metric;
+    qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, by_labels);
+    buffer_append_format(out, "# HELP %s ", metric->name);
+    append_escaped(out, metric->help);
+    buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, types[metric->type]);
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const struct metric_cell *cell = snapshot->cells[i];
         if (metric->type == METRIC_HISTOGRAM) {
             render_histogram(out, metric, cell);
-        } else if (cell->labels[0]) {
-            buffer_append_format(out, "%s{%s} %.17g\n", metric->name, cell->labels,
-                                 metric_value(cell));
         } else {
-            buffer_append_format(out, "%s %.17g\n", metric->name, metric_value(cell));
+            append_sample(out, metric, "", cell, metric_value(cell));
         }
     }
 }
 
-void metrics_render(struct buffer *out) {
+/* Pointers only are copied under the lock: families and cells stay for good, and what does not
+ * change in them is read without it. */
+static struct snapshot *take_snapshots(size_t *count) {
     pthread_mutex_lock(&lock);
+    struct snapshot *snapshots = xcalloc(family_count + 1, sizeof *snapshots);
+    *count = 0;
     for (const struct metric *metric = families; metric; metric = metric->next) {
-        render_family(out, metric);
+        struct snapshot *snapshot = &snapshots[(*count)++];
+        *snapshot = (struct snapshot){.metric = metric, .count = metric->cell_count};
+        snapshot->cells = xcalloc(snapshot->count + 1, sizeof *snapshot->cells);
+        if (snapshot->count > 0) {
+            memcpy(snapshot->cells, metric->cells, snapshot->count * sizeof *snapshot->cells);
+        }
     }
     pthread_mutex_unlock(&lock);
+    return snapshots;
+}
+
+void metrics_render(struct buffer *out) {
+    size_t count;
+    struct snapshot *snapshots = take_snapshots(&count);
+    for (size_t i = 0; i < count; i++) {
+        render_family(out, &snapshots[i]);
+        free(snapshots[i].cells);
+    }
+    free(snapshots);
 }

@@ -13,7 +13,7 @@ struct metric;      /* a family: name, help, type, label names */
 struct metric_cell; /* one label combination */
 
 /* The family of that name, made at first use. label_names: comma-separated, "" for none. Asking
- * again with another type or labels is a bug (aborts). Histograms use buckets .001 … 10 s. */
+ * again with another type or labels is a bug (aborts). Histograms use buckets .0001 … 10 s. */
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names);
 
@@ -27,7 +27,7 @@ void metric_set(struct metric_cell *cell, double value);     /* gauge */
 void metric_observe(struct metric_cell *cell, double value); /* histogram */
 double metric_value(const struct metric_cell *cell); /* counter, gauge; a histogram's count */
 
-/* Families by name, cells by label values. */
+/* Families by name, cells by label values. Updates go on meanwhile. */
 void metrics_render(struct buffer *out);
 
 #endif

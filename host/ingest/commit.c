@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../clock.h"
+#include "../db_metrics.h"
 #include "../fault.h"
 #include "../hash.h"
 #include "../view_sql.h"
@@ -110,7 +111,7 @@ static void mark_superseded(struct batch *batch) {
 }
 
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    batch->started_us = clock_monotonic_us();
+    batch->started_us = pipeline->commit_started_us = clock_monotonic_us();
     pipeline->commit_acknowledged = false;
     pipeline->rows_sent = pipeline->rows_written = 0;
     pipeline->commit_deadline_us =
@@ -139,7 +140,7 @@ bool commit_note(void *context, size_t index, PGresult *result, struct err *err)
     return true;
 }
 
-enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err) {
+static enum pg_progress progress_on(struct pipeline *pipeline, struct err *err) {
     enum pg_progress progress = pg_progress(pipeline->pg, commit_note, pipeline, err);
     if (progress == PG_DONE && !pipeline->commit_acknowledged) {
         err_set(err, ERR_INTERNAL, "the transaction was rolled back without an error");
@@ -149,6 +150,14 @@ enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err) {
         pg_disconnect(pipeline->pg);
         err_set(err, ERR_TIMEOUT, "the transaction did not end in time");
         return PG_FAILED;
+    }
+    return progress;
+}
+
+enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err) {
+    enum pg_progress progress = progress_on(pipeline, err);
+    if (progress != PG_PENDING) {
+        db_metrics_count("commit_batch", progress == PG_DONE, pipeline->commit_started_us);
     }
     return progress;
 }

@@ -103,6 +103,7 @@ struct pipeline {
     uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
     bool commit_acknowledged;
+    int64_t commit_started_us;
     int64_t commit_deadline_us;
     struct pipeline_metrics metrics;
 };

@@ -73,6 +73,7 @@ static inline struct extract_value *scripts_event(struct script_generation *gene
 
 #define SCRIPTS_EVENT                                                                              \
     "{\"event_id\":\"0123abcd-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
-    "\"event_timestamp\":\"2025-06-28T08:00:00Z\",\"data\":{\"id\":\"a\",\"word\":\"w\"}}"
+    "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-28T08:00:00Z\",\"data\":{\"id\":"      \
+    "\"a\",\"word\":\"w\"}}"
 
 #endif

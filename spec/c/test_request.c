@@ -1,0 +1,347 @@
+/* Request heads, header values, credentials and reply heads. */
+#include "../../host/http/auth.h"
+#include "../../host/http/reply.h"
+#include "../../host/http/request.h"
+#include "../../host/http/values.h"
+#include "test.h"
+
+static struct request request;
+static struct refusal refusal;
+
+static bool parse(const char *head) {
+    refusal = (struct refusal){0};
+    return request_parse(slice_of(head), &request, &refusal);
+}
+
+static void check_refused(const char *head, int status) {
+    CHECK(!parse(head));
+    CHECK_INT(refusal.status, status);
+}
+
+/* ---- heads -------------------------------------------------------------------------------- */
+
+static void reads_a_request(void) {
+    CHECK(parse("GET /a/b?c=d HTTP/1.1\r\nHost: h\r\nx-service-ID:\t me \r\n"
+                "X-Internal-API-Key: k\r\nX-Correlation-ID: \r\n\r\n"));
+    CHECK_INT(request.method, METHOD_GET);
+    CHECK(slice_equal(request.path, slice_of("/a/b")));
+    CHECK(slice_equal(request.query, slice_of("c=d")));
+    CHECK(slice_equal(request.fields[FIELD_SERVICE_ID], slice_of("me")));
+    CHECK(slice_equal(request.fields[FIELD_API_KEY], slice_of("k")));
+    CHECK(request.fields[FIELD_CORRELATION_ID].data && !request.fields[FIELD_CORRELATION_ID].len);
+    CHECK(!request.fields[FIELD_IF_NONE_MATCH].data);
+    CHECK(request.keep_alive && !request.has_body);
+}
+
+static void knows_methods_by_exact_name(void) {
+    CHECK(parse("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    CHECK_INT(request.method, METHOD_HEAD);
+    CHECK(parse("get / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    CHECK_INT(request.method, METHOD_OTHER);
+}
+
+static void takes_absolute_and_asterisk_form(void) {
+    CHECK(parse("GET http://host:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n"));
+    CHECK(slice_equal(request.path, slice_of("/p")) && slice_equal(request.query, slice_of("q")));
+    CHECK(parse("GET HTTP://host HTTP/1.1\r\nHost: h\r\n\r\n"));
+    CHECK(slice_equal(request.path, slice_of("/")));
+    CHECK(parse("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"));
+    CHECK(slice_equal(request.path, slice_of("*")));
+    check_refused("GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+    check_refused("CONNECT host:443 HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+    check_refused("GET a HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+}
+
+static void refuses_bad_request_lines(void) {
+    static const char *const bad[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET  / HTTP/1.1",
+        "GET / HTTP/1.1 \r\n",
+        " GET / HTTP/1.1\r\n",
+        "GET / http/1.1\r\n",
+        "G@T / HTTP/1.1\r\n",
+        "GET / HTTP/1.10\r\n",
+        "GET /a b HTTP/1.1\r\n",
+        "GET /\t HTTP/1.1\r\n",
+        "GET /\xC3\xA5 HTTP/1.1\r\n",
+        "GET /#x HTTP/1.1\r\n",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char head[128];
+        snprintf(head, sizeof head, "%s\r\n", bad[i]);
+        CHECK(!parse(head));
+        CHECK_INT(refusal.status, 400);
+    }
+    check_refused("GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505);
+}
+
+static void refuses_bad_header_lines(void) {
+    static const char *const bad[] = {
+        "A : b",           " A: b",
+        "A\r\n",           ": b",
+        "A b: c",          "A: \x01",
+        "A: b\x7F",        "A: b\rc",
+        "Host: twice",     "X-Service-ID: a\r\nX-Service-ID: b",
+        "A: b\r\n folded",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char head[256];
+        snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", bad[i]);
+        CHECK(!parse(head));
+        CHECK_INT(refusal.status, 400);
+    }
+}
+
+static void refuses_what_a_proxy_may_frame_otherwise(void) {
+    static const char *const bad[] = {
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3",
+        "transfer-encoding:",
+        "Content-Length: 1, 1",
+        "Content-Length: -1",
+        "Content-Length: +1",
+        "Content-Length:",
+        "Content-Length: 3\r\nContent-Length: 3",
+        "Content-Length: 0x3",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char head[256];
+        snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", bad[i]);
+        CHECK(!parse(head));
+        CHECK_INT(refusal.status, 400);
+    }
+}
+
+static void a_body_ends_the_connection(void) {
+    CHECK(parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"));
+    CHECK(request.has_body && !request.keep_alive);
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 000\r\n\r\n"));
+    CHECK(!request.has_body && request.keep_alive);
+}
+
+static void wants_one_host(void) {
+    check_refused("GET / HTTP/1.1\r\n\r\n", 400);
+    CHECK(parse("GET / HTTP/1.0\r\n\r\n"));
+}
+
+static void keeps_connections_as_asked(void) {
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: Close\r\n\r\n"));
+    CHECK(!request.keep_alive);
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: a, close , b\r\n\r\n"));
+    CHECK(!request.keep_alive);
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: closed\r\n\r\n"));
+    CHECK(request.keep_alive);
+    CHECK(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+    CHECK(request.keep_alive);
+    CHECK(parse("GET / HTTP/1.0\r\n\r\n"));
+    CHECK(!request.keep_alive);
+    CHECK(parse("GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"));
+    CHECK(!request.keep_alive);
+}
+
+static void meets_one_expectation_only(void) {
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\n\r\n"));
+    check_refused("GET / HTTP/1.1\r\nHost: h\r\nExpect: a miracle\r\n\r\n", 417);
+}
+
+static void bounds_the_number_of_fields(void) {
+    char head[4096] = "GET / HTTP/1.1\r\nHost: h\r\n";
+    for (int i = 0; i < REQUEST_MAX_FIELDS - 1; i++) {
+        strcat(head, "A: b\r\n");
+    }
+    size_t len = strlen(head);
+    strcat(head, "\r\n");
+    CHECK(parse(head));
+    strcpy(head + len, "A: b\r\n\r\n");
+    check_refused(head, 431);
+}
+
+static void bounds_the_target(void) {
+    static char head[REQUEST_MAX_TARGET_BYTES + 64];
+    strcpy(head, "GET /");
+    memset(head + 5, 'a', REQUEST_MAX_TARGET_BYTES - 1);
+    strcpy(head + 4 + REQUEST_MAX_TARGET_BYTES, " HTTP/1.1\r\nHost: h\r\n\r\n");
+    CHECK(parse(head));
+    strcpy(head + 4 + REQUEST_MAX_TARGET_BYTES, "a HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_refused(head, 414);
+}
+
+/* ---- where a head ends -------------------------------------------------------------------- */
+
+static void finds_the_end_however_bytes_come(void) {
+    static const char bytes[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET";
+    size_t head_len = sizeof bytes - 1 - 3, from = 0, found = 0;
+    bool bad = false;
+    for (size_t len = 1; len < sizeof bytes && !found; len++) {
+        found = request_scan((struct slice){bytes, len}, from, &bad);
+        from = len;
+        CHECK_INT(found, len == head_len ? head_len : 0);
+    }
+    CHECK(!bad);
+    CHECK_INT(request_scan(slice_of(bytes), 0, &bad), head_len);
+}
+
+static void sees_a_bare_line_feed_at_once(void) {
+    bool bad = false;
+    CHECK_INT(request_scan(slice_of("GET / HTTP/1.1\nHo"), 0, &bad), 15);
+    CHECK(bad);
+    CHECK_INT(request_scan(slice_of("\n"), 0, &bad), 1);
+    CHECK(bad);
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+static void finds_entity_tags_in_lists(void) {
+    static const char *const with[] = {"\"a\"",         "W/\"a\"",          "\"b\", \"a\"",
+                                       "\"b\",W/\"a\"", " , \"a\" , \"b\"", "*",
+                                       " * ",           "\"\", \"a\"",      "\"x,y\", \"a\""};
+    static const char *const without[] = {
+        "",         "a",           "\"b\"", "\"ab\"", "\"a",         "w/\"a\"",   "* \"a\"",
+        "b, \"a\"", "\"b\" \"a\"", "\"A\"", "W/",     "\"b\";\"a\"", "\"x\"a\"\""};
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
+        CHECK(etag_listed(slice_of(with[i]), "\"a\""));
+    }
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        CHECK(!etag_listed(slice_of(without[i]), "\"a\""));
+    }
+}
+
+static void a_repeated_if_none_match_matches_nothing(void) {
+    CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\n"
+                "\r\n"));
+    CHECK(!etag_listed(request.fields[FIELD_IF_NONE_MATCH], "\"a\""));
+}
+
+static void accepts_printable_correlation_ids(void) {
+    char longest[CORRELATION_MAX_BYTES + 2];
+    memset(longest, 'x', sizeof longest);
+    CHECK(correlation_id_acceptable(slice_of("a b~!")));
+    CHECK(correlation_id_acceptable((struct slice){longest, CORRELATION_MAX_BYTES}));
+    CHECK(!correlation_id_acceptable((struct slice){longest, CORRELATION_MAX_BYTES + 1}));
+    CHECK(!correlation_id_acceptable(slice_of("")));
+    CHECK(!correlation_id_acceptable(slice_of("a\tb")));
+    CHECK(!correlation_id_acceptable(slice_of("\xC3\xA5")));
+}
+
+/* ---- credentials -------------------------------------------------------------------------- */
+
+static struct auth *make_auth(const char *key, const char *service) {
+    char *keys[] = {"old", (char *)key, ""}, *services[] = {"gateway", (char *)service};
+    struct config config = {.http = {.api_keys = {keys, 3}, .allowed_services = {services, 2}}};
+    struct err err = {0};
+    return auth_create(&config, &err);
+}
+
+static void check_auth(const struct auth *auth, const char *key, const char *service,
+                       const char *want) {
+    const char *refused = auth_refusal(auth, slice_of(key), slice_of(service));
+    CHECK_TEXT(refused ? refused : "", want);
+}
+
+static void lets_known_keys_and_services_in(void) {
+    struct auth *auth = make_auth("new", "bff");
+    check_auth(auth, "old", "gateway", "");
+    check_auth(auth, "new", "bff", "");
+    check_auth(auth, "newer", "bff", "Invalid credentials");
+    check_auth(auth, "ne", "bff", "Invalid credentials");
+    check_auth(auth, "NEW", "bff", "Invalid credentials");
+    check_auth(auth, "new", "other", "Invalid credentials");
+    check_auth(auth, NULL, "other", "Missing authentication");
+    check_auth(auth, "wrong", NULL, "Missing authentication");
+    check_auth(auth, "", "gateway", "Missing authentication");
+    auth_destroy(auth);
+}
+
+static void compares_the_longest_credentials(void) {
+    char key[300];
+    memset(key, 'k', sizeof key);
+    key[255] = '\0';
+    struct auth *auth = make_auth(key, "bff");
+    check_auth(auth, key, "bff", "");
+    key[255] = 'k';
+    CHECK(auth_refusal(auth, (struct slice){key, 256}, slice_of("bff")));
+    CHECK(auth_refusal(auth, (struct slice){key, 300}, slice_of("bff")));
+    CHECK(auth_refusal(auth, (struct slice){key, 254}, slice_of("bff")));
+    auth_destroy(auth);
+    key[256] = '\0';
+    CHECK(!make_auth(key, "bff"));
+}
+
+/* ---- replies ------------------------------------------------------------------------------ */
+
+static const char *head_of(const struct reply *reply) {
+    static char text[REPLY_HEAD_BYTES + 1];
+    char date[REPLY_DATE_BYTES];
+    reply_format_date(1782345678000000, date);
+    text[reply_format_head(reply, "id", date, text)] = '\0';
+    return text;
+}
+
+static void formats_the_head_of_an_answer(void) {
+    struct request plain = {0};
+    struct reply reply = {0};
+    reply_set(&reply, &plain, answer_create(200, slice_of("{}")), "application/json");
+    const char *head = head_of(&reply);
+    CHECK(strncmp(head, "HTTP/1.1 200 OK\r\n", 17) == 0);
+    CHECK(strstr(head, "\r\nContent-Length: 2\r\n"));
+    CHECK(strstr(head, "\r\nETag: \""));
+    CHECK(strstr(head, "\r\nX-Correlation-ID: id\r\n"));
+    CHECK(strstr(head, "\r\nDate: Thu, 25 Jun 2026 00:01:18 GMT\r\n"));
+    CHECK(!strstr(head, "Connection"));
+    CHECK_TEXT(head + strlen(head) - 4, "\r\n\r\n");
+    answer_unref(reply.answer);
+}
+
+static void answers_304_without_a_body(void) {
+    struct request conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
+    struct reply reply = {0};
+    reply_set(&reply, &conditional, answer_create(200, slice_of("{}")), "application/json");
+    CHECK_INT(reply.status, 304);
+    CHECK_INT(reply_body(&reply).len, 0);
+    CHECK(strstr(head_of(&reply), "\r\nETag: \""));
+    CHECK(!strstr(head_of(&reply), "\r\nContent-"));
+    answer_unref(reply.answer);
+    reply = (struct reply){0};
+    reply_set(&reply, &conditional, answer_create(404, slice_of("{}")), "application/json");
+    CHECK_INT(reply.status, 404);
+    answer_unref(reply.answer);
+}
+
+static void errors_are_json(void) {
+    struct reply reply = {.close = true};
+    reply_set_error(&reply, 503, "a \"quoted\" reason");
+    CHECK(slice_equal(reply_body(&reply), slice_of("{\"error\":\"a \\\"quoted\\\" reason\"}")));
+    CHECK(strstr(head_of(&reply), "\r\nRetry-After: 1\r\n"));
+    CHECK(strstr(head_of(&reply), "\r\nCache-Control: no-store\r\n"));
+    CHECK(strstr(head_of(&reply), "\r\nConnection: close\r\n"));
+    answer_unref(reply.answer);
+}
+
+static const struct test_case cases[] = {
+    {"reads a request", reads_a_request},
+    {"knows methods by their exact name", knows_methods_by_exact_name},
+    {"takes absolute and asterisk form", takes_absolute_and_asterisk_form},
+    {"refuses bad request lines", refuses_bad_request_lines},
+    {"refuses bad header lines", refuses_bad_header_lines},
+    {"refuses what a proxy may frame in another way", refuses_what_a_proxy_may_frame_otherwise},
+    {"a body ends the connection", a_body_ends_the_connection},
+    {"wants one Host", wants_one_host},
+    {"keeps connections as asked", keeps_connections_as_asked},
+    {"meets one expectation only", meets_one_expectation_only},
+    {"bounds the number of header fields", bounds_the_number_of_fields},
+    {"bounds the target", bounds_the_target},
+    {"finds the end of a head however its bytes come", finds_the_end_however_bytes_come},
+    {"sees a bare line feed at once", sees_a_bare_line_feed_at_once},
+    {"finds entity tags in lists", finds_entity_tags_in_lists},
+    {"a repeated If-None-Match matches nothing", a_repeated_if_none_match_matches_nothing},
+    {"accepts printable correlation ids", accepts_printable_correlation_ids},
+    {"lets known keys and services in", lets_known_keys_and_services_in},
+    {"compares the longest credentials", compares_the_longest_credentials},
+    {"formats the head of an answer", formats_the_head_of_an_answer},
+    {"answers 304 without a body", answers_304_without_a_body},
+    {"errors are JSON", errors_are_json},
+};
+
+TEST_MAIN(cases)
