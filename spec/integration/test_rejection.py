@@ -3,7 +3,6 @@ import base64
 import copy
 import json
 
-import pytest
 from harness import log_lines, read_records, slot_event
 from stack import wait_until
 from views import check_view
@@ -138,10 +137,10 @@ def test_each_broken_event_is_rejected_alone_and_says_what_is_wrong(service):
     assert len(taken) == 2 * len(BROKEN)
 
 
-@pytest.mark.parametrize("size", [100, 5000])
-def test_long_values_are_no_reason_to_lose_an_event(service, size):
-    service.publish([slot_event("b" * size, "e" * size, "ö" * size)])
+def test_long_values_are_no_reason_to_lose_an_event(service):
+    """Text has no limit; ids, which are indexed, a wide one."""
+    service.publish([slot_event("b" * 1000, "e" * 1000, "ö" * 50000)])
     service.wait_committed(1)
     assert rejected_rows(service) == []
     assert service.query("SELECT filename, slot_batch_id FROM essay_results") == [
-        ("ö" * size, "b" * size)]
+        ("ö" * 50000, "b" * 1000)]

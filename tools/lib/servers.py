@@ -21,6 +21,7 @@ def start(folder, cleanup):
     """Starts both; `cleanup`, an ExitStack, ends them. Returns the variables that name them."""
     postgres = stack.Postgres(folder, SETTINGS)
     cleanup.callback(postgres.remove)
+    postgres.stop_signal = signal.SIGQUIT  # at once: what it holds is removed, not written out
     cleanup.callback(postgres.stop)
     redis = stack.Redis(folder)
     cleanup.callback(redis.stop)
