@@ -1,0 +1,146 @@
+"""aggregator explain: which event wrote a row, where it stands in Kafka, and what lost."""
+import copy
+import json
+import uuid
+
+from harness import read_records
+from stack import wait_until
+
+SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
+
+
+def explain(service, *arguments, since=("--since", "beginning")):
+    """The embedded broker cannot find offsets by time: its log is read from the beginning."""
+    return json.loads(service.program.command("explain", *arguments, *since, "--json").stdout)
+
+
+def group_of(said, table, name):
+    rows = [row for row in said["rows"] if row["table"] == table]
+    assert len(rows) == 1, rows
+    return next(group for group in rows[0]["groups"] if group["name"] == name)
+
+
+def sample():
+    """A spell check's success; its essay's other records are left out."""
+    return next(record for record in read_records("current") if record["topic"] == SPELLCHECK and
+                record["value"]["data"]["status"] == "spellchecked_success")
+
+
+def variant(record, second, **data):
+    """The same statement at another time, as an event of its own."""
+    changed = copy.deepcopy(record)
+    changed["value"]["event_id"] = str(uuid.uuid4())
+    changed["value"]["data"] |= {"timestamp": f"2025-06-28T09:00:{second:02}Z"} | data
+    return changed
+
+
+def story(service):
+    """A failure, then a success, then a late report of another failure; the success again."""
+    record = sample()
+    failed = variant(record, 10, status="spellcheck_failed")
+    success = variant(record, 20)
+    late = variant(record, 15, status="spellcheck_failed")
+    broken = variant(record, 30, corrections_made="many")
+    service.publish([failed, success, late, broken, success])
+    service.wait_committed(5)
+    return record["value"]["data"]["entity_id"], failed, success, late, broken
+
+
+def test_the_winner_and_the_losers_of_a_group_are_named(service):
+    essay, failed, success, late, broken = story(service)
+    said = explain(service, "essay", essay)
+    group = group_of(said, "essay_results", "spellcheck")
+    assert group["rule"] == "latest"
+    assert group["event_id"] == success["value"]["event_id"]
+    outcomes = [(event["outcome"], event["event_id"]) for event in group["events"]]
+    assert outcomes == [("wrote", success["value"]["event_id"]),
+                        ("repeated", success["value"]["event_id"]),
+                        ("lost", late["value"]["event_id"]),
+                        ("lost", failed["value"]["event_id"])]
+    winner = group["events"][0]
+    offset = service.query("SELECT \"offset\" FROM rejected_events")[0][0] - 2
+    assert (winner["topic"], winner["offset"]) == (SPELLCHECK, offset)
+    assert winner["at"] == "2025-06-28T09:00:20.000000Z"
+    assert winner["handler"] == "handlers/spellcheck_result"
+    assert winner["scripts"] == service.query("SELECT max(scripts) FROM offset_scripts")[0][0]
+    first = group_of(said, "essay_results", "result_link")
+    assert [event["event_id"] for event in first["events"]][0] == failed["value"]["event_id"]
+    least = group_of(said, "essay_results", "first_result")
+    assert least["events"][0]["event_id"] == failed["value"]["event_id"]
+    assert least["events"][0]["outcome"] == "wrote"
+
+
+def test_rejected_events_that_name_the_id_are_shown_once(service):
+    essay, _, _, _, broken = story(service)
+    said = explain(service, essay)
+    assert [(event["event_id"], event["topic"]) for event in said["rejected"]] == \
+        [(broken["value"]["event_id"], SPELLCHECK)]
+    assert said["rejected"][0]["reason"] == "wrong_type"
+    assert said["without_effect"] == []
+    text = service.program.command("explain", "essay", essay, "--since", "beginning").stdout
+    assert "wrong_type" in text and "lost" in text and broken["value"]["event_id"] in text
+
+
+def test_a_batch_is_explained_with_events_that_know_the_row_by_its_key_only(fed):
+    batch = fed.query("SELECT batch_id FROM batch_results WHERE completion_at IS NOT NULL "
+                      "AND registration_at IS NOT NULL ORDER BY batch_id LIMIT 1")[0][0]
+    said = explain(fed, "batch", batch)
+    assert {row["key"]["batch_id"] for row in said["rows"]} == {batch}
+    for row in said["rows"]:
+        for group in row["groups"]:
+            wrote = [event for event in group["events"] if event["outcome"] == "wrote"]
+            assert len(wrote) == (1 if group["event_id"] else 0), group
+            assert all(event["event_id"] == group["event_id"] for event in wrote)
+    by_table = explain(fed, "batch", batch, "--table", "batch_results")
+    assert [row["table"] for row in by_table["rows"]] == ["batch_results"]
+
+
+def test_an_id_in_a_list_finds_the_row(fed):
+    essay = fed.query("SELECT processed_ids[1] FROM phase_outcomes "
+                      "WHERE processed_ids <> '{}' LIMIT 1")[0][0]
+    tables = {row["table"] for row in explain(fed, "essay", essay)["rows"]}
+    assert {"batch_results", "phase_outcomes"} <= tables
+
+
+def test_where_the_log_is_not_read_the_row_says_what_it_knows(service):
+    essay, _, success, _, _ = story(service)
+    service.query("UPDATE essay_results SET spellcheck_at = spellcheck_at + interval '1 minute'")
+    text = service.program.command("explain", "essay", essay, "--since", "beginning",
+                                   "--table", "essay_results").stdout
+    assert "its event is not in the part of the log that was read" in text
+    assert "2025-06-28T09:01:20.000000Z  " + success["value"]["event_id"] in text
+
+
+def test_a_winner_that_the_view_lacks_is_told_from_one_not_yet_consumed(service):
+    essay, _, success, _, _ = story(service)
+    service.query("DELETE FROM essay_results")
+    said = explain(service, "essay", essay)
+    assert said["rows"][0]["in_view"] is False
+    assert group_of(said, "essay_results", "spellcheck")["events"][0]["outcome"] == \
+        "not in the view"
+    service.program.stop()
+    newer = variant(sample(), 40)
+    service.publish([newer])
+    event = group_of(explain(service, "essay", essay), "essay_results", "spellcheck")["events"][0]
+    assert (event["outcome"], event["event_id"]) == ("not yet consumed",
+                                                     newer["value"]["event_id"])
+    assert event["scripts"] is None
+
+
+def test_apache_kafka_is_read_from_an_hour_before_the_row(fed_apache):
+    essay = wait_until("a spell check", lambda: fed_apache.query(
+        "SELECT essay_id FROM essay_results WHERE spellcheck_at IS NOT NULL LIMIT 1"))[0][0]
+    said = explain(fed_apache, "essay", essay, since=())
+    assert said["read_since"] is not None and said["records_read"] > 0
+    group = group_of(explain(fed_apache, "essay", essay, "--table", "essay_results", since=()),
+                     "essay_results", "spellcheck")
+    assert [event["event_id"] for event in group["events"] if event["outcome"] == "wrote"] == \
+        [group["event_id"]]
+
+
+def test_a_question_that_cannot_be_meant_is_refused_with_what_can(service):
+    for arguments, reason in ((("pupil", "x"), "no key column is called pupil"),
+                              (("x", "--table", "pupils"), "the view has no table pupils"),
+                              (("x", "--since", "yesterday"), "usage"), ((), "usage")):
+        done = service.program.command("explain", *arguments, check=False)
+        assert done.returncode != 0 and reason in done.stderr
