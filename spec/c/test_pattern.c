@@ -241,7 +241,7 @@ int main(int argc, char **argv) {
     instance = script_instance_create(generation, &scripts.config, &err);
     lua = luaL_newstate();
     luaL_openlibs(lua);
-    instance->deadline_us = INT64_MAX; /* the calls are made from here, without script_call */
+    instance->limit.deadline_us = INT64_MAX; /* the calls are made from here, without script_call */
     instance->stack_base = (const char *)__builtin_frame_address(0);
     int status = test_run(cases, sizeof cases / sizeof *cases, argc, argv);
     lua_close(lua);
