@@ -11,6 +11,7 @@
 
 #define MAX_CELLS 2000
 
+static const char *const type_names[] = {"counter", "gauge", "histogram"};
 static const double bounds[] = {.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
 #define BOUND_COUNT (sizeof bounds / sizeof *bounds)
 
@@ -57,8 +58,8 @@ static struct metric *add_family(struct metric **place, enum metric_type type, c
     return *place = metric;
 }
 
-struct metric *metric_family(enum metric_type type, const char *name, const char *help,
-                             const char *label_names) {
+struct metric *metric_family_checked(enum metric_type type, const char *name, const char *help,
+                                     const char *label_names, struct err *err) {
     pthread_mutex_lock(&lock);
     struct metric **place = &families;
     while (*place && strcmp((*place)->name, name) < 0) {
@@ -68,10 +69,22 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
     if (!metric || strcmp(metric->name, name) != 0) {
         metric = add_family(place, type, name, help, label_names);
     } else if (metric->type != type || strcmp(metric->label_names, label_names) != 0) {
-        fprintf(stderr, "aggregator: metric %s is declared in two ways\n", name);
-        abort();
+        err_set(err, ERR_INPUT, "metric %s is a %s with labels \"%s\" already", name,
+                type_names[metric->type], metric->label_names);
+        metric = NULL;
     }
     pthread_mutex_unlock(&lock);
+    return metric;
+}
+
+struct metric *metric_family(enum metric_type type, const char *name, const char *help,
+                             const char *label_names) {
+    struct err err = {0};
+    struct metric *metric = metric_family_checked(type, name, help, label_names, &err);
+    if (!metric) {
+        fprintf(stderr, "aggregator: %s\n", err.text);
+        abort();
+    }
     return metric;
 }
 
@@ -213,9 +226,8 @@ static void render_histogram(struct buffer *out, const struct metric *metric,
 }
 
 static void render_family(struct buffer *out, const struct metric *metric) {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
     buffer_append_format(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help,
-                         metric->name, types[metric->type]);
+                         metric->name, type_names[metric->type]);
     for (const struct metric_cell *cell = metric->cells; cell; cell = cell->next) {
         if (metric->type == METRIC_HISTOGRAM) {
             render_histogram(out, metric, cell);

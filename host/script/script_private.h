@@ -53,6 +53,7 @@ struct script_instance {
     size_t memory_limit;
     int64_t deadline_us; /* of the call under way */
     bool timed_out;
+    bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
     int *handler_refs; /* registry references of the `handle` functions */
     int *event_refs;   /* one reused event table a handler */
@@ -73,6 +74,8 @@ bool sandbox_load(struct script_instance *instance, const char *name, struct err
 /* call.c: the only protected call. Function and arguments are on the stack. */
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err);
+/* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */
+int script_remaining_ms(lua_State *L);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
