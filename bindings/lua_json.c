@@ -1,66 +1,68 @@
-/* json for scripts: encode and null. lua-cjson 2.1.0 rounds numbers past 14 digits, writes empty
- * tables as {} and passes invalid UTF-8 on, so the writer is our own; documents are read by the
- * declared fields of a handler, never as trees. */
-#include <lauxlib.h>
+/* json for scripts. lua-cjson 2.1.0 rounds numbers past 14 digits, writes empty tables as {}, takes
+ * what is not JSON and passes invalid UTF-8 on (and has CVE-2022-24834): the codec is our own, over
+ * the scanner that events go through.
+ *
+ * The output hangs on a userdata and the input is scanned without memory, so that a Lua error,
+ * which longjmps, leaks nothing. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "../host/buffer.h"
+#include "../host/json_scan.h"
 #include "lua_modules.h"
+#include "lua_util.h"
 
-#define MAX_DEPTH 64
+#define MAX_TEXT_BYTES (16 * 1024 * 1024)
+
+/* ---- encode ------------------------------------------------------------------------------- */
+
+static const char encode_call[] = "json.encode";
 
 static void encode(lua_State *L, struct buffer *out, int depth);
 
-static void add_number(lua_State *L, struct buffer *out) {
-    char text[40];
+static void encode_number(lua_State *L, struct buffer *out) {
+    char text[LUA_NUMBER_TEXT_CAP];
     double number = lua_tonumber(L, -1);
     if (!isfinite(number)) {
-        luaL_error(L, "json: NaN and infinity have no form");
+        luaL_error(L, "%s: NaN and infinity have no form in JSON", encode_call);
     }
-    /* The shortest form that reads back as the same number. */
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
-        if (strtod(text, NULL) == number) {
-            break;
-        }
-    }
-    buffer_append_text(out, text);
+    buffer_append_text(out, lua_format_number(number, text));
 }
 
 static void encode_list(lua_State *L, struct buffer *out, int depth) {
-    int count = (int)lua_objlen(L, -1);
-    buffer_append_text(out, "[");
+    int count = lua_check_list(L, lua_gettop(L), encode_call, "a table with items");
+    buffer_append(out, "[", 1);
     for (int i = 1; i <= count; i++) {
         buffer_append_text(out, i > 1 ? "," : "");
         lua_rawgeti(L, -1, i);
         encode(L, out, depth + 1);
         lua_pop(L, 1);
     }
-    buffer_append_text(out, "]");
+    buffer_append(out, "]", 1);
 }
 
 static int compare_keys(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct slice *left = a, *right = b;
+    size_t common = left->len < right->len ? left->len : right->len;
+    int order = memcmp(left->data, right->data, common);
+    return order ? order : (left->len > right->len) - (left->len < right->len);
 }
 
 /* The keys of the table at the top, sorted: equal tables must have equal texts. The list is Lua's
- * own memory, so that an error cannot leak it; it is left on the stack above the table. */
-static const char **sorted_keys(lua_State *L, size_t *count) {
+ * own memory; it is left on the stack above the table. */
+static struct slice *sorted_keys(lua_State *L, size_t *count) {
     int table = lua_gettop(L);
     *count = 0;
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) {
-            luaL_error(L, "json: a table has both string and other keys");
+            lua_bad_argument(L, lua_gettop(L) - 1, encode_call, "the key of an object", "a string");
         }
         ++*count;
     }
-    const char **keys = lua_newuserdata(L, (*count + 1) * sizeof *keys);
+    struct slice *keys = lua_newuserdata(L, (*count + 1) * sizeof *keys);
     size_t at = 0;
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        keys[at++] = lua_tostring(L, -2);
+        keys[at].data = lua_tolstring(L, -2, &keys[at].len);
+        at++;
     }
     qsort(keys, *count, sizeof *keys, compare_keys);
     return keys;
@@ -68,17 +70,18 @@ static const char **sorted_keys(lua_State *L, size_t *count) {
 
 static void encode_object(lua_State *L, struct buffer *out, int depth) {
     size_t count;
-    const char **keys = sorted_keys(L, &count); /* [table, keys] */
-    buffer_append_text(out, "{");
+    struct slice *keys = sorted_keys(L, &count); /* [table, keys] */
+    buffer_append(out, "{", 1);
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(out, i > 0 ? "," : "");
-        buffer_append_json_string(out, slice_of(keys[i]));
-        buffer_append_text(out, ":");
-        lua_getfield(L, -2, keys[i]);
+        buffer_append_json_string(out, keys[i]);
+        buffer_append(out, ":", 1);
+        lua_pushlstring(L, keys[i].data, keys[i].len);
+        lua_rawget(L, -3);
         encode(L, out, depth + 1);
         lua_pop(L, 1);
     }
-    buffer_append_text(out, "}");
+    buffer_append(out, "}", 1);
     lua_pop(L, 1);
 }
 
@@ -93,11 +96,11 @@ static bool is_list(lua_State *L) {
 
 /* The value at the top stays there. */
 static void encode(lua_State *L, struct buffer *out, int depth) {
-    if (depth > MAX_DEPTH) {
-        luaL_error(L, "json: nested deeper than %d, or in a circle", MAX_DEPTH);
+    struct slice text;
+    luaL_checkstack(L, 8, encode_call);
+    if (out->len > MAX_TEXT_BYTES) {
+        luaL_error(L, "%s: the text is over 16 MiB", encode_call);
     }
-    luaL_checkstack(L, 8, "json");
-    size_t len;
     switch (lua_type(L, -1)) {
     case LUA_TNIL:
     case LUA_TLIGHTUSERDATA:
@@ -107,18 +110,21 @@ static void encode(lua_State *L, struct buffer *out, int depth) {
         buffer_append_text(out, lua_toboolean(L, -1) ? "true" : "false");
         break;
     case LUA_TNUMBER:
-        add_number(L, out);
+        encode_number(L, out);
         break;
-    case LUA_TSTRING: {
-        const char *text = lua_tolstring(L, -1, &len);
-        buffer_append_json_string(out, (struct slice){text, len});
+    case LUA_TSTRING:
+        text.data = lua_tolstring(L, -1, &text.len);
+        buffer_append_json_string(out, text);
         break;
-    }
     case LUA_TTABLE:
+        if (depth == JSON_MAX_DEPTH) {
+            luaL_error(L, "%s: tables are nested deeper than %d, or in a circle", encode_call,
+                       JSON_MAX_DEPTH);
+        }
         is_list(L) ? encode_list(L, out, depth) : encode_object(L, out, depth);
         break;
     default:
-        luaL_error(L, "json: a %s has no form", luaL_typename(L, -1));
+        luaL_error(L, "%s: a %s has no form in JSON", encode_call, luaL_typename(L, -1));
     }
 }
 
@@ -129,33 +135,152 @@ static int free_output(lua_State *L) {
 
 /* json.encode(value) -> text. Raises for what has no form. */
 static int lua_encode(lua_State *L) {
-    luaL_checkany(L, 1);
-    struct buffer *out = lua_newuserdata(L, sizeof *out);
-    *out = (struct buffer){0};
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, free_output);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
+    if (lua_isnone(L, 1)) {
+        lua_bad_argument(L, 1, encode_call, "the argument", "a value");
+    }
+    lua_settop(L, 1);
+    struct buffer *out = lua_new_resource(L, sizeof *out, free_output);
     lua_pushvalue(L, 1);
     encode(L, out, 0);
     lua_pushlstring(L, out->data, out->len);
+    buffer_free(out); /* rather than when it is collected */
     return 1;
 }
 
+/* ---- decode ------------------------------------------------------------------------------- */
+
+/* Pushes the one value at the cursor. False: the cursor has the error; what is on the stack above
+ * is the caller's to drop. */
+static bool decode(lua_State *L, struct json_cursor *cursor);
+
+static void push_string(lua_State *L, const struct json_value *value) {
+    if (!value->has_escapes) {
+        lua_pushlstring(L, value->raw.data, value->raw.len);
+        return;
+    }
+    char *text = lua_newuserdata(L, value->raw.len);
+    lua_pushlstring(L, text, json_unescape(value, text));
+    lua_remove(L, -2);
+}
+
+/* A whole number that a double would round comes as its digits. */
+static bool push_number(lua_State *L, struct json_cursor *cursor, const struct json_value *value) {
+    int64_t integer;
+    double number;
+    if (!value->is_integer) {
+        if (!json_to_double(value, &number)) {
+            cursor->error = "a number out of range";
+            return false;
+        }
+        lua_pushnumber(L, number);
+    } else if (json_to_int64(value, &integer)) {
+        lua_push_integer(L, integer);
+    } else {
+        lua_pushlstring(L, value->raw.data, value->raw.len);
+    }
+    return true;
+}
+
+static bool decode_list(lua_State *L, struct json_cursor *cursor) {
+    bool more;
+    lua_newtable(L);
+    lua_mark_list(L);
+    if (!json_enter(cursor)) {
+        return false;
+    }
+    for (int i = 1; json_next_element(cursor, &more); i++) {
+        if (!more) {
+            return true;
+        }
+        if (!decode(L, cursor)) {
+            return false;
+        }
+        lua_rawseti(L, -2, i);
+    }
+    return false;
+}
+
+static bool decode_object(lua_State *L, struct json_cursor *cursor) {
+    struct json_value key;
+    bool more;
+    lua_newtable(L);
+    if (!json_enter(cursor)) {
+        return false;
+    }
+    while (json_next_member(cursor, &key, &more)) {
+        if (!more) {
+            return true;
+        }
+        push_string(L, &key);
+        if (!decode(L, cursor)) {
+            return false;
+        }
+        lua_rawset(L, -3); /* of equal keys the last wins, as in the fields of events */
+    }
+    return false;
+}
+
+static bool decode(lua_State *L, struct json_cursor *cursor) {
+    struct json_value value;
+    luaL_checkstack(L, 8, "json.decode");
+    if (!json_peek(cursor, &value.type)) {
+        return false;
+    }
+    if (value.type == JSON_ARRAY) {
+        return decode_list(L, cursor);
+    }
+    if (value.type == JSON_OBJECT) {
+        return decode_object(L, cursor);
+    }
+    if (!json_read(cursor, &value)) {
+        return false;
+    }
+    switch (value.type) {
+    case JSON_NUMBER:
+        return push_number(L, cursor, &value);
+    case JSON_STRING:
+        push_string(L, &value);
+        return true;
+    case JSON_BOOL:
+        lua_pushboolean(L, value.boolean);
+        return true;
+    default:
+        lua_pushlightuserdata(L, NULL);
+        return true;
+    }
+}
+
+/* json.decode(text) -> value | nil, { kind = "input", message } */
+static int lua_decode(lua_State *L) {
+    struct json_cursor cursor;
+    struct err err = {0};
+    struct slice text = lua_check_text(L, 1, "json.decode", "the argument");
+    if (text.len > MAX_TEXT_BYTES) {
+        err_set(&err, ERR_INPUT, "the text is over 16 MiB");
+        return lua_push_failure(L, &err);
+    }
+    json_begin(&cursor, text);
+    if (!decode(L, &cursor) || !json_finish(&cursor)) {
+        err_set(&err, ERR_INPUT, "not JSON: %s, at byte %zu", cursor.error,
+                json_offset(&cursor) + 1);
+        return lua_push_failure(L, &err);
+    }
+    return 1;
+}
+
+/* ---- module ------------------------------------------------------------------------------- */
+
 /* json.array(table) -> the same table, marked: an empty one is written as [] */
 static int lua_array(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_check_table(L, 1, "json.array", "the argument");
     lua_settop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "is_json_array");
-    lua_setmetatable(L, 1);
+    lua_mark_list(L);
     return 1;
 }
 
 int luaopen_agg_json(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"encode", lua_encode}, {"array", lua_array}, {NULL, NULL}};
+        {"encode", lua_encode}, {"decode", lua_decode}, {"array", lua_array}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, NULL);

@@ -3,12 +3,14 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "../host/config.h"
+#include "../host/script/script_private.h"
+
 lua_CFunction lua_modules_find(const char *name) {
     static const luaL_Reg modules[] = {
-        {"pg", luaopen_agg_pg},
-        {"log", luaopen_agg_log},
-        {"json", luaopen_agg_json},
-        {"clock", luaopen_agg_clock},
+        {"pg", luaopen_agg_pg},     {"redis", luaopen_agg_redis}, {"kafka", luaopen_agg_kafka},
+        {"http", luaopen_agg_http}, {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
+        {"log", luaopen_agg_log},   {"clock", luaopen_agg_clock},
     };
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
         if (strcmp(modules[i].name, name) == 0) {
@@ -39,4 +41,22 @@ const struct config *lua_modules_config(lua_State *L) {
 
 const struct bundle *lua_modules_bundle(lua_State *L) {
     return from_registry(L, "aggregator.bundle");
+}
+
+int lua_modules_remaining_ms(lua_State *L, const char *call) {
+    int left_ms = script_remaining_ms(L);
+    if (left_ms < 0) {
+        luaL_error(L,
+                   "%s: scripts are being loaded, and may touch no outside system before a "
+                   "handler or route is called",
+                   call);
+    }
+    return left_ms;
+}
+
+int lua_modules_longest_call_ms(lua_State *L) {
+    const struct config *config = lua_modules_config(L);
+    return config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms
+               ? config->scripts.handler_timeout_ms
+               : config->scripts.route_timeout_ms;
 }

@@ -1,4 +1,5 @@
-/* lua_modules: the registry of the bindings that scripts `require`. */
+/* lua_modules: the registry of the bindings that scripts `require`, and what they share of the
+ * state they run in. */
 #ifndef AGG_BINDINGS_LUA_MODULES_H
 #define AGG_BINDINGS_LUA_MODULES_H
 
@@ -15,9 +16,19 @@ void lua_modules_set_config(lua_State *L, const struct config *config, const str
 const struct config *lua_modules_config(lua_State *L);
 const struct bundle *lua_modules_bundle(lua_State *L);
 
+/* How long a binding may wait: what the script's call under way has left, at least 0. Raises while
+ * scripts are being loaded, when no outside system may be touched. `call` names the function. */
+int lua_modules_remaining_ms(lua_State *L, const char *call);
+/* The longest time that a call of a script may take, by the configuration. */
+int lua_modules_longest_call_ms(lua_State *L);
+
 int luaopen_agg_pg(lua_State *L);
-int luaopen_agg_log(lua_State *L);
+int luaopen_agg_redis(lua_State *L);
+int luaopen_agg_kafka(lua_State *L);
+int luaopen_agg_http(lua_State *L);
 int luaopen_agg_json(lua_State *L);
+int luaopen_agg_metrics(lua_State *L);
+int luaopen_agg_log(lua_State *L);
 int luaopen_agg_clock(lua_State *L);
 
 #endif

@@ -28,6 +28,10 @@ void pg_destroy(struct pg *pg);
 
 /* Connects unless connected, within connect_timeout_ms. */
 bool pg_connect(struct pg *pg, struct err *err);
+/* For a connection that lay idle outside a transaction: notices that the server has closed it, and
+ * connects if need be, within timeout_ms too. Nothing was sent, so a statement may follow safely.
+ */
+bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
 int pg_socket(const struct pg *pg); /* -1 when not connected */
@@ -72,6 +76,7 @@ void pg_params_add_text(struct pg_params *params, struct slice text); /* any typ
 void pg_params_add_int8(struct pg_params *params, int64_t value);
 void pg_params_add_float8(struct pg_params *params, double value);
 void pg_params_add_bool(struct pg_params *params, bool value);
+void pg_params_add_bytea(struct pg_params *params, struct slice bytes);
 
 /* One-dimensional arrays: begin, one call per element, end. Element calls match the type. */
 enum pg_array {

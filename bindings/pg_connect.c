@@ -221,7 +221,10 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     static const char sql[] =
         "SELECT set_config('statement_timeout', $1, false), "
         "set_config('search_path', coalesce($2, current_setting('search_path')), false), "
-        "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false)";
+        "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false), "
+        /* How values look as text must not hang on the server's settings. */
+        "set_config('bytea_output', 'hex', false), set_config('datestyle', 'ISO', false), "
+        "set_config('timezone', 'UTC', false)";
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
         return pg_lose(pg, err);
     }
@@ -242,16 +245,39 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     return ok;
 }
 
-bool pg_connect(struct pg *pg, struct err *err) {
+static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
     if (pg_connected(pg)) {
         return true;
     }
     pg_disconnect(pg);
-    int64_t deadline_us = clock_monotonic_us() + pg->connect_timeout_ms * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     bool ok = check_url(pg, err) && start(pg, err) && shake_hands(pg, deadline_us, err) &&
               set_up(pg, deadline_us, err);
     if (!ok) {
         pg_disconnect(pg);
     }
     return ok;
+}
+
+bool pg_connect(struct pg *pg, struct err *err) {
+    return connect_within(pg, pg->connect_timeout_ms, err);
+}
+
+/* What comes while nothing was asked is a notice, or the server's farewell and the end. */
+static void drop_if_closed(struct pg *pg) {
+    while (pg_connected(pg)) {
+        struct pollfd fd = {PQsocket(pg->conn), POLLIN, 0};
+        if (poll(&fd, 1, 0) <= 0) {
+            return;
+        }
+        if (PQconsumeInput(pg->conn) != 1) {
+            pg_disconnect(pg);
+        }
+    }
+}
+
+bool pg_wake(struct pg *pg, int timeout_ms, struct err *err) {
+    drop_if_closed(pg);
+    return connect_within(
+        pg, timeout_ms < pg->connect_timeout_ms ? timeout_ms : pg->connect_timeout_ms, err);
 }

@@ -11,7 +11,7 @@
 #define ARRAY_HEADER_BYTES 20
 #define EMPTY_ARRAY_HEADER_BYTES 12
 
-enum { TYPE_TEXT = 25, TYPE_INT8 = 20, TYPE_FLOAT8 = 701, TYPE_BOOL = 16 };
+enum { TYPE_TEXT = 25, TYPE_INT8 = 20, TYPE_FLOAT8 = 701, TYPE_BOOL = 16, TYPE_BYTEA = 17 };
 
 static const struct {
     Oid array;
@@ -20,7 +20,7 @@ static const struct {
     [PG_ARRAY_TEXT] = {1009, TYPE_TEXT}, [PG_ARRAY_INT4] = {1007, 23},
     [PG_ARRAY_INT8] = {1016, TYPE_INT8}, [PG_ARRAY_FLOAT8] = {1022, TYPE_FLOAT8},
     [PG_ARRAY_BOOL] = {1000, TYPE_BOOL}, [PG_ARRAY_TIMESTAMPTZ] = {1185, 1184},
-    [PG_ARRAY_UUID] = {2951, 2950},      [PG_ARRAY_BYTEA] = {1001, 17},
+    [PG_ARRAY_UUID] = {2951, 2950},      [PG_ARRAY_BYTEA] = {1001, TYPE_BYTEA},
 };
 
 struct pg_params *pg_params_create(void) {
@@ -117,6 +117,10 @@ void pg_params_add_float8(struct pg_params *params, double value) {
 void pg_params_add_bool(struct pg_params *params, bool value) {
     char byte = value;
     add_fixed(params, TYPE_BOOL, &byte, 1);
+}
+
+void pg_params_add_bytea(struct pg_params *params, struct slice bytes) {
+    add_fixed(params, TYPE_BYTEA, bytes.data, bytes.len);
 }
 
 /* ---- arrays ------------------------------------------------------------------------------- */

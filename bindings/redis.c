@@ -163,12 +163,14 @@ static void queue_setup(struct redis *redis) {
 struct exchange {
     redis_on_reply on_reply;
     void *context;
-    size_t index; /* replies handed to on_reply so far */
+    redisReply **replies; /* or NULL; where they go instead of being freed */
+    size_t index;         /* replies handed to on_reply so far */
     size_t wanted;
 };
 
-static bool take_reply(struct redis *redis, struct exchange *exchange, const redisReply *reply,
-                       struct err *err) {
+/* *kept: the reply is someone else's to free. */
+static bool take_reply(struct redis *redis, struct exchange *exchange, redisReply *reply,
+                       bool *kept, struct err *err) {
     if (redis->setup > 0) {
         redis->setup--;
         return reply->type != REDIS_REPLY_ERROR ||
@@ -179,6 +181,10 @@ static bool take_reply(struct redis *redis, struct exchange *exchange, const red
     }
     if (exchange->on_reply) {
         exchange->on_reply(exchange->context, exchange->index, reply);
+    }
+    if (exchange->replies) {
+        exchange->replies[exchange->index] = reply;
+        *kept = true;
     }
     exchange->index++;
     return true;
@@ -193,8 +199,11 @@ static bool take_replies(struct redis *redis, struct exchange *exchange, struct 
         if (!reply) {
             return true;
         }
-        bool ok = take_reply(redis, exchange, reply, err);
-        freeReplyObject(reply);
+        bool kept = false;
+        bool ok = take_reply(redis, exchange, reply, &kept, err);
+        if (!kept) {
+            freeReplyObject(reply);
+        }
         if (!ok) {
             return false;
         }
@@ -225,11 +234,24 @@ static bool pump(struct redis *redis, struct exchange *exchange, int64_t deadlin
     }
 }
 
-bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
+/* A server that has gone since the last exchange is noticed before anything is sent to it. */
+static void drop_if_closed(struct redis *redis) {
+    if (!redis->context || redis->setup > 0) {
+        return;
+    }
+    struct pollfd fd = {redis->context->fd, POLLIN, 0};
+    if (poll(&fd, 1, 0) > 0) { /* nothing was asked: this is the end, or out of step */
+        disconnect(redis);
+    }
+}
+
+static bool exchange_queue(struct redis *redis, struct exchange *exchange, int timeout_ms,
+                           struct err *err) {
     if (redis->queued == 0) {
         return true;
     }
-    int64_t deadline_us = clock_monotonic_us() + redis->timeout_ms * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    drop_if_closed(redis);
     if (!redis->context) {
         if (redis_resting(redis)) {
             clear_queue(redis);
@@ -240,17 +262,28 @@ bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, stru
         }
         queue_setup(redis);
     }
-    struct exchange exchange = {on_reply, context, 0, redis->queued};
+    exchange->wanted = redis->queued;
     if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
         REDIS_OK) {
         err_set(err, ERR_INTERNAL, "out of memory");
         return give_up(redis);
     }
     clear_queue(redis);
-    if (!pump(redis, &exchange, deadline_us, err)) {
+    if (!pump(redis, exchange, deadline_us, err)) {
         return give_up(redis);
     }
     redis->backoff_ms = BACKOFF_FIRST_MS;
     redis->rest_until_us = 0;
     return true;
+}
+
+bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
+    struct exchange exchange = {.on_reply = on_reply, .context = context};
+    return exchange_queue(redis, &exchange, redis->timeout_ms, err);
+}
+
+bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies, struct err *err) {
+    struct exchange exchange = {.replies = replies};
+    int bound_ms = timeout_ms < redis->timeout_ms ? timeout_ms : redis->timeout_ms;
+    return exchange_queue(redis, &exchange, bound_ms, err);
 }

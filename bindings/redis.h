@@ -40,5 +40,8 @@ typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *re
 /* Connects if need be, sends what is queued and reads every reply within timeout_ms of
  * redis_create. On failure the queue is emptied and the connection dropped. */
 bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err);
+/* Likewise within timeout_ms too; the replies, one a queued command, are put into `replies` and are
+ * the caller's to free (freeReplyObject), those that came before a failure too. */
+bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies, struct err *err);
 
 #endif

@@ -54,6 +54,8 @@ static void append_field(struct buffer *line, const struct log_field *field, boo
     buffer_append_format(line, as_text ? " %s=" : ",\"%s\":", field->key);
     if (field->is_integer) {
         buffer_append_format(line, "%lld", (long long)field->integer);
+    } else if (field->is_bare) {
+        buffer_append(line, field->text.data, field->text.len);
     } else {
         buffer_append_json_string(line, field->text);
     }

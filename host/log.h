@@ -16,6 +16,7 @@ struct log_field {
     bool is_integer;
     int64_t integer;
     struct slice text; /* absent (data NULL) fields are left out */
+    bool is_bare;      /* the text is a JSON number, true or false: written without quotes */
 };
 
 /* Level by name ("DEBUG", "info", …); as_text chooses the human-readable form. */
@@ -31,6 +32,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
 
 #define LOG_TEXT(k, v) ((struct log_field){.key = (k), .text = slice_of(v)})
 #define LOG_SLICE(k, v) ((struct log_field){.key = (k), .text = (v)})
+#define LOG_BARE(k, v) ((struct log_field){.key = (k), .text = slice_of(v), .is_bare = true})
 #define LOG_INT(k, v) ((struct log_field){.key = (k), .is_integer = true, .integer = (v)})
 /* log_info("consumer started", LOG_TEXT("group", group), LOG_INT("workers", n)) */
 #define LOG_AT(level, message, ...)                                                                \

@@ -15,6 +15,7 @@
 /* Prometheus' default buckets, which the platform's dashboards ask for, and finer ones below. */
 static const double bounds[] = {.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .075,
                                 .1,    .25,    .5,    .75,  1,     2.5,  5,   7.5,  10};
+static const char *const type_names[] = {"counter", "gauge", "histogram"};
 #define BOUND_COUNT (sizeof bounds / sizeof *bounds)
 
 struct metric_cell {
@@ -64,8 +65,8 @@ static struct metric *add_family(struct metric **place, enum metric_type type, c
     return *place = metric;
 }
 
-struct metric *metric_family(enum metric_type type, const char *name, const char *help,
-                             const char *label_names) {
+struct metric *metric_family_checked(enum metric_type type, const char *name, const char *help,
+                                     const char *label_names, struct err *err) {
     pthread_mutex_lock(&lock);
     struct metric **place = &families;
     while (*place && strcmp((*place)->name, name) < 0) {
@@ -75,10 +76,22 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
     if (!metric || strcmp(metric->name, name) != 0) {
         metric = add_family(place, type, name, help, label_names);
     } else if (metric->type != type || strcmp(metric->label_names, label_names) != 0) {
-        fprintf(stderr, "aggregator: metric %s is declared in two ways\n", name);
-        abort();
+        err_set(err, ERR_INPUT, "metric %s is a %s with labels \"%s\" already", name,
+                type_names[metric->type], metric->label_names);
+        metric = NULL;
     }
     pthread_mutex_unlock(&lock);
+    return metric;
+}
+
+struct metric *metric_family(enum metric_type type, const char *name, const char *help,
+                             const char *label_names) {
+    struct err err = {0};
+    struct metric *metric = metric_family_checked(type, name, help, label_names, &err);
+    if (!metric) {
+        fprintf(stderr, "aggregator: %s\n", err.text);
+        abort();
+    }
     return metric;
 }
 
@@ -281,12 +294,11 @@ struct snapshot {
 };
 
 static void render_family(struct buffer *out, struct snapshot *snapshot) {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
     const struct metric *metric = snapshot->metric;
     qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, by_labels);
     buffer_append_format(out, "# HELP %s ", metric->name);
     append_escaped(out, metric->help);
-    buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, types[metric->type]);
+    buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, type_names[metric->type]);
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct metric_cell *cell = snapshot->cells[i];
         if (metric->type == METRIC_HISTOGRAM) {

@@ -4,6 +4,7 @@
 #define AGG_HOST_METRICS_H
 
 #include "buffer.h"
+#include "err.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
@@ -16,6 +17,9 @@ struct metric_cell; /* one label combination */
  * again with another type or labels is a bug (aborts). Histograms use buckets .0001 … 10 s. */
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names);
+/* Likewise, but NULL + err where the name is taken by another type or labels. */
+struct metric *metric_family_checked(enum metric_type type, const char *name, const char *help,
+                                     const char *label_names, struct err *err);
 
 /* The cell for the label values, made at first use; takes as many values as the family has labels.
  * Hot paths keep the pointer. Past 2,000 cells a family answers one shared "other" cell. */

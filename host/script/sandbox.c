@@ -170,5 +170,8 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err) {
     lua_getglobal(instance->L, "require");
     lua_pushstring(instance->L, name);
-    return script_call(instance, 1, 1, 5000, err) == SCRIPT_OK;
+    instance->loading = true;
+    bool ok = script_call(instance, 1, 1, 5000, err) == SCRIPT_OK;
+    instance->loading = false;
+    return ok;
 }

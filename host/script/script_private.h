@@ -67,6 +67,7 @@ struct script_instance {
     size_t memory_limit;
     struct script_limit limit; /* of the innermost call under way */
     const char *stack_base;    /* where the C stack was when the call under way began */
+    bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
     int *handler_refs; /* registry references of the `handle` functions */
     int *event_refs;   /* one reused event table a handler */
@@ -117,6 +118,8 @@ void script_check_time(lua_State *L);
 void script_check_stack(lua_State *L);
 /* The same as script_check_time at the next instruction, for where nothing can be raised. */
 void script_hurry(struct script_instance *instance);
+/* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */
+int script_remaining_ms(lua_State *L);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,

@@ -1,0 +1,333 @@
+/* kafka: two lifetimes. A producer is counted by its users. A send is counted by its sender and by
+ * each record that librdkafka holds, so that a report that comes late still finds its place. */
+#include "kafka.h"
+
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../host/log.h"
+#include "../host/xalloc.h"
+
+#define POLL_MS 100
+#define FLUSH_MS 1000
+
+struct kafka_producer {
+    rd_kafka_t *kafka;
+    pthread_t poller; /* runs the callbacks */
+    _Atomic bool stopping;
+    _Atomic bool broken;
+    int users; /* guarded by `lock` */
+};
+
+/* Guards the pointer and the count of users. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kafka_producer *shared;
+
+struct report {
+    struct kafka_send *send;
+    struct kafka_delivery delivery;
+    bool reported;
+};
+
+struct kafka_send {
+    _Atomic int refs;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t changed;
+    size_t count;
+    size_t outstanding;
+    struct report reports[];
+};
+
+/* ---- sends -------------------------------------------------------------------------------- */
+
+struct kafka_send *kafka_send_create(size_t capacity) {
+    struct kafka_send *send = xcalloc(1, sizeof *send + capacity * sizeof *send->reports);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&send->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&send->mutex, NULL);
+    atomic_store(&send->refs, 1);
+    return send;
+}
+
+void kafka_send_unref(struct kafka_send *send) {
+    if (!send || atomic_fetch_sub(&send->refs, 1) != 1) {
+        return;
+    }
+    pthread_cond_destroy(&send->changed);
+    pthread_mutex_destroy(&send->mutex);
+    free(send);
+}
+
+static enum err_kind error_kind(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return ERR_NONE;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+        return ERR_INPUT;
+    default:
+        /* Sent, and no answer came: nobody knows. */
+        return status == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+    }
+}
+
+/* Ends what the record holds of the send. */
+static void settle(struct report *report, struct kafka_delivery delivery) {
+    struct kafka_send *send = report->send;
+    pthread_mutex_lock(&send->mutex);
+    report->delivery = delivery;
+    report->reported = true;
+    if (--send->outstanding == 0) {
+        pthread_cond_signal(&send->changed);
+    }
+    pthread_mutex_unlock(&send->mutex);
+    kafka_send_unref(send);
+}
+
+static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *opaque) {
+    (void)kafka;
+    (void)opaque;
+    struct kafka_delivery delivery = {
+        .kind = error_kind(message->err, rd_kafka_message_status(message)),
+        .reason = rd_kafka_err2str(message->err),
+        .partition = message->partition,
+        .offset = message->offset,
+    };
+    settle(message->_private, delivery);
+}
+
+static struct report *open_report(struct kafka_send *send) {
+    atomic_fetch_add(&send->refs, 1);
+    pthread_mutex_lock(&send->mutex);
+    struct report *report = &send->reports[send->count++];
+    report->send = send;
+    send->outstanding++;
+    pthread_mutex_unlock(&send->mutex);
+    return report;
+}
+
+static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
+    for (size_t i = 0; i < record->header_count; i++) {
+        const struct kafka_header *header = &record->headers[i];
+        rd_kafka_header_add(headers, header->name, -1, header->value.data,
+                            (ssize_t)header->value.len);
+    }
+    return headers;
+}
+
+void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
+                    const struct kafka_record *record) {
+    struct report *report = open_report(send);
+    rd_kafka_headers_t *headers = record->header_count ? make_headers(record) : NULL;
+    rd_kafka_resp_err_t code =
+        rd_kafka_producev(producer->kafka, RD_KAFKA_V_TOPIC(record->topic),
+                          RD_KAFKA_V_KEY(record->key.data, record->key.len),
+                          RD_KAFKA_V_VALUE((void *)record->value.data, record->value.len),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(report),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+    if (code) {
+        if (headers) {
+            rd_kafka_headers_destroy(headers); /* the producer's otherwise */
+        }
+        struct kafka_delivery delivery = {
+            .kind = error_kind(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED),
+            .reason = rd_kafka_err2str(code),
+        };
+        settle(report, delivery);
+    }
+}
+
+void kafka_send_wait(struct kafka_send *send, int timeout_ms) {
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += timeout_ms % 1000 * 1000000L;
+    if (deadline.tv_nsec >= 1000000000L) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000L;
+    }
+    int status = 0;
+    pthread_mutex_lock(&send->mutex);
+    while (send->outstanding > 0 && status == 0) {
+        status = pthread_cond_timedwait(&send->changed, &send->mutex, &deadline);
+    }
+    pthread_mutex_unlock(&send->mutex);
+}
+
+struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index) {
+    struct kafka_delivery delivery = {
+        .kind = ERR_TIMEOUT,
+        .reason = "no report came in time; it may yet be delivered",
+    };
+    pthread_mutex_lock(&send->mutex);
+    if (send->reports[index].reported) {
+        delivery = send->reports[index].delivery;
+    }
+    pthread_mutex_unlock(&send->mutex);
+    return delivery;
+}
+
+/* ---- the producer ------------------------------------------------------------------------- */
+
+static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
+    (void)kafka;
+    (void)facility;
+    log_write(level <= 3 ? LOG_WARNING : LOG_DEBUG, "kafka producer",
+              (struct log_field[]){LOG_TEXT("detail", text)}, 1);
+}
+
+static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
+    struct kafka_producer *producer = opaque;
+    char text[512];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        rd_kafka_fatal_error(kafka, text, sizeof text);
+        atomic_store(&producer->broken, true);
+        log_error("the kafka producer is replaced", LOG_TEXT("error", text));
+    } else {
+        log_warning("kafka producer error", LOG_TEXT("code", rd_kafka_err2name(code)),
+                    LOG_TEXT("detail", reason));
+    }
+}
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err) {
+    char text[512];
+    return rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK ||
+           err_set(err, ERR_INPUT, "kafka property %s: %s", name, text);
+}
+
+static bool set_properties(const struct config *config, int message_timeout_ms,
+                           rd_kafka_conf_t *conf, struct err *err) {
+    char timeout[16], propagation[16];
+    snprintf(timeout, sizeof timeout, "%d", message_timeout_ms);
+    /* Sooner than the record's end, so that an unknown topic is called that. */
+    snprintf(propagation, sizeof propagation, "%d", message_timeout_ms / 2);
+    const char *const ours[][2] = {
+        {"bootstrap.servers", config->kafka.brokers},
+        {"client.id", config->kafka.client_id},
+        {"acks", "all"},
+        {"enable.idempotence", "true"},
+        {"linger.ms", "1"}, /* a caller waits */
+        {"message.timeout.ms", timeout},
+        {"topic.metadata.propagation.max.ms", propagation},
+        {"queue.buffering.max.kbytes", "65536"},
+    };
+    for (size_t i = 0; i < config->kafka.options.count; i++) {
+        if (!set(conf, config->kafka.options.names[i], config->kafka.options.values[i], err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (!set(conf, ours[i][0], ours[i][1], err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *poll_reports(void *context) {
+    struct kafka_producer *producer = context;
+    while (!atomic_load(&producer->stopping)) {
+        rd_kafka_poll(producer->kafka, POLL_MS);
+    }
+    return NULL;
+}
+
+/* Signals are for the main thread. */
+static bool start_poller(struct kafka_producer *producer, struct err *err) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&producer->poller, NULL, poll_reports, producer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start a thread for kafka reports");
+}
+
+static struct kafka_producer *open_producer(const struct config *config, int message_timeout_ms,
+                                            struct err *err) {
+    char text[512];
+    struct kafka_producer *producer = xcalloc(1, sizeof *producer);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool ok = set_properties(config, message_timeout_ms, conf, err);
+    rd_kafka_conf_set_opaque(conf, producer);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    producer->kafka = ok ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text) : NULL;
+    if (!producer->kafka) {
+        rd_kafka_conf_destroy(conf); /* the producer's otherwise */
+        if (ok) {
+            err_set(err, ERR_INPUT, "cannot make a kafka producer: %s", text);
+        }
+        free(producer);
+        return NULL;
+    }
+    if (!start_poller(producer, err)) {
+        rd_kafka_destroy(producer->kafka);
+        free(producer);
+        return NULL;
+    }
+    return producer;
+}
+
+static void close_producer(struct kafka_producer *producer) {
+    rd_kafka_flush(producer->kafka, FLUSH_MS);
+    /* What is still there is given up; its reports free the last hold on their sends. */
+    rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(producer->kafka, FLUSH_MS);
+    atomic_store(&producer->stopping, true);
+    pthread_join(producer->poller, NULL);
+    while (rd_kafka_poll(producer->kafka, 0) > 0) {
+    }
+    rd_kafka_destroy(producer->kafka);
+    free(producer);
+}
+
+bool kafka_producer_broken(const struct kafka_producer *producer) {
+    return atomic_load(&producer->broken);
+}
+
+struct kafka_producer *kafka_producer_acquire(const struct config *config, int message_timeout_ms,
+                                              struct err *err) {
+    pthread_mutex_lock(&lock);
+    if (shared && kafka_producer_broken(shared)) {
+        shared = NULL; /* its users release it */
+    }
+    if (!shared) {
+        shared = open_producer(config, message_timeout_ms, err);
+    }
+    struct kafka_producer *producer = shared;
+    if (producer) {
+        producer->users++;
+    }
+    pthread_mutex_unlock(&lock);
+    return producer;
+}
+
+void kafka_producer_release(struct kafka_producer *producer) {
+    if (!producer) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    bool last = --producer->users == 0;
+    if (last && shared == producer) {
+        shared = NULL;
+    }
+    pthread_mutex_unlock(&lock);
+    if (last) {
+        close_producer(producer);
+    }
+}

@@ -1,0 +1,59 @@
+/* kafka: the producer of the process. All threads share one, made at the first acquire and gone
+ * with the last release, which waits at most a second for what is still under way. acks=all,
+ * idempotent: a record that is reported delivered is in every in-sync replica, once. Knows no Lua.
+ */
+#ifndef AGG_BINDINGS_KAFKA_H
+#define AGG_BINDINGS_KAFKA_H
+
+#include <stdint.h>
+
+#include "../host/config.h"
+#include "../host/err.h"
+#include "../host/slice.h"
+
+struct kafka_producer;
+struct kafka_send;
+
+struct kafka_header {
+    const char *name;
+    struct slice value;
+};
+
+struct kafka_record {
+    const char *topic;
+    struct slice key;   /* data NULL: none, and any partition */
+    struct slice value; /* data NULL: none (a tombstone) */
+    const struct kafka_header *headers;
+    size_t header_count;
+};
+
+/* What became of a record. */
+struct kafka_delivery {
+    enum err_kind kind; /* ERR_NONE: delivered */
+    const char *reason; /* static text, where it was not */
+    int32_t partition;
+    int64_t offset;
+};
+
+/* Any thread. A record is given up after message_timeout_ms. No network yet. The one who acquires
+ * releases. A producer that met a fatal error is replaced at the next acquire. */
+struct kafka_producer *kafka_producer_acquire(const struct config *config, int message_timeout_ms,
+                                              struct err *err);
+void kafka_producer_release(struct kafka_producer *producer);
+/* True once a fatal error makes it useless: release it, acquire another. */
+bool kafka_producer_broken(const struct kafka_producer *producer);
+
+/* Up to `capacity` records sent together. One thread adds and waits; reports come on another one,
+ * and may come after the wait is over, or after the sender has let go. */
+struct kafka_send *kafka_send_create(size_t capacity);
+void kafka_send_unref(struct kafka_send *send);
+/* Copies the record into the producer's queue. One that cannot even be queued counts as reported.
+ */
+void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
+                    const struct kafka_record *record);
+/* Until every record was reported or the time is over. */
+void kafka_send_wait(struct kafka_send *send, int timeout_ms);
+/* Of the index-th record added; ERR_TIMEOUT if there was no report: it may yet be delivered. */
+struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index);
+
+#endif

@@ -1,0 +1,25 @@
+/* clock for scripts. Times in answers and rows come from events, none from here. */
+#include <lauxlib.h>
+
+#include "../host/clock.h"
+#include "lua_modules.h"
+
+/* clock.monotonic() -> seconds since an arbitrary moment, for durations */
+static int lua_monotonic(lua_State *L) {
+    lua_pushnumber(L, (double)clock_monotonic_us() / 1e6);
+    return 1;
+}
+
+/* clock.wall() -> seconds since 1970, for logs */
+static int lua_wall(lua_State *L) {
+    lua_pushnumber(L, (double)clock_wall_us() / 1e6);
+    return 1;
+}
+
+int luaopen_agg_clock(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"monotonic", lua_monotonic}, {"wall", lua_wall}, {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+    return 1;
+}

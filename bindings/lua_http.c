@@ -1,0 +1,220 @@
+/* http for scripts: one request to another service, within its own time and that of the script's
+ * call. One libcurl handle a Lua state, which keeps connections open between requests. */
+#include <ctype.h>
+
+#include "http_client.h"
+#include "lua_modules.h"
+#include "lua_util.h"
+
+struct handle {
+    struct http_client *client;
+};
+
+static int close_handle(lua_State *L) {
+    struct handle *handle = lua_touserdata(L, 1);
+    http_client_destroy(handle->client);
+    handle->client = NULL;
+    return 0;
+}
+
+/* ---- the request -------------------------------------------------------------------------- */
+
+static const char call[] = "http.request";
+
+static const char *read_method(lua_State *L) {
+    static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                          "PATCH", "DELETE", "OPTIONS"};
+    lua_getfield(L, 1, "method");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return "GET";
+    }
+    const char *given = lua_check_name(L, lua_gettop(L), call, "field \"method\"");
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(given, methods[i]) == 0) {
+            lua_pop(L, 1);
+            return methods[i];
+        }
+    }
+    lua_bad_argument(L, lua_gettop(L), call, "field \"method\"",
+                     "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS");
+    return NULL;
+}
+
+/* A token of RFC 9110. */
+static bool is_header_name(struct slice name) {
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        if (!isalnum(c) && !(c && strchr("!#$%&'*+-.^_`|~", c))) {
+            return false;
+        }
+    }
+    return name.len > 0;
+}
+
+/* A line break would begin another header. */
+static bool is_header_value(struct slice value) {
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] == '\r' || value.data[i] == '\n' || value.data[i] == '\0') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The name is below the value at the top of the stack. The line goes into the list at `lines`. */
+static void add_header(lua_State *L, int lines) {
+    int at = lua_gettop(L);
+    struct slice name = lua_check_text(L, at - 1, call, "a header's name");
+    if (!is_header_name(name)) {
+        lua_bad_argument(L, at - 1, call, "a header's name", "letters, digits and hyphens");
+    }
+    const char *what = lua_pushfstring(L, "header \"%s\"", name.data);
+    struct slice value = lua_check_text(L, at, call, what);
+    if (!is_header_value(value)) {
+        lua_bad_argument(L, at, call, what, "text without line breaks and NUL");
+    }
+    /* curl's way of saying that the value is empty is a semicolon */
+    lua_pushfstring(L, value.len ? "%s: %s" : "%s;", name.data, value.data);
+    lua_rawseti(L, lines, (int)lua_objlen(L, lines) + 1);
+    lua_settop(L, at);
+}
+
+/* The headers as lines; two values are left on the stack that they hang on. */
+static void read_headers(lua_State *L, struct http_client_request *request) {
+    lua_newtable(L);
+    int lines = lua_gettop(L);
+    lua_getfield(L, 1, "headers");
+    if (!lua_isnil(L, -1)) {
+        int at = lua_gettop(L);
+        lua_check_table(L, at, call, "field \"headers\"");
+        for (lua_pushnil(L); lua_next(L, at); lua_settop(L, at + 1)) {
+            add_header(L, lines);
+        }
+    }
+    lua_settop(L, lines);
+    size_t count = lua_objlen(L, lines);
+    const char **headers = lua_newuserdata(L, (count + 1) * sizeof *headers);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, lines, (int)i + 1);
+        headers[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    request->headers = headers;
+    request->header_count = count;
+}
+
+static struct http_client_request read_request(lua_State *L) {
+    static const char *const fields[] = {"url", "method", "headers", "body", "timeout_ms"};
+    struct http_client_request request = {0};
+    lua_settop(L, 1);
+    lua_check_table(L, 1, call, "the argument");
+    lua_check_fields(L, 1, call, fields, sizeof fields / sizeof *fields);
+    lua_getfield(L, 1, "url");
+    request.url = lua_check_name(L, 2, call, "field \"url\"");
+    request.method = read_method(L);
+    request.body = lua_field_text(L, 1, call, "body", false);
+    if (request.body.data &&
+        (strcmp(request.method, "GET") == 0 || strcmp(request.method, "HEAD") == 0)) {
+        luaL_error(L, "%s: a %s has no body", call, request.method);
+    }
+    if (!request.body.data && request.method[0] == 'P') {
+        request.body = slice_of(""); /* POST, PUT and PATCH state its length, be it 0 */
+    }
+    read_headers(L, &request);
+    int left_ms = lua_modules_remaining_ms(L, call);
+    request.timeout_ms = lua_field_integer(L, 1, call, "timeout_ms", 1, 3600000, 3600000);
+    request.timeout_ms = request.timeout_ms < left_ms ? request.timeout_ms : left_ms;
+    return request;
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
+
+static struct slice trimmed(struct slice text) {
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
+        text.len--;
+    }
+    return text;
+}
+
+/* Into the table at the top: repeated headers are joined, but for set-cookie, which is a list. */
+static void set_header(lua_State *L, struct slice name, struct slice value) {
+    luaL_Buffer lower;
+    luaL_buffinit(L, &lower);
+    for (size_t i = 0; i < name.len; i++) {
+        luaL_addchar(&lower, (char)tolower((unsigned char)name.data[i]));
+    }
+    luaL_pushresult(&lower); /* [headers, name] */
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3); /* [headers, name, held] */
+    if (strcmp(lua_tostring(L, -2), "set-cookie") == 0) {
+        if (lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+            lua_newtable(L);
+            lua_mark_list(L);
+        }
+        lua_pushlstring(L, value.data, value.len);
+        lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+    } else if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushlstring(L, value.data, value.len);
+    } else {
+        lua_pushliteral(L, ", ");
+        lua_pushlstring(L, value.data, value.len);
+        lua_concat(L, 3);
+    }
+    lua_rawset(L, -3);
+}
+
+static void push_headers(lua_State *L, struct slice lines) {
+    lua_newtable(L);
+    for (const char *at = lines.data, *end = at + lines.len; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        const char *colon = memchr(at, ':', (size_t)(stop - at));
+        if (colon) {
+            struct slice value = {colon + 1, (size_t)(stop - colon - 1)};
+            set_header(L, (struct slice){at, (size_t)(colon - at)}, trimmed(value));
+        }
+        at = stop + 1;
+    }
+}
+
+/* http.request{ url, method, headers, body, timeout_ms } -> { status, headers, body } | nil,
+ * failure
+ */
+static int lua_request(lua_State *L) {
+    struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
+    struct http_client_request request = read_request(L);
+    struct http_client_answer answer;
+    struct err err = {0};
+    if (request.timeout_ms == 0) {
+        err_set(&err, ERR_TIMEOUT, "no time is left for a request");
+        return lua_push_failure(L, &err);
+    }
+    if (!handle->client) {
+        handle->client = http_client_create();
+    }
+    if (!http_client_run(handle->client, &request, &answer, &err)) {
+        return lua_push_failure(L, &err);
+    }
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, answer.status);
+    lua_setfield(L, -2, "status");
+    push_headers(L, answer.headers);
+    lua_setfield(L, -2, "headers");
+    lua_pushlstring(L, answer.body.data, answer.body.len);
+    lua_setfield(L, -2, "body");
+    return 1;
+}
+
+int luaopen_agg_http(lua_State *L) {
+    static const luaL_Reg functions[] = {{"request", lua_request}, {NULL, NULL}};
+    lua_createtable(L, 0, 1);
+    lua_new_resource(L, sizeof(struct handle), close_handle);
+    lua_bind_functions(L, functions);
+    return 1;
+}

@@ -1,0 +1,225 @@
+/* kafka for scripts: records produced with a report of their delivery. All states share the
+ * process's producer; a state holds it from its first record on.
+ *
+ * Every record is checked before any is queued. */
+#include "../host/config.h"
+#include "kafka.h"
+#include "lua_modules.h"
+#include "lua_util.h"
+
+#define MAX_RECORDS 10000
+
+struct handle {
+    struct kafka_producer *producer;
+};
+
+struct sending {
+    struct kafka_send *send;
+};
+
+static int close_handle(lua_State *L) {
+    struct handle *handle = lua_touserdata(L, 1);
+    kafka_producer_release(handle->producer);
+    handle->producer = NULL;
+    return 0;
+}
+
+static int close_sending(lua_State *L) {
+    struct sending *sending = lua_touserdata(L, 1);
+    kafka_send_unref(sending->send);
+    sending->send = NULL;
+    return 0;
+}
+
+/* ---- arguments ---------------------------------------------------------------------------- */
+
+/* Reads the table of headers at the top of the stack; the list is left in its place. */
+static void read_headers(lua_State *L, const char *call, struct kafka_record *record) {
+    int at = lua_gettop(L);
+    size_t count = 0;
+    lua_check_table(L, at, call, "field \"headers\"");
+    for (lua_pushnil(L); lua_next(L, at); lua_settop(L, at + 1)) { /* [headers, name, value] */
+        const char *name = lua_check_name(L, at + 1, call, "a header's name");
+        lua_check_text(L, at + 2, call, lua_pushfstring(L, "header \"%s\"", name));
+        count++;
+    }
+    struct kafka_header *headers = lua_newuserdata(L, count * sizeof *headers + 1);
+    record->headers = headers;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        struct kafka_header *header = &headers[record->header_count++];
+        header->name = lua_tostring(L, -2);
+        header->value.data = lua_tolstring(L, -1, &header->value.len);
+    }
+    lua_remove(L, at); /* the record still holds it, and it the strings */
+}
+
+/* The record in the table at `at`, whose strings it borrows. Pushes one value, which is to stay. */
+static struct kafka_record read_record(lua_State *L, int at, const char *call, bool alone) {
+    static const char *const fields[] = {"topic", "key", "value", "headers", "timeout_ms"};
+    struct kafka_record record = {0};
+    lua_check_table(L, at, call, "the record");
+    lua_check_fields(L, at, call, fields, sizeof fields / sizeof *fields - !alone);
+    lua_getfield(L, at, "topic");
+    record.topic = lua_check_name(L, lua_gettop(L), call, "field \"topic\"");
+    lua_pop(L, 1);
+    record.key = lua_field_text(L, at, call, "key", false);
+    record.value = lua_field_text(L, at, call, "value", false);
+    lua_getfield(L, at, "headers");
+    if (!lua_isnil(L, -1)) {
+        read_headers(L, call, &record);
+    }
+    return record;
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) {
+    if (handle->producer && kafka_producer_broken(handle->producer)) {
+        kafka_producer_release(handle->producer);
+        handle->producer = NULL;
+    }
+    if (!handle->producer) {
+        handle->producer =
+            kafka_producer_acquire(lua_modules_config(L), lua_modules_longest_call_ms(L), err);
+    }
+    return handle->producer != NULL;
+}
+
+static void note_failure(struct err *err, const struct kafka_record *record,
+                         const struct kafka_delivery *delivery) {
+    err_set(err, delivery->kind, "%s: %s", record->topic, delivery->reason);
+}
+
+static void push_delivery(lua_State *L, const struct kafka_delivery *delivery) {
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, delivery->partition);
+    lua_setfield(L, -2, "partition");
+    lua_push_integer(L, delivery->offset);
+    lua_setfield(L, -2, "offset");
+}
+
+/* Queues the records and waits for their reports. Leaves the send's userdata on the stack. */
+static struct kafka_send *send_records(lua_State *L, const struct kafka_record *records,
+                                       size_t count, int timeout_ms, struct err *err) {
+    struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
+    struct sending *sending = lua_new_resource(L, sizeof *sending, close_sending);
+    if (timeout_ms == 0) {
+        err_set(err, ERR_TIMEOUT, "no time is left to produce");
+        return NULL;
+    }
+    if (!hold_producer(L, handle, err)) {
+        return NULL;
+    }
+    sending->send = kafka_send_create(count);
+    for (size_t i = 0; i < count; i++) {
+        kafka_send_add(sending->send, handle->producer, &records[i]);
+    }
+    kafka_send_wait(sending->send, timeout_ms);
+    return sending->send;
+}
+
+static int bounded_timeout(lua_State *L, int at, const char *call) {
+    int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
+    int left_ms = lua_modules_remaining_ms(L, call);
+    return wanted_ms < left_ms ? wanted_ms : left_ms;
+}
+
+/* kafka.produce{ topic, key, value, headers, timeout_ms } -> { partition, offset } | nil, failure
+ */
+static int lua_produce(lua_State *L) {
+    static const char call[] = "kafka.produce";
+    struct err err = {0};
+    lua_settop(L, 1);
+    struct kafka_record record = read_record(L, 1, call, true);
+    int timeout_ms = bounded_timeout(L, 1, call);
+    struct kafka_send *send = send_records(L, &record, 1, timeout_ms, &err);
+    if (!send) {
+        return lua_push_failure(L, &err);
+    }
+    struct kafka_delivery delivery = kafka_send_delivery(send, 0);
+    if (delivery.kind != ERR_NONE) {
+        note_failure(&err, &record, &delivery);
+        return lua_push_failure(L, &err);
+    }
+    push_delivery(L, &delivery);
+    return 1;
+}
+
+/* Pushes the list of deliveries; returns how many failed, the first of them in err. */
+static size_t push_deliveries(lua_State *L, struct kafka_send *send,
+                              const struct kafka_record *records, size_t count, struct err *err) {
+    size_t failed = 0;
+    lua_createtable(L, (int)count, 0);
+    lua_mark_list(L);
+    for (size_t i = 0; i < count; i++) {
+        struct err one = {0};
+        struct kafka_delivery delivery = kafka_send_delivery(send, i);
+        if (delivery.kind == ERR_NONE) {
+            push_delivery(L, &delivery);
+        } else {
+            note_failure(&one, &records[i], &delivery);
+            lua_createtable(L, 0, 1);
+            lua_push_failure_table(L, &one);
+            lua_setfield(L, -2, "error");
+            if (failed++ == 0) {
+                *err = one;
+            }
+        }
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return failed;
+}
+
+/* kafka.produce_all({ record, … }, { timeout_ms = n }) -> deliveries in order
+ *   | nil, { kind, message, results }: not all were delivered */
+static int lua_produce_all(lua_State *L) {
+    static const char call[] = "kafka.produce_all";
+    static const char *const options[] = {"timeout_ms"};
+    struct err err = {0};
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    lua_check_table(L, 2, call, "the options");
+    lua_check_fields(L, 2, call, options, 1);
+    int timeout_ms = bounded_timeout(L, 2, call);
+    size_t count = (size_t)lua_check_list(L, 1, call, "the records");
+    if (count > MAX_RECORDS) {
+        luaL_error(L, "%s: %d records, at most %d can be sent together", call, (int)count,
+                   MAX_RECORDS);
+    }
+    struct kafka_record *records = lua_newuserdata(L, count * sizeof *records + 1);
+    lua_createtable(L, (int)count, 0);
+    int anchor = lua_gettop(L); /* keeps the headers */
+    for (size_t i = 0; i < count; i++) {
+        const char *where = lua_pushfstring(L, "%s: record %d", call, (int)i + 1);
+        lua_rawgeti(L, 1, (int)i + 1);
+        records[i] = read_record(L, lua_gettop(L), where, false);
+        lua_rawseti(L, anchor, (int)i + 1);
+        lua_settop(L, anchor);
+    }
+    struct kafka_send *send = send_records(L, records, count, timeout_ms, &err);
+    if (!send) {
+        return lua_push_failure(L, &err);
+    }
+    size_t failed = push_deliveries(L, send, records, count, &err);
+    if (failed == 0) {
+        return 1;
+    }
+    err_wrap(&err, "%zu of %zu records were not delivered, the first", failed, count);
+    lua_pushnil(L);
+    lua_push_failure_table(L, &err);
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "results");
+    return 2;
+}
+
+int luaopen_agg_kafka(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"produce", lua_produce}, {"produce_all", lua_produce_all}, {NULL, NULL}};
+    lua_createtable(L, 0, 2);
+    lua_new_resource(L, sizeof(struct handle), close_handle);
+    lua_bind_functions(L, functions);
+    return 1;
+}

@@ -1,0 +1,126 @@
+/* log for scripts: one line, with fields. What a line may hold is bounded, so that a script cannot
+ * flood the log with one value. */
+#include <stdlib.h>
+
+#include "../host/log.h"
+#include "../host/utf8.h"
+#include "lua_modules.h"
+#include "lua_util.h"
+
+#define MAX_FIELDS 16
+#define MAX_TEXT_BYTES 2048
+
+struct line {
+    const char *call;
+    struct log_field fields[MAX_FIELDS];
+    size_t count;
+    char numbers[MAX_FIELDS][LUA_NUMBER_TEXT_CAP];
+};
+
+/* Not past MAX_TEXT_BYTES, and not within a character. */
+static struct slice cut(struct slice text) {
+    if (text.len <= MAX_TEXT_BYTES) {
+        return text;
+    }
+    size_t len = 0, step;
+    while ((step = utf8_sequence(text.data + len, text.len - len)),
+           len + (step ? step : 1) <= MAX_TEXT_BYTES) {
+        len += step ? step : 1;
+    }
+    return (struct slice){text.data, len};
+}
+
+/* The line's own keys are not a script's. */
+static const char *check_key(lua_State *L, int at, const char *call) {
+    static const char *const own[] = {"time", "level", "message", "correlation_id"};
+    const char *key = lua_check_name(L, at, call, "a field's name");
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (strcmp(key, own[i]) == 0) {
+            luaL_error(L, "%s: field \"%s\" is the line's own", call, key);
+        }
+    }
+    if (key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")]) {
+        lua_bad_argument(L, at, call, "a field's name", "letters, digits, _, . and -");
+    }
+    return key;
+}
+
+/* Name and value are the two at the top of the stack. */
+static void add_field(lua_State *L, struct line *line) {
+    int at = lua_gettop(L);
+    const char *key = check_key(L, at - 1, line->call);
+    if (line->count == MAX_FIELDS) {
+        luaL_error(L, "%s: more than %d fields", line->call, MAX_FIELDS);
+    }
+    struct log_field *field = &line->fields[line->count];
+    struct slice text;
+    switch (lua_type(L, at)) {
+    case LUA_TBOOLEAN:
+        *field = LOG_BARE(key, lua_toboolean(L, at) ? "true" : "false");
+        break;
+    case LUA_TNUMBER: {
+        double number = lua_tonumber(L, at);
+        const char *shown = lua_format_number(number, line->numbers[line->count]);
+        bool is_json = number - number == 0; /* not NaN, not infinite */
+        *field = is_json ? LOG_BARE(key, shown) : LOG_TEXT(key, shown);
+        break;
+    }
+    case LUA_TSTRING:
+        text.data = lua_tolstring(L, at, &text.len);
+        *field = LOG_SLICE(key, cut(text));
+        break;
+    default:
+        lua_bad_argument(L, at, line->call, lua_pushfstring(L, "field \"%s\"", key),
+                         "a string, a number or a boolean");
+    }
+    line->count++;
+}
+
+static int compare_fields(const void *a, const void *b) {
+    return strcmp(((const struct log_field *)a)->key, ((const struct log_field *)b)->key);
+}
+
+/* log.LEVEL(message, fields); fields maps names to strings, numbers or booleans. */
+static int write_line(lua_State *L, enum log_level level, const char *call) {
+    struct line line = {.call = call};
+    char message[MAX_TEXT_BYTES + 1];
+    struct slice text = cut(lua_check_text(L, 1, call, "the message"));
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        lua_check_table(L, 2, call, "the fields");
+        for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+            add_field(L, &line);
+        }
+    }
+    for (size_t i = 0; i < text.len; i++) { /* one line stays one line */
+        message[i] = (unsigned char)text.data[i] < 0x20 ? ' ' : text.data[i];
+    }
+    message[text.len] = '\0';
+    qsort(line.fields, line.count, sizeof *line.fields, compare_fields);
+    log_write(level, message, line.fields, line.count);
+    return 0;
+}
+
+static int lua_log_debug(lua_State *L) {
+    return write_line(L, LOG_DEBUG, "log.debug");
+}
+static int lua_log_info(lua_State *L) {
+    return write_line(L, LOG_INFO, "log.info");
+}
+static int lua_log_warning(lua_State *L) {
+    return write_line(L, LOG_WARNING, "log.warning");
+}
+static int lua_log_error(lua_State *L) {
+    return write_line(L, LOG_ERROR, "log.error");
+}
+
+int luaopen_agg_log(lua_State *L) {
+    static const luaL_Reg functions[] = {{"debug", lua_log_debug},
+                                         {"info", lua_log_info},
+                                         {"warning", lua_log_warning},
+                                         {"error", lua_log_error},
+                                         {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+    return 1;
+}

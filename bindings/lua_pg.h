@@ -1,0 +1,27 @@
+/* lua_pg: what the files of the pg binding share: values between Lua and Postgres. */
+#ifndef AGG_BINDINGS_LUA_PG_H
+#define AGG_BINDINGS_LUA_PG_H
+
+#include "lua_util.h"
+#include "pg.h"
+#include "pg_named.h"
+
+/* A file of sql/queries. Kept for the life of the connection. */
+struct lua_pg_query {
+    struct lua_pg_query *next;
+    char *name;
+    struct pg_named named;
+};
+
+/* Fills `params` from the table at `at` (or nil: every parameter is null); `list` is scratch.
+ * Raises for what a script must not pass; false + err for text that Postgres cannot hold. */
+bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
+                        struct pg_params *params, struct buffer *list, struct err *err);
+
+/* pg.bytes(text): marks a string as bytea. */
+int lua_pg_bytes(lua_State *L);
+
+/* Pushes the list of rows. Raises where two columns have one name. */
+void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const PGresult *result);
+
+#endif

@@ -1,0 +1,151 @@
+/* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
+ * use; bytea is sent in binary. */
+#include "lua_pg.h"
+
+#define BYTES_TYPE "aggregator.pg.bytes"
+
+static const char expected[] = "a string, number, boolean, list, pg.bytes(…), json.null or nothing";
+static const char expected_item[] = "a string, number, boolean or json.null";
+
+int lua_pg_bytes(lua_State *L) {
+    struct slice bytes = lua_check_text(L, 1, "pg.bytes", "the argument");
+    memcpy(lua_newuserdata(L, bytes.len + 1), bytes.data, bytes.len + 1);
+    luaL_newmetatable(L, BYTES_TYPE);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+/* The text of the scalar at `at`, in `number` if it has to be made; data NULL if it is none. */
+static struct slice scalar_text(lua_State *L, int at, char number[LUA_NUMBER_TEXT_CAP]) {
+    struct slice text = {0};
+    switch (lua_type(L, at)) {
+    case LUA_TBOOLEAN:
+        return slice_of(lua_toboolean(L, at) ? "true" : "false");
+    case LUA_TNUMBER:
+        return slice_of(lua_format_number(lua_tonumber(L, at), number));
+    case LUA_TSTRING:
+        text.data = lua_tolstring(L, at, &text.len);
+        return text;
+    default:
+        return text;
+    }
+}
+
+static bool refuse_text(struct err *err, const char *name, const char *problem) {
+    err_set(err, ERR_INPUT, "parameter \"%s\" %s", name, problem);
+    memcpy(err->sqlstate, "22021", sizeof err->sqlstate); /* as the server would have said */
+    return false;
+}
+
+static void append_item(struct buffer *list, struct slice text) {
+    buffer_append(list, "\"", 1);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '"' || text.data[i] == '\\') {
+            buffer_append(list, "\\", 1);
+        }
+        buffer_append(list, &text.data[i], 1);
+    }
+    buffer_append(list, "\"", 1);
+}
+
+/* The list at `at` as the literal of an array, which takes the type that the query gives it. */
+static bool write_list(lua_State *L, int at, const char *call, const char *name,
+                       struct buffer *list, struct err *err) {
+    const char *what = lua_pushfstring(L, "parameter \"%s\"", name);
+    int count = lua_check_list(L, at, call, what);
+    buffer_clear(list);
+    buffer_append(list, "{", 1);
+    for (int i = 1; i <= count; i++) {
+        char number[LUA_NUMBER_TEXT_CAP];
+        lua_rawgeti(L, at, i);
+        struct slice text = scalar_text(L, lua_gettop(L), number);
+        const char *problem = text.data ? lua_text_problem(text) : NULL;
+        if (problem) {
+            return refuse_text(err, name, problem);
+        }
+        buffer_append_text(list, i > 1 ? "," : "");
+        if (text.data) {
+            append_item(list, text);
+        } else if (lua_islightuserdata(L, -1)) {
+            buffer_append_text(list, "NULL");
+        } else {
+            what = lua_pushfstring(L, "item %d of parameter \"%s\"", i, name);
+            lua_bad_argument(L, lua_gettop(L) - 1, call, what, expected_item);
+        }
+        lua_pop(L, 1);
+    }
+    buffer_append(list, "}", 1);
+    return true;
+}
+
+/* The value at the top of the stack, which is left as it is. */
+static bool add_param(lua_State *L, const char *call, const char *name, struct pg_params *params,
+                      struct buffer *list, struct err *err) {
+    int at = lua_gettop(L);
+    char number[LUA_NUMBER_TEXT_CAP];
+    struct slice text = scalar_text(L, at, number);
+    if (text.data) {
+        const char *problem = lua_text_problem(text);
+        if (problem) {
+            return refuse_text(err, name, problem);
+        }
+        pg_params_add_text(params, text);
+    } else if (lua_isnil(L, at) || lua_islightuserdata(L, at)) {
+        pg_params_add_null(params);
+    } else if (lua_istable(L, at)) {
+        if (!write_list(L, at, call, name, list, err)) {
+            return false;
+        }
+        pg_params_add_text(params, buffer_slice(list));
+    } else if (luaL_testudata(L, at, BYTES_TYPE)) {
+        struct slice bytes = {lua_touserdata(L, at), lua_objlen(L, at) - 1};
+        pg_params_add_bytea(params, bytes);
+    } else {
+        lua_bad_argument(L, at, call, lua_pushfstring(L, "parameter \"%s\"", name), expected);
+    }
+    return true;
+}
+
+static void check_names(lua_State *L, int at, const char *call, const struct lua_pg_query *query) {
+    const struct pg_named *named = &query->named;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        bool known = false;
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        for (size_t i = 0; name && i < named->count && !known; i++) {
+            known = strcmp(name, named->names[i]) == 0;
+        }
+        if (!name) {
+            lua_bad_argument(L, lua_gettop(L) - 1, call, "the name of a parameter", "a string");
+        } else if (!known && named->count == 0) {
+            luaL_error(L, "%s: \"%s\" has no parameters, got \"%s\"", call, query->name, name);
+        } else if (!known) {
+            luaL_error(L, "%s: \"%s\" has no parameter \"%s\"; did you mean \"%s\"?", call,
+                       query->name, name,
+                       lua_nearest_name(name, (const char *const *)named->names, named->count));
+        }
+    }
+}
+
+bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
+                        struct pg_params *params, struct buffer *list, struct err *err) {
+    int top = lua_gettop(L);
+    bool given = !lua_isnoneornil(L, at);
+    if (given) {
+        lua_check_table(L, at, call, "params");
+        check_names(L, at, call, query);
+    }
+    pg_params_reset(params);
+    for (size_t i = 0; i < query->named.count; i++) {
+        if (given) {
+            lua_getfield(L, at, query->named.names[i]);
+        } else {
+            lua_pushnil(L);
+        }
+        bool ok = add_param(L, call, query->named.names[i], params, list, err);
+        lua_settop(L, top);
+        if (!ok) {
+            return err_wrap(err, "%s", query->name);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,268 @@
+#include "lua_util.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../host/utf8.h"
+
+#define SHOWN_BYTES 40
+#define MAX_NAME_BYTES 64
+
+/* ---- arguments ---------------------------------------------------------------------------- */
+
+/* Pushes how an error names the value: what it is, and what it says if that is short. */
+static const char *push_description(lua_State *L, int at) {
+    char text[LUA_NUMBER_TEXT_CAP];
+    switch (lua_type(L, at)) {
+    case LUA_TNONE:
+        return lua_pushfstring(L, "nothing");
+    case LUA_TNIL:
+        return lua_pushfstring(L, "nil");
+    case LUA_TBOOLEAN:
+        return lua_pushfstring(L, "%s", lua_toboolean(L, at) ? "true" : "false");
+    case LUA_TNUMBER:
+        return lua_pushfstring(L, "the number %s", lua_format_number(lua_tonumber(L, at), text));
+    case LUA_TSTRING: {
+        char shown[SHOWN_BYTES + 1];
+        size_t len;
+        const char *from = lua_tolstring(L, at, &len);
+        size_t kept = len < SHOWN_BYTES ? len : SHOWN_BYTES;
+        for (size_t i = 0; i < kept; i++) {
+            shown[i] = (unsigned char)from[i] < 0x20 ? '?' : from[i];
+        }
+        shown[kept] = '\0';
+        return lua_pushfstring(L, "\"%s\"%s", shown, kept < len ? "…" : "");
+    }
+    case LUA_TLIGHTUSERDATA:
+        return lua_pushfstring(L, "json.null");
+    default:
+        return lua_pushfstring(L, "a %s", luaL_typename(L, at));
+    }
+}
+
+int lua_bad_argument(lua_State *L, int at, const char *call, const char *what,
+                     const char *expected) {
+    const char *got = push_description(L, at);
+    return luaL_error(L, "%s: %s must be %s, got %s", call, what, expected, got);
+}
+
+struct slice lua_check_text(lua_State *L, int at, const char *call, const char *what) {
+    struct slice text;
+    if (lua_type(L, at) != LUA_TSTRING) {
+        lua_bad_argument(L, at, call, what, "a string");
+    }
+    text.data = lua_tolstring(L, at, &text.len);
+    return text;
+}
+
+const char *lua_check_name(lua_State *L, int at, const char *call, const char *what) {
+    struct slice text = lua_check_text(L, at, call, what);
+    if (text.len == 0 || memchr(text.data, 0, text.len)) {
+        lua_bad_argument(L, at, call, what, "a string that is not empty and holds no NUL");
+    }
+    return text.data;
+}
+
+void lua_check_table(lua_State *L, int at, const char *call, const char *what) {
+    if (!lua_istable(L, at)) {
+        lua_bad_argument(L, at, call, what, "a table");
+    }
+}
+
+int lua_check_list(lua_State *L, int at, const char *call, const char *what) {
+    int count = 0;
+    if (!lua_istable(L, at)) {
+        lua_bad_argument(L, at, call, what, "a list");
+    }
+    int items = (int)lua_objlen(L, at);
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        lua_Number key = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        if (key < 1 || key > items || key != floor(key)) {
+            luaL_error(L, "%s: %s must be a list: keys from 1 on without a gap", call, what);
+        }
+        count++;
+    }
+    return count == items
+               ? count
+               : luaL_error(L, "%s: %s must be a list: keys from 1 on without a gap", call, what);
+}
+
+/* Levenshtein's distance; names are short. */
+static size_t distance(const char *a, const char *b) {
+    size_t row[MAX_NAME_BYTES + 1];
+    size_t len = strnlen(b, MAX_NAME_BYTES);
+    for (size_t j = 0; j <= len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= MAX_NAME_BYTES && a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+            size_t insert = (row[j - 1] < row[j] ? row[j - 1] : row[j]) + 1;
+            diagonal = row[j];
+            row[j] = replace < insert ? replace : insert;
+        }
+    }
+    return row[len];
+}
+
+const char *lua_nearest_name(const char *name, const char *const *names, size_t count) {
+    const char *nearest = NULL;
+    size_t least = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t steps = distance(name, names[i]);
+        if (!nearest || steps < least) {
+            nearest = names[i];
+            least = steps;
+        }
+    }
+    return nearest;
+}
+
+void lua_check_fields(lua_State *L, int at, const char *call, const char *const *names,
+                      size_t count) {
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        bool known = false;
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        for (size_t i = 0; name && i < count && !known; i++) {
+            known = strcmp(name, names[i]) == 0;
+        }
+        if (!name) {
+            lua_bad_argument(L, -2, call, "a field's name", "a string");
+        } else if (!known) {
+            luaL_error(L, "%s: there is no field \"%s\"; did you mean \"%s\"?", call, name,
+                       lua_nearest_name(name, names, count));
+        }
+    }
+}
+
+/* "field NAME", left on the stack. */
+static const char *push_field_name(lua_State *L, const char *name) {
+    return lua_pushfstring(L, "field \"%s\"", name);
+}
+
+struct slice lua_field_text(lua_State *L, int at, const char *call, const char *name,
+                            bool required) {
+    struct slice text = {0};
+    lua_getfield(L, at, name);
+    if (!lua_isnil(L, -1) || required) {
+        const char *what = push_field_name(L, name);
+        text = lua_check_text(L, -2, call, what);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return text;
+}
+
+int lua_field_integer(lua_State *L, int at, const char *call, const char *name, int min, int max,
+                      int absent) {
+    int value = absent;
+    lua_getfield(L, at, name);
+    if (!lua_isnil(L, -1)) {
+        double number = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
+        if (!(number >= min && number <= max && number == floor(number))) {
+            const char *range = lua_pushfstring(L, "a whole number from %d to %d", min, max);
+            const char *what = push_field_name(L, name);
+            lua_bad_argument(L, -3, call, what, range);
+        }
+        value = (int)number;
+    }
+    lua_pop(L, 1);
+    return value;
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+void lua_push_integer(lua_State *L, int64_t value) {
+    if (value > -LUA_EXACT_INTEGER && value < LUA_EXACT_INTEGER) {
+        lua_pushnumber(L, (lua_Number)value);
+        return;
+    }
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    lua_pushstring(L, text);
+}
+
+const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]) {
+    if (isnan(number) || isinf(number)) {
+        snprintf(text, LUA_NUMBER_TEXT_CAP, "%s",
+                 isnan(number) ? "NaN"
+                 : number > 0  ? "Infinity"
+                               : "-Infinity");
+        return text;
+    }
+    if (number == floor(number) && fabs(number) <= (double)LUA_EXACT_INTEGER) {
+        snprintf(text, LUA_NUMBER_TEXT_CAP, "%.0f", number);
+        return text;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, LUA_NUMBER_TEXT_CAP, "%.*g", digits, number);
+        if (strtod(text, NULL) == number) {
+            break;
+        }
+    }
+    return text;
+}
+
+void lua_push_failure_table(lua_State *L, const struct err *err) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, err_kind_name(err->kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, err->text);
+    lua_setfield(L, -2, "message");
+    if (err->sqlstate[0]) {
+        lua_pushstring(L, err->sqlstate);
+        lua_setfield(L, -2, "sqlstate");
+    }
+}
+
+int lua_push_failure(lua_State *L, const struct err *err) {
+    lua_pushnil(L);
+    lua_push_failure_table(L, err);
+    return 2;
+}
+
+void lua_mark_list(lua_State *L) {
+    if (luaL_newmetatable(L, "aggregator.list")) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "is_json_array");
+        lua_pushliteral(L, "list");
+        lua_setfield(L, -2, "__metatable"); /* shared: not for scripts to change */
+    }
+    lua_setmetatable(L, -2);
+}
+
+void *lua_new_resource(lua_State *L, size_t bytes, lua_CFunction finish) {
+    void *resource = lua_newuserdata(L, bytes);
+    memset(resource, 0, bytes);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, finish);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    return resource;
+}
+
+void lua_bind_functions(lua_State *L, const luaL_Reg *functions) {
+    for (; functions->name; functions++) {
+        lua_pushvalue(L, -1);
+        lua_pushcclosure(L, functions->func, 1);
+        lua_setfield(L, -3, functions->name);
+    }
+    lua_pop(L, 1);
+}
+
+const char *lua_text_problem(struct slice text) {
+    for (size_t i = 0; i < text.len;) {
+        size_t len = utf8_sequence(text.data + i, text.len - i);
+        if (text.data[i] == '\0') {
+            return "holds a NUL byte";
+        }
+        if (len == 0) {
+            return "is not valid UTF-8";
+        }
+        i += len;
+    }
+    return NULL;
+}

@@ -1,0 +1,143 @@
+#include "pg_named.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../host/buffer.h"
+#include "../host/xalloc.h"
+
+#define NAME_FIRST "abcdefghijklmnopqrstuvwxyz_"
+#define NAME_REST NAME_FIRST "0123456789"
+
+/* Whether `c` may stand within a name of SQL. Bytes past ASCII may. */
+static bool in_word(char c) {
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* ---- what is passed over: its length, or 0 where it is refused ------------------------------ */
+
+static size_t quoted_length(const char *at, bool backslashes) {
+    const char *end = at + 1;
+    while (*end && *end != *at) {
+        end += backslashes && *end == '\\' && end[1] ? 2 : 1;
+    }
+    return *end ? (size_t)(end - at) + 1 : 0;
+}
+
+/* Comments of SQL may be nested. */
+static size_t comment_length(const char *at) {
+    const char *end = at + 2;
+    for (int depth = 1; *end; end++) {
+        if (end[0] == '*' && end[1] == '/') {
+            end++;
+            if (--depth == 0) {
+                return (size_t)(end - at) + 1;
+            }
+        } else if (end[0] == '/' && end[1] == '*') {
+            end++;
+            depth++;
+        }
+    }
+    return 0;
+}
+
+/* $$…$$ or $tag$…$tag$. 1 where the dollar begins no quote; 0 for $1, which our own would meet. */
+static size_t dollar_length(const char *at) {
+    size_t tag = 1;
+    if (isdigit((unsigned char)at[1])) {
+        return 0;
+    }
+    while (in_word(at[tag]) && at[tag] != '$') {
+        tag++;
+    }
+    if (at[tag] != '$') {
+        return 1;
+    }
+    tag++;
+    for (const char *end = strchr(at + tag, '$'); end; end = strchr(end + 1, '$')) {
+        if (strncmp(end, at, tag) == 0) {
+            return (size_t)(end - at) + tag;
+        }
+    }
+    return 0;
+}
+
+/* Length of what stands at `at` and is no parameter. `start` is where the text begins: a quote's
+ * meaning hangs on what is before it. */
+static size_t plain_length(const char *at, const char *start) {
+    char before = at > start ? at[-1] : ' ';
+    if (at[0] == ':' && at[1] == ':') {
+        return 2;
+    }
+    if (at[0] == '-' && at[1] == '-') {
+        return strcspn(at, "\n");
+    }
+    if (at[0] == '/' && at[1] == '*') {
+        return comment_length(at);
+    }
+    if (at[0] == '\'' || at[0] == '"') {
+        bool is_word = at - start >= 2 && in_word(at[-2]);
+        return quoted_length(at, at[0] == '\'' && tolower(before) == 'e' && !is_word);
+    }
+    return at[0] == '$' && !in_word(before) ? dollar_length(at) : 1;
+}
+
+/* ---- parameters --------------------------------------------------------------------------- */
+
+static size_t number_of(struct pg_named *named, const char *name, size_t len) {
+    for (size_t i = 0; i < named->count; i++) {
+        if (strlen(named->names[i]) == len && memcmp(named->names[i], name, len) == 0) {
+            return i + 1;
+        }
+    }
+    named->names = xrealloc(named->names, (named->count + 1) * sizeof *named->names);
+    named->names[named->count] = xstrndup(name, len);
+    return ++named->count;
+}
+
+static bool refuse(const char *text, const char *at, struct err *err) {
+    int line = 1;
+    for (const char *c = text; c < at; c++) {
+        line += *c == '\n';
+    }
+    if (at[0] == '$' && isdigit((unsigned char)at[1])) {
+        return err_set(err, ERR_INPUT, "line %d: $%c: parameters are named, as in :name", line,
+                       at[1]);
+    }
+    return err_set(err, ERR_INPUT, "line %d: the %s that begins here does not end", line,
+                   *at == '/' ? "comment" : "quote");
+}
+
+bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
+    struct buffer sql = {0};
+    *named = (struct pg_named){0};
+    buffer_append(&sql, "", 0);
+    for (const char *at = text; *at;) {
+        size_t name = *at == ':' && strchr(NAME_FIRST, at[1]) ? strspn(at + 1, NAME_REST) : 0;
+        if (name > 0) {
+            buffer_append_format(&sql, "$%zu", number_of(named, at + 1, name));
+            at += name + 1;
+            continue;
+        }
+        size_t len = plain_length(at, text);
+        if (len == 0) {
+            buffer_free(&sql);
+            pg_named_free(named);
+            return refuse(text, at, err);
+        }
+        buffer_append(&sql, at, len);
+        at += len;
+    }
+    named->sql = sql.data;
+    return true;
+}
+
+void pg_named_free(struct pg_named *named) {
+    for (size_t i = 0; i < named->count; i++) {
+        free(named->names[i]);
+    }
+    free(named->names);
+    free(named->sql);
+    *named = (struct pg_named){0};
+}

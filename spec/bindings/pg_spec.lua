@@ -1,0 +1,268 @@
+local json = require("json")
+local pg = require("pg")
+
+--- The message of the error that the call raises.
+local function error_of(call, ...)
+  local ok, message = pcall(call, ...)
+  assert.is_false(ok)
+  return message
+end
+
+describe("pg.query", function()
+  it("gives a list of rows by column name", function()
+    local rows = assert(pg.query("values", { text = "Åsa" }))
+    assert.equal(1, #rows)
+    assert.equal("Åsa", rows[1].text)
+  end)
+
+  it("rewrites no parameter within quotes, dollar quotes and comments", function()
+    local row = assert(pg.query("values", { text = "x" }))[1]
+    assert.same({ ":text", "':text", ":text" }, { row.quoted, row.escaped, row.dollars })
+  end)
+
+  it("gives booleans, numbers and text their types, and NULL as nil", function()
+    local row = assert(pg.query("values", {
+      boolean = false, small = -3, integer = 2147483647, single = 0.5, double = 0.1,
+      numeric = "2.998155", moment = "2026-01-02 03:04:05.000006+01", text = json.null,
+    }))[1]
+    assert.is_false(row.boolean)
+    assert.equal(-3, row.small)
+    assert.equal(2147483647, row.integer)
+    assert.equal(0.5, row.single)
+    assert.equal(0.1, row.double)
+    assert.equal("2.998155", row.numeric)
+    assert.equal("2026-01-02 02:04:05.000006+00", row.moment)
+    assert.is_nil(row.text)
+  end)
+
+  it("keeps integers exact: past 2^53 as strings of digits", function()
+    local function big(value)
+      return assert(pg.query("values", { big = value }))[1].big
+    end
+    assert.equal(9007199254740991, big(9007199254740991))
+    assert.equal(-1000000000000000, big(-1000000000000000))
+    assert.equal("9007199254740993", big("9007199254740993"))
+    assert.equal("-9223372036854775808", big("-9223372036854775808"))
+  end)
+
+  it("keeps doubles exact", function()
+    local row = assert(pg.query("values", { double = 2 / 3, numeric = 0.1 + 0.2 }))[1]
+    assert.equal(2 / 3, row.double)
+    assert.equal("0.30000000000000004", row.numeric)
+    assert.equal(math.huge, assert(pg.query("values", { double = math.huge }))[1].double)
+  end)
+
+  it("passes JSON through as text", function()
+    local row = assert(pg.query("values", { json = '{"n": 12345678901234567.5}' }))[1]
+    assert.equal('{"n": 12345678901234567.5}', row.json)
+  end)
+
+  it("carries any bytes as pg.bytes, and gives bytea as a string", function()
+    local bytes = "\0\255'\\x"
+    assert.equal(bytes, assert(pg.query("values", { bytes = pg.bytes(bytes) }))[1].bytes)
+    assert.equal("", assert(pg.query("values", { bytes = pg.bytes("") }))[1].bytes)
+  end)
+
+  it("takes lists and gives lists", function()
+    local row = assert(pg.query("lists", {
+      texts = { 'a"b', "c\\d", "", "NULL", "x,y {}", json.null },
+      bigs = { 1, "9007199254740993" },
+      booleans = { true, false },
+      uuids = { "6F9619FF-8B86-D011-B42D-00C04FC964FF" },
+    }))[1]
+    assert.same({ 'a"b', "c\\d", "", "NULL", "x,y {}", json.null }, row.texts)
+    assert.same({ 1, "9007199254740993" }, row.bigs)
+    assert.same({ true, false }, row.booleans)
+    assert.same({ "6f9619ff-8b86-d011-b42d-00c04fc964ff" }, row.uuids)
+    assert.same({ "a", "b" }, row.bounds)
+    assert.same({ { 1, 2 }, { 3, json.null } }, row.matrix)
+    assert.same({ "\0\255" }, row.bytes)
+  end)
+
+  it("gives an empty list that json writes as []", function()
+    assert.equal("[]", json.encode(assert(pg.query("lists", { texts = {} }))[1].texts))
+  end)
+
+  it("says how many rows a statement changed that returns none", function()
+    assert(pg.query("create"))
+    assert(pg.query("clear"))
+    assert.equal(1, assert(pg.query("add", { name = "a" })).affected)
+    assert.equal(1, assert(pg.query("clear")).affected)
+  end)
+
+  it("reports what the database refuses, with its SQLSTATE", function()
+    local rows, failure = pg.query("divide", { divisor = 0 })
+    assert.is_nil(rows)
+    assert.same({ kind = "input", sqlstate = "22012", message = "divide: division by zero" },
+      failure)
+    assert(pg.query("divide", { divisor = 1 }))
+  end)
+
+  it("refuses text that Postgres cannot hold before it is sent", function()
+    local _, failure = pg.query("values", { text = "a\0b" })
+    assert.same({ kind = "input", sqlstate = "22021",
+      message = 'values: parameter "text" holds a NUL byte' }, failure)
+    _, failure = pg.query("values", { text = "a\255" })
+    assert.equal('values: parameter "text" is not valid UTF-8', failure.message)
+    _, failure = pg.query("lists", { texts = { "good", "\0" } })
+    assert.equal('lists: parameter "texts" holds a NUL byte', failure.message)
+  end)
+
+  it("asks again where a migration changed what a prepared statement returns", function()
+    assert(pg.query("create"))
+    assert(pg.query("everything"))
+    assert(pg.query("widen"))
+    assert.same({}, (assert(pg.query("everything"))))
+  end)
+
+  it("names a parameter that the query does not have, and the nearest", function()
+    assert.equal('pg.query: "divide" has no parameter "divsor"; did you mean "divisor"?',
+      error_of(pg.query, "divide", { divsor = 1 }))
+    assert.equal('pg.query: "session" has no parameters, got "x"',
+      error_of(pg.query, "session", { x = 1 }))
+  end)
+
+  it("refuses wrong arguments by name", function()
+    assert.equal("pg.query: the query's name must be a string, got nothing", error_of(pg.query))
+    assert.equal("pg.query: the query's name must be a string, got the number 5",
+      error_of(pg.query, 5))
+    assert.equal("pg.query: the query's name must be a string that is not empty and holds no NUL,"
+      .. ' got "a?b"', error_of(pg.query, "a\0b"))
+    assert.equal('pg.query: no query "none": it would be sql/queries/none.sql',
+      error_of(pg.query, "none"))
+    assert.equal('pg.query: params must be a table, got "x"', error_of(pg.query, "values", "x"))
+    assert.equal("pg.query: the name of a parameter must be a string, got the number 1",
+      error_of(pg.query, "values", { "x" }))
+    assert.equal('pg.query: parameter "text" must be a string, number, boolean, list, pg.bytes(…),'
+      .. " json.null or nothing, got a function", error_of(pg.query, "values", { text = error }))
+    assert.equal('pg.query: item 2 of parameter "texts" must be a string, number, boolean or'
+      .. " json.null, got a table", error_of(pg.query, "lists", { texts = { "a", {} } }))
+    assert.equal('pg.query: parameter "texts" must be a list: keys from 1 on without a gap',
+      error_of(pg.query, "lists", { texts = { a = 1 } }))
+    assert.equal("pg.bytes: the argument must be a string, got nil", error_of(pg.bytes, nil))
+  end)
+
+  it("refuses a query whose text is broken, with the line", function()
+    assert.equal("pg.query: sql/queries/unended.sql, line 1: the quote that begins here does not"
+      .. " end", error_of(pg.query, "unended"))
+    assert.equal('pg.query: "twice" returns two columns named "a"', error_of(pg.query, "twice"))
+  end)
+
+  it("points at the line that called it", function()
+    local ok, message = pcall(function()
+      local rows = pg.query("none")
+      return rows
+    end)
+    assert.is_false(ok)
+    assert.truthy(message:find("^spec/bindings/pg_spec.lua:%d+: pg.query: no query"))
+  end)
+end)
+
+describe("pg.transaction", function()
+  local function names()
+    local list = {}
+    for i, row in ipairs(assert(pg.query("names"))) do
+      list[i] = row.name
+    end
+    return list
+  end
+
+  before_each(function()
+    assert(pg.query("create"))
+    assert(pg.query("clear"))
+  end)
+
+  it("commits what was done and returns what the function returned", function()
+    local a, b = pg.transaction(function(tx)
+      assert(tx.query("add", { name = "a" }))
+      assert(tx.query("add", { name = "b" }))
+      return "x", 2
+    end)
+    assert.same({ "x", 2 }, { a, b })
+    assert.same({ "a", "b" }, names())
+  end)
+
+  it("returns true where the function returned nothing", function()
+    assert.is_true(pg.transaction(function() end))
+  end)
+
+  it("rolls back and raises again what the function raised", function()
+    local ok, message = pcall(pg.transaction, function(tx)
+      assert(tx.query("add", { name = "a" }))
+      error("no", 0)
+    end)
+    assert.is_false(ok)
+    assert.equal("no", message)
+    assert.same({}, names())
+  end)
+
+  it("raises again values that are no strings", function()
+    local ok, value = pcall(pg.transaction, function()
+      error({ code = 5 })
+    end)
+    assert.is_false(ok)
+    assert.same({ code = 5 }, value)
+  end)
+
+  it("rolls back on tx.rollback, and the function goes on", function()
+    local said = pg.transaction(function(tx)
+      assert(tx.query("add", { name = "a" }))
+      tx.rollback()
+      return "given up"
+    end)
+    assert.equal("given up", said)
+    assert.same({}, names())
+  end)
+
+  it("cannot be committed after a failed statement, and returns the failure", function()
+    local result, failure = pg.transaction(function(tx)
+      assert(tx.query("add", { name = "a" }))
+      tx.query("divide", { divisor = 0 })
+      local rows, again = tx.query("add", { name = "b" })
+      assert.is_nil(rows)
+      assert.equal("22012", again.sqlstate)
+      return "done"
+    end)
+    assert.is_nil(result)
+    assert.equal("22012", failure.sqlstate)
+    assert.same({}, names())
+  end)
+
+  it("uses one connection, and leaves it outside a transaction", function()
+    local before = assert(pg.query("session"))[1].pid
+    local within = pg.transaction(function(tx)
+      assert(tx.query("add", { name = "a" }))
+      local row = assert(tx.query("session"))[1]
+      assert.is_true(row.writing)
+      return row.pid
+    end)
+    assert.equal(before, within)
+    assert.same({ { pid = before, writing = false } }, assert(pg.query("session")))
+  end)
+
+  it("refuses pg.query and another transaction inside", function()
+    assert.is_true(pg.transaction(function()
+      assert.equal("pg.query: a transaction is under way: use its tx.query",
+        error_of(pg.query, "names"))
+      assert.equal("pg.transaction: a transaction is under way: they cannot be nested",
+        error_of(pg.transaction, function() end))
+    end))
+  end)
+
+  it("refuses a tx after its end, also during the next one", function()
+    local kept
+    pg.transaction(function(tx)
+      kept = tx
+    end)
+    assert.equal("tx.query: the transaction has ended", error_of(kept.query, "names"))
+    pg.transaction(function()
+      assert.equal("tx.query: the transaction has ended", error_of(kept.query, "names"))
+      assert.equal("tx.rollback: the transaction has ended", error_of(kept.rollback))
+    end)
+  end)
+
+  it("refuses what is no function", function()
+    assert.equal("pg.transaction: the argument must be a function, got nothing",
+      error_of(pg.transaction))
+  end)
+end)

@@ -1,0 +1,15 @@
+--- Makes a route out of a table of cases, for the C tests (spec/c/sandbox.h).
+-- @tparam string name of the route
+-- @tparam {[string]=function,...} cases each gets the test's argument and returns a text
+-- @treturn table the route
+return function(name, cases)
+  return {
+    method = "GET",
+    path = "/" .. name .. "/{case}/{argument}",
+    endpoint = name,
+    handle = function(request)
+      local case = assert(cases[request.params.case], request.params.case)
+      return { status = 200, body = tostring(case(request.params.argument)) }
+    end,
+  }
+end

@@ -1,0 +1,1 @@
+SELECT 1 / :divisor::int4 AS result

@@ -1,0 +1,232 @@
+/* The producer of the process: reports that come late or not at all, threads, its end. The broker
+ * is librdkafka's mock cluster, in this process. */
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
+
+#include "../../bindings/kafka.h"
+#include "../../host/clock.h"
+#include "../../host/log.h"
+#include "test.h"
+
+#define TIMEOUT_MS 2000
+#define THREADS 8
+
+struct broker {
+    rd_kafka_t *client;
+    rd_kafka_mock_cluster_t *cluster;
+    struct config config;
+};
+
+static struct broker broker_start(void) {
+    char text[256];
+    struct broker broker = {0};
+    broker.client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
+    broker.cluster = rd_kafka_mock_cluster_new(broker.client, 1);
+    rd_kafka_mock_topic_create(broker.cluster, "records", 1, 1);
+    broker.config.kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(broker.cluster);
+    broker.config.kafka.client_id = "spec";
+    return broker;
+}
+
+static void broker_stop(struct broker *broker) {
+    rd_kafka_mock_cluster_destroy(broker->cluster);
+    rd_kafka_destroy(broker->client);
+}
+
+static struct kafka_producer *acquire(const struct config *config) {
+    struct err err = {0};
+    struct kafka_producer *producer = kafka_producer_acquire(config, TIMEOUT_MS, &err);
+    CHECK_TEXT(err.text, "");
+    return producer;
+}
+
+static struct kafka_record record(const char *value) {
+    return (struct kafka_record){
+        .topic = "records", .key = slice_of("key"), .value = slice_of(value)};
+}
+
+static struct kafka_delivery produce(struct kafka_producer *producer, int timeout_ms) {
+    struct kafka_record one = record("x");
+    struct kafka_send *send = kafka_send_create(1);
+    kafka_send_add(send, producer, &one);
+    kafka_send_wait(send, timeout_ms);
+    struct kafka_delivery delivery = kafka_send_delivery(send, 0);
+    kafka_send_unref(send);
+    return delivery;
+}
+
+static void delivers(void) {
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_delivery first = produce(producer, 10000), second = produce(producer, 10000);
+    CHECK_INT(first.kind, ERR_NONE);
+    CHECK_INT(second.kind, ERR_NONE);
+    CHECK_INT(second.offset, first.offset + 1);
+    kafka_producer_release(producer);
+    broker_stop(&broker);
+}
+
+/* Reads the one record back as a consumer. */
+static void carries_everything(void) {
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_header headers[] = {{"name", {"a\0b", 3}}, {"empty", {"", 0}}};
+    struct kafka_record records[] = {
+        {"records", {"k\0", 2}, {"v\0w", 3}, headers, 2},
+        {"records", {0}, {0}, NULL, 0},
+        {"records", {"", 0}, {"", 0}, NULL, 0},
+    };
+    struct kafka_send *send = kafka_send_create(3);
+    for (int i = 0; i < 3; i++) {
+        kafka_send_add(send, producer, &records[i]);
+    }
+    kafka_send_wait(send, 10000);
+    CHECK_INT(kafka_send_delivery(send, 2).kind, ERR_NONE);
+    kafka_send_unref(send);
+    kafka_producer_release(producer);
+
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", broker.config.kafka.brokers, text, sizeof text);
+    rd_kafka_conf_set(conf, "group.id", "spec", text, sizeof text);
+    rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(from, "records", 0)->offset = 0;
+    rd_kafka_assign(consumer, from);
+    rd_kafka_topic_partition_list_destroy(from);
+    rd_kafka_message_t *got[3];
+    for (int i = 0; i < 3; i++) {
+        got[i] = rd_kafka_consumer_poll(consumer, 10000);
+        CHECK(got[i] && !got[i]->err);
+    }
+    rd_kafka_headers_t *read = NULL;
+    const void *value;
+    size_t size;
+    CHECK(got[0]->key_len == 2 && memcmp(got[0]->key, "k\0", 2) == 0);
+    CHECK(got[0]->len == 3 && memcmp(got[0]->payload, "v\0w", 3) == 0);
+    CHECK(rd_kafka_message_headers(got[0], &read) == 0);
+    CHECK(rd_kafka_header_get_last(read, "name", &value, &size) == 0 && size == 3 &&
+          memcmp(value, "a\0b", 3) == 0);
+    CHECK(rd_kafka_header_get_last(read, "empty", &value, &size) == 0 && size == 0);
+    CHECK(got[1]->key == NULL && got[1]->payload == NULL);
+    CHECK(got[2]->key != NULL && got[2]->payload != NULL && got[2]->len == 0);
+    for (int i = 0; i < 3; i++) {
+        rd_kafka_message_destroy(got[i]);
+    }
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+    broker_stop(&broker);
+}
+
+static void late_report(void) {
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
+    rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 500);
+    struct kafka_delivery delivery = produce(producer, 50);
+    CHECK_INT(delivery.kind, ERR_TIMEOUT);
+    CHECK_TEXT(delivery.reason, "no report came in time; it may yet be delivered");
+    /* It was: the report has found its place though the sender was gone. */
+    struct kafka_delivery next = produce(producer, 10000);
+    CHECK_INT(next.offset, 2);
+    kafka_producer_release(producer);
+    broker_stop(&broker);
+}
+
+static void no_broker(void) {
+    struct config config = {.kafka = {.brokers = "127.0.0.1:1", .client_id = "spec"}};
+    struct kafka_producer *producer = acquire(&config);
+    int64_t started_us = clock_monotonic_us();
+    CHECK_INT(produce(producer, 100).kind, ERR_TIMEOUT);
+    struct kafka_delivery delivery = produce(producer, 10000);
+    CHECK_INT(delivery.kind, ERR_UNAVAILABLE); /* given up unsent: known not to be there */
+    CHECK_TEXT(delivery.reason, "Local: Message timed out");
+    produce(producer, 1);
+    kafka_producer_release(producer); /* with a record under way */
+    CHECK(clock_monotonic_us() - started_us < 8000000);
+}
+
+static void unknown_topic(void) {
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    rd_kafka_mock_topic_set_error(broker.cluster, "forbidden",
+                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    struct kafka_record one = {.topic = "forbidden", .value = slice_of("x")};
+    struct kafka_send *send = kafka_send_create(1);
+    kafka_send_add(send, producer, &one);
+    kafka_send_wait(send, 10000);
+    CHECK_INT(kafka_send_delivery(send, 0).kind, ERR_INPUT);
+    kafka_send_unref(send);
+    kafka_producer_release(producer);
+    broker_stop(&broker);
+}
+
+static void bad_property(void) {
+    char *names[] = {"no.such"}, *values[] = {"x"};
+    struct config config = {
+        .kafka = {.brokers = "127.0.0.1:1", .client_id = "spec", .options = {names, values, 1}}};
+    struct err err = {0};
+    CHECK(kafka_producer_acquire(&config, TIMEOUT_MS, &err) == NULL);
+    CHECK(strstr(err.text, "kafka property no.such") != NULL);
+}
+
+static void *produce_many(void *context) {
+    const struct broker *broker = context;
+    size_t failed = 0;
+    for (int round = 0; round < 3; round++) {
+        struct kafka_producer *producer = acquire(&broker->config);
+        struct kafka_send *send = kafka_send_create(100);
+        struct kafka_record one = record("x");
+        for (int i = 0; i < 100; i++) {
+            kafka_send_add(send, producer, &one);
+        }
+        kafka_send_wait(send, round == 1 ? 0 : 10000); /* every other time nobody waits */
+        for (int i = 0; i < 100 && round != 1; i++) {
+            failed += kafka_send_delivery(send, (size_t)i).kind != ERR_NONE;
+        }
+        kafka_send_unref(send);
+        kafka_producer_release(producer);
+    }
+    return (void *)failed;
+}
+
+static void threads(void) {
+    struct broker broker = broker_start();
+    pthread_t started[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&started[i], NULL, produce_many, &broker) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+        pthread_join(started[i], &failed);
+        CHECK_INT((size_t)failed, 0);
+    }
+    broker_stop(&broker);
+}
+
+static void one_producer(void) {
+    struct broker broker = broker_start();
+    struct kafka_producer *a = acquire(&broker.config), *b = acquire(&broker.config);
+    CHECK(a == b);
+    kafka_producer_release(a);
+    CHECK_INT(produce(b, 10000).kind, ERR_NONE);
+    kafka_producer_release(b);
+    broker_stop(&broker);
+}
+
+static const struct test_case cases[] = {
+    {"reports where each record stands", delivers},
+    {"carries keys, values and headers byte for byte, and none as none", carries_everything},
+    {"takes a report that comes after the sender has gone", late_report},
+    {"gives up within its time where there is no broker", no_broker},
+    {"tells a topic that is refused from an outage", unknown_topic},
+    {"names a property that librdkafka does not know", bad_property},
+    {"is one for all who hold it", one_producer},
+    {"serves threads that come and go, waiting or not", threads},
+};
+
+int main(int argc, char **argv) {
+    log_configure(LOG_ERROR, true);
+    return test_run(cases, sizeof cases / sizeof *cases, argc, argv);
+}

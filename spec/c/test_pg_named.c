@@ -1,0 +1,78 @@
+/* Named parameters of query files: what is one, and what only looks like one. */
+#include "../../bindings/pg_named.h"
+#include "test.h"
+
+static void check_sql(const char *text, const char *want, size_t parameters) {
+    struct pg_named named;
+    struct err err = {0};
+    CHECK(pg_named_parse(&named, text, &err));
+    CHECK_TEXT(named.sql ? named.sql : "(none)", want);
+    CHECK_INT(named.count, parameters);
+    pg_named_free(&named);
+}
+
+static void check_refused(const char *text, const char *want) {
+    struct pg_named named;
+    struct err err = {0};
+    CHECK(!pg_named_parse(&named, text, &err));
+    CHECK_TEXT(err.text, want);
+    CHECK(named.sql == NULL && named.names == NULL);
+}
+
+static void names(void) {
+    struct pg_named named;
+    struct err err = {0};
+    CHECK(pg_named_parse(&named, "SELECT :b, :a_1, :b", &err));
+    CHECK_TEXT(named.sql, "SELECT $1, $2, $1");
+    CHECK_INT(named.count, 2);
+    CHECK_TEXT(named.names[0], "b");
+    CHECK_TEXT(named.names[1], "a_1");
+    pg_named_free(&named);
+    check_sql("SELECT :a::text[]", "SELECT $1::text[]", 1);
+    check_sql("", "", 0);
+    check_sql(":a", "$1", 1);
+}
+
+static void casts_and_slices(void) {
+    check_sql("SELECT x::text, y[1:2], z[1 :2]", "SELECT x::text, y[1:2], z[1 :2]", 0);
+    check_sql("SELECT a := 1, :Upper", "SELECT a := 1, :Upper", 0);
+}
+
+static void quotes(void) {
+    check_sql("SELECT ':a', 'it''s :a', \":a\", :b", "SELECT ':a', 'it''s :a', \":a\", $1", 1);
+    check_sql("SELECT 'back\\', :a", "SELECT 'back\\', $1", 1);
+    check_sql("SELECT E'\\':a', :b", "SELECT E'\\':a', $1", 1);
+    check_sql("SELECT e'\\\\', :b", "SELECT e'\\\\', $1", 1);
+    check_sql("SELECT type'\\', :b", "SELECT type'\\', $1", 1);
+}
+
+static void dollar_quotes(void) {
+    check_sql("SELECT $$:a ' $$, :b", "SELECT $$:a ' $$, $1", 1);
+    check_sql("SELECT $f$ :a $$ $g$ $f$, :b", "SELECT $f$ :a $$ $g$ $f$, $1", 1);
+    check_sql("SELECT a$b$, :c, d$b$", "SELECT a$b$, $1, d$b$", 1);
+    check_refused("SELECT :a,\n $1", "line 2: $1: parameters are named, as in :name");
+}
+
+static void comments(void) {
+    check_sql("-- it's :a\nSELECT :b -- :c", "-- it's :a\nSELECT $1 -- :c", 1);
+    check_sql("/* :a /* ' */ :b */ SELECT :c", "/* :a /* ' */ :b */ SELECT $1", 1);
+    check_sql("SELECT 1 /:a", "SELECT 1 /$1", 1);
+}
+
+static void unended(void) {
+    check_refused("SELECT :a,\n 'open", "line 2: the quote that begins here does not end");
+    check_refused("SELECT \"open", "line 1: the quote that begins here does not end");
+    check_refused("SELECT $q$ open $$", "line 1: the quote that begins here does not end");
+    check_refused("\n\n/* /* */ SELECT", "line 3: the comment that begins here does not end");
+    check_refused("SELECT E'\\'", "line 1: the quote that begins here does not end");
+}
+
+static const struct test_case cases[] = {
+    {"numbers names in order, the same name once", names},
+    {"leaves casts, slices and assignments alone", casts_and_slices},
+    {"leaves strings and quoted names alone, with their escapes", quotes},
+    {"leaves dollar quotes alone, and refuses numbered parameters", dollar_quotes},
+    {"leaves comments alone, nested ones too", comments},
+    {"refuses a quote or comment that does not end, by line", unended},
+};
+TEST_MAIN(cases)
