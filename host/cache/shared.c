@@ -3,8 +3,10 @@
  *   ras:cache:tags:KEY     the tags of that answer, 8 bytes each, big-endian: a process that finds
  *                          the answer here can keep it and still drop it by tag
  *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
- *   ras:cache:seq          invalidations so far
- *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script */
+ *   ras:cache:seq          of the last invalidation: its time in microseconds, and always growing,
+ * so that a Redis that lost its memory goes on above where it was ras:cache:floor        the first
+ * seq of this memory: invalidations before it are forgotten ras:cache:buckets      bucket → seq of
+ * its last invalidation: the guard of the store script */
 #include <endian.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -17,34 +19,44 @@
 #include "cache_internal.h"
 
 #define SEQ_KEY "ras:cache:seq"
+#define FLOOR_KEY "ras:cache:floor"
 #define BUCKETS_KEY "ras:cache:buckets"
 #define TAGS_PREFIX "ras:cache:tags:"
 #define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
 #define CHUNK 1000 /* tags a command: keeps each script run short */
 
-/* Refuses when the sequence went back (Redis lost its memory) or a bucket moved past `began`. The
- * dependency set outlives its members. */
+/* KEYS: key, its tags, seq, buckets, floor, dependency sets. ARGV: body, ttl, began, wire tags,
+ * buckets. Refuses when Redis lost its memory since `began` (the sequence is gone, or began anew
+ * above it) or a bucket moved past it. The dependency set outlives its members. */
 static const char STORE_SCRIPT[] =
     "local began = tonumber(ARGV[3])\n"
     "if tonumber(redis.call('GET', KEYS[3]) or '0') < began then return 0 end\n"
+    "if tonumber(redis.call('GET', KEYS[5]) or '0') > began then return 0 end\n"
     "for i = 5, #ARGV do\n"
     "  local at = redis.call('HGET', KEYS[4], ARGV[i])\n"
     "  if at and tonumber(at) > began then return 0 end\n"
     "end\n"
     "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
     "redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[2])\n"
-    "for i = 5, #KEYS do\n"
+    "for i = 6, #KEYS do\n"
     "  redis.call('SADD', KEYS[i], KEYS[1])\n"
     "  redis.call('EXPIRE', KEYS[i], ARGV[2] + 60)\n"
     "end\n"
     "return 1\n";
 
-/* At most CHUNK tags a call; the keys found may be more, so they are deleted in chunks too. */
+/* KEYS: seq, buckets, floor, dependency sets. ARGV: prefix of the tags keys, wire tags, buckets. At
+ * most CHUNK tags a call; the keys found may be more, so they are deleted in chunks too. */
 static const char INVALIDATE_SCRIPT[] =
-    "local seq = redis.call('INCR', KEYS[1])\n"
+    "if redis.replicate_commands then redis.replicate_commands() end\n" /* TIME, before Redis 5 */
+    "local now = redis.call('TIME')\n"
+    "local before = redis.call('GET', KEYS[1])\n"
+    "local seq = math.max(now[1] * 1000000 + now[2], tonumber(before or '0') + 1)\n"
+    "seq = string.format('%.0f', seq)\n"
+    "redis.call('SET', KEYS[1], seq)\n"
+    "if not before then redis.call('SET', KEYS[3], seq) end\n"
     "for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], seq) end\n"
-    "local deps = {unpack(KEYS, 3)}\n"
+    "local deps = {unpack(KEYS, 4)}\n"
     "local found = redis.call('SUNION', unpack(deps))\n"
     "for first = 1, #found, 500 do\n"
     "  local gone = {}\n"
@@ -258,7 +270,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
         return;
     }
     char keys[24], ttl[16], began[24];
-    snprintf(keys, sizeof keys, "%zu", count + 4);
+    snprintf(keys, sizeof keys, "%zu", count + 5);
     snprintf(ttl, sizeof ttl, "%d", ttl_s);
     snprintf(began, sizeof began, "%" PRIu64, sequence);
     size_t tags_len, n = 0;
@@ -272,6 +284,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
     args[n++] = (struct slice){tags_name, tags_len};
     args[n++] = slice_of(SEQ_KEY);
     args[n++] = slice_of(BUCKETS_KEY);
+    args[n++] = slice_of(FLOOR_KEY);
     for (size_t i = 0; i < count; i++) {
         args[n++] = dep_key(tags[i], call.deps[i]);
     }
@@ -291,7 +304,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
 
 static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
     char keys[24];
-    snprintf(keys, sizeof keys, "%zu", count + 2);
+    snprintf(keys, sizeof keys, "%zu", count + 3);
     struct call call = call_create(tags, count);
     struct slice *args = call.args;
     size_t n = 0;
@@ -300,6 +313,7 @@ static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count
     args[n++] = slice_of(keys);
     args[n++] = slice_of(SEQ_KEY);
     args[n++] = slice_of(BUCKETS_KEY);
+    args[n++] = slice_of(FLOOR_KEY);
     for (size_t i = 0; i < count; i++) {
         args[n++] = dep_key(tags[i], call.deps[i]);
     }
