@@ -146,7 +146,7 @@ static struct answer *flight_wait(struct cache *cache, struct flight *flight, in
                 timeout_ms);
     } else if (flight->answer) {
         answer = answer_ref(flight->answer);
-    } else if (err) {
+    } else {
         *err = flight->err;
     }
     flight_release(flight);
@@ -198,19 +198,23 @@ static struct answer *lead(struct cache *cache, struct flight *flight, const cha
         hit.lifetime_us = hit.answer ? lifetime_of(cache, hit.answer) : 0;
     }
     pthread_mutex_lock(&cache->lock);
-    if (hit.answer && cache->hearing) {
+    /* What is stale here goes into Redis neither: a Redis that failed over may have forgotten the
+     * invalidation, but then this process has lost its subscription and refuses. */
+    bool fresh = hit.answer && cache->hearing &&
+                 !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
+    if (fresh) {
         store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
                   hits);
     }
     flight_land(cache, flight, hit.answer, &failure);
     pthread_mutex_unlock(&cache->lock);
-    if (computed && hit.reachable && hit.answer && hit.answer->status == 200 && hit.tag_count > 0 &&
+    if (computed && fresh && hit.reachable && hit.answer->status == 200 && hit.tag_count > 0 &&
         cache->ttl_s > 0) {
         shared_put(cache->shared, key, hit.answer, hit.tags, hit.tag_count, hit.sequence,
                    cache->ttl_s);
     }
     free(hit.tags);
-    if (!hit.answer && err) {
+    if (!hit.answer) {
         *err = failure;
     }
     return hit.answer;

@@ -9,9 +9,9 @@
  *   ras:cache:floor        seq of the last invalidation of everything: answers begun before are
  * void
  *
- * The sequence is at least the time in µs of the last invalidation of everything, which follows
- * every (re)connection: so a Redis that lost its memory, or came back with an old one, cannot
- * count the same numbers again. */
+ * The sequence is the time in µs of the last invalidation, and always grows: so a Redis that lost
+ * its memory, or came back with an old one, cannot count the same numbers again; where it finds no
+ * sequence, what was begun before is void. */
 #include <endian.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -51,7 +51,12 @@ static const char STORE_SCRIPT[] =
 
 /* At most CHUNK tags a call; the keys found may be more, so they are deleted in chunks too. */
 static const char INVALIDATE_SCRIPT[] =
-    "local seq = redis.call('INCR', KEYS[1])\n"
+    "local time = redis.call('TIME')\n"
+    "local before = redis.call('GET', KEYS[1])\n"
+    "local now = time[1] * 1000000 + time[2]\n"
+    "local seq = string.format('%.0f', math.max(now, tonumber(before or '0') + 1))\n"
+    "redis.call('SET', KEYS[1], seq)\n"
+    "if not before then redis.call('SET', '" FLOOR_KEY "', seq) end\n"
     "for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], seq) end\n"
     "local deps = {unpack(KEYS, 3)}\n"
     "local found = redis.call('SUNION', unpack(deps))\n"

@@ -102,8 +102,7 @@ struct answer *store_find(struct store *store, struct slice key) {
     return answer_ref(entry->answer);
 }
 
-static bool is_stale(const struct store *store, const uint64_t *tags, size_t count,
-                     uint64_t began) {
+bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began) {
     if (began < store->floor || (count == 0 && began != store->sequence)) {
         return true;
     }
@@ -134,7 +133,7 @@ void store_put(struct store *store, struct slice key, struct answer *answer, con
                size_t count, uint64_t began, int64_t lifetime_us, struct metric_cell *hits) {
     size_t bytes = sizeof(struct store_entry) + key.len + sizeof *answer + answer->body.len +
                    count * sizeof(struct store_link);
-    if (lifetime_us <= 0 || bytes > store->max_bytes || is_stale(store, tags, count, began)) {
+    if (lifetime_us <= 0 || bytes > store->max_bytes || store_is_stale(store, tags, count, began)) {
         return;
     }
     uint64_t hash = hash64(key);

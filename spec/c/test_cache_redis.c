@@ -1,0 +1,360 @@
+/* cache with Redis: two processes' caches in one, each with its own subscription. Run under
+ * ThreadSanitizer too. Needs REDIS_TEST_URL. */
+#include "../../bindings/redis.h"
+#include "../../host/cache/cache_internal.h"
+#include "../../host/log.h"
+#include "proxy.h"
+#include "test.h"
+
+static char url[128]; /* a database of this test's own */
+static struct err err;
+
+/* ---- commands ----------------------------------------------------------------------------- */
+
+static void note(void *context, size_t index, const redisReply *reply) {
+    (void)index;
+    char *text = context;
+    snprintf(text, 128, "%.*s", reply->type == REDIS_REPLY_STRING ? (int)reply->len : 0,
+             reply->type == REDIS_REPLY_STRING ? reply->str : "");
+}
+
+/* Runs one command of at most three words; a string reply comes back in static memory. */
+static const char *command(const char *one, const char *two, const char *three) {
+    static char text[128];
+    struct redis *redis = redis_create(url, 5000, &err);
+    struct slice args[] = {slice_of(one), slice_of(two), slice_of(three)};
+    size_t count = three ? 3 : two ? 2 : 1;
+    text[0] = '\0';
+    CHECK_OK(redis_append(redis, args, count, &err) && redis_run(redis, note, text, &err), &err);
+    redis_destroy(redis);
+    return text;
+}
+
+static void announce(struct cache *cache, const uint64_t *tags, size_t count) {
+    struct redis *redis = redis_create(url, 5000, &err);
+    cache_invalidate(cache, tags, count);
+    CHECK_OK(cache_append_announcement(cache, redis, tags, count, &err) &&
+                 redis_run(redis, NULL, NULL, &err),
+             &err);
+    redis_destroy(redis);
+}
+
+/* ---- caches ------------------------------------------------------------------------------- */
+
+struct recipe {
+    const char *body;
+    uint64_t tag;
+    int computed;
+    struct cache *announce_on; /* an invalidation of the tag while it is computed */
+};
+
+static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, struct err *error) {
+    struct recipe *recipe = context;
+    const char *body = recipe->body;
+    (void)error;
+    recipe->computed++;
+    if (recipe->announce_on) {
+        announce(recipe->announce_on, &recipe->tag, 1);
+    }
+    *tags = calloc(1, sizeof **tags);
+    **tags = recipe->tag;
+    *tag_count = 1;
+    return answer_create(200, slice_of(body));
+}
+
+static const char *get(struct cache *cache, const char *key, struct recipe *recipe) {
+    static char body[128];
+    struct answer *answer = cache_get(cache, slice_of(key), "test", 5000, make, recipe, &err);
+    snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
+    answer_unref(answer);
+    return body;
+}
+
+static bool has(struct cache *cache, const char *key) {
+    struct answer *answer = cache_lookup(cache, slice_of(key));
+    answer_unref(answer);
+    return answer != NULL;
+}
+
+static struct cache *start(const char *redis_url, int timeout_ms) {
+    struct cache_options options = {.redis_url = redis_url,
+                                    .redis_timeout_ms = timeout_ms,
+                                    .ttl_s = 60,
+                                    .max_bytes = 1 << 20,
+                                    .enabled = true};
+    struct cache *cache = cache_create(&options, &err);
+    CHECK_OK(cache && cache_start(cache, &err), &err);
+    return cache;
+}
+
+/* The process level is in use: a subscription stands. */
+static bool hears(struct cache *cache) {
+    struct recipe recipe = {.body = "probe", .tag = 777};
+    get(cache, "test:probe", &recipe);
+    return has(cache, "test:probe");
+}
+
+static struct cache *start_hearing(void) {
+    struct cache *cache = start(url, 2000);
+    WAIT_UNTIL(hears(cache));
+    return cache;
+}
+
+static void begin(void) {
+    snprintf(url, sizeof url, "%s/7", test_url("REDIS_TEST_URL"));
+    log_configure(LOG_ERROR, false);
+    command("FLUSHDB", NULL, NULL);
+}
+
+/* ---- two processes ------------------------------------------------------------------------ */
+
+static void one_process_reads_what_the_other_stored(void) {
+    begin();
+    struct cache *a = start_hearing(), *b = start_hearing();
+    struct recipe mine = {.body = "{\"v\":1}", .tag = 1}, never = {.body = "never", .tag = 1};
+    CHECK_TEXT(get(a, "test:k", &mine), "{\"v\":1}");
+    CHECK_TEXT(command("GET", "test:k", NULL), "{\"v\":1}"); /* the pure JSON under the key */
+    CHECK_TEXT(get(b, "test:k", &never), "{\"v\":1}");
+    CHECK_INT(never.computed, 0);
+    CHECK(has(b, "test:k")); /* and keeps it in its own memory */
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+static void an_invalidation_of_one_ends_it_for_both(void) {
+    begin();
+    struct cache *a = start_hearing(), *b = start_hearing();
+    struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
+    struct recipe other = {.body = "other", .tag = 2};
+    get(a, "test:k", &old);
+    get(b, "test:k", &old);
+    get(b, "test:other", &other);
+    announce(b, &(uint64_t){1}, 1);
+    CHECK(!has(b, "test:k"));
+    WAIT_UNTIL(!has(a, "test:k"));
+    CHECK(has(b, "test:other"));
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    CHECK_TEXT(get(b, "test:k", &old), "new");
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+/* The reader of one process, the writer of another: nothing outdated is stored in Redis. */
+static void a_slow_reader_cannot_store_in_redis_what_another_process_outdated(void) {
+    begin();
+    struct cache *a = start_hearing(), *b = start_hearing();
+    struct recipe old = {.body = "old", .tag = 1, .announce_on = b};
+    CHECK_TEXT(get(a, "test:k", &old), "old");
+    CHECK_TEXT(command("GET", "test:k", NULL), "");
+    struct recipe new = {.body = "new", .tag = 1};
+    CHECK_TEXT(get(b, "test:k", &new), "new");
+    WAIT_UNTIL(!has(a, "test:k"));
+    CHECK_TEXT(get(a, "test:k", &old), "new");
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+static void thousands_of_tags_are_announced_at_once(void) {
+    begin();
+    struct cache *a = start_hearing(), *b = start_hearing();
+    static uint64_t tags[5000];
+    for (uint64_t i = 0; i < 5000; i++) {
+        tags[i] = i * 0x9E3779B97F4A7C15ULL;
+    }
+    struct recipe recipe = {.body = "old", .tag = tags[4321]};
+    get(a, "test:k", &recipe);
+    announce(b, tags, 5000);
+    WAIT_UNTIL(!has(a, "test:k"));
+    CHECK_TEXT(command("GET", "test:k", NULL), "");
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+/* ---- Redis alone: the guard of the store -------------------------------------------------- */
+
+static struct shared *shared;
+static const uint64_t tag_x[] = {11}, tag_y[] = {22};
+
+static void store_after(void (*meanwhile)(void), const char *want, const char *name) {
+    begin();
+    shared = shared_create(url, 2000, &err);
+    struct redis *redis = redis_create(url, 2000, &err);
+    /* One invalidation before, so that there is a sequence. */
+    CHECK(shared_append_announcement(redis, tag_y, 1, &err) && redis_run(redis, NULL, NULL, &err));
+    struct shared_hit hit;
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(hit.reachable && !hit.answer && hit.sequence > 0);
+    if (meanwhile) {
+        meanwhile();
+    }
+    struct answer *answer = answer_create(200, slice_of("read before"));
+    shared_put(shared, slice_of("test:k"), answer, tag_x, 1, hit.sequence, 60);
+    if (strcmp(command("GET", "test:k", NULL), want) != 0) {
+        TEST_FAIL("%s: Redis holds \"%s\"", name, command("GET", "test:k", NULL));
+    }
+    answer_unref(answer);
+    redis_destroy(redis);
+    shared_destroy(shared);
+}
+
+static void invalidate(const uint64_t *tags) {
+    struct redis *redis = redis_create(url, 2000, &err);
+    CHECK(shared_append_announcement(redis, tags, 1, &err) && redis_run(redis, NULL, NULL, &err));
+    redis_destroy(redis);
+}
+
+static void invalidate_x(void) {
+    invalidate(tag_x);
+}
+
+static void invalidate_y(void) {
+    invalidate(tag_y);
+}
+
+static void lose_memory(void) {
+    command("FLUSHDB", NULL, NULL);
+}
+
+static void lose_memory_and_go_on(void) {
+    invalidate_x();
+    lose_memory();
+    for (int i = 0; i < 50; i++) { /* a sequence that counts from one would pass the old value */
+        invalidate_y();
+    }
+}
+
+static void redis_takes_nothing_that_is_outdated(void) {
+    store_after(NULL, "read before", "nothing happened");
+    store_after(invalidate_y, "read before", "another tag was invalidated");
+    store_after(invalidate_x, "", "its tag was invalidated");
+    store_after(lose_memory, "", "the memory was lost");
+    store_after(lose_memory_and_go_on, "", "the memory was lost with the invalidation in it");
+}
+
+static void a_hit_tells_its_tags_and_its_lifetime(void) {
+    begin();
+    shared = shared_create(url, 2000, &err);
+    static const uint64_t tags[] = {11, 0xFFFFFFFFFFFFFFFFULL, 33};
+    struct answer *answer = answer_create(200, slice_of("body"));
+    struct shared_hit hit;
+    shared_put(shared, slice_of("test:k"), answer, tags, 3, 0, 60);
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(hit.answer && hit.tag_count == 3 && memcmp(hit.tags, tags, sizeof tags) == 0);
+    CHECK(hit.lifetime_us > 50000000 && hit.lifetime_us <= 60000000);
+    CHECK_TEXT(hit.answer ? hit.answer->etag : "", answer->etag);
+    answer_unref(hit.answer);
+    free(hit.tags);
+    answer_unref(answer);
+    shared_destroy(shared);
+}
+
+static void what_others_wrote_under_our_keys_is_a_miss(void) {
+    begin();
+    shared = shared_create(url, 2000, &err);
+    struct shared_hit hit;
+    command("SET", "test:k", "without tags");
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(hit.reachable && !hit.answer);
+    command("SET", "ras:cache:tags:test:k", "seven b");
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(hit.reachable && !hit.answer);
+    command("DEL", "test:k", "ras:cache:tags:test:k");
+    command("RPUSH", "test:k", "a list");
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(!hit.answer);
+    command("RPUSH", "ras:cache:seq", "a list");
+    shared_get(shared, slice_of("test:k"), &hit);
+    CHECK(!hit.reachable && !hit.answer);
+    shared_destroy(shared);
+    begin();
+}
+
+/* ---- Redis away --------------------------------------------------------------------------- */
+
+static struct proxy proxy;
+
+static struct cache *start_behind_proxy(int timeout_ms) {
+    char through[64];
+    proxy_start(&proxy, proxy_url_port(test_url("REDIS_TEST_URL")));
+    snprintf(through, sizeof through, "redis://127.0.0.1:%d/7", proxy.port);
+    return start(through, timeout_ms);
+}
+
+static void a_lost_subscription_bypasses_the_process_level(void) {
+    begin();
+    struct cache *a = start_behind_proxy(500), *b = start_hearing();
+    struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
+    WAIT_UNTIL(hears(a));
+    get(a, "test:k", &old);
+    CHECK(has(a, "test:k"));
+    proxy.mode = PROXY_CUT;
+    WAIT_UNTIL(!has(a, "test:k"));
+    announce(b, &(uint64_t){1}, 1); /* not heard by a */
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    CHECK(!has(a, "test:k"));
+    proxy.mode = PROXY_PASS;
+    WAIT_UNTIL(hears(a));
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    CHECK(has(a, "test:k"));
+    cache_destroy(a);
+    cache_destroy(b);
+    proxy_stop(&proxy);
+}
+
+static void a_frozen_redis_bypasses_the_process_level(void) {
+    begin();
+    struct cache *a = start_behind_proxy(200);
+    struct recipe recipe = {.body = "one", .tag = 1};
+    WAIT_UNTIL(hears(a));
+    get(a, "test:k", &recipe);
+    proxy.mode = PROXY_FROZEN;
+    int64_t started_us = clock_monotonic_us();
+    WAIT_UNTIL(!has(a, "test:k"));
+    CHECK(clock_monotonic_us() - started_us < 4000000);
+    started_us = clock_monotonic_us();
+    CHECK_TEXT(get(a, "test:k", &recipe), "one");
+    for (int i = 0; i < 100; i++) { /* the breaker: one wait, not a hundred */
+        CHECK_TEXT(get(a, "test:k", &recipe), "one");
+    }
+    CHECK(clock_monotonic_us() - started_us < 3000000);
+    cache_destroy(a);
+    proxy_stop(&proxy);
+}
+
+static void it_works_without_redis(void) {
+    struct cache *a = start("redis://127.0.0.1:1", 200);
+    struct recipe recipe = {.body = "one", .tag = 1};
+    for (int i = 0; i < 20; i++) {
+        CHECK_TEXT(get(a, "test:k", &recipe), "one");
+        CHECK(!has(a, "test:k")); /* others' commits could not be heard */
+    }
+    CHECK_INT(recipe.computed, 20);
+    int64_t started_us = clock_monotonic_us();
+    cache_destroy(a); /* also while the subscriber waits to try again */
+    CHECK(clock_monotonic_us() - started_us < 2000000);
+}
+
+static void a_bad_url_is_refused(void) {
+    struct cache_options options = {.redis_url = "rediss://:s3cr3t@h", .enabled = true};
+    CHECK(!cache_create(&options, &err));
+    CHECK_HAS(err.text, "the Redis URL must be");
+    CHECK(!strstr(err.text, "s3cr3t"));
+}
+
+static const struct test_case cases[] = {
+    {"one process reads what the other stored", one_process_reads_what_the_other_stored},
+    {"an invalidation of one ends it for both", an_invalidation_of_one_ends_it_for_both},
+    {"a slow reader cannot store in Redis what another process outdated",
+     a_slow_reader_cannot_store_in_redis_what_another_process_outdated},
+    {"thousands of tags are announced at once", thousands_of_tags_are_announced_at_once},
+    {"Redis takes nothing that is outdated", redis_takes_nothing_that_is_outdated},
+    {"a hit tells its tags and its lifetime", a_hit_tells_its_tags_and_its_lifetime},
+    {"what others wrote under our keys is a miss", what_others_wrote_under_our_keys_is_a_miss},
+    {"a lost subscription bypasses the process level",
+     a_lost_subscription_bypasses_the_process_level},
+    {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},
+    {"it works without Redis", it_works_without_redis},
+    {"a bad URL is refused", a_bad_url_is_refused},
+};
+
+TEST_MAIN(cases)

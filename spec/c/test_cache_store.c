@@ -1,0 +1,178 @@
+/* store: the process level of the cache: bounded, least recently used first, dropped by tag. */
+#include "../../host/cache/cache_internal.h"
+#include "test.h"
+
+#define HOUR_US 3600000000LL
+
+static struct store store;
+static struct metric_cell *hits;
+
+static void begin(size_t max_bytes) {
+    store_init(&store, max_bytes);
+    hits = metric_cell(metric_family(METRIC_COUNTER, "test_store_hits", "Test.", ""));
+}
+
+static void put(const char *key, size_t bytes, const uint64_t *tags, size_t count, uint64_t began) {
+    char *body = calloc(1, bytes + 1);
+    struct answer *answer = answer_create(200, (struct slice){body, bytes});
+    store_put(&store, slice_of(key), answer, tags, count, began, HOUR_US, hits);
+    answer_unref(answer);
+    free(body);
+}
+
+static bool has(const char *key) {
+    struct answer *answer = store_find(&store, slice_of(key));
+    answer_unref(answer);
+    return answer != NULL;
+}
+
+static void the_least_recently_used_goes_first(void) {
+    static const uint64_t tag[] = {1};
+    begin(10000);
+    put("a", 2500, tag, 1, 0);
+    put("b", 2500, tag, 1, 0);
+    put("c", 2500, tag, 1, 0);
+    CHECK(has("a"));
+    put("d", 2500, tag, 1, 0);
+    CHECK(has("a") && !has("b") && has("c") && has("d"));
+    CHECK(store.bytes <= 10000);
+    store_free(&store);
+}
+
+static void the_bound_holds_for_any_sizes(void) {
+    begin(50000);
+    uint32_t seed = 3;
+    for (int i = 0; i < 5000; i++) {
+        char key[16];
+        uint64_t tags[3] = {test_draw(&seed, 50), test_draw(&seed, 50), test_draw(&seed, 50)};
+        snprintf(key, sizeof key, "k%u", test_draw(&seed, 300));
+        put(key, test_draw(&seed, 5000), tags, test_draw(&seed, 4), store.sequence);
+        CHECK(store.bytes <= 50000);
+        if (test_draw(&seed, 20) == 0) {
+            store_invalidate(&store, tags, 2);
+        }
+    }
+    store_free(&store);
+}
+
+static void what_is_larger_than_all_is_not_kept(void) {
+    static const uint64_t tag[] = {1};
+    begin(1000);
+    put("small", 10, tag, 1, 0);
+    put("large", 2000, tag, 1, 0);
+    CHECK(has("small") && !has("large"));
+    store_free(&store);
+    begin(0);
+    put("small", 10, tag, 1, 0);
+    CHECK(!has("small"));
+    store_free(&store);
+}
+
+static void a_new_answer_replaces_the_old_one(void) {
+    static const uint64_t old_tag[] = {1}, new_tag[] = {2};
+    begin(10000);
+    put("a", 100, old_tag, 1, 0);
+    put("a", 200, new_tag, 1, 0);
+    store_invalidate(&store, old_tag, 1);
+    CHECK(has("a"));
+    store_invalidate(&store, new_tag, 1);
+    CHECK(!has("a"));
+    CHECK_INT(store.bytes, 0);
+    store_free(&store);
+}
+
+static void tags_drop_their_answers_and_no_others(void) {
+    static const uint64_t one[] = {1, 2}, two[] = {2, 3}, same_bucket[] = {1 + CACHE_BUCKETS};
+    begin(100000);
+    put("one", 10, one, 2, 0);
+    put("two", 10, two, 2, 0);
+    put("three", 10, same_bucket, 1, 0);
+    store_invalidate(&store, one, 1);
+    CHECK(!has("one") && has("two") && has("three"));
+    store_invalidate(&store, two, 2);
+    CHECK(!has("two") && has("three"));
+    store_free(&store);
+}
+
+static void an_answer_older_than_an_invalidation_is_refused(void) {
+    static const uint64_t tag[] = {1}, other[] = {2}, same_bucket[] = {1 + CACHE_BUCKETS};
+    begin(100000);
+    uint64_t began = store.sequence;
+    store_invalidate(&store, tag, 1);
+    put("a", 10, tag, 1, began);
+    CHECK(!has("a"));
+    put("b", 10, other, 1, began);
+    CHECK(has("b"));
+    put("c", 10, same_bucket, 1, began); /* cannot be told apart: refused */
+    CHECK(!has("c"));
+    put("a", 10, tag, 1, store.sequence);
+    CHECK(has("a"));
+    store_free(&store);
+}
+
+static void an_answer_without_tags_lives_until_any_invalidation(void) {
+    static const uint64_t tag[] = {1};
+    begin(100000);
+    put("a", 10, NULL, 0, store.sequence);
+    CHECK(has("a"));
+    store_invalidate(&store, tag, 1);
+    CHECK(!has("a"));
+    put("a", 10, NULL, 0, store.sequence - 1);
+    CHECK(!has("a"));
+    store_free(&store);
+}
+
+static void a_reset_drops_all_and_refuses_what_is_being_computed(void) {
+    static const uint64_t tag[] = {1};
+    begin(100000);
+    put("a", 10, tag, 1, store.sequence);
+    uint64_t began = store.sequence;
+    store_reset(&store);
+    CHECK(!has("a"));
+    put("b", 10, tag, 1, began);
+    CHECK(!has("b"));
+    put("b", 10, tag, 1, store.sequence);
+    CHECK(has("b"));
+    store_free(&store);
+}
+
+static void an_answer_outlives_its_entry(void) {
+    static const uint64_t tag[] = {1};
+    begin(100000);
+    put("a", 10, tag, 1, 0);
+    struct answer *held = store_find(&store, slice_of("a"));
+    store_invalidate(&store, tag, 1);
+    CHECK_INT(held->body.len, 10);
+    CHECK_INT(held->body.data[9], 0);
+    answer_unref(held);
+    store_free(&store);
+}
+
+static void repeated_tags_are_no_harm(void) {
+    static const uint64_t tags[] = {7, 7, 7, 8};
+    begin(100000);
+    put("a", 10, tags, 4, 0);
+    put("b", 10, tags, 4, 0);
+    store_invalidate(&store, tags, 4);
+    CHECK(!has("a") && !has("b"));
+    CHECK_INT(store.bytes, 0);
+    store_free(&store);
+}
+
+static const struct test_case cases[] = {
+    {"the least recently used goes first", the_least_recently_used_goes_first},
+    {"the bound holds for any sizes", the_bound_holds_for_any_sizes},
+    {"what is larger than all is not kept", what_is_larger_than_all_is_not_kept},
+    {"a new answer replaces the old one", a_new_answer_replaces_the_old_one},
+    {"tags drop their answers and no others", tags_drop_their_answers_and_no_others},
+    {"an answer older than an invalidation is refused",
+     an_answer_older_than_an_invalidation_is_refused},
+    {"an answer without tags lives until any invalidation",
+     an_answer_without_tags_lives_until_any_invalidation},
+    {"a reset drops all and refuses what is being computed",
+     a_reset_drops_all_and_refuses_what_is_being_computed},
+    {"an answer outlives its entry", an_answer_outlives_its_entry},
+    {"repeated tags are no harm", repeated_tags_are_no_harm},
+};
+
+TEST_MAIN(cases)

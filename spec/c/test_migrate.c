@@ -1,0 +1,248 @@
+/* migrate: numbered files, forward only, each whole or not at all. Needs PG_TEST_URL. */
+#include "../../host/migrate.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../bindings/pg.h"
+#include "../../host/log.h"
+#include "test.h"
+
+#define WAIT_MS 10000
+
+static char folder[] = "/tmp/test_migrate.XXXXXX";
+static char url[256]; /* a schema of this test's own comes first */
+static struct config config;
+static struct pg *pg;
+static struct err err;
+
+static void write_file(const char *name, const char *text) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/migrations/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static void remove_file(const char *name) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/migrations/%s", folder, name);
+    CHECK(unlink(path) == 0);
+}
+
+static void script(const char *sql) {
+    struct err reason = {0};
+    CHECK_OK(pg_script(pg, sql, WAIT_MS, &reason), &reason);
+}
+
+static const char *ask(const char *sql) {
+    static char text[256];
+    PGresult *row = NULL;
+    struct err reason = {0};
+    CHECK_OK(pg_query(pg, sql, sql, NULL, WAIT_MS, &row, &reason), &reason);
+    snprintf(text, sizeof text, "%s", row && PQntuples(row) ? PQgetvalue(row, 0, 0) : "");
+    PQclear(row);
+    return text;
+}
+
+static void begin(void) {
+    char path[64];
+    log_configure(LOG_ERROR, false);
+    strcpy(folder, "/tmp/test_migrate.XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/migrations", folder);
+    CHECK(mkdir(path, 0700) == 0);
+    snprintf(url, sizeof url, "%s?options=-csearch_path%%3Dtest_migrate", test_url("PG_TEST_URL"));
+    config.postgres.url = url;
+    config.postgres.connect_timeout_ms = 5000;
+    config.scripts.sql = folder;
+    struct pg_options options = {.url = url,
+                                 .application_name = "test_migrate",
+                                 .connect_timeout_ms = 5000,
+                                 .statement_timeout_ms = 5000};
+    pg = pg_create(&options);
+    err_clear(&err);
+    CHECK_OK(pg_connect(pg, &err), &err);
+    script("DROP SCHEMA IF EXISTS test_migrate CASCADE; CREATE SCHEMA test_migrate");
+}
+
+static void end(void) {
+    char command[64];
+    script("DROP SCHEMA test_migrate CASCADE");
+    pg_destroy(pg);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
+}
+
+/* Runs; the number applied, or -1. */
+static int run(void) {
+    int applied = -1;
+    err_clear(&err);
+    return migrate_run(&config, &applied, &err) ? applied : -1;
+}
+
+static int pending(void) {
+    int count = -1;
+    err_clear(&err);
+    return migrate_pending(pg, &config, &count, &err) ? count : -1;
+}
+
+static void files_are_applied_in_order_once(void) {
+    begin();
+    write_file("0002_second.sql", "INSERT INTO steps VALUES (2);");
+    write_file("0010_tenth.sql", "INSERT INTO steps SELECT max(a) * 10 FROM steps;");
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);\n-- \xC3\xA9\n");
+    write_file("notes.txt", "not a migration");
+    write_file(".hidden.sql", "not a migration");
+    CHECK_INT(pending(), 3);
+    CHECK_INT(run(), 3);
+    CHECK_TEXT(ask("SELECT string_agg(a::text, ',' ORDER BY a) FROM steps"), "2,20");
+    CHECK_INT(pending(), 0);
+    CHECK_INT(run(), 0);
+    write_file("0011_next.sql", "INSERT INTO steps VALUES (3);");
+    CHECK_INT(pending(), 1);
+    CHECK_INT(run(), 1);
+    CHECK_TEXT(ask("SELECT string_agg(version || name, ',' ORDER BY version) FROM "
+                   "schema_migrations"),
+               "10001_first.sql,20002_second.sql,100010_tenth.sql,110011_next.sql");
+    end();
+}
+
+static void a_file_that_changed_is_refused(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    CHECK_INT(run(), 1);
+    write_file("0001_first.sql", "CREATE TABLE steps (a bigint);");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "0001_first.sql: has changed since it was applied");
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_INT(pending(), -1);
+    CHECK_HAS(err.text, "0001_first.sql: has changed since it was applied");
+    end();
+}
+
+static void a_file_older_than_the_newest_applied_is_refused(void) {
+    begin();
+    write_file("0001_first.sql", "SELECT 1;");
+    write_file("0003_third.sql", "SELECT 1;");
+    CHECK_INT(run(), 2);
+    write_file("0002_second.sql", "CREATE TABLE late (a int);");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "0002_second.sql: is older than the newest applied, 0003");
+    CHECK_TEXT(ask("SELECT to_regclass('late') IS NULL"), "t");
+    remove_file("0002_second.sql");
+    remove_file("0001_first.sql"); /* a file of an older release may be gone */
+    CHECK_INT(run(), 0);
+    end();
+}
+
+static void a_file_that_fails_is_rolled_back_and_named(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    write_file("0002_broken.sql", "INSERT INTO steps VALUES (1);\n\nINSERT INTO nowhere\nVALUES "
+                                  "(1);");
+    write_file("0003_third.sql", "INSERT INTO steps VALUES (3);");
+    int applied = -1;
+    CHECK(!migrate_run(&config, &applied, &err));
+    CHECK_INT(applied, 1);
+    CHECK_HAS(err.text, "0002_broken.sql: line 3: relation \"nowhere\" does not exist");
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_TEXT(ask("SELECT count(*) FROM steps"), "0");
+    write_file("0002_broken.sql", "INSERT INTO steps VALUES (2);");
+    CHECK_INT(run(), 2);
+    CHECK_TEXT(ask("SELECT string_agg(a::text, ',') FROM steps"), "2,3");
+    end();
+}
+
+static void bad_names_and_files_are_refused(void) {
+    static const struct {
+        const char *name, *text, *what;
+    } table[] = {
+        {"1_first.sql", "", "1_first.sql: must be named NNNN_name.sql"},
+        {"0001.sql", "", "0001.sql: must be named NNNN_name.sql"},
+        {"0001-first.sql", "", "must be named NNNN_name.sql"},
+        {"00011_x.sql", "", "must be named NNNN_name.sql"},
+        {"first.sql", "", "must be named NNNN_name.sql"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin();
+        write_file(table[i].name, table[i].text);
+        CHECK_INT(run(), -1);
+        CHECK_HAS(err.text, table[i].what);
+        end();
+    }
+    begin();
+    write_file("0001_a.sql", "");
+    write_file("0001_b.sql", "");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "0001_a.sql and 0001_b.sql have one number");
+    char path[128];
+    snprintf(path, sizeof path, "%s/migrations/0001_b.sql", folder);
+    FILE *file = fopen(path, "w");
+    CHECK(file && fwrite("SELECT\0 1", 1, 9, file) == 9 && fclose(file) == 0);
+    remove_file("0001_a.sql");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "0001_b.sql: has a NUL byte");
+    config.scripts.sql = "/nowhere";
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "/nowhere/migrations: No such file");
+    end();
+}
+
+static void *run_in_thread(void *argument) {
+    int *applied = argument;
+    struct err reason = {0};
+    CHECK_OK(migrate_run(&config, applied, &reason), &reason);
+    return NULL;
+}
+
+static void runs_at_once_apply_each_file_once(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE steps (a int); SELECT pg_sleep(0.05);");
+    write_file("0002_second.sql", "INSERT INTO steps VALUES (2);");
+    pthread_t threads[4];
+    int applied[4] = {0}, sum = 0;
+    for (size_t i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, run_in_thread, &applied[i]);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        sum += applied[i];
+    }
+    CHECK_INT(sum, 2);
+    CHECK_TEXT(ask("SELECT count(*) FROM steps"), "1");
+    end();
+}
+
+static void the_shipped_files_apply_to_an_empty_schema(void) {
+    begin();
+    config.scripts.sql = "sql";
+    CHECK(run() > 0);
+    if (err.kind != ERR_NONE) {
+        TEST_FAIL("%s", err.text);
+    }
+    CHECK_INT(pending(), 0);
+    end();
+}
+
+static void an_absent_database_is_an_outage(void) {
+    begin();
+    config.postgres.url = "postgresql://127.0.0.1:1/x";
+    CHECK_INT(run(), -1);
+    CHECK_INT(err.kind, ERR_UNAVAILABLE);
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"files are applied in order, once", files_are_applied_in_order_once},
+    {"a file that changed is refused", a_file_that_changed_is_refused},
+    {"a file older than the newest applied is refused",
+     a_file_older_than_the_newest_applied_is_refused},
+    {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
+    {"bad names and files are refused", bad_names_and_files_are_refused},
+    {"runs at once apply each file once", runs_at_once_apply_each_file_once},
+    {"the shipped files apply to an empty schema", the_shipped_files_apply_to_an_empty_schema},
+    {"an absent database is an outage", an_absent_database_is_an_outage},
+};
+
+TEST_MAIN(cases)
