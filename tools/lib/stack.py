@@ -152,8 +152,11 @@ class Postgres(Process):
             target = tempfile.mkdtemp(prefix="aggregator-pg.")
             draft.symlink_to(target)
             shutil.chown(target, "postgres", "postgres")
+        # An order of text as people expect it, unlike that of the bytes: whatever relies on bytes
+        # must say so.
         self.spawn([POSTGRES_BIN / "initdb", "-D", draft.resolve(), "-A", "trust", "-U", "ras",
-                    "-E", "UTF8", "--locale", "C", "-N"], user="postgres", cwd="/")
+                    "-E", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale",
+                    "en-US", "-N"], user="postgres", cwd="/")
         self.finish("initdb")
         draft.rename(self.data)
 
