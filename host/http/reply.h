@@ -12,17 +12,18 @@ struct reply {
     int status;            /* the answer's, or 304 */
     const char *content_type;
     char allow[REPLY_ALLOW_BYTES]; /* with 405: "GET, HEAD"; "" = none */
-    bool has_etag;  /* may be kept by the client, and asked for again with If-None-Match */
+    bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
     bool head_only;
     bool close; /* the connection ends after it */
 };
 
-#define REPLY_HEAD_BYTES 768 /* longer than any head: correlation id, ETag and Allow are bounded   \
-                              */
+#define REPLY_HEAD_BYTES                                                                           \
+    768 /* longer than any head: correlation id, ETag and Allow are bounded                        \
+         */
 #define REPLY_DATE_BYTES 32
 
-/* Sets status and body; takes the reference. A 200 gets an ETag, and becomes a 304 where the request
- * names it. */
+/* Sets status and body; takes the reference. A 200 gets an ETag, and becomes a 304 where the
+ * request names it. */
 void reply_set(struct reply *reply, const struct request *request, struct answer *answer,
                const char *content_type);
 /* The same for what is true at this moment only: no ETag. */

@@ -92,7 +92,9 @@ class Program(stack.Aggregator):
 
     def __init__(self, folder, *servers, edits=(), env=None):
         roots = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
-        super().__init__(folder, BUILD, *servers, env=roots | (env or {}))
+        # A group of its own: no program waits for another to leave.
+        group = {"KAFKA_CONSUMER_GROUP_ID": f"group-{uuid.uuid4()}"}
+        super().__init__(folder, BUILD, *servers, env=roots | group | (env or {}))
         text = (ROOT / "config.lua").read_text()
         for old, new in edits:
             assert text.count(old) == 1, old
