@@ -38,7 +38,8 @@ struct loop {
     char date[REPLY_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
-    struct connection *mail; /* new ones and those whose job is done */
+    struct connection *mail; /* new ones and those whose job is done, in order */
+    struct connection **mail_end;
     _Atomic bool stopping;
 };
 
@@ -129,8 +130,9 @@ static void wake(struct loop *loop) {
 static void post(struct loop *loop, struct connection *connection) {
     pthread_mutex_lock(&loop->lock);
     bool was_empty = loop->mail == NULL;
-    connection->next_mail = loop->mail;
-    loop->mail = connection;
+    connection->next_mail = NULL;
+    *loop->mail_end = connection;
+    loop->mail_end = &connection->next_mail;
     pthread_mutex_unlock(&loop->lock);
     if (was_empty) {
         wake(loop);
@@ -141,20 +143,27 @@ void loop_post_done(struct job *job) {
     post(job->connection->loop, job->connection);
 }
 
+static struct connection *older(struct connection *a, struct connection *b) {
+    return !b || (a && a->deadline_us <= b->deadline_us) ? a : b;
+}
+
 /* Makes room for one more: whoever has waited longest for its client goes, those first that never
  * sent a whole request. False when all are being answered. */
 static bool evict(struct loop *loop) {
-    static const enum connection_state order[] = {CONNECTION_LINGERING, CONNECTION_FRESH,
-                                                  CONNECTION_READING, CONNECTION_IDLE};
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        struct connection *oldest = loop->lists[order[i]].first;
-        if (oldest) {
-            metric_add(loop->shared->evicted, 1);
-            loop_close(loop, oldest);
-            return true;
-        }
+    const struct list *lists = loop->lists;
+    struct connection *last = lists[CONNECTION_LINGERING].first;
+    if (!last) { /* these two wait equally long, so that deadlines tell the ages */
+        last = older(lists[CONNECTION_FRESH].first, lists[CONNECTION_READING].first);
     }
-    return false;
+    if (!last) {
+        last = lists[CONNECTION_IDLE].first;
+    }
+    if (!last) {
+        return false;
+    }
+    metric_add(loop->shared->evicted, 1);
+    loop_close(loop, last);
+    return true;
 }
 
 static void refuse(struct loop *loop, struct connection *connection) {
@@ -179,15 +188,19 @@ static void adopt(struct loop *loop, struct connection *connection) {
     link_last(&loop->lists[connection->state], connection);
     loop_set_state(loop, connection, CONNECTION_FRESH);
     if (!watch(loop, EPOLL_CTL_ADD, connection)) {
-        log_error("a connection cannot be watched", LOG_INT("errno", errno));
+        log_error("a connection cannot be watched", LOG_TEXT("error", strerror(errno)));
         loop_close(loop, connection);
+        return;
     }
+    connection->readable = true; /* its first request is often there already */
+    connection_drive(connection);
 }
 
 static void read_mail(struct loop *loop) {
     pthread_mutex_lock(&loop->lock);
     struct connection *connection = loop->mail;
     loop->mail = NULL;
+    loop->mail_end = &loop->mail;
     pthread_mutex_unlock(&loop->lock);
     while (connection) {
         struct connection *next = connection->next_mail;
@@ -331,6 +344,7 @@ struct loop *loop_create(const struct loop_shared *shared, struct err *err) {
     struct loop *loop = xcalloc(1, sizeof *loop);
     loop->shared = shared;
     loop->listener = -1;
+    loop->mail_end = &loop->mail;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&loop->lock, NULL);
