@@ -15,12 +15,37 @@
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
+/* A record that the database's offset has passed must not count again, wherever it comes from. Only
+ * where the log ends before that offset it is another log (a topic made anew), and all of it is
+ * news. */
+static bool is_passed(struct worker *worker, const struct partition *partition, int64_t offset) {
+    int64_t low, high;
+    if (offset >= partition->next_offset ||
+        rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false;
+    }
+    if (high >= partition->next_offset) {
+        return true;
+    }
+    log_error("the log ends before the offset that was committed: it is read from its beginning",
+              LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
+              LOG_INT("committed", partition->next_offset), LOG_INT("end", high));
+    return false;
+}
+
 static void take(struct worker *worker, rd_kafka_message_t *record) {
     struct pipeline *pipeline = &worker->pipeline;
     size_t partition =
         partitions_find(&pipeline->partitions, rd_kafka_topic_name(record->rkt), record->partition);
     if (worker->must_load_offsets || partition == PARTITION_NONE) {
         rd_kafka_message_destroy(record); /* of an assignment that is no more */
+        return;
+    }
+    if (is_passed(worker, &pipeline->partitions.items[partition], record->offset)) {
+        log_warning("a record came again", LOG_TEXT("topic", rd_kafka_topic_name(record->rkt)),
+                    LOG_INT("partition", record->partition), LOG_INT("offset", record->offset));
+        rd_kafka_message_destroy(record);
         return;
     }
     int64_t time_ms = rd_kafka_message_timestamp(record, NULL);

@@ -30,6 +30,7 @@ class Driver:
         self.lock = threading.Lock()  # of down
         self.agenda, self.numbers = [], itertools.count()
         self.problems = []
+        self.stirred = time.monotonic()
 
     # ---- time ------------------------------------------------------------------------------
 
@@ -54,6 +55,7 @@ class Driver:
         self.begin_with(slot, self.plan.deal() if self.faults else None)
 
     def begin_with(self, slot, fault):
+        self.stirred = time.monotonic()
         slot.begin(fault)
         said = f", {fault.signal} at passing {fault.passings} of {fault.point}" if fault else ""
         self.journal.say(f"  start {slot}{said}")
@@ -78,6 +80,7 @@ class Driver:
             point = slot.fault.point
             self.journal.note("fault freeze", point, f"{slot} froze itself at {point}")
             self.plan.settle(slot.fault, True)
+            self.stirred = time.monotonic()
             slot.fault = None
             self.freeze(slot, self.plan.random.uniform(*acts.ZOMBIE_S))
         elif slot.program.process and not slot.running():
@@ -140,6 +143,17 @@ class Driver:
     def zombie_has_woken(self):
         self.run_for(0)
         return self.plan.reached["before_commit"] and not self.slots[0].frozen
+
+    def arm_idle(self):
+        """Processes that live without a fault begin anew with one."""
+        for slot in self.slots:
+            if slot.running() and not slot.fault and not slot.frozen and not slot.ending:
+                self.journal.note("kill", str(slot), f"SIGKILL {slot}: it has no fault")
+                slot.kill()
+
+    def quiet_s(self):
+        """How long ago a process has begun or was found at a fault point."""
+        return time.monotonic() - self.stirred
 
     def act(self):
         weights, functions = zip(*acts.ACTS)

@@ -6,10 +6,14 @@ from .slot import FAULT_POINTS, MOST_BATCHES, MOST_PASSINGS, Fault
 
 QUIET_SHARE = 0.2  # lives without a fault of their own, once every point was reached
 FREEZE_SHARE = 0.3  # faults that freeze rather than kill
+HASTY_FREEZE_SHARE = 0.1
 
 
 class FaultPlan:
-    def __init__(self, seed):
+    """hasty: every point soon, for a short run."""
+
+    def __init__(self, seed, hasty):
+        self.hasty = hasty
         self.random = random.Random(f"{seed}/faults")
         self.armed = collections.Counter()
         self.reached = collections.Counter()
@@ -20,8 +24,9 @@ class FaultPlan:
                 for point in FAULT_POINTS}
         point = min(FAULT_POINTS, key=rank.get)
         quiet = self.random.random() < QUIET_SHARE
-        freeze = self.random.random() < FREEZE_SHARE
-        passings = self.random.randint(1, MOST_PASSINGS.get(point, MOST_BATCHES))
+        freeze = self.random.random() < (HASTY_FREEZE_SHARE if self.hasty else FREEZE_SHARE)
+        most = MOST_PASSINGS.get(point, MOST_BATCHES)
+        passings = self.random.randint(1, (most + 1) // 2 if self.hasty else most)
         if quiet and self.complete():
             return None
         return self.arm(Fault(point, passings, "STOP" if freeze else "KILL"))

@@ -2,12 +2,14 @@
 again."""
 import collections
 import signal
+import time
 
 FAULT_POINTS = ("before_handling", "before_commit", "after_commit_sent", "after_commit",
                 "after_redis", "after_report", "in_rebalance")
 # The most passings before a fault: events, rebalances, reports (one a second); else batches.
 MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2}
 MOST_BATCHES = 6
+YOUNG_S = 1  # so young a process may not yet have taken charge of its signals
 
 Fault = collections.namedtuple("Fault", "point passings signal")
 
@@ -18,6 +20,7 @@ class Slot:
         self.fault = None      # of the present life
         self.ending = None     # "kill" or "term": the driver has asked for the end
         self.terms = 0         # SIGTERMs sent: the second one ends it at once
+        self.began, self.young_when_asked = 0, False
         self.frozen = False
         self.wanted = False    # restarted when it ends
 
@@ -26,6 +29,7 @@ class Slot:
 
     def begin(self, fault=None):
         self.fault, self.ending, self.terms = fault, None, 0
+        self.began, self.young_when_asked = time.monotonic(), False
         self.frozen, self.wanted = False, True
         self.program.env["AGGREGATOR_FAULT"] = ":".join(map(str, fault)) if fault else ""
         self.program.start(wait=False)
@@ -39,6 +43,7 @@ class Slot:
 
     def term(self):
         self.ending = "term"
+        self.young_when_asked |= time.monotonic() - self.began < YOUNG_S
         self.terms += 1
         self.program.send(signal.SIGTERM)
 
@@ -67,6 +72,8 @@ class Slot:
             return "kill", None
         if status == -signal.SIGKILL and self.fault and self.fault.signal == "KILL":
             return "fault", self.fault.point
-        if self.ending == "term" and (status == 0 or status == 130 and self.terms > 1):
+        too_early = status == -signal.SIGTERM and self.young_when_asked
+        if self.ending == "term" and (status == 0 or too_early or
+                                      status == 130 and self.terms > 1):
             return "term", None
         return "died", status

@@ -44,6 +44,11 @@ def check_history(url):
             for at, backend, topic, number, old, new in rows]
 
 
+def analyze(url):
+    """A server that was killed has forgotten that its tables have grown."""
+    query(url, "ANALYZE; SELECT 1")
+
+
 def offsets(url):
     """{(topic, partition): (next offset, {outcome: count})}"""
     rows = query(url, "SELECT topic, partition, next_offset, applied, superseded, ignored, "
@@ -124,14 +129,16 @@ def check_published(records, acknowledged):
     return [f"Kafka lost {lost} events that it had acknowledged"] if lost else []
 
 
-def paths(url):
-    """Every batch that the view knows, and the first page of every user."""
+def paths(url, newest):
+    """Every batch that the view knows, those of `newest` last; before them a page of every user."""
     batches = query(url, "SELECT batch_id FROM batch_results UNION SELECT slot_batch_id FROM "
                          "essay_results UNION SELECT result_batch_id FROM essay_results "
-                         "UNION SELECT batch_id FROM phase_outcomes ORDER BY 1")
+                         "UNION SELECT batch_id FROM phase_outcomes")
+    age = {batch: number for number, batch in enumerate(newest)}
+    known = sorted((batch for batch, in batches if batch), key=lambda b: (age.get(b, -1), b))
     users = query(url, "SELECT DISTINCT user_id FROM batch_results WHERE user_id IS NOT NULL")
-    return [f"/internal/v1/batches/{batch}/status" for batch, in batches if batch] + \
-        [f"/internal/v1/batches/user/{user}?limit=100" for user, in users]
+    return [f"/internal/v1/batches/user/{user}?limit=20" for user, in users] + \
+        [f"/internal/v1/batches/{batch}/status" for batch in known]
 
 
 def difference(wanted, got):
@@ -156,10 +163,8 @@ def read_answers(program, where):
     return answers
 
 
-def check_answers(programs, clean, where):
-    """Every program's answers, cached or not, equal the undisturbed program's."""
-    wanted = read_answers(clean, where)
-    return [f"{name} answers {path} otherwise: {difference(there, here)}"
-            for name, program in programs
+def check_answers(program, where, wanted):
+    """A program's answers, cached or not, equal the undisturbed program's."""
+    return [f"{program.folder.name} answers {path} otherwise: {difference(there, here)}"
             for path, there, here in zip(where, wanted, read_answers(program, where))
             if there != here]
