@@ -72,6 +72,17 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
 
 /* ---- one statement ------------------------------------------------------------------------ */
 
+/* Connected, and not to a server that has gone. A loop of calls past the deadline must not become a
+ * loop of connections. */
+static bool wake(struct connection *connection, const char *name, int64_t deadline_us,
+                 struct err *err) {
+    int timeout_ms = clock_remaining_ms(deadline_us);
+    if (timeout_ms == 0) {
+        return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
+    }
+    return pg_wake(connection->pg, timeout_ms, err);
+}
+
 static bool execute(struct connection *connection, const char *name, const char *sql,
                     const struct pg_params *params, int64_t deadline_us, struct err *err) {
     PQclear(connection->result);
@@ -109,7 +120,7 @@ static int lua_query(lua_State *L) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
     if (!lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) ||
-        !pg_wake(connection->pg, clock_remaining_ms(deadline_us), &err)) {
+        !wake(connection, query->name, deadline_us, &err)) {
         return lua_push_failure(L, &err);
     }
     const char *sql = query->named.sql;
@@ -184,8 +195,7 @@ static int transaction_rollback(lua_State *L) {
 }
 
 static bool begin(struct connection *connection, struct err *err) {
-    int timeout_ms = clock_remaining_ms(connection->deadline_us);
-    if (!pg_wake(connection->pg, timeout_ms, err) ||
+    if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
         !execute(connection, "BEGIN", "BEGIN", NULL, connection->deadline_us, err)) {
         return false;
     }
