@@ -160,6 +160,26 @@ static void refused(void) {
     broker_stop(&broker);
 }
 
+static void fatal(void) {
+    enum { API_PRODUCE = 0 };
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
+    rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    CHECK(produce(producer, 10000).kind != ERR_NONE);
+    for (int64_t end_us = clock_monotonic_us() + 5000000;
+         !kafka_producer_broken(producer) && clock_monotonic_us() < end_us;) {
+    }
+    CHECK(kafka_producer_broken(producer));
+    struct kafka_producer *other = acquire(&broker.config);
+    CHECK(other != producer);
+    kafka_producer_release(producer);
+    CHECK_INT(produce(other, 10000).kind, ERR_NONE);
+    kafka_producer_release(other);
+    broker_stop(&broker);
+}
+
 static void bad_property(void) {
     char *names[] = {"no.such"}, *values[] = {"x"};
     struct config config = {
@@ -220,6 +240,7 @@ static const struct test_case cases[] = {
     {"gives up within its time where there is no broker", no_broker},
     {"tells a refusal from an outage", refused},
     {"names a property that librdkafka does not know", bad_property},
+    {"is replaced after a fatal error", fatal},
     {"is one for all who hold it", one_producer},
     {"serves threads that come and go, waiting or not", threads},
 };
