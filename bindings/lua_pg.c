@@ -70,7 +70,25 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     return connection->queries = query;
 }
 
+static int push_failure(lua_State *L, const struct err *err) {
+    lua_push_failure(L, err);
+    lua_pushstring(L, err->sqlstate); /* "" unless Postgres stated one */
+    lua_setfield(L, -2, "sqlstate");
+    return 2;
+}
+
 /* ---- one statement ------------------------------------------------------------------------ */
+
+/* Connected, and not to a server that has gone. A loop of calls past the deadline must not become a
+ * loop of connections. */
+static bool wake(struct connection *connection, const char *name, int64_t deadline_us,
+                 struct err *err) {
+    int timeout_ms = clock_remaining_ms(deadline_us);
+    if (timeout_ms == 0) {
+        return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
+    }
+    return pg_wake(connection->pg, timeout_ms, err);
+}
 
 static bool execute(struct connection *connection, const char *name, const char *sql,
                     const struct pg_params *params, int64_t deadline_us, struct err *err) {
@@ -109,15 +127,15 @@ static int lua_query(lua_State *L) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
     if (!lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) ||
-        !pg_wake(connection->pg, clock_remaining_ms(deadline_us), &err)) {
-        return lua_push_failure(L, &err);
+        !wake(connection, query->name, deadline_us, &err)) {
+        return push_failure(L, &err);
     }
     const char *sql = query->named.sql;
     bool ok = execute(connection, query->name, sql, connection->params, deadline_us, &err);
     if (!ok && is_stale(&err) && pg_connected(connection->pg)) {
         ok = execute(connection, query->name, sql, connection->params, deadline_us, &err);
     }
-    return ok ? push_result(L, connection, call, query) : lua_push_failure(L, &err);
+    return ok ? push_result(L, connection, call, query) : push_failure(L, &err);
 }
 
 /* ---- transactions ------------------------------------------------------------------------- */
@@ -140,13 +158,13 @@ static int transaction_query(lua_State *L) {
     struct err err = {0};
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err);
     if (connection->failure.kind != ERR_NONE) {
-        return lua_push_failure(L, &connection->failure);
+        return push_failure(L, &connection->failure);
     }
     ok = ok && execute(connection, query->name, query->named.sql, connection->params,
                        connection->deadline_us, &err);
     if (!ok) {
         connection->failure = err;
-        return lua_push_failure(L, &err);
+        return push_failure(L, &err);
     }
     return push_result(L, connection, call, query);
 }
@@ -184,8 +202,7 @@ static int transaction_rollback(lua_State *L) {
 }
 
 static bool begin(struct connection *connection, struct err *err) {
-    int timeout_ms = clock_remaining_ms(connection->deadline_us);
-    if (!pg_wake(connection->pg, timeout_ms, err) ||
+    if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
         !execute(connection, "BEGIN", "BEGIN", NULL, connection->deadline_us, err)) {
         return false;
     }
@@ -223,7 +240,7 @@ static int lua_transaction(lua_State *L) {
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
     if (!begin(connection, &err)) {
-        return lua_push_failure(L, &err);
+        return push_failure(L, &err);
     }
     int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */
     bool open = connection->in_transaction;
@@ -231,7 +248,7 @@ static int lua_transaction(lua_State *L) {
     if (open && failed) {
         roll_back(connection);
     } else if (open && !commit(connection, &err)) {
-        return lua_push_failure(L, &err);
+        return push_failure(L, &err);
     }
     if (status != 0) {
         if (status == LUA_ERRMEM) {
@@ -240,7 +257,7 @@ static int lua_transaction(lua_State *L) {
         return lua_error(L);
     }
     if (open && failed) {
-        return lua_push_failure(L, &connection->failure);
+        return push_failure(L, &connection->failure);
     }
     if (lua_gettop(L) == 0) {
         lua_pushboolean(L, 1);

@@ -212,10 +212,6 @@ void lua_push_failure_table(lua_State *L, const struct err *err) {
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, err->text);
     lua_setfield(L, -2, "message");
-    if (err->sqlstate[0]) {
-        lua_pushstring(L, err->sqlstate);
-        lua_setfield(L, -2, "sqlstate");
-    }
 }
 
 int lua_push_failure(lua_State *L, const struct err *err) {

@@ -51,7 +51,7 @@ void lua_push_integer(lua_State *L, int64_t value);
 /* The shortest text that reads back as the same number; whole ones without exponent. NaN and
  * infinity come as Postgres spells them. Returns text. */
 const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]);
-/* nil and { kind, message } (and sqlstate where there is one). Returns 2. */
+/* nil and { kind, message }. Returns 2. */
 int lua_push_failure(lua_State *L, const struct err *err);
 /* The table alone. */
 void lua_push_failure_table(lua_State *L, const struct err *err);

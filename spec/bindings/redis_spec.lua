@@ -90,7 +90,9 @@ describe("redis.pipeline", function()
   end)
 
   it("runs MULTI to EXEC", function()
-    local replies = redis.pipeline({ { "MULTI" }, { "SET", "a", "1" }, { "INCR", "a" }, { "EXEC" } })
+    local replies = redis.pipeline({
+      { "MULTI" }, { "SET", "a", "1" }, { "INCR", "a" }, { "EXEC" },
+    })
     assert.same({ "OK", "QUEUED", "QUEUED", { "OK", 2 } }, replies)
   end)
 

@@ -147,18 +147,36 @@ static void no_broker(void) {
     CHECK(clock_monotonic_us() - started_us < 8000000);
 }
 
-static void unknown_topic(void) {
+static void refused(void) {
+    enum { API_PRODUCE = 0 };
     struct broker broker = broker_start();
     struct kafka_producer *producer = acquire(&broker.config);
-    rd_kafka_mock_topic_set_error(broker.cluster, "forbidden",
-                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
-    struct kafka_record one = {.topic = "forbidden", .value = slice_of("x")};
-    struct kafka_send *send = kafka_send_create(1);
-    kafka_send_add(send, producer, &one);
-    kafka_send_wait(send, 10000);
-    CHECK_INT(kafka_send_delivery(send, 0).kind, ERR_INPUT);
-    kafka_send_unref(send);
+    rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    struct kafka_delivery delivery = produce(producer, 10000);
+    CHECK_INT(delivery.kind, ERR_INPUT);
+    CHECK_TEXT(delivery.reason, "Broker: Topic authorization failed");
     kafka_producer_release(producer);
+    broker_stop(&broker);
+}
+
+static void fatal(void) {
+    enum { API_PRODUCE = 0 };
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
+    rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    CHECK(produce(producer, 10000).kind != ERR_NONE);
+    for (int64_t end_us = clock_monotonic_us() + 5000000;
+         !kafka_producer_broken(producer) && clock_monotonic_us() < end_us;) {
+    }
+    CHECK(kafka_producer_broken(producer));
+    struct kafka_producer *other = acquire(&broker.config);
+    CHECK(other != producer);
+    kafka_producer_release(producer);
+    CHECK_INT(produce(other, 10000).kind, ERR_NONE);
+    kafka_producer_release(other);
     broker_stop(&broker);
 }
 
@@ -220,8 +238,9 @@ static const struct test_case cases[] = {
     {"carries keys, values and headers byte for byte, and none as none", carries_everything},
     {"takes a report that comes after the sender has gone", late_report},
     {"gives up within its time where there is no broker", no_broker},
-    {"tells a topic that is refused from an outage", unknown_topic},
+    {"tells a refusal from an outage", refused},
     {"names a property that librdkafka does not know", bad_property},
+    {"is replaced after a fatal error", fatal},
     {"is one for all who hold it", one_producer},
     {"serves threads that come and go, waiting or not", threads},
 };

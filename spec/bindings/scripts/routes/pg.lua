@@ -44,9 +44,9 @@ return cases("pg", {
     return pg.transaction(function(tx)
       assert(tx.query("session"))
       local list = {}
-      for i = 1, 1e9 do
-        list[i] = ("x"):rep(1e6) .. i
-      end
+      repeat
+        list[#list + 1] = ("x"):rep(1e6) .. #list
+      until #list == 1e9
     end)
   end,
   error_in_rows = function()
