@@ -1,0 +1,168 @@
+/* script pool: few states for many threads, replaced once a limit was hit. Run under
+ * ThreadSanitizer too. */
+#include <pthread.h>
+
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct script_pool *pool;
+static struct err err;
+
+static void begin(const char *body) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "routes/r.lua",
+                  "local calls = 0\nreturn { method = 'GET', path = '/r/{id}', handle = "
+                  "function(request) calls = calls + 1; %s\nend }",
+                  body);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    pool = generation ? script_pool_create(generation, &scripts.config, &err) : NULL;
+    if (!pool) {
+        printf("    %s\n", err.text);
+        exit(1);
+    }
+}
+
+static void end(void) {
+    script_pool_destroy(pool);
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+}
+
+struct reply {
+    enum script_result result;
+    int status;
+    char body[64];
+    struct err err;
+};
+
+static struct reply answer(const char *id, int timeout_ms) {
+    struct script_pair param = {slice_of("id"), slice_of(id)};
+    struct script_request request = {.params = &param, .param_count = 1, .correlation_id = "test"};
+    struct script_response response;
+    struct reply reply = {0};
+    reply.result = script_pool_answer(pool, &request, timeout_ms, &response, &reply.err);
+    reply.status = response.status;
+    snprintf(reply.body, sizeof reply.body, "%.*s", (int)response.body.len,
+             response.body.data ? response.body.data : "");
+    free((char *)response.body.data);
+    free(response.tags);
+    return reply;
+}
+
+static void *answer_many(void *argument) {
+    for (int i = 0; i < 200; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "%s-%d", (const char *)argument, i);
+        struct reply reply = answer(id, 10000);
+        CHECK_INT(reply.result, SCRIPT_OK);
+        CHECK_TEXT(reply.body, id);
+    }
+    return NULL;
+}
+
+static void each_request_gets_its_own_answer(void) {
+    static char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    pthread_t threads[6];
+    begin("return { status = 200, body = request.params.id }");
+    for (size_t i = 0; i < 6; i++) {
+        pthread_create(&threads[i], NULL, answer_many, names[i]);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    end();
+}
+
+static void a_state_that_hit_a_limit_is_replaced(void) {
+    begin("if request.params.id == 'loop' then while true do end end "
+          "if request.params.id == 'full' then local t = {} while true do t[#t + 1] = {} end end "
+          "return { status = 200, body = tostring(calls) }");
+    scripts.config.scripts.route_timeout_ms = 50;
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(answer("loop", 1000).result, SCRIPT_TIMEOUT);
+        scripts.config.scripts.route_timeout_ms = 10000;
+        CHECK_INT(answer("full", 1000).result, SCRIPT_ERROR);
+        scripts.config.scripts.route_timeout_ms = 50;
+    }
+    scripts.config.scripts.route_timeout_ms = 10000;
+    struct reply reply = answer("ok", 1000);
+    CHECK_INT(reply.result, SCRIPT_OK);
+    CHECK_TEXT(reply.body, "1"); /* fresh: no call before */
+    end();
+}
+
+static _Atomic bool stop;
+
+static void *loop_in_thread(void *argument) {
+    (void)argument;
+    while (!stop) {
+        CHECK_INT(answer("loop", 10000).result, SCRIPT_TIMEOUT);
+    }
+    return NULL;
+}
+
+static void waiting_for_a_state_ends_in_time(void) {
+    begin("while true do end");
+    scripts.config.scripts.route_timeout_ms = 300;
+    pthread_t threads[3]; /* one more than there are states */
+    struct reply mine = {0};
+    int64_t took_us = 0;
+    stop = false;
+    for (size_t i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, loop_in_thread, NULL);
+    }
+    for (int i = 0; i < 20 && !strstr(mine.err.text, "no script state came free"); i++) {
+        int64_t started_us = clock_monotonic_us();
+        mine = answer("loop", 20);
+        took_us = clock_monotonic_us() - started_us;
+    }
+    CHECK_INT(mine.result, SCRIPT_TIMEOUT);
+    CHECK_HAS(mine.err.text, "no script state came free in 20 ms");
+    CHECK(took_us >= 20000 && took_us < 300000);
+    stop = true;
+    for (size_t i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    end();
+}
+
+static void answers_that_are_none_are_errors(void) {
+    static const char *const bodies[] = {"",
+                                         "return 5",
+                                         "return {}",
+                                         "return { status = 200 }",
+                                         "return { status = 99, body = 'x' }",
+                                         "return { status = 'x', body = 'x' }",
+                                         "return { status = 200, body = {} }"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        begin(bodies[i]);
+        struct reply reply = answer("x", 1000);
+        if (reply.result != SCRIPT_ERROR) {
+            TEST_FAIL("%s: result %d", bodies[i], reply.result);
+        }
+        CHECK_HAS(reply.err.text, "routes/r returned no answer");
+        end();
+    }
+}
+
+static void errors_and_absence_have_their_shapes(void) {
+    begin("if request.params.id == 'gone' then return { status = 404, error = 'No \"such\" id' } "
+          "end return { unavailable = 'db' }");
+    struct reply gone = answer("gone", 1000), away = answer("x", 1000);
+    CHECK_INT(gone.status, 404);
+    CHECK_TEXT(gone.body, "{\"error\":\"No \\\"such\\\" id\"}");
+    CHECK_INT(away.status, 503);
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"each request gets its own answer", each_request_gets_its_own_answer},
+    {"a state that hit a limit is replaced", a_state_that_hit_a_limit_is_replaced},
+    {"waiting for a state ends in time", waiting_for_a_state_ends_in_time},
+    {"answers that are none are errors", answers_that_are_none_are_errors},
+    {"errors and absence have their shapes", errors_and_absence_have_their_shapes},
+};
+
+TEST_MAIN(cases)
