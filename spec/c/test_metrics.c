@@ -1,0 +1,121 @@
+/* Counting and rendering metrics. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../../host/metrics.h"
+#include "test.h"
+
+static const char *rendered(void) {
+    static struct buffer text;
+    buffer_clear(&text);
+    metrics_render(&text);
+    return text.data;
+}
+
+static struct metric *counter(const char *name, const char *labels) {
+    return metric_family(METRIC_COUNTER, name, "Help.", labels);
+}
+
+static void renders_families_by_name_and_cells_by_labels(void) {
+    struct metric *second = counter("t_b", "x"), *first = counter("t_a", "");
+    metric_add(metric_cell(second, "2"), 2);
+    metric_add(metric_cell(second, "1"), 0.1);
+    metric_add(metric_cell(first), 1);
+    CHECK(strstr(rendered(), "# HELP t_a Help.\n# TYPE t_a counter\nt_a 1\n"
+                             "# HELP t_b Help.\n# TYPE t_b counter\n"
+                             "t_b{x=\"1\"} 0.1\nt_b{x=\"2\"} 2\n"));
+}
+
+static void escapes_label_values_and_help(void) {
+    metric_set(metric_cell(metric_family(METRIC_GAUGE, "t_escape", "a\nb", "x"), "\"\\\n"), -1);
+    CHECK(strstr(rendered(), "# HELP t_escape a\\nb\n"));
+    CHECK(strstr(rendered(), "t_escape{x=\"\\\"\\\\\\n\"} -1\n"));
+}
+
+static void histograms_count_up_to_each_bound(void) {
+    struct metric_cell *cell =
+        metric_cell(metric_family(METRIC_HISTOGRAM, "t_seconds", "Help.", "x"), "y");
+    metric_observe(cell, 0.005);
+    metric_observe(cell, 0.0051);
+    metric_observe(cell, 99);
+    CHECK(strstr(rendered(), "t_seconds_bucket{x=\"y\",le=\"0.0025\"} 0\n"));
+    CHECK(strstr(rendered(), "t_seconds_bucket{x=\"y\",le=\"0.005\"} 1\n"));
+    CHECK(strstr(rendered(), "t_seconds_bucket{x=\"y\",le=\"10\"} 2\n"));
+    CHECK(strstr(rendered(), "t_seconds_bucket{x=\"y\",le=\"+Inf\"} 3\n"
+                             "t_seconds_sum{x=\"y\"} 99.0101\nt_seconds_count{x=\"y\"} 3\n"));
+    CHECK(metric_value(cell) == 3);
+}
+
+static void a_family_and_a_cell_are_found_again(void) {
+    struct metric *metric = counter("t_again", "x,y");
+    CHECK(counter("t_again", "x,y") == metric);
+    CHECK(metric_cell(metric, "a", "b") == metric_cell(metric, "a", "b"));
+    CHECK(metric_cell(metric, "a", "b") != metric_cell(metric, "b", "a"));
+}
+
+static void past_the_bound_cells_are_shared(void) {
+    struct metric *metric = counter("t_many", "x");
+    struct metric_cell *first = NULL, *last = NULL, *before = NULL;
+    for (int i = 0; i < 3000; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        before = last;
+        last = metric_cell(metric, value);
+        first = first ? first : last;
+    }
+    CHECK(last == before);
+    CHECK(metric_cell(metric, "other") == last);
+    CHECK(metric_cell(metric, "0") == first);
+}
+
+/* Threads make and move cells while another renders. */
+static _Atomic bool done;
+
+static void *move_cells(void *name) {
+    struct metric *metric = counter("t_threads", "x");
+    for (int i = 0; i < 2000; i++) {
+        char value[32];
+        snprintf(value, sizeof value, "%s%d", (const char *)name, i % 100);
+        metric_add(metric_cell(metric, value), 1);
+        metric_add(metric_cell(metric, "shared"), 1);
+    }
+    return NULL;
+}
+
+static void *render_on(void *context) {
+    struct buffer text = {0};
+    (void)context;
+    while (!atomic_load(&done)) {
+        buffer_clear(&text);
+        metrics_render(&text);
+    }
+    buffer_free(&text);
+    return NULL;
+}
+
+static void counts_exactly_while_rendered(void) {
+    pthread_t threads[4], reader;
+    char *names[] = {"a", "b", "c", "d"};
+    pthread_create(&reader, NULL, render_on, NULL);
+    for (int i = 0; i < 4; i++) {
+        pthread_create(&threads[i], NULL, move_cells, names[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    atomic_store(&done, true);
+    pthread_join(reader, NULL);
+    CHECK(metric_value(metric_cell(counter("t_threads", "x"), "shared")) == 8000);
+    CHECK(metric_value(metric_cell(counter("t_threads", "x"), "c7")) == 20);
+}
+
+static const struct test_case cases[] = {
+    {"renders families by name and cells by labels", renders_families_by_name_and_cells_by_labels},
+    {"escapes label values and help", escapes_label_values_and_help},
+    {"histograms count up to each bound", histograms_count_up_to_each_bound},
+    {"a family and a cell are found again", a_family_and_a_cell_are_found_again},
+    {"past the bound, cells are shared", past_the_bound_cells_are_shared},
+    {"counts exactly while rendered", counts_exactly_while_rendered},
+};
+
+TEST_MAIN(cases)
