@@ -1,6 +1,6 @@
-"""Outage is not poison: where the database is away, full, locked or not as it should be, the program
-waits and says so, and rejects nothing; where the database refuses the data of one event, that event
-alone is rejected, and the next goes on."""
+"""Outage is not poison: where the database is away, full, locked or not as it should be, the
+program waits and says so, and rejects nothing; where the database refuses the data of one event,
+that event alone is rejected, and the next goes on."""
 import contextlib
 import json
 import shutil
