@@ -46,7 +46,8 @@ static bool apply_range(struct pipeline *pipeline, struct batch *batch, size_t f
     }
     if (last - first == 1) {
         reject_refused(pipeline, batch, first, &refusal);
-        return true;
+        /* Too many of them: then the batch is dropped rather than rejected away. */
+        return !pipeline->breaker.open || err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
     }
     size_t middle = first + (last - first) / 2;
     return apply_range(pipeline, batch, first, middle, err) &&

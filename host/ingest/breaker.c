@@ -27,18 +27,43 @@ static void push(struct breaker *breaker, bool rejected) {
     breaker->count += breaker->count < breaker->window;
 }
 
-void breaker_note(struct breaker *breaker, const char *reason) {
-    push(breaker, reason != NULL);
-    /* Of the whole window, also while it fills: a few bad events after a start open nothing. */
-    bool too_many = breaker->rejected * 100 > breaker->window * breaker->share_percent;
-    if (breaker->accepting && breaker->count == breaker->window && !too_many) {
-        breaker->accepting = false;
-    }
-    if (reason && too_many && !breaker->accepting && !breaker->open) {
+/* Of the whole window, also while it fills: a few bad events after a start open nothing. */
+static bool too_many(const struct breaker *breaker) {
+    return breaker->rejected * 100 > breaker->window * breaker->share_percent;
+}
+
+static void open_if_too_many(struct breaker *breaker, const char *reason) {
+    if (too_many(breaker) && !breaker->accepting && !breaker->open) {
         breaker->open = true;
         snprintf(breaker->reason, sizeof breaker->reason,
                  "%zu of the last %zu events were rejected, the last one: %.160s",
                  breaker->rejected, breaker->count, reason);
+    }
+}
+
+void breaker_note(struct breaker *breaker, const char *reason) {
+    push(breaker, reason != NULL);
+    if (reason) {
+        open_if_too_many(breaker, reason);
+    }
+}
+
+void breaker_note_refusal(struct breaker *breaker, const char *reason) {
+    for (size_t back = 1; back <= breaker->count; back++) {
+        unsigned char *verdict =
+            &breaker->verdicts[(breaker->at + breaker->window - back) % breaker->window];
+        if (!*verdict) {
+            *verdict = 1;
+            breaker->rejected++;
+            break;
+        }
+    }
+    open_if_too_many(breaker, reason);
+}
+
+void breaker_settle(struct breaker *breaker) {
+    if (breaker->count == breaker->window && !too_many(breaker)) {
+        breaker->accepting = false;
     }
 }
 

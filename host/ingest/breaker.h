@@ -23,6 +23,11 @@ void breaker_init(struct breaker *breaker, size_t window_events, size_t share_pe
 void breaker_free(struct breaker *breaker);
 /* One event more. `reason` (of a rejection, else NULL) is kept for the message. */
 void breaker_note(struct breaker *breaker, const char *reason);
+/* An event that was noted as good is rejected after all: the database refuses what it says. */
+void breaker_note_refusal(struct breaker *breaker, const char *reason);
+/* After a commit: what was noted so far has come to pass. Ends the acceptance of rejections once
+ * their share is normal. */
+void breaker_settle(struct breaker *breaker);
 /* Closes an open breaker with an empty window. accept: what is rejected from now on is rejected
  * until the share is normal again; else (the scripts have changed) it may open again at once. */
 void breaker_close(struct breaker *breaker, bool accept);

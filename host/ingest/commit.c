@@ -220,5 +220,6 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     seen_mark(pipeline, batch);
     FAULT_POINT("after_redis");
     count_events(pipeline, batch);
+    breaker_settle(&pipeline->breaker);
     batch_clear(pipeline, batch);
 }

@@ -81,6 +81,7 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
 
 void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
                   const char *text) {
+    bool was_good = event->state == EVENT_APPLIED;
     set_reason(merge_arena(batch->merge), event, text);
     event->state = EVENT_REJECTED;
     batch->rejected++;
@@ -91,7 +92,11 @@ void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *
     snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
     metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
     log_rejection(pipeline, event);
-    breaker_note(&pipeline->breaker, text);
+    if (was_good) {
+        breaker_note_refusal(&pipeline->breaker, text);
+    } else {
+        breaker_note(&pipeline->breaker, text);
+    }
 }
 
 /* ---- the rows ------------------------------------------------------------------------------ */

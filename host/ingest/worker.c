@@ -108,6 +108,8 @@ static void settle_failure(struct worker *worker, struct err *err) {
     if (err->kind == ERR_INPUT && pg_connected(worker->pipeline.pg) &&
         bisect_batch(&worker->pipeline, worker->inflight, err)) {
         finish_batch(worker);
+    } else if (worker->pipeline.breaker.open) {
+        stop_by_breaker(worker);
     } else if (err->kind == ERR_CONFLICT) {
         step_back(worker, err->text);
     } else {

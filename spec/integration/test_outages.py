@@ -1,6 +1,6 @@
-"""Outage is not poison: where the database is away, full, locked or not as it should be, the program
-waits and says so, and rejects nothing; where the database refuses the data of one event, that event
-alone is rejected, and the next goes on."""
+"""Outage is not poison: where the database is away, full, locked or not as it should be, the
+program waits and says so, and rejects nothing; where the database refuses the data of one event,
+that event alone is rejected, and the next goes on."""
 import contextlib
 import json
 import shutil
@@ -218,6 +218,22 @@ def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare
     (essay, reason, detail), = rejected(service)
     assert (essay, reason) == ("two", "handler_error")
     assert "broken for the test" in detail and "essay_slot_assigned.lua" in detail
+
+
+def test_the_breaker_counts_what_the_database_refuses(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CONSTRAINT refusal CHECK (filename = 'none')")
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="20")
+    essays = [f"essay-{number}" for number in range(60)]
+    publish(service, *essays)
+    wait_until("the breaker", lambda: ready(program)[1].startswith("stopped: "))
+    assert "database_refused" in ready(program)[1]
+    assert len(rejected(service)) <= 20 and service.committed_events() <= 20
+    service.query("ALTER TABLE essay_results DROP CONSTRAINT refusal")
+    assert program.stop() == 0
+    mended = service.start()
+    wait_until("the rest", lambda: len(filenames(service)) + len(rejected(service)) == 60)
+    service.wait_ready(mended)
 
 
 def test_the_breaker_stops_rather_than_reject_a_topic_away(bare_service):

@@ -9,6 +9,8 @@ redis-server python3 util-linux"
 TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format cppcheck curl jq python3-pytest
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema procps"
 KAFKA_JARS=.kafka
+# For tools/crashtest, beside what runs.
+CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
 
 # install_missing PACKAGE…
 install_missing() {

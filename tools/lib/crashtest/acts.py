@@ -3,7 +3,6 @@ False where it cannot be done now (the server is down already)."""
 import signal
 
 SERVERS = ("postgres", "redis", "kafka")
-ZOMBIE_S = (5.5, 8)  # a freeze of a process: longer than its session timeout (4 s)
 
 
 def running_slot(driver):
@@ -31,7 +30,7 @@ def term_program(driver):
 
 def freeze_program(driver):
     slot = running_slot(driver)
-    seconds = driver.random.uniform(*ZOMBIE_S)
+    seconds = driver.random.uniform(*driver.zombie_s)
     if not slot:
         return False
     driver.journal.note("freeze", str(slot), f"SIGSTOP {slot} for {seconds:.1f} s")

@@ -12,6 +12,10 @@ from . import acts
 from .slot import Fault
 
 TICK_S = 0.05
+# How long a process is frozen: longer than its session timeout (4 s) and the rebalance that follows,
+# for which the embedded broker takes three seconds.
+ZOMBIE_S = (5.5, 8)
+ZOMBIE_EMBEDDED_S = (9, 11)
 
 
 class Driver:
@@ -19,8 +23,10 @@ class Driver:
         self.random = random.Random(f"{seed}/acts")
         self.slots, self.proxies = deployment.slots, deployment.proxies
         self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
+        self.zombie_s = ZOMBIE_EMBEDDED_S
         if isinstance(deployment.kafka, stack.ApacheKafka):
             self.servers["kafka"] = deployment.kafka
+            self.zombie_s = ZOMBIE_S
         # One long-lived thread each: a child's death signal comes when its parent thread ends.
         self.starters = {name: concurrent.futures.ThreadPoolExecutor(1) for name in self.servers}
         self.plan, self.journal = plan, journal
@@ -82,7 +88,7 @@ class Driver:
             self.plan.settle(slot.fault, True)
             self.stirred = time.monotonic()
             slot.fault = None
-            self.freeze(slot, self.plan.random.uniform(*acts.ZOMBIE_S))
+            self.freeze(slot, self.plan.random.uniform(*self.zombie_s))
         elif slot.program.process and not slot.running():
             self.bury(slot)
 

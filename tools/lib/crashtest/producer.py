@@ -1,4 +1,4 @@
-"""Publishes the stream at a pace, whatever happens to the broker, and counts what was acknowledged."""
+"""Publishes the stream at a pace, whatever happens to the broker; counts what was acknowledged."""
 import collections
 import threading
 import time
@@ -7,8 +7,8 @@ import confluent_kafka
 
 
 class Producer:
-    """A thread. What the log holds in the end is the truth (log.py); this knows what it must hold at
-    least."""
+    """A thread. What the log holds in the end is the truth (log.py); this knows what it must hold
+    at least."""
 
     def __init__(self, brokers, stream, events_per_second):
         self.stream, self.pace = stream, events_per_second
@@ -52,9 +52,12 @@ class Producer:
             self.send(event)
             self.client.poll(max(0, started + self.sent / self.pace - time.monotonic()))
 
-    def stop(self):
-        """Ends the stream; returns when the broker has all of it."""
+    def end(self):
+        """Ends the stream."""
         self.stopping.set()
+
+    def wait_delivered(self):
+        """Returns when the broker has all of it."""
         self.thread.join()
         left = self.client.flush(120)
         if left or self.failures:

@@ -1,4 +1,4 @@
-"""An endless stream of events: copies of the sample streams with fresh ids, mixed with one another."""
+"""An endless stream of events: copies of the sample streams with fresh ids, mixed."""
 import base64
 import collections
 import json

@@ -24,8 +24,7 @@ def keep_history(url):
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("""
             CREATE TABLE offset_history (at timestamptz DEFAULT clock_timestamp(),
-              backend integer DEFAULT pg_backend_pid(), client_port integer DEFAULT inet_client_port(),
-              topic text, partition integer, old bigint, new bigint);
+              backend integer DEFAULT pg_backend_pid(), topic text, partition integer, old bigint, new bigint);
             CREATE FUNCTION note_offset() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
               INSERT INTO offset_history (topic, partition, old, new)

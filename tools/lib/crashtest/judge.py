@@ -1,0 +1,87 @@
+"""Judges a run: what the disturbed deployment holds and answers against its log and against an
+undisturbed program."""
+import subprocess
+
+from . import log, verify
+from .deployment import DATABASE, PARTITIONS
+
+DRAIN_LIMIT_S = 180
+STOP_LIMIT_S = 30
+NEWEST = 1000  # batches: more than are read within a cache's time to live
+
+
+class Findings:
+    """Facts and problems, for the closing report."""
+
+    def __init__(self):
+        self.facts, self.problems = [], []
+
+    def fact(self, title, number, text=""):
+        self.facts.append(f"{title:<24}{number:6}   {text}".rstrip())
+
+
+def judge_processes(deployment, findings):
+    """They end in order, and those that were frozen while others took over were held off."""
+    for slot in deployment.slots:
+        slot.term()
+    for slot in deployment.slots:
+        try:
+            status = slot.program.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            status = f"nothing for {STOP_LIMIT_S} s"
+        if status != 0:
+            findings.problems.append(f"{slot} ended with {status} after SIGTERM")
+    held_off = sum('"offsets moved elsewhere' in line or
+                   "dropped at a rebalance" in line and '"kind":"conflict"' in line
+                   for path in deployment.folder.glob("program*/*.log")
+                   for line in path.read_text(errors="replace").splitlines())
+    findings.fact("offsets found moved", held_off, "times a process stepped back")
+    if not held_off:
+        findings.problems.append("no zombie was held off: the run proves nothing about them")
+
+
+def judge_accounting(deployment, producer, records, ends, findings):
+    url = deployment.postgres.url(DATABASE)
+    held = verify.offsets(url)
+    totals = {outcome: sum(counts[outcome] for _, counts in held.values())
+              for outcome in verify.OUTCOMES}
+    findings.fact("events produced", sum(producer.acknowledged.values()),
+                  f"in the log {len(records)}, of topics that are read {sum(ends.values())}")
+    findings.fact("accounted for", sum(totals.values()),
+                  ", ".join(f"{outcome} {count}" for outcome, count in totals.items()))
+    findings.problems += (
+        verify.check_published(records, producer.acknowledged) + verify.check_history(url) +
+        verify.check_accounting(held, ends) +
+        verify.check_rejected(url, records, producer.malformed, deployment.topics))
+
+
+def judge_answers(deployment, clean, where, findings):
+    """All of one program, of the others the newest, which a cache may still hold."""
+    wanted = verify.read_answers(clean, where)
+    for slot in deployment.slots:
+        first = 0 if slot is deployment.slots[0] else max(0, len(where) - NEWEST)
+        findings.problems += verify.check_answers(slot.program, where[first:], wanted[first:])
+    findings.fact("answers compared", len(where), "of one process; of the others the newest")
+
+
+def judge(deployment, producer, journal, findings):
+    url = deployment.postgres.url(DATABASE)
+    reader = log.open_reader(deployment.kafka.brokers)
+    ends = log.end_offsets(reader, deployment.topics, PARTITIONS)
+    drained_s = verify.wait_drained(url, ends, DRAIN_LIMIT_S)
+    findings.fact("drained in s", round(drained_s, 1), "after the end of faults and stream")
+    journal.say("drained; reading the log")
+    records = log.read_all(reader, log.end_offsets(reader, deployment.kafka.names, PARTITIONS))
+    reader.close()
+    journal.say("an undisturbed program reads the same log")
+    clean, clean_url = deployment.start_clean()
+    verify.wait_drained(clean_url, ends, DRAIN_LIMIT_S)
+    for database in (url, clean_url):
+        verify.analyze(database)
+    for slot in deployment.slots:
+        slot.program.wait_ready(lambda slot=slot: slot.program.get("/healthz")[0] == 200)
+    journal.say("comparing")
+    judge_accounting(deployment, producer, records, ends, findings)
+    findings.problems += verify.check_view(verify.dump(url, deployment.folder / "dump"),
+                                           verify.dump(clean_url, deployment.folder / "dump-clean"))
+    judge_answers(deployment, clean, verify.paths(clean_url, producer.stream.batch_ids), findings)
