@@ -93,6 +93,14 @@ M.reset()
 --- What scripts get for `require "pg"`.
 M.binding = { query = query(false) }
 
+--- Marks a string as bytes for a parameter of type bytea.
+-- @tparam string text
+-- @treturn table
+function M.binding.bytes(text)
+  arguments.check("bytes", 1, text, "string")
+  return { bytes = text }
+end
+
 --- Runs the function with a transaction; it is rolled back where the function raises.
 -- @tparam function run called with { query = … }
 -- @treturn ?any what it returned
