@@ -22,7 +22,7 @@ return {
     host = env("HOST", "0.0.0.0"),
     port = env("PORT", 4003), -- 0: a free one, named in the log
     loops = 2, -- threads that hold the connections and answer from the process' cache
-    threads = 32, -- threads that wait for Redis and Postgres, one a request under way
+    threads = 16, -- threads that wait for Redis and Postgres: some more than there are states
     max_connections = 4096, -- past it whoever waits longest for its client makes room
     states = 8, -- Lua states for requests, each with one database connection
     request_timeout_ms = 10000, -- for a request to come, and again for its answer

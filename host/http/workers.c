@@ -5,14 +5,23 @@
 
 #include "../xalloc.h"
 
+/* The jobs of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one endpoint
+ * does not hold up the others. */
+struct lane {
+    const struct endpoint *endpoint;
+    struct job *first, *last;
+};
+
 struct workers {
     struct service *service;
     workers_on_done on_done;
     pthread_t *threads;
     size_t count;
-    pthread_mutex_t lock; /* the queue and stopping */
+    pthread_mutex_t lock; /* all that follows */
     pthread_cond_t work;
-    struct job *first, **last; /* in order of arrival */
+    struct lane *lanes; /* one an endpoint that ever had a job */
+    size_t lane_count;
+    size_t turn; /* the lane that is served next */
     bool stopping;
 };
 
@@ -28,17 +37,37 @@ struct job *job_create(struct connection *connection, const struct exchange *exc
     return job;
 }
 
-static struct job *take(struct workers *workers) {
-    pthread_mutex_lock(&workers->lock);
-    while (!workers->first && !workers->stopping) {
-        pthread_cond_wait(&workers->work, &workers->lock);
-    }
-    struct job *job = workers->first;
-    if (job) {
-        workers->first = job->next;
-        if (!workers->first) {
-            workers->last = &workers->first;
+static struct lane *lane_of(struct workers *workers, const struct endpoint *endpoint) {
+    for (size_t i = 0; i < workers->lane_count; i++) {
+        if (workers->lanes[i].endpoint == endpoint) {
+            return &workers->lanes[i];
         }
+    }
+    workers->lanes = xrealloc(workers->lanes, (workers->lane_count + 1) * sizeof *workers->lanes);
+    struct lane *lane = &workers->lanes[workers->lane_count++];
+    *lane = (struct lane){.endpoint = endpoint};
+    return lane;
+}
+
+/* The first job of the next lane that has one; NULL: there is none. */
+static struct job *next_job(struct workers *workers) {
+    for (size_t i = 0; i < workers->lane_count; i++) {
+        struct lane *lane = &workers->lanes[workers->turn++ % workers->lane_count];
+        struct job *job = lane->first;
+        if (job) {
+            lane->first = job->next;
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* NULL: stop. */
+static struct job *take(struct workers *workers) {
+    struct job *job;
+    pthread_mutex_lock(&workers->lock);
+    while (!(job = next_job(workers)) && !workers->stopping) {
+        pthread_cond_wait(&workers->work, &workers->lock);
     }
     pthread_mutex_unlock(&workers->lock);
     return job;
@@ -57,8 +86,9 @@ static void *worker_main(void *context) {
 void workers_submit(struct workers *workers, struct job *job) {
     job->next = NULL;
     pthread_mutex_lock(&workers->lock);
-    *workers->last = job;
-    workers->last = &job->next;
+    struct lane *lane = lane_of(workers, job->exchange.endpoint);
+    *(lane->first ? &lane->last->next : &lane->first) = job;
+    lane->last = job;
     pthread_cond_signal(&workers->work);
     pthread_mutex_unlock(&workers->lock);
 }
@@ -68,7 +98,6 @@ struct workers *workers_start(struct service *service, int count, workers_on_don
     struct workers *workers = xcalloc(1, sizeof *workers);
     workers->service = service;
     workers->on_done = on_done;
-    workers->last = &workers->first;
     workers->threads = xcalloc((size_t)count, sizeof *workers->threads);
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->work, NULL);
@@ -93,5 +122,6 @@ void workers_stop(struct workers *workers) {
     pthread_cond_destroy(&workers->work);
     pthread_mutex_destroy(&workers->lock);
     free(workers->threads);
+    free(workers->lanes);
     free(workers);
 }
