@@ -21,6 +21,8 @@ static const struct {
     {"54011", ERR_INTERNAL}, /* too many columns: likewise */
     {"54023", ERR_INTERNAL}, /* too many arguments: likewise */
     {"54", ERR_INPUT},       /* past a limit, such as an index row's 2,704 bytes */
+    {"44", ERR_INPUT},       /* the check option of a view refuses it */
+    {"P0001", ERR_INPUT},    /* a trigger of the database's owner refuses it */
 
     /* The server, for now. */
     {"08", ERR_UNAVAILABLE},    /* the connection */
@@ -43,7 +45,7 @@ static const struct {
 };
 
 /* Anything else is ERR_INTERNAL: 21 and 25 (the order of our statements), 0A (a feature that is not
- * there), P0 (raised in a function or trigger), XX (corruption). It too is waited for: an event is
+ * there), other P0 (a function's own error), XX (corruption). It too is waited for: an event is
  * not rejected for what was not said about its data. */
 enum err_kind pg_error_kind(const char *sqlstate) {
     if (!sqlstate || !*sqlstate) {
