@@ -210,10 +210,10 @@ static void secrets_come_from_files(void) {
 }
 
 static void wrong_values_are_named(void) {
-    refuses("threads = 32", "threads = \"many\"", "http.threads", "from 1 to 4096, not many");
-    refuses("threads = 32", "threads = {}", "http.threads", "not table");
-    refuses("threads = 32", "threads = 0", "http.threads", "from 1 to 4096, not 0");
-    refuses("threads = 32", "threads = 1.5", "http.threads", "from 1 to 4096, not 1.5");
+    refuses("threads = 16", "threads = \"many\"", "http.threads", "from 1 to 4096, not many");
+    refuses("threads = 16", "threads = {}", "http.threads", "not table");
+    refuses("threads = 16", "threads = 0", "http.threads", "from 1 to 4096, not 0");
+    refuses("threads = 16", "threads = 1.5", "http.threads", "from 1 to 4096, not 1.5");
     refuses("options = {}", "options = 7", "kafka.options", "must be a table");
     refuses("options = {}", "options = { [1] = 2 }", "kafka.options", "must map");
     refuses("options = {}", "options = { a = {} }", "kafka.options", "must map");
@@ -242,7 +242,7 @@ static void keys_of_one_name_are_told_apart(void) {
 }
 
 static void unknown_and_missing_keys_are_named(void) {
-    refuses("threads = 32", "threds = 32", "http.threds", "unknown key");
+    refuses("threads = 16", "threds = 16", "http.threds", "unknown key");
     refuses("workers = env", "wrokers = env", "ingest.wrokers", "unknown key");
     refuses("log = {", "lgo = {", "lgo", "unknown section");
     refuses("options = {}", "[\"strange key\"] = 1", "kafka.strange key", "unknown key");
