@@ -226,7 +226,7 @@ def test_who_does_not_read_is_let_go(program):
             client.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 for _ in range(100):
-                    client.socket.send((b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n") * 100)
+                    client.socket.send(b"GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
         served(program)
         wait_until("their end", lambda: program.samples()["ras_http_connections"] <= 2, 20)
 
