@@ -238,7 +238,7 @@ def test_who_resets_is_forgotten(program):
         client.request(random.choice([LIST, STATUS, "/metrics"]), headers=KEYS)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         client.socket.close()
-    served(program)
+    served(program, 5)  # behind what they had asked for
 
 
 # ---- many clients ---------------------------------------------------------------------------
