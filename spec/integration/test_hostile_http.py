@@ -17,6 +17,9 @@ KNOWN = "15dea567-4e5f-4139-ac56-1758f0bab263"
 STATUS = f"/internal/v1/batches/{KNOWN}/status"
 LIST = "/internal/v1/batches/user/teacher"
 SHORT = ("request_timeout_ms = 10000", "request_timeout_ms = 1000")
+# A second is the promise; a program under AddressSanitizer is slower, and leaves memory unreturned.
+ASAN = b"__asan_init" in (http_client.BUILD / "aggregator").read_bytes()
+PROMPT_S = 4 if ASAN else 1
 GET = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
 
 
@@ -39,7 +42,7 @@ def program(world):
     files, memory = settled_files(started), started.resident_bytes()
     yield started
     wait_until("the descriptors", lambda: settled_files(started) <= files + 8)  # Redis' pool
-    if b"__asan_init" not in (http_client.BUILD / "aggregator").read_bytes():
+    if not ASAN:
         assert started.resident_bytes() < memory + 48 * 1024 * 1024
     assert started.stop() == 0
     log = started.log.read_text()
@@ -58,7 +61,7 @@ def settled_files(program):
     return program.open_files()
 
 
-def served(program, seconds=1.0):
+def served(program, seconds=PROMPT_S):
     """Others are served: from the cache, from the database, and told of health, in time."""
     for path in (STATUS, LIST, "/healthz"):
         began = time.monotonic()
@@ -226,7 +229,7 @@ def test_who_does_not_read_is_let_go(program):
             client.socket.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 for _ in range(100):
-                    client.socket.send((b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n") * 100)
+                    client.socket.send(b"GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n" * 100)
         served(program)
         wait_until("their end", lambda: program.samples()["ras_http_connections"] <= 2, 20)
 
@@ -238,7 +241,7 @@ def test_who_resets_is_forgotten(program):
         client.request(random.choice([LIST, STATUS, "/metrics"]), headers=KEYS)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         client.socket.close()
-    served(program)
+    served(program, 5 * PROMPT_S)  # behind what they had asked for
 
 
 # ---- many clients ---------------------------------------------------------------------------
@@ -293,7 +296,7 @@ def test_who_is_one_too_many_is_told_to_come_again(world):
         assert refused[0].status == 503 and refused[0].header("Retry-After") == "1"
         assert refused[0].json() == {"error": "Too many connections"}
         assert [client.answer().status for client in busy] == [200] * 8
-    served(program, 5)
+    served(program, 5 * PROMPT_S)
     assert program.stop() == 0
 
 
@@ -312,7 +315,7 @@ def test_a_crowd_at_one_endpoint_does_not_hold_up_the_others(world):
                                  (f"/batches/unknown{number}/status", 404)):
                 began = time.monotonic()
                 assert program.ask(path).status == status
-                assert time.monotonic() - began < 1, path
+                assert time.monotonic() - began < PROMPT_S, path
         assert not crowd[-1].done()
         assert {one.result().status for one in crowd} == {200}
     assert program.stop() == 0
