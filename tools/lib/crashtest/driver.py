@@ -110,11 +110,10 @@ class Driver:
     def take_server(self, name):
         """False when it is away already; else it is the caller's until give_server."""
         with self.lock:
-            free = name in self.servers and name not in self.down
+            if name not in self.servers or name in self.down:
+                return False
             self.down.add(name)
-            if name not in self.servers:
-                self.down.discard(name)
-            return free
+            return True
 
     def give_server(self, name):
         with self.lock:

@@ -4,7 +4,7 @@ import collections
 import confluent_kafka
 from confluent_kafka import TopicPartition
 
-from .producer import SILENT
+from .producer import QUIET
 
 Record = collections.namedtuple("Record", "topic partition offset key value")
 
@@ -12,7 +12,7 @@ Record = collections.namedtuple("Record", "topic partition offset key value")
 def open_reader(brokers):
     return confluent_kafka.Consumer({
         "bootstrap.servers": brokers, "group.id": "crashtest", "enable.auto.commit": False,
-        "enable.partition.eof": True, "logger": SILENT, "error_cb": lambda _: None})
+        "enable.partition.eof": True, **QUIET})
 
 
 def end_offsets(reader, topics, partitions):

@@ -1,5 +1,6 @@
 """The end: nothing of what was done may show."""
 import collections
+import contextlib
 import http.client
 import json
 import pathlib
@@ -14,25 +15,27 @@ OUTCOMES = ("applied", "superseded", "ignored", "duplicate", "rejected")
 
 
 def query(url, sql):
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
+    """The rows of the last statement; committed."""
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
 
 
 def keep_history(url):
     """Every move of an offset is written down from now on: what a sum cannot explain, this does."""
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("""
-            CREATE TABLE offset_history (at timestamptz DEFAULT clock_timestamp(),
-              backend integer DEFAULT pg_backend_pid(), topic text, partition integer, old bigint, new bigint);
-            CREATE FUNCTION note_offset() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN
-              INSERT INTO offset_history (topic, partition, old, new)
-              VALUES (new.topic, new.partition, old.next_offset, new.next_offset);
-              RETURN NULL;
-            END $$;
-            CREATE TRIGGER note_offset AFTER UPDATE ON consumer_offsets FOR EACH ROW
-            EXECUTE FUNCTION note_offset()""")
+    query(url, """
+        CREATE TABLE offset_history (at timestamptz DEFAULT clock_timestamp(),
+          backend integer DEFAULT pg_backend_pid(), topic text, partition integer,
+          old bigint, new bigint);
+        CREATE FUNCTION note_offset() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          INSERT INTO offset_history (topic, partition, old, new)
+          VALUES (new.topic, new.partition, old.next_offset, new.next_offset);
+          RETURN NULL;
+        END $$;
+        CREATE TRIGGER note_offset AFTER UPDATE ON consumer_offsets FOR EACH ROW
+        EXECUTE FUNCTION note_offset()""")
 
 
 def check_history(url):
@@ -45,7 +48,7 @@ def check_history(url):
 
 def analyze(url):
     """A server that was killed has forgotten that its tables have grown."""
-    query(url, "ANALYZE; SELECT 1")
+    query(url, "ANALYZE")
 
 
 def offsets(url):
