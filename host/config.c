@@ -253,17 +253,28 @@ static bool check_keys(struct reader *reader, const char *section) {
     return true;
 }
 
+/* In the order of the fields, so that of two mistakes always the same one is told. */
+static bool check_types(struct reader *reader) {
+    lua_State *L = reader->L; /* [config] */
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        lua_getfield(L, -1, fields[i].section);
+        bool good = lua_isnil(L, -1) || lua_istable(L, -1);
+        lua_pop(L, 1);
+        if (!good) {
+            return complain(reader, fields[i].section, "", "must be a table");
+        }
+    }
+    return true;
+}
+
 static bool check_sections(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[number]";
-        bool ok = is_known(name, NULL) ? lua_istable(L, -1) && check_keys(reader, name) : false;
+        bool ok = is_known(name, NULL) ? check_keys(reader, name)
+                                       : complain(reader, name, "", "unknown section");
         if (!ok) {
-            if (reader->err->kind == ERR_NONE) {
-                complain(reader, name, "",
-                         is_known(name, NULL) ? "must be a table" : "unknown section");
-            }
             lua_pop(L, 2);
             return false;
         }
@@ -318,7 +329,8 @@ struct config *config_load(const char *path, struct err *err) {
     struct config *config = xcalloc(1, sizeof *config);
     struct reader reader = {path, L, config, err};
     err_clear(err);
-    bool ok = run_file(&reader) && check_sections(&reader) && read_fields(&reader);
+    bool ok = run_file(&reader) && check_types(&reader) && check_sections(&reader) &&
+              read_fields(&reader);
     lua_close(L);
     if (!ok) {
         config_destroy(config);

@@ -137,7 +137,7 @@ class Model:
         error = None if good else {
             "error_code": info.get("error_code", "SPELLCHECK_SERVICE_ERROR"),
             "message": next((info[key] for key in ("error_message", "fetch_error", "content_error",
-                                                   "unhandled_error") if info.get(key)),
+                                                   "unhandled_error") if info.get(key) is not None),
                             "Spell check failed"),
             "correlation_id": event.get("correlation_id"),
             "timestamp": wire_time(version[0]), "service": "result_aggregator_service",
