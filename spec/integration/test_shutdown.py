@@ -51,8 +51,6 @@ def test_ends_in_order_within_a_bound(service):
     assert [line["message"] for line in log_lines(service.program)][-1] == "stopped"
 
 
-@pytest.mark.xfail(strict=True, reason="host/http: mg_stop closes the connections of requests "
-                   "that are being answered")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_requests_under_way_are_answered(slow, number):
     with request_under_way(slow) as answers:
