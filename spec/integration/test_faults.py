@@ -181,8 +181,7 @@ def test_a_database_without_the_schema_is_told_and_waited_for(make_service, clea
     program = service.start()
     service.feed("current")
     wait_until("the log", lambda: log_lines(program, "ingest waits for the database"))
-    status, body, _ = program.get("/readyz")
-    assert status == 503 and b"aggregator migrate" in body
+    wait_until("a look at it", lambda: dependency(program, "kafka") == (503, "unhealthy"))
     said = log_lines(program, "ingest waits for the database")[0]["error"]
     assert "migrat" in said, said
     program.command("migrate")
