@@ -137,9 +137,9 @@ def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts
 
 
 @pytest.mark.parametrize("old, new, words", [
-    ("threads = 32,", "thread = 32,", ["http", "thread", ":{line}:"]),
-    ("threads = 32,", 'threads = "many",', ["http", "threads", ":{line}:"]),
-    ("threads = 32,", "threads = 0,", ["http", "threads", ":{line}:"]),
+    ("threads = 16,", "thread = 16,", ["http", "thread", ":{line}:"]),
+    ("threads = 16,", 'threads = "many",', ["http", "threads", ":{line}:"]),
+    ("threads = 16,", "threads = 0,", ["http", "threads", ":{line}:"]),
     ("states = 8,", "states = 8.5,", ["http", "states", ":{line}:"]),
     ("options = {},", 'options = { ["no.such.property"] = "1" },', ["no.such.property"]),
     ("  log = {", "  logs = {", ["logs", ":{line}:"]),
