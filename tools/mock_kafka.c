@@ -3,13 +3,37 @@
  *     mock_kafka FILE PARTITIONS TOPIC…
  *
  * Writes the bootstrap servers to FILE and runs until SIGTERM or SIGINT. */
+#include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#define NUDGE_INTERVAL_US 2000
+
+static atomic_bool ready;
+
+/* librdkafka 2.0.2: the cluster's thread may miss that it was asked for something and sleep out its
+ * second, for each topic. A connection wakes it, so one comes every moment until all are made. */
+static void *nudge(void *servers) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((uint16_t)atoi(strrchr(servers, ':') + 1));
+    while (!atomic_load(&ready)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0) {
+            (void)connect(fd, (struct sockaddr *)&address, sizeof address); /* refused: next time */
+            close(fd);
+        }
+        usleep(NUDGE_INTERVAL_US);
+    }
+    return NULL;
+}
 
 /* Whole or not at all: a reader that sees the file sees the servers. */
 static bool announce(const char *path, const char *servers) {
@@ -24,14 +48,20 @@ static bool announce(const char *path, const char *servers) {
 }
 
 static bool create_topics(rd_kafka_mock_cluster_t *cluster, char **names, int partitions) {
-    for (; *names; names++) {
-        rd_kafka_resp_err_t code = rd_kafka_mock_topic_create(cluster, *names, partitions, 1);
+    pthread_t nudger;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (pthread_create(&nudger, NULL, nudge, (void *)rd_kafka_mock_cluster_bootstraps(cluster))) {
+        return false;
+    }
+    for (; *names && !code; names++) {
+        code = rd_kafka_mock_topic_create(cluster, *names, partitions, 1);
         if (code) {
             fprintf(stderr, "mock_kafka: topic %s: %s\n", *names, rd_kafka_err2str(code));
-            return false;
         }
     }
-    return true;
+    atomic_store(&ready, true);
+    pthread_join(nudger, NULL);
+    return !code;
 }
 
 int main(int argc, char **argv) {

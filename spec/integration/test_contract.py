@@ -143,6 +143,7 @@ def test_an_unchanged_answer_is_not_sent_again(fed):
 @fed_group
 def test_any_answer_is_unchanged_for_a_star(fed):
     assert fed.program.get(status_path(KNOWN), HEADERS | {"If-None-Match": "*"})[0] == 304
+    assert fed.program.get(status_path("no"), HEADERS | {"If-None-Match": "*"})[0] == 404
 
 
 @fed_group
