@@ -3,7 +3,10 @@
 
 PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
 libhiredis-dev libcivetweb-dev libcurl4-openssl-dev libxxhash-dev lua-cjson postgresql-15
-redis-server lua-busted lua-check clang-format cppcheck curl jq python3"
+redis-server lua-busted lua-check clang-format clang-tidy cppcheck curl jq python3
+clang-14 libclang-rt-14-dev"
+# What tools/fuzz needs of them besides the compiler's own.
+FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 
 install_missing() {
   local missing=()
