@@ -134,7 +134,7 @@ static bool take_text(const struct conversion *c, struct slice *text) {
 }
 
 static bool convert_string(const struct conversion *c) {
-    struct slice text;
+    struct slice text = {0};
     if (!take_text(c, &text)) {
         return false;
     }
@@ -185,7 +185,7 @@ static bool convert_number(const struct conversion *c) {
 }
 
 static bool convert_coded(const struct conversion *c) {
-    struct slice text;
+    struct slice text = {0};
     if (!take_text(c, &text)) {
         return false;
     }

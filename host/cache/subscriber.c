@@ -40,7 +40,7 @@ static bool authenticate(const struct redis_address *address, redisContext *cont
 }
 
 static redisContext *subscribe(struct subscriber *subscriber) {
-    struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
+    struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000L};
     redisContext *context =
         redisConnectWithTimeout(subscriber->address.host, subscriber->address.port, timeout);
     if (!context) {

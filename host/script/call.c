@@ -8,7 +8,7 @@
 /* One instruction may be the comparison of two long strings: a thousand of them take well under a
  * second, and looking at the clock that often costs nothing to speak of. */
 #define HOOK_INSTRUCTIONS 1000
-#define MAX_STACK_BYTES (1024 * 1024)
+#define MAX_STACK_BYTES (1024L * 1024)
 
 static bool is_late(const struct script_instance *instance) {
     return instance->timed_out || clock_monotonic_us() >= instance->deadline_us;
