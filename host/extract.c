@@ -331,7 +331,7 @@ static const struct json_value *find_value(const struct extract_item *item,
 /* The first defect is told; what comes after it is read all the same, for whoever reports it. */
 static bool convert_all(const struct extract_plan *plan, const struct found *slots,
                         struct arena *arena, struct extract_value *values, struct err *err) {
-    struct err later;
+    struct err later = {0};
     bool ok = true;
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];

@@ -70,6 +70,7 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     lua_State *L = instance->L;
     char here;
     int base = lua_gettop(L) - arguments;
+    /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->stack_base = &here;
     lua_pushcfunction(L, on_error);
     lua_insert(L, base);
