@@ -286,6 +286,7 @@ static int lua_redis_pipeline(lua_State *L) {
     lua_createtable(L, commands.count, 0);
     lua_mark_list(L);
     for (int i = 0; i < commands.count; i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): exchange made them */
         push_reply(L, connection->replies[i], true);
         lua_rawseti(L, -2, i + 1);
     }

@@ -304,7 +304,7 @@ static void note_script_error(struct pg *pg, const char *sql, const PGresult *re
     const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
     int line = 1;
     /* The position counts characters, not bytes. */
-    for (long left = position ? atol(position) - 1 : 0; left > 0 && *sql; sql++) {
+    for (long left = position ? strtol(position, NULL, 10) - 1 : 0; left > 0 && *sql; sql++) {
         line += *sql == '\n';
         left -= (sql[1] & 0xC0) != 0x80;
     }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "../host/buffer.h"
 #include "../host/clock.h"
 #include "../host/log.h"
 #include "../host/xalloc.h"
@@ -21,10 +22,9 @@ static char *cut_driver(const char *url) {
         size_t len = strlen(schemes[i]);
         const char *rest = strstr(url, "://");
         if (rest && strncmp(url, schemes[i], len) == 0 && url[len] == '+') {
-            char *cut = xcalloc(1, len + strlen(rest) + 1);
-            memcpy(cut, schemes[i], len);
-            memcpy(cut + len, rest, strlen(rest));
-            return cut;
+            struct buffer cut = {0};
+            buffer_append_format(&cut, "%s%s", schemes[i], rest);
+            return cut.data;
         }
     }
     return xstrdup(url);

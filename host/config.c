@@ -26,10 +26,12 @@ struct field {
     const char *words; /* WORD: the ones it takes, with a space around each */
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
 #define FIELD(section, key, kind, min, max)                                                        \
-    { #section, #key, kind, offsetof(struct config, section.key), min, max, NULL }
+    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL }
 #define WORD_OF(section, key, words)                                                               \
     { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct field fields[] = {
     FIELD(service, name, TEXT, 0, 0),
@@ -115,8 +117,8 @@ static bool read_switch(struct reader *reader, const struct field *field, void *
     lua_State *L = reader->L;
     const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
     bool on = lua_isboolean(L, -1) ? lua_toboolean(L, -1)
-                                   : !strcasecmp(text, "true") || !strcmp(text, "1");
-    if (!lua_isboolean(L, -1) && !on && strcasecmp(text, "false") && strcmp(text, "0")) {
+                                   : strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!lua_isboolean(L, -1) && !on && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0) {
         return complain(reader, field->section, field->key, "must be true or false");
     }
     *(int *)target = on;

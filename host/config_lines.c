@@ -82,8 +82,7 @@ static enum token next_token(struct lexer *lexer) {
     lexer->mark = *at;
     if (long_bracket(at) >= 0) {
         skip_long(lexer, long_bracket(at));
-    } else if (strncmp(at, "==", 2) == 0 || strncmp(at, "~=", 2) == 0 ||
-               strncmp(at, "<=", 2) == 0 || strncmp(at, ">=", 2) == 0) {
+    } else if (at[0] && strchr("=~<>", at[0]) && at[1] == '=') { /* a comparison */
         lexer->mark = '?';
         advance(lexer, 2);
     } else {
@@ -107,9 +106,9 @@ struct search {
 static void assign(struct search *search) {
     bool is_section = slice_equal(search->name, search->section);
     bool is_key = slice_equal(search->name, search->key);
-    if (is_key && search->dotted && slice_equal(search->owner, search->section)) {
-        search->key_line = search->name_line;
-    } else if (is_key && search->section_depth > 0 && search->depth == search->section_depth) {
+    bool is_inside = search->section_depth > 0 && search->depth == search->section_depth;
+    bool is_owned = search->dotted && slice_equal(search->owner, search->section);
+    if (is_key && (is_inside || is_owned)) {
         search->key_line = search->name_line;
     } else if (is_section && search->section_depth == 0) {
         search->section_line = search->name_line;

@@ -143,7 +143,7 @@ static bool check_length(const struct conversion *c, struct slice text) {
 }
 
 static bool convert_string(const struct conversion *c) {
-    struct slice text;
+    struct slice text = {0};
     if (!take_text(c, &text) || !check_length(c, text)) {
         return false;
     }
@@ -194,7 +194,7 @@ static bool convert_number(const struct conversion *c) {
 }
 
 static bool convert_coded(const struct conversion *c) {
-    struct slice text;
+    struct slice text = {0};
     if (!take_text(c, &text)) {
         return false;
     }

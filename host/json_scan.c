@@ -265,7 +265,7 @@ bool json_next_member(struct json_cursor *cursor, struct json_value *key, bool *
 static bool skip_container(struct json_cursor *cursor, struct json_value *value) {
     const char *first = cursor->at;
     struct json_value inner;
-    bool is_object = value->type == JSON_OBJECT, more;
+    bool is_object = value->type == JSON_OBJECT, more = false;
     if (!json_enter(cursor)) {
         return false;
     }

@@ -31,7 +31,7 @@ struct merge {
     size_t tags_capacity;
 };
 
-#define ARENA_CHUNK_BYTES (256 * 1024)
+#define ARENA_CHUNK_BYTES (256UL * 1024)
 
 struct merge *merge_create(const struct view *view) {
     struct merge *merge = xcalloc(1, sizeof *merge);

@@ -121,7 +121,7 @@ static bool ask_int(struct pg *pg, const char *name, const char *sql, int *out, 
     if (!pg_query(pg, name, sql, NULL, MIGRATION_TIMEOUT_MS, &row, err)) {
         return false;
     }
-    *out = atoi(PQgetvalue(row, 0, 0));
+    *out = (int)strtol(PQgetvalue(row, 0, 0), NULL, 10);
     PQclear(row);
     return true;
 }

@@ -65,7 +65,7 @@ static bool read_offset(struct reader *reader, int64_t *seconds) {
     if (hours > 23 || minutes > 59) {
         return false;
     }
-    *seconds = (hours * 60 + minutes) * 60 * (sign == '-' ? -1 : 1);
+    *seconds = (hours * 60LL + minutes) * 60 * (sign == '-' ? -1 : 1);
     return true;
 }
 

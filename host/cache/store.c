@@ -38,8 +38,16 @@ void store_init(struct store *store, size_t max_bytes) {
 }
 
 static void unuse(struct store *store, struct store_entry *entry) {
-    *(entry->newer ? &entry->newer->older : &store->newest) = entry->older;
-    *(entry->older ? &entry->older->newer : &store->oldest) = entry->newer;
+    if (entry->newer) {
+        entry->newer->older = entry->older;
+    } else {
+        store->newest = entry->older;
+    }
+    if (entry->older) {
+        entry->older->newer = entry->newer;
+    } else {
+        store->oldest = entry->newer;
+    }
 }
 
 static void use(struct store *store, struct store_entry *entry) {
@@ -181,6 +189,6 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
 void store_reset(struct store *store) {
     store->floor = ++store->sequence;
     while (store->oldest) {
-        drop(store, store->oldest);
+        drop(store, store->oldest); /* NOLINT(clang-analyzer-unix.Malloc): drop moves it on */
     }
 }

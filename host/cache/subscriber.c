@@ -52,7 +52,7 @@ static bool forget_all(redisContext *context) {
 }
 
 static redisContext *subscribe(struct subscriber *subscriber) {
-    struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000};
+    struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000L};
     redisContext *context =
         redisConnectWithTimeout(subscriber->address.host, subscriber->address.port, timeout);
     if (!context) {

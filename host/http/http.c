@@ -71,11 +71,12 @@ static int listen_on(const char *host, int port, struct err *err) {
 }
 
 static int port_of(int fd) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
         return -1;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): getsockname has filled it */
     return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }

@@ -10,7 +10,7 @@
 #include "../xalloc.h"
 #include "script_private.h"
 
-#define MAX_FILE_BYTES (1024 * 1024)
+#define MAX_FILE_BYTES (1024UL * 1024)
 
 static bool read_whole(const char *path, struct buffer *text, struct err *err) {
     FILE *file = fopen(path, "re");

@@ -10,7 +10,7 @@
 /* One instruction may be the comparison of two long strings: a thousand of them take well under a
  * second, and looking at the clock that often costs nothing to speak of. */
 #define HOOK_INSTRUCTIONS 1000
-#define MAX_STACK_BYTES (1024 * 1024)
+#define MAX_STACK_BYTES (1024L * 1024)
 
 static bool is_late(const struct script_instance *instance) {
     const struct script_limit *limit = &instance->limit;
@@ -133,6 +133,7 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     char here;
     int base = lua_gettop(L) - arguments;
     const char *outer_base = instance->stack_base;
+    /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->stack_base = &here;
     lua_pushcfunction(L, on_error);
     lua_insert(L, base);

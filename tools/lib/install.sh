@@ -6,11 +6,13 @@ RUN_PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdk
 libhiredis-dev libcurl4-openssl-dev libxxhash-dev postgresql-15 postgresql-client-15
 redis-server python3 util-linux"
 # To test.
-TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format cppcheck curl jq python3-pytest
+TEST_PACKAGES="git lua-busted lua-check clang-format clang-tidy cppcheck curl python3-pytest
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema procps"
 KAFKA_JARS=.kafka
 # For tools/crashtest, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
+# For tools/fuzz, beside what builds.
+FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 
 # install_missing PACKAGE…
 install_missing() {

@@ -1,0 +1,127 @@
+/* fuzz_extract: an event's whole way through the service's own scripts, up to the parameters of the
+ * upserts. The input is a topic, a line end, and the message. Run at the project's root. */
+#include "../../bindings/pg.h"
+#include "../../host/json_scan.h"
+#include "../../host/log.h"
+#include "../../host/script/script.h"
+#include "../../host/utf8.h"
+#include "../../host/view_sql.h"
+#include "fuzz.h"
+
+static struct config config;
+static struct script_generation *generation;
+static struct script_instance *instance;
+static struct arena *arena;
+static struct merge *merge;
+static struct pg_params *params;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    struct err err = {0};
+    config.scripts.root = "scripts";
+    config.scripts.sql = "sql";
+    config.scripts.memory_limit_mb = 256;
+    config.scripts.handler_timeout_ms = 20000;
+    log_configure(LOG_ERROR, false);
+    generation = script_generation_load(&config, 1, &err);
+    instance = generation ? script_instance_create(generation, &config, &err) : NULL;
+    if (!instance) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
+    arena = arena_create(65536);
+    merge = merge_create(script_generation_view(generation));
+    params = pg_params_create();
+    return 0;
+}
+
+/* The handler of the topic; of an unknown one, any. */
+static size_t find_handler(struct slice topic) {
+    size_t count;
+    const struct script_handler *handlers = script_generation_handlers(generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            if (slice_equal(topic, slice_of(handlers[i].topics[t]))) {
+                return i;
+            }
+        }
+    }
+    return topic.len % count;
+}
+
+static void check_text(struct slice text) {
+    for (size_t i = 0; i < text.len;) {
+        size_t step = utf8_sequence(text.data + i, text.len - i);
+        PROMISE(step > 0 && text.data[i] != '\0');
+        i += step;
+    }
+}
+
+static void check_json(struct slice text) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, text);
+    PROMISE(json_read(&cursor, &value) && json_finish(&cursor));
+}
+
+static void check_value(const struct extract_field *field, const struct extract_value *value) {
+    if (!value->present) {
+        PROMISE(field->optional || field->required_if);
+        return;
+    }
+    if (field->type == FIELD_STRING) {
+        check_text(value->as.text);
+    } else if (field->type == FIELD_JSON) {
+        check_json(value->as.text);
+    } else if (field->type == FIELD_STRINGS) {
+        for (size_t i = 0; i < value->as.strings.count; i++) {
+            check_text(value->as.strings.items[i]);
+        }
+    } else if (field->type == FIELD_LIST) {
+        for (size_t i = 0; i < value->as.list.rows * field->element_count; i++) {
+            check_value(&field->element[i % field->element_count], &value->as.list.cells[i]);
+        }
+    }
+}
+
+static void write_rows(void) {
+    const struct view *view = script_generation_view(generation);
+    for (size_t t = 0; t < view->table_count; t++) {
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        uint32_t groups = view_sql_groups(&view->tables[t], rows, count);
+        PROMISE((groups != 0) == (count > 0));
+        view_sql_params(&view->tables[t], groups, rows, count, params);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *text = (const char *)data;
+    const char *line = size ? memchr(text, '\n', size) : NULL;
+    size_t topic_len = line ? (size_t)(line - text) : 0;
+    struct slice document = {text + topic_len + (line != NULL), size - topic_len - (line != NULL)};
+    size_t at = find_handler((struct slice){text, topic_len}), count;
+    const struct script_handler *handler = &script_generation_handlers(generation, &count)[at];
+    struct err err = {0};
+    arena_reset(arena);
+    struct extract_value *values = arena_alloc(arena, handler->field_count * sizeof *values);
+    memset(values, 0, handler->field_count * sizeof *values);
+    if (!extract_run(handler->plan, document, arena, values, &err)) {
+        PROMISE(err.kind == ERR_INPUT && strchr(err.text, ':'));
+        return 0;
+    }
+    for (size_t i = 0; i < handler->field_count; i++) {
+        check_value(&handler->fields[i], &values[i]);
+    }
+    enum script_result result = script_handle(instance, at, values, merge, &err);
+    PROMISE(result != SCRIPT_TIMEOUT && script_instance_healthy(instance));
+    if (result == SCRIPT_ERROR) {
+        merge_discard(merge);
+    } else {
+        merge_accept(merge, 0);
+        write_rows();
+    }
+    merge_reset(merge, script_generation_view(generation));
+    script_collect_step(instance);
+    return 0;
+}

@@ -1,0 +1,86 @@
+/* fuzz_json: whatever is accepted is accepted again from its own bytes, unescapes to UTF-8 within
+ * its size, and survives being written as a string; whatever is refused is refused within itself.
+ */
+#include "../../host/buffer.h"
+#include "../../host/json_scan.h"
+#include "../../host/utf8.h"
+#include "fuzz.h"
+
+static bool scan(struct slice text, struct json_value *value, size_t *offset) {
+    struct json_cursor cursor;
+    json_begin(&cursor, text);
+    bool ok = json_read(&cursor, value) && json_finish(&cursor);
+    *offset = json_offset(&cursor);
+    PROMISE(ok == (cursor.error == NULL));
+    return ok;
+}
+
+static void check_string(const struct json_value *value) {
+    char *text = malloc(value->raw.len + 1);
+    size_t len = json_unescape(value, text), offset;
+    PROMISE(len <= value->raw.len);
+    for (size_t i = 0; i < len;) {
+        size_t step = utf8_sequence(text + i, len - i);
+        PROMISE(step > 0);
+        i += step;
+    }
+    struct buffer written = {0};
+    struct json_value again = {0};
+    buffer_append_json_string(&written, (struct slice){text, len});
+    PROMISE(scan(buffer_slice(&written), &again, &offset) && again.type == JSON_STRING);
+    char *back = malloc(again.raw.len + 1);
+    PROMISE(json_unescape(&again, back) == len && memcmp(back, text, len) == 0);
+    free(back);
+    free(text);
+    buffer_free(&written);
+}
+
+/* Walks it by the cursor's other door, to the same end. */
+static void walk(struct json_cursor *cursor) {
+    struct json_value value;
+    enum json_type type;
+    bool more = true;
+    if (!json_peek(cursor, &type) || (type != JSON_OBJECT && type != JSON_ARRAY)) {
+        PROMISE(json_read(cursor, &value));
+        if (value.type == JSON_STRING) {
+            check_string(&value);
+        }
+        return;
+    }
+    PROMISE(json_enter(cursor));
+    for (;;) {
+        PROMISE(type == JSON_OBJECT ? json_next_member(cursor, &value, &more)
+                                    : json_next_element(cursor, &more));
+        if (!more) {
+            return;
+        }
+        if (type == JSON_OBJECT) {
+            check_string(&value);
+        }
+        walk(cursor);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct slice text = {(const char *)data, size};
+    struct json_value value = {0}, again = {0};
+    size_t offset;
+    bool ok = scan(text, &value, &offset);
+    PROMISE(offset <= size);
+    if (!ok) {
+        return 0;
+    }
+    if (value.type != JSON_STRING) {
+        PROMISE(scan(value.raw, &again, &offset) && again.type == value.type);
+    }
+    int64_t integer;
+    double number;
+    if (json_to_int64(&value, &integer)) {
+        PROMISE(json_to_double(&value, &number) && (double)integer == number);
+    }
+    struct json_cursor cursor;
+    json_begin(&cursor, text);
+    walk(&cursor);
+    PROMISE(json_finish(&cursor));
+    return 0;
+}

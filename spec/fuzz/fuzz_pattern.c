@@ -1,0 +1,49 @@
+/* fuzz_pattern: patterns of scripts. The input is a pattern, a NUL, and the subject. */
+#include <lauxlib.h>
+
+#include "../../host/clock.h"
+#include "../../host/script/script_private.h"
+#include "fuzz.h"
+
+static struct config config;
+static struct script_generation generation; /* without files */
+static struct script_instance instance = {.generation = &generation, .config = &config};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    struct err err = {0};
+    config.scripts.memory_limit_mb = 64;
+    PROMISE(sandbox_open(&instance, &err));
+    return 0;
+}
+
+/* The function on the bytes, in a protected call of its own; ends by the clock at the latest. */
+static void call(const char *name, struct slice subject, struct slice pattern, bool replace) {
+    lua_State *L = instance.L;
+    struct err err = {0};
+    lua_getglobal(L, "string");
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+    lua_pushlstring(L, subject.data, subject.len);
+    lua_pushlstring(L, pattern.data, pattern.len);
+    if (replace) {
+        lua_pushliteral(L, "<%0%1>");
+    }
+    if (script_call(&instance, replace ? 3 : 2, 1, 2, &err) == SCRIPT_OK) {
+        lua_pop(L, 1);
+    }
+    PROMISE(lua_gettop(L) == 0);
+    instance.healthy = true;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *text = (const char *)data;
+    const char *end = size ? memchr(text, '\0', size) : NULL;
+    size_t pattern_len = end ? (size_t)(end - text) : size;
+    struct slice pattern = {text, pattern_len};
+    struct slice subject = {end ? end + 1 : "", end ? size - pattern_len - 1 : 0};
+    call("find", subject, pattern, false);
+    call("match", subject, pattern, false);
+    call("gsub", subject, pattern, true);
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* fuzz_timestamp_uuid: what is read is written in one spelling that reads back as the same. */
+#include "../../host/timestamp.h"
+#include "../../host/uuid.h"
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct slice text = {(const char *)data, size};
+    int64_t at, again;
+    uint8_t uuid[16], back[16];
+    if (timestamp_parse(text, &at)) {
+        char written[TIMESTAMP_TEXT_CAP];
+        size_t len = timestamp_format(at, written);
+        PROMISE(len == 27);
+        PROMISE(timestamp_parse((struct slice){written, len}, &again) && again == at);
+    }
+    if (uuid_parse(text, uuid)) {
+        char written[UUID_TEXT_LEN + 1];
+        uuid_format(uuid, written);
+        PROMISE(uuid_parse(slice_of(written), back) && memcmp(uuid, back, 16) == 0);
+    }
+    return 0;
+}
