@@ -275,13 +275,14 @@ def test_idle_connections_make_room_for_new_ones(world):
     assert program.stop() == 0
 
 
-@pytest.mark.xfail(strict=False, reason="one of the eight may be answered 503 itself")
 def test_who_is_one_too_many_is_told_to_come_again(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
                          "batch_answer(:batch_id::text), pg_sleep(1.5)")
     program = world.start(edits=[("max_connections = 4096", "max_connections = 8"),
-                                 ("loops = 2", "loops = 1")],
+                                 ("loops = 2", "loops = 1"),
+                                 ("route_timeout_ms = 2000", "route_timeout_ms = 8000")],
                           env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"}).wait_ready()
+    wait_until("the batch", lambda: program.status_of(KNOWN))
     with contextlib.ExitStack() as clients:
         busy = [clients.enter_context(program.client()).request(STATUS, headers=KEYS)
                 for _ in range(8)]
