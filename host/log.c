@@ -43,8 +43,13 @@ bool log_enabled(enum log_level level) {
     return (int)level >= atomic_load_explicit(&minimum_level, memory_order_relaxed);
 }
 
-void log_set_correlation_id(const char *correlation_id) {
-    snprintf(correlation, sizeof correlation, "%s", correlation_id);
+void log_set_correlation_id(struct slice correlation_id) {
+    size_t room = sizeof correlation - 1;
+    size_t len = correlation_id.len < room ? correlation_id.len : room;
+    if (len > 0) {
+        memcpy(correlation, correlation_id.data, len);
+    }
+    correlation[len] = '\0';
 }
 
 static void append_field(struct buffer *line, const struct log_field *field, bool as_text) {

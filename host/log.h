@@ -24,8 +24,9 @@ bool log_level_parse(const char *name, enum log_level *level);
 void log_configure(enum log_level level, bool as_text);
 bool log_enabled(enum log_level level);
 
-/* Bound to the calling thread until changed; stands in every line of the thread. "" clears it. */
-void log_set_correlation_id(const char *correlation_id);
+/* Bound to the calling thread until changed; stands in every line of the thread. An empty or absent
+ * one clears it. */
+void log_set_correlation_id(struct slice correlation_id);
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t count);

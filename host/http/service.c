@@ -268,7 +268,7 @@ static bool find_and_answer(struct service *service, struct exchange *exchange, 
 }
 
 bool service_answer(struct service *service, struct exchange *exchange, bool may_block) {
-    log_set_correlation_id(exchange->correlation_id);
+    log_set_correlation_id(slice_of(exchange->correlation_id));
     bool answered = true;
     if (may_block && remaining_ms(service, exchange) == 0) {
         fail(exchange, 503, "Too many requests are waiting");
@@ -287,6 +287,6 @@ bool service_answer(struct service *service, struct exchange *exchange, bool may
     if (answered) {
         finish(service, exchange);
     }
-    log_set_correlation_id("");
+    log_set_correlation_id((struct slice){0});
     return answered;
 }

@@ -4,6 +4,7 @@
 #include "../clock.h"
 #include "../fault.h"
 #include "../hash.h"
+#include "../log.h"
 #include "../xalloc.h"
 #include "pipeline.h"
 
@@ -108,8 +109,11 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     }
     size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
     FAULT_POINT("before_handling");
+    const struct extract_value *correlation = &event->values[ENVELOPE_CORRELATION_ID];
+    log_set_correlation_id(correlation->present ? correlation->as.text : (struct slice){0});
     enum script_result result =
         script_handle(pipeline->scripts, handler, event->values, batch->merge, &err);
+    log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
     if (result == SCRIPT_OK) {
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;

@@ -21,7 +21,7 @@ static void capture(void) {
     close(fds[1]);
     reading = fds[0];
     log_configure(LOG_INFO, false);
-    log_set_correlation_id("");
+    log_set_correlation_id(slice_of(""));
 }
 
 /* What was written so far, with a NUL. */
@@ -66,7 +66,7 @@ static size_t check_lines(const char *from) {
 
 static void lines_are_json_whatever_is_in_them(void) {
     capture();
-    log_set_correlation_id("c\"\n\xFF");
+    log_set_correlation_id(slice_of("c\"\n\xFF"));
     log_info("said", LOG_TEXT("text", "a\nb\"\xC3"), LOG_INT("number", -5),
              LOG_TEXT("absent", NULL), LOG_SLICE("bytes", ((struct slice){"\0x", 2})));
     char *got = written();
@@ -106,7 +106,7 @@ static void text_lines_are_for_people(void) {
 }
 
 static void *write_many(void *argument) {
-    log_set_correlation_id(argument);
+    log_set_correlation_id(slice_of(argument));
     for (int i = 0; i < 200; i++) {
         log_info("from a thread", LOG_INT("i", i), LOG_TEXT("padding", "................."));
     }

@@ -262,9 +262,9 @@ static char *lines_of(struct sandbox *sandbox, const char *name) {
     int pipe_ends[2], before = dup(STDERR_FILENO);
     CHECK(pipe(pipe_ends) == 0 && before >= 0);
     dup2(pipe_ends[1], STDERR_FILENO);
-    log_set_correlation_id("spec-correlation");
+    log_set_correlation_id(slice_of("spec-correlation"));
     sandbox_call(sandbox, "routes/log", name, NULL);
-    log_set_correlation_id("");
+    log_set_correlation_id(slice_of(""));
     dup2(before, STDERR_FILENO);
     close(before);
     close(pipe_ends[1]);

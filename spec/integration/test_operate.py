@@ -87,6 +87,17 @@ def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_
                               )[0][0] == len({e["value"]["data"]["essay_id"] for e in events})
 
 
+def test_what_a_handler_logs_names_its_event(bare_service, scripts):
+    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
+         "handle = function(event, view)\n    require('log').info('slot seen')\n")
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    events = slot_events()
+    bare_service.publish(events)
+    bare_service.wait_committed(len(events))
+    said = {line["correlation_id"] for line in log_lines(program, "slot seen")}
+    assert said == {event["value"]["correlation_id"] for event in events}
+
+
 def test_dropped_rejections_are_gone(service):
     service.feed("current-hard")
     service.wait_committed(len(read_records("current-hard")))
