@@ -51,19 +51,23 @@ function M.binding.produce(message)
   return accept(message)
 end
 
---- @tparam {table,...} messages
--- @treturn ?{{partition=number,offset=number},...} or nil and the failure
-function M.binding.produce_all(messages)
+local KEYS_OF_ALL = { topic = "string", key = "?string", value = "?string", headers = "?table" }
+
+--- @tparam {table,...} messages topic, key, value, headers
+-- @tparam ?{timeout_ms=number} options
+-- @treturn ?{{partition=number,offset=number},...} or nil and the failure, with `results`
+function M.binding.produce_all(messages, options)
   arguments.check("produce_all", 1, messages, "table")
-  local places = {}
+  arguments.check_keys("produce_all", options or {}, { timeout_ms = "?number" })
   for _, message in ipairs(messages) do
-    arguments.check_keys("produce_all", message, KEYS)
+    arguments.check_keys("produce_all", message, KEYS_OF_ALL)
+  end
+  local places = {}
+  for i, message in ipairs(messages) do
+    places[i] = failure and { error = failure } or accept(message)
   end
   if failure then
-    return nil, failure
-  end
-  for i, message in ipairs(messages) do
-    places[i] = accept(message)
+    return nil, { kind = failure.kind, message = failure.message, results = places }
   end
   return places
 end

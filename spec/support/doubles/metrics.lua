@@ -12,25 +12,34 @@ function M.reset()
   values = {}
 end
 
---- @tparam string name of the metric
--- @tparam string,... labels' values
--- @treturn ?number a counter's or gauge's value, the sum of a histogram
-function M.value(name, ...)
-  return values[table.concat({ name, ... }, "\0")]
+local function key_of(name, label_names, labels)
+  local parts = { name }
+  for i, label in ipairs(label_names) do
+    local value = labels and labels[label]
+    if value == nil then
+      error(("%s: the label `%s` is missing"):format(name, label), 4)
+    end
+    parts[i + 1] = tostring(value)
+  end
+  for label in pairs(labels or {}) do
+    local known = false
+    for _, wanted in ipairs(label_names) do
+      known = known or wanted == label
+    end
+    if not known then
+      error(("%s: no label `%s`"):format(name, tostring(label)), 4)
+    end
+  end
+  return table.concat(parts, "\0")
 end
 
-local function metric(name, labels, operation, combine)
-  local label_count = select(2, (labels or ""):gsub("[^,]+", ""))
-  local object = {}
-  object[operation] = function(_, value, ...)
-    arguments.check(operation, 1, value, "number")
-    if select("#", ...) ~= label_count then
-      error(("%s has %d labels"):format(name, label_count), 2)
-    end
-    local key = table.concat({ name, ... }, "\0")
-    values[key] = combine(values[key] or 0, value)
-  end
-  return object
+local declared = {}
+
+--- @tparam string name of the metric
+-- @tparam ?{label=value,...} labels
+-- @treturn ?number a counter's or gauge's value, the sum of a histogram
+function M.value(name, labels)
+  return values[key_of(name, declared[name] or {}, labels)]
 end
 
 local function sum(a, b)
@@ -41,23 +50,38 @@ local function last(_, b)
   return b
 end
 
-local function maker(kind, operation, combine)
+local OPERATIONS = {
+  counter = { add = sum },
+  gauge = { add = sum, set = last },
+  histogram = { observe = sum },
+}
+
+local function maker(kind)
   return function(name, help, labels)
     arguments.check(kind, 1, name, "string")
     arguments.check(kind, 2, help, "string")
-    arguments.check(kind, 3, labels, "string", "nil")
-    return metric(name, labels, operation, combine)
+    arguments.check(kind, 3, labels, "table", "nil")
+    declared[name] = labels or {}
+    local metric = {}
+    for operation, combine in pairs(OPERATIONS[kind]) do
+      metric[operation] = function(_, number, given)
+        arguments.check(operation, 1, number, "number")
+        arguments.check(operation, 2, given, "table", "nil")
+        local key = key_of(name, declared[name], given)
+        values[key] = combine(values[key] or 0, number)
+      end
+    end
+    return metric
   end
 end
 
 M.reset()
 
---- What scripts get for `require "metrics"`: each makes an object with one method, which takes the
--- value and then a value for each label.
+--- What scripts get for `require "metrics"`.
 M.binding = {
-  counter = maker("counter", "add", sum),
-  gauge = maker("gauge", "set", last),
-  histogram = maker("histogram", "observe", sum),
+  counter = maker("counter"),
+  gauge = maker("gauge"),
+  histogram = maker("histogram"),
 }
 
 return M

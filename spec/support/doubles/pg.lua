@@ -102,11 +102,29 @@ function M.binding.bytes(text)
 end
 
 --- Runs the function with a transaction; it is rolled back where the function raises.
--- @tparam function run called with { query = … }
--- @treturn ?any what it returned
+-- @tparam function run called with { query = …, rollback = … }
+-- @treturn ?any what it returned, or true; nil and the failure after a failed query
 function M.binding.transaction(run)
   arguments.check("transaction", 1, run, "function")
-  return run({ query = query(true) })
+  local failed, undone
+  local ask = query(true)
+  local result = run({
+    query = function(name, params)
+      if failed then
+        return nil, failed
+      end
+      local rows, failure = ask(name, params)
+      failed = failure
+      return rows, failure
+    end,
+    rollback = function()
+      undone = true
+    end,
+  })
+  if failed and not undone then
+    return nil, failed
+  end
+  return result == nil and true or result
 end
 
 return M

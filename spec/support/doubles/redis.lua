@@ -62,7 +62,7 @@ function M.binding.call(...)
 end
 
 --- @tparam {{string,...},...} commands
--- @treturn ?table replies by the number of their command, or nil and the failure
+-- @treturn ?table replies in order, false for a missing one; or nil and the failure
 function M.binding.pipeline(commands)
   arguments.check("pipeline", 1, commands, "table")
   for _, command in ipairs(commands) do
@@ -74,7 +74,11 @@ function M.binding.pipeline(commands)
   end
   local replies = {}
   for i, command in ipairs(commands) do
-    replies[i] = run(command)
+    local reply = run(command)
+    if reply == nil then
+      reply = false -- as in every list
+    end
+    replies[i] = reply
   end
   return replies
 end
