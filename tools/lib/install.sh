@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # To build, and to run with private servers.
-RUN_PACKAGES="gcc cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
+RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
 libhiredis-dev libcurl4-openssl-dev libxxhash-dev postgresql-15 postgresql-client-15
 redis-server python3 util-linux"
 # To test.
