@@ -48,14 +48,7 @@ static void take(struct worker *worker, rd_kafka_message_t *record) {
         rd_kafka_message_destroy(record);
         return;
     }
-    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
-    struct message message = {
-        .partition = partition,
-        .offset = record->offset,
-        .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
-        .payload = {record->payload, record->payload ? record->len : 0},
-        .owner = record,
-    };
+    struct message message = kafka_client_message(record, partition);
     batch_take(pipeline, worker->filling, &message);
 }
 

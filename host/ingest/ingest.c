@@ -7,6 +7,7 @@
 
 #include "../log.h"
 #include "../xalloc.h"
+#include "kafka_client.h"
 #include "worker.h"
 
 struct ingest {
@@ -30,11 +31,6 @@ static void make_metrics(struct worker *worker) {
         number);
 }
 
-/* A record is given back where its message ends. */
-static void release_record(void *record) {
-    rd_kafka_message_destroy(record);
-}
-
 static bool init_worker(struct worker *worker, struct script_generation *generation,
                         struct cache *cache, struct err *err) {
     const struct config *config = worker->config;
@@ -46,7 +42,7 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
         .application_name = "aggregator ingest",
         .with_redis = true,
         .mode = PIPELINE_FOLLOW,
-        .release = release_record,
+        .release = kafka_client_release,
     };
     make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);

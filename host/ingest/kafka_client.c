@@ -83,3 +83,18 @@ rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err) {
     rd_kafka_poll_set_consumer(kafka);
     return kafka;
 }
+
+struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {
+    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+    return (struct message){
+        .partition = partition,
+        .offset = record->offset,
+        .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
+        .payload = {record->payload, record->payload ? record->len : 0},
+        .owner = record,
+    };
+}
+
+void kafka_client_release(void *record) {
+    rd_kafka_message_destroy(record);
+}

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "../config.h"
+#include "pipeline.h"
 
 /* The properties of every consumer, with the configuration's own on top. NULL: err names the
  * property. The caller destroys it, unless it gives it to kafka_client_consumer. */
@@ -13,5 +14,10 @@ rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err)
 bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
 /* No network yet. Takes conf in any case; its events come by rd_kafka_consumer_poll. */
 rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err);
+
+/* The record as a pipeline's message of that partition; it owns the record from now on. */
+struct message kafka_client_message(rd_kafka_message_t *record, size_t partition);
+/* A pipeline's release function for such messages. */
+void kafka_client_release(void *record);
 
 #endif

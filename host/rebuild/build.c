@@ -1,15 +1,12 @@
 #include "build.h"
 
 #include "../clock.h"
+#include "../ingest/kafka_client.h"
 #include "shadow.h"
 
 #define POLL_MS 500
 /* Kafka is silent for so long while records must still come. */
 #define SILENCE_US (60 * 1000000LL)
-
-static void release(void *record) {
-    rd_kafka_message_destroy(record);
-}
 
 static bool open_pipeline(struct build *build, struct script_generation *generation,
                           const char *search_path, struct err *err) {
@@ -21,7 +18,7 @@ static bool open_pipeline(struct build *build, struct script_generation *generat
         .application_name = "aggregator rebuild",
         .quiet = true,
         .mode = PIPELINE_FOLLOW,
-        .release = release,
+        .release = kafka_client_release,
     };
     return pipeline_open(&build->pipeline, &options, err);
 }
@@ -69,14 +66,7 @@ static bool fill(struct build *build, struct err *err) {
         if (!record) {
             break;
         }
-        int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
-        struct message message = {
-            .partition = partition,
-            .offset = record->offset,
-            .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
-            .payload = {record->payload, record->payload ? record->len : 0},
-            .owner = record,
-        };
+        struct message message = kafka_client_message(record, partition);
         batch_take(pipeline, batch, &message);
         wait_ms = 0;
     }
