@@ -1,6 +1,7 @@
 /* Results of Postgres as values of scripts. Results come in text form. */
 #include <stdlib.h>
 
+#include "../host/hex.h"
 #include "lua_pg.h"
 
 enum {
@@ -33,16 +34,12 @@ static Oid element_of(Oid type) {
     return 0;
 }
 
-static int hex_value(char c) {
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
 /* \x and two digits a byte: pg_connect sets bytea_output. */
 static void push_bytea(lua_State *L, struct slice text) {
     luaL_Buffer out;
     luaL_buffinit(L, &out);
     for (size_t i = 2; i + 1 < text.len; i += 2) {
-        luaL_addchar(&out, (char)(hex_value(text.data[i]) << 4 | hex_value(text.data[i + 1])));
+        luaL_addchar(&out, (char)hex_byte(text.data + i));
     }
     luaL_pushresult(&out);
 }

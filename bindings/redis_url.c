@@ -2,30 +2,17 @@
  * decoded. */
 #include <stdlib.h>
 
+#include "../host/hex.h"
 #include "../host/xalloc.h"
 #include "redis.h"
-
-static int hex_digit(char c) {
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
 
 static char *percent_decode(const char *text, size_t len) {
     char *out = xstrndup(text, len);
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
-        int high = -1, low = -1;
-        if (text[i] == '%' && i + 2 < len) {
-            high = hex_digit(text[i + 1]);
-            low = hex_digit(text[i + 2]);
-        }
-        if (high >= 0 && low >= 0) {
-            out[used++] = (char)(high * 16 + low);
-            i += 2;
-        } else {
-            out[used++] = text[i];
-        }
+        int byte = text[i] == '%' && i + 2 < len ? hex_byte(text + i + 1) : -1;
+        out[used++] = byte >= 0 ? (char)byte : text[i];
+        i += byte >= 0 ? 2 : 0;
     }
     out[used] = '\0';
     return out;

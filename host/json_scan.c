@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "hex.h"
 #include "utf8.h"
 #include "xalloc.h"
 
@@ -118,14 +119,6 @@ static bool read_number(struct json_cursor *cursor, struct json_value *value) {
     return true;
 }
 
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hexadecimal digits at `at`; -1 if they are not there. */
 static int read_unit(const char *at, const char *end) {
     int unit = 0;
@@ -133,7 +126,7 @@ static int read_unit(const char *at, const char *end) {
         return -1;
     }
     for (int i = 0; i < 4; i++) {
-        int digit = hex_value(at[i]);
+        int digit = hex_digit(at[i]);
         if (digit < 0) {
             return -1;
         }

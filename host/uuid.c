@@ -4,13 +4,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "hex.h"
 
 static void strip(struct slice *text, const char *prefix) {
     size_t len = strlen(prefix);

@@ -2,15 +2,8 @@
 
 #include <stdio.h>
 
+#include "../hex.h"
 #include "../utf8.h"
-
-static int hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool is_clean(struct slice text) {
     for (size_t i = 0, step; i < text.len; i += step) {
@@ -33,12 +26,11 @@ static bool decode(struct router_pairs *pairs, struct slice from, bool plus_is_s
     for (size_t i = 0; i < from.len; i++) {
         char c = from.data[i];
         if (c == '%') {
-            int high = i + 2 < from.len ? hex_value(from.data[i + 1]) : -1;
-            int low = i + 2 < from.len ? hex_value(from.data[i + 2]) : -1;
-            if (high < 0 || low < 0) {
+            int byte = i + 2 < from.len ? hex_byte(from.data + i + 1) : -1;
+            if (byte < 0) {
                 return false;
             }
-            c = (char)(high << 4 | low);
+            c = (char)byte;
             i += 2;
         } else if (c == '+' && plus_is_space) {
             c = ' ';

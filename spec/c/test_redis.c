@@ -32,6 +32,7 @@ static void urls_are_taken_apart(void) {
         {"redis://u%3a:p%40%2F%25@h", "h", "u:", "p@/%", 6379, 0},
         {"redis://u:a@b:c/d@h:7", "h", "u", "a@b:c/d", 7, 0},
         {"redis://u:%zz%4@h", "h", "u", "%zz%4", 6379, 0},
+        {"redis://u:%\x14\x11@h", "h", "u", "%\x14\x11", 6379, 0},
         {"redis://:@h", "h", "", "", 6379, 0},
         {"redis://[::1]:6380/1", "::1", NULL, NULL, 6380, 1},
         {"redis://[fe80::1%eth0]", "fe80::1%eth0", NULL, NULL, 6379, 0},
