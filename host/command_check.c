@@ -1,28 +1,24 @@
 /* command_check: what can be wrong before anything runs, said with file and line. */
 #include <stdio.h>
 
-#include "../bindings/pg.h"
 #include "command.h"
 #include "migrate.h"
 #include "script/script.h"
+#include "sql_session.h"
 #include "view_sql.h"
 
 static bool check_database(const struct config *config, const struct view *view, struct err *err) {
-    struct pg_options options = {
-        .url = config->postgres.url,
-        .application_name = "aggregator check",
-        .connect_timeout_ms = config->postgres.connect_timeout_ms,
-        .statement_timeout_ms = config->postgres.statement_timeout_ms,
-    };
-    struct pg *pg = pg_create(&options);
+    struct sql_session session;
+    int timeout_ms = config->postgres.statement_timeout_ms;
     int pending = 0;
-    bool ok = pg_connect(pg, err) && migrate_pending(pg, config, &pending, err);
+    bool ok = sql_session_open(&session, config, "aggregator check", timeout_ms, err) &&
+              migrate_pending(session.pg, config, &pending, err);
     if (ok && pending > 0) {
         ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
                      pending);
     }
-    ok = ok && view_sql_check(pg, view, config->postgres.statement_timeout_ms, err);
-    pg_destroy(pg);
+    ok = ok && view_sql_check(session.pg, view, timeout_ms, err);
+    sql_session_close(&session);
     return ok;
 }
 

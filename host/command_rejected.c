@@ -1,7 +1,6 @@
 /* command_rejected: the events that were set aside: list, show, drop. Retrying is rejected_retry.c.
  * Not a dead-letter topic: the platform has another service for that. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "command.h"
 #include "rejected.h"
@@ -26,8 +25,7 @@ static const char show_sql[] =
 
 void rejected_fill(const struct rejected *rejected) {
     const struct command *command = rejected->command;
-    struct pg_params *params = rejected->params;
-    pg_params_reset(params);
+    struct pg_params *params = rejected->session->params;
     const char *const texts[] = {command->topic, command->reason};
     for (int i = 0; i < 2; i++) {
         if (texts[i]) {
@@ -47,12 +45,6 @@ void rejected_fill(const struct rejected *rejected) {
     pg_array_end(params);
 }
 
-bool rejected_query(const struct rejected *rejected, const char *name, const char *sql,
-                    PGresult **rows, struct err *err) {
-    return pg_query(rejected->pg, name, sql, rejected->params,
-                    rejected->command->config->postgres.statement_timeout_ms + 1000, rows, err);
-}
-
 static bool list(const struct rejected *rejected, struct err *err) {
     PGresult *rows = NULL;
     int64_t limit = LIST_DEFAULT;
@@ -61,8 +53,8 @@ static bool list(const struct rejected *rejected, struct err *err) {
         return err_set(err, ERR_INPUT, "bad --limit");
     }
     rejected_fill(rejected);
-    pg_params_add_int8(rejected->params, limit);
-    if (!rejected_query(rejected, "rejected_list", list_sql, &rows, err)) {
+    pg_params_add_int8(rejected->session->params, limit);
+    if (!sql_query(rejected->session, slice_of(list_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < PQntuples(rows); i++) {
@@ -80,7 +72,7 @@ static bool show(const struct rejected *rejected, struct err *err) {
         return err_set(err, ERR_INPUT, "say which: TOPIC/PARTITION/OFFSET, as `list` prints it");
     }
     rejected_fill(rejected);
-    if (!rejected_query(rejected, "rejected_show", show_sql, &rows, err)) {
+    if (!sql_query(rejected->session, slice_of(show_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < PQntuples(rows); i++) {
@@ -103,10 +95,10 @@ static bool may_go_on(const struct rejected *rejected, const char *verb, struct 
         return err_set(err, ERR_INPUT, "say which: IDs, --topic, --reason or --all");
     }
     rejected_fill(rejected);
-    if (!rejected_query(rejected, "rejected_count", count_sql, &row, err)) {
+    if (!sql_query(rejected->session, slice_of(count_sql), &row, err)) {
         return false;
     }
-    int64_t count = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
+    int64_t count = sql_cell_int(row, 0, 0);
     PQclear(row);
     if (count == 0) {
         return err_set(err, ERR_INPUT, "no such rejected event");
@@ -122,7 +114,7 @@ static bool drop(const struct rejected *rejected, struct err *err) {
         return false;
     }
     rejected_fill(rejected);
-    if (!rejected_query(rejected, "rejected_drop", drop_sql, &result, err)) {
+    if (!sql_query(rejected->session, slice_of(drop_sql), &result, err)) {
         return false;
     }
     printf("%s dropped\n", PQcmdTuples(result));
@@ -148,19 +140,15 @@ int command_rejected(const struct command *command) {
         fputs("aggregator: rejected list, show, retry or drop\n", stderr);
         return 2;
     }
-    struct pg_options options = {
-        .url = command->config->postgres.url,
-        .application_name = "aggregator rejected",
-        .connect_timeout_ms = command->config->postgres.connect_timeout_ms,
-        .statement_timeout_ms = command->config->postgres.statement_timeout_ms,
-    };
-    struct rejected rejected = {command, pg_create(&options), pg_params_create()};
+    struct sql_session session;
+    struct rejected rejected = {command, &session};
     struct err err = {0};
-    bool ok = pg_connect(rejected.pg, &err) && verbs[verb].run(&rejected, &err);
+    bool ok = sql_session_open(&session, command->config, "aggregator rejected",
+                               command->config->postgres.statement_timeout_ms, &err) &&
+              verbs[verb].run(&rejected, &err);
     if (!ok) {
         fprintf(stderr, "rejected %s: %s\n", wanted, err.text);
     }
-    pg_params_destroy(rejected.params);
-    pg_destroy(rejected.pg);
+    sql_session_close(&session);
     return ok ? 0 : 1;
 }

@@ -2,18 +2,14 @@
  * compare-and-set fails) or, idle, within seconds, and go on from there. The view converges, so
  * that reading twice changes nothing but what a mended script makes of it. */
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "../bindings/pg.h"
 #include "command.h"
 #include "ingest/kafka_client.h"
+#include "sql_session.h"
 #include "timestamp.h"
 
-#define KAFKA_TIMEOUT_MS 15000
-#define MAX_PARTITIONS 10000
-
 static const char list_sql[] =
-    "SELECT partition::text, next_offset::text FROM consumer_offsets WHERE consumer_group = "
+    "SELECT partition::text FROM consumer_offsets WHERE consumer_group = "
     "$1::text AND topic = $2::text AND next_offset >= 0 AND ($3::int8 < 0 OR partition = $3::int8) "
     "ORDER BY partition";
 
@@ -24,8 +20,7 @@ static const char rewind_sql[] =
 
 struct replay {
     const struct command *command;
-    struct pg *pg;
-    struct pg_params *params;
+    struct sql_session session;
     int64_t partition;    /* -1: all */
     int64_t from_offset;  /* -1: by time */
     int64_t from_time_ms; /* Unix */
@@ -54,28 +49,22 @@ static bool parse(struct replay *replay) {
 
 /* ---- the partitions and where they go back to ---------------------------------------------- */
 
-static int timeout_ms(const struct replay *replay) {
-    return replay->command->config->postgres.statement_timeout_ms + 1000;
-}
-
 static void fill(struct replay *replay) {
-    pg_params_reset(replay->params);
-    pg_params_add_text(replay->params, slice_of(replay->command->config->kafka.group));
-    pg_params_add_text(replay->params, slice_of(replay->command->topic));
+    pg_params_add_text(replay->session.params, slice_of(replay->command->config->kafka.group));
+    pg_params_add_text(replay->session.params, slice_of(replay->command->topic));
 }
 
-/* Each partition with its present offset in `metadata`, and the target in `offset`. */
+/* The partitions, each with the offset that was asked for. */
 static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, struct err *err) {
     PGresult *rows = NULL;
     fill(replay);
-    pg_params_add_int8(replay->params, replay->partition);
-    if (!pg_query(replay->pg, "replay_list", list_sql, replay->params, timeout_ms(replay), &rows,
-                  err)) {
+    pg_params_add_int8(replay->session.params, replay->partition);
+    if (!sql_query(&replay->session, slice_of(list_sql), &rows, err)) {
         return NULL;
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PQntuples(rows));
     for (int i = 0; i < PQntuples(rows); i++) {
-        int32_t number = (int32_t)strtol(PQgetvalue(rows, i, 0), NULL, 10);
+        int32_t number = (int32_t)sql_cell_int(rows, i, 0);
         rd_kafka_topic_partition_list_add(list, replay->command->topic, number)->offset =
             replay->from_offset;
     }
@@ -91,16 +80,9 @@ static bool look_up_times(struct replay *replay, rd_kafka_topic_partition_list_t
     if (!client) {
         return false;
     }
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = replay->from_time_ms;
-    }
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client, list, KAFKA_TIMEOUT_MS);
-    for (int i = 0; !code && i < list->cnt; i++) {
-        code = list->elems[i].err;
-    }
+    bool ok = kafka_client_offsets_at(client, list, replay->from_time_ms, err);
     rd_kafka_destroy(client);
-    return !code || err_set(err, ERR_UNAVAILABLE, "kafka cannot say where that time is: %s",
-                            rd_kafka_err2str(code));
+    return ok;
 }
 
 /* ---- the rewind ---------------------------------------------------------------------------- */
@@ -113,10 +95,9 @@ static bool rewind_one(struct replay *replay, const rd_kafka_topic_partition_t *
         return true;
     }
     fill(replay);
-    pg_params_add_int8(replay->params, element->partition);
-    pg_params_add_int8(replay->params, element->offset);
-    if (!pg_query(replay->pg, "replay_rewind", rewind_sql, replay->params, timeout_ms(replay),
-                  &result, err)) {
+    pg_params_add_int8(replay->session.params, element->partition);
+    pg_params_add_int8(replay->session.params, element->offset);
+    if (!sql_query(&replay->session, slice_of(rewind_sql), &result, err)) {
         return false;
     }
     bool moved = strcmp(PQcmdTuples(result), "1") == 0;
@@ -128,9 +109,6 @@ static bool rewind_one(struct replay *replay, const rd_kafka_topic_partition_t *
 }
 
 static bool run(struct replay *replay, struct err *err) {
-    if (!pg_connect(replay->pg, err)) {
-        return false;
-    }
     rd_kafka_topic_partition_list_t *list = list_partitions(replay, err);
     if (!list) {
         return false;
@@ -154,19 +132,12 @@ int command_replay(const struct command *command) {
     if (!parse(&replay)) {
         return 2;
     }
-    struct pg_options options = {
-        .url = command->config->postgres.url,
-        .application_name = "aggregator replay",
-        .connect_timeout_ms = command->config->postgres.connect_timeout_ms,
-        .statement_timeout_ms = command->config->postgres.statement_timeout_ms,
-    };
-    replay.pg = pg_create(&options);
-    replay.params = pg_params_create();
-    bool ok = run(&replay, &err);
+    bool ok = sql_session_open(&replay.session, command->config, "aggregator replay",
+                               command->config->postgres.statement_timeout_ms, &err) &&
+              run(&replay, &err);
     if (!ok) {
         fprintf(stderr, "replay: %s\n", err.text);
     }
-    pg_params_destroy(replay.params);
-    pg_destroy(replay.pg);
+    sql_session_close(&replay.session);
     return ok ? 0 : 1;
 }

@@ -2,8 +2,8 @@
 #ifndef AGG_HOST_REJECTED_H
 #define AGG_HOST_REJECTED_H
 
-#include "../bindings/pg.h"
 #include "command.h"
+#include "sql_session.h"
 
 /* What rejected_fill's parameters select: $1 topic, $2 reason, $3 ids; NULL: any. */
 #define REJECTED_SELECTED                                                                          \
@@ -12,14 +12,11 @@
 
 struct rejected {
     const struct command *command;
-    struct pg *pg;
-    struct pg_params *params;
+    struct sql_session *session;
 };
 
-/* Starts the parameters with what the command line selects. */
+/* Starts the session's parameters with what the command line selects. */
 void rejected_fill(const struct rejected *rejected);
-bool rejected_query(const struct rejected *rejected, const char *name, const char *sql,
-                    PGresult **rows, struct err *err);
 /* Sends the selected events through the present scripts; what is applied leaves the table. */
 bool rejected_retry(const struct rejected *rejected, struct err *err);
 

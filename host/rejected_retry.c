@@ -4,6 +4,7 @@
 
 #include "ingest/pipeline.h"
 #include "rejected.h"
+#include "xalloc.h"
 
 #define CHUNK_SQL "200"
 
@@ -26,15 +27,17 @@ struct retry {
 
 static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
     rejected_fill(retry->rejected);
-    struct pg_params *params = retry->rejected->params;
+    struct pg_params *params = retry->rejected->session->params;
     pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
     pg_params_add_int8(params, retry->last_partition);
     pg_params_add_int8(params, retry->last_offset);
-    return rejected_query(retry->rejected, "rejected_read", read_sql, rows, err);
+    return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
 }
 
-static size_t partition_of(struct retry *retry, const char *topic, int32_t number) {
+static size_t partition_of(struct retry *retry, const PGresult *rows, int row) {
     struct pipeline *pipeline = &retry->pipeline;
+    const char *topic = PQgetvalue(rows, row, 0);
+    int32_t number = (int32_t)sql_cell_int(rows, row, 1);
     size_t at = partitions_find(&pipeline->partitions, topic, number);
     if (at == PARTITION_NONE) {
         at = partitions_add(&pipeline->partitions, topic, number);
@@ -46,9 +49,8 @@ static size_t partition_of(struct retry *retry, const char *topic, int32_t numbe
 static void take_row(struct retry *retry, PGresult *rows, int row) {
     size_t len = 0;
     struct message message = {
-        .partition = partition_of(retry, PQgetvalue(rows, row, 0),
-                                  (int32_t)strtol(PQgetvalue(rows, row, 1), NULL, 10)),
-        .offset = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
+        .partition = partition_of(retry, rows, row),
+        .offset = sql_cell_int(rows, row, 2),
     };
     if (!PQgetisnull(rows, row, 3)) {
         unsigned char *raw = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 3), &len);
@@ -65,17 +67,16 @@ static void release_raw(void *raw) {
 static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     int count = PQntuples(rows);
     for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
-        partition_of(retry, PQgetvalue(rows, i, 0),
-                     (int32_t)strtol(PQgetvalue(rows, i, 1), NULL, 10));
+        partition_of(retry, rows, i);
     }
     batch_clear(&retry->pipeline, &retry->batch);
     for (int i = 0; i < count; i++) {
         take_row(retry, rows, i);
     }
     free(retry->last_topic);
-    retry->last_topic = strdup(PQgetvalue(rows, count - 1, 0));
-    retry->last_partition = strtoll(PQgetvalue(rows, count - 1, 1), NULL, 10);
-    retry->last_offset = strtoll(PQgetvalue(rows, count - 1, 2), NULL, 10);
+    retry->last_topic = xstrdup(PQgetvalue(rows, count - 1, 0));
+    retry->last_partition = sql_cell_int(rows, count - 1, 1);
+    retry->last_offset = sql_cell_int(rows, count - 1, 2);
     batch_handle(&retry->pipeline, &retry->batch, 0);
     size_t taken = retry->batch.count;
     if (!commit_settle(&retry->pipeline, &retry->batch, err)) {

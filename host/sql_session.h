@@ -1,4 +1,4 @@
-/* sql_session: a database connection for a command, whose statements are composed as it goes.
+/* sql_session: a database connection for a command, whose statements may be composed as it goes.
  * One thread. Results are libpq's, in text. */
 #ifndef AGG_HOST_SQL_SESSION_H
 #define AGG_HOST_SQL_SESSION_H

@@ -84,6 +84,19 @@ rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err) {
     return kafka;
 }
 
+bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list,
+                             int64_t time_ms, struct err *err) {
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = time_ms; /* how the call takes it */
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka, list, KAFKA_CLIENT_ASK_TIMEOUT_MS);
+    for (int i = 0; i < list->cnt && !code; i++) {
+        code = list->elems[i].err;
+    }
+    return !code || err_set(err, ERR_UNAVAILABLE, "kafka cannot say where that time is: %s",
+                            rd_kafka_err2str(code));
+}
+
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {
     int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
     return (struct message){

@@ -8,12 +8,20 @@
 #include "../config.h"
 #include "pipeline.h"
 
+/* How long a question to the brokers may take. */
+#define KAFKA_CLIENT_ASK_TIMEOUT_MS 15000
+
 /* The properties of every consumer, with the configuration's own on top. NULL: err names the
  * property. The caller destroys it, unless it gives it to kafka_client_consumer. */
 rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err);
 bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
 /* No network yet. Takes conf in any case; its events come by rd_kafka_consumer_poll. */
 rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err);
+
+/* Sets each partition's offset to that of its first record since the broker time (Unix); negative
+ * where there is none. */
+bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list,
+                             int64_t time_ms, struct err *err);
 
 /* The record as a pipeline's message of that partition; it owns the record from now on. */
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition);

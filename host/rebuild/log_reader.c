@@ -7,8 +7,6 @@
 #include "../log.h"
 #include "../xalloc.h"
 
-#define ASK_TIMEOUT_MS 15000
-
 /* ---- which partitions ---------------------------------------------------------------------- */
 
 static int compare_partitions(const void *a, const void *b) {
@@ -33,7 +31,8 @@ static void add_topic(struct log_reader *reader, const rd_kafka_metadata_topic_t
 static bool find_partitions(struct log_reader *reader, const struct script_generation *generation,
                             struct err *err) {
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(reader->kafka, 1, NULL, &metadata, ASK_TIMEOUT_MS);
+    rd_kafka_resp_err_t code =
+        rd_kafka_metadata(reader->kafka, 1, NULL, &metadata, KAFKA_CLIENT_ASK_TIMEOUT_MS);
     if (code) {
         return err_set(err, ERR_UNAVAILABLE, "kafka does not say which topics it has: %s",
                        rd_kafka_err2str(code));
@@ -54,9 +53,9 @@ static bool find_partitions(struct log_reader *reader, const struct script_gener
 
 bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *partition,
                            struct err *err) {
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(reader->kafka, partition->topic, partition->number,
-                                         &partition->low, &partition->high, ASK_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        reader->kafka, partition->topic, partition->number, &partition->low, &partition->high,
+        KAFKA_CLIENT_ASK_TIMEOUT_MS);
     return !code || err_set(err, ERR_UNAVAILABLE, "kafka does not say where %s [%d] ends: %s",
                             partition->topic, partition->number, rd_kafka_err2str(code));
 }
@@ -104,19 +103,6 @@ void log_reader_close(struct log_reader *reader) {
 
 /* ---- where to start ------------------------------------------------------------------------ */
 
-static bool seek_times(struct log_reader *reader, rd_kafka_topic_partition_list_t *list,
-                       int64_t since_us, struct err *err) {
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = since_us / 1000;
-    }
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(reader->kafka, list, ASK_TIMEOUT_MS);
-    for (int i = 0; i < list->cnt && !code; i++) {
-        code = list->elems[i].err;
-    }
-    return !code || err_set(err, ERR_UNAVAILABLE, "kafka cannot find offsets by time: %s",
-                            rd_kafka_err2str(code));
-}
-
 static bool is_finished(const struct log_partition *partition) {
     return partition->position >= partition->until;
 }
@@ -127,7 +113,7 @@ bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *e
         rd_kafka_topic_partition_list_add(list, reader->partitions[i].topic,
                                           reader->partitions[i].number);
     }
-    bool ok = since_us < 0 || seek_times(reader, list, since_us, err);
+    bool ok = since_us < 0 || kafka_client_offsets_at(reader->kafka, list, since_us / 1000, err);
     reader->unfinished = 0;
     for (size_t i = 0; ok && i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
