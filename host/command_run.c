@@ -92,8 +92,8 @@ static bool start(struct service *service, const struct config *config, struct e
     if (!service->pool) {
         return false;
     }
-    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_script_generation",
-                                         "Number of the script generation that runs.", "")),
+    metric_set(metric_single(METRIC_GAUGE, "ras_script_generation",
+                             "Number of the script generation that runs."),
                (double)script_generation_number(service->generation));
     service->ingest = ingest_start(config, service->generation, service->cache, err);
     if (!service->ingest || !start_health(service, config, err)) {

@@ -197,6 +197,10 @@ struct metric_cell *metric_cell(struct metric *metric, ...) {
     return metric_cell_of(metric, values, metric->label_count);
 }
 
+struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help) {
+    return metric_cell(metric_family(type, name, help, ""));
+}
+
 static double to_double(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);

@@ -24,6 +24,8 @@ struct metric *metric_family_checked(enum metric_type type, const char *name, co
 /* The cell for the label values, made at first use; takes as many values as the family has labels.
  * Hot paths keep the pointer. Past 2,000 cells a family answers one shared "other" cell. */
 struct metric_cell *metric_cell(struct metric *metric, ...);
+/* The one cell of a family without labels, made at first use. */
+struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help);
 struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count);
 
 void metric_add(struct metric_cell *cell, double amount);    /* counter, gauge */

@@ -14,22 +14,18 @@ static struct {
     struct metric_cell *open_fds, *max_fds;
 } cells;
 
-static struct metric_cell *cell(enum metric_type type, const char *name, const char *help) {
-    return metric_cell(metric_family(type, name, help, ""));
-}
-
 static void make_cells(void) {
-    cells.cpu_seconds = cell(METRIC_COUNTER, "process_cpu_seconds_total",
-                             "User and system time spent, in seconds.");
+    cells.cpu_seconds = metric_single(METRIC_COUNTER, "process_cpu_seconds_total",
+                                      "User and system time spent, in seconds.");
     cells.resident_bytes =
-        cell(METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory, in bytes.");
+        metric_single(METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory, in bytes.");
     cells.virtual_bytes =
-        cell(METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory, in bytes.");
-    cells.threads = cell(METRIC_GAUGE, "process_threads", "Threads of the process.");
-    cells.start_time = cell(METRIC_GAUGE, "process_start_time_seconds",
-                            "When the process started, in seconds since 1970.");
-    cells.open_fds = cell(METRIC_GAUGE, "process_open_fds", "Open file descriptors.");
-    cells.max_fds = cell(METRIC_GAUGE, "process_max_fds", "File descriptors it may open.");
+        metric_single(METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory, in bytes.");
+    cells.threads = metric_single(METRIC_GAUGE, "process_threads", "Threads of the process.");
+    cells.start_time = metric_single(METRIC_GAUGE, "process_start_time_seconds",
+                                     "When the process started, in seconds since 1970.");
+    cells.open_fds = metric_single(METRIC_GAUGE, "process_open_fds", "Open file descriptors.");
+    cells.max_fds = metric_single(METRIC_GAUGE, "process_max_fds", "File descriptors it may open.");
     struct metric *build =
         metric_family(METRIC_GAUGE, "ras_build_info", "1, under the program's version.", "version");
     metric_set(metric_cell(build, AGGREGATOR_VERSION), 1);

@@ -106,10 +106,6 @@ static size_t bound_connections(int wanted) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
-static struct metric_cell *counter(const char *name, const char *help) {
-    return metric_cell(metric_family(METRIC_COUNTER, name, help, ""));
-}
-
 static void share(struct http_server *server, const struct config *config) {
     size_t connections = bound_connections(config->http.max_connections);
     struct loop_shared *shared = &server->shared;
@@ -124,15 +120,15 @@ static void share(struct http_server *server, const struct config *config) {
                 [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
             },
         .max_connections = (connections + server->count - 1) / server->count,
-        .open = metric_cell(
-            metric_family(METRIC_GAUGE, "ras_http_connections", "Open client connections.", "")),
-        .accepted = counter("ras_http_connections_total", "Client connections accepted."),
-        .evicted = counter("ras_http_connections_evicted_total",
-                           "Waiting connections closed to make room for new ones."),
-        .refused = counter("ras_http_connections_refused_total",
-                           "Connections answered 503 because all others were being served."),
-        .timed_out = counter("ras_http_request_timeouts_total",
-                             "Requests that did not come in time (answered 408)."),
+        .open = metric_single(METRIC_GAUGE, "ras_http_connections", "Open client connections."),
+        .accepted = metric_single(METRIC_COUNTER, "ras_http_connections_total",
+                                  "Client connections accepted."),
+        .evicted = metric_single(METRIC_COUNTER, "ras_http_connections_evicted_total",
+                                 "Waiting connections closed to make room for new ones."),
+        .refused = metric_single(METRIC_COUNTER, "ras_http_connections_refused_total",
+                                 "Connections answered 503 because all others were being served."),
+        .timed_out = metric_single(METRIC_COUNTER, "ras_http_request_timeouts_total",
+                                   "Requests that did not come in time (answered 408)."),
     };
 }
 

@@ -17,12 +17,9 @@ struct ingest {
 };
 
 static void make_metrics(struct worker *worker) {
-    worker->errors = metric_cell(metric_family(METRIC_COUNTER, "ras_consumer_errors_total",
-                                               "Failures of consuming or committing.", ""));
-    worker->database_up =
-        metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
-                                  "1 where the dependency answered last.", "dependency"),
-                    "postgres");
+    worker->errors = metric_single(METRIC_COUNTER, "ras_consumer_errors_total",
+                                   "Failures of consuming or committing.");
+    worker->database_up = pipeline_dependency_metric("postgres");
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);
     worker->breaker_open = metric_cell(

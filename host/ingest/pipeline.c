@@ -6,34 +6,35 @@
 #include "../view_sql.h"
 #include "../xalloc.h"
 
-static struct metric_cell *counter(const char *name, const char *help) {
-    return metric_cell(metric_family(METRIC_COUNTER, name, help, ""));
-}
-
-static struct metric_cell *histogram(const char *name, const char *help) {
-    return metric_cell(metric_family(METRIC_HISTOGRAM, name, help, ""));
+struct metric_cell *pipeline_dependency_metric(const char *dependency) {
+    return metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
+                                     "1 where the dependency answered last.", "dependency"),
+                       dependency);
 }
 
 static void make_metrics(struct pipeline_metrics *metrics) {
-    metrics->processed = counter("ras_messages_processed_total", "Messages taken and committed.");
-    metrics->duplicates = counter("ras_duplicate_messages_total", "Messages Redis had seen.");
-    metrics->ignored = counter("ras_ignored_messages_total", "Events their handler ignores.");
-    metrics->superseded =
-        counter("ras_superseded_messages_total", "Events that lost to another of their batch.");
-    metrics->rows = counter("ras_rows_written_total", "Merged rows sent to the database.");
-    metrics->rows_superseded =
-        counter("ras_rows_superseded_total", "Merged rows that changed nothing in the database.");
-    metrics->merges = counter("ras_merges_total", "Merges that handlers asked for.");
-    metrics->batch_events = metric_cell(metric_family(
-        METRIC_GAUGE, "ras_batch_events", "Messages of the last committed transaction.", ""));
-    metrics->commit_seconds = histogram("ras_db_transaction_duration_seconds",
-                                        "From the first byte sent to the commit's answer.");
-    metrics->processing_seconds = histogram("ras_message_processing_duration_seconds",
-                                            "Parsing, looking up and handling one read.");
-    metrics->redis_up =
-        metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
-                                  "1 where the dependency answered last.", "dependency"),
-                    "redis");
+    metrics->processed = metric_single(METRIC_COUNTER, "ras_messages_processed_total",
+                                       "Messages taken and committed.");
+    metrics->duplicates =
+        metric_single(METRIC_COUNTER, "ras_duplicate_messages_total", "Messages Redis had seen.");
+    metrics->ignored = metric_single(METRIC_COUNTER, "ras_ignored_messages_total",
+                                     "Events their handler ignores.");
+    metrics->superseded = metric_single(METRIC_COUNTER, "ras_superseded_messages_total",
+                                        "Events that lost to another of their batch.");
+    metrics->rows = metric_single(METRIC_COUNTER, "ras_rows_written_total",
+                                  "Merged rows sent to the database.");
+    metrics->rows_superseded = metric_single(METRIC_COUNTER, "ras_rows_superseded_total",
+                                             "Merged rows that changed nothing in the database.");
+    metrics->merges =
+        metric_single(METRIC_COUNTER, "ras_merges_total", "Merges that handlers asked for.");
+    metrics->batch_events = metric_single(METRIC_GAUGE, "ras_batch_events",
+                                          "Messages of the last committed transaction.");
+    metrics->commit_seconds = metric_single(METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
+                                            "From the first byte sent to the commit's answer.");
+    metrics->processing_seconds =
+        metric_single(METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
+                      "Parsing, looking up and handling one read.");
+    metrics->redis_up = pipeline_dependency_metric("redis");
 }
 
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,

@@ -114,6 +114,8 @@ struct pipeline {
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err);
 void pipeline_close(struct pipeline *pipeline);
+/* The gauge that says whether a dependency answered last. */
+struct metric_cell *pipeline_dependency_metric(const char *dependency);
 /* Connects unless connected, and checks the view against the schema on a fresh connection. */
 bool pipeline_connect(struct pipeline *pipeline, struct err *err);
 /* A healthy script state, made anew if the last one hit a limit. */
