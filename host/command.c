@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define PRINT_LIMIT_DEFAULT 20
+
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out) {
     char *end;
     errno = 0;
@@ -16,6 +18,11 @@ bool command_number(const char *option, const char *text, int64_t min, int64_t m
         return false;
     }
     return true;
+}
+
+bool command_print_limit(const struct command *command, int64_t *limit) {
+    *limit = PRINT_LIMIT_DEFAULT;
+    return !command->limit || command_number("limit", command->limit, 0, INT32_MAX, limit);
 }
 
 bool command_confirm(const struct command *command, const char *question) {

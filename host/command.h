@@ -49,12 +49,15 @@ int command_rebuild(const struct command *command);
 int command_explain(const struct command *command);
 extern const char command_verify_usage[], command_rebuild_usage[], command_explain_usage[];
 
+/* Runs the specs of the scripts in the files and folders that the words name. */
+int command_test(const struct command *command);
+
 /* Reads a whole number from an option; false and a message on standard error otherwise. */
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);
+/* --limit of what is printed of each part, 20 where it is not given; false as command_number. */
+bool command_print_limit(const struct command *command, int64_t *limit);
 /* Asks on the terminal unless --yes; false: no. Without a terminal the answer is no, and says so.
  */
 bool command_confirm(const struct command *command, const char *question);
-/* Runs the specs of the scripts in the files and folders that the words name. */
-int command_test(const struct command *command);
 
 #endif

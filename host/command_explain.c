@@ -1,5 +1,4 @@
 /* command_explain: `aggregator explain`. */
-
 #include "command.h"
 #include "explain/explain.h"
 #include "timestamp.h"
@@ -8,9 +7,9 @@ const char command_explain_usage[] =
     "usage: aggregator explain [WORD] ID [--table TABLE] [--since TIME|beginning] [--json]\n"
     "\n"
     "Says for each row that the id is a key of, or stands in a list of, and for each group of\n"
-    "columns: which event wrote it (its id and time, topic, partition and offset, the scripts "
-    "that\n"
-    "handled it), which events lost against it, and which events that name the id were rejected.\n"
+    "columns: which event wrote it (its id and time, topic, partition and offset, the scripts\n"
+    "that handled it), which events lost against it, and which events that name the id were\n"
+    "rejected.\n"
     "\n"
     "  WORD           batch: the id is one of the key column batch or batch_id only\n"
     "  --table TABLE  rows of that table only\n"
@@ -18,8 +17,6 @@ const char command_explain_usage[] =
     "                 default: an hour before the oldest event that wrote one of the rows\n"
     "  --limit N      print at most N events of each group, default 20\n"
     "  --json         everything, as one JSON object\n";
-
-#define LIMIT_DEFAULT 20
 
 static bool parse_since(const char *text, int64_t *since_us) {
     if (strcmp(text, "beginning") == 0) {
@@ -62,9 +59,8 @@ static void print(const struct explanation *explanation, bool as_json, size_t li
 
 int command_explain(const struct command *command) {
     struct explain_options options;
-    int64_t limit = LIMIT_DEFAULT;
-    if (!read_options(command, &options) ||
-        (command->limit && !command_number("limit", command->limit, 0, INT32_MAX, &limit))) {
+    int64_t limit;
+    if (!read_options(command, &options) || !command_print_limit(command, &limit)) {
         return 2;
     }
     struct explanation explanation;

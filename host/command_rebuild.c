@@ -25,11 +25,9 @@ const char command_rebuild_usage[] =
     "  --limit N      print at most N rows of each table, default 20\n"
     "  --keep-shadow  leave the schema " SHADOW_SCHEMA " behind, to look at\n";
 
-#define LIMIT_DEFAULT 20
-
 static bool read_options(const struct command *command, struct rebuild_options *options) {
-    int64_t limit = LIMIT_DEFAULT;
-    if (command->limit && !command_number("limit", command->limit, 0, INT32_MAX, &limit)) {
+    int64_t limit;
+    if (!command_print_limit(command, &limit)) {
         return false;
     }
     *options = (struct rebuild_options){command->config, limit, command->keep_shadow, stdout};
