@@ -2,7 +2,7 @@
  * neither the id nor a row's key are passed by unread. */
 #include <stdlib.h>
 
-#include "../ingest/pipeline.h"
+#include "../ingest/kafka_client.h"
 #include "../log.h"
 #include "../rebuild/progress.h"
 #include "../uuid.h"
@@ -219,15 +219,11 @@ static void take_other(struct scan *scan, const struct event *event,
     }
 }
 
+/* Takes the record. */
 static void handle(struct scan *scan, rd_kafka_message_t *record, size_t partition) {
-    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
-    struct explain_place place = {.partition = partition,
-                                  .offset = record->offset,
-                                  .stored_us = time_ms > 0 ? time_ms * 1000 : 0};
-    struct message message = {.partition = partition,
-                              .offset = record->offset,
-                              .broker_time_us = place.stored_us,
-                              .payload = {record->payload, record->payload ? record->len : 0}};
+    struct message message = kafka_client_message(record, partition);
+    struct explain_place place = {
+        .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
     batch_take(&scan->pipeline, &scan->batch, &message);
     batch_handle(&scan->pipeline, &scan->batch, 0);
     const struct event *event = &scan->batch.events[0];
@@ -258,8 +254,9 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
             scan->explanation->records_read++;
             if (may_concern(scan, record)) {
                 handle(scan, record, partition);
+            } else {
+                rd_kafka_message_destroy(record);
             }
-            rd_kafka_message_destroy(record);
         } else if (silent > SILENT_POLLS) {
             return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENT_POLLS);
         }
@@ -276,6 +273,7 @@ static bool open_pipeline(struct scan *scan, struct err *err) {
         .generation = scan->explanation->generation,
         .application_name = "aggregator explain",
         .quiet = true,
+        .release = kafka_client_release,
     };
     if (!pipeline_open(&scan->pipeline, &options, err)) {
         return false;

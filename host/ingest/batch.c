@@ -123,8 +123,7 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     } else {
         char text[sizeof err.text + 32];
         merge_discard(batch->merge);
-        snprintf(text, sizeof text, "%s: %s",
-                 result == SCRIPT_TIMEOUT ? "handler_timeout" : "handler_error", err.text);
+        snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err.text);
         reject_event(pipeline, batch, event, text);
         return;
     }
