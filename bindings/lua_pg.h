@@ -1,4 +1,5 @@
-/* lua_pg: what the files of the pg binding share: values between Lua and Postgres. */
+/* lua_pg: what the files of the pg binding share: values between Lua and Postgres. Specs show
+ * staged lists by it too. */
 #ifndef AGG_BINDINGS_LUA_PG_H
 #define AGG_BINDINGS_LUA_PG_H
 
@@ -23,5 +24,7 @@ int lua_pg_bytes(lua_State *L);
 
 /* Pushes the list of rows. Raises where two columns have one name. */
 void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const PGresult *result);
+/* Pushes the literal of an array as the list that rows have it as: {"a","b c",NULL}. */
+void lua_pg_push_list(lua_State *L, const char *literal, bool numbers);
 
 #endif

@@ -102,6 +102,10 @@ static const char *push_array(lua_State *L, const char *at, Oid element) {
     return at + (*at == '}');
 }
 
+void lua_pg_push_list(lua_State *L, const char *literal, bool numbers) {
+    push_array(L, literal, numbers ? OID_FLOAT8 : OID_TEXT);
+}
+
 static void push_value(lua_State *L, const PGresult *result, int row, int column) {
     struct slice text = {PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
     Oid type = PQftype(result, column);

@@ -2,7 +2,7 @@
  *
  * read(path) -> text            path below spec/fixtures, say "events/batch_registered.json"
  * lines(path) -> list of texts  the lines that are not empty
- * decode(text) -> value         JSON; null is json.null, lists are marked as json.array does
+ * decode(text) -> value         as json.decode, but raises where the text is not JSON
  * load(path) -> value           decode(read(path)), a new one each time
  *
  * testing.sources: what the generation under test was made of.
@@ -13,7 +13,6 @@
 #include <stdio.h>
 
 #include "../../bindings/lua_modules.h"
-#include "../json_scan.h"
 #include "spec_private.h"
 
 #define ROOT "spec/fixtures/"
@@ -56,91 +55,19 @@ static int lua_lines(lua_State *L) {
     return 1;
 }
 
-static void decode(lua_State *L, struct json_cursor *cursor);
-
-static void push_text(lua_State *L, const struct json_value *value) {
-    char *text = lua_newuserdata(L, value->raw.len + 1);
-    lua_pushlstring(L, text, json_unescape(value, text));
-    lua_remove(L, -2);
-}
-
-static void refuse(lua_State *L, const struct json_cursor *cursor) {
-    luaL_error(L, "not JSON: %s, at byte %d", cursor->error ? cursor->error : "?",
-               (int)json_offset(cursor));
-}
-
-static void decode_list(lua_State *L, struct json_cursor *cursor) {
-    bool more = false;
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "is_json_array");
-    lua_setmetatable(L, -2);
-    json_enter(cursor);
-    for (int i = 1; json_next_element(cursor, &more) && more; i++) {
-        decode(L, cursor);
-        lua_rawseti(L, -2, i);
-    }
-}
-
-static void decode_object(lua_State *L, struct json_cursor *cursor) {
-    struct json_value key;
-    bool more = false;
-    lua_newtable(L);
-    json_enter(cursor);
-    while (json_next_member(cursor, &key, &more) && more) {
-        push_text(L, &key);
-        decode(L, cursor);
-        lua_rawset(L, -3);
-    }
-}
-
-static void push_scalar(lua_State *L, const struct json_value *value) {
-    double number = 0;
-    switch (value->type) {
-    case JSON_BOOL:
-        lua_pushboolean(L, value->boolean);
-        break;
-    case JSON_NUMBER:
-        json_to_double(value, &number);
-        lua_pushnumber(L, number);
-        break;
-    case JSON_STRING:
-        push_text(L, value);
-        break;
-    default:
-        lua_pushlightuserdata(L, NULL);
-    }
-}
-
-/* Reads one value and leaves it on the stack. */
-static void decode(lua_State *L, struct json_cursor *cursor) {
-    enum json_type type;
-    struct json_value value;
-    luaL_checkstack(L, 6, "JSON");
-    if (!json_peek(cursor, &type)) {
-        refuse(L, cursor);
-    } else if (type == JSON_ARRAY) {
-        decode_list(L, cursor);
-    } else if (type == JSON_OBJECT) {
-        decode_object(L, cursor);
-    } else if (json_read(cursor, &value)) {
-        push_scalar(L, &value);
-    }
-    if (cursor->error) {
-        refuse(L, cursor);
-    }
-}
-
+/* As json.decode, but a text that is no JSON is the spec's fault: raises. */
 static int lua_decode(lua_State *L) {
-    struct slice text;
-    struct json_cursor cursor;
-    text.data = luaL_checklstring(L, 1, &text.len);
-    json_begin(&cursor, text);
-    decode(L, &cursor);
-    if (!json_finish(&cursor)) {
-        refuse(L, &cursor);
+    luaL_checkstring(L, 1);
+    lua_pushcfunction(L, luaopen_agg_json);
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "decode");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 2);
+    if (lua_istable(L, -1)) { /* nil, failure: no decoded value comes with a second one */
+        lua_getfield(L, -1, "message");
+        return luaL_error(L, "%s", lua_tostring(L, -1));
     }
+    lua_pop(L, 1);
     return 1;
 }
 

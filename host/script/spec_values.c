@@ -1,7 +1,7 @@
 /* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "../../bindings/lua_pg.h"
 #include "../hash.h"
 #include "../timestamp.h"
 #include "../uuid.h"
@@ -18,47 +18,14 @@ static void push_uuid(lua_State *L, const void *uuid) {
     lua_pushlstring(L, text, UUID_TEXT_LEN);
 }
 
-/* One quoted item of an array literal, from behind its quote; returns the place of its end. */
-static const char *push_item(lua_State *L, const char *at, const char *end, bool number) {
-    luaL_Buffer text;
-    luaL_buffinit(L, &text);
-    for (; at < end && *at != '"'; at++) {
-        at += *at == '\\';
-        luaL_addchar(&text, *at);
-    }
-    luaL_pushresult(&text);
-    if (number) {
-        double value = strtod(lua_tostring(L, -1), NULL);
-        lua_pop(L, 1);
-        lua_pushnumber(L, value);
-    }
-    return at;
-}
-
-/* {"a","b c",NULL}, as view_object.c writes it; null items become json.null. */
-static void push_list(lua_State *L, struct slice literal, bool numbers) {
-    const char *at = literal.data + 1, *end = literal.data + literal.len - 1;
-    lua_newtable(L);
-    for (int i = 1; at < end; i++) {
-        if (*at == '"') {
-            at = push_item(L, at + 1, end, numbers) + 1;
-        } else {
-            lua_pushlightuserdata(L, NULL);
-            at += strlen("NULL");
-        }
-        lua_rawseti(L, -2, i);
-        at += 1; /* the comma */
-    }
-}
-
 static void push_value(lua_State *L, enum view_type type, const struct view_value *value) {
     switch (type) {
     case VIEW_TEXTS:
-        push_list(L, value->as.text, false);
+        lua_pg_push_list(L, value->as.text.data, false);
         break;
     case VIEW_INTEGERS:
     case VIEW_DOUBLES:
-        push_list(L, value->as.text, true);
+        lua_pg_push_list(L, value->as.text.data, true);
         break;
     case VIEW_INTEGER:
         lua_pushnumber(L, (lua_Number)value->as.integer);
