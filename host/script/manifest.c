@@ -20,17 +20,26 @@ static bool starts_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
+static const char *shared_topic(const struct script_handler *one,
+                                const struct script_handler *other) {
+    for (size_t i = 0; i < one->topic_count; i++) {
+        for (size_t j = 0; j < other->topic_count; j++) {
+            if (strcmp(one->topics[i], other->topics[j]) == 0) {
+                return one->topics[i];
+            }
+        }
+    }
+    return NULL;
+}
+
 static bool check_topics(const struct script_generation *generation, struct err *err) {
     const struct script_handler *handlers = generation->handlers;
     for (size_t i = 0; i < generation->handler_count; i++) {
-        for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            for (size_t j = 0; j < i; j++) {
-                for (size_t u = 0; u < handlers[j].topic_count; u++) {
-                    if (strcmp(handlers[i].topics[t], handlers[j].topics[u]) == 0) {
-                        return err_set(err, ERR_INPUT, "%s and %s both declare the topic %s",
-                                       handlers[j].name, handlers[i].name, handlers[i].topics[t]);
-                    }
-                }
+        for (size_t j = 0; j < i; j++) {
+            const char *topic = shared_topic(&handlers[i], &handlers[j]);
+            if (topic) {
+                return err_set(err, ERR_INPUT, "%s and %s both declare the topic %s",
+                               handlers[j].name, handlers[i].name, topic);
             }
         }
     }

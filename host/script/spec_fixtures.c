@@ -58,12 +58,9 @@ static int lua_lines(lua_State *L) {
 /* As json.decode, but a text that is no JSON is the spec's fault: raises. */
 static int lua_decode(lua_State *L) {
     luaL_checkstring(L, 1);
-    lua_pushcfunction(L, luaopen_agg_json);
-    lua_call(L, 0, 1);
-    lua_getfield(L, -1, "decode");
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 2);
-    if (lua_istable(L, -1)) { /* nil, failure: no decoded value comes with a second one */
+    lua_settop(L, 1);
+    spec_call_json(L, "decode");
+    if (!lua_isnil(L, -1)) {
         lua_getfield(L, -1, "message");
         return luaL_error(L, "%s", lua_tostring(L, -1));
     }
@@ -74,7 +71,6 @@ static int lua_decode(lua_State *L) {
 static int lua_load_value(lua_State *L) {
     lua_read(L);
     lua_replace(L, 1);
-    lua_settop(L, 1);
     return lua_decode(L);
 }
 

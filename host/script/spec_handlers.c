@@ -15,13 +15,9 @@
 static struct slice event_text(lua_State *L, int at) {
     struct slice text;
     if (lua_istable(L, at)) {
-        lua_getglobal(L, "require");
-        lua_pushliteral(L, "json");
-        lua_call(L, 1, 1);
-        lua_getfield(L, -1, "encode");
         lua_pushvalue(L, at);
-        lua_call(L, 1, 1);
-        lua_remove(L, -2);
+        spec_call_json(L, "encode");
+        lua_pop(L, 1);
     } else {
         luaL_checktype(L, at, LUA_TSTRING);
         lua_pushvalue(L, at);

@@ -16,6 +16,9 @@ void spec_fixtures_open(lua_State *L);                      /* testing.fixtures 
 void spec_sources_open(lua_State *L);                       /* testing.sources */
 
 /* spec_values.c: values of the view as specs read them. */
+/* Replaces the value on the top by the two that json.FUNCTION answers for it: the second is nil, or
+ * the failure where the first is nil. */
+void spec_call_json(lua_State *L, const char *function);
 void spec_push_key(lua_State *L, const struct view_table *table, const struct view_value *key);
 /* Sets each column that is not null in the table on the top. */
 void spec_set_columns(lua_State *L, const struct view_group *group,

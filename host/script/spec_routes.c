@@ -12,7 +12,6 @@
  * tag(id) -> text */
 #include <stdlib.h>
 
-#include "../json_scan.h"
 #include "spec_private.h"
 
 #define MAX_PAIRS 32
@@ -52,19 +51,17 @@ static size_t read_pairs(lua_State *L, const char *key, struct script_pair *pair
 
 /* The text of {"error": "…"}, or nothing. */
 static void set_error(lua_State *L, struct slice body) {
-    struct json_cursor cursor;
-    struct json_value key, value;
-    bool more;
-    json_begin(&cursor, body);
-    if (!json_enter(&cursor) || !json_next_member(&cursor, &key, &more) || !more ||
-        !slice_equal(key.raw, slice_of("error")) || !json_read(&cursor, &value) ||
-        value.type != JSON_STRING) {
-        return;
-    }
-    char *text = lua_newuserdata(L, value.raw.len + 1);
-    lua_pushlstring(L, text, json_unescape(&value, text));
-    lua_setfield(L, -3, "error");
+    int answer = lua_gettop(L);
+    lua_pushlstring(L, body.data, body.len);
+    spec_call_json(L, "decode");
     lua_pop(L, 1);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "error");
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            lua_setfield(L, answer, "error");
+        }
+    }
+    lua_settop(L, answer);
 }
 
 static void set_number(lua_State *L, const char *key, int number) {

@@ -1,11 +1,23 @@
 /* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
 #include <stdio.h>
 
+#include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_pg.h"
 #include "../hash.h"
 #include "../timestamp.h"
 #include "../uuid.h"
 #include "spec_private.h"
+
+void spec_call_json(lua_State *L, const char *function) {
+    int value = lua_gettop(L);
+    lua_pushcfunction(L, luaopen_agg_json);
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, function);
+    lua_pushvalue(L, value);
+    lua_call(L, 1, 2); /* [value, json, answer, failure] */
+    lua_replace(L, value + 1);
+    lua_replace(L, value);
+}
 
 static void push_time(lua_State *L, int64_t at_us) {
     char text[TIMESTAMP_TEXT_CAP];
