@@ -2,8 +2,8 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "../host/number.h"
 #include "../host/utf8.h"
 
 #define SHOWN_BYTES 40
@@ -197,13 +197,7 @@ const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]) {
         snprintf(text, LUA_NUMBER_TEXT_CAP, "%.0f", number);
         return text;
     }
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, LUA_NUMBER_TEXT_CAP, "%.*g", digits, number);
-        if (strtod(text, NULL) == number) {
-            break;
-        }
-    }
-    return text;
+    return number_format(number, text);
 }
 
 void lua_push_failure_table(lua_State *L, const struct err *err) {

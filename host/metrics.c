@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "hash.h"
+#include "number.h"
 #include "xalloc.h"
 
 #define MAX_CELLS 2000
@@ -248,23 +249,13 @@ double metric_value(const struct metric_cell *cell) {
                : to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
 }
 
-/* The shortest decimal that reads back as the same value. */
-static void append_number(struct buffer *out, double value) {
-    char text[32];
-    int precision = 15;
-    do {
-        snprintf(text, sizeof text, "%.*g", precision, value);
-    } while (strtod(text, NULL) != value && ++precision <= 17);
-    buffer_append_text(out, text);
-}
-
 /* name{labels} value */
 static void append_sample(struct buffer *out, const struct metric *metric, const char *suffix,
                           const struct metric_cell *cell, double value) {
     const char *open = cell->labels[0] ? "{" : "", *close = cell->labels[0] ? "}" : "";
-    buffer_append_format(out, "%s%s%s%s%s ", metric->name, suffix, open, cell->labels, close);
-    append_number(out, value);
-    buffer_append_text(out, "\n");
+    char number[NUMBER_TEXT_CAP];
+    buffer_append_format(out, "%s%s%s%s%s %s\n", metric->name, suffix, open, cell->labels, close,
+                         number_format(value, number));
 }
 
 static void render_histogram(struct buffer *out, const struct metric *metric,
