@@ -222,7 +222,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, const cha
 
 struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
                          int timeout_ms, cache_compute compute, void *context, struct err *err) {
-    if (!cache->enabled) {
+    if (!cache->enabled || !key.data) {
         uint64_t *tags = NULL;
         size_t count = 0;
         struct answer *answer = compute(context, &tags, &count, err);

@@ -51,7 +51,8 @@ typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *
                                         struct err *err);
 /* Lookup, then one compute for all simultaneous callers of the key (callers that began after an
  * invalidation do not join an older one), Redis in between. 404 answers live at most 1 s and only
- * in the process; other statuses than 200 and 404 are not kept. redis may be NULL. */
+ * in the process; other statuses than 200 and 404 are not kept. An absent key (data NULL) is
+ * computed each time, as every key is where the cache is off. */
 struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
                          int timeout_ms, cache_compute compute, void *context, struct err *err);
 

@@ -174,15 +174,7 @@ static void set_failure(struct exchange *exchange, const struct err *err) {
     fail(exchange, away ? 503 : 500, away ? "Service unavailable" : "Internal server error");
 }
 
-static void set_answer(struct exchange *exchange, struct answer *answer, const struct err *err) {
-    if (answer) {
-        reply_set(&exchange->reply, &exchange->request, answer, JSON);
-    } else {
-        set_failure(exchange, err);
-    }
-}
-
-/* The slow half: on a worker. */
+/* The slow half: on a worker. The key is absent where the route is not cached. */
 static void ask_script(struct service *service, struct exchange *exchange,
                        const struct router_match *match, struct slice key) {
     const struct script_route *route = &service->routes[match->route];
@@ -199,17 +191,13 @@ static void ask_script(struct service *service, struct exchange *exchange,
                     query.count, exchange->correlation_id},
         .timeout_ms = remaining_ms(service, exchange),
     };
-    struct answer *answer;
-    if (key.data) {
-        answer = cache_get(service->options.cache, key, route->cache_type, computation.timeout_ms,
-                           compute, &computation, &err);
+    struct answer *answer = cache_get(service->options.cache, key, route->cache_type,
+                                      computation.timeout_ms, compute, &computation, &err);
+    if (answer) {
+        reply_set(&exchange->reply, &exchange->request, answer, JSON);
     } else {
-        uint64_t *tags = NULL;
-        size_t count = 0;
-        answer = compute(&computation, &tags, &count, &err);
-        free(tags);
+        set_failure(exchange, &err);
     }
-    set_answer(exchange, answer, &err);
 }
 
 /* Authentication first, then the process' cache, then all else. */

@@ -293,6 +293,15 @@ static void a_cache_that_is_off_computes_each_time(void) {
     end();
 }
 
+static void without_a_key_each_caller_computes(void) {
+    struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
+    begin(60, true);
+    get(NULL, &recipe, 1000);
+    CHECK_TEXT(get(NULL, &recipe, 1000), "one");
+    CHECK_INT(recipe.computed, 2);
+    end();
+}
+
 static void etags_tell_bodies_apart(void) {
     struct answer *one = answer_create(200, slice_of("a")),
                   *two = answer_create(200, slice_of("b"));
@@ -391,6 +400,7 @@ static const struct test_case cases[] = {
     {"negative answers live a second at most", negative_answers_live_a_second_at_most},
     {"other statuses are not kept", other_statuses_are_not_kept},
     {"a cache that is off computes each time", a_cache_that_is_off_computes_each_time},
+    {"without a key each caller computes", without_a_key_each_caller_computes},
     {"ETags tell bodies apart", etags_tell_bodies_apart},
     {"no answer is older than an announced commit", no_answer_is_older_than_an_announced_commit},
 };
