@@ -28,6 +28,7 @@ install_missing() {
   $sudo apt-get update -q >/dev/null
   # shellcheck disable=SC2086
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    -o DPkg::Lock::Timeout=120 \
     $missing >/dev/null
 }
 
