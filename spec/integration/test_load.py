@@ -210,5 +210,5 @@ def test_a_hundred_thousand_events_of_one_essay(make_service, cleanup, apache):
     columns = ("spellcheck_correction_count", "spellcheck_event_id::text", "spellcheck_at::text",
                "first_result_at::text")
     rows = service.query(f"SELECT {', '.join(columns)} FROM essay_results")
-    assert rows == [(newest, str(uuid.UUID(int=newest)), "2025-06-28 12:00:00.099999",
-                     "2025-06-28 12:00:00")]
+    assert rows == [(newest, str(uuid.UUID(int=newest)), "2025-06-28 12:00:00.099999+00",
+                     "2025-06-28 12:00:00+00")]
