@@ -192,8 +192,17 @@ def test_a_batch_of_five_thousand_essays(service, large_batch):
         assert essay["spellcheck_correction_count"] == number
         assert essay["filename"] == f"{essay['essay_id']}.txt"
     assert answer["essay_count"] == ESSAYS
-    assert answer["completed_essay_count"] + answer["failed_essay_count"] == ESSAYS
-    print(answer["completed_essay_count"], answer["failed_essay_count"], answer["phases"])
+    phase = {"completed": ESSAYS - len(FAILED), "failed": len(FAILED)}
+    assert [answer["completed_essay_count"], answer["failed_essay_count"]] == [*phase.values()]
+    assert [{key: stated[key] for key in phase} for stated in answer["phases"]] == [phase]
+
+
+def test_no_list_waits_to_be_indexed(service, large_batch):
+    """Every query would read it from end to end."""
+    check_accounted(service)
+    assert service.query(
+        "SELECT sum(gin_clean_pending_list(c.oid)) FROM pg_class c JOIN pg_am a ON a.oid = c.relam "
+        "WHERE c.relkind = 'i' AND a.amname = 'gin' HAVING count(*) = 3") == [(0,)]
 
 
 def test_a_hundred_thousand_events_of_one_essay(make_service, cleanup, apache):
