@@ -160,17 +160,23 @@ void consumer_report_offsets(struct worker *worker) {
 
 /* ---- lag ----------------------------------------------------------------------------------- */
 
-void consumer_measure_lag(struct worker *worker) {
-    struct metric *messages = metric_family(
+static void set_lag(const struct partition *partition, double messages, double seconds) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", partition->number);
+    struct metric *of_messages = metric_family(
         METRIC_GAUGE, "ras_consumer_lag_messages",
         "Messages between the committed offset and the end of the partition.", "topic,partition");
-    struct metric *seconds = metric_family(
+    struct metric *of_seconds = metric_family(
         METRIC_GAUGE, "ras_consumer_lag_seconds",
         "Age of the newest message taken while more wait, else 0.", "topic,partition");
+    metric_set(metric_cell(of_messages, partition->topic, number), messages);
+    metric_set(metric_cell(of_seconds, partition->topic, number), seconds);
+}
+
+void consumer_measure_lag(struct worker *worker) {
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         const struct partition *partition = &worker->pipeline.partitions.items[i];
         int64_t low = 0, high = 0;
-        char number[16];
         if (rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
                                            &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
             high < 0) {
@@ -180,10 +186,13 @@ void consumer_measure_lag(struct worker *worker) {
         int64_t age_us = partition->broker_time_us > 0 && high > next
                              ? clock_wall_us() - partition->broker_time_us
                              : 0;
-        snprintf(number, sizeof number, "%d", partition->number);
-        metric_set(metric_cell(messages, partition->topic, number),
-                   high > next ? (double)(high - next) : 0);
-        metric_set(metric_cell(seconds, partition->topic, number), (double)age_us / 1e6);
+        set_lag(partition, high > next ? (double)(high - next) : 0, (double)age_us / 1e6);
+    }
+}
+
+void consumer_forget_lag(struct worker *worker) {
+    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
+        set_lag(&worker->pipeline.partitions.items[i], 0, 0);
     }
 }
 

@@ -59,6 +59,8 @@ void consumer_restart(struct worker *worker);
 void consumer_report_offsets(struct worker *worker);
 /* How far behind each partition is, as metrics. */
 void consumer_measure_lag(struct worker *worker);
+/* The partitions are given away: how far behind they are is for their next owner to say. */
+void consumer_forget_lag(struct worker *worker);
 
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
