@@ -38,6 +38,8 @@ def parse(arguments):
                         "must hold all of them to the end (default: %(default)s)")
     parser.add_argument("--backlog", type=int, default=50000,
                         help="events that the producer may be ahead (default: %(default)s)")
+    parser.add_argument("--build", default="build",
+                        help="folder of the built program (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep logs in any case")
     return parser.parse_args(arguments)
 
@@ -64,7 +66,8 @@ def warm_up(deployment, producer, driver):
 def load(options, deployment, driver, producer, stream, journal):
     """The soak itself; the sampler with what it has seen."""
     readers = Readers(deployment.slots, stream.batch_ids)
-    sampler = Sampler(deployment.slots, deployment.proxies)
+    sampler = Sampler(deployment.slots, deployment.proxies,
+                      deployment.folder / "samples.tsv")
     for thread in (producer, readers, sampler):
         thread.start()
     disturb(options, driver, journal)
@@ -99,7 +102,7 @@ def closing_report(options, journal, producer, findings):
 def run(options, folder, cleanup):
     journal = Journal()
     journal.say(f"soak, seed {options.seed}, logs in {folder}")
-    deployment = Deployment(folder, stack.ROOT / "build", "apache", cleanup, ENV)
+    deployment = Deployment(folder, stack.ROOT / options.build, "apache", cleanup, ENV)
     deployment.start(SLOTS)
     stream = Stream(options.seed)
     producer = Producer(deployment.kafka.brokers, iter(stream), options.rate, options.backlog,

@@ -8,8 +8,10 @@ from crashtest.judge import DRAIN_LIMIT_S
 
 from . import rest
 
-# In a run this long each quarter has seen faults, and the backlogs that follow them.
-TREND_FROM_MINUTES = 4
+# What malloc once took for the backlog after an outage it keeps: memory rises in steps until every
+# kind of outage has been, and a trend says something in a run in which the second quarter has seen
+# them all.
+TREND_FROM_MINUTES = 20
 GROWTH, GROWTH_MB = 1.25, 8
 # At any time: what waits in librdkafka's queues (64 MB a worker), two batches, cache and states.
 MOST_MEMORY_MB = 512
@@ -26,11 +28,11 @@ def judge_memory(slot, samples, minutes, findings):
     if quarter == 0:
         findings.problems.append(f"{slot} was looked at {len(samples)} times only")
         return
-    second, last = median_mb(samples[quarter:2 * quarter]), median_mb(samples[-quarter:])
+    medians = [median_mb(samples[number * quarter:(number + 1) * quarter]) for number in range(4)]
+    _, second, _, last = medians
     most = max(sample.memory_mb for sample in samples)
-    findings.fact(f"{slot} memory MB", round(samples[0].memory_mb),
-                  f"at first; median of the second quarter {second:.0f}, of the last {last:.0f}, "
-                  f"most {most:.0f}")
+    findings.fact(f"{slot} memory MB", round(samples[0].memory_mb), "at first; medians of the "
+                  f"quarters {', '.join(f'{mb:.0f}' for mb in medians)}; most {most:.0f}")
     if most > MOST_MEMORY_MB:
         findings.problems.append(f"{slot} held {most:.0f} MB")
     if minutes >= TREND_FROM_MINUTES and last > GROWTH * second + GROWTH_MB:

@@ -7,7 +7,7 @@ import stack
 
 from . import samples
 
-LIMIT_S = 60
+LIMIT_S = 30
 
 
 def states():

@@ -12,7 +12,6 @@ ESTABLISHED = "01"
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    at: float
     memory_mb: float
     descriptors: int
     threads: int
@@ -46,16 +45,16 @@ def take(slot, proxies):
     status = dict(re.findall(r"^(\w+):\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(),
                              re.M))
     ports = remote_ports(pid)
-    return Sample(time.monotonic(), int(status["VmRSS"]) / 1024,
+    return Sample(int(status["VmRSS"]) / 1024,
                   len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]),
                   {name: ports[proxy.port] for name, proxy in proxies.items()})
 
 
 class Sampler:
-    """A thread that looks at every process now and then."""
+    """A thread that looks at every process now and then, and writes down what it sees."""
 
-    def __init__(self, slots, proxies):
-        self.slots, self.proxies = slots, proxies
+    def __init__(self, slots, proxies, path):
+        self.slots, self.proxies, self.path = slots, proxies, path
         self.samples = {slot: [] for slot in slots}
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, name="sampler", daemon=True)
@@ -64,12 +63,17 @@ class Sampler:
         self.thread.start()
 
     def run(self):
-        while not self.stopping.wait(INTERVAL_S):
-            for slot in self.slots:
-                try:
-                    self.samples[slot].append(take(slot, self.proxies))
-                except (OSError, AttributeError, KeyError):
-                    pass  # it has just ended by itself: the driver's to report
+        started = time.monotonic()
+        with open(self.path, "w", encoding="utf-8", buffering=1) as out:
+            while not self.stopping.wait(INTERVAL_S):
+                for slot in self.slots:
+                    try:
+                        sample = take(slot, self.proxies)
+                    except (OSError, AttributeError, KeyError):
+                        continue  # it has just ended by itself: the driver's to report
+                    self.samples[slot].append(sample)
+                    print(f"{time.monotonic() - started:.0f}", slot, f"{sample.memory_mb:.1f}",
+                          *sample.at_rest().values(), sep="\t", file=out)
 
     def stop(self):
         self.stopping.set()
