@@ -1,5 +1,6 @@
-"""Much at once: rebalances without a pause, hundreds of partitions, records of ten megabytes, a batch
-of thousands of essays, an essay of a hundred thousand events. Each record is accounted for once."""
+"""Much at once: rebalances without a pause, hundreds of partitions, records of ten megabytes, a
+batch of thousands of essays, an essay of a hundred thousand events. Each record is accounted for
+once."""
 import base64
 import copy
 import datetime

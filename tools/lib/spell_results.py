@@ -1,5 +1,5 @@
-"""Spell-check results in any number, made from one of the samples as text: as JSON objects a hundred
-thousand of them would take longer to write than to consume."""
+"""Spell-check results in any number, made from one of the samples as text: as JSON objects a
+hundred thousand of them would take longer to write than to consume."""
 import json
 
 import stack

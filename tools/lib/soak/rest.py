@@ -1,4 +1,5 @@
-"""A process at rest: what it holds when it has used all that it may hold, and nothing is asked of it."""
+"""A process at rest: what it holds when it has used all that it may hold, and nothing is asked of
+it."""
 import concurrent.futures
 import re
 import uuid
@@ -16,8 +17,8 @@ def states():
 
 
 def ask_in_every_state(slot, proxies):
-    """While the database does not answer, each request holds a state of its own: from then on all of
-    them have their connection."""
+    """While the database does not answer, each request holds a state of its own: from then on all
+    of them have their connection."""
     asked = 2 * states()
 
     def ask():
