@@ -59,7 +59,7 @@ def warm_up(deployment, producer, driver):
         slot.program.wait_ready(lambda slot=slot: slot.program.get("/readyz")[0] == 200)
     producer.send_first(WARM_EVENTS)
     for slot in deployment.slots:
-        rest.ask_in_every_state(slot, deployment.proxies)
+        rest.open_all(slot, deployment.proxies)
     return {slot: rest.settled(slot, deployment.proxies) for slot in deployment.slots}
 
 

@@ -9,11 +9,19 @@ import stack
 from . import samples
 
 LIMIT_S = 30
+REDIS_POOL = 8  # connections for readers: host/cache/shared.c
 
 
 def states():
     """How many Lua states for requests there are, each with a database connection."""
     return int(re.search(r"states = (\d+)", (stack.ROOT / "config.lua").read_text())[1])
+
+
+def most_connections(slot):
+    """Of a process that has used all: states and readers, ingest workers, health check; of Redis
+    also what listens for invalidations."""
+    workers = int(slot.program.env["INGEST_WORKERS"])
+    return {"postgres": states() + workers + 1, "redis": REDIS_POOL + workers + 2}
 
 
 def ask_in_every_state(slot, proxies):
@@ -24,19 +32,28 @@ def ask_in_every_state(slot, proxies):
     def ask():
         return slot.program.get(f"/internal/v1/batches/{uuid.uuid4()}/status")[0]
 
-    # Those of the ingest workers and of the health check are there already.
-    most = states() + int(slot.program.env["INGEST_WORKERS"]) + 1
     with concurrent.futures.ThreadPoolExecutor(asked) as clients:
         proxies["postgres"].hold()
         try:
             answers = [clients.submit(ask) for _ in range(asked)]
             stack.wait_until("a connection for every state", lambda: samples.take(
-                slot, proxies).connections["postgres"] >= most, 5)
+                slot, proxies).connections["postgres"] >= most_connections(slot)["postgres"], 5)
         finally:
             proxies["postgres"].release()
         statuses = {answer.result() for answer in answers}
     if statuses != {404}:
         raise AssertionError(f"{slot} answers for unknown batches: {statuses}")
+
+
+def open_all(slot, proxies):
+    """Readers of Redis meet by chance only: asks until there were as many at once as may be."""
+
+    def all_open():
+        ask_in_every_state(slot, proxies)
+        held = samples.take(slot, proxies).connections
+        return all(held[name] >= most for name, most in most_connections(slot).items())
+
+    stack.wait_until(f"every connection of {slot}", all_open, LIMIT_S)
 
 
 def settled(slot, proxies):
