@@ -86,6 +86,11 @@ return {
   admin = {
     -- where `aggregator status` and `aggregator resume` find the program that runs here
     socket = env("ADMIN_SOCKET", "aggregator.sock"),
+    -- the same and more over HTTP, for whoever brings "Authorization: Bearer KEY"; without a key
+    -- nothing listens
+    host = env("ADMIN_HOST", "127.0.0.1"),
+    port = env("ADMIN_PORT", 4004), -- 0: a free one, named in the log
+    keys = list(env_or_file("ADMIN_API_KEY")), -- several at once while they are rotated
   },
 
   log = {

@@ -8,6 +8,7 @@
 /* What stood on the command line; every option of every verb. Texts are NULL where not given. */
 struct command {
     const struct config *config;
+    const char *config_path;
     char **words; /* behind the verb */
     int word_count;
     const char *topic;

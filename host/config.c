@@ -74,6 +74,9 @@ static const struct field fields[] = {
     FIELD(scripts, handler_timeout_ms, INTEGER, 1, 600000),
     FIELD(scripts, route_timeout_ms, INTEGER, 1, 600000),
     FIELD(admin, socket, PATH, 0, 0),
+    FIELD(admin, host, TEXT, 0, 0),
+    FIELD(admin, port, INTEGER, 0, 65535),
+    FIELD(admin, keys, STRINGS, 0, 0),
     WORD_OF(log, level, " debug info warn warning error critical "),
     WORD_OF(log, format, " json text "),
 };

@@ -79,6 +79,9 @@ struct config {
     } scripts;
     struct {
         char *socket; /* "" = none */
+        char *host;
+        int port;                   /* 0 = a free one, logged at start */
+        struct config_strings keys; /* secret; none: nothing listens */
     } admin;
     struct {
         char *level;

@@ -175,6 +175,7 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
     }
     int status = configure_log(arguments, config);
     arguments->command.config = config;
+    arguments->command.config_path = arguments->config_path;
     status = status ? status : verb->run(&arguments->command);
     config_destroy(config);
     return status;
