@@ -90,8 +90,10 @@ static enum explain_outcome judge(const struct explanation *explanation,
 }
 
 static void judge_all(struct explanation *explanation) {
-    qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
-            compare_events, explanation);
+    if (explanation->event_count > 0) { /* else there is no array, which qsort may not be given */
+        qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
+                compare_events, explanation);
+    }
     for (size_t i = 0; i < explanation->event_count; i++) {
         struct explain_event *event = &explanation->events[i];
         const struct explain_event *previous = i > 0 ? event - 1 : NULL;
