@@ -17,8 +17,6 @@
 #define ERRORS_KEPT_BYTES 8192
 #define READ_BYTES 65536
 
-extern char **environ;
-
 struct child {
     pid_t pid;
     int output, errors; /* read ends; -1 once they have ended */
