@@ -1,10 +1,13 @@
 """Where a partition goes on when the log is not what the committed offset says: cut by retention,
 made anew, met for the first time. Nothing is lost silently, nothing is counted twice."""
+import json
 import subprocess
 
+import psycopg2
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
-from harness import edited_config, log_lines, slot_event
+from harness import edited_config, log_lines, read_records, slot_event
 from stack import wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
@@ -141,3 +144,118 @@ def test_latest_reads_a_partition_that_a_known_topic_has_got_from_its_beginning(
     single.start(latest)
     wait_until("all events", lambda: len(essays(single)) == 20)
     assert offset_row(single) == (20, 20, 0)
+
+
+@pytest.mark.parametrize("counts, next_offset", [
+    ((2, 0, 0, 0, 0), 1), ((1, 1, 1, 1, 1), 4), ((0, 0, 0, 0, 0), 1), ((2, 0, -1, 0, 0), 1)])
+def test_the_database_refuses_more_events_than_offsets(bare_service, counts, next_offset):
+    """Whatever the program might do: an offset's events cannot be counted twice."""
+    bare_service.query("INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+                       "VALUES ('g', 't', 0, 0)")
+    with pytest.raises(psycopg2.Error) as refused:
+        bare_service.query("SELECT advance_offset('g', 't', 0, 0, %s, now(), 's', %s, %s, %s, %s, %s)",
+                           next_offset, *counts)
+    assert refused.value.pgcode == "AG002"
+
+
+def test_a_log_with_gaps_is_accounted_for(bare_service):
+    bare_service.query("INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+                       "VALUES (%s, %s, 0, 5)", "g", SLOTS)
+    bare_service.query("SELECT advance_offset('g', %s, 0, 5, 9, now(), 's', 1, 0, 1, 0, 0)", SLOTS)
+    assert offset_row(bare_service) == (9, 2, 2)
+
+
+def test_the_configuration_cannot_undo_what_offsets_rely_on(bare_service):
+    config = edited_config(bare_service.folder / "own.lua", ("options = {},", """options = {
+      ["enable.auto.commit"] = "true", ["auto.offset.reset"] = "latest",
+      ["partition.assignment.strategy"] = "cooperative-sticky", ["group.id"] = "another" },"""))
+    bare_service.publish(slots("some", 9))
+    bare_service.start(config)
+    bare_service.wait_committed(9)
+    assert bare_service.query("SELECT DISTINCT consumer_group FROM consumer_offsets") == \
+        [("result_aggregator_group",)]
+
+
+def markers_topic(kafka):
+    """Ten events in a transaction: its marker is an offset without a record."""
+    producer = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": "test"})
+    producer.init_transactions()
+    producer.begin_transaction()
+    for event in slots("marked", 10):
+        producer.produce(SLOTS, key=event["key"], value=json.dumps(event["value"]))
+    producer.commit_transaction()
+
+
+def lag(program):
+    return program.metric("ras_consumer_lag_messages"), program.metric("ras_consumer_lag_seconds")
+
+
+def test_the_marker_of_a_transaction_is_no_lag(single):
+    program = single.start()
+    markers_topic(single.kafka)
+    single.wait_committed(10)
+    high = 'ras_consumer_lag_messages{topic="' + SLOTS
+    wait_until("the lag to be measured", lambda: high in program.get("/metrics")[1].decode())
+    wait_until("no lag", lambda: lag(program) == (0, 0))
+    assert len(essays(single)) == 10
+
+
+def test_lag_grows_while_nothing_can_be_committed(service):
+    service.publish(slots("some", 3))
+    service.wait_committed(3)
+    service.query("ALTER TABLE essay_results RENAME COLUMN filename TO away")
+    service.publish(slots("first", 1))
+    wait_until("the outage", lambda: log_lines(service.program, "ingest waits for the database"))
+    service.publish(slots("more", 500))
+    wait_until("the lag", lambda: lag(service.program)[0] == 501)
+    service.query("ALTER TABLE essay_results RENAME COLUMN away TO filename")
+    service.wait_committed(504)
+    wait_until("no lag", lambda: lag(service.program) == (0, 0))
+
+
+SLOW = """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN PERFORM pg_sleep(%s); RETURN NEW; END $$;
+          CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON essay_results FOR EACH ROW
+          EXECUTE FUNCTION slow()"""
+
+
+def test_transactions_that_take_too_long_become_smaller_until_they_do_not(bare_service):
+    config = edited_config(bare_service.folder / "hasty.lua", (
+        "statement_timeout_ms = 15000", "statement_timeout_ms = 500"))
+    bare_service.query(SLOW, 0.002)
+    bare_service.publish(slots("slow", 2000))
+    program = bare_service.start(config)
+    bare_service.wait_committed(2000)
+    assert log_lines(program, "the transaction took too long: batches are made smaller")
+    assert offset_row(bare_service) == (2000, 2000, 0)
+
+
+def quiet_and_busy(service):
+    """Three events of a topic that nobody writes to any more, and a flow of others."""
+    quiet = [record for record in read_records("current")
+             if record["topic"] == "huleedu.batch.essays.registered.v1"][:1]
+    service.publish(quiet)
+    service.wait_committed(1)
+    service.query(SLOW, 0.01)
+    return quiet[0]["topic"]
+
+
+def test_a_replay_is_noticed_beside_a_busy_partition(service):
+    quiet = quiet_and_busy(service)
+    service.query("UPDATE consumer_offsets SET applied = 0 WHERE topic = %s", quiet)
+    path = service.folder / "busy.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in slots("busy", 3000)))
+    feeder = service.feed(path, rate=100, wait=False)
+    wait_until("the flow", lambda: offset_row(service)[0] > 100)
+    service.program.command("replay", "--topic", quiet, "--from-offset", "0")
+    wait_until("the replay", lambda: service.query(
+        "SELECT sum(applied + superseded + duplicate) FROM consumer_offsets WHERE topic = %s",
+        quiet)[0][0] == 1)
+    assert feeder.poll() is None, "the flow has ended before"
+
+
+def test_offsets_that_were_deleted_are_noticed(service):
+    service.publish(slots("some", 5))
+    service.wait_committed(5)
+    service.query("DELETE FROM consumer_offsets")
+    wait_until("the events to be read again", lambda: offset_row(service)[:2] == (5, 5))
