@@ -252,7 +252,7 @@ static void check_now_and_then(struct worker *worker) {
     int64_t now_us = clock_monotonic_us();
     if (now_us >= worker->measure_at_us) {
         worker->measure_at_us = now_us + CHECK_INTERVAL_US;
-        consumer_measure_lag(worker);
+        lag_measure(worker);
     }
     if (now_us >= worker->check_at_us) {
         check_offsets(worker);

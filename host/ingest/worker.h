@@ -58,15 +58,15 @@ bool consumer_fill(struct worker *worker);
 void consumer_restart(struct worker *worker);
 /* Best effort, for lag tools only. */
 void consumer_report_offsets(struct worker *worker);
-/* How far behind each partition is, as metrics. Waits for Kafka for a second where nothing is
- * fetched. */
-void consumer_measure_lag(struct worker *worker);
-/* The partitions are somebody else's to measure now. */
-void consumer_forget_lag(struct worker *worker);
-
 /* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
  * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
 bool start_fetching(struct worker *worker, struct err *err);
+
+/* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second where nothing
+ * is fetched. */
+void lag_measure(struct worker *worker);
+/* The partitions are given away: how far behind they are is for their next owner to say. */
+void lag_forget(struct worker *worker);
 
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
