@@ -9,6 +9,7 @@
 -- Types: text, text[], integer, integer[], double, double[], boolean, timestamp, json, content, or
 -- the name of an enum of the database.
 
+---@type TableDeclaration[]
 return {
   {
     name = "batch_results",

@@ -4,6 +4,7 @@ local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")
 
+---@type handlers.cj_assessment_completed
 return {
   topics = { "huleedu.cj_assessment.completed.v1" },
   time = "data.timestamp",
