@@ -1,9 +1,8 @@
 ---@meta _
 
---- What the files of handlers and routes return, and what their functions get. The words are in
---- `docs/SCRIPT_API.md`; `aggregator types` writes the classes of this service's own events and
+--- What the files of handlers, routes and the view return, and what their functions get; examples are
+--- in `docs/SCRIPT_API.md`. `aggregator types` writes the classes of this service's own events and
 --- tables, which extend these.
----@class declarations
 
 --- What comes as the second value where a call of a module failed. Its kinds are in
 --- `docs/MODULES.md`. Never send its message to a client.
@@ -18,7 +17,7 @@
 ---@field topics string|string[] whose records it handles
 ---@field time? string path of the event's own time; default `"event_timestamp"`
 ---@field fields table<string, string|Field> a path, or more, by the name that the event has it under
----@field handle fun(event: Event, view: View): "ignored"? called once an event; an error rejects the event
+---@field handle fun(event: Event, view: View): "ignored"? called once an event; returns nothing, or `"ignored"`. An error rejects the event
 
 --- How a field of an event is found and checked. What is missing, mistyped, unknown or out of bounds
 --- rejects the event before Lua sees it.

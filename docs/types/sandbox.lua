@@ -3,7 +3,6 @@
 --- The globals of scripts and specs, beside `string`, `table` and `math`. What is missing or different
 --- from Lua 5.1 is in `docs/SANDBOX.md`: nothing else of Lua's base library is there, and
 --- `string.dump`, `math.random` and `math.randomseed` are not.
----@class sandbox
 
 --- The globals; read-only.
 ---@type table<string, any>

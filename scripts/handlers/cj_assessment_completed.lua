@@ -1,5 +1,5 @@
 --- A comparative judgement ended (first release). The current release's event of this name is thin,
--- without rankings: what it says comes as an assessment result.
+--- without rankings: what it says comes as an assessment result.
 local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")

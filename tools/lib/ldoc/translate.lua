@@ -1,9 +1,10 @@
---- Translates the comments of the language server (LuaCATS: `---@param name type words`) into those of
--- LDoc (`-- @tparam type name words`), so that both are made from one text.
---
---     luajit tools/lib/ldoc/translate.lua MODULE IN.lua OUT.lua
---
--- A tag that is not known here is an error: nothing may be lost on the way.
+--- Translates the comments of the language server (LuaCATS: `---@param name type words`) into
+--- those of LDoc (`-- @tparam type name words`), so that both are made from one text. The first
+--- comment of a file is its module's.
+---
+---     luajit tools/lib/ldoc/translate.lua MODULE IN.lua OUT.lua
+---
+--- A tag that is not known here is an error: nothing may be lost on the way.
 
 --- The type at the start of a text, and what stands behind it.
 local function split_type(text)
@@ -29,10 +30,7 @@ local function translate_type(source)
   if source:find("^fun%(") then
     return "func"
   end
-  local name = source:gsub("%s", "")
-  name = name:gsub("%?", function()
-    return ""
-  end)
+  local name = source:gsub("%s", ""):gsub("%?$", "")
   local changed
   repeat
     changed = name
@@ -49,15 +47,13 @@ function translators.param(text)
   local name, rest = text:match("^(%S+) (.*)$")
   local source, words = split_type(rest)
   local optional = name:find("%?$") and "[opt]" or ""
-  return ("@tparam%s %s %s %s"):format(optional, translate_type(source), name:gsub("%?$", ""), words)
+  local shown = name:gsub("%?$", "")
+  return ("@tparam%s %s %s %s"):format(optional, translate_type(source), shown, words)
 end
 
 translators["return"] = function(text)
   local source, rest = split_type(text)
-  local name, words = rest:match("^(%S+) ?(.*)$")
-  if not name then
-    error("@return takes a type and a name: " .. text, 0)
-  end
+  local name, words = rest:match("^(%S*) ?(.*)$")
   return ("@treturn %s %s"):format(translate_type(source), words ~= "" and words or name)
 end
 
@@ -73,13 +69,9 @@ for _, silent in ipairs({ "meta", "generic", "type", "diagnostic" }) do
   translators[silent] = function() end
 end
 
---- The first class of a file is the module's; a later one is a table, or, with functions, a type.
-local function translate_class(state, text, code)
+--- A table, or, with functions, a type.
+local function translate_class(text, code)
   local name = text:match("^([%w_.]+)")
-  if not state.module_done then
-    state.module_done = true
-    return "@module " .. state.module
-  end
   local variable = code:match("^local ([%w_]+) = {}")
   return variable and "@type " .. variable or "@table " .. name
 end
@@ -98,13 +90,19 @@ local function translate_block(state, block, code)
   for _, line in ipairs(block) do
     local tag, text = line:match("^%-%-%-@(%a+) ?(.*)$")
     if tag == "class" then
-      tags[#tags + 1] = translate_class(state, text, code)
+      tags[#tags + 1] = state.module_done and translate_class(text, code) or nil
     elseif tag then
       local translator = translators[tag] or error("no tag @" .. tag .. " is known", 0)
       tags[#tags + 1] = translator(text)
+    elseif #tags > 0 then
+      error("words behind a tag are not its own: " .. line, 0)
     else
       out[#out + 1] = translate_words(state, (line:gsub("^%-%-%- ?", "")))
     end
+  end
+  if #out > 0 and not state.module_done then
+    state.module_done = true
+    tags = { "@module " .. state.module }
   end
   for _, tag in ipairs(tags) do
     out[#out + 1] = tag
