@@ -36,7 +36,7 @@ local http = {}
 --- ```
 ---@param request http.Request
 ---@return http.Response? answer whatever its status; nil where it failed
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function http.request(request) end
 
 return http

@@ -34,7 +34,7 @@ function json.encode(value) end
 --- ```
 ---@param text string at most 16 MiB and 64 levels
 ---@return any value nil where it failed
----@return Failure? failure of kind `"input"`, that names the byte
+---@return Failure failure nil where it succeeded; of kind `"input"`, that names the byte
 function json.decode(text) end
 
 --- Marks a table as a list, so that an empty one is written as `[]`.

@@ -49,7 +49,7 @@ local kafka = {}
 --- ```
 ---@param record kafka.TimedRecord
 ---@return kafka.Delivery? delivery nil where it failed
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function kafka.produce(record) end
 
 --- Sends several records and waits once.
@@ -60,7 +60,7 @@ function kafka.produce(record) end
 ---@param records kafka.Record[] at most 10,000
 ---@param options? kafka.Options
 ---@return kafka.Delivery[]? deliveries in order, if all were delivered; else nil
----@return Failure? failure with `failure.results`, in which each is a delivery or `{ error = failure }`
+---@return Failure failure nil where it succeeded; with `failure.results`, in which each is a delivery or `{ error = failure }`
 function kafka.produce_all(records, options) end
 
 return kafka

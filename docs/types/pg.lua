@@ -41,7 +41,7 @@ local pg = {}
 
 --- A transaction under way.
 ---@class pg.Transaction
----@field query fun(name: string, params?: table<string, any>): pg.Rows?, Failure? `pg.query` inside the transaction
+---@field query fun(name: string, params?: table<string, any>): pg.Rows?, Failure `pg.query` inside the transaction
 ---@field rollback fun() ends the transaction, undone; the function goes on
 
 --- Runs `sql/queries/NAME.sql`: one statement, in which `:name` (lower-case letters, digits, `_`) is
@@ -58,7 +58,7 @@ local pg = {}
 ---@param name string of the query's file, without its ending
 ---@param params? table<string, any> values by parameter name. One left out is NULL; a name that the query does not have is an error
 ---@return pg.Rows? rows nil where it failed
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function pg.query(name, params) end
 
 --- Marks a string as bytea, for parameters only.
@@ -94,7 +94,7 @@ function pg.bytes(text) end
 ---@generic T
 ---@param run fun(tx: pg.Transaction): T?
 ---@return T|true|nil result what `run` returned, or `true` if it returned nothing, once all is committed; nil where it failed
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function pg.transaction(run) end
 
 return pg

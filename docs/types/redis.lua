@@ -29,7 +29,7 @@ local redis = {}
 ---@param command string such as `"GET"`
 ---@param ... string|number its arguments; strings of any bytes
 ---@return any reply see the table above
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function redis.call(command, ...) end
 
 --- Sends all commands at once and waits once. `MULTI` is taken with its `EXEC` or `DISCARD` in the
@@ -41,7 +41,7 @@ function redis.call(command, ...) end
 --- ```
 ---@param commands (string|number)[][] such as `{ { "GET", "a" }, … }`
 ---@return any[]? replies in order, each as within a list; nil where it failed
----@return Failure? failure
+---@return Failure failure nil where it succeeded
 function redis.pipeline(commands) end
 
 return redis

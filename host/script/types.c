@@ -220,7 +220,7 @@ static void add_calls(struct buffer *text, const struct bundle *bundle, const ch
             const char *name = query_name(&bundle->files[i]);
             buffer_append_format(text, "---@field query fun(name: \"%s\", params?: ", name);
             add_class(text, "sql.", name);
-            buffer_append_text(text, "): pg.Rows?, Failure?\n");
+            buffer_append_text(text, "): pg.Rows?, Failure\n");
         }
     }
 }

@@ -16,7 +16,7 @@ local handlers = {}
 --- What became of an event.
 ---@class testing.Outcome
 ---@field result "applied"|"ignored"|"rejected"
----@field reason? string of a rejected event: `"code: sentence"`, as the log and `rejected_events` have it
+---@field reason string of a rejected event: `"code: sentence"`, as the log and `rejected_events` have it
 ---@field merges testing.Merge[] in the order made
 ---@field tags table<string, true> set of `tag(id)`: whose cached answers the event ends
 ---@field rows testing.Rows

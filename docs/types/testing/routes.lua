@@ -10,14 +10,14 @@ local routes = {}
 ---@field query? table<string, string>
 ---@field correlation_id? string
 
---- An answer.
+--- An answer; what it does not have is nil.
 ---@class testing.Answer
 ---@field status integer as the client gets it; 500 where the route raised
----@field body? string
----@field error? string the message of an error answer
----@field failure? string why a route failed, as the log has it
----@field retry_after? integer seconds, where the answer asks for it
----@field tags? table<string, true> set of `tag(id)`: what a commit may touch to end the cached answer
+---@field body string
+---@field error string the message of an error answer
+---@field failure string why a route failed, as the log has it
+---@field retry_after integer seconds, where the answer asks for it
+---@field tags table<string, true> set of `tag(id)`: what a commit may touch to end the cached answer
 
 --- Answers a request.
 ---@param name string `"routes/x"`

@@ -30,7 +30,7 @@ end
 
 --- Requests to the URL fail until told otherwise.
 ---@param url string
----@param err? Failure default: unavailable
+---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(url, err)
   failures[url] = err or { kind = "unavailable", message = "the double fails" }
 end

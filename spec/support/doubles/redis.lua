@@ -20,7 +20,7 @@ function M.answers(command, reply)
 end
 
 --- Every command fails from now on.
----@param err? Failure default: unavailable
+---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(err)
   failure = err or { kind = "unavailable", message = "the double fails" }
 end

@@ -101,8 +101,8 @@ end
 ---@param outcome testing.Outcome of handlers.run
 ---@param table_name string
 ---@param group string
----@return table? columns nil where nothing was merged into it
----@return table? key
+---@return any columns by name; nil where nothing was merged into it
+---@return any key
 function M.columns(outcome, table_name, group)
   local found
   for _, merge in ipairs(outcome.merges) do

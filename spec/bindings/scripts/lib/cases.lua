@@ -1,6 +1,6 @@
 --- Makes a route out of a table of cases, for the C tests (spec/c/sandbox.h).
 ---@param name string of the route
----@param cases table<string, fun(argument: string): string> each gets the test's argument
+---@param cases table<string, fun(argument: string): any> each gets the test's argument
 ---@return Route route
 return function(name, cases)
   return {
