@@ -85,6 +85,19 @@ local function translate_words(state, words)
   return (state.in_code and "    " or "") .. words
 end
 
+--- LDoc passes over a function of which no parameter is described.
+local function check_parameters(block, code)
+  local signature = code:match("^function [%w_.:]+%((.*)%)")
+  local described = {}
+  for _, line in ipairs(block) do
+    described[#described + 1] = line:match("^%-%-%-@param (%S-)%?? ")
+  end
+  local names = table.concat(described, ", ")
+  if signature and signature ~= names then
+    error(("%s describes the parameters (%s)"):format(code, names), 0)
+  end
+end
+
 local function translate_block(state, block, code)
   local out, tags = {}, {}
   for _, line in ipairs(block) do
@@ -119,6 +132,9 @@ local function translate_file(state, lines)
     if line:find("^%-%-%-") then
       block[#block + 1] = line
     else
+      if #block > 0 then
+        check_parameters(block, line)
+      end
       for _, translated in ipairs(translate_block(state, block, line)) do
         out[#out + 1] = translated
       end
