@@ -77,7 +77,7 @@ static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     retry->last_topic = xstrdup(PQgetvalue(rows, count - 1, 0));
     retry->last_partition = sql_cell_int(rows, count - 1, 1);
     retry->last_offset = sql_cell_int(rows, count - 1, 2);
-    batch_handle(&retry->pipeline, &retry->batch, 0);
+    batch_handle(&retry->pipeline, &retry->batch);
     size_t taken = retry->batch.count;
     if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
         return false;

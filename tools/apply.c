@@ -100,7 +100,7 @@ static bool apply(struct applier *applier, struct err *err) {
     if (applier->batch.count == 0) {
         return true;
     }
-    batch_handle(pipeline, &applier->batch, 0);
+    batch_handle(pipeline, &applier->batch);
     if (pipeline->breaker.open) {
         return err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
     }

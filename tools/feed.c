@@ -74,6 +74,7 @@ static rd_kafka_t *connect_to(const char *brokers) {
         {"enable.idempotence", "true"}, /* a retry neither doubles an event nor reorders a key */
         {"queue.buffering.max.messages", "10000000"},
         {"linger.ms", "1"},
+        {"message.max.bytes", "67108864"}, /* the broker's own limit is the one that counts */
     };
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

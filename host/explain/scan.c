@@ -225,7 +225,7 @@ static void handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     struct explain_place place = {
         .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
     batch_take(&scan->pipeline, &scan->batch, &message);
-    batch_handle(&scan->pipeline, &scan->batch, 0);
+    batch_handle(&scan->pipeline, &scan->batch);
     const struct event *event = &scan->batch.events[0];
     size_t count;
     const struct merge_accepted *ops = merge_accepted_ops(scan->batch.merge, &count);

@@ -16,7 +16,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
-    batch->count = batch->bytes = batch->rejected = 0;
+    batch->count = batch->bytes = batch->rejected = batch->looked_up = batch->handled = 0;
 }
 
 void batch_free(struct pipeline *pipeline, struct batch *batch) {
@@ -33,7 +33,7 @@ static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
         batch->advance_count = count;
     }
     for (size_t i = 0; i < count; i++) {
-        batch->advances[i] = (struct advance){0, -1};
+        batch->advances[i] = (struct advance){0, -1, 0};
     }
 }
 
@@ -44,7 +44,7 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch) {
 }
 
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
-    return batch->count >= (size_t)pipeline->config->ingest.batch_max_events ||
+    return batch->count >= pipeline->batch_limit ||
            batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes;
 }
 
@@ -58,6 +58,7 @@ static void advance_partition(struct pipeline *pipeline, struct batch *batch,
         advance->expected = partition->next_offset;
     }
     advance->next = partition->next_offset = message->offset + 1;
+    advance->last_time_us = message->broker_time_us;
     partition->broker_time_us = message->broker_time_us;
 }
 
@@ -130,18 +131,34 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     breaker_note(&pipeline->breaker, NULL);
 }
 
-void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first) {
-    int64_t started_us = clock_monotonic_us();
+static void look_up(struct pipeline *pipeline, struct batch *batch) {
+    size_t first = batch->looked_up;
     for (size_t i = first; i < batch->count; i++) {
         extract_event(pipeline, batch, &batch->events[i]);
     }
     seen_lookup(pipeline, batch->events + first, batch->count - first);
-    for (size_t i = first; i < batch->count && !pipeline->breaker.open; i++) {
-        if (batch->events[i].state == EVENT_PENDING) {
-            handle_event(pipeline, batch, i);
+    batch->looked_up = batch->count;
+}
+
+bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
+    int64_t started_us = clock_monotonic_us(), now_us = started_us;
+    if (batch->looked_up < batch->count) {
+        look_up(pipeline, batch);
+    }
+    while (batch->handled < batch->count && !pipeline->breaker.open &&
+           now_us - started_us < limit_us) {
+        if (batch->events[batch->handled].state == EVENT_PENDING) {
+            handle_event(pipeline, batch, batch->handled);
+            now_us = clock_monotonic_us();
         }
+        batch->handled++;
     }
     script_collect_step(pipeline->scripts);
     metric_observe(pipeline->metrics.processing_seconds,
                    (double)(clock_monotonic_us() - started_us) / 1e6);
+    return batch->handled == batch->count;
+}
+
+void batch_handle(struct pipeline *pipeline, struct batch *batch) {
+    batch_handle_for(pipeline, batch, INT64_MAX);
 }

@@ -215,11 +215,20 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
                    (double)(clock_monotonic_us() - batch->started_us) / 1e6);
 }
 
+static void note_offsets(struct pipeline *pipeline, const struct batch *batch) {
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        if (batch->advances[i].next >= 0) {
+            pipeline->partitions.items[i].committed_offset = batch->advances[i].next;
+        }
+    }
+}
+
 void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
     seen_mark(pipeline, batch);
     FAULT_POINT("after_redis");
     count_events(pipeline, batch);
     breaker_settle(&pipeline->breaker);
+    note_offsets(pipeline, batch);
     batch_clear(pipeline, batch);
 }

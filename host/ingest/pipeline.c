@@ -49,6 +49,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
     };
     make_metrics(&pipeline->metrics);
+    pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
     breaker_init(&pipeline->breaker, (size_t)config->ingest.breaker_window_events,
                  (size_t)config->ingest.breaker_share_percent);
     pipeline->generation = script_generation_ref(options->generation);

@@ -40,13 +40,16 @@ struct event {
 
 /* How far a batch moves one partition. */
 struct advance {
-    int64_t expected; /* what the database must hold */
-    int64_t next;     /* -1: the batch has nothing of this partition */
+    int64_t expected;     /* what the database must hold */
+    int64_t next;         /* -1: the batch has nothing of this partition */
+    int64_t last_time_us; /* the broker's, of the last message; 0: it has none */
 };
 
 struct batch {
     struct event *events;
     size_t count;
+    size_t looked_up; /* events extracted, and asked of Redis */
+    size_t handled;   /* events with a verdict */
     size_t capacity;
     size_t bytes;
     struct merge *merge;
@@ -99,6 +102,7 @@ struct pipeline {
     struct breaker breaker;
     struct statement *statements;
     size_t statement_count;
+    size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
     uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
@@ -126,8 +130,12 @@ bool pipeline_renew_scripts(struct pipeline *pipeline);
 /* Reads where each of the pipeline's partitions goes on, adding those that the database does not
  * know yet. */
 bool offsets_load(struct pipeline *pipeline, struct err *err);
-/* True where the database holds what the pipeline expects; false with err of ERR_NONE where
- * somebody has moved an offset (a replay), and with a kind where it could not be asked. */
+/* Moves one partition without events, from where it stands. ERR_CONFLICT: somebody else did. */
+bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_t next,
+                  struct err *err);
+/* True where the database holds what was committed; false with err of ERR_NONE where somebody has
+ * moved an offset (a replay), and with a kind where it could not be asked. No transaction is under
+ * way. */
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 /* Queues the compare-and-set of a batch's offsets, with what became of its events. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
@@ -141,8 +149,11 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events from `first` on. */
-void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first);
+/* Handles the events that were taken. */
+void batch_handle(struct pipeline *pipeline, struct batch *batch);
+/* The same, but begins no event once so many microseconds have passed; true when all are handled.
+ */
+bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */
 

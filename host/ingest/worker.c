@@ -41,6 +41,32 @@ static void say_waiting(struct worker *worker, const struct err *err) {
 }
 
 /* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
+static void abandon(struct worker *worker) {
+    consumer_restart(worker);
+    pg_disconnect(worker->pipeline.pg);
+    worker->retry_at_us = clock_monotonic_us() + backoff_us(worker);
+    worker->failures++;
+}
+
+/* A transaction that takes longer than a statement may is not to be tried at that size again. */
+static void shrink_batches(struct worker *worker, const struct err *err) {
+    bool too_slow = err->kind == ERR_TIMEOUT || strcmp(err->sqlstate, "57014") == 0;
+    if (!too_slow || !worker->inflight || worker->inflight->count < 2) {
+        return;
+    }
+    worker->pipeline.batch_limit = worker->inflight->count / 2;
+    log_warning("the transaction took too long: batches are made smaller",
+                LOG_INT("worker", worker->number),
+                LOG_INT("events", (int64_t)worker->pipeline.batch_limit));
+}
+
+/* Slowly: what was too much may be so again. */
+static void grow_batches(struct pipeline *pipeline) {
+    size_t most = (size_t)pipeline->config->ingest.batch_max_events;
+    size_t next = pipeline->batch_limit + most / 64 + 1;
+    pipeline->batch_limit = next < most ? next : most;
+}
+
 static void fail(struct worker *worker, const struct err *err) {
     bool was_ready = atomic_exchange(&worker->database_ready, false);
     metric_set(worker->database_up, 0);
@@ -51,20 +77,15 @@ static void fail(struct worker *worker, const struct err *err) {
     }
     say_waiting(worker, err);
     metric_add(worker->errors, 1);
-    worker->inflight = NULL;
-    pg_disconnect(worker->pipeline.pg);
-    consumer_restart(worker);
-    worker->retry_at_us = clock_monotonic_us() + backoff_us(worker);
-    worker->failures++;
+    shrink_batches(worker, err);
+    abandon(worker);
 }
 
 /* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
 static void step_back(struct worker *worker, const char *detail) {
     log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
                 LOG_TEXT("detail", detail));
-    worker->inflight = NULL;
-    pg_disconnect(worker->pipeline.pg);
-    consumer_restart(worker);
+    abandon(worker);
 }
 
 /* ---- the breaker --------------------------------------------------------------------------- */
@@ -96,6 +117,7 @@ static void finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
     commit_finish(&worker->pipeline, batch);
+    grow_batches(&worker->pipeline);
     worker->failures = 0;
     if (clock_monotonic_us() >= worker->report_at_us) {
         worker->report_at_us = clock_monotonic_us() + REPORT_INTERVAL_US;
@@ -148,10 +170,14 @@ static void prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
     if (ok && worker->must_load_offsets) {
-        ok = consumer_load_offsets(worker, &err);
+        ok = start_fetching(worker, &err);
         /* Whoever had the partitions before, this worker perhaps, may not have told the caches of
          * its last commit. */
         seen_doubt_caches(&worker->pipeline);
+    }
+    if (!ok && err.kind == ERR_CONFLICT) {
+        step_back(worker, err.text);
+        return;
     }
     if (!ok) {
         fail(worker, &err);
@@ -164,18 +190,21 @@ static void prepare_database(struct worker *worker) {
     metric_set(worker->database_up, 1);
 }
 
-/* A replay rewinds the offsets in the database; a busy worker meets that in its next commit. */
+/* A replay rewinds the offsets in the database. Between two transactions: where the next one has
+ * events of the partition it would meet that itself. */
 static void check_offsets(struct worker *worker) {
     struct err err = {0};
-    if (worker->inflight || worker->filling->count > 0 || worker->must_load_offsets ||
-        !worker->assignment || !pg_connected(worker->pipeline.pg)) {
+    if (worker->inflight || worker->must_load_offsets || !worker->assignment ||
+        !pg_connected(worker->pipeline.pg)) {
         return;
     }
-    if (offsets_unmoved(&worker->pipeline, &err)) {
+    worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
+    if (worker->unsettled > 0) {
+        consumer_restart(worker); /* perhaps Kafka can say now where they begin */
+    } else if (offsets_unmoved(&worker->pipeline, &err)) {
         return;
-    }
-    if (err.kind == ERR_NONE) {
-        step_back(worker, "while idle");
+    } else if (err.kind == ERR_NONE) {
+        step_back(worker, "at a check");
     } else {
         fail(worker, &err);
     }
@@ -187,7 +216,8 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[3] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    if (room && !kafka_dry) {
+    bool handled = worker->filling->handled == worker->filling->count;
+    if ((room && !kafka_dry) || !handled) {
         return;
     }
     if (room) {
@@ -219,10 +249,36 @@ static bool database_needed(const struct worker *worker) {
 }
 
 static void check_now_and_then(struct worker *worker) {
-    if (clock_monotonic_us() >= worker->check_at_us) {
-        worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
-        consumer_measure_lag(worker);
+    int64_t now_us = clock_monotonic_us();
+    if (now_us >= worker->measure_at_us) {
+        worker->measure_at_us = now_us + CHECK_INTERVAL_US;
+        lag_measure(worker);
+    }
+    if (now_us >= worker->check_at_us) {
         check_offsets(worker);
+    }
+}
+
+static bool may_begin_commit(const struct worker *worker) {
+    const struct batch *batch = worker->filling;
+    return !worker->inflight && batch->count > 0 && batch->handled == batch->count &&
+           !worker->must_load_offsets && pg_connected(worker->pipeline.pg);
+}
+
+/* The client says that it will never work again (another has its group.instance.id, say). */
+static void reopen_consumer(struct worker *worker) {
+    struct err err = {0};
+    if (clock_monotonic_us() < worker->retry_at_us) {
+        return;
+    }
+    worker_say(worker, "opens its Kafka client anew: the last one has failed for good");
+    log_error("the kafka client has failed for good: another is opened",
+              LOG_INT("worker", worker->number));
+    abandon(worker);
+    consumer_close(worker);
+    worker->must_reopen = !consumer_open(worker, &err);
+    if (worker->must_reopen) {
+        log_error("no kafka client", LOG_TEXT("error", err.text));
     }
 }
 
@@ -230,7 +286,10 @@ static void turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false) && worker->pipeline.breaker.open) {
         resume(worker);
     }
-    bool dry = consumer_fill(worker);
+    if (worker->must_reopen) {
+        reopen_consumer(worker);
+    }
+    bool dry = !worker->kafka || consumer_fill(worker);
     if (worker->pipeline.breaker.open && !atomic_load(&worker->stopped_by_breaker)) {
         stop_by_breaker(worker);
     }
@@ -240,11 +299,10 @@ static void turn(struct worker *worker) {
     if (database_needed(worker)) {
         prepare_database(worker);
     }
-    if (!worker->inflight && worker->filling->count > 0 && !worker->must_load_offsets &&
-        pg_connected(worker->pipeline.pg)) {
+    check_now_and_then(worker);
+    if (may_begin_commit(worker)) {
         begin_commit(worker);
     }
-    check_now_and_then(worker);
     seen_settle_caches(&worker->pipeline);
     wait_for_work(worker, dry);
 }

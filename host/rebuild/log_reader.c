@@ -67,8 +67,8 @@ bool log_reader_open(struct log_reader *reader, const struct config *config,
     if (!conf) {
         return false;
     }
-    /* The end of a partition is where its last record need not be: only this tells. */
-    if (!kafka_client_set(conf, "enable.partition.eof", "true", err)) {
+    /* What Kafka deletes meanwhile is a gap like another. */
+    if (!kafka_client_set(conf, "auto.offset.reset", "earliest", err)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }

@@ -110,21 +110,29 @@ def service(bare_service):
     return bare_service
 
 
-def start_apache(cleanup, folder, build):
+def start_apache(cleanup, folder, build, properties=None, partitions=None):
+    """properties: of the broker. partitions: {topic: number} where it is another than usual."""
     if not (stack.KAFKA_JARS / "pom.xml").exists():
         pytest.fail("no Apache Kafka in .kafka/: run tools/test once with Maven's repository in "
                     "reach")
-    kafka = stack.ApacheKafka(folder)
+    kafka = stack.ApacheKafka(folder, properties=properties)
     cleanup.callback(kafka.stop)
     kafka.start()
+    for topic, number in (partitions or {}).items():
+        stack.create_topics(build, kafka.brokers, [topic], number)
     kafka.create_topics(build)
     return kafka
 
 
 @pytest.fixture
-def apache(build, tmp_path, cleanup):
-    """An Apache Kafka of its own."""
-    return start_apache(cleanup, tmp_path, build)
+def make_apache(build, tmp_path, cleanup):
+    """make_apache(properties=…, partitions=…): an Apache Kafka of its own."""
+    return lambda **options: start_apache(cleanup, tmp_path, build, **options)
+
+
+@pytest.fixture
+def apache(make_apache):
+    return make_apache()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,12 @@
 """Several workers and several processes share the partitions; joining and leaving loses nothing."""
+import contextlib
 import json
+import uuid
 
+import psycopg2
 import pytest
-from harness import read_records
+import spell_results
+from harness import log_lines, read_records
 from stack import wait_until
 from views import check_view
 
@@ -59,3 +63,26 @@ def test_joining_and_leaving_loses_nothing(make_service, cleanup, apache, end):
         check_view(program, "current")
     service.wait_committed(TOTAL)
     assert service.committed_events() == TOTAL
+
+
+def lag(program):
+    return program.metric("ras_consumer_lag_messages")
+
+
+def test_lag_is_told_by_the_owner_only(make_service, cleanup, apache):
+    """Partitions that were given away while events waited in them."""
+    service = make_service(cleanup, apache)
+    first = service.prepare_quick().start()
+    service.wait_ready(first)
+    total = 20_000
+    with contextlib.closing(psycopg2.connect(service.database_url)) as lock:
+        lock.cursor().execute("LOCK TABLE consumer_offsets IN SHARE ROW EXCLUSIVE MODE")
+        path = service.folder / "backlog.jsonl"
+        spell_results.write(path, ({"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()}
+                                   for _ in range(total)))
+        service.feed(path)
+        wait_until("a lag", lambda: lag(first) > 0)
+        second = service.prepare_quick().start()
+        wait_until("a share for the second", lambda: log_lines(second, "partitions assigned"))
+    service.wait_committed(total)
+    wait_until("no lag", lambda: lag(first) == lag(second) == 0)

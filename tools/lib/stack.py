@@ -1,5 +1,5 @@
 """Private servers on free loopback ports: Postgres, Redis, Kafka (embedded or Apache), and the
-program itself. Used by tools/run, the tests, the bench and the crash test.
+program itself. Used by tools/run, the tests, the bench, the crash test and the soak.
 
 Every process is a child with a death signal of its own: none outlives the one that started it. Each
 has a session of its own, so that Ctrl-C in a terminal reaches only that one, which ends the others

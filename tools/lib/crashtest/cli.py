@@ -1,12 +1,6 @@
 """The command line, the order of a run, and the closing report."""
 import argparse
-import contextlib
-import os
-import pathlib
 import random
-import shutil
-import sys
-import tempfile
 
 import stack
 
@@ -15,13 +9,13 @@ from .driver import Driver
 from .faults import FaultPlan
 from .journal import Journal
 from .judge import Findings, judge, judge_processes
+from .launch import launch
 from .producer import Producer
 from .readers import Readers
 from .stream import Stream
 
 SLOTS = 3
 POINT_LIMIT_S = 40  # without any fault point being reached
-PROBLEMS_SHOWN = 20
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
          "delay": "connections delayed", "scale": "processes added, removed"}
@@ -64,13 +58,10 @@ def disturb(options, driver, journal):
 def closing_report(options, journal, done, findings):
     print(f"\n---- crashtest, seed {options.seed}, {done} acts, {journal.elapsed():.0f} s")
     journal.report(KINDS)
-    problems = findings.problems
-    more = len(problems) - PROBLEMS_SHOWN
-    lines = findings.facts + [f"PROBLEM: {problem}" for problem in problems[:PROBLEMS_SHOWN]] + \
-        ([f"PROBLEM: and {more} more"] if more > 0 else [])
+    problems = findings.report()
     kills = journal.total("kill") + journal.total("fault kill")
     others = sum(journal.total(kind) for kind in ("freeze", "fault freeze", "cut", "delay"))
-    print(*lines, f"view, answers and accounting: {'UNEQUAL' if problems else 'equal'}",
+    print(f"view, answers and accounting: {'UNEQUAL' if problems else 'equal'}",
           f"{kills} kills, {others} freezes and cuts", sep="\n")
 
 
@@ -107,18 +98,4 @@ def run(options, folder, cleanup):
 
 
 def main(arguments=None):
-    options = parse(arguments)
-    parent = stack.ROOT / ".test"
-    parent.mkdir(exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"crashtest-{options.seed}-", dir=parent))
-    problems = ["interrupted"]
-    try:
-        with contextlib.ExitStack() as cleanup:
-            problems = run(options, folder, cleanup)
-    finally:
-        if problems or options.keep:
-            print(f"logs and dumps are kept in {os.path.relpath(folder)}")
-        else:
-            shutil.rmtree(folder)
-    print(f"{0 if problems else 1} passed, {1 if problems else 0} failed")
-    sys.exit(1 if problems else 0)
+    launch("crashtest", parse(arguments), run)

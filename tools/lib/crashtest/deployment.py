@@ -16,7 +16,8 @@ KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.
 class Deployment:
     """Owns every server; `cleanup` (an ExitStack) ends them."""
 
-    def __init__(self, folder, build, kind, cleanup):
+    def __init__(self, folder, build, kind, cleanup, env=None):
+        self.env = env or {}  # of the processes under test
         self.folder, self.build, self.cleanup = folder, build, cleanup
         self.postgres = stack.Postgres(folder / "postgres", POSTGRES_SETTINGS)
         self.redis = stack.Redis(folder / "redis")
@@ -84,7 +85,7 @@ class Deployment:
                                                   f":{self.proxies['postgres'].port}/")
         redis_url = f"redis://127.0.0.1:{self.proxies['redis'].port}"
         brokers = f"127.0.0.1:{self.proxies['kafka'].port}" if "kafka" in self.proxies else None
-        env = {"INGEST_WORKERS": str(1 + number % 2)}
+        env = {"INGEST_WORKERS": str(1 + number % 2), **self.env}
         slot = Slot(number, self.program(self.folder / f"program{number}", url, redis_url, brokers,
                                          env))
         self.cleanup.callback(slot.program.kill)

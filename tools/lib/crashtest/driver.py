@@ -19,7 +19,8 @@ ZOMBIE_EMBEDDED_S = (9, 11)
 
 
 class Driver:
-    def __init__(self, seed, deployment, plan, journal):
+    def __init__(self, seed, deployment, plan, journal, choices=acts.ACTS):
+        self.choices = choices
         self.random = random.Random(f"{seed}/acts")
         self.slots, self.proxies = deployment.slots, deployment.proxies
         self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
@@ -161,7 +162,7 @@ class Driver:
         return time.monotonic() - self.stirred
 
     def act(self):
-        weights, functions = zip(*acts.ACTS)
+        weights, functions = zip(*self.choices)
         while not self.random.choices(functions, weights)[0](self):
             self.run_for(0)
 

@@ -7,6 +7,7 @@ from .deployment import DATABASE, PARTITIONS
 
 DRAIN_LIMIT_S = 180
 STOP_LIMIT_S = 30
+PROBLEMS_SHOWN = 20
 NEWEST = 1000  # batches: more than are read within a cache's time to live
 
 
@@ -19,9 +20,16 @@ class Findings:
     def fact(self, title, number, text=""):
         self.facts.append(f"{title:<24}{number:6}   {text}".rstrip())
 
+    def report(self):
+        """Prints them; the problems."""
+        more = len(self.problems) - PROBLEMS_SHOWN
+        print(*self.facts, *(f"PROBLEM: {problem}" for problem in self.problems[:PROBLEMS_SHOWN]),
+              *([f"PROBLEM: and {more} more"] if more > 0 else []), sep="\n")
+        return self.problems
 
-def judge_processes(deployment, findings):
-    """They end in order, and those that were frozen while others took over were held off."""
+
+def judge_ends(deployment, findings):
+    """The processes end in order."""
     for slot in deployment.slots:
         slot.term()
     for slot in deployment.slots:
@@ -31,6 +39,11 @@ def judge_processes(deployment, findings):
             status = f"nothing for {STOP_LIMIT_S} s"
         if status != 0:
             findings.problems.append(f"{slot} ended with {status} after SIGTERM")
+
+
+def judge_processes(deployment, findings):
+    """They end in order, and those that were frozen while others took over were held off."""
+    judge_ends(deployment, findings)
     held_off = sum('"offsets moved elsewhere' in line or
                    "dropped at a rebalance" in line and '"kind":"conflict"' in line
                    for path in deployment.folder.glob("program*/*.log")

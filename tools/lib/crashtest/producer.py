@@ -13,12 +13,12 @@ class Producer:
     """A thread. What the log holds in the end is the truth (log.py); this knows what it must hold
     at least."""
 
-    def __init__(self, brokers, stream, events_per_second):
+    def __init__(self, brokers, stream, events_per_second, options=None):
         self.stream, self.pace = stream, events_per_second
         self.client = confluent_kafka.Producer({
             "bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5,
             "message.timeout.ms": 600000, "reconnect.backoff.max.ms": 500,
-            **QUIET})
+            **QUIET, **(options or {})})
         self.acknowledged = collections.Counter()  # (topic, key, value): how often
         self.malformed = {}  # (topic, value): what is wrong with it
         self.failures = []
@@ -29,15 +29,21 @@ class Producer:
     def start(self):
         self.thread.start()
 
+    def note_sent(self, event):
+        if event.malformed:
+            self.malformed[(event.topic, event.value)] = event.malformed
+
+    def note_acknowledged(self, event):
+        self.acknowledged[(event.topic, event.key, event.value)] += 1
+
     def send(self, event):
         def delivered(error, _):
             if error:
                 self.failures.append(str(error))
             else:
-                self.acknowledged[(event.topic, event.key, event.value)] += 1
+                self.note_acknowledged(event)
 
-        if event.malformed:
-            self.malformed[(event.topic, event.value)] = event.malformed
+        self.note_sent(event)
         value = None if event.malformed == "null_value" else event.value
         while True:
             try:
@@ -53,7 +59,11 @@ class Producer:
             if self.stopping.is_set():
                 return
             self.send(event)
-            self.client.poll(max(0, started + self.sent / self.pace - time.monotonic()))
+            self.wait_for_turn(started)
+
+    def wait_for_turn(self, started):
+        """Deliveries are reported meanwhile."""
+        self.client.poll(max(0, started + self.sent / self.pace - time.monotonic()))
 
     def end(self):
         """Ends the stream."""
