@@ -124,8 +124,7 @@ static int bounded_timeout(lua_State *L, int at, const char *call) {
     return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 
-/* kafka.produce{ topic, key, value, headers, timeout_ms } -> { partition, offset } | nil, failure
- */
+/* kafka.produce(record) -> { partition, offset } | nil, failure */
 static int lua_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
     struct err err = {0};
@@ -170,7 +169,7 @@ static size_t push_deliveries(lua_State *L, struct kafka_send *send,
     return failed;
 }
 
-/* kafka.produce_all({ record, … }, { timeout_ms = n }) -> deliveries in order
+/* kafka.produce_all(records, options) -> deliveries in order
  *   | nil, { kind, message, results }: not all were delivered */
 static int lua_produce_all(lua_State *L) {
     static const char call[] = "kafka.produce_all";

@@ -3,11 +3,14 @@
 #ifndef AGG_BINDINGS_LUA_MODULES_H
 #define AGG_BINDINGS_LUA_MODULES_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 struct bundle;
 struct config;
 
+/* Every binding: the name that scripts use, and its opener. Ends with a NULL name. */
+extern const luaL_Reg lua_modules[];
 /* The opener of a binding by the name that scripts use, or NULL. */
 lua_CFunction lua_modules_find(const char *name);
 

@@ -222,7 +222,7 @@ static void push_transaction(lua_State *L, int serial) {
     }
 }
 
-/* pg.transaction(function(tx) … end) -> what the function returned, or true | nil, failure */
+/* pg.transaction(run), run(tx) -> what the function returned, or true | nil, failure */
 static int lua_transaction(lua_State *L) {
     static const char call[] = "pg.transaction";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
@@ -286,7 +286,7 @@ int luaopen_agg_pg(lua_State *L) {
     connection->pg = pg_create(&options);
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);
-    lua_pushcfunction(L, lua_pg_bytes);
+    lua_pushcfunction(L, lua_pg_bytes); /* pg.bytes(text) -> text, marked as bytea */
     lua_setfield(L, -2, "bytes");
     return 1;
 }

@@ -248,7 +248,7 @@ static bool exchange(struct connection *connection, const struct commands *comma
     return redis_run_within(connection->redis, timeout_ms, connection->replies, err);
 }
 
-/* redis.call(command, …) -> reply | nil, { kind, message } */
+/* redis.call(command, ...) -> reply | nil, { kind, message } */
 static int lua_redis_call(lua_State *L) {
     static const char call[] = "redis.call";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));

@@ -1,7 +1,6 @@
 """The commands beside `run`, the configuration's errors, secrets, and edited scripts."""
 import concurrent.futures
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -17,14 +16,6 @@ PASSWORD, KEY = "s3cret-of-the-database", "s3cret-key-of-the-gateway"
 def empty_service(make_service, cleanup):
     """A service whose database has no schema."""
     return make_service(cleanup, redis="none", migrate=False)
-
-
-@pytest.fixture
-def scripts(tmp_path):
-    """A copy of the scripts, to be edited."""
-    folder = tmp_path / "scripts"
-    shutil.copytree(ROOT / "scripts", folder)
-    return folder
 
 
 def edit(path, old, new):

@@ -14,6 +14,8 @@ KAFKA_JARS=.kafka
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
+# For tools/docs.
+DOCS_PACKAGES="luajit2 lua-ldoc lua-discount"
 
 # install_missing PACKAGE…
 install_missing() {
