@@ -50,6 +50,10 @@ int command_rebuild(const struct command *command);
 int command_explain(const struct command *command);
 extern const char command_verify_usage[], command_rebuild_usage[], command_explain_usage[];
 
+/* Prints what the handlers on disk make of the events of a file; touches nothing. */
+int command_try(const struct command *command);
+extern const char command_try_usage[];
+
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
 

@@ -16,6 +16,8 @@ static const char usage[] =
     "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
     "                           --real: bindings instead of their doubles; --coverage: say which\n"
     "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
+    "  try [HANDLER] FILE|-     what the scripts make of the events of a file; needs no server,\n"
+    "                           touches nothing; try --help says more\n"
     "  status                   what the program that runs here is doing\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
@@ -143,6 +145,7 @@ static const struct verb {
     {"check", command_check, false, NULL},
     {"migrate", command_migrate, false, NULL},
     {"test", command_test, true, NULL},
+    {"try", command_try, true, command_try_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
     {"replay", command_replay, false, NULL},
