@@ -70,8 +70,8 @@ struct script_instance {
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
     const char *isolation; /* why no outside system may be touched; NULL: they may */
-    int *handler_refs; /* registry references of the `handle` functions */
-    int *event_refs;   /* one reused event table a handler */
+    int *handler_refs;     /* registry references of the `handle` functions */
+    int *event_refs;       /* one reused event table a handler */
     int *route_refs;
     int view_ref;
     struct merge *merge; /* of the handler call under way */
