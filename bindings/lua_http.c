@@ -193,6 +193,9 @@ static int lua_request(lua_State *L) {
         err_set(&err, ERR_TIMEOUT, "no time is left for a request");
         return lua_push_failure(L, &err);
     }
+    if (!lua_modules_may_touch(L, &err)) {
+        return lua_push_failure(L, &err);
+    }
     if (!handle->client) {
         handle->client = http_client_create();
     }

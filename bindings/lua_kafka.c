@@ -107,7 +107,7 @@ static struct kafka_send *send_records(lua_State *L, const struct kafka_record *
         err_set(err, ERR_TIMEOUT, "no time is left to produce");
         return NULL;
     }
-    if (!hold_producer(L, handle, err)) {
+    if (!lua_modules_may_touch(L, err) || !hold_producer(L, handle, err)) {
         return NULL;
     }
     sending->send = kafka_send_create(count);

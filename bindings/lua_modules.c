@@ -53,6 +53,11 @@ int lua_modules_remaining_ms(lua_State *L, const char *call) {
     return left_ms;
 }
 
+bool lua_modules_may_touch(lua_State *L, struct err *err) {
+    const char *isolation = script_isolation(L);
+    return !isolation || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", isolation);
+}
+
 int lua_modules_longest_call_ms(lua_State *L) {
     const struct config *config = lua_modules_config(L);
     return config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms

@@ -127,7 +127,7 @@ static int lua_query(lua_State *L) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
     if (!lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) ||
-        !wake(connection, query->name, deadline_us, &err)) {
+        !lua_modules_may_touch(L, &err) || !wake(connection, query->name, deadline_us, &err)) {
         return push_failure(L, &err);
     }
     const char *sql = query->named.sql;
@@ -239,7 +239,7 @@ static int lua_transaction(lua_State *L) {
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!begin(connection, &err)) {
+    if (!lua_modules_may_touch(L, &err) || !begin(connection, &err)) {
         return push_failure(L, &err);
     }
     int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */

@@ -259,7 +259,8 @@ static int lua_redis_call(lua_State *L) {
         luaL_error(L, "%s: MULTI and its EXEC belong in one redis.pipeline", call);
     }
     check_commands(L, call, &commands);
-    if (!exchange(connection, &commands, lua_modules_remaining_ms(L, call), &err)) {
+    int timeout_ms = lua_modules_remaining_ms(L, call);
+    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
@@ -280,7 +281,8 @@ static int lua_redis_pipeline(lua_State *L) {
     struct err err = {0};
     struct commands commands = read_pipeline(L, call);
     check_commands(L, call, &commands);
-    if (!exchange(connection, &commands, lua_modules_remaining_ms(L, call), &err)) {
+    int timeout_ms = lua_modules_remaining_ms(L, call);
+    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);

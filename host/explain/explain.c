@@ -15,11 +15,6 @@ const char *explain_outcome_name(enum explain_outcome outcome) {
     return names[outcome];
 }
 
-const char *explain_rule_name(enum view_rule rule) {
-    static const char *const names[] = {"first", "latest", "min", "max"};
-    return names[rule];
-}
-
 /* ---- who won ------------------------------------------------------------------------------- */
 
 static const struct view_group *group_of(const struct explanation *explanation,

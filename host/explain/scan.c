@@ -64,7 +64,7 @@ static void find_needles(struct scan *scan) {
 }
 
 static bool names(const rd_kafka_message_t *record, struct slice text) {
-    return record->payload && memmem(record->payload, record->len, text.data, text.len);
+    return slice_contains((struct slice){record->payload, record->len}, text);
 }
 
 static bool may_concern(const struct scan *scan, const rd_kafka_message_t *record) {

@@ -37,6 +37,14 @@ static void make_metrics(struct pipeline_metrics *metrics) {
     metrics->redis_up = pipeline_dependency_metric("redis");
 }
 
+static bool open_scripts(struct pipeline *pipeline, struct err *err) {
+    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, err);
+    if (pipeline->scripts) {
+        script_instance_isolate(pipeline->scripts, pipeline->options.isolation);
+    }
+    return pipeline->scripts != NULL;
+}
+
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err) {
     const struct config *config = options->config;
@@ -61,8 +69,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
             return false;
         }
     }
-    pipeline->scripts = script_instance_create(pipeline->generation, config, err);
-    return pipeline->scripts != NULL;
+    return open_scripts(pipeline, err);
 }
 
 void pipeline_close(struct pipeline *pipeline) {
@@ -103,9 +110,9 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     }
     struct err err = {0};
     script_instance_destroy(pipeline->scripts);
-    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, &err);
-    if (!pipeline->scripts) {
+    if (!open_scripts(pipeline, &err)) {
         log_error("scripts could not be loaded", LOG_TEXT("error", err.text));
+        return false;
     }
-    return pipeline->scripts != NULL;
+    return true;
 }

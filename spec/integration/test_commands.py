@@ -36,6 +36,10 @@ def test_version_and_help(build):
     assert (usage.returncode, usage.stderr) == (0, "")
     assert all(word in usage.stdout for word in ("run", "check", "migrate", "version", "--config",
                                                  "--log", "SIGTERM"))
+    for verb in ("explain", "rebuild", "tap", "try", "verify"):
+        own = run(verb, "--help")
+        assert own.returncode == 0 and own.stdout.startswith(f"usage: aggregator {verb} ")
+        assert verb in usage.stdout
     for wrong in ([], ["fly"], ["run", "fast"], ["--fast", "run"]):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
