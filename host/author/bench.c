@@ -38,7 +38,7 @@ struct bench_outcome bench_handle(struct bench *bench, const struct message *mes
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &handler_count);
     batch_take(pipeline, &bench->batch, message);
-    batch_handle(pipeline, &bench->batch, bench->batch.count - 1);
+    batch_handle(pipeline, &bench->batch);
     const struct merge_accepted *merges = merge_accepted_ops(bench->batch.merge, &count);
     return (struct bench_outcome){
         .view = script_generation_view(pipeline->generation),
