@@ -62,7 +62,7 @@ static const struct field fields[] = {
     FIELD(ingest, batch_max_events, INTEGER, 1, 1000000),
     FIELD(ingest, batch_max_bytes, INTEGER, 1024, 1073741824),
     FIELD(ingest, breaker_share_percent, INTEGER, 1, 100),
-    FIELD(ingest, breaker_window_events, INTEGER, 10, 1000000),
+    FIELD(ingest, breaker_window_events, INTEGER, 10, 100000),
     FIELD(ingest, rejected_keep_hours, INTEGER, 1, 8760),
     FIELD(ingest, rejected_keep_rows, INTEGER, 1, 10000000),
     FIELD(cache, enabled, SWITCH, 0, 0),

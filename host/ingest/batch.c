@@ -16,7 +16,10 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
-    batch->count = batch->bytes = batch->rejected = 0;
+    batch->count = batch->bytes = batch->rejected = batch->judged = 0;
+    if (pipeline->committing == batch) {
+        pipeline->committing = NULL;
+    }
 }
 
 void batch_free(struct pipeline *pipeline, struct batch *batch) {
@@ -79,11 +82,11 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
         script_generation_handlers(pipeline->generation, &count);
     const struct partition *partition = &pipeline->partitions.items[event->message.partition];
     if (partition->handler < 0) {
-        reject_event(pipeline, batch, event, "no_handler: no handler is declared for this topic");
+        reject_event(batch, event, "no_handler: no handler is declared for this topic");
         return;
     }
     if (!event->message.payload.data) {
-        reject_event(pipeline, batch, event, "null_value: the record has no value");
+        reject_event(batch, event, "null_value: the record has no value");
         return;
     }
     const struct script_handler *handler = &handlers[partition->handler];
@@ -92,7 +95,7 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
     if (!extract_run(handler->plan, event->message.payload, arena, event->values, &err)) {
-        reject_event(pipeline, batch, event, err.text);
+        reject_event(batch, event, err.text);
         return;
     }
     uint64_t seed = hash64_seeded(slice_of(partition->topic), pipeline->view_epoch) +
@@ -104,7 +107,7 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     struct event *event = &batch->events[index];
     struct err err = {0};
     if (!pipeline_renew_scripts(pipeline)) {
-        reject_event(pipeline, batch, event, "script_unavailable: the scripts could not be loaded");
+        reject_event(batch, event, "script_unavailable: the scripts could not be loaded");
         return;
     }
     size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
@@ -124,10 +127,15 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
         char text[sizeof err.text + 32];
         merge_discard(batch->merge);
         snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err.text);
-        reject_event(pipeline, batch, event, text);
-        return;
+        reject_event(batch, event, text);
     }
-    breaker_note(&pipeline->breaker, NULL);
+}
+
+static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+    if (batch->events[index].state == EVENT_PENDING) {
+        handle_event(pipeline, batch, index);
+    }
+    return verdicts_judge(pipeline, batch, index + 1);
 }
 
 void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first) {
@@ -136,10 +144,10 @@ void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first) 
         extract_event(pipeline, batch, &batch->events[i]);
     }
     seen_lookup(pipeline, batch->events + first, batch->count - first);
-    for (size_t i = first; i < batch->count && !pipeline->breaker.open; i++) {
-        if (batch->events[i].state == EVENT_PENDING) {
-            handle_event(pipeline, batch, i);
-        }
+    batch->judged = 0; /* the batch before it may have been committed meanwhile */
+    bool going = !pipeline->breaker.open;
+    for (size_t i = first; i < batch->count && going; i++) {
+        going = settle_event(pipeline, batch, i);
     }
     script_collect_step(pipeline->scripts);
     metric_observe(pipeline->metrics.processing_seconds,

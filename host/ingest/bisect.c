@@ -18,13 +18,12 @@ static bool try_range(struct pipeline *pipeline, struct batch *batch, size_t fir
            run(pipeline, err) && run_plain(pipeline, "RELEASE SAVEPOINT part", err);
 }
 
-static void reject_refused(struct pipeline *pipeline, struct batch *batch, size_t index,
-                           const struct err *refusal) {
+static void reject_refused(struct batch *batch, size_t index, const struct err *refusal) {
     struct event *event = &batch->events[index];
     if (event->state == EVENT_APPLIED) {
         char text[sizeof refusal->text + 32];
         snprintf(text, sizeof text, "database_refused: %s", refusal->text);
-        reject_event(pipeline, batch, event, text);
+        reject_event(batch, event, text);
     }
 }
 
@@ -45,9 +44,10 @@ static bool apply_range(struct pipeline *pipeline, struct batch *batch, size_t f
         return false;
     }
     if (last - first == 1) {
-        reject_refused(pipeline, batch, first, &refusal);
+        reject_refused(batch, first, &refusal);
         /* Too many of them: then the batch is dropped rather than rejected away. */
-        return !pipeline->breaker.open || err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
+        return verdicts_judge(pipeline, batch, last) ||
+               err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
     }
     size_t middle = first + (last - first) / 2;
     return apply_range(pipeline, batch, first, middle, err) &&
@@ -66,6 +66,7 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
     *err = (struct err){0};
     pipeline->commit_acknowledged = false;
     pipeline->rows_sent = pipeline->rows_written = 0;
+    batch->judged = 0; /* what is found to be refused changes all verdicts behind it */
     bool ok = run_plain(pipeline, "ROLLBACK", err) && run_plain(pipeline, "BEGIN", err) &&
               check_position(pipeline, batch, err) &&
               apply_range(pipeline, batch, 0, batch->count, err) &&

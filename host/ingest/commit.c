@@ -116,7 +116,12 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     pipeline->rows_sent = pipeline->rows_written = 0;
     pipeline->commit_deadline_us =
         batch->started_us + (pipeline->config->postgres.statement_timeout_ms + GRACE_MS) * 1000LL;
+    pipeline->committing = batch;
+    batch->judged = 0;
     mark_superseded(batch);
+    if (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count)) {
+        return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
+    }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) &&
               commit_send_rows(pipeline, batch, err) && reject_send(pipeline, batch, err);
@@ -220,6 +225,6 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     seen_mark(pipeline, batch);
     FAULT_POINT("after_redis");
     count_events(pipeline, batch);
-    breaker_settle(&pipeline->breaker);
+    verdicts_enter(pipeline, batch);
     batch_clear(pipeline, batch);
 }

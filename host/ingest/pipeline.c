@@ -49,7 +49,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
     };
     make_metrics(&pipeline->metrics);
-    breaker_init(&pipeline->breaker, (size_t)config->ingest.breaker_window_events,
+    breaker_init(&pipeline->breaker, verdicts_windows(options->generation),
+                 (size_t)config->ingest.breaker_window_events,
                  (size_t)config->ingest.breaker_share_percent);
     pipeline->generation = script_generation_ref(options->generation);
     pipeline->pg = pg_create(&pg_options);

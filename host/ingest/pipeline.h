@@ -53,6 +53,7 @@ struct batch {
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
 
@@ -97,6 +98,7 @@ struct pipeline {
     uint64_t view_epoch; /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
+    const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
     struct statement *statements;
     size_t statement_count;
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
@@ -141,20 +143,31 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events from `first` on. */
+/* Handles the events from `first` on, until the breaker opens. */
 void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */
-void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
-                  const char *text);
+void reject_event(struct batch *batch, struct event *event, const char *text);
+/* Logs and counts a rejected event that was committed. */
+void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
+/* ---- verdicts.c ---------------------------------------------------------------------------- */
+
+/* How many windows the breaker has for these scripts. */
+size_t verdicts_windows(const struct script_generation *generation);
+/* Judges the batch's events in [judged, last), behind all that come before them. False where they
+ * open the breaker: the batch must not be committed. */
+bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last);
+/* After the commit: the batch's verdicts count from now on. */
+void verdicts_enter(struct pipeline *pipeline, const struct batch *batch);
+
 /* ---- commit.c ------------------------------------------------------------------------------ */
 
-/* Sends the whole transaction without waiting for it. */
+/* Sends the whole transaction without waiting for it; nothing where that opens the breaker. */
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Moves it on without blocking. PG_FAILED with ERR_INPUT: a row was refused, bisect. */
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);

@@ -79,12 +79,13 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
                 LOG_SLICE("correlation_id", correlation_id_of(event)));
 }
 
-void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
-                  const char *text) {
-    bool was_good = event->state == EVENT_APPLIED;
+void reject_event(struct batch *batch, struct event *event, const char *text) {
     set_reason(merge_arena(batch->merge), event, text);
     event->state = EVENT_REJECTED;
     batch->rejected++;
+}
+
+void reject_count(const struct pipeline *pipeline, const struct event *event) {
     struct metric *invalid =
         metric_family(METRIC_COUNTER, "ras_invalid_messages_total",
                       "Events that were rejected, by topic and reason.", "topic,error_type");
@@ -92,11 +93,6 @@ void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *
     snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
     metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
     log_rejection(pipeline, event);
-    if (was_good) {
-        breaker_note_refusal(&pipeline->breaker, text);
-    } else {
-        breaker_note(&pipeline->breaker, text);
-    }
 }
 
 /* ---- the rows ------------------------------------------------------------------------------ */

@@ -83,7 +83,7 @@ static void stop_by_breaker(struct worker *worker) {
 }
 
 static void resume(struct worker *worker) {
-    breaker_close(&worker->pipeline.breaker, true);
+    breaker_resume(&worker->pipeline.breaker);
     atomic_store(&worker->stopped_by_breaker, false);
     metric_set(worker->breaker_open, 0);
     worker_say(worker, "");
@@ -231,11 +231,12 @@ static void turn(struct worker *worker) {
         resume(worker);
     }
     bool dry = consumer_fill(worker);
-    if (worker->pipeline.breaker.open && !atomic_load(&worker->stopped_by_breaker)) {
-        stop_by_breaker(worker);
-    }
     if (worker->inflight) {
         progress_batch(worker);
+    }
+    if (worker->pipeline.breaker.open && !worker->inflight &&
+        !atomic_load(&worker->stopped_by_breaker)) {
+        stop_by_breaker(worker); /* what came before is committed */
     }
     if (database_needed(worker)) {
         prepare_database(worker);

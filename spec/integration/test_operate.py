@@ -61,7 +61,7 @@ def test_a_second_program_does_not_take_the_socket(service):
 
 def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, scripts):
     break_slots(scripts)
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_SHARE_PERCENT="100")
     events = slot_events()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))

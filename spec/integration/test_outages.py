@@ -2,15 +2,18 @@
 program waits and says so, and rejects nothing; where the database refuses the data of one event,
 that event alone is rejected, and the next goes on."""
 import contextlib
+import copy
 import json
 import shutil
+import uuid
 
 import psycopg2
 import pytest
 import stack
-from harness import edited_config, log_lines, slot_event
+from harness import edited_config, log_lines, read_records, slot_event
 from stack import wait_until
 
+REGISTERED = "huleedu.batch.essays.registered.v1"
 SLOT_HANDLER = "handlers/essay_slot_assigned.lua"
 RAISE = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'raised for the test' USING ERRCODE = '{code}'; END $$;
@@ -218,6 +221,52 @@ def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare
     (essay, reason, detail), = rejected(service)
     assert (essay, reason) == ("two", "handler_error")
     assert "broken for the test" in detail and "essay_slot_assigned.lua" in detail
+
+
+def test_the_breaker_stops_a_broken_handler_whatever_the_others_do(bare_service):
+    service = bare_service
+    registered = next(record for record in read_records("current")
+                      if record["topic"] == REGISTERED)
+    good = [copy.deepcopy(registered) for _ in range(300)]
+    for record in good:
+        record["value"]["event_id"] = str(uuid.uuid4())
+    service.publish(good)
+    publish(service, *[f"essay-{number}" for number in range(60)])
+    program = service.start(**broken_scripts(service, "true"))
+    wait_until("the breaker", lambda: ready(program)[1].startswith("stopped: "))
+    assert "of handlers/essay_slot_assigned were rejected" in ready(program)[1]
+    assert len(rejected(service)) <= 10
+
+
+def test_one_bad_event_counts_once_however_often_its_batch_is_tried(bare_service):
+    service = bare_service
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="10")
+    service.query(RAISE.format(code="53100", when="").replace(
+        "INSERT OR UPDATE ON essay_results", "UPDATE ON consumer_offsets"))  # read, not moved
+    bad = slot_event("batch-of-outages", "bad", "bad.txt")
+    del bad["value"]["data"]["batch_id"]
+    service.publish([bad])
+    wait_until("some attempts", lambda: program.metric("ras_consumer_errors_total") > 6)
+    service.query(HEALED.replace("essay_results", "consumer_offsets"))
+    publish(service, "good")
+    wait_until("the next event", lambda: filenames(service) == {"good": "good.txt"})
+    assert len(rejected(service)) == 1
+    assert not log_lines(program, "consumption stopped: too many events are rejected")
+    wait_until("the count", lambda: program.metric("ras_invalid_messages_total") > 0)
+    assert program.metric("ras_invalid_messages_total") == 1
+    assert len(log_lines(program, "event rejected")) == 1
+
+
+def test_the_breaker_takes_the_share_of_a_large_batch_that_the_database_refuses(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
+    essays = [f"{'bad' if number % 5 == 0 else 'good'}-{number}" for number in range(600)]
+    publish(service, *essays)
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="100")
+    wait_until("all of them", lambda: service.committed_events() == 600 or
+               program.metric("ras_breaker_open") == 1)
+    assert len(rejected(service)) == 120 and len(filenames(service)) == 480
+    assert program.metric("ras_breaker_open") == 0
 
 
 def test_the_breaker_counts_what_the_database_refuses(bare_service):
