@@ -5,6 +5,7 @@
 #include "../uuid.h"
 #include "pipeline.h"
 
+/* What stands at the place already is of a log that is no more, or the same event once more. */
 static const char insert_sql[] =
     "INSERT INTO rejected_events (topic, partition, \"offset\", reason, detail, raw, event_id, "
     "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
@@ -12,8 +13,9 @@ static const char insert_sql[] =
     "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[]) AS r "
     "(topic, partition, \"offset\", reason, detail, raw, event_id, correlation_id, handler) "
     "ON CONFLICT (topic, partition, \"offset\") DO UPDATE SET rejected_at = now(), "
-    "reason = EXCLUDED.reason, detail = EXCLUDED.detail, generation = EXCLUDED.generation, "
-    "handler = EXCLUDED.handler";
+    "reason = EXCLUDED.reason, detail = EXCLUDED.detail, raw = EXCLUDED.raw, "
+    "event_id = EXCLUDED.event_id, correlation_id = EXCLUDED.correlation_id, "
+    "handler = EXCLUDED.handler, generation = EXCLUDED.generation";
 
 static const char trim_sql[] =
     "DELETE FROM rejected_events WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "

@@ -137,6 +137,27 @@ def test_each_broken_event_is_rejected_alone_and_says_what_is_wrong(service):
     assert len(taken) == 2 * len(BROKEN)
 
 
+def bad_slot(essay="bad"):
+    record = slot_event("batch", essay, "bad.txt")
+    record["value"]["data"]["original_file_name"] = 7
+    return record
+
+
+def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
+    for offset in range(3):
+        for partition in range(3):
+            service.query('INSERT INTO rejected_events (topic, partition, "offset", reason, raw, '
+                          "event_id, correlation_id) VALUES (%s, %s, %s, 'handler_error', 'old', "
+                          "'old', 'old')", SLOT, partition, offset)
+    record = bad_slot()
+    service.publish([record])
+    service.wait_committed(1)
+    row, = [row for row in rejected_rows(service) if row["reason"] != "handler_error"]
+    assert json.loads(row["raw"]) == record["value"]
+    assert (row["event_id"], row["correlation_id"]) == (
+        record["value"]["event_id"], record["value"]["correlation_id"])
+
+
 def test_long_values_are_no_reason_to_lose_an_event(service):
     """Text has no limit; ids, which are indexed, a wide one."""
     service.publish([slot_event("b" * 1000, "e" * 1000, "ö" * 50000)])
