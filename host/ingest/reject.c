@@ -17,10 +17,13 @@ static const char insert_sql[] =
     "event_id = EXCLUDED.event_id, correlation_id = EXCLUDED.correlation_id, "
     "handler = EXCLUDED.handler, generation = EXCLUDED.generation";
 
+/* Rows that somebody holds are left to him, or to the next time: two workers must not wait for each
+ * other. */
 static const char trim_sql[] =
-    "DELETE FROM rejected_events WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "
+    "DELETE FROM rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM rejected_events "
+    "WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "
     "rejected_at < (SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC "
-    "OFFSET $2::int8 LIMIT 1)";
+    "OFFSET $2::int8 LIMIT 1) FOR UPDATE SKIP LOCKED))";
 
 /* ---- one event ----------------------------------------------------------------------------- */
 

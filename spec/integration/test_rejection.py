@@ -1,8 +1,10 @@
 """Malformed events: each is rejected alone, with its reason, and kept; the next one goes on."""
 import base64
+import contextlib
 import copy
 import json
 
+import psycopg2
 from harness import log_lines, read_records, slot_event
 from stack import wait_until
 from views import check_view
@@ -143,6 +145,13 @@ def bad_slot(essay="bad"):
     return record
 
 
+def keep(service, topic, offset, raw="old", age="1 minute"):
+    """A rejected event of partition 0, of a former log of the topic."""
+    service.query('INSERT INTO rejected_events (topic, partition, "offset", rejected_at, reason, '
+                  'raw, event_id, correlation_id) VALUES (%s, 0, %s, now() - %s::interval, '
+                  "'handler_error', %s, 'old', 'old')", topic, offset, age, raw)
+
+
 def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
     for offset in range(3):
         for partition in range(3):
@@ -156,6 +165,18 @@ def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
     assert json.loads(row["raw"]) == record["value"]
     assert (row["event_id"], row["correlation_id"]) == (
         record["value"]["event_id"], record["value"]["correlation_id"])
+
+
+def test_expired_rejections_that_somebody_holds_are_not_waited_for(service):
+    """Else two workers that clean up at once could wait for each other."""
+    keep(service, "gone", 1, age="1 year")
+    keep(service, "gone", 2, age="1 year")
+    with contextlib.closing(psycopg2.connect(service.database_url)) as other:
+        other.cursor().execute('SELECT FROM rejected_events WHERE "offset" = 1 FOR UPDATE')
+        service.publish([bad_slot()])
+        wait_until("the event", lambda: service.committed_events() == 1, seconds=10)
+        assert [(row["topic"], row["offset"]) for row in rejected_rows(service)
+                if row["topic"] == "gone"] == [("gone", 1)]
 
 
 def test_long_values_are_no_reason_to_lose_an_event(service):
