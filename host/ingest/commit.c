@@ -99,7 +99,7 @@ bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *e
 
 /* ---- the pipelined transaction ------------------------------------------------------------- */
 
-static void mark_superseded(struct batch *batch) {
+void commit_mark_superseded(struct batch *batch) {
     bool *winners = arena_alloc(merge_arena(batch->merge), batch->count + 1);
     bool *merged = arena_alloc(merge_arena(batch->merge), batch->count + 1);
     memset(winners, 0, batch->count);
@@ -118,7 +118,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
         batch->started_us + (pipeline->config->postgres.statement_timeout_ms + GRACE_MS) * 1000LL;
     pipeline->committing = batch;
     batch->judged = 0;
-    mark_superseded(batch);
+    commit_mark_superseded(batch);
     if (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count)) {
         return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
     }

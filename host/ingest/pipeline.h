@@ -179,6 +179,8 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch);
 bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Settle and finish. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Finds the events of which nothing stands in the merged rows. */
+void commit_mark_superseded(struct batch *batch);
 /* What one batch does on every attempt, for bisect.c. */
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);
