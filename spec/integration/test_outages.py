@@ -182,8 +182,12 @@ def test_a_schema_that_is_not_the_views_is_waited_out_loudly(service, change, ba
 @pytest.mark.parametrize("refusal", [
     "ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')",
     RAISE.format(code="P0001", when="WHEN (NEW.filename ~ '^bad')"),
-    RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')")],
-    ids=["check", "trigger", "value"])
+    RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')"),
+    RAISE.format(code="23514", when="WHEN (NEW.filename ~ '^bad')").replace(
+        "TRIGGER refuse BEFORE INSERT OR UPDATE ON essay_results",
+        "CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON essay_results DEFERRABLE "
+        "INITIALLY DEFERRED")],
+    ids=["check", "trigger", "value", "at the commit"])
 def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, refusal):
     service.query(refusal)
     good = [f"good-{number}" for number in range(40)]
