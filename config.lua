@@ -67,6 +67,7 @@ return {
     breaker_window_events = env("INGEST_BREAKER_WINDOW_EVENTS", 100), -- from 20 of them on
     rejected_keep_hours = 24,
     rejected_keep_rows = 100000,
+    rejected_keep_mb = 1024, -- of the table, events and all: the oldest go
   },
 
   cache = {

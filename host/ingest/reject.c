@@ -17,13 +17,18 @@ static const char insert_sql[] =
     "event_id = EXCLUDED.event_id, correlation_id = EXCLUDED.correlation_id, "
     "handler = EXCLUDED.handler, generation = EXCLUDED.generation";
 
-/* Rows that somebody holds are left to him, or to the next time: two workers must not wait for each
- * other. */
+/* The bytes are added up only where the table with its indexes is larger than they may be. Of what
+ * one transaction kept all stays or goes, and the newest stays. Rows that somebody holds are left
+ * to him, or to the next time: two workers must not wait for each other. */
 static const char trim_sql[] =
     "DELETE FROM rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM rejected_events "
-    "WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "
-    "rejected_at < (SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC "
-    "OFFSET $2::int8 LIMIT 1) FOR UPDATE SKIP LOCKED))";
+    "WHERE rejected_at < greatest(now() - $1::int8 * interval '1 hour', "
+    "(SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC OFFSET $2::int8 LIMIT 1), "
+    "(SELECT max(rejected_at) FROM (SELECT rejected_at, sum(200 + "
+    "coalesce(pg_column_size(raw), 0) + coalesce(pg_column_size(detail), 0)) "
+    "OVER (ORDER BY rejected_at DESC) AS bytes FROM rejected_events "
+    "WHERE (SELECT pg_total_relation_size('rejected_events')) > $3::int8) AS kept "
+    "WHERE bytes > $3::int8)) FOR UPDATE SKIP LOCKED))";
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
@@ -187,5 +192,6 @@ bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct er
     pg_params_reset(params);
     pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_hours);
     pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_rows);
+    pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_mb * 1024LL * 1024);
     return pg_send(pipeline->pg, "trim_rejected", trim_sql, params, false, err);
 }
