@@ -16,7 +16,8 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
-    batch->count = batch->bytes = batch->rejected = batch->judged = 0;
+    batch->count = batch->bytes = batch->rejected = 0;
+    batch->handled = batch->judged = 0;
     if (pipeline->committing == batch) {
         pipeline->committing = NULL;
     }
@@ -103,20 +104,40 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
     event->identity = hash64_seeded(event->message.payload, seed);
 }
 
-static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+/* A state that hit a limit is not used again. The event need not be at fault: the process may have
+ * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
+ * fresh one. False: none can be made. */
+static bool run_handler(struct pipeline *pipeline, struct batch *batch, const struct event *event,
+                        enum script_result *result, struct err *err) {
+    size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
+    for (int tries = 0; tries < 2; tries++) {
+        if (!pipeline_renew_scripts(pipeline)) {
+            return false;
+        }
+        FAULT_POINT("before_handling");
+        *result = script_handle(pipeline->scripts, handler, event->values, batch->merge, err);
+        if (*result == SCRIPT_OK || *result == SCRIPT_IGNORED) {
+            return true;
+        }
+        merge_discard(batch->merge);
+        if (script_instance_healthy(pipeline->scripts)) {
+            return true;
+        }
+    }
+    return true;
+}
+
+static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
     struct err err = {0};
-    if (!pipeline_renew_scripts(pipeline)) {
-        reject_event(batch, event, "script_unavailable: the scripts could not be loaded");
-        return;
-    }
-    size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
-    FAULT_POINT("before_handling");
+    enum script_result result = SCRIPT_ERROR;
     const struct extract_value *correlation = &event->values[ENVELOPE_CORRELATION_ID];
     log_set_correlation_id(correlation->present ? correlation->as.text : (struct slice){0});
-    enum script_result result =
-        script_handle(pipeline->scripts, handler, event->values, batch->merge, &err);
+    bool handled = run_handler(pipeline, batch, event, &result, &err);
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
+    if (!handled) {
+        return false;
+    }
     if (result == SCRIPT_OK) {
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
@@ -125,21 +146,26 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
         event->state = EVENT_IGNORED;
     } else {
         char text[sizeof err.text + 32];
-        merge_discard(batch->merge);
         snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err.text);
         reject_event(batch, event, text);
     }
+    return true;
 }
 
+/* False: no script state can be made, or the breaker opens. */
 static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
-    if (batch->events[index].state == EVENT_PENDING) {
-        handle_event(pipeline, batch, index);
+    if (batch->events[index].state == EVENT_PENDING && !handle_event(pipeline, batch, index)) {
+        return false;
     }
+    batch->handled = index + 1;
     return verdicts_judge(pipeline, batch, index + 1);
 }
 
 void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first) {
     int64_t started_us = clock_monotonic_us();
+    if (batch->handled < first) {
+        return; /* it cannot be committed, and will be taken anew */
+    }
     for (size_t i = first; i < batch->count; i++) {
         extract_event(pipeline, batch, &batch->events[i]);
     }

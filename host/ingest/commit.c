@@ -122,6 +122,10 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     if (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count)) {
         return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
     }
+    if (batch->handled < batch->count) {
+        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                       pipeline->scripts_err.text);
+    }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) &&
               commit_send_rows(pipeline, batch, err) && reject_send(pipeline, batch, err);

@@ -101,11 +101,8 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     if (pipeline->scripts && script_instance_healthy(pipeline->scripts)) {
         return true;
     }
-    struct err err = {0};
     script_instance_destroy(pipeline->scripts);
-    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, &err);
-    if (!pipeline->scripts) {
-        log_error("scripts could not be loaded", LOG_TEXT("error", err.text));
-    }
+    pipeline->scripts =
+        script_instance_create(pipeline->generation, pipeline->config, &pipeline->scripts_err);
     return pipeline->scripts != NULL;
 }

@@ -53,6 +53,7 @@ struct batch {
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t handled;     /* events that batch_handle came to the end of */
     size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
@@ -92,6 +93,7 @@ struct pipeline {
     const struct config *config;
     struct script_generation *generation; /* a reference */
     struct script_instance *scripts;      /* NULL: could not be made anew */
+    struct err scripts_err;               /* why */
     struct pg *pg;
     struct pg_params *params;
     struct redis *redis; /* NULL: none */
@@ -143,7 +145,8 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events from `first` on, until the breaker opens. */
+/* Handles the events from `first` on, until the breaker opens or no script state can be made: such
+ * a batch cannot be committed. */
 void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */

@@ -34,22 +34,26 @@ static int64_t backoff_us(struct worker *worker) {
     return (ms / 2 + jitter_ms) * 1000;
 }
 
-static void say_waiting(struct worker *worker, const struct err *err) {
+static void say_waiting(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
-    snprintf(text, sizeof text, "waits for the database: %.400s", err->text);
+    snprintf(text, sizeof text, "waits for %s: %.400s", what, err->text);
     worker_say(worker, text);
 }
 
 /* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
 static void fail(struct worker *worker, const struct err *err) {
+    bool scripts = worker->pipeline.scripts != NULL;
     bool was_ready = atomic_exchange(&worker->database_ready, false);
-    metric_set(worker->database_up, 0);
+    if (scripts) {
+        metric_set(worker->database_up, 0);
+    }
     if (was_ready || worker->failures == 0) {
-        log_error("ingest waits for the database", LOG_INT("worker", worker->number),
-                  LOG_TEXT("error", err->text), LOG_TEXT("kind", err_kind_name(err->kind)),
+        log_error(scripts ? "ingest waits for the database" : "ingest waits for a script state",
+                  LOG_INT("worker", worker->number), LOG_TEXT("error", err->text),
+                  LOG_TEXT("kind", err_kind_name(err->kind)),
                   LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
     }
-    say_waiting(worker, err);
+    say_waiting(worker, scripts ? "the database" : "a script state", err);
     metric_add(worker->errors, 1);
     worker->inflight = NULL;
     pg_disconnect(worker->pipeline.pg);

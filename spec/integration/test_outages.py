@@ -5,6 +5,7 @@ import contextlib
 import copy
 import json
 import shutil
+import time
 import uuid
 
 import psycopg2
@@ -256,17 +257,65 @@ def test_rows_of_a_range_that_was_rolled_back_are_not_counted_as_written(bare_se
 # ---- the scripts are at fault ----------------------------------------------------------------
 
 
-def broken_scripts(service, condition):
-    """A copy of the scripts whose handler raises, after its merges, where the condition holds."""
+def broken_scripts(service, condition, fault="error('broken for the test')"):
+    """A copy of the scripts whose handler raises (or has another fault), after its merges, where
+    the condition holds."""
     folder = service.folder / "scripts"
     shutil.copytree(stack.ROOT / "scripts", folder)
     handler = folder / SLOT_HANDLER
     text = handler.read_text()
     assert text.count("    view:touch(") == 1
     handler.write_text(text.replace(
-        "    view:touch(", f"    if {condition} then error('broken for the test') end\n"
+        "    view:touch(", f"    if {condition} then {fault} end\n"
                            "    view:touch("))
     return {"SCRIPTS_ROOT": str(folder)}
+
+
+# Lua that holds the first time it is asked, whichever state asks.
+FIRST_TIME = "require('redis').call('INCR', 'asked') == 1"
+
+
+def test_an_event_that_ran_into_our_own_pause_is_tried_again_in_a_fresh_state(bare_service):
+    service = bare_service
+    program = service.start(**broken_scripts(service, FIRST_TIME, "while true do end"))
+    publish(service, "one", "two")
+    check_applied(service, "one", "two")
+    assert program.metric("ras_invalid_messages_total") == 0
+
+
+def test_an_event_that_met_a_state_filled_by_others_is_tried_again(bare_service):
+    service = bare_service
+    service.start(**broken_scripts(
+        service, FIRST_TIME, "local all = {} for i = 1, 1e9 do all[i] = tostring(i) end"))
+    publish(service, "one", "two")
+    check_applied(service, "one", "two")
+
+
+def test_an_event_that_takes_too_long_twice_is_rejected(bare_service):
+    service = bare_service
+    service.start(**broken_scripts(service, "event.essay_id == 'two'", "while true do end"))
+    publish(service, "one", "two", "three")
+    wait_until("the events", lambda: filenames(service).keys() >= {"one", "three"})
+    wait_until("the bad one", lambda: len(rejected(service)) == 1)
+    (essay, reason, detail), = rejected(service)
+    assert (essay, reason) == ("two", "handler_timeout") and "took too long" in detail
+
+
+def test_no_event_is_rejected_for_a_script_state_that_cannot_be_made(bare_service):
+    service = bare_service
+    scripts = broken_scripts(service, FIRST_TIME, "while true do end")
+    begin = time.time() + 8  # the program has started by then, with states of its own
+    handler = service.folder / "scripts" / SLOT_HANDLER
+    handler.write_text(f"local now = require('clock').wall()\nif now > {begin} and now < {begin + 6}"
+                       " then error('no state for the test') end\n" + handler.read_text())
+    program = service.start(**scripts)
+    service.wait_ready()
+    wait_until("that time", lambda: time.time() > begin)
+    publish(service, "one", "two")
+    wait_until("the reason", lambda: "no state for the test" in ready(program)[1])
+    assert ready(program)[0] == 503 and "waits for a script state" in ready(program)[1]
+    assert log_lines(program, "ingest waits for a script state")
+    check_applied(service, "one", "two")
 
 
 def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare_service):
