@@ -64,6 +64,7 @@ struct config {
         int breaker_window_events;
         int rejected_keep_hours;
         int rejected_keep_rows;
+        int rejected_keep_mb;
     } ingest;
     struct {
         int enabled; /* 0 | 1 */

@@ -5,8 +5,8 @@
 --- All states share one producer, made at first use: `acks=all`, idempotent; properties of
 --- `kafka.options` apply. A record is given up when no script can still be waiting for it.
 ---
---- A handler runs again for an event whose batch could not be committed: what it produces is
---- produced at least once.
+--- A handler runs again for an event whose batch could not be committed, or whose state hit a limit:
+--- what it produces is produced at least once.
 ---@class kafka
 local kafka = {}
 

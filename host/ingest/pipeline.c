@@ -58,7 +58,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
     };
     make_metrics(&pipeline->metrics);
     pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
-    breaker_init(&pipeline->breaker, (size_t)config->ingest.breaker_window_events,
+    breaker_init(&pipeline->breaker, verdicts_windows(options->generation),
+                 (size_t)config->ingest.breaker_window_events,
                  (size_t)config->ingest.breaker_share_percent);
     pipeline->generation = script_generation_ref(options->generation);
     pipeline->pg = pg_create(&pg_options);
@@ -108,11 +109,6 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     if (pipeline->scripts && script_instance_healthy(pipeline->scripts)) {
         return true;
     }
-    struct err err = {0};
     script_instance_destroy(pipeline->scripts);
-    if (!open_scripts(pipeline, &err)) {
-        log_error("scripts could not be loaded", LOG_TEXT("error", err.text));
-        return false;
-    }
-    return true;
+    return open_scripts(pipeline, &pipeline->scripts_err);
 }

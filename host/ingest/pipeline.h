@@ -56,6 +56,7 @@ struct batch {
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
 
@@ -95,12 +96,14 @@ struct pipeline {
     const struct config *config;
     struct script_generation *generation; /* a reference */
     struct script_instance *scripts;      /* NULL: could not be made anew */
+    struct err scripts_err;               /* why */
     struct pg *pg;
     struct pg_params *params;
     struct redis *redis; /* NULL: none */
     uint64_t view_epoch; /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
+    const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
     struct statement *statements;
     size_t statement_count;
     size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
@@ -150,7 +153,8 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events that were taken. */
+/* Handles the events that were taken, until the breaker opens or no script state can be made: such
+ * a batch cannot be committed. */
 void batch_handle(struct pipeline *pipeline, struct batch *batch);
 /* The same, but begins no event once so many microseconds have passed; true when all are handled.
  */
@@ -159,14 +163,25 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
 /* ---- reject.c ------------------------------------------------------------------------------ */
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */
-void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
-                  const char *text);
+void reject_event(struct batch *batch, struct event *event, const char *text);
+/* Logs and counts a rejected event that was committed. */
+void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
+/* ---- verdicts.c ---------------------------------------------------------------------------- */
+
+/* How many windows the breaker has for these scripts. */
+size_t verdicts_windows(const struct script_generation *generation);
+/* Judges the batch's events in [judged, last), behind all that come before them. False where they
+ * open the breaker: the batch must not be committed. */
+bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last);
+/* After the commit: the batch's verdicts count from now on. */
+void verdicts_enter(struct pipeline *pipeline, const struct batch *batch);
+
 /* ---- commit.c ------------------------------------------------------------------------------ */
 
-/* Sends the whole transaction without waiting for it. */
+/* Sends the whole transaction without waiting for it; nothing where that opens the breaker. */
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Moves it on without blocking. PG_FAILED with ERR_INPUT: a row was refused, bisect. */
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);
@@ -178,6 +193,8 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch);
 bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Settle and finish. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Finds the events of which nothing stands in the merged rows. */
+void commit_mark_superseded(struct batch *batch);
 /* What one batch does on every attempt, for bisect.c. */
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);

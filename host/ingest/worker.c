@@ -34,9 +34,9 @@ static int64_t backoff_us(struct worker *worker) {
     return (ms / 2 + jitter_ms) * 1000;
 }
 
-static void say_waiting(struct worker *worker, const struct err *err) {
+static void say_waiting(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
-    snprintf(text, sizeof text, "waits for the database: %.400s", err->text);
+    snprintf(text, sizeof text, "waits for %s: %.400s", what, err->text);
     worker_say(worker, text);
 }
 
@@ -68,14 +68,18 @@ static void grow_batches(struct pipeline *pipeline) {
 }
 
 static void fail(struct worker *worker, const struct err *err) {
+    bool scripts = worker->pipeline.scripts != NULL;
     bool was_ready = atomic_exchange(&worker->database_ready, false);
-    metric_set(worker->database_up, 0);
+    if (scripts) {
+        metric_set(worker->database_up, 0);
+    }
     if (was_ready || worker->failures == 0) {
-        log_error("ingest waits for the database", LOG_INT("worker", worker->number),
-                  LOG_TEXT("error", err->text), LOG_TEXT("kind", err_kind_name(err->kind)),
+        log_error(scripts ? "ingest waits for the database" : "ingest waits for a script state",
+                  LOG_INT("worker", worker->number), LOG_TEXT("error", err->text),
+                  LOG_TEXT("kind", err_kind_name(err->kind)),
                   LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
     }
-    say_waiting(worker, err);
+    say_waiting(worker, scripts ? "the database" : "a script state", err);
     metric_add(worker->errors, 1);
     shrink_batches(worker, err);
     abandon(worker);
@@ -104,7 +108,7 @@ static void stop_by_breaker(struct worker *worker) {
 }
 
 static void resume(struct worker *worker) {
-    breaker_close(&worker->pipeline.breaker, true);
+    breaker_resume(&worker->pipeline.breaker);
     atomic_store(&worker->stopped_by_breaker, false);
     metric_set(worker->breaker_open, 0);
     worker_say(worker, "");
@@ -261,8 +265,10 @@ static void check_now_and_then(struct worker *worker) {
 
 static bool may_begin_commit(const struct worker *worker) {
     const struct batch *batch = worker->filling;
-    return !worker->inflight && batch->count > 0 && batch->handled == batch->count &&
-           !worker->must_load_offsets && pg_connected(worker->pipeline.pg);
+    /* Without a script state it is begun to fail, and to be waited for. */
+    bool ready = batch->handled == batch->count || !worker->pipeline.scripts;
+    return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
+           pg_connected(worker->pipeline.pg);
 }
 
 /* The client says that it will never work again (another has its group.instance.id, say). */
@@ -290,11 +296,12 @@ static void turn(struct worker *worker) {
         reopen_consumer(worker);
     }
     bool dry = !worker->kafka || consumer_fill(worker);
-    if (worker->pipeline.breaker.open && !atomic_load(&worker->stopped_by_breaker)) {
-        stop_by_breaker(worker);
-    }
     if (worker->inflight) {
         progress_batch(worker);
+    }
+    if (worker->pipeline.breaker.open && !worker->inflight &&
+        !atomic_load(&worker->stopped_by_breaker)) {
+        stop_by_breaker(worker); /* what came before is committed */
     }
     if (database_needed(worker)) {
         prepare_database(worker);
