@@ -4,7 +4,8 @@
 
 /* Handlers have their index + 1: 0 is for topics that none declares. */
 static size_t window_of(const struct pipeline *pipeline, const struct event *event) {
-    return (size_t)(pipeline->partitions.items[event->message.partition].handler + 1);
+    int handler = pipeline->partitions.items[event->message.partition].handler;
+    return handler < 0 ? 0 : (size_t)handler + 1;
 }
 
 /* A duplicate says nothing of its handler: it was not run. */
