@@ -216,12 +216,17 @@ static void check_offsets(struct worker *worker) {
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
+static bool may_handle_more(const struct worker *worker) {
+    const struct pipeline *pipeline = &worker->pipeline;
+    return worker->filling->handled < worker->filling->count && !pipeline->breaker.open &&
+           pipeline->scripts;
+}
+
 static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[3] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    bool handled = worker->filling->handled == worker->filling->count;
-    if ((room && !kafka_dry) || !handled) {
+    if ((room && !kafka_dry) || may_handle_more(worker)) {
         return;
     }
     if (room) {
