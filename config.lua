@@ -61,12 +61,13 @@ return {
     workers = env("INGEST_WORKERS", 1), -- threads, each with its consumer and connection
     batch_max_events = 4000, -- of one transaction
     batch_max_bytes = 16 * 1024 * 1024,
-    -- consumption stops, loudly, when more than this share of the last events was rejected: then a
-    -- script or a producer is at fault; 100: never
-    breaker_share_percent = 50,
-    breaker_window_events = env("INGEST_BREAKER_WINDOW_EVENTS", 1000),
+    -- consumption stops, loudly, when more than this share of a handler's last events was rejected:
+    -- then a script or a producer is at fault; 100: never
+    breaker_share_percent = env("INGEST_BREAKER_SHARE_PERCENT", 50),
+    breaker_window_events = env("INGEST_BREAKER_WINDOW_EVENTS", 100), -- from 20 of them on
     rejected_keep_hours = 24,
     rejected_keep_rows = 100000,
+    rejected_keep_mb = 1024, -- of the table, events and all: the oldest go
   },
 
   cache = {
@@ -86,6 +87,11 @@ return {
   admin = {
     -- where `aggregator status` and `aggregator resume` find the program that runs here
     socket = env("ADMIN_SOCKET", "aggregator.sock"),
+    -- the same and more over HTTP, for whoever brings "Authorization: Bearer KEY"; without a key
+    -- nothing listens
+    host = env("ADMIN_HOST", "127.0.0.1"),
+    port = env("ADMIN_PORT", 4004), -- 0: a free one, named in the log
+    keys = list(env_or_file("ADMIN_API_KEY")), -- several at once while they are rotated
   },
 
   log = {

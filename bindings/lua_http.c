@@ -183,9 +183,7 @@ static void push_headers(lua_State *L, struct slice lines) {
     }
 }
 
-/* http.request{ url, method, headers, body, timeout_ms } -> { status, headers, body } | nil,
- * failure
- */
+/* http.request(request) -> { status, headers, body } | nil, failure */
 static int lua_request(lua_State *L) {
     struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
     struct http_client_request request = read_request(L);
@@ -193,6 +191,9 @@ static int lua_request(lua_State *L) {
     struct err err = {0};
     if (request.timeout_ms == 0) {
         err_set(&err, ERR_TIMEOUT, "no time is left for a request");
+        return lua_push_failure(L, &err);
+    }
+    if (!lua_modules_may_touch(L, &err)) {
         return lua_push_failure(L, &err);
     }
     if (!handle->client) {

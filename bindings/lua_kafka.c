@@ -107,7 +107,7 @@ static struct kafka_send *send_records(lua_State *L, const struct kafka_record *
         err_set(err, ERR_TIMEOUT, "no time is left to produce");
         return NULL;
     }
-    if (!hold_producer(L, handle, err)) {
+    if (!lua_modules_may_touch(L, err) || !hold_producer(L, handle, err)) {
         return NULL;
     }
     sending->send = kafka_send_create(count);
@@ -124,8 +124,7 @@ static int bounded_timeout(lua_State *L, int at, const char *call) {
     return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 
-/* kafka.produce{ topic, key, value, headers, timeout_ms } -> { partition, offset } | nil, failure
- */
+/* kafka.produce(record) -> { partition, offset } | nil, failure */
 static int lua_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
     struct err err = {0};
@@ -170,7 +169,7 @@ static size_t push_deliveries(lua_State *L, struct kafka_send *send,
     return failed;
 }
 
-/* kafka.produce_all({ record, … }, { timeout_ms = n }) -> deliveries in order
+/* kafka.produce_all(records, options) -> deliveries in order
  *   | nil, { kind, message, results }: not all were delivered */
 static int lua_produce_all(lua_State *L) {
     static const char call[] = "kafka.produce_all";

@@ -80,7 +80,8 @@ static int compare_fields(const void *a, const void *b) {
     return strcmp(((const struct log_field *)a)->key, ((const struct log_field *)b)->key);
 }
 
-/* log.LEVEL(message, fields); fields maps names to strings, numbers or booleans. */
+/* log.debug(message, fields), log.info(message, fields), log.warning(message, fields) and
+ * log.error(message, fields); fields maps names to strings, numbers or booleans. */
 static int write_line(lua_State *L, enum log_level level, const char *call) {
     struct line line = {.call = call};
     char message[MAX_TEXT_BYTES + 1];

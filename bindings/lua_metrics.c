@@ -117,7 +117,8 @@ static int declare(lua_State *L, enum metric_type type) {
     return 1;
 }
 
-/* metrics.counter(name, help, label names) and likewise gauge, histogram -> metric */
+/* metrics.counter(name, help, labels), metrics.gauge(name, help, labels) and
+ * metrics.histogram(name, help, labels) -> metric */
 static int lua_counter(lua_State *L) {
     return declare(L, METRIC_COUNTER);
 }

@@ -1,23 +1,22 @@
 #include "lua_modules.h"
 
-#include <lauxlib.h>
 #include <string.h>
 
 #include "../host/config.h"
 #include "../host/script/script_private.h"
 
+const luaL_Reg lua_modules[] = {
+    {"pg", luaopen_agg_pg},     {"redis", luaopen_agg_redis}, {"kafka", luaopen_agg_kafka},
+    {"http", luaopen_agg_http}, {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
+    {"log", luaopen_agg_log},   {"clock", luaopen_agg_clock}, {NULL, NULL},
+};
+
 lua_CFunction lua_modules_find(const char *name) {
-    static const luaL_Reg modules[] = {
-        {"pg", luaopen_agg_pg},     {"redis", luaopen_agg_redis}, {"kafka", luaopen_agg_kafka},
-        {"http", luaopen_agg_http}, {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
-        {"log", luaopen_agg_log},   {"clock", luaopen_agg_clock},
-    };
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
-        if (strcmp(modules[i].name, name) == 0) {
-            return modules[i].func;
-        }
+    const luaL_Reg *module = lua_modules;
+    while (module->name && strcmp(module->name, name) != 0) {
+        module++;
     }
-    return NULL;
+    return module->func;
 }
 
 void lua_modules_set_config(lua_State *L, const struct config *config,
@@ -52,6 +51,11 @@ int lua_modules_remaining_ms(lua_State *L, const char *call) {
                    call);
     }
     return left_ms;
+}
+
+bool lua_modules_may_touch(lua_State *L, struct err *err) {
+    const char *isolation = script_isolation(L);
+    return !isolation || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", isolation);
 }
 
 int lua_modules_longest_call_ms(lua_State *L) {

@@ -3,11 +3,16 @@
 #ifndef AGG_BINDINGS_LUA_MODULES_H
 #define AGG_BINDINGS_LUA_MODULES_H
 
+#include <lauxlib.h>
 #include <lua.h>
+
+#include "../host/err.h"
 
 struct bundle;
 struct config;
 
+/* Every binding: the name that scripts use, and its opener. Ends with a NULL name. */
+extern const luaL_Reg lua_modules[];
 /* The opener of a binding by the name that scripts use, or NULL. */
 lua_CFunction lua_modules_find(const char *name);
 
@@ -19,6 +24,9 @@ const struct bundle *lua_modules_bundle(lua_State *L);
 /* How long a binding may wait: what the script's call under way has left, at least 0. Raises while
  * scripts are being loaded, when no outside system may be touched. `call` names the function. */
 int lua_modules_remaining_ms(lua_State *L, const char *call);
+/* False with ERR_UNAVAILABLE where scripts only run to be looked at: nothing may be asked of an
+ * outside system then. */
+bool lua_modules_may_touch(lua_State *L, struct err *err);
 /* The longest time that a call of a script may take, by the configuration. */
 int lua_modules_longest_call_ms(lua_State *L);
 

@@ -127,7 +127,7 @@ static int lua_query(lua_State *L) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
     if (!lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) ||
-        !wake(connection, query->name, deadline_us, &err)) {
+        !lua_modules_may_touch(L, &err) || !wake(connection, query->name, deadline_us, &err)) {
         return push_failure(L, &err);
     }
     const char *sql = query->named.sql;
@@ -222,7 +222,7 @@ static void push_transaction(lua_State *L, int serial) {
     }
 }
 
-/* pg.transaction(function(tx) … end) -> what the function returned, or true | nil, failure */
+/* pg.transaction(run), run(tx) -> what the function returned, or true | nil, failure */
 static int lua_transaction(lua_State *L) {
     static const char call[] = "pg.transaction";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
@@ -239,7 +239,7 @@ static int lua_transaction(lua_State *L) {
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!begin(connection, &err)) {
+    if (!lua_modules_may_touch(L, &err) || !begin(connection, &err)) {
         return push_failure(L, &err);
     }
     int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */
@@ -286,7 +286,7 @@ int luaopen_agg_pg(lua_State *L) {
     connection->pg = pg_create(&options);
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);
-    lua_pushcfunction(L, lua_pg_bytes);
+    lua_pushcfunction(L, lua_pg_bytes); /* pg.bytes(text) -> text, marked as bytea */
     lua_setfield(L, -2, "bytes");
     return 1;
 }

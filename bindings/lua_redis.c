@@ -248,7 +248,7 @@ static bool exchange(struct connection *connection, const struct commands *comma
     return redis_run_within(connection->redis, timeout_ms, connection->replies, err);
 }
 
-/* redis.call(command, …) -> reply | nil, { kind, message } */
+/* redis.call(command, ...) -> reply | nil, { kind, message } */
 static int lua_redis_call(lua_State *L) {
     static const char call[] = "redis.call";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
@@ -259,7 +259,8 @@ static int lua_redis_call(lua_State *L) {
         luaL_error(L, "%s: MULTI and its EXEC belong in one redis.pipeline", call);
     }
     check_commands(L, call, &commands);
-    if (!exchange(connection, &commands, lua_modules_remaining_ms(L, call), &err)) {
+    int timeout_ms = lua_modules_remaining_ms(L, call);
+    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
@@ -280,7 +281,8 @@ static int lua_redis_pipeline(lua_State *L) {
     struct err err = {0};
     struct commands commands = read_pipeline(L, call);
     check_commands(L, call, &commands);
-    if (!exchange(connection, &commands, lua_modules_remaining_ms(L, call), &err)) {
+    int timeout_ms = lua_modules_remaining_ms(L, call);
+    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);

@@ -216,6 +216,16 @@ static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
     return err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s", text);
 }
 
+/* In another encoding the server could not hold every text, and would refuse the value for it. */
+static bool check_encoding(struct pg *pg, struct err *err) {
+    const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
+    return !encoding || strcmp(encoding, "UTF8") == 0 ||
+           err_set(err, ERR_UNAVAILABLE,
+                   "the database's encoding is %s, it must be UTF8: create it with ENCODING 'UTF8' "
+                   "TEMPLATE template0",
+                   encoding);
+}
+
 /* Not as start-up options: a pooler refuses those. */
 static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     static const char sql[] =
@@ -252,7 +262,7 @@ static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
     pg_disconnect(pg);
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     bool ok = check_url(pg, err) && start(pg, err) && shake_hands(pg, deadline_us, err) &&
-              set_up(pg, deadline_us, err);
+              check_encoding(pg, err) && set_up(pg, deadline_us, err);
     if (!ok) {
         pg_disconnect(pg);
     }

@@ -5,12 +5,17 @@
 
 #include "config.h"
 
+#define COMMAND_TOPICS_MAX 64
+
 /* What stood on the command line; every option of every verb. Texts are NULL where not given. */
 struct command {
     const struct config *config;
+    const char *config_path;
     char **words; /* behind the verb */
     int word_count;
-    const char *topic;
+    const char *topic; /* the last of topics */
+    const char *topics[COMMAND_TOPICS_MAX];
+    size_t topic_count;
     const char *reason;
     const char *from_time;
     const char *from_offset;
@@ -21,6 +26,9 @@ struct command {
     const char *table;
     const char *since;
     const char *coverage_min;
+    const char *batch;
+    const char *contains;
+    bool from_beginning;
     bool json;
     bool keep_shadow;
     bool real;
@@ -48,6 +56,18 @@ int command_rebuild(const struct command *command);
 /* Says which events made the rows of an id, and which lost against them. */
 int command_explain(const struct command *command);
 extern const char command_verify_usage[], command_rebuild_usage[], command_explain_usage[];
+
+/* Prints what editors are to know of the service's own events, tables and queries. */
+int command_types(const struct command *command);
+extern const char command_types_usage[];
+
+/* Prints what the handlers on disk make of the events of a file; touches nothing. */
+int command_try(const struct command *command);
+extern const char command_try_usage[];
+
+/* Prints events as they come to Kafka and what handlers make of them; moves no offset. */
+int command_tap(const struct command *command);
+extern const char command_tap_usage[];
 
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);

@@ -1,7 +1,7 @@
 /* command_admin: the verbs that ask the running program. */
 #include <stdio.h>
 
-#include "admin.h"
+#include "admin/socket.h"
 #include "command.h"
 
 #define ANSWER_TIMEOUT_MS 30000

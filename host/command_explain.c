@@ -71,6 +71,7 @@ int command_explain(const struct command *command) {
     } else {
         fprintf(stderr, "aggregator: explain: %s\n", err.text);
     }
+    bool wrong_question = explanation.generation && err.kind == ERR_INPUT;
     explain_close(&explanation);
-    return ok ? 0 : 1;
+    return ok ? 0 : wrong_question ? 2 : 1;
 }

@@ -64,6 +64,7 @@ struct config {
         int breaker_window_events;
         int rejected_keep_hours;
         int rejected_keep_rows;
+        int rejected_keep_mb;
     } ingest;
     struct {
         int enabled; /* 0 | 1 */
@@ -79,6 +80,9 @@ struct config {
     } scripts;
     struct {
         char *socket; /* "" = none */
+        char *host;
+        int port;                   /* 0 = a free one, logged at start */
+        struct config_strings keys; /* secret; none: nothing listens */
     } admin;
     struct {
         char *level;

@@ -16,6 +16,12 @@ static const char usage[] =
     "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
     "                           --real: bindings instead of their doubles; --coverage: say which\n"
     "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
+    "  types                    print the events, tables and queries of the service for editors;\n"
+    "                           says more with --help\n"
+    "  try [HANDLER] FILE|-     what the scripts make of the events of a file; needs no server,\n"
+    "                           touches nothing; try --help says more\n"
+    "  tap [--topic TOPIC]      events as they come to Kafka, and what the scripts make of them;\n"
+    "                           moves no offset; tap --help says more\n"
     "  status                   what the program that runs here is doing\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
@@ -66,6 +72,8 @@ static const struct {
     {"limit", offsetof(struct arguments, command.limit)},
     {"table", offsetof(struct arguments, command.table)},
     {"since", offsetof(struct arguments, command.since)},
+    {"batch", offsetof(struct arguments, command.batch)},
+    {"contains", offsetof(struct arguments, command.contains)},
 };
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
 /* Options that are there or not. */
@@ -77,6 +85,7 @@ static const struct {
     {"all", offsetof(struct arguments, command.all)},
     {"yes", offsetof(struct arguments, command.yes)},
     {"json", offsetof(struct arguments, command.json)},
+    {"from-beginning", offsetof(struct arguments, command.from_beginning)},
     {"keep-shadow", offsetof(struct arguments, command.keep_shadow)},
     {"real", offsetof(struct arguments, command.real)},
     {"coverage", offsetof(struct arguments, command.coverage)},
@@ -95,6 +104,16 @@ static void list_options(struct option options[OPTION_COUNT + 1]) {
     options[OPTION_COUNT] = (struct option){0};
 }
 
+/* --topic may be said again. */
+static bool note_topic(struct command *command) {
+    if (command->topic_count == COMMAND_TOPICS_MAX) {
+        fprintf(stderr, "aggregator: more than %d times --topic\n", COMMAND_TOPICS_MAX);
+        return false;
+    }
+    command->topics[command->topic_count++] = command->topic;
+    return true;
+}
+
 static bool parse_arguments(int argc, char **argv, struct arguments *arguments) {
     struct option options[OPTION_COUNT + 1];
     int option;
@@ -105,6 +124,10 @@ static bool parse_arguments(int argc, char **argv, struct arguments *arguments) 
         }
         if (option < (int)TEXT_COUNT) {
             *(const char **)((char *)arguments + texts[option].offset) = optarg;
+            if (texts[option].offset == offsetof(struct arguments, command.topic) &&
+                !note_topic(&arguments->command)) {
+                return false;
+            }
         } else {
             *(bool *)((char *)arguments + switches[option - (int)TEXT_COUNT].offset) = true;
         }
@@ -143,6 +166,9 @@ static const struct verb {
     {"check", command_check, false, NULL},
     {"migrate", command_migrate, false, NULL},
     {"test", command_test, true, NULL},
+    {"types", command_types, false, command_types_usage},
+    {"try", command_try, true, command_try_usage},
+    {"tap", command_tap, false, command_tap_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
     {"replay", command_replay, false, NULL},
@@ -175,6 +201,7 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
     }
     int status = configure_log(arguments, config);
     arguments->command.config = config;
+    arguments->command.config_path = arguments->config_path;
     status = status ? status : verb->run(&arguments->command);
     config_destroy(config);
     return status;

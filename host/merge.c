@@ -314,6 +314,16 @@ void merge_accept(struct merge *merge, size_t event) {
     merge->tags_accepted = merge->tags_staged;
 }
 
+void merge_forget(struct merge *merge, size_t event) {
+    size_t kept = 0;
+    for (size_t i = 0; i < merge->accepted; i++) {
+        if (merge->ops[i].event != event) {
+            merge->ops[kept++] = merge->ops[i];
+        }
+    }
+    merge->accepted = merge->staged = kept;
+}
+
 void merge_select(struct merge *merge, size_t first, size_t last) {
     clear_rows(merge);
     for (size_t i = 0; i < merge->accepted; i++) {

@@ -6,14 +6,19 @@
 #include "rejected.h"
 #include "xalloc.h"
 
+/* Events of one transaction. */
 #define CHUNK_SQL "200"
 
-/* Behind the row that was read last ($4..$6). */
+/* Behind the row that was read last ($4..$6), until the rows before have the bytes of a batch ($7).
+ */
 static const char read_sql[] =
-    "SELECT topic, partition::text, \"offset\"::text, raw FROM rejected_events "
-    "WHERE " REJECTED_SELECTED
+    "SELECT topic, partition::text, \"offset\"::text, raw FROM (SELECT topic, partition, "
+    "\"offset\", raw, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, partition, "
+    "\"offset\") - coalesce(octet_length(raw), 0) AS bytes_before FROM (SELECT topic, partition, "
+    "\"offset\", raw FROM rejected_events WHERE " REJECTED_SELECTED
     " AND (topic, partition, \"offset\") > ($4::text, $5::int8, $6::int8) "
-    "ORDER BY topic, partition, \"offset\" LIMIT " CHUNK_SQL;
+    "ORDER BY topic, partition, \"offset\" LIMIT " CHUNK_SQL ") AS next) AS summed "
+    "WHERE bytes_before < $7::int8 ORDER BY summed.topic, summed.partition, summed.\"offset\"";
 
 struct retry {
     const struct rejected *rejected;
@@ -31,6 +36,7 @@ static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
     pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
     pg_params_add_int8(params, retry->last_partition);
     pg_params_add_int8(params, retry->last_offset);
+    pg_params_add_int8(params, retry->rejected->command->config->ingest.batch_max_bytes);
     return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
 }
 
@@ -77,7 +83,7 @@ static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     retry->last_topic = xstrdup(PQgetvalue(rows, count - 1, 0));
     retry->last_partition = sql_cell_int(rows, count - 1, 1);
     retry->last_offset = sql_cell_int(rows, count - 1, 2);
-    batch_handle(&retry->pipeline, &retry->batch, 0);
+    batch_handle(&retry->pipeline, &retry->batch);
     size_t taken = retry->batch.count;
     if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
         return false;

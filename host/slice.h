@@ -19,4 +19,8 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+static inline bool slice_contains(struct slice text, struct slice part) {
+    return text.data && (part.len == 0 || memmem(text.data, text.len, part.data, part.len));
+}
+
 #endif

@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+const char *view_rule_name(enum view_rule rule) {
+    static const char *const names[] = {"first", "latest", "min", "max"};
+    return names[rule];
+}
+
 static void free_column(struct view_column *column) {
     free(column->name);
     free(column->sql_type);

@@ -52,6 +52,8 @@ struct view {
     size_t table_count;
 };
 
+const char *view_rule_name(enum view_rule rule); /* as view.lua says it */
+
 void view_destroy(struct view *view); /* frees everything; all strings malloc'ed */
 
 /* One value of a column, borrowed. Lists and enums are given as Postgres text literals. */

@@ -1,14 +1,15 @@
 --- The view: tables, keys, groups of columns and the rule by which each group merges.
---
--- A group moves as a whole and carries one version, (event time, event id), in the columns
--- `<group>_at` and `<group>_event_id`. Rules: `first` keeps the earliest version, `latest` the
--- newest; `min` and `max` keep the smallest or largest value of their one column and carry no
--- version. A key column of type `content` is the hash of the named group's values: the same fact
--- said twice is one row.
---
--- Types: text, text[], integer, integer[], double, double[], boolean, timestamp, json, content, or
--- the name of an enum of the database.
+---
+--- A group moves as a whole and carries one version, (event time, event id), in the columns
+--- `<group>_at` and `<group>_event_id`. Rules: `first` keeps the earliest version, `latest` the
+--- newest; `min` and `max` keep the smallest or largest value of their one column and carry no
+--- version. A key column of type `content` is the hash of the named group's values: the same fact
+--- said twice is one row.
+---
+--- Types: text, text[], integer, integer[], double, double[], boolean, timestamp, json, content, or
+--- the name of an enum of the database.
 
+---@type TableDeclaration[]
 return {
   {
     name = "batch_results",

@@ -3,7 +3,7 @@
  *
  *     apply [CONFIG]      config.lua and its environment, as for `aggregator`
  *
- * A line is a record (lib/record.h; topic, partition, offset, value or raw_b64) or a word:
+ * A line is a record (host/author/record.h; topic, partition, offset, value or raw_b64) or a word:
  *
  *     commit   one transaction of the records since the last one; those below the partition's
  *              offset in the database are passed over. Answered by one line: "ok", "conflict: …"
@@ -18,7 +18,7 @@
 #include "../host/ingest/pipeline.h"
 #include "../host/log.h"
 #include "../host/xalloc.h"
-#include "lib/record.h"
+#include "../host/author/record.h"
 
 struct pending {
     struct record record;
@@ -100,7 +100,7 @@ static bool apply(struct applier *applier, struct err *err) {
     if (applier->batch.count == 0) {
         return true;
     }
-    batch_handle(pipeline, &applier->batch, 0);
+    batch_handle(pipeline, &applier->batch);
     if (pipeline->breaker.open) {
         return err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
     }

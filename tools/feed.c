@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "../host/clock.h"
-#include "lib/record.h"
+#include "../host/author/record.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */
 #define CREATE_TIMEOUT_MS 30000

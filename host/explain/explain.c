@@ -15,11 +15,6 @@ const char *explain_outcome_name(enum explain_outcome outcome) {
     return names[outcome];
 }
 
-const char *explain_rule_name(enum view_rule rule) {
-    static const char *const names[] = {"first", "latest", "min", "max"};
-    return names[rule];
-}
-
 /* ---- who won ------------------------------------------------------------------------------- */
 
 static const struct view_group *group_of(const struct explanation *explanation,
@@ -90,8 +85,10 @@ static enum explain_outcome judge(const struct explanation *explanation,
 }
 
 static void judge_all(struct explanation *explanation) {
-    qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
-            compare_events, explanation);
+    if (explanation->event_count > 0) { /* else there is no array, which qsort may not be given */
+        qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
+                compare_events, explanation);
+    }
     for (size_t i = 0; i < explanation->event_count; i++) {
         struct explain_event *event = &explanation->events[i];
         const struct explain_event *previous = i > 0 ? event - 1 : NULL;

@@ -108,7 +108,6 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
 /* One JSON object, everything in it. */
 void explain_json(const struct explanation *explanation, struct buffer *json);
 const char *explain_outcome_name(enum explain_outcome outcome);
-const char *explain_rule_name(enum view_rule rule);
 
 /* ---- rows.c: what the database knows -------------------------------------------------------- */
 

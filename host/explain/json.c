@@ -1,53 +1,6 @@
 /* json: an explanation for programs. */
-#include <inttypes.h>
-
-#include "../timestamp.h"
-#include "../uuid.h"
-#include "../view_sql.h"
+#include "../json_put.h"
 #include "explain.h"
-
-/* ,"name": in front of a member's value; no comma behind an opening bracket. */
-static void put_name(struct buffer *json, const char *name) {
-    char last = json->len ? json->data[json->len - 1] : '{';
-    buffer_append_text(json, last == '{' || last == '[' ? "" : ",");
-    if (name) {
-        buffer_append_json_string(json, slice_of(name));
-        buffer_append_text(json, ":");
-    }
-}
-
-static void put_text(struct buffer *json, const char *name, struct slice text) {
-    put_name(json, name);
-    if (text.data) {
-        buffer_append_json_string(json, text);
-    } else {
-        buffer_append_text(json, "null");
-    }
-}
-
-static void put_int(struct buffer *json, const char *name, int64_t value) {
-    put_name(json, name);
-    buffer_append_format(json, "%" PRId64, value);
-}
-
-static void put_bool(struct buffer *json, const char *name, bool value) {
-    put_name(json, name);
-    buffer_append_text(json, value ? "true" : "false");
-}
-
-static void put_time(struct buffer *json, const char *name, int64_t us) {
-    char text[TIMESTAMP_TEXT_CAP];
-    put_text(json, name,
-             us > 0 ? (struct slice){text, timestamp_format(us, text)} : (struct slice){0});
-}
-
-static void put_uuid(struct buffer *json, const char *name, const uint8_t *uuid) {
-    char text[UUID_TEXT_LEN + 1];
-    if (uuid) {
-        uuid_format(uuid, text);
-    }
-    put_text(json, name, uuid ? (struct slice){text, UUID_TEXT_LEN} : (struct slice){0});
-}
 
 static void put_place(struct buffer *json, const struct explanation *explanation,
                       const struct explain_place *place) {
@@ -55,21 +8,21 @@ static void put_place(struct buffer *json, const struct explanation *explanation
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(explanation->generation, &count);
-    put_text(json, "topic", slice_of(partition->topic));
-    put_int(json, "partition", partition->number);
-    put_int(json, "offset", place->offset);
-    put_time(json, "stored_at", place->stored_us);
-    put_text(json, "handler", slice_of(handlers[partition->handler].name));
-    put_text(json, "scripts", place->scripts);
+    json_put_text(json, "topic", slice_of(partition->topic));
+    json_put_int(json, "partition", partition->number);
+    json_put_int(json, "offset", place->offset);
+    json_put_time(json, "stored_at", place->stored_us);
+    json_put_text(json, "handler", slice_of(handlers[partition->handler].name));
+    json_put_text(json, "scripts", place->scripts);
 }
 
 static void put_event(struct buffer *json, const struct explanation *explanation,
                       const struct explain_event *event) {
-    put_name(json, NULL);
+    json_put_name(json, NULL);
     buffer_append_text(json, "{");
-    put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
-    put_time(json, "at", event->version.at_us);
-    put_uuid(json, "event_id", event->version.event_id);
+    json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
+    json_put_time(json, "at", event->version.at_us);
+    json_put_uuid(json, "event_id", event->version.event_id);
     put_place(json, explanation, &event->place);
     buffer_append_text(json, "}");
 }
@@ -78,13 +31,13 @@ static size_t put_group(struct buffer *json, const struct explanation *explanati
                         size_t g, size_t at) {
     const struct view_group *group = &explanation->rows[row].table->groups[g];
     const struct explain_held *held = &explanation->rows[row].groups[g];
-    put_name(json, NULL);
+    json_put_name(json, NULL);
     buffer_append_text(json, "{");
-    put_text(json, "name", slice_of(group->name));
-    put_text(json, "rule", slice_of(explain_rule_name(group->rule)));
-    put_time(json, "at", held->present ? held->version.at_us : 0);
-    put_uuid(json, "event_id", held->present ? held->version.event_id : NULL);
-    put_name(json, "events");
+    json_put_text(json, "name", slice_of(group->name));
+    json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
+    json_put_time(json, "at", held->present ? held->version.at_us : 0);
+    json_put_uuid(json, "event_id", held->present ? held->version.event_id : NULL);
+    json_put_name(json, "events");
     buffer_append_text(json, "[");
     for (; at < explanation->event_count && explanation->events[at].row == row &&
            explanation->events[at].group == g;
@@ -97,21 +50,21 @@ static size_t put_group(struct buffer *json, const struct explanation *explanati
 
 static void put_rows(struct buffer *json, const struct explanation *explanation) {
     size_t at = 0;
-    put_name(json, "rows");
+    json_put_name(json, "rows");
     buffer_append_text(json, "[");
     for (size_t r = 0; r < explanation->row_count; r++) {
         const struct explain_row *row = &explanation->rows[r];
-        put_name(json, NULL);
+        json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        put_text(json, "table", slice_of(row->table->name));
-        put_name(json, "key");
+        json_put_text(json, "table", slice_of(row->table->name));
+        json_put_name(json, "key");
         buffer_append_text(json, "{");
         for (size_t i = 0; i < row->table->key_count; i++) {
-            put_text(json, row->table->key[i].name, row->key[i]);
+            json_put_text(json, row->table->key[i].name, row->key[i]);
         }
         buffer_append_text(json, "}");
-        put_bool(json, "in_view", row->in_view);
-        put_name(json, "groups");
+        json_put_bool(json, "in_view", row->in_view);
+        json_put_name(json, "groups");
         buffer_append_text(json, "[");
         for (size_t g = 0; g < row->table->group_count; g++) {
             at = put_group(json, explanation, r, g, at);
@@ -122,37 +75,37 @@ static void put_rows(struct buffer *json, const struct explanation *explanation)
 }
 
 static void put_rejected(struct buffer *json, const struct explanation *explanation) {
-    put_name(json, "rejected");
+    json_put_name(json, "rejected");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         const struct explain_rejected *event = &explanation->rejected[i];
-        put_name(json, NULL);
+        json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        put_text(json, "event_id", event->event_id);
-        put_text(json, "reason", event->reason);
-        put_text(json, "detail", event->detail);
-        put_text(json, "topic", event->topic);
-        put_int(json, "partition", event->partition);
-        put_int(json, "offset", event->offset);
-        put_text(json, "rejected_at", event->rejected_at);
-        put_text(json, "handler", event->handler);
-        put_text(json, "scripts", event->scripts);
+        json_put_text(json, "event_id", event->event_id);
+        json_put_text(json, "reason", event->reason);
+        json_put_text(json, "detail", event->detail);
+        json_put_text(json, "topic", event->topic);
+        json_put_int(json, "partition", event->partition);
+        json_put_int(json, "offset", event->offset);
+        json_put_text(json, "rejected_at", event->rejected_at);
+        json_put_text(json, "handler", event->handler);
+        json_put_text(json, "scripts", event->scripts);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
 }
 
 static void put_others(struct buffer *json, const struct explanation *explanation) {
-    put_name(json, "without_effect");
+    json_put_name(json, "without_effect");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->other_count; i++) {
         const struct explain_other *other = &explanation->others[i];
-        put_name(json, NULL);
+        json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        put_text(json, "outcome", slice_of(other->rejected ? "rejected" : "ignored"));
-        put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
-        put_text(json, "reason", other->reason);
-        put_text(json, "detail", other->detail);
+        json_put_text(json, "outcome", slice_of(other->rejected ? "rejected" : "ignored"));
+        json_put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
+        json_put_text(json, "reason", other->reason);
+        json_put_text(json, "detail", other->detail);
         put_place(json, explanation, &other->place);
         buffer_append_text(json, "}");
     }
@@ -161,11 +114,11 @@ static void put_others(struct buffer *json, const struct explanation *explanatio
 
 void explain_json(const struct explanation *explanation, struct buffer *json) {
     buffer_append_text(json, "{");
-    put_text(json, "id", slice_of(explanation->options.id));
+    json_put_text(json, "id", slice_of(explanation->options.id));
     put_rows(json, explanation);
     put_rejected(json, explanation);
     put_others(json, explanation);
-    put_time(json, "read_since", explanation->since_us);
-    put_int(json, "records_read", explanation->records_read);
+    json_put_time(json, "read_since", explanation->since_us);
+    json_put_int(json, "records_read", explanation->records_read);
     buffer_append_text(json, "}");
 }

@@ -51,7 +51,7 @@ static size_t print_group(FILE *out, const struct explanation *explanation, size
     if (end == first && !held->present) {
         return end;
     }
-    fprintf(out, "  %s (%s)\n", group->name, explain_rule_name(group->rule));
+    fprintf(out, "  %s (%s)\n", group->name, view_rule_name(group->rule));
     if (held->present && !found) {
         fprintf(out, "    %-16s  ", explain_outcome_name(EXPLAIN_WROTE));
         print_version(out, &held->version);

@@ -64,7 +64,7 @@ static void find_needles(struct scan *scan) {
 }
 
 static bool names(const rd_kafka_message_t *record, struct slice text) {
-    return record->payload && memmem(record->payload, record->len, text.data, text.len);
+    return slice_contains((struct slice){record->payload, record->len}, text);
 }
 
 static bool may_concern(const struct scan *scan, const rd_kafka_message_t *record) {
@@ -219,15 +219,20 @@ static void take_other(struct scan *scan, const struct event *event,
     }
 }
 
-/* Takes the record. */
-static void handle(struct scan *scan, rd_kafka_message_t *record, size_t partition) {
+/* Takes the record. False: no script state can be made. */
+static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partition,
+                   struct err *err) {
     struct message message = kafka_client_message(record, partition);
     struct explain_place place = {
         .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
     batch_take(&scan->pipeline, &scan->batch, &message);
-    batch_handle(&scan->pipeline, &scan->batch, 0);
+    batch_handle(&scan->pipeline, &scan->batch);
     const struct event *event = &scan->batch.events[0];
     size_t count;
+    if (event->state == EVENT_PENDING) {
+        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                       scan->pipeline.scripts_err.text);
+    }
     const struct merge_accepted *ops = merge_accepted_ops(scan->batch.merge, &count);
     for (size_t i = 0; i < count; i++) {
         take_op(scan, &ops[i], &place);
@@ -237,6 +242,7 @@ static void handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
         take_other(scan, event, &place);
     }
     batch_clear(&scan->pipeline, &scan->batch);
+    return true;
 }
 
 static bool read_all(struct scan *scan, struct progress *progress, struct err *err) {
@@ -252,10 +258,10 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
         silent = record ? 0 : silent + 1;
         if (record) {
             scan->explanation->records_read++;
-            if (may_concern(scan, record)) {
-                handle(scan, record, partition);
-            } else {
+            if (!may_concern(scan, record)) {
                 rd_kafka_message_destroy(record);
+            } else if (!handle(scan, record, partition, err)) {
+                return false;
             }
         } else if (silent > SILENT_POLLS) {
             return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENT_POLLS);

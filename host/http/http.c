@@ -47,15 +47,15 @@ static int try_address(const struct addrinfo *address) {
     return fd;
 }
 
-static int listen_on(const char *host, int port, struct err *err) {
+static int listen_on(const struct http_options *options, struct err *err) {
     char service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses = NULL;
-    snprintf(service, sizeof service, "%d", port);
-    int failure = getaddrinfo(host, service, &hints, &addresses);
+    snprintf(service, sizeof service, "%d", options->port);
+    int failure = getaddrinfo(options->host, service, &hints, &addresses);
     if (failure != 0) {
-        err_set(err, ERR_INPUT, "http.host: cannot look up \"%s\": %s", host,
-                gai_strerror(failure));
+        err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", options->settings,
+                options->host, gai_strerror(failure));
         return -1;
     }
     int fd = -1;
@@ -63,8 +63,8 @@ static int listen_on(const char *host, int port, struct err *err) {
         fd = try_address(at);
     }
     if (fd < 0) {
-        err_set(err, ERR_INPUT, "cannot listen on %s port %d (http.host, http.port): %s", host,
-                port, strerror(errno));
+        err_set(err, ERR_INPUT, "cannot listen on %s port %d (%s.host, %s.port): %s", options->host,
+                options->port, options->settings, options->settings, strerror(errno));
     }
     freeaddrinfo(addresses);
     return fd;
@@ -106,17 +106,17 @@ static size_t bound_connections(int wanted) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
-static void share(struct http_server *server, const struct config *config) {
-    size_t connections = bound_connections(config->http.max_connections);
+static void share(struct http_server *server, const struct http_options *options) {
+    size_t connections = bound_connections(options->max_connections);
     struct loop_shared *shared = &server->shared;
     *shared = (struct loop_shared){
         .service = server->service,
         .timeout_ms =
             {
-                [CONNECTION_FRESH] = config->http.request_timeout_ms,
-                [CONNECTION_READING] = config->http.request_timeout_ms,
-                [CONNECTION_IDLE] = config->http.keep_alive_timeout_ms,
-                [CONNECTION_WRITING] = config->http.request_timeout_ms,
+                [CONNECTION_FRESH] = options->request_timeout_ms,
+                [CONNECTION_READING] = options->request_timeout_ms,
+                [CONNECTION_IDLE] = options->keep_alive_timeout_ms,
+                [CONNECTION_WRITING] = options->request_timeout_ms,
                 [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
             },
         .max_connections = (connections + server->count - 1) / server->count,
@@ -133,14 +133,9 @@ static void share(struct http_server *server, const struct config *config) {
 }
 
 static bool start(struct http_server *server, const struct http_options *options, struct err *err) {
-    const struct config *config = options->config;
-    server->service = service_create(options, err);
-    if (!server->service) {
-        return false;
-    }
-    share(server, config);
-    server->shared.workers =
-        workers_start(server->service, config->http.threads, loop_post_done, err);
+    server->service = service_create(options->site, options->request_timeout_ms);
+    share(server, options);
+    server->shared.workers = workers_start(server->service, options->threads, loop_post_done, err);
     if (!server->shared.workers) {
         return false;
     }
@@ -150,7 +145,7 @@ static bool start(struct http_server *server, const struct http_options *options
             return false;
         }
     }
-    int listener = listen_on(config->http.host, config->http.port, err);
+    int listener = listen_on(options, err);
     if (listener < 0) {
         return false;
     }
@@ -170,7 +165,7 @@ static bool start(struct http_server *server, const struct http_options *options
 
 struct http_server *http_start(const struct http_options *options, struct err *err) {
     struct http_server *server = xcalloc(1, sizeof *server);
-    server->count = (size_t)options->config->http.loops;
+    server->count = (size_t)options->loops;
     server->loops = xcalloc(server->count, sizeof(struct loop *));
     if (!start(server, options, err)) {
         http_stop(server);
@@ -184,6 +179,9 @@ int http_port(const struct http_server *server) {
 }
 
 void http_stop(struct http_server *server) {
+    if (!server) {
+        return;
+    }
     if (server->service) {
         service_stop(server->service);
     }

@@ -1,30 +1,43 @@
-/* http: the server. A few event loops hold every connection; answers from the process' cache are
- * given there, all others by worker threads. A slow or silent client costs memory, never a thread.
+/* http: a server. A few event loops hold every connection; what its site can answer without
+ * waiting is given there, all else by worker threads. A slow or silent client costs memory, never a
+ * thread.
  *
  *   loop.c        one thread: epoll, deadlines, accepting
  *   connection.c  one client: bytes in, requests out of them, answers written
  *   workers.c     the threads that may wait for Redis, the database, a script
  *   service.c     from a request to its reply; knows no socket
- *   own.c         the host's own paths
- *   request.c, values.c, router.c, reply.c, auth.c, endpoint.c   what these need */
+ *   api.c         the site of the gateway: routes, cache, scripts; own.c the host's own paths
+ *   request.c, values.c, router.c, reply.c, credentials.c, endpoint.c   what these need */
 #ifndef AGG_HOST_HTTP_HTTP_H
 #define AGG_HOST_HTTP_HTTP_H
 
-#include "../cache/cache.h"
-#include "../config.h"
-#include "../health.h"
-#include "../script/script.h"
+#include <stdbool.h>
 
+#include "../err.h"
+
+struct exchange; /* service.h */
 struct http_server;
 
-struct http_options {
-    const struct config *config;
-    struct cache *cache;
-    struct script_pool *pool;
-    struct health *health;
+/* What a server says. */
+struct site {
+    void *context;
+    /* Sets the exchange's endpoint and reply. Where may_block is false it returns false, having
+     * done nothing, when it would have to wait. Any thread. */
+    bool (*answer)(void *context, struct exchange *exchange, bool may_block);
 };
 
-/* Everything in options must outlive the server. */
+struct http_options {
+    const char *settings; /* the section of config.lua, for errors */
+    const char *host;
+    int port; /* 0: a free one */
+    int loops;
+    int threads;
+    int max_connections;
+    int request_timeout_ms;
+    int keep_alive_timeout_ms;
+    struct site site; /* outlives the server */
+};
+
 struct http_server *http_start(const struct http_options *options, struct err *err);
 int http_port(const struct http_server *server);
 /* Takes no new connection, ends those that wait for a request, lets the requests under way be

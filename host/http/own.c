@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../health.h"
 #include "../log.h"
 #include "../process_metrics.h"
 #include "../xalloc.h"

@@ -2,6 +2,8 @@
 #ifndef AGG_HOST_HTTP_OWN_H
 #define AGG_HOST_HTTP_OWN_H
 
+#include "../config.h"
+#include "../health.h"
 #include "service.h"
 
 struct own;

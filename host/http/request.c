@@ -12,6 +12,7 @@ static const struct {
     [FIELD_CONNECTION] = {"connection", true},
     [FIELD_EXPECT] = {"expect", true},
     [FIELD_IF_NONE_MATCH] = {"if-none-match", true},
+    [FIELD_AUTHORIZATION] = {"authorization", false},
     [FIELD_API_KEY] = {"x-internal-api-key", false},
     [FIELD_SERVICE_ID] = {"x-service-id", false},
     [FIELD_CORRELATION_ID] = {"x-correlation-id", false},

@@ -1,5 +1,5 @@
-/* service: from a request to its reply: framing, the host's own paths, authentication, routes,
- * cache and scripts. Knows no socket. */
+/* service: what every request goes through before and after its site answers it: framing,
+ * correlation ids, the time it may take, metrics. Knows no socket. */
 #ifndef AGG_HOST_HTTP_SERVICE_H
 #define AGG_HOST_HTTP_SERVICE_H
 
@@ -15,12 +15,13 @@ struct exchange {
     struct request request;
     char correlation_id[CORRELATION_MAX_BYTES + 1];
     int64_t started_us;
+    int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* metrics */
     struct reply reply;        /* the answer is the connection's to release */
 };
 
-/* Everything in options must outlive the service. */
-struct service *service_create(const struct http_options *options, struct err *err);
+/* The site must outlive the service. */
+struct service *service_create(struct site site, int request_timeout_ms);
 void service_destroy(struct service *service);
 /* From now on every reply closes its connection. */
 void service_stop(struct service *service);

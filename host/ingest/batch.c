@@ -17,6 +17,10 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
         pipeline->options.release(batch->events[i].message.owner);
     }
     batch->count = batch->bytes = batch->rejected = 0;
+    batch->looked_up = batch->handled = batch->judged = 0;
+    if (pipeline->committing == batch) {
+        pipeline->committing = NULL;
+    }
 }
 
 void batch_free(struct pipeline *pipeline, struct batch *batch) {
@@ -33,7 +37,7 @@ static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
         batch->advance_count = count;
     }
     for (size_t i = 0; i < count; i++) {
-        batch->advances[i] = (struct advance){0, -1};
+        batch->advances[i] = (struct advance){0, -1, 0};
     }
 }
 
@@ -44,7 +48,7 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch) {
 }
 
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
-    return batch->count >= (size_t)pipeline->config->ingest.batch_max_events ||
+    return batch->count >= pipeline->batch_limit ||
            batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes;
 }
 
@@ -58,6 +62,7 @@ static void advance_partition(struct pipeline *pipeline, struct batch *batch,
         advance->expected = partition->next_offset;
     }
     advance->next = partition->next_offset = message->offset + 1;
+    advance->last_time_us = message->broker_time_us;
     partition->broker_time_us = message->broker_time_us;
 }
 
@@ -79,11 +84,11 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
         script_generation_handlers(pipeline->generation, &count);
     const struct partition *partition = &pipeline->partitions.items[event->message.partition];
     if (partition->handler < 0) {
-        reject_event(pipeline, batch, event, "no_handler: no handler is declared for this topic");
+        reject_event(batch, event, "no_handler: no handler is declared for this topic");
         return;
     }
     if (!event->message.payload.data) {
-        reject_event(pipeline, batch, event, "null_value: the record has no value");
+        reject_event(batch, event, "null_value: the record has no value");
         return;
     }
     const struct script_handler *handler = &handlers[partition->handler];
@@ -92,7 +97,7 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
     if (!extract_run(handler->plan, event->message.payload, arena, event->values, &err)) {
-        reject_event(pipeline, batch, event, err.text);
+        reject_event(batch, event, err.text);
         return;
     }
     uint64_t seed = hash64_seeded(slice_of(partition->topic), pipeline->view_epoch) +
@@ -100,20 +105,40 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
     event->identity = hash64_seeded(event->message.payload, seed);
 }
 
-static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+/* A state that hit a limit is not used again. The event need not be at fault: the process may have
+ * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
+ * fresh one. False: none can be made. */
+static bool run_handler(struct pipeline *pipeline, struct batch *batch, const struct event *event,
+                        enum script_result *result, struct err *err) {
+    size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
+    for (int tries = 0; tries < 2; tries++) {
+        if (!pipeline_renew_scripts(pipeline)) {
+            return false;
+        }
+        FAULT_POINT("before_handling");
+        *result = script_handle(pipeline->scripts, handler, event->values, batch->merge, err);
+        if (*result == SCRIPT_OK || *result == SCRIPT_IGNORED) {
+            return true;
+        }
+        merge_discard(batch->merge);
+        if (script_instance_healthy(pipeline->scripts)) {
+            return true;
+        }
+    }
+    return true;
+}
+
+static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
     struct err err = {0};
-    if (!pipeline_renew_scripts(pipeline)) {
-        reject_event(pipeline, batch, event, "script_unavailable: the scripts could not be loaded");
-        return;
-    }
-    size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
-    FAULT_POINT("before_handling");
+    enum script_result result = SCRIPT_ERROR;
     const struct extract_value *correlation = &event->values[ENVELOPE_CORRELATION_ID];
     log_set_correlation_id(correlation->present ? correlation->as.text : (struct slice){0});
-    enum script_result result =
-        script_handle(pipeline->scripts, handler, event->values, batch->merge, &err);
+    bool handled = run_handler(pipeline, batch, event, &result, &err);
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
+    if (!handled) {
+        return false;
+    }
     if (result == SCRIPT_OK) {
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
@@ -122,26 +147,47 @@ static void handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
         event->state = EVENT_IGNORED;
     } else {
         char text[sizeof err.text + 32];
-        merge_discard(batch->merge);
         snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err.text);
-        reject_event(pipeline, batch, event, text);
-        return;
+        reject_event(batch, event, text);
     }
-    breaker_note(&pipeline->breaker, NULL);
+    return true;
 }
 
-void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first) {
-    int64_t started_us = clock_monotonic_us();
+/* False: no script state can be made, or the breaker opens. */
+static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+    if (batch->events[index].state == EVENT_PENDING && !handle_event(pipeline, batch, index)) {
+        return false;
+    }
+    batch->handled = index + 1;
+    return verdicts_judge(pipeline, batch, index + 1);
+}
+
+static void look_up(struct pipeline *pipeline, struct batch *batch) {
+    size_t first = batch->looked_up;
     for (size_t i = first; i < batch->count; i++) {
         extract_event(pipeline, batch, &batch->events[i]);
     }
     seen_lookup(pipeline, batch->events + first, batch->count - first);
-    for (size_t i = first; i < batch->count && !pipeline->breaker.open; i++) {
-        if (batch->events[i].state == EVENT_PENDING) {
-            handle_event(pipeline, batch, i);
-        }
+    batch->looked_up = batch->count;
+}
+
+bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
+    int64_t started_us = clock_monotonic_us(), now_us = started_us;
+    if (batch->looked_up < batch->count) {
+        look_up(pipeline, batch);
+    }
+    batch->judged = 0; /* the batch before it may have been committed meanwhile */
+    bool going = !pipeline->breaker.open;
+    while (going && batch->handled < batch->count && now_us - started_us < limit_us) {
+        going = settle_event(pipeline, batch, batch->handled);
+        now_us = clock_monotonic_us();
     }
     script_collect_step(pipeline->scripts);
     metric_observe(pipeline->metrics.processing_seconds,
                    (double)(clock_monotonic_us() - started_us) / 1e6);
+    return batch->handled == batch->count;
+}
+
+void batch_handle(struct pipeline *pipeline, struct batch *batch) {
+    batch_handle_for(pipeline, batch, INT64_MAX);
 }

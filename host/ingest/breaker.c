@@ -6,70 +6,102 @@
 
 #include "../xalloc.h"
 
-void breaker_init(struct breaker *breaker, size_t window_events, size_t share_percent) {
+static struct breaker_window *make_windows(const struct breaker *breaker) {
+    struct breaker_window *windows = xcalloc(breaker->handler_count, sizeof *windows);
+    for (size_t i = 0; i < breaker->handler_count; i++) {
+        windows[i].verdicts = xcalloc(breaker->window_events, 1);
+    }
+    return windows;
+}
+
+static void free_windows(const struct breaker *breaker, struct breaker_window *windows) {
+    for (size_t i = 0; windows && i < breaker->handler_count; i++) {
+        free(windows[i].verdicts);
+    }
+    free(windows);
+}
+
+void breaker_init(struct breaker *breaker, size_t handler_count, size_t window_events,
+                  size_t share_percent) {
     *breaker = (struct breaker){
-        .verdicts = xcalloc(window_events, 1),
-        .window = window_events,
+        .handler_count = handler_count,
+        .window_events = window_events,
         .share_percent = share_percent,
+        .accepting = xcalloc(handler_count, sizeof *breaker->accepting),
     };
+    breaker->entered = make_windows(breaker);
+    breaker->judged = make_windows(breaker);
 }
 
 void breaker_free(struct breaker *breaker) {
-    free(breaker->verdicts);
-    breaker->verdicts = NULL;
+    free_windows(breaker, breaker->entered);
+    free_windows(breaker, breaker->judged);
+    free(breaker->accepting);
+    *breaker = (struct breaker){0};
 }
 
-static void push(struct breaker *breaker, bool rejected) {
-    breaker->rejected -= breaker->verdicts[breaker->at];
-    breaker->verdicts[breaker->at] = rejected;
-    breaker->rejected += rejected;
-    breaker->at = (breaker->at + 1) % breaker->window;
-    breaker->count += breaker->count < breaker->window;
+static void push(const struct breaker *breaker, struct breaker_window *window, bool rejected) {
+    window->rejected -= window->verdicts[window->at];
+    window->verdicts[window->at] = rejected;
+    window->rejected += rejected;
+    window->at = (window->at + 1) % breaker->window_events;
+    window->count += window->count < breaker->window_events;
 }
 
-/* Of the whole window, also while it fills: a few bad events after a start open nothing. */
-static bool too_many(const struct breaker *breaker) {
-    return breaker->rejected * 100 > breaker->window * breaker->share_percent;
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
 }
 
-static void open_if_too_many(struct breaker *breaker, const char *reason) {
-    if (too_many(breaker) && !breaker->accepting && !breaker->open) {
-        breaker->open = true;
-        snprintf(breaker->reason, sizeof breaker->reason,
-                 "%zu of the last %zu events were rejected, the last one: %.160s",
-                 breaker->rejected, breaker->count, reason);
+static bool too_many(const struct breaker *breaker, const struct breaker_window *window) {
+    size_t least = smaller(BREAKER_LEAST_EVENTS, breaker->window_events);
+    size_t events = window->count < least ? least : window->count;
+    return window->rejected >= BREAKER_LEAST_REJECTED &&
+           window->rejected * 100 > events * breaker->share_percent;
+}
+
+void breaker_judge_anew(struct breaker *breaker) {
+    for (size_t i = 0; i < breaker->handler_count; i++) {
+        const struct breaker_window *entered = &breaker->entered[i];
+        struct breaker_window *judged = &breaker->judged[i];
+        unsigned char *verdicts = judged->verdicts;
+        memcpy(verdicts, entered->verdicts, breaker->window_events);
+        *judged = *entered;
+        judged->verdicts = verdicts;
     }
 }
 
-void breaker_note(struct breaker *breaker, const char *reason) {
-    push(breaker, reason != NULL);
-    if (reason) {
-        open_if_too_many(breaker, reason);
+bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected) {
+    push(breaker, &breaker->judged[handler], rejected);
+    return !rejected || breaker->accepting[handler] ||
+           !too_many(breaker, &breaker->judged[handler]);
+}
+
+void breaker_open(struct breaker *breaker, size_t handler, const char *name, const char *detail) {
+    const struct breaker_window *window = &breaker->judged[handler];
+    breaker->open = true;
+    breaker->opened_by = handler;
+    snprintf(breaker->reason, sizeof breaker->reason,
+             "%zu of the last %zu events of %.64s were rejected, the last one: %.120s",
+             window->rejected, window->count, name, detail);
+}
+
+void breaker_enter(struct breaker *breaker, size_t handler, bool rejected) {
+    struct breaker_window *window = &breaker->entered[handler];
+    push(breaker, window, rejected);
+    if (window->count == breaker->window_events && !too_many(breaker, window)) {
+        breaker->accepting[handler] = false;
     }
 }
 
-void breaker_note_refusal(struct breaker *breaker, const char *reason) {
-    for (size_t back = 1; back <= breaker->count; back++) {
-        unsigned char *verdict =
-            &breaker->verdicts[(breaker->at + breaker->window - back) % breaker->window];
-        if (!*verdict) {
-            *verdict = 1;
-            breaker->rejected++;
-            break;
-        }
-    }
-    open_if_too_many(breaker, reason);
+static void empty(const struct breaker *breaker, struct breaker_window *window) {
+    memset(window->verdicts, 0, breaker->window_events);
+    window->count = window->at = window->rejected = 0;
 }
 
-void breaker_settle(struct breaker *breaker) {
-    if (breaker->count == breaker->window && !too_many(breaker)) {
-        breaker->accepting = false;
+void breaker_resume(struct breaker *breaker) {
+    if (breaker->open) {
+        breaker->open = false;
+        breaker->accepting[breaker->opened_by] = true;
+        empty(breaker, &breaker->entered[breaker->opened_by]);
     }
-}
-
-void breaker_close(struct breaker *breaker, bool accept) {
-    memset(breaker->verdicts, 0, breaker->window);
-    breaker->count = breaker->at = breaker->rejected = 0;
-    breaker->open = false;
-    breaker->accepting = accept;
 }

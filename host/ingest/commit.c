@@ -99,7 +99,7 @@ bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *e
 
 /* ---- the pipelined transaction ------------------------------------------------------------- */
 
-static void mark_superseded(struct batch *batch) {
+void commit_mark_superseded(struct batch *batch) {
     bool *winners = arena_alloc(merge_arena(batch->merge), batch->count + 1);
     bool *merged = arena_alloc(merge_arena(batch->merge), batch->count + 1);
     memset(winners, 0, batch->count);
@@ -116,7 +116,16 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     pipeline->rows_sent = pipeline->rows_written = 0;
     pipeline->commit_deadline_us =
         batch->started_us + (pipeline->config->postgres.statement_timeout_ms + GRACE_MS) * 1000LL;
-    mark_superseded(batch);
+    pipeline->committing = batch;
+    batch->judged = 0;
+    commit_mark_superseded(batch);
+    if (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count)) {
+        return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
+    }
+    if (batch->handled < batch->count) {
+        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                       pipeline->scripts_err.text);
+    }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) &&
               commit_send_rows(pipeline, batch, err) && reject_send(pipeline, batch, err);
@@ -215,11 +224,20 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
                    (double)(clock_monotonic_us() - batch->started_us) / 1e6);
 }
 
+static void note_offsets(struct pipeline *pipeline, const struct batch *batch) {
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        if (batch->advances[i].next >= 0) {
+            pipeline->partitions.items[i].committed_offset = batch->advances[i].next;
+        }
+    }
+}
+
 void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
     seen_mark(pipeline, batch);
     FAULT_POINT("after_redis");
     count_events(pipeline, batch);
-    breaker_settle(&pipeline->breaker);
+    note_offsets(pipeline, batch);
+    verdicts_enter(pipeline, batch);
     batch_clear(pipeline, batch);
 }

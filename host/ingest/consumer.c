@@ -9,65 +9,117 @@
 #include "kafka_client.h"
 #include "worker.h"
 
-/* Handling of one turn's messages should not keep the worker from polling for longer. */
+/* Handling should not keep the worker from polling for longer. */
 #define TURN_US 250000
-#define TAKE_FIRST 64
+#define TURN_EVENTS 1024
+
+/* ---- the log against the offset ------------------------------------------------------------ */
+
+/* The log does not have our offset, or is another one: start_fetching decides what follows. */
+static void note_contradiction(struct worker *worker, struct partition *partition,
+                               const char *reason) {
+    log_warning("the log contradicts the committed offset", LOG_TEXT("topic", partition->topic),
+                LOG_INT("partition", partition->number),
+                LOG_INT("committed", partition->committed_offset), LOG_TEXT("detail", reason));
+    partition->contradicted = true;
+    consumer_restart(worker);
+}
+
+/* The first record of an assignment may be the one in front of the offset, read to be recognised.
+ * True: it is another one. */
+static bool is_foreign(struct partition *partition, const struct message *message) {
+    int64_t probe_offset = partition->probe_offset;
+    partition->probe_offset = -1;
+    return message->offset == probe_offset &&
+           message->broker_time_us != partition->committed_time_us;
+}
+
+/* A record that the offset has passed must not count again, wherever it comes from. */
+static void note_passed(struct worker *worker, const struct partition *partition, int64_t offset) {
+    if (!worker->came_again) {
+        worker->came_again = true;
+        log_warning("records came again, and are dropped", LOG_TEXT("topic", partition->topic),
+                    LOG_INT("partition", partition->number), LOG_INT("offset", offset),
+                    LOG_INT("expected", partition->next_offset));
+    }
+}
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
-/* A record that the database's offset has passed must not count again, wherever it comes from. Only
- * where the log ends before that offset it is another log (a topic made anew), and all of it is
- * news. */
-static bool is_passed(struct worker *worker, const struct partition *partition, int64_t offset) {
-    int64_t low, high;
-    if (offset >= partition->next_offset ||
-        rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
-                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+static struct partition *partition_of(struct worker *worker, const rd_kafka_message_t *record,
+                                      size_t *at) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    *at = record->rkt
+              ? partitions_find(partitions, rd_kafka_topic_name(record->rkt), record->partition)
+              : PARTITION_NONE;
+    return *at == PARTITION_NONE ? NULL : &partitions->items[*at];
+}
+
+/* Whether the record is the batch's to take. */
+static bool is_next(struct worker *worker, struct partition *partition,
+                    const struct message *message) {
+    if (worker->must_load_offsets || !partition) {
+        return false; /* of an assignment that is no more */
+    }
+    bool probed = message->offset == partition->probe_offset;
+    if (partition->probe_offset >= 0 && is_foreign(partition, message)) {
+        note_contradiction(worker, partition, "the record in front of it is another one");
         return false;
     }
-    if (high >= partition->next_offset) {
-        return true;
+    if (message->offset < partition->next_offset && !probed) {
+        note_passed(worker, partition, message->offset);
     }
-    log_error("the log ends before the offset that was committed: it is read from its beginning",
-              LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
-              LOG_INT("committed", partition->next_offset), LOG_INT("end", high));
-    return false;
+    return message->offset >= partition->next_offset;
 }
 
 static void take(struct worker *worker, rd_kafka_message_t *record) {
-    struct pipeline *pipeline = &worker->pipeline;
-    size_t partition =
-        partitions_find(&pipeline->partitions, rd_kafka_topic_name(record->rkt), record->partition);
-    if (worker->must_load_offsets || partition == PARTITION_NONE) {
-        rd_kafka_message_destroy(record); /* of an assignment that is no more */
-        return;
-    }
-    if (is_passed(worker, &pipeline->partitions.items[partition], record->offset)) {
-        log_warning("a record came again", LOG_TEXT("topic", rd_kafka_topic_name(record->rkt)),
-                    LOG_INT("partition", record->partition), LOG_INT("offset", record->offset));
+    size_t at;
+    struct partition *partition = partition_of(worker, record, &at);
+    struct message message = kafka_client_message(record, at);
+    if (is_next(worker, partition, &message)) {
+        batch_take(&worker->pipeline, worker->filling, &message);
+    } else {
         rd_kafka_message_destroy(record);
-        return;
     }
-    struct message message = kafka_client_message(record, partition);
-    batch_take(pipeline, worker->filling, &message);
 }
 
 static void note_error(struct worker *worker, rd_kafka_message_t *record) {
-    if (record->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        log_warning("consumer error", LOG_TEXT("error", rd_kafka_message_errstr(record)));
+    size_t at;
+    struct partition *partition = partition_of(worker, record, &at);
+    const char *text = rd_kafka_message_errstr(record);
+    switch (record->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (partition) {
+            partition->end_offset = record->offset;
+        }
+        break;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        if (partition) {
+            note_contradiction(worker, partition, text);
+        }
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        log_warning("a topic is not there", LOG_TEXT("detail", text));
+        if (partition) { /* of ours: when it is back, is it the same? */
+            consumer_restart(worker);
+        }
+        break;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        worker->must_reopen = true;
+        /* fall through */
+    default:
+        log_warning("consumer error", LOG_TEXT("error", text));
         metric_add(worker->errors, 1);
     }
     rd_kafka_message_destroy(record);
 }
 
 /* True when the queue ran dry. */
-static bool take_messages(struct worker *worker, size_t *first) {
-    for (size_t taken = 0;
-         taken < worker->take_limit && !batch_full(&worker->pipeline, worker->filling); taken++) {
+static bool take_messages(struct worker *worker) {
+    for (size_t taken = 0; taken < TURN_EVENTS && !batch_full(&worker->pipeline, worker->filling);
+         taken++) {
         rd_kafka_message_t *record = rd_kafka_consumer_poll(worker->kafka, 0);
-        if (worker->filling->count < *first) {
-            *first = worker->filling->count; /* a rebalance inside poll emptied the batch */
-        }
         if (!record) {
             return true;
         }
@@ -81,20 +133,15 @@ static bool take_messages(struct worker *worker, size_t *first) {
 }
 
 bool consumer_fill(struct worker *worker) {
-    size_t first = worker->filling->count;
-    bool dry = take_messages(worker, &first);
-    if (worker->filling->count > first) {
-        int64_t started_us = clock_monotonic_us();
-        batch_handle(&worker->pipeline, worker->filling, first);
-        bool slow = clock_monotonic_us() - started_us > TURN_US;
-        size_t most = (size_t)worker->config->ingest.batch_max_events;
-        size_t next = slow ? worker->take_limit / 4 : worker->take_limit * 2;
-        worker->take_limit = next < 1 ? 1 : next > most ? most : next;
+    bool dry = take_messages(worker);
+    struct batch *batch = worker->filling;
+    if (batch->handled < batch->count) {
+        dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
     }
     return dry;
 }
 
-/* ---- where to start ------------------------------------------------------------------------ */
+/* ---- starting again ------------------------------------------------------------------------ */
 
 void consumer_restart(struct worker *worker) {
     rebalance_drop_batches(worker);
@@ -110,90 +157,20 @@ void consumer_restart(struct worker *worker) {
     }
 }
 
-static int64_t start_offset(const struct worker *worker, int64_t next_offset) {
-    if (next_offset >= 0) {
-        return next_offset;
-    }
-    bool latest = strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
-    return latest ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
-}
-
-bool consumer_load_offsets(struct worker *worker, struct err *err) {
-    struct pipeline *pipeline = &worker->pipeline;
-    if (!offsets_load(pipeline, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < pipeline->partitions.count; i++) {
-        struct partition *partition = &pipeline->partitions.items[i];
-        rd_kafka_topic_partition_t *element = rd_kafka_topic_partition_list_find(
-            worker->assignment, partition->topic, partition->number);
-        partition->handler = script_handler_of(pipeline->generation, partition->topic);
-        if (element) {
-            element->offset = start_offset(worker, partition->next_offset);
-        }
-    }
-    rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, worker->assignment);
-    if (code) {
-        return err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s",
-                       rd_kafka_err2str(code));
-    }
-    worker->must_load_offsets = false;
-    atomic_store(&worker->assigned, true);
-    return true;
-}
-
 void consumer_report_offsets(struct worker *worker) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < partitions->count; i++) {
         const struct partition *partition = &partitions->items[i];
-        if (partition->next_offset >= 0) {
+        if (partition->committed_offset >= 0) {
             rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-                partition->next_offset;
+                partition->committed_offset;
         }
     }
     if (list->cnt > 0) {
         (void)rd_kafka_commit(worker->kafka, list, 1); /* for lag tools only: failure is harmless */
     }
     rd_kafka_topic_partition_list_destroy(list);
-}
-
-/* ---- lag ----------------------------------------------------------------------------------- */
-
-static void set_lag(const struct partition *partition, double messages, double seconds) {
-    char number[16];
-    snprintf(number, sizeof number, "%d", partition->number);
-    struct metric *of_messages = metric_family(
-        METRIC_GAUGE, "ras_consumer_lag_messages",
-        "Messages between the committed offset and the end of the partition.", "topic,partition");
-    struct metric *of_seconds = metric_family(
-        METRIC_GAUGE, "ras_consumer_lag_seconds",
-        "Age of the newest message taken while more wait, else 0.", "topic,partition");
-    metric_set(metric_cell(of_messages, partition->topic, number), messages);
-    metric_set(metric_cell(of_seconds, partition->topic, number), seconds);
-}
-
-void consumer_measure_lag(struct worker *worker) {
-    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
-        const struct partition *partition = &worker->pipeline.partitions.items[i];
-        int64_t low = 0, high = 0;
-        if (rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
-                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-            high < 0) {
-            continue;
-        }
-        int64_t next = partition->next_offset >= 0 ? partition->next_offset : low;
-        int64_t age_us = partition->broker_time_us > 0 && high > next
-                             ? clock_wall_us() - partition->broker_time_us
-                             : 0;
-        set_lag(partition, high > next ? (double)(high - next) : 0, (double)age_us / 1e6);
-    }
-}
-
-void consumer_forget_lag(struct worker *worker) {
-    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
-        set_lag(&worker->pipeline.partitions.items[i], 0, 0);
-    }
 }
 
 /* ---- the client --------------------------------------------------------------------------- */
@@ -217,7 +194,6 @@ static bool subscribe(struct worker *worker, struct err *err) {
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
-    worker->take_limit = TAKE_FIRST;
     rd_kafka_conf_t *conf = kafka_client_conf(worker->config, err);
     if (!conf) {
         return false;
@@ -255,4 +231,5 @@ void consumer_close(struct worker *worker) {
         worker->assignment = NULL;
     }
     worker->kafka = NULL;
+    worker->kafka_fd = -1;
 }

@@ -19,6 +19,8 @@ struct ingest {
 static void make_metrics(struct worker *worker) {
     worker->errors = metric_single(METRIC_COUNTER, "ras_consumer_errors_total",
                                    "Failures of consuming or committing.");
+    worker->deleted = metric_single(METRIC_COUNTER, "ras_deleted_messages_total",
+                                    "Messages that Kafka had deleted before they were read.");
     worker->database_up = pipeline_dependency_metric("postgres");
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);

@@ -6,7 +6,7 @@
 
 static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
     (void)kafka;
-    LOG_AT(level <= 3 ? LOG_WARNING : LOG_DEBUG, "kafka client", LOG_TEXT("facility", facility),
+    LOG_AT(level <= 4 ? LOG_WARNING : LOG_DEBUG, "kafka client", LOG_TEXT("facility", facility),
            LOG_TEXT("detail", text));
 }
 
@@ -25,20 +25,28 @@ bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value
     return true;
 }
 
-static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
+struct property {
+    const char *name, *value;
+};
+
+static bool set_all(rd_kafka_conf_t *conf, const struct property *properties, size_t count,
+                    struct err *err) {
+    for (size_t i = 0; i < count; i++) {
+        if (!kafka_client_set(conf, properties[i].name, properties[i].value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the configuration's own options may change. */
+static bool set_defaults(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
     char session_timeout_ms[16];
     snprintf(session_timeout_ms, sizeof session_timeout_ms, "%d", config->kafka.session_timeout_ms);
-    const char *const properties[][2] = {
+    const struct property properties[] = {
         {"bootstrap.servers", config->kafka.brokers},
-        {"group.id", config->kafka.group},
         {"client.id", config->kafka.client_id},
         {"session.timeout.ms", session_timeout_ms},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        /* Only where the offset in Postgres is no longer in the log: what is left is read again,
-         * which the convergent view makes safe. */
-        {"auto.offset.reset", "earliest"},
-        {"partition.assignment.strategy", "range"},
         {"topic.metadata.refresh.interval.ms", "10000"},
         /* A full queue is looked at again only a second later (librdkafka 2.0): it must hold more
          * than a second's work, or the worker starves. */
@@ -47,10 +55,27 @@ static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, s
         {"fetch.error.backoff.ms", "50"},
         {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
     };
-    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++) {
-        if (!kafka_client_set(conf, properties[i][0], properties[i][1], err)) {
-            return false;
-        }
+    return set_all(conf, properties, sizeof properties / sizeof *properties, err);
+}
+
+/* What the program relies on. */
+static bool set_invariants(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
+    const struct property properties[] = {
+        {"group.id", config->kafka.group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        /* An offset that the log does not have is looked into, not passed over. */
+        {"auto.offset.reset", "error"},
+        /* The end of a partition is where its last record need not be: only this tells. */
+        {"enable.partition.eof", "true"},
+        {"partition.assignment.strategy", "range"},
+    };
+    return set_all(conf, properties, sizeof properties / sizeof *properties, err);
+}
+
+static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
+    if (!set_defaults(config, conf, err)) {
+        return false;
     }
     for (size_t i = 0; i < config->kafka.options.count; i++) {
         if (!kafka_client_set(conf, config->kafka.options.names[i], config->kafka.options.values[i],
@@ -58,7 +83,7 @@ static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, s
             return false;
         }
     }
-    return true;
+    return set_invariants(config, conf, err);
 }
 
 rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err) {
@@ -95,6 +120,18 @@ bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t 
     }
     return !code || err_set(err, ERR_UNAVAILABLE, "kafka cannot say where that time is: %s",
                             rd_kafka_err2str(code));
+}
+
+void kafka_client_ask(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list, int64_t bound,
+                      int timeout_ms) {
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = bound; /* goes into the request as it is */
+        list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka, list, timeout_ms);
+    for (int i = 0; code && i < list->cnt; i++) {
+        list->elems[i].err = list->elems[i].err ? list->elems[i].err : code;
+    }
 }
 
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {

@@ -23,6 +23,12 @@ rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err);
 bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list,
                              int64_t time_ms, struct err *err);
 
+/* Sets each partition's offset to its bound: RD_KAFKA_OFFSET_BEGINNING, the first that it has, or
+ * RD_KAFKA_OFFSET_END, the one behind its last. Where it could not be had the element's err says
+ * why. */
+void kafka_client_ask(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list, int64_t bound,
+                      int timeout_ms);
+
 /* The record as a pipeline's message of that partition; it owns the record from now on. */
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition);
 /* A pipeline's release function for such messages. */

@@ -12,22 +12,29 @@ static const char add_sql[] =
 /* The lock waits for a transaction of the last owner, or of a connection that was lost, to end:
  * what is read here is settled. */
 static const char load_sql[] =
-    "SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text "
+    "SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text, EXISTS "
+    "(SELECT FROM consumer_offsets k WHERE k.consumer_group = o.consumer_group "
+    "AND k.topic = o.topic AND k.next_offset >= 0), CASE WHEN o.last_offset = o.next_offset - 1 "
+    "THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END "
     "FROM consumer_offsets o JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) "
     "USING (topic, partition) WHERE o.consumer_group = $1::text "
     "ORDER BY o.topic, o.partition FOR SHARE OF o";
 
 static const char unmoved_sql[] =
     "SELECT NOT EXISTS (SELECT FROM unnest($2::text[], $3::int4[], $4::int8[]) "
-    "AS w (topic, partition, next_offset) JOIN consumer_offsets o ON o.consumer_group = $1::text "
-    "AND o.topic = w.topic AND o.partition = w.partition AND o.next_offset <> w.next_offset)";
+    "AS w (topic, partition, next_offset) LEFT JOIN consumer_offsets o "
+    "ON o.consumer_group = $1::text AND o.topic = w.topic AND o.partition = w.partition "
+    "WHERE o.next_offset IS DISTINCT FROM w.next_offset)";
+
+static const char move_sql[] =
+    "SELECT move_offset($1::text, $2::text, $3::int4, $4::int8, $5::int8)";
 
 static const char advance_sql[] =
-    "SELECT advance_offset($1::text, topic, partition, expected, next, $2::text, applied, "
+    "SELECT advance_offset($1::text, topic, partition, expected, next, at, $2::text, applied, "
     "superseded, ignored, duplicate, rejected) FROM unnest($3::text[], $4::int4[], $5::int8[], "
-    "$6::int8[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::int4[]) AS a "
-    "(topic, partition, expected, next, applied, superseded, ignored, duplicate, rejected) "
-    "ORDER BY topic, partition";
+    "$6::int8[], $7::timestamptz[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], "
+    "$12::int4[]) AS a (topic, partition, expected, next, at, applied, superseded, ignored, "
+    "duplicate, rejected) ORDER BY topic, partition";
 
 static const char epoch_sql[] =
     "SELECT (SELECT system_identifier::text FROM pg_control_system()), "
@@ -79,16 +86,40 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
                   &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
+    int found = PQntuples(rows);
+    for (int i = 0; i < found; i++) {
         size_t at = partitions_find(&pipeline->partitions, PQgetvalue(rows, i, 0),
                                     (int32_t)strtol(PQgetvalue(rows, i, 1), NULL, 10));
         if (at != PARTITION_NONE) {
             struct partition *partition = &pipeline->partitions.items[at];
             partition->next_offset = strtoll(PQgetvalue(rows, i, 2), NULL, 10);
+            partition->committed_offset = partition->next_offset;
             partition->fresh_offset = strtoll(PQgetvalue(rows, i, 3), NULL, 10);
+            partition->topic_known = strcmp(PQgetvalue(rows, i, 4), "t") == 0;
+            partition->committed_time_us =
+                PQgetisnull(rows, i, 5) ? 0 : strtoll(PQgetvalue(rows, i, 5), NULL, 10);
         }
     }
     PQclear(rows);
+    return found == (int)pipeline->partitions.count ||
+           err_set(err, ERR_UNAVAILABLE, "%d of %zu offsets are in consumer_offsets", found,
+                   pipeline->partitions.count);
+}
+
+bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_t next,
+                  struct err *err) {
+    struct pg_params *params = pipeline->params;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(pipeline->options.group));
+    pg_params_add_text(params, slice_of(partition->topic));
+    pg_params_add_int8(params, partition->number);
+    pg_params_add_int8(params, partition->next_offset);
+    pg_params_add_int8(params, next);
+    if (!pg_query(pipeline->pg, "move_offset", move_sql, params, timeout_ms(pipeline), NULL, err)) {
+        return false;
+    }
+    partition->next_offset = partition->committed_offset = next;
+    partition->committed_time_us = 0;
     return true;
 }
 
@@ -97,7 +128,7 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
     fill_names(pipeline);
     pg_array_begin(pipeline->params, PG_ARRAY_INT8);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
-        pg_array_int(pipeline->params, pipeline->partitions.items[i].next_offset);
+        pg_array_int(pipeline->params, pipeline->partitions.items[i].committed_offset);
     }
     pg_array_end(pipeline->params);
     if (!pg_query(pipeline->pg, "offsets_unmoved", unmoved_sql, pipeline->params,
@@ -141,7 +172,7 @@ static struct tally *count_outcomes(const struct pipeline *pipeline, const struc
     return tallies;
 }
 
-enum { TOPIC, NUMBER, EXPECTED, NEXT, FIRST_COUNT, COLUMNS = FIRST_COUNT + OUTCOMES };
+enum { TOPIC, NUMBER, EXPECTED, NEXT, LAST_TIME, FIRST_COUNT, COLUMNS = FIRST_COUNT + OUTCOMES };
 
 static int64_t cell(const struct pipeline *pipeline, const struct batch *batch,
                     const struct tally *tallies, size_t partition, int column) {
@@ -157,6 +188,30 @@ static int64_t cell(const struct pipeline *pipeline, const struct batch *batch,
     }
 }
 
+static const enum pg_array column_types[COLUMNS] = {
+    [TOPIC] = PG_ARRAY_TEXT,
+    [NUMBER] = PG_ARRAY_INT4,
+    [EXPECTED] = PG_ARRAY_INT8,
+    [NEXT] = PG_ARRAY_INT8,
+    [LAST_TIME] = PG_ARRAY_TIMESTAMPTZ,
+    [FIRST_COUNT... COLUMNS - 1] = PG_ARRAY_INT4,
+};
+
+static void put_cell(struct pipeline *pipeline, const struct batch *batch,
+                     const struct tally *tallies, size_t partition, int column) {
+    struct pg_params *params = pipeline->params;
+    int64_t last_time_us = batch->advances[partition].last_time_us;
+    if (column == TOPIC) {
+        pg_array_bytes(params, slice_of(pipeline->partitions.items[partition].topic));
+    } else if (column == LAST_TIME && last_time_us > 0) {
+        pg_array_timestamp(params, last_time_us);
+    } else if (column == LAST_TIME) {
+        pg_array_null(params);
+    } else {
+        pg_array_int(params, cell(pipeline, batch, tallies, partition, column));
+    }
+}
+
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     struct pg_params *params = pipeline->params;
     const struct tally *tallies = count_outcomes(pipeline, batch);
@@ -164,18 +219,10 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
     pg_params_add_text(params, slice_of(pipeline->options.group));
     pg_params_add_text(params, slice_of(script_generation_hash(pipeline->generation)));
     for (int column = 0; column < COLUMNS; column++) {
-        bool wide = column == EXPECTED || column == NEXT;
-        pg_array_begin(params, column == TOPIC ? PG_ARRAY_TEXT
-                               : wide          ? PG_ARRAY_INT8
-                                               : PG_ARRAY_INT4);
+        pg_array_begin(params, column_types[column]);
         for (size_t i = 0; i < batch->advance_count; i++) {
-            if (batch->advances[i].next < 0) {
-                continue;
-            }
-            if (column == TOPIC) {
-                pg_array_bytes(params, slice_of(pipeline->partitions.items[i].topic));
-            } else {
-                pg_array_int(params, cell(pipeline, batch, tallies, i, column));
+            if (batch->advances[i].next >= 0) {
+                put_cell(pipeline, batch, tallies, i, column);
             }
         }
         pg_array_end(params);

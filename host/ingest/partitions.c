@@ -1,6 +1,5 @@
 #include "partitions.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +25,14 @@ size_t partitions_find(struct partitions *partitions, const char *topic, int32_t
 size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number) {
     size_t count = partitions->count + 1;
     partitions->items = xrealloc(partitions->items, count * sizeof *partitions->items);
-    partitions->items[partitions->count] = (struct partition){
-        .topic = xstrdup(topic), .number = number, .handler = -1, .next_offset = -1};
+    partitions->items[partitions->count] = (struct partition){.topic = xstrdup(topic),
+                                                              .number = number,
+                                                              .handler = -1,
+                                                              .next_offset = -1,
+                                                              .committed_offset = -1,
+                                                              .probe_offset = -1,
+                                                              .high_offset = -1,
+                                                              .end_offset = -1};
     return partitions->count++;
 }
 

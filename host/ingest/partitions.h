@@ -2,16 +2,25 @@
 #ifndef AGG_HOST_INGEST_PARTITIONS_H
 #define AGG_HOST_INGEST_PARTITIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct partition {
     char *topic; /* owned */
     int32_t number;
-    int handler;          /* of the pipeline's generation; -1: none declares the topic */
-    int64_t next_offset;  /* what the database holds after the batches under way; -1: never seen */
-    int64_t fresh_offset; /* below it a replay reads: Redis' memory of seen events is passed by */
+    int handler;         /* of the pipeline's generation; -1: none declares the topic */
+    int64_t next_offset; /* what the database holds after the batches under way; -1: never read */
+    int64_t committed_offset;  /* what it holds */
+    int64_t committed_time_us; /* the broker's, of the record in front of it; 0: not known */
+    int64_t probe_offset;      /* of that record, while it is read to see whether it is the same;
+                                  -1: not, or not any more */
+    int64_t fresh_offset;   /* below it a replay reads: Redis' memory of seen events is passed by */
     int64_t broker_time_us; /* of the newest message taken, for lag */
+    int64_t high_offset;    /* behind the last record or marker, as last heard; -1: not yet */
+    int64_t end_offset;     /* where reading last came to the end; -1: not yet */
+    bool topic_known;       /* the group has read some partition of the topic */
+    bool contradicted;      /* Kafka has said that it does not have our offset */
 };
 
 struct partitions {

@@ -37,6 +37,14 @@ static void make_metrics(struct pipeline_metrics *metrics) {
     metrics->redis_up = pipeline_dependency_metric("redis");
 }
 
+static bool open_scripts(struct pipeline *pipeline, struct err *err) {
+    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, err);
+    if (pipeline->scripts) {
+        script_instance_isolate(pipeline->scripts, pipeline->options.isolation);
+    }
+    return pipeline->scripts != NULL;
+}
+
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err) {
     const struct config *config = options->config;
@@ -49,7 +57,9 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
     };
     make_metrics(&pipeline->metrics);
-    breaker_init(&pipeline->breaker, (size_t)config->ingest.breaker_window_events,
+    pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
+    breaker_init(&pipeline->breaker, verdicts_windows(options->generation),
+                 (size_t)config->ingest.breaker_window_events,
                  (size_t)config->ingest.breaker_share_percent);
     pipeline->generation = script_generation_ref(options->generation);
     pipeline->pg = pg_create(&pg_options);
@@ -60,8 +70,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
             return false;
         }
     }
-    pipeline->scripts = script_instance_create(pipeline->generation, config, err);
-    return pipeline->scripts != NULL;
+    return open_scripts(pipeline, err);
 }
 
 void pipeline_close(struct pipeline *pipeline) {
@@ -100,11 +109,6 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     if (pipeline->scripts && script_instance_healthy(pipeline->scripts)) {
         return true;
     }
-    struct err err = {0};
     script_instance_destroy(pipeline->scripts);
-    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, &err);
-    if (!pipeline->scripts) {
-        log_error("scripts could not be loaded", LOG_TEXT("error", err.text));
-    }
-    return pipeline->scripts != NULL;
+    return open_scripts(pipeline, &pipeline->scripts_err);
 }

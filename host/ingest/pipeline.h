@@ -40,19 +40,23 @@ struct event {
 
 /* How far a batch moves one partition. */
 struct advance {
-    int64_t expected; /* what the database must hold */
-    int64_t next;     /* -1: the batch has nothing of this partition */
+    int64_t expected;     /* what the database must hold */
+    int64_t next;         /* -1: the batch has nothing of this partition */
+    int64_t last_time_us; /* the broker's, of the last message; 0: it has none */
 };
 
 struct batch {
     struct event *events;
     size_t count;
+    size_t looked_up; /* events extracted, and asked of Redis */
+    size_t handled;   /* events with a verdict */
     size_t capacity;
     size_t bytes;
     struct merge *merge;
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
 
@@ -80,6 +84,7 @@ struct pipeline_options {
     const char *group;       /* whose offsets these are */
     const char *search_path; /* of the connection; NULL: as the server has it */
     const char *application_name;
+    const char *isolation; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
     bool quiet; /* rejected events are not logged one by one */
     enum pipeline_mode mode;
@@ -91,14 +96,17 @@ struct pipeline {
     const struct config *config;
     struct script_generation *generation; /* a reference */
     struct script_instance *scripts;      /* NULL: could not be made anew */
+    struct err scripts_err;               /* why */
     struct pg *pg;
     struct pg_params *params;
     struct redis *redis; /* NULL: none */
     uint64_t view_epoch; /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
+    const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
     struct statement *statements;
     size_t statement_count;
+    size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
     uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
@@ -126,8 +134,12 @@ bool pipeline_renew_scripts(struct pipeline *pipeline);
 /* Reads where each of the pipeline's partitions goes on, adding those that the database does not
  * know yet. */
 bool offsets_load(struct pipeline *pipeline, struct err *err);
-/* True where the database holds what the pipeline expects; false with err of ERR_NONE where
- * somebody has moved an offset (a replay), and with a kind where it could not be asked. */
+/* Moves one partition without events, from where it stands. ERR_CONFLICT: somebody else did. */
+bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_t next,
+                  struct err *err);
+/* True where the database holds what was committed; false with err of ERR_NONE where somebody has
+ * moved an offset (a replay), and with a kind where it could not be asked. No transaction is under
+ * way. */
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 /* Queues the compare-and-set of a batch's offsets, with what became of its events. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
@@ -141,20 +153,35 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events from `first` on. */
-void batch_handle(struct pipeline *pipeline, struct batch *batch, size_t first);
+/* Handles the events that were taken, until the breaker opens or no script state can be made: such
+ * a batch cannot be committed. */
+void batch_handle(struct pipeline *pipeline, struct batch *batch);
+/* The same, but begins no event once so many microseconds have passed; true when all are handled.
+ */
+bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */
-void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
-                  const char *text);
+void reject_event(struct batch *batch, struct event *event, const char *text);
+/* Logs and counts a rejected event that was committed. */
+void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
+/* ---- verdicts.c ---------------------------------------------------------------------------- */
+
+/* How many windows the breaker has for these scripts. */
+size_t verdicts_windows(const struct script_generation *generation);
+/* Judges the batch's events in [judged, last), behind all that come before them. False where they
+ * open the breaker: the batch must not be committed. */
+bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last);
+/* After the commit: the batch's verdicts count from now on. */
+void verdicts_enter(struct pipeline *pipeline, const struct batch *batch);
+
 /* ---- commit.c ------------------------------------------------------------------------------ */
 
-/* Sends the whole transaction without waiting for it. */
+/* Sends the whole transaction without waiting for it; nothing where that opens the breaker. */
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Moves it on without blocking. PG_FAILED with ERR_INPUT: a row was refused, bisect. */
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);
@@ -166,6 +193,8 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch);
 bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Settle and finish. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Finds the events of which nothing stands in the merged rows. */
+void commit_mark_superseded(struct batch *batch);
 /* What one batch does on every attempt, for bisect.c. */
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);

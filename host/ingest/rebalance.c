@@ -37,7 +37,7 @@ static void settle_inflight(struct worker *worker) {
 static void forget_assignment(struct worker *worker) {
     settle_inflight(worker);
     rebalance_drop_batches(worker);
-    consumer_forget_lag(worker);
+    lag_forget(worker);
     partitions_clear(&worker->pipeline.partitions);
     batch_clear(&worker->pipeline, &worker->batches[0]);
     batch_clear(&worker->pipeline, &worker->batches[1]);

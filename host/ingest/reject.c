@@ -5,6 +5,7 @@
 #include "../uuid.h"
 #include "pipeline.h"
 
+/* What stands at the place already is of a log that is no more, or the same event once more. */
 static const char insert_sql[] =
     "INSERT INTO rejected_events (topic, partition, \"offset\", reason, detail, raw, event_id, "
     "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
@@ -12,13 +13,22 @@ static const char insert_sql[] =
     "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[]) AS r "
     "(topic, partition, \"offset\", reason, detail, raw, event_id, correlation_id, handler) "
     "ON CONFLICT (topic, partition, \"offset\") DO UPDATE SET rejected_at = now(), "
-    "reason = EXCLUDED.reason, detail = EXCLUDED.detail, generation = EXCLUDED.generation, "
-    "handler = EXCLUDED.handler";
+    "reason = EXCLUDED.reason, detail = EXCLUDED.detail, raw = EXCLUDED.raw, "
+    "event_id = EXCLUDED.event_id, correlation_id = EXCLUDED.correlation_id, "
+    "handler = EXCLUDED.handler, generation = EXCLUDED.generation";
 
+/* The bytes are added up only where the table with its indexes is larger than they may be. Of what
+ * one transaction kept all stays or goes, and the newest stays. Rows that somebody holds are left
+ * to him, or to the next time: two workers must not wait for each other. */
 static const char trim_sql[] =
-    "DELETE FROM rejected_events WHERE rejected_at < now() - $1::int8 * interval '1 hour' OR "
-    "rejected_at < (SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC "
-    "OFFSET $2::int8 LIMIT 1)";
+    "DELETE FROM rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM rejected_events "
+    "WHERE rejected_at < greatest(now() - $1::int8 * interval '1 hour', "
+    "(SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC OFFSET $2::int8 LIMIT 1), "
+    "(SELECT max(rejected_at) FROM (SELECT rejected_at, sum(200 + "
+    "coalesce(pg_column_size(raw), 0) + coalesce(pg_column_size(detail), 0)) "
+    "OVER (ORDER BY rejected_at DESC) AS bytes FROM rejected_events "
+    "WHERE (SELECT pg_total_relation_size('rejected_events')) > $3::int8) AS kept "
+    "WHERE bytes > $3::int8)) FOR UPDATE SKIP LOCKED))";
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
@@ -79,12 +89,13 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
                 LOG_SLICE("correlation_id", correlation_id_of(event)));
 }
 
-void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *event,
-                  const char *text) {
-    bool was_good = event->state == EVENT_APPLIED;
+void reject_event(struct batch *batch, struct event *event, const char *text) {
     set_reason(merge_arena(batch->merge), event, text);
     event->state = EVENT_REJECTED;
     batch->rejected++;
+}
+
+void reject_count(const struct pipeline *pipeline, const struct event *event) {
     struct metric *invalid =
         metric_family(METRIC_COUNTER, "ras_invalid_messages_total",
                       "Events that were rejected, by topic and reason.", "topic,error_type");
@@ -92,11 +103,6 @@ void reject_event(struct pipeline *pipeline, struct batch *batch, struct event *
     snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
     metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
     log_rejection(pipeline, event);
-    if (was_good) {
-        breaker_note_refusal(&pipeline->breaker, text);
-    } else {
-        breaker_note(&pipeline->breaker, text);
-    }
 }
 
 /* ---- the rows ------------------------------------------------------------------------------ */
@@ -186,5 +192,6 @@ bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct er
     pg_params_reset(params);
     pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_hours);
     pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_rows);
+    pg_params_add_int8(params, pipeline->config->ingest.rejected_keep_mb * 1024LL * 1024);
     return pg_send(pipeline->pg, "trim_rejected", trim_sql, params, false, err);
 }

@@ -34,37 +34,62 @@ static int64_t backoff_us(struct worker *worker) {
     return (ms / 2 + jitter_ms) * 1000;
 }
 
-static void say_waiting(struct worker *worker, const struct err *err) {
+static void say_waiting(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
-    snprintf(text, sizeof text, "waits for the database: %.400s", err->text);
+    snprintf(text, sizeof text, "waits for %s: %.400s", what, err->text);
     worker_say(worker, text);
 }
 
 /* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
-static void fail(struct worker *worker, const struct err *err) {
-    bool was_ready = atomic_exchange(&worker->database_ready, false);
-    metric_set(worker->database_up, 0);
-    if (was_ready || worker->failures == 0) {
-        log_error("ingest waits for the database", LOG_INT("worker", worker->number),
-                  LOG_TEXT("error", err->text), LOG_TEXT("kind", err_kind_name(err->kind)),
-                  LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
-    }
-    say_waiting(worker, err);
-    metric_add(worker->errors, 1);
-    worker->inflight = NULL;
-    pg_disconnect(worker->pipeline.pg);
+static void abandon(struct worker *worker) {
     consumer_restart(worker);
+    pg_disconnect(worker->pipeline.pg);
     worker->retry_at_us = clock_monotonic_us() + backoff_us(worker);
     worker->failures++;
+}
+
+/* A transaction that takes longer than a statement may is not to be tried at that size again. */
+static void shrink_batches(struct worker *worker, const struct err *err) {
+    bool too_slow = err->kind == ERR_TIMEOUT || strcmp(err->sqlstate, "57014") == 0;
+    if (!too_slow || !worker->inflight || worker->inflight->count < 2) {
+        return;
+    }
+    worker->pipeline.batch_limit = worker->inflight->count / 2;
+    log_warning("the transaction took too long: batches are made smaller",
+                LOG_INT("worker", worker->number),
+                LOG_INT("events", (int64_t)worker->pipeline.batch_limit));
+}
+
+/* Slowly: what was too much may be so again. */
+static void grow_batches(struct pipeline *pipeline) {
+    size_t most = (size_t)pipeline->config->ingest.batch_max_events;
+    size_t next = pipeline->batch_limit + most / 64 + 1;
+    pipeline->batch_limit = next < most ? next : most;
+}
+
+static void fail(struct worker *worker, const struct err *err) {
+    bool scripts = worker->pipeline.scripts != NULL;
+    bool was_ready = atomic_exchange(&worker->database_ready, false);
+    if (scripts) {
+        metric_set(worker->database_up, 0);
+    }
+    if (was_ready || worker->failures == 0) {
+        log_error(scripts ? "ingest waits for the database" : "ingest waits for a script state",
+                  LOG_INT("worker", worker->number), LOG_TEXT("error", err->text),
+                  LOG_TEXT("kind", err_kind_name(err->kind)),
+                  LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
+    }
+    say_waiting(worker, scripts ? "the database" : "a script state", err);
+    metric_add(worker->errors, 1);
+    shrink_batches(worker, err);
+    abandon(worker);
 }
 
 /* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
 static void step_back(struct worker *worker, const char *detail) {
     log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
                 LOG_TEXT("detail", detail));
-    worker->inflight = NULL;
-    pg_disconnect(worker->pipeline.pg);
-    consumer_restart(worker);
+    abandon(worker);
 }
 
 /* ---- the breaker --------------------------------------------------------------------------- */
@@ -83,7 +108,7 @@ static void stop_by_breaker(struct worker *worker) {
 }
 
 static void resume(struct worker *worker) {
-    breaker_close(&worker->pipeline.breaker, true);
+    breaker_resume(&worker->pipeline.breaker);
     atomic_store(&worker->stopped_by_breaker, false);
     metric_set(worker->breaker_open, 0);
     worker_say(worker, "");
@@ -96,6 +121,7 @@ static void finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
     commit_finish(&worker->pipeline, batch);
+    grow_batches(&worker->pipeline);
     worker->failures = 0;
     if (clock_monotonic_us() >= worker->report_at_us) {
         worker->report_at_us = clock_monotonic_us() + REPORT_INTERVAL_US;
@@ -148,10 +174,14 @@ static void prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
     if (ok && worker->must_load_offsets) {
-        ok = consumer_load_offsets(worker, &err);
+        ok = start_fetching(worker, &err);
         /* Whoever had the partitions before, this worker perhaps, may not have told the caches of
          * its last commit. */
         seen_doubt_caches(&worker->pipeline);
+    }
+    if (!ok && err.kind == ERR_CONFLICT) {
+        step_back(worker, err.text);
+        return;
     }
     if (!ok) {
         fail(worker, &err);
@@ -164,18 +194,21 @@ static void prepare_database(struct worker *worker) {
     metric_set(worker->database_up, 1);
 }
 
-/* A replay rewinds the offsets in the database; a busy worker meets that in its next commit. */
+/* A replay rewinds the offsets in the database. Between two transactions: where the next one has
+ * events of the partition it would meet that itself. */
 static void check_offsets(struct worker *worker) {
     struct err err = {0};
-    if (worker->inflight || worker->filling->count > 0 || worker->must_load_offsets ||
-        !worker->assignment || !pg_connected(worker->pipeline.pg)) {
+    if (worker->inflight || worker->must_load_offsets || !worker->assignment ||
+        !pg_connected(worker->pipeline.pg)) {
         return;
     }
-    if (offsets_unmoved(&worker->pipeline, &err)) {
+    worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
+    if (worker->unsettled > 0) {
+        consumer_restart(worker); /* perhaps Kafka can say now where they begin */
+    } else if (offsets_unmoved(&worker->pipeline, &err)) {
         return;
-    }
-    if (err.kind == ERR_NONE) {
-        step_back(worker, "while idle");
+    } else if (err.kind == ERR_NONE) {
+        step_back(worker, "at a check");
     } else {
         fail(worker, &err);
     }
@@ -183,11 +216,17 @@ static void check_offsets(struct worker *worker) {
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
+static bool may_handle_more(const struct worker *worker) {
+    const struct pipeline *pipeline = &worker->pipeline;
+    return worker->filling->handled < worker->filling->count && !pipeline->breaker.open &&
+           pipeline->scripts;
+}
+
 static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[3] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    if (room && !kafka_dry) {
+    if ((room && !kafka_dry) || may_handle_more(worker)) {
         return;
     }
     if (room) {
@@ -219,10 +258,38 @@ static bool database_needed(const struct worker *worker) {
 }
 
 static void check_now_and_then(struct worker *worker) {
-    if (clock_monotonic_us() >= worker->check_at_us) {
-        worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
-        consumer_measure_lag(worker);
+    int64_t now_us = clock_monotonic_us();
+    if (now_us >= worker->measure_at_us) {
+        worker->measure_at_us = now_us + CHECK_INTERVAL_US;
+        lag_measure(worker);
+    }
+    if (now_us >= worker->check_at_us) {
         check_offsets(worker);
+    }
+}
+
+static bool may_begin_commit(const struct worker *worker) {
+    const struct batch *batch = worker->filling;
+    /* Without a script state it is begun to fail, and to be waited for. */
+    bool ready = batch->handled == batch->count || !worker->pipeline.scripts;
+    return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
+           pg_connected(worker->pipeline.pg);
+}
+
+/* The client says that it will never work again (another has its group.instance.id, say). */
+static void reopen_consumer(struct worker *worker) {
+    struct err err = {0};
+    if (clock_monotonic_us() < worker->retry_at_us) {
+        return;
+    }
+    worker_say(worker, "opens its Kafka client anew: the last one has failed for good");
+    log_error("the kafka client has failed for good: another is opened",
+              LOG_INT("worker", worker->number));
+    abandon(worker);
+    consumer_close(worker);
+    worker->must_reopen = !consumer_open(worker, &err);
+    if (worker->must_reopen) {
+        log_error("no kafka client", LOG_TEXT("error", err.text));
     }
 }
 
@@ -230,21 +297,24 @@ static void turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false) && worker->pipeline.breaker.open) {
         resume(worker);
     }
-    bool dry = consumer_fill(worker);
-    if (worker->pipeline.breaker.open && !atomic_load(&worker->stopped_by_breaker)) {
-        stop_by_breaker(worker);
+    if (worker->must_reopen) {
+        reopen_consumer(worker);
     }
+    bool dry = !worker->kafka || consumer_fill(worker);
     if (worker->inflight) {
         progress_batch(worker);
+    }
+    if (worker->pipeline.breaker.open && !worker->inflight &&
+        !atomic_load(&worker->stopped_by_breaker)) {
+        stop_by_breaker(worker); /* what came before is committed */
     }
     if (database_needed(worker)) {
         prepare_database(worker);
     }
-    if (!worker->inflight && worker->filling->count > 0 && !worker->must_load_offsets &&
-        pg_connected(worker->pipeline.pg)) {
+    check_now_and_then(worker);
+    if (may_begin_commit(worker)) {
         begin_commit(worker);
     }
-    check_now_and_then(worker);
     seen_settle_caches(&worker->pipeline);
     wait_for_work(worker, dry);
 }

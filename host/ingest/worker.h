@@ -27,15 +27,18 @@ struct worker {
     int wake_fd;  /* eventfd: something was asked for (stop, resume) */
     struct batch batches[2];
     struct batch *filling;
-    struct batch *inflight; /* NULL: no transaction under way */
-    size_t take_limit;      /* messages a turn: adapts to how long their handling takes */
+    struct batch *inflight;                      /* NULL: no transaction under way */
     rd_kafka_topic_partition_list_t *assignment; /* of the group; NULL: none */
     bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
+    size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
+    bool must_reopen; /* the client has failed for good */
+    bool came_again;  /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures; /* in a row, for the back-off */
     int64_t report_at_us;
+    int64_t measure_at_us;
     int64_t check_at_us;
-    struct metric_cell *errors, *database_up, *breaker_open;
+    struct metric_cell *errors, *deleted, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
     _Atomic bool stopping;
@@ -48,19 +51,22 @@ struct worker {
 /* consumer.c: the Kafka side */
 bool consumer_open(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
-/* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles it. True
- * when the queue ran dry. */
+/* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles as much
+ * of it as a turn's time allows. True when nothing is left to take or to handle. */
 bool consumer_fill(struct worker *worker);
-/* Reads the offsets of the assignment from Postgres and starts fetching. */
-bool consumer_load_offsets(struct worker *worker, struct err *err);
 /* Forgets both batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
 /* Best effort, for lag tools only. */
 void consumer_report_offsets(struct worker *worker);
-/* How far behind each partition is, as metrics. */
-void consumer_measure_lag(struct worker *worker);
+/* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
+ * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
+bool start_fetching(struct worker *worker, struct err *err);
+
+/* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second where nothing
+ * is fetched. */
+void lag_measure(struct worker *worker);
 /* The partitions are given away: how far behind they are is for their next owner to say. */
-void consumer_forget_lag(struct worker *worker);
+void lag_forget(struct worker *worker);
 
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,

@@ -70,7 +70,7 @@ static bool fill(struct build *build, struct err *err) {
         batch_take(pipeline, batch, &message);
         wait_ms = 0;
     }
-    batch_handle(pipeline, batch, 0);
+    batch_handle(pipeline, batch);
     return err->kind == ERR_NONE;
 }
 

@@ -67,8 +67,8 @@ bool log_reader_open(struct log_reader *reader, const struct config *config,
     if (!conf) {
         return false;
     }
-    /* The end of a partition is where its last record need not be: only this tells. */
-    if (!kafka_client_set(conf, "enable.partition.eof", "true", err)) {
+    /* What Kafka deletes meanwhile is a gap like another. */
+    if (!kafka_client_set(conf, "auto.offset.reset", "earliest", err)) {
         rd_kafka_conf_destroy(conf);
         return false;
     }
@@ -101,18 +101,48 @@ void log_reader_close(struct log_reader *reader) {
     *reader = (struct log_reader){0};
 }
 
+void log_reader_keep(struct log_reader *reader, const char *const *topics, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < reader->count; i++) {
+        struct log_partition *partition = &reader->partitions[i];
+        size_t t = 0;
+        while (t < count && strcmp(topics[t], partition->topic) != 0) {
+            t++;
+        }
+        if (t < count) {
+            reader->partitions[kept++] = *partition;
+        } else {
+            free(partition->topic);
+        }
+    }
+    reader->count = kept;
+}
+
 /* ---- where to start ------------------------------------------------------------------------ */
 
 static bool is_finished(const struct log_partition *partition) {
     return partition->position >= partition->until;
 }
 
-bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err) {
+static rd_kafka_topic_partition_list_t *list_partitions(const struct log_reader *reader) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->count);
     for (size_t i = 0; i < reader->count; i++) {
         rd_kafka_topic_partition_list_add(list, reader->partitions[i].topic,
                                           reader->partitions[i].number);
     }
+    return list;
+}
+
+/* Reads from the offsets of the list on. */
+static bool assign(struct log_reader *reader, const rd_kafka_topic_partition_list_t *list,
+                   struct err *err) {
+    rd_kafka_resp_err_t code = rd_kafka_assign(reader->kafka, list);
+    return !code ||
+           err_set(err, ERR_UNAVAILABLE, "cannot read the log: %s", rd_kafka_err2str(code));
+}
+
+bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err) {
+    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
     bool ok = since_us < 0 || kafka_client_offsets_at(reader->kafka, list, since_us / 1000, err);
     reader->unfinished = 0;
     for (size_t i = 0; ok && i < reader->count; i++) {
@@ -124,11 +154,23 @@ bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *e
         list->elems[i].offset = partition->start;
         reader->unfinished += !is_finished(partition);
     }
-    rd_kafka_resp_err_t code =
-        ok ? rd_kafka_assign(reader->kafka, list) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    ok = ok && assign(reader, list, err);
     rd_kafka_topic_partition_list_destroy(list);
-    return ok && (!code ||
-                  err_set(err, ERR_UNAVAILABLE, "cannot read the log: %s", rd_kafka_err2str(code)));
+    return ok;
+}
+
+bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err) {
+    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
+    for (size_t i = 0; i < reader->count; i++) {
+        struct log_partition *partition = &reader->partitions[i];
+        partition->start = from_beginning ? partition->low : partition->high;
+        partition->position = list->elems[i].offset = partition->start;
+        partition->until = INT64_MAX;
+    }
+    reader->unfinished = reader->count;
+    bool ok = assign(reader, list, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    return ok;
 }
 
 /* ---- bounds -------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* log_reader: reads the topics of all handlers from Kafka's log, up to a bound for each partition,
  * without being a member of any group and without moving any offset. One thread.
  *
- * Used by rebuild (everything, up to where the live view stands) and by explain. */
+ * Used by rebuild (everything, up to where the live view stands), by explain, and by tap (from now
+ * on, without a bound). */
 #ifndef AGG_HOST_REBUILD_LOG_READER_H
 #define AGG_HOST_REBUILD_LOG_READER_H
 
@@ -43,6 +44,11 @@ void log_reader_close(struct log_reader *reader);
 
 /* Starts at the first record since that broker time (microseconds), or of all: since_us < 0. */
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err);
+/* Leaves only the partitions of these topics, before the start. */
+void log_reader_keep(struct log_reader *reader, const char *const *topics, size_t count);
+/* Instead of log_reader_start: from the first record, or from what comes next, and past the end
+ * without a bound. */
+bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err);
 /* Asks Kafka again for one partition's bounds. */
 bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *partition,
                            struct err *err);

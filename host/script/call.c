@@ -159,6 +159,10 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     return timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;
 }
 
+const char *script_isolation(lua_State *L) {
+    return sandbox_instance(L)->isolation;
+}
+
 int script_remaining_ms(lua_State *L) {
     const struct script_instance *instance = sandbox_instance(L);
     return instance->loading ? -1 : clock_remaining_ms(instance->limit.deadline_us);

@@ -79,6 +79,10 @@ void script_instance_destroy(struct script_instance *instance) {
     free(instance);
 }
 
+void script_instance_isolate(struct script_instance *instance, const char *reason) {
+    instance->isolation = reason;
+}
+
 bool script_instance_healthy(const struct script_instance *instance) {
     return instance->healthy;
 }

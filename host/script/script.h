@@ -59,6 +59,9 @@ const struct script_route *script_generation_routes(const struct script_generati
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                const struct config *config, struct err *err);
 void script_instance_destroy(struct script_instance *instance);
+/* From now on whatever scripts ask of an outside system fails ("unavailable") with this reason, a
+ * borrowed text. */
+void script_instance_isolate(struct script_instance *instance, const char *reason);
 /* False once a limit was hit: retire it (destroy, create another). */
 bool script_instance_healthy(const struct script_instance *instance);
 

@@ -69,8 +69,9 @@ struct script_instance {
     const char *stack_base;    /* where the C stack was when the call under way began */
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
-    int *handler_refs; /* registry references of the `handle` functions */
-    int *event_refs;   /* one reused event table a handler */
+    const char *isolation; /* why no outside system may be touched; NULL: they may */
+    int *handler_refs;     /* registry references of the `handle` functions */
+    int *event_refs;       /* one reused event table a handler */
     int *route_refs;
     int view_ref;
     struct merge *merge; /* of the handler call under way */
@@ -120,6 +121,8 @@ void script_check_stack(lua_State *L);
 void script_hurry(struct script_instance *instance);
 /* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */
 int script_remaining_ms(lua_State *L);
+/* Why scripts of this state may touch no outside system; NULL: they may. */
+const char *script_isolation(lua_State *L);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,

@@ -1,7 +1,7 @@
 --- Prints which lines of the scripts ran. Part of the binary; has all of Lua's libraries.
---
--- @tparam {{path=string,text=string,hits=table},...} files
--- @treturn number percent of all lines that can run
+---
+---@param files { path: string, text: string, hits: table }[]
+---@return number percent of all lines that can run
 local files = ...
 local util = require("jit.util")
 

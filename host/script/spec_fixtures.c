@@ -1,14 +1,5 @@
-/* testing.fixtures: the files of spec/fixtures, for specs, which have no io.
- *
- * read(path) -> text            path below spec/fixtures, say "events/batch_registered.json"
- * lines(path) -> list of texts  the lines that are not empty
- * decode(text) -> value         as json.decode, but raises where the text is not JSON
- * load(path) -> value           decode(read(path)), a new one each time
- *
- * testing.sources: what the generation under test was made of.
- *
- * query(name) -> text or nil    of sql/queries/NAME.sql
- * binding(name) -> table or nil the real binding, where a double stands in its place */
+/* testing.fixtures: the files of spec/fixtures, for specs, which have no io. testing.sources: what
+ * the generation under test was made of. docs/types/testing says what specs get. */
 #include <errno.h>
 #include <stdio.h>
 

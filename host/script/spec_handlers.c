@@ -1,14 +1,5 @@
 /* testing.handlers: events run through the very extraction, handlers and merge of production.
- *
- * run(name, event) -> outcome. `name` is "handlers/x"; `event` is the record's text, or a table
- * that json.encode turns into it. The outcome has result   "applied", "ignored" or "rejected"
- *   reason   of a rejected event: "code: sentence", as the log and rejected_events have it
- *   merges   list of { table, group, key = {…}, columns = {…}, at, event_id }, in the order made
- *   tags     set of tag(id): whose cached answers the event ends
- *   rows     table name -> list of rows { KEY = …, GROUP = { COLUMN = …, at, event_id } }
- * replay({ { name, event }, … }) -> { outcomes = { … }, rows = … }: the events merged in one batch,
- * in that order.
- * tag(id) -> text */
+ * docs/types/testing/handlers.lua says what specs get. */
 #include "spec_private.h"
 
 /* The text of the event at `at`; left on the stack. */

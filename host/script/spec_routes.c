@@ -1,15 +1,5 @@
 /* testing.routes: requests answered by the very routes of production, over the bindings that the
- * state has.
- *
- * call(name, { params = {…}, query = {…}, correlation_id = text }) -> answer. `name` is "routes/x".
- * The answer has
- *   status       as the client gets it; 500 where the route raised
- *   body         text
- *   error        the message of an error answer
- *   failure      why a route failed, as the log has it
- *   retry_after  seconds, where the answer asks for it
- *   tags         set of tag(id): what a commit may touch to end the cached answer
- * tag(id) -> text */
+ * state has. docs/types/testing/routes.lua says what specs get. */
 #include <stdlib.h>
 
 #include "spec_private.h"

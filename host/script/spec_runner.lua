@@ -1,11 +1,11 @@
 --- Runs one spec file under busted. Part of the binary; this chunk's globals are all of Lua's
--- libraries, those of specs and scripts are `sandbox`.
---
--- @tparam table sandbox globals of specs and scripts
--- @tparam function limited_xpcall xpcall under the time limit of scripts
--- @tparam table modules what `require` in the sandbox has loaded, by name
--- @tparam {string,...} doubles names of bindings that have a double
--- @treturn function run(chunk, path) -> passed, failed, skipped; prints failures
+--- libraries, those of specs and scripts are `sandbox`.
+---
+---@param sandbox table globals of specs and scripts
+---@param limited_xpcall function xpcall under the time limit of scripts
+---@param modules table what `require` in the sandbox has loaded, by name
+---@param doubles string[] names of bindings that have a double
+---@return fun(chunk: function, path: string): integer, integer, integer run prints failures
 local sandbox, limited_xpcall, modules, doubles = ...
 
 local trusted = getfenv(1)

@@ -7,6 +7,7 @@ local function share(key)
   return contracts.checked(key, { type = "number", min = 0, max = 1 })
 end
 
+---@type handlers.assessment_result
 return {
   topics = { "huleedu.assessment.result.published.v1" },
   time = "data.timestamp",

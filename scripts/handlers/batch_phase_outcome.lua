@@ -2,6 +2,7 @@
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
+---@type handlers.batch_phase_outcome
 return {
   -- the two spellings of the two releases
   topics = { "huleedu.els.batch.phase.outcome.v1", "huleedu.els.batch_phase.outcome.v1" },

@@ -2,6 +2,7 @@
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
+---@type handlers.batch_pipeline_completed
 return {
   topics = { "huleedu.batch.pipeline.completed.v1" },
   time = "data.metadata.timestamp",

@@ -2,6 +2,7 @@
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
+---@type handlers.batch_registered
 return {
   topics = { "huleedu.batch.essays.registered.v1" },
   time = "data.metadata.timestamp",

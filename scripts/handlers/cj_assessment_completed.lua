@@ -1,9 +1,10 @@
 --- A comparative judgement ended (first release). The current release's event of this name is thin,
--- without rankings: what it says comes as an assessment result.
+--- without rankings: what it says comes as an assessment result.
 local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")
 
+---@type handlers.cj_assessment_completed
 return {
   topics = { "huleedu.cj_assessment.completed.v1" },
   time = "data.timestamp",

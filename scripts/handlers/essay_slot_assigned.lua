@@ -1,6 +1,7 @@
 --- A file was assigned to an essay's slot.
 local contracts = require("lib.contracts")
 
+---@type handlers.essay_slot_assigned
 return {
   topics = { "huleedu.els.essay.slot.assigned.v1" },
   time = "data.timestamp",

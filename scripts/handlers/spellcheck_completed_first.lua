@@ -3,6 +3,7 @@ local contracts = require("lib.contracts")
 local spellchecks = require("lib.spellchecks")
 local statuses = require("lib.statuses")
 
+---@type handlers.spellcheck_completed_first
 return {
   topics = { "huleedu.essay.spellcheck.completed.v1" },
   time = "data.timestamp",

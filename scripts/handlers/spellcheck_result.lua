@@ -7,6 +7,7 @@ local function count(key)
   return contracts.int32("data.correction_metrics." .. key, { check_only = true })
 end
 
+---@type handlers.spellcheck_result
 return {
   topics = { "huleedu.essay.spellcheck.results.v1" },
   time = "data.timestamp",

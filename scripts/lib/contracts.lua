@@ -1,21 +1,20 @@
 --- Parts of declarations that events of both releases share.
--- @module lib.contracts
 
 local M = {}
 
 local STAGE = { "pending", "initialized", "processing", "completed", "failed", "cancelled" }
 
 --- An id that must not be empty.
--- @tparam string,... paths the first that is there
--- @treturn table a field
+---@param ... string paths, of which the first that is there is taken
+---@return Field field
 function M.id(...)
   return { min = 1, ... }
 end
 
 --- A field that is only checked.
--- @tparam string path
--- @tparam ?table field the rest of its declaration
--- @treturn table the field
+---@param path string
+---@param field? table the rest of its declaration
+---@return Field field
 function M.checked(path, field)
   field = field or {}
   field[1], field.check_only = path, true
@@ -23,10 +22,10 @@ function M.checked(path, field)
 end
 
 --- Adds what a SystemProcessingMetadata block must hold. The first release keeps the entity in an
--- object of its own, the current one has its keys in the block.
--- @tparam string block path of the block
--- @tparam table fields of the handler
--- @treturn table the same fields
+--- object of its own, the current one has its keys in the block.
+---@param block string path of the block
+---@param fields table<string, string|Field> of the handler
+---@return table<string, string|Field> fields the same
 function M.with_block(block, fields)
   local function either(key)
     return { block .. ".entity." .. key, block .. "." .. key, check_only = true }
@@ -38,9 +37,9 @@ function M.with_block(block, fields)
 end
 
 --- A whole number that an integer column can hold.
--- @tparam string path
--- @tparam ?table field the rest of its declaration
--- @treturn table a field
+---@param path string
+---@param field? table the rest of its declaration
+---@return Field field
 function M.int32(path, field)
   field = field or {}
   field[1], field.type = path, "integer"

@@ -1,15 +1,15 @@
 --- Builds the error detail of a failed result.
--- @module lib.error_details
 
 local json = require("json")
 local times = require("lib.times")
 
 local M = {}
 
---- @tparam table event time, correlation_id, and error_code, error_message where it states them
--- @tparam string operation what failed, in this service's words
--- @tparam {string=string,...} details ids
--- @treturn string JSON, with no stack trace whatever the event carries
+--- Makes it: JSON, with no stack trace whatever the event carries.
+---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
+---@param operation string what failed, in this service's words
+---@param details table<string, string> ids
+---@return string text
 function M.build(event, operation, details)
   return json.encode({
     error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",

@@ -1,13 +1,13 @@
 --- What a route answers where a query failed.
--- @module lib.failures
 
 local M = {}
 
 local AWAY = { unavailable = true, timeout = true }
 
---- @tparam {kind=string,message=string,sqlstate=string} failure of pg.query
--- @tparam string bad_value the message where the database refused a value of the request
--- @treturn table an answer: 503, or 400 with the message; what is a fault of ours is raised
+--- Makes the answer: 503, or 400 with the message; what is a fault of ours is raised.
+---@param failure Failure of pg.query
+---@param bad_value string the message where the database refused a value of the request
+---@return Response answer
 function M.answer(failure, bad_value)
   if AWAY[failure.kind] then
     return { unavailable = failure }

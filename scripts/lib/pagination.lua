@@ -1,7 +1,13 @@
 --- Reads limit, offset and cursor of a list request.
--- @module lib.pagination
 
 local M = {}
+
+--- The part of a list that is asked for.
+---@class lib.pagination.Page
+---@field limit integer
+---@field offset integer
+---@field after_created_at? string the cursor: the last batch of the page before
+---@field after_batch_id? string
 
 local DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 20, 100, 2147483647
 
@@ -32,9 +38,10 @@ local function is_time(text)
     and tonumber(minute) <= 59 and tonumber(second) <= 59
 end
 
---- @tparam {string=string,...} query the request's query
--- @treturn ?{limit=number,offset=number,after_created_at=?string,after_batch_id=?string}
--- @treturn ?string what is wrong
+--- Reads the page that a query asks for.
+---@param query table<string, string?> the request's
+---@return lib.pagination.Page? page nil where something is wrong
+---@return string? problem
 function M.read(query)
   local limit = whole(query.limit, DEFAULT_LIMIT, 1, MAX_LIMIT)
   if not limit then

@@ -1,15 +1,14 @@
 --- Merges one comparative judgement: a fact of a batch, stored once, not once an essay.
--- @module lib.rankings
 
 local json = require("json")
 
 local M = {}
 
---- @tparam string batch_id
--- @tparam {{essay_id=string,rank=?number,score=?number},...} items of students' essays only; of an
--- essay that is listed twice the last item counts
--- @tparam ?number comparison_count
--- @tparam table view
+--- Merges the students' essays. Of an essay that is listed twice the last item counts.
+---@param batch_id string
+---@param items { essay_id: string, rank?: integer, score?: number }[] of students' essays only
+---@param comparison_count? integer
+---@param view View
 function M.merge(batch_id, items, comparison_count, view)
   local ids, ranks, scores, states = {}, {}, {}, {}
   local places = {}

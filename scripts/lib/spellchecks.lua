@@ -1,5 +1,4 @@
 --- Merges one spell-check result; both releases end here.
--- @module lib.spellchecks
 
 local error_details = require("lib.error_details")
 
@@ -9,8 +8,9 @@ local function not_empty(text)
   return text ~= "" and text or nil
 end
 
---- @tparam table event essay_id, status, corrections, corrected_text_id, batch_id, metrics, errors
--- @tparam table view
+--- Merges the result, and links the essay to the batch where that is named.
+---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
+---@param view View
 function M.merge(event, view)
   local batch_id = not_empty(event.batch_id)
   local detail

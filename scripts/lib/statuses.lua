@@ -1,5 +1,4 @@
 --- The platform's vocabularies and what this service makes of them.
--- @module lib.statuses
 
 local M = {}
 
@@ -85,9 +84,9 @@ for own, words in pairs(OWN) do
 end
 
 --- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
--- @tparam ?string text the filter; nil or empty: no filter
--- @treturn ?{string,...} own statuses, nil for no filter
--- @treturn ?string the word that is no status
+---@param text? string the filter; nil or empty: no filter
+---@return string[]? statuses our own, nil for no filter
+---@return string? unknown the word that is no status
 function M.parse_filter(text)
   if not text or text == "" then
     return nil

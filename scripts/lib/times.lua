@@ -1,10 +1,9 @@
 --- Times as answers carry them.
--- @module lib.times
 
 local M = {}
 
 --- Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
--- Years are counted from March, so that the leap day is a year's last.
+--- Years are counted from March, so that the leap day is a year's last.
 local function date(days)
   local shifted = days + 719468 -- since 0000-03-01
   local era = math.floor(shifted / 146097)
@@ -25,8 +24,8 @@ local function date(days)
 end
 
 --- Naive UTC with six fraction digits.
--- @tparam number us microseconds since 1970
--- @treturn string
+---@param us number microseconds since 1970
+---@return string text
 function M.naive(us)
   local seconds = math.floor(us / 1e6)
   local days = math.floor(seconds / 86400)

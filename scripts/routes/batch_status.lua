@@ -2,6 +2,7 @@
 local failures = require("lib.failures")
 local pg = require("pg")
 
+---@type Route
 return {
   method = "GET",
   path = "/internal/v1/batches/{batch_id}/status",

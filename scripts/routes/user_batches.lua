@@ -4,6 +4,7 @@ local pagination = require("lib.pagination")
 local pg = require("pg")
 local statuses = require("lib.statuses")
 
+---@type Route
 return {
   method = "GET",
   path = "/internal/v1/batches/user/{user_id}",

@@ -1,98 +1,173 @@
-/* The breaker: opens on a share of rejected events, stays closed while told so. */
+/* The breaker: opens on a handler's own share of rejected events, counts what was committed once,
+ * and accepts rejections while told so. */
 #include "../../host/ingest/breaker.h"
 #include "test.h"
 
-#define WINDOW 10
+#define WINDOW 100
 #define SHARE 50
+#define BROKEN 1 /* handlers */
+#define GOOD 2
+#define HANDLERS 3
 
 static struct breaker breaker;
 
-static void start(void) {
-    breaker_init(&breaker, WINDOW, SHARE);
+static void start(size_t window, size_t share) {
+    breaker_init(&breaker, HANDLERS, window, share);
 }
 
-static void note(size_t good, size_t bad) {
-    for (size_t i = 0; i < good; i++) {
-        breaker_note(&breaker, NULL);
+/* Judges that many verdicts of a handler; how many were taken before it opened. */
+static size_t judge(size_t handler, size_t count, bool rejected) {
+    for (size_t i = 0; i < count; i++) {
+        if (!breaker_judge(&breaker, handler, rejected)) {
+            return i;
+        }
     }
-    for (size_t i = 0; i < bad; i++) {
-        breaker_note(&breaker, "why");
+    return count;
+}
+
+static void enter(size_t handler, size_t count, bool rejected) {
+    for (size_t i = 0; i < count; i++) {
+        breaker_enter(&breaker, handler, rejected);
     }
 }
 
-static void opens_above_the_share_only(void) {
-    start();
-    note(0, WINDOW / 2);
-    CHECK(!breaker.open);
-    note(0, 1);
-    CHECK(breaker.open);
-    CHECK_TEXT(breaker.reason, "6 of the last 6 events were rejected, the last one: why");
+/* How many rejections in a row it takes from what has entered. */
+static size_t endures(size_t handler) {
+    breaker_judge_anew(&breaker);
+    return judge(handler, 2 * WINDOW, true);
+}
+
+static void a_few_bad_events_stop_nothing_and_a_broken_handler_soon(void) {
+    start(WINDOW, SHARE);
+    CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2);
+    breaker_free(&breaker);
+    start(WINDOW, 1);
+    CHECK_INT(endures(BROKEN), BREAKER_LEAST_REJECTED - 1);
+    breaker_free(&breaker);
+    start(10, SHARE);
+    CHECK_INT(endures(BROKEN), 5);
     breaker_free(&breaker);
 }
 
-static void forgets_what_left_the_window(void) {
-    start();
-    for (int i = 0; i < 50; i++) {
-        note(1, 1);
-    }
-    CHECK(!breaker.open);
-    CHECK_INT(breaker.rejected, WINDOW / 2);
+static void good_events_of_another_handler_hide_nothing(void) {
+    start(WINDOW, SHARE);
+    enter(GOOD, 10 * WINDOW, false);
+    CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2);
+    CHECK_INT(endures(GOOD), WINDOW / 2);
     breaker_free(&breaker);
 }
 
-static void a_refusal_takes_the_place_of_a_good_verdict(void) {
-    start();
-    note(WINDOW, 0);
-    for (int i = 0; i < WINDOW / 2; i++) {
-        breaker_note_refusal(&breaker, "refused");
+static void half_of_the_events_is_not_more_than_half(void) {
+    start(WINDOW, SHARE);
+    for (size_t i = 0; i < 5 * WINDOW; i++) {
+        CHECK(breaker_judge(&breaker, BROKEN, i % 2 == 1));
     }
-    CHECK_INT(breaker.rejected, WINDOW / 2);
-    CHECK(!breaker.open);
-    breaker_note_refusal(&breaker, "refused");
-    CHECK(breaker.open);
-    CHECK_INT(breaker.count, WINDOW);
+    CHECK_INT(judge(BROKEN, 1, true), 0);
     breaker_free(&breaker);
 }
 
-static void accepts_until_the_share_is_normal_at_a_commit(void) {
-    start();
-    note(0, WINDOW);
-    breaker_close(&breaker, true);
-    note(0, 2 * WINDOW);
-    breaker_settle(&breaker);
-    CHECK(!breaker.open);
-    /* Good until the database refuses them: not normal yet. */
-    note(WINDOW, 0);
-    for (int i = 0; i < WINDOW; i++) {
-        breaker_note_refusal(&breaker, "refused");
+static void what_is_judged_again_counts_once(void) {
+    start(WINDOW, SHARE);
+    for (size_t attempt = 0; attempt < 50; attempt++) {
+        breaker_judge_anew(&breaker);
+        CHECK_INT(judge(BROKEN, 2, true), 2);
     }
-    breaker_settle(&breaker);
-    CHECK(!breaker.open);
-    note(WINDOW, 0);
-    breaker_settle(&breaker);
-    note(0, WINDOW);
-    CHECK(breaker.open);
+    CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2);
+    enter(BROKEN, 2, true);
+    CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2 - 2);
     breaker_free(&breaker);
 }
 
-static void opens_again_at_once_where_nothing_is_accepted(void) {
-    start();
-    note(0, WINDOW);
-    breaker_close(&breaker, false);
+static void rejections_that_good_events_follow_in_one_batch_are_seen(void) {
+    start(WINDOW, SHARE);
+    enter(BROKEN, WINDOW, false);
+    breaker_judge_anew(&breaker);
+    CHECK_INT(judge(BROKEN, 40 * WINDOW, true), WINDOW / 2);
+    breaker_free(&breaker);
+}
+
+static void a_batch_larger_than_the_window_is_judged_by_its_share(void) {
+    start(WINDOW, SHARE);
+    breaker_judge_anew(&breaker);
+    for (size_t i = 0; i < 40 * WINDOW; i++) {
+        CHECK(breaker_judge(&breaker, BROKEN, i % 8 == 0)); /* 12.5 %: 500 of 4,000 */
+    }
+    breaker_free(&breaker);
+}
+
+static void the_reason_names_the_handler(void) {
+    start(WINDOW, SHARE);
+    breaker_judge_anew(&breaker);
+    CHECK_INT(judge(BROKEN, WINDOW, true), 10);
     CHECK(!breaker.open);
-    note(0, WINDOW);
+    breaker_open(&breaker, BROKEN, "handlers/broken", "handler_error: why");
     CHECK(breaker.open);
+    CHECK_TEXT(breaker.reason,
+               "11 of the last 11 events of handlers/broken were rejected, the last "
+               "one: handler_error: why");
+    breaker_free(&breaker);
+}
+
+static void open_for(size_t handler) {
+    CHECK(endures(handler) < WINDOW);
+    breaker_open(&breaker, handler, "handlers/broken", "why");
+}
+
+static void resume_accepts_until_a_whole_window_is_normal(void) {
+    start(WINDOW, SHARE);
+    open_for(BROKEN);
+    breaker_resume(&breaker);
+    CHECK(!breaker.open);
+    CHECK_INT(endures(BROKEN), 2 * WINDOW);
+    enter(BROKEN, 2 * WINDOW, true);
+    CHECK_INT(endures(BROKEN), 2 * WINDOW);
+    enter(BROKEN, WINDOW / 2 - 1, false);
+    CHECK_INT(endures(BROKEN), 2 * WINDOW);
+    enter(BROKEN, 1, false);
+    CHECK_INT(endures(BROKEN), WINDOW / 2);
+    breaker_free(&breaker);
+}
+
+static void a_few_good_events_do_not_end_the_acceptance(void) {
+    start(WINDOW, SHARE);
+    open_for(BROKEN);
+    breaker_resume(&breaker);
+    enter(BROKEN, WINDOW - 1, false);
+    CHECK_INT(endures(BROKEN), 2 * WINDOW);
+    breaker_free(&breaker);
+}
+
+static void resume_accepts_the_rejections_of_that_handler_only(void) {
+    start(WINDOW, SHARE);
+    open_for(BROKEN);
+    breaker_resume(&breaker);
+    CHECK_INT(endures(GOOD), BREAKER_LEAST_EVENTS / 2);
+    breaker_free(&breaker);
+}
+
+static void a_share_of_100_never_opens(void) {
+    start(WINDOW, 100);
+    CHECK_INT(endures(BROKEN), 2 * WINDOW);
     breaker_free(&breaker);
 }
 
 static const struct test_case cases[] = {
-    {"opens above the share only", opens_above_the_share_only},
-    {"forgets what left the window", forgets_what_left_the_window},
-    {"a refusal takes the place of a good verdict", a_refusal_takes_the_place_of_a_good_verdict},
-    {"accepts until the share is normal at a commit",
-     accepts_until_the_share_is_normal_at_a_commit},
-    {"opens again at once where nothing is accepted",
-     opens_again_at_once_where_nothing_is_accepted},
+    {"a few bad events stop nothing, and a broken handler is stopped soon",
+     a_few_bad_events_stop_nothing_and_a_broken_handler_soon},
+    {"good events of another handler hide nothing", good_events_of_another_handler_hide_nothing},
+    {"half of the events is not more than half", half_of_the_events_is_not_more_than_half},
+    {"what is judged again counts once", what_is_judged_again_counts_once},
+    {"rejections that good events follow in one batch are seen",
+     rejections_that_good_events_follow_in_one_batch_are_seen},
+    {"a batch larger than the window is judged by its share",
+     a_batch_larger_than_the_window_is_judged_by_its_share},
+    {"the reason names the handler", the_reason_names_the_handler},
+    {"resume accepts until a whole window is normal",
+     resume_accepts_until_a_whole_window_is_normal},
+    {"a few good events do not end the acceptance", a_few_good_events_do_not_end_the_acceptance},
+    {"resume accepts the rejections of that handler only",
+     resume_accepts_the_rejections_of_that_handler_only},
+    {"a share of 100 never opens", a_share_of_100_never_opens},
 };
 
 TEST_MAIN(cases)

@@ -179,6 +179,21 @@ static void a_wrong_variable_is_named_by_its_key(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY");
 }
 
+/* What is rejected goes back to the database as one parameter, of which Postgres takes 1 GB. */
+static void a_batch_fits_into_one_parameter(void) {
+    char *most = with("batch_max_bytes = 16 * 1024 * 1024", "batch_max_bytes = 256 * 1024 * 1024");
+    char *more = with("batch_max_bytes = 16 * 1024 * 1024", "batch_max_bytes = 256 * 1024 * 1025");
+    struct config *config = load(most);
+    CHECK_OK(config != NULL, &err);
+    config_destroy(config);
+    config = load(more);
+    CHECK(!config);
+    CHECK_HAS(err.text, "must be a whole number from 1024 to 268435456");
+    config_destroy(config);
+    free(most);
+    free(more);
+}
+
 static void secrets_come_from_files(void) {
     char secret[] = "/tmp/test_config_secret.XXXXXX";
     int fd = mkstemp(secret);
@@ -308,6 +323,7 @@ static const struct test_case cases[] = {
     {"folders lie beside the file", folders_lie_beside_the_file},
     {"the environment overrides", the_environment_overrides},
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
+    {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},
     {"wrong values are named", wrong_values_are_named},
     {"keys of one name are told apart", keys_of_one_name_are_told_apart},

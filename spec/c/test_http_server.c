@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../host/http/api.h"
 #include "../../host/http/http.h"
 #include "../../host/log.h"
 #include "test.h"
@@ -20,6 +21,7 @@ static struct script_generation *generation;
 static struct script_pool *pool;
 static struct cache *cache;
 static struct health *health;
+static struct api *api;
 static struct http_server *server;
 
 static bool consuming(void *context, struct buffer *json) {
@@ -33,8 +35,6 @@ static bool start(void) {
     setenv("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "postgresql://ras@127.0.0.1:1/none", 1);
     setenv("REDIS_URL", "none", 1);
     setenv("HULEEDU_INTERNAL_API_KEY", "key", 1);
-    setenv("HOST", "127.0.0.1", 1);
-    setenv("PORT", "0", 1);
     log_configure(LOG_ERROR + 1, true);
     signal(SIGPIPE, SIG_IGN);
     config = config_load("config.lua", &err);
@@ -43,7 +43,16 @@ static bool start(void) {
     cache = cache_create(&(struct cache_options){.redis_url = "", .max_bytes = 1000}, &err);
     health = pool ? health_start(&(struct health_options){config, 1, "hash", consuming, NULL}, &err)
                   : NULL;
-    server = health ? http_start(&(struct http_options){config, cache, pool, health}, &err) : NULL;
+    api = health ? api_create(&(struct api_options){config, cache, pool, health}, &err) : NULL;
+    server = api ? http_start(&(struct http_options){.host = "127.0.0.1",
+                                                     .loops = 2,
+                                                     .threads = 16,
+                                                     .max_connections = 4096,
+                                                     .request_timeout_ms = 10000,
+                                                     .keep_alive_timeout_ms = 5000,
+                                                     .site = api_site(api)},
+                              &err)
+                 : NULL;
     if (!server) {
         printf("    %s\n", err.text);
     }
@@ -52,6 +61,7 @@ static bool start(void) {
 
 static void stop(void) {
     http_stop(server);
+    api_destroy(api);
     health_stop(health);
     cache_destroy(cache);
     script_pool_destroy(pool);

@@ -125,6 +125,22 @@ static void a_range_of_events_gives_their_rows_alone(void) {
     merge_destroy(merge);
 }
 
+static void an_event_that_is_forgotten_supersedes_nothing(void) {
+    struct merge *merge = merge_create(&view);
+    bool merged[2] = {false}, winners[2] = {false};
+    stage(merge, 0, 0, "one", version(1, 1));
+    merge_accept(merge, 0);
+    stage(merge, 0, 0, "two", version(2, 1));
+    merge_accept(merge, 1);
+    merge_forget(merge, 1);
+    merge_select(merge, 0, 2);
+    check_text(merge, 0, "one");
+    merge_winners(merge, merged, winners);
+    CHECK(merged[0] && winners[0] && !merged[1] && !winners[1]);
+    CHECK_INT(merge_op_count(merge), 1);
+    merge_destroy(merge);
+}
+
 static void the_same_content_is_one_row_and_its_companion_follows(void) {
     struct merge *merge = merge_create(&view);
     for (int i = 0; i < 3; i++) {
@@ -396,6 +412,8 @@ static const struct test_case cases[] = {
     {"min keeps the smallest", min_keeps_the_smallest},
     {"a discarded event leaves nothing", a_discarded_event_leaves_nothing},
     {"a range of events gives their rows alone", a_range_of_events_gives_their_rows_alone},
+    {"an event that is forgotten supersedes nothing",
+     an_event_that_is_forgotten_supersedes_nothing},
     {"the same content is one row and its companion follows",
      the_same_content_is_one_row_and_its_companion_follows},
     {"keys are tags", keys_are_tags},

@@ -1,5 +1,5 @@
 /* Request heads, header values, credentials and reply heads. */
-#include "../../host/http/auth.h"
+#include "../../host/http/credentials.h"
 #include "../../host/http/reply.h"
 #include "../../host/http/request.h"
 #include "../../host/http/values.h"
@@ -227,46 +227,38 @@ static void accepts_printable_correlation_ids(void) {
 
 /* ---- credentials -------------------------------------------------------------------------- */
 
-static struct auth *make_auth(const char *key, const char *service) {
-    char *keys[] = {"old", (char *)key, ""}, *services[] = {"gateway", (char *)service};
-    struct config config = {.http = {.api_keys = {keys, 3}, .allowed_services = {services, 2}}};
+static struct credentials *make_credentials(const char *last, struct err *err) {
+    char *items[] = {"old", "", (char *)last};
+    return credentials_create("section.list", &(struct config_strings){items, 3}, err);
+}
+
+static void knows_whole_credentials_only(void) {
     struct err err = {0};
-    return auth_create(&config, &err);
-}
-
-static void check_auth(const struct auth *auth, const char *key, const char *service,
-                       const char *want) {
-    const char *refused = auth_refusal(auth, slice_of(key), slice_of(service));
-    CHECK_TEXT(refused ? refused : "", want);
-}
-
-static void lets_known_keys_and_services_in(void) {
-    struct auth *auth = make_auth("new", "bff");
-    check_auth(auth, "old", "gateway", "");
-    check_auth(auth, "new", "bff", "");
-    check_auth(auth, "newer", "bff", "Invalid credentials");
-    check_auth(auth, "ne", "bff", "Invalid credentials");
-    check_auth(auth, "NEW", "bff", "Invalid credentials");
-    check_auth(auth, "new", "other", "Invalid credentials");
-    check_auth(auth, NULL, "other", "Missing authentication");
-    check_auth(auth, "wrong", NULL, "Missing authentication");
-    check_auth(auth, "", "gateway", "Missing authentication");
-    auth_destroy(auth);
+    struct credentials *credentials = make_credentials("new", &err);
+    CHECK(credentials_include(credentials, slice_of("old")));
+    CHECK(credentials_include(credentials, slice_of("new")));
+    CHECK(!credentials_include(credentials, slice_of("newer")));
+    CHECK(!credentials_include(credentials, slice_of("ne")));
+    CHECK(!credentials_include(credentials, slice_of("NEW")));
+    CHECK(!credentials_include(credentials, slice_of("")));
+    credentials_destroy(credentials);
 }
 
 static void compares_the_longest_credentials(void) {
+    struct err err = {0};
     char key[300];
     memset(key, 'k', sizeof key);
     key[255] = '\0';
-    struct auth *auth = make_auth(key, "bff");
-    check_auth(auth, key, "bff", "");
+    struct credentials *credentials = make_credentials(key, &err);
+    CHECK(credentials_include(credentials, slice_of(key)));
     key[255] = 'k';
-    CHECK(auth_refusal(auth, (struct slice){key, 256}, slice_of("bff")));
-    CHECK(auth_refusal(auth, (struct slice){key, 300}, slice_of("bff")));
-    CHECK(auth_refusal(auth, (struct slice){key, 254}, slice_of("bff")));
-    auth_destroy(auth);
+    CHECK(!credentials_include(credentials, (struct slice){key, 256}));
+    CHECK(!credentials_include(credentials, (struct slice){key, 300}));
+    CHECK(!credentials_include(credentials, (struct slice){key, 254}));
+    credentials_destroy(credentials);
     key[256] = '\0';
-    CHECK(!make_auth(key, "bff"));
+    CHECK(!make_credentials(key, &err));
+    CHECK_TEXT(err.text, "section.list: entry 3 is longer than 255 bytes");
 }
 
 /* ---- replies ------------------------------------------------------------------------------ */
@@ -337,7 +329,7 @@ static const struct test_case cases[] = {
     {"finds entity tags in lists", finds_entity_tags_in_lists},
     {"a repeated If-None-Match matches nothing", a_repeated_if_none_match_matches_nothing},
     {"accepts printable correlation ids", accepts_printable_correlation_ids},
-    {"lets known keys and services in", lets_known_keys_and_services_in},
+    {"knows whole credentials only", knows_whole_credentials_only},
     {"compares the longest credentials", compares_the_longest_credentials},
     {"formats the head of an answer", formats_the_head_of_an_answer},
     {"answers 304 without a body", answers_304_without_a_body},

@@ -160,3 +160,11 @@ def fed(make_service):
         service.wait_committed(len(harness.read_records("current")) +
                                len(harness.read_records("first")))
         yield service
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    """A copy of the scripts, to be edited."""
+    folder = tmp_path / "scripts"
+    shutil.copytree(ROOT / "scripts", folder)
+    return folder

@@ -1,7 +1,6 @@
 """The commands beside `run`, the configuration's errors, secrets, and edited scripts."""
 import concurrent.futures
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -17,14 +16,6 @@ PASSWORD, KEY = "s3cret-of-the-database", "s3cret-key-of-the-gateway"
 def empty_service(make_service, cleanup):
     """A service whose database has no schema."""
     return make_service(cleanup, redis="none", migrate=False)
-
-
-@pytest.fixture
-def scripts(tmp_path):
-    """A copy of the scripts, to be edited."""
-    folder = tmp_path / "scripts"
-    shutil.copytree(ROOT / "scripts", folder)
-    return folder
 
 
 def edit(path, old, new):
@@ -45,6 +36,10 @@ def test_version_and_help(build):
     assert (usage.returncode, usage.stderr) == (0, "")
     assert all(word in usage.stdout for word in ("run", "check", "migrate", "version", "--config",
                                                  "--log", "SIGTERM"))
+    for verb in ("explain", "rebuild", "tap", "try", "verify"):
+        own = run(verb, "--help")
+        assert own.returncode == 0 and own.stdout.startswith(f"usage: aggregator {verb} ")
+        assert verb in usage.stdout
     for wrong in ([], ["fly"], ["run", "fast"], ["--fast", "run"]):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong

@@ -1,6 +1,7 @@
 """What operators do while the service runs: status, the rejected events, replay, the breaker."""
 import json
 import shutil
+import subprocess
 
 import pytest
 from harness import STREAMS, log_lines, read_records
@@ -40,6 +41,21 @@ def slot_events():
     return [record for record in read_records("current") if record["topic"] == SLOTS]
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_of_another_encoding_is_refused(bare_service, encoding):
+    """It could not hold what events say, and each would look as if it were at fault."""
+    name = bare_service.database_url.rsplit("/", 1)[1] + "_other"
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", bare_service.database_url, "-c",
+                    f'CREATE DATABASE "{name}" ENCODING \'{encoding}\' TEMPLATE template0 '
+                    "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"], check=True)
+    program = bare_service.prepare(
+        RESULT_AGGREGATOR_SERVICE_DATABASE_URL=bare_service.database_url + "_other")
+    for command in ("check", "migrate"):
+        failed = program.command(command, check=False)
+        assert failed.returncode == 1
+        assert f"encoding is {encoding}, it must be UTF8" in failed.stderr
+
+
 def test_status_says_what_runs(service):
     said = json.loads(service.program.command("status").stdout)
     assert said["port"] == service.program.port and said["ready"] is True
@@ -61,7 +77,7 @@ def test_a_second_program_does_not_take_the_socket(service):
 
 def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, scripts):
     break_slots(scripts)
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_SHARE_PERCENT="100")
     events = slot_events()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))

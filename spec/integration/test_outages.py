@@ -2,15 +2,19 @@
 program waits and says so, and rejects nothing; where the database refuses the data of one event,
 that event alone is rejected, and the next goes on."""
 import contextlib
+import copy
 import json
 import shutil
+import time
+import uuid
 
 import psycopg2
 import pytest
 import stack
-from harness import edited_config, log_lines, slot_event
+from harness import edited_config, log_lines, read_records, slot_event
 from stack import wait_until
 
+REGISTERED = "huleedu.batch.essays.registered.v1"
 SLOT_HANDLER = "handlers/essay_slot_assigned.lua"
 RAISE = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'raised for the test' USING ERRCODE = '{code}'; END $$;
@@ -179,8 +183,12 @@ def test_a_schema_that_is_not_the_views_is_waited_out_loudly(service, change, ba
 @pytest.mark.parametrize("refusal", [
     "ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')",
     RAISE.format(code="P0001", when="WHEN (NEW.filename ~ '^bad')"),
-    RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')")],
-    ids=["check", "trigger", "value"])
+    RAISE.format(code="22023", when="WHEN (NEW.filename ~ '^bad')"),
+    RAISE.format(code="23514", when="WHEN (NEW.filename ~ '^bad')").replace(
+        "TRIGGER refuse BEFORE INSERT OR UPDATE ON essay_results",
+        "CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON essay_results DEFERRABLE "
+        "INITIALLY DEFERRED")],
+    ids=["check", "trigger", "value", "at the commit"])
 def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, refusal):
     service.query(refusal)
     good = [f"good-{number}" for number in range(40)]
@@ -193,20 +201,121 @@ def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, re
     service.wait_ready()
 
 
+def test_many_refusals_need_few_subtransactions(bare_service):
+    """Each holds a lock on its id until it ends. Past 64 Postgres gets slow for everybody."""
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
+    service.query("""CREATE TABLE depths (depth integer);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          INSERT INTO depths SELECT count(*) FROM pg_locks
+          WHERE pid = pg_backend_pid() AND locktype = 'transactionid'; RETURN NULL; END $$;
+        CREATE TRIGGER note AFTER INSERT ON rejected_events FOR EACH STATEMENT
+        EXECUTE FUNCTION note()""")
+    publish(service, *[f"{'bad' if number % 5 == 0 else 'good'}-{number}" for number in range(60)])
+    service.start()
+    service.wait_committed(60)
+    assert len(rejected(service)) == 12
+    assert service.query("SELECT max(depth) FROM depths") == [(1,)]
+
+
+def registration(batch_id):
+    record = copy.deepcopy(next(record for record in read_records("current")
+                                if record["topic"] == REGISTERED))
+    record["value"]["event_id"] = str(uuid.uuid4())
+    record["value"]["data"]["entity_id"] = batch_id
+    return record
+
+
+def test_an_event_is_applied_where_the_one_that_superseded_it_is_refused(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
+    service.publish([slot_event("batch-of-outages", "one", "good.txt"),
+                     slot_event("batch-of-outages", "one", "better.txt", second=1),
+                     slot_event("batch-of-outages", "one", "bad.txt", second=2)])
+    service.start()
+    service.wait_committed(3)
+    assert filenames(service) == {"one": "better.txt"}
+    assert service.query("SELECT sum(applied), sum(superseded), sum(rejected) "
+                         "FROM consumer_offsets") == [(2, 0, 1)]
+
+
+def test_rows_of_a_range_that_was_rolled_back_are_not_counted_as_written(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
+    program = service.start()
+    service.publish([registration("old")])
+    service.wait_committed(1)
+    assert program.stop() == 0
+    service.publish([registration("new"), registration("old"),
+                     slot_event("batch-of-outages", "bad", "bad.txt")])
+    program = service.start()
+    service.wait_committed(4)
+    wait_until("the count", lambda: program.metric("ras_rows_written_total") == 2)
+    assert program.metric("ras_rows_superseded_total") == 1  # the old one's once more
+
+
 # ---- the scripts are at fault ----------------------------------------------------------------
 
 
-def broken_scripts(service, condition):
-    """A copy of the scripts whose handler raises, after its merges, where the condition holds."""
+def broken_scripts(service, condition, fault="error('broken for the test')"):
+    """A copy of the scripts whose handler raises (or has another fault), after its merges, where
+    the condition holds."""
     folder = service.folder / "scripts"
     shutil.copytree(stack.ROOT / "scripts", folder)
     handler = folder / SLOT_HANDLER
     text = handler.read_text()
     assert text.count("    view:touch(") == 1
     handler.write_text(text.replace(
-        "    view:touch(", f"    if {condition} then error('broken for the test') end\n"
+        "    view:touch(", f"    if {condition} then {fault} end\n"
                            "    view:touch("))
     return {"SCRIPTS_ROOT": str(folder)}
+
+
+# Lua that holds the first time it is asked, whichever state asks.
+FIRST_TIME = "require('redis').call('INCR', 'asked') == 1"
+
+
+def test_an_event_that_ran_into_our_own_pause_is_tried_again_in_a_fresh_state(bare_service):
+    service = bare_service
+    program = service.start(**broken_scripts(service, FIRST_TIME, "while true do end"))
+    publish(service, "one", "two")
+    check_applied(service, "one", "two")
+    assert program.metric("ras_invalid_messages_total") == 0
+
+
+def test_an_event_that_met_a_state_filled_by_others_is_tried_again(bare_service):
+    service = bare_service
+    service.start(**broken_scripts(
+        service, FIRST_TIME, "local all = {} for i = 1, 1e9 do all[i] = tostring(i) end"))
+    publish(service, "one", "two")
+    check_applied(service, "one", "two")
+
+
+def test_an_event_that_takes_too_long_twice_is_rejected(bare_service):
+    service = bare_service
+    service.start(**broken_scripts(service, "event.essay_id == 'two'", "while true do end"))
+    publish(service, "one", "two", "three")
+    wait_until("the events", lambda: filenames(service).keys() >= {"one", "three"})
+    wait_until("the bad one", lambda: len(rejected(service)) == 1)
+    (essay, reason, detail), = rejected(service)
+    assert (essay, reason) == ("two", "handler_timeout") and "took too long" in detail
+
+
+def test_no_event_is_rejected_for_a_script_state_that_cannot_be_made(bare_service):
+    service = bare_service
+    scripts = broken_scripts(service, FIRST_TIME, "while true do end")
+    begin = time.time() + 8  # the program has started by then, with states of its own
+    handler = service.folder / "scripts" / SLOT_HANDLER
+    handler.write_text(f"local now = require('clock').wall()\nif now > {begin} and now < {begin + 6}"
+                       " then error('no state for the test') end\n" + handler.read_text())
+    program = service.start(**scripts)
+    service.wait_ready()
+    wait_until("that time", lambda: time.time() > begin)
+    publish(service, "one", "two")
+    wait_until("the reason", lambda: "no state for the test" in ready(program)[1])
+    assert ready(program)[0] == 503 and "waits for a script state" in ready(program)[1]
+    assert log_lines(program, "ingest waits for a script state")
+    check_applied(service, "one", "two")
 
 
 def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare_service):
@@ -218,6 +327,47 @@ def test_an_event_whose_handler_raises_is_rejected_alone_and_leaves_nothing(bare
     (essay, reason, detail), = rejected(service)
     assert (essay, reason) == ("two", "handler_error")
     assert "broken for the test" in detail and "essay_slot_assigned.lua" in detail
+
+
+def test_the_breaker_stops_a_broken_handler_whatever_the_others_do(bare_service):
+    service = bare_service
+    service.publish([registration(f"batch-{number}") for number in range(300)])
+    publish(service, *[f"essay-{number}" for number in range(60)])
+    program = service.start(**broken_scripts(service, "true"))
+    wait_until("the breaker", lambda: ready(program)[1].startswith("stopped: "))
+    assert "of handlers/essay_slot_assigned were rejected" in ready(program)[1]
+    assert len(rejected(service)) <= 10
+
+
+def test_one_bad_event_counts_once_however_often_its_batch_is_tried(bare_service):
+    service = bare_service
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="10")
+    service.query(RAISE.format(code="53100", when="").replace(
+        "INSERT OR UPDATE ON essay_results", "UPDATE ON consumer_offsets"))  # read, not moved
+    bad = slot_event("batch-of-outages", "bad", "bad.txt")
+    del bad["value"]["data"]["batch_id"]
+    service.publish([bad])
+    wait_until("some attempts", lambda: program.metric("ras_consumer_errors_total") > 6)
+    service.query(HEALED.replace("essay_results", "consumer_offsets"))
+    publish(service, "good")
+    wait_until("the next event", lambda: filenames(service) == {"good": "good.txt"})
+    assert len(rejected(service)) == 1
+    assert not log_lines(program, "consumption stopped: too many events are rejected")
+    wait_until("the count", lambda: program.metric("ras_invalid_messages_total") > 0)
+    assert program.metric("ras_invalid_messages_total") == 1
+    assert len(log_lines(program, "event rejected")) == 1
+
+
+def test_the_breaker_takes_the_share_of_a_large_batch_that_the_database_refuses(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
+    essays = [f"{'bad' if number % 5 == 0 else 'good'}-{number}" for number in range(600)]
+    publish(service, *essays)
+    program = service.start(INGEST_BREAKER_WINDOW_EVENTS="100")
+    wait_until("all of them", lambda: service.committed_events() == 600 or
+               program.metric("ras_breaker_open") == 1)
+    assert len(rejected(service)) == 120 and len(filenames(service)) == 480
+    assert program.metric("ras_breaker_open") == 0
 
 
 def test_the_breaker_counts_what_the_database_refuses(bare_service):

@@ -1,9 +1,11 @@
 """Malformed events: each is rejected alone, with its reason, and kept; the next one goes on."""
 import base64
+import contextlib
 import copy
 import json
 
-from harness import log_lines, read_records, slot_event
+import psycopg2
+from harness import edited_config, log_lines, read_records, slot_event, statement_calls
 from stack import wait_until
 from views import check_view
 
@@ -135,6 +137,97 @@ def test_each_broken_event_is_rejected_alone_and_says_what_is_wrong(service):
         assert row["reason"] not in ("", None)
     taken = service.query("SELECT essay_id FROM essay_results WHERE slot_batch_id = 'batch'")
     assert len(taken) == 2 * len(BROKEN)
+
+
+def bad_slot(essay="bad"):
+    record = slot_event("batch", essay, "bad.txt")
+    record["value"]["data"]["original_file_name"] = 7
+    return record
+
+
+def keep(service, topic, offset, raw="old", age="1 minute"):
+    """A rejected event of partition 0, of a former log of the topic."""
+    service.query('INSERT INTO rejected_events (topic, partition, "offset", rejected_at, reason, '
+                  'raw, event_id, correlation_id) VALUES (%s, 0, %s, now() - %s::interval, '
+                  "'handler_error', %s, 'old', 'old')", topic, offset, age, raw)
+
+
+def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
+    for offset in range(3):
+        for partition in range(3):
+            service.query('INSERT INTO rejected_events (topic, partition, "offset", reason, raw, '
+                          "event_id, correlation_id) VALUES (%s, %s, %s, 'handler_error', 'old', "
+                          "'old', 'old')", SLOT, partition, offset)
+    record = bad_slot()
+    service.publish([record])
+    service.wait_committed(1)
+    row, = [row for row in rejected_rows(service) if row["reason"] != "handler_error"]
+    assert json.loads(row["raw"]) == record["value"]
+    assert (row["event_id"], row["correlation_id"]) == (
+        record["value"]["event_id"], record["value"]["correlation_id"])
+
+
+def test_expired_rejections_that_somebody_holds_are_not_waited_for(service):
+    """Else two workers that clean up at once could wait for each other."""
+    keep(service, "gone", 1, age="1 year")
+    keep(service, "gone", 2, age="1 year")
+    with contextlib.closing(psycopg2.connect(service.database_url)) as other:
+        other.cursor().execute('SELECT FROM rejected_events WHERE "offset" = 1 FOR UPDATE')
+        service.publish([bad_slot()])
+        wait_until("the event", lambda: service.committed_events() == 1, seconds=10)
+        assert [(row["topic"], row["offset"]) for row in rejected_rows(service)
+                if row["topic"] == "gone"] == [("gone", 1)]
+
+
+def test_rejected_events_are_bounded_in_bytes_and_the_oldest_go(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    for offset in range(5):
+        keep(service, "old", offset, "x" * 400_000, f"{10 - offset} minutes")
+    program = service.start(edited_config(service.folder / "narrow.lua", (
+        "rejected_keep_mb = 1024", "rejected_keep_mb = 1")))
+    service.publish([bad_slot()])
+    service.wait_committed(1)
+    rows = rejected_rows(service)
+    assert [row["offset"] for row in rows if row["topic"] == "old"] == [2, 3, 4]
+    assert len(rows) == 4
+    service.wait_ready(program)
+
+
+def test_within_the_bound_nothing_is_trimmed(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    for offset in range(2):
+        keep(service, "old", offset, "x" * 400_000)
+    service.start(edited_config(service.folder / "narrow.lua", (
+        "rejected_keep_mb = 1024", "rejected_keep_mb = 1")))
+    service.publish([bad_slot()])
+    service.wait_committed(1)
+    assert len(rejected_rows(service)) == 3
+
+
+def test_a_batch_that_is_larger_than_the_bound_is_kept(bare_service):
+    service = bare_service
+    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    keep(service, "old", 0)
+    bad = [bad_slot(f"{number}" + "x" * 400_000) for number in range(4)]
+    service.publish(bad)
+    service.start(edited_config(service.folder / "narrow.lua", (
+        "rejected_keep_mb = 1024", "rejected_keep_mb = 1")))
+    service.wait_committed(4)
+    assert [row["topic"] for row in rejected_rows(service)].count(SLOT) >= 3
+
+
+def test_a_retry_takes_few_bytes_at_once(bare_service):
+    service = bare_service
+    for offset in range(5):
+        keep(service, SLOT, offset, json.dumps(slot_event("b", f"e{offset}", "x" * 100)["value"]))
+    program = service.prepare(edited_config(service.folder / "narrow.lua", (
+        "batch_max_bytes = 16 * 1024 * 1024", "batch_max_bytes = 1024")))
+    said = program.command("rejected", "retry", "--all", "--yes").stdout
+    assert "5 applied or ignored, 0 rejected again" in said
+    assert statement_calls(service, "DELETE FROM rejected_events r") == 3
+    assert rejected_rows(service) == []
 
 
 def test_long_values_are_no_reason_to_lose_an_event(service):

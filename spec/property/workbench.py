@@ -110,7 +110,7 @@ class Workbench:
         self.env = {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
                     "KAFKA_CONSUMER_GROUP_ID": GROUP,
                     # streams of nothing but malformed events are no reason to stop
-                    "INGEST_BREAKER_WINDOW_EVENTS": "1000000"}
+                    "INGEST_BREAKER_SHARE_PERCENT": "100"}
         self.redis_urls = {False: "none", True: redis_url}
         self.processes = {}
         self.lock = threading.Lock()

@@ -7,12 +7,15 @@ libhiredis-dev libcurl4-openssl-dev libxxhash-dev postgresql-15 postgresql-clien
 redis-server python3 util-linux"
 # To test.
 TEST_PACKAGES="git lua-busted lua-check clang-format clang-tidy cppcheck curl python3-pytest
-python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema procps"
+python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema
+python3-confluent-kafka procps"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak and the load cases, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
+# For tools/docs.
+DOCS_PACKAGES="luajit2 lua-ldoc lua-discount"
 
 # install_missing PACKAGE…
 install_missing() {

@@ -40,17 +40,24 @@ def wait_until(what, condition, seconds=60, interval_s=0.05):
         time.sleep(interval_s)
 
 
+RESERVED = []  # the sockets by whose abstract names other processes see which ports are taken
+
+
 def free_port():
     """A port below those that the kernel gives to outgoing connections: nobody takes it before the
-    server that it is for."""
+    server that it is for. It is this process' for as long as it lives."""
     while True:
+        port = random.randrange(10000, 32000)
+        name = socket.socket(socket.AF_UNIX)
         with socket.socket() as listener:
-            port = random.randrange(10000, 32000)
             try:
+                name.bind(f"\0aggregator-port-{port}")
                 listener.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                name.close()
                 continue
+        RESERVED.append(name)
+        return port
 
 
 def accepts(port):

@@ -1,5 +1,4 @@
 --- The double of the clock binding: stands still until it is moved.
--- @module doubles.clock
 
 local M = {}
 
@@ -11,7 +10,8 @@ function M.reset()
   now = START
 end
 
---- @tparam number seconds to go on by
+--- Goes on.
+---@param seconds number
 function M.advance(seconds)
   now = now + seconds
 end
@@ -21,12 +21,10 @@ M.reset()
 --- What scripts get for `require "clock"`.
 M.binding = {}
 
---- @treturn number seconds, for durations
 function M.binding.monotonic()
   return now - START
 end
 
---- @treturn number Unix seconds
 function M.binding.wall()
   return now
 end

@@ -1,5 +1,4 @@
 --- The double of the http binding: answers by URL, remembers requests.
--- @module doubles.http
 
 local arguments = require("testing.arguments")
 
@@ -21,8 +20,8 @@ function M.reset()
 end
 
 --- Requests to the URL get this answer until told otherwise. One that was told nothing gets 404.
--- @tparam string url
--- @tparam {status=number,headers=?table,body=?string} answer
+---@param url string
+---@param answer { status: integer, headers?: table, body?: string }
 function M.answers(url, answer)
   answers[url] =
     { status = answer.status, headers = answer.headers or {}, body = answer.body or "" }
@@ -30,13 +29,14 @@ function M.answers(url, answer)
 end
 
 --- Requests to the URL fail until told otherwise.
--- @tparam string url
--- @tparam ?{kind=string,message=string} err
+---@param url string
+---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(url, err)
   failures[url] = err or { kind = "unavailable", message = "the double fails" }
 end
 
---- @treturn {table,...} the requests so far
+--- The requests so far.
+---@return http.Request[] requests
 function M.requests()
   return requests
 end
@@ -46,8 +46,6 @@ M.reset()
 --- What scripts get for `require "http"`.
 M.binding = {}
 
---- @tparam table request url, method, headers, body, timeout_ms
--- @treturn ?{status=number,headers=table,body=string} or nil and the failure
 function M.binding.request(request)
   arguments.check_keys("request", request, KEYS)
   requests[#requests + 1] = request

@@ -1,5 +1,4 @@
 --- The double of the kafka binding: remembers what was produced.
--- @module doubles.kafka
 
 local arguments = require("testing.arguments")
 
@@ -21,18 +20,19 @@ function M.reset()
 end
 
 --- Nothing can be produced from now on.
--- @tparam ?{kind=string,message=string} err
+---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(err)
   failure = err or { kind = "unavailable", message = "the double fails" }
 end
 
---- @treturn {{topic=string,key=?string,value=?string,headers=?table},...} so far, in order
+--- What was produced so far, in order.
+---@return kafka.Record[] records
 function M.produced()
   return produced
 end
 
-local function accept(message)
-  produced[#produced + 1] = message
+local function accept(record)
+  produced[#produced + 1] = record
   return { partition = 0, offset = #produced - 1 }
 end
 
@@ -41,30 +41,25 @@ M.reset()
 --- What scripts get for `require "kafka"`.
 M.binding = {}
 
---- @tparam table message topic, key, value, headers, timeout_ms
--- @treturn ?{partition=number,offset=number} or nil and the failure
-function M.binding.produce(message)
-  arguments.check_keys("produce", message, KEYS)
+function M.binding.produce(record)
+  arguments.check_keys("produce", record, KEYS)
   if failure then
     return nil, failure
   end
-  return accept(message)
+  return accept(record)
 end
 
 local KEYS_OF_ALL = { topic = "string", key = "?string", value = "?string", headers = "?table" }
 
---- @tparam {table,...} messages topic, key, value, headers
--- @tparam ?{timeout_ms=number} options
--- @treturn ?{{partition=number,offset=number},...} or nil and the failure, with `results`
-function M.binding.produce_all(messages, options)
-  arguments.check("produce_all", 1, messages, "table")
+function M.binding.produce_all(records, options)
+  arguments.check("produce_all", 1, records, "table")
   arguments.check_keys("produce_all", options or {}, { timeout_ms = "?number" })
-  for _, message in ipairs(messages) do
-    arguments.check_keys("produce_all", message, KEYS_OF_ALL)
+  for _, record in ipairs(records) do
+    arguments.check_keys("produce_all", record, KEYS_OF_ALL)
   end
   local places = {}
-  for i, message in ipairs(messages) do
-    places[i] = failure and { error = failure } or accept(message)
+  for i, record in ipairs(records) do
+    places[i] = failure and { error = failure } or accept(record)
   end
   if failure then
     return nil, { kind = failure.kind, message = failure.message, results = places }

@@ -1,5 +1,4 @@
 --- The double of the log binding: keeps lines instead of writing them.
--- @module doubles.log
 
 local arguments = require("testing.arguments")
 
@@ -12,7 +11,8 @@ function M.reset()
   lines = {}
 end
 
---- @treturn {{level=string,message=string,fields=table},...} so far
+--- The lines so far.
+---@return { level: string, message: string, fields: table }[] lines
 function M.lines()
   return lines
 end

@@ -1,5 +1,4 @@
 --- The double of the metrics binding: keeps the values.
--- @module doubles.metrics
 
 local arguments = require("testing.arguments")
 
@@ -35,9 +34,10 @@ end
 
 local declared = {}
 
---- @tparam string name of the metric
--- @tparam ?{label=value,...} labels
--- @treturn ?number a counter's or gauge's value, the sum of a histogram
+--- A counter's or gauge's value, the sum of a histogram; nil where nothing was counted.
+---@param name string of the metric
+---@param labels? table<string, string|number|boolean>
+---@return number? value
 function M.value(name, labels)
   return values[key_of(name, declared[name] or {}, labels)]
 end

@@ -1,8 +1,7 @@
 --- The double of the pg binding. Knows the query files: a name without a file, a parameter that the
--- file does not have, or one of a type that the binding refuses is an error here too.
---
--- A query that was told nothing answers with no rows.
--- @module doubles.pg
+--- file does not have, or one of a type that the binding refuses is an error here too.
+---
+--- A query that was told nothing answers with no rows.
 
 local arguments = require("testing.arguments")
 local json = require("json")
@@ -39,16 +38,16 @@ function M.reset()
 end
 
 --- The query answers with these rows until told otherwise.
--- @tparam string name of the query
--- @tparam {{column=value,...},...} rows
+---@param name string of the query
+---@param rows table<string, any>[] by column name
 function M.answers(name, rows)
   parameters(name)
   answers[name], failures[name] = rows, nil
 end
 
 --- The query fails until told otherwise.
--- @tparam string name of the query
--- @tparam {kind=string,message=string,sqlstate=string} failure what is left out is filled in
+---@param name string of the query
+---@param failure { kind?: string, message?: string, sqlstate?: string } the rest is filled in
 function M.fails(name, failure)
   parameters(name)
   local whole = {}
@@ -58,7 +57,8 @@ function M.fails(name, failure)
   failures[name] = whole
 end
 
---- @treturn {{name=string,params=table,in_transaction=boolean},...} the calls so far
+--- The calls so far.
+---@return { name: string, params: table, in_transaction: boolean }[] calls
 function M.calls()
   return calls
 end
@@ -93,17 +93,11 @@ M.reset()
 --- What scripts get for `require "pg"`.
 M.binding = { query = query(false) }
 
---- Marks a string as bytes for a parameter of type bytea.
--- @tparam string text
--- @treturn table
 function M.binding.bytes(text)
   arguments.check("bytes", 1, text, "string")
   return { bytes = text }
 end
 
---- Runs the function with a transaction; it is rolled back where the function raises.
--- @tparam function run called with { query = …, rollback = … }
--- @treturn ?any what it returned, or true; nil and the failure after a failed query
 function M.binding.transaction(run)
   arguments.check("transaction", 1, run, "function")
   local failed, undone

@@ -1,6 +1,5 @@
 --- The double of the redis binding: answers by command, remembers calls. A command that was told
--- nothing answers nil, as a key that is not there does.
--- @module doubles.redis
+--- nothing answers nil, as a key that is not there does.
 
 local arguments = require("testing.arguments")
 
@@ -14,19 +13,20 @@ function M.reset()
 end
 
 --- The command answers so until told otherwise.
--- @tparam string command such as "GET"
--- @param reply a string, a number, a list, or nil
+---@param command string such as "GET"
+---@param reply? string|number|table
 function M.answers(command, reply)
   answers[command:upper()] = reply
 end
 
 --- Every command fails from now on.
--- @tparam ?{kind=string,message=string} err
+---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(err)
   failure = err or { kind = "unavailable", message = "the double fails" }
 end
 
---- @treturn {{string,...},...} the commands so far, with their arguments
+--- The commands so far, with their arguments.
+---@return (string|number)[][] commands
 function M.calls()
   return calls
 end
@@ -50,19 +50,15 @@ M.reset()
 --- What scripts get for `require "redis"`.
 M.binding = {}
 
---- @tparam string|number,... words of one command
--- @return the reply, or nil and the failure
-function M.binding.call(...)
-  local command = { ... }
-  check_command("call", command)
+function M.binding.call(command, ...)
+  local words = { command, ... }
+  check_command("call", words)
   if failure then
     return nil, failure
   end
-  return run(command)
+  return run(words)
 end
 
---- @tparam {{string,...},...} commands
--- @treturn ?table replies in order, false for a missing one; or nil and the failure
 function M.binding.pipeline(commands)
   arguments.check("pipeline", 1, commands, "table")
   for _, command in ipairs(commands) do

@@ -1,5 +1,4 @@
 --- Checks arguments of doubles as the C bindings check theirs.
--- @module testing.arguments
 
 local M = {}
 
@@ -12,10 +11,11 @@ local function one_of(value, types)
   return false
 end
 
---- @tparam string name of the function
--- @tparam number position of the argument
--- @param value
--- @tparam string,... types that it may have
+--- Raises where the value is of none of the types.
+---@param name string of the function
+---@param position integer of the argument
+---@param value any
+---@param ... string types that it may have
 function M.check(name, position, value, ...)
   if not one_of(value, { ... }) then
     local message = "bad argument #%d to '%s' (%s expected, got %s)"
@@ -24,9 +24,9 @@ function M.check(name, position, value, ...)
 end
 
 --- The keys of an options table: each of its type, and no other ones.
--- @tparam string name of the function
--- @tparam table options
--- @tparam {string=string,...} keys type of each key, with a ? in front where it may be left out
+---@param name string of the function
+---@param options table
+---@param keys table<string, string> type of each key, with a ? in front where it may be left out
 function M.check_keys(name, options, keys)
   M.check(name, 1, options, "table")
   for key, wanted in pairs(keys) do

@@ -1,11 +1,17 @@
 --- Derives from a handler's declaration what must be refused and what must not, so that no declared
--- field is left untested.
--- @module testing.contract
+--- field is left untested.
 
 local events = require("testing.events")
 local json = require("json")
 
 local M = {}
+
+--- An event, and what must become of it.
+---@class testing.Case
+---@field name string
+---@field event table
+---@field code? string what it must be rejected under; nil: it must not be
+---@field path string that was changed
 
 local ENVELOPE = {
   event_id = { "event_id", type = "uuid" },
@@ -134,10 +140,10 @@ local function add_field(cases, fixture, field, fields)
   end
 end
 
---- @tparam string name of the handler, "handlers/x"
--- @tparam string fixture of an event that it applies
--- @treturn {{name=string,event=table,code=?string,path=string},...} code: what it must be rejected
---   under; nil: it must not be
+--- All that a declaration must refuse, and some that it must not.
+---@param name string of the handler, "handlers/x"
+---@param fixture string of an event that it applies
+---@return testing.Case[] cases
 function M.cases(name, fixture)
   local cases, fields = {}, all_fields(require(name))
   for _, field in pairs(fields) do

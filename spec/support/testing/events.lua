@@ -1,14 +1,14 @@
 --- Real events to start from, and ways to change them. Paths are dotted; items of lists have their
--- number: "data.rankings.1.rank".
--- @module testing.events
+--- number: "data.rankings.1.rank".
 
 local fixtures = require("testing.fixtures")
 local handlers = require("testing.handlers")
 
 local M = {}
 
---- @tparam string name of a file in spec/fixtures/events, without its ending
--- @treturn table the event, a new one each time
+--- The event, a new one each time.
+---@param name string of a file in spec/fixtures/events, without its ending
+---@return table event
 function M.load(name)
   return fixtures.load("events/" .. name .. ".json")
 end
@@ -29,14 +29,20 @@ local function find(event, path)
   return type(holder) == "table" and holder or nil, last
 end
 
---- @return what stands at the path, or nil
+--- What stands at the path, or nil.
+---@param event table
+---@param path string
+---@return any value
 function M.get(event, path)
   local holder, key = find(event, path)
   return holder and holder[key]
 end
 
 --- Sets, or with nil removes, what stands at the path.
--- @treturn boolean whether there was an object to set it in
+---@param event table
+---@param path string
+---@param value any
+---@return boolean done whether there was an object to set it in
 function M.set(event, path, value)
   local holder, key = find(event, path)
   if holder then
@@ -45,9 +51,10 @@ function M.set(event, path, value)
   return holder ~= nil
 end
 
---- @tparam string name of a fixture
--- @tparam {string=any,...} changes values by path; json.null for null
--- @treturn table the changed event
+--- The event with some values changed.
+---@param name string of a fixture
+---@param changes table<string, any> values by path; json.null for null
+---@return table event
 function M.with(name, changes)
   local event = M.load(name)
   for path, value in pairs(changes) do
@@ -57,6 +64,8 @@ function M.with(name, changes)
 end
 
 --- Adds unknown fields to every object of a value.
+---@param value any
+---@return any value the same
 function M.add_unknown(value)
   if type(value) ~= "table" then
     return value
@@ -73,9 +82,9 @@ function M.add_unknown(value)
 end
 
 --- Whether an outcome ends the cached answers of exactly these ids.
--- @tparam table outcome of handlers.run
--- @tparam string,... ids
--- @treturn boolean
+---@param outcome testing.Outcome of handlers.run
+---@param ... string ids
+---@return boolean touched
 function M.touches(outcome, ...)
   local wanted, missing = {}, false
   for _, id in ipairs({ ... }) do
@@ -89,11 +98,11 @@ function M.touches(outcome, ...)
 end
 
 --- The columns of the one merge into a group.
--- @tparam table outcome of handlers.run
--- @tparam string table_name
--- @tparam string group
--- @treturn ?table columns, or nil where nothing was merged into it
--- @treturn ?table key
+---@param outcome testing.Outcome of handlers.run
+---@param table_name string
+---@param group string
+---@return any columns by name; nil where nothing was merged into it
+---@return any key
 function M.columns(outcome, table_name, group)
   local found
   for _, merge in ipairs(outcome.merges) do

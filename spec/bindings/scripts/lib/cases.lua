@@ -1,7 +1,7 @@
 --- Makes a route out of a table of cases, for the C tests (spec/c/sandbox.h).
--- @tparam string name of the route
--- @tparam {[string]=function,...} cases each gets the test's argument and returns a text
--- @treturn table the route
+---@param name string of the route
+---@param cases table<string, fun(argument: string): any> each gets the test's argument
+---@return Route route
 return function(name, cases)
   return {
     method = "GET",

@@ -1,4 +1,4 @@
-#include "admin.h"
+#include "socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,14 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "xalloc.h"
+#include "../clock.h"
+#include "../log.h"
+#include "../xalloc.h"
 
 #define REQUEST_TIMEOUT_MS 2000
 #define LINE_MAX_BYTES 1024
 
-struct admin {
+struct admin_socket {
     pthread_t thread;
     int listener;
     int stop_fd; /* readable once the thread shall end */
@@ -92,18 +92,24 @@ static int connect_to(const char *path, struct err *err) {
 
 /* ---- the program's side -------------------------------------------------------------------- */
 
-static void answer(struct admin *admin, int fd) {
+static const struct admin_verb *find_verb(const struct admin_socket *admin, struct slice name) {
+    for (size_t i = 0; i < admin->verb_count; i++) {
+        const char *known = admin->verbs[i].name;
+        if (known && slice_equal(name, slice_of(known))) {
+            return &admin->verbs[i];
+        }
+    }
+    return NULL;
+}
+
+static void answer(struct admin_socket *admin, int fd) {
     struct buffer line = {0}, json = {0};
     int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
     if (read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
-        size_t i = 0;
-        while (i < admin->verb_count &&
-               !slice_equal(buffer_slice(&line), slice_of(admin->verbs[i].name))) {
-            i++;
-        }
-        if (i < admin->verb_count) {
-            admin->verbs[i].answer(admin->context, &json);
+        const struct admin_verb *verb = find_verb(admin, buffer_slice(&line));
+        if (verb) {
+            verb->answer(admin->context, &(struct admin_request){0}, &json);
         } else {
             buffer_append_text(&json, "{\"error\":\"no such verb\"}");
         }
@@ -117,7 +123,7 @@ static void answer(struct admin *admin, int fd) {
 }
 
 static void *admin_main(void *argument) {
-    struct admin *admin = argument;
+    struct admin_socket *admin = argument;
     struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
@@ -150,7 +156,7 @@ static bool clear_path(const char *path, struct err *err) {
     return true;
 }
 
-static bool listen_at(struct admin *admin, struct err *err) {
+static bool listen_at(struct admin_socket *admin, struct err *err) {
     struct sockaddr_un address;
     if (!make_address(admin->path, &address, err) || !clear_path(admin->path, err)) {
         return false;
@@ -164,7 +170,7 @@ static bool listen_at(struct admin *admin, struct err *err) {
     return true;
 }
 
-static void free_admin(struct admin *admin) {
+static void free_admin(struct admin_socket *admin) {
     if (admin->listener >= 0) {
         close(admin->listener);
     }
@@ -175,15 +181,15 @@ static void free_admin(struct admin *admin) {
     free(admin);
 }
 
-struct admin *admin_start(const char *path, const struct admin_verb *verbs, size_t count,
-                          void *context, struct err *err) {
-    struct admin *admin = xcalloc(1, sizeof *admin);
-    *admin = (struct admin){.listener = -1,
-                            .stop_fd = eventfd(0, EFD_CLOEXEC),
-                            .path = xstrdup(path),
-                            .verbs = verbs,
-                            .verb_count = count,
-                            .context = context};
+struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
+                                        size_t count, void *context, struct err *err) {
+    struct admin_socket *admin = xcalloc(1, sizeof *admin);
+    *admin = (struct admin_socket){.listener = -1,
+                                   .stop_fd = eventfd(0, EFD_CLOEXEC),
+                                   .path = xstrdup(path),
+                                   .verbs = verbs,
+                                   .verb_count = count,
+                                   .context = context};
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     } else if (listen_at(admin, err)) {
@@ -196,7 +202,7 @@ struct admin *admin_start(const char *path, const struct admin_verb *verbs, size
     return NULL;
 }
 
-void admin_stop(struct admin *admin) {
+void admin_socket_stop(struct admin_socket *admin) {
     if (!admin) {
         return;
     }

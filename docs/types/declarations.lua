@@ -1,0 +1,101 @@
+---@meta _
+
+--- What the files of handlers, routes and the view return, and what their functions get; examples are
+--- in `docs/SCRIPT_API.md`. `aggregator types` writes the classes of this service's own events and
+--- tables, which extend these.
+
+--- What comes as the second value where a call of a module failed. Its kinds are in
+--- `docs/MODULES.md`. Never send its message to a client.
+---@class Failure
+---@field kind "unavailable"|"timeout"|"input"|"internal"
+---@field message string one line for the log; it never holds a password
+---@field sqlstate? string of a failure of `pg`; `""` unless Postgres stated one
+---@field results? kafka.Result[] of a failure of `kafka.produce_all`: what became of each record
+
+--- What a file of `scripts/handlers` returns.
+---@class Handler
+---@field topics string|string[] whose records it handles
+---@field time? string path of the event's own time; default `"event_timestamp"`
+---@field fields table<string, string|Field> a path, or more, by the name that the event has it under
+---@field handle fun(event: Event, view: View): "ignored"? called once an event; returns nothing, or `"ignored"`. An error rejects the event
+
+--- How a field of an event is found and checked. What is missing, mistyped, unknown or out of bounds
+--- rejects the event before Lua sees it.
+---@class Field
+---@field [integer] string a path; of several the first that is there is taken
+---@field type? "string"|"integer"|"number"|"boolean"|"timestamp"|"uuid"|"json"|"object"|"strings"|"list" default `"string"`. `timestamp`: a number of microseconds, only to be passed on; `json`: an object or list, as bytes; `object`: only that it is one
+---@field optional? boolean missing or null is nil rather than a rejection
+---@field required_if? string the name of another field: where that one is there, this one must be; else it is optional
+---@field check_only? boolean checked, but not in `event`: costs nothing per event in Lua
+---@field min? number bound, inclusive: of a number, or of a string's length in bytes (of each of `strings`); 1 refuses an empty id
+---@field max? number likewise
+---@field enum? table<string, string>|string[] of a string: wire word → own word, or a list of words that stay as they are
+---@field fields? table<string, string|Field> of a `list`: the fields of each item, their paths from the item
+
+--- What every event has, beside the declared fields. It is read-only, and valid during the call only.
+---@class Event
+---@field event_id string
+---@field time integer microseconds, only to be passed on
+---@field event_type string
+---@field correlation_id? string
+
+--- What a file of `scripts/routes` returns.
+---@class Route
+---@field method? "GET"|"POST"|"PUT"|"PATCH"|"DELETE" default `"GET"`, which HEAD follows
+---@field path string with parameters: `"/internal/v1/batches/{batch_id}/status"`
+---@field aliases? string[] further paths
+---@field endpoint? string its label in metrics; default: the file's name
+---@field auth? boolean false: without credentials
+---@field cache? RouteCache the answers are kept
+---@field handle fun(request: Request): Response called once a request; an error is answered with 500
+
+--- How a route's answers are kept.
+---@class RouteCache
+---@field key string with parameters: `"api:batch:{batch_id}"`
+---@field type? string its label in metrics; default: the endpoint
+
+--- A request as a route gets it, decoded.
+---@class Request
+---@field params table<string, string> of the path, by name
+---@field query table<string, string?> by name
+---@field correlation_id string
+
+--- The answer of a route: `status` with `body` or `error`, or `unavailable` alone.
+---@class Response
+---@field status? integer 200 to 599
+---@field body? string JSON, sent as it is
+---@field error? string the message of an error answer, for the client
+---@field unavailable? Failure answered with 503 and a time to come back
+---@field tags? string[] ids that the answer depends on: a commit that touches one ends the cached answer
+
+--- A table of the view, as `scripts/view.lua` declares it; what the words mean is said there.
+---@class TableDeclaration
+---@field name string
+---@field key string[][] columns: `{ { "batch_id", "text" } }`
+---@field groups GroupDeclaration[]
+---@field content? string the group whose values the key's `content` column hashes
+
+--- Columns that move together.
+---@class GroupDeclaration
+---@field name string
+---@field rule "first"|"latest"|"min"|"max"
+---@field columns string[][] name and type of each
+
+--- What handlers merge into: one object a table, by its name. It is read-only.
+---@class View
+local View = {}
+
+--- Names one more id whose cached answers must go.
+---@param id string
+function View:touch(id) end
+
+--- A table of the view. `view.TABLE:merge` is declared for each by `aggregator types`.
+---@class ViewTable
+local ViewTable = {}
+
+--- Merges columns of one group into a row. Columns left out are null. In columns named `…_id` or
+--- `…_ids` an id has at most 1024 bytes: they are indexed.
+---@param key string|string[] values of the key's columns, without the `content` one
+---@param group string
+---@param columns table<string, any> values by column name
+function ViewTable:merge(key, group, columns) end

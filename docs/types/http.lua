@@ -1,0 +1,42 @@
+---@meta http
+
+--- Requests to other services.
+---
+--- One exchange over HTTP/1.1 or 2. Connections are kept for the next request.
+---
+--- Names of answered headers are lower case. One that came several times is joined with `", "`;
+--- `set-cookie` is always a list. Redirects are not followed. A body over 8 MiB or headers over
+--- 64 KiB are a failure of kind `"input"`. Certificates are checked. The environment's proxy
+--- variables are honoured.
+---@class http
+local http = {}
+
+--- A request. No `Content-Type` is made up.
+---@class http.Request
+---@field url string `http` or `https`
+---@field method? "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"|"OPTIONS" default `"GET"`
+---@field headers? table<string, string> by name
+---@field body? string any bytes; not for GET and HEAD
+---@field timeout_ms? integer for the whole exchange; the time that the call has is the upper bound, and the default
+
+--- An answer, whatever its status.
+---@class http.Response
+---@field status integer
+---@field headers table<string, string|string[]> by lower-case name
+---@field body string
+
+--- Sends a request and waits for the whole answer.
+---
+--- ```lua
+--- local answer, failure = http.request({
+---   url = base .. "/internal/v1/prompts/" .. id, timeout_ms = 300,
+---   headers = { ["X-Correlation-ID"] = request.correlation_id },
+--- })
+--- if not answer or answer.status ~= 200 then … end
+--- ```
+---@param request http.Request
+---@return http.Response? answer whatever its status; nil where it failed
+---@return Failure failure nil where it succeeded
+function http.request(request) end
+
+return http

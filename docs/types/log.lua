@@ -1,0 +1,34 @@
+---@meta log
+
+--- Lines of the program's log, with the correlation id of the request.
+---
+--- `fields` has strings, numbers and booleans by name, at most 16. Texts are cut to 2,048 bytes.
+--- Errors: `time`, `level`, `message` or `correlation_id` as a field.
+---
+--- ```lua
+--- log.info("prompt looked up", { batch_id = id, milliseconds = 12.5, cached = false })
+--- ```
+---@class log
+local log = {}
+
+--- Writes one line for whoever looks for a fault; it is left out unless the level is `debug`.
+---@param message string
+---@param fields? table<string, string|number|boolean> by name
+function log.debug(message, fields) end
+
+--- Writes one line that says what was done.
+---@param message string
+---@param fields? table<string, string|number|boolean> by name
+function log.info(message, fields) end
+
+--- Writes one line that says what is not as it should be.
+---@param message string
+---@param fields? table<string, string|number|boolean> by name
+function log.warning(message, fields) end
+
+--- Writes one line that says what failed.
+---@param message string
+---@param fields? table<string, string|number|boolean> by name
+function log.error(message, fields) end
+
+return log

@@ -1,0 +1,130 @@
+#include "site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "../http/credentials.h"
+#include "../http/endpoint.h"
+#include "../http/router.h"
+#include "../http/service.h"
+#include "../log.h"
+#include "../xalloc.h"
+
+#define SCHEME "Bearer "
+
+struct admin_site {
+    const struct admin_verb *verbs;
+    size_t count;
+    void *context;
+    struct credentials *keys;
+    struct script_route *routes; /* one a verb, for the router */
+    struct endpoint *endpoints;  /* one a verb */
+    struct endpoint refused;     /* before it is known what was asked */
+};
+
+struct admin_site *admin_site_create(const struct config *config, const struct admin_verb *verbs,
+                                     size_t count, void *context, struct err *err) {
+    struct admin_site *site = xcalloc(1, sizeof *site);
+    *site = (struct admin_site){
+        .verbs = verbs,
+        .count = count,
+        .context = context,
+        .keys = credentials_create("admin.keys", &config->admin.keys, err),
+        .routes = xcalloc(count, sizeof *site->routes),
+        .endpoints = xcalloc(count, sizeof *site->endpoints),
+    };
+    endpoint_init(&site->refused, "admin");
+    for (size_t i = 0; i < count; i++) {
+        site->routes[i] = (struct script_route){
+            .method = verbs[i].method, .paths = verbs[i].paths, .path_count = verbs[i].path_count};
+        endpoint_init(&site->endpoints[i], verbs[i].endpoint);
+    }
+    if (!site->keys) {
+        admin_site_destroy(site);
+        return NULL;
+    }
+    return site;
+}
+
+void admin_site_destroy(struct admin_site *site) {
+    if (site) {
+        credentials_destroy(site->keys);
+        free(site->routes);
+        free(site->endpoints);
+        free(site);
+    }
+}
+
+static const char *refusal_of(const struct admin_site *site, struct slice authorization) {
+    size_t scheme_len = sizeof SCHEME - 1;
+    if (authorization.len <= scheme_len ||
+        strncasecmp(authorization.data, SCHEME, scheme_len) != 0) {
+        return "Missing authentication";
+    }
+    struct slice key = {authorization.data + scheme_len, authorization.len - scheme_len};
+    return credentials_include(site->keys, key) ? NULL : "Invalid credentials";
+}
+
+static void ask(struct admin_site *site, struct exchange *exchange,
+                const struct router_match *match) {
+    struct router_pairs query;
+    const char *problem = router_parse_query(exchange->request.query, &query);
+    if (problem) {
+        reply_set_error(&exchange->reply, 400, problem);
+        return;
+    }
+    struct admin_request request = {match->params.items, match->params.count, query.items,
+                                    query.count};
+    struct buffer json = {0};
+    int status = site->verbs[match->route].answer(site->context, &request, &json);
+    log_info("administration asked", LOG_TEXT("endpoint", exchange->endpoint->name),
+             LOG_INT("status", status));
+    reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(&json)),
+                        "application/json");
+    buffer_free(&json);
+}
+
+static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
+    struct router_match match;
+    enum router_result found = router_find(site->routes, site->count, &exchange->request, &match);
+    if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
+        exchange->endpoint = &site->endpoints[match.route];
+    }
+    switch (found) {
+    case ROUTER_FOUND:
+        ask(site, exchange, &match);
+        break;
+    case ROUTER_BAD_PARAMETER:
+        reply_set_error(&exchange->reply, 400, "Invalid path parameter");
+        break;
+    case ROUTER_WRONG_METHOD:
+        snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "%s", match.allow);
+        reply_set_error(&exchange->reply, 405, "Method not allowed");
+        break;
+    case ROUTER_NOT_FOUND:
+        reply_set_error(&exchange->reply, 404, "Not found");
+        break;
+    }
+}
+
+static bool answer(void *context, struct exchange *exchange, bool may_block) {
+    struct admin_site *site = context;
+    exchange->endpoint = &site->refused;
+    const char *refusal = refusal_of(site, exchange->request.fields[FIELD_AUTHORIZATION]);
+    if (refusal) {
+        log_warning("administration refused", LOG_TEXT("reason", refusal));
+        reply_set_error(&exchange->reply, 401, refusal);
+    } else if (exchange->request.has_body) {
+        reply_set_error(&exchange->reply, 413, "A request body is not accepted");
+    } else if (may_block) {
+        find_and_ask(site, exchange);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct site admin_site(struct admin_site *site) {
+    return (struct site){site, answer};
+}

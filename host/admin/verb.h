@@ -1,0 +1,28 @@
+/* verb: what an administrator may ask of the running program, and by which ways: a line on the
+ * Unix socket (socket.h), a path of the administration's own listener (site.h), or both. */
+#ifndef AGG_HOST_ADMIN_VERB_H
+#define AGG_HOST_ADMIN_VERB_H
+
+#include "../buffer.h"
+#include "../script/script.h"
+
+/* All NULL and 0 where it came over the socket. */
+struct admin_request {
+    const struct script_pair *params; /* of the path, decoded */
+    size_t param_count;
+    const struct script_pair *query; /* decoded */
+    size_t query_count;
+};
+
+struct admin_verb {
+    const char *name;         /* on the socket; NULL: not there */
+    const char *method;       /* "GET", or "POST" where it changes something */
+    const char *endpoint;     /* the label of its metrics */
+    const char *const *paths; /* "/admin/explain/{id}" */
+    size_t path_count;
+    /* Appends a JSON object; returns the status that HTTP has for it. Any thread, several at once
+     * where both ways are open. */
+    int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* verbs: what there is to ask of the running program. */
+#ifndef AGG_HOST_ADMIN_VERBS_H
+#define AGG_HOST_ADMIN_VERBS_H
+
+#include "../health.h"
+#include "../http/http.h"
+#include "../ingest/ingest.h"
+#include "explain.h"
+
+/* The parts of the program that verbs reach: all of them outlive the ways in. */
+struct admin_context {
+    struct health *health;
+    struct ingest *ingest;
+    struct http_server *http;
+    struct admin_explain explain;
+};
+
+/* The table of all verbs; their context is a struct admin_context. */
+const struct admin_verb *admin_verbs(size_t *count);
+
+#endif

@@ -1,0 +1,112 @@
+#include "samples.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../json_scan.h"
+#include "../xalloc.h"
+
+#define READ_BYTES 65536
+
+/* ---- the text ------------------------------------------------------------------------------ */
+
+static bool read_stream(FILE *file, struct buffer *text) {
+    size_t got;
+    do {
+        got = fread(buffer_reserve(text, READ_BYTES), 1, READ_BYTES, file);
+        text->len += got;
+    } while (got > 0);
+    buffer_append(text, "", 0); /* ends it with a NUL */
+    return !ferror(file);
+}
+
+static bool read_text(struct samples *samples, const char *path, struct err *err) {
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    samples->path = is_stdin ? "standard input" : path;
+    bool ok = file && read_stream(file, &samples->text);
+    if (!ok) {
+        err_set(err, ERR_INPUT, "%s cannot be read: %s", samples->path, strerror(errno));
+    }
+    if (file && !is_stdin) {
+        fclose(file);
+    }
+    const char *nul = ok ? memchr(samples->text.data, '\0', samples->text.len) : NULL;
+    return nul ? err_set(err, ERR_INPUT, "%s holds a NUL byte, at byte %zd", samples->path,
+                         nul - samples->text.data)
+               : ok;
+}
+
+/* ---- the events ---------------------------------------------------------------------------- */
+
+static bool is_blank(const char *text) {
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
+
+static size_t count_lines(const char *from, const char *to) {
+    size_t count = 0;
+    for (; from < to; from++) {
+        count += *from == '\n';
+    }
+    return count;
+}
+
+static bool add(struct samples *samples, char *text, size_t line, struct err *err) {
+    struct sample sample = {.line = line};
+    size_t at;
+    if (!record_read_event(text, &sample.record, &at, err)) {
+        size_t begins = strspn(text, " \t\r\n");
+        at = at > begins ? at : begins;
+        return err_wrap(err, "%s:%zu", samples->path, line + count_lines(text, text + at));
+    }
+    samples->items = xrealloc(samples->items, (samples->count + 1) * sizeof *samples->items);
+    samples->items[samples->count++] = sample;
+    return true;
+}
+
+static bool add_lines(struct samples *samples, struct err *err) {
+    size_t number = 1;
+    for (char *line = samples->text.data, *next; line; line = next, number++) {
+        char *end = strchr(line, '\n');
+        next = end ? end + 1 : NULL;
+        if (end) {
+            *end = '\0';
+        }
+        if (!is_blank(line) && !add(samples, line, number, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Of an object over several lines the first line is none. */
+static bool first_line_is_whole(const char *text) {
+    struct json_cursor cursor;
+    struct json_value value;
+    text += strspn(text, " \t\r\n");
+    json_begin(&cursor, (struct slice){text, strcspn(text, "\n")});
+    return json_read(&cursor, &value) && json_finish(&cursor);
+}
+
+bool samples_read(struct samples *samples, const char *path, struct err *err) {
+    *samples = (struct samples){0};
+    if (!read_text(samples, path, err)) {
+        return false;
+    }
+    char *text = samples->text.data;
+    if (is_blank(text)) {
+        return err_set(err, ERR_INPUT, "%s holds no event", samples->path);
+    }
+    if (first_line_is_whole(text)) {
+        return add_lines(samples, err);
+    }
+    size_t blank = strspn(text, " \t\r\n");
+    return add(samples, text + blank, 1 + count_lines(text, text + blank), err);
+}
+
+void samples_free(struct samples *samples) {
+    buffer_free(&samples->text);
+    free(samples->items);
+    *samples = (struct samples){0};
+}

@@ -1,0 +1,133 @@
+/* show_json: handled events and merged rows for programs. */
+#include "../json_put.h"
+#include "../view_sql.h"
+#include "show.h"
+
+static void put_field(struct buffer *json, const char *name, const struct bench_outcome *outcome,
+                      size_t field) {
+    static const struct extract_value none;
+    const struct extract_value *values = outcome->event->values;
+    json_put_name(json, name);
+    show_field_value(json, &outcome->handler->fields[field], values ? &values[field] : &none);
+}
+
+static void put_fields(struct buffer *json, const struct bench_outcome *outcome) {
+    json_put_name(json, "fields");
+    buffer_append_text(json, "{");
+    size_t count = outcome->event->values ? outcome->handler->field_count : 0;
+    for (size_t i = ENVELOPE_FIELDS; i < count; i++) {
+        if (show_has_field(outcome, i)) {
+            put_field(json, outcome->handler->fields[i].name, outcome, i);
+        }
+    }
+    buffer_append_text(json, "}");
+}
+
+static void put_columns(struct buffer *json, const char *name, const struct view_column *columns,
+                        size_t count, const struct view_value *values) {
+    json_put_name(json, name);
+    buffer_append_text(json, "{");
+    for (size_t i = 0; i < count; i++) {
+        json_put_name(json, columns[i].name);
+        show_column_value(json, columns[i].type, &values[i]);
+    }
+    buffer_append_text(json, "}");
+}
+
+static void put_merges(struct buffer *json, const struct bench_outcome *outcome) {
+    json_put_name(json, "merges");
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < outcome->merge_count; i++) {
+        const struct merge_op *op = &outcome->merges[i].op;
+        const struct view_table *table = &outcome->view->tables[op->table];
+        const struct view_group *group = &table->groups[op->group];
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_text(json, "table", slice_of(table->name));
+        put_columns(json, "key", table->key, table->key_count, op->key);
+        json_put_text(json, "group", slice_of(group->name));
+        json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
+        put_columns(json, "columns", group->columns, group->column_count, op->values);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+void show_event_json(struct buffer *json, const struct bench_outcome *outcome) {
+    const struct event *event = outcome->event;
+    json_put_text(json, "handler", slice_of(outcome->handler->name));
+    json_put_text(json, "outcome", slice_of(show_outcome_name(outcome)));
+    json_put_text(json, "reason", event->reason); /* absent unless it was rejected */
+    json_put_text(json, "detail", event->detail);
+    put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
+    put_field(json, "time", outcome, ENVELOPE_TIME);
+    put_field(json, "event_type", outcome, ENVELOPE_TYPE);
+    put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
+    put_fields(json, outcome);
+    put_merges(json, outcome);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static void put_groups(struct buffer *json, const struct view_table *table,
+                       const struct merge_row *row) {
+    json_put_name(json, "groups");
+    buffer_append_text(json, "{");
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct view_group *group = &table->groups[g];
+        const struct merge_group_value *held = &row->groups[g];
+        if (held->present) {
+            struct view_value at = {.as.integer = held->version.at_us};
+            json_put_name(json, group->name);
+            buffer_append_text(json, "{");
+            json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
+            json_put_name(json, "at");
+            show_column_value(json, VIEW_TIMESTAMP, &at);
+            json_put_uuid(json, "event_id", held->version.event_id);
+            put_columns(json, "columns", group->columns, group->column_count, held->values);
+            buffer_append_text(json, "}");
+        }
+    }
+    buffer_append_text(json, "}");
+}
+
+void show_rows_json(struct buffer *json, const struct view *view, struct merge *merge) {
+    json_put_name(json, "rows");
+    buffer_append_text(json, "[");
+    for (size_t t = 0; t < view->table_count; t++) {
+        const struct view_table *table = &view->tables[t];
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        for (size_t r = 0; r < count; r++) {
+            json_put_name(json, NULL);
+            buffer_append_text(json, "{");
+            json_put_text(json, "table", slice_of(table->name));
+            put_columns(json, "key", table->key, table->key_count, rows[r]->key);
+            put_groups(json, table, rows[r]);
+            buffer_append_text(json, "}");
+        }
+    }
+    buffer_append_text(json, "]");
+}
+
+void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge) {
+    json_put_name(json, "statements");
+    buffer_append_text(json, "[");
+    for (size_t t = 0; t < view->table_count; t++) {
+        const struct view_table *table = &view->tables[t];
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        struct buffer sql = {0};
+        if (count > 0) {
+            view_sql_upsert(table, view_sql_groups(table, rows, count), &sql);
+            json_put_name(json, NULL);
+            buffer_append_text(json, "{");
+            json_put_text(json, "table", slice_of(table->name));
+            json_put_int(json, "rows", (int64_t)count);
+            json_put_text(json, "sql", buffer_slice(&sql));
+            buffer_append_text(json, "}");
+        }
+        buffer_free(&sql);
+    }
+    buffer_append_text(json, "]");
+}

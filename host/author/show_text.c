@@ -1,0 +1,185 @@
+/* show_text: handled events and merged rows for people. */
+#include "../json_scan.h"
+#include "../timestamp.h"
+#include "../uuid.h"
+#include "../view_sql.h"
+#include "show.h"
+
+const char *show_outcome_name(const struct bench_outcome *outcome) {
+    return outcome->event->state == EVENT_APPLIED   ? "applied"
+           : outcome->event->state == EVENT_IGNORED ? "ignored"
+                                                    : "rejected";
+}
+
+bool show_has_field(const struct bench_outcome *outcome, size_t field) {
+    bool rejected = outcome->event->state == EVENT_REJECTED;
+    return !outcome->handler->fields[field].check_only &&
+           (!rejected || outcome->event->values[field].present);
+}
+
+/* ---- the event ----------------------------------------------------------------------------- */
+
+static void append_envelope(struct buffer *out, const struct bench_outcome *outcome) {
+    static const struct {
+        enum script_envelope field;
+        const char *title;
+    } lines[] = {{ENVELOPE_EVENT_ID, "event"},
+                 {ENVELOPE_TIME, "time"},
+                 {ENVELOPE_TYPE, "type"},
+                 {ENVELOPE_CORRELATION_ID, "correlation"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const struct extract_value *value = &outcome->event->values[lines[i].field];
+        if (value->present) {
+            buffer_append_format(out, "  %-11s  ", lines[i].title);
+            show_field_value(out, &outcome->handler->fields[lines[i].field], value);
+            buffer_append_text(out, "\n");
+        }
+    }
+}
+
+/* The lines of a detail (a traceback follows its message) under one another. */
+static void append_reason(struct buffer *out, const struct event *event) {
+    buffer_append_format(out, "  %.*s: ", (int)event->reason.len, event->reason.data);
+    for (size_t i = 0; i < event->detail.len; i++) {
+        buffer_append(out, &event->detail.data[i], 1);
+        if (event->detail.data[i] == '\n') {
+            buffer_append_text(out, "    ");
+        }
+    }
+    buffer_append_text(out, "\n");
+}
+
+/* A Lua number is a double. */
+static void append_rounding(struct buffer *out, const struct extract_field *field,
+                            const struct extract_value *value) {
+    double number = (double)value->as.integer;
+    bool exact = number < 9223372036854775808.0 && (int64_t)number == value->as.integer;
+    if (field->type == FIELD_INTEGER && value->present && !exact) {
+        buffer_append_format(out, "  (a script gets %.0f: Lua's numbers are doubles)", number);
+    }
+}
+
+/* JSON reads better without the quotes and escapes of a string around it. */
+static void append_json(struct buffer *out, struct slice text) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, text);
+    bool bare =
+        json_read(&cursor, &value) && json_finish(&cursor) && !memchr(text.data, '\n', text.len);
+    if (bare) {
+        buffer_append(out, text.data, text.len);
+    } else {
+        buffer_append_json_string(out, text);
+    }
+}
+
+static void append_fields(struct buffer *out, const struct bench_outcome *outcome) {
+    const char *title = "  fields\n";
+    for (size_t i = ENVELOPE_FIELDS; i < outcome->handler->field_count; i++) {
+        const struct extract_field *field = &outcome->handler->fields[i];
+        if (show_has_field(outcome, i)) {
+            const struct extract_value *value = &outcome->event->values[i];
+            buffer_append_format(out, "%s    %s = ", title, field->name);
+            if (field->type == FIELD_JSON && value->present) {
+                append_json(out, value->as.text);
+            } else {
+                show_field_value(out, field, value);
+                append_rounding(out, field, value);
+            }
+            buffer_append_text(out, "\n");
+            title = "";
+        }
+    }
+}
+
+/* ---- merges and rows ----------------------------------------------------------------------- */
+
+static void append_key(struct buffer *out, const struct view_table *table,
+                       const struct view_value *key) {
+    buffer_append_text(out, table->name);
+    for (size_t i = 0; i < table->key_count; i++) {
+        buffer_append_format(out, "  %s = ", table->key[i].name);
+        show_column_value(out, table->key[i].type, &key[i]);
+    }
+    buffer_append_text(out, "\n");
+}
+
+static void append_columns(struct buffer *out, const struct view_group *group,
+                           const struct view_value *values) {
+    for (size_t i = 0; i < group->column_count; i++) {
+        buffer_append_format(out, "        %s = ", group->columns[i].name);
+        if (group->columns[i].type == VIEW_JSON && !values[i].is_null) {
+            append_json(out, values[i].as.text);
+        } else {
+            show_column_value(out, group->columns[i].type, &values[i]);
+        }
+        buffer_append_text(out, "\n");
+    }
+}
+
+static void append_merges(struct buffer *out, const struct bench_outcome *outcome) {
+    buffer_append_text(out, outcome->merge_count > 0 ? "  merges\n" : "");
+    for (size_t i = 0; i < outcome->merge_count; i++) {
+        const struct merge_op *op = &outcome->merges[i].op;
+        const struct view_table *table = &outcome->view->tables[op->table];
+        const struct view_group *group = &table->groups[op->group];
+        buffer_append_text(out, "    ");
+        append_key(out, table, op->key);
+        buffer_append_format(out, "      %s (%s)\n", group->name, view_rule_name(group->rule));
+        append_columns(out, group, op->values);
+    }
+}
+
+void show_event(struct buffer *out, const struct bench_outcome *outcome) {
+    if (outcome->event->values) {
+        append_envelope(out, outcome);
+    }
+    if (outcome->event->state == EVENT_REJECTED) {
+        append_reason(out, outcome->event);
+    }
+    if (outcome->event->values) {
+        append_fields(out, outcome);
+    }
+    append_merges(out, outcome);
+}
+
+static void append_group(struct buffer *out, const struct view_group *group,
+                         const struct merge_group_value *held) {
+    char at[TIMESTAMP_TEXT_CAP], event_id[UUID_TEXT_LEN + 1];
+    timestamp_format(held->version.at_us, at);
+    uuid_format(held->version.event_id, event_id);
+    buffer_append_format(out, "      %s (%s)  by %s  %s\n", group->name,
+                         view_rule_name(group->rule), at, event_id);
+    append_columns(out, group, held->values);
+}
+
+void show_rows(struct buffer *out, const struct view *view, struct merge *merge) {
+    for (size_t t = 0; t < view->table_count; t++) {
+        const struct view_table *table = &view->tables[t];
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        for (size_t r = 0; r < count; r++) {
+            buffer_append_text(out, "    ");
+            append_key(out, table, rows[r]->key);
+            for (size_t g = 0; g < table->group_count; g++) {
+                if (rows[r]->groups[g].present) {
+                    append_group(out, &table->groups[g], &rows[r]->groups[g]);
+                }
+            }
+        }
+    }
+}
+
+void show_statements(struct buffer *out, const struct view *view, struct merge *merge) {
+    for (size_t t = 0; t < view->table_count; t++) {
+        const struct view_table *table = &view->tables[t];
+        size_t count;
+        struct merge_row *const *rows = merge_rows(merge, t, &count);
+        if (count > 0) {
+            buffer_append_format(out, "-- %s: %zu row%s\n", table->name, count,
+                                 count == 1 ? "" : "s");
+            view_sql_upsert(table, view_sql_groups(table, rows, count), out);
+            buffer_append_text(out, ";\n");
+        }
+    }
+}

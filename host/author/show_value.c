@@ -1,0 +1,168 @@
+/* show_value: fields of events and columns of the view as JSON values. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "../json_put.h"
+#include "../number.h"
+#include "../timestamp.h"
+#include "../uuid.h"
+#include "show.h"
+
+static void append_number(struct buffer *out, double number) {
+    char text[NUMBER_TEXT_CAP];
+    buffer_append_text(out, number_format(number, text));
+}
+
+static void append_time(struct buffer *out, int64_t unix_us) {
+    char text[TIMESTAMP_TEXT_CAP];
+    buffer_append_json_string(out, (struct slice){text, timestamp_format(unix_us, text)});
+}
+
+static void append_uuid(struct buffer *out, const uint8_t *uuid) {
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(uuid, text);
+    buffer_append_json_string(out, (struct slice){text, UUID_TEXT_LEN});
+}
+
+static void append_bool(struct buffer *out, bool value) {
+    buffer_append_text(out, value ? "true" : "false");
+}
+
+/* ---- fields -------------------------------------------------------------------------------- */
+
+static void append_strings(struct buffer *out, const struct extract_value *value) {
+    buffer_append_text(out, "[");
+    for (size_t i = 0; i < value->as.strings.count; i++) {
+        json_put_text(out, NULL, value->as.strings.items[i]);
+    }
+    buffer_append_text(out, "]");
+}
+
+static void append_list(struct buffer *out, const struct extract_field *field,
+                        const struct extract_value *value) {
+    buffer_append_text(out, "[");
+    for (size_t row = 0; row < value->as.list.rows; row++) {
+        const struct extract_value *cells = value->as.list.cells + row * field->element_count;
+        json_put_name(out, NULL);
+        buffer_append_text(out, "{");
+        for (size_t i = 0; i < field->element_count; i++) {
+            if (!field->element[i].check_only) {
+                json_put_name(out, field->element[i].name);
+                show_field_value(out, &field->element[i], &cells[i]);
+            }
+        }
+        buffer_append_text(out, "}");
+    }
+    buffer_append_text(out, "]");
+}
+
+void show_field_value(struct buffer *out, const struct extract_field *field,
+                      const struct extract_value *value) {
+    if (!value->present) {
+        buffer_append_text(out, "null");
+        return;
+    }
+    switch (field->type) {
+    case FIELD_STRING:
+    case FIELD_JSON:
+        buffer_append_json_string(out, value->as.text);
+        break;
+    case FIELD_INTEGER:
+        buffer_append_format(out, "%" PRId64, value->as.integer);
+        break;
+    case FIELD_TIMESTAMP:
+        append_time(out, value->as.integer);
+        break;
+    case FIELD_NUMBER:
+        append_number(out, value->as.number);
+        break;
+    case FIELD_BOOLEAN:
+        append_bool(out, value->as.integer != 0);
+        break;
+    case FIELD_OBJECT:
+        append_bool(out, true);
+        break;
+    case FIELD_UUID:
+        append_uuid(out, value->as.uuid);
+        break;
+    case FIELD_STRINGS:
+        append_strings(out, value);
+        break;
+    case FIELD_LIST:
+        append_list(out, field, value);
+        break;
+    }
+}
+
+/* ---- columns ------------------------------------------------------------------------------- */
+
+/* One quoted item of a literal, `at` behind its first quote; where it ends. */
+static const char *append_item(struct buffer *out, const char *at, const char *end, bool numbers) {
+    struct buffer item = {0};
+    for (; at < end && *at != '"'; at++) {
+        at += *at == '\\';
+        buffer_append(&item, at, 1);
+    }
+    if (numbers) {
+        append_number(out, strtod(item.data ? item.data : "0", NULL));
+    } else {
+        buffer_append_json_string(out, buffer_slice(&item));
+    }
+    buffer_free(&item);
+    return at + 1;
+}
+
+/* A literal as view_object.c writes it: {"a","b \"c\"",NULL}. */
+static void append_literal(struct buffer *out, struct slice literal, bool numbers) {
+    const char *at = literal.data + 1, *end = literal.data + literal.len - 1;
+    buffer_append_text(out, "[");
+    while (at < end) {
+        if (*at == '"') {
+            at = append_item(out, at + 1, end, numbers);
+        } else {
+            buffer_append_text(out, "null");
+            at += sizeof "NULL" - 1;
+        }
+        if (at < end) {
+            buffer_append_text(out, ",");
+            at++;
+        }
+    }
+    buffer_append_text(out, "]");
+}
+
+void show_column_value(struct buffer *out, enum view_type type, const struct view_value *value) {
+    if (value->is_null) {
+        buffer_append_text(out, "null");
+        return;
+    }
+    switch (type) {
+    case VIEW_TEXTS:
+        append_literal(out, value->as.text, false);
+        break;
+    case VIEW_INTEGERS:
+    case VIEW_DOUBLES:
+        append_literal(out, value->as.text, true);
+        break;
+    case VIEW_INTEGER:
+        buffer_append_format(out, "%" PRId64, value->as.integer);
+        break;
+    case VIEW_DOUBLE:
+        append_number(out, value->as.number);
+        break;
+    case VIEW_BOOLEAN:
+        append_bool(out, value->as.integer != 0);
+        break;
+    case VIEW_TIMESTAMP:
+        append_time(out, value->as.integer);
+        break;
+    case VIEW_CONTENT:
+        append_uuid(out, (const uint8_t *)value->as.text.data);
+        break;
+    case VIEW_TEXT:
+    case VIEW_JSON:
+    case VIEW_ENUM:
+        buffer_append_json_string(out, value->as.text);
+        break;
+    }
+}

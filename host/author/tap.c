@@ -1,0 +1,235 @@
+#include "tap.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "../../bindings/lua_util.h"
+#include "../ingest/kafka_client.h"
+#include "../json_put.h"
+#include "../rebuild/log_reader.h"
+#include "../timestamp.h"
+#include "../xalloc.h"
+#include "show.h"
+
+#define POLL_MS 200 /* how late a signal may be seen */
+
+struct tap {
+    const struct tap_options *options;
+    struct script_generation *generation;
+    struct log_reader reader;
+    struct bench bench;
+    struct buffer out;
+    int64_t read, shown;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number) {
+    (void)number;
+    stopped = 1;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN; /* a pipe that nobody reads is seen by writing */
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* ---- which topics -------------------------------------------------------------------------- */
+
+static bool refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
+    size_t handler_count, count = 0;
+    const struct script_handler *handlers =
+        script_generation_handlers(tap->generation, &handler_count);
+    struct buffer all = {0};
+    const char **names = NULL;
+    for (size_t h = 0; h < handler_count; h++) {
+        for (size_t t = 0; t < handlers[h].topic_count; t++) {
+            names = xrealloc(names, (count + 1) * sizeof *names);
+            names[count++] = handlers[h].topics[t];
+            buffer_append_format(&all, "\n  %s", handlers[h].topics[t]);
+        }
+    }
+    const char *nearest = lua_nearest_name(topic, names, count);
+    err_set(err, ERR_INPUT,
+            "no handler declares the topic \"%s\": did you mean \"%s\"? There are:%s", topic,
+            nearest ? nearest : "", all.len ? all.data : " none");
+    free(names);
+    buffer_free(&all);
+    return false;
+}
+
+static bool check_topics(const struct tap *tap, struct err *err) {
+    for (size_t i = 0; i < tap->options->topic_count; i++) {
+        if (script_handler_of(tap->generation, tap->options->topics[i]) < 0) {
+            return refuse_topic(tap, tap->options->topics[i], err);
+        }
+    }
+    return true;
+}
+
+static int count_partitions(const struct log_reader *reader, const char *topic) {
+    int count = 0;
+    for (size_t i = 0; i < reader->count; i++) {
+        count += strcmp(reader->partitions[i].topic, topic) == 0;
+    }
+    return count;
+}
+
+static bool choose_topics(struct tap *tap, struct err *err) {
+    const struct tap_options *options = tap->options;
+    for (size_t i = 0; i < options->topic_count; i++) {
+        if (count_partitions(&tap->reader, options->topics[i]) == 0) {
+            return err_set(err, ERR_INPUT, "kafka has no topic %s", options->topics[i]);
+        }
+    }
+    if (options->topic_count > 0) {
+        log_reader_keep(&tap->reader, options->topics, options->topic_count);
+    }
+    return true;
+}
+
+static void add_partitions(struct tap *tap) {
+    for (size_t i = 0; i < tap->reader.count; i++) {
+        const struct log_partition *partition = &tap->reader.partitions[i];
+        bench_add_partition(&tap->bench, partition->topic, partition->number, partition->handler);
+    }
+    bench_clear(&tap->bench);
+}
+
+/* Says what is followed, and what cannot be. */
+static void announce(const struct tap *tap) {
+    size_t handler_count;
+    const struct script_handler *handlers =
+        script_generation_handlers(tap->generation, &handler_count);
+    for (size_t h = 0; h < handler_count; h++) {
+        for (size_t t = 0; t < handlers[h].topic_count; t++) {
+            const char *topic = handlers[h].topics[t];
+            int partitions = count_partitions(&tap->reader, topic);
+            if (partitions > 0) {
+                fprintf(stderr, "%s: %d partitions, %s\n", topic, partitions, handlers[h].name);
+            } else if (tap->options->topic_count == 0) {
+                fprintf(stderr, "%s: kafka has no such topic\n", topic);
+            }
+        }
+    }
+    fprintf(stderr, "following %s; Ctrl-C ends\n",
+            tap->options->from_beginning ? "from the beginning" : "from now on");
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static bool matches(const struct tap_options *options, const rd_kafka_message_t *record) {
+    struct slice value = {record->payload, record->len};
+    for (size_t i = 0; i < sizeof options->needles / sizeof *options->needles; i++) {
+        const char *needle = options->needles[i];
+        if (needle && !slice_contains(value, slice_of(needle))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void show(struct tap *tap, const struct bench_outcome *outcome) {
+    const struct message *message = &outcome->event->message;
+    const struct log_partition *partition = &tap->reader.partitions[message->partition];
+    struct buffer *out = &tap->out;
+    char stored[TIMESTAMP_TEXT_CAP] = "unknown";
+    if (tap->options->json) {
+        buffer_append_text(out, "{");
+        json_put_text(out, "topic", slice_of(partition->topic));
+        json_put_int(out, "partition", partition->number);
+        json_put_int(out, "offset", message->offset);
+        json_put_time(out, "stored_at", message->broker_time_us);
+        show_event_json(out, outcome);
+        buffer_append_text(out, "}\n");
+        return;
+    }
+    if (message->broker_time_us > 0) {
+        timestamp_format(message->broker_time_us, stored);
+    }
+    buffer_append_format(out, "%s/%d/%" PRId64 "  stored %s  %s  %s\n", partition->topic,
+                         partition->number, message->offset, stored, show_outcome_name(outcome),
+                         outcome->handler->name);
+    show_event(out, outcome);
+    buffer_append_text(out, "\n");
+}
+
+static bool write_out(struct tap *tap, struct err *err) {
+    bool ok = fwrite(tap->out.data, 1, tap->out.len, stdout) == tap->out.len && fflush(stdout) == 0;
+    buffer_clear(&tap->out);
+    return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
+}
+
+/* Takes the record. */
+static bool handle(struct tap *tap, rd_kafka_message_t *record, size_t partition, struct err *err) {
+    struct message message = kafka_client_message(record, partition);
+    struct bench_outcome outcome = bench_handle(&tap->bench, &message);
+    show(tap, &outcome);
+    bench_clear(&tap->bench);
+    tap->shown++;
+    return write_out(tap, err);
+}
+
+static bool follow(struct tap *tap, struct err *err) {
+    int64_t limit = tap->options->limit;
+    while (!stopped && (limit == 0 || tap->shown < limit)) {
+        size_t partition;
+        rd_kafka_message_t *record = log_reader_next(&tap->reader, POLL_MS, &partition, err);
+        if (!record && err->kind != ERR_NONE) {
+            return false;
+        }
+        tap->read += record != NULL;
+        if (record && !matches(tap->options, record)) {
+            rd_kafka_message_destroy(record);
+        } else if (record && !handle(tap, record, partition, err)) {
+            return false;
+        }
+    }
+    fprintf(stderr, "%" PRId64 " events shown of %" PRId64 " read\n", tap->shown, tap->read);
+    return true;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------- */
+
+static bool run(struct tap *tap, struct err *err) {
+    add_partitions(tap);
+    if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
+        return false;
+    }
+    catch_signals();
+    announce(tap);
+    return follow(tap, err);
+}
+
+static bool open_and_run(struct tap *tap, struct err *err) {
+    const struct config *config = tap->options->config;
+    bool ok =
+        log_reader_open(&tap->reader, config, tap->generation, err) && choose_topics(tap, err);
+    if (ok) {
+        ok = bench_open(&tap->bench, config, tap->generation, "tap touches nothing",
+                        kafka_client_release, err) &&
+             run(tap, err);
+        bench_close(&tap->bench);
+    }
+    log_reader_close(&tap->reader);
+    return ok;
+}
+
+bool tap_run(const struct tap_options *options, struct err *err) {
+    struct tap tap = {.options = options};
+    tap.generation = script_generation_load(options->config, 1, err);
+    if (!tap.generation) {
+        err->kind = ERR_INTERNAL;
+        return false;
+    }
+    bool ok = check_topics(&tap, err) && open_and_run(&tap, err);
+    buffer_free(&tap.out);
+    script_generation_unref(tap.generation);
+    return ok;
+}

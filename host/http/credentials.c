@@ -1,0 +1,64 @@
+#include "credentials.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "../xalloc.h"
+
+/* Values are compared as whole fields padded with NUL bytes, which no header value can hold: every
+ * comparison reads the same number of bytes. */
+#define CREDENTIAL_BYTES 256
+#define CREDENTIAL_WORDS (CREDENTIAL_BYTES / sizeof(uint64_t))
+
+struct credential {
+    uint64_t words[CREDENTIAL_WORDS];
+};
+
+struct credentials {
+    size_t count;
+    struct credential items[];
+};
+
+struct credentials *credentials_create(const char *setting, const struct config_strings *list,
+                                       struct err *err) {
+    struct credentials *credentials =
+        xcalloc(1, sizeof *credentials + list->count * sizeof *credentials->items);
+    for (size_t i = 0; i < list->count; i++) {
+        size_t len = strlen(list->items[i]);
+        if (len >= CREDENTIAL_BYTES) {
+            err_set(err, ERR_INPUT, "%s: entry %zu is longer than %d bytes", setting, i + 1,
+                    CREDENTIAL_BYTES - 1);
+            credentials_destroy(credentials);
+            return NULL;
+        }
+        if (len > 0) {
+            memcpy(credentials->items[credentials->count++].words, list->items[i], len);
+        }
+    }
+    return credentials;
+}
+
+void credentials_destroy(struct credentials *credentials) {
+    if (credentials) {
+        explicit_bzero(credentials->items, credentials->count * sizeof *credentials->items);
+        free(credentials);
+    }
+}
+
+/* Every known value is compared, and each to its end. */
+bool credentials_include(const struct credentials *credentials, struct slice given) {
+    struct credential padded = {{0}};
+    bool fits = given.len < CREDENTIAL_BYTES;
+    memcpy(padded.words, given.data, fits ? given.len : CREDENTIAL_BYTES);
+    unsigned found = 0;
+    for (size_t i = 0; i < credentials->count; i++) {
+        uint64_t different = 0;
+        for (size_t w = 0; w < CREDENTIAL_WORDS; w++) {
+            different |= padded.words[w] ^ credentials->items[i].words[w];
+        }
+        __asm__("" : "+r"(different)); /* the compiler may not reason about it: no early end */
+        found |= different == 0;
+    }
+    explicit_bzero(&padded, sizeof padded);
+    return fits & found;
+}

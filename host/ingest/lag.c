@@ -1,0 +1,77 @@
+/* lag: how far behind each partition is, as metrics of the worker that owns it. */
+#include "../clock.h"
+#include "kafka_client.h"
+#include "worker.h"
+
+#define TIMEOUT_MS 1000
+
+static void set_lag(struct partition *partition, int64_t messages, int64_t age_us) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", partition->number);
+    metric_set(
+        metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_lag_messages",
+                                  "Messages between the committed offset and the partition's end.",
+                                  "topic,partition"),
+                    partition->topic, number),
+        (double)messages);
+    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_lag_seconds",
+                                         "Age of the newest message taken while more wait, else 0.",
+                                         "topic,partition"),
+                           partition->topic, number),
+               (double)age_us / 1e6);
+}
+
+/* While nothing is fetched the client does not hear of what is published. */
+static void ask_ends(struct worker *worker) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(worker->assignment);
+    kafka_client_ask(worker->kafka, ends, RD_KAFKA_OFFSET_END, TIMEOUT_MS);
+    for (int i = 0; i < ends->cnt; i++) {
+        size_t at = partitions_find(partitions, ends->elems[i].topic, ends->elems[i].partition);
+        if (at != PARTITION_NONE && !ends->elems[i].err) {
+            partitions->items[at].high_offset = ends->elems[i].offset;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(ends);
+}
+
+/* Behind the last record there may be offsets without one: markers of transactions. */
+static bool is_at_end(const struct partition *partition) {
+    return partition->committed_offset == partition->next_offset &&
+           partition->end_offset >= partition->high_offset;
+}
+
+void lag_measure(struct worker *worker) {
+    if (!worker->kafka) {
+        return;
+    }
+    bool fetching = !worker->must_load_offsets && !atomic_load(&worker->stopped_by_breaker);
+    if (!fetching && worker->assignment) {
+        ask_ends(worker);
+    }
+    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
+        struct partition *partition = &worker->pipeline.partitions.items[i];
+        int64_t low = 0, high = -1;
+        if (fetching &&
+            rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
+                                           &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high >= 0) {
+            partition->high_offset = high;
+        }
+        if (partition->high_offset < 0) {
+            continue;
+        }
+        int64_t next = partition->committed_offset >= 0 ? partition->committed_offset : low;
+        int64_t lag = is_at_end(partition) ? 0 : partition->high_offset - next;
+        int64_t age_us = partition->broker_time_us > 0 && lag > 0
+                             ? clock_wall_us() - partition->broker_time_us
+                             : 0;
+        set_lag(partition, lag > 0 ? lag : 0, age_us);
+    }
+}
+
+void lag_forget(struct worker *worker) {
+    for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
+        set_lag(&worker->pipeline.partitions.items[i], 0, 0);
+    }
+}

@@ -1,0 +1,139 @@
+/* start: where each partition of an assignment goes on: where the database says, if the log is the
+ * one that was read and still has it. The client is told nothing but numbers: an outdated answer to
+ * "from the beginning" or "from the end" can take effect on a later assignment (librdkafka 2.0),
+ * and would have records read twice or not at all. */
+#include <inttypes.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "kafka_client.h"
+#include "worker.h"
+
+#define BOUNDS_TIMEOUT_MS 3000
+
+/* ---- what the log has ---------------------------------------------------------------------- */
+
+/* Absent bounds are negative. */
+struct bounds {
+    int64_t low, high;
+};
+
+static int64_t bound_of(rd_kafka_topic_partition_list_t *list, const struct partition *partition) {
+    const rd_kafka_topic_partition_t *element =
+        rd_kafka_topic_partition_list_find(list, partition->topic, partition->number);
+    return element && !element->err ? element->offset : -1;
+}
+
+/* ---- what follows -------------------------------------------------------------------------- */
+
+static int64_t first_offset(const struct worker *worker, const struct partition *partition,
+                            struct bounds bounds) {
+    bool latest = strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
+    /* A partition that a followed topic has got since holds nothing that was there before. */
+    return latest && !partition->topic_known ? bounds.high : bounds.low;
+}
+
+static void log_move(const struct partition *partition, const char *what, int64_t next,
+                     struct bounds bounds) {
+    log_error(what, LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
+              LOG_INT("committed", partition->next_offset), LOG_INT("goes_on_at", next),
+              LOG_INT("log_begins", bounds.low), LOG_INT("log_ends", bounds.high));
+}
+
+/* Where the partition goes on; -1: it cannot be said before Kafka answers. */
+static int64_t choose(struct worker *worker, struct partition *partition, struct bounds bounds) {
+    int64_t committed = partition->next_offset;
+    bool contradicted = partition->contradicted;
+    if (bounds.low < 0 || bounds.high < 0) {
+        return committed; /* the log may still be found to have it, once its leader is back */
+    }
+    partition->contradicted = false;
+    if (committed < 0) {
+        return first_offset(worker, partition, bounds);
+    }
+    if (committed < bounds.low) {
+        log_move(partition, "events were deleted by Kafka before they were read", bounds.low,
+                 bounds);
+        metric_add(worker->deleted, (double)(bounds.low - committed));
+        return bounds.low;
+    }
+    /* Kafka has said that it has no such offset, and it is not that it has deleted it. */
+    if (committed > bounds.high || contradicted) {
+        log_move(partition, "the log is another one than was read: it is read from its beginning",
+                 bounds.low, bounds);
+        return bounds.low;
+    }
+    return committed;
+}
+
+static bool settle(struct worker *worker, struct partition *partition, struct bounds bounds,
+                   struct err *err) {
+    int64_t next = choose(worker, partition, bounds);
+    return next == partition->next_offset || offsets_move(&worker->pipeline, partition, next, err);
+}
+
+/* ---- the assignment ------------------------------------------------------------------------ */
+
+static bool assign(struct worker *worker, struct err *err) {
+    const struct partitions *partitions = &worker->pipeline.partitions;
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)partitions->count + 1);
+    worker->unsettled = 0;
+    for (size_t i = 0; i < partitions->count; i++) {
+        const struct partition *partition = &partitions->items[i];
+        if (partition->next_offset < 0) {
+            worker->unsettled++;
+            continue;
+        }
+        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+            partition->probe_offset >= 0 ? partition->probe_offset : partition->next_offset;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return !code ||
+           err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s", rd_kafka_err2str(code));
+}
+
+/* The record in front of the offset is read again where the log has it: had it another time, it
+ * would be another log (a topic made anew under its name), of which all is news. */
+static void plan_probe(struct partition *partition, int64_t low) {
+    bool possible = partition->committed_time_us > 0 && low >= 0 && partition->next_offset > low;
+    partition->probe_offset = possible ? partition->next_offset - 1 : -1;
+}
+
+static bool settle_all(struct worker *worker, struct err *err) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    rd_kafka_topic_partition_list_t *lows = rd_kafka_topic_partition_list_copy(worker->assignment);
+    rd_kafka_topic_partition_list_t *highs = rd_kafka_topic_partition_list_copy(worker->assignment);
+    kafka_client_ask(worker->kafka, lows, RD_KAFKA_OFFSET_BEGINNING, BOUNDS_TIMEOUT_MS);
+    kafka_client_ask(worker->kafka, highs, RD_KAFKA_OFFSET_END, BOUNDS_TIMEOUT_MS);
+    bool ok = true;
+    for (size_t i = 0; ok && i < partitions->count; i++) {
+        struct partition *partition = &partitions->items[i];
+        struct bounds bounds = {bound_of(lows, partition), bound_of(highs, partition)};
+        ok = settle(worker, partition, bounds, err);
+        plan_probe(partition, bounds.low);
+    }
+    rd_kafka_topic_partition_list_destroy(lows);
+    rd_kafka_topic_partition_list_destroy(highs);
+    return ok;
+}
+
+bool start_fetching(struct worker *worker, struct err *err) {
+    struct pipeline *pipeline = &worker->pipeline;
+    if (!offsets_load(pipeline, err) || !settle_all(worker, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        struct partition *partition = &pipeline->partitions.items[i];
+        partition->handler = script_handler_of(pipeline->generation, partition->topic);
+        partition->end_offset = -1;
+    }
+    if (!assign(worker, err)) {
+        return false;
+    }
+    worker->must_load_offsets = false;
+    worker->came_again = false;
+    atomic_store(&worker->assigned, true);
+    return true;
+}

@@ -1,0 +1,49 @@
+#include "json_put.h"
+
+#include <inttypes.h>
+
+#include "timestamp.h"
+#include "uuid.h"
+
+void json_put_name(struct buffer *json, const char *name) {
+    char last = json->len ? json->data[json->len - 1] : '{';
+    buffer_append_text(json, last == '{' || last == '[' ? "" : ",");
+    if (name) {
+        buffer_append_json_string(json, slice_of(name));
+        buffer_append_text(json, ":");
+    }
+}
+
+void json_put_text(struct buffer *json, const char *name, struct slice text) {
+    json_put_name(json, name);
+    if (text.data) {
+        buffer_append_json_string(json, text);
+    } else {
+        buffer_append_text(json, "null");
+    }
+}
+
+void json_put_int(struct buffer *json, const char *name, int64_t value) {
+    json_put_name(json, name);
+    buffer_append_format(json, "%" PRId64, value);
+}
+
+void json_put_bool(struct buffer *json, const char *name, bool value) {
+    json_put_name(json, name);
+    buffer_append_text(json, value ? "true" : "false");
+}
+
+void json_put_time(struct buffer *json, const char *name, int64_t unix_us) {
+    char text[TIMESTAMP_TEXT_CAP];
+    json_put_text(json, name,
+                  unix_us > 0 ? (struct slice){text, timestamp_format(unix_us, text)}
+                              : (struct slice){0});
+}
+
+void json_put_uuid(struct buffer *json, const char *name, const uint8_t *uuid) {
+    char text[UUID_TEXT_LEN + 1];
+    if (uuid) {
+        uuid_format(uuid, text);
+    }
+    json_put_text(json, name, uuid ? (struct slice){text, UUID_TEXT_LEN} : (struct slice){0});
+}

@@ -1,0 +1,17 @@
+/* program: the parts of the running service, built in order and taken down in reverse. */
+#ifndef AGG_HOST_PROGRAM_H
+#define AGG_HOST_PROGRAM_H
+
+#include "config.h"
+
+struct program;
+
+/* Starts everything. NULL: err says why, and nothing is left. Both must outlive the program. */
+struct program *program_start(const struct config *config, const char *config_path,
+                              struct err *err);
+/* Takes no more work, ends what is under way, frees. */
+void program_stop(struct program *program);
+/* Says in the log what runs. */
+void program_log(const struct program *program);
+
+#endif

@@ -1,0 +1,100 @@
+/* What a generation declares, written as definitions for editors. */
+#include "../../host/script/types.h"
+#include "scripts.h"
+
+static const char view[] =
+    "return { { name = 'essays', key = { { 'id', 'text' }, { 'content_id', 'content' } },\n"
+    "content = 'said', groups = {\n"
+    "{ name = 'said', rule = 'latest', columns = { { 'word', 'text' }, { 'ranks', 'integer[]' } } "
+    "},\n"
+    "{ name = 'again', rule = 'first', columns = {} } } },\n"
+    "{ name = 'pairs', key = { { 'one', 'text' }, { 'other', 'text' } }, groups = {\n"
+    "{ name = 'state', rule = 'first', columns = { { 'status', 'my_enum' } } } } } }";
+static const char handler[] =
+    "return { topics = 't', fields = {\n"
+    "id = 'data.id', kind = { 'data.kind', enum = { x = 'B', y = 'A', z = 'B' } },\n"
+    "checked = { 'data.checked', check_only = true },\n"
+    "count = { 'data.count', type = 'integer', optional = true },\n"
+    "late = { 'data.late', type = 'number', required_if = 'count' },\n"
+    "items = { 'data.items', type = 'list', fields = { rank = { 'rank', type = 'integer' } } },\n"
+    "}, handle = function() end }";
+
+/* The definitions of a folder that has these and a query, compared with nothing yet. */
+static struct buffer definitions_of(const char *query) {
+    struct scripts scripts;
+    struct buffer text = {0};
+    struct err err = {0};
+    scripts_begin(&scripts);
+    scripts_make_folder(&scripts, "handlers/first");
+    scripts_write(&scripts, "view.lua", "%s", view);
+    scripts_write(&scripts, "handlers/first/said.lua", "%s", handler);
+    scripts_write(&scripts, "queries/find.sql", "%s", query);
+    struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    if (generation && !script_types(generation, &text, &err)) {
+        buffer_clear(&text);
+        buffer_append_format(&text, "failed: %s", err.text);
+    }
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+    return text;
+}
+
+static void check_has(const char *part) {
+    struct buffer text = definitions_of("SELECT :id::text, :at");
+    CHECK_HAS(text.data, part);
+    buffer_free(&text);
+}
+
+static void groups(void) {
+    check_has("---@class view.essays.said\n"
+              "---@field word? string text\n"
+              "---@field ranks? (integer|json.Null)[] integer[]\n");
+    check_has("---@field status? string my_enum\n");
+}
+
+static void merges(void) {
+    check_has("---@class view.essays: ViewTable\n"
+              "---@field merge fun(self: view.essays, key: string|string[], group: \"said\", "
+              "columns: view.essays.said)\n"
+              "---@field merge fun(self: view.essays, key: string|string[], group: \"again\", "
+              "columns: view.essays.again)\n");
+    check_has("---@field merge fun(self: view.pairs, key: string[], group: \"state\", ");
+    check_has("---@class View\n---@field essays view.essays\n---@field pairs view.pairs\n");
+}
+
+static void events(void) {
+    check_has("---@class handlers.first.said.Event: Event\n"
+              "---@field count? integer data.count\n"
+              "---@field id string data.id\n"
+              "---@field items { rank: integer }[] data.items\n"
+              "---@field kind \"A\"|\"B\" data.kind\n"
+              "---@field late? number data.late\n"
+              "\n"
+              "---@class handlers.first.said: Handler\n"
+              "---@field handle fun(event: handlers.first.said.Event, view: View): "
+              "\"ignored\"?\n");
+}
+
+static void queries(void) {
+    check_has("---@class sql.find\n---@field id? any\n---@field at? any\n");
+    check_has("---@class pg\n"
+              "---@field query fun(name: \"find\", params?: sql.find): pg.Rows?, Failure\n");
+    check_has("---@class pg.Transaction\n---@field query fun(name: \"find\", ");
+}
+
+static void broken_query(void) {
+    struct buffer text = definitions_of("SELECT 'unended");
+    CHECK_HAS(text.data, "failed: ");
+    CHECK_HAS(text.data, "queries/find.sql: ");
+    buffer_free(&text);
+}
+
+static const struct test_case cases[] = {
+    {"a group has its columns, of the types that merge takes", groups},
+    {"a table takes each group with its own columns", merges},
+    {"an event has the fields that scripts see", events},
+    {"a query has its parameters", queries},
+    {"a query that cannot be read is named", broken_query},
+};
+TEST_MAIN(cases)

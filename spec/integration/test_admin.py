@@ -1,0 +1,164 @@
+"""The administration's own listener: who is let in, what it answers, and that it holds nothing up."""
+import contextlib
+import json
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import psycopg2
+import pytest
+from harness import log_lines, read_records
+from stack import API_KEY, free_port, wait_until
+
+KEY = "admin-key"
+SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
+
+
+@pytest.fixture
+def service(bare_service):
+    """One that listens for administrators, too."""
+    bare_service.start(ADMIN_API_KEY=f"{KEY},next-key", ADMIN_PORT=str(free_port()))
+    bare_service.wait_ready()
+    return bare_service
+
+
+def ask(program, path, method="GET", headers=None):
+    """(status, the answer's JSON, headers) of the administration; status 0 when nothing answers."""
+    headers = {"Authorization": f"Bearer {KEY}"} if headers is None else headers
+    request = urllib.request.Request(f"http://127.0.0.1:{program.env['ADMIN_PORT']}{path}",
+                                     method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), error.headers
+    except OSError:
+        return 0, None, {}
+
+
+def test_without_a_key_nothing_listens(bare_service):
+    program = bare_service.start(ADMIN_PORT=str(free_port()))
+    assert ask(program, "/admin/status")[0] == 0
+    assert log_lines(program, "running")[0]["admin_port"] == 0
+
+
+@pytest.mark.parametrize("headers, reason", [
+    ({}, "Missing authentication"),
+    ({"Authorization": KEY}, "Missing authentication"),
+    ({"Authorization": "Bearer "}, "Missing authentication"),
+    ({"Authorization": f"Basic {KEY}"}, "Missing authentication"),
+    ({"Authorization": "Bearer admin-ke"}, "Invalid credentials"),
+    ({"Authorization": f"Bearer {API_KEY}"}, "Invalid credentials"),
+    ({"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"},
+     "Missing authentication")])
+def test_nobody_is_let_in_without_a_key_of_the_administration(service, headers, reason):
+    for path in ("/admin/status", "/nowhere"):
+        status, said, _ = ask(service.program, path, headers=headers)
+        assert (status, said) == (401, {"error": reason})
+
+
+def test_keys_are_rotated_side_by_side(service):
+    assert ask(service.program, "/admin/status")[0] == 200
+    assert ask(service.program, "/admin/status",
+               headers={"Authorization": "bearer next-key"})[0] == 200
+
+
+def test_the_two_listeners_share_no_path(service):
+    assert service.program.get("/admin/status")[0] == 404
+    for path in ("/healthz", "/metrics", "/internal/v1/batches/x/status", "/admin", "/"):
+        assert ask(service.program, path)[0] == 404
+
+
+def test_status_is_what_the_command_says(service):
+    status, said, headers = ask(service.program, "/admin/status")
+    assert status == 200 and headers["Cache-Control"] == "no-store"
+    assert said["port"] == service.program.port and said["ready"] is True
+    assert said.keys() == json.loads(service.program.command("status").stdout).keys()
+
+
+def test_what_changes_something_must_be_posted(service):
+    status, _, headers = ask(service.program, "/admin/resume")
+    assert (status, headers["Allow"]) == (405, "POST")
+    assert ask(service.program, "/admin/resume", "POST")[:2] == (200, {"resumed_workers": 0})
+
+
+@pytest.fixture
+def essay(service):
+    """The id of an essay whose spell check has been taken."""
+    record = next(record for record in read_records("current") if record["topic"] == SPELLCHECK)
+    service.publish([record])
+    service.wait_committed(1)
+    return record["value"]["data"]["entity_id"]
+
+
+def test_an_explanation_is_what_the_command_says(service, essay):
+    command = service.program.command("explain", "essay", essay, "--since", "beginning", "--json")
+    status, said, _ = ask(service.program, f"/admin/explain/essay/{essay}?since=beginning")
+    assert status == 200 and said == json.loads(command.stdout)
+    assert said["rows"] and said["records_read"] == 1
+    status, said, _ = ask(service.program,
+                          f"/admin/explain/{essay}?since=beginning&table=batch_results")
+    assert status == 200 and said["rows"] == []
+
+
+@pytest.mark.parametrize("question, reason", [
+    ("pupil/x", "no key column is called pupil"),
+    ("x?table=pupils", "the view has no table pupils"),
+    ("x?since=yesterday", "--since is"),
+    ("x?limit=3", "Only table and since may be asked for"),
+    ("x?since=beginning&since=beginning", "A query parameter is repeated"),
+    ("%00", "Invalid path parameter")])
+def test_a_question_that_cannot_be_meant_is_refused_with_its_reason(service, question, reason):
+    status, said, _ = ask(service.program, f"/admin/explain/{question}")
+    assert status == 400 and reason in said["error"]
+
+
+def test_an_id_that_looks_like_an_option_is_an_id(service):
+    for odd in ("--yes", "-", "a b", "'; DROP TABLE essay_results; --"):
+        status, said, _ = ask(service.program,
+                              f"/admin/explain/{urllib.parse.quote(odd)}?since=beginning")
+        assert status == 200 and said["id"] == odd and said["rows"] == []
+
+
+def test_an_explanation_that_cannot_be_had_says_why(service, essay):
+    service.kafka.stop()
+    status, said, _ = ask(service.program, f"/admin/explain/{essay}?since=beginning")
+    assert status == 503 and "kafka" in said["error"]
+
+
+@pytest.fixture
+def held_up(service, essay, cleanup):
+    """An explanation that waits for a lock, which the fixture returns, and its answer when there is
+    one."""
+    lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
+    lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(
+        ask(service.program, f"/admin/explain/{essay}?since=beginning")))
+    thread.start()
+    cleanup.callback(thread.join)
+    wait_until("the explanation to wait", lambda: service.query(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator explain' AND "
+        "datname = current_database() AND wait_event_type = 'Lock'"))
+    return lock, thread, answers
+
+
+def test_one_explanation_at_a_time_and_nobody_else_waits(service, held_up, essay):
+    lock, thread, answers = held_up
+    assert ask(service.program, f"/admin/explain/{essay}")[:2] == \
+        (503, {"error": "Another explanation is being made"})
+    assert ask(service.program, "/admin/status")[0] == 200
+    lock.rollback()
+    thread.join()
+    assert answers[0][0] == 200
+    assert ask(service.program, f"/admin/explain/{essay}?since=beginning")[0] == 200
+
+
+def test_stopping_does_not_wait_for_an_explanation(service, held_up):
+    _, thread, answers = held_up
+    assert service.program.stop() == 0
+    thread.join()
+    assert answers[0][:2] == (503, {"error": "the program is stopping"})
+    assert not service.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                             "AND starts_with(application_name, 'aggregator') AND state <> 'active'")

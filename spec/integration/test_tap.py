@@ -1,0 +1,241 @@
+"""aggregator tap: live events as their handlers see them, from an embedded Kafka."""
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import threading
+import uuid
+
+import pytest
+import stack
+from harness import ROOTS, slot_event
+from stack import ROOT, wait_until
+
+SLOT = "huleedu.els.essay.slot.assigned.v1"
+SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
+FOLLOWS = "following from now on; Ctrl-C ends"
+
+
+class Tap:
+    """A running `aggregator tap`; what it has printed so far."""
+
+    def __init__(self, build, env, arguments):
+        self.lines, self.said = [], []
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", build / "aggregator", "tap", *arguments],
+            cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.readers = [threading.Thread(target=self.read, args=pair, daemon=True) for pair in
+                        ((self.process.stdout, self.lines), (self.process.stderr, self.said))]
+        for reader in self.readers:
+            reader.start()
+
+    @staticmethod
+    def read(stream, lines):
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def wait_said(self, text):
+        wait_until(text, lambda: any(text in line for line in self.said) or self.ended())
+        assert any(text in line for line in self.said), self.said
+        return self
+
+    def wait_lines(self, count):
+        wait_until(f"{count} lines", lambda: len(self.lines) >= count or self.ended())
+        return [json.loads(line) for line in self.lines]
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def finish(self):
+        """The exit status, once it has ended; all its output is read."""
+        status = self.process.wait(timeout=60)
+        for reader in self.readers:
+            reader.join()
+        return status
+
+    def kill(self):
+        self.process.kill()
+        self.finish()
+
+
+@pytest.fixture(name="kafka")
+def embedded_kafka(build, tmp_path, cleanup):
+    kafka = stack.EmbeddedKafka(tmp_path, build)
+    cleanup.callback(kafka.stop)
+    return kafka.start()
+
+
+@pytest.fixture(name="tap")
+def start_tap(build, tmp_path, kafka, cleanup):
+    """tap(…): `aggregator tap …` where only Kafka is."""
+
+    def start(*arguments, **env):
+        away = stack.Aggregator(tmp_path, build, "postgresql://ras@127.0.0.1:1/ras", "none",
+                                kafka.brokers, ROOTS | env)
+        running = Tap(build, away.env, list(map(str, arguments)))
+        cleanup.callback(running.kill)
+        return running
+
+    return start
+
+
+@pytest.fixture(name="publish")
+def publisher(build, tmp_path, kafka):
+    def publish(*lines):
+        path = tmp_path / f"{uuid.uuid4()}.jsonl"
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        stack.feed(build, kafka.brokers, path)
+
+    return publish
+
+
+def test_an_event_is_shown_when_it_comes_as_its_handler_sees_it(tap, publish):
+    before, event = slot_event("b-1", "e-0", "early"), slot_event("b-1", "e-1", "Ö \"1\".docx", 7)
+    publish(before)
+    running = tap("--json").wait_said(FOLLOWS)
+    publish(event)
+    shown = running.wait_lines(1)[0]
+    assert not running.ended()
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", shown.pop("stored_at"))
+    assert shown.pop("partition") in (0, 1, 2) and shown.pop("offset") in (0, 1)
+    assert shown.pop("merges")[0] == {
+        "table": "essay_results", "key": {"essay_id": "e-1"}, "group": "slot", "rule": "latest",
+        "columns": {"filename": "Ö \"1\".docx", "file_upload_id": "upload",
+                    "original_text_storage_id": "text"}}
+    assert shown["fields"]["filename"] == "Ö \"1\".docx"
+    del shown["fields"]
+    value = event["value"]
+    assert shown == {"topic": SLOT, "handler": "handlers/essay_slot_assigned",
+                     "outcome": "applied", "reason": None, "detail": None,
+                     "event_id": value["event_id"], "time": "2025-06-28T09:00:07.000000Z",
+                     "event_type": SLOT, "correlation_id": value["correlation_id"]}
+
+
+def test_what_would_be_rejected_says_why(tap, publish):
+    broken = slot_event("b-1", "e-1", "f")
+    del broken["value"]["data"]["essay_id"]
+    running = tap("--topic", SLOT).wait_said(FOLLOWS)
+    publish(broken, {"topic": SLOT, "raw_b64": None}, {"topic": SLOT, "raw_b64": "eA=="})
+    wait_until("three events", lambda: running.lines.count("") == 3)
+    text = "\n".join(running.lines)
+    assert re.search(rf"^{SLOT}/\d/\d+  stored \S+Z  rejected  handlers/essay_slot_assigned$", text,
+                     re.M)
+    assert "  missing_field: data.essay_id is not there" in running.lines
+    assert f'  event        "{broken["value"]["event_id"]}"' in running.lines
+    assert "  null_value: the record has no value" in running.lines
+    assert "  not_json: " in text
+
+
+def test_it_ends_at_the_limit_and_flushes_each_event(tap, publish):
+    running = tap("--json", "--limit", 3, "--topic", SLOT).wait_said(FOLLOWS)
+    for number in range(1, 4):
+        publish(slot_event("b-1", f"e-{number}", "f", number))
+        assert running.wait_lines(number)[-1]["fields"]["essay_id"] == f"e-{number}"
+    assert running.finish() == 0
+    assert len(running.lines) == 3 and running.said[-1] == "3 events shown of 3 read"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(tap, publish, number):
+    running = tap("--json").wait_said(FOLLOWS)
+    publish(slot_event("b-1", "e-1", "f"))
+    running.wait_lines(1)
+    running.process.send_signal(number)
+    assert running.finish() == 0
+    assert running.said[-1] == "1 events shown of 1 read"
+
+
+def test_events_are_chosen_by_an_id_or_text_that_their_bytes_hold(tap, publish):
+    events = [slot_event(batch, f"e-{batch}", name, n) for n, (batch, name) in enumerate(
+        (("b-one", "x"), ("b-two", "x"), ("b-two", "Läxa \"7\"")))]
+    publish(*events)
+    begin = ("--json", "--from-beginning", "--topic", SLOT)
+
+    def chosen(*options, limit):
+        running = tap(*begin, *options, "--limit", limit)
+        assert running.finish() == 0, running.said
+        return sorted(json.loads(line)["event_id"] for line in running.lines)
+
+    def ids(*numbers):
+        return sorted(events[n]["value"]["event_id"] for n in numbers)
+
+    assert chosen(limit=3) == ids(0, 1, 2)
+    assert chosen("--batch", "b-two", limit=2) == ids(1, 2)
+    assert chosen("--batch", events[0]["value"]["event_id"], limit=1) == ids(0)
+    assert chosen("--contains", "Läxa \\\"7", limit=1) == ids(2)
+    assert chosen("--contains", '"x"', "--batch", "b-two", limit=1) == ids(1)
+
+
+def test_only_the_topics_that_are_named_are_followed(tap, publish):
+    running = tap("--json", "--topic", SLOT, "--topic", SPELLCHECK).wait_said(FOLLOWS)
+    named = [line.split(":")[0] for line in running.said[:-1]]
+    assert sorted(named) == [SLOT, SPELLCHECK]
+    publish({"topic": "huleedu.batch.essays.registered.v1", "value": {}},
+            {"topic": SPELLCHECK, "value": {}}, slot_event("b-1", "e-1", "f"))
+    assert {one["topic"] for one in running.wait_lines(2)} == {SLOT, SPELLCHECK}
+    everything = tap().wait_said(FOLLOWS)
+    assert sorted(line.split(":")[0] for line in everything.said[:-1]) == \
+        sorted(set(stack.topics()) - {stack.UNREAD_TOPIC})
+
+
+def test_what_handlers_do_reaches_nothing_outside(tap, publish, tmp_path):
+    scripts = tmp_path / "scripts"
+    (scripts / "handlers").mkdir(parents=True)
+    (scripts / "view.lua").write_text((ROOT / "scripts/view.lua").read_text())
+    (scripts / "handlers/t.lua").write_text(
+        f'return {{ topics = {{ "{SLOT}" }}, fields = {{}}, handle = function()\n'
+        'local _, failure = require("pg").query("user_batches", {})\n'
+        'error(failure.kind .. ": " .. failure.message) end }')
+    running = tap("--json", SCRIPTS_ROOT=str(scripts)).wait_said(FOLLOWS)
+    publish(slot_event("b-1", "e-1", "f"))
+    shown = running.wait_lines(1)[0]
+    assert shown["reason"] == "handler_error"
+    assert "unavailable: unavailable: tap touches nothing" in shown["detail"]
+
+
+def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, build, cleanup):
+    running = Tap(build, service.program.env, ["--json", "--from-beginning"])
+    cleanup.callback(running.kill)
+    running.wait_said("following from the beginning")
+    service.publish([slot_event("b-1", f"e-{number}", "f", number) for number in range(20)])
+    service.wait_committed(20)
+    assert len(running.wait_lines(20)) == 20
+    assert service.query("SELECT count(*) FROM essay_results")[0][0] == 20
+    running.process.send_signal(signal.SIGINT)
+    assert running.finish() == 0
+    service.publish([slot_event("b-1", "e-20", "f", 20)])
+    service.wait_committed(21)
+    assert service.query("SELECT sum(applied) FROM consumer_offsets")[0][0] == 21
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (("--topic", SLOT + "x"), f'no handler declares the topic "{SLOT}x": did you mean "{SLOT}"?'),
+    (("--limit", "0"), '--limit is "0"'), (("--limit", "many"), '--limit is "many"'),
+    (("word",), 'tap takes no "word"'),
+    (("--topic", SLOT) * 65, "more than 64 times --topic")])
+def test_a_wrong_question_is_answered_with_the_right_one(tap, arguments, reason):
+    running = tap(*arguments)
+    assert running.finish() == 2
+    assert any(reason in line for line in running.said), running.said
+
+
+def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
+    kafka = stack.EmbeddedKafka(tmp_path, build, names=[SPELLCHECK])
+    cleanup.callback(kafka.stop)
+    env = stack.Aggregator(tmp_path, build, "none", "none", kafka.start().brokers, ROOTS).env
+    with contextlib.ExitStack() as programs:
+        running = Tap(build, env, [])
+        programs.callback(running.kill)
+        running.wait_said(FOLLOWS)
+        assert f"{SLOT}: kafka has no such topic" in running.said
+        lacking = Tap(build, env, ["--topic", SLOT])
+        assert lacking.finish() == 2 and f"kafka has no topic {SLOT}" in lacking.said[-1]
+
+
+def test_a_kafka_that_is_away_is_a_failure(build, tmp_path, cleanup):
+    env = stack.Aggregator(tmp_path, build, "none", "none", "127.0.0.1:1", ROOTS).env
+    running = Tap(build, env, [])
+    cleanup.callback(running.kill)
+    assert running.finish() == 1
+    assert "kafka does not say which topics it has" in running.said[-1]

@@ -1,0 +1,311 @@
+"""aggregator try: what the handlers on disk make of the events of a file, without any server."""
+import base64
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+
+import pytest
+from harness import STREAMS, read_records, records, slot_event
+from stack import ROOT, SAMPLES, UNREAD_TOPIC
+
+VIEW = """return { { name = "things", key = { { "thing_id", "text" } }, groups = {
+  { name = "said", rule = "latest", columns = {
+    { "word", "text" }, { "count", "integer" }, { "share", "double" }, { "seen", "timestamp" },
+    { "good", "boolean" }, { "words", "text[]" }, { "shares", "double[]" }, { "raw", "json" } } },
+  { name = "least", rule = "min", columns = { { "first_at", "timestamp" } } },
+} } }"""
+EVENT_ID = "0123abcd-4567-89ef-0123-456789abcdef"
+
+
+@pytest.fixture
+def run(build, tmp_path):
+    """run(…): `aggregator try …` where no server is; the completed process."""
+    away = {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": "postgresql://ras@127.0.0.1:1/ras",
+            "REDIS_URL": "redis://127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+    def start(*arguments, text=None, **env):
+        return subprocess.run([build / "aggregator", "try", *map(str, arguments)], cwd=ROOT,
+                              env=os.environ | away | env, input=text, capture_output=True,
+                              text=True, check=False, timeout=60)
+
+    return start
+
+
+@pytest.fixture
+def author(tmp_path, run):
+    """author(fields, body, …): runs events through a handler of a service with one table; the
+    process, and with --json its objects."""
+
+    def start(body, *events, fields="", options=("--json",), **env):
+        folder = tmp_path / "scripts"
+        (folder / "handlers").mkdir(parents=True, exist_ok=True)
+        (folder / "view.lua").write_text(VIEW)
+        (folder / "handlers/thing.lua").write_text(
+            'return { topics = { "things.v1" }, fields = { id = "data.id", ' + fields +
+            " },\nhandle = function(event, view)\n" + body + "\nend }\n")
+        file = tmp_path / "events.jsonl"
+        file.write_text("".join(json.dumps(event) + "\n" for event in events))
+        done = run("thing", file, *options, SCRIPTS_ROOT=str(folder), **env)
+        said = [json.loads(line) for line in done.stdout.splitlines()] if "--json" in options else []
+        return done, said
+
+    return start
+
+
+def event(number=0, second=0, **data):
+    return {"event_id": EVENT_ID[:-1] + f"{number:x}", "event_type": "things.v1",
+            "source_service": "test", "event_timestamp": f"2025-06-28T08:00:{second:02}.000001Z",
+            "data": {"id": "t-1"} | data}
+
+
+def objects(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# ---- what comes out ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_each_record_of_a_sample_stream_goes_to_the_handler_of_its_topic(run, stream):
+    done = run(SAMPLES / f"{stream}.jsonl", "--json")
+    *events, end = objects(done)
+    assert [one["line"] for one in events] == list(range(1, len(records(stream)) + 1))
+    assert [one["topic"] for one in events] == [record["topic"] for record in records(stream)]
+    unread = [one["topic"] for one in events if one["outcome"] == "unread"]
+    assert set(unread) <= {UNREAD_TOPIC}
+    assert end["unread"] == len(unread)
+    assert end["applied"] + end["ignored"] + end["rejected"] == len(read_records(stream))
+    assert done.returncode == (1 if end["rejected"] else 0), done.stderr
+    assert (stream == "current-hard") == bool(end["rejected"])
+
+
+def test_values_are_exact(author):
+    numbers = {"big": 9007199254740991, "huge": 9007199254740993, "small": 0.1, "flag": False,
+               "at": "2025-06-28T10:00:00.123456+02:00", "words": ["a\"b\\", "", "ö,}"],
+               "rows": [{"n": 1, "note": None}, {"n": 2, "note": "x"}], "raw": {"a": [1.50, "\n"]}}
+    done, said = author(
+        "view.things:merge(event.id, 'said', { word = 'a\\n\"', count = -2147483648, "
+        "share = event.small, seen = event.at, good = event.flag, words = event.words, "
+        "shares = { 0.1, 3, 1e300 }, raw = event.raw })", event(**numbers),
+        fields="""big = { "data.big", type = "integer" }, huge = { "data.huge", type = "integer" },
+        small = { "data.small", type = "number" }, flag = { "data.flag", type = "boolean" },
+        at = { "data.at", type = "timestamp" }, words = { "data.words", type = "strings" },
+        none = { "data.none", optional = true }, hidden = { "data.id", check_only = true },
+        rows = { "data.rows", type = "list", fields = { n = { "n", type = "integer" },
+          note = { "note", optional = true } } },
+        raw = { "data.raw", type = "json" }, has = { "data.raw", type = "object" }""")
+    assert done.returncode == 0, done.stderr
+    one, end = said
+    raw = json.dumps(numbers["raw"], separators=(",", ":"))
+    assert one["fields"] == {
+        "id": "t-1", "big": 9007199254740991, "huge": 9007199254740993, "small": 0.1,
+        "flag": False, "at": "2025-06-28T08:00:00.123456Z", "words": numbers["words"],
+        "none": None, "rows": numbers["rows"], "raw": raw, "has": True}
+    columns = {"word": "a\n\"", "count": -2147483648, "share": 0.1,
+               "seen": "2025-06-28T08:00:00.123456Z", "good": False, "words": numbers["words"],
+               "shares": [0.1, 3, 1e300], "raw": raw}
+    assert one["merges"] == [{"table": "things", "key": {"thing_id": "t-1"}, "group": "said",
+                              "rule": "latest", "columns": columns}]
+    assert (one["event_id"], one["time"]) == (EVENT_ID[:-1] + "0", "2025-06-28T08:00:00.000001Z")
+    assert (one["event_type"], one["correlation_id"]) == ("things.v1", None)
+    assert end["rows"] == [{"table": "things", "key": {"thing_id": "t-1"}, "groups": {"said": {
+        "rule": "latest", "at": one["time"], "event_id": one["event_id"], "columns": columns}}}]
+
+
+def test_people_read_the_same_values_and_that_lua_rounds_them(author):
+    done, _ = author("view.things:merge(event.id, 'said', { words = { event.id }, raw = event.raw })",
+                     event(huge=9007199254740993, raw={"a": 1}), options=(), fields="""
+                     huge = { "data.huge", type = "integer" }, raw = { "data.raw", type = "json" },
+                     none = { "data.none", optional = true }""")
+    for text in (r'events.jsonl:1  applied  handlers/thing', rf'  event        "{EVENT_ID[:-1]}0"',
+                 r'    id = "t-1"', r'    none = null', r'    raw = {"a":1}',
+                 r'    huge = 9007199254740993  \(a script gets 9007199254740992: .*\)',
+                 r'    things  thing_id = "t-1"', r'      said \(latest\)',
+                 r'        words = \["t-1"\]', r'        raw = {"a":1}', r'        count = null',
+                 rf'      said \(latest\)  by 2025-06-28T08:00:00.000001Z  {EVENT_ID[:-1]}0',
+                 r'-- things: 1 row', r'INSERT INTO "things" .*;',
+                 r'1 applied, 0 ignored, 0 rejected, 0 unread'):
+        assert re.search(rf"^(.*/)?{text}$", done.stdout, re.M), (text, done.stdout)
+
+
+def test_rows_are_merged_by_the_declared_rules(author):
+    events = [event(1, 20, word="late"), event(2, 10, word="early"), event(3, 10, id="t-2")]
+    _, said = author("view.things:merge(event.id, 'said', { word = event.word })\n"
+                     "view.things:merge(event.id, 'least', { first_at = event.time })", *events,
+                     fields='word = { "data.word", optional = true }')
+    end = said[-1]
+    first, second = end["rows"]
+    assert first["key"] == {"thing_id": "t-1"} and second["key"] == {"thing_id": "t-2"}
+    assert first["groups"]["said"]["event_id"] == events[0]["event_id"]
+    assert first["groups"]["said"]["at"] == "2025-06-28T08:00:20.000001Z"
+    assert first["groups"]["said"]["columns"]["word"] == "late"
+    assert first["groups"]["least"]["columns"] == {"first_at": "2025-06-28T08:00:10.000001Z"}
+    assert [(one["table"], one["rows"]) for one in end["statements"]] == [("things", 2)]
+
+
+def test_postgres_takes_the_statements(bare_service, run):
+    statements = objects(run(SAMPLES / "current.jsonl", "--json"))[-1]["statements"]
+    assert {one["table"] for one in statements} >= {"batch_results", "essay_results"}
+    for one in statements:
+        bare_service.query("PREPARE statement AS " + one["sql"])
+
+
+# ---- what is rejected ----------------------------------------------------------------------------
+
+def test_a_malformed_event_is_rejected_with_what_was_read_of_it(author):
+    done, said = author("", event(count="many"), event(),
+                        fields='count = { "data.count", type = "integer", optional = true }')
+    assert done.returncode == 1
+    assert (said[0]["outcome"], said[0]["reason"]) == ("rejected", "wrong_type")
+    assert said[0]["detail"] == "data.count is a string, not a number"
+    assert said[0]["fields"] == {"id": "t-1"} and said[0]["merges"] == []
+    assert (said[1]["outcome"], said[1]["reason"]) == ("applied", None)
+    assert said[1]["fields"] == {"id": "t-1", "count": None}
+
+
+def test_an_error_of_a_handler_names_file_and_line_and_leaves_no_merge(author):
+    body = ("view.things:merge(event.id, 'said', {})\n"
+            "local function fail() error('no ' .. event.id) end\nfail()")
+    done, said = author(body, event())
+    assert done.returncode == 1
+    assert said[0]["reason"] == "handler_error"
+    detail = said[0]["detail"].splitlines()
+    assert re.search(r"handlers/thing\.lua:4: no t-1$", detail[0])
+    assert "stack traceback:" in detail[1] and "handlers/thing.lua:5:" in said[0]["detail"]
+    assert said[0]["merges"] == said[-1]["rows"] == said[-1]["statements"] == []
+    text, _ = author(body, event(), options=())
+    assert re.search(r"^  handler_error: \S+/thing\.lua:4: no t-1$", text.stdout, re.M)
+    assert re.search(r"^    stack traceback:$", text.stdout, re.M)
+
+
+def test_a_handler_that_loops_is_ended_and_the_next_event_handled(author):
+    done, said = author("if event.id == 'loop' then while true do end end\nreturn 'ignored'",
+                        event(id="loop"), event())
+    assert done.returncode == 1
+    assert [one["outcome"] for one in said[:2]] == ["rejected", "ignored"]
+    assert said[0]["reason"] == "handler_timeout"
+
+
+@contextlib.contextmanager
+def listener():
+    """A port, and a list of the connections that came."""
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    came.append(server.accept()[0])
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], came
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+CALLS = {
+    "pg.query": "require('pg').query('batch_status', { batch_id = 'b' })",
+    "pg.transaction": "require('pg').transaction(function() end)",
+    "redis.call": "require('redis').call('GET', 'x')",
+    "redis.pipeline": "require('redis').pipeline({ { 'GET', 'x' } })",
+    "kafka.produce": "require('kafka').produce({ topic = 'x', value = 'y' })",
+    "kafka.produce_all": "require('kafka').produce_all({ { topic = 'x', value = 'y' } })",
+    "http.request": "require('http').request({ url = 'http://127.0.0.1:' .. event.port })",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_outside_system_is_touched_even_by_a_state_made_anew(author, call):
+    body = f"if event.id == 'loop' then while true do end end\n" \
+           f"local got, failure = {CALLS[call]}\n" \
+           f"error(tostring(got) .. ' ' .. failure.kind .. ' ' .. failure.message)"
+    with listener() as (port, came):
+        _, said = author(body, event(port=str(port)), event(id="loop", port=str(port)),
+                         event(port=str(port)), fields='port = "data.port"',
+                         RESULT_AGGREGATOR_SERVICE_DATABASE_URL=f"postgresql://u@127.0.0.1:{port}/d",
+                         REDIS_URL=f"redis://127.0.0.1:{port}",
+                         KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}")
+        assert came == []
+    for one in (said[0], said[2]):
+        assert "nil unavailable unavailable: try touches nothing" in one["detail"]
+    assert said[1]["reason"] == "handler_timeout"
+
+
+# ---- what goes in --------------------------------------------------------------------------------
+
+def test_every_form_of_a_file_is_told_by_its_content(run, tmp_path):
+    record = slot_event("b-1", "e-1", "Ö.docx")
+    envelope = record["value"]
+    for text, line in ((json.dumps(record) + "\n\n" + json.dumps(record), 1),
+                       (json.dumps(envelope), 1), ("\n\n" + json.dumps(envelope, indent=2), 3),
+                       (json.dumps(record, indent=2) + "\n", 1)):
+        for source, given in ((tmp_path / "file", None), ("-", text)):
+            (tmp_path / "file").write_text(text)
+            done = run("essay_slot_assigned", source, "--json", text=given)
+            said = objects(done)
+            assert done.returncode == 0, done.stderr
+            assert (said[0]["line"], said[0]["outcome"]) == (line, "applied")
+            assert said[0]["fields"]["filename"] == "Ö.docx"
+
+
+def test_any_bytes_are_handled_from_base64(author):
+    raw = base64.b64encode(b'{"event_id": "\xff"}').decode()
+    _, said = author("", {"topic": "things.v1", "raw_b64": raw},
+                     {"topic": "things.v1", "raw_b64": None}, {"topic": "things.v1", "value": [1]})
+    assert [one["reason"] for one in said[:3]] == ["bad_utf8", "null_value", "not_object"]
+    assert [one["event_id"] for one in said[:3]] == [None] * 3
+
+
+GOOD = json.dumps({"event_id": EVENT_ID, "data": {}})
+
+
+@pytest.mark.parametrize("text, place, reason", [
+    ("", "", "holds no event"), (" \n\t\n", "", "holds no event"),
+    (f"{GOOD}\n\n{GOOD[:-1]}\n{GOOD}", ":3", "not JSON"),
+    ('{\n  "event_id": 1,\n  "data" 2\n}', ":3", "not JSON"),
+    (f"{GOOD}\n[1]", ":2", "an event is a JSON object, not a list"),
+    (f'{GOOD}\n{{"topics": "x"}}', ":2", "neither a record"),
+    (f"{GOOD} {GOOD}", ":1", "not JSON"), (f"{GOOD}\n\0\n", "", "holds a NUL byte"),
+])
+def test_a_file_that_holds_something_else_is_refused_with_its_line(run, tmp_path, text, place,
+                                                                   reason):
+    file = tmp_path / "wrong.jsonl"
+    file.write_text(text)
+    done = run("essay_slot_assigned", file)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"wrong.jsonl{place}" in done.stderr and reason in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ["essay_slot_assigned", "handlers/essay_slot_assigned",
+                                  "handlers/essay_slot_assigned.lua",
+                                  "scripts/handlers/essay_slot_assigned.lua"])
+def test_a_handler_is_named_as_people_name_it(run, name):
+    done = run(name, SAMPLES / "current.jsonl", "--json")
+    *events, end = objects(done)
+    assert {one["handler"] for one in events} == {"handlers/essay_slot_assigned", None}
+    assert {one["outcome"] for one in events} == {"applied", "unread"}
+    assert {row["table"] for row in end["rows"]} == {"essay_results"}
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (("essay_slot_asigned", "-"), 'no handler "essay_slot_asigned": did you mean '
+     '"essay_slot_assigned"? There are: assessment_result, '),
+    (("lot_assigned", "-"), 'no handler "lot_assigned"'),
+    (("nowhere.jsonl",), "nowhere.jsonl cannot be read: No such file"), (("spec",), "cannot be read"),
+    ((), "usage:"), (("a", "b", "c"), "usage:"),
+    (("spec/fixtures/events/spellcheck_result.success.json",), "json:1: the event does not say its "
+     "topic: name the handler"),
+    (("essay_slot_assigned", "-"), "no event of the file is of a topic that is read"),
+])
+def test_a_wrong_question_is_answered_with_the_right_one(run, arguments, reason):
+    record = json.dumps({"topic": "things.v1", "value": {}})
+    done = run(*arguments, text=record)
+    assert done.returncode == 2 and reason in done.stderr, done.stderr
+
+
+def test_scripts_that_cannot_be_loaded_are_named(run, tmp_path):
+    (tmp_path / "view.lua").write_text("return {\n")
+    done = run(SAMPLES / "current.jsonl", SCRIPTS_ROOT=str(tmp_path))
+    assert done.returncode == 1 and "view.lua:2" in done.stderr, done.stderr
