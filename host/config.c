@@ -1,4 +1,4 @@
-/* config: the one table of fields, and the reader that checks config.lua against it. */
+/* config: the reader that checks config.lua against the table of settings. */
 #include "config.h"
 
 #include <ctype.h>
@@ -11,77 +11,10 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "config_fields.h"
 #include "config_functions.h"
 #include "config_lines.h"
 #include "xalloc.h"
-
-enum field_kind { TEXT, WORD /* kept in lower case */, PATH, INTEGER, SWITCH, STRINGS, PAIRS };
-
-struct field {
-    const char *section;
-    const char *key;
-    enum field_kind kind;
-    size_t offset;
-    long min, max;     /* INTEGER */
-    const char *words; /* WORD: the ones it takes, with a space around each */
-};
-
-/* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
-#define FIELD(section, key, kind, min, max)                                                        \
-    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL }
-#define WORD_OF(section, key, words)                                                               \
-    { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words }
-/* NOLINTEND(bugprone-macro-parentheses) */
-
-static const struct field fields[] = {
-    FIELD(service, name, TEXT, 0, 0),
-    FIELD(service, environment, TEXT, 0, 0),
-    FIELD(http, host, TEXT, 0, 0),
-    FIELD(http, port, INTEGER, 0, 65535),
-    FIELD(http, loops, INTEGER, 1, 64),
-    FIELD(http, threads, INTEGER, 1, 4096),
-    FIELD(http, max_connections, INTEGER, 1, 1000000),
-    FIELD(http, states, INTEGER, 1, 256),
-    FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
-    FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
-    FIELD(http, api_keys, STRINGS, 0, 0),
-    FIELD(http, allowed_services, STRINGS, 0, 0),
-    FIELD(kafka, brokers, TEXT, 0, 0),
-    FIELD(kafka, group, TEXT, 0, 0),
-    FIELD(kafka, client_id, TEXT, 0, 0),
-    WORD_OF(kafka, auto_offset_reset, " earliest latest "),
-    FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
-    FIELD(kafka, options, PAIRS, 0, 0),
-    FIELD(postgres, url, TEXT, 0, 0),
-    FIELD(postgres, connect_timeout_ms, INTEGER, 100, 600000),
-    FIELD(postgres, statement_timeout_ms, INTEGER, 100, 3600000),
-    FIELD(redis, url, TEXT, 0, 0),
-    FIELD(redis, timeout_ms, INTEGER, 1, 60000),
-    FIELD(redis, seen_ttl_s, INTEGER, 1, 31536000),
-    FIELD(ingest, workers, INTEGER, 1, 64),
-    FIELD(ingest, batch_max_events, INTEGER, 1, 1000000),
-    FIELD(ingest, batch_max_bytes, INTEGER, 1024, 268435456),
-    FIELD(ingest, breaker_share_percent, INTEGER, 1, 100),
-    FIELD(ingest, breaker_window_events, INTEGER, 10, 100000),
-    FIELD(ingest, rejected_keep_hours, INTEGER, 1, 8760),
-    FIELD(ingest, rejected_keep_rows, INTEGER, 1, 10000000),
-    FIELD(ingest, rejected_keep_mb, INTEGER, 1, 1048576),
-    FIELD(cache, enabled, SWITCH, 0, 0),
-    FIELD(cache, ttl_s, INTEGER, 1, 86400),
-    FIELD(cache, process_max_bytes, INTEGER, 0, 2147483647),
-    FIELD(scripts, root, PATH, 0, 0),
-    FIELD(scripts, sql, PATH, 0, 0),
-    FIELD(scripts, memory_limit_mb, INTEGER, 1, 4096),
-    FIELD(scripts, handler_timeout_ms, INTEGER, 1, 600000),
-    FIELD(scripts, route_timeout_ms, INTEGER, 1, 600000),
-    FIELD(admin, socket, PATH, 0, 0),
-    FIELD(admin, host, TEXT, 0, 0),
-    FIELD(admin, port, INTEGER, 0, 65535),
-    FIELD(admin, keys, STRINGS, 0, 0),
-    WORD_OF(log, level, " debug info warn warning error critical "),
-    WORD_OF(log, format, " json text "),
-};
-#define FIELD_COUNT (sizeof fields / sizeof *fields)
 
 /* ---- checking ----------------------------------------------------------------------------- */
 
@@ -103,7 +36,7 @@ static bool complain(struct reader *reader, const char *section, const char *key
                    key[0] ? "." : "", key, what);
 }
 
-static bool read_integer(struct reader *reader, const struct field *field, void *target) {
+static bool read_integer(struct reader *reader, const struct config_field *field, void *target) {
     lua_State *L = reader->L;
     char what[160];
     double value = lua_tonumber(L, -1);
@@ -117,7 +50,7 @@ static bool read_integer(struct reader *reader, const struct field *field, void 
     return true;
 }
 
-static bool read_switch(struct reader *reader, const struct field *field, void *target) {
+static bool read_switch(struct reader *reader, const struct config_field *field, void *target) {
     lua_State *L = reader->L;
     const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
     bool on = lua_isboolean(L, -1) ? lua_toboolean(L, -1)
@@ -139,7 +72,7 @@ static char *beside(const char *config_path, const char *path) {
     return joined.data;
 }
 
-static bool read_strings(struct reader *reader, const struct field *field,
+static bool read_strings(struct reader *reader, const struct config_field *field,
                          struct config_strings *strings) {
     lua_State *L = reader->L;
     size_t count = lua_objlen(L, -1), keys = 0;
@@ -164,7 +97,7 @@ static bool read_strings(struct reader *reader, const struct field *field,
     return true;
 }
 
-static bool read_pairs(struct reader *reader, const struct field *field,
+static bool read_pairs(struct reader *reader, const struct config_field *field,
                        struct config_pairs *pairs) {
     lua_State *L = reader->L;
     lua_pushnil(L);
@@ -195,7 +128,7 @@ static bool is_among(const char *word, const char *words) {
     return false;
 }
 
-static bool read_field(struct reader *reader, const struct field *field) {
+static bool read_field(struct reader *reader, const struct config_field *field) {
     lua_State *L = reader->L; /* [section, value] */
     void *target = (char *)reader->config + field->offset;
     if (lua_isnil(L, -1)) {
@@ -236,8 +169,9 @@ static bool read_field(struct reader *reader, const struct field *field) {
 }
 
 static bool is_known(const char *section, const char *key) {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (strcmp(fields[i].section, section) == 0 && (!key || strcmp(fields[i].key, key) == 0)) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        if (strcmp(config_fields[i].section, section) == 0 &&
+            (!key || strcmp(config_fields[i].key, key) == 0)) {
             return true;
         }
     }
@@ -262,12 +196,12 @@ static bool check_keys(struct reader *reader, const char *section) {
 /* In the order of the fields, so that of two mistakes always the same one is told. */
 static bool check_types(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        lua_getfield(L, -1, fields[i].section);
+    for (size_t i = 0; i < config_field_count; i++) {
+        lua_getfield(L, -1, config_fields[i].section);
         bool good = lua_isnil(L, -1) || lua_istable(L, -1);
         lua_pop(L, 1);
         if (!good) {
-            return complain(reader, fields[i].section, "", "must be a table");
+            return complain(reader, config_fields[i].section, "", "must be a table");
         }
     }
     return true;
@@ -291,13 +225,13 @@ static bool check_sections(struct reader *reader) {
 
 static bool read_fields(struct reader *reader) {
     lua_State *L = reader->L;
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        lua_getfield(L, -1, fields[i].section);
+    for (size_t i = 0; i < config_field_count; i++) {
+        lua_getfield(L, -1, config_fields[i].section);
         if (!lua_istable(L, -1)) {
-            return complain(reader, fields[i].section, "", "the section is missing");
+            return complain(reader, config_fields[i].section, "", "the section is missing");
         }
-        lua_getfield(L, -1, fields[i].key);
-        bool ok = read_field(reader, &fields[i]);
+        lua_getfield(L, -1, config_fields[i].key);
+        bool ok = read_field(reader, &config_fields[i]);
         lua_pop(L, 2);
         if (!ok) {
             return false;
@@ -333,38 +267,15 @@ struct config *config_load(const char *path, struct err *err) {
         return NULL;
     }
     struct config *config = xcalloc(1, sizeof *config);
+    atomic_init(&config->refs, 1);
     struct reader reader = {path, L, config, err};
     err_clear(err);
     bool ok = run_file(&reader) && check_types(&reader) && check_sections(&reader) &&
               read_fields(&reader);
     lua_close(L);
     if (!ok) {
-        config_destroy(config);
+        config_unref(config);
         return NULL;
     }
     return config;
-}
-
-static void free_items(char **items, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        free(items[i]);
-    }
-    free(items);
-}
-
-void config_destroy(struct config *config) {
-    for (size_t i = 0; config && i < FIELD_COUNT; i++) {
-        void *target = (char *)config + fields[i].offset;
-        if (fields[i].kind == TEXT || fields[i].kind == WORD || fields[i].kind == PATH) {
-            free(*(char **)target);
-        } else if (fields[i].kind == STRINGS) {
-            struct config_strings *strings = target;
-            free_items(strings->items, strings->count);
-        } else if (fields[i].kind == PAIRS) {
-            struct config_pairs *pairs = target;
-            free_items(pairs->names, pairs->count);
-            free_items(pairs->values, pairs->count);
-        }
-    }
-    free(config);
 }

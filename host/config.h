@@ -1,9 +1,10 @@
 /* config: config.lua as one const struct. Run once in a throwaway Lua state and checked against the
- * one field table in config.c; an unknown key, a wrong type or a value out of bounds is an error
+ * one table in config_fields.c; an unknown key, a wrong type or a value out of bounds is an error
  * naming key, file and line. Strings are owned by the struct. */
 #ifndef AGG_HOST_CONFIG_H
 #define AGG_HOST_CONFIG_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct config_pairs {
 };
 
 struct config {
+    _Atomic int refs;
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
@@ -92,6 +94,16 @@ struct config {
 
 /* Reads the file (environment overrides are read by the file itself with env()). NULL on error. */
 struct config *config_load(const char *path, struct err *err);
-void config_destroy(struct config *config);
+/* Calls `differs` for each setting that is not the same in both; `live`: it can change while the
+ * program runs. */
+void config_compare(const struct config *a, const struct config *b,
+                    void (*differs)(void *context, const char *section, const char *key, bool live),
+                    void *context);
+/* Gives a configuration that nobody has seen yet the other's values of all settings that need a
+ * restart. */
+void config_keep(struct config *fresh, const struct config *running);
+/* Any thread; what is pointed to is immutable. */
+const struct config *config_ref(const struct config *config);
+void config_unref(const struct config *config);
 
 #endif

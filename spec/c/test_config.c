@@ -84,7 +84,7 @@ static void refuses(const char *from, const char *to, const char *key, const cha
     if (config) {
         TEST_FAIL("accepted %s", to);
     }
-    config_destroy(config);
+    config_unref(config);
     snprintf(prefix, sizeof prefix, "%s:%d: %s: ", path, line_at(text, to), key);
     if (strncmp(err.text, prefix, strlen(prefix)) != 0 || !strstr(err.text, what)) {
         TEST_FAIL("\"%s\", want \"%s…%s\"", err.text, prefix, what);
@@ -105,18 +105,18 @@ static void the_shipped_file_loads(void) {
         CHECK_TEXT(config->log.level, "info");
         CHECK_INT(config->cache.enabled, 1);
     }
-    config_destroy(config);
+    config_unref(config);
 }
 
 static void folders_lie_beside_the_file(void) {
     struct config *config = load(shipped);
     CHECK_OK(config != NULL, &err);
     CHECK_TEXT(config ? config->scripts.sql : "", "/tmp/sql");
-    config_destroy(config);
+    config_unref(config);
     setenv("SCRIPTS_ROOT", "/elsewhere/scripts", 1);
     config = load(shipped);
     CHECK_TEXT(config ? config->scripts.root : "", "/elsewhere/scripts");
-    config_destroy(config);
+    config_unref(config);
     unsetenv("SCRIPTS_ROOT");
 }
 
@@ -145,14 +145,14 @@ static void the_environment_overrides(void) {
         CHECK_TEXT(config->http.api_keys.items[0], "k,1");
         CHECK_TEXT(config->http.api_keys.items[1], "k[2]\xC3\xA9");
     }
-    config_destroy(config);
+    config_unref(config);
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         unsetenv(variables[i]);
     }
     setenv("PORT", "", 1); /* empty is unset */
     config = load(shipped);
     CHECK_INT(config ? config->http.port : -1, 4003);
-    config_destroy(config);
+    config_unref(config);
     unsetenv("PORT");
 }
 
@@ -170,7 +170,7 @@ static void a_wrong_variable_is_named_by_its_key(void) {
             !strstr(err.text, ports[i])) {
             TEST_FAIL("PORT=%s: %s", ports[i], err.text);
         }
-        config_destroy(config);
+        config_unref(config);
     }
     unsetenv("PORT");
     setenv("HULEEDU_INTERNAL_API_KEY", "[\"a\", 1]", 1);
@@ -185,11 +185,11 @@ static void a_batch_fits_into_one_parameter(void) {
     char *more = with("batch_max_bytes = 16 * 1024 * 1024", "batch_max_bytes = 256 * 1024 * 1025");
     struct config *config = load(most);
     CHECK_OK(config != NULL, &err);
-    config_destroy(config);
+    config_unref(config);
     config = load(more);
     CHECK(!config);
     CHECK_HAS(err.text, "must be a whole number from 1024 to 268435456");
-    config_destroy(config);
+    config_unref(config);
     free(most);
     free(more);
 }
@@ -205,11 +205,11 @@ static void secrets_come_from_files(void) {
     struct config *config = load(shipped);
     CHECK_OK(config != NULL, &err);
     CHECK_TEXT(config ? config->http.api_keys.items[0] : "", "from-file");
-    config_destroy(config);
+    config_unref(config);
     setenv("HULEEDU_INTERNAL_API_KEY", "from-variable", 1);
     config = load(shipped);
     CHECK_TEXT(config ? config->http.api_keys.items[0] : "", "from-variable");
-    config_destroy(config);
+    config_unref(config);
     unsetenv("HULEEDU_INTERNAL_API_KEY");
     CHECK(ftruncate(fd, 9000) == 0);
     CHECK(!load(shipped));
