@@ -34,6 +34,8 @@ struct health {
     bool is_wanted, stopping;
     int waiting;
     struct sight sight;
+    uint64_t script_generation; /* 0: none yet */
+    char script_hash[33];
 };
 
 static struct timespec deadline_in(int timeout_ms) {
@@ -196,6 +198,13 @@ void health_stop(struct health *health) {
     free_health(health);
 }
 
+void health_set_scripts(struct health *health, uint64_t generation, const char *hash) {
+    pthread_mutex_lock(&health->lock);
+    health->script_generation = generation;
+    snprintf(health->script_hash, sizeof health->script_hash, "%s", hash);
+    pthread_mutex_unlock(&health->lock);
+}
+
 /* ---- reporting ---------------------------------------------------------------------------- */
 
 static bool seen_within(const struct health *health, int64_t age_us) {
@@ -248,8 +257,8 @@ static void append_report(const struct health *health, const char *status, bool 
         ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
         ",\"dependencies\":{%.*s},\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"}",
         available ? "true" : "false", (int)sight->dependencies.len,
-        buffer_slice(&sight->dependencies).data,
-        (unsigned long long)health->options.script_generation, health->options.script_hash);
+        buffer_slice(&sight->dependencies).data, (unsigned long long)health->script_generation,
+        health->script_hash);
     if (sight->seen_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
                              (long long)(clock_monotonic_us() - sight->seen_us) / 1000);

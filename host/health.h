@@ -12,8 +12,6 @@ struct health;
 
 struct health_options {
     const struct config *config;
-    uint64_t script_generation;
-    const char *script_hash;
     /* Appends `"kafka":{…}` of the consumers; true when they consume. */
     bool (*consuming)(void *context, struct buffer *json);
     void *context;
@@ -24,6 +22,9 @@ enum health_question { HEALTH_ALIVE, HEALTH_READY };
 /* Everything in options must outlive it. */
 struct health *health_start(const struct health_options *options, struct err *err);
 void health_stop(struct health *health);
+
+/* From now on reports tell of these scripts. */
+void health_set_scripts(struct health *health, uint64_t generation, const char *hash);
 
 /* True when HEALTH_READY would be answered at once. */
 bool health_is_fresh(struct health *health);

@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,52 +14,128 @@
 
 #define JSON "application/json"
 
-struct api {
-    struct api_options options;
-    struct credentials *keys, *services;
-    struct own *own;
+struct api_scripts {
     struct script_generation *generation;
     const struct script_route *routes; /* of the generation */
     size_t route_count;
-    struct endpoint *endpoints; /* one a route */
+    struct endpoint **endpoints; /* one a route */
+    struct script_pool *pool;
+    struct credentials *keys, *services;
+    struct own *own;
+    int users; /* requests under way; by the api's lock */
 };
 
-struct api *api_create(const struct api_options *options, struct err *err) {
-    const struct config *config = options->config;
-    struct api *api = xcalloc(1, sizeof *api);
-    api->options = *options;
-    api->generation = script_pool_generation(options->pool);
-    api->routes = script_generation_routes(api->generation, &api->route_count);
-    api->endpoints = xcalloc(api->route_count + 1, sizeof *api->endpoints);
-    for (size_t i = 0; i < api->route_count; i++) {
-        endpoint_init(&api->endpoints[i], api->routes[i].endpoint);
+struct api {
+    struct cache *cache;
+    pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
+    pthread_cond_t unused;
+    struct api_scripts *scripts;
+};
+
+/* ---- scripts ------------------------------------------------------------------------------- */
+
+static void find_endpoints(struct api_scripts *scripts) {
+    scripts->routes = script_generation_routes(scripts->generation, &scripts->route_count);
+    scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
+    for (size_t i = 0; i < scripts->route_count; i++) {
+        scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
     }
-    api->own = own_create(config, options->health);
-    api->keys = credentials_create("http.api_keys", &config->http.api_keys, err);
-    api->services =
-        credentials_create("http.allowed_services", &config->http.allowed_services, err);
-    if (!api->keys || !api->services) {
-        api_destroy(api);
+}
+
+struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
+                                       struct err *err) {
+    const struct config *config = script_generation_config(generation);
+    struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
+    scripts->generation = script_generation_ref(generation);
+    find_endpoints(scripts);
+    scripts->own = own_create(config, health);
+    scripts->pool = script_pool_create(generation, err);
+    if (scripts->pool) {
+        scripts->keys = credentials_create("http.api_keys", &config->http.api_keys, err);
+    }
+    if (scripts->keys) {
+        scripts->services =
+            credentials_create("http.allowed_services", &config->http.allowed_services, err);
+    }
+    if (!scripts->services) {
+        api_scripts_destroy(scripts);
         return NULL;
     }
+    return scripts;
+}
+
+void api_scripts_destroy(struct api_scripts *scripts) {
+    if (!scripts) {
+        return;
+    }
+    credentials_destroy(scripts->keys);
+    credentials_destroy(scripts->services);
+    own_destroy(scripts->own);
+    script_pool_destroy(scripts->pool);
+    script_generation_unref(scripts->generation);
+    free(scripts->endpoints);
+    free(scripts);
+}
+
+static struct api_scripts *begin_use(struct api *api) {
+    pthread_mutex_lock(&api->lock);
+    struct api_scripts *scripts = api->scripts;
+    scripts->users++;
+    pthread_mutex_unlock(&api->lock);
+    return scripts;
+}
+
+static void end_use(struct api *api, struct api_scripts *scripts) {
+    pthread_mutex_lock(&api->lock);
+    if (--scripts->users == 0 && scripts != api->scripts) {
+        pthread_cond_signal(&api->unused);
+    }
+    pthread_mutex_unlock(&api->lock);
+}
+
+void api_replace(struct api *api, struct api_scripts *scripts) {
+    pthread_mutex_lock(&api->lock);
+    struct api_scripts *old = api->scripts;
+    api->scripts = scripts;
+    /* Under the lock: who begins later finds nothing of the old ones, and who began before may no
+     * longer keep what it finds. */
+    cache_invalidate_all(api->cache);
+    while (old->users > 0) {
+        pthread_cond_wait(&api->unused, &api->lock);
+    }
+    pthread_mutex_unlock(&api->lock);
+    api_scripts_destroy(old);
+}
+
+struct api *api_create(struct cache *cache, struct api_scripts *scripts) {
+    struct api *api = xcalloc(1, sizeof *api);
+    api->cache = cache;
+    api->scripts = scripts;
+    pthread_mutex_init(&api->lock, NULL);
+    pthread_cond_init(&api->unused, NULL);
     return api;
 }
 
 void api_destroy(struct api *api) {
-    if (!api) {
-        return;
+    if (api) {
+        api_scripts_destroy(api->scripts);
+        pthread_cond_destroy(&api->unused);
+        pthread_mutex_destroy(&api->lock);
+        free(api);
     }
-    credentials_destroy(api->keys);
-    credentials_destroy(api->services);
-    own_destroy(api->own);
-    script_generation_unref(api->generation);
-    free(api->endpoints);
-    free(api);
 }
+
+/* ---- answers of scripts -------------------------------------------------------------------- */
+
+/* What one request is answered with. */
+struct use {
+    struct api_scripts *scripts;
+    struct cache *cache;
+};
 
 /* What the computation of a missing answer needs; on the stack of the request's worker. */
 struct computation {
-    struct api *api;
+    struct script_pool *pool;
     struct script_request request;
     int timeout_ms;
 };
@@ -67,9 +144,8 @@ struct computation {
 static struct answer *compute(void *context, uint64_t **tags, size_t *tag_count, struct err *err) {
     struct computation *computation = context;
     struct script_response response;
-    enum script_result result =
-        script_pool_answer(computation->api->options.pool, &computation->request,
-                           computation->timeout_ms, &response, err);
+    enum script_result result = script_pool_answer(computation->pool, &computation->request,
+                                                   computation->timeout_ms, &response, err);
     struct answer *answer = NULL;
     if (result == SCRIPT_OK) {
         answer = answer_create(response.status, response.body);
@@ -110,9 +186,9 @@ static void set_failure(struct exchange *exchange, const struct err *err) {
 }
 
 /* The slow half: on a worker. The key is absent where the route is not cached. */
-static void ask_script(struct api *api, struct exchange *exchange, const struct router_match *match,
-                       struct slice key) {
-    const struct script_route *route = &api->routes[match->route];
+static void ask_script(const struct use *use, struct exchange *exchange,
+                       const struct router_match *match, struct slice key) {
+    const struct script_route *route = &use->scripts->routes[match->route];
     struct router_pairs query;
     struct err err = {0};
     const char *problem = router_parse_query(exchange->request.query, &query);
@@ -121,13 +197,13 @@ static void ask_script(struct api *api, struct exchange *exchange, const struct 
         return;
     }
     struct computation computation = {
-        .api = api,
+        .pool = use->scripts->pool,
         .request = {match->route, match->params.items, match->params.count, query.items,
                     query.count, exchange->correlation_id},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct answer *answer = cache_get(api->options.cache, key, route->cache_type,
-                                      computation.timeout_ms, compute, &computation, &err);
+    struct answer *answer = cache_get(use->cache, key, route->cache_type, computation.timeout_ms,
+                                      compute, &computation, &err);
     if (answer) {
         reply_set(&exchange->reply, &exchange->request, answer, JSON);
     } else {
@@ -136,19 +212,20 @@ static void ask_script(struct api *api, struct exchange *exchange, const struct 
 }
 
 /* NULL, or the message of the 401. The time taken does not tell which of the two was wrong. */
-static const char *refusal_of(const struct api *api, struct slice key, struct slice service_id) {
+static const char *refusal_of(const struct api_scripts *scripts, struct slice key,
+                              struct slice service_id) {
     if (key.len == 0 || service_id.len == 0) {
         return "Missing authentication";
     }
-    bool key_ok = credentials_include(api->keys, key);
-    bool service_ok = credentials_include(api->services, service_id);
+    bool key_ok = credentials_include(scripts->keys, key);
+    bool service_ok = credentials_include(scripts->services, service_id);
     return key_ok && service_ok ? NULL : "Invalid credentials";
 }
 
 /* Authentication first, then the process' cache, then all else. */
-static bool answer_route(struct api *api, struct exchange *exchange,
+static bool answer_route(const struct use *use, struct exchange *exchange,
                          const struct router_match *match, bool may_block) {
-    const struct script_route *route = &api->routes[match->route];
+    const struct script_route *route = &use->scripts->routes[match->route];
     const struct slice *fields = exchange->request.fields;
     struct buffer key = {0};
     if (route->cache_key) {
@@ -157,7 +234,7 @@ static bool answer_route(struct api *api, struct exchange *exchange,
     struct answer *kept = NULL;
     const char *refusal = NULL;
     if (route->authenticated) {
-        refusal = refusal_of(api, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
+        refusal = refusal_of(use->scripts, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
     }
     if (refusal) {
         log_info("request refused", LOG_TEXT("endpoint", exchange->endpoint->name),
@@ -166,10 +243,10 @@ static bool answer_route(struct api *api, struct exchange *exchange,
     } else if (exchange->request.has_body) {
         reply_set_error(&exchange->reply, 413, "A request body is not accepted");
     } else if (route->cache_key && !exchange->request.query.len &&
-               (kept = cache_lookup(api->options.cache, buffer_slice(&key)))) {
+               (kept = cache_lookup(use->cache, buffer_slice(&key)))) {
         reply_set(&exchange->reply, &exchange->request, kept, JSON);
     } else if (may_block) {
-        ask_script(api, exchange, match, route->cache_key ? buffer_slice(&key) : (struct slice){0});
+        ask_script(use, exchange, match, route->cache_key ? buffer_slice(&key) : (struct slice){0});
     } else {
         buffer_free(&key);
         return false;
@@ -178,14 +255,15 @@ static bool answer_route(struct api *api, struct exchange *exchange,
     return true;
 }
 
-static bool find_and_answer(struct api *api, struct exchange *exchange, bool may_block) {
+static bool find_and_answer(const struct use *use, struct exchange *exchange, bool may_block) {
+    const struct api_scripts *scripts = use->scripts;
     struct router_match match;
-    switch (router_find(api->routes, api->route_count, &exchange->request, &match)) {
+    switch (router_find(scripts->routes, scripts->route_count, &exchange->request, &match)) {
     case ROUTER_FOUND:
-        exchange->endpoint = &api->endpoints[match.route];
-        return answer_route(api, exchange, &match, may_block);
+        exchange->endpoint = scripts->endpoints[match.route];
+        return answer_route(use, exchange, &match, may_block);
     case ROUTER_BAD_PARAMETER:
-        exchange->endpoint = &api->endpoints[match.route];
+        exchange->endpoint = scripts->endpoints[match.route];
         reply_set_error(&exchange->reply, 400, "Invalid path parameter");
         break;
     case ROUTER_WRONG_METHOD:
@@ -199,10 +277,8 @@ static bool find_and_answer(struct api *api, struct exchange *exchange, bool may
     return true;
 }
 
-/* A site's answer. */
-static bool answer(void *context, struct exchange *exchange, bool may_block) {
-    struct api *api = context;
-    switch (own_answer(api->own, exchange, may_block)) {
+static bool answer_by(const struct use *use, struct exchange *exchange, bool may_block) {
+    switch (own_answer(use->scripts->own, exchange, may_block)) {
     case OWN_ANSWERED:
         return true;
     case OWN_WOULD_BLOCK:
@@ -210,7 +286,16 @@ static bool answer(void *context, struct exchange *exchange, bool may_block) {
     case OWN_NOT_MINE:
         break;
     }
-    return find_and_answer(api, exchange, may_block);
+    return find_and_answer(use, exchange, may_block);
+}
+
+/* A site's answer: by one set of scripts from its begin to its end. */
+static bool answer(void *context, struct exchange *exchange, bool may_block) {
+    struct api *api = context;
+    struct use use = {begin_use(api), api->cache};
+    bool answered = answer_by(&use, exchange, may_block);
+    end_use(api, use.scripts);
+    return answered;
 }
 
 struct site api_site(struct api *api) {

@@ -1,5 +1,5 @@
 /* api: the site of the gateway: the host's own paths, authentication, the scripts' routes and the
- * cache in front of them. */
+ * cache in front of them. What comes from scripts and settings can be replaced while it answers. */
 #ifndef AGG_HOST_HTTP_API_H
 #define AGG_HOST_HTTP_API_H
 
@@ -9,17 +9,23 @@
 #include "http.h"
 
 struct api;
+struct api_scripts;
 
-struct api_options {
-    const struct config *config;
-    struct cache *cache;
-    struct script_pool *pool;
-    struct health *health;
-};
+/* All that a script generation and its settings bring: Lua states, routes, credentials. NULL: err
+ * says why. */
+struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
+                                       struct err *err);
+void api_scripts_destroy(struct api_scripts *scripts);
 
-/* Everything in options must outlive the api, and the api every server of its site. */
-struct api *api_create(const struct api_options *options, struct err *err);
+/* Cache, health and scripts outlive the api (the scripts: it destroys them), and the api every
+ * server of its site. */
+struct api *api_create(struct cache *cache, struct api_scripts *scripts);
 void api_destroy(struct api *api);
 struct site api_site(struct api *api);
+
+/* From its return on every request is answered by `scripts`, which the api takes over; what began
+ * before ends as it began. Drops all answers kept in the process, and waits until the old ones are
+ * no longer in use. One thread at a time. */
+void api_replace(struct api *api, struct api_scripts *scripts);
 
 #endif

@@ -1,6 +1,9 @@
 #include "endpoint.h"
 
+#include <pthread.h>
 #include <stdio.h>
+
+#include "../xalloc.h"
 
 static const int statuses[] = {200, 304, 400, 401, 404, 405, 408,
                                413, 414, 417, 431, 500, 503, 505};
@@ -13,8 +16,23 @@ enum { ERROR_VALIDATION, ERROR_AUTHENTICATION, ERROR_INTERNAL, ERROR_UNAVAILABLE
 static const char *const error_types[ENDPOINT_ERRORS] = {"validation", "authentication", "internal",
                                                          "unavailable"};
 
-void endpoint_init(struct endpoint *endpoint, const char *name) {
-    *endpoint = (struct endpoint){.name = name};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
+static struct endpoint *endpoints;
+
+struct endpoint *endpoint_of(const char *name) {
+    pthread_mutex_lock(&lock);
+    struct endpoint *endpoint = endpoints;
+    while (endpoint && strcmp(endpoint->name, name) != 0) {
+        endpoint = endpoint->next;
+    }
+    if (!endpoint) {
+        endpoint = xcalloc(1, sizeof *endpoint);
+        endpoint->name = xstrdup(name);
+        endpoint->next = endpoints;
+        endpoints = endpoint;
+    }
+    pthread_mutex_unlock(&lock);
+    return endpoint;
 }
 
 static struct metric_cell *requests_cell(struct endpoint *endpoint, enum request_method method,

@@ -1,5 +1,5 @@
-/* endpoint: the metrics of one route. A cell is looked up at its first use and kept: counting a
- * request is a few atomic additions. Any thread. */
+/* endpoint: the metrics of one route, and its lane among the workers' jobs. A cell is looked up at
+ * its first use and kept: counting a request is a few atomic additions. Any thread. */
 #ifndef AGG_HOST_HTTP_ENDPOINT_H
 #define AGG_HOST_HTTP_ENDPOINT_H
 
@@ -12,13 +12,16 @@
 #define ENDPOINT_ERRORS 4
 
 struct endpoint {
-    const char *name; /* borrowed */
+    char *name;
+    struct endpoint *next;
     _Atomic(struct metric_cell *) requests[METHOD_COUNT][ENDPOINT_STATUSES];
     _Atomic(struct metric_cell *) seconds[METHOD_COUNT];
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
 };
 
-void endpoint_init(struct endpoint *endpoint, const char *name);
+/* The one of that name, made at first use. They live as long as the process: scripts come and go,
+ * and bring few names. */
+struct endpoint *endpoint_of(const char *name);
 
 /* Counts one answer: ras_api_requests_total, ras_api_request_duration_seconds and, unless it is a
  * success or a 404 (an answer like any other), ras_api_errors_total. */

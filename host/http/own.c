@@ -27,7 +27,7 @@ static const struct {
 struct own {
     struct health *health;
     struct answer *openapi;
-    struct endpoint endpoints[OWN_PATHS];
+    struct endpoint *endpoints[OWN_PATHS];
 };
 
 static struct answer *read_openapi(const struct config *config) {
@@ -52,7 +52,7 @@ struct own *own_create(const struct config *config, struct health *health) {
     own->health = health;
     own->openapi = read_openapi(config);
     for (size_t i = 0; i < OWN_PATHS; i++) {
-        endpoint_init(&own->endpoints[i], own_paths[i].endpoint);
+        own->endpoints[i] = endpoint_of(own_paths[i].endpoint);
     }
     return own;
 }
@@ -105,7 +105,7 @@ enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_
     if (which == OWN_PATHS) {
         return OWN_NOT_MINE;
     }
-    exchange->endpoint = &own->endpoints[which];
+    exchange->endpoint = own->endpoints[which];
     if (request->method == METHOD_OTHER) {
         snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "GET, HEAD");
         reply_set_error(&exchange->reply, 405, "Method not allowed");

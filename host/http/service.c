@@ -12,7 +12,7 @@
 struct service {
     struct site site;
     int request_timeout_ms;
-    struct endpoint unknown; /* no path of the site */
+    struct endpoint *unknown; /* no path of the site */
     _Atomic bool stopping;
 };
 
@@ -20,7 +20,7 @@ struct service *service_create(struct site site, int request_timeout_ms) {
     struct service *service = xcalloc(1, sizeof *service);
     service->site = site;
     service->request_timeout_ms = request_timeout_ms;
-    endpoint_init(&service->unknown, "unknown");
+    service->unknown = endpoint_of("unknown");
     return service;
 }
 
@@ -38,7 +38,7 @@ static void begin(struct service *service, struct exchange *exchange) {
     *exchange = (struct exchange){.request.method = METHOD_OTHER,
                                   .started_us = now_us,
                                   .deadline_us = now_us + service->request_timeout_ms * 1000LL,
-                                  .endpoint = &service->unknown};
+                                  .endpoint = service->unknown};
 }
 
 static void set_correlation_id(struct exchange *exchange) {

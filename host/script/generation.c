@@ -8,6 +8,7 @@ struct script_generation *script_generation_load(const struct config *config, ui
     struct script_generation *generation = xcalloc(1, sizeof *generation);
     struct script_instance reader = {.generation = generation, .config = config};
     generation->number = number;
+    generation->config = config_ref(config);
     atomic_store(&generation->refs, 1);
     bool ok = bundle_read(&generation->bundle, config, err) && sandbox_open(&reader, err) &&
               manifest_read(&reader, generation, err);
@@ -39,11 +40,16 @@ void script_generation_unref(struct script_generation *generation) {
     }
     view_destroy(generation->view);
     bundle_free(&generation->bundle);
+    config_unref(generation->config);
     free(generation);
 }
 
 uint64_t script_generation_number(const struct script_generation *generation) {
     return generation->number;
+}
+
+const struct config *script_generation_config(const struct script_generation *generation) {
+    return generation->config;
 }
 
 const char *script_generation_hash(const struct script_generation *generation) {
@@ -75,4 +81,40 @@ const struct script_route *script_generation_routes(const struct script_generati
                                                     size_t *count) {
     *count = generation->route_count;
     return generation->routes;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+bool script_generation_query(const struct script_generation *generation, size_t index,
+                             struct script_query *query) {
+    static const char folder[] = "queries/";
+    for (size_t i = 0; i < generation->bundle.count; i++) {
+        const struct bundle_file *file = &generation->bundle.files[i];
+        if (strncmp(file->name, folder, sizeof folder - 1) == 0 && index-- == 0) {
+            *query = (struct script_query){file->path, file->text};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_same(const struct bundle_file *a, const struct bundle_file *b) {
+    return a && b && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+void script_generation_compare(const struct script_generation *old,
+                               const struct script_generation *new,
+                               void (*changed)(void *context, const char *path), void *context) {
+    for (size_t i = 0; i < new->bundle.count; i++) {
+        const struct bundle_file *file = &new->bundle.files[i];
+        if (!is_same(file, bundle_find(&old->bundle, file->name))) {
+            changed(context, file->path);
+        }
+    }
+    for (size_t i = 0; i < old->bundle.count; i++) {
+        const struct bundle_file *file = &old->bundle.files[i];
+        if (!bundle_find(&new->bundle, file->name)) {
+            changed(context, file->path);
+        }
+    }
 }

@@ -52,10 +52,10 @@ bool instance_load(struct script_instance *instance, struct err *err) {
 }
 
 struct script_instance *script_instance_create(struct script_generation *generation,
-                                               const struct config *config, struct err *err) {
+                                               struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(generation);
-    instance->config = config;
+    instance->config = generation->config;
     if (!sandbox_open(instance, err) || !instance_load(instance, err)) {
         script_instance_destroy(instance);
         return NULL;

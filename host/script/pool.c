@@ -7,7 +7,6 @@
 #include "script_private.h"
 
 struct script_pool {
-    const struct config *config;
     struct script_generation *generation;
     pthread_mutex_t lock; /* guards the free list */
     pthread_cond_t came_free;
@@ -16,8 +15,7 @@ struct script_pool {
     size_t size;
 };
 
-struct script_pool *script_pool_create(struct script_generation *generation,
-                                       const struct config *config, struct err *err) {
+struct script_pool *script_pool_create(struct script_generation *generation, struct err *err) {
     struct script_pool *pool = xcalloc(1, sizeof *pool);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -25,12 +23,11 @@ struct script_pool *script_pool_create(struct script_generation *generation,
     pthread_cond_init(&pool->came_free, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&pool->lock, NULL);
-    pool->config = config;
     pool->generation = script_generation_ref(generation);
-    pool->size = (size_t)config->http.states;
+    pool->size = (size_t)generation->config->http.states;
     pool->free = xcalloc(pool->size, sizeof *pool->free);
     while (pool->free_count < pool->size) {
-        struct script_instance *instance = script_instance_create(generation, config, err);
+        struct script_instance *instance = script_instance_create(generation, err);
         if (!instance) {
             script_pool_destroy(pool);
             return NULL;
@@ -81,8 +78,7 @@ static struct script_instance *acquire(struct script_pool *pool, int timeout_ms)
 static void release(struct script_pool *pool, struct script_instance *instance) {
     if (!script_instance_healthy(instance)) {
         struct err err = {0};
-        struct script_instance *fresh =
-            script_instance_create(pool->generation, pool->config, &err);
+        struct script_instance *fresh = script_instance_create(pool->generation, &err);
         if (fresh) {
             script_instance_destroy(instance);
             instance = fresh;
@@ -108,8 +104,4 @@ enum script_result script_pool_answer(struct script_pool *pool,
     enum script_result result = script_answer(instance, request, response, err);
     release(pool, instance);
     return result;
-}
-
-struct script_generation *script_pool_generation(struct script_pool *pool) {
-    return script_generation_ref(pool->generation);
 }

@@ -47,17 +47,31 @@ struct script_generation *script_generation_load(const struct config *config, ui
 struct script_generation *script_generation_ref(struct script_generation *generation);
 void script_generation_unref(struct script_generation *generation);
 uint64_t script_generation_number(const struct script_generation *generation);
+/* The settings that it was loaded with. */
+const struct config *script_generation_config(const struct script_generation *generation);
 const char *script_generation_hash(const struct script_generation *generation); /* 32 hex digits */
 const struct view *script_generation_view(const struct script_generation *generation);
 const struct script_handler *script_generation_handlers(const struct script_generation *generation,
                                                         size_t *count);
 /* The handler that declares the topic, as an index; -1: none. */
 int script_handler_of(const struct script_generation *generation, const char *topic);
+/* The statements that routes name, one after the other; false: there is no such index. */
+struct script_query {
+    const char *path;
+    const char *text;
+};
+bool script_generation_query(const struct script_generation *generation, size_t index,
+                             struct script_query *query);
+/* Calls `changed` with the path of every file that only one of two generations has, or that
+ * differs. */
+void script_generation_compare(const struct script_generation *old,
+                               const struct script_generation *new,
+                               void (*changed)(void *context, const char *path), void *context);
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count);
 
 struct script_instance *script_instance_create(struct script_generation *generation,
-                                               const struct config *config, struct err *err);
+                                               struct err *err);
 void script_instance_destroy(struct script_instance *instance);
 /* From now on whatever scripts ask of an outside system fails ("unavailable") with this reason, a
  * borrowed text. */
@@ -103,14 +117,12 @@ void script_collect_step(struct script_instance *instance);
 
 /* A fixed set of instances of the present generation for request threads. */
 struct script_pool;
-struct script_pool *script_pool_create(struct script_generation *generation,
-                                       const struct config *config, struct err *err);
+struct script_pool *script_pool_create(struct script_generation *generation, struct err *err);
 void script_pool_destroy(struct script_pool *pool);
 /* Waits at most timeout_ms for a free instance, calls, gives it back (or retires it). ERR_TIMEOUT
  * when none came free. */
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err);
-struct script_generation *script_pool_generation(struct script_pool *pool); /* a new reference */
 
 #endif

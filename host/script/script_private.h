@@ -32,6 +32,7 @@ const struct bundle_file *bundle_find(const struct bundle *bundle, const char *n
 struct script_generation {
     _Atomic int refs;
     uint64_t number;
+    const struct config *config; /* a reference */
     struct bundle bundle;
     struct view *view;
     struct script_handler *handlers;

@@ -29,6 +29,7 @@ static inline void sandbox_init(struct sandbox *sandbox) {
     snprintf(sandbox->root, sizeof sandbox->root, "%s/scripts", folder);
     snprintf(sandbox->sql, sizeof sandbox->sql, "%s/sql", folder);
     const char *postgres = getenv("PG_TEST_URL"), *redis = getenv("REDIS_TEST_URL");
+    sandbox->config.refs = 1; /* its own: nobody may free it */
     sandbox->config.postgres.url = (char *)(postgres ? postgres : "");
     sandbox->config.postgres.connect_timeout_ms = 5000;
     sandbox->config.postgres.statement_timeout_ms = 15000;
@@ -47,7 +48,7 @@ static inline bool sandbox_open(struct sandbox *sandbox) {
     struct err err = {0};
     sandbox->generation = script_generation_load(&sandbox->config, 1, &err);
     if (sandbox->generation) {
-        sandbox->instance = script_instance_create(sandbox->generation, &sandbox->config, &err);
+        sandbox->instance = script_instance_create(sandbox->generation, &err);
     }
     if (!sandbox->instance) {
         test_failed = true;

@@ -38,6 +38,7 @@ static inline void scripts_make_folder(const struct scripts *scripts, const char
 static inline void scripts_begin(struct scripts *scripts) {
     *scripts = (struct scripts){.folder = "/tmp/test_scripts.XXXXXX"};
     CHECK(mkdtemp(scripts->folder) != NULL);
+    scripts->config.refs = 1; /* its own: nobody may free it */
     scripts->config.scripts.root = scripts->folder;
     scripts->config.scripts.sql = scripts->folder;
     scripts->config.scripts.memory_limit_mb = 16;

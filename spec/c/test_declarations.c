@@ -59,7 +59,7 @@ static void make_folders(void) {
 
 /* The error of loading scripts of which one file has this text, or "". */
 static const char *error_with(const char *name, const char *text) {
-    struct config config = {0};
+    struct config config = {.refs = 1};
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
     make_folders();

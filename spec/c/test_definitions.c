@@ -64,7 +64,7 @@ static lua_State *open_state(void) {
     folder.config.kafka.brokers = "127.0.0.1:1";
     folder.config.kafka.client_id = "spec";
     generation = script_generation_load(&folder.config, 1, &err);
-    instance = generation ? script_instance_create(generation, &folder.config, &err) : NULL;
+    instance = generation ? script_instance_create(generation, &err) : NULL;
     CHECK_OK(instance != NULL, &err);
     return instance ? instance->L : NULL;
 }

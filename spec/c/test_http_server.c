@@ -15,10 +15,10 @@
 
 #define CLIENTS 8
 #define ROUNDS 60
+#define REPLACEMENTS 20
 
 static struct config *config;
 static struct script_generation *generation;
-static struct script_pool *pool;
 static struct cache *cache;
 static struct health *health;
 static struct api *api;
@@ -39,11 +39,11 @@ static bool start(void) {
     signal(SIGPIPE, SIG_IGN);
     config = config_load("config.lua", &err);
     generation = config ? script_generation_load(config, 1, &err) : NULL;
-    pool = generation ? script_pool_create(generation, config, &err) : NULL;
     cache = cache_create(&(struct cache_options){.redis_url = "", .max_bytes = 1000}, &err);
-    health = pool ? health_start(&(struct health_options){config, 1, "hash", consuming, NULL}, &err)
-                  : NULL;
-    api = health ? api_create(&(struct api_options){config, cache, pool, health}, &err) : NULL;
+    health =
+        generation ? health_start(&(struct health_options){config, consuming, NULL}, &err) : NULL;
+    struct api_scripts *scripts = health ? api_scripts_create(generation, health, &err) : NULL;
+    api = scripts ? api_create(cache, scripts) : NULL;
     server = api ? http_start(&(struct http_options){.host = "127.0.0.1",
                                                      .loops = 2,
                                                      .threads = 16,
@@ -64,9 +64,8 @@ static void stop(void) {
     api_destroy(api);
     health_stop(health);
     cache_destroy(cache);
-    script_pool_destroy(pool);
     script_generation_unref(generation);
-    config_destroy(config);
+    config_unref(config);
 }
 
 static int dial(int port) {
@@ -141,6 +140,29 @@ static void answers_many_clients_at_once(void) {
     stop();
 }
 
+static void replaces_scripts_under_load(void) {
+    pthread_t threads[CLIENTS];
+    struct err err = {0};
+    wrong = 0;
+    if (!start()) {
+        CHECK(server);
+        return;
+    }
+    for (intptr_t i = 0; i < CLIENTS; i++) {
+        pthread_create(&threads[i], NULL, be_client, (void *)i);
+    }
+    for (int i = 0; i < REPLACEMENTS; i++) {
+        struct api_scripts *scripts = api_scripts_create(generation, health, &err);
+        CHECK_OK(scripts != NULL, &err);
+        api_replace(api, scripts);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    CHECK_INT(wrong, 0);
+    stop();
+}
+
 static _Atomic bool stopped;
 
 /* Whole answers or none: what was taken is answered, to the end. */
@@ -185,6 +207,7 @@ static void stops_under_load(void) {
 
 static const struct test_case cases[] = {
     {"answers many clients at once", answers_many_clients_at_once},
+    {"replaces scripts under load", replaces_scripts_under_load},
     {"stops under load", stops_under_load},
 };
 

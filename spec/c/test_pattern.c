@@ -238,7 +238,7 @@ int main(int argc, char **argv) {
     struct err err = {0};
     scripts_begin(&scripts);
     generation = script_generation_load(&scripts.config, 1, &err);
-    instance = script_instance_create(generation, &scripts.config, &err);
+    instance = script_instance_create(generation, &err);
     lua = luaL_newstate();
     luaL_openlibs(lua);
     instance->limit.deadline_us = INT64_MAX; /* the calls are made from here, without script_call */

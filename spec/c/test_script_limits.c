@@ -20,7 +20,7 @@ static void load(const char *body) {
                   body);
     generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
-    instance = generation ? script_instance_create(generation, &scripts.config, &err) : NULL;
+    instance = generation ? script_instance_create(generation, &err) : NULL;
     if (!instance) {
         exit(1); /* the case cannot be told any further */
     }
@@ -197,7 +197,7 @@ static void a_state_that_was_full_is_not_used_again(void) {
     CHECK_INT(result, SCRIPT_ERROR);
     CHECK_HAS(err.text, "not enough memory");
     CHECK(!script_instance_healthy(instance));
-    struct script_instance *fresh = script_instance_create(generation, &scripts.config, &err);
+    struct script_instance *fresh = script_instance_create(generation, &err);
     CHECK_OK(fresh != NULL, &err);
     script_instance_destroy(instance);
     instance = fresh;

@@ -17,7 +17,7 @@ static void begin(const char *body) {
                   body);
     generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
-    pool = generation ? script_pool_create(generation, &scripts.config, &err) : NULL;
+    pool = generation ? script_pool_create(generation, &err) : NULL;
     if (!pool) {
         printf("    %s\n", err.text);
         exit(1);

@@ -99,7 +99,7 @@ static void run_captured(struct spec_run *run, const char *path) {
 
 static void run_spec(const char *text) {
     char support[256], path[256];
-    struct config config = {0};
+    struct config config = {.refs = 1};
     make_all();
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;

@@ -18,13 +18,14 @@ static struct pg_params *params;
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     struct err err = {0};
+    config.refs = 1; /* never freed */
     config.scripts.root = "scripts";
     config.scripts.sql = "sql";
     config.scripts.memory_limit_mb = 256;
     config.scripts.handler_timeout_ms = 20000;
     log_configure(LOG_ERROR, false);
     generation = script_generation_load(&config, 1, &err);
-    instance = generation ? script_instance_create(generation, &config, &err) : NULL;
+    instance = generation ? script_instance_create(generation, &err) : NULL;
     if (!instance) {
         fprintf(stderr, "%s\n", err.text);
         abort();
