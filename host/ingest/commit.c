@@ -25,7 +25,31 @@ static const char retried_sql[] =
 /* ---- statements ---------------------------------------------------------------------------- */
 
 /* Names and texts must outlive the connection: they are kept for the life of the pipeline. There
- * are few: one for each combination of groups that has met in a batch. */
+ * are few: one for each combination of groups that has met in a batch. Scripts that come back find
+ * what they had. */
+static const struct statement *make_statement(struct pipeline *pipeline, size_t table,
+                                              uint32_t groups) {
+    const struct view *view = script_generation_view(pipeline->generation);
+    struct buffer sql = {0};
+    char name[32];
+    view_sql_upsert(&view->tables[table], groups, &sql);
+    snprintf(name, sizeof name, "upsert_%016" PRIx64, hash64(buffer_slice(&sql)));
+    for (size_t i = 0; i < pipeline->statement_count; i++) {
+        struct statement *statement = &pipeline->statements[i];
+        if (statement->table == STATEMENT_RETIRED && strcmp(statement->name, name) == 0) {
+            buffer_free(&sql);
+            statement->table = table;
+            statement->groups = groups;
+            return statement;
+        }
+    }
+    size_t count = pipeline->statement_count + 1;
+    pipeline->statements = xrealloc(pipeline->statements, count * sizeof *pipeline->statements);
+    struct statement *statement = &pipeline->statements[pipeline->statement_count++];
+    *statement = (struct statement){xstrdup(name), sql.data, table, groups};
+    return statement;
+}
+
 static const struct statement *find_statement(struct pipeline *pipeline, size_t table,
                                               uint32_t groups) {
     for (size_t i = 0; i < pipeline->statement_count; i++) {
@@ -33,16 +57,7 @@ static const struct statement *find_statement(struct pipeline *pipeline, size_t 
             return &pipeline->statements[i];
         }
     }
-    const struct view *view = script_generation_view(pipeline->generation);
-    struct buffer sql = {0};
-    char name[32];
-    view_sql_upsert(&view->tables[table], groups, &sql);
-    snprintf(name, sizeof name, "upsert_%016" PRIx64, hash64(buffer_slice(&sql)));
-    size_t count = pipeline->statement_count + 1;
-    pipeline->statements = xrealloc(pipeline->statements, count * sizeof *pipeline->statements);
-    struct statement *statement = &pipeline->statements[pipeline->statement_count++];
-    *statement = (struct statement){xstrdup(name), sql.data, table, groups};
-    return statement;
+    return make_statement(pipeline, table, groups);
 }
 
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {

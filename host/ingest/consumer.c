@@ -69,7 +69,8 @@ static bool is_next(struct worker *worker, struct partition *partition,
     if (message->offset < partition->next_offset && !probed) {
         note_passed(worker, partition, message->offset);
     }
-    return message->offset >= partition->next_offset;
+    /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
+    return message->offset >= partition->next_offset && partition->handler >= 0;
 }
 
 static void take(struct worker *worker, rd_kafka_message_t *record) {
@@ -132,8 +133,8 @@ static bool take_messages(struct worker *worker) {
     return false;
 }
 
-bool consumer_fill(struct worker *worker) {
-    bool dry = take_messages(worker);
+bool consumer_fill(struct worker *worker, bool may_take) {
+    bool dry = !may_take || take_messages(worker);
     struct batch *batch = worker->filling;
     if (batch->handled < batch->count) {
         dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
@@ -175,22 +176,43 @@ void consumer_report_offsets(struct worker *worker) {
 
 /* ---- the client --------------------------------------------------------------------------- */
 
-static bool subscribe(struct worker *worker, struct err *err) {
+static rd_kafka_topic_partition_list_t *
+declared_topics(const struct script_generation *generation) {
     size_t count;
-    const struct script_handler *handlers =
-        script_generation_handlers(worker->pipeline.generation, &count);
+    const struct script_handler *handlers = script_generation_handlers(generation, &count);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
             rd_kafka_topic_partition_list_add(topics, handlers[i].topics[t], RD_KAFKA_PARTITION_UA);
         }
     }
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(worker->kafka, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (code) {
-        return err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
+    return topics;
+}
+
+static bool follows(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *topics) {
+    rd_kafka_topic_partition_list_t *present = NULL;
+    if (rd_kafka_subscription(kafka, &present) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false;
     }
-    return true;
+    bool same = present->cnt == topics->cnt;
+    for (int i = 0; same && i < topics->cnt; i++) {
+        same = rd_kafka_topic_partition_list_find(present, topics->elems[i].topic,
+                                                  RD_KAFKA_PARTITION_UA) != NULL;
+    }
+    rd_kafka_topic_partition_list_destroy(present);
+    return same;
+}
+
+bool consumer_subscribe(struct worker *worker, struct err *err) {
+    rd_kafka_topic_partition_list_t *topics = declared_topics(worker->pipeline.generation);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!follows(worker->kafka, topics)) {
+        /* What is passed by until the group has agreed on it must not be passed over. */
+        consumer_restart(worker);
+        code = rd_kafka_subscribe(worker->kafka, topics);
+    }
+    rd_kafka_topic_partition_list_destroy(topics);
+    return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
@@ -211,7 +233,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
     uint64_t one = 1; /* an eventfd takes eight bytes */
     worker->queue = rd_kafka_queue_get_consumer(worker->kafka);
     rd_kafka_queue_io_event_enable(worker->queue, worker->kafka_fd, &one, sizeof one);
-    return subscribe(worker, err);
+    return consumer_subscribe(worker, err);
 }
 
 void consumer_close(struct worker *worker) {

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../log.h"
 #include "../xalloc.h"
 #include "kafka_client.h"
@@ -30,6 +31,15 @@ static void make_metrics(struct worker *worker) {
         number);
 }
 
+static void init_replacement(struct worker_replacement *replacement) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&replacement->done, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&replacement->lock, NULL);
+}
+
 static bool init_worker(struct worker *worker, struct script_generation *generation,
                         struct cache *cache, struct err *err) {
     const struct config *config = worker->config;
@@ -45,6 +55,7 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
     };
     make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);
+    init_replacement(&worker->replacement);
     worker_say(worker, "waits for its partitions");
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < 2; i++) {
@@ -69,6 +80,10 @@ static void free_worker(struct worker *worker) {
         close(worker->wake_fd);
     }
     pthread_mutex_destroy(&worker->status.lock);
+    worker_scripts_free(&worker->replacement.next);
+    worker_scripts_free(&worker->replacement.old);
+    pthread_cond_destroy(&worker->replacement.done);
+    pthread_mutex_destroy(&worker->replacement.lock);
 }
 
 struct ingest *ingest_start(const struct config *config, struct script_generation *generation,
@@ -131,6 +146,59 @@ size_t ingest_resume(struct ingest *ingest) {
     }
     return resumed;
 }
+
+/* ---- other scripts ------------------------------------------------------------------------- */
+
+struct ingest_scripts {
+    size_t count;
+    struct worker_scripts workers[];
+};
+
+size_t ingest_worker_count(const struct ingest *ingest) {
+    return ingest->count;
+}
+
+struct ingest_scripts *ingest_scripts_create(const struct ingest *ingest,
+                                             struct script_generation *generation,
+                                             struct err *err) {
+    struct ingest_scripts *scripts =
+        xcalloc(1, sizeof *scripts + ingest->count * sizeof *scripts->workers);
+    for (; scripts->count < ingest->count; scripts->count++) {
+        struct worker_scripts *worker = &scripts->workers[scripts->count];
+        worker->instance = script_instance_create(generation, err);
+        if (!worker->instance) {
+            ingest_scripts_destroy(scripts);
+            return NULL;
+        }
+        worker->generation = script_generation_ref(generation);
+    }
+    return scripts;
+}
+
+void ingest_scripts_destroy(struct ingest_scripts *scripts) {
+    for (size_t i = 0; scripts && i < scripts->count; i++) {
+        worker_scripts_free(&scripts->workers[i]);
+    }
+    free(scripts);
+}
+
+size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    size_t waiting = 0;
+    for (size_t i = 0; i < ingest->count; i++) {
+        scripts->workers[i] = replace_offer(&ingest->workers[i], scripts->workers[i]);
+        wake(&ingest->workers[i]);
+    }
+    for (size_t i = 0; i < ingest->count; i++) {
+        struct worker_scripts old;
+        waiting += !replace_wait(&ingest->workers[i], deadline_us, &old);
+        worker_scripts_free(&old);
+    }
+    ingest_scripts_destroy(scripts); /* those that were offered before and never taken */
+    return waiting;
+}
+
+/* ---- readiness ----------------------------------------------------------------------------- */
 
 /* The first worker's trouble, if any. */
 static void append_reason(struct ingest *ingest, struct buffer *json) {

@@ -17,6 +17,18 @@ struct ingest *ingest_start(const struct config *config, struct script_generatio
 /* Finishes the transactions under way, leaves the group, joins the threads, frees. */
 void ingest_stop(struct ingest *ingest);
 
+/* What every worker needs to go on by other scripts. NULL: err says why. */
+struct ingest_scripts;
+struct ingest_scripts *ingest_scripts_create(const struct ingest *ingest,
+                                             struct script_generation *generation, struct err *err);
+void ingest_scripts_destroy(struct ingest_scripts *scripts);
+
+/* Gives them to the workers, which take them between two batches; it cannot fail. Takes `scripts`
+ * over. Waits at most timeout_ms; how many workers have not taken them yet: each will, before it
+ * handles another event. One thread at a time. */
+size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms);
+size_t ingest_worker_count(const struct ingest *ingest);
+
 /* Closes the breakers that are open; how many. */
 size_t ingest_resume(struct ingest *ingest);
 

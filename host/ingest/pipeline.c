@@ -37,8 +37,15 @@ static void make_metrics(struct pipeline_metrics *metrics) {
     metrics->redis_up = pipeline_dependency_metric("redis");
 }
 
+static void init_breaker(struct pipeline *pipeline) {
+    const struct config *config = pipeline->config;
+    breaker_init(&pipeline->breaker, verdicts_windows(pipeline->generation),
+                 (size_t)config->ingest.breaker_window_events,
+                 (size_t)config->ingest.breaker_share_percent);
+}
+
 static bool open_scripts(struct pipeline *pipeline, struct err *err) {
-    pipeline->scripts = script_instance_create(pipeline->generation, pipeline->config, err);
+    pipeline->scripts = script_instance_create(pipeline->generation, err);
     if (pipeline->scripts) {
         script_instance_isolate(pipeline->scripts, pipeline->options.isolation);
     }
@@ -58,10 +65,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
     };
     make_metrics(&pipeline->metrics);
     pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
-    breaker_init(&pipeline->breaker, verdicts_windows(options->generation),
-                 (size_t)config->ingest.breaker_window_events,
-                 (size_t)config->ingest.breaker_share_percent);
     pipeline->generation = script_generation_ref(options->generation);
+    init_breaker(pipeline);
     pipeline->pg = pg_create(&pg_options);
     pipeline->params = pg_params_create();
     if (options->with_redis && config->redis.url[0]) {
@@ -111,4 +116,25 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     }
     script_instance_destroy(pipeline->scripts);
     return open_scripts(pipeline, &pipeline->scripts_err);
+}
+
+void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
+                              struct script_instance **scripts) {
+    struct script_generation *old_generation = pipeline->generation;
+    struct script_instance *old_scripts = pipeline->scripts;
+    pipeline->generation = *generation;
+    pipeline->scripts = *scripts;
+    pipeline->config = script_generation_config(pipeline->generation);
+    pipeline->batch_limit = (size_t)pipeline->config->ingest.batch_max_events;
+    breaker_free(&pipeline->breaker);
+    init_breaker(pipeline);
+    for (size_t i = 0; i < pipeline->statement_count; i++) {
+        pipeline->statements[i].table = STATEMENT_RETIRED;
+    }
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        struct partition *partition = &pipeline->partitions.items[i];
+        partition->handler = script_handler_of(pipeline->generation, partition->topic);
+    }
+    *generation = old_generation;
+    *scripts = old_scripts;
 }

@@ -60,6 +60,8 @@ struct batch {
     int64_t started_us; /* when its commit began */
 };
 
+#define STATEMENT_RETIRED SIZE_MAX /* a table's: of scripts that were replaced */
+
 struct statement { /* a prepared upsert: name and text live as long as the pipeline */
     char *name;
     char *sql;
@@ -92,8 +94,8 @@ struct pipeline_options {
 };
 
 struct pipeline {
-    struct pipeline_options options; /* what it points to outlives the pipeline */
-    const struct config *config;
+    struct pipeline_options options;      /* what it points to outlives the pipeline */
+    const struct config *config;          /* outlives the pipeline, or is the generation's */
     struct script_generation *generation; /* a reference */
     struct script_instance *scripts;      /* NULL: could not be made anew */
     struct err scripts_err;               /* why */
@@ -128,6 +130,12 @@ struct metric_cell *pipeline_dependency_metric(const char *dependency);
 bool pipeline_connect(struct pipeline *pipeline, struct err *err);
 /* A healthy script state, made anew if the last one hit a limit. */
 bool pipeline_renew_scripts(struct pipeline *pipeline);
+
+/* Between two batches: goes on by other scripts and their settings, of which it takes over both
+ * references, and gives back those that it had. The breaker begins anew. The batches are to be
+ * cleared. */
+void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
+                              struct script_instance **scripts);
 
 /* ---- offsets.c ----------------------------------------------------------------------------- */
 

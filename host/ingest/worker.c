@@ -100,15 +100,17 @@ static void stop_by_breaker(struct worker *worker) {
     atomic_store(&worker->stopped_by_breaker, true);
     metric_set(worker->breaker_open, 1);
     snprintf(text, sizeof text,
-             "stopped: %.300s; mend the scripts and restart, or `aggregator resume` to reject them",
+             "stopped: %.300s; mend the scripts and reload, or `aggregator resume` to reject them",
              worker->pipeline.breaker.reason);
     worker_say(worker, text);
     log_error("consumption stopped: too many events are rejected",
               LOG_INT("worker", worker->number), LOG_TEXT("reason", text));
 }
 
-static void resume(struct worker *worker) {
-    breaker_resume(&worker->pipeline.breaker);
+void worker_resume(struct worker *worker) {
+    if (!atomic_load(&worker->stopped_by_breaker)) {
+        return;
+    }
     atomic_store(&worker->stopped_by_breaker, false);
     metric_set(worker->breaker_open, 0);
     worker_say(worker, "");
@@ -226,7 +228,7 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[3] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    if ((room && !kafka_dry) || may_handle_more(worker)) {
+    if ((room && !kafka_dry) || may_handle_more(worker) || replace_is_due(worker)) {
         return;
     }
     if (room) {
@@ -295,12 +297,14 @@ static void reopen_consumer(struct worker *worker) {
 
 static void turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false) && worker->pipeline.breaker.open) {
-        resume(worker);
+        breaker_resume(&worker->pipeline.breaker);
+        worker_resume(worker);
     }
+    bool replacing = replace_waits(worker);
     if (worker->must_reopen) {
         reopen_consumer(worker);
     }
-    bool dry = !worker->kafka || consumer_fill(worker);
+    bool dry = !worker->kafka || consumer_fill(worker, !replacing);
     if (worker->inflight) {
         progress_batch(worker);
     }

@@ -17,6 +17,22 @@ struct worker_status {
     char text[512];       /* "" while all is well, else what it waits for and why */
 };
 
+/* Other scripts, on their way to the worker or back from it. */
+struct worker_scripts {
+    struct script_generation *generation; /* a reference */
+    struct script_instance *instance;
+};
+
+/* Where a worker is given other scripts. Whoever gives them takes the old ones, to destroy them
+ * where nobody waits. */
+struct worker_replacement {
+    pthread_mutex_t lock; /* guards all but is_there */
+    pthread_cond_t done;
+    _Atomic bool is_there; /* looked at every turn */
+    struct worker_scripts next;
+    struct worker_scripts old;
+};
+
 struct worker {
     int number;
     const struct config *config;
@@ -41,6 +57,7 @@ struct worker {
     struct metric_cell *errors, *deleted, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
+    struct worker_replacement replacement;
     _Atomic bool stopping;
     _Atomic bool resume; /* the breaker shall close */
     _Atomic bool database_ready;
@@ -50,10 +67,13 @@ struct worker {
 
 /* consumer.c: the Kafka side */
 bool consumer_open(struct worker *worker, struct err *err);
+/* Follows the topics of the pipeline's scripts; nothing happens where they are the same. */
+bool consumer_subscribe(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
 /* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles as much
- * of it as a turn's time allows. True when nothing is left to take or to handle. */
-bool consumer_fill(struct worker *worker);
+ * of it as a turn's time allows. Where it may not take, it handles only. True when nothing is left.
+ */
+bool consumer_fill(struct worker *worker, bool may_take);
 /* Forgets both batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
 /* Best effort, for lag tools only. */
@@ -74,8 +94,22 @@ void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
 /* Forgets both batches; a transaction under way is cut off: the offsets will say how it ended. */
 void rebalance_drop_batches(struct worker *worker);
 
+/* replace.c: other scripts. Any thread: gives them; what comes back was given before and not taken
+ * (absent: NULL). */
+struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts scripts);
+/* Any thread: waits until the worker has taken what was offered, at most until the deadline of the
+ * monotonic clock; true: *old is what it had, the caller's to free. */
+bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old);
+/* The worker, at every turn: true while scripts wait for the batches to end. */
+bool replace_waits(struct worker *worker);
+/* True where the next turn would take scripts. */
+bool replace_is_due(const struct worker *worker);
+void worker_scripts_free(struct worker_scripts *scripts);
+
 /* worker.c */
 void *worker_main(void *worker);
+/* Goes on where the breaker had stopped it; the breaker is closed already. */
+void worker_resume(struct worker *worker);
 /* What it waits for; an empty text says that all is well. */
 void worker_say(struct worker *worker, const char *text);
 
