@@ -45,9 +45,12 @@ int command_migrate(const struct command *command);
 int command_rejected(const struct command *command);
 /* replay: rewinds topics to a time or an offset while the service runs. */
 int command_replay(const struct command *command);
-/* status, resume: asks the running program over its admin socket. */
+/* status, resume: ask the running program over its admin socket. */
 int command_status(const struct command *command);
 int command_resume(const struct command *command);
+/* reload, rollback [N]: likewise; 1 where nothing was changed. */
+int command_reload(const struct command *command);
+int command_rollback(const struct command *command);
 
 /* Builds the view anew beside the live one and compares: 0 equal, 1 different or failed. */
 int command_verify(const struct command *command);

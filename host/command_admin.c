@@ -26,3 +26,38 @@ int command_status(const struct command *command) {
 int command_resume(const struct command *command) {
     return ask(command, "resume");
 }
+
+/* Said on standard output either way; the exit status tells whether it was done. */
+static int change(const struct command *command, const char *line) {
+    struct buffer answer = {0};
+    struct err err = {0};
+    bool asked = admin_call(command->config->admin.socket, line, ANSWER_TIMEOUT_MS, &answer, &err);
+    bool done = asked && strncmp(answer.data, "{\"done\":true", 12) == 0;
+    if (asked) {
+        printf("%.*s\n", (int)answer.len, answer.data);
+    } else {
+        fprintf(stderr, "%s: %s\n", line, err.text);
+    }
+    buffer_free(&answer);
+    return done ? 0 : 1;
+}
+
+int command_reload(const struct command *command) {
+    return change(command, "reload");
+}
+
+int command_rollback(const struct command *command) {
+    char line[64] = "rollback";
+    int64_t number;
+    if (command->word_count > 1) {
+        fputs("aggregator: rollback takes the number of one generation, or none\n", stderr);
+        return 2;
+    }
+    if (command->word_count == 1) {
+        if (!command_number("rollback", command->words[0], 1, INT64_MAX, &number)) {
+            return 2;
+        }
+        snprintf(line, sizeof line, "rollback %lld", (long long)number);
+    }
+    return change(command, line);
+}

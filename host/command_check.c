@@ -3,11 +3,12 @@
 
 #include "command.h"
 #include "migrate.h"
+#include "schema_check.h"
 #include "script/script.h"
 #include "sql_session.h"
-#include "view_sql.h"
 
-static bool check_database(const struct config *config, const struct view *view, struct err *err) {
+static bool check_database(const struct config *config, const struct script_generation *generation,
+                           struct err *err) {
     struct sql_session session;
     int timeout_ms = config->postgres.statement_timeout_ms;
     int pending = 0;
@@ -17,7 +18,7 @@ static bool check_database(const struct config *config, const struct view *view,
         ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
                      pending);
     }
-    ok = ok && view_sql_check(session.pg, view, timeout_ms, err);
+    ok = ok && schema_check(&session, generation, err);
     sql_session_close(&session);
     return ok;
 }
@@ -36,9 +37,9 @@ int command_check(const struct command *command) {
     const struct view *view = script_generation_view(generation);
     printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
            handlers, routes, view->table_count, script_generation_hash(generation));
-    bool ok = check_database(config, view, &err);
+    bool ok = check_database(config, generation, &err);
     if (ok) {
-        puts("database: good, the view and the schema agree");
+        puts("database: good, view and queries agree with its schema");
     } else {
         fprintf(stderr, "database: %s\n", err.text);
     }

@@ -17,9 +17,12 @@ static void end_at_once(int number) {
     _exit(written > 0 ? 130 : 131);
 }
 
-static void wait_for_signal(const sigset_t *signals) {
+static void wait_for_end(struct program *program, const sigset_t *signals) {
     int number = 0;
-    while (sigwait(signals, &number) != 0) {
+    while (sigwait(signals, &number) != 0 || number == SIGHUP) {
+        if (number == SIGHUP) {
+            program_reload(program);
+        }
     }
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
     /* A second signal, or a shutdown that hangs in a library, ends the process: the log position
@@ -36,6 +39,7 @@ int command_run(const struct command *command) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     /* Blocked before any thread starts, so that only sigwait takes them. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -46,7 +50,7 @@ int command_run(const struct command *command) {
         return 1;
     }
     program_log(program);
-    wait_for_signal(&signals);
+    wait_for_end(program, &signals);
     program_stop(program);
     log_info("stopped");
     return 0;

@@ -23,6 +23,11 @@ static const char usage[] =
     "  tap [--topic TOPIC]      events as they come to Kafka, and what the scripts make of them;\n"
     "                           moves no offset; tap --help says more\n"
     "  status                   what the program that runs here is doing\n"
+    "  reload                   replace the running scripts and settings by those on the disk, if "
+    "all\n"
+    "                           of them are good; SIGHUP does the same\n"
+    "  rollback [N]             back to the scripts that ran before, or to generation N of "
+    "`status`\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
     "8601)\n"
@@ -171,6 +176,8 @@ static const struct verb {
     {"tap", command_tap, false, command_tap_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
+    {"reload", command_reload, false, NULL},
+    {"rollback", command_rollback, true, NULL},
     {"replay", command_replay, false, NULL},
     {"rejected", command_rejected, true, NULL},
     {"explain", command_explain, true, command_explain_usage},
@@ -203,7 +210,7 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
     arguments->command.config = config;
     arguments->command.config_path = arguments->config_path;
     status = status ? status : verb->run(&arguments->command);
-    config_destroy(config);
+    config_unref(config);
     return status;
 }
 

@@ -13,7 +13,7 @@
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "log.h"
-#include "metrics.h"
+#include "reload/reload.h"
 #include "script/script.h"
 #include "xalloc.h"
 
@@ -26,11 +26,11 @@ struct program {
     int stop_fd; /* readable once the program stops */
     struct script_generation *generation;
     struct cache *cache;
-    struct script_pool *pool;
     struct ingest *ingest;
     struct health *health;
     struct api *api;
     struct http_server *http;
+    struct reload *reload;
     struct admin_context admin;
     struct admin_site *admin_site;     /* NULL: no keys, nothing listens */
     struct http_server *admin_http;    /* NULL: as above */
@@ -50,14 +50,6 @@ static bool start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
-static bool start_scripts(struct program *program, struct err *err) {
-    program->pool = script_pool_create(program->generation, program->config, err);
-    metric_set(metric_single(METRIC_GAUGE, "ras_script_generation",
-                             "Number of the script generation that runs."),
-               (double)script_generation_number(program->generation));
-    return program->pool != NULL;
-}
-
 static bool start_ingest(struct program *program, struct err *err) {
     program->ingest = ingest_start(program->config, program->generation, program->cache, err);
     return program->ingest != NULL;
@@ -70,8 +62,6 @@ static bool consuming(void *context, struct buffer *json) {
 static bool start_health(struct program *program, struct err *err) {
     struct health_options options = {
         .config = program->config,
-        .script_generation = script_generation_number(program->generation),
-        .script_hash = script_generation_hash(program->generation),
         .consuming = consuming,
         .context = program->ingest,
     };
@@ -81,11 +71,11 @@ static bool start_health(struct program *program, struct err *err) {
 
 static bool start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
-    struct api_options api = {config, program->cache, program->pool, program->health};
-    program->api = api_create(&api, err);
-    if (!program->api) {
+    struct api_scripts *scripts = api_scripts_create(program->generation, program->health, err);
+    if (!scripts) {
         return false;
     }
+    program->api = api_create(program->cache, scripts);
     struct http_options options = {
         .settings = "http",
         .host = config->http.host,
@@ -99,6 +89,19 @@ static bool start_http(struct program *program, struct err *err) {
     };
     program->http = http_start(&options, err);
     return program->http != NULL;
+}
+
+static bool start_reload(struct program *program, const char *config_path) {
+    struct reload_options options = {
+        .config_path = config_path,
+        .generation = program->generation,
+        .cache = program->cache,
+        .health = program->health,
+        .ingest = program->ingest,
+        .api = program->api,
+    };
+    program->reload = reload_create(&options);
+    return true;
 }
 
 /* ---- administration ------------------------------------------------------------------------ */
@@ -147,6 +150,7 @@ static bool start_admin(struct program *program, const char *config_path, struct
         .health = program->health,
         .ingest = program->ingest,
         .http = program->http,
+        .reload = program->reload,
         .explain = {config_path, program->stop_fd, PTHREAD_MUTEX_INITIALIZER},
     };
     if (!start_admin_http(program, err)) {
@@ -168,9 +172,9 @@ struct program *program_start(const struct config *config, const char *config_pa
     } else {
         program->generation = script_generation_load(config, 1, err);
     }
-    if (program->generation && start_cache(program, err) && start_scripts(program, err) &&
-        start_ingest(program, err) && start_health(program, err) && start_http(program, err) &&
-        start_admin(program, config_path, err)) {
+    if (program->generation && start_cache(program, err) && start_ingest(program, err) &&
+        start_health(program, err) && start_http(program, err) &&
+        start_reload(program, config_path) && start_admin(program, config_path, err)) {
         return program;
     }
     program_stop(program);
@@ -184,11 +188,11 @@ void program_stop(struct program *program) {
     admin_socket_stop(program->admin_socket);
     http_stop(program->admin_http);
     admin_site_destroy(program->admin_site);
+    reload_destroy(program->reload);
     http_stop(program->http);
     api_destroy(program->api);
     health_stop(program->health);
     ingest_stop(program->ingest);
-    script_pool_destroy(program->pool);
     cache_destroy(program->cache);
     script_generation_unref(program->generation);
     if (program->stop_fd >= 0) {
@@ -202,4 +206,10 @@ void program_log(const struct program *program) {
              LOG_INT("admin_port", program->admin_http ? http_port(program->admin_http) : 0),
              LOG_INT("workers", program->config->ingest.workers),
              LOG_TEXT("scripts", script_generation_hash(program->generation)));
+}
+
+void program_reload(struct program *program) {
+    struct buffer answer = {0}; /* the log says the same */
+    reload_from_disk(program->reload, &answer);
+    buffer_free(&answer);
 }

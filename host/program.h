@@ -11,6 +11,8 @@ struct program *program_start(const struct config *config, const char *config_pa
                               struct err *err);
 /* Takes no more work, ends what is under way, frees. */
 void program_stop(struct program *program);
+/* By what stands on the disk, if it is good; the log says how it went. */
+void program_reload(struct program *program);
 /* Says in the log what runs. */
 void program_log(const struct program *program);
 

@@ -196,7 +196,7 @@ int main(int argc, char **argv) {
     if (ok) {
         log_configure(LOG_ERROR, true);
         ok = run(config, &err);
-        config_destroy(config);
+        config_unref(config);
     }
     if (!ok) {
         fprintf(stderr, "apply: %s\n", err.text);

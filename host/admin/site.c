@@ -19,8 +19,8 @@ struct admin_site {
     void *context;
     struct credentials *keys;
     struct script_route *routes; /* one a verb, for the router */
-    struct endpoint *endpoints;  /* one a verb */
-    struct endpoint refused;     /* before it is known what was asked */
+    struct endpoint **endpoints; /* one a verb */
+    struct endpoint *refused;    /* before it is known what was asked */
 };
 
 struct admin_site *admin_site_create(const struct config *config, const struct admin_verb *verbs,
@@ -33,12 +33,12 @@ struct admin_site *admin_site_create(const struct config *config, const struct a
         .keys = credentials_create("admin.keys", &config->admin.keys, err),
         .routes = xcalloc(count, sizeof *site->routes),
         .endpoints = xcalloc(count, sizeof *site->endpoints),
+        .refused = endpoint_of("admin"),
     };
-    endpoint_init(&site->refused, "admin");
     for (size_t i = 0; i < count; i++) {
         site->routes[i] = (struct script_route){
             .method = verbs[i].method, .paths = verbs[i].paths, .path_count = verbs[i].path_count};
-        endpoint_init(&site->endpoints[i], verbs[i].endpoint);
+        site->endpoints[i] = endpoint_of(verbs[i].endpoint);
     }
     if (!site->keys) {
         admin_site_destroy(site);
@@ -89,7 +89,7 @@ static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
     struct router_match match;
     enum router_result found = router_find(site->routes, site->count, &exchange->request, &match);
     if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
-        exchange->endpoint = &site->endpoints[match.route];
+        exchange->endpoint = site->endpoints[match.route];
     }
     switch (found) {
     case ROUTER_FOUND:
@@ -110,7 +110,7 @@ static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
 
 static bool answer(void *context, struct exchange *exchange, bool may_block) {
     struct admin_site *site = context;
-    exchange->endpoint = &site->refused;
+    exchange->endpoint = site->refused;
     const char *refusal = refusal_of(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (refusal) {
         log_warning("administration refused", LOG_TEXT("reason", refusal));

@@ -102,14 +102,29 @@ static const struct admin_verb *find_verb(const struct admin_socket *admin, stru
     return NULL;
 }
 
+/* Cuts the line behind its first word; what follows is the result's value. */
+static struct script_pair split(struct slice *line) {
+    const char *blank = memchr(line->data, ' ', line->len);
+    struct script_pair word = {slice_of("word"), {NULL, 0}};
+    if (blank) {
+        size_t len = (size_t)(blank - line->data);
+        word.value = (struct slice){blank + 1, line->len - len - 1};
+        line->len = len;
+    }
+    return word;
+}
+
 static void answer(struct admin_socket *admin, int fd) {
     struct buffer line = {0}, json = {0};
     int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
     if (read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
-        const struct admin_verb *verb = find_verb(admin, buffer_slice(&line));
+        struct slice name = buffer_slice(&line);
+        struct script_pair word = split(&name);
+        struct admin_request request = {.params = &word, .param_count = word.value.len > 0};
+        const struct admin_verb *verb = find_verb(admin, name);
         if (verb) {
-            verb->answer(admin->context, &(struct admin_request){0}, &json);
+            verb->answer(admin->context, &request, &json);
         } else {
             buffer_append_text(&json, "{\"error\":\"no such verb\"}");
         }

@@ -1,5 +1,6 @@
 /* socket: a Unix socket on which the running program takes verbs from `aggregator VERB` of the same
- * user. One request a connection: a line with a verb; the answer is one line of JSON. */
+ * user. One request a connection: a line with a verb, perhaps a word; the answer is one line of
+ * JSON. */
 #ifndef AGG_HOST_ADMIN_SOCKET_H
 #define AGG_HOST_ADMIN_SOCKET_H
 

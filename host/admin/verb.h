@@ -6,7 +6,7 @@
 #include "../buffer.h"
 #include "../script/script.h"
 
-/* All NULL and 0 where it came over the socket. */
+/* Over the socket: what stands behind the verb is the one parameter. */
 struct admin_request {
     const struct script_pair *params; /* of the path, decoded */
     size_t param_count;

@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include <stdlib.h>
+
 #define HEALTH_TIMEOUT_MS 5000
 
 static int answer_status(void *context, const struct admin_request *request, struct buffer *json) {
@@ -10,9 +12,22 @@ static int answer_status(void *context, const struct admin_request *request, str
     buffer_append_format(json, "{\"port\":%d,\"ready\":%s,\"health\":", http_port(program->http),
                          ready ? "true" : "false");
     buffer_append(json, health.data, health.len);
+    buffer_append_text(json, ",\"generations\":");
+    reload_list(program->reload, json);
     buffer_append_text(json, "}");
     buffer_free(&health);
     return 200;
+}
+
+static bool read_number(struct slice text, uint64_t *number) {
+    char digits[20] = "";
+    char *end;
+    if (text.len == 0 || text.len >= sizeof digits) {
+        return false;
+    }
+    memcpy(digits, text.data, text.len);
+    *number = strtoull(digits, &end, 10);
+    return *end == '\0' && *number > 0;
 }
 
 static int answer_resume(void *context, const struct admin_request *request, struct buffer *json) {
@@ -20,6 +35,24 @@ static int answer_resume(void *context, const struct admin_request *request, str
     (void)request;
     buffer_append_format(json, "{\"resumed_workers\":%zu}", ingest_resume(program->ingest));
     return 200;
+}
+
+/* 409: nothing was changed; the answer says why. */
+static int answer_reload(void *context, const struct admin_request *request, struct buffer *json) {
+    struct admin_context *program = context;
+    (void)request;
+    return reload_from_disk(program->reload, json) ? 200 : 409;
+}
+
+static int answer_rollback(void *context, const struct admin_request *request,
+                           struct buffer *json) {
+    struct admin_context *program = context;
+    uint64_t number = 0;
+    if (request->param_count > 0 && !read_number(request->params[0].value, &number)) {
+        buffer_append_text(json, "{\"error\":\"say the number of a generation\"}");
+        return 400;
+    }
+    return reload_roll_back(program->reload, number, json) ? 200 : 409;
 }
 
 static int answer_explain(void *context, const struct admin_request *request, struct buffer *json) {
@@ -30,11 +63,15 @@ static int answer_explain(void *context, const struct admin_request *request, st
 const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const status_paths[] = {"/admin/status"};
     static const char *const resume_paths[] = {"/admin/resume"};
+    static const char *const reload_paths[] = {"/admin/reload"};
+    static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
     static const struct admin_verb verbs[] = {
         {"status", "GET", "admin_status", status_paths, 1, answer_status},
         {"resume", "POST", "admin_resume", resume_paths, 1, answer_resume},
+        {"reload", "POST", "admin_reload", reload_paths, 1, answer_reload},
+        {"rollback", "POST", "admin_rollback", rollback_paths, 2, answer_rollback},
         /* Over HTTP only: the command makes its explanations itself. */
         {NULL, "GET", "admin_explain", explain_paths, 2, answer_explain},
     };

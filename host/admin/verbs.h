@@ -5,6 +5,7 @@
 #include "../health.h"
 #include "../http/http.h"
 #include "../ingest/ingest.h"
+#include "../reload/reload.h"
 #include "explain.h"
 
 /* The parts of the program that verbs reach: all of them outlive the ways in. */
@@ -12,6 +13,7 @@ struct admin_context {
     struct health *health;
     struct ingest *ingest;
     struct http_server *http;
+    struct reload *reload;
     struct admin_explain explain;
 };
 

@@ -1,0 +1,77 @@
+#include "kept.h"
+
+#include <inttypes.h>
+
+#include "../clock.h"
+#include "../timestamp.h"
+
+static size_t index_of(const struct kept *kept, uint64_t number) {
+    size_t at = 0;
+    while (at < kept->count && script_generation_number(kept->items[at]) != number) {
+        at++;
+    }
+    return at;
+}
+
+void kept_add(struct kept *kept, struct script_generation *generation) {
+    size_t at = index_of(kept, script_generation_number(generation));
+    script_generation_ref(generation);
+    if (at == kept->count && kept->count < KEPT_MOST) {
+        kept->count++;
+    } else if (at == kept->count) {
+        script_generation_unref(kept->items[--at]);
+    } else {
+        script_generation_unref(kept->items[at]);
+    }
+    memmove(kept->items + 1, kept->items, at * sizeof *kept->items);
+    memmove(kept->since_us + 1, kept->since_us, at * sizeof *kept->since_us);
+    kept->items[0] = generation;
+    kept->since_us[0] = clock_wall_us();
+}
+
+struct script_generation *kept_running(const struct kept *kept) {
+    return kept->items[0];
+}
+
+struct script_generation *kept_find(const struct kept *kept, uint64_t number, struct err *err) {
+    size_t at = number == 0 ? 1 : index_of(kept, number);
+    if (at > 0 && at < kept->count) {
+        return script_generation_ref(kept->items[at]);
+    }
+    struct buffer numbers = {0};
+    for (size_t i = 1; i < kept->count; i++) {
+        buffer_append_format(&numbers, "%s%" PRIu64, i > 1 ? ", " : "",
+                             script_generation_number(kept->items[i]));
+    }
+    if (at == 0) {
+        err_set(err, ERR_INPUT, "generation %" PRIu64 " runs already", number);
+    } else if (kept->count < 2) {
+        err_set(err, ERR_INPUT, "no other generation has run since the start");
+    } else {
+        err_set(err, ERR_INPUT, "there is no generation %" PRIu64 "; kept are: %s", number,
+                numbers.data);
+    }
+    buffer_free(&numbers);
+    return NULL;
+}
+
+void kept_list(const struct kept *kept, struct buffer *json) {
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < kept->count; i++) {
+        char since[TIMESTAMP_TEXT_CAP];
+        size_t len = timestamp_format(kept->since_us[i], since);
+        buffer_append_format(
+            json,
+            "%s{\"generation\":%" PRIu64 ",\"hash\":\"%s\",\"since\":\"%.*s\",\"running\":%s}",
+            i > 0 ? "," : "", script_generation_number(kept->items[i]),
+            script_generation_hash(kept->items[i]), (int)len, since, i == 0 ? "true" : "false");
+    }
+    buffer_append_text(json, "]");
+}
+
+void kept_clear(struct kept *kept) {
+    for (size_t i = 0; i < kept->count; i++) {
+        script_generation_unref(kept->items[i]);
+    }
+    kept->count = 0;
+}

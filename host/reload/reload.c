@@ -1,0 +1,304 @@
+#include "reload.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../log.h"
+#include "../metrics.h"
+#include "../schema_check.h"
+#include "../xalloc.h"
+#include "kept.h"
+
+#define CHECK_TIMEOUT_MS 5000
+/* A worker that waits for its database takes the scripts when it is back. */
+#define REPLACE_TIMEOUT_MS 5000
+
+struct reload {
+    struct reload_options options;
+    pthread_mutex_t lock; /* one at a time; guards all that follows */
+    struct kept kept;
+    uint64_t last_number;
+    struct metric_cell *number, *done, *failed;
+};
+
+static void show_number(struct reload *reload) {
+    const struct script_generation *running = kept_running(&reload->kept);
+    metric_set(reload->number, (double)script_generation_number(running));
+    health_set_scripts(reload->options.health, script_generation_number(running),
+                       script_generation_hash(running));
+}
+
+static struct metric_cell *reloads(const char *result) {
+    return metric_cell(metric_family(METRIC_COUNTER, "ras_script_reloads_total",
+                                     "Reloads and rollbacks, by how they ended.", "result"),
+                       result);
+}
+
+struct reload *reload_create(const struct reload_options *options) {
+    struct reload *reload = xcalloc(1, sizeof *reload);
+    reload->options = *options;
+    pthread_mutex_init(&reload->lock, NULL);
+    reload->last_number = script_generation_number(options->generation);
+    kept_add(&reload->kept, options->generation);
+    reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
+                                   "Number of the script generation that runs.");
+    reload->done = reloads("done");
+    reload->failed = reloads("failed");
+    show_number(reload);
+    return reload;
+}
+
+void reload_destroy(struct reload *reload) {
+    if (reload) {
+        kept_clear(&reload->kept);
+        pthread_mutex_destroy(&reload->lock);
+        free(reload);
+    }
+}
+
+/* ---- building aside ------------------------------------------------------------------------ */
+
+struct built {
+    struct api_scripts *api;
+    struct ingest_scripts *ingest;
+};
+
+static void discard(struct built *built) {
+    api_scripts_destroy(built->api);
+    ingest_scripts_destroy(built->ingest);
+}
+
+static bool check_schema(const struct script_generation *generation, struct err *err) {
+    struct sql_session session;
+    bool ok = sql_session_open(&session, script_generation_config(generation), "aggregator reload",
+                               CHECK_TIMEOUT_MS, err) &&
+              schema_check(&session, generation, err);
+    sql_session_close(&session);
+    return ok;
+}
+
+static bool build(struct reload *reload, struct script_generation *generation, struct built *built,
+                  struct err *err) {
+    *built = (struct built){0};
+    if (!check_schema(generation, err)) {
+        return false;
+    }
+    built->api = api_scripts_create(generation, reload->options.health, err);
+    if (built->api) {
+        built->ingest = ingest_scripts_create(reload->options.ingest, generation, err);
+    }
+    if (!built->ingest) {
+        discard(built);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the change ---------------------------------------------------------------------------- */
+
+static void apply_log_settings(const struct config *config) {
+    enum log_level level;
+    if (log_level_parse(config->log.level, &level)) {
+        log_configure(level, strcmp(config->log.format, "text") == 0);
+    }
+}
+
+/* Requests first: what an old route read before cannot be kept by the caches, which each worker has
+ * forget everything when it takes the scripts. Returns how many workers are still to take them. */
+static size_t replace(struct reload *reload, struct script_generation *generation,
+                      struct built *built) {
+    api_replace(reload->options.api, built->api);
+    size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
+    cache_invalidate_all(reload->options.cache);
+    kept_add(&reload->kept, generation);
+    apply_log_settings(script_generation_config(generation));
+    show_number(reload);
+    return waiting;
+}
+
+/* ---- the answer ---------------------------------------------------------------------------- */
+
+static void append_generation(struct buffer *json, const struct script_generation *generation) {
+    buffer_append_format(json, "\"generation\":%" PRIu64 ",\"hash\":\"%s\"",
+                         script_generation_number(generation), script_generation_hash(generation));
+}
+
+static void append_item(struct buffer *json, const char *text) {
+    if (json->len > 0 && json->data[json->len - 1] != '[') {
+        buffer_append_text(json, ",");
+    }
+    buffer_append_json_string(json, slice_of(text));
+}
+
+static void note_file(void *json, const char *path) {
+    append_item(json, path);
+}
+
+struct settings {
+    struct buffer *json;
+    bool live;
+};
+
+static void note_setting(void *context, const char *section, const char *key, bool live) {
+    const struct settings *settings = context;
+    char name[128];
+    if (live == settings->live) {
+        snprintf(name, sizeof name, "%s.%s", section, key);
+        append_item(settings->json, name);
+    }
+}
+
+static void append_settings(struct buffer *json, const char *name, const struct config *old,
+                            const struct config *fresh, bool live) {
+    struct settings settings = {json, live};
+    buffer_append_format(json, ",\"%s\":[", name);
+    config_compare(old, fresh, note_setting, &settings);
+    buffer_append_text(json, "]");
+}
+
+static bool fail(struct reload *reload, const char *verb, const struct err *err,
+                 struct buffer *json) {
+    metric_add(reload->failed, 1);
+    log_error("scripts are not replaced", LOG_TEXT("by", verb), LOG_TEXT("error", err->text));
+    buffer_append_text(json, "{\"done\":false,");
+    append_generation(json, kept_running(&reload->kept));
+    buffer_append_text(json, ",\"error\":");
+    buffer_append_json_string(json, slice_of(err->text));
+    buffer_append_text(json, "}");
+    return false;
+}
+
+/* Replaces what runs by the generation, which the caller keeps; `json` has everything but the end
+ * of the answer. */
+static void finish(struct reload *reload, const char *verb, struct script_generation *generation,
+                   struct built *built, int64_t started_us, struct buffer *json) {
+    size_t waiting = replace(reload, generation, built);
+    int64_t took_us = clock_monotonic_us() - started_us;
+    metric_add(reload->done, 1);
+    buffer_append_format(json, ",\"workers\":%zu,\"waiting_workers\":%zu,\"took_ms\":%.1f}",
+                         ingest_worker_count(reload->options.ingest), waiting,
+                         (double)took_us / 1000);
+    log_info("scripts replaced", LOG_TEXT("by", verb),
+             LOG_INT("generation", (int64_t)script_generation_number(generation)),
+             LOG_TEXT("scripts", script_generation_hash(generation)),
+             LOG_INT("waiting_workers", (int64_t)waiting), LOG_INT("took_us", took_us));
+}
+
+/* ---- reload -------------------------------------------------------------------------------- */
+
+/* Appends what is the same of both answers, nothing changed or all replaced. */
+static void append_changes(struct buffer *json, const struct script_generation *running,
+                           const struct script_generation *generation, const struct config *fresh) {
+    const struct config *old = script_generation_config(running);
+    buffer_append_text(json, ",\"changed\":[");
+    script_generation_compare(running, generation, note_file, json);
+    buffer_append_text(json, "]");
+    append_settings(json, "settings", old, fresh, true);
+    append_settings(json, "needs_restart", old, fresh, false);
+}
+
+static void count_live(void *count, const char *section, const char *key, bool live) {
+    (void)section;
+    (void)key;
+    *(int *)count += live;
+}
+
+static bool is_same(const struct script_generation *running,
+                    const struct script_generation *generation, const struct config *fresh) {
+    int live = 0;
+    config_compare(script_generation_config(running), fresh, count_live, &live);
+    return live == 0 &&
+           strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
+}
+
+/* A configuration with the running one's values of what needs a restart; `fresh` is as the file
+ * says. */
+static struct config *load_config(struct reload *reload, struct config **fresh, struct err *err) {
+    const char *path = reload->options.config_path;
+    struct config *config = config_load(path, err);
+    *fresh = config ? config_load(path, err) : NULL;
+    if (!*fresh) {
+        config_unref(config);
+        return NULL;
+    }
+    config_keep(config, script_generation_config(kept_running(&reload->kept)));
+    return config;
+}
+
+static bool reload_by(struct reload *reload, struct script_generation *generation,
+                      const struct config *fresh, int64_t started_us, struct buffer *json) {
+    struct script_generation *running = kept_running(&reload->kept);
+    struct built built;
+    struct err err = {0};
+    bool same = is_same(running, generation, fresh);
+    if (!same && !build(reload, generation, &built, &err)) {
+        return fail(reload, "reload", &err, json);
+    }
+    buffer_append_format(json, "{\"done\":%s,", same ? "false" : "true");
+    append_generation(json, same ? running : generation);
+    append_changes(json, running, generation, fresh);
+    if (same) {
+        buffer_append_text(json, ",\"reason\":\"nothing has changed\"}");
+        return false;
+    }
+    reload->last_number++;
+    finish(reload, "reload", generation, &built, started_us, json);
+    return true;
+}
+
+bool reload_from_disk(struct reload *reload, struct buffer *json) {
+    int64_t started_us = clock_monotonic_us();
+    struct err err = {0};
+    struct config *fresh = NULL;
+    struct script_generation *generation = NULL;
+    pthread_mutex_lock(&reload->lock);
+    struct config *config = load_config(reload, &fresh, &err);
+    if (config) {
+        generation = script_generation_load(config, reload->last_number + 1, &err);
+    }
+    bool done = generation ? reload_by(reload, generation, fresh, started_us, json)
+                           : fail(reload, "reload", &err, json);
+    script_generation_unref(generation);
+    config_unref(config);
+    config_unref(fresh);
+    pthread_mutex_unlock(&reload->lock);
+    return done;
+}
+
+/* ---- rollback ------------------------------------------------------------------------------ */
+
+static bool roll_back_to(struct reload *reload, struct script_generation *generation,
+                         struct buffer *json) {
+    int64_t started_us = clock_monotonic_us();
+    struct built built;
+    struct err err = {0};
+    if (!build(reload, generation, &built, &err)) {
+        return fail(reload, "rollback", &err, json);
+    }
+    buffer_append_text(json, "{\"done\":true,");
+    append_generation(json, generation);
+    buffer_append_text(json, ",\"changed\":[");
+    script_generation_compare(kept_running(&reload->kept), generation, note_file, json);
+    buffer_append_text(json, "]");
+    finish(reload, "rollback", generation, &built, started_us, json);
+    return true;
+}
+
+bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json) {
+    struct err err = {0};
+    pthread_mutex_lock(&reload->lock);
+    struct script_generation *generation = kept_find(&reload->kept, number, &err);
+    bool done =
+        generation ? roll_back_to(reload, generation, json) : fail(reload, "rollback", &err, json);
+    script_generation_unref(generation);
+    pthread_mutex_unlock(&reload->lock);
+    return done;
+}
+
+void reload_list(struct reload *reload, struct buffer *json) {
+    pthread_mutex_lock(&reload->lock);
+    kept_list(&reload->kept, json);
+    pthread_mutex_unlock(&reload->lock);
+}

@@ -1,0 +1,36 @@
+/* reload: the running scripts and settings are replaced as a whole, on every ingest worker and
+ * every HTTP state, or nothing is. Everything is read, loaded, checked and built aside; what
+ * remains then is a change of pointers between two batches and two requests, which cannot fail. */
+#ifndef AGG_HOST_RELOAD_RELOAD_H
+#define AGG_HOST_RELOAD_RELOAD_H
+
+#include "../http/api.h"
+#include "../ingest/ingest.h"
+
+struct reload;
+
+struct reload_options {
+    const char *config_path;
+    struct script_generation *generation; /* that runs */
+    struct cache *cache;
+    struct health *health;
+    struct ingest *ingest;
+    struct api *api;
+};
+
+/* Everything in options must outlive it; the generation is referenced. */
+struct reload *reload_create(const struct reload_options *options);
+void reload_destroy(struct reload *reload);
+
+/* All three append a JSON object that says what was done, or why nothing was. True: other scripts
+ * run now. Any thread; one at a time, the others wait. */
+
+/* By what stands on the disk. */
+bool reload_from_disk(struct reload *reload, struct buffer *json);
+/* By a generation that ran before; number 0: the one that ran last. Its files may have changed
+ * meanwhile. */
+bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json);
+/* The generations that are kept, the running one first: appends a JSON list. */
+void reload_list(struct reload *reload, struct buffer *json);
+
+#endif

@@ -1,0 +1,243 @@
+"""Scripts and settings are replaced while the program runs: all of them or none, at once, with no
+event lost and no request failed."""
+import json
+import shutil
+import signal
+import threading
+
+import pytest
+from harness import edited_config, log_lines, read_records, slot_event
+from stack import HEADERS, ROOT, wait_until
+
+SLOTS = "huleedu.els.essay.slot.assigned.v1"
+HANDLER = "handlers/essay_slot_assigned.lua"
+
+
+class Scripts:
+    """A copy of scripts/ and sql/ that a test may change."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("scripts", "sql"):
+            shutil.copytree(ROOT / name, folder / name)
+        self.env = {"SCRIPTS_ROOT": str(folder / "scripts"), "SQL_ROOT": str(folder / "sql")}
+
+    def edit(self, file, old, new):
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old} in {file}"
+        path.write_text(text.replace(old, new))
+
+    def restore(self, file):
+        shutil.copy(ROOT / file, self.folder / file)
+
+    def name_files(self, prefix):
+        """From now on file names get a prefix."""
+        self.restore(f"scripts/{HANDLER}")
+        self.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                  f'filename = "{prefix}" .. event.filename')
+
+
+@pytest.fixture
+def scripts(bare_service):
+    return Scripts(bare_service.folder)
+
+
+@pytest.fixture
+def service(bare_service, scripts):
+    bare_service.start(**scripts.env)
+    bare_service.wait_ready()
+    return bare_service
+
+
+def command(program, *words):
+    """(exit status, what it said)"""
+    done = program.command(*words, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def reload(program):
+    status, said = command(program, "reload")
+    assert status == 0 and said["done"] is True and said["waiting_workers"] == 0, said
+    return said
+
+
+def filename_of(service, essay):
+    rows = service.query("SELECT filename FROM essay_results WHERE essay_id = %s", essay)
+    return rows[0][0] if rows else None
+
+
+def assign(service, essay):
+    """Publishes a slot of the essay; the name that its file has in the view then."""
+    service.publish([slot_event("a-batch", essay, "file")])
+    return wait_until("the essay", lambda: filename_of(service, essay))
+
+
+def test_what_comes_after_a_reload_is_handled_by_the_new_scripts(service, scripts):
+    assert assign(service, "before") == "file"
+    scripts.name_files("new ")
+    said = reload(service.program)
+    assert said["generation"] == 2 and said["workers"] == 1
+    assert said["changed"] == [str(scripts.folder / "scripts" / HANDLER)]
+    assert said["settings"] == said["needs_restart"] == [] and said["took_ms"] > 0
+    assert assign(service, "after") == "new file"
+    status = command(service.program, "status")[1]
+    assert [(one["generation"], one["running"]) for one in status["generations"]] == \
+        [(2, True), (1, False)]
+    assert status["health"]["scripts"] == {"generation": 2, "hash": said["hash"]}
+    assert service.program.metric("ras_script_generation") == 2
+
+
+def test_a_reload_without_a_change_says_so(service):
+    status, said = command(service.program, "reload")
+    assert status == 1 and said["done"] is False and said["generation"] == 1
+    assert said["reason"] == "nothing has changed"
+
+
+@pytest.mark.parametrize("file, old, new, reason", [
+    (f"scripts/{HANDLER}", "handle = function(", "handle = function", "essay_slot_assigned.lua:"),
+    (f"scripts/{HANDLER}", "topic", "topics_of", "essay_slot_assigned"),
+    ("scripts/view.lua", '"filename"', '"file_name"', "file_name"),
+    ("sql/queries/batch_status.sql", "batch_answer(", "no_such_answer(", "batch_status.sql"),
+    ("scripts/routes/batch_status.lua", "handle =", "handel =", "batch_status")])
+def test_scripts_that_are_not_good_change_nothing(service, scripts, file, old, new, reason):
+    path = scripts.folder / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    status, said = command(service.program, "reload")
+    assert status == 1 and said["done"] is False and said["generation"] == 1
+    assert reason in said["error"]
+    assert service.program.metric("ras_script_generation") == 1
+    assert assign(service, "still") == "file"
+    scripts.restore(file)
+    scripts.name_files("mended ")
+    assert reload(service.program)["generation"] == 2
+
+
+def test_answers_of_the_scripts_before_are_not_served_again(service, scripts):
+    service.publish([record for record in read_records("current")][:3])
+    service.wait_committed(1)
+    batch = service.query("SELECT batch_id FROM batch_results")[0][0]
+    path = f"/internal/v1/batches/{batch}/status"
+    for _ in range(2):  # the second one from the cache
+        assert service.program.get(path)[0] == 200
+    scripts.edit("scripts/routes/batch_status.lua", "handle = function(request)",
+                 'handle = function(request)\n    if request then return '
+                 '{ status = 200, body = "{}", tags = {} } end')
+    reload(service.program)
+    assert service.program.get(path)[:2] == (200, b"{}")
+
+
+def test_a_signal_reloads(service, scripts):
+    scripts.name_files("by signal ")
+    service.program.send(signal.SIGHUP)
+    wait_until("the reload", lambda: service.program.metric("ras_script_generation") == 2)
+    assert assign(service, "after") == "by signal file"
+
+
+def test_a_rollback_does_not_need_the_files(service, scripts):
+    for number, prefix in enumerate(("second ", "third "), 2):
+        scripts.name_files(prefix)
+        assert reload(service.program)["generation"] == number
+    scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
+    status, said = command(service.program, "rollback")
+    assert status == 0 and said["generation"] == 2
+    assert assign(service, "back") == "second file"
+    status, said = command(service.program, "rollback", "1")
+    assert status == 0 and said["generation"] == 1
+    assert assign(service, "first") == "file"
+    status, said = command(service.program, "rollback", "7")
+    assert status == 1 and said["error"] == "there is no generation 7; kept are: 2, 3"
+    scripts.name_files("fourth ")
+    assert reload(service.program)["generation"] == 4
+
+
+def test_a_rollback_without_another_generation_says_so(service):
+    status, said = command(service.program, "rollback")
+    assert status == 1 and said["error"] == "no other generation has run since the start"
+
+
+def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scripts):
+    config = bare_service.folder / "own.lua"
+    edited_config(config)
+    program = bare_service.start(config, **scripts.env)
+    bare_service.wait_ready()
+    text = config.read_text()
+    edited_config(config, ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY"))',
+                           'api_keys = { "fresh-key" }'),
+                  ("keep_alive_timeout_ms = 5000", "keep_alive_timeout_ms = 6000"))
+    assert config.read_text() != text
+    said = reload(program)
+    assert said["settings"] == ["http.api_keys"] and said["changed"] == []
+    assert said["needs_restart"] == ["http.keep_alive_timeout_ms"]
+    path = "/internal/v1/batches/x/status"
+    assert program.get(path)[0] == 401
+    assert program.get(path, HEADERS | {"X-Internal-API-Key": "fresh-key"})[0] == 404
+
+
+def test_a_reload_closes_the_breaker_that_the_scripts_had_opened(bare_service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    error('on purpose')\n")
+    program = bare_service.start(INGEST_BREAKER_WINDOW_EVENTS="10", **scripts.env)
+    bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(100)])
+    wait_until("the breaker", lambda: program.metric("ras_breaker_open") == 1)
+    scripts.name_files("mended ")
+    reload(program)
+    bare_service.wait_committed(100)
+    assert program.metric("ras_breaker_open") == 0
+    assert program.get("/readyz")[0] == 200
+
+
+def test_topics_are_followed_and_left_with_the_scripts(service, scripts):
+    assert assign(service, "before") == "file"
+    handler = scripts.folder / "scripts" / HANDLER
+    text = handler.read_text()
+    handler.unlink()
+    reload(service.program)
+    service.publish([slot_event("a-batch", "meanwhile", "file")])
+    record = next(record for record in read_records("current") if record["topic"] != SLOTS)
+    service.publish([record])
+    service.wait_committed(2)
+    assert filename_of(service, "meanwhile") is None
+    assert service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    handler.write_text(text)
+    reload(service.program)
+    assert wait_until("the event that came meanwhile",
+                      lambda: filename_of(service, "meanwhile")) == "file"
+
+
+def test_reloads_under_load_lose_no_event_and_fail_no_request(bare_service, scripts):
+    """Two generations in turn, whose difference shows in every row."""
+    program = bare_service.start(INGEST_WORKERS="2", **scripts.env)
+    bare_service.wait_ready()
+    count = 20000
+    path = bare_service.folder / "flow.jsonl"
+    path.write_text("".join(json.dumps(slot_event(f"batch {n % 50}", f"essay {n}", "file")) + "\n"
+                            for n in range(count)))
+    feeder = bare_service.feed(path, rate=2500, wait=False)
+    answers, ended = [], threading.Event()
+
+    def ask():
+        while not ended.is_set():
+            answers.append(program.get("/internal/v1/batches/batch%201/status")[0])
+
+    readers = [threading.Thread(target=ask) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    bare_service.wait_committed(100)
+    number = 1
+    while feeder.poll() is None:
+        number += 1
+        scripts.name_files(("odd ", "even ")[number % 2])
+        assert reload(program)["generation"] == number
+    bare_service.wait_committed(count)
+    ended.set()
+    for reader in readers:
+        reader.join()
+    assert number > 10 and set(answers) <= {200, 404}
+    names = dict(bare_service.query("SELECT filename, count(*) FROM essay_results GROUP BY 1"))
+    assert sum(names.values()) == count and names.keys() <= {"file", "odd file", "even file"}
+    assert len(names) == 3
+    assert bare_service.query(
+        "SELECT sum(applied), sum(rejected + ignored + duplicate + superseded) "
+        "FROM consumer_offsets")[0] == (count, 0)
