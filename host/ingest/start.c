@@ -113,6 +113,7 @@ static bool settle_all(struct worker *worker, struct err *err) {
         struct bounds bounds = {bound_of(lows, partition), bound_of(highs, partition)};
         ok = settle(worker, partition, bounds, err);
         plan_probe(partition, bounds.low);
+        partition->high_offset = bounds.high;
     }
     rd_kafka_topic_partition_list_destroy(lows);
     rd_kafka_topic_partition_list_destroy(highs);
@@ -134,6 +135,7 @@ bool start_fetching(struct worker *worker, struct err *err) {
     }
     worker->must_load_offsets = false;
     worker->came_again = false;
+    worker->measure_at_us = 0; /* how far behind it begins is known now */
     atomic_store(&worker->assigned, true);
     return true;
 }

@@ -6,7 +6,7 @@ import socket
 import openapi
 import pytest
 from harness import expectations
-from stack import HEADERS, ROOT, UNREAD_TOPIC
+from stack import HEADERS, ROOT, UNREAD_TOPIC, wait_until
 from views import check_form, status_path
 
 EVENTS = ROOT / "spec/fixtures/events"
@@ -168,6 +168,8 @@ def test_the_correlation_id_comes_back_and_is_made_where_it_is_not_usable(fed):
 
 @fed_group
 def test_every_metric_has_its_help_and_its_type(fed):
+    wait_until("the lag", lambda: "ras_consumer_lag_messages" in
+               fed.program.get("/metrics", {})[1].decode())
     text = fed.program.get("/metrics", {})[1].decode()
     described, helped = {}, set()
     for line in text.splitlines():

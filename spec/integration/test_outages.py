@@ -250,8 +250,8 @@ def test_rows_of_a_range_that_was_rolled_back_are_not_counted_as_written(bare_se
                      slot_event("batch-of-outages", "bad", "bad.txt")])
     program = service.start()
     service.wait_committed(4)
-    wait_until("the count", lambda: program.metric("ras_rows_written_total") == 2)
-    assert program.metric("ras_rows_superseded_total") == 1  # the old one's once more
+    wait_until("the count", lambda: (program.metric("ras_rows_written_total"),
+                                     program.metric("ras_rows_superseded_total")) == (2, 1))
 
 
 # ---- the scripts are at fault ----------------------------------------------------------------

@@ -8,7 +8,7 @@ from .deployment import Deployment
 from .driver import Driver
 from .faults import FaultPlan
 from .journal import Journal
-from .judge import Findings, judge, judge_processes
+from .judge import Findings, judge, judge_processes, times_held_off
 from .launch import launch
 from .producer import Producer
 from .readers import Readers
@@ -78,7 +78,7 @@ def run(options, folder, cleanup):
     findings = Findings()
     producer.start()
     readers.start()
-    driver.open_with_zombie()
+    driver.open_with_zombie(lambda: times_held_off(deployment) > 0)
     done = disturb(options, driver, journal)
     producer.end()
     driver.settle()

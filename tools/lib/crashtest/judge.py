@@ -41,13 +41,18 @@ def judge_ends(deployment, findings):
             findings.problems.append(f"{slot} ended with {status} after SIGTERM")
 
 
+def times_held_off(deployment):
+    """How often a process found that its offsets had been moved by others."""
+    return sum('"offsets moved elsewhere' in line or
+               "dropped at a rebalance" in line and '"kind":"conflict"' in line
+               for path in deployment.folder.glob("program*/*.log")
+               for line in path.read_text(errors="replace").splitlines())
+
+
 def judge_processes(deployment, findings):
     """They end in order, and those that were frozen while others took over were held off."""
     judge_ends(deployment, findings)
-    held_off = sum('"offsets moved elsewhere' in line or
-                   "dropped at a rebalance" in line and '"kind":"conflict"' in line
-                   for path in deployment.folder.glob("program*/*.log")
-                   for line in path.read_text(errors="replace").splitlines())
+    held_off = times_held_off(deployment)
     findings.fact("offsets found moved", held_off, "times a process stepped back")
     if not held_off:
         findings.problems.append("no zombie was held off: the run proves nothing about them")
