@@ -27,6 +27,7 @@ static void wait_for_end(struct program *program, const sigset_t *signals) {
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
     /* A second signal, or a shutdown that hangs in a library, ends the process: the log position
      * is safe in Postgres. */
+    signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, end_at_once);
     signal(SIGINT, end_at_once);
     signal(SIGALRM, end_at_once);
