@@ -213,3 +213,7 @@ void program_reload(struct program *program) {
     reload_from_disk(program->reload, &answer);
     buffer_free(&answer);
 }
+
+void program_reload_if_changed(struct program *program) {
+    reload_if_changed(program->reload);
+}

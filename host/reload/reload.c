@@ -25,6 +25,7 @@ struct reload {
     struct kept kept;
     struct trial trial;
     uint64_t last_number;
+    char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
     struct metric_cell *number, *done, *failed, *rolled_back;
     pthread_t watcher; /* looks at the trial while one is on */
     bool watched;
@@ -79,6 +80,8 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->failed = reloads("failed");
     reload->rolled_back = reloads("rolled_back");
     show_number(reload);
+    memcpy(reload->tried_hash, script_generation_hash(options->generation),
+           sizeof reload->tried_hash);
     reload->watched = pthread_create(&reload->watcher, NULL, watch, reload) == 0;
     if (!reload->watched) {
         log_error("no thread watches reloaded scripts: a bad generation is not rolled back");
@@ -308,6 +311,24 @@ bool reload_from_disk(struct reload *reload, struct buffer *json) {
     return done;
 }
 
+void reload_if_changed(struct reload *reload) {
+    char hash[SCRIPT_HASH_LEN + 1];
+    struct err err = {0};
+    struct buffer answer = {0}; /* the log says the same */
+    pthread_mutex_lock(&reload->lock);
+    bool changed =
+        script_sources_hash(script_generation_config(kept_running(&reload->kept)), hash, &err) &&
+        strcmp(hash, reload->tried_hash) != 0;
+    if (changed) {
+        memcpy(reload->tried_hash, hash, sizeof hash);
+    }
+    pthread_mutex_unlock(&reload->lock);
+    if (changed) {
+        reload_from_disk(reload, &answer);
+    }
+    buffer_free(&answer);
+}
+
 /* ---- rollback ------------------------------------------------------------------------------ */
 
 static bool roll_back_to(struct reload *reload, const char *verb,
@@ -332,8 +353,8 @@ static bool roll_back(struct reload *reload, const char *verb, uint64_t number,
                       struct buffer *json) {
     struct err err = {0};
     struct script_generation *generation = kept_find(&reload->kept, number, &err);
-    bool done = generation ? roll_back_to(reload, verb, generation, json)
-                           : fail(reload, verb, &err, json);
+    bool done =
+        generation ? roll_back_to(reload, verb, generation, json) : fail(reload, verb, &err, json);
     script_generation_unref(generation);
     return done;
 }

@@ -20,7 +20,7 @@ struct bundle_file {
 struct bundle {
     struct bundle_file *files; /* sorted by name */
     size_t count;
-    char hash[33];
+    char hash[SCRIPT_HASH_LEN + 1];
 };
 bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err);
 /* The Lua files below one folder, without a hash. */

@@ -135,6 +135,19 @@ def test_a_signal_reloads(service, scripts):
     assert assign(service, "after") == "by signal file"
 
 
+def test_an_author_sees_changes_without_a_command(bare_service, scripts):
+    program = bare_service.prepare(**scripts.env)
+    program.options += ["--watch"]
+    program.start()
+    bare_service.wait_ready()
+    scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
+    wait_until("the error", lambda: log_lines(program, "scripts are not replaced"))
+    scripts.name_files("watched ")
+    wait_until("the reload", lambda: program.metric("ras_script_generation") == 2)
+    assert assign(bare_service, "after") == "watched file"
+    assert len(log_lines(program, "scripts are not replaced")) == 1
+
+
 def test_a_rollback_does_not_need_the_files(service, scripts):
     for number, prefix in enumerate(("second ", "third "), 2):
         scripts.name_files(prefix)
