@@ -147,6 +147,7 @@ static void start_admin_socket(struct program *program) {
 
 static bool start_admin(struct program *program, const char *config_path, struct err *err) {
     program->admin = (struct admin_context){
+        .config = program->config,
         .health = program->health,
         .ingest = program->ingest,
         .http = program->http,

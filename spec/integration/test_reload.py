@@ -135,6 +135,18 @@ def test_a_signal_reloads(service, scripts):
     assert assign(service, "after") == "by signal file"
 
 
+def test_status_tells_a_fleet_that_runs_different_scripts(service, scripts):
+    assert assign(service, "before") == "file"
+    first = command(service.program, "status")[1]["partitions_handled_by"]
+    assert [one["partitions"] for one in first] == [1]
+    scripts.name_files("new ")
+    fresh = reload(service.program)["hash"]
+    service.publish([record for record in read_records("current") if record["topic"] != SLOTS][:1])
+    service.wait_committed(2)
+    both = command(service.program, "status")[1]["partitions_handled_by"]
+    assert {one["hash"] for one in both} == {first[0]["hash"], fresh}
+
+
 def test_an_author_sees_changes_without_a_command(bare_service, scripts):
     program = bare_service.prepare(**scripts.env)
     program.options += ["--watch"]
