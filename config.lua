@@ -80,6 +80,10 @@ return {
     root = env("SCRIPTS_ROOT", "scripts"), -- beside this file, unless it starts with a slash
     sql = env("SQL_ROOT", "sql"),
     memory_limit_mb = 64, -- of one Lua state
+    -- for so long after a reload the new scripts are on trial: where they reject a larger share of
+    -- the events than those before, by so many percent points, these are brought back; 0: no trial
+    trial_s = env("SCRIPTS_TRIAL_S", 60),
+    trial_margin_percent = 5,
     handler_timeout_ms = 1000, -- of one event
     route_timeout_ms = 2000, -- of one request
   },

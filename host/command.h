@@ -33,6 +33,7 @@ struct command {
     bool keep_shadow;
     bool real;
     bool coverage;
+    bool watch;
 };
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */

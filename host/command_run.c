@@ -8,6 +8,7 @@
 
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
+#define WATCH_INTERVAL_NS 300000000
 
 /* Runs in signal context: only _exit and alarm are called. */
 static void end_at_once(int number) {
@@ -17,16 +18,26 @@ static void end_at_once(int number) {
     _exit(written > 0 ? 130 : 131);
 }
 
-static void wait_for_end(struct program *program, const sigset_t *signals) {
-    int number = 0;
-    while (sigwait(signals, &number) != 0 || number == SIGHUP) {
+/* The next signal; 0: none came for a while. */
+static int next_signal(const sigset_t *signals, bool watch) {
+    static const struct timespec interval = {0, WATCH_INTERVAL_NS};
+    int number = watch ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
+    return number > 0 ? number : 0;
+}
+
+static void wait_for_end(struct program *program, const sigset_t *signals, bool watch) {
+    int number;
+    while ((number = next_signal(signals, watch)) == 0 || number == SIGHUP) {
         if (number == SIGHUP) {
             program_reload(program);
+        } else if (watch) {
+            program_reload_if_changed(program);
         }
     }
     log_info("stopping", LOG_TEXT("signal", strsignal(number)));
     /* A second signal, or a shutdown that hangs in a library, ends the process: the log position
      * is safe in Postgres. */
+    signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, end_at_once);
     signal(SIGINT, end_at_once);
     signal(SIGALRM, end_at_once);
@@ -50,7 +61,7 @@ int command_run(const struct command *command) {
         return 1;
     }
     program_log(program);
-    wait_for_end(program, &signals);
+    wait_for_end(program, &signals, command->watch);
     program_stop(program);
     log_info("stopped");
     return 0;

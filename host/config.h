@@ -74,8 +74,10 @@ struct config {
         int process_max_bytes;
     } cache;
     struct {
-        char *root; /* folder of the Lua files */
-        char *sql;  /* folder with migrations/ and queries/ */
+        char *root;  /* folder of the Lua files */
+        char *sql;   /* folder with migrations/ and queries/ */
+        int trial_s; /* 0: none */
+        int trial_margin_percent;
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;

@@ -35,7 +35,7 @@ struct health {
     int waiting;
     struct sight sight;
     uint64_t script_generation; /* 0: none yet */
-    char script_hash[33];
+    char script_hash[SCRIPT_HASH_LEN + 1];
 };
 
 static struct timespec deadline_in(int timeout_ms) {

@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 #include "config.h"
+#include "script/script.h"
 
 struct health;
 

@@ -10,7 +10,8 @@
 static const char usage[] =
     "usage: aggregator VERB [OPTIONS]\n"
     "\n"
-    "  run                      follow Kafka, keep the view in Postgres, answer HTTP\n"
+    "  run                      follow Kafka, keep the view in Postgres, answer HTTP.\n"
+    "                           --watch: reload whenever a script or query changes (for authors)\n"
     "  check                    check configuration, scripts, and the view against the schema\n"
     "  migrate                  apply the migrations that the database lacks\n"
     "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
@@ -94,6 +95,7 @@ static const struct {
     {"keep-shadow", offsetof(struct arguments, command.keep_shadow)},
     {"real", offsetof(struct arguments, command.real)},
     {"coverage", offsetof(struct arguments, command.coverage)},
+    {"watch", offsetof(struct arguments, command.watch)},
 };
 #define SWITCH_COUNT (sizeof switches / sizeof *switches)
 #define OPTION_COUNT (TEXT_COUNT + SWITCH_COUNT)

@@ -147,6 +147,7 @@ static void start_admin_socket(struct program *program) {
 
 static bool start_admin(struct program *program, const char *config_path, struct err *err) {
     program->admin = (struct admin_context){
+        .config = program->config,
         .health = program->health,
         .ingest = program->ingest,
         .http = program->http,
@@ -212,4 +213,8 @@ void program_reload(struct program *program) {
     struct buffer answer = {0}; /* the log says the same */
     reload_from_disk(program->reload, &answer);
     buffer_free(&answer);
+}
+
+void program_reload_if_changed(struct program *program) {
+    reload_if_changed(program->reload);
 }

@@ -13,6 +13,8 @@ struct program *program_start(const struct config *config, const char *config_pa
 void program_stop(struct program *program);
 /* By what stands on the disk, if it is good; the log says how it went. */
 void program_reload(struct program *program);
+/* The same, if its scripts or queries have changed since this was last asked. */
+void program_reload_if_changed(struct program *program);
 /* Says in the log what runs. */
 void program_log(const struct program *program);
 

@@ -1,5 +1,7 @@
 #include "verbs.h"
 
+#include "fleet.h"
+
 #include <stdlib.h>
 
 #define HEALTH_TIMEOUT_MS 5000
@@ -14,6 +16,12 @@ static int answer_status(void *context, const struct admin_request *request, str
     buffer_append(json, health.data, health.len);
     buffer_append_text(json, ",\"generations\":");
     reload_list(program->reload, json);
+    buffer_append_text(json, ",\"partitions_handled_by\":");
+    if (ready) {
+        fleet_append(program->config, json);
+    } else {
+        buffer_append_text(json, "null"); /* nobody who asks why should wait */
+    }
     buffer_append_text(json, "}");
     buffer_free(&health);
     return 200;

@@ -10,6 +10,7 @@
 
 /* The parts of the program that verbs reach: all of them outlive the ways in. */
 struct admin_context {
+    const struct config *config;
     struct health *health;
     struct ingest *ingest;
     struct http_server *http;

@@ -227,6 +227,7 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
     metric_add(metrics->duplicates, (double)duplicates);
     metric_add(metrics->ignored, (double)ignored);
     metric_add(metrics->superseded, (double)superseded);
+    metric_add(metrics->rejected, (double)batch->rejected);
     metric_add(metrics->merges, (double)merge_op_count(batch->merge));
     metric_add(metrics->rows, (double)pipeline->rows_sent);
     /* The rejected events' rows are in the count too. */

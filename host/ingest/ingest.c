@@ -135,6 +135,14 @@ void ingest_stop(struct ingest *ingest) {
     free(ingest);
 }
 
+size_t ingest_stopped(const struct ingest *ingest) {
+    size_t stopped = 0;
+    for (size_t i = 0; i < ingest->count; i++) {
+        stopped += atomic_load(&ingest->workers[i].stopped_by_breaker);
+    }
+    return stopped;
+}
+
 size_t ingest_resume(struct ingest *ingest) {
     size_t resumed = 0;
     for (size_t i = 0; i < ingest->count; i++) {
@@ -217,11 +225,10 @@ static void append_reason(struct ingest *ingest, struct buffer *json) {
 }
 
 bool ingest_ready(struct ingest *ingest, struct buffer *json) {
-    size_t assigned = 0, database = 0, stopped = 0;
+    size_t assigned = 0, database = 0, stopped = ingest_stopped(ingest);
     for (size_t i = 0; i < ingest->count; i++) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
-        stopped += atomic_load(&ingest->workers[i].stopped_by_breaker);
     }
     bool consuming = assigned > 0 && stopped == 0 && database == ingest->count;
     buffer_append_format(

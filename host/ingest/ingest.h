@@ -29,6 +29,8 @@ void ingest_scripts_destroy(struct ingest_scripts *scripts);
 size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms);
 size_t ingest_worker_count(const struct ingest *ingest);
 
+/* How many workers their breaker has stopped. */
+size_t ingest_stopped(const struct ingest *ingest);
 /* Closes the breakers that are open; how many. */
 size_t ingest_resume(struct ingest *ingest);
 

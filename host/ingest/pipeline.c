@@ -13,14 +13,16 @@ struct metric_cell *pipeline_dependency_metric(const char *dependency) {
 }
 
 static void make_metrics(struct pipeline_metrics *metrics) {
-    metrics->processed = metric_single(METRIC_COUNTER, "ras_messages_processed_total",
-                                       "Messages taken and committed.");
+    metrics->processed =
+        metric_single(METRIC_COUNTER, PIPELINE_PROCESSED_METRIC, "Messages taken and committed.");
     metrics->duplicates =
         metric_single(METRIC_COUNTER, "ras_duplicate_messages_total", "Messages Redis had seen.");
     metrics->ignored = metric_single(METRIC_COUNTER, "ras_ignored_messages_total",
                                      "Events their handler ignores.");
     metrics->superseded = metric_single(METRIC_COUNTER, "ras_superseded_messages_total",
                                         "Events that lost to another of their batch.");
+    metrics->rejected = metric_single(METRIC_COUNTER, PIPELINE_REJECTED_METRIC,
+                                      "Events that were rejected, whatever the reason.");
     metrics->rows = metric_single(METRIC_COUNTER, "ras_rows_written_total",
                                   "Merged rows sent to the database.");
     metrics->rows_superseded = metric_single(METRIC_COUNTER, "ras_rows_superseded_total",

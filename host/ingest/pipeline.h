@@ -69,9 +69,13 @@ struct statement { /* a prepared upsert: name and text live as long as the pipel
     uint32_t groups;
 };
 
+#define PIPELINE_PROCESSED_METRIC "ras_messages_processed_total"
+#define PIPELINE_REJECTED_METRIC "ras_rejected_messages_total"
+
 struct pipeline_metrics {
     struct metric_cell *processed, *batch_events, *commit_seconds, *rows, *rows_superseded;
-    struct metric_cell *merges, *duplicates, *ignored, *superseded, *processing_seconds, *redis_up;
+    struct metric_cell *merges, *duplicates, *ignored, *superseded, *rejected, *redis_up;
+    struct metric_cell *processing_seconds;
 };
 
 enum pipeline_mode {

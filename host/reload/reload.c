@@ -10,17 +10,27 @@
 #include "../schema_check.h"
 #include "../xalloc.h"
 #include "kept.h"
+#include "trial.h"
 
 #define CHECK_TIMEOUT_MS 5000
 /* A worker that waits for its database takes the scripts when it is back. */
 #define REPLACE_TIMEOUT_MS 5000
+#define LOOK_INTERVAL_MS 250 /* at scripts on trial */
+
+#define BY_RELOAD "reload"
 
 struct reload {
     struct reload_options options;
     pthread_mutex_t lock; /* one at a time; guards all that follows */
     struct kept kept;
+    struct trial trial;
     uint64_t last_number;
-    struct metric_cell *number, *done, *failed;
+    char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
+    struct metric_cell *number, *done, *failed, *rolled_back;
+    pthread_t watcher; /* looks at the trial while one is on */
+    bool watched;
+    bool stopping;
+    pthread_cond_t changed; /* to the watcher: a trial has begun, or it shall end */
 };
 
 static void show_number(struct reload *reload) {
@@ -36,22 +46,53 @@ static struct metric_cell *reloads(const char *result) {
                        result);
 }
 
+static void init_condition(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void *watch(void *context);
+
+static void end_watch(struct reload *reload) {
+    pthread_mutex_lock(&reload->lock);
+    reload->stopping = true;
+    pthread_cond_signal(&reload->changed);
+    pthread_mutex_unlock(&reload->lock);
+    if (reload->watched) {
+        pthread_join(reload->watcher, NULL);
+    }
+}
+
 struct reload *reload_create(const struct reload_options *options) {
     struct reload *reload = xcalloc(1, sizeof *reload);
     reload->options = *options;
     pthread_mutex_init(&reload->lock, NULL);
+    init_condition(&reload->changed);
+    trial_init(&reload->trial, options->ingest);
     reload->last_number = script_generation_number(options->generation);
     kept_add(&reload->kept, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
                                    "Number of the script generation that runs.");
     reload->done = reloads("done");
     reload->failed = reloads("failed");
+    reload->rolled_back = reloads("rolled_back");
     show_number(reload);
+    memcpy(reload->tried_hash, script_generation_hash(options->generation),
+           sizeof reload->tried_hash);
+    reload->watched = pthread_create(&reload->watcher, NULL, watch, reload) == 0;
+    if (!reload->watched) {
+        log_error("no thread watches reloaded scripts: a bad generation is not rolled back");
+    }
     return reload;
 }
 
 void reload_destroy(struct reload *reload) {
     if (reload) {
+        end_watch(reload);
+        pthread_cond_destroy(&reload->changed);
         kept_clear(&reload->kept);
         pthread_mutex_destroy(&reload->lock);
         free(reload);
@@ -108,11 +149,13 @@ static void apply_log_settings(const struct config *config) {
 /* Requests first: what an old route read before cannot be kept by the caches, which each worker has
  * forget everything when it takes the scripts. Returns how many workers are still to take them. */
 static size_t replace(struct reload *reload, struct script_generation *generation,
-                      struct built *built) {
+                      struct built *built, bool on_trial) {
     api_replace(reload->options.api, built->api);
     size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
     cache_invalidate_all(reload->options.cache);
     kept_add(&reload->kept, generation);
+    trial_begin(&reload->trial, script_generation_config(generation), on_trial);
+    pthread_cond_signal(&reload->changed);
     apply_log_settings(script_generation_config(generation));
     show_number(reload);
     return waiting;
@@ -174,7 +217,8 @@ static bool fail(struct reload *reload, const char *verb, const struct err *err,
  * of the answer. */
 static void finish(struct reload *reload, const char *verb, struct script_generation *generation,
                    struct built *built, int64_t started_us, struct buffer *json) {
-    size_t waiting = replace(reload, generation, built);
+    bool on_trial = strcmp(verb, BY_RELOAD) == 0;
+    size_t waiting = replace(reload, generation, built, on_trial);
     int64_t took_us = clock_monotonic_us() - started_us;
     metric_add(reload->done, 1);
     buffer_append_format(json, ",\"workers\":%zu,\"waiting_workers\":%zu,\"took_ms\":%.1f}",
@@ -234,7 +278,7 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
     struct err err = {0};
     bool same = is_same(running, generation, fresh);
     if (!same && !build(reload, generation, &built, &err)) {
-        return fail(reload, "reload", &err, json);
+        return fail(reload, BY_RELOAD, &err, json);
     }
     buffer_append_format(json, "{\"done\":%s,", same ? "false" : "true");
     append_generation(json, same ? running : generation);
@@ -244,7 +288,7 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
         return false;
     }
     reload->last_number++;
-    finish(reload, "reload", generation, &built, started_us, json);
+    finish(reload, BY_RELOAD, generation, &built, started_us, json);
     return true;
 }
 
@@ -259,7 +303,7 @@ bool reload_from_disk(struct reload *reload, struct buffer *json) {
         generation = script_generation_load(config, reload->last_number + 1, &err);
     }
     bool done = generation ? reload_by(reload, generation, fresh, started_us, json)
-                           : fail(reload, "reload", &err, json);
+                           : fail(reload, BY_RELOAD, &err, json);
     script_generation_unref(generation);
     config_unref(config);
     config_unref(fresh);
@@ -267,34 +311,94 @@ bool reload_from_disk(struct reload *reload, struct buffer *json) {
     return done;
 }
 
+void reload_if_changed(struct reload *reload) {
+    char hash[SCRIPT_HASH_LEN + 1];
+    struct err err = {0};
+    struct buffer answer = {0}; /* the log says the same */
+    pthread_mutex_lock(&reload->lock);
+    bool changed =
+        script_sources_hash(script_generation_config(kept_running(&reload->kept)), hash, &err) &&
+        strcmp(hash, reload->tried_hash) != 0;
+    if (changed) {
+        memcpy(reload->tried_hash, hash, sizeof hash);
+    }
+    pthread_mutex_unlock(&reload->lock);
+    if (changed) {
+        reload_from_disk(reload, &answer);
+    }
+    buffer_free(&answer);
+}
+
 /* ---- rollback ------------------------------------------------------------------------------ */
 
-static bool roll_back_to(struct reload *reload, struct script_generation *generation,
-                         struct buffer *json) {
+static bool roll_back_to(struct reload *reload, const char *verb,
+                         struct script_generation *generation, struct buffer *json) {
     int64_t started_us = clock_monotonic_us();
     struct built built;
     struct err err = {0};
     if (!build(reload, generation, &built, &err)) {
-        return fail(reload, "rollback", &err, json);
+        return fail(reload, verb, &err, json);
     }
     buffer_append_text(json, "{\"done\":true,");
     append_generation(json, generation);
     buffer_append_text(json, ",\"changed\":[");
     script_generation_compare(kept_running(&reload->kept), generation, note_file, json);
     buffer_append_text(json, "]");
-    finish(reload, "rollback", generation, &built, started_us, json);
+    finish(reload, verb, generation, &built, started_us, json);
     return true;
 }
 
-bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json) {
+/* Under the lock. */
+static bool roll_back(struct reload *reload, const char *verb, uint64_t number,
+                      struct buffer *json) {
     struct err err = {0};
-    pthread_mutex_lock(&reload->lock);
     struct script_generation *generation = kept_find(&reload->kept, number, &err);
     bool done =
-        generation ? roll_back_to(reload, generation, json) : fail(reload, "rollback", &err, json);
+        generation ? roll_back_to(reload, verb, generation, json) : fail(reload, verb, &err, json);
     script_generation_unref(generation);
+    return done;
+}
+
+bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json) {
+    pthread_mutex_lock(&reload->lock);
+    bool done = roll_back(reload, "rollback", number, json);
     pthread_mutex_unlock(&reload->lock);
     return done;
+}
+
+/* ---- scripts on trial ---------------------------------------------------------------------- */
+
+/* Under the lock. */
+static void look(struct reload *reload) {
+    char reason[160];
+    struct buffer answer = {0}; /* the log says the same */
+    enum trial_verdict verdict = trial_look(&reload->trial, reason, sizeof reason);
+    if (verdict == TRIAL_PASSED) {
+        log_info("the new scripts have passed their trial");
+    } else if (verdict == TRIAL_FAILED) {
+        log_error("the new scripts reject more than those before, which are brought back; what was "
+                  "rejected: aggregator rejected list",
+                  LOG_TEXT("reason", reason));
+        metric_add(reload->rolled_back, roll_back(reload, "trial", 0, &answer));
+    }
+    buffer_free(&answer);
+}
+
+static void *watch(void *context) {
+    struct reload *reload = context;
+    pthread_mutex_lock(&reload->lock);
+    while (!reload->stopping) {
+        int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
+        struct timespec next = {next_us / 1000000, next_us % 1000000 * 1000};
+        if (reload->trial.until_us == 0) {
+            pthread_cond_wait(&reload->changed, &reload->lock);
+        } else {
+            pthread_cond_timedwait(&reload->changed, &reload->lock, &next);
+        }
+        look(reload);
+    }
+    pthread_mutex_unlock(&reload->lock);
+    return NULL;
 }
 
 void reload_list(struct reload *reload, struct buffer *json) {

@@ -27,6 +27,8 @@ void reload_destroy(struct reload *reload);
 
 /* By what stands on the disk. */
 bool reload_from_disk(struct reload *reload, struct buffer *json);
+/* The same, if the files are others than those that were last tried; for whoever looks often. */
+void reload_if_changed(struct reload *reload);
 /* By a generation that ran before; number 0: the one that ran last. Its files may have changed
  * meanwhile. */
 bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json);

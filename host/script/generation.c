@@ -22,6 +22,17 @@ struct script_generation *script_generation_load(const struct config *config, ui
     return generation;
 }
 
+bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
+                         struct err *err) {
+    struct bundle bundle = {0};
+    bool ok = bundle_read(&bundle, config, err);
+    if (ok) {
+        memcpy(hash, bundle.hash, sizeof bundle.hash);
+    }
+    bundle_free(&bundle);
+    return ok;
+}
+
 struct script_generation *script_generation_ref(struct script_generation *generation) {
     atomic_fetch_add(&generation->refs, 1);
     return generation;

@@ -6,10 +6,27 @@
 #include "../xalloc.h"
 #include "script_private.h"
 
-static struct metric_cell *seconds_of(const char *script) {
-    return metric_cell(metric_family(METRIC_HISTOGRAM, "ras_script_duration_seconds",
-                                     "Time of one call of a handler or route.", "script"),
-                       script);
+static struct metric_cell *cell_of(enum metric_type type, const char *name, const char *help,
+                                   const char *script) {
+    return metric_cell(metric_family(type, name, help, "script"), script);
+}
+
+static void make_metrics(struct script_metrics *metrics, const char *script) {
+    metrics->seconds = cell_of(METRIC_HISTOGRAM, "ras_script_duration_seconds",
+                               "Time of one call of a handler or route.", script);
+    metrics->errors = cell_of(METRIC_COUNTER, "ras_script_errors_total",
+                              "Calls that raised, took too long or met the memory cap.", script);
+    metrics->memory_bytes = cell_of(METRIC_GAUGE, "ras_script_memory_bytes",
+                                    "Of the Lua state after its last call of the script.", script);
+}
+
+static void count_call(const struct script_instance *instance, const struct script_metrics *metrics,
+                       int64_t started_us, bool failed) {
+    metric_observe(metrics->seconds, (double)(clock_monotonic_us() - started_us) / 1e6);
+    metric_set(metrics->memory_bytes, (double)instance->memory_used);
+    if (failed) {
+        metric_add(metrics->errors, 1);
+    }
 }
 
 /* A reference to the `handle` function of the module, and of nothing else of it. */
@@ -28,9 +45,10 @@ bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
-    instance->handler_seconds = xcalloc(generation->handler_count, sizeof(struct metric_cell *));
+    instance->handler_metrics =
+        xcalloc(generation->handler_count, sizeof *instance->handler_metrics);
     instance->route_refs = xcalloc(generation->route_count, sizeof(int));
-    instance->route_seconds = xcalloc(generation->route_count, sizeof(struct metric_cell *));
+    instance->route_metrics = xcalloc(generation->route_count, sizeof *instance->route_metrics);
     for (size_t i = 0; i < generation->handler_count; i++) {
         if (!take_handle(instance, generation->handlers[i].name, &instance->handler_refs[i], err)) {
             return false;
@@ -38,13 +56,13 @@ bool instance_load(struct script_instance *instance, struct err *err) {
         lua_createtable(instance->L, 0, (int)generation->handlers[i].field_count);
         protect_table(instance->L, "event");
         instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-        instance->handler_seconds[i] = seconds_of(generation->handlers[i].name);
+        make_metrics(&instance->handler_metrics[i], generation->handlers[i].name);
     }
     for (size_t i = 0; i < generation->route_count; i++) {
         if (!take_handle(instance, generation->routes[i].name, &instance->route_refs[i], err)) {
             return false;
         }
-        instance->route_seconds[i] = seconds_of(generation->routes[i].name);
+        make_metrics(&instance->route_metrics[i], generation->routes[i].name);
     }
     view_object_push(instance);
     instance->view_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
@@ -73,9 +91,9 @@ void script_instance_destroy(struct script_instance *instance) {
     script_generation_unref(instance->generation);
     free(instance->handler_refs);
     free(instance->event_refs);
-    free(instance->handler_seconds);
+    free(instance->handler_metrics);
     free(instance->route_refs);
-    free(instance->route_seconds);
+    free(instance->route_metrics);
     free(instance);
 }
 
@@ -128,8 +146,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     enum script_result result =
         script_call(instance, 1, 1, instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
-    metric_observe(instance->handler_seconds[handler],
-                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    count_call(instance, &instance->handler_metrics[handler], started_us, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         return result;
     }
@@ -250,8 +267,7 @@ enum script_result script_answer(struct script_instance *instance,
     lua_pushlightuserdata(instance->L, &call);
     enum script_result result =
         script_call(instance, 1, 1, instance->config->scripts.route_timeout_ms, err);
-    metric_observe(instance->route_seconds[request->route],
-                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    count_call(instance, &instance->route_metrics[request->route], started_us, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         return result;
     }

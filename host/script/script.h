@@ -8,6 +8,8 @@
 #include "../extract.h"
 #include "../merge.h"
 
+#define SCRIPT_HASH_LEN 32 /* hexadecimal digits */
+
 struct script_generation;
 struct script_instance;
 
@@ -44,6 +46,9 @@ struct script_route {
  * once, compiles and checks them in a fresh state. NULL: err names file:line and what to do. */
 struct script_generation *script_generation_load(const struct config *config, uint64_t number,
                                                  struct err *err);
+/* The hash that a generation of what stands on the disk would have; it is not looked at further. */
+bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
+                         struct err *err);
 struct script_generation *script_generation_ref(struct script_generation *generation);
 void script_generation_unref(struct script_generation *generation);
 uint64_t script_generation_number(const struct script_generation *generation);

@@ -20,7 +20,7 @@ struct bundle_file {
 struct bundle {
     struct bundle_file *files; /* sorted by name */
     size_t count;
-    char hash[33];
+    char hash[SCRIPT_HASH_LEN + 1];
 };
 bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err);
 /* The Lua files below one folder, without a hash. */
@@ -58,6 +58,10 @@ struct script_limit {
 
 struct coverage;
 
+struct script_metrics { /* of one handler or route */
+    struct metric_cell *seconds, *errors, *memory_bytes;
+};
+
 struct script_instance {
     lua_State *L;
     struct script_generation *generation;
@@ -77,8 +81,8 @@ struct script_instance {
     int view_ref;
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;
-    struct metric_cell **handler_seconds;
-    struct metric_cell **route_seconds;
+    struct script_metrics *handler_metrics;
+    struct script_metrics *route_metrics;
 };
 
 /* instance.c: the `handle` functions, event tables and view of an open sandbox. */

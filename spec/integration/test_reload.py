@@ -135,6 +135,31 @@ def test_a_signal_reloads(service, scripts):
     assert assign(service, "after") == "by signal file"
 
 
+def test_status_tells_a_fleet_that_runs_different_scripts(service, scripts):
+    assert assign(service, "before") == "file"
+    first = command(service.program, "status")[1]["partitions_handled_by"]
+    assert [one["partitions"] for one in first] == [1]
+    scripts.name_files("new ")
+    fresh = reload(service.program)["hash"]
+    service.publish([record for record in read_records("current") if record["topic"] != SLOTS][:1])
+    service.wait_committed(2)
+    both = command(service.program, "status")[1]["partitions_handled_by"]
+    assert {one["hash"] for one in both} == {first[0]["hash"], fresh}
+
+
+def test_an_author_sees_changes_without_a_command(bare_service, scripts):
+    program = bare_service.prepare(**scripts.env)
+    program.options += ["--watch"]
+    program.start()
+    bare_service.wait_ready()
+    scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
+    wait_until("the error", lambda: log_lines(program, "scripts are not replaced"))
+    scripts.name_files("watched ")
+    wait_until("the reload", lambda: program.metric("ras_script_generation") == 2)
+    assert assign(bare_service, "after") == "watched file"
+    assert len(log_lines(program, "scripts are not replaced")) == 1
+
+
 def test_a_rollback_does_not_need_the_files(service, scripts):
     for number, prefix in enumerate(("second ", "third "), 2):
         scripts.name_files(prefix)
@@ -186,6 +211,74 @@ def test_a_reload_closes_the_breaker_that_the_scripts_had_opened(bare_service, s
     bare_service.wait_committed(100)
     assert program.metric("ras_breaker_open") == 0
     assert program.get("/readyz")[0] == 200
+
+
+def break_slots(scripts):
+    scripts.restore(f"scripts/{HANDLER}")
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    error('on purpose')\n")
+
+
+def bad_generation(service, scripts, **env):
+    """A program on whose scripts a reload has brought ones that reject every event."""
+    program = service.start(**scripts.env, **env)
+    service.wait_ready()
+    service.publish([slot_event("a-batch", f"good {n}", "file") for n in range(50)])
+    service.wait_committed(50)
+    break_slots(scripts)
+    reload(program)
+    service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(60)])
+    return program
+
+
+@pytest.mark.parametrize("breaker", ["50", "100"])
+def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service, scripts, breaker):
+    """Be it that the breaker stops consumption, or that it is off."""
+    program = bad_generation(bare_service, scripts, INGEST_BREAKER_SHARE_PERCENT=breaker)
+    wait_until("the rollback", lambda: program.metric("ras_script_generation") == 1)
+    bare_service.wait_committed(110)
+    assert program.metric("ras_breaker_open") == 0
+    line, = [line for line in log_lines(program) if "are brought back" in line["message"]]
+    assert line["level"] == "error" and line["reason"]
+    status = command(program, "status")[1]
+    assert [one["generation"] for one in status["generations"]] == [1, 2]
+    assert assign(bare_service, "after") == "file"
+
+
+def test_without_a_trial_nothing_is_rolled_back(bare_service, scripts):
+    program = bad_generation(bare_service, scripts, INGEST_BREAKER_SHARE_PERCENT="100",
+                             SCRIPTS_TRIAL_S="0")
+    bare_service.wait_committed(110)
+    assert program.metric("ras_script_generation") == 2
+    assert program.metric("ras_rejected_messages_total") == 60
+
+
+def test_scripts_that_reject_no_more_than_those_before_stay(bare_service, scripts):
+    """What was bad before does not make its successor bad."""
+    break_slots(scripts)
+    program = bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", SCRIPTS_TRIAL_S="2",
+                                 **scripts.env)
+    bare_service.wait_ready()
+    bare_service.publish([slot_event("a-batch", f"first {n}", "file") for n in range(50)])
+    bare_service.wait_committed(50)
+    scripts.edit(f"scripts/{HANDLER}", "on purpose", "on purpose again")
+    reload(program)
+    bare_service.publish([slot_event("a-batch", f"second {n}", "file") for n in range(50)])
+    wait_until("the end of the trial", lambda: log_lines(
+        program, "the new scripts have passed their trial"))
+    assert program.metric("ras_script_generation") == 2
+
+
+def test_calls_errors_and_memory_are_counted_by_script(bare_service, scripts):
+    break_slots(scripts)
+    program = bare_service.start(**scripts.env)
+    bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(3)])
+    bare_service.wait_committed(3)
+    text = program.get("/metrics")[1].decode()
+    script = '{script="handlers/essay_slot_assigned"}'
+    assert f"ras_script_errors_total{script} 3\n" in text
+    assert f"ras_script_duration_seconds_count{script} 3\n" in text
+    assert program.metric("ras_script_memory_bytes") > 10000
 
 
 def test_topics_are_followed_and_left_with_the_scripts(service, scripts):

@@ -1,0 +1,31 @@
+/* trial: whether the scripts that run since a reload reject more events than those before. Counts
+ * by the ingestion's own metrics. Guarded by whoever holds it. */
+#ifndef AGG_HOST_RELOAD_TRIAL_H
+#define AGG_HOST_RELOAD_TRIAL_H
+
+#include "../ingest/ingest.h"
+
+struct trial_counts {
+    double processed, rejected; /* events, since the program's start */
+};
+
+struct trial {
+    const struct ingest *ingest;
+    struct trial_counts began; /* when the running scripts began */
+    double share_before;       /* of the events that the scripts before them were given */
+    double margin;             /* a share */
+    int64_t until_us;          /* of the monotonic clock; 0: no trial is on */
+};
+
+enum trial_verdict { TRIAL_NONE, TRIAL_GOES_ON, TRIAL_PASSED, TRIAL_FAILED };
+
+void trial_init(struct trial *trial, const struct ingest *ingest);
+/* Other scripts run from now on; on trial where settings say so. Without a trial (a rollback) it is
+ * only noted that they began. */
+void trial_begin(struct trial *trial, const struct config *config, bool on_trial);
+/* Looks, now: failed where the breaker has stopped a worker, or the share is larger by more than
+ * the margin, of TRIAL_LEAST_EVENTS or more and with at least TRIAL_LEAST_REJECTED of them.
+ * `reason` (of the failure) is for people. A verdict ends the trial. */
+enum trial_verdict trial_look(struct trial *trial, char *reason, size_t reason_size);
+
+#endif
