@@ -20,6 +20,7 @@ struct command {
     bool all;
     bool yes; /* do not ask */
     const char *table;
+    const char *path;
     const char *since;
     const char *coverage_min;
     bool json;
@@ -52,6 +53,10 @@ extern const char command_verify_usage[], command_rebuild_usage[], command_expla
 
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
+
+/* new handler|route NAME: writes a script and its spec, for an author to go on from. */
+int command_new(const struct command *command);
+extern const char command_new_usage[];
 
 /* Reads a whole number from an option; false and a message on standard error otherwise. */
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);

@@ -16,6 +16,8 @@ static const char usage[] =
     "  test [PATH…]             run the specs of the scripts, default spec/unit; needs no server.\n"
     "                           --real: bindings instead of their doubles; --coverage: say which\n"
     "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
+    "  new handler NAME         write a handler, an event and a spec that passes: --topic TOPIC\n"
+    "  new route NAME           write a route, its query and a spec that passes: --path PATH\n"
     "  status                   what the program that runs here is doing\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
@@ -28,8 +30,8 @@ static const char usage[] =
     "  rejected drop ID… | …    forget them\n"
     "  explain ID               which events made the rows of an id, and which lost against them\n"
     "  verify                   compare the view with one built anew from Kafka's log\n"
-    "  rebuild                  the same, and mend the view; explain, verify and rebuild say more\n"
-    "                           with --help\n"
+    "  rebuild                  the same, and mend the view; new, explain, verify and rebuild say\n"
+    "                           more with --help\n"
     "  version                  print the version\n"
     "\n"
     "  --config FILE      the configuration, default ./config.lua; every key is explained there,\n"
@@ -65,6 +67,7 @@ static const struct {
     {"partition", offsetof(struct arguments, command.partition)},
     {"limit", offsetof(struct arguments, command.limit)},
     {"table", offsetof(struct arguments, command.table)},
+    {"path", offsetof(struct arguments, command.path)},
     {"since", offsetof(struct arguments, command.since)},
 };
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
@@ -143,6 +146,7 @@ static const struct verb {
     {"check", command_check, false, NULL},
     {"migrate", command_migrate, false, NULL},
     {"test", command_test, true, NULL},
+    {"new", command_new, true, command_new_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
     {"replay", command_replay, false, NULL},

@@ -46,23 +46,10 @@ static bool check_topics(const struct script_generation *generation, struct err 
     return true;
 }
 
-/* True for patterns that match the same paths: the names of parameters do not matter. */
-static bool match_the_same(const char *one, const char *other) {
-    while (*one && *one == *other) {
-        if (*one == '{') {
-            one += strcspn(one, "}");
-            other += strcspn(other, "}");
-        }
-        one += *one != '\0';
-        other += *other != '\0';
-    }
-    return *one == *other;
-}
-
 static const char *shared_path(const struct script_route *one, const struct script_route *other) {
     for (size_t i = 0; i < one->path_count; i++) {
         for (size_t j = 0; j < other->path_count; j++) {
-            if (match_the_same(one->paths[i], other->paths[j])) {
+            if (script_same_paths(one->paths[i], other->paths[j])) {
                 return one->paths[i];
             }
         }
