@@ -6,18 +6,24 @@
 #include "../host/config.h"
 #include "../host/script/script_private.h"
 
+static const luaL_Reg modules[] = {
+    {"pg", luaopen_agg_pg},     {"redis", luaopen_agg_redis}, {"kafka", luaopen_agg_kafka},
+    {"http", luaopen_agg_http}, {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
+    {"log", luaopen_agg_log},   {"clock", luaopen_agg_clock},
+};
+#define MODULE_COUNT (sizeof modules / sizeof *modules)
+
 lua_CFunction lua_modules_find(const char *name) {
-    static const luaL_Reg modules[] = {
-        {"pg", luaopen_agg_pg},     {"redis", luaopen_agg_redis}, {"kafka", luaopen_agg_kafka},
-        {"http", luaopen_agg_http}, {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
-        {"log", luaopen_agg_log},   {"clock", luaopen_agg_clock},
-    };
-    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+    for (size_t i = 0; i < MODULE_COUNT; i++) {
         if (strcmp(modules[i].name, name) == 0) {
             return modules[i].func;
         }
     }
     return NULL;
+}
+
+const char *lua_modules_name(size_t i) {
+    return i < MODULE_COUNT ? modules[i].name : NULL;
 }
 
 void lua_modules_set_config(lua_State *L, const struct config *config,

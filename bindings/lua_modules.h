@@ -10,6 +10,8 @@ struct config;
 
 /* The opener of a binding by the name that scripts use, or NULL. */
 lua_CFunction lua_modules_find(const char *name);
+/* The names, one after the other; NULL behind the last. */
+const char *lua_modules_name(size_t i);
 
 /* What bindings need; kept in the state's registry, borrowed. */
 void lua_modules_set_config(lua_State *L, const struct config *config, const struct bundle *bundle);

@@ -12,6 +12,7 @@
 #include "../host/script/script_private.h"
 #include "../host/xalloc.h"
 #include "lua_modules.h"
+#include "lua_names.h"
 
 struct connection {
     struct pg *pg;
@@ -42,6 +43,13 @@ static int close_connection(lua_State *L) {
     return 0;
 }
 
+static void refuse_query(lua_State *L, const char *call, const char *name) {
+    char hint[NEAREST_HINT_CAP];
+    lua_names_push_queries(L);
+    luaL_error(L, "%s: no query \"%s\": %s (it would be sql/queries/%s.sql)", call, name,
+               lua_names_hint(L, -1, name, hint), name);
+}
+
 /* The query named by the first argument. */
 static struct lua_pg_query *find_query(lua_State *L, struct connection *connection,
                                        const char *call) {
@@ -57,7 +65,7 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     const struct bundle_file *file = bundle_find(lua_modules_bundle(L), path);
     lua_pop(L, 1);
     if (!file) {
-        luaL_error(L, "%s: no query \"%s\": it would be sql/queries/%s.sql", call, name, name);
+        refuse_query(L, call, name);
         return NULL;
     }
     if (!pg_named_parse(&named, file->text, &err)) {

@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "log.h"
+#include "nearest.h"
 
 static const char usage[] =
     "usage: aggregator VERB [OPTIONS]\n"
@@ -165,6 +166,20 @@ static const struct verb *find_verb(const char *name) {
     return NULL;
 }
 
+static int refuse_verb(const char *name) {
+    const char *names[sizeof verbs / sizeof *verbs];
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = nearest_name(name, names, sizeof verbs / sizeof *verbs);
+    if (nearest) {
+        fprintf(stderr, "aggregator: no command \"%s\": did you mean \"%s\"?\n", name, nearest);
+    } else {
+        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", name, usage);
+    }
+    return 2;
+}
+
 static int run_verb(const struct verb *verb, struct arguments *arguments) {
     struct err err = {0};
     if (arguments->command.word_count > 0 && !verb->takes_words) {
@@ -202,8 +217,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (!verb) {
-        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", arguments.verb, usage);
-        return 2;
+        return refuse_verb(arguments.verb);
     }
     return run_verb(verb, &arguments);
 }
