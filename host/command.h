@@ -58,6 +58,10 @@ int command_test(const struct command *command);
 int command_new(const struct command *command);
 extern const char command_new_usage[];
 
+/* repl: a console with what scripts have. */
+int command_repl(const struct command *command);
+extern const char command_repl_usage[];
+
 /* Reads a whole number from an option; false and a message on standard error otherwise. */
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);
 /* --limit of what is printed of each part, 20 where it is not given; false as command_number. */

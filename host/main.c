@@ -19,6 +19,7 @@ static const char usage[] =
     "                           lines did not run; --coverage-min=PERCENT: fail below it\n"
     "  new handler NAME         write a handler, an event and a spec that passes: --topic TOPIC\n"
     "  new route NAME           write a route, its query and a spec that passes: --path PATH\n"
+    "  repl                     a console with the modules of scripts; Postgres is read-only\n"
     "  status                   what the program that runs here is doing\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
@@ -31,8 +32,8 @@ static const char usage[] =
     "  rejected drop ID… | …    forget them\n"
     "  explain ID               which events made the rows of an id, and which lost against them\n"
     "  verify                   compare the view with one built anew from Kafka's log\n"
-    "  rebuild                  the same, and mend the view; new, explain, verify and rebuild say\n"
-    "                           more with --help\n"
+    "  rebuild                  the same, and mend the view; new, repl, explain, verify and\n"
+    "                           rebuild say more with --help\n"
     "  version                  print the version\n"
     "\n"
     "  --config FILE      the configuration, default ./config.lua; every key is explained there,\n"
@@ -148,6 +149,7 @@ static const struct verb {
     {"migrate", command_migrate, false, NULL},
     {"test", command_test, true, NULL},
     {"new", command_new, true, command_new_usage},
+    {"repl", command_repl, false, command_repl_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
     {"replay", command_replay, false, NULL},

@@ -3,8 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "../folders.h"
 
 /* The text of the word that begins at `at`, whose length goes to *len; NULL: it is none. */
 static const char *find_word(const char *at, const struct scaffold_word *words, size_t *len) {
@@ -37,20 +38,9 @@ void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned ch
     fill(&file->text, (const char *)template, words);
 }
 
-static bool make_folders(const char *path, struct err *err) {
-    char folder[4096];
-    for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-        if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-            return err_set(err, ERR_INPUT, "%s cannot be made: %s", folder, strerror(errno));
-        }
-    }
-    return true;
-}
-
 /* Made anew: "x" refuses a file that is there. */
 static bool write_file(const struct scaffold_file *file, struct err *err) {
-    FILE *out = make_folders(file->path, err) ? fopen(file->path, "wxe") : NULL;
+    FILE *out = folders_make(file->path, 0777, err) ? fopen(file->path, "wxe") : NULL;
     if (!out) {
         return err->kind != ERR_NONE ? false
                                      : err_set(err, ERR_INPUT, "%s cannot be written: %s",

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "../buffer.h"
@@ -70,8 +71,10 @@ struct script_instance {
     const char *stack_base;    /* where the C stack was when the call under way began */
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
-    int *handler_refs; /* registry references of the `handle` functions */
-    int *event_refs;   /* one reused event table a handler */
+    bool read_only;                           /* pg changes nothing */
+    const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
+    int *handler_refs;                        /* registry references of the `handle` functions */
+    int *event_refs;                          /* one reused event table a handler */
     int *route_refs;
     int view_ref;
     int request_ref;     /* metatable of requests */
