@@ -165,7 +165,8 @@ struct line_editor *line_editor_open(const char *history_path, line_complete com
     (void)el_set(edit, EL_PROMPT, show_prompt);
     (void)el_set(edit, EL_GETCFN, read_char);
     (void)el_set(edit, EL_EDITOR, "emacs");
-    (void)el_set(edit, EL_ADDFN, "complete", "Complete the name", complete);
+    /* wide: it would copy and never free the others */
+    (void)el_wset(edit, EL_ADDFN, L"complete", L"Complete the name", complete);
     (void)el_set(edit, EL_BIND, "^I", "complete", NULL);
     open_history(editor, history_path);
     (void)el_source(edit, NULL); /* ~/.editrc, if there is one */
