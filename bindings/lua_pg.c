@@ -12,6 +12,7 @@
 #include "../host/script/script_private.h"
 #include "../host/xalloc.h"
 #include "lua_modules.h"
+#include "lua_names.h"
 
 struct connection {
     struct pg *pg;
@@ -19,6 +20,7 @@ struct connection {
     struct buffer list; /* scratch */
     PGresult *result;
     struct lua_pg_query *queries;
+    bool read_only;
     /* The transaction under way. */
     bool in_transaction;
     int serial; /* of transactions: a `tx` that outlives its own is known by it */
@@ -42,6 +44,13 @@ static int close_connection(lua_State *L) {
     return 0;
 }
 
+static void refuse_query(lua_State *L, const char *call, const char *name) {
+    char hint[NEAREST_HINT_CAP];
+    lua_names_push_queries(L);
+    luaL_error(L, "%s: no query \"%s\": %s (it would be sql/queries/%s.sql)", call, name,
+               lua_names_hint(L, -1, name, hint), name);
+}
+
 /* The query named by the first argument. */
 static struct lua_pg_query *find_query(lua_State *L, struct connection *connection,
                                        const char *call) {
@@ -57,7 +66,7 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     const struct bundle_file *file = bundle_find(lua_modules_bundle(L), path);
     lua_pop(L, 1);
     if (!file) {
-        luaL_error(L, "%s: no query \"%s\": it would be sql/queries/%s.sql", call, name, name);
+        refuse_query(L, call, name);
         return NULL;
     }
     if (!pg_named_parse(&named, file->text, &err)) {
@@ -116,6 +125,62 @@ static int push_result(lua_State *L, struct connection *connection, const char *
     return 1;
 }
 
+/* Ends it in every case: a connection that cannot be asked any more is closed. */
+static void roll_back(struct connection *connection) {
+    struct err ignored = {0};
+    connection->in_transaction = false;
+    if (!execute(connection, "ROLLBACK", "ROLLBACK", NULL, connection->deadline_us, &ignored)) {
+        pg_disconnect(connection->pg);
+    }
+}
+
+/* A transaction may say READ WRITE until its first query; so that none in the console does, that
+ * query is ours. */
+static bool begin(struct connection *connection, struct err *err) {
+    const char *sql = connection->read_only ? "BEGIN READ ONLY" : "BEGIN";
+    if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
+        !execute(connection, "BEGIN", sql, NULL, connection->deadline_us, err)) {
+        return false;
+    }
+    connection->in_transaction = true;
+    if (connection->read_only &&
+        !execute(connection, "snapshot", "SELECT 1", NULL, connection->deadline_us, err)) {
+        roll_back(connection);
+        return false;
+    }
+    return true;
+}
+
+static bool ask(struct connection *connection, const struct lua_pg_query *query,
+                int64_t deadline_us, struct err *err) {
+    const char *sql = query->named.sql;
+    if (!wake(connection, query->name, deadline_us, err)) {
+        return false;
+    }
+    bool ok = execute(connection, query->name, sql, connection->params, deadline_us, err);
+    if (!ok && is_stale(err) && pg_connected(connection->pg)) {
+        ok = execute(connection, query->name, sql, connection->params, deadline_us, err);
+    }
+    return ok;
+}
+
+/* In a transaction of its own, which is rolled back: with it, what the query may have set. */
+static bool ask_read_only(struct connection *connection, const struct lua_pg_query *query,
+                          int64_t deadline_us, struct err *err) {
+    connection->deadline_us = deadline_us;
+    if (!begin(connection, err)) {
+        return false;
+    }
+    bool ok =
+        execute(connection, query->name, query->named.sql, connection->params, deadline_us, err);
+    PGresult *result = connection->result;
+    connection->result = NULL;
+    roll_back(connection);
+    PQclear(connection->result);
+    connection->result = result;
+    return ok;
+}
+
 /* pg.query(name, params) -> rows | nil, { kind, message, sqlstate } */
 static int lua_query(lua_State *L) {
     static const char call[] = "pg.query";
@@ -126,15 +191,9 @@ static int lua_query(lua_State *L) {
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
-    if (!lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) ||
-        !lua_modules_may_touch(L, &err) || !wake(connection, query->name, deadline_us, &err)) {
-        return push_failure(L, &err);
-    }
-    const char *sql = query->named.sql;
-    bool ok = execute(connection, query->name, sql, connection->params, deadline_us, &err);
-    if (!ok && is_stale(&err) && pg_connected(connection->pg)) {
-        ok = execute(connection, query->name, sql, connection->params, deadline_us, &err);
-    }
+    bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
+              lua_modules_may_touch(L, &err) &&
+              (connection->read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
     return ok ? push_result(L, connection, call, query) : push_failure(L, &err);
 }
 
@@ -186,28 +245,10 @@ static bool commit(struct connection *connection, struct err *err) {
            err_set(err, ERR_INTERNAL, "Postgres rolled the transaction back");
 }
 
-/* Ends it in every case: a connection that cannot be asked any more is closed. */
-static void roll_back(struct connection *connection) {
-    struct err ignored = {0};
-    connection->in_transaction = false;
-    if (!execute(connection, "ROLLBACK", "ROLLBACK", NULL, connection->deadline_us, &ignored)) {
-        pg_disconnect(connection->pg);
-    }
-}
-
 /* tx.rollback(): ends the transaction; the function goes on. */
 static int transaction_rollback(lua_State *L) {
     roll_back(transaction_of(L, "tx.rollback"));
     return 0;
-}
-
-static bool begin(struct connection *connection, struct err *err) {
-    if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
-        !execute(connection, "BEGIN", "BEGIN", NULL, connection->deadline_us, err)) {
-        return false;
-    }
-    connection->in_transaction = true;
-    return true;
 }
 
 static void push_transaction(lua_State *L, int serial) {
@@ -271,18 +312,21 @@ int luaopen_agg_pg(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"query", lua_query}, {"transaction", lua_transaction}, {NULL, NULL}};
     const struct config *config = lua_modules_config(L);
+    bool read_only = sandbox_instance(L)->read_only;
     int longest_ms = lua_modules_longest_call_ms(L);
     struct pg_options options = {
         .url = config->postgres.url,
-        .application_name = "aggregator scripts",
+        .application_name = read_only ? "aggregator repl" : "aggregator scripts",
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         /* The server gives up no later than the script does, or its work would pile up. */
         .statement_timeout_ms = config->postgres.statement_timeout_ms < longest_ms
                                     ? config->postgres.statement_timeout_ms
                                     : longest_ms,
+        .read_only = read_only,
     };
     lua_createtable(L, 0, 3);
     struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
+    connection->read_only = read_only;
     connection->pg = pg_create(&options);
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);

@@ -1,5 +1,6 @@
 /* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
  * use; bytea is sent in binary. */
+#include "../host/nearest.h"
 #include "lua_pg.h"
 
 #define BYTES_TYPE "aggregator.pg.bytes"
@@ -108,6 +109,7 @@ static bool add_param(lua_State *L, const char *call, const char *name, struct p
 
 static void check_names(lua_State *L, int at, const char *call, const struct lua_pg_query *query) {
     const struct pg_named *named = &query->named;
+    char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         bool known = false;
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
@@ -117,11 +119,12 @@ static void check_names(lua_State *L, int at, const char *call, const struct lua
         if (!name) {
             lua_bad_argument(L, lua_gettop(L) - 1, call, "the name of a parameter", "a string");
         } else if (!known && named->count == 0) {
-            luaL_error(L, "%s: \"%s\" has no parameters, got \"%s\"", call, query->name, name);
+            luaL_error(L, "%s: \"%s\" has no parameters, got \"%s\" (sql/queries/%s.sql)", call,
+                       query->name, name, query->name);
         } else if (!known) {
-            luaL_error(L, "%s: \"%s\" has no parameter \"%s\"; did you mean \"%s\"?", call,
-                       query->name, name,
-                       lua_nearest_name(name, (const char *const *)named->names, named->count));
+            nearest_hint(hint, name, (const char *const *)named->names, named->count);
+            luaL_error(L, "%s: \"%s\" has no parameter \"%s\": %s (sql/queries/%s.sql)", call,
+                       query->name, name, hint, query->name);
         }
     }
 }

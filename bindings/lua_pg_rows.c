@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "../host/hex.h"
+#include "lua_names.h"
 #include "lua_pg.h"
 
 enum {
@@ -132,19 +133,37 @@ static void check_columns(lua_State *L, const char *call, const char *query,
     }
 }
 
+/* Pushes the metatable of rows: reading a column that the query does not return is an error. */
+static void push_column_names(lua_State *L, const char *query, const PGresult *result) {
+    int columns = PQnfields(result);
+    lua_createtable(L, 0, columns);
+    for (int i = 0; i < columns; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, PQfname(result, i));
+    }
+    const char *place = lua_pushfstring(L, "sql/queries/%s.sql", query);
+    lua_insert(L, -2);
+    lua_names_push_strict(L, "the row", "column ", place);
+    lua_remove(L, -2);
+}
+
 void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const PGresult *result) {
     int rows = PQntuples(result), columns = PQnfields(result);
     check_columns(L, call, query, result);
+    push_column_names(L, query, result);
     lua_createtable(L, rows, columns ? 0 : 1);
-    lua_mark_list(L);
+    lua_mark_list(L); /* [names, rows] */
     for (int row = 0; row < rows; row++) {
         lua_createtable(L, 0, columns);
         for (int column = 0; column < columns; column++) {
             push_value(L, result, row, column);
             lua_setfield(L, -2, PQfname(result, column));
         }
+        lua_pushvalue(L, -3);
+        lua_setmetatable(L, -2);
         lua_rawseti(L, -2, row + 1);
     }
+    lua_remove(L, -2);
     if (columns == 0) { /* a statement that returns no rows says how many it changed */
         lua_pushnumber(L, strtod(PQcmdTuples((PGresult *)result), NULL));
         lua_setfield(L, -2, "affected");

@@ -3,11 +3,11 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "../host/nearest.h"
 #include "../host/number.h"
 #include "../host/utf8.h"
 
 #define SHOWN_BYTES 40
-#define MAX_NAME_BYTES 64
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
@@ -88,41 +88,9 @@ int lua_check_list(lua_State *L, int at, const char *call, const char *what) {
                : luaL_error(L, "%s: %s must be a list: keys from 1 on without a gap", call, what);
 }
 
-/* Levenshtein's distance; names are short. */
-static size_t distance(const char *a, const char *b) {
-    size_t row[MAX_NAME_BYTES + 1];
-    size_t len = strnlen(b, MAX_NAME_BYTES);
-    for (size_t j = 0; j <= len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= MAX_NAME_BYTES && a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-            size_t insert = (row[j - 1] < row[j] ? row[j - 1] : row[j]) + 1;
-            diagonal = row[j];
-            row[j] = replace < insert ? replace : insert;
-        }
-    }
-    return row[len];
-}
-
-const char *lua_nearest_name(const char *name, const char *const *names, size_t count) {
-    const char *nearest = NULL;
-    size_t least = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t steps = distance(name, names[i]);
-        if (!nearest || steps < least) {
-            nearest = names[i];
-            least = steps;
-        }
-    }
-    return nearest;
-}
-
 void lua_check_fields(lua_State *L, int at, const char *call, const char *const *names,
                       size_t count) {
+    char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         bool known = false;
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
@@ -132,8 +100,8 @@ void lua_check_fields(lua_State *L, int at, const char *call, const char *const 
         if (!name) {
             lua_bad_argument(L, -2, call, "a field's name", "a string");
         } else if (!known) {
-            luaL_error(L, "%s: there is no field \"%s\"; did you mean \"%s\"?", call, name,
-                       lua_nearest_name(name, names, count));
+            luaL_error(L, "%s: there is no field \"%s\": %s", call, name,
+                       nearest_hint(hint, name, names, count));
         }
     }
 }

@@ -34,8 +34,6 @@ int lua_check_list(lua_State *L, int at, const char *call, const char *what);
 /* Raises for keys of the table at `at` that are not among `names`, with the nearest of them. */
 void lua_check_fields(lua_State *L, int at, const char *call, const char *const *names,
                       size_t count);
-/* The name among `names` that is written most like `name`; NULL if there are none. */
-const char *lua_nearest_name(const char *name, const char *const *names, size_t count);
 
 /* table[name] for the table at `at`, borrowed from it. An absent one has data NULL. */
 struct slice lua_field_text(lua_State *L, int at, const char *call, const char *name,

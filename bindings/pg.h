@@ -20,6 +20,7 @@ struct pg_options {
     int connect_timeout_ms;
     int statement_timeout_ms;
     const char *search_path; /* NULL: as the server has it */
+    bool read_only;          /* transactions begin so unless they say otherwise */
 };
 
 /* No network yet. Copies the options. */

@@ -35,6 +35,7 @@ struct pg *pg_create(const struct pg_options *options) {
     pg->url = cut_driver(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
     pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
+    pg->read_only = options->read_only;
     pg->connect_timeout_ms = options->connect_timeout_ms;
     pg->statement_timeout_ms = options->statement_timeout_ms;
     return pg;
@@ -226,11 +227,21 @@ static bool check_encoding(struct pg *pg, struct err *err) {
                    encoding);
 }
 
+static void add_setting(struct pg_params *params, const char *value) {
+    if (value) {
+        pg_params_add_text(params, slice_of(value));
+    } else {
+        pg_params_add_null(params);
+    }
+}
+
 /* Not as start-up options: a pooler refuses those. */
 static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     static const char sql[] =
         "SELECT set_config('statement_timeout', $1, false), "
         "set_config('search_path', coalesce($2, current_setting('search_path')), false), "
+        "set_config('default_transaction_read_only', "
+        "coalesce($3, current_setting('default_transaction_read_only')), false), "
         "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false), "
         /* How values look as text must not hang on the server's settings. */
         "set_config('bytea_output', 'hex', false), set_config('datestyle', 'ISO', false), "
@@ -242,11 +253,8 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
     struct pg_params *params = pg_params_create();
     pg_params_add_text(params, slice_of(timeout));
-    if (pg->search_path) {
-        pg_params_add_text(params, slice_of(pg->search_path));
-    } else {
-        pg_params_add_null(params);
-    }
+    add_setting(params, pg->search_path);
+    add_setting(params, pg->read_only ? "on" : NULL);
     bool ok = pg_query(pg, "pg session", sql, params, clock_remaining_ms(deadline_us), NULL, err);
     pg_params_destroy(params);
     if (!ok && err->kind == ERR_TIMEOUT) {

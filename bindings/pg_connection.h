@@ -29,6 +29,7 @@ struct pg {
     char *password;
     char *application_name;
     char *search_path; /* NULL: as the server has it */
+    bool read_only;
     int connect_timeout_ms;
     int statement_timeout_ms;
     PGconn *conn;

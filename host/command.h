@@ -24,6 +24,7 @@ struct command {
     bool all;
     bool yes; /* do not ask */
     const char *table;
+    const char *path;
     const char *since;
     const char *coverage_min;
     const char *batch;
@@ -75,6 +76,14 @@ extern const char command_tap_usage[];
 
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
+
+/* new handler|route NAME: writes a script and its spec, for an author to go on from. */
+int command_new(const struct command *command);
+extern const char command_new_usage[];
+
+/* repl: a console with what scripts have. */
+int command_repl(const struct command *command);
+extern const char command_repl_usage[];
 
 /* Reads a whole number from an option; false and a message on standard error otherwise. */
 bool command_number(const char *option, const char *text, int64_t min, int64_t max, int64_t *out);

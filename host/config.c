@@ -14,6 +14,7 @@
 #include "config_fields.h"
 #include "config_functions.h"
 #include "config_lines.h"
+#include "nearest.h"
 #include "xalloc.h"
 
 /* ---- checking ----------------------------------------------------------------------------- */
@@ -178,6 +179,24 @@ static bool is_known(const char *section, const char *key) {
     return false;
 }
 
+/* Says so of a section, or of a key of one, with the nearest that there is. */
+static bool refuse_unknown(struct reader *reader, const char *section, const char *key) {
+    const char **names = xcalloc(config_field_count, sizeof *names);
+    char hint[NEAREST_HINT_CAP], what[NEAREST_HINT_CAP + 32];
+    size_t count = 0;
+    for (size_t i = 0; i < config_field_count; i++) {
+        const struct config_field *field = &config_fields[i];
+        bool again = i > 0 && strcmp(field->section, config_fields[i - 1].section) == 0;
+        if (key ? strcmp(field->section, section) == 0 : !again) {
+            names[count++] = key ? field->key : field->section;
+        }
+    }
+    snprintf(what, sizeof what, "unknown %s: %s", key ? "key" : "section",
+             nearest_hint(hint, key ? key : section, names, count));
+    free(names);
+    return complain(reader, section, key ? key : "", what);
+}
+
 static bool check_keys(struct reader *reader, const char *section) {
     lua_State *L = reader->L; /* [section] */
     lua_pushnil(L);
@@ -185,7 +204,7 @@ static bool check_keys(struct reader *reader, const char *section) {
         lua_pop(L, 1);
         const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "[number]";
         if (!is_known(section, key)) {
-            bool said = complain(reader, section, key, "unknown key");
+            bool said = refuse_unknown(reader, section, key);
             lua_pop(L, 1);
             return said;
         }
@@ -212,8 +231,8 @@ static bool check_sections(struct reader *reader) {
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[number]";
-        bool ok = is_known(name, NULL) ? check_keys(reader, name)
-                                       : complain(reader, name, "", "unknown section");
+        bool ok =
+            is_known(name, NULL) ? check_keys(reader, name) : refuse_unknown(reader, name, NULL);
         if (!ok) {
             lua_pop(L, 2);
             return false;

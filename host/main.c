@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "log.h"
+#include "nearest.h"
 
 static const char usage[] =
     "usage: aggregator VERB [OPTIONS]\n"
@@ -23,6 +24,9 @@ static const char usage[] =
     "                           touches nothing; try --help says more\n"
     "  tap [--topic TOPIC]      events as they come to Kafka, and what the scripts make of them;\n"
     "                           moves no offset; tap --help says more\n"
+    "  new handler NAME         write a handler, an event and a spec that passes: --topic TOPIC\n"
+    "  new route NAME           write a route, its query and a spec that passes: --path PATH\n"
+    "  repl                     a console with the modules of scripts; Postgres is read-only\n"
     "  status                   what the program that runs here is doing\n"
     "  reload                   replace the running scripts and settings by those on the disk, if "
     "all\n"
@@ -40,8 +44,8 @@ static const char usage[] =
     "  rejected drop ID… | …    forget them\n"
     "  explain ID               which events made the rows of an id, and which lost against them\n"
     "  verify                   compare the view with one built anew from Kafka's log\n"
-    "  rebuild                  the same, and mend the view; explain, verify and rebuild say more\n"
-    "                           with --help\n"
+    "  rebuild                  the same, and mend the view; new, repl, explain, verify and\n"
+    "                           rebuild say more with --help\n"
     "  version                  print the version\n"
     "\n"
     "  --config FILE      the configuration, default ./config.lua; every key is explained there,\n"
@@ -77,6 +81,7 @@ static const struct {
     {"partition", offsetof(struct arguments, command.partition)},
     {"limit", offsetof(struct arguments, command.limit)},
     {"table", offsetof(struct arguments, command.table)},
+    {"path", offsetof(struct arguments, command.path)},
     {"since", offsetof(struct arguments, command.since)},
     {"batch", offsetof(struct arguments, command.batch)},
     {"contains", offsetof(struct arguments, command.contains)},
@@ -176,6 +181,8 @@ static const struct verb {
     {"types", command_types, false, command_types_usage},
     {"try", command_try, true, command_try_usage},
     {"tap", command_tap, false, command_tap_usage},
+    {"new", command_new, true, command_new_usage},
+    {"repl", command_repl, false, command_repl_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
     {"reload", command_reload, false, NULL},
@@ -194,6 +201,20 @@ static const struct verb *find_verb(const char *name) {
         }
     }
     return NULL;
+}
+
+static int refuse_verb(const char *name) {
+    const char *names[sizeof verbs / sizeof *verbs];
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = nearest_name(name, names, sizeof verbs / sizeof *verbs);
+    if (nearest) {
+        fprintf(stderr, "aggregator: no command \"%s\": did you mean \"%s\"?\n", name, nearest);
+    } else {
+        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", name, usage);
+    }
+    return 2;
 }
 
 static int run_verb(const struct verb *verb, struct arguments *arguments) {
@@ -233,8 +254,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (!verb) {
-        fprintf(stderr, "aggregator: no command \"%s\"\n\n%s", arguments.verb, usage);
-        return 2;
+        return refuse_verb(arguments.verb);
     }
     return run_verb(verb, &arguments);
 }

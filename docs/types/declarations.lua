@@ -32,7 +32,9 @@
 ---@field enum? table<string, string>|string[] of a string: wire word → own word, or a list of words that stay as they are
 ---@field fields? table<string, string|Field> of a `list`: the fields of each item, their paths from the item
 
---- What every event has, beside the declared fields. It is read-only, and valid during the call only.
+--- What every event has, beside the declared fields. Reading another field, or one that is only
+--- checked, is an error, which names the nearest; so it is for the items of its lists. It is read-only,
+--- and valid during the call only.
 ---@class Event
 ---@field event_id string
 ---@field time integer microseconds, only to be passed on
@@ -54,9 +56,10 @@
 ---@field key string with parameters: `"api:batch:{batch_id}"`
 ---@field type? string its label in metrics; default: the endpoint
 
---- A request as a route gets it, decoded.
+--- A request as a route gets it, decoded. Reading another name of it is an error, which names the
+--- nearest.
 ---@class Request
----@field params table<string, string> of the path, by name
+---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
 ---@field query table<string, string?> by name
 ---@field correlation_id string
 
@@ -81,7 +84,8 @@
 ---@field rule "first"|"latest"|"min"|"max"
 ---@field columns string[][] name and type of each
 
---- What handlers merge into: one object a table, by its name. It is read-only.
+--- What handlers merge into: one object a table, by its name. It is read-only. A table, group or column
+--- that the view does not have is an error, which names the nearest.
 ---@class View
 local View = {}
 

@@ -31,7 +31,8 @@
 ---@class pg
 local pg = {}
 
---- Rows by column name. A statement that returns no columns gives an empty list.
+--- Rows by column name. Reading a column that the query does not return is an error, which names the
+--- nearest. A statement that returns no columns gives an empty list.
 ---@class pg.Rows
 ---@field [integer] table<string, any> a row: its columns by name
 ---@field affected? integer the number of rows that a statement without columns changed

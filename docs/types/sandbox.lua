@@ -2,7 +2,8 @@
 
 --- The globals of scripts and specs, beside `string`, `table` and `math`. What is missing or different
 --- from Lua 5.1 is in `docs/SANDBOX.md`: nothing else of Lua's base library is there, and
---- `string.dump`, `math.random` and `math.randomseed` are not.
+--- `string.dump`, `math.random` and `math.randomseed` are not. Reading another global is an error, which
+--- names the nearest.
 
 --- The globals; read-only.
 ---@type table<string, any>

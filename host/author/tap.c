@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "../../bindings/lua_util.h"
 #include "../ingest/kafka_client.h"
 #include "../json_put.h"
+#include "../nearest.h"
 #include "../rebuild/log_reader.h"
 #include "../timestamp.h"
 #include "../xalloc.h"
@@ -55,10 +55,15 @@ static bool refuse_topic(const struct tap *tap, const char *topic, struct err *e
             buffer_append_format(&all, "\n  %s", handlers[h].topics[t]);
         }
     }
-    const char *nearest = lua_nearest_name(topic, names, count);
-    err_set(err, ERR_INPUT,
-            "no handler declares the topic \"%s\": did you mean \"%s\"? There are:%s", topic,
-            nearest ? nearest : "", all.len ? all.data : " none");
+    const char *nearest = nearest_name(topic, names, count);
+    if (nearest) {
+        err_set(err, ERR_INPUT,
+                "no handler declares the topic \"%s\": did you mean \"%s\"? There are:%s", topic,
+                nearest, all.data);
+    } else {
+        err_set(err, ERR_INPUT, "no handler declares the topic \"%s\". There are:%s", topic,
+                all.len ? all.data : " none");
+    }
     free(names);
     buffer_free(&all);
     return false;

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../bindings/lua_util.h"
 #include "../json_put.h"
+#include "../nearest.h"
 #include "../xalloc.h"
 #include "samples.h"
 #include "show.h"
@@ -47,9 +47,14 @@ static bool refuse_handler(const struct trial *trial, const char *word, struct e
         names[i] = strchr(trial->handlers[i].name, '/') + 1;
         buffer_append_format(&all, "%s%s", i ? ", " : "", names[i]);
     }
-    const char *nearest = lua_nearest_name(word, names, trial->handler_count);
-    err_set(err, ERR_INPUT, "no handler \"%s\": did you mean \"%s\"? There are: %s", word,
-            nearest ? nearest : "", all.len ? all.data : "none");
+    const char *nearest = nearest_name(word, names, trial->handler_count);
+    if (nearest) {
+        err_set(err, ERR_INPUT, "no handler \"%s\": did you mean \"%s\"? There are: %s", word,
+                nearest, all.data);
+    } else {
+        err_set(err, ERR_INPUT, "no handler \"%s\". There are: %s", word,
+                all.len ? all.data : "none");
+    }
     free(names);
     buffer_free(&all);
     return false;

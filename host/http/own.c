@@ -99,6 +99,10 @@ static enum own_path find(struct slice path) {
     return (enum own_path)which;
 }
 
+bool own_has_path(const char *path) {
+    return find(slice_of(path)) != OWN_PATHS;
+}
+
 enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_block) {
     const struct request *request = &exchange->request;
     enum own_path which = find(request->path);

@@ -12,6 +12,9 @@ struct own;
 struct own *own_create(const struct config *config, struct health *health);
 void own_destroy(struct own *own);
 
+/* Whether the path is one of the host's, whatever a route says. */
+bool own_has_path(const char *path);
+
 enum own_result { OWN_ANSWERED, OWN_WOULD_BLOCK, OWN_NOT_MINE };
 
 /* Sets the exchange's endpoint and reply where the path is one of the host's. */

@@ -12,9 +12,18 @@
 #define HOOK_INSTRUCTIONS 1000
 #define MAX_STACK_BYTES (1024L * 1024)
 
+static bool is_interrupted(const struct script_instance *instance) {
+    return instance->interrupted && *instance->interrupted;
+}
+
+static const char *reason_of(const struct script_instance *instance) {
+    return is_interrupted(instance) ? "interrupted" : "the script took too long";
+}
+
 static bool is_late(const struct script_instance *instance) {
     const struct script_limit *limit = &instance->limit;
-    return limit->hit || (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
+    return limit->hit || is_interrupted(instance) ||
+           (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
 }
 
 static void on_hook(lua_State *L, lua_Debug *where);
@@ -37,7 +46,7 @@ static void on_hook(lua_State *L, lua_Debug *where) {
     }
     give_up(L, instance);
     lua_getinfo(L, "Sl", where);
-    luaL_error(L, "%s:%d: the script took too long", where->short_src, where->currentline);
+    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, reason_of(instance));
 }
 
 static void arm(struct script_instance *instance) {
@@ -73,7 +82,7 @@ void script_check_time(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     if (is_late(instance)) {
         give_up(L, instance);
-        luaL_error(L, "the script took too long");
+        luaL_error(L, "%s", reason_of(instance));
     }
 }
 

@@ -94,6 +94,31 @@ const struct script_route *script_generation_routes(const struct script_generati
     return generation->routes;
 }
 
+bool script_same_paths(const char *one, const char *other) {
+    while (*one && *one == *other) {
+        if (*one == '{') {
+            one += strcspn(one, "}");
+            other += strcspn(other, "}");
+        }
+        one += *one != '\0';
+        other += *other != '\0';
+    }
+    return *one == *other;
+}
+
+int script_route_of(const struct script_generation *generation, const char *method,
+                    const char *path) {
+    for (size_t i = 0; i < generation->route_count; i++) {
+        const struct script_route *route = &generation->routes[i];
+        for (size_t p = 0; p < route->path_count && strcmp(route->method, method) == 0; p++) {
+            if (script_same_paths(route->paths[p], path)) {
+                return (int)i;
+            }
+        }
+    }
+    return -1;
+}
+
 /* ---- files --------------------------------------------------------------------------------- */
 
 bool script_generation_query(const struct script_generation *generation, size_t index,

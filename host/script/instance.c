@@ -1,6 +1,7 @@
 /* instance: one Lua state with the functions of a generation; runs handlers and routes. */
 #include <stdlib.h>
 
+#include "../../bindings/lua_names.h"
 #include "../clock.h"
 #include "../hash.h"
 #include "../xalloc.h"
@@ -41,6 +42,32 @@ static bool take_handle(struct script_instance *instance, const char *name, int 
     return true;
 }
 
+/* A reference to the metatable of a route's path parameters. */
+static int params_names(lua_State *L, const struct script_route *route) {
+    lua_newtable(L);
+    for (size_t i = 0; i < route->path_count; i++) {
+        for (const char *at = strchr(route->paths[i], '{'); at; at = strchr(at, '{')) {
+            size_t len = strcspn(++at, "}");
+            lua_pushlstring(L, at, len);
+            lua_pushboolean(L, 1);
+            lua_rawset(L, -3);
+        }
+    }
+    lua_names_push_strict(L, "request.params", "", route->paths[0]);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int request_names(lua_State *L) {
+    static const char *const names[] = {"params", "query", "correlation_id"};
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, names[i]);
+    }
+    lua_names_push_strict(L, "request", "", NULL);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
@@ -48,13 +75,13 @@ bool instance_load(struct script_instance *instance, struct err *err) {
     instance->handler_metrics =
         xcalloc(generation->handler_count, sizeof *instance->handler_metrics);
     instance->route_refs = xcalloc(generation->route_count, sizeof(int));
+    instance->params_refs = xcalloc(generation->route_count, sizeof(int));
     instance->route_metrics = xcalloc(generation->route_count, sizeof *instance->route_metrics);
     for (size_t i = 0; i < generation->handler_count; i++) {
         if (!take_handle(instance, generation->handlers[i].name, &instance->handler_refs[i], err)) {
             return false;
         }
-        lua_createtable(instance->L, 0, (int)generation->handlers[i].field_count);
-        protect_table(instance->L, "event");
+        event_push(instance, &generation->handlers[i]);
         instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
         make_metrics(&instance->handler_metrics[i], generation->handlers[i].name);
     }
@@ -62,8 +89,10 @@ bool instance_load(struct script_instance *instance, struct err *err) {
         if (!take_handle(instance, generation->routes[i].name, &instance->route_refs[i], err)) {
             return false;
         }
+        instance->params_refs[i] = params_names(instance->L, &generation->routes[i]);
         make_metrics(&instance->route_metrics[i], generation->routes[i].name);
     }
+    instance->request_ref = request_names(instance->L);
     view_object_push(instance);
     instance->view_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
     return true;
@@ -93,6 +122,7 @@ void script_instance_destroy(struct script_instance *instance) {
     free(instance->event_refs);
     free(instance->handler_metrics);
     free(instance->route_refs);
+    free(instance->params_refs);
     free(instance->route_metrics);
     free(instance);
 }
@@ -173,15 +203,13 @@ struct route_call {
     struct script_response *response;
 };
 
-static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t count,
-                       const char *name) {
+static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t count) {
     lua_createtable(L, 0, (int)count);
     for (size_t i = 0; i < count; i++) {
         lua_pushlstring(L, pairs[i].name.data, pairs[i].name.len);
         lua_pushlstring(L, pairs[i].value.data, pairs[i].value.len);
         lua_rawset(L, -3);
     }
-    lua_setfield(L, -2, name);
 }
 
 static void take_tags(lua_State *L, struct script_response *response) {
@@ -249,10 +277,16 @@ static int run_route(lua_State *L) {
     const struct script_request *request = call->request;
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
     lua_createtable(L, 0, 3);
-    push_pairs(L, request->params, request->param_count, "params");
-    push_pairs(L, request->query, request->query_count, "query");
+    push_pairs(L, request->params, request->param_count);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->params_refs[request->route]);
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "params");
+    push_pairs(L, request->query, request->query_count);
+    lua_setfield(L, -2, "query");
     lua_pushstring(L, request->correlation_id);
     lua_setfield(L, -2, "correlation_id");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->request_ref);
+    lua_setmetatable(L, -2);
     lua_call(L, 1, 1);
     return 1;
 }

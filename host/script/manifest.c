@@ -46,23 +46,10 @@ static bool check_topics(const struct script_generation *generation, struct err 
     return true;
 }
 
-/* True for patterns that match the same paths: the names of parameters do not matter. */
-static bool match_the_same(const char *one, const char *other) {
-    while (*one && *one == *other) {
-        if (*one == '{') {
-            one += strcspn(one, "}");
-            other += strcspn(other, "}");
-        }
-        one += *one != '\0';
-        other += *other != '\0';
-    }
-    return *one == *other;
-}
-
 static const char *shared_path(const struct script_route *one, const struct script_route *other) {
     for (size_t i = 0; i < one->path_count; i++) {
         for (size_t j = 0; j < other->path_count; j++) {
-            if (match_the_same(one->paths[i], other->paths[j])) {
+            if (script_same_paths(one->paths[i], other->paths[j])) {
                 return one->paths[i];
             }
         }
@@ -99,11 +86,12 @@ static bool check_routes(const struct script_generation *generation, struct err 
 }
 
 /* What Lua says of a file names it already, with the line. */
-static bool name_file(const struct bundle_file *file, struct err *err) {
+static bool name_file(const struct bundle_file *file, const char *blamed, struct err *err) {
     if (!file || starts_with(err->text, file->path)) {
         return false;
     }
-    return err_wrap(err, "%s", file->path);
+    int line = blamed ? manifest_line(file->text, blamed) : 0;
+    return line > 0 ? err_wrap(err, "%s:%d", file->path, line) : err_wrap(err, "%s", file->path);
 }
 
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
@@ -112,18 +100,19 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
     if (!manifest_read_view(instance, generation, err)) {
-        return name_file(bundle_find(bundle, "view"), err);
+        return name_file(bundle_find(bundle, "view"), generation->blamed, err);
     }
     for (size_t i = 0; i < bundle->count; i++) {
         const char *name = bundle->files[i].name;
         bool ok = true;
+        generation->blamed = NULL;
         if (starts_with(name, "handlers/")) {
             ok = manifest_read_handler(instance, generation, name, err);
         } else if (starts_with(name, "routes/")) {
             ok = manifest_read_route(instance, generation, name, err);
         }
         if (!ok) {
-            return name_file(&bundle->files[i], err);
+            return name_file(&bundle->files[i], generation->blamed, err);
         }
     }
     return check_topics(generation, err) && check_routes(generation, err);

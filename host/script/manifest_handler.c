@@ -69,7 +69,7 @@ static bool read_type(struct reader *r, struct extract_field *field) {
         }
     }
     snprintf(owner, sizeof owner, "field %s", field->name);
-    return !name || manifest_refuse(r->err, owner, "type", name, type_names);
+    return !name || manifest_refuse(r->L, owner, "type", name, type_names, r->err);
 }
 
 static bool read_switch(struct reader *r, const struct extract_field *field, const char *key,
@@ -187,6 +187,27 @@ static int compare_paths(const void *a, const void *b) {
                   ((const struct extract_field *)b)->paths[0]);
 }
 
+/* `required_if` names another field of the same table. */
+static bool check_conditions(struct reader *r, const struct extract_field *fields, size_t count) {
+    const char *names[MAX_FIELDS + 1] = {NULL};
+    char owner[128];
+    for (size_t i = 0; i < count; i++) {
+        names[i] = fields[i].name;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *other = fields[i].required_if;
+        size_t j = 0;
+        while (other && j < count && strcmp(names[j], other) != 0) {
+            j++;
+        }
+        if (other && j == count) {
+            snprintf(owner, sizeof owner, "field %s: required_if", fields[i].name);
+            return manifest_refuse(r->L, owner, "field", other, names, r->err);
+        }
+    }
+    return true;
+}
+
 /* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
  * two errors in an event it is always the same one. */
 static bool read_fields(struct reader *r, struct extract_field *fields, size_t *count) {
@@ -199,13 +220,15 @@ static bool read_fields(struct reader *r, struct extract_field *fields, size_t *
         }
         struct extract_field *field = &fields[(*count)++];
         field->name = manifest_text(r->generation, lua_tostring(L, -2));
+        manifest_blame(L, field->name);
         if (!read_field(r, field)) {
             lua_pop(L, 2);
             return false;
         }
     }
+    manifest_blame(L, "fields");
     qsort(fields, *count, sizeof *fields, compare_paths);
-    return true;
+    return check_conditions(r, fields, *count);
 }
 
 static void add_envelope(struct reader *r, struct extract_field *fields, const char *time_path) {
@@ -228,6 +251,7 @@ static void add_envelope(struct reader *r, struct extract_field *fields, const c
 }
 
 static bool read_topics(struct reader *r, struct script_handler *handler) {
+    manifest_blame(r->L, "topics");
     lua_getfield(r->L, -1, "topics");
     handler->topics = read_texts(r, &handler->topic_count);
     lua_pop(r->L, 1);
@@ -239,6 +263,7 @@ static bool read_plan(struct reader *r, struct script_handler *handler) {
     lua_State *L = r->L;
     struct extract_field *fields =
         manifest_alloc(r->generation, (MAX_FIELDS + ENVELOPE_FIELDS) * sizeof *fields);
+    manifest_blame(L, "time");
     lua_getfield(L, -1, "time");
     const char *time_path = lua_isnil(L, -1)                 ? "event_timestamp"
                             : lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
@@ -250,6 +275,7 @@ static bool read_plan(struct reader *r, struct script_handler *handler) {
     add_envelope(r, fields, manifest_text(r->generation, time_path));
     lua_pop(L, 1);
     size_t own = 0;
+    manifest_blame(L, "fields");
     lua_getfield(L, -1, "fields");
     bool ok = lua_istable(L, -1) ? read_fields(r, fields + ENVELOPE_FIELDS, &own)
                                  : err_set(r->err, ERR_INPUT, "`fields` is a table, maybe empty");
@@ -274,6 +300,7 @@ bool manifest_read_handler(struct script_instance *instance, struct script_gener
          read_plan(&r, handler);
     if (ok) {
         generation->handler_count++;
+        manifest_blame(L, "handle");
         lua_getfield(L, -1, "handle");
         ok = lua_isfunction(L, -1) || err_set(err, ERR_INPUT, "`handle` must be a function");
         lua_pop(L, 1);

@@ -1,57 +1,47 @@
-/* Unknown words in declarations: refused, with the nearest known one. */
+/* Unknown words in declarations: refused with their line and the nearest known one. Lua keeps no
+ * line of a table's keys, so the source is read. */
+#include "../lua_lexer.h"
+#include "../nearest.h"
 #include "script_private.h"
 
-#define MAX_WORD 32
-
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
+static size_t count_names(const char *const *names) {
+    size_t count = 0;
+    while (names[count]) {
+        count++;
+    }
+    return count;
 }
 
-/* Edits (a letter more, less or another, or two neighbours swapped) that make one the other. */
-static size_t distance(const char *a, const char *b) {
-    size_t a_len = strlen(a), b_len = strlen(b);
-    size_t rows[MAX_WORD + 1][MAX_WORD + 1];
-    if (a_len > MAX_WORD || b_len > MAX_WORD) {
-        return MAX_WORD;
-    }
-    for (size_t i = 0; i <= a_len; i++) {
-        for (size_t j = 0; j <= b_len; j++) {
-            if (i == 0 || j == 0) {
-                rows[i][j] = i + j;
-                continue;
-            }
-            size_t change = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            size_t best = smaller(change, smaller(rows[i - 1][j], rows[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                best = smaller(best, rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    return rows[a_len][b_len];
+void manifest_blame(lua_State *L, const char *word) {
+    struct script_generation *generation = sandbox_instance(L)->generation;
+    generation->blamed = word ? manifest_text(generation, word) : NULL;
 }
 
-bool manifest_refuse(struct err *err, const char *owner, const char *what, const char *word,
-                     const char *const *known) {
-    const char *nearest = NULL;
-    size_t least = strlen(word) / 2 + 1;
-    struct buffer all = {0};
-    for (size_t i = 0; known[i]; i++) {
-        size_t edits = distance(word, known[i]);
-        if (edits < least) {
-            least = edits;
-            nearest = known[i];
+bool manifest_refuse(lua_State *L, const char *owner, const char *what, const char *word,
+                     const char *const *known, struct err *err) {
+    char hint[NEAREST_HINT_CAP];
+    manifest_blame(L, word);
+    return err_set(err, ERR_INPUT, "%s: no %s \"%s\": %s", owner, what, word,
+                   nearest_hint(hint, word, known, count_names(known)));
+}
+
+int manifest_line(const char *text, const char *word) {
+    struct lua_lexer lexer = {.at = text, .line = 1};
+    struct slice wanted = slice_of(word);
+    int first = 0, here = 0;
+    bool follows = false; /* the token before was the word, maybe in brackets */
+    for (enum lua_token token; (token = lua_lexer_next(&lexer)) != LUA_TOKEN_END;) {
+        if (token == LUA_TOKEN_NAME) {
+            follows = slice_equal(lexer.text, wanted);
+            here = lexer.token_line;
+            first = follows && !first ? here : first;
+        } else if (follows && lexer.mark == '=') {
+            return here;
+        } else {
+            follows = follows && lexer.mark == ']';
         }
-        buffer_append_format(&all, "%s%s", i ? ", " : "", known[i]);
     }
-    if (nearest) {
-        err_set(err, ERR_INPUT, "%s: no %s \"%s\": did you mean \"%s\"?", owner, what, word,
-                nearest);
-    } else {
-        err_set(err, ERR_INPUT, "%s: no %s \"%s\": there are %s", owner, what, word, all.data);
-    }
-    buffer_free(&all);
-    return false;
+    return first;
 }
 
 static bool is_known(const char *word, const char *const *known) {
@@ -67,7 +57,7 @@ bool manifest_check_keys(lua_State *L, const char *owner, const char *const *kno
                          struct err *err) {
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         if (lua_type(L, -2) == LUA_TSTRING && !is_known(lua_tostring(L, -2), known)) {
-            manifest_refuse(err, owner, "key", lua_tostring(L, -2), known);
+            manifest_refuse(L, owner, "key", lua_tostring(L, -2), known, err);
             lua_pop(L, 2);
             return false;
         }

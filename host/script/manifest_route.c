@@ -61,6 +61,7 @@ bool manifest_read_route(struct script_instance *instance, struct script_generat
         route->cache_type = text_field(L, generation, "type", route->endpoint);
     }
     lua_pop(L, 1);
+    manifest_blame(L, "handle");
     lua_getfield(L, -1, "handle");
     bool ok = lua_isfunction(L, -1) || err_set(err, ERR_INPUT, "`handle` must be a function");
     lua_pop(L, 2);

@@ -66,6 +66,7 @@ static bool read_column(lua_State *L, const char *owner, struct view_column *col
     lua_rawgeti(L, -2, 2);
     const char *name = lua_tostring(L, -2), *type = lua_tostring(L, -1);
     lua_pop(L, 2);
+    manifest_blame(L, name);
     if (!name || !type || !is_name(name) || !is_type(type)) {
         return err_set(err, ERR_INPUT, "%s: a column is { \"name\", \"type\" }, in lower case",
                        owner);
@@ -104,6 +105,7 @@ static bool read_columns(lua_State *L, const char *owner, struct view_column *co
 
 static bool read_group(lua_State *L, const char *table, struct view_group *group, struct err *err) {
     const char *name = text_field(L, "name", table, err);
+    manifest_blame(L, name);
     const char *rule = name ? text_field(L, "rule", name, err) : NULL;
     if (!rule) {
         return false;
@@ -115,7 +117,7 @@ static bool read_group(lua_State *L, const char *table, struct view_group *group
     }
     snprintf(owner, sizeof owner, "group %s.%s", table, name);
     if (found < 0) {
-        return manifest_refuse(err, owner, "rule", rule, rules);
+        return manifest_refuse(L, owner, "rule", rule, rules, err);
     }
     if (!manifest_check_keys(L, owner, group_keys, err)) {
         return false;
@@ -156,8 +158,26 @@ static bool read_groups(lua_State *L, struct view_table *table, struct err *err)
     return ok;
 }
 
+static bool read_content(lua_State *L, struct view_table *table, struct err *err) {
+    const char *names[VIEW_MAX_GROUPS + 1] = {NULL};
+    char owner[128];
+    lua_getfield(L, -1, "content");
+    const char *content = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the table still holds it */
+    for (size_t g = 0; content && g < table->group_count; g++) {
+        names[g] = table->groups[g].name;
+        if (strcmp(names[g], content) == 0) {
+            table->content_group = (int)g;
+        }
+    }
+    snprintf(owner, sizeof owner, "table %s: content", table->name);
+    return !content || table->content_group >= 0 ||
+           manifest_refuse(L, owner, "group", content, names, err);
+}
+
 static bool read_table(lua_State *L, struct view_table *table, struct err *err) {
     const char *name = text_field(L, "name", "a table of the view", err);
+    manifest_blame(L, name);
     if (!name || !check_name(name, name, err)) {
         return false;
     }
@@ -176,16 +196,7 @@ static bool read_table(lua_State *L, struct view_table *table, struct err *err) 
     if (!ok || !read_groups(L, table, err)) {
         return false;
     }
-    lua_getfield(L, -1, "content");
-    const char *content = lua_tostring(L, -1);
-    for (size_t g = 0; content && g < table->group_count; g++) {
-        if (strcmp(table->groups[g].name, content) == 0) {
-            table->content_group = (int)g;
-        }
-    }
-    lua_pop(L, 1);
-    return !content || table->content_group >= 0 ||
-           err_set(err, ERR_INPUT, "%s: `content` names no group", name);
+    return read_content(L, table, err);
 }
 
 bool manifest_read_view(struct script_instance *instance, struct script_generation *generation,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../../bindings/lua_modules.h"
+#include "../../bindings/lua_names.h"
 #include "script_private.h"
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
@@ -41,6 +42,22 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
     return grown;
 }
 
+/* Makes the module at the top refuse to read what it does not have. */
+static void refuse_others(lua_State *L, const char *name) {
+    lua_pushvalue(L, -1);
+    lua_names_push_strict(L, name, "", NULL);
+    lua_setmetatable(L, -2);
+}
+
+static int refuse_module(lua_State *L, const char *name) {
+    const char *dotted = luaL_gsub(L, name, "/", ".");
+    lua_names_push_modules(L);
+    const char *nearest = lua_names_nearest(L, -1, dotted);
+    lua_pushfstring(L, nearest ? ": did you mean \"%s\"?" : "", nearest);
+    return luaL_error(L, "module \"%s\" is neither a binding nor a file under scripts/%s", name,
+                      lua_tostring(L, -1));
+}
+
 /* require "lib.x" or "pg" */
 static int lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
@@ -59,6 +76,7 @@ static int lua_require(lua_State *L) {
     if (open) {
         lua_pushcfunction(L, open);
         lua_call(L, 0, 1);
+        refuse_others(L, name);
         protect_table(L, name);
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
@@ -67,8 +85,7 @@ static int lua_require(lua_State *L) {
             file = bundle_find(instance->support, path);
         }
         if (!file) {
-            return luaL_error(L, "module \"%s\" is neither a binding nor a file under scripts/",
-                              name);
+            return refuse_module(L, name);
         }
         lua_pushfstring(L, "@%s", file->path);
         if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t")) {
@@ -82,7 +99,16 @@ static int lua_require(lua_State *L) {
 }
 
 static int refuse_global(lua_State *L) {
-    return luaL_error(L, "global \"%s\" is not declared: say local", lua_tostring(L, 2));
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *nearest = lua_names_nearest(L, 1, name);
+    if (lua_modules_find(name)) {
+        return luaL_error(L, "global \"%s\" is not declared: say local %s = require(\"%s\")", name,
+                          name, name);
+    }
+    if (nearest) {
+        return luaL_error(L, "global \"%s\" is not declared: did you mean \"%s\"?", name, nearest);
+    }
+    return luaL_error(L, "global \"%s\" is not declared: say local", name);
 }
 
 /* Makes the globals and their libraries read-only. Chunks loaded from here on see an empty table

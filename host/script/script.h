@@ -74,6 +74,11 @@ void script_generation_compare(const struct script_generation *old,
                                void (*changed)(void *context, const char *path), void *context);
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count);
+/* True for patterns that match the same paths: the names of parameters do not matter. */
+bool script_same_paths(const char *one, const char *other);
+/* The route that answers the method on the pattern's paths, as an index; -1: none. */
+int script_route_of(const struct script_generation *generation, const char *method,
+                    const char *path);
 
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err);

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "../buffer.h"
@@ -40,6 +41,7 @@ struct script_generation {
     struct script_route *routes;
     size_t route_count;
     struct manifest_memory *memory; /* every small allocation of the manifest */
+    const char *blamed;             /* while it is read: see manifest_blame */
 };
 
 /* Small allocations freed together with the manifest. */
@@ -75,10 +77,14 @@ struct script_instance {
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
     const char *isolation; /* why no outside system may be touched; NULL: they may */
-    int *handler_refs;     /* registry references of the `handle` functions */
-    int *event_refs;       /* one reused event table a handler */
+    bool read_only;        /* pg changes nothing */
+    const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
+    int *handler_refs;                        /* registry references of the `handle` functions */
+    int *event_refs;                          /* one reused event table a handler */
     int *route_refs;
     int view_ref;
+    int request_ref;     /* metatable of requests */
+    int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;
     struct script_metrics *handler_metrics;
@@ -144,11 +150,23 @@ bool manifest_read_route(struct script_instance *instance, struct script_generat
 bool manifest_check_keys(lua_State *L, const char *owner, const char *const *known,
                          struct err *err);
 /* "OWNER: no WHAT "WORD": did you mean …?" Always false. */
-bool manifest_refuse(struct err *err, const char *owner, const char *what, const char *word,
-                     const char *const *known);
+bool manifest_refuse(lua_State *L, const char *owner, const char *what, const char *word,
+                     const char *const *known, struct err *err);
+/* The word of the declaration that the next error is about; NULL: none. */
+void manifest_blame(lua_State *L, const char *word);
+/* The line of a Lua text where the word is first written as a key, or else as a name or string;
+ * 0: nowhere. */
+int manifest_line(const char *text, const char *word);
 
 /* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
 void view_object_push(struct script_instance *instance);
+
+/* event_names.c: what can be read of an event: its declared fields, and no other name. */
+/* Pushes the table of a handler's events, which scripts see read-only. */
+void event_push(struct script_instance *instance, const struct script_handler *handler);
+/* Pushes the metatable of the items of a list of it. */
+void event_push_item_names(lua_State *L, const struct extract_field *list);
+
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "../../bindings/lua_modules.h"
+#include "../../bindings/lua_names.h"
 #include "spec_private.h"
 
 #define ROOT "spec/fixtures/"
@@ -96,9 +97,31 @@ static int lua_binding(lua_State *L) {
     return 1;
 }
 
+static int lua_hint(lua_State *L) {
+    char hint[NEAREST_HINT_CAP];
+    const char *word = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_pushstring(L, lua_names_hint(L, 2, word, hint));
+    return 1;
+}
+
+static int lua_queries(lua_State *L) {
+    lua_names_push_queries(L);
+    return 1;
+}
+
+int spec_refuse_script(lua_State *L, const char *kind, const char *name) {
+    char hint[NEAREST_HINT_CAP];
+    return luaL_error(L, "no %s \"%s\": %s (it would be scripts/%s.lua)", kind, name,
+                      lua_names_hint(L, -1, name, hint), name);
+}
+
 void spec_sources_open(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"query", lua_query}, {"binding", lua_binding}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"query", lua_query},
+                                         {"binding", lua_binding},
+                                         {"hint", lua_hint},
+                                         {"queries", lua_queries},
+                                         {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }

@@ -24,7 +24,12 @@ static size_t find_handler(lua_State *L, const struct script_generation *generat
             return i;
         }
     }
-    return (size_t)luaL_error(L, "no handler \"%s\": it would be scripts/%s.lua", name, name);
+    lua_newtable(L);
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, generation->handlers[i].name);
+    }
+    return (size_t)spec_refuse_script(L, "handler", name);
 }
 
 static void push_merges(lua_State *L, const struct view *view, const struct merge *merge) {

@@ -15,6 +15,9 @@ void spec_routes_open(lua_State *L);                        /* testing.routes */
 void spec_fixtures_open(lua_State *L);                      /* testing.fixtures */
 void spec_sources_open(lua_State *L);                       /* testing.sources */
 
+/* Raises: no such handler or route; the set of those that there are is at the top. */
+int spec_refuse_script(lua_State *L, const char *kind, const char *name);
+
 /* spec_values.c: values of the view as specs read them. */
 /* Replaces the value on the top by the two that json.FUNCTION answers for it: the second is nil, or
  * the failure where the first is nil. */

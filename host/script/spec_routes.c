@@ -19,7 +19,12 @@ static size_t find_route(lua_State *L, const struct script_generation *generatio
             return i;
         }
     }
-    return (size_t)luaL_error(L, "no route \"%s\": it would be scripts/%s.lua", name, name);
+    lua_newtable(L);
+    for (size_t i = 0; i < generation->route_count; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, generation->routes[i].name);
+    }
+    return (size_t)spec_refuse_script(L, "route", name);
 }
 
 /* The strings of request[key]; the request holds them while the call lasts. */

@@ -2,6 +2,7 @@
  * are checked against the declaration and staged. */
 #include <math.h>
 
+#include "../../bindings/lua_names.h"
 #include "../utf8.h"
 #include "../uuid.h"
 #include "script_private.h"
@@ -14,6 +15,8 @@ static void push_value(lua_State *L, const struct extract_field *field,
 static void push_list(lua_State *L, const struct extract_field *field,
                       const struct extract_value *value) {
     lua_createtable(L, (int)value->as.list.rows, 0);
+    event_push_item_names(L, field);
+    lua_insert(L, -2); /* [names, list] */
     for (size_t row = 0; row < value->as.list.rows; row++) {
         lua_createtable(L, 0, (int)field->element_count);
         for (size_t i = 0; i < field->element_count; i++) {
@@ -24,8 +27,11 @@ static void push_list(lua_State *L, const struct extract_field *field,
                        &value->as.list.cells[row * field->element_count + i]);
             lua_setfield(L, -2, field->element[i].name);
         }
+        lua_pushvalue(L, -3);
+        lua_setmetatable(L, -2);
         lua_rawseti(L, -2, (int)row + 1);
     }
+    lua_remove(L, -2);
 }
 
 static void push_value(lua_State *L, const struct extract_field *field,
@@ -244,6 +250,33 @@ static const struct view_value *read_key(lua_State *L, int at, struct arena *are
     return key;
 }
 
+/* "OWNER has no WHAT "NAME": did you mean …? (scripts/view.lua)". Raises. */
+static int refuse_name(lua_State *L, const char *owner, const char *what, const char *name,
+                       const char *const *known, size_t count) {
+    char hint[NEAREST_HINT_CAP];
+    const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, "view");
+    return luaL_error(L, "%s has no %s \"%s\": %s (%s)", owner, what, name,
+                      nearest_hint(hint, name, known, count), file ? file->path : "view");
+}
+
+static int refuse_column(lua_State *L, const struct view_group *group, const char *name) {
+    const char *names[VIEW_MAX_COLUMNS];
+    for (size_t i = 0; i < group->column_count; i++) {
+        names[i] = group->columns[i].name;
+    }
+    const char *owner = lua_pushfstring(L, "group \"%s\"", group->name);
+    return refuse_name(L, owner, "column", name, names, group->column_count);
+}
+
+static int refuse_group(lua_State *L, const struct view_table *table, const char *name) {
+    const char *names[VIEW_MAX_GROUPS];
+    for (size_t i = 0; i < table->group_count; i++) {
+        names[i] = table->groups[i].name;
+    }
+    const char *owner = lua_pushfstring(L, "table \"%s\"", table->name);
+    return refuse_name(L, owner, "group", name, names, table->group_count);
+}
+
 static void refuse_unknown(lua_State *L, int at, const struct view_group *group, size_t known) {
     size_t given = 0;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
@@ -259,7 +292,7 @@ static void refuse_unknown(lua_State *L, int at, const struct view_group *group,
             found = found || strcmp(group->columns[i].name, name) == 0;
         }
         if (!found) {
-            luaL_error(L, "group \"%s\" has no column \"%s\"", group->name, name);
+            refuse_column(L, group, name);
         }
     }
 }
@@ -290,7 +323,7 @@ static int lua_merge(lua_State *L) {
         group++;
     }
     if (group == table->group_count) {
-        return luaL_error(L, "table \"%s\" has no group \"%s\"", table->name, name);
+        return refuse_group(L, table, name);
     }
     if (!instance->merge) {
         return luaL_error(L, "the view is only there while an event is handled");
@@ -314,27 +347,29 @@ static int lua_touch(lua_State *L) {
     return 0;
 }
 
-static int refuse_table(lua_State *L) {
-    return luaL_error(L, "the view has no table \"%s\"", lua_tostring(L, 2));
+/* Makes the table at the top, whose names are all there, refuse to read others. */
+static void refuse_others(lua_State *L, const char *owner, const char *kind, const char *place) {
+    lua_pushvalue(L, -1);
+    lua_names_push_strict(L, owner, kind, place);
+    lua_setmetatable(L, -2);
 }
 
 void view_object_push(struct script_instance *instance) {
     lua_State *L = instance->L;
     const struct view *view = instance->generation->view;
+    const struct bundle_file *file = bundle_find(&instance->generation->bundle, "view");
     lua_createtable(L, 0, (int)view->table_count + 1);
     for (size_t i = 0; i < view->table_count; i++) {
         lua_createtable(L, 0, 1);
         lua_pushinteger(L, (lua_Integer)i);
         lua_pushcclosure(L, lua_merge, 1);
         lua_setfield(L, -2, "merge");
+        refuse_others(L, view->tables[i].name, "method ", NULL);
         protect_table(L, view->tables[i].name);
         lua_setfield(L, -2, view->tables[i].name);
     }
     lua_pushcfunction(L, lua_touch);
     lua_setfield(L, -2, "touch");
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, refuse_table);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
+    refuse_others(L, "the view", "table ", file ? file->path : NULL);
     protect_table(L, "view");
 }

@@ -34,5 +34,7 @@ return {
       optional = true,
     },
   }),
-  handle = spellchecks.merge,
+  handle = function(event, view)
+    spellchecks.merge(event, view, {})
+  end,
 }

@@ -30,5 +30,7 @@ return {
     error_code = { "data.system_metadata.error_info.error_code", optional = true },
     error_message = { "data.system_metadata.error_info.error_message", optional = true },
   }),
-  handle = spellchecks.merge,
+  handle = function(event, view)
+    spellchecks.merge(event, view, { metrics = event.metrics, error_code = event.error_code })
+  end,
 }

@@ -9,10 +9,11 @@ local M = {}
 ---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
 ---@param operation string what failed, in this service's words
 ---@param details table<string, string> ids
+---@param error_code? string what the event states, where it states one
 ---@return string text
-function M.build(event, operation, details)
+function M.build(event, operation, details, error_code)
   return json.encode({
-    error_code = event.error_code or "SPELLCHECK_SERVICE_ERROR",
+    error_code = error_code or "SPELLCHECK_SERVICE_ERROR",
     message = event.error_message or "Spell check failed",
     correlation_id = event.correlation_id or json.null,
     timestamp = times.naive(event.time),

@@ -11,18 +11,19 @@ end
 --- Merges the result, and links the essay to the batch where that is named.
 ---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
 ---@param view View
-function M.merge(event, view)
+---@param stated { metrics?: string, error_code?: string } what only the current release says
+function M.merge(event, view, stated)
   local batch_id = not_empty(event.batch_id)
   local detail
   if event.status == "FAILED" then
     local ids = { essay_id = event.essay_id, batch_id = batch_id }
-    detail = error_details.build(event, "process_spellcheck_result", ids)
+    detail = error_details.build(event, "process_spellcheck_result", ids, stated.error_code)
   end
   view.essay_results:merge(event.essay_id, "spellcheck", {
     spellcheck_status = event.status,
     spellcheck_correction_count = event.corrections,
     spellcheck_corrected_text_storage_id = not_empty(event.corrected_text_id),
-    spellcheck_metrics = event.metrics,
+    spellcheck_metrics = stated.metrics,
     spellcheck_error_detail = detail,
   })
   view.essay_results:merge(event.essay_id, "first_result", { first_result_at = event.time })

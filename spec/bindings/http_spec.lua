@@ -31,7 +31,7 @@ describe("http.request", function()
     end
     assert.equal("the argument must be a table, got nil", refusal(nil))
     assert.equal('field "url" must be a string, got nil', refusal({}))
-    assert.equal('there is no field "uri"; did you mean "url"?', refusal({ uri = URL }))
+    assert.equal('there is no field "uri": did you mean "url"?', refusal({ uri = URL }))
     assert.equal('field "url" must be a string that is not empty and holds no NUL, got "a?b"',
       refusal({ url = "a\0b" }))
     assert.equal('field "method" must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS,'

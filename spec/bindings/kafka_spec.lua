@@ -29,7 +29,7 @@ describe("kafka.produce", function()
     assert.equal("kafka.produce: the record must be a table, got nil", error_of(kafka.produce))
     assert.equal('kafka.produce: field "topic" must be a string, got nil',
       error_of(kafka.produce, {}))
-    assert.equal('kafka.produce: there is no field "topik"; did you mean "topic"?',
+    assert.equal('kafka.produce: there is no field "topik": did you mean "topic"?',
       error_of(kafka.produce, { topik = TOPIC }))
     assert.equal('kafka.produce: field "value" must be a string, got a table',
       error_of(kafka.produce, { topic = TOPIC, value = {} }))
@@ -74,9 +74,10 @@ describe("kafka.produce_all", function()
       error_of(kafka.produce_all, { { topic = TOPIC, key = KEY }, {} }))
     assert.equal("kafka.produce_all: record 1: the record must be a table, got \"x\"",
       error_of(kafka.produce_all, { "x" }))
-    assert.equal("kafka.produce_all: record 1: there is no field \"timeout_ms\"; did you mean"
-      .. ' "topic"?', error_of(kafka.produce_all, { { topic = TOPIC, timeout_ms = 5 } }))
-    assert.equal('kafka.produce_all: there is no field "timeout"; did you mean "timeout_ms"?',
+    assert.equal("kafka.produce_all: record 1: there is no field \"timeout_ms\": there are"
+      .. " topic, key, value, headers",
+      error_of(kafka.produce_all, { { topic = TOPIC, timeout_ms = 5 } }))
+    assert.equal('kafka.produce_all: there is no field "timeout": did you mean "timeout_ms"?',
       error_of(kafka.produce_all, {}, { timeout = 5 }))
     assert.equal(before + 1, assert(kafka.produce({ topic = TOPIC, key = KEY })).offset)
   end)

@@ -43,7 +43,7 @@ describe("metrics", function()
       .. " got the number -1", error_of(counter.add, counter, -1, { kind = "a" }))
     assert.equal('spec_counter:add: label "kind" must be a string, a number or a boolean, got nil',
       error_of(counter.add, counter, 1))
-    assert.equal('spec_counter:add: there is no field "kin"; did you mean "kind"?',
+    assert.equal('spec_counter:add: there is no field "kin": did you mean "kind"?',
       error_of(counter.add, counter, 1, { kin = "a" }))
     assert.equal("spec_gauge:set: it has no labels", error_of(gauge.set, gauge, 1, { a = "b" }))
     assert.equal("spec_gauge:set: the number must be a finite number, got the number Infinity",

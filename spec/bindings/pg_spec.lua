@@ -116,9 +116,10 @@ describe("pg.query", function()
   end)
 
   it("names a parameter that the query does not have, and the nearest", function()
-    assert.equal('pg.query: "divide" has no parameter "divsor"; did you mean "divisor"?',
+    assert.equal('pg.query: "divide" has no parameter "divsor": did you mean "divisor"?'
+      .. " (sql/queries/divide.sql)",
       error_of(pg.query, "divide", { divsor = 1 }))
-    assert.equal('pg.query: "session" has no parameters, got "x"',
+    assert.equal('pg.query: "session" has no parameters, got "x" (sql/queries/session.sql)',
       error_of(pg.query, "session", { x = 1 }))
   end)
 
@@ -128,8 +129,8 @@ describe("pg.query", function()
       error_of(pg.query, 5))
     assert.equal("pg.query: the query's name must be a string that is not empty and holds no NUL,"
       .. ' got "a?b"', error_of(pg.query, "a\0b"))
-    assert.equal('pg.query: no query "none": it would be sql/queries/none.sql',
-      error_of(pg.query, "none"))
+    assert.equal('pg.query: no query "evrything": did you mean "everything"?'
+      .. " (it would be sql/queries/evrything.sql)", error_of(pg.query, "evrything"))
     assert.equal('pg.query: params must be a table, got "x"', error_of(pg.query, "values", "x"))
     assert.equal("pg.query: the name of a parameter must be a string, got the number 1",
       error_of(pg.query, "values", { "x" }))
@@ -140,6 +141,23 @@ describe("pg.query", function()
     assert.equal('pg.query: parameter "texts" must be a list: keys from 1 on without a gap',
       error_of(pg.query, "lists", { texts = { a = 1 } }))
     assert.equal("pg.bytes: the argument must be a string, got nil", error_of(pg.bytes, nil))
+  end)
+
+  it("refuses to read a column that the query does not return, with the nearest", function()
+    local row = assert(pg.query("session"))[1]
+    local name = next(row)
+    assert.is_nil(row[1])
+    local ok, message = pcall(function()
+      return row[name .. "x"]
+    end)
+    assert.is_false(ok)
+    assert.truthy(message:find('^spec/bindings/pg_spec.lua:%d+: the row has no column "' .. name
+      .. 'x": did you mean "' .. name .. '"%? %(sql/queries/session.sql%)'), message)
+  end)
+
+  it("gives a column that is null as nil", function()
+    local row = assert(pg.query("values", {}))[1]
+    assert.is_nil(row.text)
   end)
 
   it("refuses a query whose text is broken, with the line", function()

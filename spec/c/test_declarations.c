@@ -87,7 +87,7 @@ static void refuses_field(const char *field, const char *wanted) {
     char text[512], full[512];
     snprintf(text, sizeof text,
              "return { topics = { 'a' }, fields = { x = %s }, handle = function() end }", field);
-    snprintf(full, sizeof full, "handlers/h.lua: field x: %s", wanted);
+    snprintf(full, sizeof full, "handlers/h.lua:1: field x: %s", wanted);
     refuses("handlers/h.lua", text, full);
 }
 
@@ -125,12 +125,12 @@ static void names_a_wrong_value(void) {
     refuses_field("{}", "its paths are strings, at least one");
     refuses_field("{ 1 }", "its paths are strings, at least one");
     refuses_field("7", "say a path or a table");
-    refuses_field("{ 'p', required_if = 'y' }", "required_if names no field \"y\"");
+    refuses_field("{ 'p', required_if = 'y' }", "required_if: no field \"y\": there is x");
 }
 
 static void names_a_wrong_key_of_a_handler(void) {
     refuses("handlers/h.lua", "return { topic = { 'a' }, fields = {}, handle = function() end }",
-            "handlers/h.lua: handler: no key \"topic\": did you mean \"topics\"?");
+            "handlers/h.lua:1: handler: no key \"topic\": did you mean \"topics\"?");
     refuses("handlers/h.lua", "return { topics = { 'a' }, handle = function() end }",
             "handlers/h.lua: `fields` is a table, maybe empty");
     refuses("handlers/h.lua", "return { fields = {}, handle = function() end }",
@@ -139,19 +139,35 @@ static void names_a_wrong_key_of_a_handler(void) {
 
 static void names_a_wrong_key_of_a_route(void) {
     refuses("routes/r.lua", "return { path = '/', handel = function() end }",
-            "routes/r.lua: route: no key \"handel\": did you mean \"handle\"?");
+            "routes/r.lua:1: route: no key \"handel\": did you mean \"handle\"?");
     refuses("routes/r.lua",
             "return { path = '/', cache = { keys = 'k' }, handle = function() end }",
-            "routes/r.lua: cache: no key \"keys\": did you mean \"key\"?");
+            "routes/r.lua:1: cache: no key \"keys\": did you mean \"key\"?");
 }
 
 static void names_a_wrong_word_of_the_view(void) {
     refuses("view.lua", "return { { name = 't', keys = {}, groups = {} } }",
-            "view.lua: table t: no key \"keys\": did you mean \"key\"?");
+            "view.lua:1: table t: no key \"keys\": did you mean \"key\"?");
     refuses("view.lua",
             "return { { name = 't', key = { { 'id', 'text' } }, groups = {"
             "{ name = 'g', rule = 'lastest', columns = {} } } } }",
-            "view.lua: group t.g: no rule \"lastest\": did you mean \"latest\"?");
+            "view.lua:1: group t.g: no rule \"lastest\": did you mean \"latest\"?");
+}
+
+static void names_the_line_of_a_wrong_word(void) {
+    refuses("handlers/h.lua",
+            "-- optionl = true\nreturn {\n  topics = { 'a' },\n  fields = {\n"
+            "    x = 'optionl', y = { 'p',\n      optionl = true } },\n  handle = function() end }",
+            "handlers/h.lua:6: field y: no key \"optionl\": did you mean \"optional\"?");
+    refuses("handlers/h.lua",
+            "return { topics = { 'a' },\n fields = { a = 'a',\n b = 7 }, handle = function() end }",
+            "handlers/h.lua:3: field b: say a path or a table");
+    refuses("handlers/h.lua", "return { topics = { 'a' },\n fields = {},\n handle = 7 }",
+            "handlers/h.lua:3: `handle` must be a function");
+    refuses("view.lua",
+            "return { { name = 't', key = { { 'id', 'text' } }, groups = {"
+            "{ name = 'group', rule = 'latest', columns = {} } },\ncontent = 'gruop' } }",
+            "view.lua:2: table t: content: no group \"gruop\": did you mean \"group\"?");
 }
 
 static void names_file_and_line_of_a_syntax_error(void) {
@@ -167,6 +183,7 @@ static const struct test_case cases[] = {
     {"names a wrong key of a handler", names_a_wrong_key_of_a_handler},
     {"names a wrong key of a route", names_a_wrong_key_of_a_route},
     {"names a wrong word of the view", names_a_wrong_word_of_the_view},
+    {"names the line of a wrong word", names_the_line_of_a_wrong_word},
     {"names file and line of a syntax error", names_file_and_line_of_a_syntax_error},
 };
 

@@ -222,7 +222,8 @@ static void runs_handlers_as_production_does(void) {
              event);
     run_spec(text);
     expect_counts(1, 1, 0);
-    expect_output("b: no handler \"handlers/none\": it would be scripts/handlers/none.lua");
+    expect_output("b: no handler \"handlers/none\": there is handlers/h (it would be "
+                  "scripts/handlers/none.lua)");
 }
 
 static void gives_scripts_the_doubles(void) {

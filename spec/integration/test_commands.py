@@ -44,6 +44,9 @@ def test_version_and_help(build):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
         assert "aggregator" in failed.stderr
+    misspelt = run("chekc")
+    assert (misspelt.returncode, misspelt.stdout) == (2, "")
+    assert misspelt.stderr == 'aggregator: no command "chekc": did you mean "check"?\n'
 
 
 def test_migrations_are_applied_once(empty_service):
@@ -107,8 +110,8 @@ def route(method="GET", path="/test", more=""):
 
 @pytest.mark.parametrize("script, words", [
     (handler(equals="= ="), ["wrong.lua:5:"]), (handler(equals="=="), ["wrong.lua:5:", "handle"]),
-    (handler(more="tme = 'data.at',"), ["wrong", "tme"]),
-    (handler(field='{ "data.id", type = "text" }'), ["wrong", "batch_id", "text"]),
+    (handler(more="tme = 'data.at',"), ["wrong.lua:4:", "tme", "did you mean", "time"]),
+    (handler(field='{ "data.id", type = "text" }'), ["wrong.lua:3:", "batch_id", "text"]),
     (handler(field="{}"), ["wrong", "batch_id"]),
     (route(method="FETCH"), ["wrong", "FETCH"]), (route(more="cash = {},"), ["wrong", "cash"]),
     (route(path="/batches/{other}/status"), ["wrong", "/batches/{other}/status"]),
@@ -132,12 +135,12 @@ def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts
 
 
 @pytest.mark.parametrize("old, new, words", [
-    ("threads = 16,", "thread = 16,", ["http", "thread", ":{line}:"]),
+    ("threads = 16,", "thread = 16,", ["http", "thread", ":{line}:", 'did you mean "threads"?']),
     ("threads = 16,", 'threads = "many",', ["http", "threads", ":{line}:"]),
     ("threads = 16,", "threads = 0,", ["http", "threads", ":{line}:"]),
     ("states = 8,", "states = 8.5,", ["http", "states", ":{line}:"]),
     ("options = {},", 'options = { ["no.such.property"] = "1" },', ["no.such.property"]),
-    ("  log = {", "  logs = {", ["logs", ":{line}:"]),
+    ("  log = {", "  logs = {", ["logs", ":{line}:", 'did you mean "log"?']),
     ("  log = {", "  log = = {", [":{line}:"]),
     ('env("LOG_LEVEL", "INFO")', '"LOUD"', ["LOUD"]),
     ("service = {", "service = 7, unused = {", ["service", ":{line}:"])])

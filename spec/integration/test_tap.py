@@ -211,6 +211,7 @@ def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, 
 
 @pytest.mark.parametrize("arguments, reason", [
     (("--topic", SLOT + "x"), f'no handler declares the topic "{SLOT}x": did you mean "{SLOT}"?'),
+    (("--topic", "pupils"), 'no handler declares the topic "pupils". There are:'),
     (("--limit", "0"), '--limit is "0"'), (("--limit", "many"), '--limit is "many"'),
     (("word",), 'tap takes no "word"'),
     (("--topic", SLOT) * 65, "more than 64 times --topic")])

@@ -14,4 +14,14 @@ function sources.query(name) end
 ---@return table? binding
 function sources.binding(name) end
 
+--- What bindings say of a word that is not among a set's keys: the nearest, or what there is.
+---@param word string
+---@param set table<string, any>
+---@return string hint
+function sources.hint(word, set) end
+
+--- The names in `sql/queries`.
+---@return table<string, true> set
+function sources.queries() end
+
 return sources

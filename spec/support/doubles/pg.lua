@@ -18,7 +18,8 @@ local function parameters(name)
   if not known[name] then
     local text = sources.query(name)
     if not text then
-      error(('pg: no query "%s": it would be sql/queries/%s.sql'):format(name, name), 0)
+      local hint = sources.hint(name, sources.queries())
+      error(('pg: no query "%s": %s (it would be sql/queries/%s.sql)'):format(name, hint, name), 0)
     end
     text = text:gsub("%-%-[^\n]*", ""):gsub("'[^']*'", ""):gsub('"[^"]*"', ""):gsub("::", " ")
     known[name] = {}
@@ -67,7 +68,9 @@ local function check(name, params)
   local takes = parameters(name)
   for key, value in pairs(params) do
     if not takes[key] then
-      error(('pg: query "%s" has no parameter "%s"'):format(name, tostring(key)), 0)
+      local hint = sources.hint(tostring(key), takes)
+      local message = 'pg: query "%s" has no parameter "%s": %s (sql/queries/%s.sql)'
+      error(message:format(name, tostring(key), hint, name), 0)
     end
     if value ~= json.null and not ALLOWED[type(value)] then
       error(('pg: parameter "%s" is a %s'):format(key, type(value)), 0)

@@ -65,19 +65,21 @@ describe("the double of pg", function()
   end)
 
   it("refuses a query without a file", function()
-    local message = 'pg: no query "nosuch": it would be sql/queries/nosuch.sql'
+    local message = 'pg: no query "batch_statsu": did you mean "batch_status"?'
+      .. " (it would be sql/queries/batch_statsu.sql)"
     assert.has_error(function()
-      query("nosuch")
+      query("batch_statsu")
     end, message)
     assert.has_error(function()
-      pg.answers("nosuch", {})
+      pg.answers("batch_statsu", {})
     end, message)
   end)
 
   it("refuses a parameter that the file does not have", function()
     assert.has_error(function()
       query("batch_status", { batch = "b" })
-    end, 'pg: query "batch_status" has no parameter "batch"')
+    end, 'pg: query "batch_status" has no parameter "batch": did you mean "batch_id"?'
+      .. " (sql/queries/batch_status.sql)")
   end)
 
   it("refuses parameters of types that have no form", function()

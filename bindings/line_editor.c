@@ -1,0 +1,226 @@
+#include "line_editor.h"
+
+#include <histedit.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "../host/xalloc.h"
+
+#define HISTORY_LINES 1000
+#define MAX_LISTED 200
+
+struct line_editor {
+    EditLine *edit;
+    History *history;
+    char *history_path;
+    const char *prompt;
+    char *line;
+    bool interrupted; /* the read under way */
+    line_complete complete;
+    void *context;
+};
+
+/* ---- words -------------------------------------------------------------------------------- */
+
+void line_words_add(struct line_words *words, const char *word) {
+    words->items = xrealloc(words->items, (words->count + 1) * sizeof *words->items);
+    words->items[words->count++] = xstrdup(word);
+}
+
+void line_words_free(struct line_words *words) {
+    for (size_t i = 0; i < words->count; i++) {
+        free(words->items[i]);
+    }
+    free(words->items);
+    *words = (struct line_words){0};
+}
+
+/* How many bytes all words begin with alike. */
+static size_t common_len(const struct line_words *words) {
+    size_t len = strlen(words->items[0]);
+    for (size_t i = 1; i < words->count; i++) {
+        size_t same = 0;
+        while (same < len && words->items[i][same] == words->items[0][same]) {
+            same++;
+        }
+        len = same;
+    }
+    return len;
+}
+
+static void list_words(EditLine *edit, const struct line_words *words) {
+    FILE *out = stdout;
+    (void)el_get(edit, EL_GETFP, 1, &out);
+    fputc('\n', out);
+    for (size_t i = 0; i < words->count && i < MAX_LISTED; i++) {
+        fprintf(out, "%s%s", i ? "  " : "", words->items[i]);
+    }
+    fputs(words->count > MAX_LISTED ? "  …\n" : "\n", out);
+}
+
+/* ---- libedit's callbacks ------------------------------------------------------------------ */
+
+static struct line_editor *editor_of(EditLine *edit) {
+    struct line_editor *editor = NULL;
+    (void)el_get(edit, EL_CLIENTDATA, &editor);
+    return editor;
+}
+
+static char *show_prompt(EditLine *edit) {
+    return (char *)editor_of(edit)->prompt;
+}
+
+/* SIGINT is blocked while a line is read, and let through here only: none is lost between libedit's
+ * own steps. False: it came. */
+static bool wait_input(void) {
+    struct pollfd fd = {STDIN_FILENO, POLLIN, 0};
+    sigset_t mask;
+    (void)sigprocmask(SIG_SETMASK, NULL, &mask);
+    sigdelset(&mask, SIGINT);
+    return ppoll(&fd, 1, NULL, &mask) > 0;
+}
+
+/* 1: a character; 0: the end; -1: none. NUL is passed over: the terminal makes one of a Ctrl-D that
+ * came before libedit took its modes over, and libedit would quote the next character for it. */
+static int read_char(EditLine *edit, wchar_t *out) {
+    mbstate_t state = {0};
+    size_t len;
+    do {
+        char byte;
+        if (!wait_input()) {
+            editor_of(edit)->interrupted = true;
+            return -1;
+        }
+        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        if (got <= 0) {
+            return (int)got;
+        }
+        len = mbrtowc(out, &byte, 1, &state);
+    } while (len == 0 || len == (size_t)-2); /* the sequence is not yet whole */
+    *out = len == (size_t)-1 ? L'?' : *out;
+    return 1;
+}
+
+static unsigned char complete(EditLine *edit, int key) {
+    const struct line_editor *editor = editor_of(edit);
+    const LineInfo *info = el_line(edit);
+    struct line_words words = {0};
+    unsigned char todo = CC_REFRESH_BEEP;
+    (void)key;
+    editor->complete(editor->context, info->buffer, (size_t)(info->cursor - info->buffer), &words);
+    size_t common = words.count > 0 ? common_len(&words) : 0;
+    if (common > words.typed) {
+        char *rest = xstrndup(words.items[0] + words.typed, common - words.typed);
+        todo = el_insertstr(edit, rest) == 0 ? CC_REFRESH : CC_ERROR;
+        free(rest);
+    } else if (words.count > 1) {
+        list_words(edit, &words);
+        todo = CC_REDISPLAY;
+    }
+    line_words_free(&words);
+    return todo;
+}
+
+/* ---- an editor ---------------------------------------------------------------------------- */
+
+/* Without a locale libedit takes bytes past ASCII for control characters. */
+static void set_locale(void) {
+    const char *name = setlocale(LC_CTYPE, "");
+    if (!name || strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0) {
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+    }
+}
+
+static void open_history(struct line_editor *editor, const char *path) {
+    HistEvent event;
+    editor->history = history_init();
+    if (!editor->history) {
+        return;
+    }
+    (void)history(editor->history, &event, H_SETSIZE, HISTORY_LINES);
+    (void)history(editor->history, &event, H_SETUNIQUE, 1);
+    (void)el_set(editor->edit, EL_HIST, history, editor->history);
+    if (path) {
+        editor->history_path = xstrdup(path);
+        (void)history(editor->history, &event, H_LOAD, path); /* may not be there yet */
+    }
+}
+
+struct line_editor *line_editor_open(const char *history_path, line_complete complete_line,
+                                     void *context) {
+    set_locale();
+    EditLine *edit = el_init("aggregator", stdin, stdout, stderr);
+    if (!edit) {
+        return NULL;
+    }
+    struct line_editor *editor = xcalloc(1, sizeof *editor);
+    *editor = (struct line_editor){.edit = edit, .complete = complete_line, .context = context};
+    (void)el_set(edit, EL_CLIENTDATA, editor);
+    (void)el_set(edit, EL_PROMPT, show_prompt);
+    (void)el_set(edit, EL_GETCFN, read_char);
+    (void)el_set(edit, EL_EDITOR, "emacs");
+    /* wide: it would copy and never free the others */
+    (void)el_wset(edit, EL_ADDFN, L"complete", L"Complete the name", complete);
+    (void)el_set(edit, EL_BIND, "^I", "complete", NULL);
+    open_history(editor, history_path);
+    (void)el_source(edit, NULL); /* ~/.editrc, if there is one */
+    return editor;
+}
+
+void line_editor_close(struct line_editor *editor) {
+    if (!editor) {
+        return;
+    }
+    el_end(editor->edit);
+    if (editor->history) {
+        history_end(editor->history);
+    }
+    free(editor->history_path);
+    free(editor->line);
+    free(editor);
+}
+
+/* Kept at once: a console may be killed. */
+static void remember(struct line_editor *editor) {
+    HistEvent event;
+    if (!editor->history || editor->line[strspn(editor->line, " \t")] == '\0') {
+        return;
+    }
+    (void)history(editor->history, &event, H_ENTER, editor->line);
+    if (editor->history_path) {
+        (void)history(editor->history, &event, H_SAVE, editor->history_path);
+    }
+}
+
+/* libedit's line, with SIGINT held back but where it waits. */
+static const char *read_text(struct line_editor *editor) {
+    sigset_t blocked, before;
+    int len = 0;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &blocked, &before);
+    editor->interrupted = false;
+    const char *text = el_gets(editor->edit, &len);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return len > 0 ? text : NULL;
+}
+
+enum line_result line_editor_read(struct line_editor *editor, const char *prompt,
+                                  const char **line) {
+    editor->prompt = prompt;
+    const char *text = read_text(editor);
+    if (!text) {
+        return editor->interrupted ? LINE_INTERRUPTED : LINE_END;
+    }
+    free(editor->line);
+    editor->line = xstrndup(text, strcspn(text, "\r\n"));
+    remember(editor);
+    *line = editor->line;
+    return LINE_READ;
+}

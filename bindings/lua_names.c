@@ -1,0 +1,111 @@
+#include "lua_names.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../host/script/script_private.h"
+#include "lua_modules.h"
+
+#define MAX_NAMES 512
+#define QUERIES "queries/"
+
+struct names {
+    const char *items[MAX_NAMES]; /* borrowed from the table */
+    size_t count;
+};
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, so that the same mistake is always answered alike. */
+static void collect(lua_State *L, int at, struct names *names) {
+    at = at < 0 ? lua_gettop(L) + at + 1 : at;
+    names->count = 0;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        bool readable = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) != LUA_TSTRING;
+        if (readable && names->count < MAX_NAMES) {
+            names->items[names->count++] = lua_tostring(L, -2);
+        }
+    }
+    qsort(names->items, names->count, sizeof *names->items, compare_names);
+}
+
+const char *lua_names_hint(lua_State *L, int at, const char *word, char hint[NEAREST_HINT_CAP]) {
+    struct names names;
+    collect(L, at, &names);
+    return nearest_hint(hint, word, names.items, names.count);
+}
+
+const char *lua_names_nearest(lua_State *L, int at, const char *word) {
+    struct names names;
+    collect(L, at, &names);
+    return nearest_name(word, names.items, names.count);
+}
+
+/* __index; upvalues: the set, owner, kind, " (PLACE)" */
+static int refuse(lua_State *L) {
+    char hint[NEAREST_HINT_CAP];
+    if (lua_type(L, 2) != LUA_TSTRING) {
+        return 0;
+    }
+    const char *name = lua_tostring(L, 2), *owner = lua_tostring(L, lua_upvalueindex(2));
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        return luaL_error(L, "%s: %s\"%s\" %s%s", owner, lua_tostring(L, lua_upvalueindex(3)), name,
+                          lua_tostring(L, -1), lua_tostring(L, lua_upvalueindex(4)));
+    }
+    if (!lua_isnil(L, -1)) {
+        return 0; /* a name that is there, with nothing in it */
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return luaL_error(L, "%s has no %s\"%s\": %s%s", owner, lua_tostring(L, lua_upvalueindex(3)),
+                      name, lua_names_hint(L, lua_gettop(L), name, hint),
+                      lua_tostring(L, lua_upvalueindex(4)));
+}
+
+void lua_names_push_strict(lua_State *L, const char *owner, const char *kind, const char *place) {
+    lua_pushstring(L, owner);
+    lua_pushstring(L, kind);
+    lua_pushfstring(L, place ? " (%s)" : "", place);
+    lua_pushcclosure(L, refuse, 4);
+    lua_createtable(L, 0, 2);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "read-only"); /* shared by many tables: not for scripts to change */
+    lua_setfield(L, -2, "__metatable");
+}
+
+static void add(lua_State *L, const char *name) {
+    lua_pushstring(L, name);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+}
+
+void lua_names_push_queries(lua_State *L) {
+    const struct bundle *bundle = lua_modules_bundle(L);
+    lua_newtable(L);
+    for (size_t i = 0; i < bundle->count; i++) {
+        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) == 0) {
+            add(L, bundle->files[i].name + sizeof QUERIES - 1);
+        }
+    }
+}
+
+void lua_names_push_modules(lua_State *L) {
+    const struct bundle *bundle = lua_modules_bundle(L);
+    lua_newtable(L);
+    for (const luaL_Reg *module = lua_modules; module->name; module++) {
+        add(L, module->name);
+    }
+    for (size_t i = 0; i < bundle->count; i++) {
+        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) != 0) {
+            const char *name = luaL_gsub(L, bundle->files[i].name, "/", ".");
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -3, name);
+            lua_pop(L, 1);
+        }
+    }
+}

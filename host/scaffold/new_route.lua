@@ -1,0 +1,23 @@
+--- GET @path@
+local failures = require("lib.failures")
+local pg = require("pg")
+
+---@type Route
+return {
+  method = "GET",
+  path = "@path@",
+  endpoint = "get_@name@", -- its name in metrics
+  auth = true,
+  -- `cache` keeps answers, once their `tags` name every id that they depend on: docs/SCRIPT_API.md
+  handle = function(request)
+    -- by name: the parameters of sql/queries/@name@.sql
+    local rows, failure = pg.query("@name@", @arguments@)
+    if not rows then
+      return failures.answer(failure, "Invalid ID")
+    end
+    if not rows[1] then
+      return { status = 404, error = "Not found", tags = @tags@ }
+    end
+    return { status = 200, body = rows[1].body, tags = rows[1].tags }
+  end,
+}

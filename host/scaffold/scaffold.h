@@ -1,0 +1,45 @@
+/* scaffold: the files that `aggregator new` writes: templates that the binary carries, in which
+ * `@word@` stands for what the author named. */
+#ifndef AGG_HOST_SCAFFOLD_SCAFFOLD_H
+#define AGG_HOST_SCAFFOLD_SCAFFOLD_H
+
+#include "../buffer.h"
+#include "../config.h"
+#include "../err.h"
+
+#define SCAFFOLD_MAX_FILES 4
+
+struct scaffold_file {
+    char path[4096];
+    struct buffer text;
+};
+struct scaffold {
+    struct scaffold_file files[SCAFFOLD_MAX_FILES];
+    size_t count;
+};
+
+struct scaffold_word {
+    const char *name;
+    const char *text;
+};
+
+/* Adds a file: the template with its words replaced. `words` ends with an empty one. */
+void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned char *template,
+                  const struct scaffold_word *words);
+/* Writes all files, in folders that are made where they are missing, or none: refuses where one of
+ * them is there. */
+bool scaffold_write(const struct scaffold *scaffold, struct err *err);
+/* Takes back what was written. */
+void scaffold_remove(const struct scaffold *scaffold);
+void scaffold_free(struct scaffold *scaffold);
+
+/* handler.c, route.c: the files of a handler that reads a topic, and of a route that answers a
+ * path. Both texts have been checked. */
+void scaffold_handler(struct scaffold *scaffold, const struct config *config, const char *name,
+                      const char *topic);
+void scaffold_route(struct scaffold *scaffold, const struct config *config, const char *name,
+                    const char *path);
+/* Whether a route can have the path: segments that are texts or {names}. */
+bool scaffold_check_path(const char *path, struct err *err);
+
+#endif

@@ -1,0 +1,232 @@
+#include "repl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../bindings/lua_modules.h"
+#include "../../bindings/lua_names.h"
+#include "../xalloc.h"
+#include "repl_private.h"
+
+#define CHUNK "=console"
+
+static volatile sig_atomic_t interrupted; /* set by a signal */
+
+void repl_interrupt(void) {
+    interrupted = 1;
+}
+
+/* ---- a state ------------------------------------------------------------------------------ */
+
+static struct repl *repl_of(lua_State *L) {
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static void print_output(struct repl *repl) {
+    buffer_append_text(&repl->output, "\n");
+    (void)fwrite(repl->output.data, 1, repl->output.len, stdout);
+    fflush(stdout);
+    buffer_clear(&repl->output);
+}
+
+/* Shows each argument on lines of its own. */
+static int show_all(lua_State *L) {
+    struct repl *repl = repl_of(L);
+    int count = lua_gettop(L);
+    for (int i = 1; i <= count; i++) {
+        buffer_clear(&repl->output);
+        repl_show(L, i, &repl->output);
+        print_output(repl);
+    }
+    return 0;
+}
+
+/* Like Lua's, which the sandbox lacks: values on one line. */
+static int print_line(lua_State *L) {
+    struct repl *repl = repl_of(L);
+    int count = lua_gettop(L);
+    buffer_clear(&repl->output);
+    for (int i = 1; i <= count; i++) {
+        buffer_append_text(&repl->output, i > 1 ? "\t" : "");
+        repl_show(L, i, &repl->output);
+    }
+    print_output(repl);
+    return 0;
+}
+
+/* Pushes the sandbox's globals themselves, not their proxy. */
+static void push_sandbox(lua_State *L) {
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    protect_push_original(L, lua_gettop(L));
+    lua_remove(L, -2);
+}
+
+/* __index of the console's globals: the sandbox's. */
+static int find_global(lua_State *L) {
+    push_sandbox(L);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+    if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
+        return 1;
+    }
+    const char *name = lua_tostring(L, 2), *nearest = lua_names_nearest(L, 1, name);
+    nearest = nearest ? nearest : lua_names_nearest(L, 3, name);
+    return nearest ? luaL_error(L, "nothing is called \"%s\": did you mean \"%s\"?", name, nearest)
+                   : luaL_error(L, "nothing is called \"%s\"", name);
+}
+
+/* Leaves the console's globals on the stack. Argument: the repl. */
+static int open_globals(lua_State *L) {
+    lua_newtable(L);
+    for (const luaL_Reg *module = lua_modules; module->name; module++) {
+        lua_getglobal(L, "require");
+        lua_pushstring(L, module->name);
+        lua_call(L, 1, 1);
+        lua_setfield(L, -2, module->name);
+    }
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, print_line, 1);
+    lua_setfield(L, -2, "print");
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, find_global);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+static bool open_state(struct repl *repl, struct err *err) {
+    struct script_instance *instance = xcalloc(1, sizeof *instance);
+    instance->generation = script_generation_ref(repl->generation);
+    instance->config = repl->generation->config;
+    instance->read_only = true;
+    instance->interrupted = &interrupted;
+    repl->instance = instance;
+    if (!sandbox_open(instance, err)) {
+        return false;
+    }
+    lua_pushcfunction(instance->L, open_globals);
+    lua_pushlightuserdata(instance->L, repl);
+    if (script_call(instance, 1, 1, instance->config->scripts.route_timeout_ms, err) != SCRIPT_OK) {
+        return false;
+    }
+    repl->globals_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
+    return true;
+}
+
+struct repl *repl_create(const struct config *config, struct err *err) {
+    struct repl *repl = xcalloc(1, sizeof *repl);
+    repl->generation = script_generation_load(config, 1, err);
+    if (!repl->generation || !open_state(repl, err)) {
+        repl_destroy(repl);
+        return NULL;
+    }
+    return repl;
+}
+
+void repl_destroy(struct repl *repl) {
+    script_instance_destroy(repl->instance);
+    script_generation_unref(repl->generation);
+    buffer_free(&repl->output);
+    free(repl);
+}
+
+/* ---- a text ------------------------------------------------------------------------------- */
+
+/* Leaves the function, or why it does not compile, on the stack. Empty lines move the text to its
+ * line. */
+static bool compile(lua_State *L, const char *before, const char *text, int line) {
+    struct buffer chunk = {0};
+    for (int i = 1; i < line; i++) {
+        buffer_append(&chunk, "\n", 1);
+    }
+    buffer_append_format(&chunk, "%s%s", before, text);
+    int status = luaL_loadbufferx(L, chunk.data, chunk.len, CHUNK, "t");
+    buffer_free(&chunk);
+    return status == 0;
+}
+
+/* As an expression if it is one. */
+static bool compile_any(lua_State *L, const char *text, int line) {
+    const char *start = text + strspn(text, " \t\n");
+    if (compile(L, "return ", *start == '=' ? start + 1 : text, line)) {
+        return true;
+    }
+    if (*start == '=') {
+        return false;
+    }
+    lua_pop(L, 1);
+    return compile(L, "", text, line);
+}
+
+static bool wants_more(const char *problem) {
+    static const char ending[] = "'<eof>'";
+    size_t len = strlen(problem), end = sizeof ending - 1;
+    return len >= end && strcmp(problem + len - end, ending) == 0;
+}
+
+/* Calls its argument and shows what it returns. */
+static int run_chunk(lua_State *L) {
+    struct repl *repl = repl_of(L);
+    lua_call(L, 0, LUA_MULTRET);
+    lua_pushlightuserdata(L, repl);
+    lua_pushcclosure(L, show_all, 1);
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 0);
+    return 0;
+}
+
+/* A state that met the memory cap is full: another one takes its place. */
+static void replace_state(struct repl *repl) {
+    struct err err = {0};
+    script_instance_destroy(repl->instance);
+    repl->instance = NULL;
+    if (!open_state(repl, &err)) {
+        fprintf(stderr, "aggregator: repl: %s\n", err.text);
+        exit(1);
+    }
+    fputs("the memory cap was met: the console has a new state, what was assigned is gone\n",
+          stderr);
+}
+
+/* The chunk is at the top. */
+static enum repl_result run(struct repl *repl) {
+    struct script_instance *instance = repl->instance;
+    lua_State *L = instance->L;
+    struct err err = {0};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, repl->globals_ref);
+    lua_setfenv(L, -2);
+    lua_pushlightuserdata(L, repl);
+    lua_pushcclosure(L, run_chunk, 1);
+    lua_insert(L, -2);
+    interrupted = 0; /* it may have come while no line ran */
+    enum script_result result =
+        script_call(instance, 1, 0, instance->config->scripts.route_timeout_ms, &err);
+    if (result == SCRIPT_OK) {
+        return REPL_DONE;
+    }
+    fprintf(stderr, "%s\n", err.text);
+    if (result == SCRIPT_TIMEOUT) {
+        instance->healthy = true; /* nobody but its author sees what was left half done */
+    } else if (!instance->healthy) {
+        replace_state(repl);
+    }
+    return REPL_FAILED;
+}
+
+enum repl_result repl_run(struct repl *repl, const char *text, int line) {
+    lua_State *L = repl->instance->L;
+    fflush(stdout);
+    if (text[strspn(text, " \t\n")] == '\0') {
+        return REPL_DONE;
+    }
+    if (compile_any(L, text, line)) {
+        return run(repl);
+    }
+    const char *problem = lua_tostring(L, -1);
+    bool more = problem && wants_more(problem);
+    if (!more) {
+        fprintf(stderr, "%s\n", problem ? problem : "it cannot be compiled");
+    }
+    lua_pop(L, 1);
+    return more ? REPL_INCOMPLETE : REPL_FAILED;
+}

@@ -1,0 +1,186 @@
+/* Completion: globals and keywords, fields of tables, and within quotes the names of queries and of
+ * modules. */
+#include <ctype.h>
+#include <stdlib.h>
+
+#include "../../bindings/lua_names.h"
+#include "repl_private.h"
+
+#define MAX_LINE 4096
+
+struct question {
+    struct repl *repl;
+    const char *line; /* up to the cursor */
+    struct line_words *words;
+};
+
+static bool in_name(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* ---- what there is ------------------------------------------------------------------------ */
+
+/* Adds the keys of the table at the top that begin with the prefix. */
+static void add_keys(lua_State *L, const char *prefix, struct line_words *words) {
+    size_t len = strlen(prefix);
+    int table = lua_gettop(L);
+    words->typed = len;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING && strncmp(lua_tostring(L, -2), prefix, len) == 0) {
+            line_words_add(words, lua_tostring(L, -2));
+        }
+    }
+}
+
+static void add_keywords(const char *prefix, struct line_words *words) {
+    static const char *const keywords[] = {"and",   "break", "do",       "else",   "elseif", "end",
+                                           "false", "for",   "function", "if",     "in",     "nil",
+                                           "local", "not",   "or",       "repeat", "return", "then",
+                                           "true",  "until", "while"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
+        if (strncmp(keywords[i], prefix, strlen(prefix)) == 0) {
+            line_words_add(words, keywords[i]);
+        }
+    }
+}
+
+static int compare_words(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted; the console's globals hide the sandbox's. */
+static void sort_words(struct line_words *words) {
+    size_t kept = 0;
+    qsort(words->items, words->count, sizeof *words->items, compare_words);
+    for (size_t i = 0; i < words->count; i++) {
+        if (kept > 0 && strcmp(words->items[kept - 1], words->items[i]) == 0) {
+            free(words->items[i]);
+        } else {
+            words->items[kept++] = words->items[i];
+        }
+    }
+    words->count = kept;
+}
+
+/* ---- where the cursor is ------------------------------------------------------------------ */
+
+/* Where the string that the cursor is in begins, behind its quote; NULL: it is in none. */
+static const char *open_string(const char *line) {
+    const char *start = NULL;
+    char quote = 0;
+    for (; *line; line++) {
+        if (quote && *line == '\\' && line[1]) {
+            line++;
+        } else if (quote && *line == quote) {
+            quote = 0;
+        } else if (!quote && (*line == '"' || *line == '\'')) {
+            quote = *line;
+            start = line + 1;
+        }
+    }
+    return quote ? start : NULL;
+}
+
+/* Whether the text before `at` ends in `word`, maybe with a bracket and blanks behind. */
+static bool follows(const char *line, const char *at, const char *word) {
+    size_t len = strlen(word);
+    while (at > line && strchr("( \t", at[-1])) {
+        at--;
+    }
+    return (size_t)(at - line) >= len && strncmp(at - len, word, len) == 0;
+}
+
+/* Where the chain of names, dots and colons that ends at the cursor begins. */
+static const char *chain_start(const char *line) {
+    const char *at = line + strlen(line);
+    while (at > line && (in_name(at[-1]) || at[-1] == '.' || at[-1] == ':')) {
+        at--;
+    }
+    return at;
+}
+
+/* ---- fields ------------------------------------------------------------------------------- */
+
+/* Replaces the value at the top by the table in which its fields are; false: it has none. */
+static bool open_value(lua_State *L) {
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        lua_pop(L, 1);
+        lua_getglobal(L, "string");
+    }
+    if (!lua_istable(L, -1)) {
+        return false;
+    }
+    protect_push_original(L, lua_gettop(L));
+    lua_remove(L, lua_isnil(L, -1) ? -1 : -2);
+    return true;
+}
+
+/* Replaces the table at the top by its field. */
+static void enter(lua_State *L, const char *name, size_t len) {
+    lua_pushlstring(L, name, len);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+}
+
+static void push_sandbox(lua_State *L) {
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    (void)open_value(L);
+}
+
+/* `a.b.` and then the beginning of a name. */
+static void complete_chain(lua_State *L, const struct question *question) {
+    const char *at = chain_start(question->line);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, question->repl->globals_ref);
+    for (bool first = true;; first = false) {
+        size_t len = strcspn(at, ".:");
+        if (at[len] == '\0') {
+            break;
+        }
+        enter(L, at, len);
+        if (first && lua_isnil(L, -1)) {
+            lua_pop(L, 1);
+            push_sandbox(L);
+            enter(L, at, len);
+        }
+        if (!open_value(L)) {
+            return;
+        }
+        at += len + 1;
+    }
+    add_keys(L, at, question->words);
+    if (at == chain_start(question->line)) {
+        push_sandbox(L);
+        add_keys(L, at, question->words);
+        add_keywords(at, question->words);
+    }
+}
+
+static int complete(lua_State *L) {
+    const struct question *question = lua_touserdata(L, 1);
+    const char *line = question->line, *string = open_string(line);
+    if (!string) {
+        complete_chain(L, question);
+    } else if (follows(line, string - 1, "require")) {
+        lua_names_push_modules(L);
+        add_keys(L, string, question->words);
+    } else if (follows(line, string - 1, ".query")) {
+        lua_names_push_queries(L);
+        add_keys(L, string, question->words);
+    }
+    return 0;
+}
+
+void repl_complete(void *context, const char *line, size_t len, struct line_words *words) {
+    struct repl *repl = context;
+    char text[MAX_LINE];
+    struct question question = {repl, text, words};
+    if (len >= sizeof text) {
+        return;
+    }
+    memcpy(text, line, len);
+    text[len] = '\0';
+    if (lua_cpcall(repl->instance->L, complete, &question) != 0) {
+        lua_pop(repl->instance->L, 1); /* no memory for it: no words */
+    }
+    sort_words(words);
+}

@@ -1,0 +1,133 @@
+"""aggregator new: what it writes loads, passes its spec and the linter, and runs; what it refuses."""
+import json
+import shutil
+import subprocess
+
+import pytest
+from stack import ROOT
+
+TOPIC, PATH = "huleedu.note.taken.v1", "/notes/{note_id}/of/{user_id}"
+# As many parameters as make lines too long, and none.
+LONG = "/".join(f"{{a_parameter_by_name_{letter}}}" for letter in "abc")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("config.lua", ".luacheckrc", "scripts", "sql", "spec"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def new(build, tree):
+    def run(*arguments):
+        return subprocess.run([build.resolve() / "aggregator", "new", *arguments], cwd=tree,
+                              capture_output=True, text=True, check=False)
+
+    return run
+
+
+def files(tree):
+    return {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+
+
+def in_tree(tree, *command):
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def write_all(new):
+    """A handler, and routes with some, many and no parameters; what was said of each."""
+    return [new(*words) for words in (
+        ("handler", "note_taken", "--topic", TOPIC), ("handler", "note_2"),
+        ("route", "note", "--path", PATH), ("route", "notes", "--path", "/notes"),
+        ("route", "long", "--path", f"/long/{LONG}"), ("route", "note_by_id"))]
+
+
+def test_what_is_written_passes_specs_check_and_luacheck(build, tree, new, bare_service):
+    before = set(files(tree))
+    said = write_all(new)
+    assert [done.returncode for done in said] == [0] * len(said), said
+    made = {str(path.relative_to(tree)) for path in set(files(tree)) - before}
+    assert len(made) == 3 * len(said)
+    assert made == {line[6:] for done in said for line in done.stdout.splitlines()
+                    if line.startswith("wrote ")}
+    assert "aggregator test spec/unit/handlers/note_taken_spec.lua" in said[0].stdout
+    specs = sorted(path for path in made if path.endswith("_spec.lua"))
+    status, text = in_tree(tree, build.resolve() / "aggregator", "test", *specs)
+    assert status == 0 and " 0 failed" in text, text
+    status, text = in_tree(tree, "luacheck", "-q", "scripts", "spec")
+    assert status == 0, text
+    bare_service.prepare(SCRIPTS_ROOT=str(tree / "scripts"),
+                         SQL_ROOT=str(tree / "sql")).command("check")
+
+
+def test_what_is_written_runs(tree, new, bare_service):
+    write_all(new)
+    bare_service.start(SCRIPTS_ROOT=str(tree / "scripts"), SQL_ROOT=str(tree / "sql"))
+    bare_service.wait_ready()
+    status, body, _ = bare_service.program.get("/notes/n-1/of/u-1")
+    assert (status, json.loads(body)) == (200, {"note_id": "n-1", "user_id": "u-1"})
+    assert bare_service.program.get("/notes")[:2] == (200, b"{}")
+    assert bare_service.program.get("/note_by_id/7")[0] == 200
+    event = json.loads((tree / "spec/fixtures/events/note_taken.json").read_text())
+    assert event["event_type"] == TOPIC
+    assert bare_service.program.get("/long/x/y/z")[0] == 200
+
+
+@pytest.mark.parametrize("words, reasons", [
+    (("handler", "spellcheck_result", "--topic", "another.v1"),
+     ["scripts/handlers/spellcheck_result.lua is there", "nothing is overwritten"]),
+    (("route", "batch_status"), ["scripts/routes/batch_status.lua is there"]),
+    (("handler", "x", "--topic", "huleedu.els.batch_phase.outcome.v1"),
+     ["huleedu.els.batch_phase.outcome.v1 is read by handlers/batch_phase_outcome"]),
+    (("handler", "x", "--topic", "a b"), ["--topic"]),
+    (("route", "x", "--path", "/internal/v1/batches/{other}/status"),
+     ["is answered by routes/batch_status"]),
+    (("route", "x", "--path", "/batches/{other}/status"), ["is answered by routes/batch_status"]),
+    (("route", "x", "--path", "/metrics"), ["the program itself answers /metrics"]),
+    (("route", "x", "--path", "x"), ["--path"]), (("route", "x", "--path", "/{a}/{a}"), ["--path"]),
+    (("route", "x", "--path", "/{end}"), ["--path"]), (("route", "x", "--path", "/a//b"), ["--path"]),
+    (("route", "x", "--path", "/{A}"), ["--path"]), (("route", "x", "--path", '/"'), ["--path"]),
+    (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]), (("handler", ""), ["NAME"]),
+    (("handler", "x" * 49), ["NAME"])])
+def test_what_cannot_be_is_refused_and_nothing_is_written(tree, new, words, reasons):
+    before = files(tree)
+    done = new(*words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert all(reason in done.stderr for reason in reasons), done.stderr
+    assert files(tree) == before
+
+
+def test_a_file_of_the_three_is_enough_to_refuse(tree, new):
+    (tree / "spec/unit/routes/note_spec.lua").write_text("-- mine\n")
+    before = files(tree)
+    done = new("route", "note")
+    assert done.returncode == 1 and "spec/unit/routes/note_spec.lua is there" in done.stderr
+    assert files(tree) == before
+
+
+def test_what_would_not_load_is_taken_back(tree, new):
+    """Say, where a tree has no lib/failures, which routes need."""
+    shutil.rmtree(tree / "scripts/routes")
+    (tree / "scripts/lib/failures.lua").unlink()
+    before = files(tree)
+    done = new("route", "note")
+    assert done.returncode == 1 and "taken back" in done.stderr and "lib.failures" in done.stderr
+    assert files(tree) == before
+
+
+def test_scripts_that_do_not_load_are_told_first(tree, new):
+    (tree / "scripts/view.lua").write_text("return {")
+    done = new("handler", "note")
+    assert done.returncode == 1 and "scripts/view.lua:" in done.stderr
+
+
+def test_wrong_usage_is_told_and_help_helps(new):
+    for words in ((), ("handler",), ("table", "x"), ("route", "x", "--topic", "t"),
+                  ("handler", "x", "--path", "/x"), ("handler", "x", "y")):
+        done = new(*words)
+        assert done.returncode == 2 and "usage: aggregator new handler NAME" in done.stderr
+    usage = new("--help")
+    assert usage.returncode == 0 and "--topic TOPIC" in usage.stdout
