@@ -4,6 +4,7 @@
 #include "command.h"
 #include "migrate.h"
 #include "schema_check.h"
+#include "script/lint.h"
 #include "script/script.h"
 #include "sql_session.h"
 
@@ -23,6 +24,22 @@ static bool check_database(const struct config *config, const struct script_gene
     return ok;
 }
 
+static bool check_names(const struct script_generation *generation) {
+    struct err err = {0};
+    switch (lint_generation(generation, NULL, &err)) {
+    case LINT_GOOD:
+        puts("names: good, none undefined, unused or shadowed");
+        return true;
+    case LINT_MISSING:
+        puts("names: not looked at, for luacheck is not installed (on Debian: lua-check)");
+        return true;
+    case LINT_BAD:
+        break;
+    }
+    fprintf(stderr, "names: %s\n", err.text);
+    return false;
+}
+
 int command_check(const struct command *command) {
     const struct config *config = command->config;
     struct err err = {0};
@@ -37,14 +54,15 @@ int command_check(const struct command *command) {
     const struct view *view = script_generation_view(generation);
     printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
            handlers, routes, view->table_count, script_generation_hash(generation));
-    bool ok = check_database(config, generation, &err);
-    if (ok) {
+    bool names = check_names(generation);
+    bool database = check_database(config, generation, &err);
+    if (database) {
         puts("database: good, view and queries agree with its schema");
     } else {
         fprintf(stderr, "database: %s\n", err.text);
     }
     script_generation_unref(generation);
-    return ok ? 0 : 1;
+    return names && database ? 0 : 1;
 }
 
 int command_migrate(const struct command *command) {

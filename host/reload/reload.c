@@ -8,6 +8,7 @@
 #include "../log.h"
 #include "../metrics.h"
 #include "../schema_check.h"
+#include "../script/lint.h"
 #include "../xalloc.h"
 #include "kept.h"
 #include "trial.h"
@@ -277,7 +278,8 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
     struct built built;
     struct err err = {0};
     bool same = is_same(running, generation, fresh);
-    if (!same && !build(reload, generation, &built, &err)) {
+    if (!same && (lint_generation(generation, running, &err) == LINT_BAD ||
+                  !build(reload, generation, &built, &err))) {
         return fail(reload, BY_RELOAD, &err, json);
     }
     buffer_append_format(json, "{\"done\":%s,", same ? "false" : "true");

@@ -125,6 +125,10 @@ const struct bundle_file *bundle_find(const struct bundle *bundle, const char *n
                : NULL;
 }
 
+bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b) {
+    return a && b && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
 void bundle_free(struct bundle *bundle) {
     for (size_t i = 0; i < bundle->count; i++) {
         free(bundle->files[i].name);

@@ -134,16 +134,12 @@ bool script_generation_query(const struct script_generation *generation, size_t 
     return false;
 }
 
-static bool is_same(const struct bundle_file *a, const struct bundle_file *b) {
-    return a && b && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
-}
-
 void script_generation_compare(const struct script_generation *old,
                                const struct script_generation *new,
                                void (*changed)(void *context, const char *path), void *context) {
     for (size_t i = 0; i < new->bundle.count; i++) {
         const struct bundle_file *file = &new->bundle.files[i];
-        if (!is_same(file, bundle_find(&old->bundle, file->name))) {
+        if (!bundle_file_equal(file, bundle_find(&old->bundle, file->name))) {
             changed(context, file->path);
         }
     }

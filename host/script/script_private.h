@@ -28,6 +28,8 @@ bool bundle_read(struct bundle *bundle, const struct config *config, struct err 
 bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err);
 bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);
 void bundle_free(struct bundle *bundle);
+/* False where one of them is NULL. */
+bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b);
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name);
 
 struct script_generation {

@@ -100,7 +100,16 @@ def test_a_reload_without_a_change_says_so(service):
     (f"scripts/{HANDLER}", "topic", "topics_of", "essay_slot_assigned"),
     ("scripts/view.lua", '"filename"', '"file_name"', "file_name"),
     ("sql/queries/batch_status.sql", "batch_answer(", "no_such_answer(", "batch_status.sql"),
-    ("scripts/routes/batch_status.lua", "handle =", "handel =", "batch_status")])
+    ("scripts/routes/batch_status.lua", "handle =", "handel =", "batch_status"),
+    (f"scripts/{HANDLER}", "handle = function(event, view)",
+     "handle = function(event, view)\n    if event.event_id == 'never' then prnt(event) end",
+     "essay_slot_assigned.lua:16: accessing undefined variable 'prnt' (luacheck)"),
+    (f"scripts/{HANDLER}", "handle = function(event, view)",
+     "handle = function(event, view)\n    local batch = event.batch_id",
+     "unused variable 'batch' (luacheck)"),
+    (f"scripts/{HANDLER}", "handle = function(event, view)",
+     "handle = function(event, view)\n    do local view = event view:touch('x') end",
+     "essay_slot_assigned.lua")])
 def test_scripts_that_are_not_good_change_nothing(service, scripts, file, old, new, reason):
     path = scripts.folder / file
     path.write_text(path.read_text().replace(old, new, 1))

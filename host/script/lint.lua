@@ -1,0 +1,26 @@
+--- What luacheck says of a script. Part of the binary; runs in a state of its own with all of Lua's
+--- libraries. Returns nil where luacheck is not installed.
+---
+---@param names string[] globals that scripts have
+---@return (fun(text: string): integer?, string?)? lint line and text of the first warning
+local names = ...
+
+local found, luacheck = pcall(require, "luacheck")
+if not found then
+  return nil
+end
+
+-- Form is left to editors and to the project's own run, and arguments and loop variables may be there
+-- for their order only; what may be a mistake is told.
+local options = {
+  std = { read_globals = names },
+  max_line_length = false,
+  ignore = { "6..", "212", "213" },
+}
+
+return function(text)
+  local warning = luacheck.check_strings({ text }, options)[1][1]
+  if warning then
+    return warning.line, luacheck.get_message(warning)
+  end
+end
