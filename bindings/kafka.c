@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../host/clock.h"
 #include "../host/log.h"
 #include "../host/xalloc.h"
 
@@ -46,11 +47,7 @@ struct kafka_send {
 
 struct kafka_send *kafka_send_create(size_t capacity) {
     struct kafka_send *send = xcalloc(1, sizeof *send + capacity * sizeof *send->reports);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&send->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&send->changed);
     pthread_mutex_init(&send->mutex, NULL);
     atomic_store(&send->refs, 1);
     return send;
@@ -152,18 +149,11 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
 }
 
 void kafka_send_wait(struct kafka_send *send, int timeout_ms) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     int status = 0;
     pthread_mutex_lock(&send->mutex);
     while (send->outstanding > 0 && status == 0) {
-        status = pthread_cond_timedwait(&send->changed, &send->mutex, &deadline);
+        status = clock_condition_wait(&send->changed, &send->mutex, deadline_us);
     }
     pthread_mutex_unlock(&send->mutex);
 }

@@ -38,11 +38,6 @@ struct health {
     char script_hash[SCRIPT_HASH_LEN + 1];
 };
 
-static struct timespec deadline_in(int timeout_ms) {
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    return (struct timespec){deadline_us / 1000000, deadline_us % 1000000 * 1000};
-}
-
 /* ---- looking ------------------------------------------------------------------------------ */
 
 static void append_state(struct buffer *json, const char *name, const char *status,
@@ -106,11 +101,11 @@ static void look(struct health *health, struct sight *sight) {
 
 /* False: stop. */
 static bool wait_until_wanted(struct health *health) {
-    struct timespec deadline = deadline_in(UNASKED_LOOK_MS);
+    int64_t deadline_us = clock_monotonic_us() + UNASKED_LOOK_MS * 1000LL;
     int status = 0;
     pthread_mutex_lock(&health->lock);
     while (!health->is_wanted && !health->stopping && status == 0) {
-        status = pthread_cond_timedwait(&health->wanted, &health->lock, &deadline);
+        status = clock_condition_wait(&health->wanted, &health->lock, deadline_us);
     }
     bool go_on = !health->stopping;
     pthread_mutex_unlock(&health->lock);
@@ -165,15 +160,11 @@ static bool open_probes(struct health *health, struct err *err) {
 
 struct health *health_start(const struct health_options *options, struct err *err) {
     struct health *health = xcalloc(1, sizeof *health);
-    pthread_condattr_t attributes;
     health->options = *options;
     health->is_wanted = true; /* so that something is known before anybody asks */
     pthread_mutex_init(&health->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&health->wanted, &attributes);
-    pthread_cond_init(&health->looked, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&health->wanted);
+    clock_condition_init(&health->looked);
     if (!open_probes(health, err)) {
         free_health(health);
         return NULL;
@@ -227,14 +218,14 @@ static void want(struct health *health) {
 }
 
 static void wait_for_look(struct health *health, int timeout_ms) {
-    struct timespec deadline = deadline_in(timeout_ms);
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     int status = 0;
     if (health->waiting == MAX_WAITING) {
         return;
     }
     health->waiting++;
     while (!seen_within(health, FRESH_US) && status == 0) {
-        status = pthread_cond_timedwait(&health->looked, &health->lock, &deadline);
+        status = clock_condition_wait(&health->looked, &health->lock, deadline_us);
     }
     health->waiting--;
 }

@@ -107,11 +107,7 @@ static void flight_release(struct flight *flight) {
 
 static struct flight *flight_begin(struct cache *cache, struct slice key) {
     struct flight *flight = xcalloc(1, sizeof *flight);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&flight->landed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&flight->landed);
     flight->key = key;
     flight->began = cache->store.sequence;
     flight->hearing = cache->hearing;
@@ -134,11 +130,10 @@ static struct flight *flight_find(struct cache *cache, struct slice key) {
 static struct answer *flight_wait(struct cache *cache, struct flight *flight, int timeout_ms,
                                   struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
-    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
     int rc = 0;
     flight->refs++;
     while (!flight->done && rc != ETIMEDOUT) {
-        rc = pthread_cond_timedwait(&flight->landed, &cache->lock, &deadline);
+        rc = clock_condition_wait(&flight->landed, &cache->lock, deadline_us);
     }
     struct answer *answer = NULL;
     if (!flight->done) {

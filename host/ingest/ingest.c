@@ -32,11 +32,7 @@ static void make_metrics(struct worker *worker) {
 }
 
 static void init_replacement(struct worker_replacement *replacement) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&replacement->done, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&replacement->done);
     pthread_mutex_init(&replacement->lock, NULL);
 }
 

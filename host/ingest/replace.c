@@ -24,11 +24,10 @@ struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts
 
 bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old) {
     struct worker_replacement *replacement = &worker->replacement;
-    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
     int status = 0;
     pthread_mutex_lock(&replacement->lock);
     while (atomic_load(&replacement->is_there) && status == 0) {
-        status = pthread_cond_timedwait(&replacement->done, &replacement->lock, &deadline);
+        status = clock_condition_wait(&replacement->done, &replacement->lock, deadline_us);
     }
     bool taken = !atomic_load(&replacement->is_there);
     *old = replacement->old;

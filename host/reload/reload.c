@@ -47,14 +47,6 @@ static struct metric_cell *reloads(const char *result) {
                        result);
 }
 
-static void init_condition(pthread_cond_t *condition) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void *watch(void *context);
 
 static void end_watch(struct reload *reload) {
@@ -71,7 +63,7 @@ struct reload *reload_create(const struct reload_options *options) {
     struct reload *reload = xcalloc(1, sizeof *reload);
     reload->options = *options;
     pthread_mutex_init(&reload->lock, NULL);
-    init_condition(&reload->changed);
+    clock_condition_init(&reload->changed);
     trial_init(&reload->trial, options->ingest);
     reload->last_number = script_generation_number(options->generation);
     kept_add(&reload->kept, options->generation);
@@ -391,11 +383,10 @@ static void *watch(void *context) {
     pthread_mutex_lock(&reload->lock);
     while (!reload->stopping) {
         int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
-        struct timespec next = {next_us / 1000000, next_us % 1000000 * 1000};
         if (reload->trial.until_us == 0) {
             pthread_cond_wait(&reload->changed, &reload->lock);
         } else {
-            pthread_cond_timedwait(&reload->changed, &reload->lock, &next);
+            clock_condition_wait(&reload->changed, &reload->lock, next_us);
         }
         look(reload);
     }

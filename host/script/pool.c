@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "../clock.h"
 #include "../log.h"
 #include "../xalloc.h"
 #include "script_private.h"
@@ -17,11 +18,7 @@ struct script_pool {
 
 struct script_pool *script_pool_create(struct script_generation *generation, struct err *err) {
     struct script_pool *pool = xcalloc(1, sizeof *pool);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->came_free, &attributes);
-    pthread_condattr_destroy(&attributes);
+    clock_condition_init(&pool->came_free);
     pthread_mutex_init(&pool->lock, NULL);
     pool->generation = script_generation_ref(generation);
     pool->size = (size_t)generation->config->http.states;
@@ -53,19 +50,12 @@ void script_pool_destroy(struct script_pool *pool) {
 }
 
 static struct script_instance *acquire(struct script_pool *pool, int timeout_ms) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (timeout_ms % 1000) * 1000000L;
-    if (deadline.tv_nsec >= 1000000000L) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000L;
-    }
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     struct script_instance *instance = NULL;
     int status = 0;
     pthread_mutex_lock(&pool->lock);
     while (pool->free_count == 0 && status == 0) {
-        status = pthread_cond_timedwait(&pool->came_free, &pool->lock, &deadline);
+        status = clock_condition_wait(&pool->came_free, &pool->lock, deadline_us);
     }
     if (pool->free_count > 0) {
         instance = pool->free[--pool->free_count];
