@@ -1,6 +1,5 @@
 #include "site.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -91,20 +90,10 @@ static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
     if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
         exchange->endpoint = site->endpoints[match.route];
     }
-    switch (found) {
-    case ROUTER_FOUND:
+    if (found == ROUTER_FOUND) {
         ask(site, exchange, &match);
-        break;
-    case ROUTER_BAD_PARAMETER:
-        reply_set_error(&exchange->reply, 400, "Invalid path parameter");
-        break;
-    case ROUTER_WRONG_METHOD:
-        snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "%s", match.allow);
-        reply_set_error(&exchange->reply, 405, "Method not allowed");
-        break;
-    case ROUTER_NOT_FOUND:
-        reply_set_error(&exchange->reply, 404, "Not found");
-        break;
+    } else {
+        router_refuse(found, &match, &exchange->reply);
     }
 }
 
@@ -116,7 +105,7 @@ static bool answer(void *context, struct exchange *exchange, bool may_block) {
         log_warning("administration refused", LOG_TEXT("reason", refusal));
         reply_set_error(&exchange->reply, 401, refusal);
     } else if (exchange->request.has_body) {
-        reply_set_error(&exchange->reply, 413, "A request body is not accepted");
+        reply_set_body_refused(&exchange->reply);
     } else if (may_block) {
         find_and_ask(site, exchange);
     } else {

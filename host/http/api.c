@@ -1,7 +1,6 @@
 #include "api.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "../clock.h"
@@ -241,7 +240,7 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
                  LOG_TEXT("reason", refusal));
         reply_set_error(&exchange->reply, 401, refusal);
     } else if (exchange->request.has_body) {
-        reply_set_error(&exchange->reply, 413, "A request body is not accepted");
+        reply_set_body_refused(&exchange->reply);
     } else if (route->cache_key && !exchange->request.query.len &&
                (kept = cache_lookup(use->cache, buffer_slice(&key)))) {
         reply_set(&exchange->reply, &exchange->request, kept, JSON);
@@ -258,22 +257,15 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
 static bool find_and_answer(const struct use *use, struct exchange *exchange, bool may_block) {
     const struct api_scripts *scripts = use->scripts;
     struct router_match match;
-    switch (router_find(scripts->routes, scripts->route_count, &exchange->request, &match)) {
-    case ROUTER_FOUND:
+    enum router_result found =
+        router_find(scripts->routes, scripts->route_count, &exchange->request, &match);
+    if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
         exchange->endpoint = scripts->endpoints[match.route];
-        return answer_route(use, exchange, &match, may_block);
-    case ROUTER_BAD_PARAMETER:
-        exchange->endpoint = scripts->endpoints[match.route];
-        reply_set_error(&exchange->reply, 400, "Invalid path parameter");
-        break;
-    case ROUTER_WRONG_METHOD:
-        snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "%s", match.allow);
-        reply_set_error(&exchange->reply, 405, "Method not allowed");
-        break;
-    case ROUTER_NOT_FOUND:
-        reply_set_error(&exchange->reply, 404, "Not found");
-        break;
     }
+    if (found == ROUTER_FOUND) {
+        return answer_route(use, exchange, &match, may_block);
+    }
+    router_refuse(found, &match, &exchange->reply);
     return true;
 }
 

@@ -111,10 +111,9 @@ enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_
     }
     exchange->endpoint = own->endpoints[which];
     if (request->method == METHOD_OTHER) {
-        snprintf(exchange->reply.allow, REPLY_ALLOW_BYTES, "GET, HEAD");
-        reply_set_error(&exchange->reply, 405, "Method not allowed");
+        reply_set_wrong_method(&exchange->reply, "GET, HEAD");
     } else if (request->has_body) {
-        reply_set_error(&exchange->reply, 413, "A request body is not accepted");
+        reply_set_body_refused(&exchange->reply);
     } else if (which == OWN_HEALTHZ) {
         set_health(own, exchange, HEALTH_ALIVE);
     } else if (which == OWN_OPENAPI) {

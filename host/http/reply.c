@@ -62,6 +62,15 @@ void reply_set_error(struct reply *reply, int status, const char *message) {
     buffer_free(&body);
 }
 
+void reply_set_wrong_method(struct reply *reply, const char *allow) {
+    snprintf(reply->allow, REPLY_ALLOW_BYTES, "%s", allow);
+    reply_set_error(reply, 405, "Method not allowed");
+}
+
+void reply_set_body_refused(struct reply *reply) {
+    reply_set_error(reply, 413, "A request body is not accepted");
+}
+
 /* A head that is put together piece by piece; `at` never passes `end`. */
 struct head {
     char *at;

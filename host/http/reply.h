@@ -30,6 +30,10 @@ void reply_set(struct reply *reply, const struct request *request, struct answer
 void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type);
 /* {"error":"…"} */
 void reply_set_error(struct reply *reply, int status, const char *message);
+/* The 405 of a path that takes other methods: "GET, HEAD". */
+void reply_set_wrong_method(struct reply *reply, const char *allow);
+/* The 413 of a request with a body: nothing here takes one. */
+void reply_set_body_refused(struct reply *reply);
 
 /* Formats status line and headers with the empty line; returns the length. `date` is an IMF-fixdate
  * (reply_format_date). */

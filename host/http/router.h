@@ -29,6 +29,10 @@ struct router_match {
 enum router_result router_find(const struct script_route *routes, size_t count,
                                const struct request *request, struct router_match *match);
 
+/* What is answered where no route was found. */
+void router_refuse(enum router_result result, const struct router_match *match,
+                   struct reply *reply);
+
 /* NULL, or why the query string is not acceptable (a literal). An empty string has no pairs. */
 const char *router_parse_query(struct slice query, struct router_pairs *pairs);
 
