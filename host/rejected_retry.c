@@ -112,9 +112,9 @@ static bool run_all(struct retry *retry, struct err *err) {
 static bool with_pipeline(struct retry *retry, struct script_generation *generation,
                           struct cache *cache, struct err *err) {
     struct pipeline_options options = {
-        .config = retry->rejected->command->config,
         .generation = generation,
         .cache = cache,
+        .no_breaker = true, /* these are known to have been bad */
         .group = retry->rejected->command->config->kafka.group,
         .application_name = "aggregator retry",
         .with_redis = true,
@@ -122,7 +122,6 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
         .release = release_raw,
     };
     bool ok = pipeline_open(&retry->pipeline, &options, err);
-    retry->pipeline.breaker.share_percent = 100; /* these are known to have been bad */
     batch_init(&retry->batch, script_generation_view(generation));
     ok = ok && pipeline_connect(&retry->pipeline, err) && run_all(retry, err);
     batch_free(&retry->pipeline, &retry->batch);

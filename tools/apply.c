@@ -158,7 +158,6 @@ static void follow(struct applier *applier, FILE *input) {
 static bool open_pipeline(struct applier *applier, const struct config *config,
                           struct script_generation *generation, struct err *err) {
     struct pipeline_options options = {
-        .config = config,
         .generation = generation,
         .group = config->kafka.group,
         .application_name = "apply",

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_AUTHOR_SHOW_H
 #define AGG_HOST_AUTHOR_SHOW_H
 
-#include "bench.h"
+#include "../ingest/bench.h"
 
 /* "applied", "ignored", "rejected". */
 const char *show_outcome_name(const struct bench_outcome *outcome);

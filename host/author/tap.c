@@ -99,14 +99,6 @@ static bool choose_topics(struct tap *tap, struct err *err) {
     return true;
 }
 
-static void add_partitions(struct tap *tap) {
-    for (size_t i = 0; i < tap->reader.count; i++) {
-        const struct log_partition *partition = &tap->reader.partitions[i];
-        bench_add_partition(&tap->bench, partition->topic, partition->number, partition->handler);
-    }
-    bench_clear(&tap->bench);
-}
-
 /* Says what is followed, and what cannot be. */
 static void announce(const struct tap *tap) {
     size_t handler_count;
@@ -174,7 +166,10 @@ static bool write_out(struct tap *tap, struct err *err) {
 /* Takes the record. */
 static bool handle(struct tap *tap, rd_kafka_message_t *record, size_t partition, struct err *err) {
     struct message message = kafka_client_message(record, partition);
-    struct bench_outcome outcome = bench_handle(&tap->bench, &message);
+    struct bench_outcome outcome;
+    if (!bench_handle(&tap->bench, &message, &outcome, err)) {
+        return false;
+    }
     show(tap, &outcome);
     bench_clear(&tap->bench);
     tap->shown++;
@@ -203,7 +198,8 @@ static bool follow(struct tap *tap, struct err *err) {
 /* ---- the whole ----------------------------------------------------------------------------- */
 
 static bool run(struct tap *tap, struct err *err) {
-    add_partitions(tap);
+    log_reader_add_partitions(&tap->reader, &tap->bench.pipeline.partitions);
+    bench_clear(&tap->bench);
     if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
         return false;
     }
@@ -217,8 +213,8 @@ static bool open_and_run(struct tap *tap, struct err *err) {
     bool ok =
         log_reader_open(&tap->reader, config, tap->generation, err) && choose_topics(tap, err);
     if (ok) {
-        ok = bench_open(&tap->bench, config, tap->generation, "tap touches nothing",
-                        kafka_client_release, err) &&
+        ok = bench_open(&tap->bench, tap->generation, "tap touches nothing", kafka_client_release,
+                        err) &&
              run(tap, err);
         bench_close(&tap->bench);
     }

@@ -12,7 +12,7 @@
 
 #define ANY_HANDLER (-1)
 
-struct trial {
+struct attempt {
     const struct try_options *options;
     struct script_generation *generation;
     const struct script_handler *handlers;
@@ -40,14 +40,14 @@ static bool names_handler(const char *word, const char *name) {
            (len == name_len || word[len - name_len - 1] == '/');
 }
 
-static bool refuse_handler(const struct trial *trial, const char *word, struct err *err) {
+static bool refuse_handler(const struct attempt *attempt, const char *word, struct err *err) {
     struct buffer all = {0};
-    const char **names = xcalloc(trial->handler_count + 1, sizeof *names);
-    for (size_t i = 0; i < trial->handler_count; i++) {
-        names[i] = strchr(trial->handlers[i].name, '/') + 1;
+    const char **names = xcalloc(attempt->handler_count + 1, sizeof *names);
+    for (size_t i = 0; i < attempt->handler_count; i++) {
+        names[i] = strchr(attempt->handlers[i].name, '/') + 1;
         buffer_append_format(&all, "%s%s", i ? ", " : "", names[i]);
     }
-    const char *nearest = nearest_name(word, names, trial->handler_count);
+    const char *nearest = nearest_name(word, names, attempt->handler_count);
     if (nearest) {
         err_set(err, ERR_INPUT, "no handler \"%s\": did you mean \"%s\"? There are: %s", word,
                 nearest, all.data);
@@ -60,30 +60,30 @@ static bool refuse_handler(const struct trial *trial, const char *word, struct e
     return false;
 }
 
-static bool find_handler(struct trial *trial, struct err *err) {
-    const char *word = trial->options->handler;
-    trial->handler = ANY_HANDLER;
+static bool find_handler(struct attempt *attempt, struct err *err) {
+    const char *word = attempt->options->handler;
+    attempt->handler = ANY_HANDLER;
     if (!word) {
         return true;
     }
-    for (size_t i = 0; i < trial->handler_count; i++) {
-        if (names_handler(word, trial->handlers[i].name)) {
-            trial->handler = (int)i;
+    for (size_t i = 0; i < attempt->handler_count; i++) {
+        if (names_handler(word, attempt->handlers[i].name)) {
+            attempt->handler = (int)i;
             return true;
         }
     }
-    return refuse_handler(trial, word, err);
+    return refuse_handler(attempt, word, err);
 }
 
 /* Bare envelopes do not say their topic. */
-static bool check_topics(const struct trial *trial, struct err *err) {
-    for (size_t i = 0; trial->handler == ANY_HANDLER && i < trial->samples.count; i++) {
-        const struct sample *sample = &trial->samples.items[i];
+static bool check_topics(const struct attempt *attempt, struct err *err) {
+    for (size_t i = 0; attempt->handler == ANY_HANDLER && i < attempt->samples.count; i++) {
+        const struct sample *sample = &attempt->samples.items[i];
         if (!sample->record.topic) {
             return err_set(err, ERR_INPUT,
                            "%s:%zu: the event does not say its topic: name the handler, as in "
                            "`aggregator try HANDLER FILE`",
-                           trial->samples.path, sample->line);
+                           attempt->samples.path, sample->line);
         }
     }
     return true;
@@ -91,34 +91,35 @@ static bool check_topics(const struct trial *trial, struct err *err) {
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
-static bool write_out(struct trial *trial, struct err *err) {
-    bool ok = fwrite(trial->out.data, 1, trial->out.len, stdout) == trial->out.len;
-    buffer_clear(&trial->out);
+static bool write_out(struct attempt *attempt, struct err *err) {
+    bool ok = fwrite(attempt->out.data, 1, attempt->out.len, stdout) == attempt->out.len;
+    buffer_clear(&attempt->out);
     return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
 }
 
 /* The partition that stands for the record's topic; PARTITION_NONE: its events are not read. */
-static size_t partition_of(struct trial *trial, const struct record *record) {
-    const char *topic = record->topic ? record->topic : trial->handlers[trial->handler].topics[0];
-    size_t at = partitions_find(&trial->bench.pipeline.partitions, topic, 0);
-    bool other = at != PARTITION_NONE && trial->handler != ANY_HANDLER &&
-                 trial->bench.pipeline.partitions.items[at].handler != trial->handler;
+static size_t partition_of(struct attempt *attempt, const struct record *record) {
+    const char *topic =
+        record->topic ? record->topic : attempt->handlers[attempt->handler].topics[0];
+    size_t at = partitions_find(&attempt->bench.pipeline.partitions, topic, 0);
+    bool other = at != PARTITION_NONE && attempt->handler != ANY_HANDLER &&
+                 attempt->bench.pipeline.partitions.items[at].handler != attempt->handler;
     return other ? PARTITION_NONE : at;
 }
 
-static void show_unread(struct trial *trial, const struct sample *sample) {
-    struct buffer *out = &trial->out;
-    const char *reason = trial->handler == ANY_HANDLER ? "no handler declares its topic"
-                                                       : "the handler does not declare its topic";
-    if (trial->options->json) {
+static void show_unread(struct attempt *attempt, const struct sample *sample) {
+    struct buffer *out = &attempt->out;
+    const char *reason = attempt->handler == ANY_HANDLER ? "no handler declares its topic"
+                                                         : "the handler does not declare its topic";
+    if (attempt->options->json) {
         json_put_text(out, "handler", (struct slice){0});
         json_put_text(out, "outcome", slice_of("unread"));
         json_put_text(out, "reason", slice_of(reason));
     } else {
-        buffer_append_format(out, "%s:%zu  unread\n  %s: %s\n", trial->samples.path, sample->line,
+        buffer_append_format(out, "%s:%zu  unread\n  %s: %s\n", attempt->samples.path, sample->line,
                              reason, sample->record.topic);
     }
-    trial->totals->unread++;
+    attempt->totals->unread++;
 }
 
 static void count_outcome(struct try_totals *totals, enum event_state state) {
@@ -127,42 +128,46 @@ static void count_outcome(struct try_totals *totals, enum event_state state) {
     totals->rejected += state == EVENT_REJECTED;
 }
 
-static void handle(struct trial *trial, size_t index, size_t partition) {
-    const struct sample *sample = &trial->samples.items[index];
+static bool handle(struct attempt *attempt, size_t index, size_t partition, struct err *err) {
+    const struct sample *sample = &attempt->samples.items[index];
     struct message message = {
         .partition = partition, .offset = (int64_t)index, .payload = sample->record.payload};
-    struct bench_outcome outcome = bench_handle(&trial->bench, &message);
-    count_outcome(trial->totals, outcome.event->state);
-    if (trial->options->json) {
-        show_event_json(&trial->out, &outcome);
-        return;
+    struct bench_outcome outcome;
+    if (!bench_handle(&attempt->bench, &message, &outcome, err)) {
+        return false;
     }
-    buffer_append_format(&trial->out, "%s:%zu  %s  %s\n", trial->samples.path, sample->line,
+    count_outcome(attempt->totals, outcome.event->state);
+    if (attempt->options->json) {
+        show_event_json(&attempt->out, &outcome);
+        return true;
+    }
+    buffer_append_format(&attempt->out, "%s:%zu  %s  %s\n", attempt->samples.path, sample->line,
                          show_outcome_name(&outcome), outcome.handler->name);
-    show_event(&trial->out, &outcome);
+    show_event(&attempt->out, &outcome);
+    return true;
 }
 
-static bool try_sample(struct trial *trial, size_t index, struct err *err) {
-    const struct sample *sample = &trial->samples.items[index];
-    size_t partition = partition_of(trial, &sample->record);
-    if (trial->options->json) {
-        buffer_append_text(&trial->out, "{");
-        json_put_int(&trial->out, "line", (int64_t)sample->line);
-        json_put_text(&trial->out, "topic", slice_of(sample->record.topic));
+static bool try_sample(struct attempt *attempt, size_t index, struct err *err) {
+    const struct sample *sample = &attempt->samples.items[index];
+    size_t partition = partition_of(attempt, &sample->record);
+    if (attempt->options->json) {
+        buffer_append_text(&attempt->out, "{");
+        json_put_int(&attempt->out, "line", (int64_t)sample->line);
+        json_put_text(&attempt->out, "topic", slice_of(sample->record.topic));
     }
     if (partition == PARTITION_NONE) {
-        show_unread(trial, sample);
-    } else {
-        handle(trial, index, partition);
+        show_unread(attempt, sample);
+    } else if (!handle(attempt, index, partition, err)) {
+        return false;
     }
-    buffer_append_text(&trial->out, trial->options->json ? "}\n" : "\n");
-    return write_out(trial, err);
+    buffer_append_text(&attempt->out, attempt->options->json ? "}\n" : "\n");
+    return write_out(attempt, err);
 }
 
 /* ---- all of them --------------------------------------------------------------------------- */
 
-static void show_totals(struct trial *trial) {
-    const struct try_totals *totals = trial->totals;
+static void show_totals(struct attempt *attempt) {
+    const struct try_totals *totals = attempt->totals;
     const struct {
         const char *name;
         size_t count;
@@ -171,26 +176,26 @@ static void show_totals(struct trial *trial) {
                    {"rejected", totals->rejected},
                    {"unread", totals->unread}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (trial->options->json) {
-            json_put_int(&trial->out, numbers[i].name, (int64_t)numbers[i].count);
+        if (attempt->options->json) {
+            json_put_int(&attempt->out, numbers[i].name, (int64_t)numbers[i].count);
         } else {
-            buffer_append_format(&trial->out, "%s%zu %s", i ? ", " : "", numbers[i].count,
+            buffer_append_format(&attempt->out, "%s%zu %s", i ? ", " : "", numbers[i].count,
                                  numbers[i].name);
         }
     }
 }
 
-static bool show_end(struct trial *trial, struct err *err) {
-    const struct view *view = script_generation_view(trial->generation);
-    struct merge *merge = trial->bench.batch.merge;
-    struct buffer *out = &trial->out;
-    if (trial->options->json) {
+static bool show_end(struct attempt *attempt, struct err *err) {
+    const struct view *view = script_generation_view(attempt->generation);
+    struct merge *merge = attempt->bench.batch.merge;
+    struct buffer *out = &attempt->out;
+    if (attempt->options->json) {
         buffer_append_text(out, "{");
-        show_totals(trial);
+        show_totals(attempt);
         show_rows_json(out, view, merge);
         show_statements_json(out, view, merge);
         buffer_append_text(out, "}\n");
-        return write_out(trial, err);
+        return write_out(attempt, err);
     }
     if (merge_op_count(merge) > 0) {
         buffer_append_text(out, "rows that these events would write, merged\n");
@@ -199,30 +204,29 @@ static bool show_end(struct trial *trial, struct err *err) {
         show_statements(out, view, merge);
         buffer_append_text(out, "\n");
     }
-    show_totals(trial);
+    show_totals(attempt);
     buffer_append_text(out, "\n");
-    return write_out(trial, err);
+    return write_out(attempt, err);
 }
 
-static bool run(struct trial *trial, struct err *err) {
-    for (size_t h = 0; h < trial->handler_count; h++) {
-        for (size_t t = 0; t < trial->handlers[h].topic_count; t++) {
-            bench_add_partition(&trial->bench, trial->handlers[h].topics[t], 0, (int)h);
+static bool run(struct attempt *attempt, struct err *err) {
+    for (size_t h = 0; h < attempt->handler_count; h++) {
+        for (size_t t = 0; t < attempt->handlers[h].topic_count; t++) {
+            bench_add_partition(&attempt->bench, attempt->handlers[h].topics[t], 0, (int)h);
         }
     }
-    bench_clear(&trial->bench);
-    for (size_t i = 0; i < trial->samples.count; i++) {
-        if (!try_sample(trial, i, err)) {
+    bench_clear(&attempt->bench);
+    for (size_t i = 0; i < attempt->samples.count; i++) {
+        if (!try_sample(attempt, i, err)) {
             return false;
         }
     }
-    return show_end(trial, err) &&
+    return show_end(attempt, err) &&
            (fflush(stdout) == 0 || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno)));
 }
 
-static bool open_bench(struct trial *trial, struct err *err) {
-    if (!bench_open(&trial->bench, trial->options->config, trial->generation, "try touches nothing",
-                    NULL, err)) {
+static bool open_bench(struct attempt *attempt, struct err *err) {
+    if (!bench_open(&attempt->bench, attempt->generation, "try touches nothing", NULL, err)) {
         err->kind = ERR_INTERNAL;
         return false;
     }
@@ -230,22 +234,22 @@ static bool open_bench(struct trial *trial, struct err *err) {
 }
 
 bool try_run(const struct try_options *options, struct try_totals *totals, struct err *err) {
-    struct trial trial = {.options = options, .totals = totals};
+    struct attempt attempt = {.options = options, .totals = totals};
     *totals = (struct try_totals){0};
-    trial.generation = script_generation_load(options->config, 1, err);
-    if (!trial.generation) {
+    attempt.generation = script_generation_load(options->config, 1, err);
+    if (!attempt.generation) {
         err->kind = ERR_INTERNAL;
         return false;
     }
-    trial.handlers = script_generation_handlers(trial.generation, &trial.handler_count);
-    bool ok = find_handler(&trial, err) && samples_read(&trial.samples, options->path, err) &&
-              check_topics(&trial, err);
+    attempt.handlers = script_generation_handlers(attempt.generation, &attempt.handler_count);
+    bool ok = find_handler(&attempt, err) && samples_read(&attempt.samples, options->path, err) &&
+              check_topics(&attempt, err);
     if (ok) {
-        ok = open_bench(&trial, err) && run(&trial, err);
-        bench_close(&trial.bench);
+        ok = open_bench(&attempt, err) && run(&attempt, err);
+        bench_close(&attempt.bench);
     }
-    samples_free(&trial.samples);
-    buffer_free(&trial.out);
-    script_generation_unref(trial.generation);
+    samples_free(&attempt.samples);
+    buffer_free(&attempt.out);
+    script_generation_unref(attempt.generation);
     return ok;
 }

@@ -2,6 +2,7 @@
  * neither the id nor a row's key are passed by unread. */
 #include <stdlib.h>
 
+#include "../ingest/bench.h"
 #include "../ingest/kafka_client.h"
 #include "../log.h"
 #include "../rebuild/progress.h"
@@ -16,9 +17,7 @@
 
 struct scan {
     struct explanation *explanation;
-    struct config config; /* the caller's, with the breaker off */
-    struct pipeline pipeline;
-    struct batch batch;
+    struct bench bench;
     struct slice needles[NEEDLES_MAX];
     size_t needle_count; /* 0: handle every record */
     size_t event_capacity;
@@ -129,7 +128,7 @@ static size_t find_row(struct scan *scan, const struct merge_op *op) {
     const struct view_table *table = &explanation->view->tables[op->table];
     struct slice key[VIEW_MAX_KEY];
     for (size_t i = 0; i < table->key_count; i++) {
-        key[i] = key_text(merge_arena(scan->batch.merge), &table->key[i], &op->key[i]);
+        key[i] = key_text(merge_arena(scan->bench.batch.merge), &table->key[i], &op->key[i]);
     }
     for (size_t r = 0; r < explanation->row_count; r++) {
         bool same = explanation->rows[r].table == table;
@@ -225,23 +224,19 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     struct message message = kafka_client_message(record, partition);
     struct explain_place place = {
         .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
-    batch_take(&scan->pipeline, &scan->batch, &message);
-    batch_handle(&scan->pipeline, &scan->batch);
-    const struct event *event = &scan->batch.events[0];
-    size_t count;
-    if (event->state == EVENT_PENDING) {
-        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
-                       scan->pipeline.scripts_err.text);
+    struct bench_outcome outcome;
+    if (!bench_handle(&scan->bench, &message, &outcome, err)) {
+        return false;
     }
-    const struct merge_accepted *ops = merge_accepted_ops(scan->batch.merge, &count);
-    for (size_t i = 0; i < count; i++) {
-        take_op(scan, &ops[i], &place);
+    for (size_t i = 0; i < outcome.merge_count; i++) {
+        take_op(scan, &outcome.merges[i], &place);
     }
+    const struct event *event = outcome.event;
     if (event->state != EVENT_APPLIED && names(record, slice_of(scan->explanation->options.id)) &&
         !is_known_rejected(scan->explanation, &place)) {
         take_other(scan, event, &place);
     }
-    batch_clear(&scan->pipeline, &scan->batch);
+    bench_clear(&scan->bench);
     return true;
 }
 
@@ -272,40 +267,24 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
     return true;
 }
 
-static bool open_pipeline(struct scan *scan, struct err *err) {
-    const struct log_reader *reader = &scan->explanation->reader;
-    struct pipeline_options options = {
-        .config = &scan->config,
-        .generation = scan->explanation->generation,
-        .application_name = "aggregator explain",
-        .quiet = true,
-        .release = kafka_client_release,
-    };
-    if (!pipeline_open(&scan->pipeline, &options, err)) {
+static bool open_bench(struct scan *scan, struct err *err) {
+    struct explanation *explanation = scan->explanation;
+    if (!bench_open(&scan->bench, explanation->generation, NULL, kafka_client_release, err)) {
         return false;
     }
-    for (size_t i = 0; i < reader->count; i++) {
-        const struct log_partition *partition = &reader->partitions[i];
-        size_t at = partitions_add(&scan->pipeline.partitions, partition->topic, partition->number);
-        scan->pipeline.partitions.items[at].handler = partition->handler;
-    }
+    log_reader_add_partitions(&explanation->reader, &scan->bench.pipeline.partitions);
+    bench_clear(&scan->bench);
     return true;
 }
 
 bool explain_scan(struct explanation *explanation, struct err *err) {
-    struct scan scan = {.explanation = explanation, .config = *explanation->options.config};
+    struct scan scan = {.explanation = explanation};
     struct progress progress;
-    scan.config.ingest.breaker_share_percent = 100;
     find_needles(&scan);
     progress_start(&progress, "reading the log");
-    bool ok = open_pipeline(&scan, err);
-    batch_init(&scan.batch, explanation->view);
-    if (ok) {
-        batch_clear(&scan.pipeline, &scan.batch);
-        ok = log_reader_start(&explanation->reader, explanation->since_us, err) &&
-             read_all(&scan, &progress, err);
-    }
-    batch_free(&scan.pipeline, &scan.batch);
-    pipeline_close(&scan.pipeline);
+    bool ok = open_bench(&scan, err) &&
+              log_reader_start(&explanation->reader, explanation->since_us, err) &&
+              read_all(&scan, &progress, err);
+    bench_close(&scan.bench);
     return ok;
 }

@@ -40,7 +40,6 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
                         struct cache *cache, struct err *err) {
     const struct config *config = worker->config;
     struct pipeline_options options = {
-        .config = config,
         .generation = generation,
         .cache = cache,
         .group = config->kafka.group,

@@ -43,7 +43,7 @@ static void init_breaker(struct pipeline *pipeline) {
     const struct config *config = pipeline->config;
     breaker_init(&pipeline->breaker, verdicts_windows(pipeline->generation),
                  (size_t)config->ingest.breaker_window_events,
-                 (size_t)config->ingest.breaker_share_percent);
+                 pipeline->options.no_breaker ? 100 : (size_t)config->ingest.breaker_share_percent);
 }
 
 static bool open_scripts(struct pipeline *pipeline, struct err *err) {
@@ -56,7 +56,7 @@ static bool open_scripts(struct pipeline *pipeline, struct err *err) {
 
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err) {
-    const struct config *config = options->config;
+    const struct config *config = script_generation_config(options->generation);
     *pipeline = (struct pipeline){.options = *options, .config = config};
     struct pg_options pg_options = {
         .url = config->postgres.url,

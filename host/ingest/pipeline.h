@@ -84,23 +84,23 @@ enum pipeline_mode {
 };
 
 struct pipeline_options {
-    const struct config *config;
-    struct script_generation *generation;
+    struct script_generation *generation; /* with its settings */
     struct cache *cache;     /* what a commit outdates is dropped here; NULL: no caches */
     const char *group;       /* whose offsets these are */
     const char *search_path; /* of the connection; NULL: as the server has it */
     const char *application_name;
     const char *isolation; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
-    bool quiet; /* rejected events are not logged one by one */
+    bool no_breaker; /* history is as it is, however much of it is rejected */
+    bool quiet;      /* rejected events are not logged one by one */
     enum pipeline_mode mode;
     void (*release)(void *owner); /* of a message; NULL: nothing to release */
 };
 
 struct pipeline {
     struct pipeline_options options;      /* what it points to outlives the pipeline */
-    const struct config *config;          /* outlives the pipeline, or is the generation's */
     struct script_generation *generation; /* a reference */
+    const struct config *config;          /* the generation's */
     struct script_instance *scripts;      /* NULL: could not be made anew */
     struct err scripts_err;               /* why */
     struct pg *pg;

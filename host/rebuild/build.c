@@ -11,11 +11,11 @@
 static bool open_pipeline(struct build *build, struct script_generation *generation,
                           const char *search_path, struct err *err) {
     struct pipeline_options options = {
-        .config = &build->config,
         .generation = generation,
         .group = SHADOW_GROUP,
         .search_path = search_path,
         .application_name = "aggregator rebuild",
+        .no_breaker = true,
         .quiet = true,
         .mode = PIPELINE_FOLLOW,
         .release = kafka_client_release,
@@ -23,20 +23,15 @@ static bool open_pipeline(struct build *build, struct script_generation *generat
     return pipeline_open(&build->pipeline, &options, err);
 }
 
-bool build_open(struct build *build, const struct config *config,
-                struct script_generation *generation, struct log_reader *reader,
-                const char *search_path, struct err *err) {
-    *build = (struct build){.config = *config, .open = true, .reader = reader};
-    build->config.ingest.breaker_share_percent = 100;
+bool build_open(struct build *build, struct script_generation *generation,
+                struct log_reader *reader, const char *search_path, struct err *err) {
+    *build = (struct build){.open = true, .reader = reader};
     bool ok = open_pipeline(build, generation, search_path, err);
     const struct view *view = script_generation_view(generation);
     batch_init(&build->batches[0], view);
     batch_init(&build->batches[1], view);
-    for (size_t i = 0; ok && i < reader->count; i++) {
-        const struct log_partition *partition = &reader->partitions[i];
-        size_t at =
-            partitions_add(&build->pipeline.partitions, partition->topic, partition->number);
-        build->pipeline.partitions.items[at].handler = partition->handler;
+    if (ok) {
+        log_reader_add_partitions(reader, &build->pipeline.partitions);
     }
     ok = ok && pipeline_connect(&build->pipeline, err) && offsets_load(&build->pipeline, err);
     for (int i = 0; ok && i < 2; i++) {

@@ -7,7 +7,6 @@
 #include "log_reader.h"
 
 struct build {
-    struct config config; /* the caller's, with the breaker off: history is as it is */
     struct pipeline pipeline;
     struct batch batches[2];
     bool open;
@@ -17,9 +16,8 @@ struct build {
 };
 
 /* False: build_close is still to be called. */
-bool build_open(struct build *build, const struct config *config,
-                struct script_generation *generation, struct log_reader *reader,
-                const char *search_path, struct err *err);
+bool build_open(struct build *build, struct script_generation *generation,
+                struct log_reader *reader, const char *search_path, struct err *err);
 void build_close(struct build *build);
 
 /* Reads up to the reader's bounds and commits all of it. ERR_TIMEOUT where the deadline (of the

@@ -303,6 +303,14 @@ rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, s
 
 /* ---- what is known ------------------------------------------------------------------------- */
 
+void log_reader_add_partitions(const struct log_reader *reader, struct partitions *partitions) {
+    for (size_t i = 0; i < reader->count; i++) {
+        const struct log_partition *partition = &reader->partitions[i];
+        size_t at = partitions_add(partitions, partition->topic, partition->number);
+        partitions->items[at].handler = partition->handler;
+    }
+}
+
 void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *total) {
     *done = *total = 0;
     for (size_t i = 0; i < reader->count; i++) {

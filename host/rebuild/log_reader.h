@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "../config.h"
+#include "../ingest/partitions.h"
 #include "../script/script.h"
 
 struct log_partition {
@@ -60,6 +61,9 @@ bool log_reader_extend(struct log_reader *reader, struct log_partition *partitio
  * within timeout_ms, or all partitions are at their bounds (unfinished is 0). */
 rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, size_t *partition,
                                     struct err *err);
+
+/* Adds its partitions, in order, to a pipeline's that has none: a record's index is the same. */
+void log_reader_add_partitions(const struct log_reader *reader, struct partitions *partitions);
 
 /* Records read, and to be read, since the start (an estimate where offsets have gaps). */
 void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *total);

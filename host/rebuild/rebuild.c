@@ -29,7 +29,7 @@ static bool open_parts(struct rebuild *rebuild, struct err *err) {
            view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
            shadow_create(&rebuild->shadow, &rebuild->session, rebuild->view, err) &&
            log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
-           build_open(&rebuild->build, config, rebuild->generation, &rebuild->reader,
+           build_open(&rebuild->build, rebuild->generation, &rebuild->reader,
                       rebuild->shadow.search_path, err);
 }
 

@@ -1,15 +1,13 @@
 #include "bench.h"
 
-bool bench_open(struct bench *bench, const struct config *config,
-                struct script_generation *generation, const char *reason,
+bool bench_open(struct bench *bench, struct script_generation *generation, const char *isolation,
                 void (*release)(void *owner), struct err *err) {
-    *bench = (struct bench){.config = *config};
-    bench->config.ingest.breaker_share_percent = 100;
+    *bench = (struct bench){0};
     struct pipeline_options options = {
-        .config = &bench->config,
         .generation = generation,
         .application_name = "aggregator",
-        .isolation = reason,
+        .isolation = isolation,
+        .no_breaker = true,
         .quiet = true,
         .release = release,
     };
@@ -32,19 +30,26 @@ void bench_clear(struct bench *bench) {
     batch_clear(&bench->pipeline, &bench->batch);
 }
 
-struct bench_outcome bench_handle(struct bench *bench, const struct message *message) {
+bool bench_handle(struct bench *bench, const struct message *message, struct bench_outcome *outcome,
+                  struct err *err) {
     struct pipeline *pipeline = &bench->pipeline;
-    size_t first = merge_op_count(bench->batch.merge), handler_count, count;
+    struct batch *batch = &bench->batch;
+    size_t first = merge_op_count(batch->merge), handler_count, count;
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &handler_count);
-    batch_take(pipeline, &bench->batch, message);
-    batch_handle(pipeline, &bench->batch);
-    const struct merge_accepted *merges = merge_accepted_ops(bench->batch.merge, &count);
-    return (struct bench_outcome){
+    batch_take(pipeline, batch, message);
+    batch_handle(pipeline, batch);
+    if (batch->handled < batch->count) {
+        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                       pipeline->scripts_err.text);
+    }
+    const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
+    *outcome = (struct bench_outcome){
         .view = script_generation_view(pipeline->generation),
         .handler = &handlers[pipeline->partitions.items[message->partition].handler],
-        .event = &bench->batch.events[bench->batch.count - 1],
+        .event = &batch->events[batch->count - 1],
         .merges = count > first ? merges + first : NULL,
         .merge_count = count - first,
     };
+    return true;
 }

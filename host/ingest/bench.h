@@ -1,13 +1,11 @@
 /* bench: a pipeline to look at: events go through extraction, handlers and merging as in
- * production, and nothing else is touched: no connection is made, and what scripts ask of outside
- * systems fails. One thread. */
-#ifndef AGG_HOST_AUTHOR_BENCH_H
-#define AGG_HOST_AUTHOR_BENCH_H
+ * production, and nothing is committed. One thread. */
+#ifndef AGG_HOST_INGEST_BENCH_H
+#define AGG_HOST_INGEST_BENCH_H
 
-#include "../ingest/pipeline.h"
+#include "pipeline.h"
 
 struct bench {
-    struct config config; /* the caller's, with the breaker off */
     struct pipeline pipeline;
     struct batch batch;
 };
@@ -21,10 +19,10 @@ struct bench_outcome {
     size_t merge_count;
 };
 
-/* `reason` says to scripts why nothing may be touched. Configuration, generation and reason are
- * borrowed; `release` is for messages, or NULL. False: bench_close is still to be called. */
-bool bench_open(struct bench *bench, const struct config *config,
-                struct script_generation *generation, const char *reason,
+/* `isolation` keeps scripts from outside systems, and says to them why; NULL: they may ask them.
+ * Generation and isolation are borrowed; `release` is for messages, or NULL. False:
+ * bench_close is still to be called. */
+bool bench_open(struct bench *bench, struct script_generation *generation, const char *isolation,
                 void (*release)(void *owner), struct err *err);
 void bench_close(struct bench *bench);
 
@@ -32,7 +30,9 @@ void bench_close(struct bench *bench);
 size_t bench_add_partition(struct bench *bench, const char *topic, int32_t number, int handler);
 /* Forgets the events and rows so far. */
 void bench_clear(struct bench *bench);
-/* Takes the message and handles it; its merges come on top of those of the events before. */
-struct bench_outcome bench_handle(struct bench *bench, const struct message *message);
+/* Takes the message and handles it; its merges come on top of those of the events before. False: no
+ * script state can be made. */
+bool bench_handle(struct bench *bench, const struct message *message, struct bench_outcome *outcome,
+                  struct err *err);
 
 #endif
