@@ -101,9 +101,9 @@ struct config *config_load(const char *path, struct err *err);
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context);
-/* Gives a configuration that nobody has seen yet the other's values of all settings that need a
- * restart. */
-void config_keep(struct config *fresh, const struct config *running);
+/* The running configuration with the fresh one's values of what can change while the program runs.
+ */
+struct config *config_renew(const struct config *running, const struct config *fresh);
 /* Any thread; what is pointed to is immutable. */
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);

@@ -168,13 +168,13 @@ void config_compare(const struct config *a, const struct config *b,
     }
 }
 
-void config_keep(struct config *fresh, const struct config *running) {
+struct config *config_renew(const struct config *running, const struct config *fresh) {
+    struct config *renewed = xcalloc(1, sizeof *renewed);
+    atomic_init(&renewed->refs, 1);
     for (size_t i = 0; i < config_field_count; i++) {
-        if (!config_fields[i].live) {
-            free_value(&config_fields[i], fresh);
-            copy_value(&config_fields[i], fresh, running);
-        }
+        copy_value(&config_fields[i], renewed, config_fields[i].live ? fresh : running);
     }
+    return renewed;
 }
 
 static void destroy(struct config *config) {

@@ -33,13 +33,6 @@ static void free_arguments(struct arguments *arguments) {
     }
 }
 
-static int fail(struct buffer *json, int status, struct slice message) {
-    buffer_append_text(json, "{\"error\":");
-    buffer_append_json_string(json, message);
-    buffer_append_text(json, "}");
-    return status;
-}
-
 /* NULL, or why the query is not acceptable. */
 static const char *add_options(struct arguments *arguments, const struct admin_request *request) {
     for (size_t i = 0; i < request->query_count; i++) {
@@ -76,9 +69,9 @@ static int run(struct admin_explain *explain, const struct arguments *arguments,
     int status, answer = 200;
     if (!subprocess_run(&options, &output, &errors, &status, &err)) {
         log_error("no explanation could be made", LOG_TEXT("error", err.text));
-        answer = fail(json, err.kind == ERR_INTERNAL ? 500 : 503, slice_of(err.text));
+        answer = admin_fail(json, err.kind == ERR_INTERNAL ? 500 : 503, slice_of(err.text));
     } else if (status != 0) {
-        answer = fail(json, status == WRONG_USAGE ? 400 : 503, complaint(&errors));
+        answer = admin_fail(json, status == WRONG_USAGE ? 400 : 503, complaint(&errors));
     } else {
         buffer_append(json, output.data, output.len);
     }
@@ -92,12 +85,12 @@ int admin_explain(struct admin_explain *explain, const struct admin_request *req
     struct arguments arguments = {.items = {"--config", explain->config_path, "--json"},
                                   .count = 3};
     if (pthread_mutex_trylock(&explain->busy) != 0) {
-        return fail(json, 503, slice_of("Another explanation is being made"));
+        return admin_fail(json, 503, slice_of("Another explanation is being made"));
     }
     int status;
     const char *problem = add_options(&arguments, request);
     if (problem) {
-        status = fail(json, 400, slice_of(problem));
+        status = admin_fail(json, 400, slice_of(problem));
     } else {
         add(&arguments, "explain");
         add(&arguments, "--"); /* an id may look like an option */

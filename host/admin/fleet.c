@@ -1,5 +1,6 @@
 #include "fleet.h"
 
+#include "../json_put.h"
 #include "../log.h"
 #include "../sql_session.h"
 
@@ -18,8 +19,11 @@ static bool ask(struct sql_session *session, const struct config *config, struct
     }
     buffer_append_text(json, "[");
     for (int i = 0; i < PQntuples(rows); i++) {
-        buffer_append_format(json, "%s{\"hash\":\"%s\",\"partitions\":%s}", i > 0 ? "," : "",
-                             PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1));
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_text(json, "hash", sql_cell(rows, i, 0));
+        json_put_int(json, "partitions", sql_cell_int(rows, i, 1));
+        buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
     PQclear(rows);

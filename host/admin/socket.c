@@ -126,7 +126,7 @@ static void answer(struct admin_socket *admin, int fd) {
         if (verb) {
             verb->answer(admin->context, &request, &json);
         } else {
-            buffer_append_text(&json, "{\"error\":\"no such verb\"}");
+            admin_fail(&json, 404, slice_of("no such verb"));
         }
         buffer_append_text(&json, "\n");
         if (!write_all(fd, buffer_slice(&json))) {

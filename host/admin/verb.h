@@ -4,6 +4,7 @@
 #define AGG_HOST_ADMIN_VERB_H
 
 #include "../buffer.h"
+#include "../json_put.h"
 #include "../script/script.h"
 
 /* Over the socket: what stands behind the verb is the one parameter. */
@@ -24,5 +25,13 @@ struct admin_verb {
      * where both ways are open. */
     int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
 };
+
+/* Appends {"error":"…"}; returns the status. */
+static inline int admin_fail(struct buffer *json, int status, struct slice message) {
+    buffer_append_text(json, "{");
+    json_put_text(json, "error", message);
+    buffer_append_text(json, "}");
+    return status;
+}
 
 #endif

@@ -1,8 +1,8 @@
 #include "verbs.h"
 
-#include "fleet.h"
-
 #include <stdlib.h>
+
+#include "fleet.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 
@@ -11,12 +11,14 @@ static int answer_status(void *context, const struct admin_request *request, str
     struct buffer health = {0};
     (void)request;
     bool ready = health_report(program->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
-    buffer_append_format(json, "{\"port\":%d,\"ready\":%s,\"health\":", http_port(program->http),
-                         ready ? "true" : "false");
+    buffer_append_text(json, "{");
+    json_put_int(json, "port", http_port(program->http));
+    json_put_bool(json, "ready", ready);
+    json_put_name(json, "health");
     buffer_append(json, health.data, health.len);
-    buffer_append_text(json, ",\"generations\":");
+    json_put_name(json, "generations");
     reload_list(program->reload, json);
-    buffer_append_text(json, ",\"partitions_handled_by\":");
+    json_put_name(json, "partitions_handled_by");
     if (ready) {
         fleet_append(program->config, json);
     } else {
@@ -57,8 +59,7 @@ static int answer_rollback(void *context, const struct admin_request *request,
     struct admin_context *program = context;
     uint64_t number = 0;
     if (request->param_count > 0 && !read_number(request->params[0].value, &number)) {
-        buffer_append_text(json, "{\"error\":\"say the number of a generation\"}");
-        return 400;
+        return admin_fail(json, 400, slice_of("say the number of a generation"));
     }
     return reload_roll_back(program->reload, number, json) ? 200 : 409;
 }

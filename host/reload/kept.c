@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "../clock.h"
-#include "../timestamp.h"
+#include "../json_put.h"
 
 static size_t index_of(const struct kept *kept, uint64_t number) {
     size_t at = 0;
@@ -58,13 +58,13 @@ struct script_generation *kept_find(const struct kept *kept, uint64_t number, st
 void kept_list(const struct kept *kept, struct buffer *json) {
     buffer_append_text(json, "[");
     for (size_t i = 0; i < kept->count; i++) {
-        char since[TIMESTAMP_TEXT_CAP];
-        size_t len = timestamp_format(kept->since_us[i], since);
-        buffer_append_format(
-            json,
-            "%s{\"generation\":%" PRIu64 ",\"hash\":\"%s\",\"since\":\"%.*s\",\"running\":%s}",
-            i > 0 ? "," : "", script_generation_number(kept->items[i]),
-            script_generation_hash(kept->items[i]), (int)len, since, i == 0 ? "true" : "false");
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_int(json, "generation", (int64_t)script_generation_number(kept->items[i]));
+        json_put_text(json, "hash", slice_of(script_generation_hash(kept->items[i])));
+        json_put_time(json, "since", kept->since_us[i]);
+        json_put_bool(json, "running", i == 0);
+        buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
 }

@@ -1,10 +1,10 @@
 #include "reload.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "../clock.h"
+#include "../json_put.h"
 #include "../log.h"
 #include "../metrics.h"
 #include "../schema_check.h"
@@ -156,20 +156,21 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-static void append_generation(struct buffer *json, const struct script_generation *generation) {
-    buffer_append_format(json, "\"generation\":%" PRIu64 ",\"hash\":\"%s\"",
-                         script_generation_number(generation), script_generation_hash(generation));
-}
-
-static void append_item(struct buffer *json, const char *text) {
-    if (json->len > 0 && json->data[json->len - 1] != '[') {
-        buffer_append_text(json, ",");
-    }
-    buffer_append_json_string(json, slice_of(text));
+static void put_generation(struct buffer *json, const struct script_generation *generation) {
+    json_put_int(json, "generation", (int64_t)script_generation_number(generation));
+    json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
 }
 
 static void note_file(void *json, const char *path) {
-    append_item(json, path);
+    json_put_text(json, NULL, slice_of(path));
+}
+
+static void put_changed(struct buffer *json, const struct script_generation *old,
+                        const struct script_generation *new) {
+    json_put_name(json, "changed");
+    buffer_append_text(json, "[");
+    script_generation_compare(old, new, note_file, json);
+    buffer_append_text(json, "]");
 }
 
 struct settings {
@@ -182,14 +183,15 @@ static void note_setting(void *context, const char *section, const char *key, bo
     char name[128];
     if (live == settings->live) {
         snprintf(name, sizeof name, "%s.%s", section, key);
-        append_item(settings->json, name);
+        json_put_text(settings->json, NULL, slice_of(name));
     }
 }
 
-static void append_settings(struct buffer *json, const char *name, const struct config *old,
-                            const struct config *fresh, bool live) {
+static void put_settings(struct buffer *json, const char *name, const struct config *old,
+                         const struct config *fresh, bool live) {
     struct settings settings = {json, live};
-    buffer_append_format(json, ",\"%s\":[", name);
+    json_put_name(json, name);
+    buffer_append_text(json, "[");
     config_compare(old, fresh, note_setting, &settings);
     buffer_append_text(json, "]");
 }
@@ -198,10 +200,10 @@ static bool fail(struct reload *reload, const char *verb, const struct err *err,
                  struct buffer *json) {
     metric_add(reload->failed, 1);
     log_error("scripts are not replaced", LOG_TEXT("by", verb), LOG_TEXT("error", err->text));
-    buffer_append_text(json, "{\"done\":false,");
-    append_generation(json, kept_running(&reload->kept));
-    buffer_append_text(json, ",\"error\":");
-    buffer_append_json_string(json, slice_of(err->text));
+    buffer_append_text(json, "{");
+    json_put_bool(json, "done", false);
+    put_generation(json, kept_running(&reload->kept));
+    json_put_text(json, "error", slice_of(err->text));
     buffer_append_text(json, "}");
     return false;
 }
@@ -214,9 +216,10 @@ static void finish(struct reload *reload, const char *verb, struct script_genera
     size_t waiting = replace(reload, generation, built, on_trial);
     int64_t took_us = clock_monotonic_us() - started_us;
     metric_add(reload->done, 1);
-    buffer_append_format(json, ",\"workers\":%zu,\"waiting_workers\":%zu,\"took_ms\":%.1f}",
-                         ingest_worker_count(reload->options.ingest), waiting,
-                         (double)took_us / 1000);
+    json_put_int(json, "workers", (int64_t)ingest_worker_count(reload->options.ingest));
+    json_put_int(json, "waiting_workers", (int64_t)waiting);
+    json_put_name(json, "took_ms");
+    buffer_append_format(json, "%.1f}", (double)took_us / 1000);
     log_info("scripts replaced", LOG_TEXT("by", verb),
              LOG_INT("generation", (int64_t)script_generation_number(generation)),
              LOG_TEXT("scripts", script_generation_hash(generation)),
@@ -226,14 +229,12 @@ static void finish(struct reload *reload, const char *verb, struct script_genera
 /* ---- reload -------------------------------------------------------------------------------- */
 
 /* Appends what is the same of both answers, nothing changed or all replaced. */
-static void append_changes(struct buffer *json, const struct script_generation *running,
-                           const struct script_generation *generation, const struct config *fresh) {
+static void put_changes(struct buffer *json, const struct script_generation *running,
+                        const struct script_generation *generation, const struct config *fresh) {
     const struct config *old = script_generation_config(running);
-    buffer_append_text(json, ",\"changed\":[");
-    script_generation_compare(running, generation, note_file, json);
-    buffer_append_text(json, "]");
-    append_settings(json, "settings", old, fresh, true);
-    append_settings(json, "needs_restart", old, fresh, false);
+    put_changed(json, running, generation);
+    put_settings(json, "settings", old, fresh, true);
+    put_settings(json, "needs_restart", old, fresh, false);
 }
 
 static void count_live(void *count, const char *section, const char *key, bool live) {
@@ -250,20 +251,6 @@ static bool is_same(const struct script_generation *running,
            strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
 }
 
-/* A configuration with the running one's values of what needs a restart; `fresh` is as the file
- * says. */
-static struct config *load_config(struct reload *reload, struct config **fresh, struct err *err) {
-    const char *path = reload->options.config_path;
-    struct config *config = config_load(path, err);
-    *fresh = config ? config_load(path, err) : NULL;
-    if (!*fresh) {
-        config_unref(config);
-        return NULL;
-    }
-    config_keep(config, script_generation_config(kept_running(&reload->kept)));
-    return config;
-}
-
 static bool reload_by(struct reload *reload, struct script_generation *generation,
                       const struct config *fresh, int64_t started_us, struct buffer *json) {
     struct script_generation *running = kept_running(&reload->kept);
@@ -274,11 +261,13 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
                   !build(reload, generation, &built, &err))) {
         return fail(reload, BY_RELOAD, &err, json);
     }
-    buffer_append_format(json, "{\"done\":%s,", same ? "false" : "true");
-    append_generation(json, same ? running : generation);
-    append_changes(json, running, generation, fresh);
+    buffer_append_text(json, "{");
+    json_put_bool(json, "done", !same);
+    put_generation(json, same ? running : generation);
+    put_changes(json, running, generation, fresh);
     if (same) {
-        buffer_append_text(json, ",\"reason\":\"nothing has changed\"}");
+        json_put_text(json, "reason", slice_of("nothing has changed"));
+        buffer_append_text(json, "}");
         return false;
     }
     reload->last_number++;
@@ -289,17 +278,18 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
 bool reload_from_disk(struct reload *reload, struct buffer *json) {
     int64_t started_us = clock_monotonic_us();
     struct err err = {0};
-    struct config *fresh = NULL;
     struct script_generation *generation = NULL;
     pthread_mutex_lock(&reload->lock);
-    struct config *config = load_config(reload, &fresh, &err);
-    if (config) {
+    struct config *fresh = config_load(reload->options.config_path, &err);
+    if (fresh) {
+        struct config *config =
+            config_renew(script_generation_config(kept_running(&reload->kept)), fresh);
         generation = script_generation_load(config, reload->last_number + 1, &err);
+        config_unref(config);
     }
     bool done = generation ? reload_by(reload, generation, fresh, started_us, json)
                            : fail(reload, BY_RELOAD, &err, json);
     script_generation_unref(generation);
-    config_unref(config);
     config_unref(fresh);
     pthread_mutex_unlock(&reload->lock);
     return done;
@@ -333,11 +323,10 @@ static bool roll_back_to(struct reload *reload, const char *verb,
     if (!build(reload, generation, &built, &err)) {
         return fail(reload, verb, &err, json);
     }
-    buffer_append_text(json, "{\"done\":true,");
-    append_generation(json, generation);
-    buffer_append_text(json, ",\"changed\":[");
-    script_generation_compare(kept_running(&reload->kept), generation, note_file, json);
-    buffer_append_text(json, "]");
+    buffer_append_text(json, "{");
+    json_put_bool(json, "done", true);
+    put_generation(json, generation);
+    put_changed(json, kept_running(&reload->kept), generation);
     finish(reload, verb, generation, &built, started_us, json);
     return true;
 }
