@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../lua_lexer.h"
 #include "new_route.lua.h"
 #include "new_route.sql.h"
 #include "new_route_spec.lua.h"
@@ -19,12 +20,8 @@ struct params {
 };
 
 static bool is_keyword(struct slice name) {
-    static const char *const keywords[] = {"and",   "break", "do",       "else",   "elseif", "end",
-                                           "false", "for",   "function", "if",     "in",     "nil",
-                                           "not",   "or",    "local",    "repeat", "return", "then",
-                                           "true",  "until", "while"};
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
-        if (slice_equal(name, slice_of(keywords[i]))) {
+    for (size_t i = 0; i < LUA_KEYWORDS; i++) {
+        if (slice_equal(name, slice_of(lua_keywords[i]))) {
             return true;
         }
     }

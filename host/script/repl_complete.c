@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../bindings/lua_names.h"
+#include "../lua_lexer.h"
 #include "repl_private.h"
 
 #define MAX_LINE 4096
@@ -33,13 +34,9 @@ static void add_keys(lua_State *L, const char *prefix, struct line_words *words)
 }
 
 static void add_keywords(const char *prefix, struct line_words *words) {
-    static const char *const keywords[] = {"and",   "break", "do",       "else",   "elseif", "end",
-                                           "false", "for",   "function", "if",     "in",     "nil",
-                                           "local", "not",   "or",       "repeat", "return", "then",
-                                           "true",  "until", "while"};
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
-        if (strncmp(keywords[i], prefix, strlen(prefix)) == 0) {
-            line_words_add(words, keywords[i]);
+    for (size_t i = 0; i < LUA_KEYWORDS; i++) {
+        if (strncmp(lua_keywords[i], prefix, strlen(prefix)) == 0) {
+            line_words_add(words, lua_keywords[i]);
         }
     }
 }
