@@ -91,7 +91,7 @@ static bool start_http(struct program *program, struct err *err) {
     return program->http != NULL;
 }
 
-static bool start_reload(struct program *program, const char *config_path) {
+static void start_reload(struct program *program, const char *config_path) {
     struct reload_options options = {
         .config_path = config_path,
         .generation = program->generation,
@@ -101,7 +101,6 @@ static bool start_reload(struct program *program, const char *config_path) {
         .api = program->api,
     };
     program->reload = reload_create(&options);
-    return true;
 }
 
 /* ---- administration ------------------------------------------------------------------------ */
@@ -146,6 +145,7 @@ static void start_admin_socket(struct program *program) {
 }
 
 static bool start_admin(struct program *program, const char *config_path, struct err *err) {
+    start_reload(program, config_path);
     program->admin = (struct admin_context){
         .config = program->config,
         .health = program->health,
@@ -175,7 +175,7 @@ struct program *program_start(const struct config *config, const char *config_pa
     }
     if (program->generation && start_cache(program, err) && start_ingest(program, err) &&
         start_health(program, err) && start_http(program, err) &&
-        start_reload(program, config_path) && start_admin(program, config_path, err)) {
+        start_admin(program, config_path, err)) {
         return program;
     }
     program_stop(program);

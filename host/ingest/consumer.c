@@ -1,10 +1,7 @@
-/* consumer: the Kafka side of a worker: the client, what it takes, and where it starts, which is
- * what Postgres says. */
-#include <stdlib.h>
+/* consumer: the Kafka side of a worker: the client, and what it takes. */
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../clock.h"
 #include "../log.h"
 #include "kafka_client.h"
 #include "worker.h"

@@ -2,9 +2,6 @@
  * one that was read and still has it. The client is told nothing but numbers: an outdated answer to
  * "from the beginning" or "from the end" can take effect on a later assignment (librdkafka 2.0),
  * and would have records read twice or not at all. */
-#include <inttypes.h>
-
-#include "../clock.h"
 #include "../log.h"
 #include "kafka_client.h"
 #include "worker.h"

@@ -14,11 +14,14 @@ struct lint {
 
 /* A list of the names that a sandbox has, as strings of another state. */
 static bool push_globals(lua_State *L, struct script_generation *generation, struct err *err) {
-    struct script_instance *instance = script_instance_create(generation, err);
-    if (!instance) {
+    struct script_instance instance = {.generation = generation, .config = generation->config};
+    if (!sandbox_open(&instance, err)) {
+        if (instance.L) {
+            lua_close(instance.L);
+        }
         return false;
     }
-    lua_State *sandbox = instance->L;
+    lua_State *sandbox = instance.L;
     lua_newtable(L);
     lua_pushvalue(sandbox, LUA_GLOBALSINDEX);
     protect_push_original(sandbox, lua_gettop(sandbox));
@@ -28,7 +31,7 @@ static bool push_globals(lua_State *L, struct script_generation *generation, str
             lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
         }
     }
-    script_instance_destroy(instance);
+    lua_close(sandbox);
     return true;
 }
 
