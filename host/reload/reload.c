@@ -132,9 +132,12 @@ static bool build(struct reload *reload, struct script_generation *generation, s
 
 /* ---- the change ---------------------------------------------------------------------------- */
 
-static void apply_log_settings(const struct config *config) {
+/* Where they have not changed, what the command line said of the log still holds. */
+static void apply_log_settings(const struct config *old, const struct config *config) {
     enum log_level level;
-    if (log_level_parse(config->log.level, &level)) {
+    bool same = strcmp(old->log.level, config->log.level) == 0 &&
+                strcmp(old->log.format, config->log.format) == 0;
+    if (!same && log_level_parse(config->log.level, &level)) {
         log_configure(level, strcmp(config->log.format, "text") == 0);
     }
 }
@@ -146,10 +149,11 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
     api_replace(reload->options.api, built->api);
     size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
     cache_invalidate_all(reload->options.cache);
+    apply_log_settings(script_generation_config(kept_running(&reload->kept)),
+                       script_generation_config(generation));
     kept_add(&reload->kept, generation);
     trial_begin(&reload->trial, script_generation_config(generation), on_trial);
     pthread_cond_signal(&reload->changed);
-    apply_log_settings(script_generation_config(generation));
     show_number(reload);
     return waiting;
 }

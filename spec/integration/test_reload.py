@@ -209,6 +209,17 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
     assert program.get(path, HEADERS | {"X-Internal-API-Key": "fresh-key"})[0] == 404
 
 
+def test_what_the_command_line_says_of_the_log_outlasts_a_reload(bare_service, scripts):
+    program = bare_service.prepare(**scripts.env)
+    program.options += ["--log=text"]
+    program.start()
+    bare_service.wait_ready()
+    scripts.name_files("new ")
+    reload(program)
+    line, = [line for line in program.log.read_text().splitlines() if "scripts replaced" in line]
+    assert not line.startswith("{")
+
+
 def test_a_reload_closes_the_breaker_that_the_scripts_had_opened(bare_service, scripts):
     scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
                  "handle = function(event, view)\n    error('on purpose')\n")
