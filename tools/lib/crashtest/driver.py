@@ -194,6 +194,7 @@ class Driver:
                 self.plan.settle(slot.fault, False)
                 slot.fault = None
                 slot.kill()
+                slot.program.process.wait()  # or it would still count as running below
         with self.lock:
             up = not self.down
         return up and not self.agenda and all(slot.running() for slot in self.slots)
