@@ -3,6 +3,7 @@
 
 #include "admin/socket.h"
 #include "command.h"
+#include "script/script.h"
 
 #define ANSWER_TIMEOUT_MS 30000
 
@@ -39,16 +40,14 @@ int command_reload(const struct command *command) {
 
 int command_rollback(const struct command *command) {
     char line[64] = "rollback";
-    int64_t number;
-    if (command->word_count > 1) {
-        fputs("aggregator: rollback takes the number of one generation, or none\n", stderr);
+    if (command->word_count > 1 ||
+        (command->word_count == 1 && strlen(command->words[0]) > SCRIPT_HASH_LEN)) {
+        fputs("aggregator: rollback takes the number or the hash of one generation, or none\n",
+              stderr);
         return 2;
     }
     if (command->word_count == 1) {
-        if (!command_number("rollback", command->words[0], 1, INT64_MAX, &number)) {
-            return 2;
-        }
-        snprintf(line, sizeof line, "rollback %lld", (long long)number);
+        snprintf(line, sizeof line, "rollback %s", command->words[0]);
     }
     return change(command, line);
 }

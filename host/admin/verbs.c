@@ -1,7 +1,8 @@
 #include "verbs.h"
 
-#include <stdlib.h>
+#include <ctype.h>
 
+#include "../reload/store.h"
 #include "fleet.h"
 
 #define HEALTH_TIMEOUT_MS 5000
@@ -29,15 +30,18 @@ static int answer_status(void *context, const struct admin_request *request, str
     return 200;
 }
 
-static bool read_number(struct slice text, uint64_t *number) {
-    char digits[20] = "";
-    char *end;
-    if (text.len == 0 || text.len >= sizeof digits) {
-        return false;
+static bool all(struct slice text, int (*is)(int)) {
+    size_t at = 0;
+    while (at < text.len && is((unsigned char)text.data[at])) {
+        at++;
     }
-    memcpy(digits, text.data, text.len);
-    *number = strtoull(digits, &end, 10);
-    return *end == '\0' && *number > 0;
+    return at == text.len;
+}
+
+/* Its number, or so much of its hash that it can be told from numbers. */
+static bool names_generation(struct slice text) {
+    return text.len > 0 && text.len <= SCRIPT_HASH_LEN &&
+           (all(text, isdigit) || (text.len >= STORE_LEAST_DIGITS && all(text, isxdigit)));
 }
 
 static int answer_resume(void *context, const struct admin_request *request, struct buffer *json) {
@@ -57,11 +61,13 @@ static int answer_reload(void *context, const struct admin_request *request, str
 static int answer_rollback(void *context, const struct admin_request *request,
                            struct buffer *json) {
     struct admin_context *program = context;
-    uint64_t number = 0;
-    if (request->param_count > 0 && !read_number(request->params[0].value, &number)) {
-        return admin_fail(json, 400, slice_of("say the number of a generation"));
+    struct slice which = request->param_count > 0 ? request->params[0].value : slice_of("");
+    if (request->param_count > 0 && !names_generation(which)) {
+        return admin_fail(json, 400,
+                          slice_of("say the number of a generation, or eight or more "
+                                   "digits of its hash: see status"));
     }
-    return reload_roll_back(program->reload, number, json) ? 200 : 409;
+    return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
 
 static int answer_explain(void *context, const struct admin_request *request, struct buffer *json) {

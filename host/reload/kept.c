@@ -1,9 +1,11 @@
 #include "kept.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "../clock.h"
 #include "../json_put.h"
+#include "store.h"
 
 static size_t index_of(const struct kept *kept, uint64_t number) {
     size_t at = 0;
@@ -33,25 +35,46 @@ struct script_generation *kept_running(const struct kept *kept) {
     return kept->items[0];
 }
 
-struct script_generation *kept_find(const struct kept *kept, uint64_t number, struct err *err) {
-    size_t at = number == 0 ? 1 : index_of(kept, number);
+static bool is_named(const struct script_generation *generation, struct slice which) {
+    char number[24];
+    snprintf(number, sizeof number, "%" PRIu64, script_generation_number(generation));
+    return slice_equal(slice_of(number), which) ||
+           (which.len >= STORE_LEAST_DIGITS &&
+            strncmp(script_generation_hash(generation), which.data, which.len) == 0);
+}
+
+static size_t index_named(const struct kept *kept, struct slice which) {
+    size_t at = 0;
+    while (at < kept->count && !is_named(kept->items[at], which)) {
+        at++;
+    }
+    return at;
+}
+
+static struct script_generation *fail(const struct kept *kept, struct slice which,
+                                      struct err *err) {
+    struct buffer numbers = {0};
+    buffer_append_text(&numbers, "");
+    for (size_t i = 1; i < kept->count; i++) {
+        buffer_append_format(&numbers, "%s%" PRIu64, i > 1 ? ", " : "; kept are: ",
+                             script_generation_number(kept->items[i]));
+    }
+    err_set(err, ERR_INPUT, "there is no generation %.*s%s", (int)which.len, which.data,
+            numbers.data);
+    buffer_free(&numbers);
+    return NULL;
+}
+
+struct script_generation *kept_find(const struct kept *kept, struct slice which, struct err *err) {
+    size_t at = which.len == 0 ? 1 : index_named(kept, which);
     if (at > 0 && at < kept->count) {
         return script_generation_ref(kept->items[at]);
     }
-    struct buffer numbers = {0};
-    for (size_t i = 1; i < kept->count; i++) {
-        buffer_append_format(&numbers, "%s%" PRIu64, i > 1 ? ", " : "",
-                             script_generation_number(kept->items[i]));
-    }
     if (at == 0) {
-        err_set(err, ERR_INPUT, "generation %" PRIu64 " runs already", number);
-    } else if (kept->count < 2) {
-        err_set(err, ERR_INPUT, "no other generation has run since the start");
-    } else {
-        err_set(err, ERR_INPUT, "there is no generation %" PRIu64 "; kept are: %s", number,
-                numbers.data);
+        err_set(err, ERR_INPUT, "generation %.*s runs already", (int)which.len, which.data);
+    } else if (which.len > 0 && which.len < STORE_LEAST_DIGITS) {
+        return fail(kept, which, err);
     }
-    buffer_free(&numbers);
     return NULL;
 }
 

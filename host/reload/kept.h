@@ -17,9 +17,10 @@ struct kept {
 /* It runs from now on. The oldest one goes where there are too many. */
 void kept_add(struct kept *kept, struct script_generation *generation);
 struct script_generation *kept_running(const struct kept *kept);
-/* A new reference to the generation of that number, or of the one that ran last where it is 0.
- * NULL: err says which there are. */
-struct script_generation *kept_find(const struct kept *kept, uint64_t number, struct err *err);
+/* A new reference to the generation that `which` names: its number, or STORE_LEAST_DIGITS or more
+ * of its hash; "": the one that ran last. NULL with an error: it runs, or there is none; without
+ * one: it is none of these, and may be in the store. */
+struct script_generation *kept_find(const struct kept *kept, struct slice which, struct err *err);
 /* Appends a JSON list. */
 void kept_list(const struct kept *kept, struct buffer *json);
 void kept_clear(struct kept *kept);

@@ -11,12 +11,14 @@
 #include "../script/lint.h"
 #include "../xalloc.h"
 #include "kept.h"
+#include "store.h"
 #include "trial.h"
 
 #define CHECK_TIMEOUT_MS 5000
 /* A worker that waits for its database takes the scripts when it is back. */
 #define REPLACE_TIMEOUT_MS 5000
 #define LOOK_INTERVAL_MS 250 /* at scripts on trial */
+#define STORE_AGAIN_S 10
 
 #define BY_RELOAD "reload"
 
@@ -28,10 +30,11 @@ struct reload {
     uint64_t last_number;
     char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
     struct metric_cell *number, *done, *failed, *rolled_back;
-    pthread_t watcher; /* looks at the trial while one is on */
+    pthread_t watcher; /* stores what runs, and looks at the trial while one is on */
     bool watched;
     bool stopping;
-    pthread_cond_t changed; /* to the watcher: a trial has begun, or it shall end */
+    pthread_cond_t changed; /* to the watcher: other scripts run, or it shall end */
+    int64_t store_us;       /* when the running generation is to be stored; 0: it is */
 };
 
 static void show_number(struct reload *reload) {
@@ -73,11 +76,14 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->failed = reloads("failed");
     reload->rolled_back = reloads("rolled_back");
     show_number(reload);
+    reload->store_us = clock_monotonic_us();
     memcpy(reload->tried_hash, script_generation_hash(options->generation),
            sizeof reload->tried_hash);
     reload->watched = pthread_create(&reload->watcher, NULL, watch, reload) == 0;
     if (!reload->watched) {
-        log_error("no thread watches reloaded scripts: a bad generation is not rolled back");
+        log_error(
+            "no thread watches reloaded scripts: a bad generation is not rolled back, and none "
+            "is stored");
     }
     return reload;
 }
@@ -152,7 +158,11 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
     kept_add(&reload->kept, generation);
+    if (reload->last_number < script_generation_number(generation)) {
+        reload->last_number = script_generation_number(generation);
+    }
     trial_begin(&reload->trial, script_generation_config(generation), on_trial);
+    reload->store_us = clock_monotonic_us();
     pthread_cond_signal(&reload->changed);
     show_number(reload);
     return waiting;
@@ -274,7 +284,6 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
         buffer_append_text(json, "}");
         return false;
     }
-    reload->last_number++;
     finish(reload, BY_RELOAD, generation, &built, started_us, json);
     return true;
 }
@@ -335,20 +344,31 @@ static bool roll_back_to(struct reload *reload, const char *verb,
     return true;
 }
 
+static struct script_generation *find(const struct reload *reload, struct slice which,
+                                      struct err *err) {
+    struct script_generation *generation = kept_find(&reload->kept, which, err);
+    if (generation || err->kind != ERR_NONE) {
+        return generation;
+    }
+    const struct script_generation *running = kept_running(&reload->kept);
+    return store_load(script_generation_config(running), reload->last_number + 1, which,
+                      script_generation_hash(running), err);
+}
+
 /* Under the lock. */
-static bool roll_back(struct reload *reload, const char *verb, uint64_t number,
+static bool roll_back(struct reload *reload, const char *verb, struct slice which,
                       struct buffer *json) {
     struct err err = {0};
-    struct script_generation *generation = kept_find(&reload->kept, number, &err);
+    struct script_generation *generation = find(reload, which, &err);
     bool done =
         generation ? roll_back_to(reload, verb, generation, json) : fail(reload, verb, &err, json);
     script_generation_unref(generation);
     return done;
 }
 
-bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json) {
+bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json) {
     pthread_mutex_lock(&reload->lock);
-    bool done = roll_back(reload, "rollback", number, json);
+    bool done = roll_back(reload, "rollback", which, json);
     pthread_mutex_unlock(&reload->lock);
     return done;
 }
@@ -366,22 +386,53 @@ static void look(struct reload *reload) {
         log_error("the new scripts reject more than those before, which are brought back; what was "
                   "rejected: aggregator rejected list",
                   LOG_TEXT("reason", reason));
-        metric_add(reload->rolled_back, roll_back(reload, "trial", 0, &answer));
+        metric_add(reload->rolled_back, roll_back(reload, "trial", slice_of(""), &answer));
     }
     buffer_free(&answer);
+}
+
+/* ---- the watcher --------------------------------------------------------------------------- */
+
+/* Under the lock, which it leaves while it asks the database. */
+static void store_running(struct reload *reload) {
+    struct script_generation *running = script_generation_ref(kept_running(&reload->kept));
+    struct err err = {0};
+    reload->store_us = 0;
+    pthread_mutex_unlock(&reload->lock);
+    bool ok = store_save(running, &err);
+    pthread_mutex_lock(&reload->lock);
+    if (!ok) {
+        log_warning("the running scripts are not stored yet: a rollback after a restart would not "
+                    "find them; tried again",
+                    LOG_TEXT("error", err.text));
+        reload->store_us = clock_monotonic_us() + STORE_AGAIN_S * 1000000LL;
+    }
+    script_generation_unref(running);
+}
+
+/* 0: never. */
+static int64_t next_work_us(const struct reload *reload) {
+    int64_t look_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
+    if (reload->trial.until_us == 0) {
+        return reload->store_us;
+    }
+    return reload->store_us > 0 && reload->store_us < look_us ? reload->store_us : look_us;
 }
 
 static void *watch(void *context) {
     struct reload *reload = context;
     pthread_mutex_lock(&reload->lock);
     while (!reload->stopping) {
-        int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
-        if (reload->trial.until_us == 0) {
+        int64_t next_us = next_work_us(reload);
+        if (next_us == 0) {
             pthread_cond_wait(&reload->changed, &reload->lock);
         } else {
             clock_condition_wait(&reload->changed, &reload->lock, next_us);
         }
         look(reload);
+        if (reload->store_us > 0 && reload->store_us <= clock_monotonic_us() && !reload->stopping) {
+            store_running(reload);
+        }
     }
     pthread_mutex_unlock(&reload->lock);
     return NULL;

@@ -29,9 +29,9 @@ void reload_destroy(struct reload *reload);
 bool reload_from_disk(struct reload *reload, struct buffer *json);
 /* The same, if the files are others than those that were last tried; for whoever looks often. */
 void reload_if_changed(struct reload *reload);
-/* By a generation that ran before; number 0: the one that ran last. Its files may have changed
- * meanwhile. */
-bool reload_roll_back(struct reload *reload, uint64_t number, struct buffer *json);
+/* By a generation that ran before: its number, since the start, or STORE_LEAST_DIGITS or more of
+ * its hash, on this database; "": the one that ran last. Its files may have changed meanwhile. */
+bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json);
 /* The generations that are kept, the running one first: appends a JSON list. */
 void reload_list(struct reload *reload, struct buffer *json);
 

@@ -32,6 +32,13 @@ static bool read_whole(const char *path, struct buffer *text, struct err *err) {
     return true;
 }
 
+/* Takes over the text. */
+static void append(struct bundle *bundle, const char *path, char *name, const struct buffer *text) {
+    bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
+    bundle->files[bundle->count++] =
+        (struct bundle_file){name, xstrdup(path), text->data, text->len};
+}
+
 static bool add_file(struct bundle *bundle, const char *path, const char *name, size_t name_len,
                      struct err *err) {
     struct buffer text = {0};
@@ -39,9 +46,7 @@ static bool add_file(struct bundle *bundle, const char *path, const char *name, 
         buffer_free(&text);
         return false;
     }
-    bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
-    bundle->files[bundle->count++] =
-        (struct bundle_file){xstrndup(name, name_len), xstrdup(path), text.data, text.len};
+    append(bundle, path, xstrndup(name, name_len), &text);
     return true;
 }
 
@@ -98,11 +103,7 @@ bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err) {
     return ok;
 }
 
-bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err) {
-    if (!read_folder(bundle, config->scripts.root, "", ".lua", err) ||
-        !read_folder(bundle, config->scripts.sql, "queries", ".sql", err)) {
-        return false;
-    }
+static void sort_and_hash(struct bundle *bundle) {
     sort_files(bundle);
     struct buffer all = {0};
     uint8_t hash[16];
@@ -115,7 +116,24 @@ bool bundle_read(struct bundle *bundle, const struct config *config, struct err 
     for (int i = 0; i < 16; i++) {
         snprintf(bundle->hash + i * 2, 3, "%02x", hash[i]);
     }
-    return true;
+}
+
+bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err) {
+    bool ok = read_folder(bundle, config->scripts.root, "", ".lua", err) &&
+              read_folder(bundle, config->scripts.sql, "queries", ".sql", err);
+    if (ok) {
+        sort_and_hash(bundle);
+    }
+    return ok;
+}
+
+void bundle_fill(struct bundle *bundle, const struct script_source *sources, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct buffer text = {0};
+        buffer_append(&text, sources[i].text.data, sources[i].text.len);
+        append(bundle, sources[i].path, xstrdup(sources[i].name), &text);
+    }
+    sort_and_hash(bundle);
 }
 
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name) {

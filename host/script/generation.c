@@ -3,15 +3,18 @@
 #include "../xalloc.h"
 #include "script_private.h"
 
-struct script_generation *script_generation_load(const struct config *config, uint64_t number,
-                                                 struct err *err) {
+static struct script_generation *make(const struct config *config, uint64_t number) {
     struct script_generation *generation = xcalloc(1, sizeof *generation);
-    struct script_instance reader = {.generation = generation, .config = config};
     generation->number = number;
     generation->config = config_ref(config);
     atomic_store(&generation->refs, 1);
-    bool ok = bundle_read(&generation->bundle, config, err) && sandbox_open(&reader, err) &&
-              manifest_read(&reader, generation, err);
+    return generation;
+}
+
+/* Of its files; takes over the reference. */
+static struct script_generation *complete(struct script_generation *generation, struct err *err) {
+    struct script_instance reader = {.generation = generation, .config = generation->config};
+    bool ok = sandbox_open(&reader, err) && manifest_read(&reader, generation, err);
     if (reader.L) {
         lua_close(reader.L);
     }
@@ -20,6 +23,24 @@ struct script_generation *script_generation_load(const struct config *config, ui
         return NULL;
     }
     return generation;
+}
+
+struct script_generation *script_generation_load(const struct config *config, uint64_t number,
+                                                 struct err *err) {
+    struct script_generation *generation = make(config, number);
+    if (!bundle_read(&generation->bundle, config, err)) {
+        script_generation_unref(generation);
+        return NULL;
+    }
+    return complete(generation, err);
+}
+
+struct script_generation *script_generation_restore(const struct config *config, uint64_t number,
+                                                    const struct script_source *sources,
+                                                    size_t count, struct err *err) {
+    struct script_generation *generation = make(config, number);
+    bundle_fill(&generation->bundle, sources, count);
+    return complete(generation, err);
 }
 
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
@@ -120,6 +141,16 @@ int script_route_of(const struct script_generation *generation, const char *meth
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
+
+bool script_generation_source(const struct script_generation *generation, size_t index,
+                              struct script_source *source) {
+    if (index >= generation->bundle.count) {
+        return false;
+    }
+    const struct bundle_file *file = &generation->bundle.files[index];
+    *source = (struct script_source){file->name, file->path, {file->text, file->len}};
+    return true;
+}
 
 bool script_generation_query(const struct script_generation *generation, size_t index,
                              struct script_query *query) {

@@ -49,6 +49,19 @@ struct script_generation *script_generation_load(const struct config *config, ui
 /* The hash that a generation of what stands on the disk would have; it is not looked at further. */
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
                          struct err *err);
+/* One file of a generation. Names have no ending: "handlers/x", "queries/y". */
+struct script_source {
+    const char *name;
+    const char *path;
+    struct slice text;
+};
+/* A generation of files that were kept elsewhere, copied; what stands on the disk is not read. */
+struct script_generation *script_generation_restore(const struct config *config, uint64_t number,
+                                                    const struct script_source *sources,
+                                                    size_t count, struct err *err);
+/* Its files, one after the other, in order of their names; false: there is no such index. */
+bool script_generation_source(const struct script_generation *generation, size_t index,
+                              struct script_source *source);
 struct script_generation *script_generation_ref(struct script_generation *generation);
 void script_generation_unref(struct script_generation *generation);
 uint64_t script_generation_number(const struct script_generation *generation);

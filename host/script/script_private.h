@@ -24,6 +24,8 @@ struct bundle {
     char hash[SCRIPT_HASH_LEN + 1];
 };
 bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err);
+/* The same of files that were kept elsewhere. */
+void bundle_fill(struct bundle *bundle, const struct script_source *sources, size_t count);
 /* The Lua files below one folder, without a hash. */
 bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err);
 bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);

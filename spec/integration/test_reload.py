@@ -188,7 +188,72 @@ def test_a_rollback_does_not_need_the_files(service, scripts):
 
 def test_a_rollback_without_another_generation_says_so(service):
     status, said = command(service.program, "rollback")
-    assert status == 1 and said["error"] == "no other generation has run since the start"
+    assert status == 1 and said["error"] == "no other generation has run on this database"
+
+
+def stored(service):
+    return [row[0] for row in service.query(
+        "SELECT hash FROM script_generations ORDER BY last_ran_at DESC")]
+
+
+def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, scripts):
+    first = command(service.program, "status")[1]["health"]["scripts"]["hash"]
+    scripts.name_files("second ")
+    second = reload(service.program)["hash"]
+    wait_until("both to be stored", lambda: stored(service) == [second, first])
+    scripts.name_files("third ")
+    service.program.kill()
+    program = service.start(**scripts.env)
+    wait_until("the third to be stored", lambda: stored(service)[1:] == [second, first])
+    assert assign(service, "after") == "third file"
+    status, said = command(program, "rollback")
+    assert status == 0 and said["hash"] == second and said["generation"] == 2
+    assert said["changed"] == [str(scripts.folder / "scripts" / HANDLER)]
+    assert assign(service, "back") == "second file"
+    status, said = command(program, "rollback", first[:8])
+    assert status == 0 and said["hash"] == first and said["generation"] == 3
+    assert assign(service, "first") == "file"
+    wait_until("the order", lambda: stored(service)[:2] == [first, second])
+
+
+@pytest.mark.parametrize("which, error", [
+    ("00000000", "no generation 00000000 has run on this database, or it is too long ago"),
+    ("%", "say the number of a generation, or eight or more digits of its hash: see status"),
+    ("abc", "say the number of a generation, or eight or more digits of its hash: see status"),
+])
+def test_a_rollback_to_what_is_not_stored_says_so(service, which, error):
+    status, said = command(service.program, "rollback", which)
+    assert status == 1 and said["error"] == error
+
+
+def test_stored_files_that_were_changed_by_hand_are_not_run(service, scripts):
+    first = wait_until("the first to be stored", lambda: stored(service))[0]
+    service.query("UPDATE script_files SET source = source || '--' WHERE name = 'view'")
+    scripts.name_files("second ")
+    service.program.kill()
+    program = service.start(**scripts.env)
+    wait_until("the second to be stored", lambda: len(stored(service)) == 2)
+    status, said = command(program, "rollback")
+    assert status == 1
+    assert said["error"] == f"the stored files of generation {first} are not those that ran"
+
+
+def test_the_generations_that_ran_longest_ago_are_forgotten(bare_service, scripts):
+    bare_service.query("INSERT INTO script_generations SELECT 'old ' || number, now(), now() - "
+                       "number * interval '1 day' FROM generate_series(1, 30) AS number")
+    bare_service.start(**scripts.env)
+    kept = wait_until("the running one", lambda: len(stored(bare_service)) == 20 and
+                      stored(bare_service))
+    assert kept[1:] == [f"old {number}" for number in range(1, 20)]
+
+
+def test_the_scripts_are_stored_when_the_database_is_back(bare_service, scripts):
+    bare_service.query("ALTER TABLE script_files RENAME TO away")
+    program = bare_service.start(**scripts.env)
+    wait_until("the warning", lambda: log_lines(program, "the running scripts are not stored yet: "
+               "a rollback after a restart would not find them; tried again"))
+    bare_service.query("ALTER TABLE away RENAME TO script_files")
+    wait_until("the scripts", lambda: stored(bare_service))
 
 
 def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scripts):

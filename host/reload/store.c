@@ -1,0 +1,165 @@
+#include "store.h"
+
+#include <stdlib.h>
+
+#include "../json_put.h"
+#include "../xalloc.h"
+
+#define TIMEOUT_MS 5000
+#define MOST_SQL "20" /* generations */
+
+static const char save_sql[] =
+    "WITH generation AS (INSERT INTO script_generations (hash) VALUES ($1::text) "
+    "ON CONFLICT (hash) DO UPDATE SET last_ran_at = now()) "
+    "INSERT INTO script_files (hash, name, path, source) SELECT $1::text, name, path, source "
+    "FROM unnest($2::text[], $3::text[], $4::bytea[]) AS file (name, path, source) "
+    "ON CONFLICT DO NOTHING";
+
+static const char prune_sql[] =
+    "DELETE FROM script_generations WHERE hash IN (SELECT hash FROM script_generations "
+    "ORDER BY last_ran_at DESC, hash OFFSET " MOST_SQL ")";
+
+static const char load_sql[] =
+    "SELECT hash, name, path, source FROM script_files WHERE hash = (SELECT hash "
+    "FROM script_generations WHERE starts_with(hash, $1::text) AND ($1::text <> '' OR hash <> "
+    "$2::text) ORDER BY last_ran_at DESC, hash LIMIT 1)";
+
+static const char list_sql[] =
+    "SELECT hash, (extract(epoch FROM first_ran_at) * 1e6)::int8::text, "
+    "(extract(epoch FROM last_ran_at) * 1e6)::int8::text FROM script_generations "
+    "ORDER BY last_ran_at DESC, hash";
+
+enum column { COLUMN_HASH, COLUMN_NAME, COLUMN_PATH, COLUMN_SOURCE };
+
+/* ---- saving -------------------------------------------------------------------------------- */
+
+static struct slice part_of(const struct script_source *source, enum column column) {
+    switch (column) {
+    case COLUMN_NAME:
+        return slice_of(source->name);
+    case COLUMN_PATH:
+        return slice_of(source->path);
+    default:
+        return source->text;
+    }
+}
+
+static void add_column(struct pg_params *params, const struct script_generation *generation,
+                       enum column column) {
+    struct script_source source;
+    pg_array_begin(params, column == COLUMN_SOURCE ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
+    for (size_t i = 0; script_generation_source(generation, i, &source); i++) {
+        pg_array_bytes(params, part_of(&source, column));
+    }
+    pg_array_end(params);
+}
+
+bool store_save(const struct script_generation *generation, struct err *err) {
+    struct sql_session session;
+    bool ok = sql_session_open(&session, script_generation_config(generation), "aggregator reload",
+                               TIMEOUT_MS, err);
+    if (ok) {
+        pg_params_add_text(session.params, slice_of(script_generation_hash(generation)));
+        add_column(session.params, generation, COLUMN_NAME);
+        add_column(session.params, generation, COLUMN_PATH);
+        add_column(session.params, generation, COLUMN_SOURCE);
+        ok = sql_query(&session, slice_of(save_sql), NULL, err) &&
+             sql_query(&session, slice_of(prune_sql), NULL, err);
+    }
+    sql_session_close(&session);
+    return ok;
+}
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+static struct slice unescape(const PGresult *rows, int row) {
+    size_t len = 0;
+    unsigned char *bytes =
+        PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, COLUMN_SOURCE), &len);
+    return (struct slice){(char *)bytes, bytes ? len : 0};
+}
+
+static struct script_generation *restore(const struct config *config, uint64_t number,
+                                         const PGresult *rows, struct err *err) {
+    size_t count = (size_t)PQntuples(rows);
+    struct script_source *sources = xcalloc(count, sizeof *sources);
+    for (size_t i = 0; i < count; i++) {
+        sources[i] =
+            (struct script_source){PQgetvalue(rows, (int)i, COLUMN_NAME),
+                                   PQgetvalue(rows, (int)i, COLUMN_PATH), unescape(rows, (int)i)};
+    }
+    struct script_generation *generation =
+        script_generation_restore(config, number, sources, count, err);
+    for (size_t i = 0; i < count; i++) {
+        PQfreemem((void *)sources[i].text.data);
+    }
+    free(sources);
+    return generation;
+}
+
+/* Whoever changed a stored file by hand has made other scripts of it than those that ran. */
+static struct script_generation *check_hash(struct script_generation *generation, const char *hash,
+                                            struct err *err) {
+    if (generation && strcmp(script_generation_hash(generation), hash) != 0) {
+        err_set(err, ERR_INPUT, "the stored files of generation %s are not those that ran", hash);
+        script_generation_unref(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+static struct script_generation *load(struct sql_session *session, const struct config *config,
+                                      uint64_t number, struct slice hash, const char *running,
+                                      struct err *err) {
+    PGresult *rows;
+    struct script_generation *generation = NULL;
+    pg_params_add_text(session->params, hash);
+    pg_params_add_text(session->params, slice_of(running));
+    if (!sql_query(session, slice_of(load_sql), &rows, err)) {
+        return NULL;
+    }
+    if (PQntuples(rows) == 0 && hash.len == 0) {
+        err_set(err, ERR_INPUT, "no other generation has run on this database");
+    } else if (PQntuples(rows) == 0) {
+        err_set(err, ERR_INPUT,
+                "no generation %.*s has run on this database, or it is too long ago", (int)hash.len,
+                hash.data);
+    } else {
+        generation =
+            check_hash(restore(config, number, rows, err), PQgetvalue(rows, 0, COLUMN_HASH), err);
+    }
+    PQclear(rows);
+    return generation;
+}
+
+struct script_generation *store_load(const struct config *config, uint64_t number,
+                                     struct slice hash, const char *running, struct err *err) {
+    struct sql_session session;
+    struct script_generation *generation = NULL;
+    if (sql_session_open(&session, config, "aggregator rollback", TIMEOUT_MS, err)) {
+        generation = load(&session, config, number, hash, running, err);
+    }
+    sql_session_close(&session);
+    return generation;
+}
+
+/* ---- listing ------------------------------------------------------------------------------- */
+
+bool store_list(struct sql_session *session, struct buffer *json, struct err *err) {
+    PGresult *rows;
+    if (!sql_query(session, slice_of(list_sql), &rows, err)) {
+        return false;
+    }
+    buffer_append_text(json, "[");
+    for (int i = 0; i < PQntuples(rows); i++) {
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_text(json, "hash", sql_cell(rows, i, 0));
+        json_put_time(json, "first_ran_at", sql_cell_int(rows, i, 1));
+        json_put_time(json, "last_ran_at", sql_cell_int(rows, i, 2));
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+    PQclear(rows);
+    return true;
+}
