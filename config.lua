@@ -80,6 +80,9 @@ return {
     root = env("SCRIPTS_ROOT", "scripts"), -- beside this file, unless it starts with a slash
     sql = env("SQL_ROOT", "sql"),
     memory_limit_mb = 64, -- of one Lua state
+    -- the specs that new scripts have to pass before a reload takes them; "": none
+    specs = env("SCRIPTS_SPECS", ""),
+    specs_timeout_s = 120,
     -- for so long after a reload the new scripts are on trial: where they reject a larger share of
     -- the events than those before, by so many percent points, these are brought back; 0: no trial
     trial_s = env("SCRIPTS_TRIAL_S", 60),

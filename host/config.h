@@ -76,6 +76,8 @@ struct config {
     struct {
         char *root;  /* folder of the Lua files */
         char *sql;   /* folder with migrations/ and queries/ */
+        char *specs; /* that a reload has to pass, a folder or a file; "": none */
+        int specs_timeout_s;
         int trial_s; /* 0: none */
         int trial_margin_percent;
         int memory_limit_mb;

@@ -52,6 +52,8 @@ const struct config_field config_fields[] = {
     FIELD(cache, process_max_bytes, INTEGER, 0, 2147483647),
     FIELD(scripts, root, PATH, 0, 0),
     FIELD(scripts, sql, PATH, 0, 0),
+    LIVE(scripts, specs, PATH, 0, 0),
+    LIVE(scripts, specs_timeout_s, INTEGER, 1, 3600),
     LIVE(scripts, trial_s, INTEGER, 0, 86400),
     LIVE(scripts, trial_margin_percent, INTEGER, 0, 100),
     LIVE(scripts, memory_limit_mb, INTEGER, 1, 4096),

@@ -10,6 +10,7 @@
 #include "../schema_check.h"
 #include "../script/lint.h"
 #include "../xalloc.h"
+#include "gate.h"
 #include "kept.h"
 #include "store.h"
 #include "trial.h"
@@ -272,6 +273,7 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
     struct err err = {0};
     bool same = is_same(running, generation, fresh);
     if (!same && (lint_generation(generation, running, &err) == LINT_BAD ||
+                  !gate_run(reload->options.config_path, generation, &err) ||
                   !build(reload, generation, &built, &err))) {
         return fail(reload, BY_RELOAD, &err, json);
     }

@@ -256,6 +256,27 @@ def test_the_scripts_are_stored_when_the_database_is_back(bare_service, scripts)
     wait_until("the scripts", lambda: stored(bare_service))
 
 
+def test_scripts_that_fail_the_specs_are_not_taken(bare_service, scripts):
+    spec = ROOT / "spec/unit/handlers/essay_slot_assigned_spec.lua"
+    program = bare_service.start(SCRIPTS_SPECS=str(spec), **scripts.env)
+    bare_service.wait_ready()
+    scripts.name_files("wrong ")
+    status, said = command(program, "reload")
+    assert status == 1 and said["done"] is False and said["generation"] == 1
+    assert said["error"].startswith("the specs fail: ") and "essay_slot_assigned" in said["error"]
+    assert assign(bare_service, "after") == "file"
+    scripts.restore(f"scripts/{HANDLER}")
+    scripts.edit(f"scripts/{HANDLER}", "handle = function", "-- as it was\n  handle = function")
+    assert reload(program)["generation"] == 2
+
+
+def test_specs_that_are_not_there_stop_a_reload(bare_service, scripts):
+    program = bare_service.start(SCRIPTS_SPECS="/nowhere", **scripts.env)
+    scripts.name_files("new ")
+    status, said = command(program, "reload")
+    assert status == 1 and said["error"].startswith("the specs fail: test: /nowhere: No such file")
+
+
 def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scripts):
     config = bare_service.folder / "own.lua"
     edited_config(config)

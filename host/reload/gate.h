@@ -1,0 +1,13 @@
+/* gate: the service's own specs decide whether scripts may run. They run in a process of their own.
+ * One thread. */
+#ifndef AGG_HOST_RELOAD_GATE_H
+#define AGG_HOST_RELOAD_GATE_H
+
+#include "../script/script.h"
+
+/* Runs the specs below the generation's scripts.specs, a folder or a file; true at once where it
+ * names none. False: err has the first failures, or says that the files on the disk, which the
+ * specs test, are no longer the generation's. Waits at most scripts.specs_timeout_s. */
+bool gate_run(const char *config_path, const struct script_generation *generation, struct err *err);
+
+#endif
