@@ -12,9 +12,7 @@ struct script_generation *script_generation_load(const struct config *config, ui
     atomic_store(&generation->refs, 1);
     bool ok = bundle_read(&generation->bundle, config, err) && sandbox_open(&reader, err) &&
               manifest_read(&reader, generation, err);
-    if (reader.L) {
-        lua_close(reader.L);
-    }
+    sandbox_close(&reader);
     if (!ok) {
         script_generation_unref(generation);
         return NULL;
