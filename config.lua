@@ -89,6 +89,10 @@ return {
     trial_margin_percent = 5,
     handler_timeout_ms = 1000, -- of one event
     route_timeout_ms = 2000, -- of one request
+    -- so long beyond its time a script that cannot be ended, because it does not come back from a C
+    -- function, makes the process unready, and then ends it; 0: never ends it
+    stuck_unready_s = env("SCRIPTS_STUCK_UNREADY_S", 5),
+    stuck_exit_s = env("SCRIPTS_STUCK_EXIT_S", 60),
   },
 
   admin = {

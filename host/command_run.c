@@ -5,10 +5,10 @@
 #include "command.h"
 #include "log.h"
 #include "program.h"
+#include "watch.h"
 
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
-#define WATCH_INTERVAL_NS 300000000
 
 /* Runs in signal context: only _exit and alarm are called. */
 static void end_at_once(int number) {
@@ -20,8 +20,7 @@ static void end_at_once(int number) {
 
 /* The next signal; 0: none came for a while. */
 static int next_signal(const sigset_t *signals, bool watch) {
-    static const struct timespec interval = {0, WATCH_INTERVAL_NS};
-    int number = watch ? sigtimedwait(signals, NULL, &interval) : sigwaitinfo(signals, NULL);
+    int number = watch ? watch_signal(signals) : sigwaitinfo(signals, NULL);
     return number > 0 ? number : 0;
 }
 

@@ -9,7 +9,11 @@
 
 #include "command.h"
 #include "script/spec.h"
+#include "watch.h"
 #include "xalloc.h"
+
+#define DEFAULT_SPECS "spec/unit"
+#define SUPPORT "spec/support"
 
 struct files {
     char **paths;
@@ -65,7 +69,7 @@ static bool find_all(char *const *paths, size_t count, struct err *err) {
     for (size_t i = 0; ok && i < count; i++) {
         ok = find_specs(paths[i], err);
     }
-    return count > 0 ? ok : find_specs("spec/unit", err);
+    return count > 0 ? ok : find_specs(DEFAULT_SPECS, err);
 }
 
 static void free_files(void) {
@@ -98,20 +102,14 @@ static bool read_percent(const char *text, double *percent) {
     return !text || (end != text && *end == '\0' && *percent >= 0 && *percent <= 100);
 }
 
-int command_test(const struct command *command) {
+static int run_once(const struct command *command, double coverage_min) {
     struct spec_options options = {
-        .support = "spec/support",
+        .support = SUPPORT,
         .real = command->real,
         .coverage = command->coverage || command->coverage_min,
     };
     struct spec_totals totals = {0};
     struct err err = {0};
-    double coverage_min;
-    if (!read_percent(command->coverage_min, &coverage_min)) {
-        fprintf(stderr, "test: --coverage-min is \"%s\": say a number from 0 to 100\n",
-                command->coverage_min);
-        return 2;
-    }
     bool ok = find_all(command->words, (size_t)command->word_count, &err) &&
               run_all(command->config, &options, coverage_min, &totals, &err);
     free_files();
@@ -122,4 +120,56 @@ int command_test(const struct command *command) {
     printf("%d passed, %d failed", totals.passed, totals.failed);
     printf(totals.skipped ? ", %d skipped\n" : "\n", totals.skipped);
     return totals.failed == 0 ? 0 : 1;
+}
+
+/* ---- again and again ----------------------------------------------------------------------- */
+
+struct rerun {
+    const struct command *command;
+    double coverage_min;
+};
+
+/* With the configuration as it stands now. */
+static int run_anew(void *context) {
+    const struct rerun *rerun = context;
+    struct command command = *rerun->command;
+    struct err err = {0};
+    struct config *config = config_load(command.config_path, &err);
+    if (!config) {
+        fprintf(stderr, "test: %s\n", err.text);
+        return 1;
+    }
+    command.config = config;
+    int status = run_once(&command, rerun->coverage_min);
+    config_unref(config);
+    return status;
+}
+
+static int run_on_changes(const struct command *command, double coverage_min) {
+    const struct config *config = command->config;
+    const char *shared[] = {config->scripts.root, config->scripts.sql, command->config_path,
+                            SUPPORT, "spec/fixtures"};
+    size_t shared_count = sizeof shared / sizeof *shared, count = (size_t)command->word_count;
+    const char **paths = xcalloc(shared_count + count + 2, sizeof *paths);
+    struct rerun rerun = {command, coverage_min};
+    memcpy(paths, shared, sizeof shared);
+    for (size_t i = 0; i < count; i++) {
+        paths[shared_count + i] = command->words[i];
+    }
+    if (count == 0) {
+        paths[shared_count] = DEFAULT_SPECS;
+    }
+    int status = watch_run(paths, run_anew, &rerun);
+    free(paths);
+    return status;
+}
+
+int command_test(const struct command *command) {
+    double coverage_min;
+    if (!read_percent(command->coverage_min, &coverage_min)) {
+        fprintf(stderr, "test: --coverage-min is \"%s\": say a number from 0 to 100\n",
+                command->coverage_min);
+        return 2;
+    }
+    return (command->watch ? run_on_changes : run_once)(command, coverage_min);
 }

@@ -83,6 +83,8 @@ struct config {
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;
+        int stuck_unready_s; /* both beyond the timeout */
+        int stuck_exit_s;    /* 0: never */
     } scripts;
     struct {
         char *socket; /* "" = none */

@@ -59,6 +59,8 @@ const struct config_field config_fields[] = {
     LIVE(scripts, memory_limit_mb, INTEGER, 1, 4096),
     LIVE(scripts, handler_timeout_ms, INTEGER, 1, 600000),
     LIVE(scripts, route_timeout_ms, INTEGER, 1, 600000),
+    LIVE(scripts, stuck_unready_s, INTEGER, 1, 86400),
+    LIVE(scripts, stuck_exit_s, INTEGER, 0, 86400),
     FIELD(admin, socket, PATH, 0, 0),
     FIELD(admin, host, TEXT, 0, 0),
     FIELD(admin, port, INTEGER, 0, 65535),

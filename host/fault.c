@@ -1,11 +1,21 @@
 #include "fault.h"
 
 #ifdef FAULTS
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static void hang(void) {
+    const char *fifo = getenv("AGGREGATOR_FAULT_FIFO");
+    int fd = fifo ? open(fifo, O_RDONLY | O_CLOEXEC) : -1; /* waits for a writer */
+    if (fd >= 0) {
+        close(fd);
+    }
+}
 
 void fault_point(const char *name) {
     static _Atomic long passed;
@@ -17,7 +27,11 @@ void fault_point(const char *name) {
         return;
     }
     fprintf(stderr, "fault: %s at %s\n", signal_name, name);
-    raise(strcmp(signal_name, "STOP") == 0 ? SIGSTOP : SIGKILL);
+    if (strcmp(signal_name, "HANG") == 0) {
+        hang();
+    } else {
+        raise(strcmp(signal_name, "STOP") == 0 ? SIGSTOP : SIGKILL);
+    }
 }
 #else
 typedef int fault_has_no_code; /* a translation unit must not be empty */

@@ -2,7 +2,8 @@
  * Compiled in only with -DFAULTS=ON; a release has none of it.
  *
  *     AGGREGATOR_FAULT=NAME:COUNT:SIGNAL   raises SIGNAL (KILL, STOP) at the COUNT-th passing of
- * NAME
+ * NAME; instead of one, HANG keeps that thread until somebody opens the FIFO that
+ * AGGREGATOR_FAULT_FIFO names for writing
  */
 #ifndef AGG_HOST_FAULT_H
 #define AGG_HOST_FAULT_H

@@ -6,6 +6,7 @@
 #include "../bindings/pg.h"
 #include "../bindings/redis.h"
 #include "clock.h"
+#include "script/watchdog.h"
 #include "xalloc.h"
 
 #define FRESH_US 1000000
@@ -230,8 +231,19 @@ static void wait_for_look(struct health *health, int timeout_ms) {
     health->waiting--;
 }
 
+/* `stuck`: a JSON list of the calls that do not end; empty: there are none. */
+static void append_scripts(const struct health *health, struct slice stuck, struct buffer *json) {
+    buffer_append_format(json, ",\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"",
+                         (unsigned long long)health->script_generation, health->script_hash);
+    if (stuck.len > 0) {
+        buffer_append_text(json, ",\"stuck\":");
+        buffer_append(json, stuck.data, stuck.len);
+    }
+    buffer_append_text(json, "}");
+}
+
 static void append_report(const struct health *health, const char *status, bool available,
-                          struct buffer *json) {
+                          struct slice stuck, struct buffer *json) {
     const struct config *config = health->options.config;
     const struct sight *sight = &health->sight;
     buffer_append_text(json, "{\"service\":");
@@ -243,13 +255,12 @@ static void append_report(const struct health *health, const char *status, bool 
     buffer_free(&message);
     buffer_append_text(json, ",\"version\":\"" AGGREGATOR_VERSION "\",\"environment\":");
     buffer_append_json_string(json, slice_of(config->service.environment));
-    buffer_append_format(
-        json,
-        ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
-        ",\"dependencies\":{%.*s},\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"}",
-        available ? "true" : "false", (int)sight->dependencies.len,
-        buffer_slice(&sight->dependencies).data, (unsigned long long)health->script_generation,
-        health->script_hash);
+    buffer_append_format(json,
+                         ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
+                         ",\"dependencies\":{%.*s}",
+                         available ? "true" : "false", (int)sight->dependencies.len,
+                         buffer_slice(&sight->dependencies).data);
+    append_scripts(health, stuck, json);
     if (sight->seen_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
                              (long long)(clock_monotonic_us() - sight->seen_us) / 1000);
@@ -259,15 +270,19 @@ static void append_report(const struct health *health, const char *status, bool 
 
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json) {
+    struct buffer stuck = {0};
+    bool none_stuck = watchdog_report(&stuck);
     pthread_mutex_lock(&health->lock);
     want(health);
     if (question == HEALTH_READY) {
         wait_for_look(health, timeout_ms);
     }
     bool ready = health->sight.ready && (question == HEALTH_ALIVE || seen_within(health, STALE_US));
-    bool good = ready || question == HEALTH_ALIVE;
+    bool good = (ready && none_stuck) || question == HEALTH_ALIVE;
     const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
-    append_report(health, status, ready, json);
+    append_report(health, status, ready, none_stuck ? (struct slice){0} : buffer_slice(&stuck),
+                  json);
     pthread_mutex_unlock(&health->lock);
+    buffer_free(&stuck);
     return good;
 }

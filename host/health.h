@@ -1,7 +1,8 @@
 /* health: is the process alive, and may it be sent requests. One thread of its own asks every
  * dependency, over its own connections: when somebody wants to know and the last look is older than
  * a second, and every five seconds unasked. A storm of questions costs one look a second, and a
- * dependency that hangs holds nobody up but that thread. Any thread may ask. */
+ * dependency that hangs holds nobody up but that thread. A script that is stuck makes the process
+ * unready at once. Any thread may ask. */
 #ifndef AGG_HOST_HEALTH_H
 #define AGG_HOST_HEALTH_H
 

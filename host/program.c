@@ -15,6 +15,7 @@
 #include "log.h"
 #include "reload/reload.h"
 #include "script/script.h"
+#include "script/watchdog.h"
 #include "xalloc.h"
 
 /* The administration's listener: few clients, who may wait long. */
@@ -24,6 +25,7 @@
 struct program {
     const struct config *config;
     int stop_fd; /* readable once the program stops */
+    struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
     struct ingest *ingest;
@@ -171,6 +173,9 @@ struct program *program_start(const struct config *config, const char *config_pa
     if (program->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     } else {
+        program->watchdog = watchdog_start(err);
+    }
+    if (program->watchdog) {
         program->generation = script_generation_load(config, 1, err);
     }
     if (program->generation && start_cache(program, err) && start_ingest(program, err) &&
@@ -196,6 +201,7 @@ void program_stop(struct program *program) {
     ingest_stop(program->ingest);
     cache_destroy(program->cache);
     script_generation_unref(program->generation);
+    watchdog_stop(program->watchdog);
     if (program->stop_fd >= 0) {
         close(program->stop_fd);
     }

@@ -2,7 +2,8 @@
  * because the compiler is off in script states (a hook does not fire in compiled code). The first
  * firing arms a hook for every line, so that a loop of pcall cannot swallow the error; a state that
  * hit a limit is not used again. Calls may be nested (a spec runs a handler): each level has its
- * own time, and what an inner call takes is not counted against the outer one. */
+ * own time, and what an inner call takes is not counted against the outer one. What no hook can end
+ * is the watchdog's (watchdog.h). */
 #include "../clock.h"
 #include "coverage.h"
 #include "script_private.h"
@@ -64,6 +65,7 @@ struct script_limit script_limit_begin(struct script_instance *instance, int tim
     struct script_limit outer = instance->limit;
     int64_t now_us = clock_monotonic_us();
     instance->limit = (struct script_limit){now_us, now_us + timeout_ms * 1000LL, false};
+    watched_set(&instance->watched, now_us, instance->limit.deadline_us);
     arm(instance);
     return outer;
 }
@@ -74,6 +76,7 @@ bool script_limit_end(struct script_instance *instance, struct script_limit oute
         outer.deadline_us += clock_monotonic_us() - instance->limit.started_us;
     }
     instance->limit = outer;
+    watched_set(&instance->watched, outer.started_us, outer.deadline_us);
     arm(instance);
     return hit;
 }

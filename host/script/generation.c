@@ -15,9 +15,7 @@ static struct script_generation *make(const struct config *config, uint64_t numb
 static struct script_generation *complete(struct script_generation *generation, struct err *err) {
     struct script_instance reader = {.generation = generation, .config = generation->config};
     bool ok = sandbox_open(&reader, err) && manifest_read(&reader, generation, err);
-    if (reader.L) {
-        lua_close(reader.L);
-    }
+    sandbox_close(&reader);
     if (!ok) {
         script_generation_unref(generation);
         return NULL;

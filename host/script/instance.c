@@ -3,6 +3,7 @@
 
 #include "../../bindings/lua_names.h"
 #include "../clock.h"
+#include "../fault.h"
 #include "../hash.h"
 #include "../xalloc.h"
 #include "script_private.h"
@@ -114,9 +115,7 @@ void script_instance_destroy(struct script_instance *instance) {
     if (!instance) {
         return;
     }
-    if (instance->L) {
-        lua_close(instance->L);
-    }
+    sandbox_close(instance);
     script_generation_unref(instance->generation);
     free(instance->handler_refs);
     free(instance->event_refs);
@@ -158,6 +157,7 @@ static int run_handler(lua_State *L) {
     event_fill(L, &instance->generation->handlers[call->handler], call->values);
     lua_pop(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
+    FAULT_POINT("handler");
     lua_call(L, 2, 1);
     return 1;
 }
@@ -171,6 +171,8 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->merge = merge;
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
+    watched_name(&instance->watched, instance->generation->handlers[handler].name,
+                 instance->version.event_id);
     lua_pushcfunction(L, run_handler);
     lua_pushlightuserdata(L, &call);
     enum script_result result =
@@ -287,6 +289,7 @@ static int run_route(lua_State *L) {
     lua_setfield(L, -2, "correlation_id");
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->request_ref);
     lua_setmetatable(L, -2);
+    FAULT_POINT("route");
     lua_call(L, 1, 1);
     return 1;
 }
@@ -297,6 +300,7 @@ enum script_result script_answer(struct script_instance *instance,
     struct route_call call = {request, response};
     int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
+    watched_name(&instance->watched, instance->generation->routes[request->route].name, NULL);
     lua_pushcfunction(instance->L, run_route);
     lua_pushlightuserdata(instance->L, &call);
     enum script_result result =

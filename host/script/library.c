@@ -9,6 +9,9 @@
 
 #define MAX_REPEATED_BYTES (16.0 * 1024 * 1024)
 #define COMPARISONS_BETWEEN_LOOKS 1000
+/* A plain search through so much takes a while, and may be asked for often between two firings of
+ * the hook. */
+#define LARGE_SUBJECT_BYTES 65536
 
 /* ---- patterns ----------------------------------------------------------------------------- */
 
@@ -42,6 +45,9 @@ static int string_find(lua_State *L) {
     const char *at = start_of(L, &match), *end;
     size_t len = (size_t)(match.pattern_end - match.pattern);
     if (lua_toboolean(L, 4) || pattern_is_plain(match.pattern, len)) {
+        if (match.subject_end - at >= LARGE_SUBJECT_BYTES) {
+            script_check_time(L);
+        }
         const char *found = memmem(at, (size_t)(match.subject_end - at), match.pattern, len);
         return found ? push_range(L, &match, found, found + len) : (lua_pushnil(L), 1);
     }

@@ -16,9 +16,7 @@ struct lint {
 static bool push_globals(lua_State *L, struct script_generation *generation, struct err *err) {
     struct script_instance instance = {.generation = generation, .config = generation->config};
     if (!sandbox_open(&instance, err)) {
-        if (instance.L) {
-            lua_close(instance.L);
-        }
+        sandbox_close(&instance);
         return false;
     }
     lua_State *sandbox = instance.L;
@@ -31,7 +29,7 @@ static bool push_globals(lua_State *L, struct script_generation *generation, str
             lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
         }
     }
-    lua_close(sandbox);
+    sandbox_close(&instance);
     return true;
 }
 

@@ -183,6 +183,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     if (!instance->L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
+    watched_add(&instance->watched, instance->generation);
     luaJIT_setmode(instance->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_modules_set_config(instance->L, instance->config, &instance->generation->bundle);
     if (lua_cpcall(instance->L, set_up, instance) != 0) {
@@ -193,10 +194,19 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     return true;
 }
 
+void sandbox_close(struct script_instance *instance) {
+    if (instance->L) {
+        watched_remove(&instance->watched);
+        lua_close(instance->L);
+        instance->L = NULL;
+    }
+}
+
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err) {
     lua_getglobal(instance->L, "require");
     lua_pushstring(instance->L, name);
     instance->loading = true;
+    watched_name(&instance->watched, name, NULL);
     bool ok = script_call(instance, 1, 1, 5000, err) == SCRIPT_OK;
     instance->loading = false;
     return ok;

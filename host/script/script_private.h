@@ -10,6 +10,7 @@
 #include "../buffer.h"
 #include "../metrics.h"
 #include "script.h"
+#include "watched.h"
 
 /* One source file, read whole. Names have no ending: "handlers/x", "queries/y". */
 struct bundle_file {
@@ -91,6 +92,7 @@ struct script_instance {
     int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;
+    struct watched watched; /* while the state is open */
     struct script_metrics *handler_metrics;
     struct script_metrics *route_metrics;
 };
@@ -100,9 +102,15 @@ bool instance_load(struct script_instance *instance, struct err *err);
 
 /* sandbox.c: the state with its libraries, `require`, limits. False: no memory. */
 bool sandbox_open(struct script_instance *instance, struct err *err);
+/* Whatever became of sandbox_open. */
+void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
 /* Loads a file of the bundle and calls it once per state; the module is left on the stack. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
+
+/* watchdog.c: the states whose calls it sees. A generation outlives its states. */
+void watched_add(struct watched *watched, const struct script_generation *generation);
+void watched_remove(struct watched *watched);
 
 /* library.c: string.find, match, gmatch, gsub, rep and table.sort made anew, in the open libraries.
  */

@@ -1,0 +1,236 @@
+#include "watchdog.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../clock.h"
+#include "../json_put.h"
+#include "../log.h"
+#include "../metrics.h"
+#include "../uuid.h"
+#include "../xalloc.h"
+#include "script_private.h"
+
+#define LOOK_INTERVAL_US 500000
+/* A look that comes later than this found the process standing still. */
+#define LOOK_LATE_US (2 * LOOK_INTERVAL_US)
+#define US_PER_S 1000000LL
+
+/* Every open Lua state of the process. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct watched *first;
+static int64_t looked_us; /* 0: not yet */
+
+struct watchdog {
+    pthread_t thread;
+    pthread_cond_t changed; /* to the thread, under the lock */
+    bool stopping;
+};
+
+/* ---- a call -------------------------------------------------------------------------------- */
+
+/* What is said of a stuck call; texts are borrowed. */
+struct sight {
+    const char *script, *file;
+    char event_id[UUID_TEXT_LEN + 1]; /* "": none */
+    int64_t lasts_ms, limit_ms;
+};
+
+static struct sight sight_of(struct watched *watched) {
+    const char *script = atomic_load_explicit(&watched->script, memory_order_relaxed);
+    const struct bundle_file *file =
+        script ? bundle_find(&watched->generation->bundle, script) : NULL;
+    int64_t deadline_us = atomic_load_explicit(&watched->deadline_us, memory_order_relaxed);
+    struct sight sight = {
+        .script = script ? script : "a chunk of none",
+        .file = file ? file->path : "",
+        .lasts_ms = watched->lasts_us / 1000,
+        .limit_ms = (deadline_us - watched->seen_us) / 1000,
+    };
+    uint64_t id[2] = {atomic_load_explicit(&watched->event_id[0], memory_order_relaxed),
+                      atomic_load_explicit(&watched->event_id[1], memory_order_relaxed)};
+    if (id[0] || id[1]) {
+        uuid_format((const uint8_t *)id, sight.event_id);
+    }
+    return sight;
+}
+
+static void say(enum log_level level, const char *message, struct watched *watched) {
+    struct sight sight = sight_of(watched);
+    struct log_field fields[] = {
+        LOG_TEXT("script", sight.script),
+        LOG_TEXT("file", sight.file),
+        LOG_TEXT("event_id", sight.event_id[0] ? sight.event_id : NULL),
+        LOG_INT("running_ms", sight.lasts_ms),
+        LOG_INT("limit_ms", sight.limit_ms),
+    };
+    log_write(level, message, fields, sizeof fields / sizeof *fields);
+}
+
+static void end_call(struct watched *watched) {
+    if (watched->stuck) {
+        say(LOG_WARNING, "a script that was stuck has ended after all", watched);
+    }
+    watched->stuck = false;
+    watched->seen_us = watched->lasts_us = 0;
+}
+
+/* ---- the list ------------------------------------------------------------------------------ */
+
+void watched_add(struct watched *watched, const struct script_generation *generation) {
+    pthread_mutex_lock(&lock);
+    watched->generation = generation;
+    watched->next = first;
+    first = watched;
+    pthread_mutex_unlock(&lock);
+}
+
+void watched_remove(struct watched *watched) {
+    pthread_mutex_lock(&lock);
+    struct watched **at = &first;
+    while (*at && *at != watched) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = watched->next;
+        end_call(watched);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void put_stuck(struct buffer *json, struct watched *watched) {
+    struct sight sight = sight_of(watched);
+    json_put_name(json, NULL);
+    buffer_append_text(json, "{");
+    json_put_text(json, "script", slice_of(sight.script));
+    json_put_text(json, "file", slice_of(sight.file));
+    if (sight.event_id[0]) {
+        json_put_text(json, "event_id", slice_of(sight.event_id));
+    }
+    json_put_int(json, "running_ms", sight.lasts_ms);
+    json_put_int(json, "limit_ms", sight.limit_ms);
+    buffer_append_text(json, "}");
+}
+
+bool watchdog_report(struct buffer *json) {
+    bool none = true;
+    buffer_append_text(json, "[");
+    pthread_mutex_lock(&lock);
+    for (struct watched *watched = first; watched; watched = watched->next) {
+        if (watched->stuck) {
+            none = false;
+            put_stuck(json, watched);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    buffer_append_text(json, "]");
+    return none;
+}
+
+/* ---- looking ------------------------------------------------------------------------------- */
+
+/* Adds what passed since the look before; false: the state is idle, or has begun another call. */
+static bool follow(struct watched *watched, int64_t passed_us) {
+    int64_t started_us = atomic_load_explicit(&watched->started_us, memory_order_acquire);
+    if (started_us != 0 && started_us == watched->seen_us) {
+        watched->lasts_us += passed_us;
+        return true;
+    }
+    end_call(watched);
+    watched->seen_us = started_us;
+    return false;
+}
+
+/* True: it has lasted so long that the process must end. */
+static bool judge(struct watched *watched) {
+    const struct config *config = watched->generation->config;
+    int64_t limit_us =
+        atomic_load_explicit(&watched->deadline_us, memory_order_relaxed) - watched->seen_us;
+    int64_t over_us = watched->lasts_us - limit_us;
+    if (!watched->stuck && over_us >= config->scripts.stuck_unready_s * US_PER_S) {
+        watched->stuck = true;
+        say(LOG_ERROR,
+            "a script is stuck: it does not come back from a function that cannot be interrupted; "
+            "the process is not ready until it does",
+            watched);
+    }
+    bool fatal =
+        config->scripts.stuck_exit_s > 0 && over_us >= config->scripts.stuck_exit_s * US_PER_S;
+    if (fatal) {
+        say(LOG_ERROR,
+            "the process ends, because a script is stuck in it; nothing is lost, but mend the "
+            "script: what it hung at is tried again",
+            watched);
+    }
+    return fatal;
+}
+
+bool watchdog_look(int64_t now_us) {
+    static struct metric_cell *stuck_cell;
+    size_t stuck = 0;
+    bool fatal = false;
+    pthread_mutex_lock(&lock);
+    int64_t passed_us = looked_us ? now_us - looked_us : 0;
+    passed_us = passed_us > LOOK_LATE_US ? LOOK_INTERVAL_US : passed_us;
+    looked_us = now_us;
+    for (struct watched *watched = first; watched; watched = watched->next) {
+        fatal = (follow(watched, passed_us) && judge(watched)) || fatal;
+        stuck += watched->stuck;
+    }
+    if (!stuck_cell) {
+        stuck_cell = metric_single(METRIC_GAUGE, "ras_stuck_scripts",
+                                   "Calls of scripts that do not come back from a C function.");
+    }
+    metric_set(stuck_cell, (double)stuck);
+    pthread_mutex_unlock(&lock);
+    return fatal;
+}
+
+/* False: stop. */
+static bool wait_for_next(struct watchdog *watchdog) {
+    int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_US;
+    int status = 0;
+    pthread_mutex_lock(&lock);
+    while (!watchdog->stopping && status == 0) {
+        status = clock_condition_wait(&watchdog->changed, &lock, next_us);
+    }
+    bool go_on = !watchdog->stopping;
+    pthread_mutex_unlock(&lock);
+    return go_on;
+}
+
+static void *watchdog_main(void *context) {
+    do {
+        if (watchdog_look(clock_monotonic_us())) {
+            _exit(EX_SOFTWARE); /* in order it cannot: what runs the script would be waited for */
+        }
+    } while (wait_for_next(context));
+    return NULL;
+}
+
+struct watchdog *watchdog_start(struct err *err) {
+    struct watchdog *watchdog = xcalloc(1, sizeof *watchdog);
+    clock_condition_init(&watchdog->changed);
+    if (pthread_create(&watchdog->thread, NULL, watchdog_main, watchdog) != 0) {
+        err_set(err, ERR_INTERNAL, "cannot start the watchdog's thread");
+        pthread_cond_destroy(&watchdog->changed);
+        free(watchdog);
+        return NULL;
+    }
+    return watchdog;
+}
+
+void watchdog_stop(struct watchdog *watchdog) {
+    if (!watchdog) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    watchdog->stopping = true;
+    pthread_cond_signal(&watchdog->changed);
+    pthread_mutex_unlock(&lock);
+    pthread_join(watchdog->thread, NULL);
+    pthread_cond_destroy(&watchdog->changed);
+    free(watchdog);
+}

@@ -1,0 +1,135 @@
+#include "watch.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hash.h"
+
+#define LOOK_INTERVAL_NS 300000000
+#define CUT_SHORT 130
+
+int watch_signal(const sigset_t *signals) {
+    static const struct timespec interval = {0, LOOK_INTERVAL_NS};
+    int number = sigtimedwait(signals, NULL, &interval);
+    return number > 0 ? number : 0;
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+static int by_name(const FTSENT **a, const FTSENT **b) {
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* What editors leave beside a file while it is open. */
+static bool is_draft(const FTSENT *entry) {
+    return entry->fts_level > FTS_ROOTLEVEL &&
+           (entry->fts_name[0] == '.' || entry->fts_name[entry->fts_namelen - 1] == '~');
+}
+
+static uint64_t mix(uint64_t state, const void *bytes, size_t len) {
+    return hash64_seeded((struct slice){bytes, len}, state);
+}
+
+static uint64_t mix_file(uint64_t state, const FTSENT *entry) {
+    const struct stat *file = entry->fts_statp;
+    int64_t facts[] = {(int64_t)file->st_ino, file->st_size, file->st_mtim.tv_sec,
+                       file->st_mtim.tv_nsec};
+    return mix(mix(state, entry->fts_path, entry->fts_pathlen), facts, sizeof facts);
+}
+
+/* A number that is another one after a file below the paths was written, made or removed. */
+static uint64_t state_of(const char *const *paths) {
+    uint64_t state = 0;
+    FTS *tree = fts_open((char *const *)paths, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    for (FTSENT *entry; tree && (entry = fts_read(tree));) {
+        if (entry->fts_info == FTS_F && !is_draft(entry)) {
+            state = mix_file(state, entry);
+        }
+    }
+    if (tree) {
+        fts_close(tree);
+    }
+    return state;
+}
+
+/* ---- the work ------------------------------------------------------------------------------ */
+
+/* A status as a shell has it. */
+static int status_of(int wait_status) {
+    if (WIFSIGNALED(wait_status)) {
+        fprintf(stderr, "ended by signal %d (%s)\n", WTERMSIG(wait_status),
+                strsignal(WTERMSIG(wait_status)));
+        return 128 + WTERMSIG(wait_status);
+    }
+    return WEXITSTATUS(wait_status);
+}
+
+/* Waits for the child; a signal that is not about it ends it. */
+static int await(pid_t child, const sigset_t *signals) {
+    int status = 0;
+    for (;;) {
+        int number = sigwaitinfo(signals, NULL);
+        if (number == SIGCHLD && waitpid(child, &status, WNOHANG) == child) {
+            return status_of(status);
+        }
+        if (number == SIGINT || number == SIGTERM) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return CUT_SHORT;
+        }
+    }
+}
+
+static int do_once(int (*work)(void *context), void *context, const sigset_t *signals) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child < 0) {
+        fprintf(stderr, "no process can be started: %s\n", strerror(errno));
+        return 1;
+    }
+    if (child == 0) {
+        sigprocmask(SIG_UNBLOCK, signals, NULL);
+        exit(work(context));
+    }
+    return await(child, signals);
+}
+
+static void print_separator(int count) {
+    char text[sizeof "00:00:00"];
+    time_t now = time(NULL);
+    struct tm local;
+    strftime(text, sizeof text, "%H:%M:%S", localtime_r(&now, &local));
+    printf("\n---- run %d, %s ----\n", count, text);
+}
+
+int watch_run(const char *const *paths, int (*work)(void *context), void *context) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    for (int count = 1;; count++) {
+        if (count > 1) {
+            print_separator(count);
+        }
+        uint64_t state = state_of(paths); /* before: what changes meanwhile is run, too */
+        int number = 0, status = do_once(work, context, &signals);
+        if (status == CUT_SHORT) {
+            return status;
+        }
+        while (state_of(paths) == state) {
+            number = watch_signal(&signals);
+            if (number == SIGINT || number == SIGTERM) {
+                return status;
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+"""`aggregator test --watch`: specs run again when what they are about changes."""
+import re
+import shutil
+import signal
+
+import pytest
+from stack import ROOT, Process, wait_until
+
+SPEC = "spec/unit/lib/mine_spec.lua"
+SPEC_TEXT = """describe("lib.mine", function()
+  it("has a value", function() assert.equal({value}, require("lib.mine").value) end)
+end)
+"""
+SEPARATOR = re.compile(r"^---- run (\d+), \d\d:\d\d:\d\d ----$", re.MULTILINE)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """What `aggregator test` reads, to be changed."""
+    for name in ("scripts", "sql", "spec/support"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "config.lua", tmp_path)
+    (tmp_path / "spec/unit/lib").mkdir(parents=True)
+    (tmp_path / "scripts/lib/mine.lua").write_text("return { value = 1 }\n")
+    (tmp_path / SPEC).write_text(SPEC_TEXT.format(value=1))
+    return tmp_path
+
+
+class Watch(Process):
+    """`aggregator test --watch` in a tree."""
+
+    def __init__(self, folder, tree, program, *options):
+        super().__init__(folder)
+        self.spawn([program, "test", "--watch", *options], cwd=tree)
+
+    def runs(self):
+        """What each run so far has said, its last line included."""
+        parts = SEPARATOR.split(self.log.read_text())[::2]
+        return [part for part in parts if re.search(r"^\d+ passed, \d+ failed$", part, re.M)]
+
+    def looks(self):
+        """How often it has waited."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
+
+    def wait_run(self, number):
+        """The text of that run, counted from 1."""
+        return wait_until(f"run {number}", lambda: self.runs()[number - 1:number])[0]
+
+
+@pytest.fixture
+def watch(tmp_path_factory, tree, build, cleanup):
+    def start(*options):
+        process = Watch(tmp_path_factory.mktemp("watch"), tree, build.resolve() / "aggregator",
+                        *options)
+        cleanup.callback(process.kill)
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("file, text", [
+    ("scripts/lib/mine.lua", "return { value = 2 }\n"), (SPEC, SPEC_TEXT.format(value=2))])
+def test_a_change_runs_the_specs_again(watch, tree, file, text):
+    process = watch()
+    assert "1 passed, 0 failed" in process.wait_run(1)
+    before = (tree / file).read_text()
+    (tree / file).write_text(text)
+    assert "0 passed, 1 failed" in process.wait_run(2) and SPEC in process.wait_run(2)
+    (tree / file).write_text(before)
+    assert "1 passed, 0 failed" in process.wait_run(3)
+    assert SEPARATOR.findall(process.log.read_text()) == ["2", "3"]
+    process.send(signal.SIGINT)
+    assert process.process.wait(timeout=30) == 0
+
+
+def test_the_configuration_is_read_again(watch, tree):
+    process = watch()
+    process.wait_run(1)
+    config = (tree / "config.lua").read_text()
+    (tree / "config.lua").write_text(config.replace("scripts = {", "scripst = {"))
+    wait_until("the error", lambda: "scripst" in process.log.read_text())
+    (tree / "config.lua").write_text(config)
+    assert "1 passed, 0 failed" in process.wait_run(2)
+
+
+def test_new_files_count_and_drafts_of_editors_do_not(watch, tree):
+    process = watch()
+    process.wait_run(1)
+    for draft in (".mine_spec.lua.swp", "mine_spec.lua~"):
+        (tree / "spec/unit/lib" / draft).write_text("draft")
+    seen = process.looks()
+    wait_until("a look that began after that", lambda: process.looks() >= seen + 2)
+    (tree / "spec/unit/other_spec.lua").write_text(SPEC_TEXT.format(value=1))
+    assert "2 passed, 0 failed" in process.wait_run(2)
+    assert len(process.runs()) == 2
+
+
+def test_the_status_is_that_of_the_last_run(watch, tree):
+    process = watch("--coverage-min=100")  # the other scripts have no spec here
+    assert "wanted are 100.0 %" in process.wait_run(1)
+    process.send(signal.SIGINT)
+    assert process.process.wait(timeout=30) == 1
+
+
+def test_a_script_that_cannot_be_loaded_does_not_end_the_watch(watch, tree):
+    process = watch()
+    process.wait_run(1)
+    view = (tree / "scripts/view.lua").read_text()
+    (tree / "scripts/view.lua").write_text("return {")
+    wait_until("the error", lambda: "view.lua:1" in process.log.read_text())
+    (tree / "scripts/view.lua").write_text(view)
+    assert "1 passed, 0 failed" in process.wait_run(2)
+
+
+def test_interrupted_in_the_middle_of_a_run_it_ends_at_once(watch, tree):
+    (tree / SPEC).write_text('it("is slow", function() while true do end end)\n')
+    config = (tree / "config.lua").read_text()
+    (tree / "config.lua").write_text(config.replace("route_timeout_ms = 2000",
+                                                    "route_timeout_ms = 600000"))
+    process = watch()
+    children = f"/proc/{process.process.pid}/task/{process.process.pid}/children"
+    wait_until("the run", lambda: open(children, encoding="ascii").read())
+    process.send(signal.SIGINT)
+    assert process.process.wait(timeout=30) == 130
