@@ -63,10 +63,11 @@ static bool read_switch(struct reader *reader, const struct config_field *field,
     return true;
 }
 
+/* An empty path stays one: it says that there is none. */
 static char *beside(const char *config_path, const char *path) {
     const char *slash = strrchr(config_path, '/');
     struct buffer joined = {0};
-    if (path[0] == '/' || !slash) {
+    if (path[0] == '/' || path[0] == '\0' || !slash) {
         return xstrdup(path);
     }
     buffer_append_format(&joined, "%.*s/%s", (int)(slash - config_path), config_path, path);
