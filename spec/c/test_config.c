@@ -112,6 +112,7 @@ static void folders_lie_beside_the_file(void) {
     struct config *config = load(shipped);
     CHECK_OK(config != NULL, &err);
     CHECK_TEXT(config ? config->scripts.sql : "", "/tmp/sql");
+    CHECK_TEXT(config ? config->scripts.specs : "none", "");
     config_unref(config);
     setenv("SCRIPTS_ROOT", "/elsewhere/scripts", 1);
     config = load(shipped);
