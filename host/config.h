@@ -78,6 +78,8 @@ struct config {
         char *sql;   /* folder with migrations/ and queries/ */
         int trial_s; /* 0: none */
         int trial_margin_percent;
+        int canary_events;
+        int canary_accept_percent;
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;
