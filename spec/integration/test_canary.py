@@ -190,6 +190,18 @@ def test_what_the_old_scripts_alone_declare_is_told_and_not_compared(service, sc
     assert said["differing_rows"] == 0 and said["equal"] is False
 
 
+def test_a_column_that_is_new_is_told_and_not_compared(service, scripts):
+    service.query("ALTER TABLE essay_results ADD COLUMN slot_note text")
+    scripts.edit("scripts/view.lua", '{ "filename", "text" },',
+                 '{ "filename", "text" }, { "slot_note", "text" },')
+    scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                 'slot_note = "new", filename = event.filename')
+    said = diff(service.program, status=1)
+    assert said["only_new"] == ["column essay_results.slot_note"] and said["only_old"] == []
+    assert said["differing_rows"] == said["newly_rejected"] == 0
+    assert canary(service.program, status=0)["generation"] == 2
+
+
 def test_a_topic_that_is_new_is_run_through_the_new_scripts(bare_service, scripts):
     handler = scripts.folder / "scripts" / HANDLER
     text = handler.read_text()
@@ -327,13 +339,12 @@ def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, h
         [1, 2]
 
 
-def test_a_program_that_stops_ends_its_canary(service, held_up, cleanup):
+def test_a_program_that_stops_ends_its_canary(service, held_up):
     lock, thread, answers = held_up
     service.program.send(signal.SIGTERM)
-    wait_until("the program to stop", lambda: service.program.get("/healthz")[0] == 0 or
-               log_lines(service.program, "stopping"))
+    wait_until("the signal", lambda: log_lines(service.program, "stopping"))
     lock.rollback()
-    assert service.program.stop() == 0
+    assert service.program.process.wait(timeout=50) == 0
     thread.join()
     assert "the program is stopping" in answers[0][1]["error"]
     assert service.query(SCHEMAS)[0][0] == 0
