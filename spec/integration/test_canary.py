@@ -53,10 +53,11 @@ def live(service):
 
 
 def counted(program):
-    """What the metrics say of events, rows, statements and scripts."""
+    """What the metrics say of events, rows, transactions and scripts."""
     text = program.get("/metrics")[1].decode()
     return [line for line in text.splitlines() if re.match(
-        r"ras_(\w*messages|rows|merges|batch|db|script|message|invalid|canary)\w*[{ ]", line)]
+        r"ras_(\w*messages?|rows|merges|batch|script|db_transaction)_|ras_db_operations_total.*"
+        r"(commit_batch|upsert|q\d)", line)]
 
 
 def reject_slots(scripts, condition="event.filename"):
