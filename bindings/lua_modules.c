@@ -58,6 +58,10 @@ bool lua_modules_may_touch(lua_State *L, struct err *err) {
     return !isolation || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", isolation);
 }
 
+bool lua_modules_may_count(lua_State *L) {
+    return script_isolation(L) == NULL;
+}
+
 int lua_modules_longest_call_ms(lua_State *L) {
     const struct config *config = lua_modules_config(L);
     return config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms

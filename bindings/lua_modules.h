@@ -27,6 +27,8 @@ int lua_modules_remaining_ms(lua_State *L, const char *call);
 /* False with ERR_UNAVAILABLE where scripts only run to be looked at: nothing may be asked of an
  * outside system then. */
 bool lua_modules_may_touch(lua_State *L, struct err *err);
+/* Likewise for metrics: what is only looked at is not counted. */
+bool lua_modules_may_count(lua_State *L);
 /* The longest time that a call of a script may take, by the configuration. */
 int lua_modules_longest_call_ms(lua_State *L);
 

@@ -290,7 +290,9 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
               int timeout_ms, PGresult **result, struct err *err) {
     int64_t began_us = clock_monotonic_us();
     bool ok = query(pg, name, sql, params, timeout_ms, result, err);
-    db_metrics_count(name, ok, began_us);
+    if (!pg->uncounted) {
+        db_metrics_count(name, ok, began_us);
+    }
     return ok;
 }
 

@@ -21,6 +21,7 @@ struct pg_options {
     int statement_timeout_ms;
     const char *search_path; /* NULL: as the server has it */
     bool read_only;          /* transactions begin so unless they say otherwise */
+    bool uncounted;          /* its statements do not show in the metrics */
 };
 
 /* No network yet. Copies the options. */

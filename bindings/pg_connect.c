@@ -36,6 +36,7 @@ struct pg *pg_create(const struct pg_options *options) {
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
     pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
     pg->read_only = options->read_only;
+    pg->uncounted = options->uncounted;
     pg->connect_timeout_ms = options->connect_timeout_ms;
     pg->statement_timeout_ms = options->statement_timeout_ms;
     return pg;

@@ -30,6 +30,7 @@ struct pg {
     char *application_name;
     char *search_path; /* NULL: as the server has it */
     bool read_only;
+    bool uncounted;
     int connect_timeout_ms;
     int statement_timeout_ms;
     PGconn *conn;

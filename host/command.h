@@ -35,6 +35,9 @@ struct command {
     bool real;
     bool coverage;
     bool watch;
+    bool canary;
+    const char *events;
+    const char *accept;
 };
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
@@ -53,6 +56,10 @@ int command_resume(const struct command *command);
 /* reload, rollback [N]: likewise; 1 where nothing was changed. */
 int command_reload(const struct command *command);
 int command_rollback(const struct command *command);
+/* diff: what the scripts on disk make of the newest events otherwise than those that run. 0 equal,
+ * 1 different, 2 failed or wrong usage. */
+int command_diff(const struct command *command);
+extern const char command_reload_usage[], command_diff_usage[];
 
 /* Builds the view anew beside the live one and compares: 0 equal, 1 different or failed. */
 int command_verify(const struct command *command);

@@ -13,7 +13,7 @@ const char command_verify_usage[] =
     "Exit status: 0 equal, 1 different or failed.\n"
     "\n"
     "  --limit N      print at most N rows of each table, default 20\n"
-    "  --keep-shadow  leave the schema " SHADOW_SCHEMA " behind, to look at\n";
+    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
 
 const char command_rebuild_usage[] =
     "usage: aggregator rebuild [--yes] [--limit N] [--keep-shadow]\n"
@@ -23,7 +23,7 @@ const char command_rebuild_usage[] =
     "\n"
     "  --yes          do not ask before the view is changed\n"
     "  --limit N      print at most N rows of each table, default 20\n"
-    "  --keep-shadow  leave the schema " SHADOW_SCHEMA " behind, to look at\n";
+    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
 
 static bool read_options(const struct command *command, struct rebuild_options *options) {
     int64_t limit;

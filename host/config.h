@@ -80,6 +80,8 @@ struct config {
         int specs_timeout_s;
         int trial_s; /* 0: none */
         int trial_margin_percent;
+        int canary_events;
+        int canary_accept_percent;
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;

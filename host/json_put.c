@@ -47,3 +47,10 @@ void json_put_uuid(struct buffer *json, const char *name, const uint8_t *uuid) {
     }
     json_put_text(json, name, uuid ? (struct slice){text, UUID_TEXT_LEN} : (struct slice){0});
 }
+
+void json_put_list(struct buffer *json, const char *name, const struct buffer *elements) {
+    json_put_name(json, name);
+    buffer_append_text(json, "[");
+    buffer_append_text(json, elements->data ? elements->data : "");
+    buffer_append_text(json, "]");
+}

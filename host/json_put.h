@@ -15,5 +15,7 @@ void json_put_int(struct buffer *json, const char *name, int64_t value);
 void json_put_bool(struct buffer *json, const char *name, bool value);
 void json_put_time(struct buffer *json, const char *name, int64_t unix_us); /* not above 0: null */
 void json_put_uuid(struct buffer *json, const char *name, const uint8_t *uuid); /* NULL: null */
+/* A list of what stands in a buffer of its own: elements with commas between them. */
+void json_put_list(struct buffer *json, const char *name, const struct buffer *elements);
 
 #endif

@@ -19,6 +19,7 @@ static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static _Atomic int minimum_level = LOG_INFO;
 static _Atomic bool text_format;
 static _Thread_local char correlation[129];
+static _Thread_local bool is_muted;
 
 bool log_level_parse(const char *name, enum log_level *level) {
     for (int i = 0; i < 4; i++) {
@@ -40,7 +41,7 @@ void log_configure(enum log_level level, bool as_text) {
 }
 
 bool log_enabled(enum log_level level) {
-    return (int)level >= atomic_load_explicit(&minimum_level, memory_order_relaxed);
+    return !is_muted && (int)level >= atomic_load_explicit(&minimum_level, memory_order_relaxed);
 }
 
 void log_set_correlation_id(struct slice correlation_id) {
@@ -50,6 +51,10 @@ void log_set_correlation_id(struct slice correlation_id) {
         memcpy(correlation, correlation_id.data, len);
     }
     correlation[len] = '\0';
+}
+
+void log_mute(bool muted) {
+    is_muted = muted;
 }
 
 static void append_field(struct buffer *line, const struct log_field *field, bool as_text) {

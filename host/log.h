@@ -28,6 +28,9 @@ bool log_enabled(enum log_level level);
  * one clears it. */
 void log_set_correlation_id(struct slice correlation_id);
 
+/* Bound to the calling thread, too: nothing that it says is written while it is muted. */
+void log_mute(bool muted);
+
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t count);
 

@@ -33,9 +33,14 @@ static const char usage[] =
     "  reload                   replace the running scripts and settings by those on the disk, if "
     "all\n"
     "                           of them are good; SIGHUP does the same\n"
+    "                           --canary: not before both have handled the newest events of the "
+    "log\n"
+    "                           and what they make of them differs by no more than is accepted;\n"
+    "                           reload --help says more\n"
+    "  diff                     that comparison alone; diff --help says more\n"
     "  rollback [N]             back to the scripts that ran before, to generation N of `status`, "
-    "or "
-    "to a hash\n"
+    "or to a\n"
+    "                           hash\n"
     "  resume                   go on after consumption stopped: too many events were rejected\n"
     "  replay --topic TOPIC     rewind a topic while the service runs: --from-time TIME (ISO "
     "8601)\n"
@@ -88,6 +93,8 @@ static const struct {
     {"since", offsetof(struct arguments, command.since)},
     {"batch", offsetof(struct arguments, command.batch)},
     {"contains", offsetof(struct arguments, command.contains)},
+    {"events", offsetof(struct arguments, command.events)},
+    {"accept", offsetof(struct arguments, command.accept)},
 };
 #define TEXT_COUNT (sizeof texts / sizeof *texts)
 /* Options that are there or not. */
@@ -104,6 +111,7 @@ static const struct {
     {"real", offsetof(struct arguments, command.real)},
     {"coverage", offsetof(struct arguments, command.coverage)},
     {"watch", offsetof(struct arguments, command.watch)},
+    {"canary", offsetof(struct arguments, command.canary)},
 };
 #define SWITCH_COUNT (sizeof switches / sizeof *switches)
 #define OPTION_COUNT (TEXT_COUNT + SWITCH_COUNT)
@@ -188,7 +196,8 @@ static const struct verb {
     {"repl", command_repl, false, command_repl_usage},
     {"status", command_status, false, NULL},
     {"resume", command_resume, false, NULL},
-    {"reload", command_reload, false, NULL},
+    {"reload", command_reload, false, command_reload_usage},
+    {"diff", command_diff, false, command_diff_usage},
     {"rollback", command_rollback, true, NULL},
     {"replay", command_replay, false, NULL},
     {"rejected", command_rejected, true, NULL},

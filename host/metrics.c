@@ -202,6 +202,13 @@ struct metric_cell *metric_single(enum metric_type type, const char *name, const
     return metric_cell(metric_family(type, name, help, ""));
 }
 
+struct metric_cell *metric_unshown(enum metric_type type) {
+    static struct metric_cell cells[] = {[METRIC_COUNTER] = {.type = METRIC_COUNTER},
+                                         [METRIC_GAUGE] = {.type = METRIC_GAUGE},
+                                         [METRIC_HISTOGRAM] = {.type = METRIC_HISTOGRAM}};
+    return &cells[type];
+}
+
 static double to_double(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);

@@ -26,6 +26,8 @@ struct metric *metric_family_checked(enum metric_type type, const char *name, co
 struct metric_cell *metric_cell(struct metric *metric, ...);
 /* The one cell of a family without labels, made at first use. */
 struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help);
+/* A cell that stands on no page, for what shall not show. */
+struct metric_cell *metric_unshown(enum metric_type type);
 struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count);
 
 void metric_add(struct metric_cell *cell, double amount);    /* counter, gauge */

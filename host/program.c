@@ -101,6 +101,7 @@ static void start_reload(struct program *program, const char *config_path) {
         .health = program->health,
         .ingest = program->ingest,
         .api = program->api,
+        .stop_fd = program->stop_fd,
     };
     program->reload = reload_create(&options);
 }
@@ -217,7 +218,7 @@ void program_log(const struct program *program) {
 
 void program_reload(struct program *program) {
     struct buffer answer = {0}; /* the log says the same */
-    reload_from_disk(program->reload, &answer);
+    reload_from_disk(program->reload, NULL, &answer);
     buffer_free(&answer);
 }
 

@@ -13,6 +13,7 @@ bool sql_session_open(struct sql_session *session, const struct config *config,
         .application_name = application_name,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = timeout_ms,
+        .uncounted = true, /* its statements have numbers, not names */
     };
     *session = (struct sql_session){.timeout_ms = timeout_ms};
     session->pg = pg_create(&options);

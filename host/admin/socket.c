@@ -13,9 +13,11 @@
 #include "../clock.h"
 #include "../log.h"
 #include "../xalloc.h"
+#include "words.h"
 
 #define REQUEST_TIMEOUT_MS 2000
 #define LINE_MAX_BYTES 1024
+#define CLIENTS_MAX 16
 
 struct admin_socket {
     pthread_t thread;
@@ -25,6 +27,9 @@ struct admin_socket {
     const struct admin_verb *verbs;
     size_t verb_count;
     void *context;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t left;  /* a client has */
+    size_t clients;
 };
 
 /* ---- both sides ---------------------------------------------------------------------------- */
@@ -102,16 +107,19 @@ static const struct admin_verb *find_verb(const struct admin_socket *admin, stru
     return NULL;
 }
 
-/* Cuts the line behind its first word; what follows is the result's value. */
-static struct script_pair split(struct slice *line) {
-    const char *blank = memchr(line->data, ' ', line->len);
-    struct script_pair word = {slice_of("word"), {NULL, 0}};
-    if (blank) {
-        size_t len = (size_t)(blank - line->data);
-        word.value = (struct slice){blank + 1, line->len - len - 1};
-        line->len = len;
+static void answer_line(struct admin_socket *admin, struct slice line, struct buffer *json) {
+    struct admin_words words;
+    bool good = admin_words_split(line, &words);
+    const struct admin_verb *verb = find_verb(admin, words.verb);
+    if (!good) {
+        admin_fail(json, 400, slice_of("too many words"));
+    } else if (!verb) {
+        admin_fail(json, 404, slice_of("no such verb"));
+    } else {
+        struct admin_request request = {words.params, words.param_count, words.query,
+                                        words.query_count};
+        verb->answer(admin->context, &request, json);
     }
-    return word;
 }
 
 static void answer(struct admin_socket *admin, int fd) {
@@ -119,15 +127,7 @@ static void answer(struct admin_socket *admin, int fd) {
     int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
     if (read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
-        struct slice name = buffer_slice(&line);
-        struct script_pair word = split(&name);
-        struct admin_request request = {.params = &word, .param_count = word.value.len > 0};
-        const struct admin_verb *verb = find_verb(admin, name);
-        if (verb) {
-            verb->answer(admin->context, &request, &json);
-        } else {
-            admin_fail(&json, 404, slice_of("no such verb"));
-        }
+        answer_line(admin, buffer_slice(&line), &json);
         buffer_append_text(&json, "\n");
         if (!write_all(fd, buffer_slice(&json))) {
             log_debug("an admin client went away before its answer");
@@ -135,6 +135,46 @@ static void answer(struct admin_socket *admin, int fd) {
     }
     buffer_free(&line);
     buffer_free(&json);
+}
+
+struct client {
+    struct admin_socket *admin;
+    int fd;
+};
+
+static void leave(struct client *client) {
+    struct admin_socket *admin = client->admin;
+    close(client->fd);
+    free(client);
+    pthread_mutex_lock(&admin->lock);
+    admin->clients--;
+    pthread_cond_signal(&admin->left);
+    pthread_mutex_unlock(&admin->lock);
+}
+
+static void *serve(void *argument) {
+    struct client *client = argument;
+    answer(client->admin, client->fd);
+    leave(client);
+    return NULL;
+}
+
+/* Waits for one to leave where there are many. */
+static void take_client(struct admin_socket *admin, int fd) {
+    struct client *client = xcalloc(1, sizeof *client);
+    pthread_t thread;
+    *client = (struct client){admin, fd};
+    pthread_mutex_lock(&admin->lock);
+    while (admin->clients == CLIENTS_MAX) {
+        pthread_cond_wait(&admin->left, &admin->lock);
+    }
+    admin->clients++;
+    pthread_mutex_unlock(&admin->lock);
+    if (pthread_create(&thread, NULL, serve, client) == 0) {
+        pthread_detach(thread);
+    } else {
+        serve(client);
+    }
 }
 
 static void *admin_main(void *argument) {
@@ -150,8 +190,7 @@ static void *admin_main(void *argument) {
         }
         int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
-            answer(admin, fd);
-            close(fd);
+            take_client(admin, fd);
         }
     }
 }
@@ -192,6 +231,8 @@ static void free_admin(struct admin_socket *admin) {
     if (admin->stop_fd >= 0) {
         close(admin->stop_fd);
     }
+    pthread_cond_destroy(&admin->left);
+    pthread_mutex_destroy(&admin->lock);
     free(admin->path);
     free(admin);
 }
@@ -205,6 +246,8 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
                                    .verbs = verbs,
                                    .verb_count = count,
                                    .context = context};
+    pthread_mutex_init(&admin->lock, NULL);
+    pthread_cond_init(&admin->left, NULL);
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     } else if (listen_at(admin, err)) {
@@ -223,23 +266,28 @@ void admin_socket_stop(struct admin_socket *admin) {
     }
     eventfd_write(admin->stop_fd, 1);
     pthread_join(admin->thread, NULL);
+    pthread_mutex_lock(&admin->lock);
+    while (admin->clients > 0) {
+        pthread_cond_wait(&admin->left, &admin->lock);
+    }
+    pthread_mutex_unlock(&admin->lock);
     unlink(admin->path);
     free_admin(admin);
 }
 
 /* ---- the command's side -------------------------------------------------------------------- */
 
-bool admin_call(const char *path, const char *verb, int timeout_ms, struct buffer *reply,
+bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *reply,
                 struct err *err) {
-    struct buffer line = {0};
+    struct buffer request = {0};
     int fd = connect_to(path, err);
     if (fd < 0) {
         return false;
     }
-    buffer_append_format(&line, "%s\n", verb);
-    bool ok = write_all(fd, buffer_slice(&line)) &&
+    buffer_append_format(&request, "%s\n", line);
+    bool ok = write_all(fd, buffer_slice(&request)) &&
               read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, reply, SIZE_MAX - 1);
     close(fd);
-    buffer_free(&line);
+    buffer_free(&request);
     return ok || err_set(err, ERR_TIMEOUT, "the program at %s did not answer in time", path);
 }

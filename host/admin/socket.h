@@ -1,6 +1,6 @@
 /* socket: a Unix socket on which the running program takes verbs from `aggregator VERB` of the same
- * user. One request a connection: a line with a verb, perhaps a word; the answer is one line of
- * JSON. */
+ * user. One request a connection: a line with a verb and perhaps words; the answer is one line
+ * of JSON. */
 #ifndef AGG_HOST_ADMIN_SOCKET_H
 #define AGG_HOST_ADMIN_SOCKET_H
 
@@ -8,14 +8,15 @@
 
 struct admin_socket;
 
-/* Listens; a socket left behind by a dead process is replaced, a live one is an error. Verbs are
- * answered by one thread. The verbs and context outlive the socket. */
+/* Listens; a socket left behind by a dead process is replaced, a live one is an error. Each
+ * client has a thread, for some verbs take long. The verbs and context outlive the socket. */
 struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
                                         size_t count, void *context, struct err *err);
+/* Waits for the clients' answers. */
 void admin_socket_stop(struct admin_socket *socket);
 
 /* The client's side: asks, waits at most timeout_ms, appends the answer. */
-bool admin_call(const char *path, const char *verb, int timeout_ms, struct buffer *answer,
+bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *answer,
                 struct err *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "../json_put.h"
 #include "../script/script.h"
 
-/* Over the socket: what stands behind the verb is the one parameter. */
+/* Over the socket: the words behind the verb, those with a "=" being the query. */
 struct admin_request {
     const struct script_pair *params; /* of the path, decoded */
     size_t param_count;
@@ -21,8 +21,8 @@ struct admin_verb {
     const char *endpoint;     /* the label of its metrics */
     const char *const *paths; /* "/admin/explain/{id}" */
     size_t path_count;
-    /* Appends a JSON object; returns the status that HTTP has for it. Any thread, several at once
-     * where both ways are open. */
+    /* Appends a JSON object; returns the status that HTTP has for it. Any thread, several at once.
+     */
     int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
 };
 

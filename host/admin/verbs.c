@@ -1,6 +1,7 @@
 #include "verbs.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
 #include "../reload/store.h"
 #include "fleet.h"
@@ -30,6 +31,15 @@ static int answer_status(void *context, const struct admin_request *request, str
     return 200;
 }
 
+static int answer_resume(void *context, const struct admin_request *request, struct buffer *json) {
+    struct admin_context *program = context;
+    (void)request;
+    buffer_append_format(json, "{\"resumed_workers\":%zu}", ingest_resume(program->ingest));
+    return 200;
+}
+
+/* ---- scripts ------------------------------------------------------------------------------- */
+
 static bool all(struct slice text, int (*is)(int)) {
     size_t at = 0;
     while (at < text.len && is((unsigned char)text.data[at])) {
@@ -44,18 +54,84 @@ static bool names_generation(struct slice text) {
            (all(text, isdigit) || (text.len >= STORE_LEAST_DIGITS && all(text, isxdigit)));
 }
 
-static int answer_resume(void *context, const struct admin_request *request, struct buffer *json) {
-    struct admin_context *program = context;
-    (void)request;
-    buffer_append_format(json, "{\"resumed_workers\":%zu}", ingest_resume(program->ingest));
-    return 200;
+static bool read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {
+    char digits[20] = "";
+    if (text.len == 0 || text.len >= sizeof digits || !all(text, isdigit)) {
+        return false;
+    }
+    memcpy(digits, text.data, text.len);
+    *number = strtoll(digits, NULL, 10);
+    return *number >= min && *number <= max;
+}
+
+/* What a reload or a diff may be asked with. */
+struct canary_question {
+    bool wanted; /* canary=true */
+    struct canary_request canary;
+};
+
+/* NULL, or what is wrong with it. What is not known is refused: a canary that was misspelt must not
+ * become a reload without one. */
+static const char *read_pair(const struct script_pair *pair, struct canary_question *question) {
+    int64_t number;
+    if (slice_equal(pair->name, slice_of("canary")) && slice_equal(pair->value, slice_of("true"))) {
+        question->wanted = true;
+    } else if (slice_equal(pair->name, slice_of("events"))) {
+        if (!read_number(pair->value, 1, CANARY_EVENTS_MAX, &number)) {
+            return "events is a number from 1 to 1000000";
+        }
+        question->canary.events = number;
+    } else if (slice_equal(pair->name, slice_of("accept"))) {
+        if (!read_number(pair->value, 0, 100, &number)) {
+            return "accept is a number of percent from 0 to 100";
+        }
+        question->canary.accept_percent = (int)number;
+    } else {
+        return "only canary=true, events=N and accept=PERCENT may be said";
+    }
+    return NULL;
+}
+
+static const char *read_question(const struct admin_request *request,
+                                 struct canary_question *question) {
+    const char *problem = request->param_count > 0 ? "it takes no further word" : NULL;
+    *question = (struct canary_question){.canary.accept_percent = -1};
+    for (size_t i = 0; !problem && i < request->query_count; i++) {
+        problem = read_pair(&request->query[i], question);
+    }
+    return problem;
 }
 
 /* 409: nothing was changed; the answer says why. */
 static int answer_reload(void *context, const struct admin_request *request, struct buffer *json) {
     struct admin_context *program = context;
-    (void)request;
-    return reload_from_disk(program->reload, json) ? 200 : 409;
+    struct canary_question question;
+    const char *problem = read_question(request, &question);
+    if (!problem && !question.wanted && request->query_count > 0) {
+        problem = "events and accept are of a canary: say canary=true, too";
+    }
+    if (problem) {
+        return admin_fail(json, 400, slice_of(problem));
+    }
+    return reload_from_disk(program->reload, question.wanted ? &question.canary : NULL, json) ? 200
+                                                                                              : 409;
+}
+
+static int answer_diff(void *context, const struct admin_request *request, struct buffer *json) {
+    struct admin_context *program = context;
+    struct canary_question question;
+    struct err err = {0};
+    const char *problem = read_question(request, &question);
+    if (!problem && (question.wanted || question.canary.accept_percent >= 0)) {
+        problem = "a diff takes events=N only";
+    }
+    if (problem) {
+        return admin_fail(json, 400, slice_of(problem));
+    }
+    if (!reload_diff(program->reload, question.canary.events, json, &err)) {
+        return admin_fail(json, err.kind == ERR_INPUT ? 409 : 503, slice_of(err.text));
+    }
+    return 200;
 }
 
 static int answer_rollback(void *context, const struct admin_request *request,
@@ -79,6 +155,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const status_paths[] = {"/admin/status"};
     static const char *const resume_paths[] = {"/admin/resume"};
     static const char *const reload_paths[] = {"/admin/reload"};
+    static const char *const diff_paths[] = {"/admin/diff"};
     static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
@@ -86,6 +163,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"status", "GET", "admin_status", status_paths, 1, answer_status},
         {"resume", "POST", "admin_resume", resume_paths, 1, answer_resume},
         {"reload", "POST", "admin_reload", reload_paths, 1, answer_reload},
+        {"diff", "GET", "admin_diff", diff_paths, 1, answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, answer_rollback},
         /* Over HTTP only: the command makes its explanations itself. */
         {NULL, "GET", "admin_explain", explain_paths, 2, answer_explain},

@@ -180,7 +180,7 @@ static enum pg_progress progress_on(struct pipeline *pipeline, struct err *err) 
 
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err) {
     enum pg_progress progress = progress_on(pipeline, err);
-    if (progress != PG_PENDING) {
+    if (progress != PG_PENDING && !pipeline->options.uncounted) {
         db_metrics_count("commit_batch", progress == PG_DONE, pipeline->commit_started_us);
     }
     return progress;

@@ -12,31 +12,39 @@ struct metric_cell *pipeline_dependency_metric(const char *dependency) {
                        dependency);
 }
 
-static void make_metrics(struct pipeline_metrics *metrics) {
-    metrics->processed =
-        metric_single(METRIC_COUNTER, PIPELINE_PROCESSED_METRIC, "Messages taken and committed.");
-    metrics->duplicates =
-        metric_single(METRIC_COUNTER, "ras_duplicate_messages_total", "Messages Redis had seen.");
-    metrics->ignored = metric_single(METRIC_COUNTER, "ras_ignored_messages_total",
-                                     "Events their handler ignores.");
-    metrics->superseded = metric_single(METRIC_COUNTER, "ras_superseded_messages_total",
-                                        "Events that lost to another of their batch.");
-    metrics->rejected = metric_single(METRIC_COUNTER, PIPELINE_REJECTED_METRIC,
-                                      "Events that were rejected, whatever the reason.");
-    metrics->rows = metric_single(METRIC_COUNTER, "ras_rows_written_total",
-                                  "Merged rows sent to the database.");
-    metrics->rows_superseded = metric_single(METRIC_COUNTER, "ras_rows_superseded_total",
-                                             "Merged rows that changed nothing in the database.");
+static struct metric_cell *single(const struct pipeline *pipeline, enum metric_type type,
+                                  const char *name, const char *help) {
+    return pipeline->options.uncounted ? metric_unshown(type) : metric_single(type, name, help);
+}
+
+static void make_metrics(struct pipeline *pipeline) {
+    struct pipeline_metrics *metrics = &pipeline->metrics;
+    metrics->processed = single(pipeline, METRIC_COUNTER, PIPELINE_PROCESSED_METRIC,
+                                "Messages taken and committed.");
+    metrics->duplicates = single(pipeline, METRIC_COUNTER, "ras_duplicate_messages_total",
+                                 "Messages Redis had seen.");
+    metrics->ignored = single(pipeline, METRIC_COUNTER, "ras_ignored_messages_total",
+                              "Events their handler ignores.");
+    metrics->superseded = single(pipeline, METRIC_COUNTER, "ras_superseded_messages_total",
+                                 "Events that lost to another of their batch.");
+    metrics->rejected = single(pipeline, METRIC_COUNTER, PIPELINE_REJECTED_METRIC,
+                               "Events that were rejected, whatever the reason.");
+    metrics->rows = single(pipeline, METRIC_COUNTER, "ras_rows_written_total",
+                           "Merged rows sent to the database.");
+    metrics->rows_superseded = single(pipeline, METRIC_COUNTER, "ras_rows_superseded_total",
+                                      "Merged rows that changed nothing in the database.");
     metrics->merges =
-        metric_single(METRIC_COUNTER, "ras_merges_total", "Merges that handlers asked for.");
-    metrics->batch_events = metric_single(METRIC_GAUGE, "ras_batch_events",
-                                          "Messages of the last committed transaction.");
-    metrics->commit_seconds = metric_single(METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
-                                            "From the first byte sent to the commit's answer.");
+        single(pipeline, METRIC_COUNTER, "ras_merges_total", "Merges that handlers asked for.");
+    metrics->batch_events = single(pipeline, METRIC_GAUGE, "ras_batch_events",
+                                   "Messages of the last committed transaction.");
+    metrics->commit_seconds =
+        single(pipeline, METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
+               "From the first byte sent to the commit's answer.");
     metrics->processing_seconds =
-        metric_single(METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
-                      "Parsing, looking up and handling one read.");
-    metrics->redis_up = pipeline_dependency_metric("redis");
+        single(pipeline, METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
+               "Parsing, looking up and handling one read.");
+    metrics->redis_up = pipeline->options.uncounted ? metric_unshown(METRIC_GAUGE)
+                                                    : pipeline_dependency_metric("redis");
 }
 
 static void init_breaker(struct pipeline *pipeline) {
@@ -64,8 +72,9 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .search_path = options->search_path,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
+        .uncounted = options->uncounted,
     };
-    make_metrics(&pipeline->metrics);
+    make_metrics(pipeline);
     pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
     pipeline->generation = script_generation_ref(options->generation);
     init_breaker(pipeline);

@@ -93,6 +93,7 @@ struct pipeline_options {
     bool with_redis;
     bool no_breaker; /* history is as it is, however much of it is rejected */
     bool quiet;      /* rejected events are not logged one by one */
+    bool uncounted;  /* beside what the process counts: nothing of it shows in the metrics */
     enum pipeline_mode mode;
     void (*release)(void *owner); /* of a message; NULL: nothing to release */
 };
@@ -176,7 +177,7 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */
 void reject_event(struct batch *batch, struct event *event, const char *text);
-/* Logs and counts a rejected event that was committed. */
+/* Counts and logs a rejected event that was committed. */
 void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);

@@ -95,13 +95,19 @@ void reject_event(struct batch *batch, struct event *event, const char *text) {
     batch->rejected++;
 }
 
-void reject_count(const struct pipeline *pipeline, const struct event *event) {
+static void count_reason(const struct pipeline *pipeline, const struct event *event) {
     struct metric *invalid =
         metric_family(METRIC_COUNTER, "ras_invalid_messages_total",
                       "Events that were rejected, by topic and reason.", "topic,error_type");
     char reason[64];
     snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
     metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
+}
+
+void reject_count(const struct pipeline *pipeline, const struct event *event) {
+    if (!pipeline->options.uncounted) {
+        count_reason(pipeline, event);
+    }
     log_rejection(pipeline, event);
 }
 

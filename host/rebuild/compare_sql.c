@@ -3,7 +3,8 @@
 #include <inttypes.h>
 
 #include "../view_sql.h"
-#include "shadow.h"
+
+#define VALUE_MAX_CHARACTERS 300
 
 /* ---- lists of columns ---------------------------------------------------------------------- */
 
@@ -133,8 +134,8 @@ static void append_wanted(const struct compare_scope *scope, const struct view_t
 
 static void append_full_source(const struct compare_scope *scope, const struct view_table *table,
                                struct buffer *source) {
-    buffer_append_format(source, "%s.\"%s\" l FULL JOIN " SHADOW_SCHEMA ".\"%s\" s USING (",
-                         scope->live, table->name, table->name);
+    buffer_append_format(source, "%s.\"%s\" l FULL JOIN %s.\"%s\" s USING (", scope->live,
+                         table->name, scope->shadow, table->name);
     append_keys(source, table, "");
     buffer_append_text(source, ")");
 }
@@ -144,15 +145,14 @@ static void append_recent_source(const struct compare_scope *scope, const struct
                                  const char *since_xid, struct buffer *source) {
     struct buffer keys = {0};
     append_keys(&keys, table, "");
-    const char *k = keys.data, *name = table->name;
-    buffer_append_format(
-        source,
-        "(SELECT %s FROM " SHADOW_SCHEMA ".\"candidates_%s\" UNION "
-        "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s') UNION "
-        "SELECT %s FROM " SHADOW_SCHEMA ".\"%s\" WHERE age(xmin) <= age(xid '%s')) k "
-        "LEFT JOIN %s.\"%s\" l USING (%s) LEFT JOIN " SHADOW_SCHEMA ".\"%s\" s USING (%s)",
-        k, name, k, scope->live, name, since_xid, k, name, since_xid, scope->live, name, k, name,
-        k);
+    const char *k = keys.data, *name = table->name, *shadow = scope->shadow;
+    buffer_append_format(source,
+                         "(SELECT %s FROM %s.\"candidates_%s\" UNION "
+                         "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s') UNION "
+                         "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s')) k "
+                         "LEFT JOIN %s.\"%s\" l USING (%s) LEFT JOIN %s.\"%s\" s USING (%s)",
+                         k, shadow, name, k, scope->live, name, since_xid, k, shadow, name,
+                         since_xid, scope->live, name, k, shadow, name, k);
     buffer_free(&keys);
 }
 
@@ -168,16 +168,23 @@ static void append_distinct(struct buffer *sql, const struct view_table *table, 
     buffer_free(&name);
 }
 
+struct differing {
+    struct buffer *sql;
+    bool own_versions;
+};
+
 /* The column's name where it, or (of a version) anything of its group, differs. */
 static void write_differing(void *context, const struct view_table *table, int group, int column) {
-    struct buffer *sql = context;
+    const struct differing *differing = context;
+    struct buffer *sql = differing->sql;
     if (group < 0) {
         return;
     }
     const struct view_group *declared = &table->groups[group];
+    bool with_columns = column < 0 && !differing->own_versions;
     buffer_append_text(sql, ", CASE WHEN ");
     append_distinct(sql, table, group, column);
-    for (size_t c = 0; column < 0 && c < declared->column_count; c++) {
+    for (size_t c = 0; with_columns && c < declared->column_count; c++) {
         buffer_append_text(sql, " OR ");
         append_distinct(sql, table, group, (int)c);
     }
@@ -192,7 +199,7 @@ static void write_differing(void *context, const struct view_table *table, int g
 static void append_differences(const struct compare_scope *scope, const struct view_table *table,
                                const char *result, const struct buffer *source,
                                struct buffer *sql) {
-    buffer_append_format(sql, "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".\"%s_%s\" AS ", result,
+    buffer_append_format(sql, "CREATE UNLOGGED TABLE %s.\"%s_%s\" AS ", scope->shadow, result,
                          table->name);
     append_wanted(scope, table, source, sql);
     buffer_append_text(sql, "SELECT * FROM (SELECT ");
@@ -200,17 +207,18 @@ static void append_differences(const struct compare_scope *scope, const struct v
     buffer_append_text(sql, ", CASE WHEN NOT \"WANTED\" THEN 'extra' WHEN NOT \"IN_LIVE\" THEN "
                             "'missing' ELSE 'differing' END AS \"KIND\", "
                             "\"IN_LIVE\", \"WANTED\", array_remove(ARRAY[NULL::text");
-    view_sql_columns(table, UINT32_MAX, write_differing, sql);
+    struct differing differing = {sql, scope->own_versions};
+    view_sql_columns(table, UINT32_MAX, write_differing, &differing);
     buffer_append_text(sql, "], NULL) AS \"COLUMNS\", to_jsonb(l) AS \"LIVE\" FROM wanted) d "
                             "WHERE \"IN_LIVE\" <> \"WANTED\" OR "
                             "\"IN_LIVE\" AND cardinality(\"COLUMNS\") > 0");
 }
 
-void compare_sql_candidates(const struct compare_scope *scope, const struct view_table *table,
-                            struct buffer *sql) {
+void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
+                     const char *result, struct buffer *sql) {
     struct buffer source = {0};
     append_full_source(scope, table, &source);
-    append_differences(scope, table, "candidates", &source, sql);
+    append_differences(scope, table, result, &source, sql);
     buffer_free(&source);
 }
 
@@ -237,11 +245,12 @@ void compare_sql_kept(const struct compare_scope *scope, const struct view_table
     buffer_free(&source);
 }
 
-void compare_sql_counts(const struct view_table *table, struct buffer *sql) {
+void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql) {
     buffer_append_format(sql,
-                         "SELECT \"KIND\", count(*) FROM " SHADOW_SCHEMA ".\"differences_%s\" "
+                         "SELECT \"KIND\", count(*) FROM %s.\"differences_%s\" "
                          "GROUP BY 1 ORDER BY 1",
-                         table->name);
+                         scope->shadow, table->name);
 }
 
 static void append_versions(struct buffer *sql, const struct view_table *table) {
@@ -254,11 +263,12 @@ static void append_versions(struct buffer *sql, const struct view_table *table) 
     }
 }
 
-void compare_sql_report(const struct view_table *table, struct buffer *sql) {
+void compare_sql_report(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql) {
     buffer_append_text(sql, "SELECT \"KIND\", ");
     append_key_text(sql, table);
     buffer_append_text(sql, ", c, \"LIVE\" ->> c, to_jsonb(d) ->> c FROM (SELECT * FROM ");
-    buffer_append_format(sql, SHADOW_SCHEMA ".\"differences_%s\" ORDER BY ", table->name);
+    buffer_append_format(sql, "%s.\"differences_%s\" ORDER BY ", scope->shadow, table->name);
     append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8) d LEFT JOIN LATERAL unnest(\"COLUMNS\") WITH "
                             "ORDINALITY AS u (c, n) ON \"KIND\" = 'differing' OR c = ANY (");
@@ -266,6 +276,43 @@ void compare_sql_report(const struct view_table *table, struct buffer *sql) {
     buffer_append_text(sql, ") ORDER BY ");
     append_keys(sql, table, "d.");
     buffer_append_text(sql, ", n");
+}
+
+/* The places of rows within what `of` says, in order of the key. */
+static void append_places(struct buffer *sql, const struct view_table *table, const char *of) {
+    buffer_append_format(sql,
+                         "count(*) OVER (PARTITION BY %s) AS \"COUNT\", row_number() OVER "
+                         "(PARTITION BY %s ORDER BY ",
+                         of, of);
+    append_keys(sql, table, "");
+    buffer_append_text(sql, ") AS \"PLACE\", ");
+    append_key_text(sql, table);
+    buffer_append_text(sql, " AS \"KEY\"");
+}
+
+void compare_sql_rows(const struct compare_scope *scope, const struct view_table *table,
+                      struct buffer *sql) {
+    buffer_append_text(sql, "SELECT \"KIND\", \"COUNT\", \"KEY\" FROM (SELECT \"KIND\", ");
+    append_places(sql, table, "\"KIND\"");
+    buffer_append_format(sql,
+                         " FROM %s.\"differences_%s\") d WHERE \"PLACE\" <= $1::int8 "
+                         "ORDER BY \"KIND\", \"PLACE\"",
+                         scope->shadow, table->name);
+}
+
+/* Values are looked up for the rows that are shown only. */
+void compare_sql_columns(const struct compare_scope *scope, const struct view_table *table,
+                         struct buffer *sql) {
+    buffer_append_format(sql,
+                         "SELECT \"C\", \"COUNT\", \"KEY\", left((\"D\").\"LIVE\" ->> \"C\", %d), "
+                         "left(to_jsonb(\"D\") ->> \"C\", %d) FROM (SELECT \"C\", \"D\", ",
+                         VALUE_MAX_CHARACTERS, VALUE_MAX_CHARACTERS);
+    append_places(sql, table, "\"C\"");
+    buffer_append_format(sql,
+                         " FROM %s.\"differences_%s\" \"D\" CROSS JOIN LATERAL unnest(\"COLUMNS\") "
+                         "AS u (\"C\") WHERE \"KIND\" = 'differing') x "
+                         "WHERE \"PLACE\" <= $1::int8 ORDER BY \"COUNT\" DESC, \"C\", \"PLACE\"",
+                         scope->shadow, table->name);
 }
 
 struct ids {
@@ -292,9 +339,9 @@ static void write_ids(void *context, const struct view_table *table, int group, 
 void compare_sql_ids(const struct compare_scope *scope, const struct view_table *table,
                      struct buffer *sql) {
     static const char *const sides[] = {"d", "t"};
-    buffer_append_text(sql, "SELECT DISTINCT id FROM " SHADOW_SCHEMA);
-    buffer_append_format(sql, ".\"differences_%s\" d LEFT JOIN %s.\"%s\" t ON ", table->name,
-                         scope->live, table->name);
+    buffer_append_format(
+        sql, "SELECT DISTINCT id FROM %s.\"differences_%s\" d LEFT JOIN %s.\"%s\" t ON ",
+        scope->shadow, table->name, scope->live, table->name);
     append_keys_equal(sql, table);
     buffer_append_text(sql, " CROSS JOIN LATERAL unnest(ARRAY[NULL::text");
     for (int side = 0; side < 2; side++) {
@@ -314,9 +361,9 @@ void compare_sql_ids(const struct compare_scope *scope, const struct view_table 
 void compare_sql_delete(const struct compare_scope *scope, const struct view_table *table,
                         struct buffer *sql) {
     buffer_append_format(sql,
-                         "DELETE FROM %s.\"%s\" t USING " SHADOW_SCHEMA
-                         ".\"differences_%s\" d WHERE d.\"KIND\" = 'extra' AND ",
-                         scope->live, table->name, table->name);
+                         "DELETE FROM %s.\"%s\" t USING %s.\"differences_%s\" d "
+                         "WHERE d.\"KIND\" = 'extra' AND ",
+                         scope->live, table->name, scope->shadow, table->name);
     append_keys_equal(sql, table);
 }
 
@@ -337,10 +384,8 @@ void compare_sql_upsert(const struct compare_scope *scope, const struct view_tab
     append_all(sql, table);
     buffer_append_text(sql, ") SELECT ");
     append_all(sql, table);
-    buffer_append_format(sql,
-                         " FROM " SHADOW_SCHEMA ".\"differences_%s\" "
-                         "WHERE \"KIND\" <> 'extra' ORDER BY ",
-                         table->name);
+    buffer_append_format(sql, " FROM %s.\"differences_%s\" WHERE \"KIND\" <> 'extra' ORDER BY ",
+                         scope->shadow, table->name);
     append_keys(sql, table, "");
     buffer_append_text(sql, " ON CONFLICT (");
     append_keys(sql, table, "");

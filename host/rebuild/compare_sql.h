@@ -6,7 +6,7 @@
  * larger maxima stay. A table of differences has the row's columns as they should be, and (their
  * names in capitals, which no declared column has):
  *   KIND     missing | extra | differing: of the live row
- *   COLUMNS  text[], the columns that differ; a version with any column of its group
+ *   COLUMNS  text[], the columns that differ
  *   LIVE     the live row as jsonb */
 #ifndef AGG_HOST_REBUILD_COMPARE_SQL_H
 #define AGG_HOST_REBUILD_COMPARE_SQL_H
@@ -15,28 +15,39 @@
 #include "../view.h"
 
 struct compare_scope {
-    const char *live; /* the live schema, quoted */
+    const char *live;   /* the live schema, quoted */
+    const char *shadow; /* the shadow's */
     /* What is older may come from records that the log has lost; 0: it is whole; INT64_MAX:
      * anything may. */
     int64_t lost_before_us;
+    bool own_versions; /* a version differs by itself only, not with any column of its group */
 };
 
-/* Makes the table "candidates_<table>" of the shadow's schema: the differences of all rows. */
-void compare_sql_candidates(const struct compare_scope *scope, const struct view_table *table,
-                            struct buffer *sql);
-/* Makes "differences_<table>": of the candidates' keys and of rows written since transaction
- * `since_xid` (decimal), as they are now. */
+/* Makes the table "<result>_<table>" of the shadow's schema: the differences of all rows. */
+void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
+                     const char *result, struct buffer *sql);
+/* Makes "differences_<table>" of the keys in "candidates_<table>" and of rows written since
+ * transaction `since_xid` (decimal), as they are now. */
 void compare_sql_differences(const struct compare_scope *scope, const struct view_table *table,
                              const char *since_xid, struct buffer *sql);
 /* Rows that keep something that the log no longer has: how many in all, and key text, in order of
  * the key; parameter $1: at most so many rows. */
 void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql);
-/* KIND and count. */
-void compare_sql_counts(const struct view_table *table, struct buffer *sql);
+/* KIND and count, of "differences_<table>" as all that follow. */
+void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql);
 /* KIND, key text, column, live value, value from the log: of the first $1 rows, those that differ
  * column by column, the others with their versions. */
-void compare_sql_report(const struct view_table *table, struct buffer *sql);
+void compare_sql_report(const struct compare_scope *scope, const struct view_table *table,
+                        struct buffer *sql);
+/* KIND, how many there are, key text: of the first $1 rows of each kind. */
+void compare_sql_rows(const struct compare_scope *scope, const struct view_table *table,
+                      struct buffer *sql);
+/* Column, in how many of the differing rows it does, key text, live value, the shadow's: of the
+ * first $1 rows of each column. Long values are cut. */
+void compare_sql_columns(const struct compare_scope *scope, const struct view_table *table,
+                         struct buffer *sql);
 /* Every text that stands in the rows to be changed, before or after: what caches may hang on. */
 void compare_sql_ids(const struct compare_scope *scope, const struct view_table *table,
                      struct buffer *sql);

@@ -133,10 +133,16 @@ static rd_kafka_topic_partition_list_t *list_partitions(const struct log_reader 
     return list;
 }
 
-/* Reads from the offsets of the list on. */
-static bool assign(struct log_reader *reader, const rd_kafka_topic_partition_list_t *list,
-                   struct err *err) {
+bool log_reader_start_there(struct log_reader *reader, struct err *err) {
+    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
+    reader->unfinished = 0;
+    for (size_t i = 0; i < reader->count; i++) {
+        struct log_partition *partition = &reader->partitions[i];
+        partition->position = list->elems[i].offset = partition->start;
+        reader->unfinished += !is_finished(partition);
+    }
     rd_kafka_resp_err_t code = rd_kafka_assign(reader->kafka, list);
+    rd_kafka_topic_partition_list_destroy(list);
     return !code ||
            err_set(err, ERR_UNAVAILABLE, "cannot read the log: %s", rd_kafka_err2str(code));
 }
@@ -144,33 +150,24 @@ static bool assign(struct log_reader *reader, const rd_kafka_topic_partition_lis
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err) {
     rd_kafka_topic_partition_list_t *list = list_partitions(reader);
     bool ok = since_us < 0 || kafka_client_offsets_at(reader->kafka, list, since_us / 1000, err);
-    reader->unfinished = 0;
     for (size_t i = 0; ok && i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         int64_t found = since_us < 0 ? partition->low : list->elems[i].offset;
         /* No record is as young as that. */
-        partition->start = partition->position = found >= 0 ? found : partition->high;
+        partition->start = found >= 0 ? found : partition->high;
         partition->gap = since_us < 0 && partition->low > 0;
-        list->elems[i].offset = partition->start;
-        reader->unfinished += !is_finished(partition);
     }
-    ok = ok && assign(reader, list, err);
     rd_kafka_topic_partition_list_destroy(list);
-    return ok;
+    return ok && log_reader_start_there(reader, err);
 }
 
 bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err) {
-    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         partition->start = from_beginning ? partition->low : partition->high;
-        partition->position = list->elems[i].offset = partition->start;
         partition->until = INT64_MAX;
     }
-    reader->unfinished = reader->count;
-    bool ok = assign(reader, list, err);
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok;
+    return log_reader_start_there(reader, err);
 }
 
 /* ---- bounds -------------------------------------------------------------------------------- */

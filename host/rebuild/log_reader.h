@@ -1,8 +1,8 @@
 /* log_reader: reads the topics of all handlers from Kafka's log, up to a bound for each partition,
  * without being a member of any group and without moving any offset. One thread.
  *
- * Used by rebuild (everything, up to where the live view stands), by explain, and by tap (from now
- * on, without a bound). */
+ * Used by rebuild (everything, up to where the live view stands), by explain, by the canary (the
+ * last part), and by tap (from now on, without a bound). */
 #ifndef AGG_HOST_REBUILD_LOG_READER_H
 #define AGG_HOST_REBUILD_LOG_READER_H
 
@@ -45,6 +45,8 @@ void log_reader_close(struct log_reader *reader);
 
 /* Starts at the first record since that broker time (microseconds), or of all: since_us < 0. */
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err);
+/* Instead: each partition at its `start`, which the caller has set. */
+bool log_reader_start_there(struct log_reader *reader, struct err *err);
 /* Leaves only the partitions of these topics, before the start. */
 void log_reader_keep(struct log_reader *reader, const char *const *topics, size_t count);
 /* Instead of log_reader_start: from the first record, or from what comes next, and past the end

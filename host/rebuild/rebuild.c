@@ -18,6 +18,7 @@
 /* ---- the shadow ---------------------------------------------------------------------------- */
 
 static bool open_parts(struct rebuild *rebuild, struct err *err) {
+    static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify"};
     const struct config *config = rebuild->options.config;
     rebuild->generation = script_generation_load(config, 1, err);
     if (!rebuild->generation) {
@@ -27,7 +28,7 @@ static bool open_parts(struct rebuild *rebuild, struct err *err) {
     return sql_session_open(&rebuild->session, config, "aggregator rebuild", STATEMENT_TIMEOUT_MS,
                             err) &&
            view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
-           shadow_create(&rebuild->shadow, &rebuild->session, rebuild->view, err) &&
+           shadow_create(&rebuild->shadow, &rebuild->session, &kind, rebuild->view, err) &&
            log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
            build_open(&rebuild->build, rebuild->generation, &rebuild->reader,
                       rebuild->shadow.search_path, err);
@@ -66,7 +67,7 @@ static bool find_candidates(struct rebuild *rebuild, struct err *err) {
     bool ok = note_time(rebuild, err);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         struct buffer sql = {0};
-        compare_sql_candidates(&rebuild->scope, &rebuild->view->tables[i], &sql);
+        compare_sql_all(&rebuild->scope, &rebuild->view->tables[i], "candidates", &sql);
         ok = sql_query(&rebuild->session, buffer_slice(&sql), NULL, err);
         buffer_free(&sql);
     }
@@ -79,20 +80,16 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
         return false;
     }
     rebuild->scope.live = rebuild->shadow.live;
+    rebuild->scope.shadow = rebuild->shadow.schema;
     note_lost(rebuild);
     return report_rejected(rebuild, err) && report_lost(rebuild, err) &&
            find_candidates(rebuild, err);
 }
 
 void rebuild_close(struct rebuild *rebuild) {
-    struct err err = {0};
     build_close(&rebuild->build);
     log_reader_close(&rebuild->reader);
-    if (rebuild->shadow.search_path && !rebuild->options.keep_shadow &&
-        pg_connected(rebuild->session.pg) && !shadow_drop(&rebuild->session, &err)) {
-        log_warning("the schema " SHADOW_SCHEMA " is left behind", LOG_TEXT("error", err.text));
-    }
-    shadow_free(&rebuild->shadow);
+    shadow_close(&rebuild->shadow, &rebuild->session, rebuild->options.keep_shadow);
     sql_session_close(&rebuild->session);
     script_generation_unref(rebuild->generation);
     free(rebuild->tags);
@@ -130,8 +127,8 @@ static bool compare_tables(struct rebuild *rebuild, bool quiet, struct err *err)
         const struct view_table *table = &rebuild->view->tables[i];
         struct buffer sql = {0};
         compare_sql_differences(&rebuild->scope, table, rebuild->since_xid, &sql);
-        ok = sql_run(&rebuild->session, err,
-                     "DROP TABLE IF EXISTS " SHADOW_SCHEMA ".\"differences_%s\"", table->name) &&
+        ok = sql_run(&rebuild->session, err, "DROP TABLE IF EXISTS %s.\"differences_%s\"",
+                     rebuild->shadow.schema, table->name) &&
              sql_query(&rebuild->session, buffer_slice(&sql), NULL, err) &&
              report_differences(rebuild, table, quiet, err);
         buffer_free(&sql);

@@ -15,6 +15,8 @@
 #include "progress.h"
 #include "shadow.h"
 
+#define REBUILD_SCHEMA "aggregator_rebuild"
+
 struct rebuild_options {
     const struct config *config;
     int64_t shown_rows; /* of each table and kind of finding that are printed one by one */
@@ -41,7 +43,7 @@ struct rebuild {
 /* Builds the shadow up to the live offsets and compares all rows for the first time. False:
  * rebuild_close is still to be called. */
 bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options, struct err *err);
-/* Drops the shadow (unless it shall be kept). */
+/* Drops the shadow, unless it shall be kept. */
 void rebuild_close(struct rebuild *rebuild);
 
 /* Compares at one moment, prints what differs unless `quiet`, and mends the live view in the same

@@ -63,7 +63,7 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
 }
 
 bool report_rejected(struct rebuild *rebuild, struct err *err) {
-    static const char sql[] = "SELECT count(*) FROM " SHADOW_SCHEMA ".rejected_events";
+    static const char sql[] = "SELECT count(*) FROM " REBUILD_SCHEMA ".rejected_events";
     PGresult *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
         return false;
@@ -82,7 +82,7 @@ static bool count_differences(struct rebuild *rebuild, const struct view_table *
                               int64_t *different, struct err *err) {
     struct buffer sql = {0};
     PGresult *rows;
-    compare_sql_counts(table, &sql);
+    compare_sql_counts(&rebuild->scope, table, &sql);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
     *different = 0;
@@ -132,7 +132,7 @@ static bool print_differences(struct rebuild *rebuild, const struct view_table *
     FILE *out = rebuild->options.out;
     struct buffer sql = {0};
     PGresult *rows;
-    compare_sql_report(table, &sql);
+    compare_sql_report(&rebuild->scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);

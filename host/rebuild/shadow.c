@@ -2,24 +2,25 @@
 
 #include <stdlib.h>
 
+#include "../log.h"
 #include "../view_sql.h"
 #include "../xalloc.h"
 
-/* migrate.c holds 7236014. */
-static const char lock_sql[] = "SELECT pg_try_advisory_lock(7236015)";
+static const char lock_sql[] = "SELECT pg_try_advisory_lock($1::int8)";
 static const char live_sql[] =
     "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
     "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('consumer_offsets'))";
 
-static bool lock(struct sql_session *session, struct err *err) {
+static bool lock(struct sql_session *session, const struct shadow_kind *kind, struct err *err) {
     PGresult *row;
+    pg_params_add_int8(session->params, kind->lock);
     if (!sql_query(session, slice_of(lock_sql), &row, err)) {
         return false;
     }
     bool locked = slice_equal(sql_cell(row, 0, 0), slice_of("t"));
     PQclear(row);
     return locked ||
-           err_set(err, ERR_UNAVAILABLE, "another rebuild or verify is at work on this database");
+           err_set(err, ERR_UNAVAILABLE, "another %s is at work on this database", kind->makers);
 }
 
 static bool find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
@@ -30,7 +31,7 @@ static bool find_live(struct shadow *shadow, struct sql_session *session, struct
     if (PQntuples(row) == 1) {
         struct buffer path = {0};
         shadow->live = xstrdup(PQgetvalue(row, 0, 0));
-        buffer_append_format(&path, SHADOW_SCHEMA ", %s", shadow->live);
+        buffer_append_format(&path, "%s, %s", shadow->schema, shadow->live);
         shadow->search_path = path.data;
     }
     PQclear(row);
@@ -52,36 +53,40 @@ static bool make_table(struct shadow *shadow, struct sql_session *session,
     struct buffer key = {0};
     view_sql_columns(table, 0, append_key, &key);
     bool ok = sql_run(session, err,
-                      "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".\"%s\" (LIKE %s.\"%s\" "
+                      "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" "
                       "INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (%s))",
-                      table->name, shadow->live, table->name, key.data);
+                      shadow->schema, table->name, shadow->live, table->name, key.data);
     buffer_free(&key);
     return ok;
 }
 
-bool shadow_create(struct shadow *shadow, struct sql_session *session, const struct view *view,
-                   struct err *err) {
+static bool drop(const struct shadow *shadow, struct sql_session *session, struct err *err) {
+    return sql_run(session, err, "DROP SCHEMA IF EXISTS %s CASCADE", shadow->schema);
+}
+
+bool shadow_create(struct shadow *shadow, struct sql_session *session,
+                   const struct shadow_kind *kind, const struct view *view, struct err *err) {
     static const char *const host_tables[] = {"consumer_offsets", "offset_scripts",
                                               "rejected_events"};
-    *shadow = (struct shadow){0};
-    bool ok = lock(session, err) && find_live(shadow, session, err) && shadow_drop(session, err) &&
-              sql_run(session, err, "CREATE SCHEMA " SHADOW_SCHEMA);
+    *shadow = (struct shadow){.schema = kind->schema};
+    bool ok = lock(session, kind, err) && find_live(shadow, session, err) &&
+              drop(shadow, session, err) && sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
     for (size_t i = 0; ok && i < sizeof host_tables / sizeof *host_tables; i++) {
-        ok = sql_run(session, err,
-                     "CREATE UNLOGGED TABLE " SHADOW_SCHEMA ".%s (LIKE %s.%s INCLUDING ALL)",
-                     host_tables[i], shadow->live, host_tables[i]);
+        ok = sql_run(session, err, "CREATE UNLOGGED TABLE %s.%s (LIKE %s.%s INCLUDING ALL)",
+                     kind->schema, host_tables[i], shadow->live, host_tables[i]);
     }
     for (size_t i = 0; ok && i < view->table_count; i++) {
         ok = make_table(shadow, session, &view->tables[i], err);
     }
-    return ok || err_wrap(err, "making the schema " SHADOW_SCHEMA);
+    return ok || err_wrap(err, "making the schema %s", kind->schema);
 }
 
-bool shadow_drop(struct sql_session *session, struct err *err) {
-    return sql_run(session, err, "DROP SCHEMA IF EXISTS " SHADOW_SCHEMA " CASCADE");
-}
-
-void shadow_free(struct shadow *shadow) {
+void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep) {
+    struct err err = {0};
+    if (shadow->search_path && !keep && pg_connected(session->pg) && !drop(shadow, session, &err)) {
+        log_warning("a schema is left behind", LOG_TEXT("schema", shadow->schema),
+                    LOG_TEXT("error", err.text));
+    }
     free(shadow->live);
     free(shadow->search_path);
     *shadow = (struct shadow){0};

@@ -1,24 +1,31 @@
 /* shadow: a schema beside the live one in the same database, with empty tables of the same form,
- * into which the view is built anew. Only one at a time: its maker holds an advisory lock. What an
- * interrupted rebuild has left is dropped by the next. */
+ * into which the view is built anew. Only one of each kind at a time: its maker holds an advisory
+ * lock. What was left where one was interrupted is dropped by the next. */
 #ifndef AGG_HOST_REBUILD_SHADOW_H
 #define AGG_HOST_REBUILD_SHADOW_H
 
 #include "../sql_session.h"
 #include "../view.h"
 
-#define SHADOW_SCHEMA "aggregator_rebuild"
-#define SHADOW_GROUP "rebuild"
+#define SHADOW_GROUP "shadow" /* whose offsets stand in it */
 
-struct shadow {
-    char *live;        /* the live schema's name, quoted */
-    char *search_path; /* of connections that write into the shadow */
+struct shadow_kind {
+    const char *schema; /* a name that needs no quotes */
+    int64_t lock;       /* migrate.c holds 7236014 */
+    const char *makers; /* "rebuild or verify", for whoever comes second */
 };
 
-/* Finds the live schema, takes the lock for the life of the session, and makes the tables. */
-bool shadow_create(struct shadow *shadow, struct sql_session *session, const struct view *view,
-                   struct err *err);
-bool shadow_drop(struct sql_session *session, struct err *err);
-void shadow_free(struct shadow *shadow);
+struct shadow {
+    const char *schema;
+    char *live;        /* the live schema's name, quoted */
+    char *search_path; /* of connections that write into the shadow; NULL: it is not ours */
+};
+
+/* Finds the live schema, takes the lock for the life of the session, and makes the tables. False:
+ * shadow_close is still to be called. */
+bool shadow_create(struct shadow *shadow, struct sql_session *session,
+                   const struct shadow_kind *kind, const struct view *view, struct err *err);
+/* Drops the schema, if this one has made it and it shall not be kept. */
+void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep);
 
 #endif

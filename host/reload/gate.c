@@ -35,6 +35,10 @@ static bool check_unchanged(const struct script_generation *generation, struct e
             err_set(err, ERR_INPUT, "scripts were changed while the specs ran: reload again"));
 }
 
+bool gate_is_there(const struct script_generation *generation) {
+    return script_generation_config(generation)->scripts.specs[0] != '\0';
+}
+
 bool gate_run(const char *config_path, const struct script_generation *generation,
               struct err *err) {
     const struct config *config = script_generation_config(generation);

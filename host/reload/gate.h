@@ -5,9 +5,11 @@
 
 #include "../script/script.h"
 
-/* Runs the specs below the generation's scripts.specs, a folder or a file; true at once where it
- * names none. False: err has the first failures, or says that the files on the disk, which the
- * specs test, are no longer the generation's. Waits at most scripts.specs_timeout_s. */
+/* Whether its settings (scripts.specs) name any, a folder or a file. */
+bool gate_is_there(const struct script_generation *generation);
+/* Runs them; true at once where there are none. False: err has the first failures, or says that the
+ * files on the disk, which the specs test, are no longer the generation's. Waits at most
+ * scripts.specs_timeout_s. */
 bool gate_run(const char *config_path, const struct script_generation *generation, struct err *err);
 
 #endif

@@ -211,16 +211,31 @@ static void put_settings(struct buffer *json, const char *name, const struct con
     buffer_append_text(json, "]");
 }
 
-static bool fail(struct reload *reload, const char *verb, const struct err *err,
-                 struct buffer *json) {
+/* `report` empty: there was no canary. */
+static void put_canary(struct buffer *json, const struct buffer *report) {
+    if (report->len > 0) {
+        json_put_name(json, "canary");
+        buffer_append(json, report->data, report->len);
+    }
+}
+
+static bool refuse(struct reload *reload, const char *verb, const struct err *err,
+                   const struct buffer *report, struct buffer *json) {
     metric_add(reload->failed, 1);
     log_error("scripts are not replaced", LOG_TEXT("by", verb), LOG_TEXT("error", err->text));
     buffer_append_text(json, "{");
     json_put_bool(json, "done", false);
     put_generation(json, kept_running(&reload->kept));
     json_put_text(json, "error", slice_of(err->text));
+    put_canary(json, report);
     buffer_append_text(json, "}");
     return false;
+}
+
+static bool fail(struct reload *reload, const char *verb, const struct err *err,
+                 struct buffer *json) {
+    static const struct buffer none;
+    return refuse(reload, verb, err, &none, json);
 }
 
 /* Replaces what runs by the generation, which the caller keeps; `json` has everything but the end
@@ -266,21 +281,74 @@ static bool is_same(const struct script_generation *running,
            strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
 }
 
-static bool reload_by(struct reload *reload, struct script_generation *generation,
-                      const struct config *fresh, int64_t started_us, struct buffer *json) {
+static struct canary_options canary_options(const struct reload *reload,
+                                            struct script_generation *generation) {
+    return (struct canary_options){.running = script_generation_ref(kept_running(&reload->kept)),
+                                   .candidate = generation,
+                                   .stop_fd = reload->options.stop_fd};
+}
+
+static bool canary_passes(const struct canary_options *options, struct buffer *report,
+                          struct err *err) {
+    struct canary_result result;
+    bool ok = canary_run(options, &result, err) && canary_accepts(options, &result, err);
+    buffer_append(report, result.json.data, result.json.len);
+    canary_free(&result);
+    return ok;
+}
+
+/* Under the lock, but for the specs and the canary, which take long. True: the generation passes
+ * them, and what it was compared with still runs. */
+static bool passes_slow_checks(struct reload *reload, const struct canary_request *canary,
+                               struct script_generation *generation, struct buffer *report,
+                               struct err *err) {
+    if (!canary && !gate_is_there(generation)) {
+        return true;
+    }
+    struct canary_options options = canary_options(reload, generation);
+    pthread_mutex_unlock(&reload->lock);
+    bool ok = gate_run(reload->options.config_path, generation, err);
+    if (ok && canary) {
+        options.request = *canary;
+        ok = canary_passes(&options, report, err);
+    }
+    pthread_mutex_lock(&reload->lock);
+    if (ok && (kept_running(&reload->kept) != options.running ||
+               script_generation_number(generation) != reload->last_number + 1)) {
+        ok = err_set(err, ERR_CONFLICT, "other scripts have come to run meanwhile: say it again");
+    }
+    script_generation_unref(options.running);
+    return ok;
+}
+
+/* Whether the generation can replace the one that runs; then everything for it is built. */
+static bool prepare(struct reload *reload, const struct canary_request *canary,
+                    struct script_generation *generation, struct built *built,
+                    struct buffer *report, struct err *err) {
+    return lint_generation(generation, kept_running(&reload->kept), err) != LINT_BAD &&
+           passes_slow_checks(reload, canary, generation, report, err) &&
+           build(reload, generation, built, err);
+}
+
+static bool reload_by(struct reload *reload, const struct canary_request *canary,
+                      struct script_generation *generation, const struct config *fresh,
+                      int64_t started_us, struct buffer *json) {
     struct script_generation *running = kept_running(&reload->kept);
     struct built built;
+    struct buffer report = {0};
     struct err err = {0};
     bool same = is_same(running, generation, fresh);
-    if (!same && (lint_generation(generation, running, &err) == LINT_BAD ||
-                  !gate_run(reload->options.config_path, generation, &err) ||
-                  !build(reload, generation, &built, &err))) {
-        return fail(reload, BY_RELOAD, &err, json);
+    if (!same && !prepare(reload, canary, generation, &built, &report, &err)) {
+        refuse(reload, BY_RELOAD, &err, &report, json);
+        buffer_free(&report);
+        return false;
     }
     buffer_append_text(json, "{");
     json_put_bool(json, "done", !same);
     put_generation(json, same ? running : generation);
     put_changes(json, running, generation, fresh);
+    put_canary(json, &report);
+    buffer_free(&report);
     if (same) {
         json_put_text(json, "reason", slice_of("nothing has changed"));
         buffer_append_text(json, "}");
@@ -290,19 +358,28 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
     return true;
 }
 
-bool reload_from_disk(struct reload *reload, struct buffer *json) {
-    int64_t started_us = clock_monotonic_us();
-    struct err err = {0};
+/* What stands on the disk, under the next number. NULL: *fresh may be there all the same. */
+static struct script_generation *load(struct reload *reload, struct config **fresh,
+                                      struct err *err) {
     struct script_generation *generation = NULL;
-    pthread_mutex_lock(&reload->lock);
-    struct config *fresh = config_load(reload->options.config_path, &err);
-    if (fresh) {
+    *fresh = config_load(reload->options.config_path, err);
+    if (*fresh) {
         struct config *config =
-            config_renew(script_generation_config(kept_running(&reload->kept)), fresh);
-        generation = script_generation_load(config, reload->last_number + 1, &err);
+            config_renew(script_generation_config(kept_running(&reload->kept)), *fresh);
+        generation = script_generation_load(config, reload->last_number + 1, err);
         config_unref(config);
     }
-    bool done = generation ? reload_by(reload, generation, fresh, started_us, json)
+    return generation;
+}
+
+bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
+                      struct buffer *json) {
+    int64_t started_us = clock_monotonic_us();
+    struct err err = {0};
+    struct config *fresh;
+    pthread_mutex_lock(&reload->lock);
+    struct script_generation *generation = load(reload, &fresh, &err);
+    bool done = generation ? reload_by(reload, canary, generation, fresh, started_us, json)
                            : fail(reload, BY_RELOAD, &err, json);
     script_generation_unref(generation);
     config_unref(fresh);
@@ -323,9 +400,25 @@ void reload_if_changed(struct reload *reload) {
     }
     pthread_mutex_unlock(&reload->lock);
     if (changed) {
-        reload_from_disk(reload, &answer);
+        reload_from_disk(reload, NULL, &answer);
     }
     buffer_free(&answer);
+}
+
+bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {
+    struct config *fresh;
+    struct canary_result result = {0};
+    pthread_mutex_lock(&reload->lock);
+    struct canary_options options = canary_options(reload, load(reload, &fresh, err));
+    pthread_mutex_unlock(&reload->lock);
+    options.request.events = events;
+    bool ok = options.candidate && canary_run(&options, &result, err);
+    buffer_append(json, result.json.data, result.json.len);
+    canary_free(&result);
+    script_generation_unref(options.candidate);
+    script_generation_unref(options.running);
+    config_unref(fresh);
+    return ok;
 }
 
 /* ---- rollback ------------------------------------------------------------------------------ */

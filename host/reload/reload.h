@@ -4,6 +4,7 @@
 #ifndef AGG_HOST_RELOAD_RELOAD_H
 #define AGG_HOST_RELOAD_RELOAD_H
 
+#include "../canary/canary.h"
 #include "../http/api.h"
 #include "../ingest/ingest.h"
 
@@ -16,6 +17,7 @@ struct reload_options {
     struct health *health;
     struct ingest *ingest;
     struct api *api;
+    int stop_fd; /* readable once the program stops */
 };
 
 /* Everything in options must outlive it; the generation is referenced. */
@@ -25,13 +27,18 @@ void reload_destroy(struct reload *reload);
 /* All three append a JSON object that says what was done, or why nothing was. True: other scripts
  * run now. Any thread; one at a time, the others wait. */
 
-/* By what stands on the disk. */
-bool reload_from_disk(struct reload *reload, struct buffer *json);
+/* By what stands on the disk, if the canary accepts it; NULL: without one. Nobody waits for a
+ * canary: where other scripts run when it ends, its own are refused. */
+bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
+                      struct buffer *json);
 /* The same, if the files are others than those that were last tried; for whoever looks often. */
 void reload_if_changed(struct reload *reload);
 /* By a generation that ran before: its number, since the start, or STORE_LEAST_DIGITS or more of
  * its hash, on this database; "": the one that ran last. Its files may have changed meanwhile. */
 bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json);
+/* A canary of what stands on the disk; changes nothing. Appends what it found, a JSON object; false
+ * with err where nothing could be found. */
+bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err);
 /* The generations that are kept, the running one first: appends a JSON list. */
 void reload_list(struct reload *reload, struct buffer *json);
 

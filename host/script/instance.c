@@ -24,6 +24,9 @@ static void make_metrics(struct script_metrics *metrics, const char *script) {
 
 static void count_call(const struct script_instance *instance, const struct script_metrics *metrics,
                        int64_t started_us, bool failed) {
+    if (instance->isolation) {
+        return;
+    }
     metric_observe(metrics->seconds, (double)(clock_monotonic_us() - started_us) / 1e6);
     metric_set(metrics->memory_bytes, (double)instance->memory_used);
     if (failed) {

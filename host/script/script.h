@@ -97,7 +97,7 @@ struct script_instance *script_instance_create(struct script_generation *generat
                                                struct err *err);
 void script_instance_destroy(struct script_instance *instance);
 /* From now on whatever scripts ask of an outside system fails ("unavailable") with this reason, a
- * borrowed text. */
+ * borrowed text, and no metric moves by them. */
 void script_instance_isolate(struct script_instance *instance, const char *reason);
 /* False once a limit was hit: retire it (destroy, create another). */
 bool script_instance_healthy(const struct script_instance *instance);

@@ -96,6 +96,28 @@ static void levels_are_kept(void) {
     CHECK(!log_level_parse("loud", &level));
 }
 
+static void *write_one(void *argument) {
+    (void)argument;
+    log_info("from another thread");
+    return NULL;
+}
+
+static void a_muted_thread_says_nothing(void) {
+    pthread_t other;
+    capture();
+    log_mute(true);
+    log_error("no");
+    pthread_create(&other, NULL, write_one, NULL);
+    pthread_join(other, NULL);
+    log_mute(false);
+    log_info("yes");
+    char *got = written();
+    release();
+    CHECK_INT(check_lines(got), 2);
+    CHECK_HAS(got, "from another thread");
+    CHECK_HAS(got, "\"message\":\"yes\"");
+}
+
 static void text_lines_are_for_people(void) {
     capture();
     log_configure(LOG_INFO, true);
@@ -164,6 +186,7 @@ static void a_closed_standard_error_is_no_harm(void) {
 static const struct test_case cases[] = {
     {"lines are JSON whatever is in them", lines_are_json_whatever_is_in_them},
     {"levels are kept", levels_are_kept},
+    {"a muted thread says nothing", a_muted_thread_says_nothing},
     {"text lines are for people", text_lines_are_for_people},
     {"threads do not mix their lines", threads_do_not_mix_their_lines},
     {"a reader that stops stops nobody", a_reader_that_stops_stops_nobody},

@@ -68,6 +68,16 @@ static void past_the_bound_cells_are_shared(void) {
     CHECK(metric_cell(metric, "0") == first);
 }
 
+static void what_shall_not_show_does_not(void) {
+    struct buffer before = {0};
+    buffer_append_text(&before, rendered());
+    metric_add(metric_unshown(METRIC_COUNTER), 7);
+    metric_set(metric_unshown(METRIC_GAUGE), 7);
+    metric_observe(metric_unshown(METRIC_HISTOGRAM), 7);
+    CHECK_TEXT(rendered(), before.data);
+    buffer_free(&before);
+}
+
 /* Threads make and move cells while another renders. */
 static _Atomic bool done;
 
@@ -115,6 +125,7 @@ static const struct test_case cases[] = {
     {"histograms count up to each bound", histograms_count_up_to_each_bound},
     {"a family and a cell are found again", a_family_and_a_cell_are_found_again},
     {"past the bound, cells are shared", past_the_bound_cells_are_shared},
+    {"what shall not show does not", what_shall_not_show_does_not},
     {"counts exactly while rendered", counts_exactly_while_rendered},
 };
 

@@ -1,0 +1,267 @@
+#include "canary.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../ingest/kafka_client.h"
+#include "../json_put.h"
+#include "../log.h"
+#include "../schema_check.h"
+#include "../xalloc.h"
+#include "differences.h"
+#include "rejections.h"
+#include "tail.h"
+
+#define TIMEOUT_S 300 /* for the log to be read and handled; comparing comes on top */
+#define STATEMENT_TIMEOUT_MS 60000
+#define POLL_MS 100
+
+/* One event: its place in each side's batch. */
+struct place {
+    size_t at[CANARY_SIDES];
+};
+
+struct canary {
+    const struct canary_options *options;
+    struct sql_session session;
+    struct common common;
+    struct log_reader reader;
+    struct side sides[CANARY_SIDES];
+    struct place *places; /* of the events of this turn */
+    size_t place_count, place_cap;
+    struct rejections rejections;
+    int64_t started_us;
+    unsigned turns;
+};
+
+/* ---- parts --------------------------------------------------------------------------------- */
+
+static bool goes_on(const struct canary *canary, struct err *err) {
+    struct pollfd stop = {canary->options->stop_fd, POLLIN, 0};
+    if (poll(&stop, 1, 0) > 0) {
+        return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
+    }
+    return clock_monotonic_us() - canary->started_us < TIMEOUT_S * 1000000LL ||
+           err_set(err, ERR_TIMEOUT, "it took longer than %d s: ask for fewer events", TIMEOUT_S);
+}
+
+/* The messages are both sides': the new one, which takes all, releases them. */
+static bool open_sides(struct canary *canary, struct err *err) {
+    static const struct shadow_kind kinds[CANARY_SIDES] = {
+        {"aggregator_canary_old", 7236016, "canary"}, {"aggregator_canary_new", 7236017, "canary"}};
+    const struct canary_options *options = canary->options;
+    struct side *sides = canary->sides;
+    return side_open(&sides[CANARY_OLD], options->running, &canary->session, &kinds[CANARY_OLD],
+                     NULL, err) &&
+           side_open(&sides[CANARY_NEW], options->candidate, &canary->session, &kinds[CANARY_NEW],
+                     kafka_client_release, err);
+}
+
+/* The new scripts' topics: what the old ones alone declare is read no more after a reload. */
+static bool open_log(struct canary *canary, struct err *err) {
+    const struct canary_options *options = canary->options;
+    const struct config *config = script_generation_config(options->candidate);
+    struct log_reader *reader = &canary->reader;
+    if (!log_reader_open(reader, config, options->candidate, err)) {
+        return false;
+    }
+    int64_t events = options->request.events;
+    tail_start(reader->partitions, reader->count,
+               events > 0 ? events : config->scripts.canary_events);
+    return side_connect(&canary->sides[CANARY_OLD], reader, err) &&
+           side_connect(&canary->sides[CANARY_NEW], reader, err) &&
+           log_reader_start_there(reader, err);
+}
+
+static bool open_parts(struct canary *canary, struct err *err) {
+    const struct config *config = script_generation_config(canary->options->candidate);
+    common_init(&canary->common, canary->options->running, canary->options->candidate);
+    return sql_session_open(&canary->session, config, "aggregator canary", STATEMENT_TIMEOUT_MS,
+                            err) &&
+           schema_check(&canary->session, canary->options->candidate, err) &&
+           open_sides(canary, err) && open_log(canary, err);
+}
+
+static void close_parts(struct canary *canary) {
+    side_close(&canary->sides[CANARY_OLD], &canary->session);
+    side_close(&canary->sides[CANARY_NEW], &canary->session);
+    log_reader_close(&canary->reader);
+    sql_session_close(&canary->session);
+    common_free(&canary->common);
+    rejections_free(&canary->rejections);
+    free(canary->places);
+}
+
+/* ---- a turn -------------------------------------------------------------------------------- */
+
+static void take(struct canary *canary, rd_kafka_message_t *record, size_t partition) {
+    struct message message = kafka_client_message(record, partition);
+    if (canary->place_count == canary->place_cap) {
+        canary->place_cap = canary->place_cap ? canary->place_cap * 2 : 256;
+        canary->places = xrealloc(canary->places, canary->place_cap * sizeof *canary->places);
+    }
+    struct place *place = &canary->places[canary->place_count++];
+    for (int i = 0; i < CANARY_SIDES; i++) {
+        place->at[i] = side_take(&canary->sides[i], &message);
+    }
+}
+
+static bool fill(struct canary *canary, struct err *err) {
+    canary->place_count = 0;
+    while (!side_full(&canary->sides[CANARY_OLD]) && !side_full(&canary->sides[CANARY_NEW])) {
+        size_t partition;
+        rd_kafka_message_t *record = log_reader_next(&canary->reader, POLL_MS, &partition, err);
+        if (!record) {
+            break;
+        }
+        take(canary, record, partition);
+    }
+    return err->kind == ERR_NONE;
+}
+
+/* Neither is always the one that finds the events in the processor's cache. */
+static bool handle(struct canary *canary, struct err *err) {
+    for (unsigned i = 0; i < CANARY_SIDES; i++) {
+        struct side *side = &canary->sides[(canary->turns + i) % CANARY_SIDES];
+        while (!side_handle(side)) {
+            if (!goes_on(canary, err)) {
+                return false;
+            }
+        }
+    }
+    canary->turns++;
+    return true;
+}
+
+static bool settle(struct canary *canary, struct err *err) {
+    return (side_settle(&canary->sides[CANARY_OLD], err) ||
+            err_wrap(err, "the scripts that run")) &&
+           (side_settle(&canary->sides[CANARY_NEW], err) || err_wrap(err, "the new scripts"));
+}
+
+static bool feed(struct canary *canary, struct err *err) {
+    while (canary->reader.unfinished > 0) {
+        if (!goes_on(canary, err) || !fill(canary, err) || !handle(canary, err) ||
+            !settle(canary, err)) {
+            return false;
+        }
+        for (size_t i = 0; i < canary->place_count; i++) {
+            rejections_note(&canary->rejections, canary->sides, canary->places[i].at);
+        }
+        side_clear(&canary->sides[CANARY_OLD]);
+        side_clear(&canary->sides[CANARY_NEW]);
+    }
+    return true;
+}
+
+/* ---- the result ---------------------------------------------------------------------------- */
+
+static bool compare(struct canary *canary, struct differences *differences, struct err *err) {
+    const struct view *view = &canary->common.view;
+    bool ok = true;
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = goes_on(canary, err) &&
+             differences_find(differences, &canary->session, canary->sides, &view->tables[i], err);
+    }
+    return ok;
+}
+
+static void put_side(struct buffer *json, const char *name,
+                     const struct script_generation *generation, const struct side *side) {
+    const struct side_counts *counts = &side->counts;
+    json_put_name(json, name);
+    buffer_append_text(json, "{");
+    json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
+    json_put_int(json, "events", counts->events);
+    json_put_int(json, "applied", counts->applied);
+    json_put_int(json, "superseded", counts->superseded);
+    json_put_int(json, "ignored", counts->ignored);
+    json_put_int(json, "rejected", counts->rejected);
+    json_put_name(json, "cpu_us_per_event");
+    buffer_append_format(
+        json, "%.2f", counts->events > 0 ? (double)counts->cpu_us / (double)counts->events : 0.0);
+    buffer_append_text(json, "}");
+}
+
+static void put_result(const struct canary *canary, const struct differences *differences,
+                       struct canary_result *result) {
+    const struct rejections *rejections = &canary->rejections;
+    struct buffer *json = &result->json;
+    result->events = canary->sides[CANARY_NEW].counts.events;
+    result->rows = differences->rows;
+    result->differing_rows = differences->differing;
+    result->newly_rejected = rejections->alone[CANARY_NEW];
+    result->equal = differences->differing == 0 && rejections->alone[CANARY_OLD] == 0 &&
+                    rejections->alone[CANARY_NEW] == 0 &&
+                    canary->common.only[CANARY_OLD].len == 0 &&
+                    canary->common.only[CANARY_NEW].len == 0;
+    buffer_append_text(json, "{");
+    json_put_bool(json, "equal", result->equal);
+    json_put_int(json, "events", result->events);
+    json_put_int(json, "rows", result->rows);
+    json_put_int(json, "differing_rows", result->differing_rows);
+    json_put_int(json, "newly_rejected", result->newly_rejected);
+    json_put_int(json, "no_longer_rejected", rejections->alone[CANARY_OLD]);
+    put_side(json, "old", canary->options->running, &canary->sides[CANARY_OLD]);
+    put_side(json, "new", canary->options->candidate, &canary->sides[CANARY_NEW]);
+    json_put_list(json, "only_old", &canary->common.only[CANARY_OLD]);
+    json_put_list(json, "only_new", &canary->common.only[CANARY_NEW]);
+    json_put_list(json, "tables", differences->tables);
+    rejections_append(rejections, json);
+    json_put_name(json, "took_ms");
+    buffer_append_format(json, "%.1f}", (double)(clock_monotonic_us() - canary->started_us) / 1000);
+}
+
+static void log_end(const struct canary *canary, const struct canary_result *result) {
+    log_info("canary ended", LOG_TEXT("old", script_generation_hash(canary->options->running)),
+             LOG_TEXT("new", script_generation_hash(canary->options->candidate)),
+             LOG_INT("events", result->events), LOG_INT("rows", result->rows),
+             LOG_INT("differing_rows", result->differing_rows),
+             LOG_INT("newly_rejected", result->newly_rejected),
+             LOG_INT("took_us", clock_monotonic_us() - canary->started_us));
+}
+
+bool canary_run(const struct canary_options *options, struct canary_result *result,
+                struct err *err) {
+    struct buffer tables = {0};
+    struct differences differences = {.tables = &tables};
+    struct canary canary = {.options = options, .started_us = clock_monotonic_us()};
+    *result = (struct canary_result){0};
+    bool ok = open_parts(&canary, err) && feed(&canary, err) && compare(&canary, &differences, err);
+    if (ok) {
+        put_result(&canary, &differences, result);
+    }
+    close_parts(&canary);
+    buffer_free(&tables);
+    if (ok) {
+        log_end(&canary, result);
+    }
+    return ok || err_wrap(err, "canary");
+}
+
+void canary_free(struct canary_result *result) {
+    buffer_free(&result->json);
+}
+
+static bool is_over(int64_t part, int64_t whole, int percent) {
+    return part * 100 > whole * percent;
+}
+
+bool canary_accepts(const struct canary_options *options, const struct canary_result *result,
+                    struct err *err) {
+    int percent = options->request.accept_percent;
+    if (percent < 0) {
+        percent = script_generation_config(options->candidate)->scripts.canary_accept_percent;
+    }
+    if (!is_over(result->differing_rows, result->rows, percent) &&
+        !is_over(result->newly_rejected, result->events, percent)) {
+        return true;
+    }
+    return err_set(err, ERR_INPUT,
+                   "%lld of %lld rows differ and %lld of %lld events are newly rejected, where %d "
+                   "%% are accepted: see `aggregator diff`, then mend the scripts, or reload with "
+                   "--canary --accept PERCENT",
+                   (long long)result->differing_rows, (long long)result->rows,
+                   (long long)result->newly_rejected, (long long)result->events, percent);
+}

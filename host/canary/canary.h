@@ -1,0 +1,43 @@
+/* canary: the newest events of the log through the scripts that run and through those that might,
+ * side by side, into two schemas of their own; what they make of them is compared. Nothing of the
+ * live view, its offsets, the caches and the metrics is touched. */
+#ifndef AGG_HOST_CANARY_CANARY_H
+#define AGG_HOST_CANARY_CANARY_H
+
+#include "../buffer.h"
+#include "../script/script.h"
+
+#define CANARY_EVENTS_MAX 1000000
+
+struct canary_request {
+    int64_t events;     /* of all topics of the new scripts, at most; 0: as their settings say */
+    int accept_percent; /* -1: as their settings say */
+};
+
+struct canary_options {
+    struct script_generation *running, *candidate; /* borrowed; each runs with its own settings */
+    struct canary_request request;
+    int stop_fd; /* readable once the canary shall end; -1: never */
+};
+
+struct canary_result {
+    int64_t events; /* that the new scripts were given */
+    int64_t rows;   /* that were compared: of either, each key once */
+    int64_t differing_rows;
+    int64_t newly_rejected; /* events that the new scripts alone reject */
+    bool equal;             /* rows, rejections and declarations */
+    struct buffer json;     /* all of it, an object that begins with "equal" */
+};
+
+/* Blocks the calling thread, for minutes at most. One at a time on a database, whoever asks: else
+ * ERR_UNAVAILABLE. canary_free follows in either case. */
+bool canary_run(const struct canary_options *options, struct canary_result *result,
+                struct err *err);
+void canary_free(struct canary_result *result);
+
+/* False where a larger share of the rows differs or of the events is newly rejected than is
+ * accepted: err says how many. */
+bool canary_accepts(const struct canary_options *options, const struct canary_result *result,
+                    struct err *err);
+
+#endif

@@ -1,0 +1,88 @@
+--- A canary's result as text for people. Arguments: the module json, the result's text.
+local json, text = ...
+local result = assert(json.decode(text))
+local lines = {}
+
+local function say(format, ...)
+  lines[#lines + 1] = format:format(...)
+end
+
+local function shown(value)
+  return value == json.null and "(null)" or tostring(value)
+end
+
+local function say_side(name, side)
+  say("%s  %s  %d events: %d applied, %d superseded, %d ignored, %d rejected; %.2f µs of CPU each",
+    name, side.hash, side.events, side.applied, side.superseded, side.ignored, side.rejected,
+    side.cpu_us_per_event)
+end
+
+local function say_keys(title, count, keys)
+  if count > 0 then
+    say("  %s: %d rows", title, count)
+  end
+  for _, key in ipairs(keys) do
+    say("    %s", key)
+  end
+  if count > #keys then
+    say("    … and %d more", count - #keys)
+  end
+end
+
+local function say_column(column)
+  say("  %s: in %d rows", column.column, column.rows)
+  for _, example in ipairs(column.examples) do
+    say("    %s", example.key)
+    say("      old: %s", shown(example.old))
+    say("      new: %s", shown(example.new))
+  end
+  if column.rows > #column.examples then
+    say("    … and %d more", column.rows - #column.examples)
+  end
+end
+
+local function say_table(item)
+  local differing = item.differing + item.only_old + item.only_new
+  if differing == 0 then
+    say("%s: %d rows, equal", item.table, item.rows)
+    return
+  end
+  say("%s: %d of %d rows differ", item.table, differing, item.rows)
+  say_keys("made by the old scripts only", item.only_old, item.only_old_keys)
+  say_keys("made by the new scripts only", item.only_new, item.only_new_keys)
+  for _, column in ipairs(item.columns) do
+    say_column(column)
+  end
+end
+
+local function say_rejected(title, count, examples)
+  if count > 0 then
+    say("rejected by the %s scripts only: %d events", title, count)
+  end
+  for _, event in ipairs(examples) do
+    say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
+    say("    %s: %s: %s", event.handler, event.reason, (event.detail:gsub("\n", "\n    ")))
+  end
+  if count > #examples then
+    say("  … and %d more", count - #examples)
+  end
+end
+
+say("%d events, %d rows, in %.1f s", result.events, result.rows, result.took_ms / 1000)
+say_side("old", result.old)
+say_side("new", result.new)
+for _, which in ipairs({ "old", "new" }) do
+  for _, what in ipairs(result["only_" .. which]) do
+    say("declared by the %s scripts only, and not compared: %s", which, what)
+  end
+end
+for _, item in ipairs(result.tables) do
+  say_table(item)
+end
+for _, reason in ipairs(result.rejected) do
+  say("rejected by %s, %s: %d old, %d new", reason.handler, reason.reason, reason.old, reason.new)
+end
+say_rejected("old", result.no_longer_rejected, result.rejected_by_old_only)
+say_rejected("new", result.newly_rejected, result.rejected_by_new_only)
+say(result.equal and "equal" or "different")
+return table.concat(lines, "\n") .. "\n"

@@ -1,0 +1,149 @@
+#include "differences.h"
+
+#include "../json_put.h"
+#include "../rebuild/compare_sql.h"
+
+#define EXAMPLES 3 /* of each column, and of each kind of row */
+
+/* One table's comparison. */
+struct comparison {
+    struct sql_session *session;
+    struct compare_scope scope;
+    const struct view_table *table;
+    int64_t rows, only_old, only_new, differing;
+    struct buffer keys[CANARY_SIDES]; /* of rows that one side alone has */
+    struct buffer columns;
+};
+
+typedef void (*statement)(const struct compare_scope *scope, const struct view_table *table,
+                          struct buffer *sql);
+
+static bool ask(struct comparison *comparison, statement write, PGresult **rows, struct err *err) {
+    struct buffer sql = {0};
+    write(&comparison->scope, comparison->table, &sql);
+    pg_params_add_int8(comparison->session->params, EXAMPLES);
+    bool ok = sql_query(comparison->session, buffer_slice(&sql), rows, err);
+    buffer_free(&sql);
+    return ok;
+}
+
+static bool compare(struct comparison *comparison, struct err *err) {
+    struct buffer sql = {0};
+    compare_sql_all(&comparison->scope, comparison->table, "differences", &sql);
+    bool ok = sql_query(comparison->session, buffer_slice(&sql), NULL, err);
+    buffer_free(&sql);
+    return ok;
+}
+
+static bool count_rows(struct comparison *comparison, struct err *err) {
+    struct buffer sql = {0};
+    PGresult *row;
+    buffer_append_format(&sql, "SELECT count(*) FROM %s.\"%s\"", comparison->scope.live,
+                         comparison->table->name);
+    bool ok = sql_query(comparison->session, buffer_slice(&sql), &row, err);
+    buffer_free(&sql);
+    if (ok) {
+        comparison->rows = sql_cell_int(row, 0, 0);
+        PQclear(row);
+    }
+    return ok;
+}
+
+/* "Missing" and "extra" are said of the old side's rows. */
+static bool find_kinds(struct comparison *comparison, struct err *err) {
+    PGresult *rows;
+    if (!ask(comparison, compare_sql_rows, &rows, err)) {
+        return false;
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        const char *kind = PQgetvalue(rows, i, 0);
+        int64_t count = sql_cell_int(rows, i, 1);
+        if (strcmp(kind, "missing") == 0) {
+            comparison->only_new = count;
+            json_put_text(&comparison->keys[CANARY_NEW], NULL, sql_cell(rows, i, 2));
+        } else if (strcmp(kind, "extra") == 0) {
+            comparison->only_old = count;
+            json_put_text(&comparison->keys[CANARY_OLD], NULL, sql_cell(rows, i, 2));
+        } else {
+            comparison->differing = count;
+        }
+    }
+    PQclear(rows);
+    return true;
+}
+
+static void put_example(struct buffer *json, const PGresult *rows, int row) {
+    json_put_name(json, NULL);
+    buffer_append_text(json, "{");
+    json_put_text(json, "key", sql_cell(rows, row, 2));
+    json_put_text(json, "old", sql_cell(rows, row, 3));
+    json_put_text(json, "new", sql_cell(rows, row, 4));
+    buffer_append_text(json, "}");
+}
+
+static bool same_column(const PGresult *rows, int a, int b) {
+    return strcmp(PQgetvalue(rows, a, 0), PQgetvalue(rows, b, 0)) == 0;
+}
+
+static bool find_columns(struct comparison *comparison, struct err *err) {
+    struct buffer *json = &comparison->columns;
+    PGresult *rows;
+    if (!ask(comparison, compare_sql_columns, &rows, err)) {
+        return false;
+    }
+    int count = PQntuples(rows);
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || !same_column(rows, i, i - 1)) {
+            json_put_name(json, NULL);
+            buffer_append_text(json, "{");
+            json_put_text(json, "column", sql_cell(rows, i, 0));
+            json_put_int(json, "rows", sql_cell_int(rows, i, 1));
+            json_put_name(json, "examples");
+            buffer_append_text(json, "[");
+        }
+        put_example(json, rows, i);
+        if (i + 1 == count || !same_column(rows, i, i + 1)) {
+            buffer_append_text(json, "]}");
+        }
+    }
+    PQclear(rows);
+    return true;
+}
+
+static void put_table(const struct comparison *comparison, struct buffer *json) {
+    json_put_name(json, NULL);
+    buffer_append_text(json, "{");
+    json_put_text(json, "table", slice_of(comparison->table->name));
+    json_put_int(json, "rows", comparison->rows);
+    json_put_int(json, "differing", comparison->differing);
+    json_put_int(json, "only_old", comparison->only_old);
+    json_put_int(json, "only_new", comparison->only_new);
+    json_put_list(json, "columns", &comparison->columns);
+    json_put_list(json, "only_old_keys", &comparison->keys[CANARY_OLD]);
+    json_put_list(json, "only_new_keys", &comparison->keys[CANARY_NEW]);
+    buffer_append_text(json, "}");
+}
+
+bool differences_find(struct differences *differences, struct sql_session *session,
+                      const struct side sides[CANARY_SIDES], const struct view_table *table,
+                      struct err *err) {
+    struct comparison comparison = {
+        .session = session,
+        .scope = {.live = sides[CANARY_OLD].shadow.schema,
+                  .shadow = sides[CANARY_NEW].shadow.schema,
+                  .own_versions = true},
+        .table = table,
+    };
+    bool ok = compare(&comparison, err) && count_rows(&comparison, err) &&
+              find_kinds(&comparison, err) && find_columns(&comparison, err);
+    if (ok) {
+        comparison.rows += comparison.only_new;
+        put_table(&comparison, differences->tables);
+        differences->rows += comparison.rows;
+        differences->differing += comparison.differing + comparison.only_old + comparison.only_new;
+    }
+    buffer_free(&comparison.keys[CANARY_OLD]);
+    buffer_free(&comparison.keys[CANARY_NEW]);
+    buffer_free(&comparison.columns);
+    return ok;
+}

@@ -1,0 +1,42 @@
+#include "show.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "../../bindings/lua_modules.h"
+#include "canary_report.lua.h"
+
+struct showing {
+    struct slice json;
+    FILE *out;
+};
+
+/* Runs the chunk that the binary carries. */
+static int show(lua_State *L) {
+    struct showing *showing = lua_touserdata(L, 1);
+    size_t len;
+    luaL_openlibs(L);
+    if (luaL_loadbuffer(L, (const char *)canary_report_lua, sizeof canary_report_lua - 1,
+                        "=canary_report") != 0) {
+        return lua_error(L);
+    }
+    luaopen_agg_json(L);
+    lua_pushlstring(L, showing->json.data, showing->json.len);
+    lua_call(L, 2, 1);
+    const char *text = lua_tolstring(L, -1, &len);
+    fwrite(text, 1, len, showing->out);
+    return 0;
+}
+
+bool canary_show(struct slice json, FILE *out, struct err *err) {
+    struct showing showing = {json, out};
+    lua_State *L = luaL_newstate();
+    bool ok = L && lua_cpcall(L, show, &showing) == 0;
+    if (!ok) {
+        err_set(err, ERR_INTERNAL, "%s", L ? lua_tostring(L, -1) : "no memory");
+    }
+    if (L) {
+        lua_close(L);
+    }
+    return ok;
+}

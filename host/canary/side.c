@@ -1,0 +1,111 @@
+#include "side.h"
+
+#include <time.h>
+
+#include "../log.h"
+
+#define MOMENT_US 200000
+
+static const char isolation[] = "this is a canary, which touches no outside system";
+
+bool side_open(struct side *side, struct script_generation *generation, struct sql_session *session,
+               const struct shadow_kind *kind, void (*release)(void *owner), struct err *err) {
+    const struct view *view = script_generation_view(generation);
+    if (!shadow_create(&side->shadow, session, kind, view, err)) {
+        return false;
+    }
+    struct pipeline_options options = {
+        .generation = generation,
+        .group = SHADOW_GROUP,
+        .search_path = side->shadow.search_path,
+        .application_name = "aggregator canary",
+        .isolation = isolation,
+        .no_breaker = true,
+        .quiet = true,
+        .uncounted = true,
+        .mode = PIPELINE_FOLLOW,
+        .release = release,
+    };
+    side->open = true;
+    batch_init(&side->batch, view);
+    return pipeline_open(&side->pipeline, &options, err);
+}
+
+void side_close(struct side *side, struct sql_session *session) {
+    if (side->open) {
+        batch_free(&side->pipeline, &side->batch);
+        pipeline_close(&side->pipeline);
+    }
+    shadow_close(&side->shadow, session, false);
+}
+
+bool side_connect(struct side *side, const struct log_reader *reader, struct err *err) {
+    struct pipeline *pipeline = &side->pipeline;
+    log_reader_add_partitions(reader, &pipeline->partitions);
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        struct partition *partition = &pipeline->partitions.items[i];
+        partition->handler = script_handler_of(pipeline->generation, partition->topic);
+    }
+    if (!pipeline_connect(pipeline, err) || !offsets_load(pipeline, err)) {
+        return false;
+    }
+    batch_clear(pipeline, &side->batch);
+    return true;
+}
+
+bool side_full(const struct side *side) {
+    return batch_full(&side->pipeline, &side->batch);
+}
+
+size_t side_take(struct side *side, const struct message *message) {
+    if (side->pipeline.partitions.items[message->partition].handler < 0) {
+        return SIDE_NO_EVENT;
+    }
+    batch_take(&side->pipeline, &side->batch, message);
+    return side->batch.count - 1;
+}
+
+static int64_t cpu_us(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+bool side_handle(struct side *side) {
+    int64_t began_us = cpu_us();
+    log_mute(true); /* what scripts log of these events has been said, or is to come */
+    bool done = batch_handle_for(&side->pipeline, &side->batch, MOMENT_US);
+    log_mute(false);
+    side->counts.cpu_us += cpu_us() - began_us;
+    return done || !side->pipeline.scripts; /* then settling says why */
+}
+
+static void count(struct side *side) {
+    struct side_counts *counts = &side->counts;
+    counts->events += (int64_t)side->batch.count;
+    for (size_t i = 0; i < side->batch.count; i++) {
+        const struct event *event = &side->batch.events[i];
+        bool superseded = event->state == EVENT_APPLIED && event->superseded;
+        counts->superseded += superseded;
+        counts->applied += event->state == EVENT_APPLIED && !superseded;
+        counts->ignored += event->state == EVENT_IGNORED;
+        counts->rejected += event->state == EVENT_REJECTED;
+    }
+}
+
+bool side_settle(struct side *side, struct err *err) {
+    if (side->batch.count == 0) {
+        return true;
+    }
+    bool ok = commit_settle(&side->pipeline, &side->batch, err);
+    if (ok) {
+        count(side);
+    }
+    return ok;
+}
+
+void side_clear(struct side *side) {
+    if (side->batch.count > 0) {
+        commit_finish(&side->pipeline, &side->batch);
+    }
+}

@@ -1,0 +1,351 @@
+"""aggregator diff and reload --canary: the newest events through the running scripts and those on the
+disk, side by side, before these may run."""
+import contextlib
+import json
+import re
+import signal
+import threading
+
+import psycopg2
+import pytest
+from harness import log_lines, read_records, slot_event
+from stack import free_port, wait_until
+from test_admin import KEY, ask
+from test_rebuild import dump
+from test_reload import HANDLER, SLOTS, Scripts, command, reload
+
+SCHEMAS = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'aggregator_canary')"
+
+
+@pytest.fixture
+def scripts(bare_service):
+    return Scripts(bare_service.folder)
+
+
+@pytest.fixture
+def service(bare_service, scripts):
+    """One that has taken a stream."""
+    bare_service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(free_port()), **scripts.env)
+    bare_service.wait_ready()
+    bare_service.feed("current")
+    bare_service.wait_committed(len(read_records("current")))
+    return bare_service
+
+
+def diff(program, *words, status):
+    done = program.command("diff", "--json", *words, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def canary(program, *words, status):
+    code, said = command(program, "reload", "--canary", *words)
+    assert code == status, said
+    return said
+
+
+def live(service):
+    """All that a canary may not touch."""
+    offsets = service.query("SELECT o::text FROM consumer_offsets o ORDER BY 1")
+    handled = service.query("SELECT o::text FROM offset_scripts o ORDER BY 1")
+    rejected = service.query("SELECT r::text FROM rejected_events r ORDER BY 1")
+    return dump(service), offsets, handled, rejected
+
+
+def counted(program):
+    """What the metrics say of events, rows, transactions and scripts."""
+    text = program.get("/metrics")[1].decode()
+    return [line for line in text.splitlines() if re.match(
+        r"ras_(\w*messages?|rows|merges|batch|script|db_transaction)_|ras_db_operations_total.*"
+        r"(commit_batch|upsert|q\d)", line)]
+
+
+def reject_slots(scripts, condition="event.filename"):
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 f"handle = function(event, view)\n    if {condition} then error('on purpose') end\n")
+
+
+def table(said, name="essay_results"):
+    return next(one for one in said["tables"] if one["table"] == name)
+
+
+def test_equal_scripts_are_equal(service, scripts):
+    before = live(service)
+    said = diff(service.program, status=0)
+    assert said["equal"] is True and said["differing_rows"] == said["newly_rejected"] == 0
+    assert said["events"] == len(read_records("current"))
+    assert said["rows"] == sum(len(rows) for rows in before[0].values())
+    assert said["old"]["events"] == said["new"]["events"] == said["events"]
+    assert said["old"]["applied"] == said["new"]["applied"] > 0
+    assert said["old"]["cpu_us_per_event"] > 0 and said["new"]["cpu_us_per_event"] > 0
+    assert live(service) == before
+    assert service.query(SCHEMAS)[0][0] == 0
+    line, = log_lines(service.program, "canary ended")
+    assert line["events"] == said["events"] and line["differing_rows"] == 0
+
+
+def test_another_form_of_the_same_handler_is_taken(service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "return {", "-- the same\nreturn {")
+    said = canary(service.program, status=0)
+    assert said["done"] is True and said["generation"] == 2
+    assert said["canary"]["equal"] is True
+
+
+def test_a_changed_column_is_shown_and_refused(service, scripts):
+    scripts.name_files("new ")
+    before, metrics = live(service), counted(service.program)
+    said = canary(service.program, status=1)
+    assert said["done"] is False and said["generation"] == 1
+    essays = service.query("SELECT count(filename) FROM essay_results")[0][0]
+    assert f"{essays} of {said['canary']['rows']} rows differ" in said["error"]
+    found = table(said["canary"])
+    assert (found["differing"], found["only_old"], found["only_new"]) == (essays, 0, 0)
+    column, = found["columns"]
+    assert column["column"] == "filename" and column["rows"] == essays
+    for example in column["examples"]:
+        essay = example["key"].removeprefix("essay_id=")
+        name = service.query("SELECT filename FROM essay_results WHERE essay_id = %s", essay)[0][0]
+        assert (example["old"], example["new"]) == (name, f"new {name}")
+    assert all(one["columns"] == [] for one in said["canary"]["tables"] if one is not found)
+    assert live(service) == before
+    assert service.program.metric("ras_script_generation") == 1
+    assert service.program.metric('ras_script_reloads_total{result="failed"}') == 1
+    changed = set(counted(service.program)) ^ set(metrics)
+    assert {line.split("{")[0] for line in changed} == {"ras_script_reloads_total"}
+
+
+def test_what_is_accepted_is_taken(service, scripts):
+    scripts.name_files("new ")
+    share = diff(service.program, status=1)
+    percent = share["differing_rows"] * 100 // share["rows"]
+    assert 0 < percent < 99
+    assert f"where {percent} % are accepted" in \
+        canary(service.program, "--accept", percent, status=1)["error"]
+    said = canary(service.program, "--accept", percent + 1, status=0)
+    assert said["done"] is True and said["generation"] == 2
+    assert said["canary"]["differing_rows"] == share["differing_rows"]
+    service.publish([slot_event("a-batch", "after", "file")])
+    wait_until("the new name", lambda: service.query(
+        "SELECT 1 FROM essay_results WHERE filename = 'new file'"))
+
+
+def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
+    reject_slots(scripts, "event.essay_id == 'bad'")
+    bad = slot_event("a-batch", "bad", "file")
+    service.publish([bad, slot_event("a-batch", "good", "file")])
+    service.wait_committed(len(read_records("current")) + 2)
+    before = live(service)
+    said = canary(service.program, status=1)["canary"]
+    assert said["newly_rejected"] == 1 and said["no_longer_rejected"] == 0
+    event, = said["rejected_by_new_only"]
+    assert event["topic"] == SLOTS and event["event_id"] == bad["value"]["event_id"]
+    assert event["handler"] == "handlers/essay_slot_assigned" and event["reason"] == "handler_error"
+    assert "on purpose" in event["detail"]
+    assert said["rejected"] == [{"handler": "handlers/essay_slot_assigned",
+                                 "reason": "handler_error", "old": 0, "new": 1}]
+    assert (table(said)["only_old"], table(said)["only_old_keys"]) == (1, ["essay_id=bad"])
+    partition, offset = service.query(
+        "SELECT partition, last_offset FROM consumer_offsets WHERE topic = %s AND next_offset > 0 "
+        "AND partition = %s", SLOTS, event["partition"])[0]
+    assert event["partition"] == partition and 0 <= event["offset"] <= offset
+    assert live(service) == before
+    canary(service.program, "--accept", "100", status=0)
+
+
+def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, scripts):
+    reject_slots(scripts)
+    bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", **scripts.env)
+    bare_service.wait_ready()
+    bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(30)])
+    bare_service.wait_committed(30)
+    scripts.restore(f"scripts/{HANDLER}")
+    said = diff(bare_service.program, status=1)
+    assert said["no_longer_rejected"] == 30 and said["newly_rejected"] == 0
+    assert len(said["rejected_by_old_only"]) == 10 and said["rejected_by_new_only"] == []
+    assert (said["old"]["rejected"], said["new"]["rejected"]) == (30, 0)
+    assert table(said)["only_new"] == 30
+
+
+def test_a_row_that_the_database_refuses_is_a_rejection(service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                 'filename = event.essay_id == "bad" and "\\0" or event.filename')
+    service.publish([slot_event("a-batch", "bad", "file")])
+    service.wait_committed(len(read_records("current")) + 1)
+    said = diff(service.program, status=1)
+    event, = said["rejected_by_new_only"]
+    assert said["newly_rejected"] == 1 and event["reason"] in ("database_refused", "handler_error")
+
+
+def test_only_the_newest_events_are_looked_at(service, scripts):
+    scripts.name_files("new ")
+    whole = diff(service.program, status=1)
+    said = diff(service.program, "--events", "20", status=1)
+    assert said["events"] == 20 < whole["events"]
+    assert said["rows"] < whole["rows"]
+
+
+def test_what_the_old_scripts_alone_declare_is_told_and_not_compared(service, scripts):
+    (scripts.folder / "scripts" / HANDLER).unlink()
+    said = diff(service.program, status=1)
+    assert said["only_old"] == [f"topic {SLOTS}"] and said["only_new"] == []
+    assert said["differing_rows"] == 0 and said["equal"] is False
+
+
+def test_a_column_that_is_new_is_told_and_not_compared(service, scripts):
+    service.query("ALTER TABLE essay_results ADD COLUMN slot_note text")
+    scripts.edit("scripts/view.lua", '{ "filename", "text" },',
+                 '{ "filename", "text" }, { "slot_note", "text" },')
+    scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                 'slot_note = "new", filename = event.filename')
+    said = diff(service.program, status=1)
+    assert said["only_new"] == ["column essay_results.slot_note"] and said["only_old"] == []
+    assert said["differing_rows"] == said["newly_rejected"] == 0
+    assert canary(service.program, status=0)["generation"] == 2
+
+
+def test_a_topic_that_is_new_is_run_through_the_new_scripts(bare_service, scripts):
+    handler = scripts.folder / "scripts" / HANDLER
+    text = handler.read_text()
+    handler.unlink()
+    bare_service.start(**scripts.env)
+    bare_service.wait_ready()
+    bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(7)])
+    handler.write_text(text)
+    said = wait_until("the events", lambda: (
+        lambda found: found if found["events"] == 7 else None)(
+            diff(bare_service.program, status=1)))
+    assert said["only_new"] == [f"topic {SLOTS}"]
+    assert (said["old"]["events"], said["new"]["events"]) == (0, 7)
+    assert table(said)["only_new"] == 7
+
+
+def test_the_report_is_for_people(service, scripts):
+    done = service.program.command("diff", check=False)
+    assert done.returncode == 0 and done.stdout.endswith("\nequal\n")
+    assert re.search(r"^essay_results: \d+ rows, equal$", done.stdout, re.M)
+    scripts.name_files("new ")
+    done = service.program.command("diff", check=False)
+    assert done.returncode == 1 and done.stdout.endswith("\ndifferent\n")
+    assert re.search(r"^  filename: in \d+ rows$", done.stdout, re.M)
+    assert re.search(r"^      old: (.*)\n      new: new \1$", done.stdout, re.M)
+
+
+def test_a_diff_that_cannot_be_made_says_why(service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
+    done = service.program.command("diff", check=False)
+    assert (done.returncode, done.stdout) == (2, "") and "essay_slot_assigned.lua:" in done.stderr
+    scripts.restore(f"scripts/{HANDLER}")
+    for words in (("--events", "0"), ("--events", "1000001"), ("--events", "x")):
+        assert service.program.command("diff", *words, check=False).returncode == 2
+    for words in (("--events", "5"), ("--accept", "5"), ("--canary", "--accept", "101")):
+        assert service.program.command("reload", *words, check=False).returncode == 2
+    service.kafka.stop()
+    done = service.program.command("diff", check=False)
+    assert done.returncode == 2 and "kafka" in done.stderr
+    assert service.query(SCHEMAS)[0][0] == 0
+
+
+def test_scripts_touch_no_outside_system_and_say_nothing(service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "return {", """
+local log = require("log")
+local redis = require("redis")
+local metrics = require("metrics")
+local seen = metrics.counter("slots_seen_total", "Slots.")
+return {""")
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n", """
+  handle = function(event, view)
+    seen:add(1)
+    log.info("slot seen")
+    if redis.call("SET", "slot", "1") then error("redis was there") end
+""")
+    said = diff(service.program, status=0)
+    assert said["equal"] is True
+    assert not log_lines(service.program, "slot seen")
+    assert b"\nslots_seen_total " not in service.program.get("/metrics")[1]
+
+
+def test_over_http(service, scripts):
+    program = service.program
+    scripts.name_files("new ")
+    status, said, _ = ask(program, "/admin/diff?events=50")
+    assert status == 200 and said["events"] == 50 and said["equal"] is False
+    status, said, _ = ask(program, "/admin/reload?canary=true&events=50", "POST")
+    assert status == 409 and said["done"] is False and said["canary"]["events"] == 50
+    for wrong in ("reload?canari=true", "reload?canary=yes", "reload?accept=3",
+                  "reload?canary=true&accept=101", "reload?canary=true&events=0"):
+        assert ask(program, f"/admin/{wrong}", "POST")[0] == 400, wrong
+    assert ask(program, "/admin/diff?canary=true")[0] == 400
+    assert program.metric("ras_script_generation") == 1
+    status, said, _ = ask(program, "/admin/reload?canary=true&accept=100", "POST")
+    assert status == 200 and said["done"] is True
+
+
+def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
+    service.query("CREATE SCHEMA aggregator_canary_old")
+    service.query("CREATE TABLE aggregator_canary_old.essay_results (x integer)")
+    other = psycopg2.connect(service.database_url)
+    other.cursor().execute("SELECT pg_advisory_lock(7236016)")
+    done = service.program.command("diff", check=False)
+    assert done.returncode == 2 and "another canary is at work" in done.stderr
+    assert service.query(SCHEMAS)[0][0] == 1
+    other.close()
+    assert diff(service.program, status=0)["equal"] is True
+    assert service.query(SCHEMAS)[0][0] == 0
+
+
+@pytest.fixture
+def held_up(service, scripts, cleanup):
+    """A canary of scripts that differ, which waits for a lock that the fixture returns, and its
+    answer when there is one."""
+    scripts.name_files("new ")
+    lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
+    lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(
+        command(service.program, "reload", "--canary", "--accept", "100")))
+    thread.start()
+    cleanup.callback(thread.join)
+    wait_until("the canary to wait", lambda: service.query(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator canary' AND "
+        "datname = current_database() AND wait_event_type = 'Lock'"))
+    return lock, thread, answers
+
+
+def test_nobody_waits_for_it_and_what_came_to_run_meanwhile_stays(service, scripts, held_up):
+    lock, thread, answers = held_up
+    assert command(service.program, "status")[1]["ready"] is True
+    scripts.name_files("quick ")
+    assert reload(service.program)["generation"] == 2
+    service.publish([slot_event("a-batch", "meanwhile", "file")])
+    wait_until("the quick name", lambda: service.query(
+        "SELECT 1 FROM essay_results WHERE filename = 'quick file'"))
+    assert not answers
+    lock.rollback()
+    thread.join()
+    status, said = answers[0]
+    assert status == 1 and said["done"] is False and said["generation"] == 2
+    assert "other scripts have come to run" in said["error"] and said["canary"]["events"] > 0
+    assert service.program.metric("ras_script_generation") == 2
+
+
+def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, held_up):
+    lock, thread, answers = held_up
+    scripts.name_files("quick ")
+    assert reload(service.program)["generation"] == 2
+    assert command(service.program, "rollback")[1]["generation"] == 1
+    lock.rollback()
+    thread.join()
+    assert "other scripts have come to run" in answers[0][1]["error"]
+    assert [one["generation"] for one in command(service.program, "status")[1]["generations"]] == \
+        [1, 2]
+
+
+def test_a_program_that_stops_ends_its_canary(service, held_up):
+    lock, thread, answers = held_up
+    service.program.send(signal.SIGTERM)
+    wait_until("the signal", lambda: log_lines(service.program, "stopping"))
+    lock.rollback()
+    assert service.program.process.wait(timeout=50) == 0
+    thread.join()
+    assert "the program is stopping" in answers[0][1]["error"]
+    assert service.query(SCHEMAS)[0][0] == 0
