@@ -6,6 +6,7 @@
 
 #include "../http/api.h"
 #include "../ingest/ingest.h"
+#include "presence.h"
 
 struct reload;
 
@@ -14,6 +15,7 @@ struct reload_options {
     struct script_generation *generation; /* that runs */
     struct cache *cache;
     struct health *health;
+    struct presence *presence;
     struct ingest *ingest;
     struct api *api;
 };
