@@ -32,6 +32,7 @@ struct program {
     struct health *health;
     struct api *api;
     struct http_server *http;
+    struct presence *presence;
     struct reload *reload;
     struct admin_context admin;
     struct admin_site *admin_site;     /* NULL: no keys, nothing listens */
@@ -99,6 +100,7 @@ static void start_reload(struct program *program, const char *config_path) {
         .generation = program->generation,
         .cache = program->cache,
         .health = program->health,
+        .presence = program->presence,
         .ingest = program->ingest,
         .api = program->api,
         .stop_fd = program->stop_fd,
@@ -148,12 +150,17 @@ static void start_admin_socket(struct program *program) {
 }
 
 static bool start_admin(struct program *program, const char *config_path, struct err *err) {
+    program->presence = presence_start(program->config, err);
+    if (!program->presence) {
+        return false;
+    }
     start_reload(program, config_path);
     program->admin = (struct admin_context){
         .config = program->config,
         .health = program->health,
         .ingest = program->ingest,
         .http = program->http,
+        .presence = program->presence,
         .reload = program->reload,
         .explain = {config_path, program->stop_fd, PTHREAD_MUTEX_INITIALIZER},
     };
@@ -196,6 +203,7 @@ void program_stop(struct program *program) {
     http_stop(program->admin_http);
     admin_site_destroy(program->admin_site);
     reload_destroy(program->reload);
+    presence_stop(program->presence);
     http_stop(program->http);
     api_destroy(program->api);
     health_stop(program->health);

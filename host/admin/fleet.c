@@ -2,21 +2,75 @@
 
 #include "../json_put.h"
 #include "../log.h"
+#include "../reload/store.h"
 #include "../sql_session.h"
 
 #define TIMEOUT_MS 2000
+/* Who is not heard of for six heartbeats is gone. */
+static const char instances_sql[] =
+    "SELECT instance, generation::text, scripts, (extract(epoch FROM since) * 1e6)::int8::text, "
+    "(extract(epoch FROM started_at) * 1e6)::int8::text, "
+    "(extract(epoch FROM last_seen) * 1e6)::int8::text, "
+    "(last_seen < now() - interval '60 s')::int::text "
+    "FROM instances WHERE consumer_group = $1::text AND stopped_at IS NULL "
+    "ORDER BY started_at, instance";
 
-static const char sql[] =
+static const char partitions_sql[] =
     "SELECT scripts, count(*)::text FROM consumer_offsets WHERE consumer_group = $1::text "
     "AND scripts IS NOT NULL GROUP BY scripts ORDER BY count(*) DESC, scripts";
 
-static bool ask(struct sql_session *session, const struct config *config, struct buffer *json,
-                struct err *err) {
-    PGresult *rows;
+enum column { INSTANCE, GENERATION, HASH, SINCE, STARTED_AT, LAST_SEEN, GONE };
+
+static bool query(struct sql_session *session, const struct config *config, const char *sql,
+                  PGresult **rows, struct err *err) {
     pg_params_add_text(session->params, slice_of(config->kafka.group));
-    if (!sql_query(session, slice_of(sql), &rows, err)) {
-        return false;
+    return sql_query(session, slice_of(sql), rows, err);
+}
+
+static bool is_gone(const PGresult *rows, int row) {
+    return sql_cell_int(rows, row, GONE) != 0;
+}
+
+static void put_instance(struct buffer *json, const PGresult *rows, int row, const char *this) {
+    struct slice instance = sql_cell(rows, row, INSTANCE);
+    json_put_name(json, NULL);
+    buffer_append_text(json, "{");
+    json_put_text(json, "instance", instance);
+    json_put_bool(json, "this", slice_equal(instance, slice_of(this)));
+    json_put_int(json, "generation", sql_cell_int(rows, row, GENERATION));
+    json_put_text(json, "hash", sql_cell(rows, row, HASH));
+    json_put_time(json, "since", sql_cell_int(rows, row, SINCE));
+    json_put_time(json, "started", sql_cell_int(rows, row, STARTED_AT));
+    json_put_time(json, "last_seen", sql_cell_int(rows, row, LAST_SEEN));
+    json_put_bool(json, "gone", is_gone(rows, row));
+    buffer_append_text(json, "}");
+}
+
+/* Whether those that live run the same scripts. */
+static bool agree(const PGresult *rows) {
+    struct slice hash = {0};
+    for (int i = 0; i < PQntuples(rows); i++) {
+        struct slice other = sql_cell(rows, i, HASH);
+        if (!is_gone(rows, i) && hash.data && !slice_equal(hash, other)) {
+            return false;
+        }
+        hash = is_gone(rows, i) ? hash : other;
     }
+    return true;
+}
+
+static void put_instances(struct buffer *json, const PGresult *rows, const char *this) {
+    json_put_name(json, "instances");
+    buffer_append_text(json, "[");
+    for (int i = 0; i < PQntuples(rows); i++) {
+        put_instance(json, rows, i, this);
+    }
+    buffer_append_text(json, "]");
+    json_put_bool(json, "scripts_agree", agree(rows));
+}
+
+static void put_partitions(struct buffer *json, const PGresult *rows) {
+    json_put_name(json, "partitions_handled_by");
     buffer_append_text(json, "[");
     for (int i = 0; i < PQntuples(rows); i++) {
         json_put_name(json, NULL);
@@ -26,17 +80,40 @@ static bool ask(struct sql_session *session, const struct config *config, struct
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
-    PQclear(rows);
-    return true;
 }
 
-void fleet_append(const struct config *config, struct buffer *json) {
+static bool ask_database(const struct config *config, const char *this, struct buffer *json) {
     struct sql_session session;
     struct err err = {0};
-    if (!sql_session_open(&session, config, "aggregator status", TIMEOUT_MS, &err) ||
-        !ask(&session, config, json, &err)) {
-        log_warning("status cannot say what handled the partitions", LOG_TEXT("error", err.text));
-        buffer_append_text(json, "null");
+    PGresult *instances = NULL, *partitions = NULL;
+    bool ok = sql_session_open(&session, config, "aggregator status", TIMEOUT_MS, &err) &&
+              query(&session, config, instances_sql, &instances, &err) &&
+              query(&session, config, partitions_sql, &partitions, &err);
+    struct buffer stored = {0};
+    ok = ok && store_list(&session, &stored, &err);
+    if (ok) {
+        put_instances(json, instances, this);
+        put_partitions(json, partitions);
+        json_put_name(json, "stored_generations");
+        buffer_append(json, stored.data, stored.len);
+    } else {
+        log_warning("status cannot say what the other instances run", LOG_TEXT("error", err.text));
     }
+    buffer_free(&stored);
+    PQclear(instances);
+    PQclear(partitions);
     sql_session_close(&session);
+    return ok;
+}
+
+void fleet_append(const struct config *config, const char *instance, bool ask,
+                  struct buffer *json) {
+    static const char *const members[] = {"instances", "scripts_agree", "partitions_handled_by",
+                                          "stored_generations"};
+    if (ask && ask_database(config, instance, json)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        json_put_text(json, members[i], (struct slice){0});
+    }
 }

@@ -1,13 +1,16 @@
-/* fleet: which scripts the group's partitions were last handled by, whoever owns them: a fleet that
- * is rolled out by half shows as two hashes, and so does a restart with other files than before. */
+/* fleet: what the database knows of all processes of the group: which scripts each runs, and by
+ * which scripts the partitions were last handled, whoever owns them. A fleet that is rolled out by
+ * half shows in both; a restart with other files than before, too. */
 #ifndef AGG_HOST_ADMIN_FLEET_H
 #define AGG_HOST_ADMIN_FLEET_H
 
 #include "../buffer.h"
 #include "../config.h"
 
-/* Appends a JSON list of hashes, each with its number of partitions; null where the
- * database cannot say. Waits for it for some seconds. */
-void fleet_append(const struct config *config, struct buffer *json);
+/* Appends the members "instances", "scripts_agree", "partitions_handled_by" and
+ * "stored_generations" (what a rollback finds by its hash) of a JSON object; null where the
+ * database cannot say, or should not be asked (`ask` is false). `instance` is this process. Waits
+ * for the database for some seconds. */
+void fleet_append(const struct config *config, const char *instance, bool ask, struct buffer *json);
 
 #endif

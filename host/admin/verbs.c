@@ -20,12 +20,10 @@ static int answer_status(void *context, const struct admin_request *request, str
     buffer_append(json, health.data, health.len);
     json_put_name(json, "generations");
     reload_list(program->reload, json);
-    json_put_name(json, "partitions_handled_by");
-    if (ready) {
-        fleet_append(program->config, json);
-    } else {
-        buffer_append_text(json, "null"); /* nobody who asks why should wait */
-    }
+    json_put_name(json, "before_start");
+    presence_append_before(program->presence, json);
+    /* Nobody who asks why it is not ready should wait for the database. */
+    fleet_append(program->config, presence_instance(program->presence), ready, json);
     buffer_append_text(json, "}");
     buffer_free(&health);
     return 200;

@@ -14,6 +14,7 @@ struct admin_context {
     struct health *health;
     struct ingest *ingest;
     struct http_server *http;
+    struct presence *presence;
     struct reload *reload;
     struct admin_explain explain;
 };

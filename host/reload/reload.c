@@ -30,6 +30,7 @@ struct reload {
     struct trial trial;
     uint64_t last_number;
     char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
+    struct metric_cell *info;             /* 1 under the running scripts' hash; NULL: not yet */
     struct metric_cell *number, *done, *failed, *rolled_back;
     pthread_t watcher; /* stores what runs, and looks at the trial while one is on */
     bool watched;
@@ -38,11 +39,25 @@ struct reload {
     int64_t store_us;       /* when the running generation is to be stored; 0: it is */
 };
 
-static void show_number(struct reload *reload) {
+static struct metric_cell *info_of(const char *hash) {
+    return metric_cell(metric_family(METRIC_GAUGE, "ras_scripts_info",
+                                     "1 under the hash of the scripts that run, 0 under others.",
+                                     "hash"),
+                       hash);
+}
+
+static void show_running(struct reload *reload) {
     const struct script_generation *running = kept_running(&reload->kept);
-    metric_set(reload->number, (double)script_generation_number(running));
-    health_set_scripts(reload->options.health, script_generation_number(running),
-                       script_generation_hash(running));
+    uint64_t number = script_generation_number(running);
+    const char *hash = script_generation_hash(running);
+    metric_set(reload->number, (double)number);
+    if (reload->info) {
+        metric_set(reload->info, 0);
+    }
+    reload->info = info_of(hash);
+    metric_set(reload->info, 1);
+    health_set_scripts(reload->options.health, number, hash);
+    presence_set_scripts(reload->options.presence, number, hash);
 }
 
 static struct metric_cell *reloads(const char *result) {
@@ -76,7 +91,7 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->done = reloads("done");
     reload->failed = reloads("failed");
     reload->rolled_back = reloads("rolled_back");
-    show_number(reload);
+    show_running(reload);
     reload->store_us = clock_monotonic_us();
     memcpy(reload->tried_hash, script_generation_hash(options->generation),
            sizeof reload->tried_hash);
@@ -165,7 +180,7 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
     trial_begin(&reload->trial, script_generation_config(generation), on_trial);
     reload->store_us = clock_monotonic_us();
     pthread_cond_signal(&reload->changed);
-    show_number(reload);
+    show_running(reload);
     return waiting;
 }
 

@@ -7,6 +7,7 @@
 #include "../canary/canary.h"
 #include "../http/api.h"
 #include "../ingest/ingest.h"
+#include "presence.h"
 
 struct reload;
 
@@ -15,6 +16,7 @@ struct reload_options {
     struct script_generation *generation; /* that runs */
     struct cache *cache;
     struct health *health;
+    struct presence *presence;
     struct ingest *ingest;
     struct api *api;
     int stop_fd; /* readable once the program stops */

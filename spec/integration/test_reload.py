@@ -214,6 +214,9 @@ def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, s
     assert status == 0 and said["hash"] == first and said["generation"] == 3
     assert assign(service, "first") == "file"
     wait_until("the order", lambda: stored(service)[:2] == [first, second])
+    listed = command(program, "status")[1]["stored_generations"]
+    assert [one["hash"] for one in listed] == stored(service)
+    assert all(one["first_ran_at"] <= one["last_ran_at"] for one in listed)
 
 
 @pytest.mark.parametrize("which, error", [
