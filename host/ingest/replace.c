@@ -66,7 +66,9 @@ static void take(struct worker *worker) {
     pthread_mutex_unlock(&replacement->lock);
     worker_scripts_free(&not_fetched);
     log_info("other scripts", LOG_INT("worker", worker->number),
-             LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)));
+             LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)),
+             LOG_INT("paused_us", clock_monotonic_us() - worker->stopped_taking_us));
+    worker->stopped_taking_us = 0;
 }
 
 static bool is_there(const struct worker *worker) {
@@ -82,6 +84,9 @@ bool replace_is_due(const struct worker *worker) {
 }
 
 bool replace_waits(struct worker *worker) {
+    if (is_there(worker) && worker->stopped_taking_us == 0) {
+        worker->stopped_taking_us = clock_monotonic_us();
+    }
     if (replace_is_due(worker)) {
         take(worker);
     }

@@ -54,6 +54,7 @@ struct worker {
     int64_t report_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;
+    int64_t stopped_taking_us;
     struct metric_cell *errors, *deleted, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
