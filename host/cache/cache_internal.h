@@ -62,9 +62,10 @@ struct shared_hit {
     bool reachable; /* Redis answered: `sequence` may guard a store */
     uint64_t sequence;
 };
-void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit);
-void shared_put(struct shared *shared, struct slice key, const struct answer *answer,
-                const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s);
+void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit);
+/* Keeps hit->answer with its tags, unless an invalidation has come since hit->sequence. */
+void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
+                int ttl_s);
 bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
                                 struct err *err);
 /* The command by which every process forgets everything, as texts. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../clock.h"
+#include "../hash.h"
 #include "../log.h"
 #include "../xalloc.h"
 #include "credentials.h"
@@ -15,6 +16,7 @@
 
 struct api_scripts {
     struct script_generation *generation;
+    uint64_t hash;                     /* of the generation's */
     const struct script_route *routes; /* of the generation */
     size_t route_count;
     struct endpoint **endpoints; /* one a route */
@@ -46,6 +48,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation, str
     const struct config *config = script_generation_config(generation);
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
+    scripts->hash = hash64(slice_of(script_generation_hash(generation)));
     find_endpoints(scripts);
     scripts->own = own_create(config, health);
     scripts->pool = script_pool_create(generation, err);
@@ -201,8 +204,9 @@ static void ask_script(const struct use *use, struct exchange *exchange,
                     query.count, exchange->correlation_id},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct answer *answer = cache_get(use->cache, key, route->cache_type, computation.timeout_ms,
-                                      compute, &computation, &err);
+    struct cache_key kept_under = {key, route->cache_type, use->scripts->hash};
+    struct answer *answer =
+        cache_get(use->cache, &kept_under, computation.timeout_ms, compute, &computation, &err);
     if (answer) {
         reply_set(&exchange->reply, &exchange->request, answer, JSON);
     } else {
