@@ -149,13 +149,13 @@ static void apply_log_settings(const struct config *old, const struct config *co
     }
 }
 
-/* Requests first: what an old route read before cannot be kept by the caches, which each worker has
- * forget everything when it takes the scripts. Returns how many workers are still to take them. */
+/* What old routes have answered leaves the process' cache once nobody is answered by them any more;
+ * in Redis it is known by its scripts. Returns how many workers are still to take the new ones. */
 static size_t replace(struct reload *reload, struct script_generation *generation,
                       struct built *built, bool on_trial) {
     api_replace(reload->options.api, built->api);
-    size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
     cache_invalidate_all(reload->options.cache);
+    size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
     kept_add(&reload->kept, generation);

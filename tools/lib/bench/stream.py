@@ -7,10 +7,10 @@ import spell_results
 import stack
 
 REGISTERED = "huleedu.batch.essays.registered.v1"
-BATCHES = 200
+BATCHES = 100
 ESSAYS = 25  # of a batch
 USERS = 40
-RESTATED_EVERY = 20  # events of the backlog, so that cached answers are outdated now and then
+RESTATED_EVERY = 200  # events of the backlog, so that cached answers are outdated now and then
 FIRST_RESULT = datetime.datetime(2025, 7, 1)
 
 
