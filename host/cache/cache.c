@@ -87,7 +87,7 @@ void cache_set_hearing(struct cache *cache, bool hearing) {
     pthread_mutex_unlock(&cache->lock);
 }
 
-struct answer *cache_lookup(struct cache *cache, struct slice key) {
+struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
     if (!cache->enabled) {
         return NULL;
     }
@@ -202,8 +202,8 @@ static struct answer *lead(struct cache *cache, struct flight *flight, cache_com
     bool fresh = hit.answer && cache->hearing &&
                  !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
     if (fresh) {
-        store_put(&cache->store, key->text, hit.answer, hit.tags, hit.tag_count, began,
-                  hit.lifetime_us, hits);
+        store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
+                  hits);
     }
     flight_land(cache, flight, hit.answer, &failure);
     pthread_mutex_unlock(&cache->lock);
@@ -228,7 +228,7 @@ struct answer *cache_get(struct cache *cache, const struct cache_key *key, int t
         return answer;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = cache->hearing ? store_find(&cache->store, key->text) : NULL;
+    struct answer *answer = cache->hearing ? store_find(&cache->store, key) : NULL;
     if (answer) {
         pthread_mutex_unlock(&cache->lock);
         return answer;

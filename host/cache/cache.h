@@ -5,7 +5,9 @@
  * Guard: every tag hashes to a bucket holding the sequence number of its last invalidation; a
  * reader notes the sequence before it asks the database, and may store only if no bucket of its
  * answer's tags has moved past it. Redis holds the pure JSON under the route's key, dependency sets
- * tag → keys, and the same guard. What scripts find there that others made is a miss to them. */
+ * tag → keys, and the same guard.
+ *
+ * An answer belongs to the scripts that made it: to others it is a miss, on both levels. */
 #ifndef AGG_HOST_CACHE_CACHE_H
 #define AGG_HOST_CACHE_CACHE_H
 
@@ -41,15 +43,15 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */
 void cache_destroy(struct cache *cache);
 
-/* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard).
- * Fast path. */
-struct answer *cache_lookup(struct cache *cache, struct slice key);
-
 struct cache_key {
     struct slice text; /* absent (data NULL): it is computed each time */
     const char *type;  /* for the metrics */
     uint64_t scripts;  /* hash64 of what makes the answer */
 };
+
+/* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard).
+ * Fast path. */
+struct answer *cache_lookup(struct cache *cache, const struct cache_key *key);
 
 /* Computes the answer on a miss. Fills *tags (hash64 of each id; freed by the cache with free()).
  */

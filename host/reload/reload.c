@@ -149,12 +149,10 @@ static void apply_log_settings(const struct config *old, const struct config *co
     }
 }
 
-/* What old routes have answered leaves the process' cache once nobody is answered by them any more;
- * in Redis it is known by its scripts. Returns how many workers are still to take the new ones. */
+/* From now on `built` has the routes before. Returns how many workers are still to take theirs. */
 static size_t replace(struct reload *reload, struct script_generation *generation,
                       struct built *built, bool on_trial) {
-    api_replace(reload->options.api, built->api);
-    cache_invalidate_all(reload->options.cache);
+    built->api = api_replace(reload->options.api, built->api);
     size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
@@ -239,6 +237,7 @@ static void finish(struct reload *reload, const char *verb, struct script_genera
              LOG_INT("generation", (int64_t)script_generation_number(generation)),
              LOG_TEXT("scripts", script_generation_hash(generation)),
              LOG_INT("waiting_workers", (int64_t)waiting), LOG_INT("took_us", took_us));
+    api_retire(reload->options.api, built->api);
 }
 
 /* ---- reload -------------------------------------------------------------------------------- */

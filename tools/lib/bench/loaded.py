@@ -46,7 +46,7 @@ class Run:
         self.program, self.url = self.servers.program(
             "ras_bench", {"INGEST_WORKERS": str(WORKERS), **scripts.env})
         self.stream = stream.Stream()
-        self.queries = Queries(folder, stream.paths(),
+        self.queries = Queries(options.build, folder, stream.paths(),
                                [generations.tail(mark) for mark in generations.MARKS])
         self.reloads = Reloads(self.program, scripts, stream.paths())
         self.pairs = max(1, min(MOST_PAIRS, options.seconds // LEAST_SECONDS))
@@ -75,11 +75,11 @@ class Run:
         stack.wait_until("the batches", lambda: committed(self.url) == self.published)
         self.publish(self.stream.write_backlog, WARM_EVENTS)
         before, began = committed(self.url), time.monotonic()
-        wrk = self.queries.start(self.program.port, WARM_SECONDS)
-        stack.wait_until("the end of the warming up", lambda: wrk.poll() is not None or
+        asking = self.queries.start(self.program.port, WARM_SECONDS)
+        stack.wait_until("the end of the warming up", lambda: asking.poll() is not None or
                          committed(self.url) == self.published)
         events_per_second = (committed(self.url) - before) / (time.monotonic() - began)
-        finish(wrk)
+        finish(asking)
         return events_per_second
 
     def prepare(self):
@@ -95,10 +95,10 @@ class Run:
 
     def phase(self, reloads):
         began_at, before = time.time(), committed(self.url)
-        wrk = self.queries.start(self.program.port, self.phase_seconds)
+        asking = self.queries.start(self.program.port, self.phase_seconds)
         if reloads:
             self.reloads.spread(reloads, self.phase_seconds)
-        queries = finish(wrk)
+        queries = finish(asking)
         phase = Phase(began_at, time.time(), committed(self.url) - before, queries)
         self.phases[reloads > 0].append(phase)
         print(f"{reloads:3} reloads in {self.phase_seconds} s: {phase.events_per_second:,.0f} "

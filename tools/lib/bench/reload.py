@@ -1,7 +1,8 @@
 """What replacing the scripts costs under full load, and that nothing is lost by it.
 
 Two generations of scripts, whose difference shows in every row and answer, take turns while two
-ingest workers have a backlog that does not run dry and wrk asks for batches. Phases with reloads
+ingest workers have a backlog that does not run dry and 16 connections ask
+for batches. Phases with reloads
 and phases without take turns, too. Exits with 1 where an event is lost or counted twice, a request
 fails, or a mixture of generations shows; a target of time or memory that is missed is only said.
 

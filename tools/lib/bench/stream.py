@@ -9,7 +9,8 @@ import stack
 REGISTERED = "huleedu.batch.essays.registered.v1"
 BATCHES = 100
 ESSAYS = 25  # of a batch
-USERS = 40
+USERS = 20
+BATCHES_FOR_A_PAGE = 19  # of queries
 RESTATED_EVERY = 200  # events of the backlog, so that cached answers are outdated now and then
 FIRST_RESULT = datetime.datetime(2025, 7, 1)
 
@@ -28,10 +29,11 @@ def essay_id(batch, number):
 
 
 def paths():
-    """What queries ask for: nine batches for one page of a user's."""
-    users = [f"/internal/v1/batches/user/teacher-{number}?limit=10" for number in range(USERS)]
+    """What queries ask for, each as often as any other: mostly batches, now and then a page of a
+    user's, which is not cached."""
+    users = [f"/internal/v1/batches/user/teacher-{number}?limit=5" for number in range(USERS)]
     batches = [f"/internal/v1/batches/{batch_id(number)}/status" for number in range(BATCHES)]
-    return batches * 9 + users * (BATCHES // USERS)
+    return batches * BATCHES_FOR_A_PAGE + users * (BATCHES // USERS)
 
 
 def registrations():
