@@ -98,7 +98,6 @@ static void start_reload(struct program *program, const char *config_path) {
     struct reload_options options = {
         .config_path = config_path,
         .generation = program->generation,
-        .cache = program->cache,
         .health = program->health,
         .presence = program->presence,
         .ingest = program->ingest,

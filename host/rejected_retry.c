@@ -122,7 +122,7 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
         .release = release_raw,
     };
     bool ok = pipeline_open(&retry->pipeline, &options, err);
-    batch_init(&retry->batch, script_generation_view(generation));
+    batch_init(&retry->batch, generation);
     ok = ok && pipeline_connect(&retry->pipeline, err) && run_all(retry, err);
     batch_free(&retry->pipeline, &retry->batch);
     pipeline_close(&retry->pipeline);

@@ -176,7 +176,7 @@ static bool run(const struct config *config, struct err *err) {
     struct applier applier = {.must_load = true};
     bool ok = open_pipeline(&applier, config, generation, err);
     if (ok) {
-        batch_init(&applier.batch, script_generation_view(generation));
+        batch_init(&applier.batch, generation);
         follow(&applier, stdin);
         drop_pending(&applier);
         batch_free(&applier.pipeline, &applier.batch);

@@ -11,7 +11,7 @@
 /* One compute under way. Kept by its leader and everyone who waits for it. */
 struct flight {
     struct flight *next;
-    struct slice key; /* the leader's: only compared while the flight is in the list */
+    const struct cache_key *key; /* the leader's: only looked at while the flight is in the list */
     uint64_t began;
     bool hearing; /* when it began */
     pthread_cond_t landed;
@@ -87,7 +87,7 @@ void cache_set_hearing(struct cache *cache, bool hearing) {
     pthread_mutex_unlock(&cache->lock);
 }
 
-struct answer *cache_lookup(struct cache *cache, struct slice key) {
+struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
     if (!cache->enabled) {
         return NULL;
     }
@@ -105,7 +105,7 @@ static void flight_release(struct flight *flight) {
     }
 }
 
-static struct flight *flight_begin(struct cache *cache, struct slice key) {
+static struct flight *flight_begin(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = xcalloc(1, sizeof *flight);
     clock_condition_init(&flight->landed);
     flight->key = key;
@@ -117,11 +117,15 @@ static struct flight *flight_begin(struct cache *cache, struct slice key) {
     return flight;
 }
 
-static struct flight *flight_find(struct cache *cache, struct slice key) {
+static bool is_same(const struct cache_key *key, const struct cache_key *other) {
+    return key->scripts == other->scripts && slice_equal(key->text, other->text);
+}
+
+static struct flight *flight_find(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = cache->flights;
     /* The tags of a flight are not known before it lands, so any invalidation since its begin
      * makes it too old to join. */
-    while (flight && !(flight->began == cache->store.sequence && slice_equal(flight->key, key))) {
+    while (flight && !(flight->began == cache->store.sequence && is_same(flight->key, key))) {
         flight = flight->next;
     }
     return flight;
@@ -175,19 +179,19 @@ static int64_t lifetime_of(const struct cache *cache, const struct answer *answe
 }
 
 /* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
-static struct answer *lead(struct cache *cache, struct flight *flight, const char *cache_type,
-                           cache_compute compute, void *context, struct err *err) {
-    struct slice key = flight->key;
+static struct answer *lead(struct cache *cache, struct flight *flight, cache_compute compute,
+                           void *context, struct err *err) {
+    const struct cache_key *key = flight->key;
     uint64_t began = flight->began;
     struct shared_hit hit = {0};
-    struct metric_cell *hits = metric_cell(cache->hits, cache_type);
+    struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* A Redis that cannot be heard may be one that came back with what it held long ago. */
     if (cache->shared && flight->hearing) {
         shared_get(cache->shared, key, &hit);
     }
     bool computed = !hit.answer;
     struct err failure = {0};
-    metric_add(computed ? metric_cell(cache->misses, cache_type) : hits, 1);
+    metric_add(computed ? metric_cell(cache->misses, key->type) : hits, 1);
     if (computed) {
         hit.answer = compute(context, &hit.tags, &hit.tag_count, &failure);
         hit.lifetime_us = hit.answer ? lifetime_of(cache, hit.answer) : 0;
@@ -205,8 +209,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, const cha
     pthread_mutex_unlock(&cache->lock);
     if (computed && fresh && hit.reachable && hit.answer->status == 200 && hit.tag_count > 0 &&
         cache->ttl_s > 0) {
-        shared_put(cache->shared, key, hit.answer, hit.tags, hit.tag_count, hit.sequence,
-                   cache->ttl_s);
+        shared_put(cache->shared, key, &hit, cache->ttl_s);
     }
     free(hit.tags);
     if (!hit.answer) {
@@ -215,9 +218,9 @@ static struct answer *lead(struct cache *cache, struct flight *flight, const cha
     return hit.answer;
 }
 
-struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
-                         int timeout_ms, cache_compute compute, void *context, struct err *err) {
-    if (!cache->enabled || !key.data) {
+struct answer *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
+                         cache_compute compute, void *context, struct err *err) {
+    if (!cache->enabled || !key->text.data) {
         uint64_t *tags = NULL;
         size_t count = 0;
         struct answer *answer = compute(context, &tags, &count, err);
@@ -235,13 +238,13 @@ struct answer *cache_get(struct cache *cache, struct slice key, const char *cach
         answer = flight_wait(cache, flight, timeout_ms, err);
         pthread_mutex_unlock(&cache->lock);
         if (answer) {
-            metric_add(metric_cell(cache->hits, cache_type), 1);
+            metric_add(metric_cell(cache->hits, key->type), 1);
         }
         return answer;
     }
     flight = flight_begin(cache, key);
     pthread_mutex_unlock(&cache->lock);
-    return lead(cache, flight, cache_type, compute, context, err);
+    return lead(cache, flight, compute, context, err);
 }
 
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {

@@ -5,7 +5,9 @@
  * Guard: every tag hashes to a bucket holding the sequence number of its last invalidation; a
  * reader notes the sequence before it asks the database, and may store only if no bucket of its
  * answer's tags has moved past it. Redis holds the pure JSON under the route's key, dependency sets
- * tag → keys, and the same guard. */
+ * tag → keys, and the same guard.
+ *
+ * An answer belongs to the scripts that made it: to others it is a miss, on both levels. */
 #ifndef AGG_HOST_CACHE_CACHE_H
 #define AGG_HOST_CACHE_CACHE_H
 
@@ -41,9 +43,15 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */
 void cache_destroy(struct cache *cache);
 
+struct cache_key {
+    struct slice text; /* absent (data NULL): it is computed each time */
+    const char *type;  /* for the metrics */
+    uint64_t scripts;  /* hash64 of what makes the answer */
+};
+
 /* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard).
  * Fast path. */
-struct answer *cache_lookup(struct cache *cache, struct slice key);
+struct answer *cache_lookup(struct cache *cache, const struct cache_key *key);
 
 /* Computes the answer on a miss. Fills *tags (hash64 of each id; freed by the cache with free()).
  */
@@ -51,10 +59,10 @@ typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *
                                         struct err *err);
 /* Lookup, then one compute for all simultaneous callers of the key (callers that began after an
  * invalidation do not join an older one), Redis in between. 404 answers live at most 1 s and only
- * in the process; other statuses than 200 and 404 are not kept. An absent key (data NULL) is
- * computed each time, as every key is where the cache is off. */
-struct answer *cache_get(struct cache *cache, struct slice key, const char *cache_type,
-                         int timeout_ms, cache_compute compute, void *context, struct err *err);
+ * in the process; other statuses than 200 and 404 are not kept. Where the cache is off every key is
+ * computed each time. */
+struct answer *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
+                         cache_compute compute, void *context, struct err *err);
 
 /* After a commit: drops dependants in this process. Then appends the Redis part to `redis`
  * (invalidation and announcement to other processes); the caller runs the pipeline. Duplicates

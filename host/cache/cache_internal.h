@@ -38,13 +38,14 @@ struct store {
 void store_init(struct store *store, size_t max_bytes);
 void store_free(struct store *store);
 /* A new reference, or NULL. Counts a hit on the entry's own metric. */
-struct answer *store_find(struct store *store, struct slice key);
+struct answer *store_find(struct store *store, const struct cache_key *key);
 /* Whether one of the tags was invalidated after `began`, or may have been unheard. An answer
  * without tags is stale after any invalidation: none can find it. */
 bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began);
 /* Keeps the answer unless it is stale. */
-void store_put(struct store *store, struct slice key, struct answer *answer, const uint64_t *tags,
-               size_t count, uint64_t began, int64_t lifetime_us, struct metric_cell *hits);
+void store_put(struct store *store, const struct cache_key *key, struct answer *answer,
+               const uint64_t *tags, size_t count, uint64_t began, int64_t lifetime_us,
+               struct metric_cell *hits);
 void store_invalidate(struct store *store, const uint64_t *tags, size_t count);
 /* Drops everything and refuses whatever is being computed now. */
 void store_reset(struct store *store);
@@ -62,9 +63,10 @@ struct shared_hit {
     bool reachable; /* Redis answered: `sequence` may guard a store */
     uint64_t sequence;
 };
-void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit);
-void shared_put(struct shared *shared, struct slice key, const struct answer *answer,
-                const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s);
+void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit);
+/* Keeps hit->answer with its tags, unless an invalidation has come since hit->sequence. */
+void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
+                int ttl_s);
 bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
                                 struct err *err);
 /* The command by which every process forgets everything, as texts. */

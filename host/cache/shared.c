@@ -1,8 +1,8 @@
 /* shared: the Redis level. Keys:
  *   KEY                    the answer's JSON, nothing else
- *   ras:cache:tags:KEY     8 bytes each, big-endian: the sequence before the answer was read, then
- *                          its tags: a process that finds the answer here can keep it and still
- *                          drop it by tag
+ *   ras:cache:tags:KEY     8 bytes each, big-endian: the sequence before the answer was read, the
+ *                          hash of the scripts that made it, then its tags: a process that finds
+ *                          the answer here can keep it and still drop it by tag
  *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
  *   ras:cache:seq          invalidations so far
  *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script
@@ -29,7 +29,8 @@
 #define TAGS_PREFIX "ras:cache:tags:"
 #define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
-#define CHUNK 1000 /* tags a command: keeps each script run short */
+#define HEADER_NUMBERS 2 /* in front of an entry's tags */
+#define CHUNK 1000       /* tags a command: keeps each script run short */
 
 /* Refuses when the sequence went back (Redis lost its memory) or the floor or a bucket moved past
  * `began`. The dependency set outlives its members. */
@@ -185,35 +186,43 @@ static uint64_t number_at(const char *bytes, size_t index) {
     return be64toh(number);
 }
 
-static void read_entry(struct shared_hit *hit, const redisReply *reply) {
+struct lookup {
+    uint64_t scripts;
+    struct shared_hit *hit;
+};
+
+static void read_entry(const struct lookup *lookup, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || !is_text(reply->element[0]) ||
         !is_text(reply->element[1])) {
         return;
     }
     const redisReply *body = reply->element[0], *tags = reply->element[1];
     const redisReply *floor = reply->element[2];
-    if (tags->len < 16 || tags->len % 8 != 0) {
+    if (tags->len < 8 * (HEADER_NUMBERS + 1) || tags->len % 8 != 0 ||
+        number_at(tags->str, 1) != lookup->scripts) {
         return;
     }
     uint64_t began = number_at(tags->str, 0);
     if (is_text(floor) && began < strtoull(floor->str, NULL, 10)) {
         return;
     }
+    struct shared_hit *hit = lookup->hit;
     hit->answer = answer_create(200, (struct slice){body->str, body->len});
-    hit->tag_count = tags->len / 8 - 1;
+    hit->tag_count = tags->len / 8 - HEADER_NUMBERS;
     hit->tags = xcalloc(hit->tag_count, sizeof *hit->tags);
     for (size_t i = 0; i < hit->tag_count; i++) {
-        hit->tags[i] = number_at(tags->str, i + 1);
+        hit->tags[i] = number_at(tags->str, i + HEADER_NUMBERS);
     }
 }
 
 static void on_get_reply(void *context, size_t index, const redisReply *reply) {
-    struct shared_hit *hit = context;
+    const struct lookup *lookup = context;
+    struct shared_hit *hit = lookup->hit;
     if (index == 0) {
         hit->sequence = is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
         hit->reachable = is_text(reply) || reply->type == REDIS_REPLY_NIL;
     } else if (index == 1) {
-        read_entry(hit, reply);
+        read_entry(lookup, reply);
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         hit->lifetime_us = reply->integer * 1000;
     }
@@ -225,22 +234,23 @@ static void forget(struct shared_hit *hit) {
     *hit = (struct shared_hit){0};
 }
 
-void shared_get(struct shared *shared, struct slice key, struct shared_hit *hit) {
+void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit) {
+    struct lookup lookup = {key->scripts, hit};
     *hit = (struct shared_hit){0};
     struct redis *redis = take(shared);
     if (!redis) {
         return;
     }
     size_t tags_len;
-    char *tags = tags_key(key, &tags_len);
+    char *tags = tags_key(key->text, &tags_len);
     struct err err = {0};
     /* The sequence first: it must be older than anything read after it. */
     struct slice sequence[] = {slice_of("GET"), slice_of(SEQ_KEY)};
-    struct slice entry[] = {slice_of("MGET"), key, {tags, tags_len}, slice_of(FLOOR_KEY)};
-    struct slice rest[] = {slice_of("PTTL"), key};
+    struct slice entry[] = {slice_of("MGET"), key->text, {tags, tags_len}, slice_of(FLOOR_KEY)};
+    struct slice rest[] = {slice_of("PTTL"), key->text};
     bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
                   redis_append(redis, rest, 2, &err);
-    if (!run(shared, redis, queued, on_get_reply, hit, &err)) {
+    if (!run(shared, redis, queued, on_get_reply, &lookup, &err)) {
         forget(hit);
     }
     free(tags);
@@ -257,19 +267,21 @@ struct call {
     struct slice *args;
     char (*deps)[DEP_KEY_BYTES];
     char (*buckets)[8];
-    uint64_t *wire; /* the sequence, then the tags */
+    uint64_t *wire; /* the sequence, the scripts, then the tags */
 };
 
-static struct call call_create(uint64_t sequence, const uint64_t *tags, size_t count) {
+static struct call call_create(uint64_t sequence, uint64_t scripts, const uint64_t *tags,
+                               size_t count) {
     struct call call = {
         .args = xcalloc(2 * count + 16, sizeof *call.args),
         .deps = xcalloc(count, sizeof *call.deps),
         .buckets = xcalloc(count, sizeof *call.buckets),
-        .wire = xcalloc(count + 1, sizeof *call.wire),
+        .wire = xcalloc(count + HEADER_NUMBERS, sizeof *call.wire),
     };
     call.wire[0] = htobe64(sequence);
+    call.wire[1] = htobe64(scripts);
     for (size_t i = 0; i < count; i++) {
-        call.wire[i + 1] = htobe64(tags[i]);
+        call.wire[i + HEADER_NUMBERS] = htobe64(tags[i]);
     }
     return call;
 }
@@ -288,8 +300,9 @@ static void on_put_reply(void *context, size_t index, const redisReply *reply) {
     }
 }
 
-void shared_put(struct shared *shared, struct slice key, const struct answer *answer,
-                const uint64_t *tags, size_t count, uint64_t sequence, int ttl_s) {
+void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
+                int ttl_s) {
+    size_t count = hit->tag_count;
     struct redis *redis = take(shared);
     if (!redis) {
         return;
@@ -297,27 +310,28 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
     char keys[24], ttl[16], began[24];
     snprintf(keys, sizeof keys, "%zu", count + 4);
     snprintf(ttl, sizeof ttl, "%d", ttl_s);
-    snprintf(began, sizeof began, "%" PRIu64, sequence);
+    snprintf(began, sizeof began, "%" PRIu64, hit->sequence);
     size_t tags_len, n = 0;
-    char *tags_name = tags_key(key, &tags_len);
-    struct call call = call_create(sequence, tags, count);
+    char *tags_name = tags_key(key->text, &tags_len);
+    struct call call = call_create(hit->sequence, key->scripts, hit->tags, count);
     struct slice *args = call.args;
     args[n++] = slice_of("EVAL");
     args[n++] = slice_of(STORE_SCRIPT);
     args[n++] = slice_of(keys);
-    args[n++] = key;
+    args[n++] = key->text;
     args[n++] = (struct slice){tags_name, tags_len};
     args[n++] = slice_of(SEQ_KEY);
     args[n++] = slice_of(BUCKETS_KEY);
     for (size_t i = 0; i < count; i++) {
-        args[n++] = dep_key(tags[i], call.deps[i]);
+        args[n++] = dep_key(hit->tags[i], call.deps[i]);
     }
-    args[n++] = answer->body;
+    args[n++] = hit->answer->body;
     args[n++] = slice_of(ttl);
     args[n++] = slice_of(began);
-    args[n++] = (struct slice){(const char *)call.wire, (count + 1) * sizeof *call.wire};
+    args[n++] =
+        (struct slice){(const char *)call.wire, (count + HEADER_NUMBERS) * sizeof *call.wire};
     for (size_t i = 0; i < count; i++) {
-        args[n++] = bucket_text(tags[i], call.buckets[i]);
+        args[n++] = bucket_text(hit->tags[i], call.buckets[i]);
     }
     struct err err = {0};
     bool queued = redis_append(redis, args, n, &err);
@@ -329,7 +343,7 @@ void shared_put(struct shared *shared, struct slice key, const struct answer *an
 static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
     char keys[24];
     snprintf(keys, sizeof keys, "%zu", count + 2);
-    struct call call = call_create(0, tags, count);
+    struct call call = call_create(0, 0, tags, count);
     struct slice *args = call.args;
     size_t n = 0;
     args[n++] = slice_of("EVAL");
@@ -341,7 +355,8 @@ static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count
         args[n++] = dep_key(tags[i], call.deps[i]);
     }
     args[n++] = slice_of(TAGS_PREFIX);
-    args[n++] = (struct slice){(const char *)(call.wire + 1), count * sizeof *call.wire};
+    args[n++] =
+        (struct slice){(const char *)(call.wire + HEADER_NUMBERS), count * sizeof *call.wire};
     for (size_t i = 0; i < count; i++) {
         args[n++] = bucket_text(tags[i], call.buckets[i]);
     }

@@ -25,6 +25,7 @@ struct store_entry {
     size_t link_count;
     size_t bytes;
     uint64_t hash;
+    uint64_t scripts; /* that made the answer */
     uint64_t began;
     int64_t expires_us;
     size_t key_len;
@@ -94,9 +95,9 @@ static struct store_entry *find(struct store *store, struct slice key, uint64_t 
     return entry;
 }
 
-struct answer *store_find(struct store *store, struct slice key) {
-    struct store_entry *entry = find(store, key, hash64(key));
-    if (!entry) {
+struct answer *store_find(struct store *store, const struct cache_key *key) {
+    struct store_entry *entry = find(store, key->text, hash64(key->text));
+    if (!entry || entry->scripts != key->scripts) {
         return NULL;
     }
     if (clock_monotonic_us() >= entry->expires_us ||
@@ -137,25 +138,27 @@ static void link_tags(struct store *store, struct store_entry *entry, const uint
     }
 }
 
-void store_put(struct store *store, struct slice key, struct answer *answer, const uint64_t *tags,
-               size_t count, uint64_t began, int64_t lifetime_us, struct metric_cell *hits) {
-    size_t bytes = sizeof(struct store_entry) + key.len + sizeof *answer + answer->body.len +
+void store_put(struct store *store, const struct cache_key *key, struct answer *answer,
+               const uint64_t *tags, size_t count, uint64_t began, int64_t lifetime_us,
+               struct metric_cell *hits) {
+    size_t bytes = sizeof(struct store_entry) + key->text.len + sizeof *answer + answer->body.len +
                    count * sizeof(struct store_link);
     if (lifetime_us <= 0 || bytes > store->max_bytes || store_is_stale(store, tags, count, began)) {
         return;
     }
-    uint64_t hash = hash64(key);
-    struct store_entry *old = find(store, key, hash);
+    uint64_t hash = hash64(key->text);
+    struct store_entry *old = find(store, key->text, hash);
     if (old) {
         drop(store, old);
     }
     while (store->bytes + bytes > store->max_bytes) {
         drop(store, store->oldest);
     }
-    struct store_entry *entry = xcalloc(1, sizeof *entry + key.len);
-    memcpy(entry->key, key.data, key.len);
-    entry->key_len = key.len;
+    struct store_entry *entry = xcalloc(1, sizeof *entry + key->text.len);
+    memcpy(entry->key, key->text.data, key->text.len);
+    entry->key_len = key->text.len;
     entry->hash = hash;
+    entry->scripts = key->scripts;
     entry->bytes = bytes;
     entry->began = began;
     entry->hits = hits;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../clock.h"
+#include "../hash.h"
 #include "../log.h"
 #include "../xalloc.h"
 #include "credentials.h"
@@ -15,6 +16,7 @@
 
 struct api_scripts {
     struct script_generation *generation;
+    uint64_t hash;                     /* of the generation's */
     const struct script_route *routes; /* of the generation */
     size_t route_count;
     struct endpoint **endpoints; /* one a route */
@@ -46,6 +48,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation, str
     const struct config *config = script_generation_config(generation);
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
+    scripts->hash = hash64(slice_of(script_generation_hash(generation)));
     find_endpoints(scripts);
     scripts->own = own_create(config, health);
     scripts->pool = script_pool_create(generation, err);
@@ -92,13 +95,16 @@ static void end_use(struct api *api, struct api_scripts *scripts) {
     pthread_mutex_unlock(&api->lock);
 }
 
-void api_replace(struct api *api, struct api_scripts *scripts) {
+struct api_scripts *api_replace(struct api *api, struct api_scripts *scripts) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *old = api->scripts;
     api->scripts = scripts;
-    /* Under the lock: who begins later finds nothing of the old ones, and who began before may no
-     * longer keep what it finds. */
-    cache_invalidate_all(api->cache);
+    pthread_mutex_unlock(&api->lock);
+    return old;
+}
+
+void api_retire(struct api *api, struct api_scripts *old) {
+    pthread_mutex_lock(&api->lock);
     while (old->users > 0) {
         pthread_cond_wait(&api->unused, &api->lock);
     }
@@ -186,8 +192,7 @@ static void set_failure(struct exchange *exchange, const struct err *err) {
 
 /* The slow half: on a worker. The key is absent where the route is not cached. */
 static void ask_script(const struct use *use, struct exchange *exchange,
-                       const struct router_match *match, struct slice key) {
-    const struct script_route *route = &use->scripts->routes[match->route];
+                       const struct router_match *match, const struct cache_key *key) {
     struct router_pairs query;
     struct err err = {0};
     const char *problem = router_parse_query(exchange->request.query, &query);
@@ -201,8 +206,8 @@ static void ask_script(const struct use *use, struct exchange *exchange,
                     query.count, exchange->correlation_id},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct answer *answer = cache_get(use->cache, key, route->cache_type, computation.timeout_ms,
-                                      compute, &computation, &err);
+    struct answer *answer =
+        cache_get(use->cache, key, computation.timeout_ms, compute, &computation, &err);
     if (answer) {
         reply_set(&exchange->reply, &exchange->request, answer, JSON);
     } else {
@@ -226,9 +231,11 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
                          const struct router_match *match, bool may_block) {
     const struct script_route *route = &use->scripts->routes[match->route];
     const struct slice *fields = exchange->request.fields;
-    struct buffer key = {0};
+    struct buffer text = {0};
+    struct cache_key key = {.type = route->cache_type, .scripts = use->scripts->hash};
     if (route->cache_key) {
-        expand_key(route->cache_key, &match->params, &key);
+        expand_key(route->cache_key, &match->params, &text);
+        key.text = buffer_slice(&text);
     }
     struct answer *kept = NULL;
     const char *refusal = NULL;
@@ -242,15 +249,15 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
     } else if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
     } else if (route->cache_key && !exchange->request.query.len &&
-               (kept = cache_lookup(use->cache, buffer_slice(&key)))) {
+               (kept = cache_lookup(use->cache, &key))) {
         reply_set(&exchange->reply, &exchange->request, kept, JSON);
     } else if (may_block) {
-        ask_script(use, exchange, match, route->cache_key ? buffer_slice(&key) : (struct slice){0});
+        ask_script(use, exchange, match, &key);
     } else {
-        buffer_free(&key);
+        buffer_free(&text);
         return false;
     }
-    buffer_free(&key);
+    buffer_free(&text);
     return true;
 }
 

@@ -24,8 +24,9 @@ void api_destroy(struct api *api);
 struct site api_site(struct api *api);
 
 /* From its return on every request is answered by `scripts`, which the api takes over; what began
- * before ends as it began. Drops all answers kept in the process, and waits until the old ones are
- * no longer in use. One thread at a time. */
-void api_replace(struct api *api, struct api_scripts *scripts);
+ * before ends as it began, by those that it returns. */
+struct api_scripts *api_replace(struct api *api, struct api_scripts *scripts);
+/* Waits until replaced ones are no longer in use, and frees them. One thread at a time. */
+void api_retire(struct api *api, struct api_scripts *old);
 
 #endif

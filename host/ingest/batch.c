@@ -8,8 +8,9 @@
 #include "../xalloc.h"
 #include "pipeline.h"
 
-void batch_init(struct batch *batch, const struct view *view) {
-    *batch = (struct batch){.merge = merge_create(view)};
+void batch_init(struct batch *batch, struct script_generation *generation) {
+    *batch = (struct batch){.generation = script_generation_ref(generation),
+                            .merge = merge_create(script_generation_view(generation))};
 }
 
 static void release_messages(struct pipeline *pipeline, struct batch *batch) {
@@ -28,6 +29,7 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     free(batch->events);
     free(batch->advances);
     merge_destroy(batch->merge);
+    script_generation_unref(batch->generation);
 }
 
 static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
@@ -43,13 +45,20 @@ static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
 
 void batch_clear(struct pipeline *pipeline, struct batch *batch) {
     release_messages(pipeline, batch);
-    merge_reset(batch->merge, script_generation_view(pipeline->generation));
+    struct script_generation *old = batch->generation;
+    batch->generation = script_generation_ref(pipeline->generation);
+    merge_reset(batch->merge, script_generation_view(batch->generation));
+    script_generation_unref(old);
     forget_advances(pipeline, batch);
 }
 
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
     return batch->count >= pipeline->batch_limit ||
            batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes;
+}
+
+bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch) {
+    return batch->generation != pipeline->generation;
 }
 
 /* ---- taking messages ----------------------------------------------------------------------- */
@@ -71,7 +80,10 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct mes
         batch->capacity = batch->capacity ? batch->capacity * 2 : 256;
         batch->events = xrealloc(batch->events, batch->capacity * sizeof *batch->events);
     }
-    batch->events[batch->count++] = (struct event){.message = *message};
+    batch->events[batch->count++] = (struct event){
+        .message = *message,
+        .handler = pipeline->partitions.items[message->partition].handler,
+    };
     batch->bytes += message->payload.len;
     advance_partition(pipeline, batch, message);
 }
@@ -80,10 +92,9 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct mes
 
 static void extract_event(struct pipeline *pipeline, struct batch *batch, struct event *event) {
     size_t count;
-    const struct script_handler *handlers =
-        script_generation_handlers(pipeline->generation, &count);
+    const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
     const struct partition *partition = &pipeline->partitions.items[event->message.partition];
-    if (partition->handler < 0) {
+    if (event->handler < 0) {
         reject_event(batch, event, "no_handler: no handler is declared for this topic");
         return;
     }
@@ -91,7 +102,7 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
         reject_event(batch, event, "null_value: the record has no value");
         return;
     }
-    const struct script_handler *handler = &handlers[partition->handler];
+    const struct script_handler *handler = &handlers[event->handler];
     struct arena *arena = merge_arena(batch->merge);
     struct err err = {0};
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
@@ -110,7 +121,7 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
  * fresh one. False: none can be made. */
 static bool run_handler(struct pipeline *pipeline, struct batch *batch, const struct event *event,
                         enum script_result *result, struct err *err) {
-    size_t handler = (size_t)pipeline->partitions.items[event->message.partition].handler;
+    size_t handler = (size_t)event->handler;
     for (int tries = 0; tries < 2; tries++) {
         if (!pipeline_renew_scripts(pipeline)) {
             return false;

@@ -11,7 +11,7 @@ bool bench_open(struct bench *bench, struct script_generation *generation, const
         .quiet = true,
         .release = release,
     };
-    batch_init(&bench->batch, script_generation_view(generation));
+    batch_init(&bench->batch, generation);
     return pipeline_open(&bench->pipeline, &options, err);
 }
 

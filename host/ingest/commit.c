@@ -24,44 +24,30 @@ static const char retried_sql[] =
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-/* Names and texts must outlive the connection: they are kept for the life of the pipeline. There
- * are few: one for each combination of groups that has met in a batch. Scripts that come back find
- * what they had. */
-static const struct statement *make_statement(struct pipeline *pipeline, size_t table,
-                                              uint32_t groups) {
-    const struct view *view = script_generation_view(pipeline->generation);
+/* By its text, so that scripts that come back find what they had. Names and texts must outlive the
+ * connection: they are kept for the life of the pipeline. There are few: one for each combination
+ * of groups that has met in a batch. */
+static const struct statement *find_statement(struct pipeline *pipeline,
+                                              const struct view_table *table, uint32_t groups) {
     struct buffer sql = {0};
     char name[32];
-    view_sql_upsert(&view->tables[table], groups, &sql);
+    view_sql_upsert(table, groups, &sql);
     snprintf(name, sizeof name, "upsert_%016" PRIx64, hash64(buffer_slice(&sql)));
     for (size_t i = 0; i < pipeline->statement_count; i++) {
-        struct statement *statement = &pipeline->statements[i];
-        if (statement->table == STATEMENT_RETIRED && strcmp(statement->name, name) == 0) {
+        if (strcmp(pipeline->statements[i].name, name) == 0) {
             buffer_free(&sql);
-            statement->table = table;
-            statement->groups = groups;
-            return statement;
+            return &pipeline->statements[i];
         }
     }
     size_t count = pipeline->statement_count + 1;
     pipeline->statements = xrealloc(pipeline->statements, count * sizeof *pipeline->statements);
     struct statement *statement = &pipeline->statements[pipeline->statement_count++];
-    *statement = (struct statement){xstrdup(name), sql.data, table, groups};
+    *statement = (struct statement){xstrdup(name), sql.data};
     return statement;
 }
 
-static const struct statement *find_statement(struct pipeline *pipeline, size_t table,
-                                              uint32_t groups) {
-    for (size_t i = 0; i < pipeline->statement_count; i++) {
-        if (pipeline->statements[i].table == table && pipeline->statements[i].groups == groups) {
-            return &pipeline->statements[i];
-        }
-    }
-    return make_statement(pipeline, table, groups);
-}
-
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    const struct view *view = script_generation_view(pipeline->generation);
+    const struct view *view = script_generation_view(batch->generation);
     for (size_t t = 0; t < view->table_count; t++) {
         size_t count;
         struct merge_row *const *rows = merge_rows(batch->merge, t, &count);
@@ -69,7 +55,7 @@ bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err
             continue;
         }
         uint32_t groups = view_sql_groups(&view->tables[t], rows, count);
-        const struct statement *statement = find_statement(pipeline, t, groups);
+        const struct statement *statement = find_statement(pipeline, &view->tables[t], groups);
         view_sql_params(&view->tables[t], groups, rows, count, pipeline->params);
         pipeline->rows_sent += count;
         if (!pg_send(pipeline->pg, statement->name, statement->sql, pipeline->params, false, err)) {
@@ -134,7 +120,8 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     pipeline->committing = batch;
     batch->judged = 0;
     commit_mark_superseded(batch);
-    if (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count)) {
+    if (!batch_is_left(pipeline, batch) &&
+        (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count))) {
         return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
     }
     if (batch->handled < batch->count) {

@@ -186,28 +186,9 @@ declared_topics(const struct script_generation *generation) {
     return topics;
 }
 
-static bool follows(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *topics) {
-    rd_kafka_topic_partition_list_t *present = NULL;
-    if (rd_kafka_subscription(kafka, &present) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
-    }
-    bool same = present->cnt == topics->cnt;
-    for (int i = 0; same && i < topics->cnt; i++) {
-        same = rd_kafka_topic_partition_list_find(present, topics->elems[i].topic,
-                                                  RD_KAFKA_PARTITION_UA) != NULL;
-    }
-    rd_kafka_topic_partition_list_destroy(present);
-    return same;
-}
-
 bool consumer_subscribe(struct worker *worker, struct err *err) {
     rd_kafka_topic_partition_list_t *topics = declared_topics(worker->pipeline.generation);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (!follows(worker->kafka, topics)) {
-        /* What is passed by until the group has agreed on it must not be passed over. */
-        consumer_restart(worker);
-        code = rd_kafka_subscribe(worker->kafka, topics);
-    }
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(worker->kafka, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
 }

@@ -53,8 +53,8 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
     init_replacement(&worker->replacement);
     worker_say(worker, "waits for its partitions");
     bool ok = pipeline_open(&worker->pipeline, &options, err);
-    for (int i = 0; i < 2; i++) {
-        batch_init(&worker->batches[i], script_generation_view(generation));
+    for (int i = 0; i < WORKER_BATCHES; i++) {
+        batch_init(&worker->batches[i], generation);
         batch_clear(&worker->pipeline, &worker->batches[i]);
     }
     worker->filling = &worker->batches[0];
@@ -67,7 +67,7 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
 
 static void free_worker(struct worker *worker) {
     consumer_close(worker);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_free(&worker->pipeline, &worker->batches[i]);
     }
     pipeline_close(&worker->pipeline);
@@ -199,6 +199,14 @@ size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int
     }
     ingest_scripts_destroy(scripts); /* those that were offered before and never taken */
     return waiting;
+}
+
+bool ingest_settles(const struct ingest *ingest) {
+    bool settles = false;
+    for (size_t i = 0; i < ingest->count; i++) {
+        settles = settles || replace_settles(&ingest->workers[i]);
+    }
+    return settles;
 }
 
 /* ---- readiness ----------------------------------------------------------------------------- */

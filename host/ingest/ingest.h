@@ -24,9 +24,12 @@ struct ingest_scripts *ingest_scripts_create(const struct ingest *ingest,
 void ingest_scripts_destroy(struct ingest_scripts *scripts);
 
 /* Gives them to the workers, which take them between two batches; it cannot fail. Takes `scripts`
- * over. Waits at most timeout_ms; how many workers have not taken them yet: each will, before it
- * handles another event. One thread at a time. */
+ * over. Waits at most timeout_ms; how many workers have not taken them yet: each will, before its
+ * next batch. What the old scripts have handled may still wait for its commit. One thread at a
+ * time. */
 size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms);
+/* True while a worker has other scripts to take, or commits what others have handled. */
+bool ingest_settles(const struct ingest *ingest);
 size_t ingest_worker_count(const struct ingest *ingest);
 
 /* How many workers their breaker has stopped. */

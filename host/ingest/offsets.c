@@ -217,7 +217,7 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
     const struct tally *tallies = count_outcomes(pipeline, batch);
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(pipeline->options.group));
-    pg_params_add_text(params, slice_of(script_generation_hash(pipeline->generation)));
+    pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
     for (int column = 0; column < COLUMNS; column++) {
         pg_array_begin(params, column_types[column]);
         for (size_t i = 0; i < batch->advance_count; i++) {

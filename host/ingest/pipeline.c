@@ -139,9 +139,6 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
     pipeline->batch_limit = (size_t)pipeline->config->ingest.batch_max_events;
     breaker_free(&pipeline->breaker);
     init_breaker(pipeline);
-    for (size_t i = 0; i < pipeline->statement_count; i++) {
-        pipeline->statements[i].table = STATEMENT_RETIRED;
-    }
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];
         partition->handler = script_handler_of(pipeline->generation, partition->topic);

@@ -30,6 +30,7 @@ enum event_state { EVENT_PENDING, EVENT_APPLIED, EVENT_IGNORED, EVENT_DUPLICATE,
 
 struct event {
     struct message message;
+    int handler; /* of the batch's generation; -1: none declares its topic */
     enum event_state state;
     bool superseded;              /* EVENT_APPLIED: every merge lost to another of its batch */
     struct extract_value *values; /* in the batch's arena; NULL until extracted */
@@ -46,6 +47,7 @@ struct advance {
 };
 
 struct batch {
+    struct script_generation *generation; /* a reference: whose scripts and view it is handled by */
     struct event *events;
     size_t count;
     size_t looked_up; /* events extracted, and asked of Redis */
@@ -60,13 +62,9 @@ struct batch {
     int64_t started_us; /* when its commit began */
 };
 
-#define STATEMENT_RETIRED SIZE_MAX /* a table's: of scripts that were replaced */
-
 struct statement { /* a prepared upsert: name and text live as long as the pipeline */
     char *name;
     char *sql;
-    size_t table;
-    uint32_t groups;
 };
 
 #define PIPELINE_PROCESSED_METRIC "ras_messages_processed_total"
@@ -136,9 +134,9 @@ bool pipeline_connect(struct pipeline *pipeline, struct err *err);
 /* A healthy script state, made anew if the last one hit a limit. */
 bool pipeline_renew_scripts(struct pipeline *pipeline);
 
-/* Between two batches: goes on by other scripts and their settings, of which it takes over both
- * references, and gives back those that it had. The breaker begins anew. The batches are to be
- * cleared. */
+/* Goes on by other scripts and their settings, of which it takes over both references, and gives
+ * back those that it had. The breaker begins anew. Batches that have events must have been handled
+ * to the end; they are committed as what they are. Those that are empty are to be cleared. */
 void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
                               struct script_instance **scripts);
 
@@ -159,11 +157,14 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
 
 /* ---- batch.c ------------------------------------------------------------------------------- */
 
-void batch_init(struct batch *batch, const struct view *view);
+void batch_init(struct batch *batch, struct script_generation *generation);
 void batch_free(struct pipeline *pipeline, struct batch *batch);
-/* Empties it and releases its messages; also after the partitions have changed. */
+/* Empties it, for the pipeline's scripts, and releases its messages; also after the partitions have
+ * changed. */
 void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
+/* Its scripts have been replaced: it can still be committed, but not be handled or bisected. */
+bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
 /* Handles the events that were taken, until the breaker opens or no script state can be made: such

@@ -8,13 +8,19 @@
 #include "../log.h"
 #include "worker.h"
 
+static void clear_batches(struct worker *worker) {
+    for (int i = 0; i < WORKER_BATCHES; i++) {
+        batch_clear(&worker->pipeline, &worker->batches[i]);
+    }
+}
+
 void rebalance_drop_batches(struct worker *worker) {
     if (worker->inflight) {
         pg_disconnect(worker->pipeline.pg); /* rolls back, or has committed */
         worker->inflight = NULL;
     }
-    batch_clear(&worker->pipeline, &worker->batches[0]);
-    batch_clear(&worker->pipeline, &worker->batches[1]);
+    worker->set_aside = NULL;
+    clear_batches(worker);
 }
 
 /* What is under way gets a last chance to commit before the partitions go to someone else. */
@@ -39,8 +45,7 @@ static void forget_assignment(struct worker *worker) {
     rebalance_drop_batches(worker);
     lag_forget(worker);
     partitions_clear(&worker->pipeline.partitions);
-    batch_clear(&worker->pipeline, &worker->batches[0]);
-    batch_clear(&worker->pipeline, &worker->batches[1]);
+    clear_batches(worker);
     if (worker->assignment) {
         rd_kafka_topic_partition_list_destroy(worker->assignment);
         worker->assignment = NULL;
@@ -56,8 +61,7 @@ static void take_assignment(struct worker *worker, rd_kafka_topic_partition_list
         partitions_add(&worker->pipeline.partitions, partitions->elems[i].topic,
                        partitions->elems[i].partition);
     }
-    batch_clear(&worker->pipeline, &worker->batches[0]);
-    batch_clear(&worker->pipeline, &worker->batches[1]);
+    clear_batches(worker);
 }
 
 static void assign(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions) {

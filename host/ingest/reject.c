@@ -126,15 +126,17 @@ enum rejected_column {
     R_COLUMNS
 };
 
-static struct slice text_of(const struct pipeline *pipeline, const struct event *event,
-                            enum rejected_column column, char *scratch) {
+static struct slice handler_of(const struct batch *batch, const struct event *event) {
     size_t count;
-    const struct script_handler *handlers =
-        script_generation_handlers(pipeline->generation, &count);
-    const struct partition *partition = partition_of(pipeline, event);
+    const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
+    return event->handler >= 0 ? slice_of(handlers[event->handler].name) : (struct slice){0};
+}
+
+static struct slice text_of(const struct pipeline *pipeline, const struct batch *batch,
+                            const struct event *event, enum rejected_column column, char *scratch) {
     switch (column) {
     case R_TOPIC:
-        return slice_of(partition->topic);
+        return slice_of(partition_of(pipeline, event)->topic);
     case R_REASON:
         return event->reason;
     case R_DETAIL:
@@ -146,8 +148,7 @@ static struct slice text_of(const struct pipeline *pipeline, const struct event 
     case R_CORRELATION_ID:
         return correlation_id_of(event);
     default:
-        return partition->handler >= 0 ? slice_of(handlers[partition->handler].name)
-                                       : (struct slice){0};
+        return handler_of(batch, event);
     }
 }
 
@@ -168,7 +169,7 @@ static void add_column(const struct pipeline *pipeline, const struct batch *batc
             pg_array_int(params, event->message.offset);
             continue;
         }
-        struct slice text = text_of(pipeline, event, column, scratch);
+        struct slice text = text_of(pipeline, batch, event, column, scratch);
         if (text.data) {
             pg_array_bytes(params, text);
         } else {
@@ -183,7 +184,7 @@ bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct er
     }
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
-    pg_params_add_text(params, slice_of(script_generation_hash(pipeline->generation)));
+    pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
     for (enum rejected_column column = R_TOPIC; column < R_COLUMNS; column++) {
         pg_array_begin(params, column == R_PARTITION ? PG_ARRAY_INT4
                                : column == R_OFFSET  ? PG_ARRAY_INT8

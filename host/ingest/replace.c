@@ -1,5 +1,5 @@
-/* replace: a worker goes on by other scripts between two batches: what it has taken is handled and
- * committed by the old ones, what it takes next by the new ones. */
+/* replace: a worker goes on by other scripts between two batches. What it has taken is handled by
+ * the old ones, what it takes next by the new ones; neither waits for a transaction. */
 #include "../clock.h"
 #include "../log.h"
 #include "worker.h"
@@ -38,26 +38,74 @@ bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scri
 
 /* ---- the worker ---------------------------------------------------------------------------- */
 
-static void follow_topics(struct worker *worker) {
+static bool declares_all(const struct script_generation *generation,
+                         const struct script_generation *other) {
+    size_t count;
+    const struct script_handler *handlers = script_generation_handlers(other, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            if (script_handler_of(generation, handlers[i].topics[t]) < 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What is passed by until the group has agreed on other topics must not be passed over: it starts
+ * again from the offsets. */
+static void follow_topics(struct worker *worker, const struct script_generation *old) {
+    const struct script_generation *new = worker->pipeline.generation;
     struct err err = {0};
-    if (worker->kafka && !consumer_subscribe(worker, &err)) {
+    if (!worker->kafka || (declares_all(old, new) && declares_all(new, old))) {
+        return;
+    }
+    consumer_restart(worker);
+    if (!consumer_subscribe(worker, &err)) {
         worker->must_reopen = true;
         log_error("cannot follow the topics of the new scripts", LOG_TEXT("error", err.text));
     }
 }
 
+static void set_aside(struct worker *worker) {
+    if (worker->filling->count > 0) {
+        worker->set_aside = worker->filling;
+        worker->filling = worker_spare_batch(worker);
+    }
+}
+
+static void note_left(struct worker *worker) {
+    bool left = false;
+    for (int i = 0; i < WORKER_BATCHES; i++) {
+        left = left || batch_is_left(&worker->pipeline, &worker->batches[i]);
+    }
+    atomic_store(&worker->has_left, left);
+}
+
+/* Returns what it had. */
+static struct worker_scripts change_to(struct worker *worker, struct worker_scripts scripts) {
+    set_aside(worker);
+    pipeline_replace_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
+    for (int i = 0; i < WORKER_BATCHES; i++) {
+        if (worker->batches[i].count == 0) {
+            batch_clear(&worker->pipeline, &worker->batches[i]);
+        }
+    }
+    follow_topics(worker, scripts.generation);
+    worker_resume(worker);
+    note_left(worker);
+    return scripts;
+}
+
 static void take(struct worker *worker) {
     struct worker_replacement *replacement = &worker->replacement;
+    int64_t began_us = worker->held_since_us > 0 ? worker->held_since_us : clock_monotonic_us();
+    worker->held_since_us = 0;
     pthread_mutex_lock(&replacement->lock);
     struct worker_scripts scripts = replacement->next;
     replacement->next = (struct worker_scripts){0};
     pthread_mutex_unlock(&replacement->lock);
-    pipeline_replace_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
-    batch_clear(&worker->pipeline, &worker->batches[0]);
-    batch_clear(&worker->pipeline, &worker->batches[1]);
-    follow_topics(worker);
-    seen_doubt_caches(&worker->pipeline);
-    worker_resume(worker);
+    scripts = change_to(worker, scripts);
     pthread_mutex_lock(&replacement->lock);
     struct worker_scripts not_fetched = replacement->old;
     replacement->old = scripts;
@@ -66,24 +114,39 @@ static void take(struct worker *worker) {
     pthread_mutex_unlock(&replacement->lock);
     worker_scripts_free(&not_fetched);
     log_info("other scripts", LOG_INT("worker", worker->number),
-             LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)));
+             LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)),
+             LOG_INT("paused_us", clock_monotonic_us() - began_us));
 }
 
 static bool is_there(const struct worker *worker) {
     return atomic_load_explicit(&worker->replacement.is_there, memory_order_acquire);
 }
 
-static bool is_between_batches(const struct worker *worker) {
-    return !worker->inflight && worker->filling->count == 0;
+static bool is_handled(const struct worker *worker) {
+    return worker->filling->handled == worker->filling->count && !worker->pipeline.breaker.open;
 }
 
+/* Nothing is filling, or it can be set aside. Without a transaction under way it need not be: it is
+ * sent next, or dropped. */
 bool replace_is_due(const struct worker *worker) {
-    return is_there(worker) && is_between_batches(worker);
+    bool can_set_aside = worker->inflight && !worker->set_aside && is_handled(worker);
+    return is_there(worker) && (worker->filling->count == 0 || can_set_aside);
 }
 
-bool replace_waits(struct worker *worker) {
+bool replace_turn(struct worker *worker) {
     if (replace_is_due(worker)) {
         take(worker);
     }
-    return is_there(worker);
+    if (atomic_load_explicit(&worker->has_left, memory_order_relaxed)) {
+        note_left(worker);
+    }
+    bool must_hold = is_there(worker) && !is_handled(worker);
+    if (must_hold && worker->held_since_us == 0) {
+        worker->held_since_us = clock_monotonic_us();
+    }
+    return !must_hold;
+}
+
+bool replace_settles(const struct worker *worker) {
+    return atomic_load(&worker->replacement.is_there) || atomic_load(&worker->has_left);
 }

@@ -3,9 +3,8 @@
 #include "pipeline.h"
 
 /* Handlers have their index + 1: 0 is for topics that none declares. */
-static size_t window_of(const struct pipeline *pipeline, const struct event *event) {
-    int handler = pipeline->partitions.items[event->message.partition].handler;
-    return handler < 0 ? 0 : (size_t)handler + 1;
+static size_t window_of(const struct event *event) {
+    return event->handler < 0 ? 0 : (size_t)event->handler + 1;
 }
 
 /* A duplicate says nothing of its handler: it was not run. */
@@ -20,7 +19,7 @@ size_t verdicts_windows(const struct script_generation *generation) {
 }
 
 static void open_breaker(struct pipeline *pipeline, const struct event *event) {
-    size_t count, window = window_of(pipeline, event);
+    size_t count, window = window_of(event);
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &count);
     char detail[160];
@@ -33,8 +32,8 @@ static void open_breaker(struct pipeline *pipeline, const struct event *event) {
 static bool judge(struct pipeline *pipeline, const struct batch *batch, size_t first, size_t last) {
     for (size_t i = first; i < last; i++) {
         const struct event *event = &batch->events[i];
-        if (is_verdict(event) && !breaker_judge(&pipeline->breaker, window_of(pipeline, event),
-                                                event->state == EVENT_REJECTED)) {
+        if (is_verdict(event) &&
+            !breaker_judge(&pipeline->breaker, window_of(event), event->state == EVENT_REJECTED)) {
             open_breaker(pipeline, event);
             return false;
         }
@@ -49,7 +48,8 @@ bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last)
     }
     if (batch->judged == 0) {
         breaker_judge_anew(&pipeline->breaker);
-        if (before && before != batch && !judge(pipeline, before, 0, before->count)) {
+        if (before && before != batch && !batch_is_left(pipeline, before) &&
+            !judge(pipeline, before, 0, before->count)) {
             return false;
         }
     }
@@ -64,9 +64,8 @@ void verdicts_enter(struct pipeline *pipeline, const struct batch *batch) {
         if (event->state == EVENT_REJECTED) {
             reject_count(pipeline, event);
         }
-        if (is_verdict(event)) {
-            breaker_enter(&pipeline->breaker, window_of(pipeline, event),
-                          event->state == EVENT_REJECTED);
+        if (is_verdict(event) && !batch_is_left(pipeline, batch)) {
+            breaker_enter(&pipeline->breaker, window_of(event), event->state == EVENT_REJECTED);
         }
     }
 }

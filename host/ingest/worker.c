@@ -132,9 +132,18 @@ static void finish_batch(struct worker *worker) {
     }
 }
 
+/* What the database refuses of the old scripts is for the new ones to handle. */
+static void handle_anew(struct worker *worker, const struct err *err) {
+    log_warning("a batch of the scripts before was refused: the new ones handle it",
+                LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
+    consumer_restart(worker);
+}
+
 static void settle_failure(struct worker *worker, struct err *err) {
-    if (err->kind == ERR_INPUT && pg_connected(worker->pipeline.pg) &&
-        bisect_batch(&worker->pipeline, worker->inflight, err)) {
+    if (err->kind == ERR_INPUT && batch_is_left(&worker->pipeline, worker->inflight)) {
+        handle_anew(worker, err);
+    } else if (err->kind == ERR_INPUT && pg_connected(worker->pipeline.pg) &&
+               bisect_batch(&worker->pipeline, worker->inflight, err)) {
         finish_batch(worker);
     } else if (worker->pipeline.breaker.open) {
         stop_by_breaker(worker);
@@ -159,10 +168,26 @@ static void progress_batch(struct worker *worker) {
     }
 }
 
+struct batch *worker_spare_batch(struct worker *worker) {
+    struct batch *batch = worker->batches;
+    while (batch == worker->filling || batch == worker->set_aside || batch == worker->inflight) {
+        batch++;
+    }
+    return batch;
+}
+
+static struct batch *next_batch(const struct worker *worker) {
+    return worker->set_aside ? worker->set_aside : worker->filling;
+}
+
 static void begin_commit(struct worker *worker) {
     struct err err = {0};
-    worker->inflight = worker->filling;
-    worker->filling = &worker->batches[worker->filling == &worker->batches[0]];
+    worker->inflight = next_batch(worker);
+    if (worker->set_aside) {
+        worker->set_aside = NULL;
+    } else {
+        worker->filling = worker_spare_batch(worker);
+    }
     if (!commit_begin(&worker->pipeline, worker->inflight, &err)) {
         settle_failure(worker, &err);
     } else {
@@ -271,7 +296,7 @@ static void check_now_and_then(struct worker *worker) {
 }
 
 static bool may_begin_commit(const struct worker *worker) {
-    const struct batch *batch = worker->filling;
+    const struct batch *batch = next_batch(worker);
     /* Without a script state it is begun to fail, and to be waited for. */
     bool ready = batch->handled == batch->count || !worker->pipeline.scripts;
     return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
@@ -300,15 +325,15 @@ static void turn(struct worker *worker) {
         breaker_resume(&worker->pipeline.breaker);
         worker_resume(worker);
     }
-    bool replacing = replace_waits(worker);
+    bool may_take = replace_turn(worker);
     if (worker->must_reopen) {
         reopen_consumer(worker);
     }
-    bool dry = !worker->kafka || consumer_fill(worker, !replacing);
+    bool dry = !worker->kafka || consumer_fill(worker, may_take);
     if (worker->inflight) {
         progress_batch(worker);
     }
-    if (worker->pipeline.breaker.open && !worker->inflight &&
+    if (worker->pipeline.breaker.open && !worker->inflight && !worker->set_aside &&
         !atomic_load(&worker->stopped_by_breaker)) {
         stop_by_breaker(worker); /* what came before is committed */
     }

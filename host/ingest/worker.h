@@ -2,7 +2,8 @@
  * Everything here belongs to that thread, but for the fields at the end.
  *
  * Two batches: `inflight` is being committed by Postgres, `filling` is being read, parsed and
- * merged meanwhile. */
+ * merged meanwhile. Where other scripts come in between, what the old ones have handled is set
+ * aside, and committed before the new ones' first batch. */
 #ifndef AGG_HOST_INGEST_WORKER_H
 #define AGG_HOST_INGEST_WORKER_H
 
@@ -11,6 +12,8 @@
 #include <stdatomic.h>
 
 #include "pipeline.h"
+
+#define WORKER_BATCHES 3
 
 struct worker_status {
     pthread_mutex_t lock; /* guards text */
@@ -41,9 +44,10 @@ struct worker {
     rd_kafka_queue_t *queue;
     int kafka_fd; /* eventfd: the consumer queue became non-empty */
     int wake_fd;  /* eventfd: something was asked for (stop, resume) */
-    struct batch batches[2];
+    struct batch batches[WORKER_BATCHES];
     struct batch *filling;
-    struct batch *inflight;                      /* NULL: no transaction under way */
+    struct batch *set_aside; /* handled by old scripts, and committed next; NULL: none */
+    struct batch *inflight;  /* NULL: no transaction under way */
     rd_kafka_topic_partition_list_t *assignment; /* of the group; NULL: none */
     bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
     size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
@@ -54,6 +58,8 @@ struct worker {
     int64_t report_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;
+    int64_t
+        held_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
     struct metric_cell *errors, *deleted, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
@@ -63,18 +69,19 @@ struct worker {
     _Atomic bool database_ready;
     _Atomic bool assigned;
     _Atomic bool stopped_by_breaker;
+    _Atomic bool has_left; /* a batch of scripts that were replaced */
 };
 
 /* consumer.c: the Kafka side */
 bool consumer_open(struct worker *worker, struct err *err);
-/* Follows the topics of the pipeline's scripts; nothing happens where they are the same. */
+/* Follows the topics of the pipeline's scripts. */
 bool consumer_subscribe(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
 /* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles as much
  * of it as a turn's time allows. Where it may not take, it handles only. True when nothing is left.
  */
 bool consumer_fill(struct worker *worker, bool may_take);
-/* Forgets both batches and stops fetching until the offsets are read again. */
+/* Forgets all batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
 /* Best effort, for lag tools only. */
 void consumer_report_offsets(struct worker *worker);
@@ -91,7 +98,7 @@ void lag_forget(struct worker *worker);
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
                rd_kafka_topic_partition_list_t *partitions, void *worker);
-/* Forgets both batches; a transaction under way is cut off: the offsets will say how it ended. */
+/* Forgets all batches; a transaction under way is cut off: the offsets will say how it ended. */
 void rebalance_drop_batches(struct worker *worker);
 
 /* replace.c: other scripts. Any thread: gives them; what comes back was given before and not taken
@@ -100,13 +107,18 @@ struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts
 /* Any thread: waits until the worker has taken what was offered, at most until the deadline of the
  * monotonic clock; true: *old is what it had, the caller's to free. */
 bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old);
-/* The worker, at every turn: true while scripts wait for the batches to end. */
-bool replace_waits(struct worker *worker);
+/* The worker, at every turn: takes what was offered, if it can be taken; false where no more
+ * records may be taken before. */
+bool replace_turn(struct worker *worker);
 /* True where the next turn would take scripts. */
 bool replace_is_due(const struct worker *worker);
+/* Any thread: the worker has other scripts to take yet, or events to commit that others handled. */
+bool replace_settles(const struct worker *worker);
 void worker_scripts_free(struct worker_scripts *scripts);
 
 /* worker.c */
+/* One that is neither filling, set aside nor under way. */
+struct batch *worker_spare_batch(struct worker *worker);
 void *worker_main(void *worker);
 /* Goes on where the breaker had stopped it; the breaker is closed already. */
 void worker_resume(struct worker *worker);

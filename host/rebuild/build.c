@@ -27,9 +27,8 @@ bool build_open(struct build *build, struct script_generation *generation,
                 struct log_reader *reader, const char *search_path, struct err *err) {
     *build = (struct build){.open = true, .reader = reader};
     bool ok = open_pipeline(build, generation, search_path, err);
-    const struct view *view = script_generation_view(generation);
-    batch_init(&build->batches[0], view);
-    batch_init(&build->batches[1], view);
+    batch_init(&build->batches[0], generation);
+    batch_init(&build->batches[1], generation);
     if (ok) {
         log_reader_add_partitions(reader, &build->pipeline.partitions);
     }

@@ -164,13 +164,11 @@ static void apply_log_settings(const struct config *old, const struct config *co
     }
 }
 
-/* Requests first: what an old route read before cannot be kept by the caches, which each worker has
- * forget everything when it takes the scripts. Returns how many workers are still to take them. */
+/* From now on `built` has the routes before. Returns how many workers are still to take theirs. */
 static size_t replace(struct reload *reload, struct script_generation *generation,
                       struct built *built, bool on_trial) {
-    api_replace(reload->options.api, built->api);
+    built->api = api_replace(reload->options.api, built->api);
     size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
-    cache_invalidate_all(reload->options.cache);
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
     kept_add(&reload->kept, generation);
@@ -269,6 +267,7 @@ static void finish(struct reload *reload, const char *verb, struct script_genera
              LOG_INT("generation", (int64_t)script_generation_number(generation)),
              LOG_TEXT("scripts", script_generation_hash(generation)),
              LOG_INT("waiting_workers", (int64_t)waiting), LOG_INT("took_us", took_us));
+    api_retire(reload->options.api, built->api);
 }
 
 /* ---- reload -------------------------------------------------------------------------------- */

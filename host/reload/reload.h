@@ -14,7 +14,6 @@ struct reload;
 struct reload_options {
     const char *config_path;
     struct script_generation *generation; /* that runs */
-    struct cache *cache;
     struct health *health;
     struct presence *presence;
     struct ingest *ingest;

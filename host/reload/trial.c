@@ -31,6 +31,7 @@ void trial_init(struct trial *trial, const struct ingest *ingest) {
 
 void trial_begin(struct trial *trial, const struct config *config, bool on_trial) {
     trial->share_before = share_of(since(trial->began));
+    trial->settles = ingest_settles(trial->ingest);
     trial->began = count();
     trial->margin = config->scripts.trial_margin_percent / 100.0;
     trial->until_us = on_trial && config->scripts.trial_s > 0
@@ -58,7 +59,10 @@ enum trial_verdict trial_look(struct trial *trial, char *reason, size_t reason_s
     if (trial->until_us == 0) {
         return TRIAL_NONE;
     }
-    if (has_failed(trial, reason, reason_size)) {
+    if (trial->settles) { /* what was counted until now is not the new scripts' alone */
+        trial->settles = ingest_settles(trial->ingest);
+        trial->began = count();
+    } else if (has_failed(trial, reason, reason_size)) {
         verdict = TRIAL_FAILED;
     } else if (clock_monotonic_us() >= trial->until_us) {
         verdict = TRIAL_PASSED;

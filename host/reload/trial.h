@@ -14,6 +14,7 @@ struct trial {
     struct trial_counts began; /* when the running scripts began */
     double share_before;       /* of the events that the scripts before them were given */
     double margin;             /* a share */
+    bool settles;              /* a worker still has to do with the scripts before */
     int64_t until_us;          /* of the monotonic clock; 0: no trial is on */
 };
 

@@ -57,14 +57,15 @@ static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, st
 static const char *get(const char *key, struct recipe *recipe, int timeout_ms) {
     static _Thread_local char body[128];
     struct err err = {0};
-    struct answer *answer = cache_get(cache, slice_of(key), "test", timeout_ms, make, recipe, &err);
+    struct answer *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
+                                      timeout_ms, make, recipe, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
     answer_unref(answer);
     return body;
 }
 
 static bool has(const char *key) {
-    struct answer *answer = cache_lookup(cache, slice_of(key));
+    struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
     answer_unref(answer);
     return answer != NULL;
 }
@@ -203,8 +204,8 @@ static void *get_many(void *argument) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
         struct err err = {0};
-        struct answer *answer =
-            cache_get(cache, slice_of(key), "test", 10000, make_alone, argument, &err);
+        struct answer *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
+                                          10000, make_alone, argument, &err);
         CHECK_OK(answer != NULL, &err);
         answer_unref(answer);
     }
@@ -356,9 +357,10 @@ static void *read_on(void *argument) {
         snprintf(key, sizeof key, "k%zu", tag);
         int least = announced[tag];
         struct err err = {0};
-        struct answer *answer = cache_lookup(cache, slice_of(key));
+        struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
         if (!answer) {
-            answer = cache_get(cache, slice_of(key), "test", 10000, read_version, &tag, &err);
+            answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 10000,
+                               read_version, &tag, &err);
         }
         if (!answer || atoi(answer->body.data) < least) {
             TEST_FAIL("read version %s after %d was announced", answer ? answer->body.data : "none",

@@ -64,14 +64,15 @@ static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, st
 
 static const char *get(struct cache *cache, const char *key, struct recipe *recipe) {
     static char body[128];
-    struct answer *answer = cache_get(cache, slice_of(key), "test", 5000, make, recipe, &err);
+    struct answer *answer =
+        cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 5000, make, recipe, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
     answer_unref(answer);
     return body;
 }
 
 static bool has(struct cache *cache, const char *key) {
-    struct answer *answer = cache_lookup(cache, slice_of(key));
+    struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
     answer_unref(answer);
     return answer != NULL;
 }
@@ -174,6 +175,13 @@ static void thousands_of_tags_are_announced_at_once(void) {
 
 static struct shared *shared;
 static const uint64_t tag_x[] = {11}, tag_y[] = {22};
+static const struct cache_key test_k = {{"test:k", 6}, "test", 1};
+
+static void put(struct answer *answer, const uint64_t *tags, size_t count, uint64_t sequence) {
+    struct shared_hit hit = {.answer = answer, .tag_count = count, .sequence = sequence};
+    hit.tags = (uint64_t *)tags;
+    shared_put(shared, &test_k, &hit, 60);
+}
 
 static void store_after(void (*meanwhile)(void), const char *want, const char *name) {
     begin();
@@ -182,13 +190,13 @@ static void store_after(void (*meanwhile)(void), const char *want, const char *n
     /* One invalidation before, so that there is a sequence. */
     CHECK(shared_append_announcement(redis, tag_y, 1, &err) && redis_run(redis, NULL, NULL, &err));
     struct shared_hit hit;
-    shared_get(shared, slice_of("test:k"), &hit);
+    shared_get(shared, &test_k, &hit);
     CHECK(hit.reachable && !hit.answer && hit.sequence > 0);
     if (meanwhile) {
         meanwhile();
     }
     struct answer *answer = answer_create(200, slice_of("read before"));
-    shared_put(shared, slice_of("test:k"), answer, tag_x, 1, hit.sequence, 60);
+    put(answer, tag_x, 1, hit.sequence);
     if (strcmp(command("GET", "test:k", NULL), want) != 0) {
         TEST_FAIL("%s: Redis holds \"%s\"", name, command("GET", "test:k", NULL));
     }
@@ -237,11 +245,29 @@ static void a_hit_tells_its_tags_and_its_lifetime(void) {
     static const uint64_t tags[] = {11, 0xFFFFFFFFFFFFFFFFULL, 33};
     struct answer *answer = answer_create(200, slice_of("body"));
     struct shared_hit hit;
-    shared_put(shared, slice_of("test:k"), answer, tags, 3, 0, 60);
-    shared_get(shared, slice_of("test:k"), &hit);
+    put(answer, tags, 3, 0);
+    shared_get(shared, &test_k, &hit);
     CHECK(hit.answer && hit.tag_count == 3 && memcmp(hit.tags, tags, sizeof tags) == 0);
     CHECK(hit.lifetime_us > 50000000 && hit.lifetime_us <= 60000000);
     CHECK_TEXT(hit.answer ? hit.answer->etag : "", answer->etag);
+    answer_unref(hit.answer);
+    free(hit.tags);
+    answer_unref(answer);
+    shared_destroy(shared);
+}
+
+static void what_other_scripts_made_is_a_miss(void) {
+    begin();
+    shared = shared_create(url, 2000, &err);
+    struct answer *answer = answer_create(200, slice_of("by one"));
+    struct cache_key others = test_k;
+    struct shared_hit hit;
+    put(answer, tag_x, 1, 0);
+    others.scripts++;
+    shared_get(shared, &others, &hit);
+    CHECK(hit.reachable && !hit.answer);
+    shared_get(shared, &test_k, &hit);
+    CHECK(hit.answer);
     answer_unref(hit.answer);
     free(hit.tags);
     answer_unref(answer);
@@ -253,17 +279,17 @@ static void what_others_wrote_under_our_keys_is_a_miss(void) {
     shared = shared_create(url, 2000, &err);
     struct shared_hit hit;
     command("SET", "test:k", "without tags");
-    shared_get(shared, slice_of("test:k"), &hit);
+    shared_get(shared, &test_k, &hit);
     CHECK(hit.reachable && !hit.answer);
     command("SET", "ras:cache:tags:test:k", "seven b");
-    shared_get(shared, slice_of("test:k"), &hit);
+    shared_get(shared, &test_k, &hit);
     CHECK(hit.reachable && !hit.answer);
     command("DEL", "test:k", "ras:cache:tags:test:k");
     command("RPUSH", "test:k", "a list");
-    shared_get(shared, slice_of("test:k"), &hit);
+    shared_get(shared, &test_k, &hit);
     CHECK(!hit.answer);
     command("RPUSH", "ras:cache:seq", "a list");
-    shared_get(shared, slice_of("test:k"), &hit);
+    shared_get(shared, &test_k, &hit);
     CHECK(!hit.reachable && !hit.answer);
     shared_destroy(shared);
     begin();
@@ -349,6 +375,7 @@ static const struct test_case cases[] = {
     {"thousands of tags are announced at once", thousands_of_tags_are_announced_at_once},
     {"Redis takes nothing that is outdated", redis_takes_nothing_that_is_outdated},
     {"a hit tells its tags and its lifetime", a_hit_tells_its_tags_and_its_lifetime},
+    {"what other scripts made is a miss", what_other_scripts_made_is_a_miss},
     {"what others wrote under our keys is a miss", what_others_wrote_under_our_keys_is_a_miss},
     {"a lost subscription bypasses the process level",
      a_lost_subscription_bypasses_the_process_level},

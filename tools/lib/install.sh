@@ -12,6 +12,8 @@ python3-confluent-kafka procps"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak and the load cases, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
+# For tools/bench, beside what runs.
+BENCH_PACKAGES="$CRASHTEST_PACKAGES"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 # For tools/docs.

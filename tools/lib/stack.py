@@ -318,6 +318,14 @@ class Aggregator(Process):
             [self.build / "aggregator", *map(str, [*arguments, *self.options])], cwd=ROOT,
             env=self.env, check=check, capture_output=True, text=True, **options)
 
+    def ask(self, verb):
+        """What `aggregator VERB` is told by the program that runs, without a process more."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.env["ADMIN_SOCKET"])
+            client.sendall(f"{verb}\n".encode())
+            with client.makefile() as answer:
+                return json.loads(answer.readline())
+
     def start(self, wait=True):
         self.spawn([self.build / "aggregator", "run", *self.options], cwd=ROOT, env=self.env)
         if wait:

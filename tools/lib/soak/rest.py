@@ -36,8 +36,9 @@ def ask_in_every_state(slot, proxies):
         proxies["postgres"].hold()
         try:
             answers = [clients.submit(ask) for _ in range(asked)]
+            most = most_connections(slot)["postgres"]
             stack.wait_until("a connection for every state", lambda: samples.take(
-                slot, proxies).connections["postgres"] >= most_connections(slot)["postgres"], 5)
+                slot.program, proxies).connections["postgres"] >= most, 5)
         finally:
             proxies["postgres"].release()
         statuses = {answer.result() for answer in answers}
@@ -50,7 +51,7 @@ def open_all(slot, proxies):
 
     def all_open():
         ask_in_every_state(slot, proxies)
-        held = samples.take(slot, proxies).connections
+        held = samples.take(slot.program, proxies).connections
         return all(held[name] >= most for name, most in most_connections(slot).items())
 
     stack.wait_until(f"every connection of {slot}", all_open, LIMIT_S)
@@ -61,7 +62,7 @@ def settled(slot, proxies):
     last = []
 
     def unchanged():
-        last.append(samples.take(slot, proxies))
+        last.append(samples.take(slot.program, proxies))
         return len({tuple(sample.at_rest().items()) for sample in last[-10:]}) == 1 and \
             len(last) >= 10
 
@@ -74,7 +75,7 @@ def more_than(before, slot, proxies):
     found = {}
 
     def returned():
-        now = samples.take(slot, proxies).at_rest()
+        now = samples.take(slot.program, proxies).at_rest()
         found.clear()
         found.update({what: (count, now[what]) for what, count in before.at_rest().items()
                       if now[what] > count})

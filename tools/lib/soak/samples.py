@@ -39,15 +39,15 @@ def remote_ports(pid):
     return ports
 
 
-def take(slot, proxies):
-    """A sample of a process that runs; proxies: {server: the port by which it knows it}."""
-    pid = slot.program.process.pid
+def take(program, proxies=None):
+    """A sample of a program that runs; proxies: {server: the one by which it knows it}."""
+    pid = program.process.pid
     status = dict(re.findall(r"^(\w+):\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(),
                              re.M))
     ports = remote_ports(pid)
     return Sample(int(status["VmRSS"]) / 1024,
                   len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())), int(status["Threads"]),
-                  {name: ports[proxy.port] for name, proxy in proxies.items()})
+                  {name: ports[proxy.port] for name, proxy in (proxies or {}).items()})
 
 
 class Sampler:
@@ -68,7 +68,7 @@ class Sampler:
             while not self.stopping.wait(INTERVAL_S):
                 for slot in self.slots:
                     try:
-                        sample = take(slot, self.proxies)
+                        sample = take(slot.program, self.proxies)
                     except (OSError, AttributeError, KeyError):
                         continue  # it has just ended by itself: the driver's to report
                     self.samples[slot].append(sample)

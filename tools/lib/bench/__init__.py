@@ -1,0 +1,1 @@
+"""The benches: what the program does in a second, and what it costs. See tools/bench."""

@@ -1,0 +1,31 @@
+"""The query load: tools/ask.c, with connections that stay open, each asking again as soon as it is
+answered."""
+import json
+import subprocess
+
+import stack
+
+CONNECTIONS = 16
+
+
+class Queries:
+    def __init__(self, build, folder, paths, tails):
+        self.build, self.requests, self.tails = build, folder / "requests", tails
+        fields = "".join(f"{name}: {value}\r\n" for name, value in
+                         ({"Host": "127.0.0.1"} | stack.HEADERS).items())
+        self.requests.write_text("".join(f"GET {path} HTTP/1.1\r\n{fields}\r\n" for path in paths),
+                                 newline="")
+
+    def start(self, port, seconds):
+        """Asks for so long; finish() waits for the end."""
+        command = [self.build / "ask", port, CONNECTIONS, seconds, self.requests, *self.tails]
+        return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
+                                stdout=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    """What was seen, as ask says it."""
+    output, _ = process.communicate()
+    if process.returncode != 0:
+        raise AssertionError(f"the query load failed:\n{output}")
+    return json.loads(output)

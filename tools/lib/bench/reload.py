@@ -1,0 +1,39 @@
+"""What replacing the scripts costs under full load, and that nothing is lost by it.
+
+Two generations of scripts, whose difference shows in every row and answer, take turns while two
+ingest workers have a backlog that does not run dry and 16 connections ask
+for batches. Phases with reloads
+and phases without take turns, too. Exits with 1 where an event is lost or counted twice, a request
+fails, or a mixture of generations shows; a target of time or memory that is missed is only said.
+
+    tools/bench reload                            100 reloads, about three minutes
+    tools/bench reload --quick                    10 of them
+    tools/bench reload --reloads 10000 --no-load  one after the other: what they leave behind"""
+import pathlib
+
+from . import idle, loaded
+from .generations import Generations
+
+
+def add_options(parser):
+    parser.add_argument("--reloads", type=int, help="how many (default: 100)")
+    parser.add_argument("--seconds", type=int,
+                        help="how long the phases with reloads are, together, and those without "
+                        "(default: 50)")
+    parser.add_argument("--quick", action="store_true", help="the defaults are 10, and 6 seconds")
+    parser.add_argument("--no-load", action="store_true",
+                        help="no events and no queries; as fast as they go")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE",
+                        help="write the figures into it, too")
+
+
+def run(options, folder, cleanup):
+    options.reloads = options.reloads or (10 if options.quick else 100)
+    options.seconds = options.seconds or (6 if options.quick else 50)
+    scripts = Generations(folder / "scripts")
+    bench = idle if options.no_load else loaded
+    report = bench.run(options, folder, cleanup, scripts)
+    report.print()
+    if options.json:
+        report.write(options.json, reloads=options.reloads)
+    return report.problems()
