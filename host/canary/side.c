@@ -27,7 +27,7 @@ bool side_open(struct side *side, struct script_generation *generation, struct s
         .release = release,
     };
     side->open = true;
-    batch_init(&side->batch, view);
+    batch_init(&side->batch, generation);
     return pipeline_open(&side->pipeline, &options, err);
 }
 
