@@ -1,8 +1,8 @@
-/* pg for scripts: the queries of sql/queries/ by name, alone or in a transaction. One connection a
- * Lua state, opened at first use; every call ends within the time of the script's call.
+/* pg for scripts: the queries of sql/queries/ by name, alone or in a transaction, each on a
+ * connection that is borrowed for it; every call ends within the time of the script's call.
  *
- * What C would have to free (the result, the parameters) hangs on the connection, so that a Lua
- * error, which longjmps, cannot leak it. */
+ * What C would have to free (the connection, the result, the parameters) hangs on the module's
+ * userdata, so that a Lua error, which longjmps, cannot leak it. */
 #include "lua_pg.h"
 
 #include <stdlib.h>
@@ -13,14 +13,15 @@
 #include "../host/xalloc.h"
 #include "lua_modules.h"
 #include "lua_names.h"
+#include "pg_spare.h"
 
 struct connection {
-    struct pg *pg;
+    struct pg_options options;
+    struct pg *pg; /* NULL: none is borrowed */
     struct pg_params *params;
     struct buffer list; /* scratch */
     PGresult *result;
     struct lua_pg_query *queries;
-    bool read_only;
     /* The transaction under way. */
     bool in_transaction;
     int serial; /* of transactions: a `tx` that outlives its own is known by it */
@@ -31,7 +32,7 @@ struct connection {
 static int close_connection(lua_State *L) {
     struct connection *connection = lua_touserdata(L, 1);
     PQclear(connection->result);
-    pg_destroy(connection->pg); /* before the queries, whose text it borrows */
+    pg_destroy(connection->pg);
     pg_params_destroy(connection->params);
     buffer_free(&connection->list);
     for (struct lua_pg_query *query = connection->queries, *next; query; query = next) {
@@ -96,7 +97,15 @@ static bool wake(struct connection *connection, const char *name, int64_t deadli
     if (timeout_ms == 0) {
         return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
     }
+    connection->pg = connection->pg ? connection->pg : pg_borrow(&connection->options);
     return pg_wake(connection->pg, timeout_ms, err);
+}
+
+static void give_back(struct connection *connection) {
+    if (connection->pg) {
+        pg_give_back(connection->pg);
+    }
+    connection->pg = NULL;
 }
 
 static bool execute(struct connection *connection, const char *name, const char *sql,
@@ -137,13 +146,13 @@ static void roll_back(struct connection *connection) {
 /* A transaction may say READ WRITE until its first query; so that none in the console does, that
  * query is ours. */
 static bool begin(struct connection *connection, struct err *err) {
-    const char *sql = connection->read_only ? "BEGIN READ ONLY" : "BEGIN";
+    const char *sql = connection->options.read_only ? "BEGIN READ ONLY" : "BEGIN";
     if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
         !execute(connection, "BEGIN", sql, NULL, connection->deadline_us, err)) {
         return false;
     }
     connection->in_transaction = true;
-    if (connection->read_only &&
+    if (connection->options.read_only &&
         !execute(connection, "snapshot", "SELECT 1", NULL, connection->deadline_us, err)) {
         roll_back(connection);
         return false;
@@ -191,9 +200,11 @@ static int lua_query(lua_State *L) {
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
-    bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
-              lua_modules_may_touch(L, &err) &&
-              (connection->read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
+    bool ok =
+        lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
+        lua_modules_may_touch(L, &err) &&
+        (connection->options.read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
+    give_back(connection);
     return ok ? push_result(L, connection, call, query) : push_failure(L, &err);
 }
 
@@ -281,14 +292,20 @@ static int lua_transaction(lua_State *L) {
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
     if (!lua_modules_may_touch(L, &err) || !begin(connection, &err)) {
+        give_back(connection);
         return push_failure(L, &err);
     }
     int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */
     bool open = connection->in_transaction;
     bool failed = status != 0 || connection->failure.kind != ERR_NONE;
+    bool committed = false;
     if (open && failed) {
         roll_back(connection);
-    } else if (open && !commit(connection, &err)) {
+    } else if (open) {
+        committed = commit(connection, &err);
+    }
+    give_back(connection);
+    if (open && !failed && !committed) {
         return push_failure(L, &err);
     }
     if (status != 0) {
@@ -326,8 +343,7 @@ int luaopen_agg_pg(lua_State *L) {
     };
     lua_createtable(L, 0, 3);
     struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
-    connection->read_only = read_only;
-    connection->pg = pg_create(&options);
+    connection->options = options;
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);
     lua_pushcfunction(L, lua_pg_bytes); /* pg.bytes(text) -> text, marked as bytea */

@@ -27,12 +27,12 @@ static bool types_fit(const struct pg_statement *statement, const struct pg_para
     return true;
 }
 
-static struct pg_statement *find_statement(struct pg *pg, const char *name,
+static struct pg_statement *find_statement(struct pg *pg, const char *name, const char *sql,
                                            const struct pg_params *params) {
     for (size_t i = 0; i < pg->statement_count; i++) {
         struct pg_statement *statement = pg->statements[i];
         if (statement->state != PG_STATEMENT_FORGOTTEN && strcmp(statement->name, name) == 0 &&
-            types_fit(statement, params)) {
+            strcmp(statement->sql, sql) == 0 && types_fit(statement, params)) {
             return statement;
         }
     }
@@ -53,7 +53,8 @@ static struct pg_statement *prepare(struct pg *pg, const char *name, const char 
                                     const struct pg_params *params) {
     size_t count = params ? params->count : 0;
     struct pg_statement *statement = xcalloc(1, sizeof *statement);
-    statement->name = name;
+    statement->name = xstrdup(name);
+    statement->sql = xstrdup(sql);
     snprintf(statement->server_name, sizeof statement->server_name, "s%u", ++pg->serial);
     statement->type_count = count;
     statement->types = xcalloc(count + 1, sizeof *statement->types);
@@ -78,7 +79,7 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
     if (pg->synced) {
         return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
     }
-    struct pg_statement *statement = find_statement(pg, name, params);
+    struct pg_statement *statement = find_statement(pg, name, sql, params);
     if (!statement && !(statement = prepare(pg, name, sql, params))) {
         return pg_lose(pg, err);
     }

@@ -38,9 +38,9 @@ bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
 int pg_socket(const struct pg *pg); /* -1 when not connected */
 
-/* Queues one statement: sql is parsed at the first use of `name` on this connection. sql and name
- * must stay valid until pg_destroy. params may be NULL and are free again after the call. Results
- * come back in binary if binary_result. */
+/* Queues one statement: it is parsed at its first use on this connection. `name` is for errors and
+ * metrics, and tells statements of one text apart. params may be NULL and are free again after the
+ * call. Results come back in binary if binary_result. */
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
              bool binary_result, struct err *err);
 /* Ends the group of queued statements: they fail or succeed up to here. */

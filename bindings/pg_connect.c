@@ -42,6 +42,21 @@ struct pg *pg_create(const struct pg_options *options) {
     return pg;
 }
 
+static bool is_same(const char *text, const char *other) {
+    return strcmp(text ? text : "", other ? other : "") == 0;
+}
+
+bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
+    char *url = cut_driver(options->url ? options->url : "");
+    bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
+                is_same(pg->search_path, options->search_path) &&
+                pg->read_only == options->read_only &&
+                pg->connect_timeout_ms == options->connect_timeout_ms &&
+                pg->statement_timeout_ms == options->statement_timeout_ms;
+    free(url);
+    return like;
+}
+
 void pg_destroy(struct pg *pg) {
     if (!pg) {
         return;
@@ -65,6 +80,8 @@ int pg_socket(const struct pg *pg) {
 }
 
 static void free_statement(struct pg_statement *statement) {
+    free(statement->name);
+    free(statement->sql);
     free(statement->types);
     free(statement);
 }

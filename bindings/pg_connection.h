@@ -7,7 +7,8 @@
 enum pg_statement_state { PG_STATEMENT_QUEUED, PG_STATEMENT_READY, PG_STATEMENT_FORGOTTEN };
 
 struct pg_statement {
-    const char *name; /* borrowed from the caller */
+    char *name;
+    char *sql;
     char server_name[16];
     Oid *types;
     size_t type_count;
@@ -46,6 +47,8 @@ struct pg {
     struct err first; /* first error of the group */
 };
 
+/* Whether pg_create would make its like of the options. */
+bool pg_is_like(const struct pg *pg, const struct pg_options *options);
 /* Fills err from a failed result. */
 void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result);
 /* The connection is of no more use: the reason goes to err, everything of it is dropped. Always

@@ -7,6 +7,7 @@
 #include "admin/site.h"
 #include "admin/socket.h"
 #include "admin/verbs.h"
+#include "../bindings/pg_spare.h"
 #include "cache/cache.h"
 #include "health.h"
 #include "http/api.h"
@@ -207,6 +208,7 @@ void program_stop(struct program *program) {
     api_destroy(program->api);
     health_stop(program->health);
     ingest_stop(program->ingest);
+    pg_close_spare();
     cache_destroy(program->cache);
     script_generation_unref(program->generation);
     watchdog_stop(program->watchdog);

@@ -4,21 +4,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../bindings/pg_spare.h"
 #include "xalloc.h"
 
-bool sql_session_open(struct sql_session *session, const struct config *config,
-                      const char *application_name, int timeout_ms, struct err *err) {
-    struct pg_options options = {
+static struct pg_options options_of(const struct config *config, const char *application_name,
+                                    int timeout_ms) {
+    return (struct pg_options){
         .url = config->postgres.url,
         .application_name = application_name,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .uncounted = true, /* its statements have numbers, not names */
     };
+}
+
+bool sql_session_open(struct sql_session *session, const struct config *config,
+                      const char *application_name, int timeout_ms, struct err *err) {
+    struct pg_options options = options_of(config, application_name, timeout_ms);
     *session = (struct sql_session){.timeout_ms = timeout_ms};
     session->pg = pg_create(&options);
     session->params = pg_params_create();
     return pg_connect(session->pg, err);
+}
+
+bool sql_session_borrow(struct sql_session *session, const struct config *config,
+                        const char *application_name, int timeout_ms, struct err *err) {
+    struct pg_options options = options_of(config, application_name, timeout_ms);
+    *session = (struct sql_session){.timeout_ms = timeout_ms};
+    session->pg = pg_borrow(&options);
+    session->params = pg_params_create();
+    return pg_wake(session->pg, options.connect_timeout_ms, err);
+}
+
+void sql_session_give_back(struct sql_session *session) {
+    pg_give_back(session->pg);
+    session->pg = NULL;
+    sql_session_close(session);
 }
 
 void sql_session_close(struct sql_session *session) {

@@ -19,6 +19,11 @@ struct sql_session {
 bool sql_session_open(struct sql_session *session, const struct config *config,
                       const char *application_name, int timeout_ms, struct err *err);
 void sql_session_close(struct sql_session *session);
+/* The same, on a connection that is kept for the next who borrows it under that name: nothing may
+ * be left behind on it. */
+bool sql_session_borrow(struct sql_session *session, const struct config *config,
+                        const char *application_name, int timeout_ms, struct err *err);
+void sql_session_give_back(struct sql_session *session);
 
 /* Runs one statement with the parameters in session->params. *rows (may be NULL) is the caller's
  * to PQclear. */

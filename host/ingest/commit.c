@@ -24,26 +24,18 @@ static const char retried_sql[] =
 
 /* ---- statements ---------------------------------------------------------------------------- */
 
-/* By its text, so that scripts that come back find what they had. Names and texts must outlive the
- * connection: they are kept for the life of the pipeline. There are few: one for each combination
- * of groups that has met in a batch. */
-static const struct statement *find_statement(struct pipeline *pipeline,
-                                              const struct view_table *table, uint32_t groups) {
+static bool send_table(struct pipeline *pipeline, const struct view_table *table,
+                       struct merge_row *const *rows, size_t count, struct err *err) {
+    uint32_t groups = view_sql_groups(table, rows, count);
     struct buffer sql = {0};
-    char name[32];
+    char name[64];
     view_sql_upsert(table, groups, &sql);
-    snprintf(name, sizeof name, "upsert_%016" PRIx64, hash64(buffer_slice(&sql)));
-    for (size_t i = 0; i < pipeline->statement_count; i++) {
-        if (strcmp(pipeline->statements[i].name, name) == 0) {
-            buffer_free(&sql);
-            return &pipeline->statements[i];
-        }
-    }
-    size_t count = pipeline->statement_count + 1;
-    pipeline->statements = xrealloc(pipeline->statements, count * sizeof *pipeline->statements);
-    struct statement *statement = &pipeline->statements[pipeline->statement_count++];
-    *statement = (struct statement){xstrdup(name), sql.data};
-    return statement;
+    snprintf(name, sizeof name, "upsert %s", table->name);
+    view_sql_params(table, groups, rows, count, pipeline->params);
+    pipeline->rows_sent += count;
+    bool ok = pg_send(pipeline->pg, name, sql.data, pipeline->params, false, err);
+    buffer_free(&sql);
+    return ok;
 }
 
 bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
@@ -51,14 +43,7 @@ bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err
     for (size_t t = 0; t < view->table_count; t++) {
         size_t count;
         struct merge_row *const *rows = merge_rows(batch->merge, t, &count);
-        if (count == 0) {
-            continue;
-        }
-        uint32_t groups = view_sql_groups(&view->tables[t], rows, count);
-        const struct statement *statement = find_statement(pipeline, &view->tables[t], groups);
-        view_sql_params(&view->tables[t], groups, rows, count, pipeline->params);
-        pipeline->rows_sent += count;
-        if (!pg_send(pipeline->pg, statement->name, statement->sql, pipeline->params, false, err)) {
+        if (count > 0 && !send_table(pipeline, &view->tables[t], rows, count, err)) {
             return false;
         }
     }

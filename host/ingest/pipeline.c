@@ -90,11 +90,6 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
 }
 
 void pipeline_close(struct pipeline *pipeline) {
-    for (size_t i = 0; i < pipeline->statement_count; i++) {
-        free(pipeline->statements[i].name);
-        free(pipeline->statements[i].sql);
-    }
-    free(pipeline->statements);
     script_instance_destroy(pipeline->scripts);
     pg_destroy(pipeline->pg);
     pg_params_destroy(pipeline->params);

@@ -62,11 +62,6 @@ struct batch {
     int64_t started_us; /* when its commit began */
 };
 
-struct statement { /* a prepared upsert: name and text live as long as the pipeline */
-    char *name;
-    char *sql;
-};
-
 #define PIPELINE_PROCESSED_METRIC "ras_messages_processed_total"
 #define PIPELINE_REJECTED_METRIC "ras_rejected_messages_total"
 
@@ -109,8 +104,6 @@ struct pipeline {
     struct partitions partitions;
     struct breaker breaker;
     const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
-    struct statement *statements;
-    size_t statement_count;
     size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
     uint64_t rows_sent;   /* of the transaction under way */

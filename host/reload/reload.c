@@ -128,10 +128,10 @@ static void discard(struct built *built) {
 
 static bool check_schema(const struct script_generation *generation, struct err *err) {
     struct sql_session session;
-    bool ok = sql_session_open(&session, script_generation_config(generation), "aggregator reload",
-                               CHECK_TIMEOUT_MS, err) &&
+    bool ok = sql_session_borrow(&session, script_generation_config(generation),
+                                 "aggregator reload", CHECK_TIMEOUT_MS, err) &&
               schema_check(&session, generation, err);
-    sql_session_close(&session);
+    sql_session_give_back(&session);
     return ok;
 }
 
