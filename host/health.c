@@ -272,6 +272,9 @@ bool health_report(struct health *health, enum health_question question, int tim
                    struct buffer *json) {
     struct buffer stuck = {0};
     bool none_stuck = watchdog_report(&stuck);
+    if (none_stuck) {
+        buffer_clear(&stuck);
+    }
     pthread_mutex_lock(&health->lock);
     want(health);
     if (question == HEALTH_READY) {
@@ -280,8 +283,7 @@ bool health_report(struct health *health, enum health_question question, int tim
     bool ready = health->sight.ready && (question == HEALTH_ALIVE || seen_within(health, STALE_US));
     bool good = (ready && none_stuck) || question == HEALTH_ALIVE;
     const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
-    append_report(health, status, ready, none_stuck ? (struct slice){0} : buffer_slice(&stuck),
-                  json);
+    append_report(health, status, ready, buffer_slice(&stuck), json);
     pthread_mutex_unlock(&health->lock);
     buffer_free(&stuck);
     return good;

@@ -43,6 +43,17 @@ class Watch(Process):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
 
+    def is_running_specs(self):
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            return bool(children.read())
+
+    def interrupt(self):
+        """Ctrl-C between two runs; the exit status."""
+        wait_until("the end of the run", lambda: not self.is_running_specs())
+        self.send(signal.SIGINT)
+        return self.process.wait(timeout=30)
+
     def wait_run(self, number):
         """The text of that run, counted from 1."""
         return wait_until(f"run {number}", lambda: self.runs()[number - 1:number])[0]
@@ -70,8 +81,7 @@ def test_a_change_runs_the_specs_again(watch, tree, file, text):
     (tree / file).write_text(before)
     assert "1 passed, 0 failed" in process.wait_run(3)
     assert SEPARATOR.findall(process.log.read_text()) == ["2", "3"]
-    process.send(signal.SIGINT)
-    assert process.process.wait(timeout=30) == 0
+    assert process.interrupt() == 0
 
 
 def test_the_configuration_is_read_again(watch, tree):
@@ -99,8 +109,7 @@ def test_new_files_count_and_drafts_of_editors_do_not(watch, tree):
 def test_the_status_is_that_of_the_last_run(watch, tree):
     process = watch("--coverage-min=100")  # the other scripts have no spec here
     assert "wanted are 100.0 %" in process.wait_run(1)
-    process.send(signal.SIGINT)
-    assert process.process.wait(timeout=30) == 1
+    assert process.interrupt() == 1
 
 
 def test_a_script_that_cannot_be_loaded_does_not_end_the_watch(watch, tree):
@@ -119,7 +128,6 @@ def test_interrupted_in_the_middle_of_a_run_it_ends_at_once(watch, tree):
     (tree / "config.lua").write_text(config.replace("route_timeout_ms = 2000",
                                                     "route_timeout_ms = 600000"))
     process = watch()
-    children = f"/proc/{process.process.pid}/task/{process.process.pid}/children"
-    wait_until("the run", lambda: open(children, encoding="ascii").read())
+    wait_until("the run", process.is_running_specs)
     process.send(signal.SIGINT)
     assert process.process.wait(timeout=30) == 130
