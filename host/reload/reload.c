@@ -27,6 +27,7 @@ struct reload {
     struct reload_options options;
     pthread_mutex_t lock; /* one at a time; guards all that follows */
     struct kept kept;
+    struct lint *lint;
     struct trial trial;
     uint64_t last_number;
     char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
@@ -68,6 +69,7 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->options = *options;
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
+    reload->lint = lint_create();
     trial_init(&reload->trial, options->ingest);
     reload->last_number = script_generation_number(options->generation);
     kept_add(&reload->kept, options->generation);
@@ -93,6 +95,7 @@ void reload_destroy(struct reload *reload) {
     if (reload) {
         end_watch(reload);
         pthread_cond_destroy(&reload->changed);
+        lint_destroy(reload->lint);
         kept_clear(&reload->kept);
         pthread_mutex_destroy(&reload->lock);
         free(reload);
@@ -271,7 +274,7 @@ static bool reload_by(struct reload *reload, struct script_generation *generatio
     struct built built;
     struct err err = {0};
     bool same = is_same(running, generation, fresh);
-    if (!same && (lint_generation(generation, running, &err) == LINT_BAD ||
+    if (!same && (lint_generation(reload->lint, generation, running, &err) == LINT_BAD ||
                   !gate_run(reload->options.config_path, generation, &err) ||
                   !build(reload, generation, &built, &err))) {
         return fail(reload, BY_RELOAD, &err, json);
