@@ -26,7 +26,10 @@ static bool check_database(const struct config *config, const struct script_gene
 
 static bool check_names(const struct script_generation *generation) {
     struct err err = {0};
-    switch (lint_generation(generation, NULL, &err)) {
+    struct lint *lint = lint_create();
+    enum lint_result result = lint_generation(lint, generation, NULL, &err);
+    lint_destroy(lint);
+    switch (result) {
     case LINT_GOOD:
         puts("names: good, none undefined, unused or shadowed");
         return true;

@@ -7,15 +7,15 @@
 #include "../json_put.h"
 #include "../log.h"
 #include "../metrics.h"
-#include "../schema_check.h"
 #include "../script/lint.h"
 #include "../xalloc.h"
+#include "answer.h"
+#include "built.h"
 #include "gate.h"
 #include "kept.h"
 #include "store.h"
 #include "trial.h"
 
-#define CHECK_TIMEOUT_MS 5000
 /* A worker that waits for its database takes the scripts when it is back. */
 #define REPLACE_TIMEOUT_MS 5000
 #define LOOK_INTERVAL_MS 250 /* at scripts on trial */
@@ -27,6 +27,7 @@ struct reload {
     struct reload_options options;
     pthread_mutex_t lock; /* one at a time; guards all that follows */
     struct kept kept;
+    struct lint *lint;
     struct trial trial;
     uint64_t last_number;
     char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
@@ -83,6 +84,7 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->options = *options;
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
+    reload->lint = lint_create();
     trial_init(&reload->trial, options->ingest);
     reload->last_number = script_generation_number(options->generation);
     kept_add(&reload->kept, options->generation);
@@ -108,48 +110,11 @@ void reload_destroy(struct reload *reload) {
     if (reload) {
         end_watch(reload);
         pthread_cond_destroy(&reload->changed);
+        lint_destroy(reload->lint);
         kept_clear(&reload->kept);
         pthread_mutex_destroy(&reload->lock);
         free(reload);
     }
-}
-
-/* ---- building aside ------------------------------------------------------------------------ */
-
-struct built {
-    struct api_scripts *api;
-    struct ingest_scripts *ingest;
-};
-
-static void discard(struct built *built) {
-    api_scripts_destroy(built->api);
-    ingest_scripts_destroy(built->ingest);
-}
-
-static bool check_schema(const struct script_generation *generation, struct err *err) {
-    struct sql_session session;
-    bool ok = sql_session_borrow(&session, script_generation_config(generation),
-                                 "aggregator reload", CHECK_TIMEOUT_MS, err) &&
-              schema_check(&session, generation, err);
-    sql_session_give_back(&session);
-    return ok;
-}
-
-static bool build(struct reload *reload, struct script_generation *generation, struct built *built,
-                  struct err *err) {
-    *built = (struct built){0};
-    if (!check_schema(generation, err)) {
-        return false;
-    }
-    built->api = api_scripts_create(generation, reload->options.health, err);
-    if (built->api) {
-        built->ingest = ingest_scripts_create(reload->options.ingest, generation, err);
-    }
-    if (!built->ingest) {
-        discard(built);
-        return false;
-    }
-    return true;
 }
 
 /* ---- the change ---------------------------------------------------------------------------- */
@@ -184,63 +149,15 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-static void put_generation(struct buffer *json, const struct script_generation *generation) {
-    json_put_int(json, "generation", (int64_t)script_generation_number(generation));
-    json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
-}
-
-static void note_file(void *json, const char *path) {
-    json_put_text(json, NULL, slice_of(path));
-}
-
-static void put_changed(struct buffer *json, const struct script_generation *old,
-                        const struct script_generation *new) {
-    json_put_name(json, "changed");
-    buffer_append_text(json, "[");
-    script_generation_compare(old, new, note_file, json);
-    buffer_append_text(json, "]");
-}
-
-struct settings {
-    struct buffer *json;
-    bool live;
-};
-
-static void note_setting(void *context, const char *section, const char *key, bool live) {
-    const struct settings *settings = context;
-    char name[128];
-    if (live == settings->live) {
-        snprintf(name, sizeof name, "%s.%s", section, key);
-        json_put_text(settings->json, NULL, slice_of(name));
-    }
-}
-
-static void put_settings(struct buffer *json, const char *name, const struct config *old,
-                         const struct config *fresh, bool live) {
-    struct settings settings = {json, live};
-    json_put_name(json, name);
-    buffer_append_text(json, "[");
-    config_compare(old, fresh, note_setting, &settings);
-    buffer_append_text(json, "]");
-}
-
-/* `report` empty: there was no canary. */
-static void put_canary(struct buffer *json, const struct buffer *report) {
-    if (report->len > 0) {
-        json_put_name(json, "canary");
-        buffer_append(json, report->data, report->len);
-    }
-}
-
 static bool refuse(struct reload *reload, const char *verb, const struct err *err,
                    const struct buffer *report, struct buffer *json) {
     metric_add(reload->failed, 1);
     log_error("scripts are not replaced", LOG_TEXT("by", verb), LOG_TEXT("error", err->text));
     buffer_append_text(json, "{");
     json_put_bool(json, "done", false);
-    put_generation(json, kept_running(&reload->kept));
+    answer_put_generation(json, kept_running(&reload->kept));
     json_put_text(json, "error", slice_of(err->text));
-    put_canary(json, report);
+    answer_put_canary(json, report);
     buffer_append_text(json, "}");
     return false;
 }
@@ -271,15 +188,6 @@ static void finish(struct reload *reload, const char *verb, struct script_genera
 }
 
 /* ---- reload -------------------------------------------------------------------------------- */
-
-/* Appends what is the same of both answers, nothing changed or all replaced. */
-static void put_changes(struct buffer *json, const struct script_generation *running,
-                        const struct script_generation *generation, const struct config *fresh) {
-    const struct config *old = script_generation_config(running);
-    put_changed(json, running, generation);
-    put_settings(json, "settings", old, fresh, true);
-    put_settings(json, "needs_restart", old, fresh, false);
-}
 
 static void count_live(void *count, const char *section, const char *key, bool live) {
     (void)section;
@@ -339,9 +247,10 @@ static bool passes_slow_checks(struct reload *reload, const struct canary_reques
 static bool prepare(struct reload *reload, const struct canary_request *canary,
                     struct script_generation *generation, struct built *built,
                     struct buffer *report, struct err *err) {
-    return lint_generation(generation, kept_running(&reload->kept), err) != LINT_BAD &&
+    return lint_generation(reload->lint, generation, kept_running(&reload->kept), err) !=
+               LINT_BAD &&
            passes_slow_checks(reload, canary, generation, report, err) &&
-           build(reload, generation, built, err);
+           built_make(built, generation, reload->options.health, reload->options.ingest, err);
 }
 
 static bool reload_by(struct reload *reload, const struct canary_request *canary,
@@ -359,9 +268,9 @@ static bool reload_by(struct reload *reload, const struct canary_request *canary
     }
     buffer_append_text(json, "{");
     json_put_bool(json, "done", !same);
-    put_generation(json, same ? running : generation);
-    put_changes(json, running, generation, fresh);
-    put_canary(json, &report);
+    answer_put_generation(json, same ? running : generation);
+    answer_put_changes(json, running, generation, fresh);
+    answer_put_canary(json, &report);
     buffer_free(&report);
     if (same) {
         json_put_text(json, "reason", slice_of("nothing has changed"));
@@ -442,13 +351,13 @@ static bool roll_back_to(struct reload *reload, const char *verb,
     int64_t started_us = clock_monotonic_us();
     struct built built;
     struct err err = {0};
-    if (!build(reload, generation, &built, &err)) {
+    if (!built_make(&built, generation, reload->options.health, reload->options.ingest, &err)) {
         return fail(reload, verb, &err, json);
     }
     buffer_append_text(json, "{");
     json_put_bool(json, "done", true);
-    put_generation(json, generation);
-    put_changed(json, kept_running(&reload->kept), generation);
+    answer_put_generation(json, generation);
+    answer_put_changed(json, kept_running(&reload->kept), generation);
     finish(reload, verb, generation, &built, started_us, json);
     return true;
 }

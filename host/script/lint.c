@@ -2,16 +2,36 @@
 
 #include <luajit.h>
 #include <lualib.h>
+#include <stdlib.h>
 
+#include "../xalloc.h"
 #include "lint.lua.h"
 #include "script_private.h"
 
 struct lint {
-    lua_State *L;
+    lua_State *L; /* with luacheck loaded; NULL: not yet */
+    int look;     /* reference to lint.lua's function; LUA_REFNIL: luacheck is not installed */
+};
+
+struct pass {
+    struct lint *lint;
     const struct script_generation *generation, *old;
     enum lint_result result;
     struct err *err;
 };
+
+struct lint *lint_create(void) {
+    return xcalloc(1, sizeof(struct lint));
+}
+
+void lint_destroy(struct lint *lint) {
+    if (lint && lint->L) {
+        lua_close(lint->L);
+    }
+    free(lint);
+}
+
+/* ---- luacheck is loaded -------------------------------------------------------------------- */
 
 /* A list of the names that a sandbox has, as strings of another state. */
 static bool push_globals(lua_State *L, struct script_generation *generation, struct err *err) {
@@ -34,15 +54,56 @@ static bool push_globals(lua_State *L, struct script_generation *generation, str
     return true;
 }
 
-/* [lint] -> [lint]; false: a warning is in err. */
-static bool look_at(struct lint *lint, const struct bundle_file *file) {
-    lua_State *L = lint->L;
+/* Runs inside a protected call. [lint, names] */
+static int load(lua_State *L) {
+    struct lint *lint = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    /* It looks at a few files at a time: compiled traces would cost twice what they save. */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
+        return lua_error(L);
+    }
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 1);
+    lint->look = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* The state is of no more use. */
+static bool fail(struct lint *lint, struct err *err) {
+    const char *text = lua_tostring(lint->L, -1);
+    err_set(err, ERR_INTERNAL, "luacheck failed: %s", text ? text : "no message");
+    lua_close(lint->L);
+    lint->L = NULL;
+    return false;
+}
+
+static bool open_state(struct lint *lint, const struct script_generation *generation,
+                       struct err *err) {
+    lint->L = luaL_newstate();
+    if (!lint->L) {
+        return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
+    }
+    lua_pushcfunction(lint->L, load);
+    lua_pushlightuserdata(lint->L, lint);
+    if (!push_globals(lint->L, (struct script_generation *)generation, err)) {
+        lua_close(lint->L);
+        lint->L = NULL;
+        return false;
+    }
+    return lua_pcall(lint->L, 2, 0, 0) == 0 || fail(lint, err);
+}
+
+/* ---- it looks ------------------------------------------------------------------------------ */
+
+/* [look] -> [look]; false: a warning is in err. */
+static bool look_at(lua_State *L, const struct bundle_file *file, struct err *err) {
     lua_pushvalue(L, -1);
     lua_pushlstring(L, file->text, file->len);
     lua_call(L, 1, 2);
     bool good = lua_isnil(L, -2);
     if (!good) {
-        err_set(lint->err, ERR_INPUT, "%s:%d: %s (luacheck)", file->path, (int)lua_tointeger(L, -2),
+        err_set(err, ERR_INPUT, "%s:%d: %s (luacheck)", file->path, (int)lua_tointeger(L, -2),
                 lua_tostring(L, -1));
     }
     lua_pop(L, 2);
@@ -54,44 +115,34 @@ static bool is_lua(const struct bundle_file *file) {
     return len > 4 && strcmp(file->path + len - 4, ".lua") == 0;
 }
 
-/* Runs inside a protected call. [lint, names] */
+/* Runs inside a protected call. [pass] */
 static int run(lua_State *L) {
-    struct lint *lint = lua_touserdata(L, 1);
-    const struct bundle *bundle = &lint->generation->bundle;
-    luaL_openlibs(L);
-    /* It looks at a few files once: compiled traces would cost twice what they save. */
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
-        return lua_error(L);
-    }
-    lua_pushvalue(L, 2);
-    lua_call(L, 1, 1);
-    lint->result = lua_isnil(L, -1) ? LINT_MISSING : LINT_GOOD;
-    for (size_t i = 0; i < bundle->count && lint->result == LINT_GOOD; i++) {
+    struct pass *pass = lua_touserdata(L, 1);
+    const struct bundle *bundle = &pass->generation->bundle;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, pass->lint->look);
+    pass->result = lua_isnil(L, -1) ? LINT_MISSING : LINT_GOOD;
+    for (size_t i = 0; i < bundle->count && pass->result == LINT_GOOD; i++) {
         const struct bundle_file *file = &bundle->files[i];
         const struct bundle_file *known =
-            lint->old ? bundle_find(&lint->old->bundle, file->name) : NULL;
-        if (is_lua(file) && !bundle_file_equal(file, known) && !look_at(lint, file)) {
-            lint->result = LINT_BAD;
+            pass->old ? bundle_find(&pass->old->bundle, file->name) : NULL;
+        if (is_lua(file) && !bundle_file_equal(file, known) && !look_at(L, file, pass->err)) {
+            pass->result = LINT_BAD;
         }
     }
     return 0;
 }
 
-enum lint_result lint_generation(const struct script_generation *generation,
+enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err) {
-    struct lint lint = {luaL_newstate(), generation, old, LINT_BAD, err};
-    if (!lint.L) {
-        err_set(err, ERR_INTERNAL, "no memory for a Lua state");
+    struct pass pass = {lint, generation, old, LINT_BAD, err};
+    if (!lint->L && !open_state(lint, generation, err)) {
         return LINT_BAD;
     }
-    lua_pushcfunction(lint.L, run);
-    lua_pushlightuserdata(lint.L, &lint);
-    if (push_globals(lint.L, (struct script_generation *)generation, err) &&
-        lua_pcall(lint.L, 2, 0, 0) != 0) {
-        lint.result = LINT_BAD;
-        err_set(err, ERR_INTERNAL, "luacheck failed: %s", lua_tostring(lint.L, -1));
+    lua_pushcfunction(lint->L, run);
+    lua_pushlightuserdata(lint->L, &pass);
+    if (lua_pcall(lint->L, 1, 0, 0) != 0) {
+        fail(lint, err);
+        return LINT_BAD;
     }
-    lua_close(lint.L);
-    return lint.result;
+    return pass.result;
 }

@@ -332,6 +332,15 @@ static void one_name_with_two_types_is_two_statements(void) {
     close_server();
 }
 
+static void one_name_with_two_texts_is_two_statements(void) {
+    open_server();
+    for (int round = 0; round < 2; round++) {
+        CHECK_TEXT(ask(pg, "same", "SELECT 'of one generation'"), "of one generation");
+        CHECK_TEXT(ask(pg, "same", "SELECT 'of the next'"), "of the next");
+    }
+    close_server();
+}
+
 /* ---- a server that goes ------------------------------------------------------------------- */
 
 /* Ends the backend of `pg` from a connection of its own and waits until it is gone. */
@@ -598,6 +607,7 @@ static const struct test_case cases[] = {
     {"arrays arrive exact", arrays_arrive_exact},
     {"values that do not fit are refused as data", values_that_do_not_fit_are_refused_as_data},
     {"one name with two types is two statements", one_name_with_two_types_is_two_statements},
+    {"one name with two texts is two statements", one_name_with_two_texts_is_two_statements},
     {"a backend killed while idle is noticed", a_backend_killed_while_idle_is_noticed},
     {"a backend killed with statements queued is noticed",
      a_backend_killed_with_statements_queued_is_noticed},

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 
+import psycopg2
 import pytest
 from harness import edited_config, log_lines, read_records, slot_event
 from stack import HEADERS, ROOT, wait_until
@@ -406,6 +407,78 @@ def test_topics_are_followed_and_left_with_the_scripts(service, scripts):
     reload(service.program)
     assert wait_until("the event that came meanwhile",
                       lambda: filename_of(service, "meanwhile")) == "file"
+
+
+class Held:
+    """A program one of whose transactions hangs: a lock of ours holds up its row, and what comes
+    after it is handled meanwhile. Releases it in the end."""
+
+    def __init__(self, service, program, before, after):
+        self.service, self.program = service, program
+        assign(service, "locked")
+        self.lock = psycopg2.connect(service.database_url)
+        self.lock.cursor().execute(
+            "SELECT FROM essay_results WHERE essay_id = 'locked' FOR UPDATE")
+        service.publish([slot_event("a-batch", "locked", "second", second=9)] + before)
+        wait_until("the transaction that hangs", lambda: service.query(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND datname = current_database()"))
+        taken = program.metric("ras_script_duration_seconds_count")
+        service.publish(after)
+        wait_until("what is handled behind it", lambda: program.metric(
+            "ras_script_duration_seconds_count") == taken + len(after))
+
+    def release(self):
+        self.lock.close()
+
+
+def test_a_worker_takes_new_scripts_though_a_transaction_hangs(service, scripts):
+    held = Held(service, service.program, [], [slot_event("a-batch", "behind", "file")])
+    scripts.name_files("new ")
+    reload(service.program)
+    service.publish([slot_event("a-batch", "after", "file")])
+    assert filename_of(service, "behind") is None
+    held.release()
+    service.wait_committed(4)
+    assert filename_of(service, "locked") == "second"
+    assert filename_of(service, "behind") == "file"
+    assert filename_of(service, "after") == "new file"
+    assert service.query("SELECT sum(applied), sum(next_offset) FROM consumer_offsets "
+                         "WHERE next_offset > 0")[0] == (4, 4)
+
+
+def test_new_scripts_are_not_blamed_for_what_the_old_ones_rejected(bare_service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n"
+                 "    if event.filename == 'bad' then error('on purpose') end\n")
+    program = bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", SCRIPTS_TRIAL_S="2",
+                                 **scripts.env)
+    bare_service.wait_ready()
+    bare_service.publish([slot_event("a-batch", f"good {n}", "file") for n in range(500)])
+    bare_service.wait_committed(500)
+    held = Held(bare_service, program, [],
+                [slot_event("a-batch", f"bad {n}", "bad") for n in range(60)])
+    scripts.name_files("new ")
+    reload(program)
+    held.release()
+    bare_service.wait_committed(562)
+    wait_until("the end of the trial", lambda: log_lines(
+        program, "the new scripts have passed their trial"))
+    assert program.metric("ras_rejected_messages_total") == 60
+    assert program.metric("ras_script_generation") == 2
+
+
+def test_what_the_database_refuses_of_the_old_scripts_the_new_ones_handle(service, scripts):
+    with psycopg2.connect(service.database_url) as connection:
+        connection.cursor().execute(
+            "ALTER TABLE essay_results ADD CHECK (filename <> 'refused')")
+    held = Held(service, service.program, [], [slot_event("a-batch", "behind", "refused")])
+    scripts.name_files("new ")
+    reload(service.program)
+    held.release()
+    service.wait_committed(3)
+    assert filename_of(service, "behind") == "new refused"
+    assert service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
 
 
 class Flow:

@@ -1,0 +1,60 @@
+#include "answer.h"
+
+#include <stdio.h>
+
+#include "../json_put.h"
+
+void answer_put_generation(struct buffer *json, const struct script_generation *generation) {
+    json_put_int(json, "generation", (int64_t)script_generation_number(generation));
+    json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
+}
+
+static void note_file(void *json, const char *path) {
+    json_put_text(json, NULL, slice_of(path));
+}
+
+void answer_put_changed(struct buffer *json, const struct script_generation *old,
+                        const struct script_generation *new) {
+    json_put_name(json, "changed");
+    buffer_append_text(json, "[");
+    script_generation_compare(old, new, note_file, json);
+    buffer_append_text(json, "]");
+}
+
+struct settings {
+    struct buffer *json;
+    bool live;
+};
+
+static void note_setting(void *context, const char *section, const char *key, bool live) {
+    const struct settings *settings = context;
+    char name[128];
+    if (live == settings->live) {
+        snprintf(name, sizeof name, "%s.%s", section, key);
+        json_put_text(settings->json, NULL, slice_of(name));
+    }
+}
+
+static void put_settings(struct buffer *json, const char *name, const struct config *old,
+                         const struct config *fresh, bool live) {
+    struct settings settings = {json, live};
+    json_put_name(json, name);
+    buffer_append_text(json, "[");
+    config_compare(old, fresh, note_setting, &settings);
+    buffer_append_text(json, "]");
+}
+
+void answer_put_canary(struct buffer *json, const struct buffer *report) {
+    if (report->len > 0) {
+        json_put_name(json, "canary");
+        buffer_append(json, report->data, report->len);
+    }
+}
+
+void answer_put_changes(struct buffer *json, const struct script_generation *running,
+                        const struct script_generation *generation, const struct config *fresh) {
+    const struct config *old = script_generation_config(running);
+    answer_put_changed(json, running, generation);
+    put_settings(json, "settings", old, fresh, true);
+    put_settings(json, "needs_restart", old, fresh, false);
+}

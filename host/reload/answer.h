@@ -1,0 +1,20 @@
+/* answer: the members of the JSON objects that reloads and rollbacks are answered with. Pure. */
+#ifndef AGG_HOST_RELOAD_ANSWER_H
+#define AGG_HOST_RELOAD_ANSWER_H
+
+#include "../buffer.h"
+#include "../script/script.h"
+
+/* "generation" and "hash". */
+void answer_put_generation(struct buffer *json, const struct script_generation *generation);
+/* "changed": the files that differ. */
+void answer_put_changed(struct buffer *json, const struct script_generation *old,
+                        const struct script_generation *new);
+/* "changed", "settings" (that changed and are used from now on) and "needs_restart" (that are not).
+ */
+void answer_put_changes(struct buffer *json, const struct script_generation *running,
+                        const struct script_generation *generation, const struct config *fresh);
+/* "canary", what one has found, a JSON object; nothing where it is empty. */
+void answer_put_canary(struct buffer *json, const struct buffer *report);
+
+#endif

@@ -1,0 +1,19 @@
+/* built: all that a generation needs in order to run, made aside: the Lua states of every worker
+ * and of HTTP. What can fail is done before anything changes. */
+#ifndef AGG_HOST_RELOAD_BUILT_H
+#define AGG_HOST_RELOAD_BUILT_H
+
+#include "../http/api.h"
+#include "../ingest/ingest.h"
+
+struct built {
+    struct api_scripts *api;
+    struct ingest_scripts *ingest;
+};
+
+/* Holds the generation's view and queries against the schema, then makes the states. False: err
+ * says why, and there is nothing to free. Blocks for some seconds at most. */
+bool built_make(struct built *built, struct script_generation *generation, struct health *health,
+                const struct ingest *ingest, struct err *err);
+
+#endif
