@@ -1,0 +1,98 @@
+/* watcher: a thread that stores what runs, and looks at it while it is on trial. */
+#include "../clock.h"
+#include "../log.h"
+#include "reload_private.h"
+#include "store.h"
+
+#define LOOK_INTERVAL_MS 250 /* at scripts on trial */
+#define STORE_AGAIN_S 10
+
+/* ---- scripts on trial ---------------------------------------------------------------------- */
+
+/* Under the lock. */
+static void look(struct reload *reload) {
+    char reason[160];
+    struct buffer answer = {0}; /* the log says the same */
+    enum trial_verdict verdict = trial_look(&reload->trial, reason, sizeof reason);
+    if (verdict == TRIAL_PASSED) {
+        log_info("the new scripts have passed their trial");
+    } else if (verdict == TRIAL_FAILED) {
+        log_error("the new scripts reject more than those before, which are brought back; what was "
+                  "rejected: aggregator rejected list",
+                  LOG_TEXT("reason", reason));
+        metric_add(reload->rolled_back, rollback_by(reload, "trial", slice_of(""), &answer));
+    }
+    buffer_free(&answer);
+}
+
+/* ---- the watcher --------------------------------------------------------------------------- */
+
+/* Under the lock, which it leaves while it asks the database. */
+static void store_running(struct reload *reload) {
+    struct script_generation *running = script_generation_ref(kept_running(&reload->kept));
+    struct err err = {0};
+    reload->store_us = 0;
+    pthread_mutex_unlock(&reload->lock);
+    bool ok = store_save(running, &err);
+    pthread_mutex_lock(&reload->lock);
+    if (!ok) {
+        log_warning("the running scripts are not stored yet: a rollback after a restart would not "
+                    "find them; tried again",
+                    LOG_TEXT("error", err.text));
+        reload->store_us = clock_monotonic_us() + STORE_AGAIN_S * 1000000LL;
+    }
+    script_generation_unref(running);
+}
+
+/* 0: never. */
+static int64_t next_work_us(const struct reload *reload) {
+    int64_t look_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
+    if (reload->trial.until_us == 0) {
+        return reload->store_us;
+    }
+    return reload->store_us > 0 && reload->store_us < look_us ? reload->store_us : look_us;
+}
+
+static void *watch(void *context) {
+    struct reload *reload = context;
+    pthread_mutex_lock(&reload->lock);
+    while (!reload->stopping) {
+        int64_t next_us = next_work_us(reload);
+        if (next_us == 0) {
+            pthread_cond_wait(&reload->changed, &reload->lock);
+        } else {
+            clock_condition_wait(&reload->changed, &reload->lock, next_us);
+        }
+        look(reload);
+        if (reload->store_us > 0 && reload->store_us <= clock_monotonic_us() && !reload->stopping) {
+            store_running(reload);
+        }
+    }
+    pthread_mutex_unlock(&reload->lock);
+    return NULL;
+}
+
+void watcher_start(struct reload *reload) {
+    reload->store_us = clock_monotonic_us();
+    reload->watched = pthread_create(&reload->watcher, NULL, watch, reload) == 0;
+    if (!reload->watched) {
+        log_error(
+            "no thread watches reloaded scripts: a bad generation is not rolled back, and none "
+            "is stored");
+    }
+}
+
+void watcher_stop(struct reload *reload) {
+    pthread_mutex_lock(&reload->lock);
+    reload->stopping = true;
+    pthread_cond_signal(&reload->changed);
+    pthread_mutex_unlock(&reload->lock);
+    if (reload->watched) {
+        pthread_join(reload->watcher, NULL);
+    }
+}
+
+void watcher_note(struct reload *reload) {
+    reload->store_us = clock_monotonic_us();
+    pthread_cond_signal(&reload->changed);
+}
