@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../host/xalloc.h"
+#include "../host/base/xalloc.h"
 
 struct http_client {
     CURL *easy;

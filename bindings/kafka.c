@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/clock.h"
-#include "../host/log.h"
-#include "../host/xalloc.h"
+#include "../host/base/clock.h"
+#include "../host/base/log.h"
+#include "../host/base/xalloc.h"
 
 #define POLL_MS 100
 #define FLUSH_MS 1000

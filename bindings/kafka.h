@@ -7,9 +7,9 @@
 
 #include <stdint.h>
 
-#include "../host/config.h"
-#include "../host/err.h"
-#include "../host/slice.h"
+#include "../host/config/config.h"
+#include "../host/base/err.h"
+#include "../host/base/slice.h"
 
 struct kafka_producer;
 struct kafka_send;

@@ -1,7 +1,7 @@
 /* clock for scripts. Times in answers and rows come from events, none from here. */
 #include <lauxlib.h>
 
-#include "../host/clock.h"
+#include "../host/base/clock.h"
 #include "lua_modules.h"
 
 /* clock.monotonic() -> seconds since an arbitrary moment, for durations */

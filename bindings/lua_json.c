@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../host/json_scan.h"
+#include "../host/base/json_scan.h"
 #include "../host/script/script_private.h"
 #include "lua_modules.h"
 #include "lua_util.h"

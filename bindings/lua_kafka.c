@@ -2,7 +2,7 @@
  * process's producer; a state holds it from its first record on.
  *
  * Every record is checked before any is queued. */
-#include "../host/config.h"
+#include "../host/config/config.h"
 #include "kafka.h"
 #include "lua_modules.h"
 #include "lua_util.h"

@@ -2,8 +2,8 @@
  * flood the log with one value. */
 #include <stdlib.h>
 
-#include "../host/log.h"
-#include "../host/utf8.h"
+#include "../host/base/log.h"
+#include "../host/base/utf8.h"
 #include "lua_modules.h"
 #include "lua_util.h"
 

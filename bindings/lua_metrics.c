@@ -2,8 +2,8 @@
  * belong to the process, not to a Lua state: what is declared again is the same metric. */
 #include <math.h>
 
-#include "../host/metrics.h"
-#include "../host/utf8.h"
+#include "../host/base/metrics.h"
+#include "../host/base/utf8.h"
 #include "lua_modules.h"
 #include "lua_util.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../host/config.h"
+#include "../host/config/config.h"
 #include "../host/script/script_private.h"
 
 const luaL_Reg lua_modules[] = {

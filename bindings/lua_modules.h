@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../host/err.h"
+#include "../host/base/err.h"
 
 struct bundle;
 struct config;

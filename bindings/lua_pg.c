@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-#include "../host/clock.h"
-#include "../host/config.h"
+#include "../host/base/clock.h"
+#include "../host/config/config.h"
 #include "../host/script/script_private.h"
-#include "../host/xalloc.h"
+#include "../host/base/xalloc.h"
 #include "lua_modules.h"
 #include "lua_names.h"
 #include "pg_spare.h"

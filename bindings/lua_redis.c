@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "../host/config.h"
-#include "../host/xalloc.h"
+#include "../host/config/config.h"
+#include "../host/base/xalloc.h"
 #include "lua_modules.h"
 #include "lua_util.h"
 #include "redis.h"

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "../host/nearest.h"
-#include "../host/number.h"
-#include "../host/utf8.h"
+#include "../host/base/nearest.h"
+#include "../host/base/number.h"
+#include "../host/base/utf8.h"
 
 #define SHOWN_BYTES 40
 

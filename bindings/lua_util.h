@@ -11,9 +11,9 @@
 #include <lua.h>
 #include <stdint.h>
 
-#include "../host/buffer.h"
-#include "../host/err.h"
-#include "../host/slice.h"
+#include "../host/base/buffer.h"
+#include "../host/base/err.h"
+#include "../host/base/slice.h"
 
 /* An integer that a double holds exactly lies between these; text carries the others. */
 #define LUA_EXACT_INTEGER 9007199254740992LL

@@ -4,9 +4,9 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../host/clock.h"
+#include "../host/base/clock.h"
 #include "../host/db_metrics.h"
-#include "../host/xalloc.h"
+#include "../host/base/xalloc.h"
 #include "pg_connection.h"
 #include "pg_params.h"
 

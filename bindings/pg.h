@@ -7,8 +7,8 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-#include "../host/err.h"
-#include "../host/slice.h"
+#include "../host/base/err.h"
+#include "../host/base/slice.h"
 
 struct pg;
 struct pg_params;

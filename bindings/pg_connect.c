@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../host/buffer.h"
-#include "../host/clock.h"
-#include "../host/log.h"
-#include "../host/xalloc.h"
+#include "../host/base/buffer.h"
+#include "../host/base/clock.h"
+#include "../host/base/log.h"
+#include "../host/base/xalloc.h"
 #include "pg_connection.h"
 #include "pg_params.h"
 

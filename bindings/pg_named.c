@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/buffer.h"
-#include "../host/xalloc.h"
+#include "../host/base/buffer.h"
+#include "../host/base/xalloc.h"
 
 #define NAME_FIRST "abcdefghijklmnopqrstuvwxyz_"
 #define NAME_REST NAME_FIRST "0123456789"

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "../host/err.h"
+#include "../host/base/err.h"
 
 struct pg_named {
     char *sql;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../host/buffer.h"
-#include "../host/clock.h"
-#include "../host/xalloc.h"
+#include "../host/base/buffer.h"
+#include "../host/base/clock.h"
+#include "../host/base/xalloc.h"
 #include "redis.h"
 
 #define BACKOFF_FIRST_MS 100

@@ -1,7 +1,7 @@
 #include "db_metrics.h"
 
-#include "clock.h"
-#include "metrics.h"
+#include "base/clock.h"
+#include "base/metrics.h"
 
 void db_metrics_count(const char *operation, bool ok, int64_t began_us) {
     struct metric *operations =

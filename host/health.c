@@ -5,9 +5,9 @@
 
 #include "../bindings/pg.h"
 #include "../bindings/redis.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "script/watchdog.h"
-#include "xalloc.h"
+#include "base/xalloc.h"
 
 #define FRESH_US 1000000
 #define UNASKED_LOOK_MS 5000 /* so that something is known when somebody asks */

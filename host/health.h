@@ -6,8 +6,8 @@
 #ifndef AGG_HOST_HEALTH_H
 #define AGG_HOST_HEALTH_H
 
-#include "buffer.h"
-#include "config.h"
+#include "base/buffer.h"
+#include "config/config.h"
 #include "script/script.h"
 
 struct health;

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "command.h"
-#include "log.h"
-#include "nearest.h"
+#include "command/command.h"
+#include "base/log.h"
+#include "base/nearest.h"
 
 static const char usage[] =
     "usage: aggregator VERB [OPTIONS]\n"

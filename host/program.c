@@ -13,11 +13,11 @@
 #include "http/api.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
-#include "log.h"
+#include "base/log.h"
 #include "reload/reload.h"
 #include "script/script.h"
 #include "script/watchdog.h"
-#include "xalloc.h"
+#include "base/xalloc.h"
 
 /* The administration's listener: few clients, who may wait long. */
 #define ADMIN_THREADS 4

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 
 #include "../host/ingest/pipeline.h"
-#include "../host/log.h"
-#include "../host/xalloc.h"
+#include "../host/base/log.h"
+#include "../host/base/xalloc.h"
 #include "../host/author/record.h"
 
 struct pending {

@@ -16,10 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../host/buffer.h"
-#include "../host/clock.h"
-#include "../host/json_put.h"
-#include "../host/xalloc.h"
+#include "../host/base/buffer.h"
+#include "../host/base/clock.h"
+#include "../host/base/json_put.h"
+#include "../host/base/xalloc.h"
 
 #define ANSWER_LIMIT_US 10000000
 #define HEAD_END "\r\n\r\n"

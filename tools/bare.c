@@ -15,8 +15,8 @@
 #include <sys/resource.h>
 
 #include "../bindings/pg.h"
-#include "../host/buffer.h"
-#include "../host/clock.h"
+#include "../host/base/buffer.h"
+#include "../host/base/clock.h"
 
 #define TIMEOUT_MS 60000
 #define FIRST_AT_US 1750000000000000LL /* of the first row; of --again a day later */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/clock.h"
+#include "../host/base/clock.h"
 #include "../host/author/record.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */

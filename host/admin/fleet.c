@@ -1,9 +1,9 @@
 #include "fleet.h"
 
-#include "../json_put.h"
-#include "../log.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
 #include "../reload/store.h"
-#include "../sql_session.h"
+#include "../view/sql_session.h"
 
 #define TIMEOUT_MS 2000
 /* Who is not heard of for six heartbeats is gone. */

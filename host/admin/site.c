@@ -7,8 +7,8 @@
 #include "../http/endpoint.h"
 #include "../http/router.h"
 #include "../http/service.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 
 #define SCHEME "Bearer "
 

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_ADMIN_SITE_H
 #define AGG_HOST_ADMIN_SITE_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../http/http.h"
 #include "verb.h"
 

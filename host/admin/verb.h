@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_ADMIN_VERB_H
 #define AGG_HOST_ADMIN_VERB_H
 
-#include "../buffer.h"
-#include "../json_put.h"
+#include "../base/buffer.h"
+#include "../base/json_put.h"
 #include "../script/script.h"
 
 /* Over the socket: the words behind the verb, those with a "=" being the query. */

@@ -1,6 +1,6 @@
 /* show_json: handled events and merged rows for programs. */
-#include "../json_put.h"
-#include "../view_sql.h"
+#include "../base/json_put.h"
+#include "../view/view_sql.h"
 #include "show.h"
 
 static void put_field(struct buffer *json, const char *name, const struct bench_outcome *outcome,

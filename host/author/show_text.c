@@ -1,8 +1,8 @@
 /* show_text: handled events and merged rows for people. */
-#include "../json_scan.h"
-#include "../timestamp.h"
-#include "../uuid.h"
-#include "../view_sql.h"
+#include "../base/json_scan.h"
+#include "../base/timestamp.h"
+#include "../base/uuid.h"
+#include "../view/view_sql.h"
 #include "show.h"
 
 const char *show_outcome_name(const struct bench_outcome *outcome) {

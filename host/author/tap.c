@@ -6,11 +6,11 @@
 #include <stdio.h>
 
 #include "../ingest/kafka_client.h"
-#include "../json_put.h"
-#include "../nearest.h"
+#include "../base/json_put.h"
+#include "../base/nearest.h"
 #include "../rebuild/log_reader.h"
-#include "../timestamp.h"
-#include "../xalloc.h"
+#include "../base/timestamp.h"
+#include "../base/xalloc.h"
 #include "show.h"
 
 #define POLL_MS 200 /* how late a signal may be seen */

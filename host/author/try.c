@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../json_put.h"
-#include "../nearest.h"
-#include "../xalloc.h"
+#include "../base/json_put.h"
+#include "../base/nearest.h"
+#include "../base/xalloc.h"
 #include "samples.h"
 #include "show.h"
 

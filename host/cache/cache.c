@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/xalloc.h"
 #include "cache_internal.h"
 
 #define NEGATIVE_LIFETIME_US 1000000

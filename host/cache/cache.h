@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#include "../err.h"
-#include "../slice.h"
+#include "../base/err.h"
+#include "../base/slice.h"
 
 struct cache;
 struct redis;

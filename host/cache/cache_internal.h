@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "../metrics.h"
+#include "../base/metrics.h"
 #include "cache.h"
 
 #define CACHE_BUCKETS 65536

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 
 #include "../../bindings/redis.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "cache_internal.h"
 
 #define SEQ_KEY "ras:cache:seq"

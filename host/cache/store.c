@@ -2,9 +2,9 @@
  * once the bytes are spent. */
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../hash.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/hash.h"
+#include "../base/xalloc.h"
 #include "cache_internal.h"
 
 #define STORE_CHAINS 65536

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "../../bindings/redis.h"
-#include "../clock.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "cache_internal.h"
 
 #define PING_INTERVAL_US 500000

@@ -3,12 +3,12 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../ingest/kafka_client.h"
-#include "../json_put.h"
-#include "../log.h"
-#include "../schema_check.h"
-#include "../xalloc.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
+#include "../view/schema_check.h"
+#include "../base/xalloc.h"
 #include "differences.h"
 #include "rejections.h"
 #include "tail.h"

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_CANARY_CANARY_H
 #define AGG_HOST_CANARY_CANARY_H
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "../script/script.h"
 
 #define CANARY_EVENTS_MAX 1000000

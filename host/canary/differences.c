@@ -1,6 +1,6 @@
 #include "differences.h"
 
-#include "../json_put.h"
+#include "../base/json_put.h"
 #include "../rebuild/compare_sql.h"
 
 #define EXAMPLES 3 /* of each column, and of each kind of row */

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "../log.h"
+#include "../base/log.h"
 
 #define MOMENT_US 200000
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../view_sql.h"
+#include "../base/clock.h"
+#include "../view/view_sql.h"
 
 #define STATEMENT_TIMEOUT_MS 60000
 /* An event is stored soon after the time that it states; clocks differ. */

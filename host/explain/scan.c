@@ -4,10 +4,10 @@
 
 #include "../ingest/bench.h"
 #include "../ingest/kafka_client.h"
-#include "../log.h"
+#include "../base/log.h"
 #include "../rebuild/progress.h"
-#include "../uuid.h"
-#include "../xalloc.h"
+#include "../base/uuid.h"
+#include "../base/xalloc.h"
 #include "explain.h"
 
 #define POLL_MS 1000

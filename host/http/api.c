@@ -3,10 +3,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../hash.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/hash.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "credentials.h"
 #include "endpoint.h"
 #include "own.h"

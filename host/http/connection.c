@@ -6,8 +6,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../metrics.h"
-#include "../xalloc.h"
+#include "../base/metrics.h"
+#include "../base/xalloc.h"
 
 #define MAX_TURNS 64         /* pipelined requests answered before other clients have their turn */
 #define PROGRESS_BYTES 16384 /* a reader that takes this much in its time may have more time */

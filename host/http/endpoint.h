@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "../metrics.h"
+#include "../base/metrics.h"
 #include "request.h"
 
 #define ENDPOINT_STATUSES 16 /* the server's own and one for whatever else a script says */

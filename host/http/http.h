@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "../err.h"
+#include "../base/err.h"
 
 struct exchange; /* service.h */
 struct http_server;

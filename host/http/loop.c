@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../metrics.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/metrics.h"
+#include "../base/xalloc.h"
 #include "connection.h"
 
 #define EVENTS_AT_ONCE 256

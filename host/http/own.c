@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "../process_metrics.h"
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "endpoint.h"
 
 #define JSON "application/json"

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_HTTP_OWN_H
 #define AGG_HOST_HTTP_OWN_H
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../health.h"
 #include "service.h"
 

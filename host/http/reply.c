@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "values.h"
 
 #define JSON "application/json"

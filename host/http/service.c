@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../uuid.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/uuid.h"
+#include "../base/xalloc.h"
 #include "endpoint.h"
 
 struct service {

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_HTTP_VALUES_H
 #define AGG_HOST_HTTP_VALUES_H
 
-#include "../slice.h"
+#include "../base/slice.h"
 
 #define CORRELATION_MAX_BYTES 128
 

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 
 /* The jobs of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one endpoint
  * does not hold up the others. */

@@ -1,11 +1,11 @@
 /* batch: messages become events, events become merged rows. */
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../fault.h"
-#include "../hash.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/hash.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "pipeline.h"
 
 void batch_init(struct batch *batch, struct script_generation *generation) {

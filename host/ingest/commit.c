@@ -6,12 +6,12 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../db_metrics.h"
-#include "../fault.h"
-#include "../hash.h"
-#include "../view_sql.h"
-#include "../xalloc.h"
+#include "../base/fault.h"
+#include "../base/hash.h"
+#include "../view/view_sql.h"
+#include "../base/xalloc.h"
 #include "pipeline.h"
 
 /* Beyond the server's own statement_timeout, for the way there and back. */

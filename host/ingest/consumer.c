@@ -2,7 +2,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../log.h"
+#include "../base/log.h"
 #include "kafka_client.h"
 #include "worker.h"
 

@@ -5,9 +5,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "kafka_client.h"
 #include "worker.h"
 

@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_INGEST_INGEST_H
 #define AGG_HOST_INGEST_INGEST_H
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "../cache/cache.h"
-#include "../config.h"
+#include "../config/config.h"
 #include "../script/script.h"
 
 struct ingest;

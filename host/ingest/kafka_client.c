@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "../log.h"
+#include "../base/log.h"
 
 static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
     (void)kafka;

@@ -5,7 +5,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "pipeline.h"
 
 /* How long a question to the brokers may take. */

@@ -1,5 +1,5 @@
 /* lag: how far behind each partition is, as metrics of the worker that owns it. */
-#include "../clock.h"
+#include "../base/clock.h"
 #include "kafka_client.h"
 #include "worker.h"
 

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "../log.h"
-#include "../view_sql.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../view/view_sql.h"
+#include "../base/xalloc.h"
 
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {
     return metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",

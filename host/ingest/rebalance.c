@@ -3,9 +3,9 @@
  * worker keeps polling, which is what keeps it in the group. */
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../fault.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/log.h"
 #include "worker.h"
 
 static void clear_batches(struct worker *worker) {

@@ -1,8 +1,8 @@
 /* reject: an event that cannot be applied is set aside alone: logged, counted, and kept with its
  * bytes in the transaction that passes it. */
-#include "../log.h"
-#include "../utf8.h"
-#include "../uuid.h"
+#include "../base/log.h"
+#include "../base/utf8.h"
+#include "../base/uuid.h"
 #include "pipeline.h"
 
 /* What stands at the place already is of a log that is no more, or the same event once more. */

@@ -7,9 +7,9 @@
  * offset */
 #include <stdlib.h>
 
-#include "../log.h"
-#include "../uuid.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../base/uuid.h"
+#include "../base/xalloc.h"
 #include "pipeline.h"
 
 #define SEEN_PREFIX "ras:seen:"

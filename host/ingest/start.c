@@ -2,7 +2,7 @@
  * one that was read and still has it. The client is told nothing but numbers: an outdated answer to
  * "from the beginning" or "from the end" can take effect on a later assignment (librdkafka 2.0),
  * and would have records read twice or not at all. */
-#include "../log.h"
+#include "../base/log.h"
 #include "kafka_client.h"
 #include "worker.h"
 

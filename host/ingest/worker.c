@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../clock.h"
-#include "../fault.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/log.h"
 #include "worker.h"
 
 #define BACKOFF_MIN_MS 100

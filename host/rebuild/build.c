@@ -1,6 +1,6 @@
 #include "build.h"
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../ingest/kafka_client.h"
 #include "shadow.h"
 

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../ingest/kafka_client.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 
 /* ---- which partitions ---------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "../config.h"
+#include "../config/config.h"
 #include "../ingest/partitions.h"
 #include "../script/script.h"
 

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../view_sql.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../view/view_sql.h"
 
 /* A comparison of a large view may take long. */
 #define STATEMENT_TIMEOUT_MS (30 * 60 * 1000)

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "../log.h"
-#include "../view_sql.h"
-#include "../xalloc.h"
+#include "../base/log.h"
+#include "../view/view_sql.h"
+#include "../base/xalloc.h"
 
 static const char lock_sql[] = "SELECT pg_try_advisory_lock($1::int8)";
 static const char live_sql[] =

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_RELOAD_ANSWER_H
 #define AGG_HOST_RELOAD_ANSWER_H
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "../script/script.h"
 
 /* "generation" and "hash". */

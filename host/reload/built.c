@@ -1,6 +1,6 @@
 #include "built.h"
 
-#include "../schema_check.h"
+#include "../view/schema_check.h"
 
 #define CHECK_TIMEOUT_MS 5000
 

@@ -1,6 +1,6 @@
 /* disk: what stands on the disk is loaded, checked and made to run. */
-#include "../clock.h"
-#include "../json_put.h"
+#include "../base/clock.h"
+#include "../base/json_put.h"
 #include "answer.h"
 #include "gate.h"
 #include "reload_private.h"

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../clock.h"
-#include "../json_put.h"
+#include "../base/clock.h"
+#include "../base/json_put.h"
 #include "store.h"
 
 static size_t index_of(const struct kept *kept, uint64_t number) {

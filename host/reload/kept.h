@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_RELOAD_KEPT_H
 #define AGG_HOST_RELOAD_KEPT_H
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "../script/script.h"
 
 #define KEPT_MOST 10

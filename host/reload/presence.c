@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "../../bindings/pg.h"
-#include "../clock.h"
-#include "../json_put.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
 #include "../script/script.h"
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 
 #define INTERVAL_US 10000000
 /* Short: who stops the program waits for both. */

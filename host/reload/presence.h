@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_RELOAD_PRESENCE_H
 #define AGG_HOST_RELOAD_PRESENCE_H
 
-#include "../buffer.h"
-#include "../config.h"
+#include "../base/buffer.h"
+#include "../config/config.h"
 
 struct presence;
 

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../json_put.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "answer.h"
 #include "reload_private.h"
 

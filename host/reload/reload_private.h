@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-#include "../metrics.h"
+#include "../base/metrics.h"
 #include "../script/lint.h"
 #include "built.h"
 #include "kept.h"

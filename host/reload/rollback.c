@@ -1,6 +1,6 @@
 /* rollback: back to scripts that ran before, from memory or from the store. */
-#include "../clock.h"
-#include "../json_put.h"
+#include "../base/clock.h"
+#include "../base/json_put.h"
 #include "answer.h"
 #include "reload_private.h"
 #include "store.h"

@@ -5,7 +5,7 @@
 #define AGG_HOST_RELOAD_STORE_H
 
 #include "../script/script.h"
-#include "../sql_session.h"
+#include "../view/sql_session.h"
 
 #define STORE_LEAST_DIGITS 8 /* of a hash, to name a generation by */
 

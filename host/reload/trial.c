@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 
-#include "../clock.h"
+#include "../base/clock.h"
 #include "../ingest/pipeline.h"
-#include "../metrics.h"
+#include "../base/metrics.h"
 
 #define TRIAL_LEAST_EVENTS 20
 #define TRIAL_LEAST_REJECTED 5

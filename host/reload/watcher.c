@@ -1,6 +1,6 @@
 /* watcher: a thread that stores what runs, and looks at it while it is on trial. */
-#include "../clock.h"
-#include "../log.h"
+#include "../base/clock.h"
+#include "../base/log.h"
 #include "reload_private.h"
 #include "store.h"
 

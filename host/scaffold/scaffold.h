@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_SCAFFOLD_SCAFFOLD_H
 #define AGG_HOST_SCAFFOLD_SCAFFOLD_H
 
-#include "../buffer.h"
-#include "../config.h"
-#include "../err.h"
+#include "../base/buffer.h"
+#include "../config/config.h"
+#include "../base/err.h"
 
 #define SCAFFOLD_MAX_FILES 4
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "../buffer.h"
-#include "../hash.h"
-#include "../xalloc.h"
+#include "../base/buffer.h"
+#include "../base/hash.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 #define MAX_FILE_BYTES (1024UL * 1024)

@@ -4,7 +4,7 @@
  * hit a limit is not used again. Calls may be nested (a spec runs a handler): each level has its
  * own time, and what an inner call takes is not counted against the outer one. What no hook can end
  * is the watchdog's (watchdog.h). */
-#include "../clock.h"
+#include "../base/clock.h"
 #include "coverage.h"
 #include "script_private.h"
 

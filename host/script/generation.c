@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 static struct script_generation *make(const struct config *config, uint64_t number) {

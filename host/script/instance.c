@@ -2,10 +2,10 @@
 #include <stdlib.h>
 
 #include "../../bindings/lua_names.h"
-#include "../clock.h"
-#include "../fault.h"
-#include "../hash.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/hash.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 static struct metric_cell *cell_of(enum metric_type type, const char *name, const char *help,

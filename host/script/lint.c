@@ -4,7 +4,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "lint.lua.h"
 #include "script_private.h"
 

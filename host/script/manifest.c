@@ -1,7 +1,7 @@
 /* manifest: what the scripts declare, read once per generation out of a state made for it. */
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 void *manifest_alloc(struct script_generation *generation, size_t bytes) {

@@ -1,7 +1,7 @@
 /* Unknown words in declarations: refused with their line and the nearest known one. Lua keeps no
  * line of a table's keys, so the source is read. */
-#include "../lua_lexer.h"
-#include "../nearest.h"
+#include "../base/lua_lexer.h"
+#include "../base/nearest.h"
 #include "script_private.h"
 
 static size_t count_names(const char *const *names) {

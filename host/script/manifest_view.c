@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 static const struct {

@@ -2,9 +2,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../clock.h"
-#include "../log.h"
-#include "../xalloc.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
 #include "script_private.h"
 
 struct script_pool {

@@ -5,7 +5,7 @@
 
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_names.h"
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "repl_private.h"
 
 #define CHUNK "=console"

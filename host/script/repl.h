@@ -4,8 +4,8 @@
 #define AGG_HOST_SCRIPT_REPL_H
 
 #include "../../bindings/line_editor.h"
-#include "../config.h"
-#include "../err.h"
+#include "../config/config.h"
+#include "../base/err.h"
 
 struct repl;
 

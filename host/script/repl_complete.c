@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "../../bindings/lua_names.h"
-#include "../lua_lexer.h"
+#include "../base/lua_lexer.h"
 #include "repl_private.h"
 
 #define MAX_LINE 4096

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "../../bindings/lua_util.h"
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "repl_private.h"
 
 #define MAX_DEPTH 5

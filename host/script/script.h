@@ -4,9 +4,9 @@
 #ifndef AGG_HOST_SCRIPT_SCRIPT_H
 #define AGG_HOST_SCRIPT_SCRIPT_H
 
-#include "../config.h"
-#include "../extract.h"
-#include "../merge.h"
+#include "../config/config.h"
+#include "../extract/extract.h"
+#include "../view/merge.h"
 
 #define SCRIPT_HASH_LEN 32 /* hexadecimal digits */
 

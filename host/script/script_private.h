@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "../buffer.h"
-#include "../metrics.h"
+#include "../base/buffer.h"
+#include "../base/metrics.h"
 #include "script.h"
 #include "watched.h"
 

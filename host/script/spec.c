@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../xalloc.h"
+#include "../base/xalloc.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
 #include "spec_private.h"

@@ -3,9 +3,9 @@
 
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_pg.h"
-#include "../hash.h"
-#include "../timestamp.h"
-#include "../uuid.h"
+#include "../base/hash.h"
+#include "../base/timestamp.h"
+#include "../base/uuid.h"
 #include "spec_private.h"
 
 void spec_call_json(lua_State *L, const char *function) {

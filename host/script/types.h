@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_SCRIPT_TYPES_H
 #define AGG_HOST_SCRIPT_TYPES_H
 
-#include "../buffer.h"
+#include "../base/buffer.h"
 #include "script.h"
 
 /* Appends a Lua file of comments. False: a query cannot be read, err says which. */

@@ -3,8 +3,8 @@
 #include <math.h>
 
 #include "../../bindings/lua_names.h"
-#include "../utf8.h"
-#include "../uuid.h"
+#include "../base/utf8.h"
+#include "../base/uuid.h"
 #include "script_private.h"
 
 /* ---- event -------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../host/buffer.h"
+#include "../../host/base/buffer.h"
 #include "../../host/script/script.h"
 #include "test.h"
 

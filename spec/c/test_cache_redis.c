@@ -2,7 +2,7 @@
  * ThreadSanitizer too. Needs REDIS_TEST_URL. */
 #include "../../bindings/redis.h"
 #include "../../host/cache/cache_internal.h"
-#include "../../host/log.h"
+#include "../../host/base/log.h"
 #include "proxy.h"
 #include "test.h"
 

@@ -1,11 +1,11 @@
 /* config: the shipped file loads, the environment overrides it, and every mistake is named with
  * key, file and line. */
-#include "../../host/config.h"
+#include "../../host/config/config.h"
 
 #include <unistd.h>
 
-#include "../../host/config_lines.h"
-#include "../../host/xalloc.h"
+#include "../../host/config/lines.h"
+#include "../../host/base/xalloc.h"
 #include "test.h"
 
 /* What the file reads: unset, so that a case means the same everywhere. */

@@ -10,7 +10,7 @@
 
 #include "../../host/http/api.h"
 #include "../../host/http/http.h"
-#include "../../host/log.h"
+#include "../../host/base/log.h"
 #include "test.h"
 
 #define CLIENTS 8

@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 #include "../../bindings/kafka.h"
-#include "../../host/clock.h"
-#include "../../host/log.h"
+#include "../../host/base/clock.h"
+#include "../../host/base/log.h"
 #include "test.h"
 
 #define TIMEOUT_MS 2000

@@ -1,11 +1,11 @@
 /* log: whole lines, valid JSON, and no reader can stop the service. */
-#include "../../host/log.h"
+#include "../../host/base/log.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
-#include "../../host/json_scan.h"
+#include "../../host/base/json_scan.h"
 #include "test.h"
 
 static int reading; /* the end of the pipe that is standard error meanwhile */

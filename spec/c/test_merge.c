@@ -1,8 +1,8 @@
 /* merge: one winner whatever the order, staging undone by a discard, rows rebuilt for a bisection.
  */
-#include "../../host/merge.h"
-#include "../../host/buffer.h"
-#include "../../host/hash.h"
+#include "../../host/view/merge.h"
+#include "../../host/base/buffer.h"
+#include "../../host/base/hash.h"
 #include "test.h"
 
 static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text"}};

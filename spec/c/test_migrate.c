@@ -1,12 +1,12 @@
 /* migrate: numbered files, forward only, each whole or not at all. Needs PG_TEST_URL. */
-#include "../../host/migrate.h"
+#include "../../host/view/migrate.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../bindings/pg.h"
-#include "../../host/log.h"
+#include "../../host/base/log.h"
 #include "test.h"
 
 #define WAIT_MS 10000

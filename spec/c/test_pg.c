@@ -1,7 +1,7 @@
 /* pg: groups of statements, their errors, and every way a server can leave. Needs PG_TEST_URL. */
 #include "../../bindings/pg.h"
 
-#include "../../host/buffer.h"
+#include "../../host/base/buffer.h"
 #include "proxy.h"
 #include "test.h"
 

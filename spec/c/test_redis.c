@@ -2,7 +2,7 @@
  * REDIS_TEST_URL. */
 #include "../../bindings/redis.h"
 
-#include "../../host/buffer.h"
+#include "../../host/base/buffer.h"
 #include "proxy.h"
 #include "test.h"
 

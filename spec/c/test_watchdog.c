@@ -1,7 +1,7 @@
 /* The watchdog: a script that hangs in a C function is seen, told, and the reason to end; what ends
  * in time, and a process that stood still, are not. Time is made up: each look is told it. */
-#include "../../host/clock.h"
-#include "../../host/metrics.h"
+#include "../../host/base/clock.h"
+#include "../../host/base/metrics.h"
 #include "../../host/script/script_private.h"
 #include "../../host/script/watchdog.h"
 #include "scripts.h"

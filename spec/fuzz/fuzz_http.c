@@ -7,7 +7,7 @@
 #include "../../host/http/request.h"
 #include "../../host/http/router.h"
 #include "../../host/http/values.h"
-#include "../../host/utf8.h"
+#include "../../host/base/utf8.h"
 
 static const char *const status_paths[] = {"/internal/v1/batches/{batch_id}/status",
                                            "/batches/{batch_id}/status"};

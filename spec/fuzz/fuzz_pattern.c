@@ -1,7 +1,7 @@
 /* fuzz_pattern: patterns of scripts. The input is a pattern, a NUL, and the subject. */
 #include <lauxlib.h>
 
-#include "../../host/clock.h"
+#include "../../host/base/clock.h"
 #include "../../host/script/script_private.h"
 #include "fuzz.h"
 

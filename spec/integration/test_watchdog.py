@@ -1,5 +1,5 @@
 """A script that does not come back from a C function: the process says so, the rest of it goes on, and
-it ends itself where waiting does not help. Needs the fault points of host/fault.h."""
+it ends itself where waiting does not help. Needs the fault points of host/base/fault.h."""
 import fcntl
 import json
 import os

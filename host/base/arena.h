@@ -1,0 +1,22 @@
+/* arena: memory that lives as long as one batch. Not thread-safe: one owner thread. */
+#ifndef AGG_HOST_BASE_ARENA_H
+#define AGG_HOST_BASE_ARENA_H
+
+#include "slice.h"
+
+struct arena;
+
+struct arena *arena_create(size_t chunk_bytes);
+void arena_destroy(struct arena *arena);
+
+/* 16-byte aligned memory, valid until arena_reset. Never NULL: the process ends when memory is out.
+ */
+void *arena_alloc(struct arena *arena, size_t bytes);
+struct slice arena_copy(struct arena *arena, struct slice bytes);
+
+/* Forgets everything; keeps the chunks for the next batch (all but oversized ones). */
+void arena_reset(struct arena *arena);
+
+size_t arena_bytes(const struct arena *arena);
+
+#endif

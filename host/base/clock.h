@@ -1,0 +1,47 @@
+/* clock: monotonic time for durations and deadlines; wall time only for logs. Conditions that are
+ * waited for until a monotonic deadline. */
+#ifndef AGG_HOST_BASE_CLOCK_H
+#define AGG_HOST_BASE_CLOCK_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t clock_monotonic_us(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static inline int64_t clock_wall_us(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* Milliseconds from now until a monotonic deadline, at least 0: what poll(2) wants. */
+static inline int clock_remaining_ms(int64_t deadline_us) {
+    int64_t left_us = deadline_us - clock_monotonic_us();
+    if (left_us <= 0) {
+        return 0;
+    }
+    return left_us > 3600000000LL ? 3600000 : (int)((left_us + 999) / 1000);
+}
+
+static inline void clock_condition_init(pthread_cond_t *condition) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* Waits as pthread_cond_timedwait on a condition that clock_condition_init made; ETIMEDOUT once the
+ * monotonic deadline has passed. */
+static inline int clock_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock,
+                                       int64_t deadline_us) {
+    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    return pthread_cond_timedwait(condition, lock, &deadline);
+}
+
+#endif

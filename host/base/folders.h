@@ -1,0 +1,12 @@
+/* folders: the folders on the way to a file. */
+#ifndef AGG_HOST_BASE_FOLDERS_H
+#define AGG_HOST_BASE_FOLDERS_H
+
+#include <sys/types.h>
+
+#include "err.h"
+
+/* Makes those that are missing above the file. */
+bool folders_make(const char *path, mode_t mode, struct err *err);
+
+#endif

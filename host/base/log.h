@@ -1,0 +1,53 @@
+/* log: one line a fact, JSON or text, to standard error. Any thread. Never raises. Where nobody
+ * reads standard error it waits once, for 200 ms, then drops lines and says how many when it is
+ * read again. A secret never goes in: callers pass no URL with a password (pg.c and
+ * redis.c redact theirs). */
+#ifndef AGG_HOST_BASE_LOG_H
+#define AGG_HOST_BASE_LOG_H
+
+#include <stdint.h>
+
+#include "slice.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+
+struct log_field {
+    const char *key;
+    bool is_integer;
+    int64_t integer;
+    struct slice text; /* absent (data NULL) fields are left out */
+    bool is_bare;      /* the text is a JSON number, true or false: written without quotes */
+};
+
+/* Level by name ("DEBUG", "info", …); as_text chooses the human-readable form. */
+bool log_level_parse(const char *name, enum log_level *level);
+void log_configure(enum log_level level, bool as_text);
+bool log_enabled(enum log_level level);
+
+/* Bound to the calling thread until changed; stands in every line of the thread. An empty or absent
+ * one clears it. */
+void log_set_correlation_id(struct slice correlation_id);
+
+/* Bound to the calling thread, too: nothing that it says is written while it is muted. */
+void log_mute(bool muted);
+
+void log_write(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count);
+
+#define LOG_TEXT(k, v) ((struct log_field){.key = (k), .text = slice_of(v)})
+#define LOG_SLICE(k, v) ((struct log_field){.key = (k), .text = (v)})
+#define LOG_BARE(k, v) ((struct log_field){.key = (k), .text = slice_of(v), .is_bare = true})
+#define LOG_INT(k, v) ((struct log_field){.key = (k), .is_integer = true, .integer = (v)})
+/* log_info("consumer started", LOG_TEXT("group", group), LOG_INT("workers", n)) */
+#define LOG_AT(level, message, ...)                                                                \
+    do {                                                                                           \
+        struct log_field log_fields_[] = {{0}, ##__VA_ARGS__};                                     \
+        log_write((level), (message), log_fields_ + 1,                                             \
+                  sizeof log_fields_ / sizeof *log_fields_ - 1);                                   \
+    } while (0)
+#define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__)
+#define log_warning(...) LOG_AT(LOG_WARNING, __VA_ARGS__)
+#define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,25 @@
+/* lua_lexer: the tokens of a Lua text, as far as it takes to find where something is written.
+ * Comments and strings are understood. */
+#ifndef AGG_HOST_BASE_LUA_LEXER_H
+#define AGG_HOST_BASE_LUA_LEXER_H
+
+#include "slice.h"
+
+/* NAME: a name, keyword, number or short string. OTHER: a character, or what is passed over whole.
+ */
+enum lua_token { LUA_TOKEN_END, LUA_TOKEN_NAME, LUA_TOKEN_OTHER };
+
+struct lua_lexer {
+    const char *at;    /* begin: the text, NUL-terminated */
+    int line;          /* begin: 1 */
+    int token_line;    /* where the token begins */
+    struct slice text; /* of a NAME; a string's without its quotes */
+    char mark;         /* of an OTHER: its character, '?' for a comparison */
+};
+
+#define LUA_KEYWORDS 21
+extern const char *const lua_keywords[LUA_KEYWORDS]; /* sorted; of Lua 5.1 */
+
+enum lua_token lua_lexer_next(struct lua_lexer *lexer);
+
+#endif

@@ -1,0 +1,26 @@
+/* slice: a borrowed run of bytes. The owner is named where a slice is handed out. */
+#ifndef AGG_HOST_BASE_SLICE_H
+#define AGG_HOST_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct slice {
+    const char *data; /* NULL means absent; an empty slice has data != NULL */
+    size_t len;
+};
+
+static inline struct slice slice_of(const char *text) {
+    return (struct slice){text, text ? strlen(text) : 0};
+}
+
+static inline bool slice_equal(struct slice a, struct slice b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool slice_contains(struct slice text, struct slice part) {
+    return text.data && (part.len == 0 || memmem(text.data, text.len, part.data, part.len));
+}
+
+#endif

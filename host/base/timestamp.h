@@ -1,0 +1,18 @@
+/* timestamp: ISO 8601 / RFC 3339 text to microseconds since the Unix epoch, and back. */
+#ifndef AGG_HOST_BASE_TIMESTAMP_H
+#define AGG_HOST_BASE_TIMESTAMP_H
+
+#include <stdint.h>
+
+#include "slice.h"
+
+#define TIMESTAMP_TEXT_CAP 40
+
+/* "2025-06-28T08:00:25.606288Z", "+02:00" / "+0200" / "+02" offsets, a space instead of T, no
+ * seconds, 1 to 9 fraction digits (cut after six), no zone = UTC. False for anything else, or for
+ * years outside 1..9999 in UTC. */
+bool timestamp_parse(struct slice text, int64_t *unix_us);
+/* "2025-06-28T08:00:25.606288Z"; returns the length without NUL. */
+size_t timestamp_format(int64_t unix_us, char out[TIMESTAMP_TEXT_CAP]);
+
+#endif

@@ -1,0 +1,18 @@
+/* uuid: text to 16 bytes and back (RFC 9562 section 4). Byte order equals canonical text order. */
+#ifndef AGG_HOST_BASE_UUID_H
+#define AGG_HOST_BASE_UUID_H
+
+#include <stdint.h>
+
+#include "slice.h"
+
+#define UUID_TEXT_LEN 36
+
+/* Accepts what Python's uuid.UUID accepts: hyphens anywhere, braces, "urn:uuid:", either case. */
+bool uuid_parse(struct slice text, uint8_t out[16]);
+/* Canonical lower-case form and a NUL. */
+void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]);
+/* A random version 4 UUID. libuuid reads one spelling only, and its names are these. */
+void uuid_generate_v4(uint8_t out[16]);
+
+#endif

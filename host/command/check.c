@@ -1,0 +1,81 @@
+/* check: what can be wrong before anything runs, said with file and line. */
+#include <stdio.h>
+
+#include "command.h"
+#include "../view/migrate.h"
+#include "../view/schema_check.h"
+#include "../script/lint.h"
+#include "../script/script.h"
+#include "../view/sql_session.h"
+
+static bool check_database(const struct config *config, const struct script_generation *generation,
+                           struct err *err) {
+    struct sql_session session;
+    int timeout_ms = config->postgres.statement_timeout_ms;
+    int pending = 0;
+    bool ok = sql_session_open(&session, config, "aggregator check", timeout_ms, err) &&
+              migrate_pending(session.pg, config, &pending, err);
+    if (ok && pending > 0) {
+        ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
+                     pending);
+    }
+    ok = ok && schema_check(&session, generation, err);
+    sql_session_close(&session);
+    return ok;
+}
+
+static bool check_names(const struct script_generation *generation) {
+    struct err err = {0};
+    struct lint *lint = lint_create();
+    enum lint_result result = lint_generation(lint, generation, NULL, &err);
+    lint_destroy(lint);
+    switch (result) {
+    case LINT_GOOD:
+        puts("names: good, none undefined, unused or shadowed");
+        return true;
+    case LINT_MISSING:
+        puts("names: not looked at, for luacheck is not installed (on Debian: lua-check)");
+        return true;
+    case LINT_BAD:
+        break;
+    }
+    fprintf(stderr, "names: %s\n", err.text);
+    return false;
+}
+
+int command_check(const struct command *command) {
+    const struct config *config = command->config;
+    struct err err = {0};
+    struct script_generation *generation = script_generation_load(config, 1, &err);
+    if (!generation) {
+        fprintf(stderr, "scripts: %s\n", err.text);
+        return 1;
+    }
+    size_t handlers, routes;
+    script_generation_handlers(generation, &handlers);
+    script_generation_routes(generation, &routes);
+    const struct view *view = script_generation_view(generation);
+    printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
+           handlers, routes, view->table_count, script_generation_hash(generation));
+    bool names = check_names(generation);
+    bool database = check_database(config, generation, &err);
+    if (database) {
+        puts("database: good, view and queries agree with its schema");
+    } else {
+        fprintf(stderr, "database: %s\n", err.text);
+    }
+    script_generation_unref(generation);
+    return names && database ? 0 : 1;
+}
+
+int command_migrate(const struct command *command) {
+    const struct config *config = command->config;
+    struct err err = {0};
+    int applied = 0;
+    if (!migrate_run(config, &applied, &err)) {
+        fprintf(stderr, "migrate: %s\n", err.text);
+        return 1;
+    }
+    printf("%d migrations applied\n", applied);
+    return 0;
+}

@@ -1,0 +1,156 @@
+/* new: `aggregator new`. What it writes is loaded as production loads it; what does not
+ * load is taken back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "../http/own.h"
+#include "../scaffold/scaffold.h"
+#include "../script/script.h"
+
+#define MAX_NAME_BYTES 48   /* so that the lines that say it keep to 100 columns */
+#define MAX_TOPIC_BYTES 249 /* Kafka's bound */
+
+const char command_new_usage[] =
+    "usage: aggregator new handler NAME [--topic TOPIC]\n"
+    "       aggregator new route NAME [--path PATH]\n"
+    "\n"
+    "Writes a script that loads and a spec that passes, for you to change; comments say where.\n"
+    "Nothing is overwritten. NAME has lower-case letters, digits and _.\n"
+    "\n"
+    "  handler        scripts/handlers/NAME.lua, spec/unit/handlers/NAME_spec.lua, and an event "
+    "in\n"
+    "                 spec/fixtures/events/NAME.json\n"
+    "  --topic TOPIC  what it reads; default: NAME with dots for _, and .v1\n"
+    "  route          scripts/routes/NAME.lua, spec/unit/routes/NAME_spec.lua, and\n"
+    "                 sql/queries/NAME.sql\n"
+    "  --path PATH    what it answers GET on, say '/batches/{batch_id}/notes'; default: "
+    "/NAME/{id}\n";
+
+static bool check_name(const char *name, struct err *err) {
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    return (len > 0 && len <= MAX_NAME_BYTES && name[len] == '\0') ||
+           err_set(err, ERR_INPUT,
+                   "NAME is \"%s\": it has lower-case letters, digits and _, at most %d", name,
+                   MAX_NAME_BYTES);
+}
+
+static bool check_topic(const struct script_generation *generation, const char *topic,
+                        struct err *err) {
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t count, len = strspn(topic, allowed);
+    if (len == 0 || len > MAX_TOPIC_BYTES || topic[len]) {
+        return err_set(err, ERR_INPUT, "--topic is \"%s\": Kafka takes letters, digits, ., _ and -",
+                       topic);
+    }
+    int owner = script_handler_of(generation, topic);
+    return owner < 0 ||
+           err_set(err, ERR_INPUT, "the topic %s is read by %s already: say another --topic", topic,
+                   script_generation_handlers(generation, &count)[owner].name);
+}
+
+static bool check_path(const struct script_generation *generation, const char *path,
+                       struct err *err) {
+    size_t count;
+    if (!scaffold_check_path(path, err)) {
+        return false;
+    }
+    if (own_has_path(path)) {
+        return err_set(err, ERR_INPUT, "the program itself answers %s: say another --path", path);
+    }
+    int owner = script_route_of(generation, "GET", path);
+    return owner < 0 ||
+           err_set(err, ERR_INPUT, "GET %s is answered by %s already: say another --path", path,
+                   script_generation_routes(generation, &count)[owner].name);
+}
+
+static bool plan_handler(struct scaffold *scaffold, const struct command *command,
+                         const struct script_generation *generation, struct err *err) {
+    const char *name = command->words[1];
+    char topic[MAX_NAME_BYTES + 4];
+    snprintf(topic, sizeof topic, "%s.v1", name);
+    for (char *at = topic; *at; at++) {
+        *at = *at == '_' ? '.' : *at;
+    }
+    const char *wanted = command->topic ? command->topic : topic;
+    if (!check_topic(generation, wanted, err)) {
+        return false;
+    }
+    scaffold_handler(scaffold, command->config, name, wanted);
+    return true;
+}
+
+static bool plan_route(struct scaffold *scaffold, const struct command *command,
+                       const struct script_generation *generation, struct err *err) {
+    const char *name = command->words[1];
+    char path[MAX_NAME_BYTES + 8];
+    snprintf(path, sizeof path, "/%s/{id}", name);
+    const char *wanted = command->path ? command->path : path;
+    if (!check_path(generation, wanted, err)) {
+        return false;
+    }
+    scaffold_route(scaffold, command->config, name, wanted);
+    return true;
+}
+
+static bool plan(struct scaffold *scaffold, const struct command *command, struct err *err) {
+    struct script_generation *generation = script_generation_load(command->config, 1, err);
+    if (!generation) {
+        return err_wrap(err, "the scripts that are there must load first");
+    }
+    bool ok = strcmp(command->words[0], "handler") == 0
+                  ? plan_handler(scaffold, command, generation, err)
+                  : plan_route(scaffold, command, generation, err);
+    script_generation_unref(generation);
+    return ok;
+}
+
+static bool write_checked(const struct scaffold *scaffold, const struct config *config,
+                          struct err *err) {
+    if (!scaffold_write(scaffold, err)) {
+        return false;
+    }
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    if (!generation) {
+        scaffold_remove(scaffold);
+        return err_wrap(err, "what was written does not load, and was taken back");
+    }
+    script_generation_unref(generation);
+    return true;
+}
+
+/* The spec is the second file. */
+static void say(const struct scaffold *scaffold) {
+    for (size_t i = 0; i < scaffold->count; i++) {
+        printf("wrote %s\n", scaffold->files[i].path);
+    }
+    printf("\nIt passes as it is:\n  aggregator test %s\n"
+           "Change the spec to what you want, then the script to what the spec wants; then:\n"
+           "  aggregator test --coverage\n  luacheck scripts spec\n  aggregator check\n",
+           scaffold->files[1].path);
+}
+
+static bool is_meant(const struct command *command) {
+    const char *kind = command->word_count == 2 ? command->words[0] : "";
+    bool handler = strcmp(kind, "handler") == 0, route = strcmp(kind, "route") == 0;
+    return (handler && !command->path) || (route && !command->topic);
+}
+
+int command_new(const struct command *command) {
+    struct scaffold scaffold = {.count = 0};
+    struct err err = {0};
+    if (!is_meant(command)) {
+        fputs(command_new_usage, stderr);
+        return 2;
+    }
+    bool ok = check_name(command->words[1], &err) && plan(&scaffold, command, &err) &&
+              write_checked(&scaffold, command->config, &err);
+    if (ok) {
+        say(&scaffold);
+    } else {
+        fprintf(stderr, "aggregator: new: %s\n", err.text);
+    }
+    scaffold_free(&scaffold);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,102 @@
+/* rebuild: `aggregator verify` and `aggregator rebuild`. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "command.h"
+#include "../rebuild/rebuild.h"
+
+const char command_verify_usage[] =
+    "usage: aggregator verify [--limit N] [--keep-shadow]\n"
+    "\n"
+    "Builds the view anew from Kafka's log, beside the live one, and compares. Changes nothing.\n"
+    "Exit status: 0 equal, 1 different or failed.\n"
+    "\n"
+    "  --limit N      print at most N rows of each table, default 20\n"
+    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
+
+const char command_rebuild_usage[] =
+    "usage: aggregator rebuild [--yes] [--limit N] [--keep-shadow]\n"
+    "\n"
+    "As `aggregator verify`, and then makes the live view equal, in one transaction. Consumption\n"
+    "goes on meanwhile. Rows that the log can no longer give are kept.\n"
+    "\n"
+    "  --yes          do not ask before the view is changed\n"
+    "  --limit N      print at most N rows of each table, default 20\n"
+    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
+
+static bool read_options(const struct command *command, struct rebuild_options *options) {
+    int64_t limit;
+    if (!command_print_limit(command, &limit)) {
+        return false;
+    }
+    *options = (struct rebuild_options){command->config, limit, command->keep_shadow, stdout};
+    return true;
+}
+
+static int fail(const char *verb, const struct err *err) {
+    fprintf(stderr, "aggregator: %s: %s\n", verb, err->text);
+    return 1;
+}
+
+int command_verify(const struct command *command) {
+    struct rebuild_options options;
+    if (!read_options(command, &options)) {
+        return 2;
+    }
+    struct rebuild rebuild;
+    struct err err = {0};
+    signal(SIGPIPE, SIG_IGN);
+    bool ok =
+        rebuild_open(&rebuild, &options, &err) && rebuild_compare(&rebuild, false, false, &err);
+    if (ok) {
+        printf(rebuild.different ? "%" PRId64 " rows differ\n" : "the view is what the log says\n",
+               rebuild.different);
+    }
+    int status = ok ? rebuild.different > 0 : fail("verify", &err);
+    rebuild_close(&rebuild);
+    return status;
+}
+
+/* ---- rebuild ------------------------------------------------------------------------------- */
+
+static bool confirmed(const struct command *command, int64_t rows) {
+    char question[64];
+    snprintf(question, sizeof question, "Change %" PRId64 " rows of the live view?", rows);
+    return command_confirm(command, question);
+}
+
+static int mend(struct rebuild *rebuild, const struct command *command, struct err *err) {
+    if (!rebuild_compare(rebuild, command->yes, false, err)) {
+        return fail("rebuild", err);
+    }
+    if (rebuild->different == 0) {
+        puts("the view is what the log says: nothing to change");
+        return 0;
+    }
+    /* Asked without holding anything: what is changed is compared anew. */
+    if (!command->yes) {
+        if (!confirmed(command, rebuild->different)) {
+            return 1;
+        }
+        if (!rebuild_compare(rebuild, true, true, err)) {
+            return fail("rebuild", err);
+        }
+    }
+    printf("%" PRId64 " rows mended\n", rebuild->different);
+    return 0;
+}
+
+int command_rebuild(const struct command *command) {
+    struct rebuild_options options;
+    if (!read_options(command, &options)) {
+        return 2;
+    }
+    struct rebuild rebuild;
+    struct err err = {0};
+    signal(SIGPIPE, SIG_IGN);
+    int status = rebuild_open(&rebuild, &options, &err) ? mend(&rebuild, command, &err)
+                                                        : fail("rebuild", &err);
+    rebuild_close(&rebuild);
+    return status;
+}

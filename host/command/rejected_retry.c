@@ -1,0 +1,151 @@
+/* rejected_retry: rejected events once more through the pipeline, with the scripts of today. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../ingest/pipeline.h"
+#include "rejected.h"
+#include "../base/xalloc.h"
+
+/* Events of one transaction. */
+#define CHUNK_SQL "200"
+
+/* Behind the row that was read last ($4..$6), until the rows before have the bytes of a batch ($7).
+ */
+static const char read_sql[] =
+    "SELECT topic, partition::text, \"offset\"::text, raw FROM (SELECT topic, partition, "
+    "\"offset\", raw, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, partition, "
+    "\"offset\") - coalesce(octet_length(raw), 0) AS bytes_before FROM (SELECT topic, partition, "
+    "\"offset\", raw FROM rejected_events WHERE " REJECTED_SELECTED
+    " AND (topic, partition, \"offset\") > ($4::text, $5::int8, $6::int8) "
+    "ORDER BY topic, partition, \"offset\" LIMIT " CHUNK_SQL ") AS next) AS summed "
+    "WHERE bytes_before < $7::int8 ORDER BY summed.topic, summed.partition, summed.\"offset\"";
+
+struct retry {
+    const struct rejected *rejected;
+    struct pipeline pipeline;
+    struct batch batch;
+    char *last_topic; /* the row read last */
+    int64_t last_partition;
+    int64_t last_offset;
+    size_t applied, again;
+};
+
+static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
+    rejected_fill(retry->rejected);
+    struct pg_params *params = retry->rejected->session->params;
+    pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
+    pg_params_add_int8(params, retry->last_partition);
+    pg_params_add_int8(params, retry->last_offset);
+    pg_params_add_int8(params, retry->rejected->command->config->ingest.batch_max_bytes);
+    return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
+}
+
+static size_t partition_of(struct retry *retry, const PGresult *rows, int row) {
+    struct pipeline *pipeline = &retry->pipeline;
+    const char *topic = PQgetvalue(rows, row, 0);
+    int32_t number = (int32_t)sql_cell_int(rows, row, 1);
+    size_t at = partitions_find(&pipeline->partitions, topic, number);
+    if (at == PARTITION_NONE) {
+        at = partitions_add(&pipeline->partitions, topic, number);
+        pipeline->partitions.items[at].handler = script_handler_of(pipeline->generation, topic);
+    }
+    return at;
+}
+
+static void take_row(struct retry *retry, PGresult *rows, int row) {
+    size_t len = 0;
+    struct message message = {
+        .partition = partition_of(retry, rows, row),
+        .offset = sql_cell_int(rows, row, 2),
+    };
+    if (!PQgetisnull(rows, row, 3)) {
+        unsigned char *raw = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 3), &len);
+        message.payload = (struct slice){(const char *)raw, len};
+        message.owner = raw;
+    }
+    batch_take(&retry->pipeline, &retry->batch, &message);
+}
+
+static void release_raw(void *raw) {
+    PQfreemem(raw);
+}
+
+static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
+    int count = PQntuples(rows);
+    for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
+        partition_of(retry, rows, i);
+    }
+    batch_clear(&retry->pipeline, &retry->batch);
+    for (int i = 0; i < count; i++) {
+        take_row(retry, rows, i);
+    }
+    free(retry->last_topic);
+    retry->last_topic = xstrdup(PQgetvalue(rows, count - 1, 0));
+    retry->last_partition = sql_cell_int(rows, count - 1, 1);
+    retry->last_offset = sql_cell_int(rows, count - 1, 2);
+    batch_handle(&retry->pipeline, &retry->batch);
+    size_t taken = retry->batch.count;
+    if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
+        return false;
+    }
+    retry->again += retry->batch.rejected;
+    retry->applied += taken - retry->batch.rejected;
+    commit_finish(&retry->pipeline, &retry->batch);
+    return true;
+}
+
+static bool run_all(struct retry *retry, struct err *err) {
+    for (;;) {
+        PGresult *rows = NULL;
+        if (!read_rows(retry, &rows, err)) {
+            return false;
+        }
+        bool more = PQntuples(rows) > 0;
+        bool ok = !more || run_chunk(retry, rows, err);
+        PQclear(rows);
+        if (!ok || !more) {
+            return ok;
+        }
+    }
+}
+
+static bool with_pipeline(struct retry *retry, struct script_generation *generation,
+                          struct cache *cache, struct err *err) {
+    struct pipeline_options options = {
+        .generation = generation,
+        .cache = cache,
+        .no_breaker = true, /* these are known to have been bad */
+        .group = retry->rejected->command->config->kafka.group,
+        .application_name = "aggregator retry",
+        .with_redis = true,
+        .mode = PIPELINE_RETRY,
+        .release = release_raw,
+    };
+    bool ok = pipeline_open(&retry->pipeline, &options, err);
+    batch_init(&retry->batch, generation);
+    ok = ok && pipeline_connect(&retry->pipeline, err) && run_all(retry, err);
+    batch_free(&retry->pipeline, &retry->batch);
+    pipeline_close(&retry->pipeline);
+    return ok;
+}
+
+bool rejected_retry(const struct rejected *rejected, struct err *err) {
+    const struct config *config = rejected->command->config;
+    struct retry retry = {.rejected = rejected, .last_partition = -1, .last_offset = -1};
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    struct cache_options options = {
+        .redis_url = config->redis.url,
+        .redis_timeout_ms = config->redis.timeout_ms,
+        .ttl_s = config->cache.ttl_s,
+        .enabled = config->cache.enabled != 0,
+    };
+    struct cache *cache = generation ? cache_create(&options, err) : NULL;
+    bool ok = cache && with_pipeline(&retry, generation, cache, err);
+    if (ok) {
+        printf("%zu applied or ignored, %zu rejected again\n", retry.applied, retry.again);
+    }
+    free(retry.last_topic);
+    cache_destroy(cache);
+    script_generation_unref(generation);
+    return ok;
+}

@@ -1,0 +1,167 @@
+/* repl: `aggregator repl`. Lines are edited where standard input is a terminal, else they
+ * are read as they come. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/buffer.h"
+#include "command.h"
+#include "../base/folders.h"
+#include "../script/repl.h"
+
+#define PROMPT "> "
+#define PROMPT_MORE ">> "
+
+const char command_repl_usage[] =
+    "usage: aggregator repl\n"
+    "\n"
+    "A console with the sandbox, modules and limits that scripts have, in a Lua state of its own.\n"
+    "It prints the value of an expression; statements may take several lines; what is assigned\n"
+    "stays: say x = 1, as a local is gone with its line. pg, redis, kafka, http, json, metrics,\n"
+    "log and clock are there, lib.NAME by require. Scripts are read once, at its start.\n"
+    "\n"
+    "Postgres is asked in read-only transactions, which are rolled back. That keeps from "
+    "mistakes;\n"
+    "where it must be a wall, connect as a role that may only read. redis, kafka and http are "
+    "real.\n"
+    "\n"
+    "In a terminal, lines have history (in $XDG_STATE_HOME/aggregator/history, by default under\n"
+    "~/.local/state), Tab completes globals, fields, modules and queries, Ctrl-C ends a line that\n"
+    "runs, Ctrl-D the console. Otherwise standard input is run to its end; the status is 1 where "
+    "a\n"
+    "line failed.\n";
+
+static void on_interrupt(int number) {
+    (void)number;
+    repl_interrupt();
+}
+
+/* Without SA_RESTART: a read that waits for a line returns. */
+static void catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+/* ---- where lines come from ---------------------------------------------------------------- */
+
+struct source {
+    struct line_editor *editor; /* NULL: lines of a pipe or file */
+    char *line;
+    size_t cap;
+    int number; /* of the line; 0 in a terminal */
+};
+
+static enum line_result read_line(struct source *source, bool first, const char **line) {
+    if (source->editor) {
+        return line_editor_read(source->editor, first ? PROMPT : PROMPT_MORE, line);
+    }
+    ssize_t len = getline(&source->line, &source->cap, stdin);
+    if (len < 0) {
+        return LINE_END;
+    }
+    source->line[strcspn(source->line, "\r\n")] = '\0';
+    *line = source->line;
+    source->number++;
+    return LINE_READ;
+}
+
+/* False: there is no home. */
+static bool find_history(char *path, size_t cap) {
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    struct err err = {0};
+    if (state && state[0] == '/') {
+        snprintf(path, cap, "%s/aggregator/history", state);
+    } else if (home && home[0] == '/') {
+        snprintf(path, cap, "%s/.local/state/aggregator/history", home);
+    } else {
+        return false;
+    }
+    if (!folders_make(path, 0700, &err)) {
+        fprintf(stderr, "no history: %s\n", err.text);
+        return false;
+    }
+    return true;
+}
+
+static void open_editor(struct source *source, struct repl *repl) {
+    char history[4096];
+    bool kept = find_history(history, sizeof history);
+    source->editor = line_editor_open(kept ? history : NULL, repl_complete, repl);
+    if (source->editor) {
+        catch_interrupts();
+        puts("aggregator " AGGREGATOR_VERSION ": Postgres is read-only here; Tab completes, Ctrl-D "
+             "ends, `aggregator repl --help` says more");
+    }
+}
+
+static void close_source(struct source *source) {
+    if (source->editor) {
+        puts("");
+    }
+    line_editor_close(source->editor);
+    free(source->line);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------- */
+
+struct chunk {
+    struct buffer text;
+    int line; /* of its beginning */
+};
+
+/* Adds a line, and runs the chunk if it is whole. False: it failed. */
+static bool add_line(struct chunk *chunk, const struct source *source, const char *line,
+                     struct repl *repl) {
+    if (chunk->text.len == 0) {
+        chunk->line = source->number;
+    }
+    buffer_append_format(&chunk->text, "%s%s", chunk->text.len > 0 ? "\n" : "", line);
+    enum repl_result result = repl_run(repl, chunk->text.data, chunk->line);
+    if (result != REPL_INCOMPLETE) {
+        buffer_clear(&chunk->text);
+    }
+    return result != REPL_FAILED;
+}
+
+/* Whether all went well. */
+static bool run_lines(struct source *source, struct repl *repl) {
+    struct chunk chunk = {0};
+    bool good = true;
+    const char *line;
+    enum line_result read;
+    while ((read = read_line(source, chunk.text.len == 0, &line)) != LINE_END) {
+        if (read == LINE_INTERRUPTED) {
+            puts("");
+            buffer_clear(&chunk.text);
+        } else {
+            good = add_line(&chunk, source, line, repl) && good;
+        }
+    }
+    if (chunk.text.len > 0) {
+        fprintf(stderr, "console:%d: what begins here is not complete\n", chunk.line);
+        good = false;
+    }
+    buffer_free(&chunk.text);
+    return good;
+}
+
+int command_repl(const struct command *command) {
+    struct source source = {0};
+    struct err err = {0};
+    struct repl *repl = repl_create(command->config, &err);
+    if (!repl) {
+        fprintf(stderr, "aggregator: repl: %s\n", err.text);
+        return 1;
+    }
+    if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+        open_editor(&source, repl);
+    }
+    bool good = run_lines(&source, repl) || source.editor;
+    close_source(&source);
+    repl_destroy(repl);
+    return good ? 0 : 1;
+}

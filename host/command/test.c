@@ -1,0 +1,175 @@
+/* test: runs the busted specs in files, or folders of *_spec.lua. Needs no server and no
+ * secret. */
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "command.h"
+#include "../script/spec.h"
+#include "../base/watch.h"
+#include "../base/xalloc.h"
+
+#define DEFAULT_SPECS "spec/unit"
+#define SUPPORT "spec/support"
+
+struct files {
+    char **paths;
+    size_t count;
+};
+
+/* nftw takes no context: the list under way. */
+static struct files found;
+
+static void add_path(struct files *files, const char *path) {
+    files->paths = xrealloc(files->paths, (files->count + 1) * sizeof *files->paths);
+    files->paths[files->count++] = xstrdup(path);
+}
+
+static int visit(const char *path, const struct stat *status, int type, struct FTW *walk) {
+    static const char ending[] = "_spec.lua";
+    size_t len = strlen(path), end = sizeof ending - 1;
+    (void)status;
+    (void)walk;
+    if (type == FTW_F && len > end && strcmp(path + len - end, ending) == 0) {
+        add_path(&found, path);
+    }
+    return 0;
+}
+
+static int compare_paths(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A file is taken whatever its name; a folder gives its specs, sorted. */
+static bool find_specs(const char *path, struct err *err) {
+    struct stat status;
+    size_t before = found.count;
+    if (stat(path, &status) != 0) {
+        return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        add_path(&found, path);
+        return true;
+    }
+    if (nftw(path, visit, 16, FTW_PHYS) != 0) {
+        return err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(errno));
+    }
+    if (found.count == before) {
+        return err_set(err, ERR_INPUT, "%s: no file in it ends in _spec.lua", path);
+    }
+    qsort(found.paths + before, found.count - before, sizeof *found.paths, compare_paths);
+    return true;
+}
+
+static bool find_all(char *const *paths, size_t count, struct err *err) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = find_specs(paths[i], err);
+    }
+    return count > 0 ? ok : find_specs(DEFAULT_SPECS, err);
+}
+
+static void free_files(void) {
+    for (size_t i = 0; i < found.count; i++) {
+        free(found.paths[i]);
+    }
+    free(found.paths);
+    found = (struct files){0};
+}
+
+static bool run_all(const struct config *config, const struct spec_options *options,
+                    double coverage_min, struct spec_totals *totals, struct err *err) {
+    struct spec_run *run = spec_run_create(config, options, err);
+    if (!run) {
+        return false;
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        spec_run_file(run, found.paths[i], totals);
+    }
+    if (options->coverage && !spec_run_coverage(run, coverage_min)) {
+        totals->failed++;
+    }
+    spec_run_destroy(run);
+    return true;
+}
+
+static bool read_percent(const char *text, double *percent) {
+    char *end;
+    *percent = text ? strtod(text, &end) : 0;
+    return !text || (end != text && *end == '\0' && *percent >= 0 && *percent <= 100);
+}
+
+static int run_once(const struct command *command, double coverage_min) {
+    struct spec_options options = {
+        .support = SUPPORT,
+        .real = command->real,
+        .coverage = command->coverage || command->coverage_min,
+    };
+    struct spec_totals totals = {0};
+    struct err err = {0};
+    bool ok = find_all(command->words, (size_t)command->word_count, &err) &&
+              run_all(command->config, &options, coverage_min, &totals, &err);
+    free_files();
+    if (!ok) {
+        fprintf(stderr, "test: %s\n", err.text);
+        return 1;
+    }
+    printf("%d passed, %d failed", totals.passed, totals.failed);
+    printf(totals.skipped ? ", %d skipped\n" : "\n", totals.skipped);
+    return totals.failed == 0 ? 0 : 1;
+}
+
+/* ---- again and again ----------------------------------------------------------------------- */
+
+struct rerun {
+    const struct command *command;
+    double coverage_min;
+};
+
+/* With the configuration as it stands now. */
+static int run_anew(void *context) {
+    const struct rerun *rerun = context;
+    struct command command = *rerun->command;
+    struct err err = {0};
+    struct config *config = config_load(command.config_path, &err);
+    if (!config) {
+        fprintf(stderr, "test: %s\n", err.text);
+        return 1;
+    }
+    command.config = config;
+    int status = run_once(&command, rerun->coverage_min);
+    config_unref(config);
+    return status;
+}
+
+static int run_on_changes(const struct command *command, double coverage_min) {
+    const struct config *config = command->config;
+    const char *shared[] = {config->scripts.root, config->scripts.sql, command->config_path,
+                            SUPPORT, "spec/fixtures"};
+    size_t shared_count = sizeof shared / sizeof *shared, count = (size_t)command->word_count;
+    const char **paths = xcalloc(shared_count + count + 2, sizeof *paths);
+    struct rerun rerun = {command, coverage_min};
+    memcpy(paths, shared, sizeof shared);
+    for (size_t i = 0; i < count; i++) {
+        paths[shared_count + i] = command->words[i];
+    }
+    if (count == 0) {
+        paths[shared_count] = DEFAULT_SPECS;
+    }
+    int status = watch_run(paths, run_anew, &rerun);
+    free(paths);
+    return status;
+}
+
+int command_test(const struct command *command) {
+    double coverage_min;
+    if (!read_percent(command->coverage_min, &coverage_min)) {
+        fprintf(stderr, "test: --coverage-min is \"%s\": say a number from 0 to 100\n",
+                command->coverage_min);
+        return 2;
+    }
+    return (command->watch ? run_on_changes : run_once)(command, coverage_min);
+}

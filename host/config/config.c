@@ -1,0 +1,301 @@
+/* config: the reader that checks config.lua against the table of settings. */
+#include "config.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/buffer.h"
+#include "fields.h"
+#include "functions.h"
+#include "lines.h"
+#include "../base/nearest.h"
+#include "../base/xalloc.h"
+
+/* ---- checking ----------------------------------------------------------------------------- */
+
+struct reader {
+    const char *path;
+    lua_State *L;
+    struct config *config;
+    struct err *err;
+};
+
+static bool complain(struct reader *reader, const char *section, const char *key,
+                     const char *what) {
+    char line[16] = "";
+    int number = config_line_of(reader->path, section, key);
+    if (number > 0) {
+        snprintf(line, sizeof line, ":%d", number);
+    }
+    return err_set(reader->err, ERR_INPUT, "%s%s: %s%s%s: %s", reader->path, line, section,
+                   key[0] ? "." : "", key, what);
+}
+
+static bool read_integer(struct reader *reader, const struct config_field *field, void *target) {
+    lua_State *L = reader->L;
+    char what[160];
+    double value = lua_tonumber(L, -1);
+    if (!lua_isnumber(L, -1) || value != floor(value) || value < (double)field->min ||
+        value > (double)field->max) {
+        snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.80s", field->min,
+                 field->max, lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
+        return complain(reader, field->section, field->key, what);
+    }
+    *(int *)target = (int)value;
+    return true;
+}
+
+static bool read_switch(struct reader *reader, const struct config_field *field, void *target) {
+    lua_State *L = reader->L;
+    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
+    bool on = lua_isboolean(L, -1) ? lua_toboolean(L, -1)
+                                   : strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    if (!lua_isboolean(L, -1) && !on && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0) {
+        return complain(reader, field->section, field->key, "must be true or false");
+    }
+    *(int *)target = on;
+    return true;
+}
+
+/* An empty path stays one: it says that there is none. */
+static char *beside(const char *config_path, const char *path) {
+    const char *slash = strrchr(config_path, '/');
+    struct buffer joined = {0};
+    if (path[0] == '/' || path[0] == '\0' || !slash) {
+        return xstrdup(path);
+    }
+    buffer_append_format(&joined, "%.*s/%s", (int)(slash - config_path), config_path, path);
+    return joined.data;
+}
+
+static bool read_strings(struct reader *reader, const struct config_field *field,
+                         struct config_strings *strings) {
+    lua_State *L = reader->L;
+    size_t count = lua_objlen(L, -1), keys = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        keys++;
+    }
+    if (keys != count) {
+        return complain(reader, field->section, field->key, "must be a list of strings");
+    }
+    strings->items = xcalloc(count + 1, sizeof *strings->items);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        bool is_text = lua_type(L, -1) == LUA_TSTRING;
+        if (is_text) {
+            strings->items[strings->count++] = xstrdup(lua_tostring(L, -1));
+        }
+        lua_pop(L, 1);
+        if (!is_text) {
+            return complain(reader, field->section, field->key, "must be a list of strings");
+        }
+    }
+    return true;
+}
+
+static bool read_pairs(struct reader *reader, const struct config_field *field,
+                       struct config_pairs *pairs) {
+    lua_State *L = reader->L;
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
+            lua_pop(L, 2);
+            return complain(reader, field->section, field->key,
+                            "must map property names to strings or numbers");
+        }
+        size_t count = pairs->count + 1;
+        pairs->names = xrealloc(pairs->names, count * sizeof *pairs->names);
+        pairs->values = xrealloc(pairs->values, count * sizeof *pairs->values);
+        pairs->names[pairs->count] = xstrdup(lua_tostring(L, -2));
+        pairs->values[pairs->count++] = xstrdup(lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    return true;
+}
+
+/* Whether the word is in the list, upper and lower case alike. */
+static bool is_among(const char *word, const char *words) {
+    size_t len = strlen(word);
+    for (const char *at = words + 1; *at; at += strcspn(at, " ") + 1) {
+        if (strcspn(at, " ") == len && strncasecmp(at, word, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_field(struct reader *reader, const struct config_field *field) {
+    lua_State *L = reader->L; /* [section, value] */
+    void *target = (char *)reader->config + field->offset;
+    if (lua_isnil(L, -1)) {
+        return complain(reader, field->section, field->key, "is missing");
+    }
+    if (field->kind == STRINGS || field->kind == PAIRS) {
+        if (!lua_istable(L, -1)) {
+            return complain(reader, field->section, field->key, "must be a table");
+        }
+        return field->kind == STRINGS ? read_strings(reader, field, target)
+                                      : read_pairs(reader, field, target);
+    }
+    if (field->kind == INTEGER) {
+        return read_integer(reader, field, target);
+    }
+    if (field->kind == SWITCH) {
+        return read_switch(reader, field, target);
+    }
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        return complain(reader, field->section, field->key, "must be a string");
+    }
+    const char *text = lua_tostring(L, -1);
+    if (strlen(text) != lua_objlen(L, -1)) {
+        return complain(reader, field->section, field->key, "must not hold a NUL byte");
+    }
+    if (field->kind == WORD && !is_among(text, field->words)) {
+        char what[160];
+        snprintf(what, sizeof what, "must be one of%.*s, not \"%.60s\"",
+                 (int)strlen(field->words) - 1, field->words, text);
+        return complain(reader, field->section, field->key, what);
+    }
+    char *copy = field->kind == PATH ? beside(reader->path, text) : xstrdup(text);
+    for (char *at = copy; field->kind == WORD && *at; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    *(char **)target = copy;
+    return true;
+}
+
+static bool is_known(const char *section, const char *key) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        if (strcmp(config_fields[i].section, section) == 0 &&
+            (!key || strcmp(config_fields[i].key, key) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Says so of a section, or of a key of one, with the nearest that there is. */
+static bool refuse_unknown(struct reader *reader, const char *section, const char *key) {
+    const char **names = xcalloc(config_field_count, sizeof *names);
+    char hint[NEAREST_HINT_CAP], what[NEAREST_HINT_CAP + 32];
+    size_t count = 0;
+    for (size_t i = 0; i < config_field_count; i++) {
+        const struct config_field *field = &config_fields[i];
+        bool again = i > 0 && strcmp(field->section, config_fields[i - 1].section) == 0;
+        if (key ? strcmp(field->section, section) == 0 : !again) {
+            names[count++] = key ? field->key : field->section;
+        }
+    }
+    snprintf(what, sizeof what, "unknown %s: %s", key ? "key" : "section",
+             nearest_hint(hint, key ? key : section, names, count));
+    free(names);
+    return complain(reader, section, key ? key : "", what);
+}
+
+static bool check_keys(struct reader *reader, const char *section) {
+    lua_State *L = reader->L; /* [section] */
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pop(L, 1);
+        const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "[number]";
+        if (!is_known(section, key)) {
+            bool said = refuse_unknown(reader, section, key);
+            lua_pop(L, 1);
+            return said;
+        }
+    }
+    return true;
+}
+
+/* In the order of the fields, so that of two mistakes always the same one is told. */
+static bool check_types(struct reader *reader) {
+    lua_State *L = reader->L; /* [config] */
+    for (size_t i = 0; i < config_field_count; i++) {
+        lua_getfield(L, -1, config_fields[i].section);
+        bool good = lua_isnil(L, -1) || lua_istable(L, -1);
+        lua_pop(L, 1);
+        if (!good) {
+            return complain(reader, config_fields[i].section, "", "must be a table");
+        }
+    }
+    return true;
+}
+
+static bool check_sections(struct reader *reader) {
+    lua_State *L = reader->L; /* [config] */
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[number]";
+        bool ok =
+            is_known(name, NULL) ? check_keys(reader, name) : refuse_unknown(reader, name, NULL);
+        if (!ok) {
+            lua_pop(L, 2);
+            return false;
+        }
+        lua_pop(L, 1);
+    }
+    return true;
+}
+
+static bool read_fields(struct reader *reader) {
+    lua_State *L = reader->L;
+    for (size_t i = 0; i < config_field_count; i++) {
+        lua_getfield(L, -1, config_fields[i].section);
+        if (!lua_istable(L, -1)) {
+            return complain(reader, config_fields[i].section, "", "the section is missing");
+        }
+        lua_getfield(L, -1, config_fields[i].key);
+        bool ok = read_field(reader, &config_fields[i]);
+        lua_pop(L, 2);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool run_file(struct reader *reader) {
+    static const luaL_Reg libraries[] = {
+        {"", luaopen_base}, {"table", luaopen_table}, {"string", luaopen_string}};
+    lua_State *L = reader->L;
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        lua_pushcfunction(L, libraries[i].func);
+        lua_pushstring(L, libraries[i].name);
+        lua_call(L, 1, 0);
+    }
+    config_functions_register(L);
+    if (luaL_loadfilex(L, reader->path, "t") || lua_pcall(L, 0, 1, 0)) {
+        const char *text = lua_tostring(L, -1);
+        return err_set(reader->err, ERR_INPUT, "%s", text ? text : "an error without a message");
+    }
+    if (!lua_istable(L, -1)) {
+        return err_set(reader->err, ERR_INPUT, "%s: must return a table", reader->path);
+    }
+    return true;
+}
+
+struct config *config_load(const char *path, struct err *err) {
+    lua_State *L = luaL_newstate();
+    if (!L) {
+        err_set(err, ERR_INTERNAL, "no memory for a Lua state");
+        return NULL;
+    }
+    struct config *config = xcalloc(1, sizeof *config);
+    atomic_init(&config->refs, 1);
+    struct reader reader = {path, L, config, err};
+    err_clear(err);
+    bool ok = run_file(&reader) && check_types(&reader) && check_sections(&reader) &&
+              read_fields(&reader);
+    lua_close(L);
+    if (!ok) {
+        config_unref(config);
+        return NULL;
+    }
+    return config;
+}

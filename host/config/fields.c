@@ -1,0 +1,203 @@
+#include "fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../canary/canary.h"
+#include "../base/xalloc.h"
+
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
+#define FIELD(section, key, kind, min, max)                                                        \
+    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, false }
+#define LIVE(section, key, kind, min, max)                                                         \
+    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, true }
+#define WORD_OF(section, key, words, live)                                                         \
+    { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words, live }
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+const struct config_field config_fields[] = {
+    FIELD(service, name, TEXT, 0, 0),
+    FIELD(service, environment, TEXT, 0, 0),
+    FIELD(http, host, TEXT, 0, 0),
+    FIELD(http, port, INTEGER, 0, 65535),
+    FIELD(http, loops, INTEGER, 1, 64),
+    FIELD(http, threads, INTEGER, 1, 4096),
+    FIELD(http, max_connections, INTEGER, 1, 1000000),
+    LIVE(http, states, INTEGER, 1, 256),
+    FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
+    FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
+    LIVE(http, api_keys, STRINGS, 0, 0),
+    LIVE(http, allowed_services, STRINGS, 0, 0),
+    FIELD(kafka, brokers, TEXT, 0, 0),
+    FIELD(kafka, group, TEXT, 0, 0),
+    FIELD(kafka, client_id, TEXT, 0, 0),
+    WORD_OF(kafka, auto_offset_reset, " earliest latest ", false),
+    FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
+    FIELD(kafka, options, PAIRS, 0, 0),
+    FIELD(postgres, url, TEXT, 0, 0),
+    FIELD(postgres, connect_timeout_ms, INTEGER, 100, 600000),
+    FIELD(postgres, statement_timeout_ms, INTEGER, 100, 3600000),
+    FIELD(redis, url, TEXT, 0, 0),
+    FIELD(redis, timeout_ms, INTEGER, 1, 60000),
+    LIVE(redis, seen_ttl_s, INTEGER, 1, 31536000),
+    FIELD(ingest, workers, INTEGER, 1, 64),
+    LIVE(ingest, batch_max_events, INTEGER, 1, 1000000),
+    LIVE(ingest, batch_max_bytes, INTEGER, 1024, 268435456),
+    LIVE(ingest, breaker_share_percent, INTEGER, 1, 100),
+    LIVE(ingest, breaker_window_events, INTEGER, 10, 100000),
+    LIVE(ingest, rejected_keep_hours, INTEGER, 1, 8760),
+    LIVE(ingest, rejected_keep_rows, INTEGER, 1, 10000000),
+    LIVE(ingest, rejected_keep_mb, INTEGER, 1, 1048576),
+    FIELD(cache, enabled, SWITCH, 0, 0),
+    FIELD(cache, ttl_s, INTEGER, 1, 86400),
+    FIELD(cache, process_max_bytes, INTEGER, 0, 2147483647),
+    FIELD(scripts, root, PATH, 0, 0),
+    FIELD(scripts, sql, PATH, 0, 0),
+    LIVE(scripts, specs, PATH, 0, 0),
+    LIVE(scripts, specs_timeout_s, INTEGER, 1, 3600),
+    LIVE(scripts, trial_s, INTEGER, 0, 86400),
+    LIVE(scripts, trial_margin_percent, INTEGER, 0, 100),
+    LIVE(scripts, canary_events, INTEGER, 1, CANARY_EVENTS_MAX),
+    LIVE(scripts, canary_accept_percent, INTEGER, 0, 100),
+    LIVE(scripts, memory_limit_mb, INTEGER, 1, 4096),
+    LIVE(scripts, handler_timeout_ms, INTEGER, 1, 600000),
+    LIVE(scripts, route_timeout_ms, INTEGER, 1, 600000),
+    LIVE(scripts, stuck_unready_s, INTEGER, 1, 86400),
+    LIVE(scripts, stuck_exit_s, INTEGER, 0, 86400),
+    FIELD(admin, socket, PATH, 0, 0),
+    FIELD(admin, host, TEXT, 0, 0),
+    FIELD(admin, port, INTEGER, 0, 65535),
+    FIELD(admin, keys, STRINGS, 0, 0),
+    WORD_OF(log, level, " debug info warn warning error critical ", true),
+    WORD_OF(log, format, " json text ", true),
+};
+const size_t config_field_count = sizeof config_fields / sizeof *config_fields;
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static void free_items(char **items, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        free(items[i]);
+    }
+    free(items);
+}
+
+static char **copy_items(char *const *items, size_t count) {
+    char **copy = xcalloc(count + 1, sizeof *copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = xstrdup(items[i]);
+    }
+    return copy;
+}
+
+static bool same_items(char *const *a, char *const *b, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(a[i], b[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* They come in no order. */
+static bool same_pairs(const struct config_pairs *a, const struct config_pairs *b) {
+    size_t same = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        for (size_t j = 0; j < b->count; j++) {
+            same +=
+                strcmp(a->names[i], b->names[j]) == 0 && strcmp(a->values[i], b->values[j]) == 0;
+        }
+    }
+    return a->count == b->count && same == a->count;
+}
+
+static bool is_text(const struct config_field *field) {
+    return field->kind == TEXT || field->kind == WORD || field->kind == PATH;
+}
+
+static void free_value(const struct config_field *field, struct config *config) {
+    void *target = (char *)config + field->offset;
+    if (is_text(field)) {
+        free(*(char **)target);
+    } else if (field->kind == STRINGS) {
+        struct config_strings *strings = target;
+        free_items(strings->items, strings->count);
+    } else if (field->kind == PAIRS) {
+        struct config_pairs *pairs = target;
+        free_items(pairs->names, pairs->count);
+        free_items(pairs->values, pairs->count);
+    }
+}
+
+static void copy_value(const struct config_field *field, struct config *to,
+                       const struct config *from) {
+    void *target = (char *)to + field->offset;
+    const void *source = (const char *)from + field->offset;
+    if (is_text(field)) {
+        *(char **)target = xstrdup(*(char *const *)source);
+    } else if (field->kind == STRINGS) {
+        const struct config_strings *strings = source;
+        *(struct config_strings *)target =
+            (struct config_strings){copy_items(strings->items, strings->count), strings->count};
+    } else if (field->kind == PAIRS) {
+        const struct config_pairs *pairs = source;
+        *(struct config_pairs *)target =
+            (struct config_pairs){copy_items(pairs->names, pairs->count),
+                                  copy_items(pairs->values, pairs->count), pairs->count};
+    } else {
+        *(int *)target = *(const int *)source;
+    }
+}
+
+static bool same_value(const struct config_field *field, const struct config *left,
+                       const struct config *right) {
+    const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
+    if (is_text(field)) {
+        return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+    }
+    if (field->kind == STRINGS) {
+        const struct config_strings *one = a, *other = b;
+        return one->count == other->count && same_items(one->items, other->items, one->count);
+    }
+    if (field->kind == PAIRS) {
+        return same_pairs(a, b);
+    }
+    return *(const int *)a == *(const int *)b;
+}
+
+void config_compare(const struct config *a, const struct config *b,
+                    void (*differs)(void *context, const char *section, const char *key, bool live),
+                    void *context) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        if (!same_value(&config_fields[i], a, b)) {
+            differs(context, config_fields[i].section, config_fields[i].key, config_fields[i].live);
+        }
+    }
+}
+
+struct config *config_renew(const struct config *running, const struct config *fresh) {
+    struct config *renewed = xcalloc(1, sizeof *renewed);
+    atomic_init(&renewed->refs, 1);
+    for (size_t i = 0; i < config_field_count; i++) {
+        copy_value(&config_fields[i], renewed, config_fields[i].live ? fresh : running);
+    }
+    return renewed;
+}
+
+static void destroy(struct config *config) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        free_value(&config_fields[i], config);
+    }
+    free(config);
+}
+
+const struct config *config_ref(const struct config *config) {
+    atomic_fetch_add(&((struct config *)config)->refs, 1);
+    return config;
+}
+
+void config_unref(const struct config *config) {
+    if (config && atomic_fetch_sub(&((struct config *)config)->refs, 1) == 1) {
+        destroy((struct config *)config);
+    }
+}

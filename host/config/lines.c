@@ -1,0 +1,94 @@
+#include "lines.h"
+
+#include <stdio.h>
+
+#include "../base/buffer.h"
+#include "../base/lua_lexer.h"
+
+struct search {
+    struct slice section, key;
+    struct slice owner, name; /* `owner.name`, or just `name`, read last */
+    int name_line;
+    bool dotted;
+    bool opens; /* `section =` was read: a brace opens it */
+    int depth;
+    int section_depth; /* of the section's fields, 0: outside of it */
+    int section_line, key_line;
+};
+
+/* An assignment to the name read last. */
+static void assign(struct search *search) {
+    bool is_section = slice_equal(search->name, search->section);
+    bool is_key = slice_equal(search->name, search->key);
+    bool is_inside = search->section_depth > 0 && search->depth == search->section_depth;
+    bool is_owned = search->dotted && slice_equal(search->owner, search->section);
+    if (is_key && (is_inside || is_owned)) {
+        search->key_line = search->name_line;
+    } else if (is_section && search->section_depth == 0) {
+        search->section_line = search->name_line;
+        search->opens = true;
+    }
+}
+
+static void take_mark(struct search *search, char mark) {
+    bool opens = search->opens;
+    search->opens = false;
+    if (mark == '=') {
+        assign(search);
+    } else if (mark == '.') {
+        search->owner = search->name;
+        search->dotted = true;
+    } else if (mark == '{') {
+        search->depth++;
+        search->section_depth = opens ? search->depth : search->section_depth;
+    } else if (mark == '}') {
+        search->depth--;
+        search->section_depth = search->depth < search->section_depth ? 0 : search->section_depth;
+    }
+}
+
+static void take_name(struct search *search, const struct lua_lexer *lexer, bool after_dot) {
+    search->name = lexer->text;
+    search->name_line = lexer->token_line;
+    search->dotted = after_dot;
+    search->opens = false;
+}
+
+static bool read_text(const char *path, struct buffer *text) {
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        return false;
+    }
+    size_t got;
+    do {
+        got = fread(buffer_reserve(text, 4096), 1, 4096, file);
+        text->len += got;
+    } while (got > 0);
+    fclose(file);
+    buffer_append(text, "", 0);
+    return true;
+}
+
+int config_line_of(const char *path, const char *section, const char *key) {
+    struct buffer text = {0};
+    if (!read_text(path, &text)) {
+        return 0;
+    }
+    struct lua_lexer lexer = {.at = text.data, .line = 1};
+    struct search search = {.section = slice_of(section), .key = slice_of(key)};
+    bool after_dot = false;
+    for (;;) {
+        enum lua_token token = lua_lexer_next(&lexer);
+        if (token == LUA_TOKEN_END) {
+            break;
+        }
+        if (token == LUA_TOKEN_NAME) {
+            take_name(&search, &lexer, after_dot);
+        } else {
+            take_mark(&search, lexer.mark);
+        }
+        after_dot = token == LUA_TOKEN_OTHER && lexer.mark == '.';
+    }
+    buffer_free(&text);
+    return search.key_line ? search.key_line : search.section_line;
+}

@@ -1,0 +1,421 @@
+/* Walks a document once along the plan's trie, then converts what it found. */
+#include "extract.h"
+
+#include <math.h>
+
+#include "plan.h"
+#include "../base/json_scan.h"
+#include "../base/timestamp.h"
+#include "../base/utf8.h"
+#include "../base/uuid.h"
+
+#define QUOTED_BYTES 80 /* of a value in a message */
+
+/* What the walk found so far at the end of one path. */
+struct found {
+    bool present; /* there, and not null */
+    struct json_value value;
+};
+
+struct walk {
+    struct json_cursor *cursor;
+    struct found *slots; /* slot_count */
+    bool *seen;          /* node_count: keys met already within the object that holds them */
+    struct arena *arena;
+};
+
+/* ---- the walk ----------------------------------------------------------------------------- */
+
+static struct slice plain_text(struct arena *arena, const struct json_value *value) {
+    if (!value->has_escapes) {
+        return value->raw;
+    }
+    char *text = arena_alloc(arena, value->raw.len + 1);
+    return (struct slice){text, json_unescape(value, text)};
+}
+
+static const struct extract_node *find_child(const struct extract_node *node, struct slice name) {
+    for (size_t i = 0; i < node->child_count; i++) {
+        const char *known = node->children[i].name;
+        if (known[0] == (name.len ? name.data[0] : '\0') && strlen(known) == name.len &&
+            memcmp(known, name.data, name.len) == 0) {
+            return &node->children[i];
+        }
+    }
+    return NULL;
+}
+
+/* Of a repeated key the last wins whole, as in Python's json: what was found below it is dropped.
+ */
+static void forget(struct walk *walk, const struct extract_node *node) {
+    for (size_t i = 0; i < node->slot_count; i++) {
+        walk->slots[node->slots[i]].present = false;
+    }
+    for (size_t i = 0; i < node->child_count; i++) {
+        if (walk->seen[node->children[i].number]) {
+            walk->seen[node->children[i].number] = false;
+            forget(walk, &node->children[i]);
+        }
+    }
+}
+
+static bool walk_object(struct walk *walk, const struct extract_node *node);
+
+static bool walk_value(struct walk *walk, const struct extract_node *node) {
+    struct json_value value = {0};
+    const char *first = walk->cursor->at;
+    if (walk->seen[node->number]) {
+        forget(walk, node);
+    }
+    walk->seen[node->number] = true;
+    if (!json_peek(walk->cursor, &value.type)) {
+        return false;
+    }
+    if (node->child_count > 0 && value.type == JSON_OBJECT) {
+        if (!walk_object(walk, node)) {
+            return false;
+        }
+        value.raw = (struct slice){first, (size_t)(walk->cursor->at - first)};
+    } else if (!json_read(walk->cursor, &value)) {
+        return false;
+    }
+    for (size_t i = 0; i < node->slot_count; i++) {
+        walk->slots[node->slots[i]] = (struct found){value.type != JSON_NULL, value};
+    }
+    return true;
+}
+
+static bool walk_object(struct walk *walk, const struct extract_node *node) {
+    struct json_value key, ignored;
+    bool more;
+    if (!json_enter(walk->cursor)) {
+        return false;
+    }
+    for (;;) {
+        if (!json_next_member(walk->cursor, &key, &more)) {
+            return false;
+        }
+        if (!more) {
+            return true;
+        }
+        const struct extract_node *child = find_child(node, plain_text(walk->arena, &key));
+        if (child ? !walk_value(walk, child) : !json_read(walk->cursor, &ignored)) {
+            return false;
+        }
+    }
+}
+
+/* ---- conversion --------------------------------------------------------------------------- */
+
+struct conversion {
+    const struct extract_item *item;
+    const struct json_value *from;
+    struct arena *arena;
+    struct extract_value *to;
+    struct err *err;
+};
+
+static bool wrong_type(const struct conversion *c, const char *wanted) {
+    static const char *const names[] = {"null",     "a boolean", "a number",
+                                        "a string", "a list",    "an object"};
+    return err_set(c->err, ERR_INPUT, "wrong_type: %s is %s, not %s", c->item->path,
+                   names[c->from->type], wanted);
+}
+
+static bool take_text(const struct conversion *c, struct slice *text) {
+    if (c->from->type != JSON_STRING) {
+        return wrong_type(c, "a string");
+    }
+    *text = plain_text(c->arena, c->from);
+    if (text->len > 0 && memchr(text->data, '\0', text->len)) {
+        return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
+    }
+    return true;
+}
+
+static bool check_length(const struct conversion *c, struct slice text) {
+    if ((c->item->has_min && (double)text.len < c->item->min) ||
+        (c->item->has_max && (double)text.len > c->item->max)) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
+                       text.len);
+    }
+    return true;
+}
+
+static bool convert_string(const struct conversion *c) {
+    struct slice text = {0};
+    if (!take_text(c, &text) || !check_length(c, text)) {
+        return false;
+    }
+    c->to->as.text = text;
+    for (size_t i = 0; i < c->item->choice_count; i++) {
+        if (slice_equal(text, slice_of(c->item->choices[i]))) {
+            c->to->as.text = slice_of(c->item->choice_values[i]);
+            return true;
+        }
+    }
+    if (c->item->choices) {
+        return err_set(c->err, ERR_INPUT, "unknown_value: %s is \"%.*s\"", c->item->path,
+                       (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data);
+    }
+    return true;
+}
+
+static bool check_bounds(const struct conversion *c, double number) {
+    if ((c->item->has_min && number < c->item->min) ||
+        (c->item->has_max && number > c->item->max)) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %.17g", c->item->path, number);
+    }
+    return true;
+}
+
+static bool convert_number(const struct conversion *c) {
+    if (c->from->type != JSON_NUMBER) {
+        return wrong_type(c, "a number");
+    }
+    double number;
+    if (!json_to_double(c->from, &number)) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit a double", c->item->path);
+    }
+    if (c->item->type == FIELD_NUMBER) {
+        c->to->as.number = number;
+    } else if (!json_to_int64(c->from, &c->to->as.integer)) {
+        if (number != floor(number)) {
+            return err_set(c->err, ERR_INPUT, "wrong_type: %s is %.17g, not a whole number",
+                           c->item->path, number);
+        }
+        if (number < -9007199254740992.0 || number > 9007199254740992.0) {
+            return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit 64 bits",
+                           c->item->path);
+        }
+        c->to->as.integer = (int64_t)number;
+    }
+    return check_bounds(c, number);
+}
+
+static bool convert_coded(const struct conversion *c) {
+    struct slice text = {0};
+    if (!take_text(c, &text)) {
+        return false;
+    }
+    bool ok = c->item->type == FIELD_UUID ? uuid_parse(text, c->to->as.uuid)
+                                          : timestamp_parse(text, &c->to->as.integer);
+    return ok || err_set(c->err, ERR_INPUT, "wrong_type: %s is \"%.*s\", not a %s", c->item->path,
+                         (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data,
+                         c->item->type == FIELD_UUID ? "UUID" : "time");
+}
+
+/* The bytes without the white space outside strings. */
+static bool convert_json(const struct conversion *c) {
+    if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
+        return wrong_type(c, "an object or a list");
+    }
+    struct slice raw = c->from->raw;
+    char *text = arena_alloc(c->arena, raw.len + 1);
+    size_t len = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < raw.len; i++) {
+        char byte = raw.data[i];
+        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')) {
+            continue;
+        }
+        text[len++] = byte;
+        if (in_string && byte == '\\') {
+            text[len++] = raw.data[++i];
+        } else if (byte == '"') {
+            in_string = !in_string;
+        }
+    }
+    c->to->as.text = (struct slice){text, len};
+    return true;
+}
+
+static size_t count_elements(struct slice raw) {
+    struct json_cursor cursor;
+    struct json_value ignored;
+    size_t count = 0;
+    bool more = true;
+    json_begin(&cursor, raw);
+    json_enter(&cursor);
+    while (json_next_element(&cursor, &more) && more && json_read(&cursor, &ignored)) {
+        count++;
+    }
+    return count;
+}
+
+/* "code: rest" in err becomes "code: path[index]" + joint + rest without its first `skip` bytes. */
+static bool name_index(const struct conversion *c, size_t index, const char *joint, size_t skip) {
+    char inner[sizeof c->err->text];
+    size_t code = strcspn(c->err->text, ":");
+    memcpy(inner, c->err->text, sizeof inner);
+    return err_set(c->err, ERR_INPUT, "%.*s: %s[%zu]%s%.900s", (int)code, inner, c->item->path,
+                   index, joint, inner + code + 2 + skip);
+}
+
+static bool convert_strings(const struct conversion *c) {
+    if (c->from->type != JSON_ARRAY) {
+        return wrong_type(c, "a list of strings");
+    }
+    size_t count = count_elements(c->from->raw);
+    struct slice *items = arena_alloc(c->arena, (count + 1) * sizeof *items);
+    struct json_cursor cursor;
+    struct json_value element;
+    struct conversion one = {c->item, &element, c->arena, c->to, c->err};
+    bool more;
+    json_begin(&cursor, c->from->raw);
+    json_enter(&cursor);
+    for (size_t i = 0; i < count; i++) {
+        json_next_element(&cursor, &more);
+        json_read(&cursor, &element);
+        if (!take_text(&one, &items[i]) || !check_length(c, items[i])) {
+            return name_index(c, i, "", strlen(c->item->path));
+        }
+    }
+    c->to->as.strings.items = items;
+    c->to->as.strings.count = count;
+    return true;
+}
+
+static bool run_object(const struct extract_plan *plan, struct json_cursor *cursor,
+                       struct arena *arena, struct extract_value *values, struct err *err);
+
+static bool convert_list(const struct conversion *c) {
+    if (c->from->type != JSON_ARRAY) {
+        return wrong_type(c, "a list");
+    }
+    const struct extract_plan *plan = c->item->element;
+    size_t rows = count_elements(c->from->raw);
+    size_t cells = rows * plan->count;
+    c->to->as.list.cells = arena_alloc(c->arena, (cells + 1) * sizeof *c->to->as.list.cells);
+    c->to->as.list.rows = rows;
+    struct json_cursor cursor;
+    bool more;
+    json_begin(&cursor, c->from->raw);
+    json_enter(&cursor);
+    for (size_t i = 0; i < rows; i++) {
+        json_next_element(&cursor, &more);
+        if (!run_object(plan, &cursor, c->arena, c->to->as.list.cells + i * plan->count, c->err)) {
+            return name_index(c, i, ": ", 0);
+        }
+    }
+    return true;
+}
+
+static bool convert(const struct conversion *c) {
+    switch (c->item->type) {
+    case FIELD_STRING:
+        return convert_string(c);
+    case FIELD_INTEGER:
+    case FIELD_NUMBER:
+        return convert_number(c);
+    case FIELD_BOOLEAN:
+        c->to->as.integer = c->from->boolean;
+        return c->from->type == JSON_BOOL || wrong_type(c, "a boolean");
+    case FIELD_TIMESTAMP:
+    case FIELD_UUID:
+        return convert_coded(c);
+    case FIELD_JSON:
+        return convert_json(c);
+    case FIELD_OBJECT:
+        return c->from->type == JSON_OBJECT || wrong_type(c, "an object");
+    case FIELD_STRINGS:
+        return convert_strings(c);
+    case FIELD_LIST:
+        return convert_list(c);
+    }
+    return false;
+}
+
+/* ---- documents ---------------------------------------------------------------------------- */
+
+/* Of a field's paths the first that is there and not null. */
+static const struct json_value *find_value(const struct extract_item *item,
+                                           const struct found *slots) {
+    for (size_t i = 0; i < item->path_count; i++) {
+        if (slots[item->first_slot + i].present) {
+            return &slots[item->first_slot + i].value;
+        }
+    }
+    return NULL;
+}
+
+static bool is_required(const struct extract_plan *plan, const struct extract_item *item,
+                        const struct found *slots) {
+    return !item->optional ||
+           (item->required_if && find_value(&plan->items[item->required_if - 1], slots));
+}
+
+/* The first defect is told; what comes after it is read all the same, for whoever reports it. */
+static bool convert_all(const struct extract_plan *plan, const struct found *slots,
+                        struct arena *arena, struct extract_value *values, struct err *err) {
+    struct err later = {0};
+    bool ok = true;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct extract_item *item = &plan->items[i];
+        const struct json_value *from = find_value(item, slots);
+        struct err *reason = ok ? err : &later;
+        struct conversion c = {item, from, arena, &values[i], reason};
+        values[i].present = from && convert(&c);
+        bool missing = !from && is_required(plan, item, slots);
+        if (missing) {
+            err_set(reason, ERR_INPUT, "missing_field: %s is not there", item->path);
+        }
+        ok = ok && (from ? values[i].present : !missing);
+    }
+    return ok;
+}
+
+static bool scan_error(const struct json_cursor *cursor, struct err *err) {
+    const char *text = cursor->error ? cursor->error : "not JSON";
+    const char *code = strcmp(text, JSON_BAD_UTF8) == 0   ? "bad_utf8"
+                       : strcmp(text, JSON_TOO_DEEP) == 0 ? "too_deep"
+                                                          : "not_json";
+    return err_set(err, ERR_INPUT, "%s: %s, at byte %zu", code, text, json_offset(cursor));
+}
+
+static struct found *walk_document(const struct extract_plan *plan, struct json_cursor *cursor,
+                                   struct arena *arena, struct err *err) {
+    enum json_type type;
+    struct walk walk = {cursor, arena_alloc(arena, plan->slot_count * sizeof(struct found)),
+                        arena_alloc(arena, plan->node_count), arena};
+    memset(walk.slots, 0, plan->slot_count * sizeof *walk.slots);
+    memset(walk.seen, 0, plan->node_count);
+    if (!json_peek(cursor, &type)) {
+        scan_error(cursor, err);
+        return NULL;
+    }
+    if (type != JSON_OBJECT) {
+        struct json_value ignored;
+        if (json_read(cursor, &ignored)) {
+            err_set(err, ERR_INPUT, "not_object: the value is not a JSON object");
+        } else {
+            scan_error(cursor, err);
+        }
+        return NULL;
+    }
+    if (!walk_object(&walk, &plan->root)) {
+        scan_error(cursor, err);
+        return NULL;
+    }
+    return walk.slots;
+}
+
+static bool run_object(const struct extract_plan *plan, struct json_cursor *cursor,
+                       struct arena *arena, struct extract_value *values, struct err *err) {
+    struct found *slots = walk_document(plan, cursor, arena, err);
+    return slots && convert_all(plan, slots, arena, values, err);
+}
+
+bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
+                 struct extract_value *values, struct err *err) {
+    struct json_cursor cursor;
+    json_begin(&cursor, document);
+    struct found *slots = walk_document(plan, &cursor, arena, err);
+    if (!slots) {
+        return false;
+    }
+    if (!json_finish(&cursor)) {
+        return scan_error(&cursor, err);
+    }
+    return convert_all(plan, slots, arena, values, err);
+}

@@ -1,0 +1,160 @@
+/* Compiles fields into a trie of keys, so that one walk over a document finds them all. */
+#include "plan.h"
+
+#include <stdlib.h>
+
+#include "../base/buffer.h"
+#include "../base/xalloc.h"
+
+static struct extract_node *find_or_add(struct extract_plan *plan, struct extract_node *parent,
+                                        const char *name, size_t len) {
+    for (size_t i = 0; i < parent->child_count; i++) {
+        const char *known = parent->children[i].name;
+        if (strlen(known) == len && memcmp(known, name, len) == 0) {
+            return &parent->children[i];
+        }
+    }
+    parent->children =
+        xrealloc(parent->children, (parent->child_count + 1) * sizeof *parent->children);
+    struct extract_node *child = &parent->children[parent->child_count++];
+    *child = (struct extract_node){.name = xstrndup(name, len), .number = plan->node_count++};
+    return child;
+}
+
+static bool add_path(struct extract_plan *plan, const char *path, const char *field,
+                     struct err *err) {
+    struct extract_node *node = &plan->root;
+    for (const char *at = path;; at++) {
+        size_t len = strcspn(at, ".");
+        if (len == 0) {
+            return err_set(err, ERR_INPUT, "field %s: the path \"%s\" has an empty part", field,
+                           path);
+        }
+        node = find_or_add(plan, node, at, len);
+        at += len;
+        if (!*at) {
+            break;
+        }
+    }
+    node->slots = xrealloc(node->slots, (node->slot_count + 1) * sizeof *node->slots);
+    node->slots[node->slot_count++] = plan->slot_count++;
+    return true;
+}
+
+static char **copy_texts(const char *const *texts, size_t count) {
+    char **copies = xcalloc(count, sizeof *copies);
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = xstrdup(texts[i]);
+    }
+    return copies;
+}
+
+static char *join_paths(const struct extract_field *field) {
+    struct buffer joined = {0};
+    for (size_t i = 0; i < field->path_count; i++) {
+        buffer_append_format(&joined, "%s%s", i ? " or " : "", field->paths[i]);
+    }
+    return joined.data ? joined.data : xstrdup("");
+}
+
+static bool add_item(struct extract_plan *plan, const struct extract_field *field,
+                     struct err *err) {
+    struct extract_item *item = &plan->items[plan->count++];
+    *item = (struct extract_item){
+        .name = xstrdup(field->name),
+        .path = join_paths(field),
+        .first_slot = plan->slot_count,
+        .path_count = field->path_count,
+        .type = field->type,
+        .optional = field->optional || field->required_if,
+        .has_min = field->has_min,
+        .has_max = field->has_max,
+        .min = field->min,
+        .max = field->max,
+    };
+    if (field->choices) {
+        item->choice_count = field->choice_count;
+        item->choices = copy_texts(field->choices, field->choice_count);
+        item->choice_values = copy_texts(field->choice_values, field->choice_count);
+    }
+    if (field->path_count == 0) {
+        return err_set(err, ERR_INPUT, "field %s has no path", field->name);
+    }
+    for (size_t i = 0; i < field->path_count; i++) {
+        if (!add_path(plan, field->paths[i], field->name, err)) {
+            return false;
+        }
+    }
+    if (field->type == FIELD_LIST) {
+        item->element = extract_plan_create(field->element, field->element_count, err);
+        return item->element != NULL;
+    }
+    return true;
+}
+
+static bool link_conditions(struct extract_plan *plan, const struct extract_field *fields,
+                            struct err *err) {
+    for (size_t i = 0; i < plan->count; i++) {
+        const char *other = fields[i].required_if;
+        for (size_t j = 0; other && j < plan->count; j++) {
+            if (strcmp(fields[j].name, other) == 0) {
+                plan->items[i].required_if = j + 1;
+            }
+        }
+        if (other && !plan->items[i].required_if) {
+            return err_set(err, ERR_INPUT, "field %s: required_if names no field \"%s\"",
+                           fields[i].name, other);
+        }
+    }
+    return true;
+}
+
+struct extract_plan *extract_plan_create(const struct extract_field *fields, size_t count,
+                                         struct err *err) {
+    struct extract_plan *plan = xcalloc(1, sizeof *plan);
+    plan->items = xcalloc(count, sizeof *plan->items);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_item(plan, &fields[i], err)) {
+            extract_plan_destroy(plan);
+            return NULL;
+        }
+    }
+    if (!link_conditions(plan, fields, err)) {
+        extract_plan_destroy(plan);
+        return NULL;
+    }
+    return plan;
+}
+
+static void free_node(struct extract_node *node) {
+    for (size_t i = 0; i < node->child_count; i++) {
+        free_node(&node->children[i]);
+    }
+    free(node->children);
+    free(node->slots);
+    free(node->name);
+}
+
+static void free_item(struct extract_item *item) {
+    for (size_t i = 0; i < item->choice_count; i++) {
+        free(item->choices[i]);
+        free(item->choice_values[i]);
+    }
+    free(item->choices);
+    free(item->choice_values);
+    free(item->name);
+    free(item->path);
+    extract_plan_destroy(item->element);
+}
+
+void extract_plan_destroy(struct extract_plan *plan) {
+    if (!plan) {
+        return;
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        free_item(&plan->items[i]);
+    }
+    free(plan->items);
+    free_node(&plan->root);
+    free(plan);
+}

@@ -1,0 +1,41 @@
+/* plan: the compiled form of a list of fields; between plan.c and extract.c only.
+ */
+#ifndef AGG_HOST_EXTRACT_PLAN_H
+#define AGG_HOST_EXTRACT_PLAN_H
+
+#include "extract.h"
+
+/* One key of a path. Paths end here, each in a slot of its own; its children are the keys below. */
+struct extract_node {
+    char *name;
+    struct extract_node *children;
+    size_t child_count;
+    size_t *slots;
+    size_t slot_count;
+    size_t number; /* of the node within the plan */
+};
+
+struct extract_item {
+    char *name;
+    char *path;        /* for messages: the alternatives, " or " between them */
+    size_t first_slot; /* one a path, in their order */
+    size_t path_count;
+    enum field_type type;
+    bool optional, has_min, has_max;
+    size_t required_if; /* 1 + the index of the item that makes this one required; 0: none */
+    double min, max;
+    char **choices;
+    char **choice_values;
+    size_t choice_count;
+    struct extract_plan *element;
+};
+
+struct extract_plan {
+    struct extract_node root;
+    struct extract_item *items;
+    size_t count;
+    size_t slot_count;
+    size_t node_count;
+};
+
+#endif

@@ -1,0 +1,389 @@
+#include "merge.h"
+
+#include <stdlib.h>
+
+#include "../base/hash.h"
+#include "../base/xalloc.h"
+
+/* Rows are found by an open-addressing table over the hash of their key; everything that a row
+ * points to lives in the arena until merge_reset. */
+struct index {
+    struct merge_row **slots; /* capacity is a power of two; NULL = free */
+    size_t capacity;
+    struct merge_row **rows; /* in order of arrival until merge_rows sorts them */
+    size_t count;
+    size_t rows_capacity;
+};
+
+struct merge {
+    const struct view *view;
+    struct arena *arena;
+    struct index *tables;
+    size_t table_count;
+    struct merge_accepted
+        *ops; /* [0, accepted) count, [accepted, staged) wait for accept or discard */
+    size_t accepted;
+    size_t staged;
+    size_t ops_capacity;
+    uint64_t *tags;
+    size_t tags_accepted;
+    size_t tags_staged;
+    size_t tags_capacity;
+};
+
+#define ARENA_CHUNK_BYTES (256UL * 1024)
+
+struct merge *merge_create(const struct view *view) {
+    struct merge *merge = xcalloc(1, sizeof *merge);
+    merge->arena = arena_create(ARENA_CHUNK_BYTES);
+    merge_reset(merge, view);
+    return merge;
+}
+
+static void free_tables(struct merge *merge) {
+    for (size_t i = 0; i < merge->table_count; i++) {
+        free(merge->tables[i].slots);
+        free(merge->tables[i].rows);
+    }
+    free(merge->tables);
+}
+
+void merge_destroy(struct merge *merge) {
+    if (!merge) {
+        return;
+    }
+    free_tables(merge);
+    free(merge->ops);
+    free(merge->tags);
+    arena_destroy(merge->arena);
+    free(merge);
+}
+
+static void clear_rows(struct merge *merge) {
+    for (size_t i = 0; i < merge->table_count; i++) {
+        struct index *index = &merge->tables[i];
+        if (index->count > 0) {
+            memset(index->slots, 0, index->capacity * sizeof *index->slots);
+            index->count = 0;
+        }
+    }
+}
+
+void merge_reset(struct merge *merge, const struct view *view) {
+    clear_rows(merge);
+    if (merge->table_count != view->table_count) {
+        free_tables(merge);
+        merge->tables = xcalloc(view->table_count ? view->table_count : 1, sizeof *merge->tables);
+        merge->table_count = view->table_count;
+    }
+    merge->view = view;
+    merge->accepted = merge->staged = 0;
+    merge->tags_accepted = merge->tags_staged = 0;
+    arena_reset(merge->arena);
+}
+
+struct arena *merge_arena(struct merge *merge) {
+    return merge->arena;
+}
+
+/* ---- values and keys ---------------------------------------------------------------------- */
+
+static bool is_bytes(enum view_type type) {
+    return type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
+           type != VIEW_DOUBLE;
+}
+
+static int compare_slices(struct slice a, struct slice b) {
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+    if (order != 0) {
+        return order;
+    }
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+bool merge_value_less(enum view_type type, const struct view_value *a, const struct view_value *b) {
+    if (type == VIEW_DOUBLE) {
+        return a->as.number < b->as.number;
+    }
+    if (is_bytes(type)) {
+        return compare_slices(a->as.text, b->as.text) < 0;
+    }
+    return a->as.integer < b->as.integer;
+}
+
+static int compare_keys(const struct view_table *table, const struct view_value *a,
+                        const struct view_value *b) {
+    for (size_t i = 0; i < table->key_count; i++) {
+        int order = compare_slices(a[i].as.text, b[i].as.text);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+static uint64_t hash_key(const struct view_table *table, const struct view_value *key) {
+    uint64_t hash = 0;
+    for (size_t i = 0; i < table->key_count; i++) {
+        hash = hash64_seeded(key[i].as.text, hash + i);
+    }
+    return hash;
+}
+
+/* The hash of a group's values, each preceded by its presence and length, so that no two
+ * different lists of values have the same bytes. */
+static void content_id(struct arena *arena, const struct view_group *group,
+                       const struct view_value *values, uint8_t out[16]) {
+    size_t len = 0;
+    for (size_t i = 0; i < group->column_count; i++) {
+        bool bytes = is_bytes(group->columns[i].type);
+        len += 9 + (values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8);
+    }
+    char *encoded = arena_alloc(arena, len ? len : 1);
+    char *at = encoded;
+    for (size_t i = 0; i < group->column_count; i++) {
+        bool bytes = is_bytes(group->columns[i].type);
+        uint64_t size = values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8;
+        *at++ = values[i].is_null ? 0 : 1;
+        memcpy(at, &size, 8);
+        at += 8;
+        if (size) {
+            memcpy(at, bytes ? (const void *)values[i].as.text.data : &values[i].as.integer, size);
+        }
+        at += size;
+    }
+    hash128((struct slice){encoded, (size_t)(at - encoded)}, out);
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+static void grow_slots(struct merge *merge, size_t table) {
+    struct index *index = &merge->tables[table];
+    size_t capacity = index->capacity ? index->capacity * 2 : 256;
+    free(index->slots);
+    index->slots = xcalloc(capacity, sizeof *index->slots);
+    index->capacity = capacity;
+    for (size_t i = 0; i < index->count; i++) {
+        size_t at = hash_key(&merge->view->tables[table], index->rows[i]->key) & (capacity - 1);
+        while (index->slots[at]) {
+            at = (at + 1) & (capacity - 1);
+        }
+        index->slots[at] = index->rows[i];
+    }
+}
+
+static struct merge_row *add_row(struct merge *merge, size_t table, const struct view_value *key) {
+    struct index *index = &merge->tables[table];
+    size_t groups = merge->view->tables[table].group_count;
+    struct merge_row *row = arena_alloc(merge->arena, sizeof *row);
+    row->key = key;
+    row->groups = arena_alloc(merge->arena, groups * sizeof *row->groups);
+    memset(row->groups, 0, groups * sizeof *row->groups);
+    if (index->count == index->rows_capacity) {
+        index->rows_capacity = index->rows_capacity ? index->rows_capacity * 2 : 128;
+        index->rows = xrealloc(index->rows, index->rows_capacity * sizeof *index->rows);
+    }
+    index->rows[index->count++] = row;
+    return row;
+}
+
+static struct merge_row *find_row(struct merge *merge, size_t table, const struct view_value *key) {
+    struct index *index = &merge->tables[table];
+    const struct view_table *declared = &merge->view->tables[table];
+    if (index->count * 2 >= index->capacity) {
+        grow_slots(merge, table);
+    }
+    size_t at = hash_key(declared, key) & (index->capacity - 1);
+    while (index->slots[at]) {
+        if (compare_keys(declared, index->slots[at]->key, key) == 0) {
+            return index->slots[at];
+        }
+        at = (at + 1) & (index->capacity - 1);
+    }
+    return index->slots[at] = add_row(merge, table, key);
+}
+
+int merge_version_compare(const struct merge_version *a, const struct merge_version *b) {
+    if (a->at_us != b->at_us) {
+        return a->at_us < b->at_us ? -1 : 1;
+    }
+    return memcmp(a->event_id, b->event_id, sizeof a->event_id);
+}
+
+static bool wins(const struct view_group *group, const struct merge_group_value *held,
+                 const struct merge_accepted *op) {
+    const struct view_value *value = op->op.values;
+    switch (group->rule) {
+    case VIEW_FIRST:
+        return !held->present || merge_version_compare(&op->version, &held->version) < 0;
+    case VIEW_LATEST:
+        return !held->present || merge_version_compare(&op->version, &held->version) > 0;
+    case VIEW_MIN:
+        return !held->present || merge_value_less(group->columns[0].type, value, held->values);
+    case VIEW_MAX:
+        return !held->present || merge_value_less(group->columns[0].type, held->values, value);
+    }
+    return false;
+}
+
+static void apply(struct merge *merge, const struct merge_accepted *op) {
+    const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
+    if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
+        return; /* says nothing, so that it makes no row either */
+    }
+    struct merge_row *row = find_row(merge, op->op.table, op->op.key);
+    struct merge_group_value *held = &row->groups[op->op.group];
+    if (wins(group, held, op)) {
+        *held = (struct merge_group_value){true, op->version, op->op.values, op->event};
+    }
+}
+
+/* ---- staging ------------------------------------------------------------------------------ */
+
+/* The content id of an event's earlier operation on the same table: groups without the content
+ * (say, when it was last restated) follow the group that carries it. */
+static struct slice staged_content(const struct merge *merge, size_t table, size_t column) {
+    for (size_t i = merge->staged; i > merge->accepted; i--) {
+        if (merge->ops[i - 1].op.table == table) {
+            return merge->ops[i - 1].op.key[column].as.text;
+        }
+    }
+    static const char none[16];
+    return (struct slice){none, sizeof none};
+}
+
+static const struct view_value *complete_key(struct merge *merge, const struct merge_op *op) {
+    const struct view_table *table = &merge->view->tables[op->table];
+    struct view_value *key = arena_alloc(merge->arena, table->key_count * sizeof *key);
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (table->key[i].type != VIEW_CONTENT) {
+            key[i] = op->key[i];
+            continue;
+        }
+        key[i].is_null = false;
+        if ((int)op->group == table->content_group) {
+            char *id = arena_alloc(merge->arena, 16);
+            content_id(merge->arena, &table->groups[op->group], op->values, (uint8_t *)id);
+            key[i].as.text = (struct slice){id, 16};
+        } else {
+            key[i].as.text = staged_content(merge, op->table, i);
+        }
+    }
+    return key;
+}
+
+void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_version version) {
+    const struct view_value *key = complete_key(merge, op);
+    if (merge->staged == merge->ops_capacity) {
+        merge->ops_capacity = merge->ops_capacity ? merge->ops_capacity * 2 : 256;
+        merge->ops = xrealloc(merge->ops, merge->ops_capacity * sizeof *merge->ops);
+    }
+    struct merge_accepted *staged = &merge->ops[merge->staged++];
+    *staged = (struct merge_accepted){.op = *op, .version = version};
+    staged->op.key = key;
+    const struct view_table *table = &merge->view->tables[op->table];
+    for (size_t i = 0; i < table->key_count; i++) {
+        if (table->key[i].type == VIEW_TEXT) {
+            merge_add_tag(merge, key[i].as.text);
+        }
+    }
+}
+
+bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
+                  struct merge_version *version) {
+    if (index >= merge->staged - merge->accepted) {
+        return false;
+    }
+    *op = merge->ops[merge->accepted + index].op;
+    *version = merge->ops[merge->accepted + index].version;
+    return true;
+}
+
+void merge_discard(struct merge *merge) {
+    merge->staged = merge->accepted;
+    merge->tags_staged = merge->tags_accepted;
+}
+
+void merge_accept(struct merge *merge, size_t event) {
+    for (size_t i = merge->accepted; i < merge->staged; i++) {
+        merge->ops[i].event = event;
+        apply(merge, &merge->ops[i]);
+    }
+    merge->accepted = merge->staged;
+    merge->tags_accepted = merge->tags_staged;
+}
+
+void merge_forget(struct merge *merge, size_t event) {
+    size_t kept = 0;
+    for (size_t i = 0; i < merge->accepted; i++) {
+        if (merge->ops[i].event != event) {
+            merge->ops[kept++] = merge->ops[i];
+        }
+    }
+    merge->accepted = merge->staged = kept;
+}
+
+void merge_select(struct merge *merge, size_t first, size_t last) {
+    clear_rows(merge);
+    for (size_t i = 0; i < merge->accepted; i++) {
+        if (merge->ops[i].event >= first && merge->ops[i].event < last) {
+            apply(merge, &merge->ops[i]);
+        }
+    }
+}
+
+/* ---- results ------------------------------------------------------------------------------ */
+
+static int compare_rows(const void *a, const void *b, void *table) {
+    return compare_keys(table, (*(struct merge_row *const *)a)->key,
+                        (*(struct merge_row *const *)b)->key);
+}
+
+struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count) {
+    struct index *index = &merge->tables[table];
+    *count = index->count;
+    if (index->count > 1) {
+        qsort_r(index->rows, index->count, sizeof *index->rows, compare_rows,
+                (void *)&merge->view->tables[table]);
+    }
+    return index->rows;
+}
+
+void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
+    for (size_t i = 0; i < merge->accepted; i++) {
+        merged[merge->ops[i].event] = true;
+    }
+    for (size_t t = 0; t < merge->table_count; t++) {
+        for (size_t r = 0; r < merge->tables[t].count; r++) {
+            const struct merge_row *row = merge->tables[t].rows[r];
+            for (size_t g = 0; g < merge->view->tables[t].group_count; g++) {
+                if (row->groups[g].present) {
+                    winners[row->groups[g].event] = true;
+                }
+            }
+        }
+    }
+}
+
+void merge_add_tag(struct merge *merge, struct slice id) {
+    if (merge->tags_staged == merge->tags_capacity) {
+        merge->tags_capacity = merge->tags_capacity ? merge->tags_capacity * 2 : 256;
+        merge->tags = xrealloc(merge->tags, merge->tags_capacity * sizeof *merge->tags);
+    }
+    merge->tags[merge->tags_staged++] = hash64(id);
+}
+
+const uint64_t *merge_tags(struct merge *merge, size_t *count) {
+    *count = merge->tags_accepted;
+    return merge->tags;
+}
+
+size_t merge_op_count(const struct merge *merge) {
+    return merge->accepted;
+}
+
+const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count) {
+    *count = merge->accepted;
+    return merge->ops;
+}

@@ -1,0 +1,111 @@
+#include "sql_session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../bindings/pg_spare.h"
+#include "../base/xalloc.h"
+
+static struct pg_options options_of(const struct config *config, const char *application_name,
+                                    int timeout_ms) {
+    return (struct pg_options){
+        .url = config->postgres.url,
+        .application_name = application_name,
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .statement_timeout_ms = timeout_ms,
+        .uncounted = true, /* its statements have numbers, not names */
+    };
+}
+
+bool sql_session_open(struct sql_session *session, const struct config *config,
+                      const char *application_name, int timeout_ms, struct err *err) {
+    struct pg_options options = options_of(config, application_name, timeout_ms);
+    *session = (struct sql_session){.timeout_ms = timeout_ms};
+    session->pg = pg_create(&options);
+    session->params = pg_params_create();
+    return pg_connect(session->pg, err);
+}
+
+bool sql_session_borrow(struct sql_session *session, const struct config *config,
+                        const char *application_name, int timeout_ms, struct err *err) {
+    struct pg_options options = options_of(config, application_name, timeout_ms);
+    *session = (struct sql_session){.timeout_ms = timeout_ms};
+    session->pg = pg_borrow(&options);
+    session->params = pg_params_create();
+    return pg_wake(session->pg, options.connect_timeout_ms, err);
+}
+
+void sql_session_give_back(struct sql_session *session) {
+    pg_give_back(session->pg);
+    session->pg = NULL;
+    sql_session_close(session);
+}
+
+void sql_session_close(struct sql_session *session) {
+    pg_destroy(session->pg);
+    if (session->params) {
+        pg_params_destroy(session->params);
+    }
+    for (size_t i = 0; i < session->text_count; i++) {
+        free(session->texts[i]);
+    }
+    free(session->texts);
+    *session = (struct sql_session){0};
+}
+
+static const char *keep(struct sql_session *session, char *text) {
+    session->texts = xrealloc(session->texts, (session->text_count + 1) * sizeof *session->texts);
+    return session->texts[session->text_count++] = text;
+}
+
+/* The name of a statement said before, or a new one. */
+static void name_statement(struct sql_session *session, struct slice sql, const char **name,
+                           const char **text) {
+    for (size_t i = 0; i + 1 < session->text_count; i += 2) {
+        if (slice_equal(slice_of(session->texts[i]), sql)) {
+            *text = session->texts[i];
+            *name = session->texts[i + 1];
+            return;
+        }
+    }
+    char number[24];
+    snprintf(number, sizeof number, "q%zu", session->text_count);
+    struct buffer copy = {0};
+    buffer_append(&copy, sql.data, sql.len);
+    *text = keep(session, copy.data);
+    *name = keep(session, xstrdup(number));
+}
+
+bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, struct err *err) {
+    const char *name, *text;
+    name_statement(session, sql, &name, &text);
+    /* The server's own limit comes first: it leaves the connection usable. */
+    bool ok =
+        pg_query(session->pg, name, text, session->params, session->timeout_ms + 5000, rows, err);
+    pg_params_reset(session->params);
+    return ok;
+}
+
+bool sql_run(struct sql_session *session, struct err *err, const char *format, ...) {
+    char *sql = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vasprintf(&sql, format, arguments);
+    va_end(arguments);
+    bool ok = len >= 0 ? sql_query(session, (struct slice){sql, (size_t)len}, NULL, err)
+                       : err_set(err, ERR_INTERNAL, "out of memory");
+    free(sql);
+    return ok;
+}
+
+struct slice sql_cell(const PGresult *rows, int row, int column) {
+    if (PQgetisnull(rows, row, column)) {
+        return (struct slice){0};
+    }
+    return (struct slice){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
+}
+
+int64_t sql_cell_int(const PGresult *rows, int row, int column) {
+    return strtoll(PQgetvalue(rows, row, column), NULL, 10);
+}

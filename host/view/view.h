@@ -1,0 +1,69 @@
+/* view: the declared tables, columns, groups and merge rules, compiled once per script generation
+ * and shared read-only by all threads. */
+#ifndef AGG_HOST_VIEW_VIEW_H
+#define AGG_HOST_VIEW_VIEW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../base/err.h"
+#include "../base/slice.h"
+
+enum view_type {
+    VIEW_TEXT,
+    VIEW_TEXTS,
+    VIEW_INTEGER,
+    VIEW_INTEGERS,
+    VIEW_DOUBLE,
+    VIEW_DOUBLES,
+    VIEW_BOOLEAN,
+    VIEW_TIMESTAMP,
+    VIEW_JSON,
+    VIEW_CONTENT,
+    VIEW_ENUM,
+};
+enum view_rule { VIEW_FIRST, VIEW_LATEST, VIEW_MIN, VIEW_MAX };
+
+#define VIEW_MAX_GROUPS 16
+#define VIEW_MAX_KEY 4
+#define VIEW_MAX_COLUMNS 32 /* per group */
+
+struct view_column {
+    char *name;
+    enum view_type type;
+    char *sql_type; /* "text", "integer", "essay_phase_status[]"…: of the database's column */
+};
+struct view_group {
+    char *name;
+    enum view_rule rule;
+    struct view_column *columns;
+    size_t column_count;
+};
+struct view_table {
+    char *name;
+    struct view_column key[VIEW_MAX_KEY];
+    size_t key_count;
+    int content_group; /* group whose values a VIEW_CONTENT key column hashes, or -1 */
+    struct view_group groups[VIEW_MAX_GROUPS];
+    size_t group_count;
+};
+struct view {
+    struct view_table *tables; /* in declared order: the order of all writes */
+    size_t table_count;
+};
+
+const char *view_rule_name(enum view_rule rule); /* as view.lua says it */
+
+void view_destroy(struct view *view); /* frees everything; all strings malloc'ed */
+
+/* One value of a column, borrowed. Lists and enums are given as Postgres text literals. */
+struct view_value {
+    bool is_null;
+    union {
+        struct slice text; /* TEXT, JSON, ENUM, CONTENT (16 bytes), and lists as '{…}' literals */
+        int64_t integer;   /* INTEGER, BOOLEAN, TIMESTAMP (µs) */
+        double number;
+    } as;
+};
+
+#endif

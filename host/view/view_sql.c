@@ -1,0 +1,363 @@
+#include "view_sql.h"
+
+#include "../../bindings/pg.h"
+
+/* ---- columns of the statement, in one order for SQL and parameters ------------------------- */
+
+bool view_sql_is_versioned(const struct view_group *group) {
+    return group->rule == VIEW_FIRST || group->rule == VIEW_LATEST;
+}
+
+void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_visit visit,
+                      void *context) {
+    for (size_t i = 0; i < table->key_count; i++) {
+        visit(context, table, -1, (int)i);
+    }
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (!(groups & (1u << g))) {
+            continue;
+        }
+        if (view_sql_is_versioned(&table->groups[g])) {
+            visit(context, table, (int)g, -1);
+            visit(context, table, (int)g, -2);
+        }
+        for (size_t c = 0; c < table->groups[g].column_count; c++) {
+            visit(context, table, (int)g, (int)c);
+        }
+    }
+}
+
+void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
+                          int column) {
+    if (column >= 0) {
+        const struct view_column *declared =
+            group < 0 ? &table->key[column] : &table->groups[group].columns[column];
+        buffer_append_format(out, "\"%s\"", declared->name);
+    } else if (group >= 0) {
+        buffer_append_format(out, "\"%s_%s\"", table->groups[group].name,
+                             column == -1 ? "at" : "event_id");
+    }
+}
+
+static const struct view_column *column_at(const struct view_table *table, int group, int column) {
+    return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
+}
+
+static enum pg_array array_of(enum view_type type) {
+    switch (type) {
+    case VIEW_INTEGER:
+        return PG_ARRAY_INT4;
+    case VIEW_DOUBLE:
+        return PG_ARRAY_FLOAT8;
+    case VIEW_BOOLEAN:
+        return PG_ARRAY_BOOL;
+    case VIEW_TIMESTAMP:
+        return PG_ARRAY_TIMESTAMPTZ;
+    case VIEW_CONTENT:
+        return PG_ARRAY_UUID;
+    default:
+        return PG_ARRAY_TEXT; /* lists, json and enums travel as text and are cast in the SELECT */
+    }
+}
+
+static bool is_cast(enum view_type type) {
+    return type == VIEW_TEXTS || type == VIEW_INTEGERS || type == VIEW_DOUBLES ||
+           type == VIEW_JSON || type == VIEW_ENUM;
+}
+
+static const char *array_sql(enum pg_array type) {
+    static const char *const names[] = {
+        [PG_ARRAY_TEXT] = "text[]", [PG_ARRAY_INT4] = "int4[]",
+        [PG_ARRAY_INT8] = "int8[]", [PG_ARRAY_FLOAT8] = "float8[]",
+        [PG_ARRAY_BOOL] = "bool[]", [PG_ARRAY_TIMESTAMPTZ] = "timestamptz[]",
+        [PG_ARRAY_UUID] = "uuid[]", [PG_ARRAY_BYTEA] = "bytea[]",
+    };
+    return names[type];
+}
+
+static enum pg_array array_at(const struct view_table *table, int group, int column) {
+    if (column < 0) {
+        return column == -1 ? PG_ARRAY_TIMESTAMPTZ : PG_ARRAY_UUID;
+    }
+    return array_of(column_at(table, group, column)->type);
+}
+
+/* ---- the statement ------------------------------------------------------------------------ */
+
+struct writer {
+    struct buffer *out;
+    int number; /* of the next column, from 0 */
+};
+
+static void separate(struct writer *writer) {
+    if (writer->number++ > 0) {
+        buffer_append_text(writer->out, ", ");
+    }
+}
+
+static void write_name(void *context, const struct view_table *table, int group, int column) {
+    struct writer *writer = context;
+    separate(writer);
+    view_sql_append_name(writer->out, table, group, column);
+}
+
+static void write_selected(void *context, const struct view_table *table, int group, int column) {
+    struct writer *writer = context;
+    separate(writer);
+    view_sql_append_name(writer->out, table, group, column);
+    if (column >= 0 && is_cast(column_at(table, group, column)->type)) {
+        buffer_append_format(writer->out, "::%s", column_at(table, group, column)->sql_type);
+    }
+}
+
+static void write_array(void *context, const struct view_table *table, int group, int column) {
+    struct writer *writer = context;
+    separate(writer);
+    buffer_append_format(writer->out, "$%d::%s", writer->number,
+                         array_sql(array_at(table, group, column)));
+}
+
+static void write_list(const struct view_table *table, uint32_t groups, view_sql_visit visit,
+                       struct buffer *sql) {
+    struct writer writer = {sql, 0};
+    view_sql_columns(table, groups, visit, &writer);
+}
+
+/* The condition under which the incoming group replaces the stored one. */
+static void append_wins(struct buffer *sql, const struct view_group *group) {
+    bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
+    const char *sign = smaller ? "<" : ">";
+    const char *n = group->name;
+    if (view_sql_is_versioned(group)) {
+        buffer_append_format(sql,
+                             "(EXCLUDED.\"%s_at\" IS NOT NULL AND (t.\"%s_at\" IS NULL OR "
+                             "(EXCLUDED.\"%s_at\", EXCLUDED.\"%s_event_id\") %s "
+                             "(t.\"%s_at\", t.\"%s_event_id\")))",
+                             n, n, n, n, sign, n, n);
+    } else {
+        const char *c = group->columns[0].name;
+        /* By bytes, as in memory, whatever the database's collation. */
+        const char *order = group->columns[0].type == VIEW_TEXT ? " COLLATE \"C\"" : "";
+        buffer_append_format(sql,
+                             "(EXCLUDED.\"%s\" IS NOT NULL AND (t.\"%s\" IS NULL OR "
+                             "EXCLUDED.\"%s\"%s %s t.\"%s\"))",
+                             c, c, c, order, sign, c);
+    }
+}
+
+struct setter {
+    struct buffer *out;
+    int number;
+    bool only_group; /* the WHERE clause already says that the group wins */
+};
+
+static void write_set(void *context, const struct view_table *table, int group, int column) {
+    struct setter *setter = context;
+    if (group < 0) {
+        return;
+    }
+    buffer_append_text(setter->out, setter->number++ ? ", " : "");
+    view_sql_append_name(setter->out, table, group, column);
+    buffer_append_text(setter->out, " = ");
+    if (!setter->only_group) {
+        buffer_append_text(setter->out, "CASE WHEN ");
+        append_wins(setter->out, &table->groups[group]);
+        buffer_append_text(setter->out, " THEN ");
+    }
+    buffer_append_text(setter->out, "EXCLUDED.");
+    view_sql_append_name(setter->out, table, group, column);
+    if (!setter->only_group) {
+        buffer_append_text(setter->out, " ELSE t.");
+        view_sql_append_name(setter->out, table, group, column);
+        buffer_append_text(setter->out, " END");
+    }
+}
+
+void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buffer *sql) {
+    buffer_append_format(sql, "INSERT INTO \"%s\" AS t (", table->name);
+    write_list(table, groups, write_name, sql);
+    buffer_append_text(sql, ") SELECT ");
+    write_list(table, groups, write_selected, sql);
+    buffer_append_text(sql, " FROM unnest(");
+    write_list(table, groups, write_array, sql);
+    buffer_append_text(sql, ") AS u (");
+    write_list(table, groups, write_name, sql);
+    buffer_append_text(sql, ") ON CONFLICT (");
+    write_list(table, 0, write_name, sql);
+    buffer_append_text(sql, ") DO UPDATE SET ");
+    struct setter setter = {sql, 0, (groups & (groups - 1)) == 0};
+    view_sql_columns(table, groups, write_set, &setter);
+    buffer_append_text(sql, " WHERE ");
+    const char *joint = "";
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (groups & (1u << g)) {
+            buffer_append_text(sql, joint);
+            append_wins(sql, &table->groups[g]);
+            joint = " OR ";
+        }
+    }
+}
+
+/* ---- the parameters ----------------------------------------------------------------------- */
+
+uint32_t view_sql_groups(const struct view_table *table, struct merge_row *const *rows,
+                         size_t count) {
+    uint32_t groups = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t g = 0; g < table->group_count; g++) {
+            groups |= (uint32_t)rows[i]->groups[g].present << g;
+        }
+    }
+    return groups;
+}
+
+struct filler {
+    struct merge_row *const *rows;
+    size_t count;
+    struct pg_params *params;
+};
+
+static void add_value(struct pg_params *params, enum view_type type,
+                      const struct view_value *value) {
+    if (value->is_null) {
+        pg_array_null(params);
+    } else if (type == VIEW_DOUBLE) {
+        pg_array_float8(params, value->as.number);
+    } else if (type == VIEW_TIMESTAMP) {
+        pg_array_timestamp(params, value->as.integer);
+    } else if (type == VIEW_INTEGER || type == VIEW_BOOLEAN) {
+        pg_array_int(params, value->as.integer);
+    } else {
+        pg_array_bytes(params, value->as.text);
+    }
+}
+
+static void fill_group_cell(struct pg_params *params, const struct view_table *table, int group,
+                            int column, const struct merge_group_value *held) {
+    if (!held->present) {
+        pg_array_null(params);
+    } else if (column == -1) {
+        pg_array_timestamp(params, held->version.at_us);
+    } else if (column == -2) {
+        pg_array_bytes(params, (struct slice){(const char *)held->version.event_id, 16});
+    } else {
+        add_value(params, table->groups[group].columns[column].type, &held->values[column]);
+    }
+}
+
+static void fill_column(void *context, const struct view_table *table, int group, int column) {
+    struct filler *filler = context;
+    pg_array_begin(filler->params, array_at(table, group, column));
+    for (size_t i = 0; i < filler->count; i++) {
+        const struct merge_row *row = filler->rows[i];
+        if (group < 0) {
+            add_value(filler->params, table->key[column].type, &row->key[column]);
+        } else {
+            fill_group_cell(filler->params, table, group, column, &row->groups[group]);
+        }
+    }
+    pg_array_end(filler->params);
+}
+
+void view_sql_params(const struct view_table *table, uint32_t groups, struct merge_row *const *rows,
+                     size_t count, struct pg_params *params) {
+    struct filler filler = {rows, count, params};
+    pg_params_reset(params);
+    view_sql_columns(table, groups, fill_column, &filler);
+}
+
+/* ---- the check against the schema --------------------------------------------------------- */
+
+static const char schema_sql[] =
+    "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute "
+    "WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped";
+
+static const char *schema_type(const char *sql_type) {
+    return strcmp(sql_type, "timestamptz") == 0 ? "timestamp with time zone" : sql_type;
+}
+
+struct checker {
+    const PGresult *columns;
+    struct err *err;
+    bool failed;
+};
+
+static void check_column(void *context, const struct view_table *table, int group, int column) {
+    struct checker *checker = context;
+    struct buffer name = {0};
+    view_sql_append_name(&name, table, group, column);
+    struct slice bare = {name.data + 1, name.len - 2};
+    const char *want = column == -1   ? "timestamp with time zone"
+                       : column == -2 ? "uuid"
+                                      : schema_type(column_at(table, group, column)->sql_type);
+    const char *have = NULL;
+    for (int i = 0; i < PQntuples(checker->columns) && !have; i++) {
+        if (slice_equal(bare, slice_of(PQgetvalue(checker->columns, i, 0)))) {
+            have = PQgetvalue(checker->columns, i, 1);
+        }
+    }
+    if (!checker->failed && (!have || strcmp(have, want) != 0)) {
+        checker->failed = true;
+        err_set(checker->err, ERR_INPUT,
+                "the view declares %s.%.*s as %s, the database has %s: run `aggregator migrate`, "
+                "or mend scripts/view.lua",
+                table->name, (int)bare.len, bare.data, want, have ? have : "no such column");
+    }
+    buffer_free(&name);
+}
+
+/* ON CONFLICT wants a unique index over exactly the key, without a condition. */
+static const char unique_sql[] =
+    "SELECT 1 FROM pg_index i WHERE indrelid = to_regclass($1::text) AND indisunique AND "
+    "indisvalid AND indimmediate AND indpred IS NULL AND (SELECT array_agg(attname::text ORDER BY "
+    "attname) FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - "
+    "1])) = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)";
+
+static bool check_unique(struct pg *pg, struct pg_params *params, const struct view_table *table,
+                         int timeout_ms, struct err *err) {
+    PGresult *found = NULL;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(table->name));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < table->key_count; i++) {
+        pg_array_bytes(params, slice_of(table->key[i].name));
+    }
+    pg_array_end(params);
+    if (!pg_query(pg, "view_unique", unique_sql, params, timeout_ms, &found, err)) {
+        return false;
+    }
+    bool unique = PQntuples(found) > 0;
+    PQclear(found);
+    if (!unique) {
+        struct buffer key = {0};
+        write_list(table, 0, write_name, &key);
+        err_set(err, ERR_INPUT, "the table %s needs a primary key or unique index on exactly (%s)",
+                table->name, key.data);
+        buffer_free(&key);
+    }
+    return unique;
+}
+
+static bool check_table(struct pg *pg, struct pg_params *params, const struct view_table *table,
+                        int timeout_ms, struct err *err) {
+    PGresult *columns = NULL;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(table->name));
+    if (!pg_query(pg, "view_schema", schema_sql, params, timeout_ms, &columns, err)) {
+        return false;
+    }
+    struct checker checker = {columns, err, false};
+    view_sql_columns(table, UINT32_MAX, check_column, &checker);
+    PQclear(columns);
+    return !checker.failed && check_unique(pg, params, table, timeout_ms, err);
+}
+
+bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {
+    struct pg_params *params = pg_params_create();
+    bool ok = true;
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = check_table(pg, params, &view->tables[i], timeout_ms, err);
+    }
+    pg_params_destroy(params);
+    return ok;
+}
