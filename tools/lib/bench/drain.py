@@ -1,8 +1,10 @@
 """How fast a backlog drains from Kafka into committed rows.
 
 Publishes spell-check results (current release, one row each, all new), then starts the program on
-an empty database and times from its first committed offset to its last. Prints each run's rate, its
-own and Postgres' CPU time per event, and its resident memory."""
+an empty database and times from its first committed offset to its last. In turn with it tools/bare
+writes as many of the same rows with as many connections as fast as Postgres takes them. Prints each
+run's rate, the CPU time of its own and of Postgres per event, and resident memory; then the medians,
+and the program's rate as a share of the faster of the two ways to write."""
 import contextlib
 import pathlib
 import statistics
@@ -13,6 +15,7 @@ import uuid
 import spell_results
 import stack
 
+from . import bare
 from .servers import Servers, committed
 
 
@@ -67,15 +70,36 @@ def run_once(options, servers, number):
     return figures
 
 
+def measure(options, servers, number):
+    """The contestants in turn: name to figures."""
+    figures = {"aggregator": run_once(options, servers, number)}
+    for mode in bare.MODES:
+        figures[f"bare {mode}"] = bare.run(servers, f"bare_{mode}_{number}", mode, options.events,
+                                           options.workers)
+    return figures
+
+
+def show(title, figures):
+    print(title, *(f"{key} {value:.1f}" for key, value in figures.items()), flush=True)
+
+
+def medians(runs):
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
 def run(options, folder, cleanup):
     servers = Servers(options, folder, cleanup, options.redis)
     write_stream(folder / "spell.jsonl", options.events)
     servers.feed(folder / "spell.jsonl")
     runs = []
     for number in range(options.runs):
-        runs.append(run_once(options, servers, number))
-        print("run", number + 1, *(f"{key} {value:.1f}" for key, value in runs[-1].items()),
-              flush=True)
-    print("median", *(f"{key} {statistics.median(one[key] for one in runs):.1f}"
-                      for key in runs[0]))
+        runs.append(measure(options, servers, number))
+        for name, figures in runs[-1].items():
+            show(f"{number + 1} {name:12}", figures)
+    middle = {name: medians([run[name] for run in runs]) for name in runs[0]}
+    for name, figures in middle.items():
+        show(f"= {name:12}", figures)
+    rates = {name: figures["events_per_second"] for name, figures in middle.items()}
+    limit = max(rates[f"bare {mode}"] for mode in bare.MODES)
+    print(f"aggregator / bare: {rates['aggregator'] / limit:.2f}")
     return []
