@@ -24,15 +24,14 @@ struct script_instance *sandbox_instance(lua_State *L) {
 static void *allocate(void *context, void *memory, size_t old_size, size_t new_size) {
     struct script_instance *instance = context;
     if (new_size == 0) {
-        free(memory);
         instance->memory_used -= old_size;
-        return NULL;
+        return instance->heap(instance->heap_context, memory, old_size, 0);
     }
     if (new_size > old_size &&
         instance->memory_used + new_size - old_size > instance->memory_limit) {
         return NULL;
     }
-    void *grown = realloc(memory, new_size);
+    void *grown = instance->heap(instance->heap_context, memory, old_size, new_size);
     if (grown) {
         instance->memory_used += new_size - old_size;
         if (new_size >= LARGE_BYTES) {
@@ -40,6 +39,16 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
         }
     }
     return grown;
+}
+
+/* The state keeps the heap that LuaJIT makes for it, which leaves with it as a whole: in the
+ * process' own heap the states of scripts that come and go would leave holes. */
+static void bound_memory(struct script_instance *instance) {
+    lua_State *L = instance->L;
+    instance->memory_used =
+        (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
+    instance->heap = lua_getallocf(L, &instance->heap_context);
+    lua_setallocf(L, allocate, instance);
 }
 
 /* Makes the module at the top refuse to read what it does not have. */
@@ -179,10 +188,11 @@ static int set_up(lua_State *L) {
 
 bool sandbox_open(struct script_instance *instance, struct err *err) {
     instance->memory_limit = (size_t)instance->config->scripts.memory_limit_mb * 1024 * 1024;
-    instance->L = lua_newstate(allocate, instance);
+    instance->L = luaL_newstate();
     if (!instance->L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
+    bound_memory(instance);
     watched_add(&instance->watched, instance->generation);
     luaJIT_setmode(instance->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     lua_modules_set_config(instance->L, instance->config, &instance->generation->bundle);
@@ -197,6 +207,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
 void sandbox_close(struct script_instance *instance) {
     if (instance->L) {
         watched_remove(&instance->watched);
+        lua_setallocf(instance->L, instance->heap, instance->heap_context);
         lua_close(instance->L);
         instance->L = NULL;
     }

@@ -76,6 +76,8 @@ struct script_instance {
     const struct bundle *support; /* further modules for `require`, of a spec's state; or NULL */
     struct coverage *coverage;    /* counts lines, in a spec's state; or NULL */
     size_t memory_used;
+    lua_Alloc heap; /* LuaJIT's own, of this state */
+    void *heap_context;
     size_t memory_limit;
     struct script_limit limit; /* of the innermost call under way */
     const char *stack_base;    /* where the C stack was when the call under way began */
