@@ -24,7 +24,7 @@ return {
     loops = 2, -- threads that hold the connections and answer from the process' cache
     threads = 16, -- threads that wait for Redis and Postgres: some more than there are states
     max_connections = 4096, -- past it whoever waits longest for its client makes room
-    states = 8, -- Lua states for requests, each with one database connection
+    states = 8, -- Lua states for requests, each with a database connection while it asks
     request_timeout_ms = 10000, -- for a request to come, and again for its answer
     keep_alive_timeout_ms = 5000, -- between two requests of a connection
     -- several at once while keys are rotated, separated by commas; none: everybody is locked out

@@ -330,6 +330,9 @@ static void turn(struct worker *worker) {
         reopen_consumer(worker);
     }
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
+    if (replace_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */
+        replace_turn(worker);
+    }
     if (worker->inflight) {
         progress_batch(worker);
     }

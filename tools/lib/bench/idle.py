@@ -8,7 +8,7 @@ from .report import Report
 from .servers import Servers, committed
 
 SAMPLES = 10
-WARM_RELOADS = 20  # until as many generations are kept as ever are
+WARM_RELOADS = 100  # then all is there that ever is, and the heap has its size
 
 
 def start(options, folder, cleanup, scripts):

@@ -52,7 +52,7 @@ class Run:
         self.pairs = max(1, min(MOST_PAIRS, options.seconds // LEAST_SECONDS))
         self.phase_seconds = max(1, options.seconds // self.pairs)
         self.phases = {False: [], True: []}  # with reloads?
-        self.held = []  # samples of the process: before the phases and after
+        self.held = []  # samples of the process, one after each pair and one in the end
 
     @property
     def published(self):
@@ -106,12 +106,11 @@ class Run:
               f"{queries['p99_ms']:.1f} ms", flush=True)
 
     def take_turns(self):
-        self.held.append(samples.take(self.program))
         for pair in range(self.pairs):
             left = self.options.reloads - len(self.reloads.done)
             self.phase(0)
             self.phase(-(-left // (self.pairs - pair)))
-        self.held.append(samples.take(self.program))
+            self.held.append(samples.take(self.program))
 
     def ends(self):
         """The log's, once the database has passed them."""
@@ -119,6 +118,7 @@ class Run:
         ends = log.end_offsets(reader, [stream.REGISTERED, spell_results.TOPIC], WORKERS)
         reader.close()
         verify.wait_drained(self.url, ends, 600)
+        self.held.append(samples.take(self.program))
         return ends
 
     def pauses_ms(self):

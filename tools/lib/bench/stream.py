@@ -7,9 +7,9 @@ import spell_results
 import stack
 
 REGISTERED = "huleedu.batch.essays.registered.v1"
-BATCHES = 100
+BATCHES = 50
 ESSAYS = 25  # of a batch
-USERS = 20
+USERS = 10
 BATCHES_FOR_A_PAGE = 19  # of queries
 RESTATED_EVERY = 200  # events of the backlog, so that cached answers are outdated now and then
 FIRST_RESULT = datetime.datetime(2025, 7, 1)
