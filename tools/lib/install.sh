@@ -10,10 +10,8 @@ TEST_PACKAGES="git lua-busted lua-check clang-format clang-tidy cppcheck curl py
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema
 python3-confluent-kafka procps"
 KAFKA_JARS=.kafka
-# For tools/crashtest, tools/soak and the load cases, beside what runs.
+# For tools/crashtest, tools/soak, tools/bench and the load cases, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
-# For tools/bench, beside what runs.
-BENCH_PACKAGES="$CRASHTEST_PACKAGES"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 # For tools/docs.
