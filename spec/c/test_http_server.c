@@ -154,7 +154,7 @@ static void replaces_scripts_under_load(void) {
     for (int i = 0; i < REPLACEMENTS; i++) {
         struct api_scripts *scripts = api_scripts_create(generation, health, &err);
         CHECK_OK(scripts != NULL, &err);
-        api_replace(api, scripts);
+        api_retire(api, api_replace(api, scripts));
     }
     for (int i = 0; i < CLIENTS; i++) {
         pthread_join(threads[i], NULL);
