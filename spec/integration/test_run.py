@@ -11,7 +11,7 @@ import uuid
 
 import pytest
 from harness import expectations
-from stack import ROOT, wait_until
+from stack import ROOT, tethered, wait_until
 from views import differences
 
 pytestmark = pytest.mark.xdist_group("tools-run")  # one at a time: they share .run/
@@ -108,6 +108,11 @@ def test_the_printed_commands_answer_with_the_samples(run):
     assert started.end() == 130
     assert started.living() == []
     assert not data.exists() and not (ROOT / ".run/pgdata").is_symlink()
+
+
+@pytest.mark.parametrize("parent, status", [(os.getpid(), 0), (1, 1)], ids=["lives", "is gone"])
+def test_a_child_is_started_only_while_its_parent_lives(parent, status):
+    assert subprocess.run(tethered(["true"], parent=parent), check=False).returncode == status
 
 
 @pytest.mark.parametrize("text, number, status", [

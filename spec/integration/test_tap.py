@@ -10,7 +10,7 @@ import uuid
 import pytest
 import stack
 from harness import ROOTS, slot_event
-from stack import ROOT, wait_until
+from stack import ROOT, tethered, wait_until
 
 SLOT = "huleedu.els.essay.slot.assigned.v1"
 SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
@@ -23,8 +23,8 @@ class Tap:
     def __init__(self, build, env, arguments):
         self.lines, self.said = [], []
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", build / "aggregator", "tap", *arguments],
-            cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            tethered([build / "aggregator", "tap", *arguments]), cwd=ROOT, env=env,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.readers = [threading.Thread(target=self.read, args=pair, daemon=True) for pair in
                         ((self.process.stdout, self.lines), (self.process.stderr, self.said))]
         for reader in self.readers:

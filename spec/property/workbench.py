@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import psycopg2
-from stack import ROOT
+from stack import ROOT, tethered
 
 VIEW_TABLES = re.findall(r'^    name = "(\w+)",$', (ROOT / "scripts/view.lua").read_text(), re.M)
 HOST_TABLES = ["consumer_offsets", "offset_scripts", "rejected_events"]
@@ -25,7 +25,7 @@ class Apply:
 
     def __init__(self, build, env):
         self.process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", build / "apply"], cwd=ROOT, text=True,
+            tethered([build / "apply"]), cwd=ROOT, text=True,
             env=os.environ | env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, line):

@@ -166,9 +166,8 @@ logs in {OUT}; Ctrl-C takes everything down
 def build():
     """A child that dies with this process, as the servers do."""
     say("building (once; later only what changed)")
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--",
-                                stack.ROOT / "tools/lib/build.sh", BUILD,
-                                "-DCMAKE_BUILD_TYPE=Release"],
+    command = [stack.ROOT / "tools/lib/build.sh", BUILD, "-DCMAKE_BUILD_TYPE=Release"]
+    process = subprocess.Popen(stack.tethered(command, signal_name="TERM"),
                                env=os.environ | {"TARGETS": "aggregator mock_kafka feed"})
     try:
         if process.wait() != 0:

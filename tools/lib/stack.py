@@ -81,6 +81,16 @@ def tail(path, lines=20):
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
+def tethered(command, user=None, signal_name="KILL", parent=None):
+    """The command as a child that gets the signal when its parent, this process, dies: also where that
+    happens before the kernel could be asked for it."""
+    switches = ["--reuid", user, "--regid", user, "--clear-groups"]
+    return ["setpriv", "--pdeathsig", signal_name,
+            *(switches if user and os.geteuid() == 0 else ()), "--",
+            "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(parent or os.getpid()),
+            *map(str, command)]
+
+
 class Process:
     """A child process with a log file. Subclasses say how it starts and when it is ready."""
 
@@ -94,12 +104,9 @@ class Process:
         self.process = None
 
     def spawn(self, command, user=None, **options):
-        prefix = ["setpriv", "--pdeathsig", "KILL"]
-        if user and os.geteuid() == 0:
-            prefix += ["--reuid", user, "--regid", user, "--clear-groups"]
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [*prefix, "--", *map(str, command)], stdout=log, stderr=log,
+                tethered(command, user), stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def wait_ready(self, ready):
@@ -360,9 +367,8 @@ def feed(build, brokers, stream, rate=0, wait=True):
     """Publishes spec/fixtures/samples/STREAM.jsonl (or a path), `rate` events a second (0: at
     once). Returns the process: ended, and the broker has all of it, unless wait is False."""
     path = stream if os.path.sep in str(stream) else SAMPLES / f"{stream}.jsonl"
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", build / "feed", brokers,
-                                path, str(rate)], stdout=subprocess.DEVNULL,
-                               start_new_session=True)
+    process = subprocess.Popen(tethered([build / "feed", brokers, path, rate]),
+                               stdout=subprocess.DEVNULL, start_new_session=True)
     if wait and process.wait() != 0:
         raise AssertionError(f"publishing {path} failed")
     return process

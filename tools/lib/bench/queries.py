@@ -19,8 +19,7 @@ class Queries:
     def start(self, port, seconds):
         """Asks for so long; finish() waits for the end."""
         command = [self.build / "ask", port, CONNECTIONS, seconds, self.requests, *self.tails]
-        return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
-                                stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(stack.tethered(command), stdout=subprocess.PIPE, text=True)
 
 
 def finish(process):
