@@ -50,7 +50,7 @@ bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
     char *url = cut_driver(options->url ? options->url : "");
     bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
                 is_same(pg->search_path, options->search_path) &&
-                pg->read_only == options->read_only &&
+                pg->read_only == options->read_only && pg->uncounted == options->uncounted &&
                 pg->connect_timeout_ms == options->connect_timeout_ms &&
                 pg->statement_timeout_ms == options->statement_timeout_ms;
     free(url);

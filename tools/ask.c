@@ -203,7 +203,9 @@ static void put_ms(struct buffer *json, const char *name, const struct load *loa
 
 static void say(struct load *load, int64_t took_us) {
     struct buffer json = {0};
-    qsort(load->latencies_us, load->answered, sizeof *load->latencies_us, compare);
+    if (load->answered > 0) {
+        qsort(load->latencies_us, load->answered, sizeof *load->latencies_us, compare);
+    }
     buffer_append_text(&json, "{");
     json_put_int(&json, "good", load->good);
     json_put_int(&json, "failed", load->failed);

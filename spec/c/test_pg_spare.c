@@ -44,11 +44,15 @@ static void other_options_get_another(void) {
     struct pg *one = borrow();
     int backend = backend_of(one);
     pg_give_back(one);
-    options.statement_timeout_ms--;
-    struct pg *other = borrow();
-    options.statement_timeout_ms++;
-    CHECK(backend_of(other) != backend);
-    pg_give_back(other);
+    for (int round = 0; round < 2; round++) {
+        options.statement_timeout_ms -= round == 0;
+        options.uncounted = round == 1;
+        struct pg *other = borrow();
+        CHECK(backend_of(other) != backend);
+        pg_destroy(other);
+        options.statement_timeout_ms = WAIT_MS;
+        options.uncounted = false;
+    }
     one = borrow();
     CHECK_INT(backend_of(one), backend);
     pg_give_back(one);
