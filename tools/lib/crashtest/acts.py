@@ -38,6 +38,16 @@ def freeze_program(driver):
     return True
 
 
+def reload_program(driver):
+    slot = running_slot(driver)
+    if not slot or slot.ending or slot.is_young():
+        return False
+    driver.edit_scripts()
+    driver.journal.note("reload", str(slot), f"other scripts, SIGHUP {slot}")
+    slot.program.send(signal.SIGHUP)
+    return True
+
+
 def add_program(driver):
     slot = next((slot for slot in driver.slots if not slot.wanted and not slot.running()), None)
     if not slot:
@@ -118,5 +128,6 @@ def delay(driver):
 
 # (weight, act)
 ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (8, add_program),
+        (24, reload_program),
         (3, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
         (4, kill_server("kafka")), (5, freeze_server), (22, cut), (12, delay))

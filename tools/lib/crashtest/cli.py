@@ -18,7 +18,8 @@ SLOTS = 3
 POINT_LIMIT_S = 40  # without any fault point being reached
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
-         "delay": "connections delayed", "scale": "processes added, removed"}
+         "delay": "connections delayed", "reload": "scripts changed, SIGHUP",
+         "scale": "processes added, removed"}
 
 
 def parse(arguments):

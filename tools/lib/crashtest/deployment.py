@@ -1,5 +1,7 @@
 """What is tested: Kafka, Postgres and Redis, each behind a proxy, and slots for up to three
 processes of the program. A second, undisturbed program reads the same log in the end."""
+import shutil
+
 import stack
 
 from . import proxy, verify
@@ -27,6 +29,9 @@ class Deployment:
         cleanup.callback(self.loop.stop)
         self.proxies = {}
         self.slots = []
+        self.scripts = folder / "scripts"
+        shutil.copytree(stack.ROOT / "scripts", self.scripts)
+        self.edits = 0
         self.config = self.write_config()
 
     @property
@@ -42,6 +47,11 @@ class Deployment:
         path.write_text(text.replace("options = {},",
                                      'options = { ["heartbeat.interval.ms"] = "500" },'))
         return path
+
+    def edit_scripts(self):
+        """From now on other scripts lie on the disk, which do the same."""
+        self.edits += 1
+        (self.scripts / "lib/edits.lua").write_text(f"return {self.edits}\n")
 
     def start(self, slots):
         self.start_kafka()
@@ -75,7 +85,7 @@ class Deployment:
         self.kafka.create_topics(self.build)
 
     def program(self, folder, database_url, redis_url="none", brokers=None, env=None):
-        env = {"KAFKA_SESSION_TIMEOUT_MS": "4000", "SCRIPTS_ROOT": str(stack.ROOT / "scripts"),
+        env = {"KAFKA_SESSION_TIMEOUT_MS": "4000", "SCRIPTS_ROOT": str(self.scripts),
                "SQL_ROOT": str(stack.ROOT / "sql"), **(env or {})}
         return stack.Aggregator(folder, self.build, database_url, redis_url,
                                 brokers or self.kafka.brokers, env, self.config)

@@ -24,6 +24,7 @@ class Driver:
         self.choices = choices
         self.random = random.Random(f"{seed}/acts")
         self.slots, self.proxies = deployment.slots, deployment.proxies
+        self.edit_scripts = deployment.edit_scripts
         self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
         self.zombie_s = ZOMBIE_EMBEDDED_S
         if isinstance(deployment.kafka, stack.ApacheKafka):

@@ -49,9 +49,16 @@ def times_held_off(deployment):
                for line in path.read_text(errors="replace").splitlines())
 
 
+def times_replaced(deployment):
+    return sum('"scripts replaced"' in line
+               for path in deployment.folder.glob("program*/*.log")
+               for line in path.read_text(errors="replace").splitlines())
+
+
 def judge_processes(deployment, findings):
     """They end in order, and those that were frozen while others took over were held off."""
     judge_ends(deployment, findings)
+    findings.fact("scripts replaced", times_replaced(deployment), "times, where all was well")
     held_off = times_held_off(deployment)
     findings.fact("offsets found moved", held_off, "times a process stepped back")
     if not held_off:

@@ -41,9 +41,12 @@ class Slot:
         self.ending = "kill"
         self.program.send(signal.SIGKILL)
 
+    def is_young(self):
+        return time.monotonic() - self.began < YOUNG_S
+
     def term(self):
         self.ending = "term"
-        self.young_when_asked |= time.monotonic() - self.began < YOUNG_S
+        self.young_when_asked |= self.is_young()
         self.terms += 1
         self.program.send(signal.SIGTERM)
 
