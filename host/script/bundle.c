@@ -32,11 +32,12 @@ static bool read_whole(const char *path, struct buffer *text, struct err *err) {
     return true;
 }
 
-/* Takes over the text. */
+/* Takes over the text, without the room that it was read into: the files of all generations that
+ * are kept stay in memory. */
 static void append(struct bundle *bundle, const char *path, char *name, const struct buffer *text) {
     bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
     bundle->files[bundle->count++] =
-        (struct bundle_file){name, xstrdup(path), text->data, text->len};
+        (struct bundle_file){name, xstrdup(path), xrealloc(text->data, text->len + 1), text->len};
 }
 
 static bool add_file(struct bundle *bundle, const char *path, const char *name, size_t name_len,

@@ -91,7 +91,7 @@ def judge_held(report, before, after):
                target=f"≤ {most}", met=after.descriptors <= most)
 
 
-def report(run, backlog, ends):
+def report(run, ends):
     made = Report(f"{len(run.reloads.done)} reloads under load, {run.pairs} times "
                   f"{run.phase_seconds} s with and without; medians of the phases",
                   ("without", "with reloads"))
@@ -102,10 +102,10 @@ def report(run, backlog, ends):
     judge_pauses(made, run)
     judge_queries(made, run)
     judge_held(made, run.held[0], run.held[-1])
-    made.add("events left of the backlog", backlog)
+    made.add("events left of the backlog, at least", run.least_backlog)
     made.notes += [phase.queries["example"] for phases in run.phases.values() for phase in phases
                    if phase.queries["example"]]
     made.notes += [run.reloads.example] if run.reloads.example else []
-    if backlog <= 0:
-        made.notes.append("the backlog ran dry: ingestion was not under full load to the end")
+    if run.least_backlog <= 0:
+        made.notes.append("the backlog ran dry: ingestion was not under full load all the time")
     return made

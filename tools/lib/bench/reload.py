@@ -6,7 +6,7 @@ as soon as it is answered. Phases without reloads and phases with them take turn
 where an event is lost or counted twice, a request fails, or a mixture of generations shows; a
 target of time or memory that is missed is only said.
 
-    tools/bench reload                            100 reloads, about ten minutes
+    tools/bench reload                            100 reloads, about six minutes
     tools/bench reload --quick                    10 of them, about a minute
     tools/bench reload --reloads 10000 --no-load  one after the other: what they leave behind"""
 import pathlib
@@ -19,7 +19,7 @@ def add_options(parser):
     parser.add_argument("--reloads", type=int, help="how many (default: 100)")
     parser.add_argument("--seconds", type=int,
                         help="how long the phases with reloads are, together, and those without "
-                        "(default: 200)")
+                        "(default: 100)")
     parser.add_argument("--quick", action="store_true", help="the defaults are 10, and 20 seconds")
     parser.add_argument("--no-load", action="store_true",
                         help="no events and no queries; as fast as they go")
@@ -29,7 +29,7 @@ def add_options(parser):
 
 def run(options, folder, cleanup):
     options.reloads = options.reloads or (10 if options.quick else 100)
-    options.seconds = options.seconds or (20 if options.quick else 200)
+    options.seconds = options.seconds or (20 if options.quick else 100)
     scripts = Generations(folder / "scripts")
     bench = idle if options.no_load else loaded
     report = bench.run(options, folder, cleanup, scripts)
