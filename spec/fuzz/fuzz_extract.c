@@ -15,6 +15,15 @@ static struct arena *arena;
 static struct merge *merge;
 static struct pg_params *params;
 
+/* What only a Lua state refers to would else be taken for a leak: LuaJIT's heap is not searched. */
+static void end(void) {
+    pg_params_destroy(params);
+    merge_destroy(merge);
+    arena_destroy(arena);
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     struct err err = {0};
@@ -33,7 +42,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     arena = arena_create(65536);
     merge = merge_create(script_generation_view(generation));
     params = pg_params_create();
-    return 0;
+    return atexit(end);
 }
 
 /* The handler of the topic; of an unknown one, any. */
