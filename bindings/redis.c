@@ -12,6 +12,17 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
+#define TOO_LATE "Redis did not answer in time"
+
+/* Commands that were sent together. */
+struct exchange {
+    redis_on_reply on_reply;
+    void *context;
+    redisReply **replies; /* or NULL; where they go instead of being freed */
+    size_t index;         /* replies handed to on_reply so far */
+    size_t wanted;
+    int64_t deadline_us;
+};
 
 struct redis {
     struct redis_address address;
@@ -20,6 +31,9 @@ struct redis {
     struct buffer queue; /* commands not yet handed to the connection */
     size_t queued;
     size_t setup; /* replies to AUTH and SELECT still to come */
+    struct exchange exchange;
+    bool under_way; /* the exchange */
+    bool all_sent;
     int backoff_ms;
     int64_t rest_until_us;
 };
@@ -41,6 +55,7 @@ static void disconnect(struct redis *redis) {
     }
     redis->context = NULL;
     redis->setup = 0;
+    redis->under_way = false;
 }
 
 void redis_destroy(struct redis *redis) {
@@ -110,7 +125,7 @@ static bool wait_socket(int socket, short events, short *ready, int64_t deadline
     int left_ms = clock_remaining_ms(deadline_us);
     int count = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
     *ready = count > 0 ? fd.revents : 0;
-    return left_ms > 0 || err_set(err, ERR_TIMEOUT, "Redis did not answer in time");
+    return left_ms > 0 || err_set(err, ERR_TIMEOUT, TOO_LATE);
 }
 
 static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
@@ -160,17 +175,9 @@ static void queue_setup(struct redis *redis) {
     buffer_free(&out);
 }
 
-struct exchange {
-    redis_on_reply on_reply;
-    void *context;
-    redisReply **replies; /* or NULL; where they go instead of being freed */
-    size_t index;         /* replies handed to on_reply so far */
-    size_t wanted;
-};
-
 /* *kept: the reply is someone else's to free. */
-static bool take_reply(struct redis *redis, struct exchange *exchange, redisReply *reply,
-                       bool *kept, struct err *err) {
+static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
+    struct exchange *exchange = &redis->exchange;
     if (redis->setup > 0) {
         redis->setup--;
         return reply->type != REDIS_REPLY_ERROR ||
@@ -190,7 +197,7 @@ static bool take_reply(struct redis *redis, struct exchange *exchange, redisRepl
     return true;
 }
 
-static bool take_replies(struct redis *redis, struct exchange *exchange, struct err *err) {
+static bool take_replies(struct redis *redis, struct err *err) {
     for (;;) {
         void *reply = NULL;
         if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
@@ -200,7 +207,7 @@ static bool take_replies(struct redis *redis, struct exchange *exchange, struct 
             return true;
         }
         bool kept = false;
-        bool ok = take_reply(redis, exchange, reply, &kept, err);
+        bool ok = take_reply(redis, reply, &kept, err);
         if (!kept) {
             freeReplyObject(reply);
         }
@@ -211,26 +218,54 @@ static bool take_replies(struct redis *redis, struct exchange *exchange, struct 
 }
 
 /* Reads while it writes: a server whose replies are not taken stops reading. */
-static bool pump(struct redis *redis, struct exchange *exchange, int64_t deadline_us,
-                 struct err *err) {
-    redisContext *context = redis->context;
+static bool write_and_read(struct redis *redis, struct err *err) {
+    int written = 0;
+    if (redisBufferWrite(redis->context, &written) != REDIS_OK ||
+        redisBufferRead(redis->context) != REDIS_OK) {
+        return lost(redis, err);
+    }
+    redis->all_sent = written;
+    return take_replies(redis, err);
+}
+
+enum redis_progress redis_progress(struct redis *redis, struct err *err) {
+    const struct exchange *exchange = &redis->exchange;
+    if (!redis->under_way) {
+        return REDIS_DONE;
+    }
+    bool ok = write_and_read(redis, err);
+    if (ok && redis->all_sent && redis->setup == 0 && exchange->index == exchange->wanted) {
+        redis->under_way = false;
+        redis->backoff_ms = BACKOFF_FIRST_MS;
+        redis->rest_until_us = 0;
+        return REDIS_DONE;
+    }
+    if (ok && clock_monotonic_us() < exchange->deadline_us) {
+        return REDIS_PENDING;
+    }
+    if (ok) {
+        err_set(err, ERR_TIMEOUT, TOO_LATE);
+    }
+    give_up(redis);
+    return REDIS_FAILED;
+}
+
+int redis_socket(const struct redis *redis) {
+    return redis->under_way ? redis->context->fd : -1;
+}
+
+short redis_poll_events(const struct redis *redis) {
+    return (short)(POLLIN | (redis->all_sent ? 0 : POLLOUT));
+}
+
+bool redis_finish(struct redis *redis, struct err *err) {
     for (;;) {
-        int written = 0;
-        if (redisBufferWrite(context, &written) != REDIS_OK ||
-            redisBufferRead(context) != REDIS_OK) {
-            return lost(redis, err);
+        enum redis_progress progress = redis_progress(redis, err);
+        if (progress != REDIS_PENDING) {
+            return progress == REDIS_DONE;
         }
-        if (!take_replies(redis, exchange, err)) {
-            return false;
-        }
-        if (written && redis->setup == 0 && exchange->index == exchange->wanted) {
-            return true;
-        }
-        short ready;
-        short events = (short)(POLLIN | (written ? 0 : POLLOUT));
-        if (!wait_socket(context->fd, events, &ready, deadline_us, err)) {
-            return false;
-        }
+        struct pollfd fd = {redis_socket(redis), redis_poll_events(redis), 0};
+        poll(&fd, 1, clock_remaining_ms(redis->exchange.deadline_us));
     }
 }
 
@@ -245,45 +280,61 @@ static void drop_if_closed(struct redis *redis) {
     }
 }
 
-static bool exchange_queue(struct redis *redis, struct exchange *exchange, int timeout_ms,
-                           struct err *err) {
+static bool connect_if_need_be(struct redis *redis, int64_t deadline_us, struct err *err) {
+    drop_if_closed(redis);
+    if (redis->context) {
+        return true;
+    }
+    if (redis_resting(redis)) {
+        clear_queue(redis);
+        return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
+    }
+    if (!connect_socket(redis, deadline_us, err)) {
+        return give_up(redis);
+    }
+    queue_setup(redis);
+    return true;
+}
+
+static bool begin(struct redis *redis, const struct exchange *exchange, int timeout_ms,
+                  struct err *err) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    if (redis->under_way) {
+        return err_set(err, ERR_INTERNAL, "a Redis pipeline is under way already");
+    }
     if (redis->queued == 0) {
         return true;
     }
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    drop_if_closed(redis);
-    if (!redis->context) {
-        if (redis_resting(redis)) {
-            clear_queue(redis);
-            return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
-        }
-        if (!connect_socket(redis, deadline_us, err)) {
-            return give_up(redis);
-        }
-        queue_setup(redis);
+    if (!connect_if_need_be(redis, deadline_us, err)) {
+        return false;
     }
-    exchange->wanted = redis->queued;
     if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
         REDIS_OK) {
         err_set(err, ERR_INTERNAL, "out of memory");
         return give_up(redis);
     }
+    redis->exchange = *exchange;
+    redis->exchange.wanted = redis->queued;
+    redis->exchange.deadline_us = deadline_us;
+    redis->under_way = true;
+    redis->all_sent = false;
     clear_queue(redis);
-    if (!pump(redis, exchange, deadline_us, err)) {
-        return give_up(redis);
-    }
-    redis->backoff_ms = BACKOFF_FIRST_MS;
-    redis->rest_until_us = 0;
     return true;
+}
+
+bool redis_begin(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
+    struct exchange exchange = {.on_reply = on_reply, .context = context};
+    return begin(redis, &exchange, redis->timeout_ms, err) &&
+           redis_progress(redis, err) != REDIS_FAILED;
 }
 
 bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
     struct exchange exchange = {.on_reply = on_reply, .context = context};
-    return exchange_queue(redis, &exchange, redis->timeout_ms, err);
+    return begin(redis, &exchange, redis->timeout_ms, err) && redis_finish(redis, err);
 }
 
 bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies, struct err *err) {
     struct exchange exchange = {.replies = replies};
     int bound_ms = timeout_ms < redis->timeout_ms ? timeout_ms : redis->timeout_ms;
-    return exchange_queue(redis, &exchange, bound_ms, err);
+    return begin(redis, &exchange, bound_ms, err) && redis_finish(redis, err);
 }

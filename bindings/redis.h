@@ -44,4 +44,17 @@ bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, stru
  * the caller's to free (freeReplyObject), those that came before a failure too. */
 bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies, struct err *err);
 
+/* Connects if need be and begins to send what is queued: redis_progress does the rest, or
+ * redis_finish. Nothing else may be run until that is done; what is appended meanwhile is for the
+ * next. False on failure, as above. */
+bool redis_begin(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err);
+enum redis_progress { REDIS_PENDING, REDIS_DONE, REDIS_FAILED };
+/* Sends and reads what it can without waiting. REDIS_DONE, too, when nothing is under way. */
+enum redis_progress redis_progress(struct redis *redis, struct err *err);
+/* Waits for what is under way, at most until its deadline. */
+bool redis_finish(struct redis *redis, struct err *err);
+/* What to poll(2) for while it is pending; -1 while nothing is. */
+int redis_socket(const struct redis *redis);
+short redis_poll_events(const struct redis *redis);
+
 #endif

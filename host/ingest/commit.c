@@ -223,7 +223,6 @@ static void note_offsets(struct pipeline *pipeline, const struct batch *batch) {
 void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
     seen_mark(pipeline, batch);
-    FAULT_POINT("after_redis");
     count_events(pipeline, batch);
     note_offsets(pipeline, batch);
     verdicts_enter(pipeline, batch);

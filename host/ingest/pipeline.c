@@ -82,7 +82,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
     pipeline->params = pg_params_create();
     if (options->with_redis && config->redis.url[0]) {
         pipeline->redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
-        if (!pipeline->redis) {
+        pipeline->marks = redis_create(config->redis.url, config->redis.timeout_ms, err);
+        if (!pipeline->redis || !pipeline->marks) {
             return false;
         }
     }
@@ -90,12 +91,12 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
 }
 
 void pipeline_close(struct pipeline *pipeline) {
+    seen_finish(pipeline);
     script_instance_destroy(pipeline->scripts);
     pg_destroy(pipeline->pg);
     pg_params_destroy(pipeline->params);
-    if (pipeline->redis) {
-        redis_destroy(pipeline->redis);
-    }
+    redis_destroy(pipeline->redis);
+    redis_destroy(pipeline->marks);
     partitions_clear(&pipeline->partitions);
     breaker_free(&pipeline->breaker);
     script_generation_unref(pipeline->generation);

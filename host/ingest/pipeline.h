@@ -99,7 +99,9 @@ struct pipeline {
     struct err scripts_err;               /* why */
     struct pg *pg;
     struct pg_params *params;
-    struct redis *redis; /* NULL: none */
+    struct redis *redis; /* to look up what was seen; NULL: none */
+    struct redis *marks; /* a connection of its own to mark it: nobody waits for the answers */
+    bool marking;        /* is under way */
     uint64_t view_epoch; /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
@@ -218,12 +220,15 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
 /* ---- seen.c: the memory of event ids in Redis ----------------------------------------------- */
 
 void seen_lookup(struct pipeline *pipeline, struct event *events, size_t count);
-/* After the commit: marks the batch's events and announces what the caches must forget. */
+/* After the commit: begins to mark the batch's events and to announce what the caches must forget.
+ * The batch is not needed any longer. */
 void seen_mark(struct pipeline *pipeline, struct batch *batch);
 /* Somebody may have committed and died before the caches were told: they are told to forget all, as
  * soon as Redis is there. */
 void seen_doubt_caches(struct pipeline *pipeline);
-/* Does what seen_doubt_caches has left to do. Call it now and then. */
-void seen_settle_caches(struct pipeline *pipeline);
+/* Goes on with both, without waiting. */
+void seen_progress(struct pipeline *pipeline);
+/* Waits for Redis to have the marks. */
+void seen_finish(struct pipeline *pipeline);
 
 #endif

@@ -7,6 +7,7 @@
  * offset */
 #include <stdlib.h>
 
+#include "../base/fault.h"
 #include "../base/log.h"
 #include "../base/uuid.h"
 #include "../base/xalloc.h"
@@ -113,7 +114,7 @@ static bool append_mark(struct pipeline *pipeline, const struct event *event, st
                            {value, SEEN_VALUE_LEN},
                            slice_of("EX"),
                            {ttl, (size_t)ttl_len}};
-    return redis_append(pipeline->redis, args, 5, err);
+    return redis_append(pipeline->marks, args, 5, err);
 }
 
 static void ignore_reply(void *context, size_t index, const redisReply *reply) {
@@ -131,15 +132,32 @@ static bool append_announcement(struct pipeline *pipeline, const uint64_t *tags,
         return true;
     }
     return pipeline->caches_doubtful
-               ? cache_append_announcement_of_all(cache, pipeline->redis, err)
-               : cache_append_announcement(cache, pipeline->redis, tags, count, err);
+               ? cache_append_announcement_of_all(cache, pipeline->marks, err)
+               : cache_append_announcement(cache, pipeline->marks, tags, count, err);
 }
 
-/* Whether Redis has heard of what was appended is known only where it answered. */
-static void run_announcement(struct pipeline *pipeline, bool appended, struct err *err) {
-    bool ok = appended && redis_run(pipeline->redis, ignore_reply, NULL, err);
-    note_redis(pipeline, ok, err);
+/* Whether Redis has heard of the caches' tags, too, is known only where it answered. */
+static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err) {
+    pipeline->marking = false;
     pipeline->caches_doubtful = !ok;
+    note_redis(pipeline, ok, err);
+    if (ok) {
+        FAULT_POINT("after_redis");
+    }
+}
+
+static void begin_marks(struct pipeline *pipeline, bool appended, struct err *err) {
+    pipeline->marking = appended && redis_begin(pipeline->marks, ignore_reply, NULL, err);
+    if (!pipeline->marking) {
+        end_marks(pipeline, false, err);
+    }
+}
+
+void seen_finish(struct pipeline *pipeline) {
+    struct err err = {0};
+    if (pipeline->marking) {
+        end_marks(pipeline, redis_finish(pipeline->marks, &err), &err);
+    }
 }
 
 void seen_mark(struct pipeline *pipeline, struct batch *batch) {
@@ -148,10 +166,11 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     if (pipeline->options.cache) {
         cache_invalidate(pipeline->options.cache, tags, tag_count);
     }
-    if (!pipeline->redis) {
+    if (!pipeline->marks) {
         return;
     }
-    if (redis_resting(pipeline->redis)) {
+    seen_finish(pipeline);
+    if (redis_resting(pipeline->marks)) {
         pipeline->caches_doubtful |= tag_count > 0;
         return;
     }
@@ -163,20 +182,27 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
             ok = append_mark(pipeline, event, &err);
         }
     }
-    run_announcement(pipeline, ok, &err);
+    begin_marks(pipeline, ok, &err);
 }
 
 void seen_doubt_caches(struct pipeline *pipeline) {
     if (pipeline->options.cache) {
         cache_invalidate_all(pipeline->options.cache);
-        pipeline->caches_doubtful = pipeline->redis != NULL;
-        seen_settle_caches(pipeline);
+        seen_finish(pipeline);
+        pipeline->caches_doubtful = pipeline->marks != NULL;
+        seen_progress(pipeline);
     }
 }
 
-void seen_settle_caches(struct pipeline *pipeline) {
-    if (pipeline->caches_doubtful && !redis_resting(pipeline->redis)) {
-        struct err err = {0};
-        run_announcement(pipeline, append_announcement(pipeline, NULL, 0, &err), &err);
+void seen_progress(struct pipeline *pipeline) {
+    struct err err = {0};
+    if (pipeline->marking) {
+        enum redis_progress progress = redis_progress(pipeline->marks, &err);
+        if (progress != REDIS_PENDING) {
+            end_marks(pipeline, progress == REDIS_DONE, &err);
+        }
+    }
+    if (!pipeline->marking && pipeline->caches_doubtful && !redis_resting(pipeline->marks)) {
+        begin_marks(pipeline, append_announcement(pipeline, NULL, 0, &err), &err);
     }
 }

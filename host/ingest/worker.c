@@ -250,7 +250,7 @@ static bool may_handle_more(const struct worker *worker) {
 }
 
 static void wait_for_work(struct worker *worker, bool kafka_dry) {
-    struct pollfd fds[3] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}};
+    struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
     bool room = !batch_full(&worker->pipeline, worker->filling);
     if ((room && !kafka_dry) || may_handle_more(worker) || replace_is_due(worker)) {
@@ -266,10 +266,14 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
         int retry_ms = clock_remaining_ms(worker->retry_at_us);
         timeout_ms = retry_ms < timeout_ms ? retry_ms : timeout_ms;
     }
+    if (worker->pipeline.marking) {
+        fds[3].fd = redis_socket(worker->pipeline.marks);
+        fds[3].events = redis_poll_events(worker->pipeline.marks);
+    }
     if (atomic_load(&worker->stopped_by_breaker)) {
         timeout_ms = 1000;
     }
-    poll(fds, 3, timeout_ms);
+    poll(fds, 4, timeout_ms);
     uint64_t count;
     if (fds[1].revents && read(worker->kafka_fd, &count, sizeof count) < 0) {
         log_debug("eventfd was read already");
@@ -347,7 +351,7 @@ static void turn(struct worker *worker) {
     if (may_begin_commit(worker)) {
         begin_commit(worker);
     }
-    seen_settle_caches(&worker->pipeline);
+    seen_progress(&worker->pipeline);
     wait_for_work(worker, dry);
 }
 

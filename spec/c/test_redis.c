@@ -337,6 +337,38 @@ static void a_pipeline_cut_in_the_middle_fails_whole(void) {
     proxy_stop(&proxy);
 }
 
+/* While Redis is silent it is pending, at once; then it is done, or too late. */
+static void what_is_under_way_keeps_nobody(void) {
+    struct redis *redis = create_behind_proxy(1000);
+    CHECK(echoes(redis, "first"));
+    CHECK_INT(redis_socket(redis), -1);
+    CHECK_INT(redis_progress(redis, &err), REDIS_DONE);
+    struct replies replies = {0};
+    proxy.mode = PROXY_FROZEN;
+    APPEND(redis, TEXT("ECHO"), TEXT("one"));
+    APPEND(redis, TEXT("ECHO"), TEXT("two"));
+    CHECK_OK(redis_begin(redis, note, &replies, &err), &err);
+    CHECK_INT(redis_progress(redis, &err), REDIS_PENDING);
+    CHECK(redis_socket(redis) >= 0 && redis_poll_events(redis) == POLLIN);
+    APPEND(redis, TEXT("ECHO"), TEXT("three"));
+    CHECK(!redis_begin(redis, note, &replies, &err)); /* not yet */
+    proxy.mode = PROXY_PASS;
+    WAIT_UNTIL(redis_progress(redis, &err) == REDIS_DONE);
+    CHECK_INT(replies.count, 2);
+    CHECK_TEXT(replies.last, "two");
+    replies = (struct replies){0};
+    CHECK_OK(redis_begin(redis, note, &replies, &err) && redis_finish(redis, &err), &err);
+    CHECK_TEXT(replies.last, "three");
+    proxy.mode = PROXY_FROZEN;
+    APPEND(redis, TEXT("ECHO"), TEXT("late"));
+    CHECK_OK(redis_begin(redis, note, &replies, &err), &err);
+    WAIT_UNTIL(redis_progress(redis, &err) != REDIS_PENDING);
+    CHECK_INT(err.kind, ERR_TIMEOUT);
+    CHECK(!redis_connected(redis) && redis_resting(redis) && redis_socket(redis) == -1);
+    redis_destroy(redis);
+    proxy_stop(&proxy);
+}
+
 static void nobody_listens(void) {
     struct redis *redis = create("redis://127.0.0.1:1", 1000);
     CHECK(!echoes(redis, "anybody"));
@@ -363,6 +395,7 @@ static const struct test_case cases[] = {
     {"the breaker answers at once and lets one try through",
      the_breaker_answers_at_once_and_lets_one_try_through},
     {"a pipeline cut in the middle fails whole", a_pipeline_cut_in_the_middle_fails_whole},
+    {"what is under way keeps nobody", what_is_under_way_keeps_nobody},
     {"nobody listens", nobody_listens},
 };
 
