@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "ascii.h"
 #include "hex.h"
 #include "utf8.h"
 #include "xalloc.h"
@@ -166,7 +167,11 @@ static size_t escape_length(struct json_cursor *cursor) {
 static bool read_string(struct json_cursor *cursor, struct json_value *value) {
     const char *first = ++cursor->at;
     value->has_escapes = false;
-    while (cursor->at < cursor->end) {
+    for (;;) {
+        cursor->at += ascii_json_run(cursor->at, (size_t)(cursor->end - cursor->at));
+        if (cursor->at == cursor->end) {
+            return fail(cursor, "the text ends within a string");
+        }
         unsigned char c = (unsigned char)*cursor->at;
         if (c == '"') {
             value->raw = (struct slice){first, (size_t)(cursor->at - first)};
@@ -182,8 +187,6 @@ static bool read_string(struct json_cursor *cursor, struct json_value *value) {
             cursor->at += len;
         } else if (c < 0x20) {
             return fail(cursor, "a control character in a string");
-        } else if (c < 0x80) {
-            cursor->at++;
         } else {
             size_t len = utf8_sequence(cursor->at, (size_t)(cursor->end - cursor->at));
             if (len == 0) {
@@ -192,7 +195,6 @@ static bool read_string(struct json_cursor *cursor, struct json_value *value) {
             cursor->at += len;
         }
     }
-    return fail(cursor, "the text ends within a string");
 }
 
 /* ---- containers --------------------------------------------------------------------------- */
@@ -360,8 +362,26 @@ size_t json_unescape(const struct json_value *value, char *out) {
     return len;
 }
 
+/* A whole number of so few digits that neither 64 bits nor a double rounds it. */
+static bool read_small(const struct json_value *value, int64_t *magnitude) {
+    const char *at = value->raw.data, *end = at + value->raw.len;
+    if (!value->is_integer || end - at > 15) {
+        return false;
+    }
+    *magnitude = 0;
+    for (at += *at == '-'; at < end; at++) {
+        *magnitude = *magnitude * 10 + (*at - '0');
+    }
+    return true;
+}
+
 bool json_to_int64(const struct json_value *value, int64_t *out) {
     char text[32];
+    int64_t magnitude;
+    if (value->type == JSON_NUMBER && read_small(value, &magnitude)) {
+        *out = *value->raw.data == '-' ? -magnitude : magnitude;
+        return true;
+    }
     if (value->type != JSON_NUMBER || !value->is_integer || value->raw.len >= sizeof text) {
         return false;
     }
@@ -374,8 +394,13 @@ bool json_to_int64(const struct json_value *value, int64_t *out) {
 
 bool json_to_double(const struct json_value *value, double *out) {
     char small[64];
+    int64_t magnitude;
     if (value->type != JSON_NUMBER) {
         return false;
+    }
+    if (read_small(value, &magnitude)) {
+        *out = *value->raw.data == '-' ? -(double)magnitude : (double)magnitude;
+        return true;
     }
     size_t len = value->raw.len;
     char *text = len < sizeof small ? small : xcalloc(1, len + 1);

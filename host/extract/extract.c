@@ -34,12 +34,15 @@ static struct slice plain_text(struct arena *arena, const struct json_value *val
     return (struct slice){text, json_unescape(value, text)};
 }
 
-static const struct extract_node *find_child(const struct extract_node *node, struct slice name) {
-    for (size_t i = 0; i < node->child_count; i++) {
-        const char *known = node->children[i].name;
-        if (known[0] == (name.len ? name.data[0] : '\0') && strlen(known) == name.len &&
-            memcmp(known, name.data, name.len) == 0) {
-            return &node->children[i];
+/* Begins after the one found last: a producer writes its keys in one order, and often in ours. */
+static const struct extract_node *find_child(const struct extract_node *node, struct slice name,
+                                             size_t *next) {
+    for (size_t tried = 0; tried < node->child_count; tried++) {
+        const struct extract_node *child = &node->children[*next];
+        *next = *next + 1 == node->child_count ? 0 : *next + 1;
+        if (child->name_len == name.len && child->name[0] == name.data[0] &&
+            memcmp(child->name, name.data, name.len) == 0) {
+            return child;
         }
     }
     return NULL;
@@ -87,6 +90,7 @@ static bool walk_value(struct walk *walk, const struct extract_node *node) {
 
 static bool walk_object(struct walk *walk, const struct extract_node *node) {
     struct json_value key, ignored;
+    size_t next = 0;
     bool more;
     if (!json_enter(walk->cursor)) {
         return false;
@@ -98,7 +102,7 @@ static bool walk_object(struct walk *walk, const struct extract_node *node) {
         if (!more) {
             return true;
         }
-        const struct extract_node *child = find_child(node, plain_text(walk->arena, &key));
+        const struct extract_node *child = find_child(node, plain_text(walk->arena, &key), &next);
         if (child ? !walk_value(walk, child) : !json_read(walk->cursor, &ignored)) {
             return false;
         }
@@ -127,7 +131,7 @@ static bool take_text(const struct conversion *c, struct slice *text) {
         return wrong_type(c, "a string");
     }
     *text = plain_text(c->arena, c->from);
-    if (text->len > 0 && memchr(text->data, '\0', text->len)) {
+    if (c->from->has_escapes && text->len > 0 && memchr(text->data, '\0', text->len)) {
         return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
     }
     return true;

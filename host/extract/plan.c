@@ -9,15 +9,16 @@
 static struct extract_node *find_or_add(struct extract_plan *plan, struct extract_node *parent,
                                         const char *name, size_t len) {
     for (size_t i = 0; i < parent->child_count; i++) {
-        const char *known = parent->children[i].name;
-        if (strlen(known) == len && memcmp(known, name, len) == 0) {
-            return &parent->children[i];
+        struct extract_node *known = &parent->children[i];
+        if (known->name_len == len && memcmp(known->name, name, len) == 0) {
+            return known;
         }
     }
     parent->children =
         xrealloc(parent->children, (parent->child_count + 1) * sizeof *parent->children);
     struct extract_node *child = &parent->children[parent->child_count++];
-    *child = (struct extract_node){.name = xstrndup(name, len), .number = plan->node_count++};
+    *child = (struct extract_node){
+        .name = xstrndup(name, len), .name_len = len, .number = plan->node_count++};
     return child;
 }
 

@@ -8,6 +8,7 @@
 /* One key of a path. Paths end here, each in a slot of its own; its children are the keys below. */
 struct extract_node {
     char *name;
+    size_t name_len;
     struct extract_node *children;
     size_t child_count;
     size_t *slots;

@@ -50,14 +50,16 @@ static void on_hook(lua_State *L, lua_Debug *where) {
     luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, reason_of(instance));
 }
 
+/* To set a hook costs as much as a short call, so the one that counts is left in place between
+ * calls, when it finds no limit. */
 static void arm(struct script_instance *instance) {
+    lua_State *L = instance->L;
+    int lines = instance->coverage ? LUA_MASKLINE : 0;
     if (instance->limit.hit) {
-        lua_sethook(instance->L, on_hook, LUA_MASKLINE, 0);
-    } else if (instance->limit.deadline_us) {
-        int lines = instance->coverage ? LUA_MASKLINE : 0;
-        lua_sethook(instance->L, on_hook, LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
-    } else {
-        lua_sethook(instance->L, NULL, 0, 0);
+        lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+    } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
+               lua_gethookcount(L) != HOOK_INSTRUCTIONS) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
     }
 }
 

@@ -46,6 +46,14 @@ void event_push(struct script_instance *instance, const struct script_handler *h
     protect_table(L, "event");
 }
 
+void event_push_names(lua_State *L, const struct script_handler *handler) {
+    lua_createtable(L, (int)handler->field_count, 0);
+    for (size_t i = 0; i < handler->field_count; i++) {
+        lua_pushstring(L, handler->fields[i].name);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 void event_push_item_names(lua_State *L, const struct extract_field *list) {
     lua_pushlightuserdata(L, (void *)list);
     lua_rawget(L, LUA_REGISTRYINDEX);

@@ -76,6 +76,7 @@ bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
+    instance->name_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->handler_metrics =
         xcalloc(generation->handler_count, sizeof *instance->handler_metrics);
     instance->route_refs = xcalloc(generation->route_count, sizeof(int));
@@ -87,6 +88,8 @@ bool instance_load(struct script_instance *instance, struct err *err) {
         }
         event_push(instance, &generation->handlers[i]);
         instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
+        event_push_names(instance->L, &generation->handlers[i]);
+        instance->name_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
         make_metrics(&instance->handler_metrics[i], generation->handlers[i].name);
     }
     for (size_t i = 0; i < generation->route_count; i++) {
@@ -122,6 +125,7 @@ void script_instance_destroy(struct script_instance *instance) {
     script_generation_unref(instance->generation);
     free(instance->handler_refs);
     free(instance->event_refs);
+    free(instance->name_refs);
     free(instance->handler_metrics);
     free(instance->route_refs);
     free(instance->params_refs);
@@ -156,9 +160,10 @@ static int run_handler(lua_State *L) {
     const struct handler_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->event_refs[call->handler]);
-    protect_push_original(L, lua_gettop(L));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->name_refs[call->handler]);
+    protect_push_original(L, lua_gettop(L) - 1);
     event_fill(L, &instance->generation->handlers[call->handler], call->values);
-    lua_pop(L, 1);
+    lua_pop(L, 2);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
     FAULT_POINT("handler");
     lua_call(L, 2, 1);

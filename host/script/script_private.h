@@ -88,6 +88,7 @@ struct script_instance {
     const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
     int *handler_refs;                        /* registry references of the `handle` functions */
     int *event_refs;                          /* one reused event table a handler */
+    int *name_refs;                           /* the list of its names */
     int *route_refs;
     int view_ref;
     int request_ref;     /* metatable of requests */
@@ -181,6 +182,9 @@ void event_push(struct script_instance *instance, const struct script_handler *h
 /* Pushes the metatable of the items of a list of it. */
 void event_push_item_names(lua_State *L, const struct extract_field *list);
 
+/* Pushes the list of its names, those that are not handed on too. */
+void event_push_names(lua_State *L, const struct script_handler *handler);
+/* Fills the table on the top; the list of its names is below it. */
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values);
 

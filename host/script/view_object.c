@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "../../bindings/lua_names.h"
+#include "../base/ascii.h"
 #include "../base/utf8.h"
 #include "../base/uuid.h"
 #include "script_private.h"
@@ -76,14 +77,15 @@ static void push_value(lua_State *L, const struct extract_field *field,
     }
 }
 
-/* Fills the table on the top: every name that scripts see is set, so that nothing of the event
- * before stays. */
+/* Every name that scripts see is set, so that nothing of the event before stays. */
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values) {
+    int event = lua_gettop(L), names = event - 1;
     for (size_t i = 0; i < handler->field_count; i++) {
         if (!handler->fields[i].check_only) {
+            lua_rawgeti(L, names, (int)i + 1);
             push_value(L, &handler->fields[i], &values[i]);
-            lua_setfield(L, -2, handler->fields[i].name);
+            lua_rawset(L, event);
         }
     }
 }
@@ -107,11 +109,12 @@ static struct slice check_text(lua_State *L, int at, struct arena *arena, const 
     if (len > ID_MAX_BYTES && is_id(column)) {
         luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column, ID_MAX_BYTES);
     }
-    for (size_t i = 0, step; i < len; i += step) {
+    for (size_t i = ascii_text_run(text, len), step; i < len; i += step) {
         step = utf8_sequence(text + i, len - i);
         if (step == 0 || text[i] == '\0') {
             luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column);
         }
+        step += ascii_text_run(text + i + step, len - i - step);
     }
     return arena_copy(arena, (struct slice){text, len});
 }
@@ -297,12 +300,15 @@ static void refuse_unknown(lua_State *L, int at, const struct view_group *group,
     }
 }
 
+/* The names of the group's columns are on the top. */
 static const struct view_value *read_values(lua_State *L, int at, struct arena *arena,
                                             const struct view_group *group) {
     struct view_value *values = arena_alloc(arena, (group->column_count + 1) * sizeof *values);
     size_t known = 0;
+    int names = lua_gettop(L);
     for (size_t i = 0; i < group->column_count; i++) {
-        lua_getfield(L, at, group->columns[i].name);
+        lua_rawgeti(L, names, (int)i + 1);
+        lua_gettable(L, at);
         known += !lua_isnil(L, -1);
         values[i] = to_value(L, lua_gettop(L), arena, &group->columns[i]);
         lua_pop(L, 1);
@@ -311,7 +317,8 @@ static const struct view_value *read_values(lua_State *L, int at, struct arena *
     return values;
 }
 
-/* view.TABLE:merge(key, group, columns); upvalue: the table's number */
+/* view.TABLE:merge(key, group, columns); upvalues: the table's number; the columns' names of each
+ * of its groups, which are strings of the state already */
 static int lua_merge(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
@@ -331,6 +338,7 @@ static int lua_merge(lua_State *L) {
     struct arena *arena = merge_arena(instance->merge);
     struct merge_op op = {.table = number, .group = group};
     op.key = read_key(L, 2, arena, table);
+    lua_rawgeti(L, lua_upvalueindex(2), (int)group + 1);
     op.values = read_values(L, 4, arena, &table->groups[group]);
     merge_stage(instance->merge, &op, instance->version);
     return 0;
@@ -354,6 +362,19 @@ static void refuse_others(lua_State *L, const char *owner, const char *kind, con
     lua_setmetatable(L, -2);
 }
 
+static void push_column_names(lua_State *L, const struct view_table *table) {
+    lua_createtable(L, (int)table->group_count, 0);
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct view_group *group = &table->groups[g];
+        lua_createtable(L, (int)group->column_count, 0);
+        for (size_t i = 0; i < group->column_count; i++) {
+            lua_pushstring(L, group->columns[i].name);
+            lua_rawseti(L, -2, (int)i + 1);
+        }
+        lua_rawseti(L, -2, (int)g + 1);
+    }
+}
+
 void view_object_push(struct script_instance *instance) {
     lua_State *L = instance->L;
     const struct view *view = instance->generation->view;
@@ -362,7 +383,8 @@ void view_object_push(struct script_instance *instance) {
     for (size_t i = 0; i < view->table_count; i++) {
         lua_createtable(L, 0, 1);
         lua_pushinteger(L, (lua_Integer)i);
-        lua_pushcclosure(L, lua_merge, 1);
+        push_column_names(L, &view->tables[i]);
+        lua_pushcclosure(L, lua_merge, 2);
         lua_setfield(L, -2, "merge");
         refuse_others(L, view->tables[i].name, "method ", NULL);
         protect_table(L, view->tables[i].name);

@@ -235,6 +235,12 @@ static void doubles(void) {
     CHECK(json_to_double(&value, &got) && got == 2.998155);
     value = value_of("-0.0");
     CHECK(json_to_double(&value, &got) && got == 0 && 1 / got < 0);
+    value = value_of("-0");
+    CHECK(json_to_double(&value, &got) && got == 0 && 1 / got < 0);
+    value = value_of("-999999999999999");
+    CHECK(json_to_double(&value, &got) && got == -999999999999999.0);
+    value = value_of("9007199254740993"); /* halfway: to the even one */
+    CHECK(json_to_double(&value, &got) && got == 9007199254740992.0);
     value = value_of("5e-324");
     CHECK(json_to_double(&value, &got) && got > 0);
     value = value_of("1e-400");
