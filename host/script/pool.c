@@ -7,22 +7,31 @@
 #include "../base/xalloc.h"
 #include "script_private.h"
 
+/* A request that waits for a state; on its thread's stack. */
+struct waiter {
+    pthread_cond_t given;
+    struct script_instance *instance; /* NULL until then */
+    struct waiter *next;
+};
+
 struct script_pool {
     struct script_generation *generation;
-    pthread_mutex_t lock; /* guards the free list */
-    pthread_cond_t came_free;
+    pthread_mutex_t lock; /* guards what follows */
     struct script_instance **free;
     size_t free_count;
     size_t size;
+    struct waiter *waiting; /* only while none is free: at most one a request thread */
+    struct metric_cell *waiting_requests;
 };
 
 struct script_pool *script_pool_create(struct script_generation *generation, struct err *err) {
     struct script_pool *pool = xcalloc(1, sizeof *pool);
-    clock_condition_init(&pool->came_free);
     pthread_mutex_init(&pool->lock, NULL);
     pool->generation = script_generation_ref(generation);
     pool->size = (size_t)generation->config->http.states;
     pool->free = xcalloc(pool->size, sizeof *pool->free);
+    pool->waiting_requests =
+        metric_single(METRIC_GAUGE, SCRIPT_WAITING_METRIC, "Requests that wait for a Lua state.");
     while (pool->free_count < pool->size) {
         struct script_instance *instance = script_instance_create(generation, err);
         if (!instance) {
@@ -43,25 +52,61 @@ void script_pool_destroy(struct script_pool *pool) {
         script_instance_destroy(pool->free[i]);
     }
     free(pool->free);
-    pthread_cond_destroy(&pool->came_free);
     pthread_mutex_destroy(&pool->lock);
     script_generation_unref(pool->generation);
     free(pool);
 }
 
+/* Under the lock. */
+static void stop_waiting(struct script_pool *pool, const struct waiter *waiter) {
+    struct waiter **at = &pool->waiting;
+    while (*at != waiter) {
+        at = &(*at)->next;
+    }
+    *at = waiter->next;
+    metric_add(pool->waiting_requests, -1);
+}
+
+/* Under the lock: at the end of the line, until a state is given or the time is over. */
+static struct script_instance *wait_for_state(struct script_pool *pool, int64_t deadline_us) {
+    struct waiter waiter = {.instance = NULL};
+    struct waiter **end = &pool->waiting;
+    int status = 0;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = &waiter;
+    metric_add(pool->waiting_requests, 1);
+    clock_condition_init(&waiter.given);
+    while (!waiter.instance && status == 0) {
+        status = clock_condition_wait(&waiter.given, &pool->lock, deadline_us);
+    }
+    pthread_cond_destroy(&waiter.given);
+    if (!waiter.instance) {
+        stop_waiting(pool, &waiter);
+    }
+    return waiter.instance;
+}
+
 static struct script_instance *acquire(struct script_pool *pool, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    struct script_instance *instance = NULL;
-    int status = 0;
     pthread_mutex_lock(&pool->lock);
-    while (pool->free_count == 0 && status == 0) {
-        status = clock_condition_wait(&pool->came_free, &pool->lock, deadline_us);
-    }
-    if (pool->free_count > 0) {
-        instance = pool->free[--pool->free_count];
-    }
+    struct script_instance *instance =
+        pool->free_count > 0 ? pool->free[--pool->free_count] : wait_for_state(pool, deadline_us);
     pthread_mutex_unlock(&pool->lock);
     return instance;
+}
+
+/* To whoever has waited longest: one who has just had it and asks anew would often be faster. */
+static void give(struct script_pool *pool, struct script_instance *instance) {
+    struct waiter *first = pool->waiting;
+    if (!first) {
+        pool->free[pool->free_count++] = instance;
+        return;
+    }
+    stop_waiting(pool, first);
+    first->instance = instance;
+    pthread_cond_signal(&first->given);
 }
 
 /* A state that hit a limit is replaced; if that fails it stays, and fails its next request too. */
@@ -77,8 +122,7 @@ static void release(struct script_pool *pool, struct script_instance *instance) 
         }
     }
     pthread_mutex_lock(&pool->lock);
-    pool->free[pool->free_count++] = instance;
-    pthread_cond_signal(&pool->came_free);
+    give(pool, instance);
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -138,12 +138,14 @@ enum script_result script_answer(struct script_instance *instance,
 /* Shuts the garbage collector's door a little further; between batches. */
 void script_collect_step(struct script_instance *instance);
 
+#define SCRIPT_WAITING_METRIC "ras_script_waiting_requests"
+
 /* A fixed set of instances of the present generation for request threads. */
 struct script_pool;
 struct script_pool *script_pool_create(struct script_generation *generation, struct err *err);
 void script_pool_destroy(struct script_pool *pool);
-/* Waits at most timeout_ms for a free instance, calls, gives it back (or retires it). ERR_TIMEOUT
- * when none came free. */
+/* Waits at most timeout_ms for a free instance, behind all that wait already, calls, gives it back
+ * (or retires it). ERR_TIMEOUT when none came free. */
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err);

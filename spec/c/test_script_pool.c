@@ -2,6 +2,7 @@
  * ThreadSanitizer too. */
 #include <pthread.h>
 
+#include "../../host/base/metrics.h"
 #include "scripts.h"
 
 static struct scripts scripts;
@@ -9,8 +10,9 @@ static struct script_generation *generation;
 static struct script_pool *pool;
 static struct err err;
 
-static void begin(const char *body) {
+static void begin_with_states(int states, const char *body) {
     scripts_begin(&scripts);
+    scripts.config.http.states = states;
     scripts_write(&scripts, "routes/r.lua",
                   "local calls = 0\nreturn { method = 'GET', path = '/r/{id}', handle = "
                   "function(request) calls = calls + 1; %s\nend }",
@@ -22,6 +24,10 @@ static void begin(const char *body) {
         printf("    %s\n", err.text);
         exit(1);
     }
+}
+
+static void begin(const char *body) {
+    begin_with_states(2, body);
 }
 
 static void end(void) {
@@ -128,6 +134,48 @@ static void waiting_for_a_state_ends_in_time(void) {
     end();
 }
 
+static double waiting(void) {
+    return metric_value(metric_single(METRIC_GAUGE, SCRIPT_WAITING_METRIC, ""));
+}
+
+struct asker {
+    pthread_t thread;
+    bool loops_first; /* and asks again */
+    char place[8];    /* how manieth its answer was of a fresh state */
+};
+
+static void *ask_in_thread(void *argument) {
+    struct asker *asker = argument;
+    if (asker->loops_first) {
+        CHECK_INT(answer("loop", 10000).result, SCRIPT_TIMEOUT);
+    }
+    snprintf(asker->place, sizeof asker->place, "%.7s", answer("", 10000).body);
+    return NULL;
+}
+
+/* Whoever gives a state back and asks anew comes after all that wait already. */
+static void a_state_is_given_to_whoever_waited_longest(void) {
+    struct asker first = {.loops_first = true}, others[3] = {0};
+    begin_with_states(1, "while request.params.id == 'loop' do end "
+                         "return { status = 200, body = tostring(calls) }");
+    scripts.config.scripts.route_timeout_ms = 1000;
+    pthread_create(&first.thread, NULL, ask_in_thread, &first);
+    WAIT_UNTIL(answer("", 1).result == SCRIPT_TIMEOUT);
+    for (size_t i = 0; i < 3; i++) {
+        pthread_create(&others[i].thread, NULL, ask_in_thread, &others[i]);
+        WAIT_UNTIL(waiting() == (double)i + 1);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        char place[8] = {(char)('1' + i)};
+        pthread_join(others[i].thread, NULL);
+        CHECK_TEXT(others[i].place, place);
+    }
+    pthread_join(first.thread, NULL);
+    CHECK_TEXT(first.place, "4");
+    CHECK(waiting() == 0);
+    end();
+}
+
 static void answers_that_are_none_are_errors(void) {
     static const char *const bodies[] = {"",
                                          "return 5",
@@ -161,6 +209,7 @@ static const struct test_case cases[] = {
     {"each request gets its own answer", each_request_gets_its_own_answer},
     {"a state that hit a limit is replaced", a_state_that_hit_a_limit_is_replaced},
     {"waiting for a state ends in time", waiting_for_a_state_ends_in_time},
+    {"a state is given to whoever waited longest", a_state_is_given_to_whoever_waited_longest},
     {"answers that are none are errors", answers_that_are_none_are_errors},
     {"errors and absence have their shapes", errors_and_absence_have_their_shapes},
 };
