@@ -1,16 +1,49 @@
-"""The limit: the same rows written by tools/bare, without Kafka, scripts and offsets."""
+"""What others need for the same events: tools/bare writes their rows without Kafka, scripts and
+offsets, tools/consume only reads them."""
 import re
 import subprocess
 
-MODES = ("unnest", "copy")
+import spell_results
+
 BATCH_ROWS = 4000  # as ingest.batch_max_events
+SINGLE_SHARE = 20  # of the rows, which take it as long as all of them take the others
 
 
-def run(servers, name, mode, rows, connections):
-    """{events_per_second, own_cpu_us} of a new database."""
-    _, url = servers.program(name, {})
-    done = subprocess.run([servers.build / "bare", mode, str(rows), str(connections),
-                           str(BATCH_ROWS), url], check=True, capture_output=True, text=True)
+def measured(command, events):
+    done = subprocess.run([str(word) for word in command], check=True, capture_output=True,
+                          text=True)
     seconds, cpu_us = map(float, re.fullmatch(r"([\d.]+) s, ([\d.]+) us of CPU a row\n",
                                               done.stdout).groups())
-    return {"events_per_second": rows / seconds, "own_cpu_us": cpu_us}
+    return {"events_per_second": events / seconds, "own_cpu_us": cpu_us}
+
+
+class Bare:
+    """Writes as many rows of one table as there are events, with as many connections as there are
+    workers: by the better of two batched statements, and by one statement and transaction a row."""
+
+    def __init__(self, servers, options):
+        self.servers, self.options = servers, options
+
+    def write(self, number, name, mode, rows, batch, again=False):
+        _, url = self.servers.program(f"bare_{name}_{number}", {})
+        command = [self.servers.build / "bare", mode, rows, self.options.workers, batch]
+        if again:
+            measured([*command, url], rows)
+            command.append("--again")
+        return measured([*command, url], rows)
+
+    def contestants(self):
+        again, rows = self.options.stream == "again", self.options.events
+        return {
+            "bare unnest": lambda number: self.write(number, "unnest", "unnest", rows, BATCH_ROWS,
+                                                     again),
+            "bare copy": lambda number: self.write(number, "copy", "copy", rows, BATCH_ROWS, again),
+            "single": lambda number: self.write(number, "single", "unnest", rows // SINGLE_SHARE, 1,
+                                                again),
+        }
+
+
+def consume(servers, events):
+    """The spell checks' topic from its beginning to its end."""
+    return measured([servers.build / "consume", servers.kafka.brokers, events,
+                     spell_results.TOPIC], events)

@@ -1,35 +1,42 @@
 """How fast a backlog drains from Kafka into committed rows.
 
-Publishes spell-check results (current release, one row each, all new), then starts the program on
-an empty database and times from its first committed offset to its last. In turn with it tools/bare
-writes as many of the same rows with as many connections as fast as Postgres takes them. Prints each
-run's rate, the CPU time of its own and of Postgres per event, and resident memory; then the medians,
-and the program's rate as a share of the faster of the two ways to write."""
+Publishes a stream, starts the program on an empty database, and times it from its first committed
+offset of what is timed to its last. In turn with it tools/bare writes as many rows of one table with
+as many connections, as fast as Postgres takes them (unnest or COPY, whichever is faster), and one
+by one as ordinary services do (single); tools/consume only reads the records. Prints each run, then
+the medians and their spread, and the program's rate as a share of theirs.
+
+Streams: spell (all new, a row each), again (later results of the same essays: updates), lifecycle
+(whole lives of batches, as in the samples, thousands interleaved), hot (few essays, many results),
+replayed (all of it seen before, and known to Redis)."""
 import contextlib
 import pathlib
 import statistics
 import subprocess
 import time
-import uuid
 
-import spell_results
 import stack
 
-from . import bare
+from . import bare, streams
+from .report import Report
 from .servers import Servers, committed
+
+UNITS = {"events_per_second": "events/s", "own_cpu_us": "µs of its own CPU an event",
+         "postgres_cpu_us": "µs of Postgres' CPU an event", "resident_mb": "MB resident at most"}
+LEAST_OF_BARE = {"spell": 0.8, "lifecycle": 1.0}
+MOST_CPU_US = {"spell": 3}
+MOST_OF_POSTGRES = 0.25
 
 
 def add_options(parser):
+    parser.add_argument("--stream", choices=streams.STREAMS, default="spell")
     parser.add_argument("--events", type=int, default=200000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--partitions", type=int, default=3)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--redis", action="store_true", help="with the memory of seen events")
-
-
-def write_stream(path, events):
-    """All new: an event id and an essay id each."""
-    spell_results.write(path, ({"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()}
-                               for _ in range(events)))
+    parser.add_argument("--quick", action="store_true", help="60,000 events, one run")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def cpu_seconds(pids):
@@ -53,15 +60,16 @@ def most_resident_mb(pid):
     return 0
 
 
-def run_once(options, servers, number):
+def drain(options, servers, untimed, number):
     program, url = servers.program(f"run{number}", {"INGEST_WORKERS": str(options.workers)})
+    last = untimed + options.events
     program.start()
-    stack.wait_until("the first commit", lambda: committed(url) > 0)
+    stack.wait_until("the first commit", lambda: committed(url) > untimed, 600, 0.01)
     before, started = committed(url), time.monotonic()
     own_pids, database_pids = [program.process.pid], children(servers.postgres.process.pid)
     own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
-    stack.wait_until("the last commit", lambda: committed(url) >= options.events, 600)
-    seconds, events = time.monotonic() - started, options.events - before
+    stack.wait_until("the last commit", lambda: committed(url) >= last, 600, 0.01)
+    seconds, events = time.monotonic() - started, last - before
     figures = {"events_per_second": events / seconds,
                "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
                "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
@@ -70,36 +78,55 @@ def run_once(options, servers, number):
     return figures
 
 
-def measure(options, servers, number):
-    """The contestants in turn: name to figures."""
-    figures = {"aggregator": run_once(options, servers, number)}
-    for mode in bare.MODES:
-        figures[f"bare {mode}"] = bare.run(servers, f"bare_{mode}_{number}", mode, options.events,
-                                           options.workers)
-    return figures
-
-
 def show(title, figures):
-    print(title, *(f"{key} {value:.1f}" for key, value in figures.items()), flush=True)
+    print(f"{title:16}", ", ".join(f"{value:,.1f} {UNITS[key]}" for key, value in figures.items()),
+          flush=True)
 
 
-def medians(runs):
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+def middle(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+def judge(options, runs):
+    report = Report(f"{options.stream}: {options.events:,} events, {options.workers} workers, "
+                    f"{options.partitions} partitions, {options.runs} runs", ("spread", "median"))
+    for name, figures in runs.items():
+        for key, unit in UNITS.items():
+            if key in figures[0]:
+                values = [run[key] for run in figures]
+                report.add(name, middle(figures, key), unit, spread=max(values) - min(values))
+    own = {key: middle(runs["aggregator"], key) for key in UNITS}
+    limit = max(middle(runs[name], "events_per_second") for name in ("bare unnest", "bare copy"))
+    report.at_least("rate, of bare", own["events_per_second"] / limit, "times",
+                    LEAST_OF_BARE.get(options.stream))
+    for name in ("single", "consume"):
+        if name in runs:
+            rate = middle(runs[name], "events_per_second")
+            report.add(f"rate, of {name}", own["events_per_second"] / rate, "times")
+    report.at_most("own CPU, of Postgres'", own["own_cpu_us"] / own["postgres_cpu_us"], "times",
+                   MOST_OF_POSTGRES)
+    if options.stream in MOST_CPU_US:
+        report.at_most("own CPU", own["own_cpu_us"], "µs an event", MOST_CPU_US[options.stream])
+    return report
 
 
 def run(options, folder, cleanup):
-    servers = Servers(options, folder, cleanup, options.redis)
-    write_stream(folder / "spell.jsonl", options.events)
-    servers.feed(folder / "spell.jsonl")
-    runs = []
+    if options.quick:
+        options.events, options.runs = 60000, 1
+    servers = Servers(options, folder, cleanup, options.redis or options.stream == "replayed",
+                      options.partitions)
+    untimed = streams.publish(servers, folder, options.stream, options.events)
+    contestants = {"aggregator": lambda number: drain(options, servers, untimed, number),
+                   **bare.Bare(servers, options).contestants()}
+    if options.stream == "spell":
+        contestants["consume"] = lambda number: bare.consume(servers, options.events)
+    runs = {name: [] for name in contestants}
     for number in range(options.runs):
-        runs.append(measure(options, servers, number))
-        for name, figures in runs[-1].items():
-            show(f"{number + 1} {name:12}", figures)
-    middle = {name: medians([run[name] for run in runs]) for name in runs[0]}
-    for name, figures in middle.items():
-        show(f"= {name:12}", figures)
-    rates = {name: figures["events_per_second"] for name, figures in middle.items()}
-    limit = max(rates[f"bare {mode}"] for mode in bare.MODES)
-    print(f"aggregator / bare: {rates['aggregator'] / limit:.2f}")
-    return []
+        for name, measure in contestants.items():
+            runs[name].append(measure(number))
+            show(f"{number + 1} {name}", runs[name][-1])
+    report = judge(options, runs)
+    report.print()
+    if options.json:
+        report.write(options.json, runs=runs)
+    return report.problems()

@@ -10,6 +10,7 @@ class Figure:
     value: float  # with reloads, where there are two
     unit: str = ""
     without: float = None  # the same without
+    spread: float = None  # between the least and the most of the runs, where this is their median
     target: str = ""
     met: bool = None  # None: there is no target
     correctness: bool = False  # a target that decides the exit status
@@ -17,7 +18,8 @@ class Figure:
     def row(self):
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
         return (f"{self.name}, {self.unit}" if self.unit else self.name,
-                show(self.without), show(self.value), self.target, verdict)
+                show(self.without if self.spread is None else self.spread), show(self.value),
+                self.target, verdict)
 
 
 def show(number):
@@ -44,6 +46,11 @@ class Report:
 
     def at_most(self, name, value, unit, most, **more):
         self.add(name, value, unit, target=f"< {show(most)}", met=value < most, **more)
+
+    def at_least(self, name, value, unit, least=None, **more):
+        """Without `least` there is no target."""
+        target = {"target": f"≥ {show(least)}", "met": value >= least} if least else {}
+        self.add(name, value, unit, **target, **more)
 
     def compare(self, name, value, unit, without, most_ratio=None):
         ratio = value / without if without else float("nan")

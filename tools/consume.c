@@ -1,0 +1,103 @@
+/* consume: reads topics to their end and does nothing with what it reads: the limit that Kafka and
+ * its client set to ingestion.
+ *
+ *     consume BROKERS RECORDS TOPIC…
+ *
+ * Ends after so many records, and prints the seconds from the first to the last of them, and the
+ * microseconds of its own CPU for each. */
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "../host/base/clock.h"
+
+#define PATIENCE_MS 30000 /* for the next record */
+
+/* As the program's own client has it: host/ingest/kafka_client.c. */
+static const char *const properties[][2] = {
+    {"group.id", "bench-consume"},     {"enable.auto.commit", "false"},
+    {"auto.offset.reset", "earliest"}, {"queued.max.messages.kbytes", "65536"},
+    {"queued.min.messages", "100000"},
+};
+
+static rd_kafka_t *connect_to(const char *brokers) {
+    char text[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    bool good = rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) ==
+                RD_KAFKA_CONF_OK;
+    for (size_t i = 0; good && i < sizeof properties / sizeof *properties; i++) {
+        good = rd_kafka_conf_set(conf, properties[i][0], properties[i][1], text, sizeof text) ==
+               RD_KAFKA_CONF_OK;
+    }
+    rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
+    if (!client) {
+        fprintf(stderr, "consume: cannot make a consumer: %s\n", text);
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_poll_set_consumer(client);
+    return client;
+}
+
+static bool subscribe(rd_kafka_t *client, char **topics, int count) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code) {
+        fprintf(stderr, "consume: %s\n", rd_kafka_err2str(code));
+    }
+    return !code;
+}
+
+static double own_cpu_us(void) {
+    struct rusage usage = {0};
+    if (getrusage(RUSAGE_SELF, &usage) != 0) {
+        return 0;
+    }
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+/* False when the records do not come. */
+static bool read_records(rd_kafka_t *client, long wanted, int64_t *started_us) {
+    for (long count = 0; count < wanted;) {
+        rd_kafka_message_t *record = rd_kafka_consumer_poll(client, PATIENCE_MS);
+        if (!record) {
+            fprintf(stderr, "consume: nothing came after %ld records\n", count);
+            return false;
+        }
+        if (!record->err && count++ == 0) {
+            *started_us = clock_monotonic_us();
+        } else if (record->err) {
+            fprintf(stderr, "consume: %s\n", rd_kafka_message_errstr(record));
+        }
+        rd_kafka_message_destroy(record);
+    }
+    return true;
+}
+
+int main(int argc, char **argv) {
+    long wanted = argc > 3 ? strtol(argv[2], NULL, 10) : 0;
+    if (wanted <= 0) {
+        fputs("usage: consume BROKERS RECORDS TOPIC…\n", stderr);
+        return 2;
+    }
+    rd_kafka_t *client = connect_to(argv[1]);
+    if (!client) {
+        return 1;
+    }
+    int64_t started_us = 0;
+    bool ok = subscribe(client, argv + 3, argc - 3) && read_records(client, wanted, &started_us);
+    if (ok) {
+        printf("%.3f s, %.2f us of CPU a row\n", (double)(clock_monotonic_us() - started_us) / 1e6,
+               own_cpu_us() / (double)wanted);
+    }
+    rd_kafka_consumer_close(client);
+    rd_kafka_destroy(client);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,93 @@
+"""What is published for `tools/bench drain`: each stream is one or two files of records, and only
+the last one's way is timed. The ids are random, so that none is like another's."""
+import collections
+import itertools
+import random
+import re
+import uuid
+
+import spell_results
+import stack
+
+UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LATER = "2025-07-01T08:00:00.000000Z"  # than the sample's result
+ESSAYS = 30  # of a batch
+HOT_BATCHES = 10
+MIXED = 100  # copies of the sample stream, of twelve batches each, that are under way at once
+
+
+def fresh_ids(count):
+    return [{"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()} for _ in range(count)]
+
+
+def write_spell(folder, events):
+    """Results of essays that are all new: a row each."""
+    spell_results.write(folder / "1.jsonl", fresh_ids(events))
+
+
+def write_again(folder, events):
+    """Later results of essays that have one: updates."""
+    first = fresh_ids(events)
+    spell_results.write(folder / "1.jsonl", first)
+    spell_results.write(folder / "2.jsonl", ({"event_id": uuid.uuid4(), "at": LATER,
+                                              "essay_id": one["essay_id"]} for one in first))
+
+
+def write_hot(folder, events):
+    """Results of the few essays of few batches, again and again, each later than the last."""
+    batches = [uuid.uuid4() for _ in range(HOT_BATCHES)]
+    essays = [uuid.uuid4() for _ in range(HOT_BATCHES * ESSAYS)]
+    spell_results.write(folder / "1.jsonl", (
+        {"event_id": uuid.uuid4(), "essay_id": essays[number % len(essays)],
+         "batch_id": batches[number % len(essays) // ESSAYS],
+         "at": f"2025-07-01T{number // 3600000:02}:{number // 60000 % 60:02}:"
+               f"{number // 1000 % 60:02}.{number % 1000:03}000Z"} for number in range(events)))
+
+
+def write_replayed(folder, events):
+    """The same bytes twice: Redis knows them all."""
+    write_spell(folder, events)
+    (folder / "2.jsonl").write_bytes((folder / "1.jsonl").read_bytes())
+
+
+def copy(lines):
+    """The sample stream with other ids, line by line."""
+    ids = collections.defaultdict(lambda: str(uuid.uuid4()))
+    for line in lines:
+        yield UUID.sub(lambda match: ids[match.group()], line)
+
+
+def mixed(lines):
+    """Many copies at once, each in its order: registration, slots, results, outcomes, assessments,
+    the batches' ends."""
+    under_way = [copy(lines) for _ in range(MIXED)]
+    choose = random.Random(MIXED).randrange
+    while True:
+        index = choose(MIXED)
+        line = next(under_way[index], None)
+        if line is None:
+            under_way[index] = copy(lines)
+            line = next(under_way[index])
+        yield line
+
+
+def write_lifecycle(folder, events):
+    """Whole lives of batches, copied from the samples, thousands at once."""
+    with open(stack.SAMPLES / "current.jsonl", encoding="utf-8") as sample:
+        lines = [line for line in sample if stack.UNREAD_TOPIC not in line]
+    with open(folder / "1.jsonl", "w", encoding="utf-8") as out:
+        out.writelines(itertools.islice(mixed(lines), events))
+
+
+STREAMS = {"spell": write_spell, "again": write_again, "lifecycle": write_lifecycle,
+           "hot": write_hot, "replayed": write_replayed}
+
+
+def publish(servers, folder, name, events):
+    """How many records are in front of those that are timed."""
+    STREAMS[name](folder, events)
+    files = sorted(folder.glob("*.jsonl"))
+    for file in files:
+        servers.feed(file)
+        file.unlink()
+    return events * (len(files) - 1)
