@@ -12,6 +12,8 @@ python3-confluent-kafka procps"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak, tools/bench and the load cases, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
+# For tools/bench http: the load, and what the program is compared with.
+BENCH_HTTP_PACKAGES="wrk libcivetweb-dev nginx libnginx-mod-http-lua"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 # For tools/docs.

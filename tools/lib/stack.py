@@ -95,6 +95,7 @@ class Process:
     """A child process with a log file. Subclasses say how it starts and when it is ready."""
 
     stop_signal = signal.SIGTERM
+    death_signal = "KILL"  # what it gets when the one that started it dies
     start_limit_s = 60
 
     def __init__(self, folder):
@@ -106,7 +107,7 @@ class Process:
     def spawn(self, command, user=None, **options):
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                tethered(command, user), stdout=log, stderr=log,
+                tethered(command, user, self.death_signal), stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def wait_ready(self, ready):

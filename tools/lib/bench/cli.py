@@ -10,9 +10,9 @@ import tempfile
 
 import stack
 
-from . import drain, reload
+from . import drain, http, reload
 
-BENCHES = {"drain": drain, "reload": reload}
+BENCHES = {"drain": drain, "reload": reload, "http": http}
 
 
 def parse(arguments):

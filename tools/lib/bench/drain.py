@@ -83,30 +83,36 @@ def show(title, figures):
           flush=True)
 
 
-def middle(runs, key):
-    return statistics.median(run[key] for run in runs)
+def shares(runs, key, of, of_key=None):
+    """The program's figure divided by another's of the same run."""
+    return [own[key] / other[of_key or key] for own, other in zip(runs["aggregator"], of)]
+
+
+def faster(runs):
+    """Of the two ways to write in batches, run by run."""
+    return [max(pair, key=lambda figures: figures["events_per_second"])
+            for pair in zip(runs["bare unnest"], runs["bare copy"])]
 
 
 def judge(options, runs):
     report = Report(f"{options.stream}: {options.events:,} events, {options.workers} workers, "
-                    f"{options.partitions} partitions, {options.runs} runs", ("spread", "median"))
+                    f"{options.partitions} partitions, {options.runs} runs", ("runs", "median"))
     for name, figures in runs.items():
         for key, unit in UNITS.items():
             if key in figures[0]:
-                values = [run[key] for run in figures]
-                report.add(name, middle(figures, key), unit, spread=max(values) - min(values))
-    own = {key: middle(runs["aggregator"], key) for key in UNITS}
-    limit = max(middle(runs[name], "events_per_second") for name in ("bare unnest", "bare copy"))
-    report.at_least("rate, of bare", own["events_per_second"] / limit, "times",
-                    LEAST_OF_BARE.get(options.stream))
+                report.median(name, [run[key] for run in figures], unit)
+    report.median("rate, of bare", shares(runs, "events_per_second", faster(runs)), "times",
+                  LEAST_OF_BARE.get(options.stream))
     for name in ("single", "consume"):
         if name in runs:
-            rate = middle(runs[name], "events_per_second")
-            report.add(f"rate, of {name}", own["events_per_second"] / rate, "times")
-    report.at_most("own CPU, of Postgres'", own["own_cpu_us"] / own["postgres_cpu_us"], "times",
-                   MOST_OF_POSTGRES)
+            report.median(f"rate, of {name}", shares(runs, "events_per_second", runs[name]),
+                          "times")
+    own, name = runs["aggregator"], "own CPU, of Postgres'"
+    report.at_most(name, statistics.median(shares(runs, "own_cpu_us", own, "postgres_cpu_us")),
+                   "times", MOST_OF_POSTGRES)
     if options.stream in MOST_CPU_US:
-        report.at_most("own CPU", own["own_cpu_us"], "µs an event", MOST_CPU_US[options.stream])
+        report.at_most("own CPU", statistics.median(run["own_cpu_us"] for run in own),
+                       "µs an event", MOST_CPU_US[options.stream])
     return report
 
 

@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import math
+import statistics
 
 
 @dataclasses.dataclass
@@ -10,7 +11,7 @@ class Figure:
     value: float  # with reloads, where there are two
     unit: str = ""
     without: float = None  # the same without
-    spread: float = None  # between the least and the most of the runs, where this is their median
+    runs: list = None  # where it is the median of several
     target: str = ""
     met: bool = None  # None: there is no target
     correctness: bool = False  # a target that decides the exit status
@@ -18,8 +19,11 @@ class Figure:
     def row(self):
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
         return (f"{self.name}, {self.unit}" if self.unit else self.name,
-                show(self.without if self.spread is None else self.spread), show(self.value),
-                self.target, verdict)
+                self.first_column(), show(self.value), self.target, verdict)
+
+    def first_column(self):
+        return f"{show(min(self.runs))} to {show(max(self.runs))}" if self.runs else \
+            show(self.without)
 
 
 def show(number):
@@ -47,10 +51,11 @@ class Report:
     def at_most(self, name, value, unit, most, **more):
         self.add(name, value, unit, target=f"< {show(most)}", met=value < most, **more)
 
-    def at_least(self, name, value, unit, least=None, **more):
-        """Without `least` there is no target."""
-        target = {"target": f"≥ {show(least)}", "met": value >= least} if least else {}
-        self.add(name, value, unit, **target, **more)
+    def median(self, name, runs, unit="", least=None):
+        """Of several runs; with what it has to be at least, if there is such a target."""
+        value = statistics.median(runs)
+        self.add(name, value, unit, runs=runs, met=None if least is None else value >= least,
+                 target="" if least is None else f"≥ {show(least)}")
 
     def compare(self, name, value, unit, without, most_ratio=None):
         ratio = value / without if without else float("nan")
