@@ -73,6 +73,9 @@ static bool is_next(struct worker *worker, struct partition *partition,
 static void take(struct worker *worker, rd_kafka_message_t *record) {
     size_t at;
     struct partition *partition = partition_of(worker, record, &at);
+    if (kafka_client_refill_is_due(&worker->taken_bytes, record) && worker->assignment) {
+        kafka_client_refill(worker->kafka, worker->assignment);
+    }
     struct message message = kafka_client_message(record, at);
     if (is_next(worker, partition, &message)) {
         batch_take(&worker->pipeline, worker->filling, &message);

@@ -4,6 +4,8 @@
 
 #include "../base/log.h"
 
+#define REFILL_BYTES (4UL * 1024 * 1024) /* a quarter of queued.max.messages.kbytes */
+
 static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
     (void)kafka;
     LOG_AT(level <= 4 ? LOG_WARNING : LOG_DEBUG, "kafka client", LOG_TEXT("facility", facility),
@@ -48,9 +50,7 @@ static bool set_defaults(const struct config *config, rd_kafka_conf_t *conf, str
         {"client.id", config->kafka.client_id},
         {"session.timeout.ms", session_timeout_ms},
         {"topic.metadata.refresh.interval.ms", "10000"},
-        /* A full queue is looked at again only a second later (librdkafka 2.0): it must hold more
-         * than a second's work, or the worker starves. */
-        {"queued.max.messages.kbytes", "65536"},
+        {"queued.max.messages.kbytes", "16384"}, /* see kafka_client_refill */
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
         {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
@@ -132,6 +132,24 @@ void kafka_client_ask(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list, 
     for (int i = 0; code && i < list->cnt; i++) {
         list->elems[i].err = list->elems[i].err ? list->elems[i].err : code;
     }
+}
+
+bool kafka_client_refill_is_due(size_t *taken_bytes, const rd_kafka_message_t *record) {
+    *taken_bytes += record->len;
+    if (*taken_bytes < REFILL_BYTES) {
+        return false;
+    }
+    *taken_bytes = 0;
+    return true;
+}
+
+void kafka_client_refill(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    }
+    (void)rd_kafka_offsets_for_times(kafka, list, 0); /* is asked, and times out at once */
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {

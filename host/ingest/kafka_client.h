@@ -29,6 +29,14 @@ bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t 
 void kafka_client_ask(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list, int64_t bound,
                       int timeout_ms);
 
+/* Counts what was taken from the client's queue since it was last: true where it is time for: */
+bool kafka_client_refill_is_due(size_t *taken_bytes, const rd_kafka_message_t *record);
+/* Has the brokers' threads look at the queue. A full one they look at again only a second later
+ * (librdkafka 2.0), unless they have something else to do meanwhile: so they are asked for where
+ * the partitions end, and nobody waits for the answer. Without it the queue would have to hold more
+ * than a second's work, or the worker would starve. */
+void kafka_client_refill(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions);
+
 /* The record as a pipeline's message of that partition; it owns the record from now on. */
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition);
 /* A pipeline's release function for such messages. */

@@ -50,9 +50,10 @@ struct worker {
     struct batch *inflight;  /* NULL: no transaction under way */
     rd_kafka_topic_partition_list_t *assignment; /* of the group; NULL: none */
     bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
-    size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
-    bool must_reopen; /* the client has failed for good */
-    bool came_again;  /* it was logged that records came below an offset */
+    size_t unsettled;   /* partitions that are not fetched: where they go on cannot be said yet */
+    bool must_reopen;   /* the client has failed for good */
+    size_t taken_bytes; /* for kafka_client_refill_is_due */
+    bool came_again;    /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures; /* in a row, for the back-off */
     int64_t report_at_us;

@@ -266,6 +266,14 @@ static rd_kafka_message_t *take_held(struct log_reader *reader, size_t *at) {
     return NULL;
 }
 
+static void refill(struct log_reader *reader, const rd_kafka_message_t *record) {
+    if (kafka_client_refill_is_due(&reader->taken_bytes, record)) {
+        rd_kafka_topic_partition_list_t *list = list_partitions(reader);
+        kafka_client_refill(reader->kafka, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
 static rd_kafka_message_t *judge(struct log_reader *reader, rd_kafka_message_t *record, size_t *at,
                                  struct err *err) {
     size_t i = record->rkt ? find(reader, record) : SIZE_MAX;
@@ -293,6 +301,7 @@ rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, s
         if (!polled) {
             break;
         }
+        refill(reader, polled);
         record = judge(reader, polled, at, err);
     }
     return record;

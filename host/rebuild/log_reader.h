@@ -34,7 +34,8 @@ struct log_reader {
     rd_kafka_t *kafka;
     struct log_partition *partitions; /* by topic, then number */
     size_t count;
-    size_t unfinished; /* partitions that are not at their bound */
+    size_t unfinished;  /* partitions that are not at their bound */
+    size_t taken_bytes; /* for kafka_client_refill_is_due */
 };
 
 /* Connects, and asks for the partitions and their bounds: until = high. False: log_reader_close is
