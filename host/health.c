@@ -10,8 +10,9 @@
 #include "base/xalloc.h"
 
 #define FRESH_US 1000000
-#define UNASKED_LOOK_MS 5000 /* so that something is known when somebody asks */
-#define STALE_US 10000000    /* older than this, looking hangs: nothing is known about readiness */
+#define UNREADY_FRESH_US 50000 /* whoever waits for readiness hears of it soon */
+#define UNASKED_LOOK_MS 5000   /* so that something is known when somebody asks */
+#define STALE_US 10000000 /* older than this, looking hangs: nothing is known about readiness */
 #define MAX_WAITING 4 /* callers that may wait for a look: the others are told of the last one */
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
@@ -203,16 +204,20 @@ static bool seen_within(const struct health *health, int64_t age_us) {
     return health->sight.seen_us != 0 && clock_monotonic_us() - health->sight.seen_us < age_us;
 }
 
+static bool is_fresh(const struct health *health) {
+    return seen_within(health, health->sight.ready ? FRESH_US : UNREADY_FRESH_US);
+}
+
 bool health_is_fresh(struct health *health) {
     pthread_mutex_lock(&health->lock);
-    bool fresh = seen_within(health, FRESH_US);
+    bool fresh = is_fresh(health);
     pthread_mutex_unlock(&health->lock);
     return fresh;
 }
 
 /* Under the lock: asks for a fresh look unless there is one. */
 static void want(struct health *health) {
-    if (!seen_within(health, FRESH_US) && !health->is_wanted) {
+    if (!is_fresh(health) && !health->is_wanted) {
         health->is_wanted = true;
         pthread_cond_signal(&health->wanted);
     }
@@ -220,12 +225,13 @@ static void want(struct health *health) {
 
 static void wait_for_look(struct health *health, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    int64_t seen_us = health->sight.seen_us;
     int status = 0;
     if (health->waiting == MAX_WAITING) {
         return;
     }
     health->waiting++;
-    while (!seen_within(health, FRESH_US) && status == 0) {
+    while (!is_fresh(health) && health->sight.seen_us == seen_us && status == 0) {
         status = clock_condition_wait(&health->looked, &health->lock, deadline_us);
     }
     health->waiting--;

@@ -89,6 +89,21 @@ def test_without_kafka_it_is_alive_and_not_ready(world):
     assert program.stop() == 0
 
 
+def test_who_waits_for_readiness_is_told_of_a_look_just_taken(world):
+    program = world.start(brokers="127.0.0.1:1")
+    ages_ms = []
+
+    def unready_for_some_looks():
+        body = program.ask("/readyz").json()
+        assert body["status"] == "unhealthy"
+        ages_ms.append(body["checked_ms_ago"])
+        return sum(after < before for before, after in zip(ages_ms, ages_ms[1:])) >= 3
+
+    wait_until("a few looks", unready_for_some_looks)
+    assert max(ages_ms) < 500
+    assert program.stop() == 0
+
+
 def freeze(postgres, number):
     """Signals the server and every process of it."""
     parent = postgres.process.pid

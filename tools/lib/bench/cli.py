@@ -10,9 +10,9 @@ import tempfile
 
 import stack
 
-from . import drain, http, reload
+from . import drain, footprint, fresh, http, reload
 
-BENCHES = {"drain": drain, "reload": reload, "http": http}
+BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload}
 
 
 def parse(arguments):
