@@ -1,6 +1,5 @@
 /* main: arguments, configuration, logging; then one command. */
 #include <getopt.h>
-#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,12 +249,7 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
     return status;
 }
 
-/* From this size on memory goes back to the system when it is freed. Left alone, glibc raises the
- * bound to the largest that was freed so far, and keeps what a backlog took. */
-#define MMAP_FROM_BYTES (256 * 1024)
-
 int main(int argc, char **argv) {
-    (void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES); /* at worst memory is kept */
     struct arguments arguments = {.config_path = "config.lua"};
     bool good = parse_arguments(argc, argv, &arguments);
     const struct verb *verb = find_verb(arguments.verb);

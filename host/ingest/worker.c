@@ -1,5 +1,6 @@
 /* worker: the loop of one ingest thread. It waits in poll(2) for Kafka, for Postgres or for a
  * request, and never anywhere else for long. */
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -122,6 +123,7 @@ void worker_resume(struct worker *worker) {
 static void finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
+    worker->had_backlog |= batch_full(&worker->pipeline, batch);
     commit_finish(&worker->pipeline, batch);
     grow_batches(&worker->pipeline);
     worker->failures = 0;
@@ -288,11 +290,21 @@ static bool database_needed(const struct worker *worker) {
            clock_monotonic_us() >= worker->retry_at_us && !atomic_load(&worker->stopped_by_breaker);
 }
 
+/* What a backlog took and freed: giving it back at once would cost a page fault for every page that
+ * is wanted again. */
+static void give_back_memory(struct worker *worker) {
+    if (worker->had_backlog && !worker->inflight && next_batch(worker)->count == 0) {
+        worker->had_backlog = false;
+        (void)malloc_trim(0); /* says whether there was any */
+    }
+}
+
 static void check_now_and_then(struct worker *worker) {
     int64_t now_us = clock_monotonic_us();
     if (now_us >= worker->measure_at_us) {
         worker->measure_at_us = now_us + CHECK_INTERVAL_US;
         lag_measure(worker);
+        give_back_memory(worker);
     }
     if (now_us >= worker->check_at_us) {
         check_offsets(worker);

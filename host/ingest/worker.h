@@ -59,6 +59,7 @@ struct worker {
     int64_t report_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;
+    bool had_backlog; /* since memory was last given back */
     int64_t
         held_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
     struct metric_cell *errors, *deleted, *database_up, *breaker_open;
