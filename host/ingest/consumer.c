@@ -8,7 +8,7 @@
 
 /* Handling should not keep the worker from polling for longer. */
 #define TURN_US 250000
-#define TURN_EVENTS 512
+#define TURN_EVENTS 1024
 
 /* ---- the log against the offset ------------------------------------------------------------ */
 
