@@ -76,7 +76,7 @@ def load(options, servers, program, url, events):
     seen = finish(asking)
     stack.wait_until("the end of the backlog",
                      lambda: committed(url) >= events.results + stream.BATCHES, 600)
-    if seen["failed"] or seen["mixed"]:
+    if seen["failed"] or seen["mixed"] or seen["broken"]:
         raise AssertionError(f"queries failed under load: {seen}")
     pid = program.process.pid
     return drain.most_resident_mb(pid), samples.take(program).memory_mb
