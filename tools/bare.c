@@ -12,11 +12,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "../bindings/pg.h"
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
+#include "lib/own_cpu.h"
 
 #define TIMEOUT_MS 60000
 #define FIRST_AT_US 1750000000000000LL /* of the first row; of --again a day later */
@@ -251,15 +251,6 @@ static bool run_jobs(struct job *jobs, size_t count) {
         ok = ok && jobs[i].ok;
     }
     return ok && started == count;
-}
-
-static double own_cpu_us(void) {
-    struct rusage usage = {0};
-    if (getrusage(RUSAGE_SELF, &usage) != 0) {
-        return 0;
-    }
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 static bool read_count(const char *text, uint64_t most, uint64_t *count) {

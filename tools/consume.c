@@ -9,13 +9,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "../host/base/clock.h"
+#include "lib/own_cpu.h"
+#include "lib/kafka_conf.h"
 
 #define PATIENCE_MS 30000 /* for the next record */
 
-/* As the program's own client has it: host/ingest/kafka_client.c. */
+/* A queue of more than a second: a full one is looked at again only then. */
 static const char *const properties[][2] = {
     {"group.id", "bench-consume"},     {"enable.auto.commit", "false"},
     {"auto.offset.reset", "earliest"}, {"queued.max.messages.kbytes", "65536"},
@@ -25,12 +26,8 @@ static const char *const properties[][2] = {
 static rd_kafka_t *connect_to(const char *brokers) {
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    bool good = rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) ==
-                RD_KAFKA_CONF_OK;
-    for (size_t i = 0; good && i < sizeof properties / sizeof *properties; i++) {
-        good = rd_kafka_conf_set(conf, properties[i][0], properties[i][1], text, sizeof text) ==
-               RD_KAFKA_CONF_OK;
-    }
+    bool good = kafka_conf_set_all(conf, brokers, properties,
+                                   sizeof properties / sizeof *properties, text, sizeof text);
     rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
     if (!client) {
         fprintf(stderr, "consume: cannot make a consumer: %s\n", text);
@@ -52,15 +49,6 @@ static bool subscribe(rd_kafka_t *client, char **topics, int count) {
         fprintf(stderr, "consume: %s\n", rd_kafka_err2str(code));
     }
     return !code;
-}
-
-static double own_cpu_us(void) {
-    struct rusage usage = {0};
-    if (getrusage(RUSAGE_SELF, &usage) != 0) {
-        return 0;
-    }
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 /* False when the records do not come. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../host/base/clock.h"
+#include "lib/kafka_conf.h"
 #include "../host/author/record.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */
@@ -79,12 +80,8 @@ static rd_kafka_t *connect_to(const char *brokers) {
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    bool good = rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) ==
-                RD_KAFKA_CONF_OK;
-    for (size_t i = 0; good && i < sizeof properties / sizeof *properties; i++) {
-        good = rd_kafka_conf_set(conf, properties[i][0], properties[i][1], text, sizeof text) ==
-               RD_KAFKA_CONF_OK;
-    }
+    bool good = kafka_conf_set_all(conf, brokers, properties,
+                                   sizeof properties / sizeof *properties, text, sizeof text);
     rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text) : NULL;
     if (!client) {
         fprintf(stderr, "feed: cannot make a producer: %s\n", text);
