@@ -1,15 +1,13 @@
 """What is published for `tools/bench drain`: each stream is one or two files of records, and only
 the last one's way is timed. The ids are random, so that none is like another's."""
-import collections
 import itertools
 import random
-import re
 import uuid
 
 import spell_results
 import stack
+from crashtest.stream import exchanger
 
-UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 LATER = "2025-07-01T08:00:00.000000Z"  # than the sample's result
 ESSAYS = 30  # of a batch
 HOT_BATCHES = 10
@@ -52,9 +50,7 @@ def write_replayed(folder, events):
 
 def copy(lines):
     """The sample stream with other ids, line by line."""
-    ids = collections.defaultdict(lambda: str(uuid.uuid4()))
-    for line in lines:
-        yield UUID.sub(lambda match: ids[match.group()], line)
+    return map(exchanger(lambda: str(uuid.uuid4()).encode()), lines)
 
 
 def mixed(lines):
@@ -73,9 +69,9 @@ def mixed(lines):
 
 def write_lifecycle(folder, events):
     """Whole lives of batches, copied from the samples, thousands at once."""
-    with open(stack.SAMPLES / "current.jsonl", encoding="utf-8") as sample:
-        lines = [line for line in sample if stack.UNREAD_TOPIC not in line]
-    with open(folder / "1.jsonl", "w", encoding="utf-8") as out:
+    with open(stack.SAMPLES / "current.jsonl", "rb") as sample:
+        lines = [line for line in sample if stack.UNREAD_TOPIC.encode() not in line]
+    with open(folder / "1.jsonl", "wb") as out:
         out.writelines(itertools.islice(mixed(lines), events))
 
 

@@ -30,6 +30,13 @@ def read_sample(name):
     return events
 
 
+def exchanger(fresh_id):
+    """A function that exchanges every id of a text (bytes), the same always for the same; made by
+    fresh_id() as they are met."""
+    ids = collections.defaultdict(fresh_id)
+    return lambda text: UUID.sub(lambda match: ids[match.group()], text)
+
+
 class Stream:
     """Iterates for ever; the same seed gives the same events."""
 
@@ -44,13 +51,9 @@ class Stream:
 
     def copy(self):
         """One sample with every id exchanged; duplicates stay duplicates."""
-        ids = collections.defaultdict(self.fresh_id)
+        exchange = exchanger(self.fresh_id)
         name = NAMES[self.copies % len(NAMES)]
         self.copies += 1
-
-        def exchange(text):
-            return UUID.sub(lambda match: ids[match.group()], text)
-
         for event in self.samples[name]:
             copied = event._replace(key=exchange(event.key), value=exchange(event.value))
             if event.topic.endswith("essays.registered.v1"):
