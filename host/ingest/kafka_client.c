@@ -145,10 +145,7 @@ bool kafka_client_refill_is_due(size_t *taken_bytes, const rd_kafka_message_t *r
 
 void kafka_client_refill(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    }
-    (void)rd_kafka_offsets_for_times(kafka, list, 0); /* is asked, and times out at once */
+    kafka_client_ask(kafka, list, RD_KAFKA_OFFSET_END, 0); /* is asked, and times out at once */
     rd_kafka_topic_partition_list_destroy(list);
 }
 
