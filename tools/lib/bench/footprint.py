@@ -87,11 +87,7 @@ def run(options, folder, cleanup):
         options.starts, options.idle, options.events = 3, 5, 100000
     servers = Servers(options, folder, cleanup, redis=True)
     program, url = servers.program("ras_footprint", {"INGEST_WORKERS": str(WORKERS)})
-    events = stream.Stream()
-    events.write_registered(folder / "registered.jsonl")
-    servers.feed(folder / "registered.jsonl")
-    program.start()
-    stack.wait_until("the batches", lambda: committed(url) == events.results + stream.BATCHES)
+    events = stream.begin(servers, program, url)
     at_rest = samples.take(program).memory_mb
     program.stop()
     starts = starts_ms(servers.program("ras_starts", {"INGEST_WORKERS": "1"})[0], options.starts)

@@ -75,11 +75,7 @@ class Probe:
 def start(options, folder, cleanup):
     servers = Servers(options, folder, cleanup, redis=True)
     program, url = servers.program("ras_fresh", {"INGEST_WORKERS": "1"})
-    events = stream.Stream()
-    events.write_registered(folder / "registered.jsonl")
-    servers.feed(folder / "registered.jsonl")
-    program.start()
-    stack.wait_until("the batches", lambda: committed(url) == events.results + stream.BATCHES)
+    events = stream.begin(servers, program, url)
     events.write_backlog(folder / "steady.jsonl", RATE * (60 + options.results // 5))
     before = committed(url)
     steady = stack.feed(options.build, servers.kafka.brokers, folder / "steady.jsonl", RATE,

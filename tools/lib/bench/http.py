@@ -12,12 +12,12 @@ where an answer was not as expected; a target that is missed is only said.
 import pathlib
 
 import stack
+from soak.rest import states
 
 from . import stream
 from .contestants import Statement, Web
-from .pgbench import states
 from .report import Report
-from .servers import Servers, committed
+from .servers import Servers
 from .web_servers import Civetweb, Nginx
 from .wrk import CONNECTIONS, Load
 
@@ -52,13 +52,8 @@ class Programs:
         cleanup.callback(self.uncached.stop)
 
     def start(self):
-        events, path = stream.Stream(), self.servers.folder / "events.jsonl"
-        events.write_registered(path)
-        self.servers.feed(path)
-        for program in (self.cached, self.uncached):
-            program.start()
-        stack.wait_until("the batches",
-                         lambda: committed(self.url) == events.results + stream.BATCHES)
+        stream.begin(self.servers, self.cached, self.url)
+        self.uncached.start()
 
 
 def other_servers(options, folder, cleanup, redis):

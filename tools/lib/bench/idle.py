@@ -1,11 +1,10 @@
 """Reloads one after the other with nothing else to do: what each leaves behind adds up."""
-import stack
 from soak import samples
 
 from . import judge, stream
 from .reloads import Reloads
 from .report import Report
-from .servers import Servers, committed
+from .servers import Servers
 
 SAMPLES = 10
 WARM_RELOADS = 100  # then all is there that ever is, and the heap has its size
@@ -14,12 +13,7 @@ WARM_RELOADS = 100  # then all is there that ever is, and the heap has its size
 def start(options, folder, cleanup, scripts):
     servers = Servers(options, folder, cleanup, redis=True)
     program, url = servers.program("ras_bench", {"INGEST_WORKERS": "2", **scripts.env})
-    events = stream.Stream()
-    events.write_registered(folder / "events.jsonl")
-    servers.feed(folder / "events.jsonl")
-    program.start()
-    stack.wait_until("the batches",
-                     lambda: committed(url) == events.results + stream.BATCHES)
+    stream.begin(servers, program, url)
     return program
 
 

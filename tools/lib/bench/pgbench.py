@@ -3,15 +3,10 @@ import re
 import subprocess
 
 import stack
+from soak.rest import states
 
 STATEMENT = stack.ROOT / "sql/queries/batch_status.sql"
 THREADS = 2
-
-
-def states():
-    """How many Lua states, and so connections, the program asks the database with."""
-    return int(re.search(r"^\s*states = (\d+)", (stack.ROOT / "config.lua").read_text(),
-                         re.M).group(1))
 
 
 class Load:

@@ -6,6 +6,8 @@ import json
 import spell_results
 import stack
 
+from .servers import committed
+
 REGISTERED = "huleedu.batch.essays.registered.v1"
 BATCHES = 50
 ESSAYS = 25  # of a batch
@@ -82,3 +84,14 @@ class Stream:
         self.essays += 1
         return {"event_id": unique(4, self.results), "essay_id": unique(5, self.essays),
                 "batch_id": unique(6, self.essays // ESSAYS)}
+
+
+def begin(servers, program, url):
+    """Starts a program on an empty database, and waits until it has the batches. The stream, for
+    what comes next."""
+    events, path = Stream(), servers.folder / "registered.jsonl"
+    events.write_registered(path)
+    servers.feed(path)
+    program.start()
+    stack.wait_until("the batches", lambda: committed(url) == events.results + BATCHES)
+    return events
