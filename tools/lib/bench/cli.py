@@ -1,4 +1,4 @@
-"""The command line: a bench a word. Each has `add_options(parser)` and `run(options, folder,
+"""The command line: a bench a word, or all of them without one. Each has `add_options(parser)` and `run(options, folder,
 cleanup)`, which prints its figures and returns what is not correct."""
 import argparse
 import contextlib
@@ -10,28 +10,32 @@ import tempfile
 
 import stack
 
-from . import drain, footprint, fresh, http, reload
+from . import drain, every, footprint, fresh, http, reload
 
 BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload}
+
+
+def add_word(words, name, bench):
+    own = words.add_parser(name, help=bench.__doc__.splitlines()[0], description=bench.__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    bench.add_options(own)
+    own.add_argument("--build", type=pathlib.Path, default=stack.ROOT / "build",
+                     help="folder of the built program (default: build)")
+    own.add_argument("--keep", action="store_true", help="keep the logs in any case")
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     words = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
-    for name, bench in BENCHES.items():
-        first_line = bench.__doc__.splitlines()[0]
-        own = words.add_parser(name, help=first_line, description=bench.__doc__,
-                               formatter_class=argparse.RawDescriptionHelpFormatter)
-        bench.add_options(own)
-        own.add_argument("--build", type=pathlib.Path, default=stack.ROOT / "build",
-                         help="folder of the built program (default: build)")
-        own.add_argument("--keep", action="store_true", help="keep the logs in any case")
-    return parser.parse_args(arguments)
-
-
-def main(arguments=None):
-    options = parse(arguments)
+    for name, bench in {**BENCHES, "all": every}.items():
+        add_word(words, name, bench)
+    options = parser.parse_args(arguments)
     options.build = options.build.resolve()
+    return options
+
+
+def run_one(options):
+    """Between servers of its own; the logs are kept where something is not correct."""
     parent = stack.ROOT / ".test"
     parent.mkdir(exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{options.bench}-", dir=parent))
@@ -44,4 +48,16 @@ def main(arguments=None):
             print(f"logs are kept in {os.path.relpath(folder)}")
         else:
             shutil.rmtree(folder)
+    return problems
+
+
+def main(arguments):
+    """Without a word, or with options only: all of them."""
+    word = arguments[:1]
+    is_all = not word or (word[0].startswith("--") and word[0] != "--help")
+    options = parse(["all", *arguments] if is_all else arguments)
+    if options.bench == "all":
+        problems = every.run(options, lambda part: run_one(parse(part)))
+    else:
+        problems = run_one(options)
     sys.exit(1 if problems else 0)
