@@ -1,5 +1,5 @@
-"""The command line: a bench a word, or all of them without one. Each has `add_options(parser)` and `run(options, folder,
-cleanup)`, which prints its figures and returns what is not correct."""
+"""The command line: a bench a word, or all of them without one. Each has `add_options(parser)` and
+`run(options, folder, cleanup)`, which prints its figures and returns what is not correct."""
 import argparse
 import contextlib
 import os
