@@ -10,6 +10,8 @@
 #include "pg_connection.h"
 #include "pg_params.h"
 
+#define SLOW_US 50000 /* many times what a query by its keys takes */
+
 /* ---- statements --------------------------------------------------------------------------- */
 
 /* A NULL or a text fits whatever type the statement was parsed with; a binary value only its own.
@@ -291,6 +293,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
               int timeout_ms, PGresult **result, struct err *err) {
     int64_t began_us = clock_monotonic_us();
     bool ok = query(pg, name, sql, params, timeout_ms, result, err);
+    pg->slow |= clock_monotonic_us() - began_us >= SLOW_US;
     if (!pg->uncounted) {
         db_metrics_count(name, ok, began_us);
     }

@@ -14,6 +14,8 @@
 /* Longer than any pause between two statements of one transaction. A process that is frozen in one
  * holds its locks for so long: the next owner of its partitions waits for them. */
 #define IDLE_IN_TRANSACTION_MS "10000"
+/* Queries that are slow by nature, or under load, do not pay for new plans again and again. */
+#define PLANS_YOUNG_US 1000000
 
 static char *cut_driver(const char *url) {
     /* SQLAlchemy's way of naming its driver, which libpq does not know. */
@@ -103,15 +105,19 @@ void pg_clear_group(struct pg *pg) {
     err_clear(&pg->first);
 }
 
+static void forget_statements(struct pg *pg) {
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        free_statement(pg->statements[i]);
+    }
+    pg->statement_count = 0;
+}
+
 void pg_disconnect(struct pg *pg) {
     if (pg->conn) {
         PQfinish(pg->conn);
     }
     pg->conn = NULL;
-    for (size_t i = 0; i < pg->statement_count; i++) {
-        free_statement(pg->statements[i]);
-    }
-    pg->statement_count = 0;
+    forget_statements(pg);
     pg_clear_group(pg);
 }
 
@@ -253,6 +259,14 @@ static void add_setting(struct pg_params *params, const char *value) {
     }
 }
 
+/* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
+static bool is_ready(bool ok, struct err *err) {
+    if (!ok && err->kind == ERR_TIMEOUT) {
+        err->kind = ERR_UNAVAILABLE;
+    }
+    return ok;
+}
+
 /* Not as start-up options: a pooler refuses those. */
 static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     static const char sql[] =
@@ -263,7 +277,10 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
         "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false), "
         /* How values look as text must not hang on the server's settings. */
         "set_config('bytea_output', 'hex', false), set_config('datestyle', 'ISO', false), "
-        "set_config('timezone', 'UTC', false)";
+        "set_config('timezone', 'UTC', false), "
+        /* To compile a query of many expressions takes a hundred times as long as to run it, and is
+         * done again at each call. */
+        "set_config('jit', 'off', false)";
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
         return pg_lose(pg, err);
     }
@@ -275,28 +292,44 @@ static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
     add_setting(params, pg->read_only ? "on" : NULL);
     bool ok = pg_query(pg, "pg session", sql, params, clock_remaining_ms(deadline_us), NULL, err);
     pg_params_destroy(params);
-    if (!ok && err->kind == ERR_TIMEOUT) {
-        err->kind = ERR_UNAVAILABLE; /* nothing was asked for yet: no outcome is unknown */
-    }
-    return ok;
+    return is_ready(ok, err);
 }
 
-static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
+static void note_new_plans(struct pg *pg) {
+    pg->planned_us = clock_monotonic_us();
+    pg->slow = false;
+}
+
+static bool connect_by(struct pg *pg, int64_t deadline_us, struct err *err) {
     if (pg_connected(pg)) {
         return true;
     }
     pg_disconnect(pg);
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     bool ok = check_url(pg, err) && start(pg, err) && shake_hands(pg, deadline_us, err) &&
               check_encoding(pg, err) && set_up(pg, deadline_us, err);
     if (!ok) {
         pg_disconnect(pg);
     }
+    note_new_plans(pg);
     return ok;
 }
 
 bool pg_connect(struct pg *pg, struct err *err) {
-    return connect_within(pg, pg->connect_timeout_ms, err);
+    return connect_by(pg, clock_monotonic_us() + pg->connect_timeout_ms * 1000LL, err);
+}
+
+/* A plan is kept until its tables are analysed, a minute or more: one made while they were small
+ * reads them from end to end, whatever they have grown to. Statements that are parsed anew are
+ * planned for the size of now. DISCARD PLANS alone would leave them the costs of their first plans,
+ * beside which a plan for every call seems cheap; it is for the plans of functions. */
+static bool plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
+    if (!pg->slow || clock_monotonic_us() - pg->planned_us < PLANS_YOUNG_US) {
+        return true;
+    }
+    bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
+    forget_statements(pg);
+    note_new_plans(pg);
+    return is_ready(ok, err);
 }
 
 /* What comes while nothing was asked is a notice, or the server's farewell and the end. */
@@ -313,7 +346,8 @@ static void drop_if_closed(struct pg *pg) {
 }
 
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err) {
+    int least_ms = timeout_ms < pg->connect_timeout_ms ? timeout_ms : pg->connect_timeout_ms;
+    int64_t deadline_us = clock_monotonic_us() + least_ms * 1000LL;
     drop_if_closed(pg);
-    return connect_within(
-        pg, timeout_ms < pg->connect_timeout_ms ? timeout_ms : pg->connect_timeout_ms, err);
+    return connect_by(pg, deadline_us, err) && plan_anew(pg, deadline_us, err);
 }

@@ -1,6 +1,7 @@
 /* pg: groups of statements, their errors, and every way a server can leave. Needs PG_TEST_URL. */
 #include "../../bindings/pg.h"
 
+#include "../../bindings/pg_connection.h"
 #include "../../host/base/buffer.h"
 #include "proxy.h"
 #include "test.h"
@@ -130,6 +131,68 @@ static void a_plan_whose_table_was_altered_recovers(void) {
     CHECK_TEXT(ask(pg, "altered", "SELECT * FROM test_pg_altered"), "7");
     CHECK_OK(pg_script(other, "DROP TABLE test_pg_altered", WAIT_MS, &err), &err);
     pg_destroy(other);
+    close_server();
+}
+
+/* Asks until the server keeps one plan for every value, and gives that plan. */
+static const char *plan_that_is_kept(const char *sql, struct pg_params *params) {
+    static char text[4096];
+    const char *server_name = "";
+    char explain[64];
+    PGresult *result = NULL;
+    for (int i = 0; i < 6; i++) {
+        CHECK_OK(pg_query(pg, "kept", sql, params, WAIT_MS, NULL, &err), &err);
+    }
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        bool is_it = strcmp(pg->statements[i]->sql, sql) == 0;
+        server_name = is_it ? pg->statements[i]->server_name : server_name;
+    }
+    snprintf(explain, sizeof explain, "EXPLAIN EXECUTE %s('7')", server_name);
+    CHECK_OK(pg_query(pg, "explain", explain, NULL, WAIT_MS, &result, &err), &err);
+    snprintf(text, sizeof text, "%s", result ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return text;
+}
+
+static void wake_after(bool slow, int64_t planned_us) {
+    pg->slow = false;
+    if (slow) {
+        CHECK_OK(pg_query(pg, "slow", "SELECT pg_sleep(0.06)", NULL, WAIT_MS, NULL, &err), &err);
+    }
+    pg->planned_us = planned_us;
+    CHECK_OK(pg_wake(pg, WAIT_MS, &err), &err);
+}
+
+static void plans_follow_the_tables_once_a_query_was_slow(void) {
+    static const char sql[] = "SELECT a FROM test_pg_grown WHERE a = $1::text";
+    static const char empty_sql[] =
+        "DROP TABLE IF EXISTS test_pg_grown; CREATE TABLE test_pg_grown (a text) "
+        "WITH (autovacuum_enabled = off); CREATE INDEX ON test_pg_grown (a); "
+        "INSERT INTO test_pg_grown VALUES ('7'); ANALYZE test_pg_grown";
+    static const char fill_sql[] = "INSERT INTO test_pg_grown SELECT generate_series(1, 30000)";
+    int64_t long_ago = 0, later = clock_monotonic_us() + WAIT_MS * 1000LL;
+    struct pg_params *params = pg_params_create();
+    pg_params_add_text(params, slice_of("7"));
+    open_server();
+    CHECK_OK(pg_script(pg, empty_sql, WAIT_MS, &err), &err);
+    CHECK_HAS(plan_that_is_kept(sql, params), "Seq Scan");
+    CHECK_OK(pg_script(pg, fill_sql, WAIT_MS, &err), &err);
+    wake_after(false, long_ago);
+    CHECK_HAS(plan_that_is_kept(sql, params), "Seq Scan");
+    wake_after(true, later);
+    CHECK_HAS(plan_that_is_kept(sql, params), "Seq Scan");
+    wake_after(true, long_ago);
+    CHECK_HAS(plan_that_is_kept(sql, params), "test_pg_grown_a_idx");
+    /* The server has dropped the others: these, and this. */
+    CHECK_TEXT(ask(pg, "count", "SELECT count(*) FROM pg_prepared_statements"), "3");
+    CHECK_OK(pg_script(pg, "DROP TABLE test_pg_grown", WAIT_MS, &err), &err);
+    pg_params_destroy(params);
+    close_server();
+}
+
+static void queries_are_not_compiled(void) {
+    open_server();
+    CHECK_TEXT(ask(pg, "jit", "SHOW jit"), "off");
     close_server();
 }
 
@@ -595,6 +658,9 @@ static const struct test_case cases[] = {
     {"a statement that cannot be parsed is parsed anew",
      a_statement_that_cannot_be_parsed_is_parsed_anew},
     {"a plan whose table was altered recovers", a_plan_whose_table_was_altered_recovers},
+    {"plans follow the tables once a query was slow",
+     plans_follow_the_tables_once_a_query_was_slow},
+    {"queries are not compiled", queries_are_not_compiled},
     {"prepared statements that a pooler lost recover",
      prepared_statements_that_a_pooler_lost_recover},
     {"a result that is refused fails the group", a_result_that_is_refused_fails_the_group},
