@@ -32,7 +32,8 @@ void pg_destroy(struct pg *pg);
 bool pg_connect(struct pg *pg, struct err *err);
 /* For a connection that lay idle outside a transaction: notices that the server has closed it, and
  * connects if need be, within timeout_ms too. Nothing was sent, so a statement may follow safely.
- * Where a pg_query took long, every statement is parsed and planned anew, at most once a second. */
+ * Where a pg_query took long, every statement is parsed and planned anew: after a second at first,
+ * then ever more rarely, at last once a minute. */
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);

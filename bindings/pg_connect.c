@@ -14,8 +14,11 @@
 /* Longer than any pause between two statements of one transaction. A process that is frozen in one
  * holds its locks for so long: the next owner of its partitions waits for them. */
 #define IDLE_IN_TRANSACTION_MS "10000"
-/* Queries that are slow by nature, or under load, do not pay for new plans again and again. */
+/* How old plans must be to be made anew, at first and at most: the age doubles each time, as a
+ * table that grows does, and queries that are slow by nature or under load do not pay again and
+ * again. */
 #define PLANS_YOUNG_US 1000000
+#define PLANS_OLD_US 60000000
 
 static char *cut_driver(const char *url) {
     /* SQLAlchemy's way of naming its driver, which libpq does not know. */
@@ -311,6 +314,7 @@ static bool connect_by(struct pg *pg, int64_t deadline_us, struct err *err) {
         pg_disconnect(pg);
     }
     note_new_plans(pg);
+    pg->plans_last_us = PLANS_YOUNG_US;
     return ok;
 }
 
@@ -323,12 +327,13 @@ bool pg_connect(struct pg *pg, struct err *err) {
  * planned for the size of now. DISCARD PLANS alone would leave them the costs of their first plans,
  * beside which a plan for every call seems cheap; it is for the plans of functions. */
 static bool plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
-    if (!pg->slow || clock_monotonic_us() - pg->planned_us < PLANS_YOUNG_US) {
+    if (!pg->slow || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
         return true;
     }
     bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
     forget_statements(pg);
     note_new_plans(pg);
+    pg->plans_last_us = pg->plans_last_us * 2 < PLANS_OLD_US ? pg->plans_last_us * 2 : PLANS_OLD_US;
     return is_ready(ok, err);
 }
 

@@ -43,10 +43,11 @@ struct pg {
     size_t group_size;
     bool synced;
     bool flushing;
-    int64_t planned_us; /* when all its plans were last dropped, at first by connecting */
-    bool slow;          /* since then a query took long */
-    PGresult **keep;    /* where pg_query wants its result */
-    struct err first;   /* first error of the group */
+    int64_t planned_us;    /* when all its plans were last dropped, at first by connecting */
+    int64_t plans_last_us; /* they are not dropped when younger */
+    bool slow;             /* since then a query took long */
+    PGresult **keep;       /* where pg_query wants its result */
+    struct err first;      /* first error of the group */
 };
 
 /* Whether pg_create would make its like of the options. */

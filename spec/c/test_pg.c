@@ -190,6 +190,19 @@ static void plans_follow_the_tables_once_a_query_was_slow(void) {
     close_server();
 }
 
+static void plans_are_made_anew_ever_more_rarely(void) {
+    int64_t ago_us = clock_monotonic_us() - 1500000;
+    open_server();
+    wake_after(true, ago_us);
+    CHECK(pg->planned_us > ago_us); /* after a second */
+    wake_after(true, ago_us);
+    CHECK(pg->planned_us == ago_us || clock_monotonic_us() - ago_us >= 2000000); /* after two */
+    pg->plans_last_us = 1;
+    wake_after(true, ago_us);
+    CHECK(pg->planned_us > ago_us);
+    close_server();
+}
+
 static void queries_are_not_compiled(void) {
     open_server();
     CHECK_TEXT(ask(pg, "jit", "SHOW jit"), "off");
@@ -660,6 +673,7 @@ static const struct test_case cases[] = {
     {"a plan whose table was altered recovers", a_plan_whose_table_was_altered_recovers},
     {"plans follow the tables once a query was slow",
      plans_follow_the_tables_once_a_query_was_slow},
+    {"plans are made anew ever more rarely", plans_are_made_anew_ever_more_rarely},
     {"queries are not compiled", queries_are_not_compiled},
     {"prepared statements that a pooler lost recover",
      prepared_statements_that_a_pooler_lost_recover},
