@@ -10,9 +10,10 @@ import tempfile
 
 import stack
 
-from . import drain, footprint, fresh, http, reload
+from . import batches, drain, footprint, fresh, http, reload, settings
 
-BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload}
+BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
+           "settings": settings, "batches": batches}
 
 
 def parse(arguments):
