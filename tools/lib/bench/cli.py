@@ -10,10 +10,10 @@ import tempfile
 
 import stack
 
-from . import batches, drain, footprint, fresh, http, reload, settings
+from . import batches, drain, flame, footprint, fresh, http, reload, settings
 
 BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
-           "settings": settings, "batches": batches}
+           "settings": settings, "batches": batches, "flame": flame}
 
 
 def parse(arguments):
