@@ -4,10 +4,8 @@ import uuid
 
 import psycopg2
 import stack
-from stack import SAMPLES, wait_until
+from stack import ROOTS, SAMPLES, edited_config, wait_until
 
-# Where scripts and SQL are, whatever configuration file is used.
-ROOTS = {"SCRIPTS_ROOT": str(stack.ROOT / "scripts"), "SQL_ROOT": str(stack.ROOT / "sql")}
 STREAMS = ("current", "first", "first-unlinked", "current-hard")
 
 
@@ -47,16 +45,6 @@ def slot_event(batch_id, essay_id, filename, second=0):
         "source_service": "essay-lifecycle-service", "correlation_id": str(uuid.uuid4()),
         "data": {"batch_id": batch_id, "essay_id": essay_id, "file_upload_id": "upload",
                  "text_storage_id": "text", "original_file_name": filename, "timestamp": at}}}
-
-
-def edited_config(path, *edits):
-    """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
-    text = (stack.ROOT / "config.lua").read_text()
-    for old, new in edits:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path.write_text(text)
-    return path
 
 
 class Service:

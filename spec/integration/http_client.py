@@ -12,7 +12,7 @@ import tempfile
 import uuid
 
 import stack
-from stack import HEADERS, ROOT, wait_until
+from stack import HEADERS, ROOT, ROOTS, edited_config, wait_until
 
 BUILD = ROOT / os.environ.get("BUILD", "build")
 KEYS = b"".join(f"{name}: {value}\r\n".encode() for name, value in HEADERS.items())
@@ -91,16 +91,10 @@ class Program(stack.Aggregator):
     """The program with a configuration of its own: edits are (what stands there, what shall)."""
 
     def __init__(self, folder, *servers, edits=(), env=None):
-        roots = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
         # A group of its own: no program waits for another to leave.
         group = {"KAFKA_CONSUMER_GROUP_ID": f"group-{uuid.uuid4()}"}
-        super().__init__(folder, BUILD, *servers, env=roots | group | (env or {}))
-        text = (ROOT / "config.lua").read_text()
-        for old, new in edits:
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        self.config = self.folder / "config.lua"
-        self.config.write_text(text)
+        super().__init__(folder, BUILD, *servers, env=ROOTS | group | (env or {}))
+        self.config = edited_config(self.folder / "config.lua", *edits)
 
     def start(self, wait=True):
         self.spawn([self.build / "aggregator", "run", "--config", self.config], cwd=ROOT,

@@ -25,6 +25,8 @@ POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
 UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
+# Where scripts and SQL are, whatever configuration file is used.
+ROOTS = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
 
 
@@ -203,6 +205,9 @@ class Postgres(Process):
     def create_database(self, name):
         return create_database(self.url(), name)
 
+    def drop_database(self, name):
+        subprocess.run([POSTGRES_BIN / "dropdb", "--maintenance-db", self.url(), name], check=True)
+
     def remove(self):
         discard(self.data)
         discard(self.folder / "pgdata.new")
@@ -303,6 +308,16 @@ def create_topics(build, brokers, names=None, partitions=3):
     """Makes the topics that are missing: one that its first event makes is found late."""
     subprocess.run([build / "feed", "--create", str(partitions), brokers, *(names or topics())],
                    check=True)
+
+
+def edited_config(path, *edits):
+    """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
+    text = (ROOT / "config.lua").read_text()
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
 
 
 class Aggregator(Process):

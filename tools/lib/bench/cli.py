@@ -10,9 +10,10 @@ import tempfile
 
 import stack
 
-from . import drain, every, footprint, fresh, http, reload
+from . import batches, drain, every, flame, footprint, fresh, http, reload, settings
 
-BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload}
+BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
+           "settings": settings, "batches": batches, "flame": flame}
 
 
 def add_word(words, name, bench):

@@ -19,10 +19,11 @@ import stack
 
 from . import bare, streams
 from .report import Report
-from .servers import Servers, committed
+from .servers import Servers, committing
 
 UNITS = {"events_per_second": "events/s", "own_cpu_us": "µs of its own CPU an event",
-         "postgres_cpu_us": "µs of Postgres' CPU an event", "resident_mb": "MB resident at most"}
+         "postgres_cpu_us": "µs of Postgres' CPU an event", "resident_mb": "MB resident at most",
+         "wal_kb": "kB of log an event", "checkpoints": "checkpoints", "batch_events": "events"}
 LEAST_OF_BARE = {"spell": 0.8, "lifecycle": 1.0}
 MOST_CPU_US = {"spell": 3}
 MOST_OF_POSTGRES = 0.25
@@ -60,22 +61,30 @@ def most_resident_mb(pid):
     return 0
 
 
-def drain(options, servers, untimed, number):
-    program, url = servers.program(f"run{number}", {"INGEST_WORKERS": str(options.workers)})
-    last = untimed + options.events
+def timed(program, url, servers, span, watch=contextlib.nullcontext()):
+    """Starts the program and gives its figures from its first committed event after the first of
+    `span` (untimed, last) to the last; meanwhile the context `watch` is entered."""
+    untimed, last = span
     program.start()
-    stack.wait_until("the first commit", lambda: committed(url) > untimed, 600, 0.01)
-    before, started = committed(url), time.monotonic()
-    own_pids, database_pids = [program.process.pid], children(servers.postgres.process.pid)
-    own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
-    stack.wait_until("the last commit", lambda: committed(url) >= last, 600, 0.01)
-    seconds, events = time.monotonic() - started, last - before
-    figures = {"events_per_second": events / seconds,
-               "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
-               "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
-               "resident_mb": most_resident_mb(program.process.pid)}
+    with committing(url) as now:
+        stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
+        own_pids, database_pids = [program.process.pid], children(servers.postgres.process.pid)
+        with watch:
+            before, started = now(), time.monotonic()
+            own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
+            stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
+            seconds, events = time.monotonic() - started, last - before
+            figures = {"events_per_second": events / seconds,
+                       "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
+                       "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
+                       "resident_mb": most_resident_mb(program.process.pid)}
     program.stop()
     return figures
+
+
+def drain(options, servers, untimed, number):
+    program, url = servers.program(f"run{number}", {"INGEST_WORKERS": str(options.workers)})
+    return timed(program, url, servers, (untimed, untimed + options.events))
 
 
 def show(title, figures):

@@ -72,9 +72,10 @@ class Probe:
         return (time.monotonic() - began) * 1000
 
 
-def start(options, folder, cleanup):
+def start(options, folder, cleanup, *edits):
+    """The program (with edits of config.lua) beside the steady stream, and its servers."""
     servers = Servers(options, folder, cleanup, redis=True)
-    program, url = servers.program("ras_fresh", {"INGEST_WORKERS": "1"})
+    program, url = servers.program("ras_fresh", {"INGEST_WORKERS": "1"}, *edits)
     events = stream.begin(servers, program, url)
     events.write_backlog(folder / "steady.jsonl", RATE * (60 + options.results // 5))
     before = committed(url)
@@ -87,21 +88,26 @@ def start(options, folder, cleanup):
     return program, servers
 
 
-def run(options, folder, cleanup):
-    if options.quick:
-        options.results = 100
-    program, servers = start(options, folder, cleanup)
+def measure(options, program, servers):
+    """Milliseconds that each result took, and how many queries all of them."""
     probe = Probe(program, servers.kafka.brokers)
     waits_ms = []
     for number in range(options.results):
         waits_ms.append(probe.once(number))
         time.sleep(PAUSE_S)
+    return waits_ms, probe.asked
+
+
+def run(options, folder, cleanup):
+    if options.quick:
+        options.results = 100
+    waits_ms, asked = measure(options, *start(options, folder, cleanup))
     report = Report(f"{options.results} results, one after the other, beside {RATE:,} events/s",
                     ("", ""))
     report.at_most("published to answered, p50", statistics.median(waits_ms), "ms", MOST_P50_MS)
     report.at_most("published to answered, p99", percentile(waits_ms, 99), "ms", MOST_P99_MS)
     report.add("published to answered, longest", max(waits_ms), "ms")
-    report.add("queries for each", probe.asked / options.results)
+    report.add("queries for each", asked / options.results)
     report.print()
     if options.json:
         report.write(options.json, waits_ms=waits_ms)
