@@ -13,12 +13,18 @@
 #include "hash.h"
 
 #define LOOK_INTERVAL_NS 300000000
+#define SETTLE_NS 200000000
 #define CUT_SHORT 130
 
-int watch_signal(const sigset_t *signals) {
-    static const struct timespec interval = {0, LOOK_INTERVAL_NS};
-    int number = sigtimedwait(signals, NULL, &interval);
+/* The next of the signals within that time; 0: none came. */
+static int wait_signal(const sigset_t *signals, long nanoseconds) {
+    const struct timespec timeout = {0, nanoseconds};
+    int number = sigtimedwait(signals, NULL, &timeout);
     return number > 0 ? number : 0;
+}
+
+int watch_signal(const sigset_t *signals) {
+    return wait_signal(signals, LOOK_INTERVAL_NS);
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -71,6 +77,10 @@ static int status_of(int wait_status) {
     return WEXITSTATUS(wait_status);
 }
 
+static bool is_end(int number) {
+    return number == SIGINT || number == SIGTERM;
+}
+
 /* Waits for the child; a signal that is not about it ends it. */
 static int await(pid_t child, const sigset_t *signals) {
     int status = 0;
@@ -79,7 +89,7 @@ static int await(pid_t child, const sigset_t *signals) {
         if (number == SIGCHLD && waitpid(child, &status, WNOHANG) == child) {
             return status_of(status);
         }
-        if (number == SIGINT || number == SIGTERM) {
+        if (is_end(number)) {
             kill(child, SIGKILL);
             waitpid(child, &status, 0);
             return CUT_SHORT;
@@ -99,6 +109,23 @@ static int do_once(int (*work)(void *context), void *context, const sigset_t *si
         exit(work(context));
     }
     return await(child, signals);
+}
+
+/* Until the files are in another state than this and stay in it: an editor writes a file in several
+ * steps, a checkout several files. Returns whether they are; false: a signal ends the watch. */
+static bool await_change(const char *const *paths, uint64_t state, const sigset_t *signals) {
+    while (state_of(paths) == state) {
+        if (is_end(watch_signal(signals))) {
+            return false;
+        }
+    }
+    do {
+        state = state_of(paths);
+        if (is_end(wait_signal(signals, SETTLE_NS))) {
+            return false;
+        }
+    } while (state_of(paths) != state);
+    return true;
 }
 
 static void print_separator(int count) {
@@ -121,15 +148,9 @@ int watch_run(const char *const *paths, int (*work)(void *context), void *contex
             print_separator(count);
         }
         uint64_t state = state_of(paths); /* before: what changes meanwhile is run, too */
-        int number = 0, status = do_once(work, context, &signals);
-        if (status == CUT_SHORT) {
+        int status = do_once(work, context, &signals);
+        if (status == CUT_SHORT || !await_change(paths, state, &signals)) {
             return status;
-        }
-        while (state_of(paths) == state) {
-            number = watch_signal(&signals);
-            if (number == SIGINT || number == SIGTERM) {
-                return status;
-            }
         }
     }
 }

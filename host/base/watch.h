@@ -9,8 +9,9 @@
 int watch_signal(const sigset_t *signals);
 
 /* Does the work in a child process, so that each time it begins from nothing, and again whenever a
- * file below the NULL-ended paths changes, until SIGINT or SIGTERM. Returns the exit status of the
- * last time; 130 where that was cut short. */
+ * file below the NULL-ended paths has changed and all have been left alone for a fifth of a second,
+ * until SIGINT or SIGTERM. Returns the exit status of the last time; 130 where that was cut
+ * short. */
 int watch_run(const char *const *paths, int (*work)(void *context), void *context);
 
 #endif

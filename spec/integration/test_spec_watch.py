@@ -2,6 +2,7 @@
 import re
 import shutil
 import signal
+import time
 
 import pytest
 from stack import ROOT, Process, wait_until
@@ -47,6 +48,12 @@ class Watch(Process):
         pid = self.process.pid
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
             return bool(children.read())
+
+    def wait_look(self):
+        """Waits until it has looked at the files once more, and is not running specs."""
+        wait_until("the end of the run", lambda: not self.is_running_specs())
+        seen = self.looks()
+        wait_until("a look that began after that", lambda: self.looks() >= seen + 2)
 
     def interrupt(self):
         """Ctrl-C between two runs; the exit status."""
@@ -99,11 +106,37 @@ def test_new_files_count_and_drafts_of_editors_do_not(watch, tree):
     process.wait_run(1)
     for draft in (".mine_spec.lua.swp", "mine_spec.lua~"):
         (tree / "spec/unit/lib" / draft).write_text("draft")
-    seen = process.looks()
-    wait_until("a look that began after that", lambda: process.looks() >= seen + 2)
+    process.wait_look()
     (tree / "spec/unit/other_spec.lua").write_text(SPEC_TEXT.format(value=1))
     assert "2 passed, 0 failed" in process.wait_run(2)
     assert len(process.runs()) == 2
+
+
+def save_in_steps(process, script):
+    """Empties the file and writes it whole once the watch has looked at it empty. Returns how many
+    seconds it may have known of the empty one."""
+    process.wait_look()
+    seen = process.looks()
+    script.write_text("")
+    before = time.monotonic()
+    while process.looks() == seen:
+        before = time.monotonic()
+    script.write_text("return { value = 1, saved = true }\n")
+    return time.monotonic() - before
+
+
+def test_a_file_that_is_saved_in_steps_is_run_once_and_whole(watch, tree):
+    """As editors do it: emptied, then written."""
+    for _ in range(10):
+        process = watch()
+        process.wait_run(1)
+        if save_in_steps(process, tree / "scripts/lib/mine.lua") < 0.1:
+            break  # else this test was held up in between, and the file looked saved while empty
+        process.kill()
+    assert "1 passed, 0 failed" in process.wait_run(2)
+    process.wait_look()
+    assert process.interrupt() == 0
+    assert SEPARATOR.findall(process.log.read_text()) == ["2"]
 
 
 def test_the_status_is_that_of_the_last_run(watch, tree):
