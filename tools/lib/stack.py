@@ -30,7 +30,7 @@ ROOTS = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
 
 
-def wait_until(what, condition, seconds=60, interval_s=0.05):
+def wait_until(what, condition, seconds=120, interval_s=0.05):
     """The first true value of condition(); an AssertionError naming `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
