@@ -19,6 +19,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     }
     batch->count = batch->bytes = batch->rejected = 0;
     batch->looked_up = batch->handled = batch->judged = 0;
+    encode_forget(batch);
     if (pipeline->committing == batch) {
         pipeline->committing = NULL;
     }
@@ -28,6 +29,7 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     release_messages(pipeline, batch);
     free(batch->events);
     free(batch->advances);
+    encode_free(&batch->encoded);
     merge_destroy(batch->merge);
     script_generation_unref(batch->generation);
 }
@@ -85,6 +87,7 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct mes
         .handler = pipeline->partitions.items[message->partition].handler,
     };
     batch->bytes += message->payload.len;
+    encode_forget(batch);
     advance_partition(pipeline, batch, message);
 }
 

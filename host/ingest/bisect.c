@@ -20,7 +20,8 @@ static bool undo_part(struct pipeline *pipeline, struct err *err) {
 static bool try_range(struct pipeline *pipeline, struct batch *batch, size_t first, size_t last,
                       struct err *err) {
     merge_select(batch->merge, first, last);
-    return run_plain(pipeline, "SAVEPOINT part", err) && commit_send_rows(pipeline, batch, err) &&
+    encode_forget(batch);
+    return run_plain(pipeline, "SAVEPOINT part", err) && encode_send(pipeline, batch, err) &&
            run(pipeline, err) && run_plain(pipeline, "RELEASE SAVEPOINT part", err);
 }
 

@@ -9,9 +9,6 @@
 #include "../base/clock.h"
 #include "../db_metrics.h"
 #include "../base/fault.h"
-#include "../base/hash.h"
-#include "../view/view_sql.h"
-#include "../base/xalloc.h"
 #include "pipeline.h"
 
 /* Beyond the server's own statement_timeout, for the way there and back. */
@@ -23,32 +20,6 @@ static const char retried_sql[] =
     "AND r.\"offset\" = a.\"offset\"";
 
 /* ---- statements ---------------------------------------------------------------------------- */
-
-static bool send_table(struct pipeline *pipeline, const struct view_table *table,
-                       struct merge_row *const *rows, size_t count, struct err *err) {
-    uint32_t groups = view_sql_groups(table, rows, count);
-    struct buffer sql = {0};
-    char name[64];
-    view_sql_upsert(table, groups, &sql);
-    snprintf(name, sizeof name, "upsert %s", table->name);
-    view_sql_params(table, groups, rows, count, pipeline->params);
-    pipeline->rows_sent += count;
-    bool ok = pg_send(pipeline->pg, name, sql.data, pipeline->params, false, err);
-    buffer_free(&sql);
-    return ok;
-}
-
-bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    const struct view *view = script_generation_view(batch->generation);
-    for (size_t t = 0; t < view->table_count; t++) {
-        size_t count;
-        struct merge_row *const *rows = merge_rows(batch->merge, t, &count);
-        if (count > 0 && !send_table(pipeline, &view->tables[t], rows, count, err)) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* The events of the batch are rows of rejected_events: they leave; those that are rejected again
  * come back by reject_send. */
@@ -114,8 +85,8 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
                        pipeline->scripts_err.text);
     }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
-              commit_send_position(pipeline, batch, err) &&
-              commit_send_rows(pipeline, batch, err) && reject_send(pipeline, batch, err);
+              commit_send_position(pipeline, batch, err) && encode_send(pipeline, batch, err) &&
+              reject_send(pipeline, batch, err);
     FAULT_POINT("before_commit");
     ok = ok && commit_send_plain(pipeline, "COMMIT", err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");

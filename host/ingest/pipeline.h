@@ -46,6 +46,13 @@ struct advance {
     int64_t last_time_us; /* the broker's, of the last message; 0: it has none */
 };
 
+/* The parameters of a batch's upserts. */
+struct encoded {
+    struct encoded_table *tables; /* parallel to the view's; kept from batch to batch */
+    size_t count;
+    bool ready; /* they are of the rows as they are now */
+};
+
 struct batch {
     struct script_generation *generation; /* a reference: whose scripts and view it is handled by */
     struct event *events;
@@ -55,6 +62,7 @@ struct batch {
     size_t capacity;
     size_t bytes;
     struct merge *merge;
+    struct encoded encoded;
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
@@ -204,13 +212,21 @@ bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *e
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Finds the events of which nothing stands in the merged rows. */
 void commit_mark_superseded(struct batch *batch);
-/* What one batch does on every attempt, for bisect.c. */
-bool commit_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 bool commit_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);
 /* Notes the COMMIT's tag and the rows written; context is the pipeline. */
 bool commit_note(void *context, size_t index, PGresult *result, struct err *err);
 /* Queues what the transaction does beside the rows: offsets, or the retried rejections. */
 bool commit_send_position(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- encode.c ------------------------------------------------------------------------------ */
+
+/* Encodes the batch's rows, unless that is done. */
+void encode_rows(struct batch *batch);
+/* The rows have changed, or will. */
+void encode_forget(struct batch *batch);
+/* Queues the upserts of the batch's rows, table by table. */
+bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err);
+void encode_free(struct encoded *encoded);
 
 /* ---- bisect.c ------------------------------------------------------------------------------ */
 

@@ -197,6 +197,15 @@ static void begin_commit(struct worker *worker) {
     }
 }
 
+/* So that Postgres need not wait for it afterwards. */
+static void encode_ahead(struct worker *worker) {
+    struct batch *batch = next_batch(worker);
+    if (worker->inflight && batch_full(&worker->pipeline, batch) &&
+        batch->handled == batch->count) {
+        encode_rows(batch);
+    }
+}
+
 /* ---- the database -------------------------------------------------------------------------- */
 
 static void prepare_database(struct worker *worker) {
@@ -350,6 +359,7 @@ static void turn(struct worker *worker) {
         replace_turn(worker);
     }
     if (worker->inflight) {
+        encode_ahead(worker);
         progress_batch(worker);
     }
     if (worker->pipeline.breaker.open && !worker->inflight && !worker->set_aside &&

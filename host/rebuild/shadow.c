@@ -52,10 +52,11 @@ static bool make_table(struct shadow *shadow, struct sql_session *session,
                        const struct view_table *table, struct err *err) {
     struct buffer key = {0};
     view_sql_columns(table, 0, append_key, &key);
-    bool ok = sql_run(session, err,
-                      "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" "
-                      "INCLUDING DEFAULTS INCLUDING CONSTRAINTS, PRIMARY KEY (%s))",
-                      shadow->schema, table->name, shadow->live, table->name, key.data);
+    bool ok =
+        sql_run(session, err,
+                "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" "
+                "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED, PRIMARY KEY (%s))",
+                shadow->schema, table->name, shadow->live, table->name, key.data);
     buffer_free(&key);
     return ok;
 }

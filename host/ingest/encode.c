@@ -1,0 +1,78 @@
+/* encode: a batch's rows as the parameters of its upserts. That takes a tenth of the time in which
+ * Postgres commits them: of a full batch it is done while the one before it is committed. */
+#include <stdlib.h>
+
+#include "../base/xalloc.h"
+#include "../view/view_sql.h"
+#include "pipeline.h"
+
+struct encoded_table {
+    struct pg_params *params;
+    size_t rows; /* 0: none, nothing is to be sent */
+    uint32_t groups;
+};
+
+static void make_room(struct encoded *encoded, size_t table_count) {
+    if (table_count <= encoded->count) {
+        return;
+    }
+    encoded->tables = xrealloc(encoded->tables, table_count * sizeof *encoded->tables);
+    for (size_t t = encoded->count; t < table_count; t++) {
+        encoded->tables[t] = (struct encoded_table){.params = pg_params_create()};
+    }
+    encoded->count = table_count;
+}
+
+void encode_rows(struct batch *batch) {
+    const struct view *view = script_generation_view(batch->generation);
+    struct encoded *encoded = &batch->encoded;
+    if (encoded->ready) {
+        return;
+    }
+    make_room(encoded, view->table_count);
+    for (size_t t = 0; t < view->table_count; t++) {
+        struct encoded_table *table = &encoded->tables[t];
+        struct merge_row *const *rows = merge_rows(batch->merge, t, &table->rows);
+        table->groups = view_sql_groups(&view->tables[t], rows, table->rows);
+        if (table->rows > 0) {
+            view_sql_params(&view->tables[t], table->groups, rows, table->rows, table->params);
+        }
+    }
+    encoded->ready = true;
+}
+
+void encode_forget(struct batch *batch) {
+    batch->encoded.ready = false;
+}
+
+static bool send_table(struct pipeline *pipeline, const struct view_table *table,
+                       const struct encoded_table *encoded, struct err *err) {
+    struct buffer sql = {0};
+    char name[64];
+    view_sql_upsert(table, encoded->groups, &sql);
+    snprintf(name, sizeof name, "upsert %s", table->name);
+    pipeline->rows_sent += encoded->rows;
+    bool ok = pg_send(pipeline->pg, name, sql.data, encoded->params, false, err);
+    buffer_free(&sql);
+    return ok;
+}
+
+bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+    const struct view *view = script_generation_view(batch->generation);
+    encode_rows(batch);
+    for (size_t t = 0; t < view->table_count; t++) {
+        const struct encoded_table *table = &batch->encoded.tables[t];
+        if (table->rows > 0 && !send_table(pipeline, &view->tables[t], table, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void encode_free(struct encoded *encoded) {
+    for (size_t t = 0; t < encoded->count; t++) {
+        pg_params_destroy(encoded->tables[t].params);
+    }
+    free(encoded->tables);
+    *encoded = (struct encoded){0};
+}
