@@ -8,8 +8,11 @@
 #include "../base/xalloc.h"
 #include "pipeline.h"
 
+#define EXTRACTED_CHUNK_BYTES (256UL * 1024)
+
 void batch_init(struct batch *batch, struct script_generation *generation) {
     *batch = (struct batch){.generation = script_generation_ref(generation),
+                            .extracted = arena_create(EXTRACTED_CHUNK_BYTES),
                             .merge = merge_create(script_generation_view(generation))};
 }
 
@@ -19,6 +22,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     }
     batch->count = batch->bytes = batch->rejected = 0;
     batch->looked_up = batch->handled = batch->judged = 0;
+    arena_reset(batch->extracted);
     encode_forget(batch);
     if (pipeline->committing == batch) {
         pipeline->committing = NULL;
@@ -30,6 +34,7 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     free(batch->events);
     free(batch->advances);
     encode_free(&batch->encoded);
+    arena_destroy(batch->extracted);
     merge_destroy(batch->merge);
     script_generation_unref(batch->generation);
 }
@@ -93,6 +98,21 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct mes
 
 /* ---- handling ------------------------------------------------------------------------------ */
 
+/* What outlives the values. Of the payload, which stays until the commit, no copy is needed. */
+static void keep_ids(struct batch *batch, struct event *event) {
+    const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
+    const struct extract_value *correlation_id = &event->values[ENVELOPE_CORRELATION_ID];
+    event->has_id = id->present;
+    if (id->present) {
+        memcpy(event->id, id->as.uuid, sizeof event->id);
+    }
+    if (correlation_id->present) {
+        struct slice text = correlation_id->as.text, payload = event->message.payload;
+        bool stays = text.data >= payload.data && text.data < payload.data + payload.len;
+        event->correlation_id = stays ? text : arena_copy(merge_arena(batch->merge), text);
+    }
+}
+
 static void extract_event(struct pipeline *pipeline, struct batch *batch, struct event *event) {
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
@@ -106,11 +126,13 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
         return;
     }
     const struct script_handler *handler = &handlers[event->handler];
-    struct arena *arena = merge_arena(batch->merge);
+    struct arena *arena = batch->extracted;
     struct err err = {0};
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
-    if (!extract_run(handler->plan, event->message.payload, arena, event->values, &err)) {
+    bool extracted = extract_run(handler->plan, event->message.payload, arena, event->values, &err);
+    keep_ids(batch, event);
+    if (!extracted) {
         reject_event(batch, event, err.text);
         return;
     }
@@ -146,8 +168,7 @@ static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     struct event *event = &batch->events[index];
     struct err err = {0};
     enum script_result result = SCRIPT_ERROR;
-    const struct extract_value *correlation = &event->values[ENVELOPE_CORRELATION_ID];
-    log_set_correlation_id(correlation->present ? correlation->as.text : (struct slice){0});
+    log_set_correlation_id(event->correlation_id);
     bool handled = run_handler(pipeline, batch, event, &result, &err);
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
     if (!handled) {
@@ -176,8 +197,19 @@ static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     return verdicts_judge(pipeline, batch, index + 1);
 }
 
+/* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
+static void forget_values(struct batch *batch) {
+    for (size_t i = 0; i < batch->looked_up; i++) {
+        batch->events[i].values = NULL;
+    }
+    arena_reset(batch->extracted);
+}
+
 static void look_up(struct pipeline *pipeline, struct batch *batch) {
     size_t first = batch->looked_up;
+    if (batch->handled == first) {
+        forget_values(batch);
+    }
     for (size_t i = first; i < batch->count; i++) {
         extract_event(pipeline, batch, &batch->events[i]);
     }

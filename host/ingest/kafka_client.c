@@ -4,7 +4,7 @@
 
 #include "../base/log.h"
 
-#define REFILL_BYTES (4UL * 1024 * 1024) /* a quarter of queued.max.messages.kbytes */
+#define REFILL_BYTES (2UL * 1024 * 1024) /* half of queued.max.messages.kbytes */
 
 static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
     (void)kafka;
@@ -50,7 +50,7 @@ static bool set_defaults(const struct config *config, rd_kafka_conf_t *conf, str
         {"client.id", config->kafka.client_id},
         {"session.timeout.ms", session_timeout_ms},
         {"topic.metadata.refresh.interval.ms", "10000"},
-        {"queued.max.messages.kbytes", "16384"}, /* see kafka_client_refill */
+        {"queued.max.messages.kbytes", "4096"}, /* see kafka_client_refill */
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
         {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */

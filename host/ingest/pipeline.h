@@ -32,8 +32,11 @@ struct event {
     struct message message;
     int handler; /* of the batch's generation; -1: none declares its topic */
     enum event_state state;
-    bool superseded;              /* EVENT_APPLIED: every merge lost to another of its batch */
-    struct extract_value *values; /* in the batch's arena; NULL until extracted */
+    bool superseded; /* EVENT_APPLIED: every merge lost to another of its batch */
+    bool has_id;     /* the envelope's event_id could be read: */
+    uint8_t id[16];
+    struct slice correlation_id;  /* data NULL: none */
+    struct extract_value *values; /* NULL: not extracted yet, or handled and forgotten */
     struct slice reason;          /* EVENT_REJECTED: a word, in the arena */
     struct slice detail;
     uint64_t identity; /* of the bytes in their partition, for seen.c */
@@ -61,6 +64,7 @@ struct batch {
     size_t handled;   /* events with a verdict */
     size_t capacity;
     size_t bytes;
+    struct arena *extracted; /* what the events' values are in, while they are handled */
     struct merge *merge;
     struct encoded encoded;
     struct advance *advances; /* parallel to the pipeline's partitions */

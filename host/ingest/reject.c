@@ -38,17 +38,10 @@ static const struct partition *partition_of(const struct pipeline *pipeline,
 }
 
 static bool event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
-    if (!event->values || !event->values[ENVELOPE_EVENT_ID].present) {
-        return false;
+    if (event->has_id) {
+        uuid_format(event->id, text);
     }
-    uuid_format(event->values[ENVELOPE_EVENT_ID].as.uuid, text);
-    return true;
-}
-
-static struct slice correlation_id_of(const struct event *event) {
-    return event->values && event->values[ENVELOPE_CORRELATION_ID].present
-               ? event->values[ENVELOPE_CORRELATION_ID].as.text
-               : (struct slice){0};
+    return event->has_id;
 }
 
 /* Details quote events and scripts: the database takes UTF-8 without NUL only. */
@@ -86,7 +79,7 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
                 LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
                 LOG_INT("partition", partition->number), LOG_INT("offset", event->message.offset),
                 LOG_TEXT("event_id", has_id ? event_id : NULL),
-                LOG_SLICE("correlation_id", correlation_id_of(event)));
+                LOG_SLICE("correlation_id", event->correlation_id));
 }
 
 void reject_event(struct batch *batch, struct event *event, const char *text) {
@@ -146,7 +139,7 @@ static struct slice text_of(const struct pipeline *pipeline, const struct batch 
     case R_EVENT_ID:
         return event_id_of(event, scratch) ? slice_of(scratch) : (struct slice){0};
     case R_CORRELATION_ID:
-        return correlation_id_of(event);
+        return event->correlation_id;
     default:
         return handler_of(batch, event);
     }

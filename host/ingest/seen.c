@@ -19,11 +19,7 @@
 
 static void write_key(const struct event *event, char key[SEEN_KEY_LEN + 1]) {
     memcpy(key, SEEN_PREFIX, sizeof SEEN_PREFIX - 1);
-    uuid_format(event->values[ENVELOPE_EVENT_ID].as.uuid, key + sizeof SEEN_PREFIX - 1);
-}
-
-static bool has_id(const struct event *event) {
-    return event->values && event->values[ENVELOPE_EVENT_ID].present;
+    uuid_format(event->id, key + sizeof SEEN_PREFIX - 1);
 }
 
 static void note_redis(struct pipeline *pipeline, bool up, const struct err *err) {
@@ -178,7 +174,7 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     bool ok = append_announcement(pipeline, tags, tag_count, &err);
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && has_id(event)) {
+        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && event->has_id) {
             ok = append_mark(pipeline, event, &err);
         }
     }
