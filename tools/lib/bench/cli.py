@@ -10,10 +10,10 @@ import tempfile
 
 import stack
 
-from . import batches, drain, every, flame, footprint, fresh, http, peer, reload, settings
+from . import batches, drain, every, flame, footprint, fresh, http, peer, reload, scale, settings
 
 BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
-           "peer": peer, "settings": settings, "batches": batches, "flame": flame}
+           "peer": peer, "scale": scale, "settings": settings, "batches": batches, "flame": flame}
 
 
 def add_word(words, name, bench):

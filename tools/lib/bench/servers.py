@@ -9,11 +9,13 @@ from crashtest import verify
 class Servers:
     """`cleanup` (an ExitStack) ends them."""
 
-    def __init__(self, options, folder, cleanup, redis, partitions=3, postgres_settings=()):
+    def __init__(self, options, folder, cleanup, redis, partitions=3, postgres_settings=(),
+                 kafka_properties=None):
         self.build, self.folder, self.cleanup = options.build, folder, cleanup
         self.postgres = stack.Postgres(folder / "postgres", postgres_settings)
         cleanup.callback(self.postgres.remove)
-        self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions)
+        self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions,
+                                       properties=kafka_properties)
         self.redis = stack.Redis(folder / "redis") if redis else None
         for server in filter(None, (self.postgres, self.kafka, self.redis)):
             cleanup.callback(server.stop)
