@@ -232,11 +232,23 @@ static bool commit(rd_kafka_t *client, rd_kafka_message_t **records, size_t coun
     return !code;
 }
 
+/* A commit is sent while the next batch is read; what became of it comes with that. */
+static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *offsets, void *opaque) {
+    (void)client;
+    (void)offsets;
+    (void)opaque;
+    if (code && code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
+        fprintf(stderr, "peer: offsets were not committed: %s\n", rd_kafka_err2str(code));
+    }
+}
+
 static rd_kafka_t *subscribe(const char *brokers, const char *group, const char *topic) {
     const char *const properties[][2] = {
         {"group.id", group}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"}};
     char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     bool good = kafka_conf_set_all(conf, brokers, properties,
                                    sizeof properties / sizeof *properties, text, sizeof text);
     rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
@@ -283,12 +295,17 @@ static bool run(rd_kafka_t *client, PGconn *connection) {
     bool ok = records && batch && queue;
     while (ok && !stopping) {
         ssize_t count = rd_kafka_consume_batch_queue(queue, FILL_MS, records, BATCH_EVENTS);
+        if (count < 0) {
+            fprintf(stderr, "peer: %s\n", rd_kafka_err2str(rd_kafka_last_error()));
+        }
         ok = count >= 0 && store(client, connection, batch, records, (size_t)count);
         for (ssize_t i = 0; i < count; i++) {
             rd_kafka_message_destroy(records[i]);
         }
     }
-    rd_kafka_queue_destroy(queue);
+    if (queue) {
+        rd_kafka_queue_destroy(queue);
+    }
     for (enum field field = 0; batch && field < FIELD_COUNT; field++) {
         buffer_free(&batch->arrays[field]);
     }

@@ -1,4 +1,6 @@
 """Draws a chart: groups of bars from the left to the right edge, a panel for each unit."""
+import re
+
 import matplotlib
 
 from .report import show
@@ -19,6 +21,15 @@ def distinct(words):
     return list(dict.fromkeys(words))
 
 
+def in_order(labels):
+    """By the number in front, where there is one."""
+    def number(label):
+        digits = re.match(r"[\d,]+", label)
+        return int(digits[0].replace(",", "")) if digits else 0
+
+    return sorted(distinct(labels), key=number)
+
+
 def bars(axes, points, labels, series):
     """One series' after the other; a line through each from the least run to the most."""
     height = GROUP / len(series)
@@ -34,21 +45,28 @@ def bars(axes, points, labels, series):
 
 
 def panel(axes, unit, points):
-    labels = distinct(point.label for point in points)
+    labels = in_order(point.label for point in points)
     series = distinct(point.series for point in points)
     bars(axes, points, labels, series)
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlim(0, max(point.most for point in points) * ROOM)
     axes.set_xlabel(unit)
+    axes.xaxis.set_major_formatter("{x:,g}")
     if len(series) > 1:
-        axes.legend(fontsize=8, frameon=False, loc="lower right")
+        axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def height_in(points):
+    """Of a panel: as high as if each group had a bar of every series."""
+    groups, series = {point.label for point in points}, {point.series for point in points}
+    return len(groups) * len(series) * BAR_IN + AROUND_IN
 
 
 def draw(chart, points, path):
     panels = {unit: [point for point in points if point.unit == unit] for unit in chart.units}
     panels = {unit: own for unit, own in panels.items() if own}
-    heights = [len(own) * BAR_IN + AROUND_IN for own in panels.values()]
+    heights = [height_in(own) for own in panels.values()]
     with matplotlib.rc_context(SETTINGS):
         figure, axes = pyplot.subplots(len(panels), figsize=(WIDTH_IN, sum(heights)), squeeze=False,
                                        height_ratios=heights, layout="constrained")
