@@ -17,6 +17,7 @@
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
 #include "lib/own_cpu.h"
+#include "lib/spellcheck_upsert.h"
 
 #define TIMEOUT_MS 60000
 #define FIRST_AT_US 1750000000000000LL /* of the first row; of --again a day later */
@@ -26,35 +27,21 @@
     "{\"total_corrections\": 7, \"l2_dictionary_corrections\": 3, \"spellchecker_corrections\": "  \
     "4, \"word_count\": 412, \"correction_density\": 1.699}"
 
-#define COLUMNS                                                                                    \
-    "essay_id, spellcheck_at, spellcheck_event_id, spellcheck_status, "                            \
-    "spellcheck_correction_count, spellcheck_corrected_text_storage_id, spellcheck_metrics, "      \
-    "result_link_at, result_link_event_id, result_batch_id, first_result_at"
-#define UPDATE                                                                                     \
-    " ON CONFLICT (essay_id) DO UPDATE SET spellcheck_at = excluded.spellcheck_at, "               \
-    "spellcheck_event_id = excluded.spellcheck_event_id, "                                         \
-    "spellcheck_status = excluded.spellcheck_status, "                                             \
-    "spellcheck_correction_count = excluded.spellcheck_correction_count, "                         \
-    "spellcheck_corrected_text_storage_id = excluded.spellcheck_corrected_text_storage_id, "       \
-    "spellcheck_metrics = excluded.spellcheck_metrics WHERE (excluded.spellcheck_at, "             \
-    "excluded.spellcheck_event_id) > (essay_results.spellcheck_at, "                               \
-    "essay_results.spellcheck_event_id)"
-
-static const char unnest_sql[] =
-    "INSERT INTO essay_results (" COLUMNS ") SELECT essay_id, at, event_id, "
+static const char unnest_sql[] = SPELLCHECK_INSERT
+    "SELECT essay_id, at, event_id, "
     "'COMPLETED'::text::essay_phase_status, corrections, corrected_id, metrics::json, "
     "at, event_id, batch_id, at FROM unnest($1::text[], $2::timestamptz[], $3::uuid[], $4::int4[], "
     "$5::text[], $6::text[], $7::text[]) AS row (essay_id, at, event_id, corrections, "
     "corrected_id, "
-    "metrics, batch_id)" UPDATE;
+    "metrics, batch_id)" SPELLCHECK_UPDATE;
 
 static const char stage_sql[] =
     "CREATE TEMP TABLE stage (essay_id text, at timestamptz, event_id uuid, corrections integer, "
     "corrected_id text, metrics json, batch_id text) ON COMMIT DELETE ROWS";
 static const char from_stage_sql[] =
-    "INSERT INTO essay_results (" COLUMNS ") SELECT essay_id, at, event_id, "
-    "'COMPLETED', corrections, corrected_id, metrics, at, event_id, batch_id, at "
-    "FROM stage" UPDATE;
+    SPELLCHECK_INSERT "SELECT essay_id, at, event_id, "
+                      "'COMPLETED', corrections, corrected_id, metrics, at, event_id, batch_id, at "
+                      "FROM stage" SPELLCHECK_UPDATE;
 
 struct job {
     bool copy, again;

@@ -14,6 +14,10 @@ KAFKA_JARS=.kafka
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
 # For tools/bench http: the load, and what the program is compared with.
 BENCH_HTTP_PACKAGES="wrk libcivetweb-dev nginx libnginx-mod-http-lua"
+# For tools/bench peer: its JSON.
+BENCH_PEER_PACKAGES=libjsmn-dev
+# For tools/bench plot.
+BENCH_PLOT_PACKAGES=python3-matplotlib
 # For tools/bench flame: perf, and the script that draws (flamegraph.pl comes with it).
 BENCH_FLAME_PACKAGES="linux-perf libdevel-nytprof-perl"
 # For tools/fuzz, beside what builds.

@@ -127,6 +127,9 @@ class Process:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
+    def pids(self):
+        return [self.process.pid]
+
     def send(self, number):
         if self.running():
             self.process.send_signal(number)

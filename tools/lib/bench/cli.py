@@ -10,10 +10,12 @@ import tempfile
 
 import stack
 
-from . import batches, drain, every, flame, footprint, fresh, http, reload, settings
+from . import (batches, drain, every, flame, footprint, fresh, http, peer, plot, reload, scale,
+               settings)
 
 BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
-           "settings": settings, "batches": batches, "flame": flame}
+           "peer": peer, "scale": scale, "settings": settings, "batches": batches, "flame": flame,
+           "plot": plot}
 
 
 def add_word(words, name, bench):

@@ -7,8 +7,9 @@ by one as ordinary services do (single); tools/consume only reads the records. P
 the medians and their spread, and the program's rate as a share of theirs.
 
 Streams: spell (all new, a row each), again (later results of the same essays: updates), lifecycle
-(whole lives of batches, as in the samples, thousands interleaved), hot (few essays, many results),
-replayed (all of it seen before, and known to Redis)."""
+(whole lives of batches, as in the samples, thousands interleaved), lifecycle-first (the same events,
+none of what another has named: inserts only), hot (few essays, many results), replayed (all of it
+seen before, and known to Redis)."""
 import contextlib
 import pathlib
 import statistics
@@ -64,21 +65,26 @@ def most_resident_mb(pid):
 def timed(program, url, servers, span, watch=contextlib.nullcontext()):
     """Starts the program and gives its figures from its first committed event after the first of
     `span` (untimed, last) to the last; meanwhile the context `watch` is entered."""
-    untimed, last = span
-    program.start()
     with committing(url) as now:
-        stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
-        own_pids, database_pids = [program.process.pid], children(servers.postgres.process.pid)
-        with watch:
-            before, started = now(), time.monotonic()
-            own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
-            stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
-            seconds, events = time.monotonic() - started, last - before
-            figures = {"events_per_second": events / seconds,
-                       "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
-                       "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
-                       "resident_mb": most_resident_mb(program.process.pid)}
-    program.stop()
+        return measured(program, now, servers, span, watch)
+
+
+def measured(subject, now, servers, span, watch=contextlib.nullcontext()):
+    """timed(), of whatever has start(), pids() and stop(); now() is how many events are committed."""
+    untimed, last = span
+    subject.start()
+    stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
+    own_pids, database_pids = subject.pids(), children(servers.postgres.process.pid)
+    with watch:
+        before, started = now(), time.monotonic()
+        own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
+        stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
+        seconds, events = time.monotonic() - started, last - before
+        figures = {"events_per_second": events / seconds,
+                   "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
+                   "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
+                   "resident_mb": sum(map(most_resident_mb, own_pids))}
+    subject.stop()
     return figures
 
 

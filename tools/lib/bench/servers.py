@@ -9,11 +9,13 @@ from crashtest import verify
 class Servers:
     """`cleanup` (an ExitStack) ends them."""
 
-    def __init__(self, options, folder, cleanup, redis, partitions=3, postgres_settings=()):
+    def __init__(self, options, folder, cleanup, redis, partitions=3, postgres_settings=(),
+                 kafka_properties=None):
         self.build, self.folder, self.cleanup = options.build, folder, cleanup
         self.postgres = stack.Postgres(folder / "postgres", postgres_settings)
         cleanup.callback(self.postgres.remove)
-        self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions)
+        self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions,
+                                       properties=kafka_properties)
         self.redis = stack.Redis(folder / "redis") if redis else None
         for server in filter(None, (self.postgres, self.kafka, self.redis)):
             cleanup.callback(server.stop)
@@ -24,15 +26,20 @@ class Servers:
         """The program with an empty database of that name, not started; and the database's URL.
         `edits` of config.lua: (what stands there, what shall stand there)."""
         url = self.postgres.create_database(name)
+        program = self.process(name, url, env, *edits)
+        program.command("migrate")
+        return program, url
+
+    def process(self, name, url, env, *edits):
+        """A process of it on a database that is there."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = stack.edited_config(folder / "config.lua", *edits) if edits else None
         program = stack.Aggregator(folder, self.build, url,
                                    self.redis.url if self.redis else "none", self.kafka.brokers,
                                    stack.ROOTS | env, config)
-        program.command("migrate")
         self.cleanup.callback(program.stop)
-        return program, url
+        return program
 
     def feed(self, stream):
         stack.feed(self.build, self.kafka.brokers, stream)
@@ -40,6 +47,8 @@ class Servers:
 
 COMMITTED = "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) " \
     "FROM consumer_offsets"
+REJECTED = "SELECT coalesce(sum(rejected), 0) FROM consumer_offsets"
+REASON = "SELECT topic, reason, detail FROM rejected_events LIMIT 1"
 
 
 def committed(url):
@@ -49,12 +58,17 @@ def committed(url):
 
 @contextlib.contextmanager
 def committing(url):
-    """committed() over one connection: to open one costs Postgres more than a hundred events do."""
+    """committed() over one connection: to open one costs Postgres more than a hundred events do. A
+    rejected event is an error: what is not stored is stored fast."""
     with contextlib.closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             def ask():
-                cursor.execute(COMMITTED)
-                return int(cursor.fetchone()[0])
+                cursor.execute(f"SELECT ({COMMITTED}), ({REJECTED})")
+                events, rejected = map(int, cursor.fetchone())
+                if rejected:
+                    cursor.execute(REASON)
+                    raise AssertionError(f"{rejected} events were rejected, as {cursor.fetchone()}")
+                return events
 
             yield ask

@@ -67,16 +67,28 @@ def mixed(lines):
         yield line
 
 
+def sampled():
+    """The lines of a batch's life that the program reads."""
+    with open(stack.SAMPLES / "current.jsonl", "rb") as sample:
+        return [line for line in sample if stack.UNREAD_TOPIC.encode() not in line]
+
+
 def write_lifecycle(folder, events):
     """Whole lives of batches, copied from the samples, thousands at once."""
-    with open(stack.SAMPLES / "current.jsonl", "rb") as sample:
-        lines = [line for line in sample if stack.UNREAD_TOPIC.encode() not in line]
     with open(folder / "1.jsonl", "wb") as out:
-        out.writelines(itertools.islice(mixed(lines), events))
+        out.writelines(itertools.islice(mixed(sampled()), events))
+
+
+def write_lifecycle_first(folder, events):
+    """The same events, each of a batch and of essays that no other has named: rows are inserted,
+    and none is updated."""
+    lines = itertools.islice(itertools.cycle(sampled()), events)
+    with open(folder / "1.jsonl", "wb") as out:
+        out.writelines(one for line in lines for one in copy([line]))
 
 
 STREAMS = {"spell": write_spell, "again": write_again, "lifecycle": write_lifecycle,
-           "hot": write_hot, "replayed": write_replayed}
+           "lifecycle-first": write_lifecycle_first, "hot": write_hot, "replayed": write_replayed}
 
 
 def publish(servers, folder, name, events):
