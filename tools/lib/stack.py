@@ -363,7 +363,7 @@ class Aggregator(Process):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
                                          headers=HEADERS if headers is None else headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read(), error.headers
