@@ -49,16 +49,10 @@ class Settings:
         self.options, self.servers = options, servers
         self.span = (untimed, untimed + options.events)
 
-    def restart(self, words):
-        postgres = self.servers.postgres
-        postgres.stop()
-        postgres.settings = tuple(word for word in words if not word.startswith(TABLE))
-        postgres.start()
-
     def measure(self, setting, number):
         """The figures of a run with it: one or several words, or DEFAULTS."""
         words = [] if setting == DEFAULTS else setting.split(",")
-        self.restart(words)
+        self.servers.restart_postgres(word for word in words if not word.startswith(TABLE))
         program, url = self.servers.program(f"run{number}", {})
         for word in words:
             if word.startswith(TABLE):
