@@ -10,10 +10,10 @@ import tempfile
 
 import stack
 
-from . import batches, drain, every, flame, footprint, fresh, http, reload, settings
+from . import batches, beside, drain, every, flame, footprint, fresh, http, reload, settings
 
-BENCHES = {"drain": drain, "fresh": fresh, "http": http, "footprint": footprint, "reload": reload,
-           "settings": settings, "batches": batches, "flame": flame}
+BENCHES = {"drain": drain, "fresh": fresh, "beside": beside, "http": http, "footprint": footprint,
+           "reload": reload, "settings": settings, "batches": batches, "flame": flame}
 
 
 def add_word(words, name, bench):
