@@ -10,10 +10,12 @@ import tempfile
 
 import stack
 
-from . import batches, beside, drain, every, flame, footprint, fresh, http, reload, settings
+from . import (batches, beside, drain, every, flame, footprint, fresh, http, reload, settings,
+               stopped)
 
-BENCHES = {"drain": drain, "fresh": fresh, "beside": beside, "http": http, "footprint": footprint,
-           "reload": reload, "settings": settings, "batches": batches, "flame": flame}
+BENCHES = {"drain": drain, "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
+           "footprint": footprint, "reload": reload, "settings": settings, "batches": batches,
+           "flame": flame}
 
 
 def add_word(words, name, bench):
