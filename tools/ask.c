@@ -1,7 +1,11 @@
 /* ask: a query load. Connections that stay open, each asking again as soon as it is answered; looks
  * at every answer, and keeps every latency.
  *
- *     ask PORT CONNECTIONS SECONDS REQUESTS TAIL…
+ *     ask [--rate REQUESTS_PER_SECOND] PORT CONNECTIONS SECONDS REQUESTS TAIL…
+ *
+ * With a rate every request has a time at which it is due, whatever became of those before, and its
+ * latency counts from then: one for which no connection is free waits, and that shows. Every one
+ * that was due is waited for.
  *
  * REQUESTS is a file of requests as they are sent, each ended by an empty line: they are asked in
  * any order. TAIL… are the ends that the body of a good answer may have. In the end one line of
@@ -25,8 +29,9 @@
 #define HEAD_END "\r\n\r\n"
 
 struct client {
-    int fd; /* -1: to be connected */
-    int64_t asked_us;
+    int fd;           /* -1: to be connected */
+    bool asking;      /* an answer is to come */
+    int64_t asked_us; /* at a rate: when that was due */
     struct buffer answer;
 };
 
@@ -38,6 +43,9 @@ struct load {
     struct client *clients;
     struct pollfd *fds;
     size_t client_count;
+    size_t turn; /* whose it is to ask: all connections are to be kept alive */
+    double rate; /* requests a second; 0: as soon as the last is answered */
+    int64_t began_us, end_us, asked;
     uint32_t *latencies_us;
     size_t answered, cap;
     int64_t good, failed, mixed, broken;
@@ -102,11 +110,16 @@ static bool connect_to(struct client *client, int port) {
     return false;
 }
 
+static void hang_up(struct client *client) {
+    close(client->fd);
+    client->fd = -1;
+    client->asking = false;
+}
+
 static void break_off(struct load *load, struct client *client, const char *why) {
     load->broken++;
     note_example(load, why, buffer_slice(&client->answer));
-    close(client->fd);
-    client->fd = -1;
+    hang_up(client);
 }
 
 static uint64_t draw(struct load *load) {
@@ -117,15 +130,17 @@ static uint64_t draw(struct load *load) {
 }
 
 /* A request fits the socket's buffer. */
-static void ask(struct load *load, struct client *client) {
+static void ask(struct load *load, struct client *client, int64_t from_us) {
     struct slice request = load->requests[draw(load) % load->request_count];
+    load->asked++;
     client->answer.len = 0;
-    client->asked_us = clock_monotonic_us();
+    client->asked_us = from_us;
     if (client->fd < 0 && !connect_to(client, load->port)) {
         load->broken++;
         note_example(load, "no connection", slice_of(strerror(errno)));
         return;
     }
+    client->asking = true;
     if (send(client->fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len) {
         break_off(load, client, "not sent");
     }
@@ -145,7 +160,9 @@ static void receive(struct load *load, struct client *client) {
     char *to = buffer_reserve(answer, 16384);
     ssize_t got = recv(client->fd, to, 16383, MSG_DONTWAIT);
     if (got <= 0) {
-        if (got == 0 || errno != EAGAIN) {
+        if (got == 0 && !client->asking) {
+            hang_up(client); /* as the server has, which heard nothing for a while */
+        } else if (got == 0 || errno != EAGAIN) {
             break_off(load, client, "the connection ended");
         }
         return;
@@ -154,35 +171,81 @@ static void receive(struct load *load, struct client *client) {
     answer->data[answer->len] = '\0';
     size_t len = answer_len(answer);
     if (len > 0 && answer->len >= len) {
+        client->asking = false;
         note_latency(load, clock_monotonic_us() - client->asked_us);
         judge(load, buffer_slice(answer));
-        ask(load, client);
     }
 }
 
 /* ---- the load ------------------------------------------------------------------------------ */
 
+/* When the next request is. */
+static int64_t due_us(const struct load *load) {
+    return load->rate > 0 ? load->began_us + (int64_t)((double)load->asked * 1e6 / load->rate)
+                          : clock_monotonic_us();
+}
+
+static bool is_over(const struct load *load) {
+    return due_us(load) >= load->end_us;
+}
+
+static size_t count_asking(const struct load *load) {
+    size_t asking = 0;
+    for (size_t i = 0; i < load->client_count; i++) {
+        asking += load->clients[i].asking;
+    }
+    return asking;
+}
+
+static void ask_what_is_due(struct load *load) {
+    for (size_t looked_at = 0; looked_at < load->client_count && !is_over(load); looked_at++) {
+        struct client *client = &load->clients[load->turn];
+        int64_t from_us = due_us(load);
+        if (from_us > clock_monotonic_us()) {
+            return;
+        }
+        load->turn = (load->turn + 1) % load->client_count;
+        if (!client->asking) {
+            ask(load, client, from_us);
+        }
+    }
+}
+
+/* Until an answer comes or a request is due that a connection is free for. */
+static void wait_for_more(struct load *load) {
+    int64_t wait_us = 100000;
+    if (load->rate > 0 && !is_over(load) && count_asking(load) < load->client_count) {
+        int64_t left_us = due_us(load) - clock_monotonic_us();
+        wait_us = left_us < 0 ? 0 : left_us < wait_us ? left_us : wait_us;
+    }
+    struct timespec wait = {0, wait_us * 1000};
+    for (size_t i = 0; i < load->client_count; i++) {
+        load->fds[i] = (struct pollfd){load->clients[i].fd, POLLIN, 0};
+    }
+    if (ppoll(load->fds, load->client_count, &wait, NULL) < 0 && errno != EINTR) {
+        perror("ask: ppoll");
+        exit(1);
+    }
+}
+
 static void look_after(struct load *load, size_t at) {
     struct client *client = &load->clients[at];
     if (load->fds[at].revents) {
         receive(load, client);
-    } else if (client->fd >= 0 && clock_monotonic_us() - client->asked_us > ANSWER_LIMIT_US) {
+    } else if (client->asking && clock_monotonic_us() - client->asked_us > ANSWER_LIMIT_US) {
         break_off(load, client, "no answer");
-    }
-    if (client->fd < 0) {
-        ask(load, client);
     }
 }
 
-static void run(struct load *load, int64_t end_us) {
-    for (size_t i = 0; i < load->client_count; i++) {
-        ask(load, &load->clients[i]);
-    }
-    while (clock_monotonic_us() < end_us) {
-        for (size_t i = 0; i < load->client_count; i++) {
-            load->fds[i] = (struct pollfd){load->clients[i].fd, POLLIN, 0};
-        }
-        poll(load->fds, load->client_count, 100);
+/* What was due is waited for where there is a rate: else a stall at the end would not show. */
+static bool goes_on(const struct load *load) {
+    return !is_over(load) || (load->rate > 0 && count_asking(load) > 0);
+}
+
+static void run(struct load *load) {
+    while (goes_on(load)) {
+        ask_what_is_due(load);
+        wait_for_more(load);
         for (size_t i = 0; i < load->client_count; i++) {
             look_after(load, i);
         }
@@ -241,13 +304,26 @@ static bool read_requests(struct load *load, const char *path, struct buffer *te
     return load->request_count > 0;
 }
 
+static bool read_rate(struct load *load, int *argc, char ***argv) {
+    if (*argc < 3 || strcmp((*argv)[1], "--rate") != 0) {
+        return true;
+    }
+    load->rate = strtod((*argv)[2], NULL);
+    *argc -= 2;
+    *argv += 2;
+    return load->rate > 0;
+}
+
 int main(int argc, char **argv) {
     struct buffer text = {0};
-    if (argc < 6) {
-        fputs("usage: ask PORT CONNECTIONS SECONDS REQUESTS TAIL...\n", stderr);
+    struct load load = {.random = 88172645463325252ULL};
+    if (!read_rate(&load, &argc, &argv) || argc < 6) {
+        fputs("usage: ask [--rate REQUESTS_PER_SECOND] PORT CONNECTIONS SECONDS REQUESTS TAIL...\n",
+              stderr);
         return 2;
     }
-    struct load load = {.port = atoi(argv[1]), .tails = argv + 5, .random = 88172645463325252ULL};
+    load.port = atoi(argv[1]);
+    load.tails = argv + 5;
     load.client_count = (size_t)atoi(argv[2]);
     load.clients = xcalloc(load.client_count, sizeof *load.clients);
     load.fds = xcalloc(load.client_count, sizeof *load.fds);
@@ -258,8 +334,9 @@ int main(int argc, char **argv) {
         fprintf(stderr, "ask: no requests can be read from %s\n", argv[4]);
         return 1;
     }
-    int64_t began_us = clock_monotonic_us();
-    run(&load, began_us + (int64_t)(strtod(argv[3], NULL) * 1e6));
-    say(&load, clock_monotonic_us() - began_us);
+    load.began_us = clock_monotonic_us();
+    load.end_us = load.began_us + (int64_t)(strtod(argv[3], NULL) * 1e6);
+    run(&load);
+    say(&load, clock_monotonic_us() - load.began_us);
     return 0;
 }

@@ -28,7 +28,7 @@ def judge_events(report, run, ends):
 def judge_rows(report, run):
     rows = dict(verify.query(run.url, MARKS_SQL))
     whole = [generations.row_mark(mark) for mark in generations.MARKS]
-    report.none("rows missing, or too many", abs(sum(rows.values()) - run.stream.essays))
+    report.none("rows missing, or too many", abs(sum(rows.values()) - run.backlog.stream.essays))
     report.none("rows by a mixture of generations",
                 sum(count for mark, count in rows.items() if mark not in whole))
     report.none("generations that wrote no row", sum(mark not in rows for mark in whole))

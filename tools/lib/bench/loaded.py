@@ -5,11 +5,11 @@ import math
 import time
 
 import spell_results
-import stack
 from crashtest import log, verify
 from soak import samples
 
 from . import commits, generations, judge, stream
+from .backlog import WARM_EVENTS, Backlog
 from .queries import Queries, finish
 from .reloads import Reloads
 from .servers import Servers, committed
@@ -17,9 +17,6 @@ from .servers import Servers, committed
 WORKERS = 2
 MOST_PAIRS = 5  # of a phase without reloads and one with
 LEAST_SECONDS = 3  # of a phase
-WARM_EVENTS = 100000
-WARM_SECONDS = 3
-BACKLOG_FACTOR = 1.5  # of what the fastest phase has handled, so that none runs dry
 # Redis remembers seen events for a minute: all of them would fill the memory of the machine.
 ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
 PAUSE_LINE = "other scripts"
@@ -47,56 +44,18 @@ class Run:
         self.servers = Servers(options, folder, cleanup, redis=True, partitions=WORKERS,
                                postgres_settings=(commits.SETTING, "max_connections=200"))
         self.program, self.url = self.servers.program("ras_bench", ENV | scripts.env)
-        self.stream = stream.Stream()
+        self.backlog = Backlog(self.servers, self.program, self.url)
         self.queries = Queries(options.build, folder, stream.paths(),
                                [generations.tail(mark) for mark in generations.MARKS])
         self.reloads = Reloads(self.program, scripts, stream.paths())
         self.pairs = max(1, min(MOST_PAIRS, options.seconds // LEAST_SECONDS))
         self.phase_seconds = max(1, options.seconds // self.pairs)
         self.phases = {False: [], True: []}  # with reloads?
-        self.fastest = 0  # events a second, of a phase
         self.least_backlog = math.inf  # at the end of a phase
         self.held = []  # samples of the process, one after each pair and one in the end
 
-    @property
-    def published(self):
-        return self.stream.results + stream.BATCHES
-
-    def publish(self, write, *arguments):
-        path = self.folder / "events.jsonl"
-        write(path, *arguments)
-        self.servers.feed(path)
-        path.unlink()
-
-    def start(self):
-        self.program.start()
-        stack.wait_until("the program to be ready", lambda: self.program.get("/readyz")[0] == 200)
-
-    def backlog(self):
-        return self.published - committed(self.url)
-
-    def top_up(self):
-        """Between the phases, for it takes the machine's time."""
-        wanted = int(self.fastest * self.phase_seconds * BACKLOG_FACTOR)
-        while (missing := wanted - self.backlog()) > 0:
-            self.publish(self.stream.write_backlog, max(missing, WARM_EVENTS))
-
-    def warm_up(self):
-        """Every batch is there, every state has its connection; and how fast it goes, about."""
-        self.publish(self.stream.write_registered)
-        self.start()
-        stack.wait_until("the batches", lambda: self.backlog() == 0)
-        self.publish(self.stream.write_backlog, WARM_EVENTS)
-        before, began = committed(self.url), time.monotonic()
-        asking = self.queries.start(self.program.port, WARM_SECONDS)
-        stack.wait_until("the end of the warming up",
-                         lambda: asking.poll() is not None or self.backlog() == 0)
-        self.fastest = (committed(self.url) - before) / (time.monotonic() - began)
-        finish(asking)
-        print(f"warm: {self.fastest:,.0f} events/s", flush=True)
-
     def phase(self, reloads):
-        self.top_up()
+        self.backlog.top_up(self.phase_seconds)
         began_at, before = time.time(), committed(self.url)
         asking = self.queries.start(self.program.port, self.phase_seconds)
         if reloads:
@@ -104,8 +63,8 @@ class Run:
         queries = finish(asking)
         phase = Phase(began_at, time.time(), committed(self.url) - before, queries)
         self.phases[reloads > 0].append(phase)
-        self.fastest = max(self.fastest, phase.events_per_second)
-        self.least_backlog = min(self.least_backlog, self.backlog())
+        self.backlog.fastest = max(self.backlog.fastest, phase.events_per_second)
+        self.least_backlog = min(self.least_backlog, self.backlog.left())
         print(f"{reloads:3} reloads in {self.phase_seconds} s: {phase.events_per_second:,.0f} "
               f"events/s, {phase.queries_per_second:,.0f} queries/s, p99 "
               f"{queries['p99_ms']:.1f} ms", flush=True)
@@ -135,6 +94,7 @@ class Run:
 
 def run(options, folder, cleanup, scripts):
     it = Run(options, folder, cleanup, scripts)
-    it.warm_up()
+    it.backlog.publish(WARM_EVENTS)
+    it.backlog.warm_up(it.queries)
     it.take_turns()
     return judge.report(it, it.ends())

@@ -1,11 +1,12 @@
 """The query load: tools/ask.c, with connections that stay open, each asking again as soon as it is
-answered."""
+answered; or so many requests a second, answered or not."""
 import json
 import subprocess
 
 import stack
 
 CONNECTIONS = 16
+CONNECTIONS_AT_RATE = 64  # more than the program has threads: it is the one that lets wait
 
 
 class Queries:
@@ -16,9 +17,11 @@ class Queries:
         self.requests.write_text("".join(f"GET {path} HTTP/1.1\r\n{fields}\r\n" for path in paths),
                                  newline="")
 
-    def start(self, port, seconds):
+    def start(self, port, seconds, rate=0):
         """Asks for so long; finish() waits for the end."""
-        command = [self.build / "ask", port, CONNECTIONS, seconds, self.requests, *self.tails]
+        how = ["--rate", rate] if rate else []
+        command = [self.build / "ask", *how, port, CONNECTIONS_AT_RATE if rate else CONNECTIONS,
+                   seconds, self.requests, *self.tails]
         return subprocess.Popen(stack.tethered(command), stdout=subprocess.PIPE, text=True)
 
 

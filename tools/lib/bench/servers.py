@@ -1,9 +1,13 @@
 """What every bench stands on: a real Kafka, a Postgres and, where it is wanted, a Redis."""
 import contextlib
+import itertools
 
 import psycopg2
+import spell_results
 import stack
 from crashtest import verify
+
+CHUNK_EVENTS = 200000  # of one file: what the disk and the producer's memory hold at once
 
 
 class Servers:
@@ -41,8 +45,21 @@ class Servers:
         self.cleanup.callback(program.stop)
         return program
 
+    def restart_postgres(self, settings):
+        self.postgres.stop()
+        self.postgres.settings = tuple(settings)
+        self.postgres.start()
+
     def feed(self, stream):
         stack.feed(self.build, self.kafka.brokers, stream)
+
+    def feed_results(self, changes):
+        """As many spell checks as there are changes; they need not be there all at once."""
+        path, changes = self.folder / "results.jsonl", iter(changes)
+        while chunk := list(itertools.islice(changes, CHUNK_EVENTS)):
+            spell_results.write(path, chunk)
+            self.feed(path)
+        path.unlink(missing_ok=True)
 
 
 COMMITTED = "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) " \

@@ -55,12 +55,6 @@ class Settings:
         self.options, self.servers = options, servers
         self.span = (untimed, untimed + options.events)
 
-    def restart(self, words):
-        postgres = self.servers.postgres
-        postgres.stop()
-        postgres.settings = tuple(word for word in words if not word.startswith((TABLE, LOCALE)))
-        postgres.start()
-
     def make_database(self, name, locale):
         """Of the C library's locale: the program then finds it there."""
         subprocess.run([stack.POSTGRES_BIN / "createdb", "--maintenance-db",
@@ -70,7 +64,8 @@ class Settings:
     def measure(self, setting, number):
         """The figures of a run with it: one or several words, or DEFAULTS."""
         words = [] if setting == DEFAULTS else setting.split(",")
-        self.restart(words)
+        self.servers.restart_postgres(word for word in words
+                                      if not word.startswith((TABLE, LOCALE)))
         for word in words:
             if word.startswith(LOCALE):
                 self.make_database(f"run{number}", word[len(LOCALE):])

@@ -30,12 +30,15 @@ def essay_id(batch, number):
     return unique(2, batch * ESSAYS + number)
 
 
+def status_paths():
+    return [f"/internal/v1/batches/{batch_id(number)}/status" for number in range(BATCHES)]
+
+
 def paths():
     """What queries ask for, each as often as any other: mostly batches, now and then a page of a
     user's, which is not cached."""
     users = [f"/internal/v1/batches/user/teacher-{number}?limit=5" for number in range(USERS)]
-    batches = [f"/internal/v1/batches/{batch_id(number)}/status" for number in range(BATCHES)]
-    return batches * BATCHES_FOR_A_PAGE + users * (BATCHES // USERS)
+    return status_paths() * BATCHES_FOR_A_PAGE + users * (BATCHES // USERS)
 
 
 def registrations():

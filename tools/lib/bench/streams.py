@@ -18,6 +18,14 @@ def fresh_ids(count):
     return [{"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()} for _ in range(count)]
 
 
+def in_batches(count):
+    """Of essays that are new, in batches of their own."""
+    for begun in range(0, count, ESSAYS):
+        batch_id = uuid.uuid4()
+        for ids in fresh_ids(min(ESSAYS, count - begun)):
+            yield ids | {"batch_id": batch_id}
+
+
 def write_spell(folder, events):
     """Results of essays that are all new: a row each."""
     spell_results.write(folder / "1.jsonl", fresh_ids(events))

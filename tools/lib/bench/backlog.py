@@ -1,0 +1,61 @@
+"""Events for a program, always more of them than it can handle while something is measured."""
+import time
+
+import stack
+
+from . import stream
+from .queries import finish
+from .servers import committed
+
+WARM_EVENTS = 100000
+WARM_SECONDS = 3
+FACTOR = 1.5  # of what the fastest phase would have handled, so that none runs dry
+
+
+class Backlog:
+    """Of a program with an empty database, which it starts, and which gets its batches."""
+
+    def __init__(self, servers, program, url):
+        self.servers, self.program, self.url = servers, program, url
+        self.stream = stream.begin(servers, program, url)
+        stack.wait_until("the program to be ready", lambda: program.get("/readyz")[0] == 200)
+        self.fastest = 0  # events a second, so far
+
+    @property
+    def published(self):
+        return self.stream.results + stream.BATCHES
+
+    def publish(self, count):
+        self.servers.feed_results(self.stream.next_result() for _ in range(count))
+
+    def left(self):
+        return self.published - committed(self.url)
+
+    def wanted(self, seconds):
+        """Events, for a phase of that length."""
+        return int(self.fastest * seconds * FACTOR)
+
+    def top_up(self, seconds):
+        """Between the phases, for it takes the machine's time."""
+        wanted = self.wanted(seconds)
+        while (missing := wanted - self.left()) > 0:
+            self.publish(max(missing, WARM_EVENTS))
+
+    def refill(self, count):
+        """For a program that handles events as fast as they can be published: it is stopped until
+        they are."""
+        self.program.stop()
+        self.publish(count)
+        before = committed(self.url)
+        self.program.start()
+        stack.wait_until("the backlog to flow", lambda: committed(self.url) > before)
+
+    def warm_up(self, queries, rate=0):
+        """Every state has its connection; and how fast it goes beside queries, about."""
+        before, began = committed(self.url), time.monotonic()
+        asking = queries.start(self.program.port, WARM_SECONDS, rate)
+        stack.wait_until("the end of the warming up",
+                         lambda: asking.poll() is not None or self.left() == 0)
+        self.fastest = (committed(self.url) - before) / (time.monotonic() - began)
+        finish(asking)
+        print(f"warm: {self.fastest:,.0f} events/s", flush=True)

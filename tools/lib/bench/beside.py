@@ -1,0 +1,132 @@
+"""How long queries take beside ingestion at full speed, and with nothing beside them.
+
+Asks for the status of batches, so many times a second whether the last was answered or not, and
+counts each answer's time from the moment when it was due: a stall makes all those late that fall
+into it. First the program has nothing else to do; then two workers have a backlog of spell checks
+that does not run dry, one in 200 of which changes a batch that is asked for. Once without the
+program's caches, so that every query goes to Postgres, and once with them as config.lua has them:
+then every answer comes from the process' memory until events change it. Exits with 1 where a
+request fails or the backlog runs dry; a target that is missed is only said."""
+import contextlib
+import dataclasses
+import pathlib
+
+from . import stream
+from .backlog import WARM_EVENTS, WARM_SECONDS, Backlog
+from .queries import Queries, finish
+from .report import Report
+from .servers import Servers
+
+WORKERS = 2
+# Redis remembers seen events for a minute: all of them would fill the memory of the machine.
+ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
+MOST_RATIO = 5
+TRIES = 3  # to have a backlog that lasts
+PILED_UP_MS = 100  # at p50 without events: no query takes so long, so that it waited for others
+COMPUTED = "ras_cache_misses_total"
+PERCENTILES = {"p50": "p50_ms", "p99": "p99_ms", "p99.9": "p999_ms", "longest": "longest_ms"}
+
+
+def add_options(parser):
+    parser.add_argument("--rate", type=float, default=500, help="requests a second, with caches")
+    parser.add_argument("--uncached-rate", type=float, default=100,
+                        help="and without: each of them takes Postgres some two milliseconds")
+    parser.add_argument("--seconds", type=int, default=30, help="of each of the four measurements")
+    parser.add_argument("--quick", action="store_true", help="10 seconds")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    rate: float  # requests a second
+    env: dict  # of the program that is asked
+
+
+class Beside:
+    """What is seen of one program, `seen`: idle and busy as queries.finish has them."""
+
+    def __init__(self, options, folder, cleanup, load):
+        self.seconds, self.rate = options.seconds, load.rate
+        servers = Servers(options, folder, cleanup, redis=True, partitions=WORKERS)
+        self.program, url = servers.program("ras_beside", ENV | load.env)
+        self.queries = Queries(options.build, folder, stream.status_paths(), ["}"])
+        self.backlog = Backlog(servers, self.program, url)
+        self.seen = {}
+        self.events_per_second = 0
+        self.left = 0  # of the backlog in the end
+
+    def ask(self, seconds):
+        """As queries.finish has it, and how many answers came from no cache."""
+        before = self.program.metric(COMPUTED)
+        seen = finish(self.queries.start(self.program.port, seconds, self.rate))
+        return seen | {"computed": int(self.program.metric(COMPUTED) - before)}
+
+    def idle(self):
+        self.ask(WARM_SECONDS)
+        self.seen["idle"] = self.ask(self.seconds)
+
+    def busy(self):
+        self.backlog.refill(WARM_EVENTS)
+        self.backlog.warm_up(self.queries, self.rate)
+        for _ in range(TRIES):
+            self.ask_beside_events()
+            if self.left > 0:
+                return
+            self.backlog.fastest *= 2  # all that a backlog that ran dry says: it was too small
+
+    def ask_beside_events(self):
+        self.backlog.refill(self.backlog.wanted(WARM_SECONDS + self.seconds))
+        self.ask(WARM_SECONDS)
+        before = self.backlog.left()
+        self.seen["busy"] = self.ask(self.seconds)
+        self.left = self.backlog.left()
+        self.events_per_second = (before - self.left) / self.seen["busy"]["duration_us"] * 1e6
+
+
+def measure(options, folder, load):
+    folder.mkdir()
+    with contextlib.ExitStack() as cleanup:
+        it = Beside(options, folder, cleanup, load)
+        it.idle()
+        it.busy()
+    return it
+
+
+def add_queries(report, name, it):
+    idle, busy = it.seen["idle"], it.seen["busy"]
+    for percentile, key in PERCENTILES.items():
+        report.compare(f"{name}: {percentile}", busy[key], "ms", idle[key],
+                       MOST_RATIO if percentile == "p99" else None)
+    report.add(f"{name}: requests answered", busy["good"], without=idle["good"])
+    report.add(f"{name}: of them computed", busy["computed"], without=idle["computed"])
+    report.none(f"{name}: requests that failed", *(
+        sum(seen[what] for what in ("failed", "mixed", "broken")) for seen in (busy, idle)))
+    report.notes += [seen["example"] for seen in (idle, busy) if seen["example"]]
+    if idle["p50_ms"] > PILED_UP_MS:
+        report.notes.append(f"{name}: {it.rate:g} requests/s are too many even without events, so "
+                            "that the ratio says nothing")
+
+
+def judge(options, found):
+    report = Report(f"requests for {options.seconds} s, latencies from when each was due",
+                    ("idle", "beside events"))
+    for name, it in found.items():
+        report.add(f"{name}: requests/s", it.rate, without=it.rate)
+        add_queries(report, name, it)
+        report.add(f"{name}: beside", it.events_per_second, "events/s")
+        report.none(f"{name}: backlogs that ran dry", int(it.left <= 0))
+    return report
+
+
+def run(options, folder, _):
+    if options.quick:
+        options.seconds = 10
+    loads = {"not cached": Load(options.uncached_rate, {"CACHE_ENABLED": "false"}),
+             "cached": Load(options.rate, {})}
+    found = {name: measure(options, folder / name.replace(" ", "-"), load)
+             for name, load in loads.items()}
+    report = judge(options, found)
+    report.print()
+    if options.json:
+        report.write(options.json, seen={name: it.seen for name, it in found.items()})
+    return report.problems()
