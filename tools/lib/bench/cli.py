@@ -10,12 +10,12 @@ import tempfile
 
 import stack
 
-from . import (batches, beside, drain, every, flame, footprint, fresh, http, reload, settings,
-               stopped)
+from . import (batches, beside, drain, every, flame, footprint, fresh, growth, http, reload,
+               settings, stopped)
 
-BENCHES = {"drain": drain, "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
-           "footprint": footprint, "reload": reload, "settings": settings, "batches": batches,
-           "flame": flame}
+BENCHES = {"drain": drain, "growth": growth, "stopped": stopped, "fresh": fresh, "beside": beside,
+           "http": http, "footprint": footprint, "reload": reload, "settings": settings,
+           "batches": batches, "flame": flame}
 
 
 def add_word(words, name, bench):
