@@ -208,6 +208,11 @@ class Postgres(Process):
     def create_database(self, name):
         return create_database(self.url(), name)
 
+    def copy_database(self, name, template):
+        """Makes a database as `template` is now; nobody may be connected to that."""
+        subprocess.run([POSTGRES_BIN / "createdb", "--maintenance-db", self.url(), "--template",
+                        template, "--strategy", "file_copy", name], check=True)
+
     def drop_database(self, name):
         subprocess.run([POSTGRES_BIN / "dropdb", "--maintenance-db", self.url(), name], check=True)
 

@@ -20,6 +20,7 @@ from .servers import Servers
 WORKERS = 2
 # Redis remembers seen events for a minute: all of them would fill the memory of the machine.
 ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
+CACHES = {False: {"CACHE_ENABLED": "false"}, True: {}}  # as config.lua has them
 MOST_RATIO = 5
 TRIES = 3  # to have a backlog that lasts
 PILED_UP_MS = 100  # at p50 without events: no query takes so long, so that it waited for others
@@ -39,16 +40,17 @@ def add_options(parser):
 @dataclasses.dataclass(frozen=True)
 class Load:
     rate: float  # requests a second
-    env: dict  # of the program that is asked
+    seconds: int
+    caches: bool  # has the program that is asked any?
 
 
 class Beside:
     """What is seen of one program, `seen`: idle and busy as queries.finish has them."""
 
     def __init__(self, options, folder, cleanup, load):
-        self.seconds, self.rate = options.seconds, load.rate
+        self.load = load
         servers = Servers(options, folder, cleanup, redis=True, partitions=WORKERS)
-        self.program, url = servers.program("ras_beside", ENV | load.env)
+        self.program, url = servers.program("ras_beside", ENV | CACHES[load.caches])
         self.queries = Queries(options.build, folder, stream.status_paths(), ["}"])
         self.backlog = Backlog(servers, self.program, url)
         self.seen = {}
@@ -58,16 +60,16 @@ class Beside:
     def ask(self, seconds):
         """As queries.finish has it, and how many answers came from no cache."""
         before = self.program.metric(COMPUTED)
-        seen = finish(self.queries.start(self.program.port, seconds, self.rate))
+        seen = finish(self.queries.start(self.program.port, seconds, self.load.rate))
         return seen | {"computed": int(self.program.metric(COMPUTED) - before)}
 
     def idle(self):
         self.ask(WARM_SECONDS)
-        self.seen["idle"] = self.ask(self.seconds)
+        self.seen["idle"] = self.ask(self.load.seconds)
 
     def busy(self):
         self.backlog.refill(WARM_EVENTS)
-        self.backlog.warm_up(self.queries, self.rate)
+        self.backlog.warm_up(self.queries, self.load.rate)
         for _ in range(TRIES):
             self.ask_beside_events()
             if self.left > 0:
@@ -75,10 +77,10 @@ class Beside:
             self.backlog.fastest *= 2  # all that a backlog that ran dry says: it was too small
 
     def ask_beside_events(self):
-        self.backlog.refill(self.backlog.wanted(WARM_SECONDS + self.seconds))
+        self.backlog.refill(self.backlog.wanted(WARM_SECONDS + self.load.seconds))
         self.ask(WARM_SECONDS)
         before = self.backlog.left()
-        self.seen["busy"] = self.ask(self.seconds)
+        self.seen["busy"] = self.ask(self.load.seconds)
         self.left = self.backlog.left()
         self.events_per_second = (before - self.left) / self.seen["busy"]["duration_us"] * 1e6
 
@@ -98,20 +100,21 @@ def add_queries(report, name, it):
         report.compare(f"{name}: {percentile}", busy[key], "ms", idle[key],
                        MOST_RATIO if percentile == "p99" else None)
     report.add(f"{name}: requests answered", busy["good"], without=idle["good"])
-    report.add(f"{name}: of them computed", busy["computed"], without=idle["computed"])
+    if it.load.caches:
+        report.add(f"{name}: of them computed", busy["computed"], without=idle["computed"])
     report.none(f"{name}: requests that failed", *(
         sum(seen[what] for what in ("failed", "mixed", "broken")) for seen in (busy, idle)))
     report.notes += [seen["example"] for seen in (idle, busy) if seen["example"]]
     if idle["p50_ms"] > PILED_UP_MS:
-        report.notes.append(f"{name}: {it.rate:g} requests/s are too many even without events, so "
-                            "that the ratio says nothing")
+        report.notes.append(f"{name}: {it.load.rate:g} requests/s are too many even without "
+                            "events, so that the ratio says nothing")
 
 
 def judge(options, found):
     report = Report(f"requests for {options.seconds} s, latencies from when each was due",
                     ("idle", "beside events"))
     for name, it in found.items():
-        report.add(f"{name}: requests/s", it.rate, without=it.rate)
+        report.add(f"{name}: requests/s", it.load.rate, without=it.load.rate)
         add_queries(report, name, it)
         report.add(f"{name}: beside", it.events_per_second, "events/s")
         report.none(f"{name}: backlogs that ran dry", int(it.left <= 0))
@@ -121,8 +124,8 @@ def judge(options, found):
 def run(options, folder, _):
     if options.quick:
         options.seconds = 10
-    loads = {"not cached": Load(options.uncached_rate, {"CACHE_ENABLED": "false"}),
-             "cached": Load(options.rate, {})}
+    loads = {"not cached": Load(options.uncached_rate, options.seconds, caches=False),
+             "cached": Load(options.rate, options.seconds, caches=True)}
     found = {name: measure(options, folder / name.replace(" ", "-"), load)
              for name, load in loads.items()}
     report = judge(options, found)
