@@ -18,17 +18,22 @@ class Chart(typing.NamedTuple):
     files: str  # as a glob
     units: tuple  # of the figures that are drawn, a panel each
     pattern: str  # of "stem of the file: name of a figure"; `label` and `series` are its groups
+    series: tuple = ("", "")  # without such a group: of the figure, and of what it is beside
 
     def points(self, stem, figures):
         found = []
         for figure in figures:
             named = re.fullmatch(self.pattern, f"{stem}: {figure['name']}")
             if named and figure["unit"] in self.units:
-                runs = figure["runs"] or [figure["value"]]
-                groups = named.groupdict()
-                found.append(Point(figure["unit"], groups["label"], groups.get("series", ""),
-                                   figure["value"], min(runs), max(runs)))
+                found += self.bars(figure, **named.groupdict())
         return found
+
+    def bars(self, figure, label, series=None):
+        value, beside = figure["value"], figure["without"]
+        runs = figure["runs"] or [value]
+        yield Point(figure["unit"], label, series or self.series[0], value, min(runs), max(runs))
+        if beside is not None and self.series[1]:
+            yield Point(figure["unit"], label, self.series[1], beside, beside, beside)
 
 
 CHARTS = (
@@ -42,6 +47,7 @@ CHARTS = (
     Chart("peer", "Spell checks, beside a plain consumer written for them alone", "peer.json",
           ("events/s", "µs of its own CPU an event", "µs of Postgres' CPU an event",
            "MB resident at most"), r"peer: (?P<label>aggregator|peer)"),
-    Chart("growth", "By how many rows the view has", "growth.json", ("events/s", "ms"),
-          r"growth: (?P<label>[^:]+): (?P<series>.+)"),
+    Chart("growth", "New rows, by how many the view has", "growth.json",
+          ("events/s", "µs of Postgres' CPU an event"), r"growth: (?P<label>[\d,]+ rows)",
+          ("aggregator", "bare")),
 )
