@@ -40,7 +40,8 @@ def ask(program, path, method="GET", headers=None):
 def test_without_a_key_nothing_listens(bare_service):
     program = bare_service.start(ADMIN_PORT=str(free_port()))
     assert ask(program, "/admin/status")[0] == 0
-    assert log_lines(program, "running")[0]["admin_port"] == 0
+    running = wait_until("the line", lambda: log_lines(program, "running"))
+    assert running[0]["admin_port"] == 0
 
 
 @pytest.mark.parametrize("headers, reason", [

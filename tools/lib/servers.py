@@ -14,7 +14,9 @@ import stack
 
 # Tests have many programs at once on this cluster, and count the statements that they make.
 SETTINGS = ("max_connections=400", "fsync=off", "shared_preload_libraries=pg_stat_statements",
-            "pg_stat_statements.track=all")
+            "pg_stat_statements.track=all",
+            # of all databases of a run together: what is counted is not forgotten for others
+            "pg_stat_statements.max=20000")
 
 
 def start(folder, cleanup):
