@@ -21,7 +21,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
         pipeline->options.release(batch->events[i].message.owner);
     }
     batch->count = batch->bytes = batch->rejected = 0;
-    batch->looked_up = batch->handled = batch->judged = 0;
+    batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);
     encode_forget(batch);
     if (pipeline->committing == batch) {
@@ -199,8 +199,8 @@ static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t 
 
 /* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
 static void forget_values(struct batch *batch) {
-    for (size_t i = 0; i < batch->looked_up; i++) {
-        batch->events[i].values = NULL;
+    for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
+        batch->events[batch->forgotten].values = NULL;
     }
     arena_reset(batch->extracted);
 }

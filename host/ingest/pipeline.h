@@ -61,6 +61,7 @@ struct batch {
     struct event *events;
     size_t count;
     size_t looked_up; /* events extracted, and asked of Redis */
+    size_t forgotten; /* handled events whose values are no more */
     size_t handled;   /* events with a verdict */
     size_t capacity;
     size_t bytes;
