@@ -24,17 +24,12 @@ static const char *const properties[][2] = {
 };
 
 static rd_kafka_t *connect_to(const char *brokers) {
-    char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    bool good = kafka_conf_set_all(conf, brokers, properties,
-                                   sizeof properties / sizeof *properties, text, sizeof text);
-    rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
-    if (!client) {
-        fprintf(stderr, "consume: cannot make a consumer: %s\n", text);
-        rd_kafka_conf_destroy(conf);
-        return NULL;
+    rd_kafka_t *client = kafka_conf_client(RD_KAFKA_CONSUMER, conf, "consume", brokers, properties,
+                                           sizeof properties / sizeof *properties);
+    if (client) {
+        rd_kafka_poll_set_consumer(client);
     }
-    rd_kafka_poll_set_consumer(client);
     return client;
 }
 

@@ -77,17 +77,10 @@ static rd_kafka_t *connect_to(const char *brokers) {
         {"linger.ms", "1"},
         {"message.max.bytes", "67108864"}, /* the broker's own limit is the one that counts */
     };
-    char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    bool good = kafka_conf_set_all(conf, brokers, properties,
-                                   sizeof properties / sizeof *properties, text, sizeof text);
-    rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text) : NULL;
-    if (!client) {
-        fprintf(stderr, "feed: cannot make a producer: %s\n", text);
-        rd_kafka_conf_destroy(conf);
-    }
-    return client;
+    return kafka_conf_client(RD_KAFKA_PRODUCER, conf, "feed", brokers, properties,
+                             sizeof properties / sizeof *properties);
 }
 
 static int feed(const char *brokers, const char *path, double events_per_second) {

@@ -246,15 +246,11 @@ static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code,
 static rd_kafka_t *subscribe(const char *brokers, const char *group, const char *topic) {
     const char *const properties[][2] = {
         {"group.id", group}, {"enable.auto.commit", "false"}, {"auto.offset.reset", "earliest"}};
-    char text[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
-    bool good = kafka_conf_set_all(conf, brokers, properties,
-                                   sizeof properties / sizeof *properties, text, sizeof text);
-    rd_kafka_t *client = good ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text) : NULL;
+    rd_kafka_t *client = kafka_conf_client(RD_KAFKA_CONSUMER, conf, "peer", brokers, properties,
+                                           sizeof properties / sizeof *properties);
     if (!client) {
-        fprintf(stderr, "peer: cannot make a consumer: %s\n", text);
-        rd_kafka_conf_destroy(conf);
         return NULL;
     }
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);

@@ -1,9 +1,10 @@
-/* kafka_conf: a librdkafka configuration from a table, for the tools. */
+/* kafka_conf: a librdkafka client from a table of its properties, for the tools. */
 #ifndef AGG_TOOLS_KAFKA_CONF_H
 #define AGG_TOOLS_KAFKA_CONF_H
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Sets the brokers and `count` properties, {name, value} each. False: `text` says why. */
 static inline bool kafka_conf_set_all(rd_kafka_conf_t *conf, const char *brokers,
@@ -16,6 +17,22 @@ static inline bool kafka_conf_set_all(rd_kafka_conf_t *conf, const char *brokers
                RD_KAFKA_CONF_OK;
     }
     return good;
+}
+
+/* A client with these properties; takes conf in any case. NULL: said on stderr, in the name of
+ * `tool`. */
+static inline rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                                            const char *tool, const char *brokers,
+                                            const char *const (*properties)[2], size_t count) {
+    char text[512];
+    bool good = kafka_conf_set_all(conf, brokers, properties, count, text, sizeof text);
+    rd_kafka_t *client = good ? rd_kafka_new(type, conf, text, sizeof text) : NULL;
+    if (!client) {
+        fprintf(stderr, "%s: cannot make a %s: %s\n", tool,
+                type == RD_KAFKA_CONSUMER ? "consumer" : "producer", text);
+        rd_kafka_conf_destroy(conf);
+    }
+    return client;
 }
 
 #endif
