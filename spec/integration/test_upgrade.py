@@ -1,5 +1,7 @@
-"""A database that the release before has filled: migrated, it answers as it did."""
+"""A database that an earlier release has filled: migrated, it answers as it did."""
 import shutil
+
+import pytest
 
 from harness import expectations, read_records, slot_event
 from stack import ROOT
@@ -8,9 +10,10 @@ from views import check_view
 ESSAY = "00000000-0000-4000-8000-000000000000"  # one that no registration lists
 
 
-def without_newest_migration(folder):
+def without_newest_migrations(count, folder):
     shutil.copytree(ROOT / "sql", folder)
-    sorted((folder / "migrations").glob("*.sql"))[-1].unlink()
+    for newest in sorted((folder / "migrations").glob("*.sql"))[-count:]:
+        newest.unlink()
     return folder
 
 
@@ -20,9 +23,10 @@ def check_linked(program, batch_id):
     assert ESSAY in [essay["essay_id"] for essay in essays]
 
 
-def test_the_newest_migration_keeps_what_the_view_holds(make_service, cleanup, tmp_path):
+@pytest.mark.parametrize("behind", [1, 2])
+def test_the_newest_migrations_keep_what_the_view_holds(make_service, cleanup, tmp_path, behind):
     service = make_service(cleanup, redis="none", migrate=False)
-    older = service.prepare(SQL_ROOT=str(without_newest_migration(tmp_path / "sql")))
+    older = service.prepare(SQL_ROOT=str(without_newest_migrations(behind, tmp_path / "sql")))
     older.command("migrate")
     older.start()
     service.feed("current")
@@ -34,7 +38,7 @@ def test_the_newest_migration_keeps_what_the_view_holds(make_service, cleanup, t
     check_linked(older, batch_id)
     older.kill()
     newer = service.prepare()
-    assert newer.command("migrate").stdout == "1 migrations applied\n"
+    assert newer.command("migrate").stdout == f"{behind} migrations applied\n"
     newer.start()
     check_linked(newer, batch_id)
     assert newer.command("verify", check=False).returncode == 0
