@@ -159,10 +159,22 @@ static bool serve(struct connection *connection, size_t head_len) {
 void connection_resume(struct connection *connection) {
     struct job *job = connection->job;
     connection->job = NULL;
+    if (!job->answered) {
+        free(job);
+        metric_add(loop_shared(connection->loop)->abandoned, 1);
+        loop_close(connection->loop, connection);
+        return;
+    }
     bool go_on = write_reply(connection, &job->exchange);
     free(job);
     if (go_on) {
         connection_drive(connection);
+    }
+}
+
+void connection_abandon(struct connection *connection) {
+    if (connection->job) {
+        atomic_store_explicit(&connection->job->abandoned, true, memory_order_relaxed);
     }
 }
 

@@ -5,7 +5,8 @@
 
 #include "loop.h"
 
-/* Owned by its loop's thread; nobody touches it while a worker has its job. */
+/* Owned by its loop's thread; while a worker has its job, the loop notes what
+ * epoll says of it, and touches nothing else. */
 struct connection {
     struct loop *loop;
     struct connection *previous, *next; /* the loop's list of the state */
@@ -37,6 +38,8 @@ void connection_destroy(struct connection *connection);
 void connection_drive(struct connection *connection);
 /* Its job is done. */
 void connection_resume(struct connection *connection);
+/* The client has reset it: a request that still waits for a worker is not answered. */
+void connection_abandon(struct connection *connection);
 /* Its state's deadline has passed; the connection may be gone afterwards. */
 void connection_expire(struct connection *connection);
 

@@ -129,6 +129,8 @@ static void share(struct http_server *server, const struct http_options *options
                                  "Connections answered 503 because all others were being served."),
         .timed_out = metric_single(METRIC_COUNTER, "ras_http_request_timeouts_total",
                                    "Requests that did not come in time (answered 408)."),
+        .abandoned = metric_single(METRIC_COUNTER, "ras_http_requests_abandoned_total",
+                                   "Requests whose client reset the connection while they waited."),
     };
 }
 

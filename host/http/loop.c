@@ -248,6 +248,9 @@ static void accept_some(struct loop *loop) {
 static void on_connection_event(struct connection *connection, uint32_t events) {
     connection->readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     connection->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (events & (EPOLLHUP | EPOLLERR)) { /* not by an end of file: that client may still read */
+        connection_abandon(connection);
+    }
     connection_drive(connection);
 }
 

@@ -33,6 +33,7 @@ struct loop_shared {
     struct metric_cell *evicted; /* counters */
     struct metric_cell *refused;
     struct metric_cell *timed_out;
+    struct metric_cell *abandoned;
 };
 
 /* The shared part must outlive the loop. */

@@ -77,7 +77,8 @@ static void *worker_main(void *context) {
     struct workers *workers = context;
     struct job *job;
     while ((job = take(workers))) {
-        service_answer(workers->service, &job->exchange, true);
+        job->answered = !atomic_load_explicit(&job->abandoned, memory_order_relaxed) &&
+                        service_answer(workers->service, &job->exchange, true);
         workers->on_done(job);
     }
     return NULL;

@@ -2,6 +2,8 @@
 #ifndef AGG_HOST_HTTP_WORKERS_H
 #define AGG_HOST_HTTP_WORKERS_H
 
+#include <stdatomic.h>
+
 #include "service.h"
 
 struct workers;
@@ -13,6 +15,8 @@ struct job {
     struct job *next;
     struct connection *connection;
     struct exchange exchange;
+    _Atomic bool abandoned; /* set by the loop: the client has reset the connection */
+    bool answered;          /* else it was abandoned before a worker took it */
     char head[];
 };
 

@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
 import harness  # noqa: E402
+import http_client  # noqa: E402
 import servers  # noqa: E402
 import stack  # noqa: E402
 
@@ -30,6 +31,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests that share a server")
+    http_client.BUILD = ROOT / config.getoption("build")
     if hasattr(config, "workerinput") or "PG_TEST_URL" in os.environ:
         return
     folder = pathlib.Path(CLEANUP.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))

@@ -14,7 +14,7 @@ import uuid
 import stack
 from stack import HEADERS, ROOT, ROOTS, edited_config, wait_until
 
-BUILD = ROOT / os.environ.get("BUILD", "build")
+BUILD = None  # the folder of the built program: --build, which conftest.py knows
 KEYS = b"".join(f"{name}: {value}\r\n".encode() for name, value in HEADERS.items())
 
 

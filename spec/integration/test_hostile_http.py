@@ -235,14 +235,36 @@ def test_who_does_not_read_is_let_go(program):
         wait_until("their end", lambda: program.samples()["ras_http_connections"] <= 2, 20)
 
 
+def reset(client):
+    linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    client.socket.close()
+
+
 def test_who_resets_is_forgotten(program):
-    linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")  # closing resets
     for _ in range(200):
         client = Client(program.port)
         client.request(random.choice([LIST, STATUS, "/metrics"]), headers=KEYS)
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        client.socket.close()
-    served(program, 5 * PROMPT_S)  # behind what they had asked for
+        reset(client)
+    served(program)
+
+
+def test_what_the_departed_asked_for_is_not_worked_on(world):
+    sql = world.sql_with("user_batches.sql", "FROM batch_results b",
+                         "FROM pg_sleep(0.5), batch_results b")
+    program = world.start(edits=[("threads = 16", "threads = 1"), ("loops = 2", "loops = 1")],
+                          env={"SQL_ROOT": str(sql)}).wait_ready()
+    with program.client() as first:
+        first.request(LIST, headers=KEYS)
+        departed = [program.client().request(LIST, headers=KEYS) for _ in range(50)]
+        # The one loop takes connections in turn: once this is answered it has all their requests.
+        assert program.ask("/healthz").status == 200
+        for client in departed:
+            reset(client)
+        assert first.answer().status == 200
+        served(program)  # 25 seconds of work were not done
+    assert program.samples()["ras_http_requests_abandoned_total"] == 50
+    assert program.stop() == 0
 
 
 # ---- many clients ---------------------------------------------------------------------------
