@@ -5,8 +5,8 @@
 
 #include "loop.h"
 
-/* Owned by its loop's thread; while a worker has its job, the loop notes what
- * epoll says of it, and touches nothing else. */
+/* Owned by its loop's thread; while a worker has its job, the loop notes what epoll says of it, and
+ * touches nothing else. */
 struct connection {
     struct loop *loop;
     struct connection *previous, *next; /* the loop's list of the state */

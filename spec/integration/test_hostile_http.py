@@ -236,6 +236,7 @@ def test_who_does_not_read_is_let_go(program):
 
 
 def reset(client):
+    """Closes it without an end of file: what is under way is torn off."""
     linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     client.socket.close()

@@ -2,7 +2,6 @@
 import shutil
 
 import pytest
-
 from harness import expectations, read_records, slot_event
 from stack import ROOT
 from views import check_view

@@ -26,41 +26,41 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     SELECT * FROM essay_results WHERE essay_id = ANY ((SELECT ids FROM names)::text[])
   ),
   -- What is said of these essays, of any batch: their version where it links them, and where it
-  -- gives a phase its status, which is a place in essay_phase_status. In the lists are neighbours of
-  -- other batches, and, where hashes are equal by chance, strangers: they are linked elsewhere.
+  -- gives a phase its status. In the lists are neighbours of other batches, and, where hashes are
+  -- equal by chance, strangers: they are linked elsewhere.
   said AS (
     SELECT 'registration' AS source, u.essay_id, b.batch_id,
       b.registration_at AS at, b.registration_event_id AS event_id,
       NULL AS phase, NULL::timestamptz AS restated_at, NULL::uuid AS restated_event_id,
-      NULL::integer AS status, NULL::integer AS rank, NULL::double precision AS score
+      NULL AS status, NULL::integer AS rank, NULL::double precision AS score
     FROM batch_results b CROSS JOIN LATERAL unnest(b.essay_ids) AS u (essay_id)
     WHERE id_hashes(b.essay_ids) && (SELECT hashes FROM names)
     UNION ALL
     SELECT 'outcome', u.essay_id, p.batch_id, p.outcome_at, p.outcome_event_id,
       p.phase_name, p.restated_at, p.restated_event_id, u.status, NULL, NULL
     FROM phase_outcomes p CROSS JOIN LATERAL (
-      SELECT unnest(p.processed_ids), 3 UNION ALL SELECT unnest(p.failed_ids), 4
+      SELECT unnest(p.processed_ids), 'COMPLETED' UNION ALL SELECT unnest(p.failed_ids), 'FAILED'
     ) AS u (essay_id, status)
     WHERE id_hashes(p.processed_ids || p.failed_ids) && (SELECT hashes FROM names)
     UNION ALL
     SELECT 'judgement', u.essay_id, a.batch_id, a.judgement_at, a.judgement_event_id,
       'cj_assessment', a.restated_at, a.restated_event_id,
-      array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', u.status), u.rank, u.score
+      u.status, u.rank, u.score
     FROM assessments a CROSS JOIN LATERAL
       unnest(a.essay_ids, a.ranks, a.scores, a.statuses) AS u (essay_id, rank, score, status)
     WHERE id_hashes(a.essay_ids) && (SELECT hashes FROM names)
     UNION ALL
     SELECT 'result', o.essay_id, o.result_batch_id, o.result_link_at, o.result_link_event_id,
-      'spellcheck', o.spellcheck_at, o.spellcheck_event_id,
-      array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', o.spellcheck_status::text),
-      NULL, NULL
+      'spellcheck', o.spellcheck_at, o.spellcheck_event_id, o.spellcheck_status::text, NULL, NULL
     FROM own o
   ),
-  -- Versions as numbers, so that the least and the greatest carry along what was said with them.
+  -- Versions and statuses as numbers, so that the least and the greatest version carry along what
+  -- was said with it.
   -- Of one version's statuses the greater wins: an outcome that lists an essay twice failed it.
   ordered AS (
     SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id) AS place,
-      rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place
+      rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place,
+      array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', s.status) AS status_place
     FROM said s
   ),
   merged AS ( -- a row an essay; of batches is asked only whether it is the wanted one
@@ -69,9 +69,9 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
         FILTER (WHERE o.source = 'registration'))[2] = 1 AS is_registered,
       (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
         FILTER (WHERE o.source <> 'registration' AND o.batch_id IS NOT NULL))[2] = 1 AS is_linked,
-      (max(ARRAY[o.restated_place, o.status])
+      (max(ARRAY[o.restated_place, o.status_place])
         FILTER (WHERE o.phase = 'spellcheck' AND o.restated_at IS NOT NULL))[2] AS spellcheck,
-      (max(ARRAY[o.restated_place, o.status])
+      (max(ARRAY[o.restated_place, o.status_place])
         FILTER (WHERE o.phase = 'cj_assessment'))[2] AS cj_assessment,
       max(ARRAY[o.restated_place, o.rank, o.score]) FILTER (WHERE o.source = 'judgement') AS ranked,
       max(o.restated_at) FILTER (WHERE o.source <> 'result') AS said_at,
@@ -177,7 +177,8 @@ LANGUAGE sql STABLE AS $$
     FROM facts f
   )
   SELECT row_to_json(answer)::text,
-    (SELECT array_agg(DISTINCT t.id COLLATE "C") FROM unnest(wanted || j.essay_ids || j.shown_ids) AS t (id)),
+    (SELECT array_agg(DISTINCT t.id COLLATE "C")
+      FROM unnest(wanted || j.essay_ids || j.shown_ids) AS t (id)),
     j.status
   FROM judged j CROSS JOIN LATERAL (
     SELECT j.batch_id, j.user_id, j.assignment_id, client_status(j.status) AS overall_status,
