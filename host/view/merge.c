@@ -374,8 +374,23 @@ void merge_add_tag(struct merge *merge, struct slice id) {
     merge->tags[merge->tags_staged++] = hash64(id);
 }
 
+static int compare_tags(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Each group of a row has brought the row's tags anew. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count) {
-    *count = merge->tags_accepted;
+    size_t distinct = 0;
+    if (merge->tags_accepted > 1) {
+        qsort(merge->tags, merge->tags_accepted, sizeof *merge->tags, compare_tags);
+    }
+    for (size_t i = 0; i < merge->tags_accepted; i++) {
+        if (distinct == 0 || merge->tags[i] != merge->tags[distinct - 1]) {
+            merge->tags[distinct++] = merge->tags[i];
+        }
+    }
+    *count = merge->tags_accepted = merge->tags_staged = distinct;
     return merge->tags;
 }
 

@@ -67,8 +67,8 @@ struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *c
  * stands in the rows. Both have room for every event. */
 void merge_winners(const struct merge *merge, bool *merged, bool *winners);
 
-/* hash64 of every id that accepted ops name (text keys, and text columns ending in _id or _ids…):
- * what the cache must forget. Valid until merge_reset. */
+/* hash64 of every id that accepted ops name (text keys, and what was added), once each: what the
+ * cache must forget. Nothing is staged. Valid until the next change. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count);
 void merge_add_tag(struct merge *merge, struct slice id); /* staged with the event */
 
