@@ -12,6 +12,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
+#define LENGTH_BYTES 24 /* a mark, twenty digits, CR and LF */
 #define TOO_LATE "Redis did not answer in time"
 
 /* Commands that were sent together. */
@@ -98,13 +99,24 @@ static bool lost(const struct redis *redis, struct err *err) {
                    redis->context->errstr);
 }
 
+/* By hand: a batch of events sends tens of thousands of lengths. */
+static void append_length(struct buffer *out, char mark, size_t length) {
+    char text[LENGTH_BYTES], *at = text + sizeof text;
+    *--at = '\n';
+    *--at = '\r';
+    do {
+        *--at = (char)('0' + length % 10);
+        length /= 10;
+    } while (length > 0);
+    *--at = mark;
+    buffer_append(out, at, (size_t)(text + sizeof text - at));
+}
+
 static void format_command(struct buffer *out, const struct slice *args, size_t count) {
-    buffer_append_format(out, "*%zu\r\n", count);
+    append_length(out, '*', count);
     for (size_t i = 0; i < count; i++) {
-        buffer_append_format(out, "$%zu\r\n", args[i].len);
-        if (args[i].len > 0) {
-            buffer_append(out, args[i].data, args[i].len);
-        }
+        append_length(out, '$', args[i].len);
+        buffer_append(out, args[i].data, args[i].len);
         buffer_append(out, "\r\n", 2);
     }
 }
