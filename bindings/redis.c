@@ -262,12 +262,16 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     return REDIS_FAILED;
 }
 
+bool redis_all_sent(const struct redis *redis) {
+    return !redis->under_way || redis->all_sent;
+}
+
 int redis_socket(const struct redis *redis) {
     return redis->under_way ? redis->context->fd : -1;
 }
 
 short redis_poll_events(const struct redis *redis) {
-    return (short)(POLLIN | (redis->all_sent ? 0 : POLLOUT));
+    return (short)(POLLIN | (redis_all_sent(redis) ? 0 : POLLOUT));
 }
 
 bool redis_finish(struct redis *redis, struct err *err) {

@@ -53,6 +53,8 @@ enum redis_progress { REDIS_PENDING, REDIS_DONE, REDIS_FAILED };
 enum redis_progress redis_progress(struct redis *redis, struct err *err);
 /* Waits for what is under way, at most until its deadline. */
 bool redis_finish(struct redis *redis, struct err *err);
+/* Whether all that is under way has left: only replies are missing. */
+bool redis_all_sent(const struct redis *redis);
 /* What to poll(2) for while it is pending; -1 while nothing is. */
 int redis_socket(const struct redis *redis);
 short redis_poll_events(const struct redis *redis);

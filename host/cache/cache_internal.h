@@ -64,7 +64,8 @@ struct shared_hit {
     uint64_t sequence;
 };
 void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit);
-/* Keeps hit->answer with its tags, unless an invalidation has come since hit->sequence. */
+/* Keeps hit->answer with its tags, unless an invalidation has come since hit->sequence. Does not
+ * wait for Redis to have done so. */
 void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
                 int ttl_s);
 bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,

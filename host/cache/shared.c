@@ -122,8 +122,7 @@ void shared_destroy(struct shared *shared) {
     free(shared);
 }
 
-/* NULL when Redis is resting or every connection is busy: the database is the better way then. */
-static struct redis *take(struct shared *shared) {
+static struct redis *take_any(struct shared *shared) {
     struct redis *redis = NULL;
     pthread_mutex_lock(&shared->lock);
     if (shared->idle_count > 0) {
@@ -153,14 +152,34 @@ static void give_back(struct shared *shared, struct redis *redis, bool usable) {
     }
 }
 
-static bool run(struct shared *shared, struct redis *redis, bool queued, redis_on_reply on_reply,
-                void *context, struct err *err) {
-    bool ok = queued && redis_run(redis, on_reply, context, err);
+static void note_failure(const struct err *err) {
+    log_debug("cache: Redis failed", LOG_TEXT("error", err->text));
+}
+
+/* NULL when Redis is resting or every connection is busy: the database is the better way then. */
+static struct redis *take(struct shared *shared) {
+    struct redis *redis = take_any(shared);
+    struct err err = {0};
+    if (redis && !redis_finish(redis, &err)) { /* what shared_put has left under way */
+        note_failure(&err);
+        give_back(shared, redis, true);
+        redis = NULL;
+    }
+    return redis;
+}
+
+/* Nobody waits for the reply: it is read when the connection is taken again. What does not go out
+ * at once is waited for: nothing else would send it. */
+static void send_away(struct shared *shared, struct redis *redis, const struct slice *args,
+                      size_t count, redis_on_reply on_reply) {
+    struct err err = {0};
+    bool queued = redis_append(redis, args, count, &err);
+    bool ok = queued && redis_begin(redis, on_reply, NULL, &err) &&
+              (redis_all_sent(redis) || redis_finish(redis, &err));
     give_back(shared, redis, queued);
     if (!ok) {
-        log_debug("cache: Redis failed", LOG_TEXT("error", err->text));
+        note_failure(&err);
     }
-    return ok;
 }
 
 static char *tags_key(struct slice key, size_t *len) {
@@ -250,7 +269,10 @@ void shared_get(struct shared *shared, const struct cache_key *key, struct share
     struct slice rest[] = {slice_of("PTTL"), key->text};
     bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
                   redis_append(redis, rest, 2, &err);
-    if (!run(shared, redis, queued, on_get_reply, &lookup, &err)) {
+    bool ok = queued && redis_run(redis, on_get_reply, &lookup, &err);
+    give_back(shared, redis, queued);
+    if (!ok) {
+        note_failure(&err);
         forget(hit);
     }
     free(tags);
@@ -333,9 +355,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, const struct
     for (size_t i = 0; i < count; i++) {
         args[n++] = bucket_text(hit->tags[i], call.buckets[i]);
     }
-    struct err err = {0};
-    bool queued = redis_append(redis, args, n, &err);
-    run(shared, redis, queued, on_put_reply, NULL, &err);
+    send_away(shared, redis, args, n, on_put_reply);
     call_free(&call);
     free(tags_name);
 }

@@ -46,6 +46,7 @@ struct recipe {
     uint64_t tag;
     int computed;
     struct cache *announce_on; /* an invalidation of the tag while it is computed */
+    struct proxy *freezes;     /* as soon as it is computed */
 };
 
 static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, struct err *error) {
@@ -55,6 +56,9 @@ static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, st
     recipe->computed++;
     if (recipe->announce_on) {
         announce(recipe->announce_on, &recipe->tag, 1);
+    }
+    if (recipe->freezes) {
+        recipe->freezes->mode = PROXY_FROZEN;
     }
     *tags = calloc(1, sizeof **tags);
     **tags = recipe->tag;
@@ -69,6 +73,15 @@ static const char *get(struct cache *cache, const char *key, struct recipe *reci
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
     answer_unref(answer);
     return body;
+}
+
+/* Until Redis has taken or refused what was computed last: a miss takes that connection next. */
+static void settle(struct cache *cache) {
+    static int number;
+    char key[32];
+    struct recipe recipe = {.body = "settled", .tag = 778};
+    snprintf(key, sizeof key, "test:settle:%d", number++);
+    get(cache, key, &recipe);
 }
 
 static bool has(struct cache *cache, const char *key) {
@@ -117,6 +130,7 @@ static void one_process_reads_what_the_other_stored(void) {
     struct cache *a = start(url, 2000), *b = start_beside(a);
     struct recipe mine = {.body = "{\"v\":1}", .tag = 1}, never = {.body = "never", .tag = 1};
     CHECK_TEXT(get(a, "test:k", &mine), "{\"v\":1}");
+    settle(a);
     CHECK_TEXT(command("GET", "test:k", NULL), "{\"v\":1}"); /* the pure JSON under the key */
     CHECK_TEXT(get(b, "test:k", &never), "{\"v\":1}");
     CHECK_INT(never.computed, 0);
@@ -138,6 +152,7 @@ static void an_invalidation_of_one_ends_it_for_both(void) {
     WAIT_UNTIL(!has(a, "test:k"));
     CHECK(has(b, "test:other"));
     CHECK_TEXT(get(a, "test:k", &new), "new");
+    settle(a);
     CHECK_TEXT(get(b, "test:k", &old), "new");
     cache_destroy(a);
     cache_destroy(b);
@@ -149,11 +164,13 @@ static void a_slow_reader_cannot_store_in_redis_what_another_process_outdated(vo
     struct cache *a = start(url, 2000), *b = start_beside(a);
     struct recipe old = {.body = "old", .tag = 1, .announce_on = b};
     CHECK_TEXT(get(a, "test:k", &old), "old");
+    settle(a);
     CHECK_TEXT(command("GET", "test:k", NULL), "");
     struct recipe new = {.body = "new", .tag = 1};
     /* Not kept as long as b may still hear its own announcement. */
     WAIT_UNTIL(strcmp(get(b, "test:k", &new), "new") == 0 && has(b, "test:k"));
     WAIT_UNTIL(!has(a, "test:k"));
+    settle(b);
     CHECK_TEXT(get(a, "test:k", &old), "new");
     cache_destroy(a);
     cache_destroy(b);
@@ -168,6 +185,7 @@ static void thousands_of_tags_are_announced_at_once(void) {
     }
     struct recipe recipe = {.body = "old", .tag = tags[4321]};
     get(a, "test:k", &recipe);
+    settle(a);
     announce(b, tags, 5000);
     WAIT_UNTIL(!has(a, "test:k"));
     CHECK_TEXT(command("GET", "test:k", NULL), "");
@@ -183,8 +201,10 @@ static const struct cache_key test_k = {{"test:k", 6}, "test", 1};
 
 static void put(struct answer *answer, const uint64_t *tags, size_t count, uint64_t sequence) {
     struct shared_hit hit = {.answer = answer, .tag_count = count, .sequence = sequence};
+    static const struct cache_key other = {{"test:other", 10}, "test", 1};
     hit.tags = (uint64_t *)tags;
     shared_put(shared, &test_k, &hit, 60);
+    shared_get(shared, &other, &hit); /* over the same connection: Redis is done with it */
 }
 
 static void store_after(void (*meanwhile)(void), const char *want, const char *name) {
@@ -350,6 +370,33 @@ static void a_frozen_redis_bypasses_the_process_level(void) {
     proxy_stop(&proxy);
 }
 
+static void an_answer_does_not_wait_until_redis_has_it(void) {
+    begin();
+    struct cache *a = start_behind_proxy(20000);
+    struct recipe recipe = {.body = "one", .tag = 1, .freezes = &proxy};
+    WAIT_UNTIL(hears(a));
+    int64_t started_us = clock_monotonic_us();
+    CHECK_TEXT(get(a, "test:k", &recipe), "one");
+    CHECK(clock_monotonic_us() - started_us < 10000000); /* while Redis does not answer */
+    proxy.mode = PROXY_PASS;
+    WAIT_UNTIL(strcmp(command("GET", "test:k", NULL), "one") == 0);
+    cache_destroy(a);
+    proxy_stop(&proxy);
+}
+
+/* More than the sockets on the way hold. */
+static void a_long_answer_is_in_redis_when_it_is_given(void) {
+    begin();
+    struct cache *a = start(url, 5000);
+    size_t len = 32UL * 1024 * 1024;
+    struct recipe recipe = {.body = memset(calloc(1, len + 1), 'x', len), .tag = 1};
+    WAIT_UNTIL(hears(a));
+    get(a, "test:k", &recipe);
+    CHECK_INT(strlen(command("GET", "test:k", NULL)), 127); /* all that it has room for */
+    cache_destroy(a);
+    free((char *)recipe.body);
+}
+
 static void it_works_without_redis(void) {
     struct cache *a = start("redis://127.0.0.1:1", 200);
     struct recipe recipe = {.body = "one", .tag = 1};
@@ -383,6 +430,8 @@ static const struct test_case cases[] = {
     {"a lost subscription bypasses the process level",
      a_lost_subscription_bypasses_the_process_level},
     {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},
+    {"an answer does not wait until Redis has it", an_answer_does_not_wait_until_redis_has_it},
+    {"a long answer is in Redis when it is given", a_long_answer_is_in_redis_when_it_is_given},
     {"it works without Redis", it_works_without_redis},
     {"a bad URL is refused", a_bad_url_is_refused},
 };
