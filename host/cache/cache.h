@@ -2,10 +2,10 @@
  *
  * An answer depends on tags (ids of batches and essays). A commit touches tags. The promise: no
  * answer that was read before a commit is served after that commit's invalidation was announced.
- * Guard: every tag hashes to a bucket holding the sequence number of its last invalidation; a
- * reader notes the sequence before it asks the database, and may store only if no bucket of its
- * answer's tags has moved past it. Redis holds the pure JSON under the route's key, dependency sets
- * tag → keys, and the same guard.
+ * Guard: a reader notes the sequence of invalidations before it asks the database, and may store
+ * only if none of its answer's tags was invalidated since. In the process a tag hashes to a bucket
+ * that holds the number of its last invalidation. Redis holds the pure JSON under the route's key,
+ * dependency sets tag → keys, and the last invalidations themselves (shared.c).
  *
  * An answer belongs to the scripts that made it: to others it is a miss, on both levels. */
 #ifndef AGG_HOST_CACHE_CACHE_H

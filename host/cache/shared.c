@@ -4,14 +4,18 @@
  *                          hash of the scripts that made it, then its tags: a process that finds
  *                          the answer here can keep it and still drop it by tag
  *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
- *   ras:cache:seq          invalidations so far
- *   ras:cache:buckets      bucket → seq of its last invalidation: the guard of the store script
- *   ras:cache:floor        seq of the last invalidation of everything: answers begun before are
- * void
+ *   ras:cache:seq          the last invalidation's number
+ *   ras:cache:recent       sorted by their number, the last invalidations: the guard of the store
+ *                          script. 16 digits (a member is unique by them), then the tags
+ *   ras:cache:floor        number of the last invalidation of everything: answers begun before are
+ *                          void
  *
- * The sequence is the time in µs of the last invalidation, and always grows: so a Redis that lost
- * its memory, or came back with an old one, cannot count the same numbers again; where it finds no
- * sequence, what was begun before is void. */
+ * The number is the time in µs of the invalidation, and always grows: so a Redis that lost its
+ * memory, or came back with an old one, cannot count the same numbers again; where it finds no
+ * number, what was begun before is void.
+ *
+ * Invalidations are many and stores few, so that the store looks at all tags that were invalidated
+ * since its answer was begun, instead of every invalidation writing something down for each tag. */
 #include <endian.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -24,23 +28,40 @@
 #include "cache_internal.h"
 
 #define SEQ_KEY "ras:cache:seq"
-#define BUCKETS_KEY "ras:cache:buckets"
+#define RECENT_KEY "ras:cache:recent"
 #define FLOOR_KEY "ras:cache:floor"
 #define TAGS_PREFIX "ras:cache:tags:"
 #define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
 #define HEADER_NUMBERS 2 /* in front of an entry's tags */
 #define CHUNK 1000       /* tags a command: keeps each script run short */
+#define RECENT "256"     /* invalidations that are kept */
+#define LOOKED_AT "4000" /* tags that a store looks at, about a millisecond of Redis' */
 
-/* Refuses when the sequence went back (Redis lost its memory) or the floor or a bucket moved past
- * `began`. The dependency set outlives its members. */
+/* Refuses when the number went back (Redis lost its memory), everything was invalidated, or a tag
+ * was, since `began`; also when it cannot tell: none of the invalidations since is there, or they
+ * are too many. The dependency set outlives its members. */
 static const char STORE_SCRIPT[] =
     "local began = tonumber(ARGV[3])\n"
-    "if tonumber(redis.call('GET', KEYS[3]) or '0') < began then return 0 end\n"
+    "local seq = tonumber(redis.call('GET', KEYS[3]) or '0')\n"
+    "if seq < began then return 0 end\n"
     "if tonumber(redis.call('GET', '" FLOOR_KEY "') or '0') > began then return 0 end\n"
-    "for i = 5, #ARGV do\n"
-    "  local at = redis.call('HGET', KEYS[4], ARGV[i])\n"
-    "  if at and tonumber(at) > began then return 0 end\n"
+    "if seq > began then\n"
+    "  local since = '(' .. ARGV[3]\n"
+    "  local count = redis.call('ZCOUNT', KEYS[4], since, '+inf')\n"
+    "  if count == 0 or count == " RECENT " then return 0 end\n"
+    "  local tags, looked_at = {}, 0\n"
+    "  for at = 17, #ARGV[4], 8 do tags[string.sub(ARGV[4], at, at + 7)] = true end\n"
+    "  for first = 0, count - 1, 10 do\n"
+    "    local some = redis.call('ZRANGEBYSCORE', KEYS[4], since, '+inf', 'LIMIT', first, 10)\n"
+    "    for _, invalidation in ipairs(some) do\n"
+    "      looked_at = looked_at + (#invalidation - 16) / 8\n"
+    "      if looked_at > " LOOKED_AT " then return 0 end\n"
+    "      for at = 17, #invalidation, 8 do\n"
+    "        if tags[string.sub(invalidation, at, at + 7)] then return 0 end\n"
+    "      end\n"
+    "    end\n"
+    "  end\n"
     "end\n"
     "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
     "redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[2])\n"
@@ -55,10 +76,11 @@ static const char INVALIDATE_SCRIPT[] =
     "local time = redis.call('TIME')\n"
     "local before = redis.call('GET', KEYS[1])\n"
     "local now = time[1] * 1000000 + time[2]\n"
-    "local seq = string.format('%.0f', math.max(now, tonumber(before or '0') + 1))\n"
+    "local seq = string.format('%016.0f', math.max(now, tonumber(before or '0') + 1))\n"
     "redis.call('SET', KEYS[1], seq)\n"
     "if not before then redis.call('SET', '" FLOOR_KEY "', seq) end\n"
-    "for i = 3, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], seq) end\n"
+    "redis.call('ZADD', KEYS[2], seq, seq .. ARGV[2])\n"
+    "redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -" RECENT " - 1)\n"
     "local deps = {unpack(KEYS, 3)}\n"
     "local found = redis.call('SUNION', unpack(deps))\n"
     "for first = 1, #found, 500 do\n"
@@ -69,7 +91,7 @@ static const char INVALIDATE_SCRIPT[] =
     "  end\n"
     "  redis.call('DEL', unpack(gone))\n"
     "end\n"
-    "redis.call('DEL', unpack(deps))\n"
+    "if #found > 0 then redis.call('DEL', unpack(deps)) end\n"
     "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
     "return seq\n";
 
@@ -278,26 +300,18 @@ void shared_get(struct shared *shared, const struct cache_key *key, struct share
     free(tags);
 }
 
-/* Bucket numbers as decimal text, for the scripts' arguments. */
-static struct slice bucket_text(uint64_t tag, char out[8]) {
-    int len = snprintf(out, 8, "%u", (unsigned)cache_bucket(tag));
-    return (struct slice){out, (size_t)len};
-}
-
 /* The memory behind one script call's arguments. */
 struct call {
     struct slice *args;
     char (*deps)[DEP_KEY_BYTES];
-    char (*buckets)[8];
     uint64_t *wire; /* the sequence, the scripts, then the tags */
 };
 
 static struct call call_create(uint64_t sequence, uint64_t scripts, const uint64_t *tags,
                                size_t count) {
     struct call call = {
-        .args = xcalloc(2 * count + 16, sizeof *call.args),
+        .args = xcalloc(count + 16, sizeof *call.args),
         .deps = xcalloc(count, sizeof *call.deps),
-        .buckets = xcalloc(count, sizeof *call.buckets),
         .wire = xcalloc(count + HEADER_NUMBERS, sizeof *call.wire),
     };
     call.wire[0] = htobe64(sequence);
@@ -311,7 +325,6 @@ static struct call call_create(uint64_t sequence, uint64_t scripts, const uint64
 static void call_free(struct call *call) {
     free(call->args);
     free(call->deps);
-    free(call->buckets);
     free(call->wire);
 }
 
@@ -343,7 +356,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, const struct
     args[n++] = key->text;
     args[n++] = (struct slice){tags_name, tags_len};
     args[n++] = slice_of(SEQ_KEY);
-    args[n++] = slice_of(BUCKETS_KEY);
+    args[n++] = slice_of(RECENT_KEY);
     for (size_t i = 0; i < count; i++) {
         args[n++] = dep_key(hit->tags[i], call.deps[i]);
     }
@@ -352,9 +365,6 @@ void shared_put(struct shared *shared, const struct cache_key *key, const struct
     args[n++] = slice_of(began);
     args[n++] =
         (struct slice){(const char *)call.wire, (count + HEADER_NUMBERS) * sizeof *call.wire};
-    for (size_t i = 0; i < count; i++) {
-        args[n++] = bucket_text(hit->tags[i], call.buckets[i]);
-    }
     send_away(shared, redis, args, n, on_put_reply);
     call_free(&call);
     free(tags_name);
@@ -370,16 +380,13 @@ static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count
     args[n++] = slice_of(INVALIDATE_SCRIPT);
     args[n++] = slice_of(keys);
     args[n++] = slice_of(SEQ_KEY);
-    args[n++] = slice_of(BUCKETS_KEY);
+    args[n++] = slice_of(RECENT_KEY);
     for (size_t i = 0; i < count; i++) {
         args[n++] = dep_key(tags[i], call.deps[i]);
     }
     args[n++] = slice_of(TAGS_PREFIX);
     args[n++] =
         (struct slice){(const char *)(call.wire + HEADER_NUMBERS), count * sizeof *call.wire};
-    for (size_t i = 0; i < count; i++) {
-        args[n++] = bucket_text(tags[i], call.buckets[i]);
-    }
     bool ok = redis_append(redis, args, n, err);
     call_free(&call);
     return ok;

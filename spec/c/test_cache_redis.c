@@ -255,9 +255,63 @@ static void lose_memory_and_go_on(void) {
     }
 }
 
+static void lose_the_recent_ones(void) {
+    invalidate_y();
+    command("DEL", "ras:cache:recent", NULL);
+}
+
+static void invalidate_y_often(int times) {
+    struct redis *redis = redis_create(url, 5000, &err);
+    for (int i = 0; i < times; i++) {
+        CHECK(shared_append_announcement(redis, tag_y, 1, &err));
+    }
+    CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
+    redis_destroy(redis);
+}
+
+static void invalidate_y_as_often_as_is_kept(void) {
+    invalidate_y_often(255);
+}
+
+static void invalidate_y_often_and_x(void) {
+    invalidate_y_often(15);
+    invalidate_x();
+}
+
+static void invalidate_x_and_y_more_often_than_is_kept(void) {
+    invalidate_x();
+    invalidate_y_often(256);
+}
+
+static void invalidate_others(uint64_t count) {
+    struct redis *redis = redis_create(url, 5000, &err);
+    uint64_t *tags = calloc(count, sizeof *tags);
+    for (uint64_t i = 0; i < count; i++) {
+        tags[i] = 1000 + i;
+    }
+    CHECK(shared_append_announcement(redis, tags, count, &err));
+    CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
+    redis_destroy(redis);
+    free(tags);
+}
+
+static void invalidate_as_many_others_as_are_looked_at(void) {
+    invalidate_others(4000);
+}
+
+static void invalidate_more_others(void) {
+    invalidate_others(4001);
+}
+
 static void redis_takes_nothing_that_is_outdated(void) {
     store_after(NULL, "read before", "nothing happened");
     store_after(invalidate_y, "read before", "another tag was invalidated");
+    store_after(invalidate_y_as_often_as_is_kept, "read before", "another tag, often");
+    store_after(invalidate_as_many_others_as_are_looked_at, "read before", "many other tags");
+    store_after(invalidate_y_often_and_x, "", "its tag, after another often");
+    store_after(invalidate_x_and_y_more_often_than_is_kept, "", "its tag, and too often others");
+    store_after(invalidate_more_others, "", "more tags than are looked at");
+    store_after(lose_the_recent_ones, "", "which tags were invalidated was lost");
     store_after(invalidate_x, "", "its tag was invalidated");
     store_after(lose_memory, "", "the memory was lost");
     store_after(lose_memory_and_go_on, "", "the memory was lost with the invalidation in it");
