@@ -120,8 +120,7 @@ static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
     return len;
 }
 
-/* Strings get a traceback; other error values are described. */
-static int on_error(lua_State *L) {
+int script_on_error(lua_State *L) {
     if (lua_isstring(L, 1)) {
         size_t len;
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
@@ -149,7 +148,7 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     const char *outer_base = instance->stack_base;
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->stack_base = &here;
-    lua_pushcfunction(L, on_error);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->on_error_ref);
     lua_insert(L, base);
     struct script_limit outer = script_limit_begin(instance, timeout_ms);
     int status = lua_pcall(L, arguments, results, base);

@@ -160,9 +160,12 @@ static int set_up(lua_State *L) {
         const char *library, *name;
     } hidden[] = {
         {LUA_STRLIBNAME, "dump"}, {LUA_MATHLIBNAME, "random"}, {LUA_MATHLIBNAME, "randomseed"}};
+    struct script_instance *instance = lua_touserdata(L, 1);
     lua_pushlightuserdata(L, &instance_key);
     lua_pushvalue(L, 1);
     lua_rawset(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, script_on_error);
+    instance->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         lua_pushcfunction(L, libraries[i].func);
         lua_pushstring(L, libraries[i].name);

@@ -91,6 +91,7 @@ struct script_instance {
     int *name_refs;                           /* the list of its names */
     int *route_refs;
     int view_ref;
+    int on_error_ref;    /* script_on_error: made once, since each call needs it */
     int request_ref;     /* metatable of requests */
     int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
@@ -130,6 +131,8 @@ int protect_rawset(lua_State *L); /* rawset, but for those tables */
 /* call.c: the only protected call. Function and arguments are on the stack. */
 enum script_result script_call(struct script_instance *instance, int arguments, int results,
                                int timeout_ms, struct err *err);
+/* What handles its errors: strings get a traceback; other error values are described. */
+int script_on_error(lua_State *L);
 /* The limit around a lua_pcall of the caller's own. Begin returns the outer limit, which goes to
  * end after the lua_pcall returned; end says whether the time ran out. */
 struct script_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
