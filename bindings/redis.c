@@ -7,12 +7,13 @@
 
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
+#include "../host/base/number.h"
 #include "../host/base/xalloc.h"
 #include "redis.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
-#define LENGTH_BYTES 24 /* a mark, twenty digits, CR and LF */
+#define LENGTH_BYTES (1 + NUMBER_DIGITS_MOST + 2) /* a mark, the digits, CR and LF */
 #define TOO_LATE "Redis did not answer in time"
 
 /* Commands that were sent together. */
@@ -99,15 +100,12 @@ static bool lost(const struct redis *redis, struct err *err) {
                    redis->context->errstr);
 }
 
-/* By hand: a batch of events sends tens of thousands of lengths. */
+/* Without printf: a batch of events sends tens of thousands of lengths. */
 static void append_length(struct buffer *out, char mark, size_t length) {
     char text[LENGTH_BYTES], *at = text + sizeof text;
     *--at = '\n';
     *--at = '\r';
-    do {
-        *--at = (char)('0' + length % 10);
-        length /= 10;
-    } while (length > 0);
+    at = number_put_before(at, length);
     *--at = mark;
     buffer_append(out, at, (size_t)(text + sizeof text - at));
 }

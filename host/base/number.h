@@ -1,4 +1,4 @@
-/* number: decimals of doubles. */
+/* number: decimals. */
 #ifndef AGG_HOST_BASE_NUMBER_H
 #define AGG_HOST_BASE_NUMBER_H
 
@@ -14,6 +14,18 @@ static inline const char *number_format(double value, char text[NUMBER_TEXT_CAP]
         snprintf(text, NUMBER_TEXT_CAP, "%.*g", precision, value);
     } while (strtod(text, NULL) != value && ++precision <= 17);
     return text;
+}
+
+#define NUMBER_DIGITS_MOST 20 /* of a size_t */
+
+/* Writes the digits of a count in front of `end`, where printf would take too long. Returns the
+ * first of them. */
+static inline char *number_put_before(char *end, size_t count) {
+    do {
+        *--end = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    return end;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "../base/buffer.h"
+#include "../base/number.h"
 #include "values.h"
 
 #define JSON "application/json"
@@ -91,15 +92,9 @@ static void put_line(struct head *head, const char *name, const char *value) {
 }
 
 static void put_number(struct head *head, const char *name, size_t number) {
-    char digits[24];
-    char *at = digits + sizeof digits - 1;
-    *at = '\0';
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
+    char digits[NUMBER_DIGITS_MOST + 1] = "";
     put(head, name);
-    put(head, at);
+    put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
 }
 
 size_t reply_format_head(const struct reply *reply, const char *correlation_id, const char *date,

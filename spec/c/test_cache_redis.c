@@ -229,18 +229,22 @@ static void store_after(void (*meanwhile)(void), const char *want, const char *n
     shared_destroy(shared);
 }
 
-static void invalidate(const uint64_t *tags) {
-    struct redis *redis = redis_create(url, 2000, &err);
-    CHECK(shared_append_announcement(redis, tags, 1, &err) && redis_run(redis, NULL, NULL, &err));
+/* So many tags, so many times. */
+static void invalidate(const uint64_t *tags, size_t count, int times) {
+    struct redis *redis = redis_create(url, 5000, &err);
+    for (int i = 0; i < times; i++) {
+        CHECK(shared_append_announcement(redis, tags, count, &err));
+    }
+    CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
     redis_destroy(redis);
 }
 
 static void invalidate_x(void) {
-    invalidate(tag_x);
+    invalidate(tag_x, 1, 1);
 }
 
 static void invalidate_y(void) {
-    invalidate(tag_y);
+    invalidate(tag_y, 1, 1);
 }
 
 static void lose_memory(void) {
@@ -260,38 +264,26 @@ static void lose_the_recent_ones(void) {
     command("DEL", "ras:cache:recent", NULL);
 }
 
-static void invalidate_y_often(int times) {
-    struct redis *redis = redis_create(url, 5000, &err);
-    for (int i = 0; i < times; i++) {
-        CHECK(shared_append_announcement(redis, tag_y, 1, &err));
-    }
-    CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
-    redis_destroy(redis);
-}
-
 static void invalidate_y_as_often_as_is_kept(void) {
-    invalidate_y_often(255);
+    invalidate(tag_y, 1, 255);
 }
 
 static void invalidate_y_often_and_x(void) {
-    invalidate_y_often(15);
+    invalidate(tag_y, 1, 15);
     invalidate_x();
 }
 
 static void invalidate_x_and_y_more_often_than_is_kept(void) {
     invalidate_x();
-    invalidate_y_often(256);
+    invalidate(tag_y, 1, 256);
 }
 
 static void invalidate_others(uint64_t count) {
-    struct redis *redis = redis_create(url, 5000, &err);
     uint64_t *tags = calloc(count, sizeof *tags);
     for (uint64_t i = 0; i < count; i++) {
         tags[i] = 1000 + i;
     }
-    CHECK(shared_append_announcement(redis, tags, count, &err));
-    CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
-    redis_destroy(redis);
+    invalidate(tags, count, 1);
     free(tags);
 }
 
