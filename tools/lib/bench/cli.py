@@ -10,12 +10,13 @@ import tempfile
 
 import stack
 
-from . import (batches, beside, drain, every, flame, footprint, fresh, growth, http, peer, plot,
-               reload, scale, settings, stopped)
+from . import (batches, beside, drain, every, flame, footprint, fresh, growth, handling, http, peer,
+               plot, reload, scale, settings, stopped)
 
-BENCHES = {"drain": drain, "peer": peer, "scale": scale, "growth": growth, "stopped": stopped,
-           "fresh": fresh, "beside": beside, "http": http, "footprint": footprint,
-           "reload": reload, "settings": settings, "batches": batches, "flame": flame, "plot": plot}
+BENCHES = {"drain": drain, "handling": handling, "peer": peer, "scale": scale, "growth": growth,
+           "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
+           "footprint": footprint, "reload": reload, "settings": settings, "batches": batches,
+           "flame": flame, "plot": plot}
 
 
 def add_word(words, name, bench):

@@ -14,7 +14,7 @@ from .report import Figure, Report
 PARTS = {**{f"drain {name}": ["drain", "--stream", name] for name in streams.STREAMS},
          "drain spell, two workers": ["drain", "--workers", "2"],
          "drain spell, with Redis": ["drain", "--redis"],
-         **{name: [name] for name in ("peer", "scale", "growth", "stopped", "http", "fresh",
+         **{name: [name] for name in ("handling", "peer", "scale", "growth", "stopped", "http", "fresh",
                                       "beside", "footprint", "reload")}}
 
 

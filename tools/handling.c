@@ -1,0 +1,173 @@
+/* handling: the ingest pipeline between Kafka and Postgres, without either: what an event costs
+ * until it is the parameters of an upsert.
+ *
+ *     handling CONFIG RECORDS EVENTS
+ *
+ * RECORDS is a file of records, one a line (host/author/record.h), EVENTS how many are handled: the
+ * file again and again, in batches of `ingest.batch_max_events`, after one round that warms up.
+ * Prints the microseconds of its own CPU for each event: taken and handled; encoded. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../host/author/record.h"
+#include "../host/base/log.h"
+#include "../host/base/xalloc.h"
+#include "../host/ingest/pipeline.h"
+#include "lib/own_cpu.h"
+
+struct handling {
+    struct pipeline pipeline;
+    struct batch batch;
+    struct message *messages; /* payloads stay in their lines */
+    size_t count;
+    size_t next; /* the message that is taken next */
+    size_t rejected;
+    double handle_us, encode_us;
+};
+
+/* ---- the file ------------------------------------------------------------------------------ */
+
+static size_t partition_of(struct pipeline *pipeline, const struct record *record) {
+    size_t at = partitions_find(&pipeline->partitions, record->topic, (int32_t)record->partition);
+    if (at == PARTITION_NONE) {
+        at = partitions_add(&pipeline->partitions, record->topic, (int32_t)record->partition);
+        pipeline->partitions.items[at].handler =
+            script_handler_of(pipeline->generation, record->topic);
+    }
+    return at;
+}
+
+static bool add_line(struct handling *handling, char *line, size_t number, struct err *err) {
+    struct record record;
+    if (!record_read(line, &record) || !record.topic) {
+        return err_set(err, ERR_INPUT, "line %zu is no record", number);
+    }
+    if ((handling->count & (handling->count + 1)) == 0) { /* one less than a power of two */
+        size_t capacity = (handling->count + 1) * 2;
+        handling->messages = xrealloc(handling->messages, capacity * sizeof *handling->messages);
+    }
+    handling->messages[handling->count++] =
+        (struct message){.partition = partition_of(&handling->pipeline, &record),
+                         .payload = record.payload,
+                         .owner = line};
+    return true;
+}
+
+static bool read_file(struct handling *handling, const char *path, struct err *err) {
+    FILE *file = fopen(path, "r");
+    bool ok = file != NULL || err_set(err, ERR_INPUT, "cannot open %s", path);
+    char *line = NULL;
+    size_t cap = 0;
+    for (size_t number = 1; ok && getline(&line, &cap, file) > 0; number++) {
+        ok = add_line(handling, line, number, err);
+        line = ok ? NULL : line;
+        cap = 0;
+    }
+    free(line);
+    if (file) {
+        fclose(file);
+    }
+    return ok && (handling->count > 0 || err_set(err, ERR_INPUT, "%s is empty", path));
+}
+
+/* ---- what is measured ---------------------------------------------------------------------- */
+
+/* Adds to *spent_us what has passed since *since_us. */
+static void lap(double *since_us, double *spent_us) {
+    double now_us = own_cpu_us();
+    *spent_us += now_us - *since_us;
+    *since_us = now_us;
+}
+
+static void take_batch(struct handling *handling) {
+    while (!batch_full(&handling->pipeline, &handling->batch)) {
+        struct message message = handling->messages[handling->next];
+        message.owner = NULL; /* the file's, for another round */
+        batch_take(&handling->pipeline, &handling->batch, &message);
+        handling->next = (handling->next + 1) % handling->count;
+    }
+}
+
+static size_t handle_batch(struct handling *handling) {
+    double since_us = own_cpu_us();
+    take_batch(handling);
+    batch_handle(&handling->pipeline, &handling->batch);
+    lap(&since_us, &handling->handle_us);
+    encode_rows(&handling->batch);
+    lap(&since_us, &handling->encode_us);
+    size_t events = handling->batch.count;
+    handling->rejected += handling->batch.rejected;
+    batch_clear(&handling->pipeline, &handling->batch);
+    return events;
+}
+
+/* How many were handled: at least so many. */
+static size_t handle_events(struct handling *handling, size_t events) {
+    size_t done = 0;
+    while (done < events) {
+        done += handle_batch(handling);
+    }
+    return done;
+}
+
+static bool measure(struct handling *handling, size_t events, struct err *err) {
+    handle_events(handling, handling->count);
+    handling->handle_us = handling->encode_us = 0;
+    size_t done = handle_events(handling, events);
+    printf("%.3f %.3f\n", handling->handle_us / (double)done, handling->encode_us / (double)done);
+    return handling->rejected == 0 ||
+           err_set(err, ERR_INPUT, "%zu events were rejected", handling->rejected);
+}
+
+/* ---- its life ------------------------------------------------------------------------------ */
+
+static void close_handling(struct handling *handling) {
+    batch_free(&handling->pipeline, &handling->batch);
+    for (size_t i = 0; i < handling->count; i++) {
+        free(handling->messages[i].owner);
+    }
+    free(handling->messages);
+}
+
+static bool run(const struct config *config, const char *path, size_t events, struct err *err) {
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    if (!generation) {
+        return false;
+    }
+    struct handling handling = {0};
+    struct pipeline_options options = {
+        .generation = generation, .application_name = "handling", .no_breaker = true};
+    bool ok = pipeline_open(&handling.pipeline, &options, err);
+    if (ok) {
+        batch_init(&handling.batch, generation);
+        ok = read_file(&handling, path, err);
+        if (ok) {
+            batch_clear(&handling.pipeline, &handling.batch); /* room for the partitions */
+            ok = measure(&handling, events, err);
+        }
+        close_handling(&handling);
+    }
+    pipeline_close(&handling.pipeline);
+    script_generation_unref(generation);
+    return ok;
+}
+
+int main(int argc, char **argv) {
+    struct err err = {0};
+    long events = argc == 4 ? strtol(argv[3], NULL, 10) : 0;
+    if (events <= 0) {
+        fputs("usage: handling CONFIG RECORDS EVENTS\n", stderr);
+        return 2;
+    }
+    struct config *config = config_load(argv[1], &err);
+    bool ok = config != NULL;
+    if (ok) {
+        log_configure(LOG_ERROR, true);
+        ok = run(config, argv[2], (size_t)events, &err);
+        config_unref(config);
+    }
+    if (!ok) {
+        fprintf(stderr, "handling: %s\n", err.text);
+    }
+    return ok ? 0 : 1;
+}
