@@ -2,13 +2,17 @@
 #ifndef AGG_HOST_BASE_HEX_H
 #define AGG_HOST_BASE_HEX_H
 
+/* One more than the digit's value; 0: it is none. A table, since jumps would be guessed wrong for
+ * every other digit of an id. */
+static const unsigned char hex_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
+
 /* The digit's value, or -1. */
 static inline int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return hex_values[(unsigned char)c] - 1;
 }
 
 /* The byte that the two digits at `at` stand for, or -1. Reads both only where the first is one. */

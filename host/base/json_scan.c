@@ -17,8 +17,7 @@ static bool fail(struct json_cursor *cursor, const char *error) {
 }
 
 static void skip_space(struct json_cursor *cursor) {
-    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\n' ||
-                                        *cursor->at == '\r' || *cursor->at == '\t')) {
+    while (cursor->at < cursor->end && json_is_space(*cursor->at)) {
         cursor->at++;
     }
 }

@@ -35,6 +35,11 @@ struct json_value {
     bool boolean;
 };
 
+/* White space (RFC 8259, section 2). */
+static inline bool json_is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
 void json_begin(struct json_cursor *cursor, struct slice text);
 /* Type of the value at the cursor without consuming it; false on a syntax error. */
 bool json_peek(struct json_cursor *cursor, enum json_type *type);

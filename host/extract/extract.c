@@ -153,8 +153,8 @@ static bool convert_string(const struct conversion *c) {
     }
     c->to->as.text = text;
     for (size_t i = 0; i < c->item->choice_count; i++) {
-        if (slice_equal(text, slice_of(c->item->choices[i]))) {
-            c->to->as.text = slice_of(c->item->choice_values[i]);
+        if (slice_equal(text, c->item->choices[i])) {
+            c->to->as.text = c->item->choice_values[i];
             return true;
         }
     }
@@ -209,28 +209,34 @@ static bool convert_coded(const struct conversion *c) {
                          c->item->type == FIELD_UUID ? "UUID" : "time");
 }
 
+/* Copies the string at the cursor with its quotes. */
+static char *copy_string(struct json_cursor *cursor, char *to) {
+    const char *first = cursor->at;
+    struct json_value string;
+    json_read(cursor, &string);
+    size_t len = (size_t)(cursor->at - first);
+    memcpy(to, first, len);
+    return to + len;
+}
+
 /* The bytes without the white space outside strings. */
 static bool convert_json(const struct conversion *c) {
     if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
         return wrong_type(c, "an object or a list");
     }
-    struct slice raw = c->from->raw;
-    char *text = arena_alloc(c->arena, raw.len + 1);
-    size_t len = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < raw.len; i++) {
-        char byte = raw.data[i];
-        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')) {
-            continue;
-        }
-        text[len++] = byte;
-        if (in_string && byte == '\\') {
-            text[len++] = raw.data[++i];
-        } else if (byte == '"') {
-            in_string = !in_string;
+    struct json_cursor cursor;
+    char *text = arena_alloc(c->arena, c->from->raw.len + 1), *to = text;
+    json_begin(&cursor, c->from->raw);
+    while (cursor.at < cursor.end) {
+        if (*cursor.at == '"') {
+            to = copy_string(&cursor, to);
+        } else if (json_is_space(*cursor.at)) {
+            cursor.at++;
+        } else {
+            *to++ = *cursor.at++;
         }
     }
-    c->to->as.text = (struct slice){text, len};
+    c->to->as.text = (struct slice){text, (size_t)(to - text)};
     return true;
 }
 

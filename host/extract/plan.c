@@ -42,12 +42,19 @@ static bool add_path(struct extract_plan *plan, const char *path, const char *fi
     return true;
 }
 
-static char **copy_texts(const char *const *texts, size_t count) {
-    char **copies = xcalloc(count, sizeof *copies);
+static struct slice *copy_texts(const char *const *texts, size_t count) {
+    struct slice *copies = xcalloc(count, sizeof *copies);
     for (size_t i = 0; i < count; i++) {
-        copies[i] = xstrdup(texts[i]);
+        copies[i] = slice_of(xstrdup(texts[i]));
     }
     return copies;
+}
+
+static void free_texts(struct slice *texts, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        free((char *)texts[i].data);
+    }
+    free(texts);
 }
 
 static char *join_paths(const struct extract_field *field) {
@@ -137,12 +144,8 @@ static void free_node(struct extract_node *node) {
 }
 
 static void free_item(struct extract_item *item) {
-    for (size_t i = 0; i < item->choice_count; i++) {
-        free(item->choices[i]);
-        free(item->choice_values[i]);
-    }
-    free(item->choices);
-    free(item->choice_values);
+    free_texts(item->choices, item->choice_count);
+    free_texts(item->choice_values, item->choice_count);
     free(item->name);
     free(item->path);
     extract_plan_destroy(item->element);

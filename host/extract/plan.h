@@ -25,8 +25,8 @@ struct extract_item {
     bool optional, has_min, has_max;
     size_t required_if; /* 1 + the index of the item that makes this one required; 0: none */
     double min, max;
-    char **choices;
-    char **choice_values;
+    struct slice *choices; /* copies, owned */
+    struct slice *choice_values;
     size_t choice_count;
     struct extract_plan *element;
 };
