@@ -11,13 +11,10 @@
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
 #define LARGE_BYTES 65536
 
-static char instance_key; /* its address is the registry key */
-
+/* What its allocator is given: see bound_memory. */
 struct script_instance *sandbox_instance(lua_State *L) {
-    lua_pushlightuserdata(L, &instance_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    struct script_instance *instance = lua_touserdata(L, -1);
-    lua_pop(L, 1);
+    void *instance;
+    lua_getallocf(L, &instance);
     return instance;
 }
 
@@ -161,9 +158,6 @@ static int set_up(lua_State *L) {
     } hidden[] = {
         {LUA_STRLIBNAME, "dump"}, {LUA_MATHLIBNAME, "random"}, {LUA_MATHLIBNAME, "randomseed"}};
     struct script_instance *instance = lua_touserdata(L, 1);
-    lua_pushlightuserdata(L, &instance_key);
-    lua_pushvalue(L, 1);
-    lua_rawset(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, script_on_error);
     instance->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -210,6 +204,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
 void sandbox_close(struct script_instance *instance) {
     if (instance->L) {
         watched_remove(&instance->watched);
+        /* What is finished by closing asks for no instance any more. */
         lua_setallocf(instance->L, instance->heap, instance->heap_context);
         lua_close(instance->L);
         instance->L = NULL;
