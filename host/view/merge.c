@@ -1,5 +1,6 @@
 #include "merge.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
 #include "../base/hash.h"
@@ -32,6 +33,7 @@ struct merge {
 };
 
 #define ARENA_CHUNK_BYTES (256UL * 1024)
+#define TAGS_LOOKED_AT 4
 
 struct merge *merge_create(const struct view *view) {
     struct merge *merge = xcalloc(1, sizeof *merge);
@@ -156,6 +158,13 @@ static void content_id(struct arena *arena, const struct view_group *group,
     hash128((struct slice){encoded, (size_t)(at - encoded)}, out);
 }
 
+/* Orders as the first eight bytes do; a text that ends before counts as if zeros followed. */
+static uint64_t prefix_of(struct slice text) {
+    uint64_t prefix = 0;
+    memcpy(&prefix, text.data, text.len < sizeof prefix ? text.len : sizeof prefix);
+    return be64toh(prefix);
+}
+
 /* ---- rows --------------------------------------------------------------------------------- */
 
 static void grow_slots(struct merge *merge, size_t table) {
@@ -178,6 +187,7 @@ static struct merge_row *add_row(struct merge *merge, size_t table, const struct
     size_t groups = merge->view->tables[table].group_count;
     struct merge_row *row = arena_alloc(merge->arena, sizeof *row);
     row->key = key;
+    row->prefix = prefix_of(key[0].as.text);
     row->groups = arena_alloc(merge->arena, groups * sizeof *row->groups);
     memset(row->groups, 0, groups * sizeof *row->groups);
     if (index->count == index->rows_capacity) {
@@ -336,8 +346,12 @@ void merge_select(struct merge *merge, size_t first, size_t last) {
 /* ---- results ------------------------------------------------------------------------------ */
 
 static int compare_rows(const void *a, const void *b, void *table) {
-    return compare_keys(table, (*(struct merge_row *const *)a)->key,
-                        (*(struct merge_row *const *)b)->key);
+    const struct merge_row *left = *(struct merge_row *const *)a;
+    const struct merge_row *right = *(struct merge_row *const *)b;
+    if (left->prefix != right->prefix) {
+        return left->prefix < right->prefix ? -1 : 1;
+    }
+    return compare_keys(table, left->key, right->key);
 }
 
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count) {
@@ -366,12 +380,26 @@ void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
     }
 }
 
+/* The groups of one row bring the same tags one after the other: fewer are to be sorted. */
+static bool said_just_now(const struct merge *merge, uint64_t tag) {
+    size_t count = merge->tags_staged < TAGS_LOOKED_AT ? merge->tags_staged : TAGS_LOOKED_AT;
+    for (size_t i = 1; i <= count; i++) {
+        if (merge->tags[merge->tags_staged - i] == tag) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void merge_add_tag(struct merge *merge, struct slice id) {
     if (merge->tags_staged == merge->tags_capacity) {
         merge->tags_capacity = merge->tags_capacity ? merge->tags_capacity * 2 : 256;
         merge->tags = xrealloc(merge->tags, merge->tags_capacity * sizeof *merge->tags);
     }
-    merge->tags[merge->tags_staged++] = hash64(id);
+    uint64_t tag = hash64(id);
+    if (!said_just_now(merge, tag)) {
+        merge->tags[merge->tags_staged++] = tag;
+    }
 }
 
 static int compare_tags(const void *a, const void *b) {

@@ -59,6 +59,7 @@ struct merge_group_value {
 struct merge_row {
     const struct view_value *key;
     struct merge_group_value *groups; /* group_count */
+    uint64_t prefix;                  /* the first bytes of the key, which nearly always decide */
 };
 /* Rows of a table sorted by key; valid until the next change. */
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count);

@@ -387,13 +387,16 @@ static void null_says_nothing_to_min_and_max(void) {
     merge_destroy(merge);
 }
 
+/* Keys that differ early, late, by their length alone, and beyond ASCII. */
 static void many_rows_come_out_sorted(void) {
+    static const char *const prefixes[] = {"", "essay-0", "an essay-", "\xC3\xA9"};
     struct merge *merge = merge_create(&view);
     uint32_t seed = 11;
     for (size_t i = 0; i < 5000; i++) {
         struct view_value *values = arena_alloc(merge_arena(merge), 2 * sizeof *values);
-        char name[16];
-        size_t len = (size_t)snprintf(name, sizeof name, "%u", test_draw(&seed, 3000));
+        char name[24];
+        size_t len = (size_t)snprintf(name, sizeof name, "%s%u", prefixes[test_draw(&seed, 4)],
+                                      test_draw(&seed, 750));
         values[0].is_null = values[1].is_null = false;
         values[0].as.text = arena_copy(merge_arena(merge), (struct slice){name, len});
         values[1].as.text = slice_of("x");
