@@ -6,7 +6,7 @@ import subprocess
 import spell_results
 
 BATCH_ROWS = 4000  # as ingest.batch_max_events
-SINGLE_SHARE = 20  # of the rows, which take it as long as all of them take the others
+SINGLE_ROWS_MOST = 10000  # which take it as long as a quarter of a million take the others
 
 
 def measured(command, events):
@@ -38,8 +38,8 @@ class Bare:
             "bare unnest": lambda number: self.write(number, "unnest", "unnest", rows, BATCH_ROWS,
                                                      again),
             "bare copy": lambda number: self.write(number, "copy", "copy", rows, BATCH_ROWS, again),
-            "single": lambda number: self.write(number, "single", "unnest", rows // SINGLE_SHARE, 1,
-                                                again),
+            "single": lambda number: self.write(number, "single", "unnest",
+                                                min(rows, SINGLE_ROWS_MOST), 1, again),
         }
 
 

@@ -32,10 +32,10 @@ MOST_OF_POSTGRES = 0.25
 
 def add_options(parser):
     parser.add_argument("--stream", choices=streams.STREAMS, default="spell")
-    parser.add_argument("--events", type=int, default=200000)
+    parser.add_argument("--events", type=int, default=1000000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--redis", action="store_true", help="with the memory of seen events")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one run")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
