@@ -20,6 +20,7 @@ struct handling {
     struct batch batch;
     struct message *messages; /* payloads stay in their lines */
     size_t count;
+    size_t capacity;
     size_t next; /* the message that is taken next */
     size_t rejected;
     double handle_us, encode_us;
@@ -42,9 +43,10 @@ static bool add_line(struct handling *handling, char *line, size_t number, struc
     if (!record_read(line, &record) || !record.topic) {
         return err_set(err, ERR_INPUT, "line %zu is no record", number);
     }
-    if ((handling->count & (handling->count + 1)) == 0) { /* one less than a power of two */
-        size_t capacity = (handling->count + 1) * 2;
-        handling->messages = xrealloc(handling->messages, capacity * sizeof *handling->messages);
+    if (handling->count == handling->capacity) {
+        handling->capacity = handling->capacity ? handling->capacity * 2 : 1024;
+        handling->messages =
+            xrealloc(handling->messages, handling->capacity * sizeof *handling->messages);
     }
     handling->messages[handling->count++] =
         (struct message){.partition = partition_of(&handling->pipeline, &record),

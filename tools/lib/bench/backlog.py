@@ -1,4 +1,5 @@
 """Events for a program, always more of them than it can handle while something is measured."""
+import signal
 import time
 
 import stack
@@ -9,11 +10,17 @@ from .servers import committed
 
 WARM_EVENTS = 100000
 WARM_SECONDS = 3
+WORKERS = 2
+# Of the program. Redis remembers seen events for a minute: all of them would fill the memory of the
+# machine. While events are published it stands still, and is to stay in its group.
+ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60",
+       "KAFKA_SESSION_TIMEOUT_MS": "300000"}
 FACTOR = 1.5  # of what the fastest phase would have handled, so that none runs dry
 
 
 class Backlog:
-    """Of a program with an empty database, which it starts, and which gets its batches."""
+    """Of a program with this environment and an empty database, which it starts, and which gets its
+    batches."""
 
     def __init__(self, servers, program, url):
         self.servers, self.program, self.url = servers, program, url
@@ -37,17 +44,19 @@ class Backlog:
 
     def top_up(self, seconds):
         """Between the phases, for it takes the machine's time."""
-        wanted = self.wanted(seconds)
-        while (missing := wanted - self.left()) > 0:
-            self.publish(max(missing, WARM_EVENTS))
+        missing = self.wanted(seconds) - self.left()
+        if missing > 0:
+            self.refill(max(missing, WARM_EVENTS))
 
     def refill(self, count):
-        """For a program that handles events as fast as they can be published: it is stopped until
-        they are."""
-        self.program.stop()
-        self.publish(count)
+        """The program stands still meanwhile: it may handle events as fast as they can be
+        published."""
+        self.program.send(signal.SIGSTOP)
+        try:
+            self.publish(count)
+        finally:
+            self.program.send(signal.SIGCONT)
         before = committed(self.url)
-        self.program.start()
         stack.wait_until("the backlog to flow", lambda: committed(self.url) > before)
 
     def warm_up(self, queries, rate=0):

@@ -12,14 +12,11 @@ import dataclasses
 import pathlib
 
 from . import stream
-from .backlog import WARM_EVENTS, WARM_SECONDS, Backlog
+from .backlog import ENV, WARM_EVENTS, WARM_SECONDS, WORKERS, Backlog
 from .queries import Queries, finish
 from .report import Report
 from .servers import Servers
 
-WORKERS = 2
-# Redis remembers seen events for a minute: all of them would fill the memory of the machine.
-ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
 CACHES = {False: {"CACHE_ENABLED": "false"}, True: {}}  # as config.lua has them
 MOST_RATIO = 5
 TRIES = 3  # to have a backlog that lasts

@@ -4,6 +4,8 @@ The table and the figures of each part are written into a folder. A part that fa
 others go on."""
 import json
 import pathlib
+import shutil
+import sys
 import traceback
 
 import stack
@@ -14,8 +16,9 @@ from .report import Figure, Report
 PARTS = {**{f"drain {name}": ["drain", "--stream", name] for name in streams.STREAMS},
          "drain spell, two workers": ["drain", "--workers", "2"],
          "drain spell, with Redis": ["drain", "--redis"],
-         **{name: [name] for name in ("handling", "peer", "scale", "growth", "stopped", "http", "fresh",
-                                      "beside", "footprint", "reload")}}
+         **{name: [name] for name in ("peer", "scale", "growth", "stopped", "handling", "http",
+                                      "fresh", "beside", "footprint", "reload")}}
+DISK_GB = 30  # what the largest part takes: a view of ten million rows, and copies of it
 
 
 def add_options(parser):
@@ -61,6 +64,10 @@ def report(options, problems):
 def run(options, run_one):
     """`run_one(arguments)` runs a bench and returns what is not correct, as this does."""
     options.into.mkdir(parents=True, exist_ok=True)
+    free_gb = shutil.disk_usage(options.into).free / 1e9
+    if free_gb < DISK_GB and not options.quick:
+        sys.exit(f"all benches need {DISK_GB} GB of the disk, and {options.into} has {free_gb:.0f}: "
+                 "make room, or say --quick")
     for name in PARTS:
         file_of(options, name).unlink(missing_ok=True)
     problems = [f"{name}: {problem}" for name in PARTS

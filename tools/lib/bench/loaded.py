@@ -9,16 +9,13 @@ from crashtest import log, verify
 from soak import samples
 
 from . import commits, generations, judge, stream
-from .backlog import WARM_EVENTS, Backlog
+from .backlog import ENV, WARM_EVENTS, WORKERS, Backlog
 from .queries import Queries, finish
 from .reloads import Reloads
 from .servers import Servers, committed
 
-WORKERS = 2
 MOST_PAIRS = 5  # of a phase without reloads and one with
 LEAST_SECONDS = 3  # of a phase
-# Redis remembers seen events for a minute: all of them would fill the memory of the machine.
-ENV = {"INGEST_WORKERS": str(WORKERS), "REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
 PAUSE_LINE = "other scripts"
 
 
