@@ -23,6 +23,6 @@ def gaps(url, workers):
 
 
 def longest_ms(found, spans):
-    """Of those that share a moment with one of the spans of time."""
-    return max(((end - begin) * 1000 for begin, end in found
-                if any(begin < until and since < end for since, until in spans)), default=0)
+    """Of what lies of them within one of the spans of time."""
+    return max(((min(end, until) - max(begin, since)) * 1000 for begin, end in found
+                for since, until in spans), default=0)
