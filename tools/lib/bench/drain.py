@@ -7,9 +7,9 @@ by one as ordinary services do (single); tools/consume only reads the records. P
 the medians and their spread, and the program's rate as a share of theirs.
 
 Streams: spell (all new, a row each), again (later results of the same essays: updates), lifecycle
-(whole lives of batches, as in the samples, thousands interleaved), lifecycle-first (the same events,
-none of what another has named: inserts only), hot (few essays, many results), replayed (all of it
-seen before, and known to Redis)."""
+(whole lives of batches, as in the samples, thousands interleaved), lifecycle-new (the same events,
+none of what another has named: inserts only), first-release (whole lives by the contracts' first
+release), hot (few essays, many results), replayed (all of it seen before, and known to Redis)."""
 import contextlib
 import pathlib
 import statistics

@@ -75,28 +75,37 @@ def mixed(lines):
         yield line
 
 
-def sampled():
-    """The lines of a batch's life that the program reads."""
-    with open(stack.SAMPLES / "current.jsonl", "rb") as sample:
+def sampled(name):
+    """The lines of a sample that the program reads: whole lives of batches."""
+    with open(stack.SAMPLES / f"{name}.jsonl", "rb") as sample:
         return [line for line in sample if stack.UNREAD_TOPIC.encode() not in line]
 
 
-def write_lifecycle(folder, events):
-    """Whole lives of batches, copied from the samples, thousands at once."""
+def write_lives(folder, events, sample):
+    """Whole lives of batches, copied from a sample, more than a thousand at once."""
     with open(folder / "1.jsonl", "wb") as out:
-        out.writelines(itertools.islice(mixed(sampled()), events))
+        out.writelines(itertools.islice(mixed(sampled(sample)), events))
 
 
-def write_lifecycle_first(folder, events):
+def write_lifecycle(folder, events):
+    write_lives(folder, events, "current")
+
+
+def write_first_release(folder, events):
+    write_lives(folder, events, "first")
+
+
+def write_lifecycle_new(folder, events):
     """The same events, each of a batch and of essays that no other has named: rows are inserted,
     and none is updated."""
-    lines = itertools.islice(itertools.cycle(sampled()), events)
+    lines = itertools.islice(itertools.cycle(sampled("current")), events)
     with open(folder / "1.jsonl", "wb") as out:
         out.writelines(one for line in lines for one in copy([line]))
 
 
 STREAMS = {"spell": write_spell, "again": write_again, "lifecycle": write_lifecycle,
-           "lifecycle-first": write_lifecycle_first, "hot": write_hot, "replayed": write_replayed}
+           "lifecycle-new": write_lifecycle_new, "first-release": write_first_release,
+           "hot": write_hot, "replayed": write_replayed}
 
 
 def publish(servers, folder, name, events):
