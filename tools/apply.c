@@ -48,14 +48,9 @@ static void drop_pending(struct applier *applier) {
 }
 
 static size_t find_partition(struct applier *applier, const struct record *record) {
-    struct pipeline *pipeline = &applier->pipeline;
-    size_t at = partitions_find(&pipeline->partitions, record->topic, (int32_t)record->partition);
-    if (at == PARTITION_NONE) {
-        at = partitions_add(&pipeline->partitions, record->topic, (int32_t)record->partition);
-        pipeline->partitions.items[at].handler =
-            script_handler_of(pipeline->generation, record->topic);
-        applier->must_load = true;
-    }
+    size_t known = applier->pipeline.partitions.count;
+    size_t at = pipeline_partition(&applier->pipeline, record->topic, (int32_t)record->partition);
+    applier->must_load |= applier->pipeline.partitions.count > known;
     return at;
 }
 

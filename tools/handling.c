@@ -12,12 +12,11 @@
 #include "../host/author/record.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
-#include "../host/ingest/pipeline.h"
+#include "../host/ingest/bench.h"
 #include "lib/own_cpu.h"
 
 struct handling {
-    struct pipeline pipeline;
-    struct batch batch;
+    struct bench bench;
     struct message *messages; /* payloads stay in their lines */
     size_t count;
     size_t capacity;
@@ -27,16 +26,6 @@ struct handling {
 };
 
 /* ---- the file ------------------------------------------------------------------------------ */
-
-static size_t partition_of(struct pipeline *pipeline, const struct record *record) {
-    size_t at = partitions_find(&pipeline->partitions, record->topic, (int32_t)record->partition);
-    if (at == PARTITION_NONE) {
-        at = partitions_add(&pipeline->partitions, record->topic, (int32_t)record->partition);
-        pipeline->partitions.items[at].handler =
-            script_handler_of(pipeline->generation, record->topic);
-    }
-    return at;
-}
 
 static bool add_line(struct handling *handling, char *line, size_t number, struct err *err) {
     struct record record;
@@ -49,7 +38,8 @@ static bool add_line(struct handling *handling, char *line, size_t number, struc
             xrealloc(handling->messages, handling->capacity * sizeof *handling->messages);
     }
     handling->messages[handling->count++] =
-        (struct message){.partition = partition_of(&handling->pipeline, &record),
+        (struct message){.partition = pipeline_partition(&handling->bench.pipeline, record.topic,
+                                                         (int32_t)record.partition),
                          .payload = record.payload,
                          .owner = line};
     return true;
@@ -82,10 +72,10 @@ static void lap(double *since_us, double *spent_us) {
 }
 
 static void take_batch(struct handling *handling) {
-    while (!batch_full(&handling->pipeline, &handling->batch)) {
+    while (!batch_full(&handling->bench.pipeline, &handling->bench.batch)) {
         struct message message = handling->messages[handling->next];
         message.owner = NULL; /* the file's, for another round */
-        batch_take(&handling->pipeline, &handling->batch, &message);
+        batch_take(&handling->bench.pipeline, &handling->bench.batch, &message);
         handling->next = (handling->next + 1) % handling->count;
     }
 }
@@ -93,13 +83,13 @@ static void take_batch(struct handling *handling) {
 static size_t handle_batch(struct handling *handling) {
     double since_us = own_cpu_us();
     take_batch(handling);
-    batch_handle(&handling->pipeline, &handling->batch);
+    batch_handle(&handling->bench.pipeline, &handling->bench.batch);
     lap(&since_us, &handling->handle_us);
-    encode_rows(&handling->batch);
+    encode_rows(&handling->bench.batch);
     lap(&since_us, &handling->encode_us);
-    size_t events = handling->batch.count;
-    handling->rejected += handling->batch.rejected;
-    batch_clear(&handling->pipeline, &handling->batch);
+    size_t events = handling->bench.batch.count;
+    handling->rejected += handling->bench.batch.rejected;
+    bench_clear(&handling->bench);
     return events;
 }
 
@@ -123,8 +113,7 @@ static bool measure(struct handling *handling, size_t events, struct err *err) {
 
 /* ---- its life ------------------------------------------------------------------------------ */
 
-static void close_handling(struct handling *handling) {
-    batch_free(&handling->pipeline, &handling->batch);
+static void free_messages(struct handling *handling) {
     for (size_t i = 0; i < handling->count; i++) {
         free(handling->messages[i].owner);
     }
@@ -137,19 +126,14 @@ static bool run(const struct config *config, const char *path, size_t events, st
         return false;
     }
     struct handling handling = {0};
-    struct pipeline_options options = {
-        .generation = generation, .application_name = "handling", .no_breaker = true};
-    bool ok = pipeline_open(&handling.pipeline, &options, err);
+    bool ok =
+        bench_open(&handling.bench, generation, NULL, NULL, err) && read_file(&handling, path, err);
     if (ok) {
-        batch_init(&handling.batch, generation);
-        ok = read_file(&handling, path, err);
-        if (ok) {
-            batch_clear(&handling.pipeline, &handling.batch); /* room for the partitions */
-            ok = measure(&handling, events, err);
-        }
-        close_handling(&handling);
+        bench_clear(&handling.bench); /* it knows the partitions now */
+        ok = measure(&handling, events, err);
     }
-    pipeline_close(&handling.pipeline);
+    bench_close(&handling.bench);
+    free_messages(&handling);
     script_generation_unref(generation);
     return ok;
 }

@@ -41,15 +41,8 @@ static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
 }
 
 static size_t partition_of(struct retry *retry, const PGresult *rows, int row) {
-    struct pipeline *pipeline = &retry->pipeline;
-    const char *topic = PQgetvalue(rows, row, 0);
-    int32_t number = (int32_t)sql_cell_int(rows, row, 1);
-    size_t at = partitions_find(&pipeline->partitions, topic, number);
-    if (at == PARTITION_NONE) {
-        at = partitions_add(&pipeline->partitions, topic, number);
-        pipeline->partitions.items[at].handler = script_handler_of(pipeline->generation, topic);
-    }
-    return at;
+    return pipeline_partition(&retry->pipeline, PQgetvalue(rows, row, 0),
+                              (int32_t)sql_cell_int(rows, row, 1));
 }
 
 static void take_row(struct retry *retry, PGresult *rows, int row) {

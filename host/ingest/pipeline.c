@@ -125,6 +125,15 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
     return open_scripts(pipeline, &pipeline->scripts_err);
 }
 
+size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number) {
+    size_t at = partitions_find(&pipeline->partitions, topic, number);
+    if (at == PARTITION_NONE) {
+        at = partitions_add(&pipeline->partitions, topic, number);
+        pipeline->partitions.items[at].handler = script_handler_of(pipeline->generation, topic);
+    }
+    return at;
+}
+
 void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
                               struct script_instance **scripts) {
     struct script_generation *old_generation = pipeline->generation;

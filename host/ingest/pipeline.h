@@ -142,6 +142,10 @@ bool pipeline_connect(struct pipeline *pipeline, struct err *err);
 /* A healthy script state, made anew if the last one hit a limit. */
 bool pipeline_renew_scripts(struct pipeline *pipeline);
 
+/* The index of a partition, which is added where it is not known yet, with its handler: batches
+ * that are to have its events must be cleared then. */
+size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number);
+
 /* Goes on by other scripts and their settings, of which it takes over both references, and gives
  * back those that it had. The breaker begins anew. Batches that have events must have been handled
  * to the end; they are committed as what they are. Those that are empty are to be cleared. */

@@ -407,7 +407,7 @@ static int compare_tags(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* Each group of a row has brought the row's tags anew. */
+/* Each event of a row has brought the row's tags anew. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count) {
     size_t distinct = 0;
     if (merge->tags_accepted > 1) {
