@@ -13,7 +13,7 @@ struct flight {
     struct flight *next;
     const struct cache_key *key; /* the leader's: only looked at while the flight is in the list */
     uint64_t began;
-    bool hearing; /* when it began */
+    bool usable; /* the cache, when it began */
     pthread_cond_t landed;
     int refs;
     bool done;
@@ -22,10 +22,11 @@ struct flight {
 };
 
 struct cache {
-    pthread_mutex_t lock; /* store, flights, hearing */
+    pthread_mutex_t lock; /* store, flights, hearing, doubts */
     struct store store;
     struct flight *flights; /* at most one a request thread */
     bool hearing;           /* other processes' invalidations arrive (or there are none) */
+    int doubts;             /* open calls of cache_doubt: ours do not arrive at Redis */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;
@@ -87,12 +88,24 @@ void cache_set_hearing(struct cache *cache, bool hearing) {
     pthread_mutex_unlock(&cache->lock);
 }
 
+void cache_doubt(struct cache *cache, bool doubtful) {
+    pthread_mutex_lock(&cache->lock);
+    cache->doubts += doubtful ? 1 : -1;
+    store_reset(&cache->store);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* Under the lock. */
+static bool is_usable(const struct cache *cache) {
+    return cache->hearing && cache->doubts == 0;
+}
+
 struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
     if (!cache->enabled) {
         return NULL;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = cache->hearing ? store_find(&cache->store, key) : NULL;
+    struct answer *answer = is_usable(cache) ? store_find(&cache->store, key) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return answer;
 }
@@ -110,7 +123,7 @@ static struct flight *flight_begin(struct cache *cache, const struct cache_key *
     clock_condition_init(&flight->landed);
     flight->key = key;
     flight->began = cache->store.sequence;
-    flight->hearing = cache->hearing;
+    flight->usable = is_usable(cache);
     flight->refs = 1;
     flight->next = cache->flights;
     cache->flights = flight;
@@ -186,7 +199,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, cache_com
     struct shared_hit hit = {0};
     struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* A Redis that cannot be heard may be one that came back with what it held long ago. */
-    if (cache->shared && flight->hearing) {
+    if (cache->shared && flight->usable) {
         shared_get(cache->shared, key, &hit);
     }
     bool computed = !hit.answer;
@@ -199,7 +212,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, cache_com
     pthread_mutex_lock(&cache->lock);
     /* What is stale here goes into Redis neither: a Redis that failed over may have forgotten the
      * invalidation, but then this process has lost its subscription and refuses. */
-    bool fresh = hit.answer && cache->hearing &&
+    bool fresh = hit.answer && is_usable(cache) &&
                  !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
     if (fresh) {
         store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
@@ -228,7 +241,7 @@ struct answer *cache_get(struct cache *cache, const struct cache_key *key, int t
         return answer;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = cache->hearing ? store_find(&cache->store, key) : NULL;
+    struct answer *answer = is_usable(cache) ? store_find(&cache->store, key) : NULL;
     if (answer) {
         pthread_mutex_unlock(&cache->lock);
         return answer;

@@ -76,4 +76,9 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis, const u
 void cache_invalidate_all(struct cache *cache);
 bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis, struct err *err);
 
+/* Some of the commits of this process could not be announced, so that Redis may hold what they have
+ * outdated: until that is made good (false) answers are neither kept nor taken from there. Calls
+ * come in pairs; several may be open. */
+void cache_doubt(struct cache *cache, bool doubtful);
+
 #endif

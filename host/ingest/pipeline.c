@@ -91,7 +91,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
 }
 
 void pipeline_close(struct pipeline *pipeline) {
-    seen_finish(pipeline);
+    seen_close(pipeline);
     script_instance_destroy(pipeline->scripts);
     pg_destroy(pipeline->pg);
     pg_params_destroy(pipeline->params);

@@ -115,7 +115,9 @@ struct pipeline {
     struct redis *redis; /* to look up what was seen; NULL: none */
     struct redis *marks; /* a connection of its own to mark it: nobody waits for the answers */
     bool marking;        /* is under way */
-    uint64_t view_epoch; /* which database this is: seen.c */
+    bool marks_refused;  /* Redis has answered so to what is under way */
+    int64_t marks_rest_until_us; /* for that reason */
+    uint64_t view_epoch;         /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
     const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
@@ -253,7 +255,7 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch);
 void seen_doubt_caches(struct pipeline *pipeline);
 /* Goes on with both, without waiting. */
 void seen_progress(struct pipeline *pipeline);
-/* Waits for Redis to have the marks. */
-void seen_finish(struct pipeline *pipeline);
+/* Waits for what is under way; what could not be announced has a last chance. */
+void seen_close(struct pipeline *pipeline);
 
 #endif

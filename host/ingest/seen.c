@@ -7,6 +7,7 @@
  * offset */
 #include <stdlib.h>
 
+#include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
 #include "../base/uuid.h"
@@ -16,6 +17,7 @@
 #define SEEN_PREFIX "ras:seen:"
 #define SEEN_KEY_LEN (sizeof SEEN_PREFIX - 1 + UUID_TEXT_LEN)
 #define SEEN_VALUE_LEN 16
+#define REFUSED_REST_US 5000000 /* whatever made Redis refuse a command does not end at once */
 
 static void write_key(const struct event *event, char key[SEEN_KEY_LEN + 1]) {
     memcpy(key, SEEN_PREFIX, sizeof SEEN_PREFIX - 1);
@@ -113,12 +115,26 @@ static bool append_mark(struct pipeline *pipeline, const struct event *event, st
     return redis_append(pipeline->marks, args, 5, err);
 }
 
-static void ignore_reply(void *context, size_t index, const redisReply *reply) {
-    (void)context;
+/* One line for all that a pipeline's commands are refused for. */
+static void note_refusal(void *context, size_t index, const redisReply *reply) {
     (void)index;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        log_warning("redis refused a command", LOG_TEXT("error", reply->str));
+    struct pipeline *pipeline = context;
+    if (reply->type == REDIS_REPLY_ERROR && !pipeline->marks_refused) {
+        pipeline->marks_refused = true;
+        log_warning("redis refused a command: no answer is cached until it takes one again",
+                    LOG_TEXT("error", reply->str));
     }
+}
+
+static void set_doubt(struct pipeline *pipeline, bool doubtful) {
+    if (pipeline->options.cache && pipeline->caches_doubtful != doubtful) {
+        cache_doubt(pipeline->options.cache, doubtful);
+    }
+    pipeline->caches_doubtful = doubtful;
+}
+
+static bool marks_rest(const struct pipeline *pipeline) {
+    return redis_resting(pipeline->marks) || clock_monotonic_us() < pipeline->marks_rest_until_us;
 }
 
 static bool append_announcement(struct pipeline *pipeline, const uint64_t *tags, size_t count,
@@ -132,10 +148,15 @@ static bool append_announcement(struct pipeline *pipeline, const uint64_t *tags,
                : cache_append_announcement(cache, pipeline->marks, tags, count, err);
 }
 
-/* Whether Redis has heard of the caches' tags, too, is known only where it answered. */
+/* Whether Redis has heard of the caches' tags, too, is known only where it answered, and did not
+ * refuse (it is out of memory, say). */
 static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err) {
     pipeline->marking = false;
-    pipeline->caches_doubtful = !ok;
+    if (pipeline->marks_refused) {
+        pipeline->marks_rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
+    }
+    set_doubt(pipeline, !ok || pipeline->marks_refused);
+    pipeline->marks_refused = false;
     note_redis(pipeline, ok, err);
     if (ok) {
         FAULT_POINT("after_redis");
@@ -143,17 +164,23 @@ static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err)
 }
 
 static void begin_marks(struct pipeline *pipeline, bool appended, struct err *err) {
-    pipeline->marking = appended && redis_begin(pipeline->marks, ignore_reply, NULL, err);
+    pipeline->marking = appended && redis_begin(pipeline->marks, note_refusal, pipeline, err);
     if (!pipeline->marking) {
         end_marks(pipeline, false, err);
     }
 }
 
-void seen_finish(struct pipeline *pipeline) {
+static void finish_marks(struct pipeline *pipeline) {
     struct err err = {0};
     if (pipeline->marking) {
         end_marks(pipeline, redis_finish(pipeline->marks, &err), &err);
     }
+}
+
+void seen_close(struct pipeline *pipeline) {
+    seen_progress(pipeline); /* what is not announced yet has a last chance */
+    finish_marks(pipeline);
+    set_doubt(pipeline, false);
 }
 
 void seen_mark(struct pipeline *pipeline, struct batch *batch) {
@@ -165,9 +192,9 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     if (!pipeline->marks) {
         return;
     }
-    seen_finish(pipeline);
-    if (redis_resting(pipeline->marks)) {
-        pipeline->caches_doubtful |= tag_count > 0;
+    finish_marks(pipeline);
+    if (marks_rest(pipeline)) {
+        set_doubt(pipeline, pipeline->caches_doubtful || tag_count > 0);
         return;
     }
     struct err err = {0};
@@ -184,8 +211,8 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
 void seen_doubt_caches(struct pipeline *pipeline) {
     if (pipeline->options.cache) {
         cache_invalidate_all(pipeline->options.cache);
-        seen_finish(pipeline);
-        pipeline->caches_doubtful = pipeline->marks != NULL;
+        finish_marks(pipeline);
+        set_doubt(pipeline, pipeline->marks != NULL);
         seen_progress(pipeline);
     }
 }
@@ -198,7 +225,7 @@ void seen_progress(struct pipeline *pipeline) {
             end_marks(pipeline, progress == REDIS_DONE, &err);
         }
     }
-    if (!pipeline->marking && pipeline->caches_doubtful && !redis_resting(pipeline->marks)) {
+    if (!pipeline->marking && pipeline->caches_doubtful && !marks_rest(pipeline)) {
         begin_marks(pipeline, append_announcement(pipeline, NULL, 0, &err), &err);
     }
 }

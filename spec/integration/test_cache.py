@@ -12,6 +12,7 @@ from stack import wait_until
 from views import status_path
 
 BATCH, ESSAY = "batch-of-cache", "essay-of-cache"
+REFUSED = "redis refused a command: no answer is cached until it takes one again"
 REGISTER = """INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id,
   essay_count, essay_ids, first_release) VALUES (%s, '2025-06-28T08:00:00Z', gen_random_uuid(),
   'teacher', 1, %s, false)"""
@@ -96,6 +97,31 @@ def test_an_event_ends_the_cached_answer(cached):
     for second, name in enumerate(["second.txt", "third.txt", "fourth.txt"], start=2):
         rename(cached, name, second)
         assert names(cached.program) == [name]
+
+
+def is_cached(service):
+    """Whether the second of two answers makes no query."""
+    service.program.get(status_path(BATCH))
+    before = statement_calls(service)
+    service.program.get(status_path(BATCH))
+    return statement_calls(service) == before
+
+
+def test_a_redis_that_refuses_to_forget_an_answer_is_not_asked_for_it(cached):
+    server = redis.Redis.from_url(cached.redis_url)
+    assert names(cached.program) == ["first.txt"]
+    wait_until("the answer in Redis", lambda: server.exists(f"api:batch:{BATCH}"))
+    server.config_set("maxmemory", 1)
+    rename(cached, "second.txt", 2)
+    wait_until("the new answer", lambda: names(cached.program) == ["second.txt"])
+    assert log_lines(cached.program, REFUSED)
+    assert not is_cached(cached)
+    rename(cached, "third.txt", 3)
+    assert names(cached.program) == ["third.txt"]
+    server.config_set("maxmemory", 0)
+    wait_until("the cache", lambda: is_cached(cached))
+    assert names(cached.program) == ["third.txt"]
+    assert len(log_lines(cached.program, REFUSED)) <= 3, "one line a try, every five seconds"
 
 
 def test_without_redis_an_event_ends_the_cached_answer(make_service, cleanup):
