@@ -17,16 +17,32 @@ static void hang(void) {
     }
 }
 
-void fault_point(const char *name) {
+#define SIGNAL_BYTES 8
+
+/* Whether it is this passing that the setting means; then what shall happen. */
+static bool is_meant(const char *name, char signal_name[SIGNAL_BYTES]) {
     static _Atomic long passed;
-    char wanted[64], signal_name[8];
+    char wanted[64];
     long count;
     const char *setting = getenv("AGGREGATOR_FAULT");
     if (!setting || sscanf(setting, "%63[^:]:%ld:%7s", wanted, &count, signal_name) != 3 ||
         strcmp(wanted, name) != 0 || atomic_fetch_add(&passed, 1) + 1 != count) {
-        return;
+        return false;
     }
     fprintf(stderr, "fault: %s at %s\n", signal_name, name);
+    return true;
+}
+
+bool fault_misses(const char *name) {
+    char signal_name[SIGNAL_BYTES];
+    return is_meant(name, signal_name) && strcmp(signal_name, "MISS") == 0;
+}
+
+void fault_point(const char *name) {
+    char signal_name[SIGNAL_BYTES];
+    if (!is_meant(name, signal_name)) {
+        return;
+    }
     if (strcmp(signal_name, "HANG") == 0) {
         hang();
     } else {

@@ -22,6 +22,8 @@ static void make_metrics(struct worker *worker) {
                                    "Failures of consuming or committing.");
     worker->deleted = metric_single(METRIC_COUNTER, "ras_deleted_messages_total",
                                     "Messages that Kafka had deleted before they were read.");
+    worker->stalls = metric_single(METRIC_COUNTER, "ras_consumer_stalls_total",
+                                   "Fetching began anew: records waited and none was fetched.");
     worker->database_up = pipeline_dependency_metric("postgres");
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);

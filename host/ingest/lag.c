@@ -21,8 +21,7 @@ static void set_lag(struct partition *partition, int64_t messages, int64_t age_u
                (double)age_us / 1e6);
 }
 
-/* While nothing is fetched the client does not hear of what is published. */
-static void ask_ends(struct worker *worker) {
+void lag_ask_ends(struct worker *worker) {
     struct partitions *partitions = &worker->pipeline.partitions;
     rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(worker->assignment);
     kafka_client_ask(worker->kafka, ends, RD_KAFKA_OFFSET_END, TIMEOUT_MS);
@@ -47,7 +46,7 @@ void lag_measure(struct worker *worker) {
     }
     bool fetching = !worker->must_load_offsets && !atomic_load(&worker->stopped_by_breaker);
     if (!fetching && worker->assignment) {
-        ask_ends(worker);
+        lag_ask_ends(worker); /* the client does not hear of what is published */
     }
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         struct partition *partition = &worker->pipeline.partitions.items[i];

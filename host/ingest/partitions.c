@@ -32,7 +32,8 @@ size_t partitions_add(struct partitions *partitions, const char *topic, int32_t 
                                                               .committed_offset = -1,
                                                               .probe_offset = -1,
                                                               .high_offset = -1,
-                                                              .end_offset = -1};
+                                                              .end_offset = -1,
+                                                              .stalled_offset = -1};
     return partitions->count++;
 }
 

@@ -19,6 +19,7 @@ struct partition {
     int64_t broker_time_us; /* of the newest message taken, for lag */
     int64_t high_offset;    /* behind the last record or marker, as last heard; -1: not yet */
     int64_t end_offset;     /* where reading last came to the end; -1: not yet */
+    int64_t stalled_offset; /* where it stood at the last look, if records waited then; -1: none */
     bool topic_known;       /* the group has read some partition of the topic */
     bool contradicted;      /* Kafka has said that it does not have our offset */
 };

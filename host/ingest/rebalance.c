@@ -51,6 +51,8 @@ static void forget_assignment(struct worker *worker) {
         worker->assignment = NULL;
     }
     worker->must_load_offsets = false;
+    worker->unsettled = 0;
+    worker->unsettled_wait_us = 0;
     atomic_store(&worker->assigned, false);
 }
 

@@ -2,11 +2,15 @@
  * one that was read and still has it. The client is told nothing but numbers: an outdated answer to
  * "from the beginning" or "from the end" can take effect on a later assignment (librdkafka 2.0),
  * and would have records read twice or not at all. */
+#include "../base/clock.h"
+#include "../base/fault.h"
 #include "../base/log.h"
 #include "kafka_client.h"
 #include "worker.h"
 
 #define BOUNDS_TIMEOUT_MS 3000
+#define UNSETTLED_FIRST_US 250000
+#define UNSETTLED_LAST_US 5000000
 
 /* ---- what the log has ---------------------------------------------------------------------- */
 
@@ -82,6 +86,9 @@ static bool assign(struct worker *worker, struct err *err) {
             worker->unsettled++;
             continue;
         }
+        if (FAULT_MISSES("fetch_partition")) {
+            continue;
+        }
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
             partition->probe_offset >= 0 ? partition->probe_offset : partition->next_offset;
     }
@@ -117,6 +124,18 @@ static bool settle_all(struct worker *worker, struct err *err) {
     return ok;
 }
 
+/* A topic that was just made has its leaders in a moment; one whose broker is away need not. */
+static void plan_next_try(struct worker *worker) {
+    if (worker->unsettled == 0) {
+        worker->unsettled_wait_us = 0;
+        return;
+    }
+    int64_t wait_us =
+        worker->unsettled_wait_us ? worker->unsettled_wait_us * 2 : UNSETTLED_FIRST_US;
+    worker->unsettled_wait_us = wait_us < UNSETTLED_LAST_US ? wait_us : UNSETTLED_LAST_US;
+    worker->check_at_us = clock_monotonic_us() + worker->unsettled_wait_us;
+}
+
 bool start_fetching(struct worker *worker, struct err *err) {
     struct pipeline *pipeline = &worker->pipeline;
     if (!offsets_load(pipeline, err) || !settle_all(worker, err)) {
@@ -130,6 +149,7 @@ bool start_fetching(struct worker *worker, struct err *err) {
     if (!assign(worker, err)) {
         return false;
     }
+    plan_next_try(worker);
     worker->must_load_offsets = false;
     worker->came_again = false;
     worker->measure_at_us = 0; /* how far behind it begins is known now */

@@ -15,6 +15,8 @@
 #define REPORT_INTERVAL_US 1000000
 /* How soon a replay asked for elsewhere is noticed while nothing is consumed. */
 #define CHECK_INTERVAL_US 5000000
+/* How soon a stalled partition is noticed: at the second look. */
+#define LOOK_INTERVAL_US 10000000
 
 void worker_say(struct worker *worker, const char *text) {
     pthread_mutex_lock(&worker->status.lock);
@@ -276,6 +278,9 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     } else if (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) {
         int retry_ms = clock_remaining_ms(worker->retry_at_us);
         timeout_ms = retry_ms < timeout_ms ? retry_ms : timeout_ms;
+    } else if (worker->unsettled > 0) {
+        int check_ms = clock_remaining_ms(worker->check_at_us);
+        timeout_ms = check_ms < timeout_ms ? check_ms : timeout_ms;
     }
     if (worker->pipeline.marking) {
         fds[3].fd = redis_socket(worker->pipeline.marks);
@@ -308,7 +313,8 @@ static void give_back_memory(struct worker *worker) {
     }
 }
 
-static void check_now_and_then(struct worker *worker) {
+/* idle: what the client has fetched is taken. */
+static void check_now_and_then(struct worker *worker, bool idle) {
     int64_t now_us = clock_monotonic_us();
     if (now_us >= worker->measure_at_us) {
         worker->measure_at_us = now_us + CHECK_INTERVAL_US;
@@ -317,6 +323,10 @@ static void check_now_and_then(struct worker *worker) {
     }
     if (now_us >= worker->check_at_us) {
         check_offsets(worker);
+    }
+    if (idle && now_us >= worker->look_at_us) {
+        worker->look_at_us = now_us + LOOK_INTERVAL_US;
+        stall_look(worker);
     }
 }
 
@@ -369,7 +379,7 @@ static void turn(struct worker *worker) {
     if (database_needed(worker)) {
         prepare_database(worker);
     }
-    check_now_and_then(worker);
+    check_now_and_then(worker, may_take && dry && !worker->inflight);
     if (may_begin_commit(worker)) {
         begin_commit(worker);
     }

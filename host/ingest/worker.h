@@ -50,19 +50,21 @@ struct worker {
     struct batch *inflight;  /* NULL: no transaction under way */
     rd_kafka_topic_partition_list_t *assignment; /* of the group; NULL: none */
     bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
-    size_t unsettled;   /* partitions that are not fetched: where they go on cannot be said yet */
-    bool must_reopen;   /* the client has failed for good */
-    size_t taken_bytes; /* for kafka_client_refill_is_due */
-    bool came_again;    /* it was logged that records came below an offset */
+    size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
+    int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
+    bool must_reopen;          /* the client has failed for good */
+    size_t taken_bytes;        /* for kafka_client_refill_is_due */
+    bool came_again;           /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures; /* in a row, for the back-off */
     int64_t report_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;
-    bool had_backlog; /* since memory was last given back */
+    int64_t look_at_us; /* for stalled partitions */
+    bool had_backlog;   /* since memory was last given back */
     int64_t
         held_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
-    struct metric_cell *errors, *deleted, *database_up, *breaker_open;
+    struct metric_cell *errors, *deleted, *stalls, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
     struct worker_replacement replacement;
@@ -94,8 +96,14 @@ bool start_fetching(struct worker *worker, struct err *err);
 /* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second where nothing
  * is fetched. */
 void lag_measure(struct worker *worker);
+/* Asks Kafka itself where the partitions of the assignment end; waits for it for a second. */
+void lag_ask_ends(struct worker *worker);
 /* The partitions are given away: how far behind they are is for their next owner to say. */
 void lag_forget(struct worker *worker);
+
+/* stall.c: looks whether records wait that the client does not fetch, and then has it start again.
+ * To be called now and then, when everything that was fetched has been taken. */
+void stall_look(struct worker *worker);
 
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,

@@ -5,9 +5,11 @@ that no answer cached for one is served to another.
     /usr/bin/python3 -m pytest [-n 4] spec/integration [--build FOLDER]
 """
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -45,6 +47,18 @@ def pytest_unconfigure(config):
 @pytest.fixture(scope="session")
 def build(request):
     return ROOT / request.config.getoption("build")
+
+
+@pytest.fixture(scope="session")
+def faulty_build():
+    """The folder of a program with fault points (host/base/fault.h)."""
+    folder = ROOT / "build-faults"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test processes makes it
+        subprocess.run(["tools/lib/build.sh", "build-faults", "-DFAULTS=ON"], cwd=ROOT, check=True,
+                       env=os.environ | {"TARGETS": "aggregator feed"})
+    return folder
 
 
 @pytest.fixture(scope="session")

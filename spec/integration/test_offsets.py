@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from harness import edited_config, log_lines, read_records, slot_event
 from stack import wait_until
+from views import check_view
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
 OUTCOMES = "applied + superseded + ignored + duplicate + rejected"
@@ -190,14 +191,31 @@ def lag(program):
     return program.metric("ras_consumer_lag_messages"), program.metric("ras_consumer_lag_seconds")
 
 
+LOOK = "looked for stalled partitions"
+
+
 def test_the_marker_of_a_transaction_is_no_lag(single):
-    program = single.start()
+    program = single.start(LOG_LEVEL="DEBUG")
     markers_topic(single.kafka)
     single.wait_committed(10)
     high = 'ras_consumer_lag_messages{topic="' + SLOTS
     wait_until("the lag to be measured", lambda: high in program.get("/metrics")[1].decode())
     wait_until("no lag", lambda: lag(program) == (0, 0))
     assert len(essays(single)) == 10
+    looks = len(log_lines(program, LOOK))
+    wait_until("two looks for stalled partitions",
+               lambda: len(log_lines(program, LOOK)) >= looks + 2)
+    assert program.metric("ras_consumer_stalls_total") == 0
+
+
+def test_a_partition_that_the_client_does_not_fetch_is_read_all_the_same(bare_service, faulty_build):
+    bare_service.build = faulty_build
+    program = bare_service.start(AGGREGATOR_FAULT="fetch_partition:2:MISS")
+    bare_service.wait_ready()
+    bare_service.feed("current")
+    check_view(program, "current")
+    assert log_lines(program, "records wait that the kafka client does not fetch: it starts again")
+    assert program.metric("ras_consumer_stalls_total") == 1
 
 
 def test_lag_grows_while_nothing_can_be_committed(service):

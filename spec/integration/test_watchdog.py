@@ -1,29 +1,15 @@
 """A script that does not come back from a C function: the process says so, the rest of it goes on, and
 it ends itself where waiting does not help. Needs the fault points of host/base/fault.h."""
-import fcntl
 import json
 import os
-import subprocess
 import threading
 
 import pytest
 from harness import log_lines, slot_event
-from stack import ROOT, wait_until
+from stack import wait_until
 
 HANDLER = "handlers/essay_slot_assigned"
 OTHER_BATCH = "/internal/v1/batches/another/status"
-
-
-@pytest.fixture(scope="session")
-def faulty_build():
-    """A program with fault points."""
-    folder = ROOT / "build-faults"
-    folder.mkdir(exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test processes makes it
-        subprocess.run(["tools/lib/build.sh", "build-faults", "-DFAULTS=ON"], cwd=ROOT, check=True,
-                       env=os.environ | {"TARGETS": "aggregator feed"})
-    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+/* stall: records that wait in Kafka while the client fetches none of them. Its own figures do not
+ * tell: what it has not fetched it has not heard of. So Kafka is asked, and a partition that stands
+ * where it stood at the look before, short of the end, is read from its offset anew. */
+#include "../base/log.h"
+#include "worker.h"
+
+static bool is_fetching(const struct worker *worker) {
+    return worker->kafka && worker->assignment && !worker->must_load_offsets &&
+           !atomic_load(&worker->stopped_by_breaker);
+}
+
+/* Behind the last record there may be offsets without one: end_offset has passed them. */
+static bool records_wait(const struct partition *partition) {
+    return partition->handler >= 0 && partition->next_offset >= 0 &&
+           partition->high_offset > partition->next_offset &&
+           partition->high_offset > partition->end_offset;
+}
+
+/* True where it stood there already. */
+static bool note_position(struct partition *partition) {
+    int64_t before = partition->stalled_offset;
+    partition->stalled_offset = records_wait(partition) ? partition->next_offset : -1;
+    return before >= 0 && before == partition->stalled_offset;
+}
+
+void stall_look(struct worker *worker) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    bool stalled = false;
+    if (!is_fetching(worker)) {
+        return;
+    }
+    lag_ask_ends(worker);
+    log_debug("looked for stalled partitions");
+    for (size_t i = 0; i < partitions->count; i++) {
+        struct partition *partition = &partitions->items[i];
+        if (note_position(partition)) {
+            stalled = true;
+            log_warning("records wait that the kafka client does not fetch: it starts again",
+                        LOG_TEXT("topic", partition->topic),
+                        LOG_INT("partition", partition->number),
+                        LOG_INT("offset", partition->next_offset),
+                        LOG_INT("log_ends", partition->high_offset));
+        }
+    }
+    if (stalled) {
+        metric_add(worker->stalls, 1);
+        consumer_restart(worker);
+    }
+}
