@@ -3,8 +3,9 @@
 import json
 import re
 
+import psycopg2
 from harness import expectations, records
-from stack import wait_until
+from stack import tail, wait_until
 
 BATCH_KEYS = ["batch_id", "user_id", "assignment_id", "overall_status", "essay_count",
               "completed_essay_count", "failed_essay_count", "requested_pipeline", "current_phase",
@@ -117,6 +118,18 @@ def read_answers(program, stream):
     return {batch_id: program.status_of(batch_id) for batch_id in expectations(stream)}
 
 
+def circumstances(program, batch_id):
+    """What tells an outdated answer from a view that lacks events: the database's own answer, the
+    offsets and the program's last words."""
+    with psycopg2.connect(program.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT body FROM batch_answer(%s)", [batch_id])
+        stored = [json.loads(body)["overall_status"] for body, in cursor.fetchall()]
+        cursor.execute("SELECT topic, partition, next_offset FROM consumer_offsets ORDER BY 1, 2")
+        offsets = cursor.fetchall()
+    processed = program.metric("ras_messages_processed_total")
+    return f"in the database it is {stored}, {processed:.0f} processed, the offsets {offsets}, the log\n{tail(program.log)}"
+
+
 def wait_for_view(program, stream):
     """Waits until the stream's batches answer as expected; their answers."""
     expected = expectations(stream)
@@ -132,7 +145,8 @@ def wait_for_view(program, stream):
         return wait_until(f"the view of {stream}", equal, interval_s=0.1)
     except AssertionError as error:
         wrong = [item for item in last if item[1] != []]
-        raise AssertionError(f"{error}; {len(wrong)} batches differ: {wrong[:3]}") from error
+        raise AssertionError(f"{error}; {len(wrong)} batches differ: {wrong[:1]}; "
+                             f"{circumstances(program, wrong[0][0])}") from error
 
 
 def check_view(program, stream):

@@ -335,7 +335,7 @@ class Aggregator(Process):
     def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
         self.options = ["--config", config] if config else []
-        self.build, self.port = build, free_port()
+        self.build, self.port, self.database_url = build, free_port(), database_url
         self.env = os.environ | {
             "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
             "REDIS_URL": redis_url or "none", "KAFKA_BOOTSTRAP_SERVERS": brokers,
