@@ -386,6 +386,32 @@ static void no_answer_is_older_than_an_announced_commit(void) {
     end();
 }
 
+static void doubt_meanwhile(struct recipe *recipe) {
+    cache_doubt(cache, true);
+    cache_doubt(cache, false);
+    recipe->meanwhile = NULL;
+}
+
+static void nothing_is_kept_while_commits_are_in_doubt(void) {
+    struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
+    begin(60, true);
+    get("k", &recipe, 1000);
+    cache_doubt(cache, true); /* of one worker */
+    CHECK(!has("k"));
+    cache_doubt(cache, true); /* of another */
+    cache_doubt(cache, false);
+    CHECK_TEXT(get("k", &recipe, 1000), "one");
+    CHECK(!has("k"));
+    cache_doubt(cache, false);
+    recipe.meanwhile = doubt_meanwhile;
+    get("k", &recipe, 1000);
+    CHECK(!has("k"));
+    get("k", &recipe, 1000);
+    CHECK(has("k"));
+    CHECK_INT(recipe.computed, 4);
+    end();
+}
+
 static const struct test_case cases[] = {
     {"an answer is computed once", an_answer_is_computed_once},
     {"an invalidation ends it", an_invalidation_ends_it},
@@ -405,6 +431,7 @@ static const struct test_case cases[] = {
     {"without a key each caller computes", without_a_key_each_caller_computes},
     {"ETags tell bodies apart", etags_tell_bodies_apart},
     {"no answer is older than an announced commit", no_answer_is_older_than_an_announced_commit},
+    {"nothing is kept while commits are in doubt", nothing_is_kept_while_commits_are_in_doubt},
 };
 
 TEST_MAIN(cases)
