@@ -142,6 +142,11 @@ bool consumer_fill(struct worker *worker, bool may_take) {
     return dry;
 }
 
+bool consumer_is_fetching(const struct worker *worker) {
+    return worker->assignment && !worker->must_load_offsets &&
+           !atomic_load(&worker->stopped_by_breaker);
+}
+
 /* ---- starting again ------------------------------------------------------------------------ */
 
 void consumer_restart(struct worker *worker) {

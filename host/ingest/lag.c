@@ -44,7 +44,7 @@ void lag_measure(struct worker *worker) {
     if (!worker->kafka) {
         return;
     }
-    bool fetching = !worker->must_load_offsets && !atomic_load(&worker->stopped_by_breaker);
+    bool fetching = consumer_is_fetching(worker);
     if (!fetching && worker->assignment) {
         lag_ask_ends(worker); /* the client does not hear of what is published */
     }

@@ -4,11 +4,6 @@
 #include "../base/log.h"
 #include "worker.h"
 
-static bool is_fetching(const struct worker *worker) {
-    return worker->kafka && worker->assignment && !worker->must_load_offsets &&
-           !atomic_load(&worker->stopped_by_breaker);
-}
-
 /* Behind the last record there may be offsets without one: end_offset has passed them. */
 static bool records_wait(const struct partition *partition) {
     return partition->handler >= 0 && partition->next_offset >= 0 &&
@@ -26,7 +21,7 @@ static bool note_position(struct partition *partition) {
 void stall_look(struct worker *worker) {
     struct partitions *partitions = &worker->pipeline.partitions;
     bool stalled = false;
-    if (!is_fetching(worker)) {
+    if (!consumer_is_fetching(worker)) {
         return;
     }
     lag_ask_ends(worker);

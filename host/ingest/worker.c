@@ -262,6 +262,12 @@ static bool may_handle_more(const struct worker *worker) {
            pipeline->scripts;
 }
 
+/* No longer than until then. */
+static int bounded_ms(int timeout_ms, int64_t at_us) {
+    int left_ms = clock_remaining_ms(at_us);
+    return left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
 static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
     int timeout_ms = 1000;
@@ -276,11 +282,9 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
         fds[2].fd = pg_socket(worker->pipeline.pg);
         fds[2].events = pg_poll_events(worker->pipeline.pg);
     } else if (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) {
-        int retry_ms = clock_remaining_ms(worker->retry_at_us);
-        timeout_ms = retry_ms < timeout_ms ? retry_ms : timeout_ms;
+        timeout_ms = bounded_ms(timeout_ms, worker->retry_at_us);
     } else if (worker->unsettled > 0) {
-        int check_ms = clock_remaining_ms(worker->check_at_us);
-        timeout_ms = check_ms < timeout_ms ? check_ms : timeout_ms;
+        timeout_ms = bounded_ms(timeout_ms, worker->check_at_us);
     }
     if (worker->pipeline.marking) {
         fds[3].fd = redis_socket(worker->pipeline.marks);

@@ -85,6 +85,8 @@ void consumer_close(struct worker *worker);
  * of it as a turn's time allows. Where it may not take, it handles only. True when nothing is left.
  */
 bool consumer_fill(struct worker *worker, bool may_take);
+/* Whether the client is to fetch what it was assigned. */
+bool consumer_is_fetching(const struct worker *worker);
 /* Forgets all batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
 /* Best effort, for lag tools only. */
