@@ -1,3 +1,5 @@
+-- Inputs that are wrong on purpose.
+exclude_files = { "spec/fixtures/cases" }
 std = "luajit"
 max_line_length = 100
 files["spec"] = { std = "+busted" }
