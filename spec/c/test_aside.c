@@ -1,0 +1,101 @@
+/* Work aside: who asks for it goes on at its deadline, what is left behind frees itself. */
+#include "../../host/base/aside.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static _Atomic int destroyed;
+static char fifo[] = "/tmp/aside-XXXXXX";
+
+struct reading {
+    char path[64];
+    bool done;
+};
+
+static struct reading *reading_of(const char *path) {
+    struct reading *reading = calloc(1, sizeof *reading);
+    snprintf(reading->path, sizeof reading->path, "%s", path);
+    return reading;
+}
+
+static void read_file(void *context) {
+    struct reading *reading = context;
+    int fd = open(reading->path, O_RDONLY | O_CLOEXEC); /* of a FIFO: waits for a writer */
+    if (fd >= 0) {
+        close(fd);
+    }
+    reading->done = true;
+}
+
+static void destroy(void *context) {
+    free(context);
+    destroyed++;
+}
+
+static const struct aside_work work = {"reading a test's file", read_file, destroy};
+
+static void make_fifo(void) {
+    close(mkstemp(fifo));
+    unlink(fifo);
+    CHECK(mkfifo(fifo, 0600) == 0);
+}
+
+static void let_go(void) {
+    int fd = open(fifo, O_RDWR | O_CLOEXEC);
+    WAIT_UNTIL(aside_left() == 0);
+    close(fd);
+}
+
+static void work_that_ends_gives_its_context_back(void) {
+    struct err err = {0};
+    struct reading *reading = reading_of("/dev/null");
+    CHECK_OK(aside_run(&work, reading, 10000, &err), &err);
+    CHECK(reading->done);
+    CHECK_INT(aside_left(), 0);
+    free(reading);
+}
+
+static void work_that_hangs_is_left_at_its_deadline_and_frees_itself_later(void) {
+    struct err err = {0};
+    int64_t began_us = clock_monotonic_us();
+    destroyed = 0;
+    CHECK(!aside_run(&work, reading_of(fifo), 50, &err));
+    CHECK_INT(err.kind, ERR_TIMEOUT);
+    CHECK_HAS(err.text, "reading a test's file does not end: given up after 50 ms");
+    CHECK(clock_monotonic_us() - began_us < 5000000);
+    CHECK_INT(aside_left(), 1);
+    CHECK_INT(destroyed, 0);
+    let_go();
+    CHECK_INT(destroyed, 1);
+}
+
+static void so_much_is_left_behind_and_no_more(void) {
+    struct err err = {0};
+    destroyed = 0;
+    for (int i = 0; i < ASIDE_LEFT_MAX; i++) {
+        CHECK(!aside_run(&work, reading_of(fifo), 1, &err));
+    }
+    err = (struct err){0};
+    CHECK(!aside_run(&work, reading_of("/dev/null"), 10000, &err));
+    CHECK_INT(err.kind, ERR_UNAVAILABLE);
+    CHECK_HAS(err.text, "8 earlier tries of such work have not ended yet");
+    CHECK_INT(destroyed, 1);
+    let_go();
+    CHECK_INT(destroyed, 1 + ASIDE_LEFT_MAX);
+}
+
+static const struct test_case cases[] = {
+    {"work that ends gives its context back", work_that_ends_gives_its_context_back},
+    {"work that hangs is left at its deadline, and frees itself when it ends after all",
+     work_that_hangs_is_left_at_its_deadline_and_frees_itself_later},
+    {"not more than so much work is left behind", so_much_is_left_behind_and_no_more},
+};
+
+int main(int argc, char **argv) {
+    make_fifo();
+    int status = test_run(cases, sizeof cases / sizeof *cases, argc, argv);
+    unlink(fifo);
+    return status;
+}
