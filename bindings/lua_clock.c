@@ -1,4 +1,5 @@
-/* clock for scripts. Times in answers and rows come from events, none from here. */
+/* clock for scripts. Times in answers and rows come from events, none from here: an event whose
+ * handler reads a clock cannot be derived again. */
 #include <lauxlib.h>
 
 #include "../host/base/clock.h"
@@ -6,12 +7,14 @@
 
 /* clock.monotonic() -> seconds since an arbitrary moment, for durations */
 static int lua_monotonic(lua_State *L) {
+    lua_modules_note_chance(L, "clock");
     lua_pushnumber(L, (double)clock_monotonic_us() / 1e6);
     return 1;
 }
 
 /* clock.wall() -> seconds since 1970, for logs */
 static int lua_wall(lua_State *L) {
+    lua_modules_note_chance(L, "clock");
     lua_pushnumber(L, (double)clock_wall_us() / 1e6);
     return 1;
 }

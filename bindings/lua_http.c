@@ -189,11 +189,11 @@ static int lua_request(lua_State *L) {
     struct http_client_request request = read_request(L);
     struct http_client_answer answer;
     struct err err = {0};
-    if (request.timeout_ms == 0) {
-        err_set(&err, ERR_TIMEOUT, "no time is left for a request");
+    if (!lua_modules_may_ask(L, "http", &err)) {
         return lua_push_failure(L, &err);
     }
-    if (!lua_modules_may_touch(L, &err)) {
+    if (request.timeout_ms == 0) {
+        err_set(&err, ERR_TIMEOUT, "no time is left for a request");
         return lua_push_failure(L, &err);
     }
     if (!handle->client) {

@@ -190,7 +190,7 @@ static struct metric_cell *find_cell(lua_State *L, const struct handle *handle, 
         read_label_value(L, 3, call, handle->labels[i], texts[i]);
         values[i] = texts[i];
     }
-    return lua_modules_may_count(L) ? metric_cell_of(handle->metric, values, handle->label_count)
+    return !lua_modules_is_muted(L) ? metric_cell_of(handle->metric, values, handle->label_count)
                                     : metric_unshown(handle->type);
 }
 

@@ -53,13 +53,18 @@ int lua_modules_remaining_ms(lua_State *L, const char *call) {
     return left_ms;
 }
 
-bool lua_modules_may_touch(lua_State *L, struct err *err) {
-    const char *isolation = script_isolation(L);
-    return !isolation || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", isolation);
+bool lua_modules_may_ask(lua_State *L, const char *binding, struct err *err) {
+    const char *muted = script_muted(L);
+    script_note_question(L, binding);
+    return !muted || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", muted);
 }
 
-bool lua_modules_may_count(lua_State *L) {
-    return script_isolation(L) == NULL;
+bool lua_modules_is_muted(lua_State *L) {
+    return script_muted(L) != NULL;
+}
+
+void lua_modules_note_chance(lua_State *L, const char *binding) {
+    script_note_question(L, binding);
 }
 
 int lua_modules_longest_call_ms(lua_State *L) {

@@ -24,11 +24,13 @@ const struct bundle *lua_modules_bundle(lua_State *L);
 /* How long a binding may wait: what the script's call under way has left, at least 0. Raises while
  * scripts are being loaded, when no outside system may be touched. `call` names the function. */
 int lua_modules_remaining_ms(lua_State *L, const char *call);
-/* False with ERR_UNAVAILABLE where scripts only run to be looked at: nothing may be asked of an
- * outside system then. */
-bool lua_modules_may_touch(lua_State *L, struct err *err);
-/* Likewise for metrics: what is only looked at is not counted. */
-bool lua_modules_may_count(lua_State *L);
+/* False with ERR_UNAVAILABLE in a muted state, where nothing may be asked of an outside system.
+ * Notes that the event rests on the answer of this binding, a constant text. */
+bool lua_modules_may_ask(lua_State *L, const char *binding, struct err *err);
+/* True where scripts run without effect. */
+bool lua_modules_is_muted(lua_State *L);
+/* What was just read of this binding is not the same at another time. */
+void lua_modules_note_chance(lua_State *L, const char *binding);
 /* The longest time that a call of a script may take, by the configuration. */
 int lua_modules_longest_call_ms(lua_State *L);
 

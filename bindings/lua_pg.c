@@ -202,7 +202,7 @@ static int lua_query(lua_State *L) {
     }
     bool ok =
         lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
-        lua_modules_may_touch(L, &err) &&
+        lua_modules_may_ask(L, "pg", &err) &&
         (connection->options.read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
     give_back(connection);
     return ok ? push_result(L, connection, call, query) : push_failure(L, &err);
@@ -291,7 +291,7 @@ static int lua_transaction(lua_State *L) {
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!lua_modules_may_touch(L, &err) || !begin(connection, &err)) {
+    if (!lua_modules_may_ask(L, "pg", &err) || !begin(connection, &err)) {
         give_back(connection);
         return push_failure(L, &err);
     }

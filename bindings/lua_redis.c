@@ -260,7 +260,8 @@ static int lua_redis_call(lua_State *L) {
     }
     check_commands(L, call, &commands);
     int timeout_ms = lua_modules_remaining_ms(L, call);
-    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_modules_may_ask(L, "redis", &err) ||
+        !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
@@ -282,7 +283,8 @@ static int lua_redis_pipeline(lua_State *L) {
     struct commands commands = read_pipeline(L, call);
     check_commands(L, call, &commands);
     int timeout_ms = lua_modules_remaining_ms(L, call);
-    if (!lua_modules_may_touch(L, &err) || !exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_modules_may_ask(L, "redis", &err) ||
+        !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);

@@ -6,7 +6,7 @@
 
 #define MOMENT_US 200000
 
-static const char isolation[] = "this is a canary, which touches no outside system";
+static const char muted[] = "this is a canary, which touches no outside system";
 
 bool side_open(struct side *side, struct script_generation *generation, struct sql_session *session,
                const struct shadow_kind *kind, void (*release)(void *owner), struct err *err) {
@@ -19,7 +19,7 @@ bool side_open(struct side *side, struct script_generation *generation, struct s
         .group = SHADOW_GROUP,
         .search_path = side->shadow.search_path,
         .application_name = "aggregator canary",
-        .isolation = isolation,
+        .muted = muted,
         .no_breaker = true,
         .quiet = true,
         .uncounted = true,

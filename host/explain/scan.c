@@ -269,7 +269,8 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
 
 static bool open_bench(struct scan *scan, struct err *err) {
     struct explanation *explanation = scan->explanation;
-    if (!bench_open(&scan->bench, explanation->generation, NULL, kafka_client_release, err)) {
+    if (!bench_open(&scan->bench, explanation->generation, "explain touches nothing",
+                    kafka_client_release, err)) {
         return false;
     }
     log_reader_add_partitions(&explanation->reader, &scan->bench.pipeline.partitions);

@@ -1,12 +1,12 @@
 #include "bench.h"
 
-bool bench_open(struct bench *bench, struct script_generation *generation, const char *isolation,
+bool bench_open(struct bench *bench, struct script_generation *generation, const char *muted,
                 void (*release)(void *owner), struct err *err) {
     *bench = (struct bench){0};
     struct pipeline_options options = {
         .generation = generation,
         .application_name = "aggregator",
-        .isolation = isolation,
+        .muted = muted,
         .no_breaker = true,
         .quiet = true,
         .release = release,

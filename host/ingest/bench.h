@@ -19,10 +19,9 @@ struct bench_outcome {
     size_t merge_count;
 };
 
-/* `isolation` keeps scripts from outside systems, and says to them why; NULL: they may ask them.
- * Generation and isolation are borrowed; `release` is for messages, or NULL. False:
- * bench_close is still to be called. */
-bool bench_open(struct bench *bench, struct script_generation *generation, const char *isolation,
+/* Scripts are muted; `muted` says to them why. It and the generation are borrowed; `release` is for
+ * messages, or NULL. False: bench_close is still to be called. */
+bool bench_open(struct bench *bench, struct script_generation *generation, const char *muted,
                 void (*release)(void *owner), struct err *err);
 void bench_close(struct bench *bench);
 

@@ -57,7 +57,7 @@ static void init_breaker(struct pipeline *pipeline) {
 static bool open_scripts(struct pipeline *pipeline, struct err *err) {
     pipeline->scripts = script_instance_create(pipeline->generation, err);
     if (pipeline->scripts) {
-        script_instance_isolate(pipeline->scripts, pipeline->options.isolation);
+        script_instance_mute(pipeline->scripts, pipeline->options.muted);
     }
     return pipeline->scripts != NULL;
 }

@@ -95,7 +95,7 @@ struct pipeline_options {
     const char *group;       /* whose offsets these are */
     const char *search_path; /* of the connection; NULL: as the server has it */
     const char *application_name;
-    const char *isolation; /* why scripts may touch no outside system; NULL: they may */
+    const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
     bool no_breaker; /* history is as it is, however much of it is rejected */
     bool quiet;      /* rejected events are not logged one by one */

@@ -15,6 +15,7 @@ static bool open_pipeline(struct build *build, struct script_generation *generat
         .group = SHADOW_GROUP,
         .search_path = search_path,
         .application_name = "aggregator rebuild",
+        .muted = "the view is built anew, and touches no outside system",
         .no_breaker = true,
         .quiet = true,
         .mode = PIPELINE_FOLLOW,

@@ -172,8 +172,15 @@ enum script_result script_call(struct script_instance *instance, int arguments, 
     return timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;
 }
 
-const char *script_isolation(lua_State *L) {
-    return sandbox_instance(L)->isolation;
+const char *script_muted(lua_State *L) {
+    return sandbox_instance(L)->muted;
+}
+
+void script_note_question(lua_State *L, const char *binding) {
+    struct script_instance *instance = sandbox_instance(L);
+    if (instance->muted && !instance->rests_on) {
+        instance->rests_on = binding;
+    }
 }
 
 int script_remaining_ms(lua_State *L) {

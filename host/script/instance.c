@@ -24,7 +24,7 @@ static void make_metrics(struct script_metrics *metrics, const char *script) {
 
 static void count_call(const struct script_instance *instance, const struct script_metrics *metrics,
                        int64_t started_us, bool failed) {
-    if (instance->isolation) {
+    if (instance->muted) {
         return;
     }
     metric_observe(metrics->seconds, (double)(clock_monotonic_us() - started_us) / 1e6);
@@ -133,8 +133,12 @@ void script_instance_destroy(struct script_instance *instance) {
     free(instance);
 }
 
-void script_instance_isolate(struct script_instance *instance, const char *reason) {
-    instance->isolation = reason;
+void script_instance_mute(struct script_instance *instance, const char *reason) {
+    instance->muted = reason;
+}
+
+const char *script_instance_rests_on(const struct script_instance *instance) {
+    return instance->rests_on;
 }
 
 bool script_instance_healthy(const struct script_instance *instance) {
@@ -177,6 +181,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     struct handler_call call = {handler, values};
     int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
+    instance->rests_on = NULL;
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, instance->generation->handlers[handler].name,

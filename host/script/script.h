@@ -96,9 +96,14 @@ int script_route_of(const struct script_generation *generation, const char *meth
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err);
 void script_instance_destroy(struct script_instance *instance);
-/* From now on whatever scripts ask of an outside system fails ("unavailable") with this reason, a
- * borrowed text, and no metric moves by them. */
-void script_instance_isolate(struct script_instance *instance, const char *reason);
+/* From now on nothing reaches an outside system: records for Kafka count as delivered, every other
+ * question fails ("unavailable") with this reason, a borrowed text. No metric moves. Handlers run
+ * for effect, in a state that is not muted, only where events are ingested. */
+void script_instance_mute(struct script_instance *instance, const char *reason);
+/* The binding that the last handler call of a muted instance asked for an answer that is not known,
+ * such as "http": what the call merged, raised or returned says nothing of what live ingestion
+ * makes of the event. NULL: the call asked nothing. */
+const char *script_instance_rests_on(const struct script_instance *instance);
 /* False once a limit was hit: retire it (destroy, create another). */
 bool script_instance_healthy(const struct script_instance *instance);
 

@@ -83,8 +83,9 @@ struct script_instance {
     const char *stack_base;    /* where the C stack was when the call under way began */
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool healthy;
-    const char *isolation; /* why no outside system may be touched; NULL: they may */
-    bool read_only;        /* pg changes nothing */
+    const char *muted;    /* why no outside system may be touched; NULL: they may */
+    const char *rests_on; /* see script_instance_rests_on */
+    bool read_only;       /* pg changes nothing */
     const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
     int *handler_refs;                        /* registry references of the `handle` functions */
     int *event_refs;                          /* one reused event table a handler */
@@ -151,7 +152,10 @@ void script_hurry(struct script_instance *instance);
 /* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */
 int script_remaining_ms(lua_State *L);
 /* Why scripts of this state may touch no outside system; NULL: they may. */
-const char *script_isolation(lua_State *L);
+const char *script_muted(lua_State *L);
+/* Notes that a script asked this binding (a constant text) for something; counts where it is muted.
+ */
+void script_note_question(lua_State *L, const char *binding);
 
 /* manifest*.c: read the declarations of a state into the generation. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,

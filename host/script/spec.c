@@ -136,6 +136,7 @@ static struct script_instance *open_state(struct spec_run *run, struct err *err)
     instance->config = run->config;
     instance->support = &run->support;
     instance->coverage = run->coverage;
+    instance->muted = run->real ? NULL : "specs touch no outside system without --real";
     bool ok = sandbox_open(instance, err);
     if (ok) {
         lua_pushcfunction(instance->L, open_runner);

@@ -1,0 +1,179 @@
+/* A muted state: handlers run in full and nothing reaches an outside system; what rests on an
+ * answer from there is named. */
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct script_instance *instance;
+static struct merge *merge;
+static struct arena *arena;
+static struct err err;
+static int listener;
+static char urls[3][64];
+
+/* Where every outside system is said to be. Nothing is accepted: a connection waits to be counted.
+ */
+static void open_listener(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(listen(listener, 16) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    int port = ntohs(address.sin_port);
+    snprintf(urls[0], sizeof urls[0], "postgresql://ras@127.0.0.1:%d/x", port);
+    snprintf(urls[1], sizeof urls[1], "redis://127.0.0.1:%d", port);
+    snprintf(urls[2], sizeof urls[2], "127.0.0.1:%d", port);
+}
+
+static bool was_touched(void) {
+    return accept(listener, NULL, NULL) >= 0;
+}
+
+/* A handler with this body, whose `word` is what it merges as `said`. */
+static void load(const char *body) {
+    open_listener();
+    scripts_begin(&scripts);
+    scripts.config.postgres.url = urls[0];
+    scripts.config.postgres.connect_timeout_ms = 200;
+    scripts.config.redis.url = urls[1];
+    scripts.config.redis.timeout_ms = 200;
+    scripts.config.kafka.brokers = urls[2];
+    scripts.config.kafka.client_id = "spec";
+    scripts.config.scripts.handler_timeout_ms = 300;
+    scripts_write(&scripts, "queries/one.sql", "SELECT 1 AS one");
+    scripts_write(&scripts, "handlers/t.lua",
+                  "local pg, redis, kafka = require('pg'), require('redis'), require('kafka')\n"
+                  "local http, clock = require('http'), require('clock')\n"
+                  "local log, json, metrics = require('log'), require('json'), require('metrics')\n"
+                  "local function use() return pg, redis, kafka, http, clock, log, json, metrics "
+                  "end\nreturn { topics = { 't' }, fields = { id = 'data.id' },\n"
+                  "handle = function(event, view) use()\n%s\nend }",
+                  body);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    instance = generation ? script_instance_create(generation, &err) : NULL;
+    if (!instance) {
+        exit(1); /* the case cannot be told any further */
+    }
+    arena = arena_create(4096);
+    merge = merge_create(script_generation_view(generation));
+}
+
+static enum script_result handle(void) {
+    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
+    err_clear(&err);
+    enum script_result result = script_handle(instance, 0, values, merge, &err);
+    merge_discard(merge);
+    return result;
+}
+
+static void unload(void) {
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+    merge_destroy(merge);
+    arena_destroy(arena);
+    scripts_end(&scripts);
+    close(listener);
+}
+
+/* Handled muted, the body succeeds, touches nothing and rests on `binding`; NULL: on nothing. */
+static void rests_on(const char *body, const char *binding) {
+    load(body);
+    script_instance_mute(instance, "this is a test");
+    if (handle() != SCRIPT_OK) {
+        TEST_FAIL("%s: %s", body, err.text);
+    }
+    const char *found = script_instance_rests_on(instance);
+    if (!found != !binding || (found && strcmp(found, binding) != 0)) {
+        TEST_FAIL("%s: rests on %s, want %s", body, found ? found : "nothing",
+                  binding ? binding : "nothing");
+    }
+    CHECK(!was_touched());
+    unload();
+}
+
+static void questions(void) {
+    static const struct {
+        const char *call, *binding;
+    } cases[] = {
+        {"pg.query('one', {})", "pg"},
+        {"pg.transaction(function() error('it runs') end)", "pg"},
+        {"redis.call('SET', 'k', 'v', 'NX')", "redis"},
+        {"redis.pipeline({ { 'INCR', 'k' } })", "redis"},
+        {"http.request({ url = 'http://127.0.0.1:1/', method = 'POST', body = 'x' })", "http"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[512];
+        snprintf(body, sizeof body,
+                 "local got, failure = %s\nassert(got == nil and failure.kind == 'unavailable')\n"
+                 "assert(failure.message == 'unavailable: this is a test', failure.message)",
+                 cases[i].call);
+        rests_on(body, cases[i].binding);
+    }
+    rests_on("clock.wall()", "clock");
+    rests_on("clock.monotonic()", "clock");
+}
+
+static void hidden(void) {
+    rests_on(
+        "pcall(function() error(select(2, http.request({ url = 'http://127.0.0.1:1/' }))) end)\n"
+        "view.things:merge(event.id, 'said', { word = 'in its place' })",
+        "http");
+}
+
+static void produced(void) {
+    rests_on("local d, failure = kafka.produce({ topic = 'x', value = 'y' })\n"
+             "assert(d and not failure)",
+             NULL);
+    rests_on("local all = kafka.produce_all({ { topic = 'x' }, { topic = 'y' } })\n"
+             "assert(#all == 2 and all[2])",
+             NULL);
+}
+
+static void delivery_read(void) {
+    rests_on("local d = kafka.produce({ topic = 'x' })\nassert(type(d.offset) == 'number')",
+             "kafka");
+    rests_on("assert(kafka.produce_all({ { topic = 'x' } })[1].partition)", "kafka");
+}
+
+static void bad_record(void) {
+    load("kafka.produce({ value = 'y' })");
+    script_instance_mute(instance, "this is a test");
+    CHECK_INT(handle(), SCRIPT_ERROR);
+    CHECK(strstr(err.text, "field \"topic\"") != NULL);
+    unload();
+}
+
+static void nothing_asked(void) {
+    rests_on("log.info('seen'); metrics.counter('seen_total', 'Seen.'):add(1)\n"
+             "view.things:merge(event.id, 'said', { word = json.encode({ 1 }) })",
+             NULL);
+}
+
+static void each_call_anew(void) {
+    load("if event.id == 'a' and not pcall(error) then redis.call('GET', 'k') end");
+    script_instance_mute(instance, "this is a test");
+    CHECK_INT(handle(), SCRIPT_OK);
+    CHECK_TEXT(script_instance_rests_on(instance), "redis");
+    script_instance_mute(instance, NULL);
+    CHECK_INT(handle(), SCRIPT_OK);
+    CHECK(script_instance_rests_on(instance) == NULL);
+    CHECK(was_touched());
+    unload();
+}
+
+static const struct test_case cases[] = {
+    {"a question fails, reaches nothing and is named", questions},
+    {"a failure that the handler hides is named all the same", hidden},
+    {"records count as delivered and none is sent", produced},
+    {"a delivery whose place is read is an answer from outside", delivery_read},
+    {"a record that kafka would refuse is refused", bad_record},
+    {"what asks nothing rests on nothing", nothing_asked},
+    {"live handling rests on nothing, whatever the event before did", each_call_anew},
+};
+TEST_MAIN(cases)
