@@ -2,6 +2,8 @@
 False where it cannot be done now (the server is down already)."""
 import signal
 
+from . import slips
+
 SERVERS = ("postgres", "redis", "kafka")
 
 
@@ -42,9 +44,29 @@ def reload_program(driver):
     slot = running_slot(driver)
     if not slot or slot.ending or slot.is_young():
         return False
-    driver.edit_scripts()
+    driver.deployment.edit_scripts()
     driver.journal.note("reload", str(slot), f"other scripts, SIGHUP {slot}")
     slot.program.send(signal.SIGHUP)
+    return True
+
+
+def reload_slip(driver):
+    slot = running_slot(driver)
+    name = driver.random.choice(sorted(slips.SLIPS))
+    seconds = driver.random.uniform(1, 3)
+    if not slot or slot.ending or slot.is_young():
+        return False
+    process = slot.program.process
+    driver.deployment.slip(slot, name)
+    driver.journal.note("slip", name, f"{name}, SIGHUP {slot}")
+    slot.program.send(signal.SIGHUP)
+
+    def mend():
+        if slot.program.process is process and slot.running():
+            driver.deployment.mend(slot)
+            driver.journal.say(f"  mended, SIGHUP {slot}")
+            slot.program.send(signal.SIGHUP)
+    driver.later(seconds, mend)
     return True
 
 
@@ -128,6 +150,6 @@ def delay(driver):
 
 # (weight, act)
 ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (8, add_program),
-        (24, reload_program),
+        (24, reload_program), (30, reload_slip),
         (3, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
         (4, kill_server("kafka")), (5, freeze_server), (22, cut), (12, delay))

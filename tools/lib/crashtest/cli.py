@@ -18,7 +18,7 @@ SLOTS = 3
 POINT_LIMIT_S = 40  # without any fault point being reached
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
-         "delay": "connections delayed", "reload": "scripts changed, SIGHUP",
+         "delay": "connections delayed", "reload": "scripts changed, SIGHUP", "slip": "scripts with a slip, SIGHUP",
          "scale": "processes added, removed"}
 
 
@@ -90,6 +90,7 @@ def run(options, folder, cleanup):
     except AssertionError as error:
         findings.problems.append(str(error))
     readers.stop()
+    findings.problems += readers.problems()
     judge_processes(deployment, findings)
     findings.problems += driver.problems
     if not plan.complete():

@@ -4,11 +4,12 @@ import shutil
 
 import stack
 
-from . import proxy, verify
+from . import proxy, slips, verify
 from .slot import Slot
 
 DATABASE = "ras_crashtest"
 PARTITIONS = 5  # of a topic: more than there are consumers
+SLIP_EVENTS = 5  # one a partition, if spread
 POSTGRES_SETTINGS = ("fsync=off", "max_connections=200", "log_min_messages=panic")
 # A single node that was killed must not wait for its own ghost.
 KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.ms": 300,
@@ -21,23 +22,27 @@ class Deployment:
     def __init__(self, folder, build, kind, cleanup, env=None):
         self.env = env or {}  # of the processes under test
         self.folder, self.build, self.cleanup = folder, build, cleanup
+        names = [*stack.topics(), slips.TOPIC]
         self.postgres = stack.Postgres(folder / "postgres", POSTGRES_SETTINGS)
         self.redis = stack.Redis(folder / "redis")
-        self.kafka = stack.EmbeddedKafka(folder / "kafka", build, partitions=PARTITIONS) \
-            if kind == "embedded" else stack.ApacheKafka(folder / "kafka", partitions=PARTITIONS)
+        self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
+            if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
         self.loop = proxy.Loop()
         cleanup.callback(self.loop.stop)
         self.proxies = {}
         self.slots = []
         self.scripts = folder / "scripts"
         shutil.copytree(stack.ROOT / "scripts", self.scripts)
+        slips.put(self.scripts, dict(slips.GOOD))
         self.edits = 0
+        self.slip_feeder = None
         self.config = self.write_config()
 
     @property
     def topics(self):
-        """Those that the program reads."""
-        return [topic for topic in self.kafka.names if topic != stack.UNREAD_TOPIC]
+        """Those of the service that the program reads."""
+        return [topic for topic in self.kafka.names
+                if topic not in (stack.UNREAD_TOPIC, slips.TOPIC)]
 
     def write_config(self):
         """The project's own, with heartbeats that suit a short session timeout."""
@@ -51,7 +56,18 @@ class Deployment:
     def edit_scripts(self):
         """From now on other scripts lie on the disk, which do the same."""
         self.edits += 1
-        (self.scripts / "lib/edits.lua").write_text(f"return {self.edits}\n")
+        for folder in [self.scripts, *(slot.scripts for slot in self.slots)]:
+            slips.put(folder, {"lib/edits.lua": f"return {self.edits}\n"})
+
+    def slip(self, slot, name):
+        """The slot's scripts have a slip from now on, and its handler has something to do."""
+        place, text = slips.SLIPS[name]
+        slips.put(slot.scripts, {place: text})
+        self.slip_feeder.publish(SLIP_EVENTS)
+
+    @staticmethod
+    def mend(slot):
+        slips.put(slot.scripts, dict(slips.GOOD))
 
     def start(self, slots):
         self.start_kafka()
@@ -65,6 +81,7 @@ class Deployment:
         self.program(self.folder / "migrate", self.postgres.url(DATABASE)).command("migrate")
         verify.keep_history(self.postgres.url(DATABASE))
         self.slots = [self.make_slot(number) for number in range(slots)]
+        self.slip_feeder = slips.Feeder(self.kafka.brokers)
 
     def start_kafka(self):
         """The program knows Kafka by its proxy's port, which a listener of its own advertises."""
@@ -95,9 +112,11 @@ class Deployment:
                                                   f":{self.proxies['postgres'].port}/")
         redis_url = f"redis://127.0.0.1:{self.proxies['redis'].port}"
         brokers = f"127.0.0.1:{self.proxies['kafka'].port}" if "kafka" in self.proxies else None
-        env = {"INGEST_WORKERS": str(1 + number % 2), **self.env}
-        slot = Slot(number, self.program(self.folder / f"program{number}", url, redis_url, brokers,
-                                         env))
+        folder = self.folder / f"program{number}"
+        scripts = folder / "scripts"
+        shutil.copytree(self.scripts, scripts)
+        env = {"INGEST_WORKERS": str(1 + number % 2), "SCRIPTS_ROOT": str(scripts), **self.env}
+        slot = Slot(number, self.program(folder, url, redis_url, brokers, env), scripts)
         self.cleanup.callback(slot.program.kill)
         return slot
 

@@ -24,7 +24,7 @@ class Driver:
         self.choices = choices
         self.random = random.Random(f"{seed}/acts")
         self.slots, self.proxies = deployment.slots, deployment.proxies
-        self.edit_scripts = deployment.edit_scripts
+        self.deployment = deployment
         self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
         self.zombie_s = ZOMBIE_EMBEDDED_S
         if isinstance(deployment.kafka, stack.ApacheKafka):
@@ -65,6 +65,7 @@ class Driver:
 
     def begin_with(self, slot, fault):
         self.stirred = time.monotonic()
+        self.deployment.mend(slot)  # what an author does before a restart
         slot.begin(fault)
         said = f", {fault.signal} at passing {fault.passings} of {fault.point}" if fault else ""
         self.journal.say(f"  start {slot}{said}")

@@ -15,8 +15,9 @@ Fault = collections.namedtuple("Fault", "point passings signal")
 
 
 class Slot:
-    def __init__(self, number, program):
+    def __init__(self, number, program, scripts):
         self.number, self.program = number, program
+        self.scripts = scripts  # the folder that it reads
         self.fault = None      # of the present life
         self.ending = None     # "kill" or "term": the driver has asked for the end
         self.terms = 0         # SIGTERMs sent: the second one ends it at once

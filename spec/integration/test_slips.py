@@ -1,0 +1,148 @@
+"""Scripts with a slip are reloaded under load, one after the other, in one process. Each ends with a
+message; every event of the others is accounted for and every request of the others is answered."""
+import collections
+import shutil
+import threading
+
+import pytest
+from crashtest import log, verify
+from harness import edited_config, log_lines, read_records, slot_event
+from stack import ROOT, UNREAD_TOPIC, topics, wait_until
+
+CASES = ROOT / "spec/fixtures/cases"
+SLOT_HANDLER = "handlers/essay_slot_assigned.lua"
+SLOTS = 40  # events that meet each slip of a handler
+
+# A slip that no reload takes: the file, where it is put, and what the refusal says.
+REFUSED = [
+    ("handler_returns_module.lua", "handlers/slip.lua", "handlers/slip.lua"),
+    ("route_strict_table.lua", "routes/slip.lua", "routes/slip.lua"),
+    ("cache_key_unknown_placeholder_route.lua", "routes/slip.lua", "routes/slip.lua"),
+    ("route_cached_with_query.lua", "routes/slip.lua", "routes/slip.lua"),
+    ("post_route_with_cache.lua", "routes/slip.lua", "routes/slip.lua"),
+    ("view_table_declared_twice.lua", "view.lua", "view.lua"),
+    ("handler_with_side_effects_nlp_feedback.lua", "handlers/slip.lua", "essay_nlp"),
+    ("config_strict.lua", "../own.lua", "own.lua"),
+]
+# A slip that shows when a route runs: the file, the path that is asked, its status.
+ASKED = [
+    ("route_returns_request.lua", "/panic/x", 500),
+    ("route_204_with_body.lua", "/e/x", 500),
+    ("route_metric_gets_a_label.lua", "/m/x", 200),
+]
+# A slip that shows when a handler runs, and whether its events are rejected.
+HANDLED = [
+    ("handler_huge_timestamp.lua", True),
+    ("handler_order_of_pairs.lua", False),
+    ("merge_memory_unbounded.lua", True),
+    ("string_to_number_escapes_time_limit.lua", True),
+]
+# Data of other tests.
+NO_SCRIPTS = {"README.md", "9002_essay_nlp.sql", "fake_content_service.py", "nlp_events.jsonl",
+              "slots.jsonl", "terminal_escape_in_reject_detail.jsonl", "view_with_essay_nlp.lua"}
+
+
+class Gateway:
+    """Asks for one batch without a pause, on a thread of its own."""
+
+    def __init__(self, program, path):
+        self.program, self.path = program, path
+        self.statuses = collections.Counter()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.ask, daemon=True)
+        self.thread.start()
+
+    def ask(self):
+        while not self.ended.is_set():
+            self.statuses[self.program.get(self.path)[0]] += 1
+
+    def end(self):
+        """{status: how many answers}"""
+        self.ended.set()
+        self.thread.join()
+        return dict(self.statuses)
+
+
+class Slips:
+    """A running program with scripts of its own, under load."""
+
+    def __init__(self, service):
+        self.service, self.scripts = service, service.folder / "scripts"
+        shutil.copytree(ROOT / "scripts", self.scripts)
+        self.config = edited_config(service.folder / "own.lua",
+                                    ("handler_timeout_ms = 1000", "handler_timeout_ms = 200"))
+        self.good_config = self.config.read_text()
+        self.program = service.start(self.config, SCRIPTS_ROOT=str(self.scripts),
+                                     SQL_ROOT=str(ROOT / "sql"), SCRIPTS_TRIAL_S="0")
+
+    def put(self, case, place):
+        """The reload's answer."""
+        shutil.copy(CASES / case, self.scripts / place)
+        return self.program.ask("reload")
+
+    def mend(self, place):
+        """Brings the good scripts back; what the slip declared is dropped."""
+        good = ROOT / "scripts" / place
+        if place.endswith("own.lua"):
+            self.config.write_text(self.good_config)
+        elif good.exists():
+            shutil.copy(good, self.scripts / place)
+        else:
+            (self.scripts / place).unlink()
+        return self.program.ask("reload --drop")
+
+    def publish_slots(self, name):
+        self.service.publish([slot_event("slips", f"{name} {n}", "file") for n in range(SLOTS)])
+
+    def settled(self):
+        """{outcome: number} of all partitions, once every record is accounted for."""
+        reader = log.open_reader(self.service.kafka.brokers)
+        ends = log.end_offsets(reader, [t for t in topics() if t != UNREAD_TOPIC], 3)
+        reader.close()
+        verify.wait_drained(self.service.database_url, ends, 60)
+        held = verify.offsets(self.service.database_url)
+        assert verify.check_accounting(held, ends) == []
+        return sum((collections.Counter(counts) for _, counts in held.values()),
+                   collections.Counter())
+
+
+@pytest.fixture
+def slips(bare_service):
+    return Slips(bare_service)
+
+
+def test_every_small_input_is_tried():
+    tried = {case for case, *_ in REFUSED + ASKED + HANDLED}
+    assert {path.name for path in CASES.iterdir()} == tried | NO_SCRIPTS
+
+
+def test_slips_under_load_end_with_a_message_and_harm_nobody_else(slips):
+    service, program = slips.service, slips.program
+    service.wait_ready()
+    service.publish(read_records("current"))
+    service.wait_committed(len(read_records("current")))
+    batch = service.query("SELECT batch_id FROM batch_results LIMIT 1")[0][0]
+    gateway = Gateway(program, f"/internal/v1/batches/{batch}/status")
+    feeder = service.feed("current", 60, wait=False)
+    for case, place, said in REFUSED:
+        answer = slips.put(case, place)
+        assert answer["done"] is False and said in answer["error"], (case, answer)
+        slips.mend(place)
+    for case, path, status in ASKED:
+        answer = slips.put(case, "routes/slip.lua")
+        assert answer["done"] is True, (case, answer)
+        assert program.get(path)[0] == status, case
+        assert slips.mend("routes/slip.lua")["done"] is True
+    for case, rejected in HANDLED:
+        before = slips.settled()["rejected"]
+        assert slips.put(case, SLOT_HANDLER)["done"] is True, case
+        slips.publish_slots(case)
+        if rejected:
+            wait_until(f"a rejection by {case}", lambda: service.query(
+                "SELECT 1 FROM rejected_events OFFSET %s LIMIT 1", before))
+        assert slips.mend(SLOT_HANDLER)["done"] is True
+        assert (slips.settled()["rejected"] > before) == rejected, case
+    assert feeder.wait() == 0
+    slips.settled()
+    assert set(gateway.end()) == {200}
+    assert program.running() and not log_lines(program, "PANIC")
