@@ -7,6 +7,7 @@
 #include "command/command.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/terminal.h"
 
 static const char usage[] =
     "usage: aggregator VERB [OPTIONS]\n"
@@ -184,26 +185,27 @@ static const struct verb {
     int (*run)(const struct command *command);
     bool takes_words;
     const char *usage; /* NULL: the program's */
+    bool raw_output;   /* prints terminal controls of its own, and nothing that events hold */
 } verbs[] = {
-    {"run", command_run, false, NULL},
-    {"check", command_check, false, NULL},
-    {"migrate", command_migrate, false, NULL},
-    {"test", command_test, true, NULL},
-    {"types", command_types, false, command_types_usage},
-    {"try", command_try, true, command_try_usage},
-    {"tap", command_tap, false, command_tap_usage},
-    {"new", command_new, true, command_new_usage},
-    {"repl", command_repl, false, command_repl_usage},
-    {"status", command_status, false, NULL},
-    {"resume", command_resume, false, NULL},
-    {"reload", command_reload, false, command_reload_usage},
-    {"diff", command_diff, false, command_diff_usage},
-    {"rollback", command_rollback, true, NULL},
-    {"replay", command_replay, false, NULL},
-    {"rejected", command_rejected, true, NULL},
-    {"explain", command_explain, true, command_explain_usage},
-    {"verify", command_verify, false, command_verify_usage},
-    {"rebuild", command_rebuild, false, command_rebuild_usage},
+    {"run", command_run, false, NULL, true},
+    {"check", command_check, false, NULL, false},
+    {"migrate", command_migrate, false, NULL, false},
+    {"test", command_test, true, NULL, true},
+    {"types", command_types, false, command_types_usage, false},
+    {"try", command_try, true, command_try_usage, false},
+    {"tap", command_tap, false, command_tap_usage, false},
+    {"new", command_new, true, command_new_usage, false},
+    {"repl", command_repl, false, command_repl_usage, true},
+    {"status", command_status, false, NULL, false},
+    {"resume", command_resume, false, NULL, false},
+    {"reload", command_reload, false, command_reload_usage, false},
+    {"diff", command_diff, false, command_diff_usage, false},
+    {"rollback", command_rollback, true, NULL, false},
+    {"replay", command_replay, false, NULL, false},
+    {"rejected", command_rejected, true, NULL, false},
+    {"explain", command_explain, true, command_explain_usage, false},
+    {"verify", command_verify, false, command_verify_usage, false},
+    {"rebuild", command_rebuild, false, command_rebuild_usage, false},
 };
 
 static const struct verb *find_verb(const char *name) {
@@ -235,6 +237,10 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
         fprintf(stderr, "aggregator: %s takes no \"%s\"\n", verb->name,
                 arguments->command.words[0]);
         return 2;
+    }
+    if (!verb->raw_output && !terminal_guard_output(&err)) {
+        fprintf(stderr, "aggregator: %s\n", err.text);
+        return 1;
     }
     struct config *config = config_load(arguments->config_path, &err);
     if (!config) {

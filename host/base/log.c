@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "terminal.h"
 #include "timestamp.h"
 
 #define STUCK_AFTER_MS 200
@@ -136,14 +137,17 @@ void log_write(enum log_level level, const char *message, const struct log_field
         return;
     }
     struct buffer line = {0};
+    struct buffer shown = {0};
     compose(&line, level, message, fields, count);
+    terminal_append(&shown, buffer_slice(&line));
     pthread_mutex_lock(&writing);
     if (dropped > 0 && report_dropped()) {
         dropped = 0;
     }
-    if (dropped > 0 || !write_all(line.data, line.len, STUCK_AFTER_MS)) {
+    if (dropped > 0 || !write_all(shown.data, shown.len, STUCK_AFTER_MS)) {
         dropped++;
     }
     pthread_mutex_unlock(&writing);
     buffer_free(&line);
+    buffer_free(&shown);
 }

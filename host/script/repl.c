@@ -5,6 +5,7 @@
 
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_names.h"
+#include "../base/terminal.h"
 #include "../base/xalloc.h"
 #include "repl_private.h"
 
@@ -24,8 +25,7 @@ static struct repl *repl_of(lua_State *L) {
 
 static void print_output(struct repl *repl) {
     buffer_append_text(&repl->output, "\n");
-    (void)fwrite(repl->output.data, 1, repl->output.len, stdout);
-    fflush(stdout);
+    (void)terminal_print(stdout, buffer_slice(&repl->output));
     buffer_clear(&repl->output);
 }
 
@@ -204,7 +204,8 @@ static enum repl_result run(struct repl *repl) {
     if (result == SCRIPT_OK) {
         return REPL_DONE;
     }
-    fprintf(stderr, "%s\n", err.text);
+    (void)terminal_print(stderr, slice_of(err.text));
+    fputc('\n', stderr);
     if (result == SCRIPT_TIMEOUT) {
         instance->healthy = true; /* nobody but its author sees what was left half done */
     } else if (!instance->healthy) {

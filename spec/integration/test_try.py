@@ -313,3 +313,11 @@ def test_scripts_that_cannot_be_loaded_are_named(run, tmp_path):
     (tmp_path / "view.lua").write_text("return {\n")
     done = run(SAMPLES / "current.jsonl", SCRIPTS_ROOT=str(tmp_path))
     assert done.returncode == 1 and "view.lua:2" in done.stderr, done.stderr
+
+
+def test_controls_of_a_terminal_in_an_event_are_shown_and_not_sent(run):
+    events = ROOT / "spec/fixtures/cases/terminal_escape_in_reject_detail.jsonl"
+    for options in ((), ("--json",)):
+        done = run("essay_slot_assigned", events, *options)
+        assert "rejected" in done.stdout
+        assert not set(done.stdout + done.stderr) & {"\x1b", "\x07", "\u202e", "\u009b"}

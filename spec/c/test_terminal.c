@@ -1,0 +1,70 @@
+/* Text from outside in which nothing is left that a terminal obeys. */
+#include "../../host/base/terminal.h"
+#include "../../host/base/json_scan.h"
+#include "test.h"
+
+static void shows(const char *text, const char *shown) {
+    struct buffer out = {0};
+    CHECK(terminal_append(&out, slice_of(text)) == strlen(text));
+    CHECK_TEXT(out.data, shown);
+    buffer_free(&out);
+}
+
+static void text_stays_as_it_is(void) {
+    shows("Uppsats 4.docx\t名前 é 😀\n", "Uppsats 4.docx\t名前 é 😀\n");
+    shows("\"quoted\" \\ and /", "\"quoted\" \\ and /");
+}
+
+static void controls_are_written_out(void) {
+    shows("a\x1B[2Jb\x07", "a\\u001B[2Jb\\u0007");
+    shows("line\r\nnext\x7F", "line\\u000D\nnext\\u007F");
+    shows("\xC2\x9B"
+          "31m", /* CSI in one character */
+          "\\u009B31m");
+}
+
+static void bidirectional_controls_are_written_out(void) {
+    shows("b\u202Egpj.exe", "b\\u202Egpj.exe");
+    shows("\u200E\u200F\u061C\u202A\u2066\u2069", "\\u200E\\u200F\\u061C\\u202A\\u2066\\u2069");
+    shows("\u200D\u202F\u2065", "\u200D\u202F\u2065"); /* their neighbours are harmless */
+}
+
+static void bytes_that_are_not_utf8_are_written_out(void) {
+    shows("a\x80z\xFF.", "a\\x80z\\xFF.");
+    shows("\xED\xA0\x80.", "\\xED\\xA0\\x80.");
+    shows("\xC2\n", "\\xC2\n");
+}
+
+static void a_sequence_that_is_cut_waits_for_its_end(void) {
+    static const char *const texts[] = {"ab\xC3", "ab\xE2\x80", "ab\xF0\x9F\x98"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct buffer out = {0};
+        CHECK(terminal_append(&out, slice_of(texts[i])) == 2);
+        CHECK_TEXT(out.data, "ab");
+        buffer_free(&out);
+    }
+}
+
+static void json_says_the_same(void) {
+    struct buffer out = {0};
+    struct json_cursor cursor;
+    struct json_value value;
+    char text[8];
+    terminal_append(&out, slice_of("\"\u202E\""));
+    json_begin(&cursor, buffer_slice(&out));
+    CHECK(json_read(&cursor, &value) && json_finish(&cursor) && value.type == JSON_STRING);
+    CHECK(value.raw.len < sizeof text && json_unescape(&value, text) == 3);
+    CHECK(memcmp(text, "\u202E", 3) == 0);
+    buffer_free(&out);
+}
+
+static const struct test_case cases[] = {
+    {"text stays as it is", text_stays_as_it_is},
+    {"controls are written out", controls_are_written_out},
+    {"bidirectional controls are written out", bidirectional_controls_are_written_out},
+    {"bytes that are not UTF-8 are written out", bytes_that_are_not_utf8_are_written_out},
+    {"a sequence that is cut waits for its end", a_sequence_that_is_cut_waits_for_its_end},
+    {"JSON says the same", json_says_the_same},
+};
+
+TEST_MAIN(cases)
