@@ -14,10 +14,12 @@ enum err_kind {
     ERR_INTERNAL,    /* a bug or an exhausted process */
 };
 
+#define ERR_TEXT_CAP 4096 /* some twenty problems of scripts: see problems.h */
+
 struct err {
     enum err_kind kind;
     char sqlstate[6]; /* "" unless Postgres stated one */
-    char text[1024];
+    char text[ERR_TEXT_CAP];
 };
 
 /* Sets kind and text; an existing text is replaced. Always returns false, for `return err_set(…)`.

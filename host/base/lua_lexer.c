@@ -47,7 +47,7 @@ static void skip_blank(struct lua_lexer *lexer) {
 }
 
 static void skip_string(struct lua_lexer *lexer) {
-    char quote = *lexer->at;
+    char quote = lexer->quote = *lexer->at;
     const char *end = lexer->at + 1;
     while (*end && *end != quote) {
         end += *end == '\\' && end[1] ? 2 : 1;
@@ -61,6 +61,7 @@ enum lua_token lua_lexer_next(struct lua_lexer *lexer) {
     lexer->token_line = lexer->line;
     const char *at = lexer->at;
     size_t len = 0;
+    lexer->quote = '\0';
     while (isalnum((unsigned char)at[len]) || at[len] == '_') {
         len++;
     }

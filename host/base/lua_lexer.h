@@ -14,6 +14,7 @@ struct lua_lexer {
     int line;          /* begin: 1 */
     int token_line;    /* where the token begins */
     struct slice text; /* of a NAME; a string's without its quotes */
+    char quote;        /* of a NAME that is a string: its quote; else NUL */
     char mark;         /* of an OTHER: its character, '?' for a comparison */
 };
 

@@ -1,8 +1,9 @@
 /* manifest: what the scripts declare, read once per generation out of a state made for it. */
+#include "manifest.h"
+
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
-#include "script_private.h"
 
 void *manifest_alloc(struct script_generation *generation, size_t bytes) {
     struct manifest_memory *memory = xcalloc(1, sizeof *memory + bytes);
@@ -20,100 +21,132 @@ static bool starts_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-static const char *shared_topic(const struct script_handler *one,
-                                const struct script_handler *other) {
-    for (size_t i = 0; i < one->topic_count; i++) {
-        for (size_t j = 0; j < other->topic_count; j++) {
-            if (strcmp(one->topics[i], other->topics[j]) == 0) {
-                return one->topics[i];
+/* ---- what two files say together ----------------------------------------------------------- */
+
+/* At the line of the word in the file of that name. */
+static void clash(struct manifest_reader *r, const char *name, const char *word, const char *format,
+                  const char *with, const char *method) {
+    struct manifest_scope scope;
+    r->file = bundle_find(&r->generation->bundle, name);
+    manifest_enter(r, &scope, NULL, starts_with(name, "routes/") ? "route" : "handler");
+    manifest_problem(r, word, format, method, word, with);
+    manifest_leave(r);
+}
+
+static void check_topics(struct manifest_reader *r) {
+    const struct script_handler *handlers = r->generation->handlers;
+    for (size_t i = 0; i < r->generation->handler_count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            const char *topic = handlers[i].topics[t];
+            int first = script_handler_of(r->generation, topic);
+            if (first >= 0 && (size_t)first < i) {
+                clash(r, handlers[i].name, topic,
+                      "%s %s is declared by %s, too: a topic has one "
+                      "handler",
+                      handlers[first].name, "the topic");
             }
         }
     }
-    return NULL;
 }
 
-static bool check_topics(const struct script_generation *generation, struct err *err) {
-    const struct script_handler *handlers = generation->handlers;
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            const char *topic = shared_topic(&handlers[i], &handlers[j]);
-            if (topic) {
-                return err_set(err, ERR_INPUT, "%s and %s both declare the topic %s",
-                               handlers[j].name, handlers[i].name, topic);
+static void check_path(struct manifest_reader *r, const struct script_route *route,
+                       const char *path, const struct script_route *earlier) {
+    for (size_t p = 0; p < earlier->path_count; p++) {
+        if (earlier->paths[p] == path) {
+            return; /* its own, and those behind it */
+        }
+        if (strcmp(route->method, earlier->method) != 0 ||
+            !manifest_covers(earlier->paths[p], path)) {
+            continue;
+        }
+        clash(
+            r, route->name, path,
+            script_same_paths(earlier->paths[p], path)
+                ? "%s %s is declared by %s, too"
+                : "%s %s is never reached: a path of %s, whose name comes first, matches all that "
+                  "it does",
+            earlier->name, route->method);
+        return;
+    }
+}
+
+/* The first route that fits a request answers it: in order of their names. */
+static void check_routes(struct manifest_reader *r) {
+    const struct script_route *routes = r->generation->routes;
+    for (size_t i = 0; i < r->generation->route_count; i++) {
+        for (size_t p = 0; p < routes[i].path_count; p++) {
+            for (size_t j = 0; j <= i; j++) {
+                check_path(r, &routes[i], routes[i].paths[p], &routes[j]);
+            }
+        }
+        for (size_t j = 0; j < i && routes[i].cache_key; j++) {
+            if (routes[j].cache_key &&
+                script_same_paths(routes[i].cache_key, routes[j].cache_key)) {
+                clash(r, routes[i].name, routes[i].cache_key,
+                      "%s \"%s\" is that of %s, too: one would answer with what the other keeps",
+                      routes[j].name, "cache.key");
             }
         }
     }
-    return true;
 }
 
-static const char *shared_path(const struct script_route *one, const struct script_route *other) {
-    for (size_t i = 0; i < one->path_count; i++) {
-        for (size_t j = 0; j < other->path_count; j++) {
-            if (script_same_paths(one->paths[i], other->paths[j])) {
-                return one->paths[i];
-            }
+/* ---- reading ------------------------------------------------------------------------------ */
+
+bool manifest_load(struct manifest_reader *r, const char *name) {
+    struct err err = {0};
+    if (sandbox_load(sandbox_instance(r->L), name, &err)) {
+        return true;
+    }
+    /* What Lua says of a file names it already, with the line. */
+    problems_add(r->problems, starts_with(err.text, r->file->path) ? "" : r->file->path, 0, "%s",
+                 err.text);
+    return false;
+}
+
+static void read_files(struct manifest_reader *r) {
+    const struct bundle *bundle = &r->generation->bundle;
+    for (size_t i = 0; i < bundle->count; i++) {
+        r->file = &bundle->files[i];
+        if (strcmp(r->file->name, "view") == 0) {
+            manifest_read_view(r);
+        } else if (starts_with(r->file->name, "handlers/")) {
+            manifest_read_handler(r, r->file->name);
+        } else if (starts_with(r->file->name, "routes/")) {
+            manifest_read_route(r, r->file->name);
         }
+        lua_settop(r->L, 1);
     }
-    return NULL;
+    if (!r->generation->view) {
+        problems_add(r->problems, "", 0, "there is no view.lua");
+    }
 }
 
-static bool is_method(const char *text) {
-    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-    size_t at = 0;
-    while (at < sizeof methods / sizeof *methods && strcmp(text, methods[at]) != 0) {
-        at++;
-    }
-    return at < sizeof methods / sizeof *methods;
-}
-
-static bool check_routes(const struct script_generation *generation, struct err *err) {
-    const struct script_route *routes = generation->routes;
-    for (size_t i = 0; i < generation->route_count; i++) {
-        if (!is_method(routes[i].method)) {
-            return err_set(err, ERR_INPUT,
-                           "%s: no method \"%s\": say GET, POST, PUT, PATCH or DELETE",
-                           routes[i].name, routes[i].method);
-        }
-        for (size_t j = 0; j < i; j++) {
-            const char *path = shared_path(&routes[i], &routes[j]);
-            if (path && strcmp(routes[i].method, routes[j].method) == 0) {
-                return err_set(err, ERR_INPUT, "%s and %s both declare %s %s", routes[j].name,
-                               routes[i].name, routes[i].method, path);
-            }
-        }
-    }
-    return true;
-}
-
-/* What Lua says of a file names it already, with the line. */
-static bool name_file(const struct bundle_file *file, const char *blamed, struct err *err) {
-    if (!file || starts_with(err->text, file->path)) {
-        return false;
-    }
-    int line = blamed ? manifest_line(file->text, blamed) : 0;
-    return line > 0 ? err_wrap(err, "%s:%d", file->path, line) : err_wrap(err, "%s", file->path);
+/* Runs inside the protected call. */
+static int read_all(lua_State *L) {
+    struct manifest_reader *r = lua_touserdata(L, 1);
+    read_files(r);
+    check_topics(r);
+    check_routes(r);
+    return 0;
 }
 
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
                    struct err *err) {
     const struct bundle *bundle = &generation->bundle;
+    struct problems problems = {0};
+    struct manifest_reader r = {.L = instance->L, .generation = generation, .problems = &problems};
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
-    if (!manifest_read_view(instance, generation, err)) {
-        return name_file(bundle_find(bundle, "view"), generation->blamed, err);
+    int status = lua_cpcall(instance->L, read_all, &r);
+    if (status != 0) {
+        const char *text = lua_tostring(instance->L, -1);
+        problems_add(&problems, r.file ? r.file->path : "", 0,
+                     "its declaration cannot be read: %s (scripts.memory_limit_mb is %d)",
+                     text ? text : "an error without a message",
+                     generation->config->scripts.memory_limit_mb);
+        lua_pop(instance->L, 1);
     }
-    for (size_t i = 0; i < bundle->count; i++) {
-        const char *name = bundle->files[i].name;
-        bool ok = true;
-        generation->blamed = NULL;
-        if (starts_with(name, "handlers/")) {
-            ok = manifest_read_handler(instance, generation, name, err);
-        } else if (starts_with(name, "routes/")) {
-            ok = manifest_read_route(instance, generation, name, err);
-        }
-        if (!ok) {
-            return name_file(&bundle->files[i], generation->blamed, err);
-        }
-    }
-    return check_topics(generation, err) && check_routes(generation, err);
+    bool good = problems_report(&problems, err);
+    problems_free(&problems);
+    return good;
 }

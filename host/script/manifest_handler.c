@@ -1,246 +1,251 @@
 /* Reads a handler's declaration: topics, time, fields. */
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 
-#include "script_private.h"
+#include "manifest.h"
 
-#define MAX_FIELDS 64
+#define MAX_FIELDS 64      /* of one table */
+#define MAX_ALL_FIELDS 512 /* of one handler, those of lists included: a table may hold itself */
+#define MAX_PATHS 16
+#define MAX_TOPICS 64
+#define MAX_WHOLE 9007199254740992.0 /* up to which a double holds every whole number */
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const char *const type_names[] = {
     [FIELD_STRING] = "string",   [FIELD_INTEGER] = "integer",     [FIELD_NUMBER] = "number",
     [FIELD_BOOLEAN] = "boolean", [FIELD_TIMESTAMP] = "timestamp", [FIELD_UUID] = "uuid",
     [FIELD_JSON] = "json",       [FIELD_OBJECT] = "object",       [FIELD_STRINGS] = "strings",
-    [FIELD_LIST] = "list",       [FIELD_LIST + 1] = NULL};
-static const char *const handler_keys[] = {"topics", "time", "fields", "handle", NULL};
-static const char *const field_keys[] = {"type", "optional", "required_if", "check_only", "min",
-                                         "max",  "enum",     "fields",      NULL};
+    [FIELD_LIST] = "list"};
+static const char *const envelope_names[ENVELOPE_FIELDS] = {[ENVELOPE_EVENT_ID] = "event_id",
+                                                            [ENVELOPE_TIME] = "time",
+                                                            [ENVELOPE_TYPE] = "event_type",
+                                                            [ENVELOPE_CORRELATION_ID] =
+                                                                "correlation_id",
+                                                            [ENVELOPE_SOURCE] = "source_service"};
 
-struct reader {
-    lua_State *L;
-    struct script_generation *generation;
-    struct err *err;
+/* ---- a field ------------------------------------------------------------------------------ */
+
+struct field_reading {
+    struct extract_field *field;
+    const char *type;
+    const char *required_if;
+    struct manifest_number min, max;
+    bool optional, check_only;
 };
 
-/* The strings of the list at the top; or the string itself. NULL: something else is among them. */
-static const char **read_texts(struct reader *r, size_t *count) {
+/* An array of strings that may be a map: { wire = "own" }. */
+static void read_choices(struct manifest_reader *r, void *target) {
     lua_State *L = r->L;
-    size_t len = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    const char **texts = manifest_alloc(r->generation, (len + 1) * sizeof *texts);
-    *count = 0;
-    if (lua_type(L, -1) == LUA_TSTRING) {
-        texts[(*count)++] = manifest_text(r->generation, lua_tostring(L, -1));
-        return texts;
-    }
-    for (size_t i = 0; i < len; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            texts[(*count)++] = manifest_text(r->generation, lua_tostring(L, -1));
-        }
-        lua_pop(L, 1);
-    }
-    return *count == len ? texts : NULL;
-}
-
-/* Pushes the field's key. False: it is there, but of another type. */
-static bool push_key(struct reader *r, const struct extract_field *field, const char *key,
-                     int type) {
-    lua_getfield(r->L, -1, key);
-    if (lua_isnil(r->L, -1) || lua_type(r->L, -1) == type) {
-        return true;
-    }
-    err_set(r->err, ERR_INPUT, "field %s: `%s` takes a %s, not a %s", field->name, key,
-            lua_typename(r->L, type), luaL_typename(r->L, -1));
-    lua_pop(r->L, 1);
-    return false;
-}
-
-static bool read_type(struct reader *r, struct extract_field *field) {
-    char owner[128];
-    if (!push_key(r, field, "type", LUA_TSTRING)) {
-        return false;
-    }
-    const char *name = lua_tostring(r->L, -1);
-    lua_pop(r->L, 1); /* the table still holds it */
-    field->type = FIELD_STRING;
-    for (int type = FIELD_STRING; name && type_names[type]; type++) {
-        if (strcmp(type_names[type], name) == 0) {
-            field->type = type;
-            return true;
-        }
-    }
-    snprintf(owner, sizeof owner, "field %s", field->name);
-    return !name || manifest_refuse(r->L, owner, "type", name, type_names, r->err);
-}
-
-static bool read_switch(struct reader *r, const struct extract_field *field, const char *key,
-                        bool *on) {
-    if (!push_key(r, field, key, LUA_TBOOLEAN)) {
-        return false;
-    }
-    *on = lua_toboolean(r->L, -1);
-    lua_pop(r->L, 1);
-    return true;
-}
-
-static bool read_bound(struct reader *r, const struct extract_field *field, const char *key,
-                       bool *there, double *bound) {
-    if (!push_key(r, field, key, LUA_TNUMBER)) {
-        return false;
-    }
-    *there = lua_isnumber(r->L, -1);
-    *bound = lua_tonumber(r->L, -1);
-    lua_pop(r->L, 1);
-    bool counts = field->type <= FIELD_NUMBER || field->type == FIELD_STRINGS;
-    return !*there || counts ||
-           err_set(r->err, ERR_INPUT, "field %s: `%s` is for numbers and strings", field->name,
-                   key);
-}
-
-static bool read_condition(struct reader *r, struct extract_field *field) {
-    if (!push_key(r, field, "required_if", LUA_TSTRING)) {
-        return false;
-    }
-    const char *other = lua_tostring(r->L, -1);
-    field->required_if = other ? manifest_text(r->generation, other) : NULL;
-    lua_pop(r->L, 1);
-    return true;
-}
-
-/* enum = { wire = "own", … }, or a list of values that stay as they are. */
-static bool read_choices(struct reader *r, struct extract_field *field) {
-    lua_State *L = r->L;
-    if (!push_key(r, field, "enum", LUA_TTABLE)) {
-        return false;
-    }
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        return true;
-    }
+    struct extract_field *field = ((struct field_reading *)target)->field;
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        bool worded = lua_type(L, -2) == LUA_TSTRING || lua_type(L, -2) == LUA_TNUMBER;
+        if (!worded || lua_type(L, -1) != LUA_TSTRING || count == MAX_ALL_FIELDS) {
+            lua_pop(L, 2);
+            manifest_problem(r, "enum", "`enum` is a table of strings, %d at most", MAX_ALL_FIELDS);
+            return;
+        }
         count++;
+    }
+    if (count == 0) {
+        manifest_problem(r, "enum", "`enum` is empty: no value would be good");
     }
     const char **choices = manifest_alloc(r->generation, (count + 1) * sizeof *choices);
     const char **values = manifest_alloc(r->generation, (count + 1) * sizeof *values);
     field->choices = choices;
     field->choice_values = values;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        const char *value = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        const char *value = lua_tostring(L, -1);
         const char *wire = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : value;
-        if (value) {
-            choices[field->choice_count] = manifest_text(r->generation, wire);
-            values[field->choice_count++] = manifest_text(r->generation, value);
-        }
+        choices[field->choice_count] = manifest_text(r->generation, wire);
+        values[field->choice_count++] = manifest_text(r->generation, value);
     }
-    lua_pop(L, 1);
-    return (field->type == FIELD_STRING && field->choice_count == count) ||
-           err_set(r->err, ERR_INPUT, "field %s: `enum` is a table of strings, for a string",
-                   field->name);
 }
 
-static bool read_fields(struct reader *r, struct extract_field *fields, size_t *count);
+static void read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count);
 
-static bool read_element(struct reader *r, struct extract_field *field) {
-    lua_State *L = r->L;
-    if (!push_key(r, field, "fields", LUA_TTABLE)) {
-        return false;
+static void read_element(struct manifest_reader *r, void *target) {
+    struct extract_field *field = ((struct field_reading *)target)->field;
+    struct extract_field *element = manifest_alloc(r->generation, MAX_FIELDS * sizeof *element);
+    read_fields(r, element, &field->element_count);
+    field->element = element;
+}
+
+static const struct manifest_key field_keys[] = {
+    {.name = "type", .kind = MANIFEST_TEXT, .offset = offsetof(struct field_reading, type)},
+    {.name = "optional",
+     .kind = MANIFEST_SWITCH,
+     .offset = offsetof(struct field_reading, optional)},
+    {.name = "required_if",
+     .kind = MANIFEST_TEXT,
+     .offset = offsetof(struct field_reading, required_if)},
+    {.name = "check_only",
+     .kind = MANIFEST_SWITCH,
+     .offset = offsetof(struct field_reading, check_only)},
+    {.name = "min", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, min)},
+    {.name = "max", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, max)},
+    {.name = "enum", .kind = MANIFEST_TABLE, .read = read_choices},
+    {.name = "fields", .kind = MANIFEST_TABLE, .read = read_element}};
+
+static void take_type(struct manifest_reader *r, struct field_reading *reading) {
+    reading->field->type = FIELD_STRING;
+    if (!reading->type) {
+        return;
     }
-    bool there = !lua_isnil(L, -1);
-    bool ok = there == (field->type == FIELD_LIST) ||
-              err_set(r->err, ERR_INPUT, "field %s: a list needs `fields`, and only a list has it",
-                      field->name);
-    if (ok && there) {
-        struct extract_field *element = manifest_alloc(r->generation, MAX_FIELDS * sizeof *element);
-        ok = read_fields(r, element, &field->element_count);
-        field->element = element;
+    for (size_t i = 0; i < COUNT(type_names); i++) {
+        if (strcmp(type_names[i], reading->type) == 0) {
+            reading->field->type = (enum field_type)i;
+            return;
+        }
     }
-    lua_pop(L, 1);
-    return ok;
+    manifest_refuse(r, "type", reading->type, type_names, COUNT(type_names));
+}
+
+/* A length and a whole number are whole. */
+static void check_bound(struct manifest_reader *r, enum field_type type, const char *key,
+                        const struct manifest_number *bound) {
+    bool length = type == FIELD_STRING || type == FIELD_STRINGS;
+    bool whole = length || type == FIELD_INTEGER;
+    if (!bound->there) {
+        return;
+    }
+    if (!whole && type != FIELD_NUMBER) {
+        manifest_problem(r, key, "`%s` is for numbers and strings", key);
+    } else if (!isfinite(bound->value)) {
+        manifest_problem(r, key, "`%s` is no finite number: leave it away for no bound", key);
+    } else if (whole && (bound->value != floor(bound->value) || fabs(bound->value) > MAX_WHOLE)) {
+        manifest_problem(r, key, "`%s` is a whole number here, not %g", key, bound->value);
+    } else if (length && bound->value < 0) {
+        manifest_problem(r, key, "`%s` is a length in bytes here, not %g", key, bound->value);
+    }
+}
+
+static void take_bounds(struct manifest_reader *r, const struct field_reading *reading) {
+    struct extract_field *field = reading->field;
+    field->has_min = reading->min.there;
+    field->min = reading->min.value;
+    field->has_max = reading->max.there;
+    field->max = reading->max.value;
+    check_bound(r, field->type, "min", &reading->min);
+    check_bound(r, field->type, "max", &reading->max);
+    if (field->has_min && field->has_max && field->min > field->max) {
+        manifest_problem(r, "min", "`min` %.17g is more than `max` %.17g: no value would be good",
+                         field->min, field->max);
+    }
+}
+
+static void check_paths(struct manifest_reader *r, const struct extract_field *field) {
+    for (size_t i = 0; i < field->path_count; i++) {
+        const char *path = field->paths[i];
+        size_t len = strlen(path);
+        if (path[0] == '.' || path[len - 1] == '.' || strstr(path, "..")) {
+            manifest_problem(r, path, "the path \"%.200s\" has an empty part", path);
+        }
+    }
 }
 
 /* The field's declaration is at the top: a path, or a table whose list part is paths. */
-static bool read_field(struct reader *r, struct extract_field *field) {
+static void read_field(struct manifest_reader *r, struct extract_field *field) {
     lua_State *L = r->L;
-    char owner[128];
-    snprintf(owner, sizeof owner, "field %s", field->name);
-    if (lua_type(L, -1) != LUA_TSTRING && !lua_istable(L, -1)) {
-        return err_set(r->err, ERR_INPUT, "%s: say a path or a table", owner);
+    struct field_reading reading = {.field = field};
+    bool table = lua_istable(L, -1);
+    if (lua_type(L, -1) != LUA_TSTRING && !table) {
+        manifest_problem(r, NULL, "say a path or a table, not a %s", luaL_typename(L, -1));
+        return;
     }
-    field->paths = read_texts(r, &field->path_count);
-    if (!field->paths || field->path_count == 0) {
-        return err_set(r->err, ERR_INPUT, "%s: its paths are strings, at least one", owner);
+    if (table && !manifest_read_table(r, field_keys, COUNT(field_keys), true, &reading)) {
+        return;
     }
-    if (!lua_istable(L, -1)) {
-        field->type = FIELD_STRING;
-        return true;
+    if (table && lua_objlen(L, -1) == 0) {
+        manifest_problem(r, NULL, "its paths are missing: strings, at least one");
+        return;
     }
-    return manifest_check_keys(L, owner, field_keys, r->err) && read_type(r, field) &&
-           read_switch(r, field, "optional", &field->optional) &&
-           read_switch(r, field, "check_only", &field->check_only) && read_condition(r, field) &&
-           read_bound(r, field, "min", &field->has_min, &field->min) &&
-           read_bound(r, field, "max", &field->has_max, &field->max) && read_choices(r, field) &&
-           read_element(r, field);
+    const char **paths = manifest_take_texts(r, "path", MAX_PATHS, &field->path_count);
+    if (paths) {
+        field->paths = paths;
+        check_paths(r, field);
+    }
+    take_type(r, &reading);
+    take_bounds(r, &reading);
+    field->optional = reading.optional;
+    field->check_only = reading.check_only;
+    field->required_if = reading.required_if;
+    if (field->choices && field->type != FIELD_STRING) {
+        manifest_problem(r, "enum", "`enum` is for a string");
+    }
+    if ((field->element != NULL) != (field->type == FIELD_LIST)) {
+        manifest_problem(r, NULL, "a list needs `fields`, and only a list has it");
+    }
 }
 
+/* ---- fields ------------------------------------------------------------------------------- */
+
 static int compare_paths(const void *a, const void *b) {
-    return strcmp(((const struct extract_field *)a)->paths[0],
-                  ((const struct extract_field *)b)->paths[0]);
+    const struct extract_field *one = a, *other = b;
+    return strcmp(one->paths ? one->paths[0] : "", other->paths ? other->paths[0] : "");
 }
 
 /* `required_if` names another field of the same table. */
-static bool check_conditions(struct reader *r, const struct extract_field *fields, size_t count) {
-    const char *names[MAX_FIELDS + 1] = {NULL};
-    char owner[128];
+static void check_condition(struct manifest_reader *r, const struct extract_field *fields,
+                            size_t count, const struct extract_field *field) {
+    const char *names[MAX_FIELDS];
+    struct manifest_scope scope;
+    size_t others = 0;
     for (size_t i = 0; i < count; i++) {
-        names[i] = fields[i].name;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *other = fields[i].required_if;
-        size_t j = 0;
-        while (other && j < count && strcmp(names[j], other) != 0) {
-            j++;
+        if (&fields[i] != field) {
+            names[others++] = fields[i].name;
         }
-        if (other && j == count) {
-            snprintf(owner, sizeof owner, "field %s: required_if", fields[i].name);
-            return manifest_refuse(r->L, owner, "field", other, names, r->err);
+        if (&fields[i] != field && strcmp(fields[i].name, field->required_if) == 0) {
+            return;
         }
     }
-    return true;
+    manifest_enter(r, &scope, field->name, "field %s: required_if", field->name);
+    manifest_refuse(r, "other field", field->required_if, names, others);
+    manifest_leave(r);
+}
+
+static void read_named_field(struct manifest_reader *r, struct extract_field *field) {
+    struct manifest_scope scope;
+    field->name = manifest_text(r->generation, lua_tostring(r->L, -2));
+    manifest_enter(r, &scope, field->name, "field %s", field->name);
+    read_field(r, field);
+    manifest_leave(r);
 }
 
 /* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
  * two errors in an event it is always the same one. */
-static bool read_fields(struct reader *r, struct extract_field *fields, size_t *count) {
+static void read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count) {
     lua_State *L = r->L;
+    luaL_checkstack(L, 10, "`fields` in `fields`");
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        if (*count == MAX_FIELDS || lua_type(L, -2) != LUA_TSTRING) {
+        bool full = *count == MAX_FIELDS || r->fields_read == MAX_ALL_FIELDS;
+        if (full || lua_type(L, -2) != LUA_TSTRING) {
             lua_pop(L, 2);
-            return err_set(r->err, ERR_INPUT, "`fields` maps at most %d names to paths",
-                           MAX_FIELDS);
+            manifest_problem(r, NULL,
+                             "`fields` maps names to paths: %d at most, and %d with those of lists",
+                             MAX_FIELDS, MAX_ALL_FIELDS);
+            return;
         }
-        struct extract_field *field = &fields[(*count)++];
-        field->name = manifest_text(r->generation, lua_tostring(L, -2));
-        manifest_blame(L, field->name);
-        if (!read_field(r, field)) {
-            lua_pop(L, 2);
-            return false;
+        r->fields_read++;
+        read_named_field(r, &fields[(*count)++]);
+    }
+    qsort(fields, *count, sizeof *fields, compare_paths);
+    for (size_t i = 0; i < *count; i++) {
+        if (fields[i].required_if) {
+            check_condition(r, fields, *count, &fields[i]);
         }
     }
-    manifest_blame(L, "fields");
-    qsort(fields, *count, sizeof *fields, compare_paths);
-    return check_conditions(r, fields, *count);
 }
 
-static void add_envelope(struct reader *r, struct extract_field *fields, const char *time_path) {
-    static const char *const paths[ENVELOPE_FIELDS] = {"event_id", NULL, "event_type",
-                                                       "correlation_id", "source_service"};
+static void add_envelope(struct manifest_reader *r, struct extract_field *fields,
+                         const char *time_path) {
     static const enum field_type envelope_types[ENVELOPE_FIELDS] = {
         FIELD_UUID, FIELD_TIMESTAMP, FIELD_STRING, FIELD_STRING, FIELD_STRING};
     for (int i = 0; i < ENVELOPE_FIELDS; i++) {
         const char **path = manifest_alloc(r->generation, sizeof *path);
-        path[0] = i == ENVELOPE_TIME ? time_path : paths[i];
+        path[0] = i == ENVELOPE_TIME ? time_path : envelope_names[i];
         fields[i] = (struct extract_field){
-            .name = i == ENVELOPE_TIME ? "time" : paths[i],
+            .name = envelope_names[i],
             .type = envelope_types[i],
             .optional = i == ENVELOPE_CORRELATION_ID,
             .check_only = i == ENVELOPE_SOURCE,
@@ -250,61 +255,103 @@ static void add_envelope(struct reader *r, struct extract_field *fields, const c
     }
 }
 
-static bool read_topics(struct reader *r, struct script_handler *handler) {
-    manifest_blame(r->L, "topics");
-    lua_getfield(r->L, -1, "topics");
-    handler->topics = read_texts(r, &handler->topic_count);
-    lua_pop(r->L, 1);
-    return (handler->topics && handler->topic_count > 0) ||
-           err_set(r->err, ERR_INPUT, "`topics` is a list of names, at least one");
+/* ---- the handler -------------------------------------------------------------------------- */
+
+struct handler_reading {
+    struct script_handler *handler;
+    struct extract_field *fields; /* the envelope's first */
+    size_t own;
+    const char *time;
+};
+
+static void check_topic(struct manifest_reader *r, const char *topic) {
+    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (strspn(topic, bytes) != strlen(topic) || strlen(topic) > 249 || strcmp(topic, ".") == 0 ||
+        strcmp(topic, "..") == 0) {
+        manifest_problem(
+            r, topic, "no topic is named \"%.250s\": letters, digits, . _ and -, up to 249 bytes",
+            topic);
+    }
 }
 
-static bool read_plan(struct reader *r, struct script_handler *handler) {
-    lua_State *L = r->L;
-    struct extract_field *fields =
-        manifest_alloc(r->generation, (MAX_FIELDS + ENVELOPE_FIELDS) * sizeof *fields);
-    manifest_blame(L, "time");
-    lua_getfield(L, -1, "time");
-    const char *time_path = lua_isnil(L, -1)                 ? "event_timestamp"
-                            : lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
-                                                             : NULL;
-    if (!time_path) {
-        lua_pop(L, 1);
-        return err_set(r->err, ERR_INPUT, "`time` is the path of the event's own time");
+static void read_topics(struct manifest_reader *r, void *target) {
+    struct script_handler *handler = ((struct handler_reading *)target)->handler;
+    const char **topics = manifest_take_texts(r, "topics", MAX_TOPICS, &handler->topic_count);
+    handler->topics = topics;
+    handler->topic_count = topics ? handler->topic_count : 0;
+    for (size_t i = 0; i < handler->topic_count; i++) {
+        check_topic(r, topics[i]);
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(topics[i], topics[j]) == 0) {
+                manifest_problem(r, topics[i], "the topic %s is declared twice", topics[i]);
+            }
+        }
     }
-    add_envelope(r, fields, manifest_text(r->generation, time_path));
-    lua_pop(L, 1);
-    size_t own = 0;
-    manifest_blame(L, "fields");
-    lua_getfield(L, -1, "fields");
-    bool ok = lua_istable(L, -1) ? read_fields(r, fields + ENVELOPE_FIELDS, &own)
-                                 : err_set(r->err, ERR_INPUT, "`fields` is a table, maybe empty");
-    lua_pop(L, 1);
-    handler->fields = fields;
-    handler->field_count = own + ENVELOPE_FIELDS;
-    handler->plan = ok ? extract_plan_create(fields, handler->field_count, r->err) : NULL;
-    return handler->plan != NULL;
 }
 
-bool manifest_read_handler(struct script_instance *instance, struct script_generation *generation,
-                           const char *name, struct err *err) {
-    lua_State *L = instance->L;
-    struct reader r = {L, generation, err};
-    if (!sandbox_load(instance, name, err)) {
-        return false;
+static void read_own_fields(struct manifest_reader *r, void *target) {
+    struct handler_reading *reading = target;
+    struct extract_field *own = reading->fields + ENVELOPE_FIELDS;
+    read_fields(r, own, &reading->own);
+    for (size_t i = 0; i < reading->own; i++) {
+        for (int e = 0; e < ENVELOPE_FIELDS; e++) {
+            if (strcmp(own[i].name, envelope_names[e]) == 0) {
+                manifest_problem(r, own[i].name,
+                                 "field %s: every event has one of that name: take another",
+                                 own[i].name);
+            }
+        }
     }
+}
+
+static const struct manifest_key handler_keys[] = {
+    {.name = "topics",
+     .kind = MANIFEST_TEXTS,
+     .required = true,
+     .wanted = "a list of names, at least one",
+     .read = read_topics},
+    {.name = "time", .kind = MANIFEST_TEXT, .offset = offsetof(struct handler_reading, time)},
+    {.name = "fields",
+     .kind = MANIFEST_TABLE,
+     .required = true,
+     .wanted = "a table of paths by name, maybe empty",
+     .read = read_own_fields},
+    {.name = "handle",
+     .kind = MANIFEST_FUNCTION,
+     .required = true,
+     .wanted = "function(event, view)"}};
+
+static void make_plan(struct manifest_reader *r, struct script_handler *handler) {
+    struct err err = {0};
+    handler->plan = extract_plan_create(handler->fields, handler->field_count, &err);
+    if (!handler->plan) {
+        manifest_problem(r, "fields", "%s", err.text);
+    }
+}
+
+/* A handler of whose declaration something is wrong is no part of the generation, which is not used
+ * then. */
+void manifest_read_handler(struct manifest_reader *r, const char *name) {
+    struct script_generation *generation = r->generation;
     struct script_handler *handler = &generation->handlers[generation->handler_count];
-    handler->name = manifest_text(generation, name);
-    bool ok = lua_istable(L, -1) || err_set(err, ERR_INPUT, "a handler returns a table");
-    ok = ok && manifest_check_keys(L, "handler", handler_keys, err) && read_topics(&r, handler) &&
-         read_plan(&r, handler);
-    if (ok) {
-        generation->handler_count++;
-        manifest_blame(L, "handle");
-        lua_getfield(L, -1, "handle");
-        ok = lua_isfunction(L, -1) || err_set(err, ERR_INPUT, "`handle` must be a function");
-        lua_pop(L, 1);
+    struct handler_reading reading = {.handler = handler, .time = "event_timestamp"};
+    struct manifest_scope scope;
+    size_t before = r->problems->found;
+    if (!manifest_load(r, name)) {
+        return;
     }
-    lua_pop(L, 1);
-    return ok;
+    r->fields_read = 0;
+    reading.fields =
+        manifest_alloc(generation, (MAX_FIELDS + ENVELOPE_FIELDS) * sizeof *reading.fields);
+    handler->name = manifest_text(generation, name);
+    manifest_enter(r, &scope, NULL, "handler");
+    manifest_read_table(r, handler_keys, COUNT(handler_keys), false, &reading);
+    add_envelope(r, reading.fields, reading.time ? reading.time : "event_timestamp");
+    handler->fields = reading.fields;
+    handler->field_count = reading.own + ENVELOPE_FIELDS;
+    if (r->problems->found == before) {
+        make_plan(r, handler);
+    }
+    generation->handler_count++;
+    manifest_leave(r);
 }

@@ -1,69 +1,172 @@
 /* Reads a route's declaration: method, path, endpoint, auth, cache. */
-#include "script_private.h"
+#include "manifest.h"
 
-static const char *const route_keys[] = {"method", "path",  "aliases", "endpoint",
-                                         "auth",   "cache", "handle",  NULL};
-static const char *const cache_keys[] = {"key", "type", NULL};
+#define MAX_ALIASES 16
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const char *text_field(lua_State *L, struct script_generation *generation, const char *key,
-                              const char *otherwise) {
-    lua_getfield(L, -1, key);
-    const char *text =
-        lua_type(L, -1) == LUA_TSTRING ? manifest_text(generation, lua_tostring(L, -1)) : otherwise;
-    lua_pop(L, 1);
-    return text;
+struct route_reading {
+    struct script_route route;
+    const char *path;
+    const char **aliases;
+    size_t alias_count;
+};
+
+static void read_method(struct manifest_reader *r, void *target) {
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
+    const char *method = ((struct route_reading *)target)->route.method;
+    for (size_t i = 0; method && i < COUNT(methods); i++) {
+        if (strcmp(methods[i], method) == 0) {
+            return;
+        }
+    }
+    if (method) {
+        manifest_refuse(r, "method", method, methods, COUNT(methods));
+    }
 }
 
-static void read_paths(lua_State *L, struct script_generation *generation,
-                       struct script_route *route) {
-    lua_getfield(L, -1, "aliases");
-    size_t aliases = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    const char **paths = manifest_alloc(generation, (aliases + 1) * sizeof *paths);
-    for (size_t i = 0; i < aliases; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        if (lua_isstring(L, -1)) {
-            paths[1 + route->path_count++] = manifest_text(generation, lua_tostring(L, -1));
-        }
-        lua_pop(L, 1);
+static void read_aliases(struct manifest_reader *r, void *target) {
+    struct route_reading *reading = target;
+    size_t len;
+    if (manifest_is_list(r, "aliases", "a list of paths", MAX_ALIASES, &len) && len > 0) {
+        reading->aliases = manifest_take_texts(r, "aliases", MAX_ALIASES, &reading->alias_count);
     }
-    lua_pop(L, 1);
-    paths[0] = text_field(L, generation, "path", NULL);
-    route->path_count++;
+}
+
+static const struct manifest_key cache_keys[] = {
+    {.name = "key",
+     .kind = MANIFEST_TEXT,
+     .required = true,
+     .wanted = "a text with the path's parameters, \"api:batch:{batch_id}\"",
+     .offset = offsetof(struct route_reading, route.cache_key)},
+    {.name = "type",
+     .kind = MANIFEST_TEXT,
+     .offset = offsetof(struct route_reading, route.cache_type)}};
+
+static void read_cache(struct manifest_reader *r, void *target) {
+    struct manifest_scope scope;
+    manifest_enter(r, &scope, "cache", "cache");
+    manifest_read_table(r, cache_keys, COUNT(cache_keys), false, target);
+    manifest_leave(r);
+}
+
+static const struct manifest_key route_keys[] = {
+    {.name = "method",
+     .kind = MANIFEST_TEXT,
+     .offset = offsetof(struct route_reading, route.method),
+     .read = read_method},
+    {.name = "path",
+     .kind = MANIFEST_TEXT,
+     .required = true,
+     .wanted = "where it is, \"/batches/{batch_id}\"",
+     .offset = offsetof(struct route_reading, path)},
+    {.name = "aliases", .kind = MANIFEST_TABLE, .read = read_aliases},
+    {.name = "endpoint",
+     .kind = MANIFEST_TEXT,
+     .offset = offsetof(struct route_reading, route.endpoint)},
+    {.name = "auth",
+     .kind = MANIFEST_SWITCH,
+     .offset = offsetof(struct route_reading, route.authenticated)},
+    {.name = "cache",
+     .kind = MANIFEST_TABLE,
+     .wanted = "{ key = \"api:batch:{batch_id}\" }",
+     .read = read_cache},
+    {.name = "handle", .kind = MANIFEST_FUNCTION, .required = true, .wanted = "function(request)"}};
+
+/* ---- paths and the cache's key ------------------------------------------------------------- */
+
+static void refuse_param(struct manifest_reader *r, struct slice name,
+                         const struct manifest_params *params) {
+    const char *names[MANIFEST_MAX_PARAMS];
+    char word[128];
+    snprintf(word, sizeof word, "%.*s", (int)name.len, name.data);
+    for (size_t i = 0; i < params->count; i++) {
+        char *copy = manifest_alloc(r->generation, params->names[i].len + 1);
+        names[i] = memcpy(copy, params->names[i].data, params->names[i].len);
+    }
+    manifest_refuse(r, "parameter of the path", word, names, params->count);
+}
+
+/* An answer is kept under the key alone: each parameter of a path is in it, and no other name. */
+static void compare_key(struct manifest_reader *r, const char *path,
+                        const struct manifest_params *key, const struct manifest_params *params) {
+    for (size_t i = 0; i < key->count; i++) {
+        if (!manifest_has_param(params, key->names[i])) {
+            refuse_param(r, key->names[i], params);
+        }
+    }
+    for (size_t i = 0; i < params->count; i++) {
+        if (!manifest_has_param(key, params->names[i])) {
+            manifest_problem(r, "key",
+                             "`key` lacks {%.*s} of the path %s: the answer for one would be "
+                             "served for another",
+                             (int)params->names[i].len, params->names[i].data, path);
+        }
+    }
+}
+
+static void check_cache(struct manifest_reader *r, const struct script_route *route,
+                        const struct manifest_params *paths) {
+    struct manifest_params key;
+    struct manifest_scope scope;
+    manifest_enter(r, &scope, "cache", "cache");
+    const char *problem = manifest_check_key(route->cache_key, &key);
+    if (problem) {
+        manifest_problem(r, "key", "`key` is \"%.200s\": %s", route->cache_key, problem);
+    }
+    if (strcmp(route->method, "GET") != 0) {
+        manifest_problem(r, NULL,
+                         "a %s is run each time it is asked for: only answers of GET are kept",
+                         route->method);
+    }
+    for (size_t i = 0; i < route->path_count && !problem; i++) {
+        compare_key(r, route->paths[i], &key, &paths[i]);
+    }
+    manifest_leave(r);
+}
+
+static void check_route(struct manifest_reader *r, struct route_reading *reading) {
+    struct script_route *route = &reading->route;
+    struct manifest_params params[1 + MAX_ALIASES];
+    bool good = true;
+    size_t count = 1 + reading->alias_count;
+    const char **paths = manifest_alloc(r->generation, count * sizeof *paths);
     route->paths = paths;
+    paths[0] = reading->path;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            paths[i] = reading->aliases[i - 1];
+        }
+        const char *problem = manifest_check_path(paths[i], &params[i]);
+        if (problem) {
+            manifest_problem(r, paths[i], "no request has the path \"%.200s\": %s", paths[i],
+                             problem);
+            good = false;
+        }
+    }
+    if (good) {
+        route->path_count = count;
+    }
+    if (route->cache_key) {
+        check_cache(r, route, params);
+    }
 }
 
-bool manifest_read_route(struct script_instance *instance, struct script_generation *generation,
-                         const char *name, struct err *err) {
-    lua_State *L = instance->L;
-    if (!sandbox_load(instance, name, err)) {
-        return false;
+void manifest_read_route(struct manifest_reader *r, const char *name) {
+    struct script_generation *generation = r->generation;
+    struct manifest_scope scope;
+    struct route_reading reading = {.route = {.method = "GET", .authenticated = true}};
+    struct script_route *route = &reading.route;
+    if (!manifest_load(r, name)) {
+        return;
     }
-    if (!lua_istable(L, -1)) {
-        return err_set(err, ERR_INPUT, "a route returns a table");
+    route->name = route->endpoint = manifest_text(generation, name);
+    manifest_enter(r, &scope, NULL, "route");
+    manifest_read_table(r, route_keys, COUNT(route_keys), false, &reading);
+    route->method = route->method ? route->method : "GET";
+    route->cache_type = route->cache_type ? route->cache_type : route->endpoint;
+    if (reading.path) {
+        check_route(r, &reading);
+        generation->routes[generation->route_count++] = *route;
     }
-    if (!manifest_check_keys(L, "route", route_keys, err)) {
-        return false;
-    }
-    struct script_route *route = &generation->routes[generation->route_count++];
-    route->name = manifest_text(generation, name);
-    route->method = text_field(L, generation, "method", "GET");
-    route->endpoint = text_field(L, generation, "endpoint", route->name);
-    read_paths(L, generation, route);
-    lua_getfield(L, -1, "auth");
-    route->authenticated = lua_isnil(L, -1) || lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    lua_getfield(L, -1, "cache");
-    if (lua_istable(L, -1)) {
-        if (!manifest_check_keys(L, "cache", cache_keys, err)) {
-            return false;
-        }
-        route->cache_key = text_field(L, generation, "key", NULL);
-        route->cache_type = text_field(L, generation, "type", route->endpoint);
-    }
-    lua_pop(L, 1);
-    manifest_blame(L, "handle");
-    lua_getfield(L, -1, "handle");
-    bool ok = lua_isfunction(L, -1) || err_set(err, ERR_INPUT, "`handle` must be a function");
-    lua_pop(L, 2);
-    return ok && (route->paths[0] || err_set(err, ERR_INPUT, "`path` is missing"));
+    manifest_leave(r);
 }

@@ -1,9 +1,11 @@
 /* Reads scripts/view.lua into struct view. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
-#include "script_private.h"
+#include "manifest.h"
+
+#define MAX_TABLES 64
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const struct {
     const char *name;
@@ -21,36 +23,25 @@ static const struct {
     {"json", VIEW_JSON, "json"},
     {"content", VIEW_CONTENT, "uuid"},
 };
-static const char *const rules[] = {"first", "latest", "min", "max", NULL};
-static const char *const table_keys[] = {"name", "key", "groups", "content", NULL};
-static const char *const group_keys[] = {"name", "rule", "columns", NULL};
+static const char *const rules[] = {"first", "latest", "min", "max"};
 
-/* A field that must be a string; NULL and an error otherwise. */
-static const char *text_field(lua_State *L, const char *key, const char *owner, struct err *err) {
-    lua_getfield(L, -1, key);
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    lua_pop(L, 1); /* the table still holds the string */
-    if (!text) {
-        err_set(err, ERR_INPUT, "%s: `%s` must be a string", owner, key);
+#define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
+
+/* Names go into SQL in quotes, types without. False: said. */
+static bool check_name(struct manifest_reader *r, const char *name) {
+    size_t len = name ? strspn(name, NAME_BYTES) : 0;
+    if (name && (len == 0 || len >= 64 || name[len])) {
+        manifest_problem(r, name,
+                         "no name is \"%.80s\": lower-case letters, digits and _, up to 63 bytes",
+                         name);
+        return false;
     }
-    return text;
-}
-
-/* Names go into SQL in quotes, types without. */
-static bool is_name(const char *name) {
-    return name[0] && strlen(name) < 64 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(name);
+    return name != NULL;
 }
 
 static bool is_type(const char *type) {
-    size_t len = strspn(type, "abcdefghijklmnopqrstuvwxyz_0123456789");
+    size_t len = strspn(type, NAME_BYTES);
     return len > 0 && (type[len] == '\0' || strcmp(type + len, "[]") == 0);
-}
-
-static bool check_name(const char *owner, const char *name, struct err *err) {
-    return is_name(name) ||
-           err_set(err, ERR_INPUT,
-                   "%s: a name has lower-case letters, digits and _, up to 63 bytes", owner);
 }
 
 /* Memory and database must find the same value smaller: lists, documents and enums have no order
@@ -60,162 +51,323 @@ static bool has_order(enum view_type type) {
            type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP;
 }
 
-static bool read_column(lua_State *L, const char *owner, struct view_column *column,
-                        struct err *err) {
-    lua_rawgeti(L, -1, 1);
-    lua_rawgeti(L, -2, 2);
-    const char *name = lua_tostring(L, -2), *type = lua_tostring(L, -1);
-    lua_pop(L, 2);
-    manifest_blame(L, name);
-    if (!name || !type || !is_name(name) || !is_type(type)) {
-        return err_set(err, ERR_INPUT, "%s: a column is { \"name\", \"type\" }, in lower case",
-                       owner);
-    }
-    *column = (struct view_column){xstrdup(name), VIEW_ENUM, NULL};
+/* ---- columns ------------------------------------------------------------------------------ */
+
+struct table_reading {
+    struct view_table *table;
+    const char *name, *content;
+};
+struct group_reading {
+    struct view_table *table;
+    struct view_group *group;
+    const char *name, *rule;
+};
+
+static void fill_column(struct manifest_reader *r, struct view_column *column, const char *name,
+                        const char *type) {
     const char *sql_type = type;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    *column = (struct view_column){xstrdup(name), VIEW_ENUM, NULL};
+    for (size_t i = 0; i < COUNT(types); i++) {
         if (strcmp(types[i].name, type) == 0) {
             column->type = types[i].type;
             sql_type = types[i].sql_type;
         }
     }
     column->sql_type = xstrdup(sql_type);
-    return true;
+    if (!is_type(type)) {
+        const char *known[COUNT(types)];
+        for (size_t i = 0; i < COUNT(types); i++) {
+            known[i] = types[i].name;
+        }
+        manifest_refuse(r, "type", type, known, COUNT(types));
+    }
 }
 
-/* Columns of the list on the stack's top. */
-static bool read_columns(lua_State *L, const char *owner, struct view_column *columns, size_t max,
-                         size_t *count, struct err *err) {
-    size_t len = lua_objlen(L, -1);
-    if (len > max) {
-        return err_set(err, ERR_INPUT, "%s: more than %zu columns", owner, max);
+/* The column is at the top. */
+static bool read_column(struct manifest_reader *r, struct view_column *column) {
+    lua_State *L = r->L;
+    size_t count = 0;
+    struct manifest_scope scope;
+    bool pair = lua_istable(L, -1) && lua_objlen(L, -1) == 2;
+    const char **texts = pair ? manifest_take_texts(r, "column", 2, &count) : NULL;
+    if (pair && !texts) {
+        return false; /* said */
+    }
+    if (!texts) {
+        manifest_problem(r, NULL, "a column is { \"name\", \"type\" }");
+        return false;
+    }
+    bool good = check_name(r, texts[0]);
+    if (good) {
+        manifest_enter(r, &scope, texts[0], "%.60s: column %.60s", r->scope->owner, texts[0]);
+        fill_column(r, column, texts[0], texts[1]);
+        manifest_leave(r);
+    }
+    return good;
+}
+
+/* Columns of the list at the top. */
+static void read_columns(struct manifest_reader *r, const char *key, struct view_column *columns,
+                         size_t max, size_t *count) {
+    size_t len;
+    if (!manifest_is_list(r, key, "a list of columns, { { \"name\", \"type\" } }", max, &len)) {
+        return;
     }
     for (size_t i = 0; i < len; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        bool ok = lua_istable(L, -1) ? read_column(L, owner, &columns[i], err)
-                                     : err_set(err, ERR_INPUT, "%s: a column is a table", owner);
-        lua_pop(L, 1);
-        *count = i + ok;
-        if (!ok) {
-            return false;
-        }
+        lua_rawgeti(r->L, -1, (int)i + 1);
+        *count += read_column(r, &columns[*count]);
+        lua_pop(r->L, 1);
     }
-    return true;
 }
 
-static bool read_group(lua_State *L, const char *table, struct view_group *group, struct err *err) {
-    const char *name = text_field(L, "name", table, err);
-    manifest_blame(L, name);
-    const char *rule = name ? text_field(L, "rule", name, err) : NULL;
-    if (!rule) {
-        return false;
+/* ---- groups ------------------------------------------------------------------------------- */
+
+static void read_group_columns(struct manifest_reader *r, void *target) {
+    struct view_group *group = ((struct group_reading *)target)->group;
+    read_columns(r, "columns", group->columns, VIEW_MAX_COLUMNS, &group->column_count);
+}
+
+/* The name comes first: what follows is said of it. */
+static const struct manifest_key group_keys[] = {{.name = "name",
+                                                  .kind = MANIFEST_TEXT,
+                                                  .required = true,
+                                                  .wanted = "what handlers merge it by",
+                                                  .offset = offsetof(struct group_reading, name)},
+                                                 {.name = "rule",
+                                                  .kind = MANIFEST_TEXT,
+                                                  .required = true,
+                                                  .wanted = "first, latest, min or max",
+                                                  .offset = offsetof(struct group_reading, rule)},
+                                                 {.name = "columns",
+                                                  .kind = MANIFEST_TABLE,
+                                                  .required = true,
+                                                  .wanted = "a list, maybe empty",
+                                                  .read = read_group_columns}};
+
+static void take_rule(struct manifest_reader *r, const struct group_reading *reading) {
+    struct view_group *group = reading->group;
+    size_t rule = 0;
+    while (reading->rule && rule < COUNT(rules) && strcmp(rules[rule], reading->rule) != 0) {
+        rule++;
     }
-    char owner[128];
-    int found = -1;
-    for (int i = 0; rules[i]; i++) {
-        found = strcmp(rules[i], rule) == 0 ? i : found;
+    if (rule == COUNT(rules)) {
+        manifest_refuse(r, "rule", reading->rule, rules, COUNT(rules));
+        return;
     }
-    snprintf(owner, sizeof owner, "group %s.%s", table, name);
-    if (found < 0) {
-        return manifest_refuse(L, owner, "rule", rule, rules, err);
-    }
-    if (!manifest_check_keys(L, owner, group_keys, err)) {
-        return false;
-    }
-    if (!check_name(table, name, err)) {
-        return false;
-    }
-    group->name = xstrdup(name);
-    group->rule = (enum view_rule)found;
-    group->columns = xcalloc(VIEW_MAX_COLUMNS, sizeof *group->columns);
-    lua_getfield(L, -1, "columns");
-    bool ok = lua_istable(L, -1) &&
-              read_columns(L, name, group->columns, VIEW_MAX_COLUMNS, &group->column_count, err);
-    lua_pop(L, 1);
-    if (ok && found >= VIEW_MIN &&
+    group->rule = (enum view_rule)rule;
+    if (group->rule >= VIEW_MIN &&
         (group->column_count != 1 || !has_order(group->columns[0].type))) {
-        return err_set(err, ERR_INPUT,
-                       "%s.%s: %s takes one column of text, integer, double, boolean or timestamp",
-                       table, name, rule);
+        manifest_problem(r, reading->rule,
+                         "%s takes one column of text, integer, double, boolean or timestamp",
+                         reading->rule);
     }
-    return ok;
 }
 
-static bool read_groups(lua_State *L, struct view_table *table, struct err *err) {
-    lua_getfield(L, -1, "groups");
-    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    bool ok = count > 0 && count <= VIEW_MAX_GROUPS;
-    if (!ok) {
-        err_set(err, ERR_INPUT, "%s: 1 to %d groups", table->name, VIEW_MAX_GROUPS);
-    }
-    for (size_t i = 0; ok && i < count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        table->group_count = i + 1;
-        ok = lua_istable(L, -1) && read_group(L, table->name, &table->groups[i], err);
+static const char *peek_name(struct manifest_reader *r) {
+    lua_State *L = r->L;
+    const char *name = NULL;
+    if (lua_istable(L, -1)) {
+        lua_pushliteral(L, "name");
+        lua_rawget(L, -2);
+        name = lua_type(L, -1) == LUA_TSTRING ? manifest_text(r->generation, lua_tostring(L, -1))
+                                              : NULL;
         lua_pop(L, 1);
     }
-    lua_pop(L, 1);
-    return ok;
+    return name;
 }
 
-static bool read_content(lua_State *L, struct view_table *table, struct err *err) {
-    const char *names[VIEW_MAX_GROUPS + 1] = {NULL};
-    char owner[128];
-    lua_getfield(L, -1, "content");
-    const char *content = lua_tostring(L, -1);
-    lua_pop(L, 1); /* the table still holds it */
-    for (size_t g = 0; content && g < table->group_count; g++) {
+static void read_group(struct manifest_reader *r, struct table_reading *of,
+                       struct view_group *group) {
+    struct manifest_scope scope;
+    const char *name = peek_name(r);
+    struct group_reading reading = {.table = of->table, .group = group};
+    manifest_enter(r, &scope, name, "group %s.%s", of->name ? of->name : "?", name ? name : "?");
+    group->columns = xcalloc(VIEW_MAX_COLUMNS, sizeof *group->columns);
+    if (manifest_read_table(r, group_keys, COUNT(group_keys), false, &reading)) {
+        check_name(r, reading.name);
+        take_rule(r, &reading);
+    }
+    group->name = xstrdup(name ? name : "?");
+    manifest_leave(r);
+}
+
+static void read_groups(struct manifest_reader *r, void *target) {
+    struct table_reading *reading = target;
+    size_t len;
+    if (!manifest_is_list(r, "groups", "a list of groups", VIEW_MAX_GROUPS, &len)) {
+        return;
+    }
+    if (len == 0) {
+        manifest_problem(r, "groups", "`groups` is empty: nothing could be merged");
+    }
+    for (size_t i = 0; i < len; i++) {
+        lua_rawgeti(r->L, -1, (int)i + 1);
+        reading->table->group_count = i + 1;
+        read_group(r, reading, &reading->table->groups[i]);
+        lua_pop(r->L, 1);
+    }
+}
+
+/* ---- tables ------------------------------------------------------------------------------- */
+
+static void read_key_columns(struct manifest_reader *r, void *target) {
+    struct view_table *table = ((struct table_reading *)target)->table;
+    read_columns(r, "key", table->key, VIEW_MAX_KEY, &table->key_count);
+    if (table->key_count == 0) {
+        manifest_problem(r, "key", "`key` has 1 to %d columns", VIEW_MAX_KEY);
+    }
+}
+
+static const struct manifest_key table_keys[] = {
+    {.name = "name",
+     .kind = MANIFEST_TEXT,
+     .required = true,
+     .wanted = "that of the database's table",
+     .offset = offsetof(struct table_reading, name)},
+    {.name = "key",
+     .kind = MANIFEST_TABLE,
+     .required = true,
+     .wanted = "a list of columns",
+     .read = read_key_columns},
+    {.name = "groups",
+     .kind = MANIFEST_TABLE,
+     .required = true,
+     .wanted = "a list, at least one",
+     .read = read_groups},
+    {.name = "content", .kind = MANIFEST_TEXT, .offset = offsetof(struct table_reading, content)}};
+
+static void take_content(struct manifest_reader *r, const struct table_reading *reading) {
+    struct view_table *table = reading->table;
+    const char *names[VIEW_MAX_GROUPS];
+    bool hashed = false;
+    for (size_t g = 0; g < table->group_count; g++) {
         names[g] = table->groups[g].name;
-        if (strcmp(names[g], content) == 0) {
+        if (reading->content && strcmp(names[g], reading->content) == 0) {
             table->content_group = (int)g;
         }
     }
-    snprintf(owner, sizeof owner, "table %s: content", table->name);
-    return !content || table->content_group >= 0 ||
-           manifest_refuse(L, owner, "group", content, names, err);
+    for (size_t k = 0; k < table->key_count; k++) {
+        hashed = hashed || table->key[k].type == VIEW_CONTENT;
+    }
+    if (reading->content && table->content_group < 0) {
+        struct manifest_scope scope;
+        manifest_enter(r, &scope, "content", "table %s: content", table->name);
+        manifest_refuse(r, "group", reading->content, names, table->group_count);
+        manifest_leave(r);
+    } else if (hashed != (reading->content != NULL)) {
+        manifest_problem(r, "content",
+                         hashed ? "a key column of type content needs `content`, the "
+                                  "group whose values it hashes"
+                                : "`content` needs a key column of type content");
+    }
 }
 
-static bool read_table(lua_State *L, struct view_table *table, struct err *err) {
-    const char *name = text_field(L, "name", "a table of the view", err);
-    manifest_blame(L, name);
-    if (!name || !check_name(name, name, err)) {
-        return false;
+/* The database's columns: those declared, and the version of a group. */
+struct column_names {
+    const char *items[VIEW_MAX_KEY + VIEW_MAX_GROUPS * (VIEW_MAX_COLUMNS + 2)];
+    size_t count;
+};
+
+static void add_column(struct manifest_reader *r, struct column_names *names, const char *name) {
+    struct manifest_scope scope;
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->items[i], name) == 0) {
+            manifest_enter(r, &scope, name, "%.60s: column %.60s", r->scope->owner, name);
+            manifest_problem(r, name, "the table has two columns of this name");
+            manifest_leave(r);
+            return;
+        }
     }
-    char owner[128];
-    snprintf(owner, sizeof owner, "table %s", name);
-    table->name = xstrdup(name);
+    names->items[names->count++] = name;
+}
+
+static void add_version(struct manifest_reader *r, struct column_names *names, const char *group) {
+    static const char *const endings[] = {"at", "event_id"};
+    char name[96];
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        snprintf(name, sizeof name, "%.63s_%s", group, endings[i]);
+        add_column(r, names, manifest_text(r->generation, name));
+    }
+}
+
+static void check_columns(struct manifest_reader *r, const struct view_table *table) {
+    struct column_names names = {.count = 0};
+    for (size_t k = 0; k < table->key_count; k++) {
+        add_column(r, &names, table->key[k].name);
+    }
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct view_group *group = &table->groups[g];
+        for (size_t c = 0; c < group->column_count; c++) {
+            add_column(r, &names, group->columns[c].name);
+            if (group->columns[c].type == VIEW_CONTENT) {
+                manifest_problem(r, group->columns[c].name,
+                                 "column %s: content is a type of key columns",
+                                 group->columns[c].name);
+            }
+        }
+        if (group->rule < VIEW_MIN) {
+            add_version(r, &names, group->name);
+        }
+        for (size_t h = 0; h < g; h++) {
+            if (strcmp(table->groups[h].name, group->name) == 0) {
+                struct manifest_scope scope;
+                manifest_enter(r, &scope, group->name, "group %s.%s", table->name, group->name);
+                manifest_problem(r, group->name, "it is declared twice");
+                manifest_leave(r);
+            }
+        }
+    }
+}
+
+static void read_table(struct manifest_reader *r, struct view_table *table) {
+    struct manifest_scope scope;
+    const char *name = peek_name(r);
+    struct table_reading reading = {.table = table, .name = name};
     table->content_group = -1;
-    if (!manifest_check_keys(L, owner, table_keys, err)) {
-        return false;
+    table->name = xstrdup(name ? name : "?");
+    manifest_enter(r, &scope, name, name ? "table %s" : "a table of the view", name);
+    if (manifest_read_table(r, table_keys, COUNT(table_keys), false, &reading)) {
+        check_name(r, reading.name);
+        take_content(r, &reading);
+        check_columns(r, table);
     }
-    lua_getfield(L, -1, "key");
-    bool ok = lua_istable(L, -1)
-                  ? read_columns(L, name, table->key, VIEW_MAX_KEY, &table->key_count, err)
-                  : err_set(err, ERR_INPUT, "%s: `key` must be a list", name);
-    lua_pop(L, 1);
-    if (!ok || !read_groups(L, table, err)) {
-        return false;
-    }
-    return read_content(L, table, err);
+    manifest_leave(r);
 }
 
-bool manifest_read_view(struct script_instance *instance, struct script_generation *generation,
-                        struct err *err) {
-    lua_State *L = instance->L;
-    if (!sandbox_load(instance, "view", err)) {
-        return false;
+static void check_tables(struct manifest_reader *r, const struct view *view) {
+    struct manifest_scope scope;
+    for (size_t i = 0; i < view->table_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(view->tables[i].name, view->tables[j].name) == 0 &&
+                view->tables[i].name[0] != '?') {
+                manifest_enter(r, &scope, view->tables[i].name, "table %s", view->tables[i].name);
+                manifest_problem(r, view->tables[i].name, "it is declared twice");
+                manifest_leave(r);
+            }
+        }
     }
-    struct view *view = generation->view = xcalloc(1, sizeof *view);
-    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    view->tables = xcalloc(count + 1, sizeof *view->tables);
-    bool ok = count > 0 || err_set(err, ERR_INPUT, "it must return a list of tables");
-    for (size_t i = 0; ok && i < count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
+}
+
+void manifest_read_view(struct manifest_reader *r) {
+    struct view *view = r->generation->view = xcalloc(1, sizeof *view);
+    struct manifest_scope scope;
+    size_t len = 0;
+    if (!manifest_load(r, "view")) {
+        return;
+    }
+    manifest_enter(r, &scope, NULL, "view");
+    bool listed =
+        manifest_is_list(r, "view", "a list of tables, which the file returns", MAX_TABLES, &len);
+    if (listed && len == 0) {
+        manifest_problem(r, NULL, "it returns a list of tables, at least one");
+    }
+    view->tables = xcalloc(len + 1, sizeof *view->tables);
+    for (size_t i = 0; listed && i < len; i++) {
+        lua_rawgeti(r->L, -1, (int)i + 1);
         view->table_count = i + 1;
-        ok = lua_istable(L, -1) ? read_table(L, &view->tables[i], err)
-                                : err_set(err, ERR_INPUT, "a table of the view is a Lua table");
-        lua_pop(L, 1);
+        read_table(r, &view->tables[i]);
+        lua_pop(r->L, 1);
     }
-    lua_pop(L, 1);
-    return ok;
+    check_tables(r, view);
+    manifest_leave(r);
 }

@@ -46,7 +46,6 @@ struct script_generation {
     struct script_route *routes;
     size_t route_count;
     struct manifest_memory *memory; /* every small allocation of the manifest */
-    const char *blamed;             /* while it is read: see manifest_blame */
 };
 
 /* Small allocations freed together with the manifest. */
@@ -157,28 +156,10 @@ const char *script_muted(lua_State *L);
  */
 void script_note_question(lua_State *L, const char *binding);
 
-/* manifest*.c: read the declarations of a state into the generation. */
+/* manifest.c: reads the declarations of a state into the generation. False: err has all that is
+ * wrong, a line each. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
                    struct err *err);
-bool manifest_read_view(struct script_instance *instance, struct script_generation *generation,
-                        struct err *err);
-bool manifest_read_handler(struct script_instance *instance, struct script_generation *generation,
-                           const char *name, struct err *err);
-bool manifest_read_route(struct script_instance *instance, struct script_generation *generation,
-                         const char *name, struct err *err);
-
-/* manifest_keys.c: what is said of a declaration that says too much. `owner` names it. */
-/* Refuses string keys of the table at the top that are not in the NULL-ended list. */
-bool manifest_check_keys(lua_State *L, const char *owner, const char *const *known,
-                         struct err *err);
-/* "OWNER: no WHAT "WORD": did you mean …?" Always false. */
-bool manifest_refuse(lua_State *L, const char *owner, const char *what, const char *word,
-                     const char *const *known, struct err *err);
-/* The word of the declaration that the next error is about; NULL: none. */
-void manifest_blame(lua_State *L, const char *word);
-/* The line of a Lua text where the word is first written as a key, or else as a name or string;
- * 0: nowhere. */
-int manifest_line(const char *text, const char *word);
 
 /* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
 void view_object_push(struct script_instance *instance);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../host/base/buffer.h"
 #include "../../host/script/script.h"
 #include "test.h"
 
@@ -57,11 +58,22 @@ static void make_folders(void) {
     }
 }
 
-/* The error of loading scripts of which one file has this text, or "". */
-static const char *error_with(const char *name, const char *text) {
+static void remove_file(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    CHECK(remove(path) == 0);
+}
+
+static void load_all(void) {
     struct config config = {.refs = 1};
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
+    err_clear(&err);
+    script_generation_unref(script_generation_load(&config, 1, &err));
+}
+
+/* The error of loading scripts of which one file has this text, or "". */
+static const char *error_with(const char *name, const char *text) {
     make_folders();
     write_file("view.lua", good_view);
     write_file("handlers/h.lua", good_handler);
@@ -69,8 +81,7 @@ static const char *error_with(const char *name, const char *text) {
     if (name) {
         write_file(name, text);
     }
-    err_clear(&err);
-    script_generation_unref(script_generation_load(&config, 1, &err));
+    load_all();
     return err.text;
 }
 
@@ -117,24 +128,30 @@ static void names_a_wrong_value(void) {
     refuses_field("{ 'p', min = '1' }", "`min` takes a number, not a string");
     refuses_field("{ 'p', type = 'boolean', max = 1 }", "`max` is for numbers and strings");
     refuses_field("{ 'p', enum = 'a' }", "`enum` takes a table, not a string");
-    refuses_field("{ 'p', enum = { 1 } }", "`enum` is a table of strings, for a string");
-    refuses_field("{ 'p', type = 'integer', enum = { 'a' } }",
-                  "`enum` is a table of strings, for a string");
+    refuses_field("{ 'p', enum = { 1 } }", "`enum` is a table of strings, 512 at most");
+    refuses_field("{ 'p', enum = {} }", "`enum` is empty: no value would be good");
+    refuses_field("{ 'p', type = 'integer', enum = { 'a' } }", "`enum` is for a string");
     refuses_field("{ 'p', type = 'list' }", "a list needs `fields`, and only a list has it");
     refuses_field("{ 'p', fields = {} }", "a list needs `fields`, and only a list has it");
-    refuses_field("{}", "its paths are strings, at least one");
-    refuses_field("{ 1 }", "its paths are strings, at least one");
-    refuses_field("7", "say a path or a table");
-    refuses_field("{ 'p', required_if = 'y' }", "required_if: no field \"y\": there is x");
+    refuses_field("{}", "its paths are missing: strings, at least one");
+    refuses_field("{ 1 }", "`path` takes strings, not a number");
+    refuses_field("{ 'a', nil, 'b' }", "its list part has a gap or another key (a number)");
+    refuses_field("'a..b'", "the path \"a..b\" has an empty part");
+    refuses_field("7", "say a path or a table, not a number");
+    refuses_field("{ 'p', required_if = 'y' }",
+                  "required_if: no other field \"y\": there are none");
+    refuses_field("{ 'p', required_if = 'x' }",
+                  "required_if: no other field \"x\": there are none");
 }
 
 static void names_a_wrong_key_of_a_handler(void) {
     refuses("handlers/h.lua", "return { topic = { 'a' }, fields = {}, handle = function() end }",
             "handlers/h.lua:1: handler: no key \"topic\": did you mean \"topics\"?");
-    refuses("handlers/h.lua", "return { topics = { 'a' }, handle = function() end }",
-            "handlers/h.lua: `fields` is a table, maybe empty");
+    refuses(
+        "handlers/h.lua", "return { topics = { 'a' }, handle = function() end }",
+        "handlers/h.lua:1: handler: `fields` is missing: a table of paths by name, maybe empty");
     refuses("handlers/h.lua", "return { fields = {}, handle = function() end }",
-            "handlers/h.lua: `topics` is a list of names, at least one");
+            "handlers/h.lua:1: handler: `topics` is missing: a list of names, at least one");
 }
 
 static void names_a_wrong_key_of_a_route(void) {
@@ -146,7 +163,9 @@ static void names_a_wrong_key_of_a_route(void) {
 }
 
 static void names_a_wrong_word_of_the_view(void) {
-    refuses("view.lua", "return { { name = 't', keys = {}, groups = {} } }",
+    refuses("view.lua",
+            "return { { name = 't', keys = {}, groups = {"
+            "{ name = 'g', rule = 'latest', columns = {} } } } }",
             "view.lua:1: table t: no key \"keys\": did you mean \"key\"?");
     refuses("view.lua",
             "return { { name = 't', key = { { 'id', 'text' } }, groups = {"
@@ -161,9 +180,10 @@ static void names_the_line_of_a_wrong_word(void) {
             "handlers/h.lua:6: field y: no key \"optionl\": did you mean \"optional\"?");
     refuses("handlers/h.lua",
             "return { topics = { 'a' },\n fields = { a = 'a',\n b = 7 }, handle = function() end }",
-            "handlers/h.lua:3: field b: say a path or a table");
+            "handlers/h.lua:3: field b: say a path or a table, not a number");
     refuses("handlers/h.lua", "return { topics = { 'a' },\n fields = {},\n handle = 7 }",
-            "handlers/h.lua:3: `handle` must be a function");
+            "handlers/h.lua:3: handler: `handle` takes a function, not a number: function(event, "
+            "view)");
     refuses("view.lua",
             "return { { name = 't', key = { { 'id', 'text' } }, groups = {"
             "{ name = 'group', rule = 'latest', columns = {} } },\ncontent = 'gruop' } }",
@@ -173,6 +193,230 @@ static void names_the_line_of_a_wrong_word(void) {
 static void names_file_and_line_of_a_syntax_error(void) {
     refuses("handlers/h.lua", "return {\n  topics = = 1\n}",
             "handlers/h.lua:2: unexpected symbol near '='");
+}
+
+/* ---- bounds, names, paths ------------------------------------------------------------------ */
+
+static void names_bounds_that_nothing_meets(void) {
+    refuses_field("{ 'p', type = 'integer', min = 2, max = 1 }",
+                  "`min` 2 is more than `max` 1: no value would be good");
+    refuses_field("{ 'p', type = 'number', min = 0/0 }",
+                  "`min` is no finite number: leave it away for no bound");
+    refuses_field("{ 'p', type = 'number', max = math.huge }",
+                  "`max` is no finite number: leave it away for no bound");
+    refuses_field("{ 'p', type = 'integer', max = 1.5 }", "`max` is a whole number here, not 1.5");
+    refuses_field("{ 'p', min = -1 }", "`min` is a length in bytes here, not -1");
+}
+
+static void names_what_is_declared_twice(void) {
+    static const char view[] =
+        "return {\n{ name = 't', key = { { 'id', 'text' } }, groups = {\n"
+        "{ name = 'g', rule = 'latest', columns = { { 'a', 'text' },\n{ 'a', 'text' } } },\n"
+        "{ name = 'g', rule = 'min', columns = { { 'g_at', 'timestamp' } } } } },\n"
+        "{ name = 't', key = { { 'id', 'text' } }, groups = {\n"
+        "{ name = 'g', rule = 'latest', columns = {} } } } }";
+    const char *got = error_with("view.lua", view);
+    CHECK_HAS(got, "view.lua:4: table t: column a: the table has two columns of this name\n");
+    CHECK_HAS(got, "view.lua:5: group t.g: it is declared twice\n");
+    CHECK_HAS(got, "table t: column g_at: the table has two columns of this name\n");
+    CHECK_HAS(got, "view.lua:6: table t: it is declared twice");
+    refuses("handlers/h.lua",
+            "return { topics = { 'a',\n'a' }, fields = {}, handle = function() end }",
+            "handlers/h.lua:1: handler: the topic a is declared twice");
+    refuses(
+        "handlers/h.lua",
+        "return { topics = 'a', fields = {\ntime = 'x' }, handle = function() end }",
+        "handlers/h.lua:2: handler: field time: every event has one of that name: take another");
+}
+
+static void names_topics_and_types_that_cannot_be(void) {
+    refuses(
+        "handlers/h.lua", "return { topics = 'a b', fields = {}, handle = function() end }",
+        "handlers/h.lua:1: handler: no topic is named \"a b\": letters, digits, . _ and -, up to "
+        "249 bytes");
+    refuses("view.lua",
+            "return { { name = 't', key = { { 'id', 'Text' } }, groups = {"
+            "{ name = 'g', rule = 'latest', columns = {} } } } }",
+            "view.lua:1: table t: column id: no type \"Text\": did you mean \"text\"?");
+    refuses("view.lua",
+            "return { { name = 't', key = { { 'id', 'content' } }, groups = {"
+            "{ name = 'g', rule = 'latest', columns = {} } } } }",
+            "view.lua:1: table t: a key column of type content needs `content`, the group whose "
+            "values it hashes");
+}
+
+static void refuses_route(const char *declaration, const char *wanted) {
+    char text[512], full[512];
+    snprintf(text, sizeof text, "return { %s, handle = function() end }", declaration);
+    snprintf(full, sizeof full, "routes/r.lua:1: %s", wanted);
+    refuses("routes/r.lua", text, full);
+}
+
+static void names_impossible_paths(void) {
+    static const struct {
+        const char *path, *why;
+    } table[] = {
+        {"a", "it begins with a slash"},
+        {"/a b", "it has a character that no path has as it is: letters, digits and "
+                 "-._~!$&'()*+,;=:@ may be"},
+        {"/a?b=1", "it has a character that no path has as it is: letters, digits and "
+                   "-._~!$&'()*+,;=:@ may be"},
+        {"/{a", "a { is not closed"},
+        {"/a}", "a } closes nothing"},
+        {"/{}", "a parameter has no name"},
+        {"/{a b}", "the name of a parameter has letters, digits and _"},
+        {"/{a}/{a}", "two of its parameters have one name"},
+        {"/{a}.json", "a parameter goes up to the next slash: nothing can follow it"},
+        {"/a//b", "two slashes stand together"},
+        {"/../b", "no request has . or .. in its path"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char declaration[128], wanted[256];
+        snprintf(declaration, sizeof declaration, "path = \"%s\"", table[i].path);
+        snprintf(wanted, sizeof wanted, "route: no request has the path \"%s\": %s", table[i].path,
+                 table[i].why);
+        refuses_route(declaration, wanted);
+    }
+}
+
+static void names_caches_that_would_lie(void) {
+    refuses_route("path = '/{id}', cache = { key = 'x:{bid}:{id}' }",
+                  "cache: no parameter of the path \"bid\": did you mean \"id\"?");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id' }",
+                  "cache: `key` is \"x:{id\": a { is not closed");
+    refuses_route("path = '/{id}', cache = { key = 'x' }",
+                  "cache: `key` lacks {id} of the path /{id}: the answer for one would be served "
+                  "for another");
+    CHECK_HAS(error_with("routes/r.lua", "return { path = '/{id}', aliases = { '/a/{other}' },\n"
+                                         "cache = { key = 'x:{id}' }, handle = function() end }"),
+              "routes/r.lua:2: cache: no parameter of the path \"id\": there is other");
+    CHECK_HAS(err.text, "routes/r.lua:2: cache: `key` lacks {other} of the path /a/{other}");
+    refuses_route("method = 'POST', path = '/', cache = { key = 'x' }",
+                  "cache: a POST is run each time it is asked for: only answers of GET are kept");
+    refuses_route("path = '/', cache = 'x'", "route: `cache` takes a table, not a string: { key = "
+                                             "\"api:batch:{batch_id}\" }");
+    refuses_route("path = '/', cache = true",
+                  "route: `cache` takes a table, not a boolean: { key = "
+                  "\"api:batch:{batch_id}\" }");
+    refuses_route("path = '/', cache = {}", "cache: `key` is missing: a text with the path's "
+                                            "parameters, \"api:batch:{batch_id}\"");
+}
+
+static void names_wrong_values_of_a_route(void) {
+    refuses_route("path = '/', auth = 'no'", "route: `auth` takes a boolean, not a string");
+    refuses_route("path = '/', method = 'get'",
+                  "route: no method \"get\": there are GET, POST, PUT, PATCH, DELETE");
+    refuses_route("path = 7", "route: `path` takes a string, not a number: where it is, "
+                              "\"/batches/{batch_id}\"");
+    refuses_route("path = '/', aliases = { x = '/a' }", "route: `aliases` takes a list of paths");
+    refuses_route("path = '/', endpoint = ''", "route: `endpoint` is empty");
+    refuses_route("path = '/a\\0b'", "route: `path` has a NUL byte in it");
+}
+
+static void names_routes_that_hide_each_other(void) {
+    make_folders();
+    write_file("routes/b.lua",
+               "return {\n path = '/b/c', aliases = {\n'/{any}/c' }, handle = function() end }");
+    refuses("routes/r.lua", "return {\n path = '/b/c', handle = function() end }",
+            "routes/r.lua:2: route: GET /b/c is declared by routes/b, too");
+    refuses(
+        "routes/r.lua", "return {\n path = '/x/c', handle = function() end }",
+        "routes/r.lua:2: route: GET /x/c is never reached: a path of routes/b, whose name comes "
+        "first, matches all that it does");
+    CHECK_TEXT(error_with("routes/r.lua", "return { path = '/{a}/{b}', handle = function() end }"),
+               "");
+    write_file("routes/b.lua",
+               "return { path = '/b', cache = { key = 'k' }, handle = function() end }");
+    refuses(
+        "routes/r.lua", "return { path = '/r', cache = {\n key = 'k' }, handle = function() end }",
+        "routes/r.lua:2: route: cache.key \"k\" is that of routes/b, too: one would answer with "
+        "what the other keeps");
+    remove_file("routes/b.lua");
+}
+
+/* ---- all at once, whatever it is ----------------------------------------------------------- */
+
+static void names_all_that_is_wrong_at_once(void) {
+    make_folders();
+    error_with("view.lua", "return { { name = 't', kye = {}, groups = 7 } }");
+    write_file("handlers/h.lua", "return {\n topics = 7,\n fields = { x = { 'p', mni = 1,\n"
+                                 "optional = 1 } } }");
+    write_file("routes/r.lua", "return {\n path = 'x', cache = { key = 'k:{id}' } }");
+    write_file("view.lua", "return { { name = 't', kye = {}, groups = 7 } }");
+    load_all();
+    static const char *const wanted[] = {
+        "handlers/h.lua:1: handler: `handle` is missing: function(event, view)\n",
+        "handlers/h.lua:2: handler: `topics` takes a list, not a number",
+        "handlers/h.lua:3: field x: no key \"mni\": did you mean \"min\"?\n",
+        "handlers/h.lua:4: field x: `optional` takes a boolean, not a number\n",
+        "routes/r.lua:1: route: `handle` is missing: function(request)\n",
+        "routes/r.lua:2: route: no request has the path \"x\": it begins with a slash\n",
+        "view.lua:1: table t: no key \"kye\": did you mean \"key\"?",
+        "view.lua:1: table t: `groups` takes a table, not a number",
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        CHECK_HAS(err.text, wanted[i]);
+    }
+}
+
+static void counts_what_there_is_no_room_for(void) {
+    struct buffer text = {0};
+    buffer_append_text(&text, "return { topics = 'a', handle = function() end, fields = {");
+    for (int i = 0; i < 64; i++) {
+        buffer_append_format(&text, "f%d = { 'p', colour = 1, optional = 1 },\n", i);
+    }
+    buffer_append_text(&text, "} }");
+    const char *got = error_with("handlers/h.lua", text.data);
+    CHECK_HAS(got, ": no key \"colour\": ");
+    CHECK_HAS(got, "\n… and ");
+    CHECK_HAS(got, " more problems");
+    buffer_free(&text);
+}
+
+/* Each ends in a message, and none in an error that nobody catches. */
+static void hostile_declarations_end_in_a_message(void) {
+    static const struct {
+        const char *name, *text, *wanted;
+    } table[] = {
+        {"handlers/h.lua", "return require('json')", "this is a module, not a declaration"},
+        {"handlers/h.lua", "return _G", "this is a module, not a declaration"},
+        {"routes/r.lua",
+         "return setmetatable({ path = '/', handle = function() end },\n"
+         "{ __index = function(_, name) error('no field ' .. tostring(name)) end })",
+         "take its metatable away"},
+        {"view.lua", "return setmetatable({}, { __index = error, __len = error })",
+         "take its metatable away"},
+        {"handlers/h.lua",
+         "local f = {} for i = 1, 60 do f['f' .. i] = { 'p', type = 'list', fields = f } end\n"
+         "return { topics = 'a', fields = f, handle = function() end }",
+         "`fields` maps names to paths: 64 at most, and 512 with those of lists"},
+        {"handlers/h.lua",
+         "local f = { 'p', type = 'list' } f.fields = { x = f }\n"
+         "return { topics = 'a', fields = f.fields, handle = function() end }",
+         "`fields` maps names to paths"},
+        {"handlers/h.lua", "local t = {} for i = 1, 1e5 do t['k' .. i] = i end return t",
+         " more problems"},
+        {"handlers/h.lua",
+         "local t = {} for i = 1, 1e5 do t[i] = 'a' end\n"
+         "return { topics = t, fields = {}, handle = function() end }",
+         "`topics` takes strings, 1 to 64"},
+        {"view.lua", "local t = {} for i = 1, 1e5 do t[i] = t end return t",
+         "has 100000 items: at most 64"},
+        {"view.lua", "local t = { {} } t[1] = t return t", "a table of the view"},
+        {"routes/r.lua", "return { path = '/', cache = _G, handle = function() end }",
+         "cache: this is a module"},
+        {"routes/r.lua", "return { path = ('/x'):rep(1e6), handle = function() end }",
+         "it is longer than 1024 bytes"},
+        {"handlers/h.lua",
+         "return { topics = 'a', fields = { ['\\255'] = { '\\254', x = 1 } }, "
+         "handle = function() end, [0/0 ~= 0/0] = 1, [print] = 2 }",
+         "handlers/h.lua"},
+        {"handlers/h.lua", "return { topics = {\n'\\0' }, fields = {}, handle = function() end }",
+         "`topics` has a NUL byte in it"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CHECK_HAS(error_with(table[i].name, table[i].text), table[i].wanted);
+    }
 }
 
 static const struct test_case cases[] = {
@@ -185,6 +429,16 @@ static const struct test_case cases[] = {
     {"names a wrong word of the view", names_a_wrong_word_of_the_view},
     {"names the line of a wrong word", names_the_line_of_a_wrong_word},
     {"names file and line of a syntax error", names_file_and_line_of_a_syntax_error},
+    {"names bounds that nothing meets", names_bounds_that_nothing_meets},
+    {"names what is declared twice", names_what_is_declared_twice},
+    {"names topics and types that cannot be", names_topics_and_types_that_cannot_be},
+    {"names impossible paths", names_impossible_paths},
+    {"names caches that would lie", names_caches_that_would_lie},
+    {"names wrong values of a route", names_wrong_values_of_a_route},
+    {"names routes that hide each other", names_routes_that_hide_each_other},
+    {"names all that is wrong at once", names_all_that_is_wrong_at_once},
+    {"counts what there is no room for", counts_what_there_is_no_room_for},
+    {"hostile declarations end in a message", hostile_declarations_end_in_a_message},
 };
 
 TEST_MAIN(cases)

@@ -1,0 +1,127 @@
+/* What paths and cache keys of routes may be. Pure. */
+#include "manifest.h"
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+bool manifest_has_param(const struct manifest_params *params, struct slice name) {
+    for (size_t i = 0; i < params->count; i++) {
+        if (slice_equal(params->names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The brace at *at begins a parameter; moves behind it. */
+static const char *read_param(const char **at, struct manifest_params *params) {
+    const char *name = *at + 1;
+    size_t len = strspn(name, LETTERS DIGITS "_");
+    if (name[len] != '}') {
+        return strchr(name, '}') ? "the name of a parameter has letters, digits and _"
+                                 : "a { is not closed";
+    }
+    if (len == 0) {
+        return "a parameter has no name";
+    }
+    if (params->count == MANIFEST_MAX_PARAMS) {
+        return "it has too many parameters: 16 at most";
+    }
+    params->names[params->count++] = (struct slice){name, len};
+    *at = name + len + 1;
+    return NULL;
+}
+
+const char *manifest_check_key(const char *key, struct manifest_params *params) {
+    const char *problem = NULL;
+    params->count = 0;
+    for (const char *at = key; *at && !problem;) {
+        if (*at == '{') {
+            problem = read_param(&at, params);
+        } else if (*at++ == '}') {
+            problem = "a } closes nothing";
+        }
+    }
+    return problem;
+}
+
+/* What stands between two slashes. */
+static const char *check_segment(struct slice segment, struct manifest_params *params) {
+    size_t plain = 0;
+    while (plain < segment.len && segment.data[plain] != '{') {
+        if (segment.data[plain] == '}') {
+            return "a } closes nothing";
+        }
+        if (!strchr(LETTERS DIGITS "-._~!$&'()*+,;=:@", segment.data[plain])) {
+            return "it has a character that no path has as it is: letters, digits and "
+                   "-._~!$&'()*+,;=:@ may be";
+        }
+        plain++;
+    }
+    if (slice_equal(segment, slice_of(".")) || slice_equal(segment, slice_of(".."))) {
+        return "no request has . or .. in its path";
+    }
+    if (plain == segment.len) {
+        return NULL;
+    }
+    const char *at = segment.data + plain;
+    const char *problem = read_param(&at, params);
+    if (problem) {
+        return problem;
+    }
+    if (at != segment.data + segment.len) {
+        return "a parameter goes up to the next slash: nothing can follow it";
+    }
+    struct manifest_params others = *params;
+    others.count--;
+    return manifest_has_param(&others, params->names[others.count])
+               ? "two of its parameters have one name"
+               : NULL;
+}
+
+const char *manifest_check_path(const char *path, struct manifest_params *params) {
+    params->count = 0;
+    if (path[0] != '/') {
+        return "it begins with a slash";
+    }
+    if (strlen(path) > 1024) {
+        return "it is longer than 1024 bytes";
+    }
+    for (const char *at = path; *at;) {
+        size_t len = strcspn(++at, "/");
+        if (len == 0 && *at) {
+            return "two slashes stand together";
+        }
+        const char *problem = check_segment((struct slice){at, len}, params);
+        if (problem) {
+            return problem;
+        }
+        at += len;
+    }
+    return NULL;
+}
+
+/* Of segments that follow a slash each. */
+static bool segment_covers(struct slice one, struct slice other) {
+    size_t plain = 0;
+    while (plain < one.len && one.data[plain] != '{') {
+        plain++;
+    }
+    if (plain == one.len) {
+        return slice_equal(one, other);
+    }
+    /* a parameter takes one byte or more */
+    return other.len > plain && memcmp(one.data, other.data, plain) == 0;
+}
+
+bool manifest_covers(const char *pattern, const char *other) {
+    while (*pattern == '/' && *other == '/') {
+        size_t len = strcspn(++pattern, "/"), other_len = strcspn(++other, "/");
+        if (!segment_covers((struct slice){pattern, len}, (struct slice){other, other_len})) {
+            return false;
+        }
+        pattern += len;
+        other += other_len;
+    }
+    return *pattern == *other;
+}

@@ -1,0 +1,273 @@
+/* Reads one table of a declaration by the list of its keys, raw. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "../base/nearest.h"
+#include "manifest.h"
+
+#define MAX_SCOPES 8
+#define MAX_KEYS 16
+
+/* ---- problems ----------------------------------------------------------------------------- */
+
+void manifest_enter(struct manifest_reader *r, struct manifest_scope *scope, const char *word,
+                    const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(scope->owner, sizeof scope->owner, format, arguments);
+    va_end(arguments);
+    scope->word = word;
+    scope->outer = r->scope;
+    r->scope = scope;
+}
+
+void manifest_leave(struct manifest_reader *r) {
+    r->scope = r->scope->outer;
+}
+
+void manifest_problem(struct manifest_reader *r, const char *word, const char *format, ...) {
+    const char *words[MAX_SCOPES + 1];
+    char text[1024];
+    size_t at = MAX_SCOPES + 1;
+    if (r->problems->count == PROBLEMS_MAX) { /* to find a line takes a while */
+        r->problems->found++;
+        return;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (word) {
+        words[--at] = word;
+    }
+    for (const struct manifest_scope *scope = r->scope; scope && at > 0; scope = scope->outer) {
+        if (scope->word) {
+            words[--at] = scope->word;
+        }
+    }
+    problems_add(r->problems, r->file->path,
+                 manifest_line(r->file->text, words + at, MAX_SCOPES + 1 - at), "%s: %s",
+                 r->scope->owner, text);
+}
+
+void manifest_refuse(struct manifest_reader *r, const char *what, const char *word,
+                     const char *const *known, size_t count) {
+    char hint[NEAREST_HINT_CAP];
+    manifest_problem(r, word, "no %s \"%.200s\": %s", what, word,
+                     nearest_hint(hint, word, known, count));
+}
+
+/* ---- values ------------------------------------------------------------------------------- */
+
+static void push_raw(lua_State *L, const char *key) {
+    lua_pushstring(L, key);
+    lua_rawget(L, -2);
+}
+
+/* A copy of the string at the top. NULL: it is empty or has a NUL, said. */
+static const char *copy_text(struct manifest_reader *r, const char *key) {
+    size_t len;
+    const char *text = lua_tolstring(r->L, -1, &len);
+    if (len == 0 || strlen(text) != len) {
+        manifest_problem(r, key, len == 0 ? "`%s` is empty" : "`%s` has a NUL byte in it", key);
+        return NULL;
+    }
+    return manifest_text(r->generation, text);
+}
+
+/* Its fields are read raw, so what a metatable would answer for is not there. */
+static bool is_plain(struct manifest_reader *r, const char *key) {
+    lua_State *L = r->L;
+    if (!lua_getmetatable(L, -1)) {
+        return true;
+    }
+    lua_pop(L, 1);
+    protect_push_original(L, lua_gettop(L));
+    bool module = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    manifest_problem(r, key, "%s%s%s", key ? key : "", key ? ": " : "",
+                     module ? "this is a module, not a declaration: return a table of your own"
+                            : "a declaration is a plain table: take its metatable away, which "
+                              "is never asked");
+    return false;
+}
+
+bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wanted, size_t max,
+                      size_t *len) {
+    lua_State *L = r->L;
+    size_t items = 0;
+    bool good = lua_istable(L, -1);
+    *len = good ? lua_objlen(L, -1) : 0;
+    if (good && !is_plain(r, key)) {
+        return false;
+    }
+    if (good) {
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            lua_Number at = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+            items++;
+            good = good && at >= 1 && at <= (lua_Number)*len;
+        }
+    }
+    if (!good || items != *len) {
+        manifest_problem(r, key, "`%s` takes %s", key, wanted);
+        return false;
+    }
+    if (*len > max) {
+        manifest_problem(r, key, "`%s` has %zu items: at most %zu", key, *len, max);
+        return false;
+    }
+    return true;
+}
+
+const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
+                                 size_t *count) {
+    lua_State *L = r->L;
+    bool single = lua_type(L, -1) == LUA_TSTRING;
+    size_t len = single ? 1 : lua_objlen(L, -1);
+    *count = 0;
+    if (len == 0 || len > max) {
+        manifest_problem(r, key, "`%s` takes strings, 1 to %zu", key, max);
+        return NULL;
+    }
+    const char **texts = manifest_alloc(r->generation, len * sizeof *texts);
+    for (size_t i = 0; i < len; i++) {
+        if (single) {
+            lua_pushvalue(L, -1);
+        } else {
+            lua_rawgeti(L, -1, (int)i + 1);
+        }
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            texts[i] = copy_text(r, key);
+        } else {
+            manifest_problem(r, key, "`%s` takes strings, not a %s", key, luaL_typename(L, -1));
+        }
+        *count += texts[i] != NULL;
+        lua_pop(L, 1);
+    }
+    return *count == len ? texts : NULL;
+}
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+static const struct manifest_key *find_key(const struct manifest_key *keys, size_t count,
+                                           const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(keys[i].name, name) == 0) {
+            return &keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* What a wrong name was meant to be is set in `meant`, a bit a key: it is not missing, too. */
+static void refuse_name(struct manifest_reader *r, const struct manifest_key *keys, size_t count,
+                        const char *name, uint32_t *meant) {
+    const char *names[MAX_KEYS];
+    for (size_t i = 0; i < count; i++) {
+        names[i] = keys[i].name;
+    }
+    const char *nearest = nearest_name(name, names, count);
+    if (nearest) {
+        *meant |= 1U << (find_key(keys, count, nearest) - keys);
+    }
+    manifest_refuse(r, "key", name, names, count);
+}
+
+static uint32_t refuse_others(struct manifest_reader *r, const struct manifest_key *keys,
+                              size_t count, bool listed) {
+    lua_State *L = r->L;
+    uint32_t meant = 0;
+    size_t len = lua_objlen(L, -1);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        int type = lua_type(L, -2);
+        lua_Number at = type == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        if (type == LUA_TSTRING && !find_key(keys, count, lua_tostring(L, -2))) {
+            refuse_name(r, keys, count, lua_tostring(L, -2), &meant);
+        } else if (type != LUA_TSTRING && !(listed && at >= 1 && at <= (lua_Number)len)) {
+            manifest_problem(r, NULL,
+                             listed ? "its list part has a gap or another key (a %s)"
+                                    : "its keys are names, and one is a %s",
+                             lua_typename(L, type));
+        }
+    }
+    return meant;
+}
+
+static bool has_kind(int type, enum manifest_kind kind) {
+    switch (kind) {
+    case MANIFEST_TEXT:
+        return type == LUA_TSTRING;
+    case MANIFEST_SWITCH:
+        return type == LUA_TBOOLEAN;
+    case MANIFEST_NUMBER:
+        return type == LUA_TNUMBER;
+    case MANIFEST_TABLE:
+        return type == LUA_TTABLE;
+    case MANIFEST_TEXTS:
+        return type == LUA_TSTRING || type == LUA_TTABLE;
+    case MANIFEST_FUNCTION:
+        return type == LUA_TFUNCTION;
+    }
+    return false;
+}
+
+/* The value at the top is of the key's kind. */
+static void take_value(struct manifest_reader *r, const struct manifest_key *key, void *target) {
+    lua_State *L = r->L;
+    char *at = (char *)target + key->offset;
+    if (key->kind == MANIFEST_TEXT) {
+        *(const char **)(void *)at = copy_text(r, key->name);
+    } else if (key->kind == MANIFEST_SWITCH) {
+        *(bool *)at = lua_toboolean(L, -1);
+    } else if (key->kind == MANIFEST_NUMBER) {
+        *(struct manifest_number *)(void *)at = (struct manifest_number){true, lua_tonumber(L, -1)};
+    }
+    if (lua_istable(L, -1) && !is_plain(r, key->name)) {
+        return;
+    }
+    if (key->read) {
+        key->read(r, target);
+    }
+}
+
+static const char *kind_name(enum manifest_kind kind) {
+    static const char *const names[] = {
+        [MANIFEST_TEXT] = "string",   [MANIFEST_SWITCH] = "boolean",
+        [MANIFEST_NUMBER] = "number", [MANIFEST_TABLE] = "table",
+        [MANIFEST_TEXTS] = "list",    [MANIFEST_FUNCTION] = "function"};
+    return names[kind];
+}
+
+static void read_key(struct manifest_reader *r, const struct manifest_key *key, bool misspelt,
+                     void *target) {
+    lua_State *L = r->L;
+    push_raw(L, key->name);
+    int type = lua_type(L, -1);
+    if (type == LUA_TNIL && key->required && !misspelt) {
+        manifest_problem(r, NULL, "`%s` is missing: %s", key->name, key->wanted);
+    } else if (type != LUA_TNIL && !has_kind(type, key->kind)) {
+        manifest_problem(r, key->name, "`%s` takes a %s, not a %s%s%s", key->name,
+                         kind_name(key->kind), lua_typename(L, type), key->wanted ? ": " : "",
+                         key->wanted ? key->wanted : "");
+    } else if (type != LUA_TNIL) {
+        take_value(r, key, target);
+    }
+    lua_pop(L, 1);
+}
+
+bool manifest_read_table(struct manifest_reader *r, const struct manifest_key *keys, size_t count,
+                         bool listed, void *target) {
+    if (!lua_istable(r->L, -1)) {
+        manifest_problem(r, NULL, "this is a %s, not a table", luaL_typename(r->L, -1));
+        return false;
+    }
+    luaL_checkstack(r->L, 10, "declarations");
+    if (!is_plain(r, NULL)) {
+        return false;
+    }
+    uint32_t meant = refuse_others(r, keys, count, listed);
+    for (size_t i = 0; i < count; i++) {
+        read_key(r, &keys[i], (meant & 1U << i) != 0, target);
+    }
+    return true;
+}
