@@ -137,6 +137,12 @@ void show_event(struct buffer *out, const struct bench_outcome *outcome) {
     if (outcome->event->state == EVENT_REJECTED) {
         append_reason(out, outcome->event);
     }
+    if (outcome->event->rests_on) {
+        buffer_append_format(out,
+                             "  asked %s, which answers nothing here: what comes of the event may "
+                             "be another in production\n",
+                             outcome->event->rests_on);
+    }
     if (outcome->event->values) {
         append_fields(out, outcome);
     }

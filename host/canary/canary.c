@@ -12,6 +12,7 @@
 #include "differences.h"
 #include "rejections.h"
 #include "tail.h"
+#include "undecided.h"
 
 #define TIMEOUT_S 300 /* for the log to be read and handled; comparing comes on top */
 #define STATEMENT_TIMEOUT_MS 60000
@@ -31,6 +32,7 @@ struct canary {
     struct place *places; /* of the events of this turn */
     size_t place_count, place_cap;
     struct rejections rejections;
+    struct undecided undecided;
     int64_t started_us;
     unsigned turns;
 };
@@ -90,6 +92,7 @@ static void close_parts(struct canary *canary) {
     sql_session_close(&canary->session);
     common_free(&canary->common);
     rejections_free(&canary->rejections);
+    undecided_free(&canary->undecided);
     free(canary->places);
 }
 
@@ -120,6 +123,14 @@ static bool fill(struct canary *canary, struct err *err) {
     return err->kind == ERR_NONE;
 }
 
+static void set_undecided_aside(struct canary *canary) {
+    for (size_t i = 0; i < canary->place_count; i++) {
+        undecided_note(&canary->undecided, canary->sides, canary->places[i].at);
+    }
+    outside_set_aside(&canary->sides[CANARY_OLD].batch);
+    outside_set_aside(&canary->sides[CANARY_NEW].batch);
+}
+
 /* Neither is always the one that finds the events in the processor's cache. */
 static bool handle(struct canary *canary, struct err *err) {
     for (unsigned i = 0; i < CANARY_SIDES; i++) {
@@ -131,6 +142,7 @@ static bool handle(struct canary *canary, struct err *err) {
         }
     }
     canary->turns++;
+    set_undecided_aside(canary);
     return true;
 }
 
@@ -178,6 +190,7 @@ static void put_side(struct buffer *json, const char *name,
     json_put_int(json, "superseded", counts->superseded);
     json_put_int(json, "ignored", counts->ignored);
     json_put_int(json, "rejected", counts->rejected);
+    json_put_int(json, "asked_outside", counts->outside);
     json_put_name(json, "cpu_us_per_event");
     buffer_append_format(
         json, "%.2f", counts->events > 0 ? (double)counts->cpu_us / (double)counts->events : 0.0);
@@ -203,6 +216,7 @@ static void put_result(const struct canary *canary, const struct differences *di
     json_put_int(json, "differing_rows", result->differing_rows);
     json_put_int(json, "newly_rejected", result->newly_rejected);
     json_put_int(json, "no_longer_rejected", rejections->alone[CANARY_OLD]);
+    undecided_append(&canary->undecided, json);
     put_side(json, "old", canary->options->running, &canary->sides[CANARY_OLD]);
     put_side(json, "new", canary->options->candidate, &canary->sides[CANARY_NEW]);
     json_put_list(json, "only_old", &canary->common.only[CANARY_OLD]);

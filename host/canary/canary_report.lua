@@ -55,6 +55,19 @@ local function say_table(item)
   end
 end
 
+local function say_undecided()
+  if result.not_compared > 0 then
+    say("asked another system, and not compared: %d events", result.not_compared)
+  end
+  for _, event in ipairs(result.not_compared_events) do
+    say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
+    say("    %s asked %s", event.handler, event.asked)
+  end
+  if result.not_compared > #result.not_compared_events then
+    say("  … and %d more", result.not_compared - #result.not_compared_events)
+  end
+end
+
 local function say_rejected(title, count, examples)
   if count > 0 then
     say("rejected by the %s scripts only: %d events", title, count)
@@ -82,6 +95,7 @@ end
 for _, reason in ipairs(result.rejected) do
   say("rejected by %s, %s: %d old, %d new", reason.handler, reason.reason, reason.old, reason.new)
 end
+say_undecided()
 say_rejected("old", result.no_longer_rejected, result.rejected_by_old_only)
 say_rejected("new", result.newly_rejected, result.rejected_by_new_only)
 say(result.equal and "equal" or "different")

@@ -47,14 +47,9 @@ static struct rejection_count *find(struct rejections *rejections, const char *h
 
 static void add_example(struct buffer *examples, const struct side *side,
                         const struct event *event) {
-    const struct partition *partition = &side->pipeline.partitions.items[event->message.partition];
     json_put_name(examples, NULL);
     buffer_append_text(examples, "{");
-    json_put_text(examples, "topic", slice_of(partition->topic));
-    json_put_int(examples, "partition", partition->number);
-    json_put_int(examples, "offset", event->message.offset);
-    json_put_uuid(examples, "event_id", event->has_id ? event->id : NULL);
-    json_put_text(examples, "handler", slice_of(handler_of(side, event)));
+    side_put_event(examples, side, event);
     json_put_text(examples, "reason", event->reason);
     json_put_text(examples, "detail", event->detail);
     buffer_append_text(examples, "}");

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "../base/json_put.h"
 #include "../base/log.h"
 
 #define MOMENT_US 200000
@@ -90,6 +91,7 @@ static void count(struct side *side) {
         counts->applied += event->state == EVENT_APPLIED && !superseded;
         counts->ignored += event->state == EVENT_IGNORED;
         counts->rejected += event->state == EVENT_REJECTED;
+        counts->outside += event->state == EVENT_OUTSIDE;
     }
 }
 
@@ -108,4 +110,16 @@ void side_clear(struct side *side) {
     if (side->batch.count > 0) {
         commit_finish(&side->pipeline, &side->batch);
     }
+}
+
+void side_put_event(struct buffer *json, const struct side *side, const struct event *event) {
+    const struct partition *partition = &side->pipeline.partitions.items[event->message.partition];
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(side->pipeline.generation, &count);
+    json_put_text(json, "topic", slice_of(partition->topic));
+    json_put_int(json, "partition", partition->number);
+    json_put_int(json, "offset", event->message.offset);
+    json_put_uuid(json, "event_id", event->has_id ? event->id : NULL);
+    json_put_text(json, "handler", slice_of(handlers[partition->handler].name));
 }

@@ -10,7 +10,7 @@
 #define SIDE_NO_EVENT SIZE_MAX
 
 struct side_counts {
-    int64_t events, applied, superseded, ignored, rejected;
+    int64_t events, applied, superseded, ignored, rejected, outside;
     int64_t cpu_us; /* of the thread, in extraction, handlers and merging */
 };
 
@@ -39,5 +39,8 @@ size_t side_take(struct side *side, const struct message *message);
 bool side_handle(struct side *side);
 bool side_settle(struct side *side, struct err *err);
 void side_clear(struct side *side);
+
+/* Appends the members of a JSON object that say which event it is, and whose. */
+void side_put_event(struct buffer *json, const struct side *side, const struct event *event);
 
 #endif

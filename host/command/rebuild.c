@@ -9,7 +9,9 @@
 const char command_verify_usage[] =
     "usage: aggregator verify [--limit N] [--keep-shadow]\n"
     "\n"
-    "Builds the view anew from Kafka's log, beside the live one, and compares. Changes nothing.\n"
+    "Builds the view anew from Kafka's log, beside the live one, and compares. Changes nothing "
+    "and\n"
+    "asks no other system: rows that rest on such answers are listed, and not compared.\n"
     "Exit status: 0 equal, 1 different or failed.\n"
     "\n"
     "  --limit N      print at most N rows of each table, default 20\n"
@@ -19,7 +21,8 @@ const char command_rebuild_usage[] =
     "usage: aggregator rebuild [--yes] [--limit N] [--keep-shadow]\n"
     "\n"
     "As `aggregator verify`, and then makes the live view equal, in one transaction. Consumption\n"
-    "goes on meanwhile. Rows that the log can no longer give are kept.\n"
+    "goes on meanwhile. Rows that the log can no longer give, or that rest on answers of other\n"
+    "systems, are kept and listed.\n"
     "\n"
     "  --yes          do not ask before the view is changed\n"
     "  --limit N      print at most N rows of each table, default 20\n"
@@ -39,6 +42,13 @@ static int fail(const char *verb, const struct err *err) {
     return 1;
 }
 
+static void say_outside(const struct rebuild *rebuild) {
+    if (rebuild->outside > 0) {
+        printf("%" PRId64 " rows rest on answers from outside: not derived again\n",
+               rebuild->outside);
+    }
+}
+
 int command_verify(const struct command *command) {
     struct rebuild_options options;
     if (!read_options(command, &options)) {
@@ -50,6 +60,7 @@ int command_verify(const struct command *command) {
     bool ok =
         rebuild_open(&rebuild, &options, &err) && rebuild_compare(&rebuild, false, false, &err);
     if (ok) {
+        say_outside(&rebuild);
         printf(rebuild.different ? "%" PRId64 " rows differ\n" : "the view is what the log says\n",
                rebuild.different);
     }
@@ -70,6 +81,7 @@ static int mend(struct rebuild *rebuild, const struct command *command, struct e
     if (!rebuild_compare(rebuild, command->yes, false, err)) {
         return fail("rebuild", err);
     }
+    say_outside(rebuild);
     if (rebuild->different == 0) {
         puts("the view is what the log says: nothing to change");
         return 0;

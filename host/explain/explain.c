@@ -15,6 +15,10 @@ const char *explain_outcome_name(enum explain_outcome outcome) {
     return names[outcome];
 }
 
+const char *explain_other_name(const struct explain_other *other) {
+    return other->rests_on ? "not derived" : other->rejected ? "rejected" : "ignored";
+}
+
 /* ---- who won ------------------------------------------------------------------------------- */
 
 static const struct view_group *group_of(const struct explanation *explanation,

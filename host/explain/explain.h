@@ -48,6 +48,7 @@ struct explain_event {
     struct view_value value; /* of a minimum or maximum */
     struct explain_place place;
     enum explain_outcome outcome;
+    const char *rests_on; /* the binding whose answer the event rests on; NULL: derived again */
 };
 
 struct explain_held { /* by the row in the view */
@@ -65,7 +66,8 @@ struct explain_row {
 /* A record of the log that names the id and changed nothing, and is not in rejected_events. */
 struct explain_other {
     struct explain_place place;
-    bool rejected; /* by the present scripts; else ignored by its handler */
+    bool rejected;        /* by the present scripts; else ignored by its handler */
+    const char *rests_on; /* instead: it cannot be said, for it asked this binding */
     bool has_id;
     uint8_t event_id[16];
     struct slice reason, detail;
@@ -108,6 +110,7 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
 /* One JSON object, everything in it. */
 void explain_json(const struct explanation *explanation, struct buffer *json);
 const char *explain_outcome_name(enum explain_outcome outcome);
+const char *explain_other_name(const struct explain_other *other);
 
 /* ---- rows.c: what the database knows -------------------------------------------------------- */
 

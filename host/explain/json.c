@@ -23,6 +23,8 @@ static void put_event(struct buffer *json, const struct explanation *explanation
     json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
     json_put_time(json, "at", event->version.at_us);
     json_put_uuid(json, "event_id", event->version.event_id);
+    json_put_text(json, "rests_on",
+                  event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
     put_place(json, explanation, &event->place);
     buffer_append_text(json, "}");
 }
@@ -102,7 +104,7 @@ static void put_others(struct buffer *json, const struct explanation *explanatio
         const struct explain_other *other = &explanation->others[i];
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        json_put_text(json, "outcome", slice_of(other->rejected ? "rejected" : "ignored"));
+        json_put_text(json, "outcome", slice_of(explain_other_name(other)));
         json_put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
         json_put_text(json, "reason", other->reason);
         json_put_text(json, "detail", other->detail);

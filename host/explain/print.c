@@ -33,6 +33,9 @@ static void print_event(FILE *out, const struct explanation *explanation,
     print_version(out, &event->version);
     fprintf(out, "\n%24s", "");
     print_place(out, explanation, &event->place);
+    if (event->rests_on) {
+        fprintf(out, "\n%24srests on an answer of %s: not derived again", "", event->rests_on);
+    }
     fputc('\n', out);
 }
 
@@ -113,7 +116,7 @@ static void print_others(FILE *out, const struct explanation *explanation) {
         }
         print_text(out, i ? "" : "records of the log that name it and change nothing\n",
                    (struct slice){"", 0});
-        fprintf(out, "    %-16s  event %s\n", other->rejected ? "rejected" : "ignored", event_id);
+        fprintf(out, "    %-16s  event %s\n", explain_other_name(other), event_id);
         print_text(out, "        ", other->reason);
         print_text(out, ": ", other->detail);
         fprintf(out, "%s        ", other->reason.data ? "\n" : "");

@@ -162,6 +162,16 @@ static struct view_value copy_value(struct arena *arena, const struct view_group
     return copy;
 }
 
+static struct explain_event *add_event(struct scan *scan) {
+    struct explanation *explanation = scan->explanation;
+    if (explanation->event_count == scan->event_capacity) {
+        scan->event_capacity = scan->event_capacity ? scan->event_capacity * 2 : 64;
+        explanation->events =
+            xrealloc(explanation->events, scan->event_capacity * sizeof *explanation->events);
+    }
+    return &explanation->events[explanation->event_count++];
+}
+
 static void take_op(struct scan *scan, const struct merge_accepted *accepted,
                     const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
@@ -169,18 +179,36 @@ static void take_op(struct scan *scan, const struct merge_accepted *accepted,
     if (row == SIZE_MAX) {
         return;
     }
-    if (explanation->event_count == scan->event_capacity) {
-        scan->event_capacity = scan->event_capacity ? scan->event_capacity * 2 : 64;
-        explanation->events =
-            xrealloc(explanation->events, scan->event_capacity * sizeof *explanation->events);
-    }
-    struct explain_event *event = &explanation->events[explanation->event_count++];
+    struct explain_event *event = add_event(scan);
     const struct view_group *group = &explanation->rows[row].table->groups[accepted->op.group];
     *event = (struct explain_event){
         .row = row, .group = accepted->op.group, .version = accepted->version, .place = *place};
     if (group->rule == VIEW_MIN || group->rule == VIEW_MAX) {
         event->value = copy_value(explanation->arena, group, accepted->op.values);
     }
+}
+
+/* What the event merged is not known, but the rows say which groups it won. False: none. */
+static bool take_outside(struct scan *scan, const struct event *event,
+                         const struct explain_place *place) {
+    const struct explanation *explanation = scan->explanation;
+    struct merge_version version = {.at_us = event->at_us};
+    size_t before = explanation->event_count;
+    memcpy(version.event_id, event->id, sizeof version.event_id);
+    for (size_t r = 0; r < explanation->row_count; r++) {
+        const struct explain_row *row = &explanation->rows[r];
+        for (size_t g = 0; g < row->table->group_count; g++) {
+            const struct explain_held *held = &row->groups[g];
+            if (held->present && merge_version_compare(&held->version, &version) == 0) {
+                *add_event(scan) = (struct explain_event){.row = r,
+                                                          .group = g,
+                                                          .version = version,
+                                                          .place = *place,
+                                                          .rests_on = event->rests_on};
+            }
+        }
+    }
+    return explanation->event_count > before;
 }
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -207,7 +235,8 @@ static void take_other(struct scan *scan, const struct event *event,
             xrealloc(explanation->others, scan->other_capacity * sizeof *explanation->others);
     }
     struct explain_other *other = &explanation->others[explanation->other_count++];
-    *other = (struct explain_other){.place = *place, .rejected = event->state == EVENT_REJECTED};
+    *other = (struct explain_other){.place = *place, .rests_on = event->rests_on};
+    other->rejected = event->state == EVENT_REJECTED && !event->rests_on;
     if (event->values && event->values[ENVELOPE_EVENT_ID].present) {
         other->has_id = true;
         memcpy(other->event_id, event->values[ENVELOPE_EVENT_ID].as.uuid, 16);
@@ -228,11 +257,13 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     if (!bench_handle(&scan->bench, &message, &outcome, err)) {
         return false;
     }
-    for (size_t i = 0; i < outcome.merge_count; i++) {
+    const struct event *event = outcome.event;
+    for (size_t i = 0; !event->rests_on && i < outcome.merge_count; i++) {
         take_op(scan, &outcome.merges[i], &place);
     }
-    const struct event *event = outcome.event;
-    if (event->state != EVENT_APPLIED && names(record, slice_of(scan->explanation->options.id)) &&
+    bool without_effect =
+        event->rests_on ? !take_outside(scan, event, &place) : event->state != EVENT_APPLIED;
+    if (without_effect && names(record, slice_of(scan->explanation->options.id)) &&
         !is_known_rejected(scan->explanation, &place)) {
         take_other(scan, event, &place);
     }

@@ -20,7 +20,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
-    batch->count = batch->bytes = batch->rejected = 0;
+    batch->count = batch->bytes = batch->rejected = batch->outside = 0;
     batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);
     encode_forget(batch);
@@ -174,6 +174,8 @@ static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     if (!handled) {
         return false;
     }
+    event->rests_on = script_instance_rests_on(pipeline->scripts);
+    event->at_us = event->values[ENVELOPE_TIME].as.integer;
     if (result == SCRIPT_OK) {
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
@@ -186,6 +188,15 @@ static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
         reject_event(batch, event, text);
     }
     return true;
+}
+
+static bool is_unapplied(void *context, size_t event) {
+    const struct batch *batch = context;
+    return batch->events[event].state != EVENT_APPLIED;
+}
+
+void batch_forget_unapplied(struct batch *batch) {
+    merge_forget(batch->merge, is_unapplied, batch);
 }
 
 /* False: no script state can be made, or the breaker opens. */

@@ -31,7 +31,7 @@ static void reject_refused(struct batch *batch, size_t index, const struct err *
         char text[sizeof refusal->text + 32];
         snprintf(text, sizeof text, "database_refused: %s", refusal->text);
         reject_event(batch, event, text);
-        merge_forget(batch->merge, index);
+        batch_forget_unapplied(batch);
     }
 }
 
@@ -93,8 +93,8 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
               check_position(pipeline, batch, err) &&
               apply_range(pipeline, batch, 0, batch->count, err) &&
               settle_verdicts(pipeline, batch, err) && commit_send_position(pipeline, batch, err) &&
-              reject_send(pipeline, batch, err) && commit_send_plain(pipeline, "COMMIT", err) &&
-              run(pipeline, err);
+              reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err) &&
+              commit_send_plain(pipeline, "COMMIT", err) && run(pipeline, err);
     return ok && (pipeline->commit_acknowledged ||
                   err_set(err, ERR_INTERNAL, "the transaction was rolled back without an error"));
 }

@@ -86,7 +86,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) && encode_send(pipeline, batch, err) &&
-              reject_send(pipeline, batch, err);
+              reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err);
     FAULT_POINT("before_commit");
     ok = ok && commit_send_plain(pipeline, "COMMIT", err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");
@@ -173,8 +173,8 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
     metric_add(metrics->rejected, (double)batch->rejected);
     metric_add(metrics->merges, (double)merge_op_count(batch->merge));
     metric_add(metrics->rows, (double)pipeline->rows_sent);
-    /* The rejected events' rows are in the count too. */
-    uint64_t written = pipeline->rows_written - batch->rejected;
+    /* The rows of events that were set aside are in the count too. */
+    uint64_t written = pipeline->rows_written - batch->rejected - batch->outside;
     if (pipeline->rows_sent > written) {
         metric_add(metrics->rows_superseded, (double)(pipeline->rows_sent - written));
     }

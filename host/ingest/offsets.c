@@ -151,6 +151,7 @@ struct tally {
 static enum outcome outcome_of(const struct event *event) {
     switch (event->state) {
     case EVENT_IGNORED:
+    case EVENT_OUTSIDE:
         return IGNORED;
     case EVENT_DUPLICATE:
         return DUPLICATE;

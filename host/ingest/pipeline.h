@@ -26,7 +26,14 @@ struct message {
     void *owner;          /* what keeps payload alive; given to the pipeline's release function */
 };
 
-enum event_state { EVENT_PENDING, EVENT_APPLIED, EVENT_IGNORED, EVENT_DUPLICATE, EVENT_REJECTED };
+enum event_state {
+    EVENT_PENDING,
+    EVENT_APPLIED,
+    EVENT_IGNORED,
+    EVENT_DUPLICATE,
+    EVENT_REJECTED,
+    EVENT_OUTSIDE /* of a muted pipeline: what becomes of it rests on an outside system's answer */
+};
 
 struct event {
     struct message message;
@@ -39,7 +46,9 @@ struct event {
     struct extract_value *values; /* NULL: not extracted yet, or handled and forgotten */
     struct slice reason;          /* EVENT_REJECTED: a word, in the arena */
     struct slice detail;
-    uint64_t identity; /* of the bytes in their partition, for seen.c */
+    uint64_t identity;    /* of the bytes in their partition, for seen.c */
+    const char *rests_on; /* see script_instance_rests_on */
+    int64_t at_us;        /* the time of its version, once it was handled */
 };
 
 /* How far a batch moves one partition. */
@@ -71,6 +80,7 @@ struct batch {
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t outside;     /* events that are EVENT_OUTSIDE */
     size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
@@ -187,6 +197,8 @@ void batch_handle(struct pipeline *pipeline, struct batch *batch);
 /* The same, but begins no event once so many microseconds have passed; true when all are handled.
  */
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
+/* Drops the merges of events that are no longer EVENT_APPLIED. The rows are to be selected anew. */
+void batch_forget_unapplied(struct batch *batch);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */
 
@@ -196,6 +208,14 @@ void reject_event(struct batch *batch, struct event *event, const char *text);
 void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- outside.c ----------------------------------------------------------------------------- */
+
+/* Sets the handled events aside that rest on an outside system's answer; rows and rejections are
+ * those of the others. */
+void outside_set_aside(struct batch *batch);
+/* Queues what is to be known of them; nothing where there are none. */
+bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
 /* ---- verdicts.c ---------------------------------------------------------------------------- */
 

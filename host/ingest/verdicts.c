@@ -7,9 +7,10 @@ static size_t window_of(const struct event *event) {
     return event->handler < 0 ? 0 : (size_t)event->handler + 1;
 }
 
-/* A duplicate says nothing of its handler: it was not run. */
+/* A duplicate says nothing of its handler: it was not run. Nor does what rests on outside. */
 static bool is_verdict(const struct event *event) {
-    return event->state != EVENT_PENDING && event->state != EVENT_DUPLICATE;
+    return event->state != EVENT_PENDING && event->state != EVENT_DUPLICATE &&
+           event->state != EVENT_OUTSIDE;
 }
 
 size_t verdicts_windows(const struct script_generation *generation) {

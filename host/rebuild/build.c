@@ -66,6 +66,7 @@ static bool fill(struct build *build, struct err *err) {
         wait_ms = 0;
     }
     batch_handle(pipeline, batch);
+    outside_set_aside(batch);
     return err->kind == ERR_NONE;
 }
 

@@ -60,14 +60,28 @@ static void append_lost_before(const struct compare_scope *scope, struct buffer 
     }
 }
 
+/* Whether the live group was written by an event that cannot be derived again. */
+static void append_keep_outside(const struct compare_scope *scope, const struct view_group *group,
+                                struct buffer *sql) {
+    const char *n = group->name;
+    if (scope->outside && view_sql_is_versioned(group)) {
+        buffer_append_format(sql,
+                             "EXISTS (SELECT FROM %s.outside_events o WHERE o.event_id = "
+                             "(l).\"%s_event_id\" AND o.at = (l).\"%s_at\") OR ",
+                             scope->shadow, n, n);
+    }
+}
+
 /* Whether the live group stays although the log does not give it. */
 static void append_keep(const struct compare_scope *scope, const struct view_group *group,
                         struct buffer *sql) {
     const char *sign = group->rule == VIEW_FIRST || group->rule == VIEW_MIN ? "<" : ">";
     const char *n = group->name;
-    if (scope->lost_before_us == 0) {
+    bool versioned = view_sql_is_versioned(group);
+    append_keep_outside(scope, group, sql);
+    if (scope->lost_before_us == 0 && (versioned || !scope->outside)) {
         buffer_append_text(sql, "false");
-    } else if (view_sql_is_versioned(group)) {
+    } else if (versioned) {
         buffer_append_format(sql, "coalesce((l).\"%s_at\" < ", n);
         append_lost_before(scope, sql);
         buffer_append_format(sql,
@@ -83,15 +97,33 @@ static void append_keep(const struct compare_scope *scope, const struct view_gro
     }
 }
 
-/* A row lives on by a version that is kept; a minimum alone says nothing of its age. */
-static void append_kept(const struct view_table *table, bool versioned_only, struct buffer *sql) {
+static void append_kept(const struct view_table *table, bool versioned, bool others,
+                        struct buffer *sql) {
     buffer_append_text(sql, "(false");
     for (size_t g = 0; g < table->group_count; g++) {
-        if (!versioned_only || view_sql_is_versioned(&table->groups[g])) {
+        if (view_sql_is_versioned(&table->groups[g]) ? versioned : others) {
             buffer_append_format(sql, " OR \"KEEP_%zu\"", g);
         }
     }
     buffer_append_text(sql, ")");
+}
+
+/* A row lives on by a version that is kept. A minimum alone says nothing of its age, and none of
+ * the row's versions says whose it is: only where it has none an event that cannot be derived again
+ * may have made the row. */
+static void append_lives_on(const struct compare_scope *scope, const struct view_table *table,
+                            struct buffer *sql) {
+    append_kept(table, true, false, sql);
+    if (!scope->outside) {
+        return;
+    }
+    buffer_append_text(sql, " OR ");
+    append_kept(table, false, true, sql);
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (view_sql_is_versioned(&table->groups[g])) {
+            buffer_append_format(sql, " AND (l).\"%s_event_id\" IS NULL", table->groups[g].name);
+        }
+    }
 }
 
 static void write_wanted(void *context, const struct view_table *table, int group, int column) {
@@ -124,9 +156,9 @@ static void append_wanted(const struct compare_scope *scope, const struct view_t
                          " FROM joined), wanted AS (SELECT l, (l).\"%s\" IS NOT NULL AS "
                          "\"IN_LIVE\", (s).\"%s\" IS NOT NULL OR ",
                          key, key);
-    append_kept(table, true, sql);
+    append_lives_on(scope, table, sql);
     buffer_append_text(sql, " AS \"WANTED\", ");
-    append_kept(table, false, sql);
+    append_kept(table, true, true, sql);
     buffer_append_text(sql, " AS \"KEPT\"");
     view_sql_columns(table, UINT32_MAX, write_wanted, sql);
     buffer_append_text(sql, " FROM kept) ");
@@ -243,6 +275,60 @@ void compare_sql_kept(const struct compare_scope *scope, const struct view_table
     append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8");
     buffer_free(&source);
+}
+
+static void append_written_outside(const struct compare_scope *scope,
+                                   const struct view_table *table, const struct view_group *group,
+                                   struct buffer *sql) {
+    buffer_append_text(sql, "SELECT DISTINCT ON (");
+    append_keys(sql, table, "t.");
+    buffer_append_text(sql, ") ");
+    append_keys(sql, table, "t.");
+    buffer_append_format(sql,
+                         ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
+                         "o.handler, ' asked ', o.binding) AS \"FROM\" FROM %s.\"%s\" t JOIN "
+                         "%s.outside_events o ON o.event_id = t.\"%s_event_id\" AND o.at = "
+                         "t.\"%s_at\"",
+                         group->name, scope->live, table->name, scope->shadow, group->name,
+                         group->name);
+}
+
+static void append_kept_extreme(const struct compare_scope *scope, const struct view_table *table,
+                                const struct view_group *group, struct buffer *sql) {
+    const char *c = group->columns[0].name;
+    buffer_append_text(sql, "SELECT ");
+    append_keys(sql, table, "");
+    buffer_append_format(sql,
+                         ", '%s: the %s is not the log''s' FROM %s.\"%s\" t LEFT JOIN %s.\"%s\" s "
+                         "USING (",
+                         group->name, view_rule_name(group->rule), scope->live, table->name,
+                         scope->shadow, table->name);
+    append_keys(sql, table, "");
+    buffer_append_format(sql,
+                         ") WHERE t.\"%s\" IS NOT NULL AND coalesce(t.\"%s\" %s s.\"%s\", true)", c,
+                         c, group->rule == VIEW_MIN ? "<" : ">", c);
+}
+
+void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
+                         struct buffer *sql) {
+    buffer_append_text(sql, "SELECT count(*) OVER (), ");
+    append_key_text(sql, table);
+    buffer_append_text(sql, ", string_agg(\"FROM\", '; ' ORDER BY \"FROM\") FROM (SELECT ");
+    append_keys(sql, table, "");
+    buffer_append_format(sql, ", NULL AS \"FROM\" FROM %s.\"%s\" WHERE false", scope->live,
+                         table->name);
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct view_group *group = &table->groups[g];
+        buffer_append_text(sql, " UNION ALL (");
+        (view_sql_is_versioned(group) ? append_written_outside : append_kept_extreme)(scope, table,
+                                                                                      group, sql);
+        buffer_append_text(sql, ")");
+    }
+    buffer_append_text(sql, ") w GROUP BY ");
+    append_keys(sql, table, "");
+    buffer_append_text(sql, " ORDER BY ");
+    append_keys(sql, table, "");
+    buffer_append_text(sql, " LIMIT $1::int8");
 }
 
 void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,

@@ -3,8 +3,10 @@
  * Of each key it forms the row that should be. That is the shadow's, unless the log has been cut
  * (by retention or compaction): then a group of the live row stays where it wins over the shadow's
  * by the declared rule and its version is older than what the log has lost; and smaller minima and
- * larger maxima stay. A table of differences has the row's columns as they should be, and (their
- * names in capitals, which no declared column has):
+ * larger maxima stay. A group of the live row also stays where its event stands in the shadow's
+ * outside_events, because what that event wrote cannot be derived again; where there are such
+ * events smaller minima and larger maxima stay, for they name no event. A table of differences has
+ * the row's columns as they should be, and (their names in capitals, which no declared column has):
  *   KIND     missing | extra | differing: of the live row
  *   COLUMNS  text[], the columns that differ
  *   LIVE     the live row as jsonb */
@@ -20,6 +22,7 @@ struct compare_scope {
     /* What is older may come from records that the log has lost; 0: it is whole; INT64_MAX:
      * anything may. */
     int64_t lost_before_us;
+    bool outside;      /* some events rest on answers of outside systems */
     bool own_versions; /* a version differs by itself only, not with any column of its group */
 };
 
@@ -34,6 +37,10 @@ void compare_sql_differences(const struct compare_scope *scope, const struct vie
  * the key; parameter $1: at most so many rows. */
 void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql);
+/* Rows that keep what events of outside_events wrote: how many in all, key text, and the groups
+ * with the place, handler and binding of each; parameter $1: at most so many rows. */
+void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
+                         struct buffer *sql);
 /* KIND and count, of "differences_<table>" as all that follow. */
 void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,
                         struct buffer *sql);

@@ -51,6 +51,17 @@ static void note_lost(struct rebuild *rebuild) {
     rebuild->scope.lost_before_us = us > 0 && us < INT64_MAX ? us + MARGIN_US : us;
 }
 
+static bool note_outside(struct rebuild *rebuild, struct err *err) {
+    static const char sql[] = "SELECT EXISTS (SELECT FROM " REBUILD_SCHEMA ".outside_events)::int";
+    PGresult *row;
+    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
+        return false;
+    }
+    rebuild->scope.outside = sql_cell_int(row, 0, 0) != 0;
+    PQclear(row);
+    return true;
+}
+
 static bool note_time(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     PGresult *row;
@@ -82,7 +93,8 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
     rebuild->scope.live = rebuild->shadow.live;
     rebuild->scope.shadow = rebuild->shadow.schema;
     note_lost(rebuild);
-    return report_rejected(rebuild, err) && report_lost(rebuild, err) &&
+    return note_outside(rebuild, err) && report_rejected(rebuild, err) &&
+           report_lost(rebuild, err) && report_outside(rebuild, err) &&
            find_candidates(rebuild, err);
 }
 
@@ -165,8 +177,8 @@ static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct 
               hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
               build_run(&rebuild->build, deadline_us, tell_nothing, NULL, err);
     note_lost(rebuild);
-    ok = ok && compare_tables(rebuild, quiet, err) && (!apply || mend(rebuild, err)) &&
-         sql_run(session, err, "COMMIT");
+    ok = ok && note_outside(rebuild, err) && compare_tables(rebuild, quiet, err) &&
+         (!apply || mend(rebuild, err)) && sql_run(session, err, "COMMIT");
     if (!ok && pg_connected(session->pg)) {
         struct err ignored = {0}; /* the first error is the one to tell */
         (void)sql_run(session, &ignored, "ROLLBACK");

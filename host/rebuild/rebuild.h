@@ -36,6 +36,7 @@ struct rebuild {
     struct compare_scope scope;
     char since_xid[16]; /* what was written since may differ otherwise than the candidates say */
     int64_t different;  /* rows, at the last comparison */
+    int64_t outside;    /* rows that rest on answers of outside systems, at the first one */
     uint64_t *tags;     /* hash64 of what the changed rows name, for the caches */
     size_t tag_count;
 };
@@ -64,6 +65,8 @@ bool report_lost(struct rebuild *rebuild, struct err *err);
 /* Counts the differences of the table, into rebuild->different, and prints them unless quiet. */
 bool report_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
                         struct err *err);
+/* Prints which events asked an outside system, and the rows that stay because of it. */
+bool report_outside(struct rebuild *rebuild, struct err *err);
 bool report_rejected(struct rebuild *rebuild, struct err *err);
 
 /* ---- announce.c ---------------------------------------------------------------------------- */

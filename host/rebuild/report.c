@@ -24,10 +24,20 @@ static void say_lost(const struct rebuild *rebuild) {
     }
 }
 
+static void say_more(const struct rebuild *rebuild, const PGresult *rows) {
+    int64_t shown = PQntuples(rows);
+    if (shown > 0 && sql_cell_int(rows, 0, 0) > shown) {
+        fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
+                sql_cell_int(rows, 0, 0) - shown);
+    }
+}
+
 static bool say_kept(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+    struct compare_scope scope = rebuild->scope;
     struct buffer sql = {0};
     PGresult *rows;
-    compare_sql_kept(&rebuild->scope, table, &sql);
+    scope.outside = false; /* say_outside */
+    compare_sql_kept(&scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
@@ -42,10 +52,7 @@ static bool say_kept(struct rebuild *rebuild, const struct view_table *table, st
     for (int i = 0; i < count; i++) {
         fprintf(rebuild->options.out, "  kept       %s\n", PQgetvalue(rows, i, 1));
     }
-    if (count > 0 && sql_cell_int(rows, 0, 0) > count) {
-        fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
-                sql_cell_int(rows, 0, 0) - count);
-    }
+    say_more(rebuild, rows);
     PQclear(rows);
     return true;
 }
@@ -58,6 +65,58 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
     say_lost(rebuild);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         ok = say_kept(rebuild, &rebuild->view->tables[i], err);
+    }
+    return ok;
+}
+
+/* ---- what rests on answers from outside ----------------------------------------------------- */
+
+static bool say_questions(struct rebuild *rebuild, struct err *err) {
+    static const char sql[] = "SELECT count(*), handler, binding FROM " REBUILD_SCHEMA
+                              ".outside_events GROUP BY 2, 3 ORDER BY 2, 3";
+    PGresult *rows;
+    if (!sql_query(&rebuild->session, slice_of(sql), &rows, err)) {
+        return false;
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        fprintf(rebuild->options.out,
+                "%s events of %s asked %s, which is not asked again: what they wrote is kept\n",
+                PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 2));
+    }
+    PQclear(rows);
+    return true;
+}
+
+static bool say_outside(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+    struct buffer sql = {0};
+    PGresult *rows;
+    compare_sql_outside(&rebuild->scope, table, &sql);
+    pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
+    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
+    buffer_free(&sql);
+    if (!ok) {
+        return false;
+    }
+    int count = PQntuples(rows);
+    if (count > 0) {
+        rebuild->outside += sql_cell_int(rows, 0, 0);
+        fprintf(rebuild->options.out, "%s: %s rows rest on answers from outside and are kept\n",
+                table->name, PQgetvalue(rows, 0, 0));
+    }
+    for (int i = 0; i < count; i++) {
+        fprintf(rebuild->options.out, "  kept       %s  (%s)\n", PQgetvalue(rows, i, 1),
+                PQgetvalue(rows, i, 2));
+    }
+    say_more(rebuild, rows);
+    PQclear(rows);
+    return true;
+}
+
+bool report_outside(struct rebuild *rebuild, struct err *err) {
+    rebuild->outside = 0;
+    bool ok = !rebuild->scope.outside || say_questions(rebuild, err);
+    for (size_t i = 0; ok && rebuild->scope.outside && i < rebuild->view->table_count; i++) {
+        ok = say_outside(rebuild, &rebuild->view->tables[i], err);
     }
     return ok;
 }

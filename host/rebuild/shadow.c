@@ -61,6 +61,18 @@ static bool make_table(struct shadow *shadow, struct sql_session *session,
     return ok;
 }
 
+/* The events that the view rests on and that cannot be derived again (ingest/outside.c). */
+static bool make_outside_table(const struct shadow *shadow, struct sql_session *session,
+                               struct err *err) {
+    return sql_run(session, err,
+                   "CREATE UNLOGGED TABLE %s.outside_events (topic text, partition int4, "
+                   "\"offset\" int8, event_id uuid, at timestamptz, handler text NOT NULL, binding "
+                   "text NOT NULL, PRIMARY KEY (topic, partition, \"offset\"))",
+                   shadow->schema) &&
+           sql_run(session, err, "CREATE INDEX ON %s.outside_events (event_id, at)",
+                   shadow->schema);
+}
+
 static bool drop(const struct shadow *shadow, struct sql_session *session, struct err *err) {
     return sql_run(session, err, "DROP SCHEMA IF EXISTS %s CASCADE", shadow->schema);
 }
@@ -76,6 +88,7 @@ bool shadow_create(struct shadow *shadow, struct sql_session *session,
         ok = sql_run(session, err, "CREATE UNLOGGED TABLE %s.%s (LIKE %s.%s INCLUDING ALL)",
                      kind->schema, host_tables[i], shadow->live, host_tables[i]);
     }
+    ok = ok && make_outside_table(shadow, session, err);
     for (size_t i = 0; ok && i < view->table_count; i++) {
         ok = make_table(shadow, session, &view->tables[i], err);
     }

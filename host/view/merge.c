@@ -324,10 +324,11 @@ void merge_accept(struct merge *merge, size_t event) {
     merge->tags_accepted = merge->tags_staged;
 }
 
-void merge_forget(struct merge *merge, size_t event) {
+void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t event),
+                  void *context) {
     size_t kept = 0;
     for (size_t i = 0; i < merge->accepted; i++) {
-        if (merge->ops[i].event != event) {
+        if (!forgets(context, merge->ops[i].event)) {
             merge->ops[kept++] = merge->ops[i];
         }
     }

@@ -45,8 +45,9 @@ bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
                   struct merge_version *version);
 void merge_discard(struct merge *merge);              /* drops what is staged */
 void merge_accept(struct merge *merge, size_t event); /* staged → rows, remembered under event */
-/* Drops what an event merged, for good; its tags stay. The rows are to be selected anew. */
-void merge_forget(struct merge *merge, size_t event);
+/* Drops what the chosen events merged, for good; their tags stay. The rows are to be selected anew.
+ */
+void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t event), void *context);
 /* Rows anew from the accepted events in [first, last). */
 void merge_select(struct merge *merge, size_t first, size_t last);
 

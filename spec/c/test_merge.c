@@ -125,6 +125,11 @@ static void a_range_of_events_gives_their_rows_alone(void) {
     merge_destroy(merge);
 }
 
+static bool is_the_second(void *context, size_t event) {
+    (void)context;
+    return event == 1;
+}
+
 static void an_event_that_is_forgotten_supersedes_nothing(void) {
     struct merge *merge = merge_create(&view);
     bool merged[2] = {false}, winners[2] = {false};
@@ -132,7 +137,7 @@ static void an_event_that_is_forgotten_supersedes_nothing(void) {
     merge_accept(merge, 0);
     stage(merge, 0, 0, "two", version(2, 1));
     merge_accept(merge, 1);
-    merge_forget(merge, 1);
+    merge_forget(merge, is_the_second, NULL);
     merge_select(merge, 0, 2);
     check_text(merge, 0, "one");
     merge_winners(merge, merged, winners);

@@ -1,0 +1,232 @@
+"""Handlers run for effect only where events are ingested: every other command reaches no outside
+system, and keeps and names the rows that rest on an answer from one."""
+import http.server
+import json
+import re
+import shutil
+import threading
+
+import pytest
+import redis
+import stack
+from harness import read_records
+from stack import ROOT, wait_until
+from test_rebuild import dump, rebuild, verify
+from test_reload import Scripts, command
+
+CASES = ROOT / "spec/fixtures/cases"
+FEEDBACK, READY = "huleedu.nlp.feedback.completed.v1", "huleedu.ras.nlp.ready.v1"
+HANDLER = "scripts/handlers/nlp_feedback.lua"
+ENVELOPE = """json.encode({ event_id = event.event_id, event_type = "ready", source_service = "ras",
+          event_timestamp = "2026-02-05T10:00:00Z" })"""
+# What other services get is read back by a handler that ignores it, and so counted.
+WITNESS = f"""return {{ topics = {{ "{READY}" }}, fields = {{}}, handle = function()
+  return "ignored"
+end }}
+"""
+ARCHIVES = """CREATE TABLE batch_archives (batch_id text PRIMARY KEY, archive_at timestamptz,
+              archive_event_id uuid, archived boolean, reason text)"""
+
+
+def nlp_events():
+    return [json.loads(line) for line in (CASES / "nlp_events.jsonl").read_text().splitlines()]
+
+
+class ContentService:
+    """Knows the title of every essay, and counts who asks."""
+
+    def __init__(self):
+        self.requests = requests = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                requests.append(self.path)
+                body = json.dumps({"title": "Essay " + self.path.rsplit("/", 1)[1]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def stop(self):
+        """From now on nobody answers on its port."""
+        if self.thread.is_alive():
+            self.server.shutdown()
+            self.thread.join()
+            self.server.server_close()
+
+
+@pytest.fixture
+def content(cleanup):
+    content = ContentService()
+    cleanup.callback(content.stop)
+    return content
+
+
+@pytest.fixture
+def kafka(build, tmp_path, cleanup):
+    kafka = stack.EmbeddedKafka(tmp_path, build, stack.topics() + [FEEDBACK, READY])
+    cleanup.callback(kafka.stop)
+    return kafka.start()
+
+
+@pytest.fixture
+def bare_service(make_service, cleanup, kafka):
+    service = make_service(cleanup, kafka)
+    service.query((CASES / "9002_essay_nlp.sql").read_text())
+    service.query(ARCHIVES)
+    return service
+
+
+@pytest.fixture
+def scripts(bare_service, content):
+    scripts = Scripts(bare_service.folder)
+    shutil.copy(CASES / "view_with_essay_nlp.lua", scripts.folder / "scripts/view.lua")
+    shutil.copy(CASES / "handler_with_side_effects_nlp_feedback.lua", scripts.folder / HANDLER)
+    scripts.edit(HANDLER, "127.0.0.1:18999", f"127.0.0.1:{content.port}")
+    scripts.edit(HANDLER, "json.encode({ batch_id = event.batch_id })", ENVELOPE)
+    (scripts.folder / "scripts/handlers/nlp_ready.lua").write_text(WITNESS)
+    return scripts
+
+
+@pytest.fixture
+def service(bare_service, scripts):
+    """One that has handled every event of the case and a stream."""
+    bare_service.start(**scripts.env)
+    bare_service.wait_ready()
+    bare_service.feed("current")
+    bare_service.publish(nlp_events())
+    bare_service.wait_committed(len(read_records("current")) + 2 * len(nlp_events()))
+    return bare_service
+
+
+def rows(service):
+    return service.query("SELECT e::text FROM essay_nlp e ORDER BY essay_id") + \
+        sorted(dump(service).items())
+
+
+def announced(service):
+    return int(service.query("SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
+                             "FROM consumer_offsets WHERE topic = %s", READY)[0][0])
+
+
+def run(service, *words):
+    done = service.program.command(*words, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_no_command_reaches_an_outside_system(service, scripts, content):
+    keys = redis.Redis(port=service.redis.port)
+    events = len(nlp_events())
+    assert (len(content.requests), announced(service)) == (2 * events, events)
+    before = rows(service), sorted(keys.keys("nlp:*"))
+    assert len(before[1]) == events
+    scripts.edit(HANDLER, "--- Per-essay", "--- A comment that changed. Per-essay")
+    for words in (("verify",), ("rebuild", "--yes"), ("explain", "essay", "essay-1", "--since",
+                                                      "beginning"),
+                  ("diff",), ("reload", "--canary"), ("check",), ("types",),
+                  ("try", CASES / "nlp_events.jsonl"),
+                  ("tap", "--from-beginning", "--topic", FEEDBACK, "--limit", events)):
+        done = service.program.command(*words, check=False)
+        assert done.returncode == (words[0] == "try"), (words, done.stdout, done.stderr)
+        assert len(content.requests) == 2 * events, words
+        assert (rows(service), sorted(keys.keys("nlp:*"))) == before, words
+    service.publish([variant(nlp_events()[0], "one more")])
+    wait_until("the live event's record", lambda: announced(service) > events)
+    assert announced(service) == events + 1
+
+
+def variant(record, event):
+    record["value"] |= {"event_id": f"{len(event):08}-0000-4000-8000-000000000000"}
+    record["value"]["data"]["timestamp"] = "2026-03-01T10:00:00Z"
+    return record
+
+
+@pytest.mark.parametrize("failure", ["raised", "hidden"])
+def test_a_rebuild_keeps_and_lists_what_rests_on_a_service_that_is_away(service, scripts, content,
+                                                                        failure):
+    content.stop()
+    if failure == "hidden":
+        scripts.edit(HANDLER, "error(failure and failure.message or answer.status)",
+                     "title = failure.message")
+    before = rows(service)
+    service.query("INSERT INTO essay_nlp (essay_id, nlp_at, nlp_event_id, language) VALUES "
+                  "('nobody', now(), gen_random_uuid(), 'x')")
+    service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = "
+                  "(SELECT min(essay_id) FROM essay_results WHERE filename IS NOT NULL)")
+    said = rebuild(service, "--yes", **scripts.env)
+    assert f"{len(nlp_events())} events of handlers/nlp_feedback asked http" in said
+    assert "essay_nlp: 2 rows rest on answers from outside and are kept" in said
+    assert re.search(rf"kept       essay_id=essay-1  \(nlp: {FEEDBACK}/\d/\d+, "
+                     r"handlers/nlp_feedback asked http\)", said)
+    assert "extra      essay_id=nobody" in said and "filename: wrong" in said
+    assert "2 rows mended" in said and "events of the log were rejected" not in said
+    assert rows(service) == before
+
+
+def test_an_undamaged_view_is_equal_and_says_what_was_not_derived_again(service, scripts):
+    said = verify(service, **scripts.env)
+    assert said.endswith("2 rows rest on answers from outside: not derived again\n"
+                         "the view is what the log says\n")
+    assert "essay_nlp: equal" in said
+    service.query("UPDATE essay_nlp SET nlp_event_id = gen_random_uuid() WHERE essay_id = 'essay-1'")
+    said = verify(service, status=1, **scripts.env)
+    assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows rest on" in said
+
+
+def test_a_minimum_that_an_outside_answer_may_have_made_is_kept(service, scripts):
+    scripts.edit(HANDLER, "view:touch(event.batch_id)", """
+    for _, essay in ipairs(event.essays) do
+      view.essay_results:merge(essay.essay_id, "first_result", { first_result_at = event.time })
+    end""")
+    assert command(service.program, "reload")[0] == 0
+    service.publish([variant(nlp_events()[0], "minimum")])
+    wait_until("the minimum", lambda: service.query(
+        "SELECT 1 FROM essay_results WHERE essay_id = 'essay-1'"))
+    before = rows(service)
+    said = rebuild(service, "--yes", **scripts.env)
+    assert "essay_results: 2 rows rest on answers from outside" in said
+    assert "kept       essay_id=essay-1  (first_result: the min is not the log's)" in said
+    assert rows(service) == before
+
+
+def test_explain_names_the_event_that_wrote_and_cannot_be_derived_again(service):
+    said = json.loads(run(service, "explain", "essay", "essay-1", "--since", "beginning", "--json"))
+    row, = said["rows"]
+    event, = row["groups"][0]["events"]
+    assert (event["outcome"], event["rests_on"], event["topic"]) == ("wrote", "http", FEEDBACK)
+    assert event["event_id"] == row["groups"][0]["event_id"] == nlp_events()[-1]["value"]["event_id"]
+    assert {other["outcome"] for other in said["without_effect"]} == {"not derived"}
+    text = run(service, "explain", "essay", "essay-1", "--since", "beginning")
+    assert "rests on an answer of http: not derived again" in text
+    assert "its event is not in the part of the log" not in text
+
+
+def test_a_canary_compares_no_event_that_asks_outside(service, scripts):
+    events = len(nlp_events())
+    scripts.edit(HANDLER, "language = title or", 'language = "new " .. (title or "") or')
+    said = json.loads(run(service, "diff", "--json"))
+    assert said["equal"] is True and said["newly_rejected"] == 0
+    assert said["not_compared"] == events and len(said["not_compared_events"]) == 10
+    assert said["not_compared_events"][0]["asked"] == "http"
+    assert f"asked another system, and not compared: {events} events" in run(service, "diff")
+    scripts.edit(HANDLER, "for _, essay in ipairs(event.essays) do",
+                 'if event.batch_id then error("on purpose") end\n'
+                 "    for _, essay in ipairs(event.essays) do")
+    done = service.program.command("diff", "--json", check=False)
+    assert done.returncode == 1 and json.loads(done.stdout)["newly_rejected"] == events
+
+
+def test_try_says_what_the_handler_asked(service):
+    done = service.program.command("try", CASES / "nlp_events.jsonl", check=False)
+    assert "asked http, which answers nothing here" in done.stdout
+
+
