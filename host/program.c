@@ -20,7 +20,7 @@
 #include "base/xalloc.h"
 
 /* The administration's listener: few clients, who may wait long. */
-#define ADMIN_THREADS 4
+#define ADMIN_THREADS 8
 #define ADMIN_CONNECTIONS 64
 
 struct program {
@@ -79,7 +79,10 @@ static bool start_http(struct program *program, struct err *err) {
     if (!scripts) {
         return false;
     }
-    program->api = api_create(program->cache, scripts);
+    program->api = api_create(program->cache, scripts, err);
+    if (!program->api) {
+        return false;
+    }
     struct http_options options = {
         .settings = "http",
         .host = config->http.host,

@@ -6,6 +6,7 @@
 #include "../base/clock.h"
 #include "../base/hash.h"
 #include "../base/log.h"
+#include "../base/reaper.h"
 #include "../base/xalloc.h"
 #include "credentials.h"
 #include "endpoint.h"
@@ -23,13 +24,14 @@ struct api_scripts {
     struct script_pool *pool;
     struct credentials *keys, *services;
     struct own *own;
-    int users; /* requests under way; by the api's lock */
+    int users;    /* requests under way; by the api's lock, as what follows */
+    bool retired; /* freed once it has no user */
 };
 
 struct api {
     struct cache *cache;
+    struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
-    pthread_cond_t unused;
     struct api_scripts *scripts;
 };
 
@@ -87,44 +89,50 @@ static struct api_scripts *begin_use(struct api *api) {
     return scripts;
 }
 
-static void end_use(struct api *api, struct api_scripts *scripts) {
-    pthread_mutex_lock(&api->lock);
-    if (--scripts->users == 0 && scripts != api->scripts) {
-        pthread_cond_signal(&api->unused);
-    }
-    pthread_mutex_unlock(&api->lock);
+static void destroy_retired(void *scripts) {
+    api_scripts_destroy(scripts);
 }
 
-struct api_scripts *api_replace(struct api *api, struct api_scripts *scripts) {
+static void end_use(struct api *api, struct api_scripts *scripts) {
+    pthread_mutex_lock(&api->lock);
+    bool last = --scripts->users == 0 && scripts->retired;
+    pthread_mutex_unlock(&api->lock);
+    if (last) {
+        reaper_give(api->reaper, destroy_retired, scripts);
+    }
+}
+
+void api_replace(struct api *api, struct api_scripts *scripts) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *old = api->scripts;
     api->scripts = scripts;
+    old->retired = true;
+    bool unused = old->users == 0;
     pthread_mutex_unlock(&api->lock);
-    return old;
-}
-
-void api_retire(struct api *api, struct api_scripts *old) {
-    pthread_mutex_lock(&api->lock);
-    while (old->users > 0) {
-        pthread_cond_wait(&api->unused, &api->lock);
+    if (unused) {
+        reaper_give(api->reaper, destroy_retired, old);
     }
-    pthread_mutex_unlock(&api->lock);
-    api_scripts_destroy(old);
 }
 
-struct api *api_create(struct cache *cache, struct api_scripts *scripts) {
+struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct err *err) {
     struct api *api = xcalloc(1, sizeof *api);
+    api->reaper = reaper_create();
+    if (!api->reaper) {
+        err_set(err, ERR_INTERNAL, "cannot start the thread that frees replaced scripts");
+        api_scripts_destroy(scripts);
+        free(api);
+        return NULL;
+    }
     api->cache = cache;
     api->scripts = scripts;
     pthread_mutex_init(&api->lock, NULL);
-    pthread_cond_init(&api->unused, NULL);
     return api;
 }
 
 void api_destroy(struct api *api) {
     if (api) {
+        reaper_destroy(api->reaper);
         api_scripts_destroy(api->scripts);
-        pthread_cond_destroy(&api->unused);
         pthread_mutex_destroy(&api->lock);
         free(api);
     }

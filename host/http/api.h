@@ -18,15 +18,14 @@ struct api_scripts *api_scripts_create(struct script_generation *generation, str
 void api_scripts_destroy(struct api_scripts *scripts);
 
 /* Cache, health and scripts outlive the api (the scripts: it destroys them), and the api every
- * server of its site. */
-struct api *api_create(struct cache *cache, struct api_scripts *scripts);
+ * server of its site. NULL: err; the scripts are destroyed. */
+struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct err *err);
 void api_destroy(struct api *api);
 struct site api_site(struct api *api);
 
 /* From its return on every request is answered by `scripts`, which the api takes over; what began
- * before ends as it began, by those that it returns. */
-struct api_scripts *api_replace(struct api *api, struct api_scripts *scripts);
-/* Waits until replaced ones are no longer in use, and frees them. One thread at a time. */
-void api_retire(struct api *api, struct api_scripts *old);
+ * before ends as it began, by those before, which are freed once nobody uses them. Waits for
+ * nobody. */
+void api_replace(struct api *api, struct api_scripts *scripts);
 
 #endif

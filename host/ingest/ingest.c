@@ -187,19 +187,21 @@ void ingest_scripts_destroy(struct ingest_scripts *scripts) {
     free(scripts);
 }
 
-size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms) {
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    size_t waiting = 0;
+void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts) {
     for (size_t i = 0; i < ingest->count; i++) {
         scripts->workers[i] = replace_offer(&ingest->workers[i], scripts->workers[i]);
         wake(&ingest->workers[i]);
     }
+}
+
+size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    size_t waiting = 0;
     for (size_t i = 0; i < ingest->count; i++) {
         struct worker_scripts old;
         waiting += !replace_wait(&ingest->workers[i], deadline_us, &old);
         worker_scripts_free(&old);
     }
-    ingest_scripts_destroy(scripts); /* those that were offered before and never taken */
     return waiting;
 }
 

@@ -23,11 +23,13 @@ struct ingest_scripts *ingest_scripts_create(const struct ingest *ingest,
                                              struct script_generation *generation, struct err *err);
 void ingest_scripts_destroy(struct ingest_scripts *scripts);
 
-/* Gives them to the workers, which take them between two batches; it cannot fail. Takes `scripts`
- * over. Waits at most timeout_ms; how many workers have not taken them yet: each will, before its
- * next batch. What the old scripts have handled may still wait for its commit. One thread at a
- * time. */
-size_t ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts, int timeout_ms);
+/* Offers them to the workers, which take them between two batches; it cannot fail, and waits for
+ * nobody. From then on `scripts` holds what was offered before and never taken, the caller's to
+ * destroy. One thread at a time. */
+void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts);
+/* Waits at most timeout_ms for the workers to take what was offered; how many have not: each will,
+ * before its next batch. What the old scripts have handled may still wait for its commit. */
+size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms);
 /* True while a worker has other scripts to take, or commits what others have handled. */
 bool ingest_settles(const struct ingest *ingest);
 size_t ingest_worker_count(const struct ingest *ingest);

@@ -110,7 +110,7 @@ static void take(struct worker *worker) {
     struct worker_scripts not_fetched = replacement->old;
     replacement->old = scripts;
     atomic_store(&replacement->is_there, false);
-    pthread_cond_signal(&replacement->done);
+    pthread_cond_broadcast(&replacement->done);
     pthread_mutex_unlock(&replacement->lock);
     worker_scripts_free(&not_fetched);
     log_info("other scripts", LOG_INT("worker", worker->number),

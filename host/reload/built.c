@@ -26,3 +26,9 @@ bool built_make(struct built *built, struct script_generation *generation, struc
     }
     return built->ingest != NULL;
 }
+
+void built_free(struct built *built) {
+    api_scripts_destroy(built->api);
+    ingest_scripts_destroy(built->ingest);
+    *built = (struct built){0};
+}

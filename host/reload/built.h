@@ -11,6 +11,9 @@ struct built {
     struct ingest_scripts *ingest;
 };
 
+/* Of what does not come to run. */
+void built_free(struct built *built);
+
 /* Holds the generation's view and queries against the schema, then makes the states. False: err
  * says why, and there is nothing to free. Blocks for some seconds at most. */
 bool built_make(struct built *built, struct script_generation *generation, struct health *health,

@@ -1,5 +1,4 @@
 /* disk: what stands on the disk is loaded, checked and made to run. */
-#include "../base/clock.h"
 #include "../base/json_put.h"
 #include "answer.h"
 #include "gate.h"
@@ -19,11 +18,19 @@ static bool is_same(const struct script_generation *running,
            strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
 }
 
-static struct canary_options canary_options(const struct reload *reload,
+static void note_step(struct reload *reload, struct under_way_item *item, const char *step) {
+    pthread_mutex_lock(&reload->lock);
+    item->step = step;
+    pthread_mutex_unlock(&reload->lock);
+}
+
+/* ---- the slow checks ----------------------------------------------------------------------- */
+
+static struct canary_options canary_options(const struct change *change,
                                             struct script_generation *generation) {
-    return (struct canary_options){.running = script_generation_ref(kept_running(&reload->kept)),
+    return (struct canary_options){.running = change->running,
                                    .candidate = generation,
-                                   .stop_fd = reload->options.stop_fd};
+                                   .stop_fd = change->reload->options.stop_fd};
 }
 
 static bool canary_passes(const struct canary_options *options, struct buffer *report,
@@ -35,94 +42,123 @@ static bool canary_passes(const struct canary_options *options, struct buffer *r
     return ok;
 }
 
-/* Under the lock, but for the specs and the canary, which take long. True: the generation passes
- * them, and what it was compared with still runs. */
-static bool passes_slow_checks(struct reload *reload, const struct canary_request *canary,
-                               struct script_generation *generation, struct buffer *report,
-                               struct err *err) {
-    if (!canary && !gate_is_there(generation)) {
-        return true;
-    }
-    struct canary_options options = canary_options(reload, generation);
-    pthread_mutex_unlock(&reload->lock);
-    bool ok = gate_run(reload->options.config_path, generation, err);
-    if (ok && canary) {
-        options.request = *canary;
-        ok = canary_passes(&options, report, err);
-    }
-    pthread_mutex_lock(&reload->lock);
-    if (ok && (kept_running(&reload->kept) != options.running ||
-               script_generation_number(generation) != reload->last_number + 1)) {
-        ok = err_set(err, ERR_CONFLICT, "other scripts have come to run meanwhile: say it again");
-    }
-    script_generation_unref(options.running);
+static bool lint_passes(const struct change *change, const struct script_generation *generation,
+                        struct err *err) {
+    struct reload *reload = change->reload;
+    pthread_mutex_lock(&reload->lint_lock);
+    bool ok = lint_generation(reload->lint, generation, change->running, err) != LINT_BAD;
+    pthread_mutex_unlock(&reload->lint_lock);
     return ok;
 }
 
-/* Whether the generation can replace the one that runs; then everything for it is built. */
-static bool prepare(struct reload *reload, const struct canary_request *canary,
-                    struct script_generation *generation, struct built *built,
-                    struct buffer *report, struct err *err) {
-    return lint_generation(reload->lint, generation, kept_running(&reload->kept), err) !=
-               LINT_BAD &&
-           passes_slow_checks(reload, canary, generation, report, err) &&
-           built_make(built, generation, reload->options.health, reload->options.ingest, err);
-}
+/* ---- a reload ------------------------------------------------------------------------------ */
 
-static bool reload_by(struct reload *reload, const struct canary_request *canary,
-                      struct script_generation *generation, const struct config *fresh,
-                      int64_t started_us, struct buffer *json) {
-    struct script_generation *running = kept_running(&reload->kept);
-    struct built built;
-    struct buffer report = {0};
-    struct err err = {0};
-    bool same = is_same(running, generation, fresh);
-    if (!same && !prepare(reload, canary, generation, &built, &report, &err)) {
-        reload_refuse(reload, BY_RELOAD, &err, &report, json);
-        buffer_free(&report);
+/* A reload from disk. */
+struct from_disk {
+    struct change change;
+    const struct canary_request *canary; /* NULL: without one */
+    struct under_way_item *item;         /* NULL: it has not begun */
+    struct config *fresh;                /* what the file says */
+    struct script_generation *generation;
+    struct buffer report; /* of the canary */
+};
+
+/* Whether the generation can replace the one that runs; then everything for it is built. */
+static bool prepare(struct from_disk *from, struct built *built, struct err *err) {
+    const struct change *change = &from->change;
+    struct reload *reload = change->reload;
+    const struct reload_options *options = &reload->options;
+    note_step(reload, from->item, "checking");
+    if (!lint_passes(change, from->generation, err)) {
         return false;
     }
+    if (gate_is_there(from->generation)) {
+        note_step(reload, from->item, "running the specs");
+        if (!gate_run(options->config_path, from->generation, options->stop_fd, err)) {
+            return false;
+        }
+    }
+    if (from->canary) {
+        struct canary_options canary = canary_options(change, from->generation);
+        canary.request = *from->canary;
+        note_step(reload, from->item, "running the canary");
+        if (!canary_passes(&canary, &from->report, err)) {
+            return false;
+        }
+    }
+    note_step(reload, from->item, "building");
+    return built_make(built, from->generation, options->health, options->ingest, err);
+}
+
+static void put_answer(const struct from_disk *from, bool done, struct buffer *json) {
+    const struct script_generation *running = from->change.running;
     buffer_append_text(json, "{");
-    json_put_bool(json, "done", !same);
-    answer_put_generation(json, same ? running : generation);
-    answer_put_changes(json, running, generation, fresh);
-    answer_put_canary(json, &report);
-    buffer_free(&report);
-    if (same) {
+    json_put_bool(json, "done", done);
+    answer_put_generation(json, done ? from->generation : running);
+    answer_put_changes(json, running, from->generation, from->fresh);
+    answer_put_canary(json, &from->report);
+}
+
+static bool reload_by(struct from_disk *from, struct buffer *json) {
+    struct built built;
+    struct err err = {0};
+    if (is_same(from->change.running, from->generation, from->fresh)) {
+        put_answer(from, false, json);
         json_put_text(json, "reason", slice_of("nothing has changed"));
         buffer_append_text(json, "}");
         return false;
     }
-    reload_finish(reload, BY_RELOAD, generation, &built, started_us, json);
+    if (!prepare(from, &built, &err) ||
+        !reload_swap(&from->change, from->generation, &built, &err)) {
+        return reload_refuse(&from->change, &err, &from->report, json);
+    }
+    put_answer(from, true, json);
+    reload_finish(&from->change, from->generation, json);
     return true;
 }
 
 /* What stands on the disk, under the next number. NULL: *fresh may be there all the same. */
-static struct script_generation *load(struct reload *reload, struct config **fresh,
+static struct script_generation *load(const struct change *change, struct config **fresh,
                                       struct err *err) {
     struct script_generation *generation = NULL;
-    *fresh = config_load(reload->options.config_path, err);
+    *fresh = config_load(change->reload->options.config_path, err);
     if (*fresh) {
-        struct config *config =
-            config_renew(script_generation_config(kept_running(&reload->kept)), *fresh);
-        generation = script_generation_load(config, reload->last_number + 1, err);
+        struct config *config = config_renew(script_generation_config(change->running), *fresh);
+        generation = script_generation_load(config, change->last_number + 1, err);
         config_unref(config);
     }
     return generation;
 }
 
+static struct under_way_item *begin_item(struct reload *reload, struct err *err) {
+    pthread_mutex_lock(&reload->lock);
+    struct under_way_item *item = under_way_begin(&reload->under_way, err);
+    pthread_mutex_unlock(&reload->lock);
+    return item;
+}
+
+static void end_from_disk(struct from_disk *from) {
+    struct reload *reload = from->change.reload;
+    if (from->item) {
+        pthread_mutex_lock(&reload->lock);
+        under_way_end(from->item);
+        pthread_mutex_unlock(&reload->lock);
+    }
+    buffer_free(&from->report);
+    script_generation_unref(from->generation);
+    config_unref(from->fresh);
+    reload_end(&from->change);
+}
+
 bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
                       struct buffer *json) {
-    int64_t started_us = clock_monotonic_us();
     struct err err = {0};
-    struct config *fresh;
-    pthread_mutex_lock(&reload->lock);
-    struct script_generation *generation = load(reload, &fresh, &err);
-    bool done = generation ? reload_by(reload, canary, generation, fresh, started_us, json)
-                           : reload_refuse(reload, BY_RELOAD, &err, NULL, json);
-    script_generation_unref(generation);
-    config_unref(fresh);
-    pthread_mutex_unlock(&reload->lock);
+    struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .canary = canary};
+    from.item = begin_item(reload, &err);
+    from.generation = from.item ? load(&from.change, &from.fresh, &err) : NULL;
+    bool done =
+        from.generation ? reload_by(&from, json) : reload_refuse(&from.change, &err, NULL, json);
+    end_from_disk(&from);
     return done;
 }
 
@@ -130,32 +166,27 @@ void reload_if_changed(struct reload *reload) {
     char hash[SCRIPT_HASH_LEN + 1];
     struct err err = {0};
     struct buffer answer = {0}; /* the log says the same */
-    pthread_mutex_lock(&reload->lock);
-    bool changed =
-        script_sources_hash(script_generation_config(kept_running(&reload->kept)), hash, &err) &&
-        strcmp(hash, reload->tried_hash) != 0;
-    if (changed) {
+    struct change change = reload_begin(reload, BY_RELOAD);
+    if (script_sources_hash(script_generation_config(change.running), hash, &err) &&
+        strcmp(hash, reload->tried_hash) != 0) {
         memcpy(reload->tried_hash, hash, sizeof hash);
-    }
-    pthread_mutex_unlock(&reload->lock);
-    if (changed) {
         reload_from_disk(reload, NULL, &answer);
     }
+    reload_end(&change);
     buffer_free(&answer);
 }
 
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {
     struct config *fresh;
     struct canary_result result = {0};
-    pthread_mutex_lock(&reload->lock);
-    struct canary_options options = canary_options(reload, load(reload, &fresh, err));
-    pthread_mutex_unlock(&reload->lock);
+    struct change change = reload_begin(reload, "diff");
+    struct canary_options options = canary_options(&change, load(&change, &fresh, err));
     options.request.events = events;
     bool ok = options.candidate && canary_run(&options, &result, err);
     buffer_append(json, result.json.data, result.json.len);
     canary_free(&result);
     script_generation_unref(options.candidate);
-    script_generation_unref(options.running);
     config_unref(fresh);
+    reload_end(&change);
     return ok;
 }

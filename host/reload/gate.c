@@ -5,13 +5,13 @@
 #define OUTPUT_MAX_BYTES (16UL * 1024 * 1024)
 #define SHOWN_BYTES 700 /* of what the failures are; err.text holds little more */
 
-static bool run_specs(const char *config_path, const struct config *config, struct buffer *output,
-                      struct err *err) {
+static bool run_specs(const char *config_path, const struct config *config, int stop_fd,
+                      struct buffer *output, struct err *err) {
     const char *const arguments[] = {"test", "--config", config_path, config->scripts.specs, NULL};
     struct subprocess_options options = {
         .arguments = arguments,
         .timeout_ms = config->scripts.specs_timeout_s * 1000,
-        .stop_fd = -1,
+        .stop_fd = stop_fd,
         .output_max_bytes = OUTPUT_MAX_BYTES,
     };
     struct buffer errors = {0};
@@ -39,12 +39,13 @@ bool gate_is_there(const struct script_generation *generation) {
     return script_generation_config(generation)->scripts.specs[0] != '\0';
 }
 
-bool gate_run(const char *config_path, const struct script_generation *generation,
+bool gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
               struct err *err) {
     const struct config *config = script_generation_config(generation);
     struct buffer output = {0};
-    bool ok = config->scripts.specs[0] == '\0' ||
-              (run_specs(config_path, config, &output, err) && check_unchanged(generation, err));
+    bool ok =
+        config->scripts.specs[0] == '\0' ||
+        (run_specs(config_path, config, stop_fd, &output, err) && check_unchanged(generation, err));
     buffer_free(&output);
     return ok;
 }

@@ -9,7 +9,8 @@
 bool gate_is_there(const struct script_generation *generation);
 /* Runs them; true at once where there are none. False: err has the first failures, or says that the
  * files on the disk, which the specs test, are no longer the generation's. Waits at most
- * scripts.specs_timeout_s. */
-bool gate_run(const char *config_path, const struct script_generation *generation, struct err *err);
+ * scripts.specs_timeout_s, or until stop_fd is readable. */
+bool gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
+              struct err *err);
 
 #endif

@@ -9,8 +9,8 @@
 #include "answer.h"
 #include "reload_private.h"
 
-/* A worker that waits for its database takes the scripts when it is back. */
-#define REPLACE_TIMEOUT_MS 5000
+/* So long the answer waits for the workers, to name those that are late. */
+#define REPLACED_TIMEOUT_MS 2000
 
 static struct metric_cell *info_of(const char *hash) {
     return metric_cell(metric_family(METRIC_GAUGE, "ras_scripts_info",
@@ -42,6 +42,7 @@ static struct metric_cell *reloads(const char *result) {
 struct reload *reload_create(const struct reload_options *options) {
     struct reload *reload = xcalloc(1, sizeof *reload);
     reload->options = *options;
+    pthread_mutex_init(&reload->lint_lock, NULL);
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
     reload->lint = lint_create();
@@ -66,6 +67,7 @@ void reload_destroy(struct reload *reload) {
         pthread_cond_destroy(&reload->changed);
         lint_destroy(reload->lint);
         kept_clear(&reload->kept);
+        pthread_mutex_destroy(&reload->lint_lock);
         pthread_mutex_destroy(&reload->lock);
         free(reload);
     }
@@ -83,11 +85,31 @@ static void apply_log_settings(const struct config *old, const struct config *co
     }
 }
 
-/* From now on `built` has the routes before. Returns how many workers are still to take theirs. */
-static size_t replace(struct reload *reload, struct script_generation *generation,
-                      struct built *built, bool on_trial) {
-    built->api = api_replace(reload->options.api, built->api);
-    size_t waiting = ingest_replace(reload->options.ingest, built->ingest, REPLACE_TIMEOUT_MS);
+struct change reload_begin_locked(struct reload *reload, const char *verb) {
+    return (struct change){.reload = reload,
+                           .verb = verb,
+                           .started_us = clock_monotonic_us(),
+                           .running = script_generation_ref(kept_running(&reload->kept)),
+                           .last_number = reload->last_number};
+}
+
+struct change reload_begin(struct reload *reload, const char *verb) {
+    pthread_mutex_lock(&reload->lock);
+    struct change change = reload_begin_locked(reload, verb);
+    pthread_mutex_unlock(&reload->lock);
+    return change;
+}
+
+void reload_end(struct change *change) {
+    script_generation_unref(change->running);
+}
+
+/* Under the lock. `built` has what was offered to workers before, and never taken. */
+static void replace(struct reload *reload, struct script_generation *generation,
+                    struct built *built, bool on_trial) {
+    api_replace(reload->options.api, built->api);
+    built->api = NULL;
+    ingest_replace(reload->options.ingest, built->ingest);
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
     kept_add(&reload->kept, generation);
@@ -97,45 +119,65 @@ static size_t replace(struct reload *reload, struct script_generation *generatio
     trial_begin(&reload->trial, script_generation_config(generation), on_trial);
     watcher_note(reload);
     show_running(reload);
-    return waiting;
+}
+
+bool reload_swap(const struct change *change, struct script_generation *generation,
+                 struct built *built, struct err *err) {
+    struct reload *reload = change->reload;
+    pthread_mutex_lock(&reload->lock);
+    bool same = kept_running(&reload->kept) == change->running &&
+                reload->last_number == change->last_number;
+    if (same) {
+        replace(reload, generation, built, strcmp(change->verb, BY_RELOAD) == 0);
+    }
+    pthread_mutex_unlock(&reload->lock);
+    built_free(built);
+    return same || err_set(err, ERR_CONFLICT,
+                           "another reload or rollback finished first: run the command again");
 }
 
 /* ---- the answer ---------------------------------------------------------------------------- */
 
-bool reload_refuse(struct reload *reload, const char *verb, const struct err *err,
-                   const struct buffer *report, struct buffer *json) {
+bool reload_refuse(const struct change *change, const struct err *err, const struct buffer *report,
+                   struct buffer *json) {
+    struct reload *reload = change->reload;
+    struct change now = reload_begin(reload, change->verb);
     metric_add(reload->failed, 1);
-    log_error("scripts are not replaced", LOG_TEXT("by", verb), LOG_TEXT("error", err->text));
+    log_error("scripts are not replaced", LOG_TEXT("by", change->verb),
+              LOG_TEXT("error", err->text));
     buffer_append_text(json, "{");
     json_put_bool(json, "done", false);
-    answer_put_generation(json, kept_running(&reload->kept));
+    answer_put_generation(json, now.running);
     json_put_text(json, "error", slice_of(err->text));
     if (report) {
         answer_put_canary(json, report);
     }
     buffer_append_text(json, "}");
+    reload_end(&now);
     return false;
 }
 
-void reload_finish(struct reload *reload, const char *verb, struct script_generation *generation,
-                   struct built *built, int64_t started_us, struct buffer *json) {
-    bool on_trial = strcmp(verb, BY_RELOAD) == 0;
-    size_t waiting = replace(reload, generation, built, on_trial);
-    int64_t took_us = clock_monotonic_us() - started_us;
+void reload_finish(const struct change *change, const struct script_generation *generation,
+                   struct buffer *json) {
+    const struct reload *reload = change->reload;
+    struct ingest *ingest = reload->options.ingest;
+    size_t waiting = ingest_await_replaced(ingest, REPLACED_TIMEOUT_MS);
+    int64_t took_us = clock_monotonic_us() - change->started_us;
     metric_add(reload->done, 1);
-    json_put_int(json, "workers", (int64_t)ingest_worker_count(reload->options.ingest));
+    json_put_int(json, "workers", (int64_t)ingest_worker_count(ingest));
     json_put_int(json, "waiting_workers", (int64_t)waiting);
     json_put_name(json, "took_ms");
     buffer_append_format(json, "%.1f}", (double)took_us / 1000);
-    log_info("scripts replaced", LOG_TEXT("by", verb),
+    log_info("scripts replaced", LOG_TEXT("by", change->verb),
              LOG_INT("generation", (int64_t)script_generation_number(generation)),
              LOG_TEXT("scripts", script_generation_hash(generation)),
              LOG_INT("waiting_workers", (int64_t)waiting), LOG_INT("took_us", took_us));
-    api_retire(reload->options.api, built->api);
 }
 
 void reload_list(struct reload *reload, struct buffer *json) {
     pthread_mutex_lock(&reload->lock);
     kept_list(&reload->kept, json);
+    json_put_name(json, "reloads_under_way");
+    under_way_list(&reload->under_way, json);
     pthread_mutex_unlock(&reload->lock);
 }

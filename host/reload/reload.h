@@ -26,13 +26,14 @@ struct reload *reload_create(const struct reload_options *options);
 void reload_destroy(struct reload *reload);
 
 /* All three append a JSON object that says what was done, or why nothing was. True: other scripts
- * run now. Any thread; one at a time, the others wait. */
+ * run now. Any thread. None waits for another, or for a script that runs: what takes long is made
+ * beside what runs, and is refused where other scripts have come to run when it is done. */
 
-/* By what stands on the disk, if the canary accepts it; NULL: without one. Nobody waits for a
- * canary: where other scripts run when it ends, its own are refused. */
+/* By what stands on the disk, if the canary accepts it; NULL: without one. */
 bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
                       struct buffer *json);
-/* The same, if the files are others than those that were last tried; for whoever looks often. */
+/* The same, if the files are others than those that were last tried; for whoever looks often. One
+ * thread. */
 void reload_if_changed(struct reload *reload);
 /* By a generation that ran before: its number, since the start, or STORE_LEAST_DIGITS or more of
  * its hash, on this database; "": the one that ran last. Its files may have changed meanwhile. */
@@ -40,7 +41,8 @@ bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *
 /* A canary of what stands on the disk; changes nothing. Appends what it found, a JSON object; false
  * with err where nothing could be found. */
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err);
-/* The generations that are kept, the running one first: appends a JSON list. */
+/* Appends a JSON list, the generations that are kept, the running one first; then the member
+ * "reloads_under_way". */
 void reload_list(struct reload *reload, struct buffer *json);
 
 #endif

@@ -11,18 +11,24 @@
 #include "kept.h"
 #include "reload.h"
 #include "trial.h"
+#include "under_way.h"
 
 #define BY_RELOAD "reload"
 
 struct reload {
     struct reload_options options;
-    pthread_mutex_t lock; /* one at a time; guards all that follows */
+    pthread_mutex_t lint_lock;
+    struct lint *lint; /* under that lock */
+    /* Of the files when reload_if_changed last saw them; that caller's, who is one. */
+    char tried_hash[SCRIPT_HASH_LEN + 1];
+    /* Guards all that follows. Held for a moment: neither while a file is read, a script runs or
+     * the database is asked, nor while a worker is waited for. */
+    pthread_mutex_t lock;
     struct kept kept;
-    struct lint *lint;
+    struct under_way under_way;
     struct trial trial;
     uint64_t last_number;
-    char tried_hash[SCRIPT_HASH_LEN + 1]; /* of the files when reload_if_changed last saw them */
-    struct metric_cell *info;             /* 1 under the running scripts' hash; NULL: not yet */
+    struct metric_cell *info; /* 1 under the running scripts' hash; NULL: not yet */
     struct metric_cell *number, *done, *failed, *rolled_back;
     pthread_t watcher; /* stores what runs, and looks at the trial while one is on */
     bool watched;
@@ -31,21 +37,38 @@ struct reload {
     int64_t store_us;       /* when the running generation is to be stored; 0: it is */
 };
 
-/* ---- reload.c: all under the lock ---------------------------------------------------------- */
+/* ---- reload.c: not under the lock, where not said otherwise -------------------------------- */
 
+/* A change from its begin to its answer; of the thread that makes it. */
+struct change {
+    struct reload *reload;
+    const char *verb;
+    int64_t started_us;
+    struct script_generation *running; /* when it began; a reference */
+    uint64_t last_number;              /* likewise */
+};
+
+struct change reload_begin(struct reload *reload, const char *verb);
+/* Likewise, under the lock. */
+struct change reload_begin_locked(struct reload *reload, const char *verb);
+void reload_end(struct change *change);
+/* Replaces what runs by the generation, which the caller keeps. Takes `built` over in any case.
+ * False, with err, where other scripts have come to run since the change began. */
+bool reload_swap(const struct change *change, struct script_generation *generation,
+                 struct built *built, struct err *err);
+/* Waits a moment for the workers to take what was swapped in; appends the end of the answer, and
+ * says in the log what was done. */
+void reload_finish(const struct change *change, const struct script_generation *generation,
+                   struct buffer *json);
 /* Appends the answer of what was not done, and says so in the log. Always false. `report`: of a
  * canary, or NULL. */
-bool reload_refuse(struct reload *reload, const char *verb, const struct err *err,
-                   const struct buffer *report, struct buffer *json);
-/* Replaces what runs by the generation, which the caller keeps; `json` has everything but the end
- * of the answer. */
-void reload_finish(struct reload *reload, const char *verb, struct script_generation *generation,
-                   struct built *built, int64_t started_us, struct buffer *json);
+bool reload_refuse(const struct change *change, const struct err *err, const struct buffer *report,
+                   struct buffer *json);
 
 /* ---- rollback.c ---------------------------------------------------------------------------- */
 
-/* Under the lock. As reload_roll_back; `verb` is for the answer and the log. */
-bool rollback_by(struct reload *reload, const char *verb, struct slice which, struct buffer *json);
+/* As reload_roll_back, from what ran when the change began; ends the change. */
+bool rollback_by(struct change *change, struct slice which, struct buffer *json);
 
 /* ---- watcher.c ----------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 
 /* ---- scripts on trial ---------------------------------------------------------------------- */
 
-/* Under the lock. */
+/* Under the lock, which it leaves while scripts are brought back. */
 static void look(struct reload *reload) {
     char reason[160];
     struct buffer answer = {0}; /* the log says the same */
@@ -17,10 +17,14 @@ static void look(struct reload *reload) {
     if (verdict == TRIAL_PASSED) {
         log_info("the new scripts have passed their trial");
     } else if (verdict == TRIAL_FAILED) {
+        /* From what has failed: others may come to run meanwhile. */
+        struct change change = reload_begin_locked(reload, "trial");
+        pthread_mutex_unlock(&reload->lock);
         log_error("the new scripts reject more than those before, which are brought back; what was "
                   "rejected: aggregator rejected list",
                   LOG_TEXT("reason", reason));
-        metric_add(reload->rolled_back, rollback_by(reload, "trial", slice_of(""), &answer));
+        metric_add(reload->rolled_back, rollback_by(&change, slice_of(""), &answer));
+        pthread_mutex_lock(&reload->lock);
     }
     buffer_free(&answer);
 }

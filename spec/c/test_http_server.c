@@ -43,7 +43,7 @@ static bool start(void) {
     health =
         generation ? health_start(&(struct health_options){config, consuming, NULL}, &err) : NULL;
     struct api_scripts *scripts = health ? api_scripts_create(generation, health, &err) : NULL;
-    api = scripts ? api_create(cache, scripts) : NULL;
+    api = scripts ? api_create(cache, scripts, &err) : NULL;
     server = api ? http_start(&(struct http_options){.host = "127.0.0.1",
                                                      .loops = 2,
                                                      .threads = 16,
@@ -154,7 +154,7 @@ static void replaces_scripts_under_load(void) {
     for (int i = 0; i < REPLACEMENTS; i++) {
         struct api_scripts *scripts = api_scripts_create(generation, health, &err);
         CHECK_OK(scripts != NULL, &err);
-        api_retire(api, api_replace(api, scripts));
+        api_replace(api, scripts);
     }
     for (int i = 0; i < CLIENTS; i++) {
         pthread_join(threads[i], NULL);

@@ -324,7 +324,7 @@ def test_nobody_waits_for_it_and_what_came_to_run_meanwhile_stays(service, scrip
     thread.join()
     status, said = answers[0]
     assert status == 1 and said["done"] is False and said["generation"] == 2
-    assert "other scripts have come to run" in said["error"] and said["canary"]["events"] > 0
+    assert "another reload or rollback finished first" in said["error"] and said["canary"]["events"] > 0
     assert service.program.metric("ras_script_generation") == 2
 
 
@@ -335,7 +335,7 @@ def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, h
     assert command(service.program, "rollback")[1]["generation"] == 1
     lock.rollback()
     thread.join()
-    assert "other scripts have come to run" in answers[0][1]["error"]
+    assert "another reload or rollback finished first" in answers[0][1]["error"]
     assert [one["generation"] for one in command(service.program, "status")[1]["generations"]] == \
         [1, 2]
 

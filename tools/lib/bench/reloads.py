@@ -28,7 +28,7 @@ class Reloads:
     def __init__(self, program, scripts, paths):
         self.program, self.scripts, self.paths = program, scripts, paths
         self.done = []
-        self.late_workers = 0  # had not come to the end of their batch within five seconds
+        self.late_workers = 0  # had not come to the end of their batch within two seconds
         self.old_answers = 0
         self.failed_answers = 0
         self.example = ""

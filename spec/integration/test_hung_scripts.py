@@ -1,0 +1,97 @@
+"""Administration waits for no script: with a call of one that does not end, what operators ask is
+answered at once, and what they bring runs."""
+import json
+import os
+import threading
+import time
+
+import pytest
+from harness import slot_event
+from stack import wait_until
+from test_reload import Scripts
+
+AT_ONCE_S = 4  # of a busy machine; the calls hang until the test lets them go
+OTHER_BATCH = "/internal/v1/batches/another/status"
+
+
+@pytest.fixture
+def scripts(bare_service):
+    return Scripts(bare_service.folder)
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture
+def start(bare_service, scripts, faulty_build, fifo):
+    """Starts a program whose first call of that kind hangs."""
+
+    def start_at(fault):
+        bare_service.build = faulty_build
+        program = bare_service.start(**scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
+                                     AGGREGATOR_FAULT_FIFO=str(fifo), SCRIPTS_STUCK_EXIT_S="0")
+        bare_service.wait_ready()
+        return program
+
+    return start_at
+
+
+def let_go(fifo):
+    os.close(os.open(fifo, os.O_WRONLY))
+
+
+def await_hang(program, fault):
+    wait_until("the hang", lambda: f"fault: HANG at {fault}" in program.log.read_text())
+
+
+def ask(program, *words):
+    """(exit status, the answer) of what is answered at once."""
+    began = time.monotonic()
+    done = program.command(*words, check=False, timeout=30)
+    took = time.monotonic() - began
+    assert took < AT_ONCE_S, (words, took, done.stdout)
+    return done.returncode, json.loads(done.stdout)
+
+
+def check_administration(program, scripts, late_workers):
+    """Reloads, looks, and rolls back; returns nothing before all of that was answered."""
+    scripts.name_files("new ")
+    status, said = ask(program, "reload")
+    assert status == 0 and said["done"] and said["waiting_workers"] == late_workers, said
+    assert [one["generation"] for one in ask(program, "status")[1]["generations"]] == [2, 1]
+    status, said = ask(program, "rollback")
+    assert status == 0 and said["generation"] == 1, said
+    assert ask(program, "status")[1]["generations"][0]["generation"] == 1
+    assert ask(program, "rollback", 2)[1]["done"] is True
+
+
+def test_a_route_that_hangs_holds_up_no_reload_status_or_rollback(start, scripts, fifo):
+    program = start("route")
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(program.get(OTHER_BATCH)))
+    asking.start()
+    await_hang(program, "route")
+    check_administration(program, scripts, 0)
+    assert program.get(OTHER_BATCH)[0] == 404  # by the new scripts
+    assert not answers
+    let_go(fifo)
+    asking.join()
+    assert answers[0][0] == 404
+
+
+def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service, start, scripts,
+                                                                    fifo):
+    program = start("handler")
+    bare_service.publish([slot_event("a-batch", "an-essay", "file")])
+    await_hang(program, "handler")
+    check_administration(program, scripts, 1)
+    let_go(fifo)
+    bare_service.wait_committed(1)
+    bare_service.publish([slot_event("a-batch", "another", "file")])
+    bare_service.wait_committed(2)
+    assert bare_service.query("SELECT filename FROM essay_results ORDER BY essay_id") == \
+        [("file",), ("new file",)]
