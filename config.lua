@@ -61,6 +61,8 @@ return {
     workers = env("INGEST_WORKERS", 1), -- threads, each with its consumer and connection
     batch_max_events = 4000, -- of one transaction
     batch_max_bytes = 16 * 1024 * 1024,
+    batch_max_merge_bytes = 64 * 1024 * 1024, -- memory of its merges: then it is committed
+    event_max_merge_bytes = 16 * 1024 * 1024, -- memory of its merges: above, it is rejected
     -- consumption stops, loudly, when more than this share of a handler's last events was rejected:
     -- then a script or a producer is at fault; 100: never
     breaker_share_percent = env("INGEST_BREAKER_SHARE_PERCENT", 50),

@@ -33,6 +33,7 @@ struct arena {
     size_t chunk_bytes;
     struct chunk *first;
     struct chunk *current;
+    size_t used; /* handed out since the last reset */
 };
 
 static struct chunk *new_chunk(size_t size) {
@@ -79,6 +80,7 @@ void *arena_alloc(struct arena *arena, size_t bytes) {
     }
     void *memory = (char *)(chunk + 1) + chunk->used;
     chunk->used += taken;
+    arena->used += taken;
     ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
     return memory;
 }
@@ -104,6 +106,11 @@ void arena_reset(struct arena *arena) {
         }
     }
     arena->current = arena->first;
+    arena->used = 0;
+}
+
+size_t arena_used(const struct arena *arena) {
+    return arena->used;
 }
 
 size_t arena_bytes(const struct arena *arena) {

@@ -18,5 +18,7 @@ struct slice arena_copy(struct arena *arena, struct slice bytes);
 void arena_reset(struct arena *arena);
 
 size_t arena_bytes(const struct arena *arena);
+/* Of them handed out since the last reset. */
+size_t arena_used(const struct arena *arena);
 
 #endif

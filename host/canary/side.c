@@ -78,7 +78,8 @@ bool side_handle(struct side *side) {
     bool done = batch_handle_for(&side->pipeline, &side->batch, MOMENT_US);
     log_mute(false);
     side->counts.cpu_us += cpu_us() - began_us;
-    return done || !side->pipeline.scripts; /* then settling says why */
+    return done || !side->pipeline.scripts || /* then settling says why */
+           batch_has_merged_enough(&side->pipeline, &side->batch);
 }
 
 static void count(struct side *side) {

@@ -24,7 +24,8 @@ struct retry {
     const struct rejected *rejected;
     struct pipeline pipeline;
     struct batch batch;
-    char *last_topic; /* the row read last */
+    struct batch unhandled; /* what did not fit: it is read once more */
+    char *last_topic;       /* the row read last */
     int64_t last_partition;
     int64_t last_offset;
     size_t applied, again;
@@ -63,6 +64,13 @@ static void release_raw(void *raw) {
     PQfreemem(raw);
 }
 
+static void note_position(struct retry *retry, const PGresult *rows, int row) {
+    free(retry->last_topic);
+    retry->last_topic = xstrdup(PQgetvalue(rows, row, 0));
+    retry->last_partition = sql_cell_int(rows, row, 1);
+    retry->last_offset = sql_cell_int(rows, row, 2);
+}
+
 static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     int count = PQntuples(rows);
     for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
@@ -72,12 +80,13 @@ static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     for (int i = 0; i < count; i++) {
         take_row(retry, rows, i);
     }
-    free(retry->last_topic);
-    retry->last_topic = xstrdup(PQgetvalue(rows, count - 1, 0));
-    retry->last_partition = sql_cell_int(rows, count - 1, 1);
-    retry->last_offset = sql_cell_int(rows, count - 1, 2);
     batch_handle(&retry->pipeline, &retry->batch);
+    if (batch_is_ready(&retry->pipeline, &retry->batch)) {
+        batch_split(&retry->pipeline, &retry->batch, &retry->unhandled);
+        batch_clear(&retry->pipeline, &retry->unhandled);
+    }
     size_t taken = retry->batch.count;
+    note_position(retry, rows, (int)taken - 1);
     if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
         return false;
     }
@@ -116,8 +125,10 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
     };
     bool ok = pipeline_open(&retry->pipeline, &options, err);
     batch_init(&retry->batch, generation);
+    batch_init(&retry->unhandled, generation);
     ok = ok && pipeline_connect(&retry->pipeline, err) && run_all(retry, err);
     batch_free(&retry->pipeline, &retry->batch);
+    batch_free(&retry->pipeline, &retry->unhandled);
     pipeline_close(&retry->pipeline);
     return ok;
 }

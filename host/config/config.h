@@ -62,6 +62,8 @@ struct config {
         int workers;
         int batch_max_events;
         int batch_max_bytes;
+        int batch_max_merge_bytes;
+        int event_max_merge_bytes;
         int breaker_share_percent;
         int breaker_window_events;
         int rejected_keep_hours;

@@ -43,6 +43,8 @@ const struct config_field config_fields[] = {
     FIELD(ingest, workers, INTEGER, 1, 64),
     LIVE(ingest, batch_max_events, INTEGER, 1, 1000000),
     LIVE(ingest, batch_max_bytes, INTEGER, 1024, 268435456),
+    LIVE(ingest, batch_max_merge_bytes, INTEGER, 65536, 1073741824),
+    LIVE(ingest, event_max_merge_bytes, INTEGER, 65536, 268435456),
     LIVE(ingest, breaker_share_percent, INTEGER, 1, 100),
     LIVE(ingest, breaker_window_events, INTEGER, 10, 100000),
     LIVE(ingest, rejected_keep_hours, INTEGER, 1, 8760),

@@ -61,7 +61,17 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch) {
 
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
     return batch->count >= pipeline->batch_limit ||
-           batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes;
+           batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes ||
+           batch_has_merged_enough(pipeline, batch);
+}
+
+bool batch_has_merged_enough(const struct pipeline *pipeline, const struct batch *batch) {
+    return merge_bytes(batch->merge) >= (size_t)pipeline->config->ingest.batch_max_merge_bytes;
+}
+
+bool batch_is_ready(const struct pipeline *pipeline, const struct batch *batch) {
+    return batch->handled == batch->count ||
+           (batch->handled > 0 && batch_has_merged_enough(pipeline, batch));
 }
 
 bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch) {
@@ -82,17 +92,18 @@ static void advance_partition(struct pipeline *pipeline, struct batch *batch,
     partition->broker_time_us = message->broker_time_us;
 }
 
-void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message) {
+static void batch_add(struct batch *batch, const struct message *message, int handler) {
     if (batch->count == batch->capacity) {
         batch->capacity = batch->capacity ? batch->capacity * 2 : 256;
         batch->events = xrealloc(batch->events, batch->capacity * sizeof *batch->events);
     }
-    batch->events[batch->count++] = (struct event){
-        .message = *message,
-        .handler = pipeline->partitions.items[message->partition].handler,
-    };
+    batch->events[batch->count++] = (struct event){.message = *message, .handler = handler};
     batch->bytes += message->payload.len;
     encode_forget(batch);
+}
+
+void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message) {
+    batch_add(batch, message, pipeline->partitions.items[message->partition].handler);
     advance_partition(pipeline, batch, message);
 }
 
@@ -235,7 +246,8 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     }
     batch->judged = 0; /* the batch before it may have been committed meanwhile */
     bool going = !pipeline->breaker.open;
-    while (going && batch->handled < batch->count && now_us - started_us < limit_us) {
+    while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
+           !batch_has_merged_enough(pipeline, batch)) {
         going = settle_event(pipeline, batch, batch->handled);
         now_us = clock_monotonic_us();
     }
@@ -243,6 +255,55 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     metric_observe(pipeline->metrics.processing_seconds,
                    (double)(clock_monotonic_us() - started_us) / 1e6);
     return batch->handled == batch->count;
+}
+
+/* How far the events in [first, last) move one partition, which stood at `expected`. */
+static struct advance advance_of(const struct batch *batch, size_t first, size_t last,
+                                 size_t partition, int64_t expected) {
+    struct advance advance = {expected, -1, 0};
+    for (size_t i = first; i < last; i++) {
+        const struct message *message = &batch->events[i].message;
+        if (message->partition == partition) {
+            advance.next = message->offset + 1;
+            advance.last_time_us = message->broker_time_us;
+        }
+    }
+    return advance;
+}
+
+void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest) {
+    if (batch->handled == batch->count) {
+        return;
+    }
+    batch_clear(pipeline, rest);
+    for (size_t p = 0; p < batch->advance_count; p++) {
+        int64_t expected = batch->advances[p].expected;
+        struct advance handled = advance_of(batch, 0, batch->handled, p, expected);
+        rest->advances[p] = advance_of(batch, batch->handled, batch->count, p,
+                                       handled.next >= 0 ? handled.next : expected);
+        batch->advances[p] = handled;
+    }
+    for (size_t i = batch->handled; i < batch->count; i++) {
+        batch_add(rest, &batch->events[i].message, batch->events[i].handler);
+        batch->bytes -= batch->events[i].message.payload.len;
+        batch->rejected -= batch->events[i].state == EVENT_REJECTED;
+    }
+    batch->count = batch->looked_up = batch->handled;
+    batch->forgotten = batch->forgotten < batch->count ? batch->forgotten : batch->count;
+    encode_forget(batch);
+}
+
+bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *batch,
+                         struct err *err) {
+    if (batch_has_merged_enough(pipeline, batch)) {
+        return err_set(err, ERR_INPUT,
+                       "the first %zu of %zu events merge more than the %d bytes of a batch "
+                       "(config.lua, ingest.batch_max_merge_bytes)",
+                       batch->handled, batch->count,
+                       pipeline->config->ingest.batch_max_merge_bytes);
+    }
+    return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                   pipeline->scripts_err.text);
 }
 
 void batch_handle(struct pipeline *pipeline, struct batch *batch) {

@@ -40,8 +40,7 @@ bool bench_handle(struct bench *bench, const struct message *message, struct ben
     batch_take(pipeline, batch, message);
     batch_handle(pipeline, batch);
     if (batch->handled < batch->count) {
-        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
-                       pipeline->scripts_err.text);
+        return batch_say_unhandled(pipeline, batch, err);
     }
     const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
     *outcome = (struct bench_outcome){

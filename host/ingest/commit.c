@@ -81,8 +81,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
         return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
     }
     if (batch->handled < batch->count) {
-        return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
-                       pipeline->scripts_err.text);
+        return batch_say_unhandled(pipeline, batch, err);
     }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) && encode_send(pipeline, batch, err) &&

@@ -187,6 +187,11 @@ void batch_free(struct pipeline *pipeline, struct batch *batch);
  * changed. */
 void batch_clear(struct pipeline *pipeline, struct batch *batch);
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch);
+/* Its merges take as much memory as a batch's may (ingest.batch_max_merge_bytes): no further event
+ * is handled in it. */
+bool batch_has_merged_enough(const struct pipeline *pipeline, const struct batch *batch);
+/* It can be committed, once what is not handled has been split off. */
+bool batch_is_ready(const struct pipeline *pipeline, const struct batch *batch);
 /* Its scripts have been replaced: it can still be committed, but not be handled or bisected. */
 bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
@@ -195,10 +200,16 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct mes
  * a batch cannot be committed. */
 void batch_handle(struct pipeline *pipeline, struct batch *batch);
 /* The same, but begins no event once so many microseconds have passed; true when all are handled.
- */
+ * Neither begins one once the batch has merged enough. */
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
 /* Drops the merges of events that are no longer EVENT_APPLIED. The rows are to be selected anew. */
 void batch_forget_unapplied(struct batch *batch);
+/* Why a batch is not handled to its end. Always false. */
+bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *batch,
+                         struct err *err);
+/* Moves the events that are not handled yet to `rest`, which is empty: to be called before the
+ * commit of a batch that has merged enough. */
+void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest);
 
 /* ---- reject.c ------------------------------------------------------------------------------ */
 

@@ -191,6 +191,9 @@ static void begin_commit(struct worker *worker) {
         worker->set_aside = NULL;
     } else {
         worker->filling = worker_spare_batch(worker);
+        if (batch_is_ready(&worker->pipeline, worker->inflight)) {
+            batch_split(&worker->pipeline, worker->inflight, worker->filling);
+        }
     }
     if (!commit_begin(&worker->pipeline, worker->inflight, &err)) {
         settle_failure(worker, &err);
@@ -258,7 +261,7 @@ static void check_offsets(struct worker *worker) {
 
 static bool may_handle_more(const struct worker *worker) {
     const struct pipeline *pipeline = &worker->pipeline;
-    return worker->filling->handled < worker->filling->count && !pipeline->breaker.open &&
+    return !batch_is_ready(pipeline, worker->filling) && !pipeline->breaker.open &&
            pipeline->scripts;
 }
 
@@ -337,7 +340,7 @@ static void check_now_and_then(struct worker *worker, bool idle) {
 static bool may_begin_commit(const struct worker *worker) {
     const struct batch *batch = next_batch(worker);
     /* Without a script state it is begun to fail, and to be waited for. */
-    bool ready = batch->handled == batch->count || !worker->pipeline.scripts;
+    bool ready = batch_is_ready(&worker->pipeline, batch) || !worker->pipeline.scripts;
     return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
            pg_connected(worker->pipeline.pg);
 }

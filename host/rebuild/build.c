@@ -98,6 +98,7 @@ static bool turn(struct build *build, size_t *events, struct err *err) {
     }
     build->inflight = true;
     build->filling = !build->filling;
+    batch_split(&build->pipeline, batch, &build->batches[build->filling]);
     return commit_begin(&build->pipeline, batch, err);
 }
 

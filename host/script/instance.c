@@ -174,6 +174,18 @@ static int run_handler(lua_State *L) {
     return 1;
 }
 
+/* The script went on after its merges were refused: what it merged before is not all. */
+static bool hid_the_bound(const struct script_instance *instance, size_t handler, struct err *err) {
+    if (instance->merged_too_much) {
+        err_set(err, ERR_INPUT,
+                "%s hid that its event merges more than %d bytes (config.lua, "
+                "ingest.event_max_merge_bytes)",
+                instance->generation->handlers[handler].name,
+                instance->config->ingest.event_max_merge_bytes);
+    }
+    return instance->merged_too_much;
+}
+
 enum script_result script_handle(struct script_instance *instance, size_t handler,
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err) {
@@ -182,6 +194,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
     instance->rests_on = NULL;
+    instance->merged_too_much = false;
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, instance->generation->handlers[handler].name,
@@ -202,6 +215,9 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     if (!nothing && !ignored) {
         err_set(err, ERR_INPUT, "%s returned something other than nothing or \"ignored\"",
                 instance->generation->handlers[handler].name);
+        return SCRIPT_ERROR;
+    }
+    if (hid_the_bound(instance, handler, err)) {
         return SCRIPT_ERROR;
     }
     return ignored ? SCRIPT_IGNORED : SCRIPT_OK;

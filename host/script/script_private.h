@@ -96,6 +96,7 @@ struct script_instance {
     int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;
+    bool merged_too_much;   /* the event of this call: it is rejected */
     struct watched watched; /* while the state is open */
     struct script_metrics *handler_metrics;
     struct script_metrics *route_metrics;

@@ -103,7 +103,31 @@ static bool is_id(const char *column) {
            (len > 4 && strcmp(column + len - 4, "_ids") == 0);
 }
 
-static struct slice check_text(lua_State *L, int at, struct arena *arena, const char *column) {
+/* What is wanted of the merges' arena has a bound for each event, which is looked at before
+ * anything is taken. An event at its bound is rejected even where the script hides the error. */
+static void check_room(lua_State *L, size_t bytes) {
+    struct script_instance *instance = sandbox_instance(L);
+    int most = instance->config->ingest.event_max_merge_bytes;
+    if (merge_staged_bytes(instance->merge) + bytes > (size_t)most) {
+        instance->merged_too_much = true;
+        luaL_error(L,
+                   "the merges of one event take at most %d bytes (config.lua, "
+                   "ingest.event_max_merge_bytes): merge fewer or smaller rows, or raise it",
+                   most);
+    }
+}
+
+static void *view_alloc(lua_State *L, size_t bytes) {
+    check_room(L, bytes);
+    return arena_alloc(merge_arena(sandbox_instance(L)->merge), bytes);
+}
+
+static struct slice view_copy(lua_State *L, struct slice bytes) {
+    check_room(L, bytes.len);
+    return arena_copy(merge_arena(sandbox_instance(L)->merge), bytes);
+}
+
+static struct slice check_text(lua_State *L, int at, const char *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
     if (len > ID_MAX_BYTES && is_id(column)) {
@@ -116,7 +140,7 @@ static struct slice check_text(lua_State *L, int at, struct arena *arena, const 
         }
         step += ascii_text_run(text + i + step, len - i - step);
     }
-    return arena_copy(arena, (struct slice){text, len});
+    return view_copy(L, (struct slice){text, len});
 }
 
 static bool is_null(lua_State *L, int at) {
@@ -124,8 +148,7 @@ static bool is_null(lua_State *L, int at) {
 }
 
 /* A Lua list as the literal of a Postgres array. luaL_Buffer: Lua owns it if an error jumps. */
-static struct slice array_literal(lua_State *L, int at, struct arena *arena,
-                                  const struct view_column *column) {
+static struct slice array_literal(lua_State *L, int at, const struct view_column *column) {
     luaL_Buffer out;
     size_t count = lua_objlen(L, at);
     luaL_buffinit(L, &out);
@@ -141,7 +164,7 @@ static struct slice array_literal(lua_State *L, int at, struct arena *arena,
             len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
             text = number;
         } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
-            text = check_text(L, -1, arena, column->name).data;
+            text = check_text(L, -1, column->name).data;
             len = lua_objlen(L, -1);
         } else if (!null) {
             luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)i,
@@ -169,7 +192,7 @@ static struct slice array_literal(lua_State *L, int at, struct arena *arena,
     luaL_pushresult(&out);
     size_t len;
     const char *literal = lua_tolstring(L, -1, &len);
-    struct slice copy = arena_copy(arena, (struct slice){literal, len});
+    struct slice copy = view_copy(L, (struct slice){literal, len});
     lua_pop(L, 1);
     return copy;
 }
@@ -195,8 +218,7 @@ static double check_finite(lua_State *L, int at, const struct view_column *colum
     return number + 0.0;
 }
 
-static struct view_value to_value(lua_State *L, int at, struct arena *arena,
-                                  const struct view_column *column) {
+static struct view_value to_value(lua_State *L, int at, const struct view_column *column) {
     struct view_value value = {.is_null = is_null(L, at)};
     if (value.is_null) {
         return value;
@@ -212,10 +234,10 @@ static struct view_value to_value(lua_State *L, int at, struct arena *arena,
     }
     switch (lua_type(L, at)) {
     case LUA_TTABLE:
-        value.as.text = array_literal(L, at, arena, column);
+        value.as.text = array_literal(L, at, column);
         break;
     case LUA_TSTRING:
-        value.as.text = check_text(L, at, arena, column->name);
+        value.as.text = check_text(L, at, column->name);
         break;
     case LUA_TBOOLEAN:
         value.as.integer = lua_toboolean(L, at);
@@ -230,9 +252,8 @@ static struct view_value to_value(lua_State *L, int at, struct arena *arena,
     return value;
 }
 
-static const struct view_value *read_key(lua_State *L, int at, struct arena *arena,
-                                         const struct view_table *table) {
-    struct view_value *key = arena_alloc(arena, table->key_count * sizeof *key);
+static const struct view_value *read_key(lua_State *L, int at, const struct view_table *table) {
+    struct view_value *key = view_alloc(L, table->key_count * sizeof *key);
     int item = 0;
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_CONTENT) {
@@ -247,7 +268,7 @@ static const struct view_value *read_key(lua_State *L, int at, struct arena *are
             luaL_error(L, "%s: key \"%s\" takes a string, not a %s", table->name,
                        table->key[i].name, luaL_typename(L, -1));
         }
-        key[i] = to_value(L, lua_gettop(L), arena, &table->key[i]);
+        key[i] = to_value(L, lua_gettop(L), &table->key[i]);
         lua_pop(L, 1);
     }
     return key;
@@ -301,16 +322,15 @@ static void refuse_unknown(lua_State *L, int at, const struct view_group *group,
 }
 
 /* The names of the group's columns are on the top. */
-static const struct view_value *read_values(lua_State *L, int at, struct arena *arena,
-                                            const struct view_group *group) {
-    struct view_value *values = arena_alloc(arena, (group->column_count + 1) * sizeof *values);
+static const struct view_value *read_values(lua_State *L, int at, const struct view_group *group) {
+    struct view_value *values = view_alloc(L, (group->column_count + 1) * sizeof *values);
     size_t known = 0;
     int names = lua_gettop(L);
     for (size_t i = 0; i < group->column_count; i++) {
         lua_rawgeti(L, names, (int)i + 1);
         lua_gettable(L, at);
         known += !lua_isnil(L, -1);
-        values[i] = to_value(L, lua_gettop(L), arena, &group->columns[i]);
+        values[i] = to_value(L, lua_gettop(L), &group->columns[i]);
         lua_pop(L, 1);
     }
     refuse_unknown(L, at, group, known);
@@ -335,11 +355,10 @@ static int lua_merge(lua_State *L) {
     if (!instance->merge) {
         return luaL_error(L, "the view is only there while an event is handled");
     }
-    struct arena *arena = merge_arena(instance->merge);
     struct merge_op op = {.table = number, .group = group};
-    op.key = read_key(L, 2, arena, table);
+    op.key = read_key(L, 2, table);
     lua_rawgeti(L, lua_upvalueindex(2), (int)group + 1);
-    op.values = read_values(L, 4, arena, &table->groups[group]);
+    op.values = read_values(L, 4, &table->groups[group]);
     merge_stage(instance->merge, &op, instance->version);
     return 0;
 }
@@ -350,6 +369,7 @@ static int lua_touch(lua_State *L) {
     size_t len;
     const char *id = luaL_checklstring(L, 2, &len);
     if (instance->merge) {
+        check_room(L, sizeof(uint64_t));
         merge_add_tag(instance->merge, (struct slice){id, len});
     }
     return 0;

@@ -25,12 +25,21 @@ struct merge {
         *ops; /* [0, accepted) count, [accepted, staged) wait for accept or discard */
     size_t accepted;
     size_t staged;
+    size_t ops_bytes; /* op_bytes of all that were staged */
     size_t ops_capacity;
     uint64_t *tags;
     size_t tags_accepted;
     size_t tags_staged;
     size_t tags_capacity;
+    size_t settled_bytes; /* merge_bytes when the event under way began */
 };
+
+/* What one operation takes beside its values, where it makes a row of its own: its place in the
+ * list, the row with its groups, and the row's two places in the index. */
+static size_t op_bytes(const struct view_table *table) {
+    return sizeof(struct merge_accepted) + sizeof(struct merge_row) + 4 * sizeof(void *) +
+           table->group_count * sizeof(struct merge_group_value);
+}
 
 #define ARENA_CHUNK_BYTES (256UL * 1024)
 #define TAGS_LOOKED_AT 4
@@ -82,6 +91,15 @@ void merge_reset(struct merge *merge, const struct view *view) {
     merge->accepted = merge->staged = 0;
     merge->tags_accepted = merge->tags_staged = 0;
     arena_reset(merge->arena);
+    merge->ops_bytes = merge->settled_bytes = 0;
+}
+
+size_t merge_bytes(const struct merge *merge) {
+    return arena_used(merge->arena) + merge->ops_bytes + merge->tags_staged * sizeof *merge->tags;
+}
+
+size_t merge_staged_bytes(const struct merge *merge) {
+    return merge_bytes(merge) - merge->settled_bytes;
 }
 
 struct arena *merge_arena(struct merge *merge) {
@@ -293,6 +311,7 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
     *staged = (struct merge_accepted){.op = *op, .version = version};
     staged->op.key = key;
     const struct view_table *table = &merge->view->tables[op->table];
+    merge->ops_bytes += op_bytes(table);
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_TEXT) {
             merge_add_tag(merge, key[i].as.text);
@@ -313,6 +332,7 @@ bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
 void merge_discard(struct merge *merge) {
     merge->staged = merge->accepted;
     merge->tags_staged = merge->tags_accepted;
+    merge->settled_bytes = merge_bytes(merge);
 }
 
 void merge_accept(struct merge *merge, size_t event) {
@@ -322,6 +342,7 @@ void merge_accept(struct merge *merge, size_t event) {
     }
     merge->accepted = merge->staged;
     merge->tags_accepted = merge->tags_staged;
+    merge->settled_bytes = merge_bytes(merge);
 }
 
 void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t event),

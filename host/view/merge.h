@@ -36,6 +36,12 @@ void merge_destroy(struct merge *merge);
 /* Empties it for the next batch; the view may be another one from now on. */
 void merge_reset(struct merge *merge, const struct view *view);
 
+/* What the events since merge_reset take, those that were discarded too. An estimate from above: no
+ * row is counted as shared. */
+size_t merge_bytes(const struct merge *merge);
+/* What the event under way takes of it. */
+size_t merge_staged_bytes(const struct merge *merge);
+
 /* Where scripts' values may be copied until merge_reset. */
 struct arena *merge_arena(struct merge *merge);
 

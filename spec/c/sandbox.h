@@ -40,6 +40,7 @@ static inline void sandbox_init(struct sandbox *sandbox) {
     sandbox->config.scripts.root = sandbox->root;
     sandbox->config.scripts.sql = sandbox->sql;
     sandbox->config.scripts.memory_limit_mb = 64;
+    sandbox->config.ingest.event_max_merge_bytes = 16 * 1024 * 1024;
     sandbox->config.scripts.handler_timeout_ms = 1000;
     sandbox->config.scripts.route_timeout_ms = 2000;
 }

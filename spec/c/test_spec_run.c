@@ -103,6 +103,7 @@ static void run_spec(const char *text) {
     make_all();
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
+    config.ingest.event_max_merge_bytes = 16 * 1024 * 1024;
     config.scripts.handler_timeout_ms = 100;
     config.scripts.route_timeout_ms = 300;
     snprintf(support, sizeof support, "%s/support", folder);

@@ -31,6 +31,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     config.scripts.root = "scripts";
     config.scripts.sql = "sql";
     config.scripts.memory_limit_mb = 256;
+    config.ingest.event_max_merge_bytes = 16 * 1024 * 1024;
     config.scripts.handler_timeout_ms = 20000;
     log_configure(LOG_ERROR, false);
     generation = script_generation_load(&config, 1, &err);
