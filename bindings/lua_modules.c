@@ -67,6 +67,10 @@ void lua_modules_note_chance(lua_State *L, const char *binding) {
     script_note_question(L, binding);
 }
 
+void lua_modules_note_failure(lua_State *L, const struct err *err) {
+    script_note_failure(L, err);
+}
+
 int lua_modules_longest_call_ms(lua_State *L) {
     const struct config *config = lua_modules_config(L);
     return config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms

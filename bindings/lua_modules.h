@@ -31,6 +31,8 @@ bool lua_modules_may_ask(lua_State *L, const char *binding, struct err *err);
 bool lua_modules_is_muted(lua_State *L);
 /* What was just read of this binding is not the same at another time. */
 void lua_modules_note_chance(lua_State *L, const char *binding);
+/* A failure is handed to the script. */
+void lua_modules_note_failure(lua_State *L, const struct err *err);
 /* The longest time that a call of a script may take, by the configuration. */
 int lua_modules_longest_call_ms(lua_State *L);
 

@@ -121,6 +121,7 @@ static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
 }
 
 int script_on_error(lua_State *L) {
+    outage_look(L);
     if (lua_isstring(L, 1)) {
         size_t len;
         luaL_traceback(L, L, lua_tostring(L, 1), 1);

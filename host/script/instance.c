@@ -170,7 +170,8 @@ static int run_handler(lua_State *L) {
     lua_pop(L, 2);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
     FAULT_POINT("handler");
-    lua_call(L, 2, 1);
+    lua_call(L, 2, 2);
+    outage_raise_returned(L);
     return 1;
 }
 
@@ -195,6 +196,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->merge = merge;
     instance->rests_on = NULL;
     instance->merged_too_much = false;
+    outage_begin(instance);
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, instance->generation->handlers[handler].name,
@@ -206,7 +208,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->merge = NULL;
     count_call(instance, &instance->handler_metrics[handler], started_us, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
-        return result;
+        return outage_result(instance, result, err);
     }
     const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     bool nothing = lua_isnil(L, -1);
@@ -224,7 +226,9 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
 }
 
 const char *script_rejection_code(enum script_result result) {
-    return result == SCRIPT_TIMEOUT ? "handler_timeout" : "handler_error";
+    return result == SCRIPT_TIMEOUT  ? "handler_timeout"
+           : result == SCRIPT_OUTAGE ? "handler_unavailable"
+                                     : "handler_error";
 }
 
 /* ---- routes ------------------------------------------------------------------------------- */

@@ -107,7 +107,13 @@ const char *script_instance_rests_on(const struct script_instance *instance);
 /* False once a limit was hit: retire it (destroy, create another). */
 bool script_instance_healthy(const struct script_instance *instance);
 
-enum script_result { SCRIPT_OK, SCRIPT_IGNORED, SCRIPT_ERROR, SCRIPT_TIMEOUT };
+enum script_result {
+    SCRIPT_OK,
+    SCRIPT_IGNORED,
+    SCRIPT_ERROR,
+    SCRIPT_TIMEOUT,
+    SCRIPT_OUTAGE, /* of a handler: an outside system is away or slow, and the event not at fault */
+};
 
 /* Runs one handler on extracted values; merges are staged in `merge` under the event's version (the
  * caller accepts or discards). */
@@ -115,7 +121,8 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err);
 
-/* What a failed call is rejected under: "handler_error", "handler_timeout". */
+/* What a failed call is rejected under: "handler_error", "handler_timeout", "handler_unavailable".
+ */
 const char *script_rejection_code(enum script_result result);
 
 struct script_pair {

@@ -62,6 +62,12 @@ struct script_limit {
     bool hit;
 };
 
+/* What an outside system failed with in the handler call under way: see outage.c. */
+struct script_outage {
+    char message[256]; /* "": nothing was unavailable, or cut */
+    bool passed_on;
+};
+
 struct coverage;
 
 struct script_metrics { /* of one handler or route */
@@ -84,7 +90,8 @@ struct script_instance {
     bool healthy;
     const char *muted;    /* why no outside system may be touched; NULL: they may */
     const char *rests_on; /* see script_instance_rests_on */
-    bool read_only;       /* pg changes nothing */
+    struct script_outage outage;
+    bool read_only;                           /* pg changes nothing */
     const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
     int *handler_refs;                        /* registry references of the `handle` functions */
     int *event_refs;                          /* one reused event table a handler */
@@ -156,6 +163,20 @@ const char *script_muted(lua_State *L);
 /* Notes that a script asked this binding (a constant text) for something; counts where it is muted.
  */
 void script_note_question(lua_State *L, const char *binding);
+
+/* outage.c. A handler's call begins: */
+void outage_begin(struct script_instance *instance);
+/* Notes a failure that a binding hands to the script. */
+void script_note_failure(lua_State *L, const struct err *err);
+/* In the error handler: whether the error at 1 passes an outage on; a failure there becomes its
+ * message. */
+void outage_look(lua_State *L);
+/* Of the two values at the top that a handler returned: raises the second where the first is nil
+ * and it is a failure, and pops it otherwise. */
+void outage_raise_returned(lua_State *L);
+/* SCRIPT_OUTAGE where a call that failed passed an outage on, with what is unavailable in err. */
+enum script_result outage_result(const struct script_instance *instance, enum script_result result,
+                                 struct err *err);
 
 /* manifest.c: reads the declarations of a state into the generation. False: err has all that is
  * wrong, a line each. */

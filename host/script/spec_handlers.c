@@ -94,7 +94,7 @@ static enum script_result handle(struct script_instance *instance, size_t handle
         return SCRIPT_ERROR;
     }
     enum script_result result = script_handle(instance, handler, values, merge, err);
-    if (result == SCRIPT_ERROR || result == SCRIPT_TIMEOUT) {
+    if (result != SCRIPT_OK && result != SCRIPT_IGNORED) {
         err_wrap(err, "%s", script_rejection_code(result));
     }
     return result;

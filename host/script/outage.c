@@ -1,0 +1,70 @@
+/* outage: an outage of an outside system that a handler passes on, told from an error of its own. A
+ * binding's failure of the kind "unavailable" or "timeout" is noted when it is handed to the
+ * script. It is passed on where the script raises a failure or returns nil and a failure of such a
+ * kind, where the text it raises has the noted message, or where its time is over after that. */
+#include "script_private.h"
+
+static bool outage_is_kind(const char *kind) {
+    return strcmp(kind, err_kind_name(ERR_UNAVAILABLE)) == 0 ||
+           strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
+}
+
+void script_note_failure(lua_State *L, const struct err *err) {
+    struct script_outage *outage = &sandbox_instance(L)->outage;
+    if (outage_is_kind(err_kind_name(err->kind))) {
+        snprintf(outage->message, sizeof outage->message, "%.255s", err->text);
+    }
+}
+
+void outage_begin(struct script_instance *instance) {
+    instance->outage = (struct script_outage){0};
+}
+
+/* Pushes kind and message of the value at the absolute index, read raw; pushes nothing where it is
+ * no failure. */
+static bool outage_push_failure(lua_State *L, int at) {
+    if (!lua_istable(L, at)) {
+        return false;
+    }
+    lua_pushliteral(L, "kind");
+    lua_rawget(L, at);
+    lua_pushliteral(L, "message");
+    lua_rawget(L, at);
+    bool failure = lua_type(L, -1) == LUA_TSTRING && lua_type(L, -2) == LUA_TSTRING;
+    if (!failure) {
+        lua_pop(L, 2);
+    }
+    return failure;
+}
+
+void outage_look(lua_State *L) {
+    struct script_outage *outage = &sandbox_instance(L)->outage;
+    if (outage_push_failure(L, 1)) {
+        outage->passed_on = outage->passed_on || outage_is_kind(lua_tostring(L, -2));
+        lua_replace(L, 1);
+        lua_pop(L, 1);
+    } else if (lua_type(L, 1) == LUA_TSTRING && outage->message[0] &&
+               strstr(lua_tostring(L, 1), outage->message)) {
+        outage->passed_on = true;
+    }
+}
+
+void outage_raise_returned(lua_State *L) {
+    int at = lua_gettop(L);
+    if (lua_isnil(L, at - 1) && outage_push_failure(L, at)) {
+        lua_settop(L, at);
+        lua_error(L);
+    }
+    lua_pop(L, 1);
+}
+
+enum script_result outage_result(const struct script_instance *instance, enum script_result result,
+                                 struct err *err) {
+    const struct script_outage *outage = &instance->outage;
+    bool waited = result == SCRIPT_TIMEOUT && outage->message[0];
+    if (instance->muted || (!outage->passed_on && !waited)) {
+        return result;
+    }
+    err->kind = ERR_UNAVAILABLE;
+    return waited ? (err_wrap(err, "%s", outage->message), SCRIPT_OUTAGE) : SCRIPT_OUTAGE;
+}
