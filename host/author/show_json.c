@@ -59,7 +59,8 @@ void show_event_json(struct buffer *json, const struct bench_outcome *outcome) {
     json_put_text(json, "outcome", slice_of(show_outcome_name(outcome)));
     json_put_text(json, "reason", event->reason); /* absent unless it was rejected */
     json_put_text(json, "detail", event->detail);
-    json_put_text(json, "asked", event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
+    json_put_text(json, "rests_on",
+                  event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
     put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
     put_field(json, "time", outcome, ENVELOPE_TIME);
     put_field(json, "event_type", outcome, ENVELOPE_TYPE);

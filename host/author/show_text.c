@@ -138,10 +138,11 @@ void show_event(struct buffer *out, const struct bench_outcome *outcome) {
         append_reason(out, outcome->event);
     }
     if (outcome->event->rests_on) {
-        buffer_append_format(out,
-                             "  asked %s, which answers nothing here: what comes of the event may "
-                             "be another in production\n",
-                             outcome->event->rests_on);
+        buffer_append_format(
+            out,
+            "  rests on %s, which answers nothing here: what comes of the event may "
+            "be another in production\n",
+            outcome->event->rests_on);
     }
     if (outcome->event->values) {
         append_fields(out, outcome);

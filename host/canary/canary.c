@@ -190,7 +190,7 @@ static void put_side(struct buffer *json, const char *name,
     json_put_int(json, "superseded", counts->superseded);
     json_put_int(json, "ignored", counts->ignored);
     json_put_int(json, "rejected", counts->rejected);
-    json_put_int(json, "asked_outside", counts->outside);
+    json_put_int(json, "undecided", counts->outside);
     json_put_name(json, "cpu_us_per_event");
     buffer_append_format(
         json, "%.2f", counts->events > 0 ? (double)counts->cpu_us / (double)counts->events : 0.0);

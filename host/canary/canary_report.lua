@@ -57,11 +57,11 @@ end
 
 local function say_undecided()
   if result.not_compared > 0 then
-    say("asked another system, and not compared: %d events", result.not_compared)
+    say("rest on answers from outside, and not compared: %d events", result.not_compared)
   end
   for _, event in ipairs(result.not_compared_events) do
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
-    say("    %s asked %s", event.handler, event.asked)
+    say("    %s rests on %s", event.handler, event.rests_on)
   end
   if result.not_compared > #result.not_compared_events then
     say("  … and %d more", result.not_compared - #result.not_compared_events)

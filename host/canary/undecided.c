@@ -13,7 +13,7 @@ static void add_example(struct buffer *examples, const struct side *side,
     json_put_name(examples, NULL);
     buffer_append_text(examples, "{");
     side_put_event(examples, side, event);
-    json_put_text(examples, "asked", slice_of(event->rests_on));
+    json_put_text(examples, "rests_on", slice_of(event->rests_on));
     buffer_append_text(examples, "}");
 }
 

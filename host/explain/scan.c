@@ -254,7 +254,10 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     struct explain_place place = {
         .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
     struct bench_outcome outcome;
-    if (!bench_handle(&scan->bench, &message, &outcome, err)) {
+    log_mute(true); /* what scripts log of the event has been said */
+    bool handled = bench_handle(&scan->bench, &message, &outcome, err);
+    log_mute(false);
+    if (!handled) {
         return false;
     }
     const struct event *event = outcome.event;

@@ -1,10 +1,10 @@
-/* outside: events whose handlers asked an outside system something in a muted pipeline. What live
+/* outside: events of a muted pipeline whose handlers asked an outside system something. What live
  * ingestion made of them is not known: they are set aside, neither applied nor rejected, and stand
  * in outside_events of the pipeline's schema (rebuild/shadow.c makes it). */
 #include "pipeline.h"
 
 static const char insert_sql[] =
-    "INSERT INTO outside_events (topic, partition, \"offset\", event_id, at, handler, binding) "
+    "INSERT INTO outside_events (topic, partition, \"offset\", event_id, at, handler, rests_on) "
     "SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[], $4::uuid[], $5::timestamptz[], "
     "$6::text[], $7::text[]) ON CONFLICT DO NOTHING";
 
@@ -25,12 +25,12 @@ void outside_set_aside(struct batch *batch) {
     }
 }
 
-enum outside_column { O_TOPIC, O_PARTITION, O_OFFSET, O_EVENT_ID, O_AT, O_HANDLER, O_BINDING };
+enum outside_column { O_TOPIC, O_PARTITION, O_OFFSET, O_EVENT_ID, O_AT, O_HANDLER, O_RESTS_ON };
 
 static const enum pg_array outside_types[] = {
     [O_TOPIC] = PG_ARRAY_TEXT,    [O_PARTITION] = PG_ARRAY_INT4, [O_OFFSET] = PG_ARRAY_INT8,
     [O_EVENT_ID] = PG_ARRAY_UUID, [O_AT] = PG_ARRAY_TIMESTAMPTZ, [O_HANDLER] = PG_ARRAY_TEXT,
-    [O_BINDING] = PG_ARRAY_TEXT,
+    [O_RESTS_ON] = PG_ARRAY_TEXT,
 };
 
 static void put_outside_cell(const struct pipeline *pipeline, const struct batch *batch,
@@ -58,7 +58,7 @@ static void put_outside_cell(const struct pipeline *pipeline, const struct batch
     case O_HANDLER:
         pg_array_bytes(params, slice_of(handlers[event->handler].name));
         break;
-    case O_BINDING:
+    case O_RESTS_ON:
         pg_array_bytes(params, slice_of(event->rests_on));
         break;
     }
@@ -69,7 +69,7 @@ bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct e
         return true;
     }
     pg_params_reset(pipeline->params);
-    for (enum outside_column column = O_TOPIC; column <= O_BINDING; column++) {
+    for (enum outside_column column = O_TOPIC; column <= O_RESTS_ON; column++) {
         pg_array_begin(pipeline->params, outside_types[column]);
         for (size_t i = 0; i < batch->count; i++) {
             if (batch->events[i].state == EVENT_OUTSIDE) {

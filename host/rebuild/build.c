@@ -1,6 +1,7 @@
 #include "build.h"
 
 #include "../base/clock.h"
+#include "../base/log.h"
 #include "../ingest/kafka_client.h"
 #include "shadow.h"
 
@@ -51,6 +52,17 @@ void build_close(struct build *build) {
 
 /* ---- one turn ------------------------------------------------------------------------------ */
 
+/* Whether a handler's time ran out depends on the machine, and not on the log. */
+static void doubt_timeouts(struct batch *batch) {
+    struct slice timeout = slice_of(script_rejection_code(SCRIPT_TIMEOUT));
+    for (size_t i = 0; batch->rejected > 0 && i < batch->count; i++) {
+        struct event *event = &batch->events[i];
+        if (event->state == EVENT_REJECTED && slice_equal(event->reason, timeout)) {
+            event->rests_on = "its time limit";
+        }
+    }
+}
+
 static bool fill(struct build *build, struct err *err) {
     struct pipeline *pipeline = &build->pipeline;
     struct batch *batch = &build->batches[build->filling];
@@ -65,7 +77,10 @@ static bool fill(struct build *build, struct err *err) {
         batch_take(pipeline, batch, &message);
         wait_ms = 0;
     }
+    log_mute(true); /* what scripts log of these events has been said */
     batch_handle(pipeline, batch);
+    log_mute(false);
+    doubt_timeouts(batch);
     outside_set_aside(batch);
     return err->kind == ERR_NONE;
 }

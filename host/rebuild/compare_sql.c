@@ -286,7 +286,7 @@ static void append_written_outside(const struct compare_scope *scope,
     append_keys(sql, table, "t.");
     buffer_append_format(sql,
                          ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
-                         "o.handler, ' asked ', o.binding) AS \"FROM\" FROM %s.\"%s\" t JOIN "
+                         "o.handler, ' rests on ', o.rests_on) AS \"FROM\" FROM %s.\"%s\" t JOIN "
                          "%s.outside_events o ON o.event_id = t.\"%s_event_id\" AND o.at = "
                          "t.\"%s_at\"",
                          group->name, scope->live, table->name, scope->shadow, group->name,

@@ -38,7 +38,8 @@ void compare_sql_differences(const struct compare_scope *scope, const struct vie
 void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql);
 /* Rows that keep what events of outside_events wrote: how many in all, key text, and the groups
- * with the place, handler and binding of each; parameter $1: at most so many rows. */
+ * with the place and handler of each, and what that rests on; parameter $1: at most so many rows.
+ */
 void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
                          struct buffer *sql);
 /* KIND and count, of "differences_<table>" as all that follow. */

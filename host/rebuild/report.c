@@ -72,7 +72,7 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
 /* ---- what rests on answers from outside ----------------------------------------------------- */
 
 static bool say_questions(struct rebuild *rebuild, struct err *err) {
-    static const char sql[] = "SELECT count(*), handler, binding FROM " REBUILD_SCHEMA
+    static const char sql[] = "SELECT count(*), handler, rests_on FROM " REBUILD_SCHEMA
                               ".outside_events GROUP BY 2, 3 ORDER BY 2, 3";
     PGresult *rows;
     if (!sql_query(&rebuild->session, slice_of(sql), &rows, err)) {
@@ -80,7 +80,7 @@ static bool say_questions(struct rebuild *rebuild, struct err *err) {
     }
     for (int i = 0; i < PQntuples(rows); i++) {
         fprintf(rebuild->options.out,
-                "%s events of %s asked %s, which is not asked again: what they wrote is kept\n",
+                "%s events of %s rest on %s: what they wrote is kept, not derived again\n",
                 PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 2));
     }
     PQclear(rows);

@@ -66,8 +66,8 @@ static bool make_outside_table(const struct shadow *shadow, struct sql_session *
                                struct err *err) {
     return sql_run(session, err,
                    "CREATE UNLOGGED TABLE %s.outside_events (topic text, partition int4, "
-                   "\"offset\" int8, event_id uuid, at timestamptz, handler text NOT NULL, binding "
-                   "text NOT NULL, PRIMARY KEY (topic, partition, \"offset\"))",
+                   "\"offset\" int8, event_id uuid, at timestamptz, handler text NOT NULL, "
+                   "rests_on text NOT NULL, PRIMARY KEY (topic, partition, \"offset\"))",
                    shadow->schema) &&
            sql_run(session, err, "CREATE INDEX ON %s.outside_events (event_id, at)",
                    shadow->schema);

@@ -244,6 +244,15 @@ static void gives_each_file_a_fresh_state(void) {
     expect_counts(1, 0, 0);
 }
 
+static void reaches_nothing_outside(void) {
+    run_spec("it('a', function()\n"
+             "  local answer, failure = require('http').request({ url = 'http://127.0.0.1:1/' })\n"
+             "  assert.is_nil(answer)\n"
+             "  assert.are.equal('unavailable: specs touch no outside system without --real',\n"
+             "    failure.message) end)");
+    expect_counts(1, 0, 0);
+}
+
 static const struct test_case cases[] = {
     {"counts what passed, failed and was left", counts_what_passed_failed_and_was_left},
     {"tells what keeps a file from running", tells_what_keeps_a_file_from_running},
@@ -254,6 +263,7 @@ static const struct test_case cases[] = {
     {"refuses globals", refuses_globals},
     {"runs handlers as production does", runs_handlers_as_production_does},
     {"gives scripts the doubles", gives_scripts_the_doubles},
+    {"reaches nothing outside where a double is missing", reaches_nothing_outside},
     {"gives each file a fresh state", gives_each_file_a_fresh_state},
 };
 

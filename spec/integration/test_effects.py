@@ -9,7 +9,7 @@ import threading
 import pytest
 import redis
 import stack
-from harness import read_records
+from harness import edited_config, read_records
 from stack import ROOT, wait_until
 from test_rebuild import dump, rebuild, verify
 from test_reload import Scripts, command
@@ -163,10 +163,10 @@ def test_a_rebuild_keeps_and_lists_what_rests_on_a_service_that_is_away(service,
     service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = "
                   "(SELECT min(essay_id) FROM essay_results WHERE filename IS NOT NULL)")
     said = rebuild(service, "--yes", **scripts.env)
-    assert f"{len(nlp_events())} events of handlers/nlp_feedback asked http" in said
+    assert f"{len(nlp_events())} events of handlers/nlp_feedback rest on http" in said
     assert "essay_nlp: 2 rows rest on answers from outside and are kept" in said
     assert re.search(rf"kept       essay_id=essay-1  \(nlp: {FEEDBACK}/\d/\d+, "
-                     r"handlers/nlp_feedback asked http\)", said)
+                     r"handlers/nlp_feedback rests on http\)", said)
     assert "extra      essay_id=nobody" in said and "filename: wrong" in said
     assert "2 rows mended" in said and "events of the log were rejected" not in said
     assert rows(service) == before
@@ -198,6 +198,21 @@ def test_a_minimum_that_an_outside_answer_may_have_made_is_kept(service, scripts
     assert rows(service) == before
 
 
+def test_a_handler_that_is_only_slower_than_its_time_limit_loses_no_row(service, scripts):
+    file = "scripts/handlers/essay_slot_assigned.lua"
+    scripts.edit(file, "handle = function(event, view)\n", """handle = function(event, view)
+    local text = ""
+    for _ = 1, 200000 do text = (text .. "x"):sub(-8) end
+""")
+    before = rows(service)
+    config = edited_config(service.folder / "hasty.lua",
+                           ("handler_timeout_ms = 1000", "handler_timeout_ms = 1"))
+    said = service.prepare(config, **scripts.env).command("rebuild", "--yes").stdout
+    assert re.search(r"\d+ events of handlers/essay_slot_assigned rest on its time limit", said)
+    assert "nothing to change" in said
+    assert rows(service) == before
+
+
 def test_explain_names_the_event_that_wrote_and_cannot_be_derived_again(service):
     said = json.loads(run(service, "explain", "essay", "essay-1", "--since", "beginning", "--json"))
     row, = said["rows"]
@@ -216,8 +231,8 @@ def test_a_canary_compares_no_event_that_asks_outside(service, scripts):
     said = json.loads(run(service, "diff", "--json"))
     assert said["equal"] is True and said["newly_rejected"] == 0
     assert said["not_compared"] == events and len(said["not_compared_events"]) == 10
-    assert said["not_compared_events"][0]["asked"] == "http"
-    assert f"asked another system, and not compared: {events} events" in run(service, "diff")
+    assert said["not_compared_events"][0]["rests_on"] == "http"
+    assert f"rest on answers from outside, and not compared: {events} events" in run(service, "diff")
     scripts.edit(HANDLER, "for _, essay in ipairs(event.essays) do",
                  'if event.batch_id then error("on purpose") end\n'
                  "    for _, essay in ipairs(event.essays) do")
@@ -227,6 +242,6 @@ def test_a_canary_compares_no_event_that_asks_outside(service, scripts):
 
 def test_try_says_what_the_handler_asked(service):
     done = service.program.command("try", CASES / "nlp_events.jsonl", check=False)
-    assert "asked http, which answers nothing here" in done.stdout
+    assert "rests on http, which answers nothing here" in done.stdout
 
 
