@@ -1,6 +1,6 @@
 /* call: the one protected call. A count hook ends what runs too long; it reaches every script
  * because the compiler is off in script states (a hook does not fire in compiled code). The first
- * firing arms a hook for every line, so that a loop of pcall cannot swallow the error; a state that
+ * firing arms a hook for every instruction, so that no pcall can swallow the error; a state that
  * hit a limit is not used again. Calls may be nested (a spec runs a handler): each level has its
  * own time, and what an inner call takes is not counted against the outer one. What no hook can end
  * is the watchdog's (watchdog.h). */
@@ -8,9 +8,12 @@
 #include "coverage.h"
 #include "script_private.h"
 
-/* One instruction may be the comparison of two long strings: a thousand of them take well under a
- * second, and looking at the clock that often costs nothing to speak of. */
+/* How often the clock is looked at. One instruction may read a whole string or table (a text made a
+ * number takes some ns a byte): the instructions between two looks read no more than HOOK_BYTES, or
+ * are one. Blocks that are not large count as nothing. */
 #define HOOK_INSTRUCTIONS 1000
+#define HOOK_BYTES (16UL * 1024 * 1024)
+#define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
 #define MAX_STACK_BYTES (1024L * 1024)
 
 static bool is_interrupted(const struct script_instance *instance) {
@@ -29,11 +32,11 @@ static bool is_late(const struct script_instance *instance) {
 
 static void on_hook(lua_State *L, lua_Debug *where);
 
-/* Raises from now on at every line. */
+/* Raises from now on at every instruction. */
 static void give_up(lua_State *L, struct script_instance *instance) {
     instance->limit.hit = true;
     instance->healthy = false;
-    lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+    lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void on_hook(lua_State *L, lua_Debug *where) {
@@ -50,16 +53,21 @@ static void on_hook(lua_State *L, lua_Debug *where) {
     luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, reason_of(instance));
 }
 
+static int hook_instructions(const struct script_instance *instance) {
+    size_t fitting = HOOK_BYTES / (instance->large_bytes + 1);
+    return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
+}
+
 /* To set a hook costs as much as a short call, so the one that counts is left in place between
  * calls, when it finds no limit. */
 static void arm(struct script_instance *instance) {
     lua_State *L = instance->L;
     int lines = instance->coverage ? LUA_MASKLINE : 0;
     if (instance->limit.hit) {
-        lua_sethook(L, on_hook, LUA_MASKLINE, 0);
+        lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
     } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
-               lua_gethookcount(L) != HOOK_INSTRUCTIONS) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
+               lua_gethookcount(L) != hook_instructions(instance)) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT | lines, hook_instructions(instance));
     }
 }
 
@@ -81,6 +89,16 @@ bool script_limit_end(struct script_instance *instance, struct script_limit oute
     watched_set(&instance->watched, outer.started_us, outer.deadline_us);
     arm(instance);
     return hit;
+}
+
+/* Fewer large blocks matter from the next call on. */
+void script_count_block(struct script_instance *instance, size_t old_size, size_t new_size) {
+    instance->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
+    instance->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
+    if (new_size >= LARGE_BLOCK_BYTES && instance->limit.deadline_us && !instance->limit.hit &&
+        lua_gethookcount(instance->L) > hook_instructions(instance)) {
+        arm(instance);
+    }
 }
 
 void script_check_time(lua_State *L) {

@@ -10,6 +10,9 @@
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
 #define LARGE_BYTES 65536
+/* One string or table; a string is built in a buffer that may be twice as long. One instruction may
+ * read it whole. */
+#define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
 
 /* What its allocator is given: see bound_memory. */
 struct script_instance *sandbox_instance(lua_State *L) {
@@ -22,15 +25,18 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
     struct script_instance *instance = context;
     if (new_size == 0) {
         instance->memory_used -= old_size;
+        script_count_block(instance, old_size, 0);
         return instance->heap(instance->heap_context, memory, old_size, 0);
     }
     if (new_size > old_size &&
-        instance->memory_used + new_size - old_size > instance->memory_limit) {
+        (new_size > MAX_BLOCK_BYTES ||
+         instance->memory_used + new_size - old_size > instance->memory_limit)) {
         return NULL;
     }
     void *grown = instance->heap(instance->heap_context, memory, old_size, new_size);
     if (grown) {
         instance->memory_used += new_size - old_size;
+        script_count_block(instance, old_size, new_size);
         if (new_size >= LARGE_BYTES) {
             script_hurry(instance);
         }

@@ -84,6 +84,7 @@ struct script_instance {
     lua_Alloc heap; /* LuaJIT's own, of this state */
     void *heap_context;
     size_t memory_limit;
+    size_t large_bytes;        /* of its large blocks: see script_count_block */
     struct script_limit limit; /* of the innermost call under way */
     const char *stack_base;    /* where the C stack was when the call under way began */
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
@@ -154,6 +155,9 @@ void script_check_time(lua_State *L);
 /* For functions that call back into Lua: raises where such calls are nested so deep that the C
  * stack would end before Lua's does. */
 void script_check_stack(lua_State *L);
+/* The allocator's: a block of old_size bytes has new_size now. The more bytes one instruction may
+ * read, the more often the clock is looked at. */
+void script_count_block(struct script_instance *instance, size_t old_size, size_t new_size);
 /* The same as script_check_time at the next instruction, for where nothing can be raised. */
 void script_hurry(struct script_instance *instance);
 /* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */

@@ -166,6 +166,20 @@ static void large_strings_do_not_stretch_the_time(void) {
         "for i = 1, 200000 do list[i] = big end require('json').encode(list)");
 }
 
+/* Instructions that read a long text are few between two looks at the clock: a thousand of these
+ * would take 24 s. */
+static void a_text_made_a_number_does_not_stretch_the_time(void) {
+#define EIGHT "x = s + s x = s + s x = s + s x = s + s x = s + s x = s + s x = s + s x = s + s "
+    ends_within(1500, "local s, x = ('1'):rep(2^22) while true do " EIGHT EIGHT EIGHT "end");
+    ends_within(1500, "local s, x = ('1'):rep(2^22) while true do pcall(tonumber, s) end");
+    ends_within(1500, "local s, x = ('1'):rep(2^22) while true do x = -s end");
+    ends_within(1500, "local s = ('1'):rep(2^22) while true do for i = s, 1 do end end");
+    ends_within(1500, "local s = ('1'):rep(2^22) while true do pcall(math.floor, s) end");
+    ends_within(1500, "local s, x = ('1'):rep(2^22) pcall(function() while true do x = s + s end "
+                      "end) " EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT);
+#undef EIGHT
+}
+
 static void sorting_ends(void) {
     times_out("local t = {} for i = 1, 200000 do t[i] = i % 7 end while true do table.sort(t) end");
     passes("local t = {} for i = 1, 500 do t[i] = i % 7 end "
@@ -377,6 +391,8 @@ static const struct test_case cases[] = {
     {"calls back from C end", calls_back_from_c_end},
     {"patterns that explode end", patterns_that_explode_end},
     {"large strings do not stretch the time", large_strings_do_not_stretch_the_time},
+    {"a text made a number does not stretch the time",
+     a_text_made_a_number_does_not_stretch_the_time},
     {"sorting ends, is stable, and leaves the list whole", sorting_ends},
     {"memory is bounded", memory_is_bounded},
     {"a state that was full is not used again", a_state_that_was_full_is_not_used_again},
