@@ -61,13 +61,20 @@ static int params_names(lua_State *L, const struct script_route *route) {
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static int request_names(lua_State *L) {
-    static const char *const names[] = {"params", "query", "correlation_id"};
+/* A reference to the metatable of requests. An answer that is kept is the same for all queries. */
+static int request_names(lua_State *L, bool cached) {
     lua_newtable(L);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "params");
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "correlation_id");
+    if (cached) {
+        lua_pushliteral(L, "is not there for a cached route: its answer is kept under `cache.key`, "
+                           "whatever the query is");
+    } else {
         lua_pushboolean(L, 1);
-        lua_setfield(L, -2, names[i]);
     }
+    lua_setfield(L, -2, "query");
     lua_names_push_strict(L, "request", "", NULL);
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -99,7 +106,8 @@ bool instance_load(struct script_instance *instance, struct err *err) {
         instance->params_refs[i] = params_names(instance->L, &generation->routes[i]);
         make_metrics(&instance->route_metrics[i], generation->routes[i].name);
     }
-    instance->request_ref = request_names(instance->L);
+    instance->request_ref = request_names(instance->L, false);
+    instance->cached_request_ref = request_names(instance->L, true);
     view_object_push(instance);
     instance->view_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
     return true;
@@ -310,17 +318,21 @@ static int run_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct route_call *call = lua_touserdata(L, 1);
     const struct script_request *request = call->request;
+    bool cached = instance->generation->routes[request->route].cache_key != NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
     lua_createtable(L, 0, 3);
     push_pairs(L, request->params, request->param_count);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->params_refs[request->route]);
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "params");
-    push_pairs(L, request->query, request->query_count);
-    lua_setfield(L, -2, "query");
+    if (!cached) {
+        push_pairs(L, request->query, request->query_count);
+        lua_setfield(L, -2, "query");
+    }
     lua_pushstring(L, request->correlation_id);
     lua_setfield(L, -2, "correlation_id");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->request_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX,
+                cached ? instance->cached_request_ref : instance->request_ref);
     lua_setmetatable(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);

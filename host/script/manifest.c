@@ -146,6 +146,8 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
                      generation->config->scripts.memory_limit_mb);
         lua_pop(instance->L, 1);
     }
+    manifest_check_uses(&r);
+    manifest_check_queries(&r);
     bool good = problems_report(&problems, err);
     problems_free(&problems);
     return good;

@@ -22,6 +22,7 @@ struct manifest_reader {
     struct problems *problems;
     const struct bundle_file *file; /* the one under way */
     const struct manifest_scope *scope;
+    bool view_good;
     size_t fields_read; /* of the handler under way, those of lists included */
 };
 
@@ -73,6 +74,15 @@ void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);
 /* Loads the reader's file and leaves what it returns at the top; false: said. */
 bool manifest_load(struct manifest_reader *r, const char *name);
+
+/* manifest_uses.c: names that a source says as literals and that are not there: fields of events,
+ * tables, groups and columns of the view, parameters of requests. Without Lua. */
+void manifest_check_uses(struct manifest_reader *r);
+/* manifest_queries.c: likewise of queries and their parameters. */
+void manifest_check_queries(struct manifest_reader *r);
+/* At a line of the reader's file: "OWNER has no WHAT "WORD": did you mean …?" */
+void manifest_refuse_use(struct manifest_reader *r, int line, const char *owner, const char *what,
+                         struct slice word, const char *const *known, size_t count);
 
 /* manifest_path.c: what a route's pattern may be. Pure. */
 #define MANIFEST_MAX_PARAMS 16

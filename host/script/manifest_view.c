@@ -351,7 +351,7 @@ static void check_tables(struct manifest_reader *r, const struct view *view) {
 void manifest_read_view(struct manifest_reader *r) {
     struct view *view = r->generation->view = xcalloc(1, sizeof *view);
     struct manifest_scope scope;
-    size_t len = 0;
+    size_t len = 0, before = r->problems->found;
     if (!manifest_load(r, "view")) {
         return;
     }
@@ -370,4 +370,5 @@ void manifest_read_view(struct manifest_reader *r) {
     }
     check_tables(r, view);
     manifest_leave(r);
+    r->view_good = r->problems->found == before;
 }

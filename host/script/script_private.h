@@ -99,8 +99,9 @@ struct script_instance {
     int *name_refs;                           /* the list of its names */
     int *route_refs;
     int view_ref;
-    int on_error_ref;    /* script_on_error: made once, since each call needs it */
-    int request_ref;     /* metatable of requests */
+    int on_error_ref; /* script_on_error: made once, since each call needs it */
+    int request_ref;  /* metatable of requests */
+    int cached_request_ref;
     int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;

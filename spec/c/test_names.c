@@ -1,5 +1,6 @@
 /* Names that scripts misspell while they run: the error says file and line, what is wrong, the
- * nearest name and where to look. */
+ * nearest name and where to look. What is written plainly is found before (test_literals): here the
+ * parameters come as `...`. */
 #include <stdlib.h>
 
 #include "scripts.h"
@@ -16,7 +17,7 @@ static const char handler[] = "local M = {\n"
                               "= true } } },\n"
                               "  },\n"
                               "}\n"
-                              "function M.handle(event, view)\n"
+                              "function M.handle(...) local event, view = ...\n"
                               "  %s\n"
                               "end\n"
                               "return M\n";
@@ -124,14 +125,16 @@ static void a_query_suggests_the_nearest(void) {
 }
 
 /* The error of a route with this body. */
-static void route_says(const char *body, const char *wanted) {
+static void route_with_says(const char *keys, const char *body, const char *wanted) {
     struct scripts scripts;
     struct script_pair param = {slice_of("batch_id"), slice_of("b")};
     struct script_request request = {.params = &param, .param_count = 1, .correlation_id = "c"};
     struct script_response response = {0};
     scripts_begin(&scripts);
-    scripts_write(&scripts, "routes/r.lua",
-                  "return { path = '/{batch_id}', handle = function(request) %s end }", body);
+    scripts_write(
+        &scripts, "routes/r.lua",
+        "return { path = '/{batch_id}', %s handle = function(...) local request = ... %s end }",
+        keys, body);
     struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     struct script_instance *instance = script_instance_create(generation, &err);
@@ -144,6 +147,19 @@ static void route_says(const char *body, const char *wanted) {
     script_instance_destroy(instance);
     script_generation_unref(generation);
     scripts_end(&scripts);
+}
+
+static void route_says(const char *body, const char *wanted) {
+    route_with_says("", body, wanted);
+}
+
+static void a_cached_route_cannot_read_the_query(void) {
+    static const char cached[] = "cache = { key = '{batch_id}' },";
+    route_with_says(
+        cached, "return { status = 200, body = request.query.n or '{}' }",
+        "routes/r.lua:1: request: \"query\" is not there for a cached route: its answer is "
+        "kept under `cache.key`, whatever the query is");
+    route_with_says(cached, "return { status = 200, body = request.params.batch_id }", "");
 }
 
 static void a_name_of_a_request_suggests_the_nearest(void) {
@@ -164,6 +180,7 @@ static const struct test_case cases[] = {
     {"a module suggests the nearest", a_module_suggests_the_nearest},
     {"a global suggests the nearest", a_global_suggests_the_nearest},
     {"a query suggests the nearest", a_query_suggests_the_nearest},
+    {"a cached route cannot read the query", a_cached_route_cannot_read_the_query},
     {"a name of a request suggests the nearest", a_name_of_a_request_suggests_the_nearest},
 };
 

@@ -1,0 +1,282 @@
+/* Looks for names that handlers and routes say as literals and that nothing declares. It reads the
+ * source of `handle` alone, and only what it names by the parameters: what a library does with them
+ * is seen when it runs. */
+#include "../base/nearest.h"
+#include "manifest.h"
+#include "source.h"
+
+#define MAX_NAMES 128
+#define MERGE "merge(key, group, columns)"
+
+struct names {
+    const char *items[MAX_NAMES];
+    size_t count;
+};
+
+struct use {
+    struct manifest_reader *r;
+    const struct source *source;
+    struct source_function handle;
+};
+
+static bool has_name(const struct names *names, struct slice word) {
+    for (size_t i = 0; i < names->count; i++) {
+        if (slice_equal(slice_of(names->items[i]), word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_name(struct names *names, const char *name) {
+    if (names->count < MAX_NAMES) {
+        names->items[names->count++] = name;
+    }
+}
+
+void manifest_refuse_use(struct manifest_reader *r, int line, const char *owner, const char *what,
+                         struct slice word, const char *const *known, size_t count) {
+    char hint[NEAREST_HINT_CAP], text[80];
+    snprintf(text, sizeof text, "%.*s", (int)word.len, word.data);
+    problems_add(r->problems, r->file->path, line, "%s has no %s \"%s\": %s", owner, what, text,
+                 nearest_hint(hint, text, known, count));
+}
+
+static void refuse_name(const struct use *use, size_t at, const char *owner, const char *what,
+                        const struct names *names) {
+    const struct source_token *token = &use->source->tokens[at];
+    manifest_refuse_use(use->r, token->line, owner, what, token->text, names->items, names->count);
+}
+
+/* The parameter's name; absent where the function has none, or gives it another meaning. */
+static struct slice param_of(const struct use *use, size_t index) {
+    struct slice name = {0};
+    if (index < use->handle.param_count &&
+        !source_is_redefined(use->source, &use->handle, use->handle.params[index])) {
+        name = use->handle.params[index];
+    }
+    return name;
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+static void check_event(const struct use *use, const struct script_handler *handler) {
+    struct names names = {.count = 0}, unread = {.count = 0};
+    struct slice event = param_of(use, 0);
+    for (size_t i = 0; i < handler->field_count; i++) {
+        add_name(handler->fields[i].check_only ? &unread : &names, handler->fields[i].name);
+    }
+    for (size_t at = use->handle.begin; event.data && at < use->handle.end; at++) {
+        if (!source_is_free_name(use->source, at, event) ||
+            !source_matches(use->source, at + 1, ". %n")) {
+            continue;
+        }
+        const struct source_token *field = &use->source->tokens[at + 2];
+        if (has_name(&unread, field->text)) {
+            problems_add(use->r->problems, use->r->file->path, field->line,
+                         "event: field \"%.*s\" is check_only, which keeps it from handlers",
+                         (int)field->text.len, field->text.data);
+        } else if (!has_name(&names, field->text)) {
+            refuse_name(use, at + 2, "event", "field", &names);
+        }
+    }
+}
+
+/* ---- the view ----------------------------------------------------------------------------- */
+
+static const struct view_table *find_table(const struct view *view, struct slice name) {
+    for (size_t i = 0; i < view->table_count; i++) {
+        if (slice_equal(slice_of(view->tables[i].name), name)) {
+            return &view->tables[i];
+        }
+    }
+    return NULL;
+}
+
+static void check_columns(const struct use *use, const char *table, const struct view_group *group,
+                          const struct source_item *item) {
+    struct source_items columns;
+    struct names names = {.count = 0};
+    char owner[160];
+    snprintf(owner, sizeof owner, "group %s.%s", table, group->name);
+    for (size_t c = 0; c < group->column_count; c++) {
+        add_name(&names, group->columns[c].name);
+    }
+    source_read_items(use->source, item->begin, &columns);
+    for (size_t i = 0; i < columns.count; i++) {
+        const struct source_item *column = &columns.items[i];
+        if (column->key.data && !has_name(&names, column->key)) {
+            manifest_refuse_use(use->r, use->source->tokens[column->begin].line, owner, "column",
+                                column->key, names.items, names.count);
+        }
+    }
+}
+
+/* The opening bracket of the arguments is at `at`. */
+static void check_merge(const struct use *use, size_t at, const struct view_table *table) {
+    struct source_items arguments;
+    struct names groups = {.count = 0};
+    const struct source_item *items = arguments.items;
+    const struct view_group *group = NULL;
+    source_read_items(use->source, at, &arguments);
+    for (size_t g = 0; g < table->group_count; g++) {
+        add_name(&groups, table->groups[g].name);
+    }
+    if (arguments.count == 2 && source_is_string(use->source, &items[0]) &&
+        source_is_table(use->source, &items[1])) {
+        problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
+                     "%s:merge lacks an argument: say view.%s:" MERGE, table->name, table->name);
+        return;
+    }
+    if (arguments.count < 2 || !source_is_string(use->source, &items[1])) {
+        return;
+    }
+    struct slice name = use->source->tokens[items[1].begin].text;
+    for (size_t g = 0; g < table->group_count; g++) {
+        group = slice_equal(slice_of(groups.items[g]), name) ? &table->groups[g] : group;
+    }
+    if (!group) {
+        char owner[80];
+        snprintf(owner, sizeof owner, "table %s", table->name);
+        refuse_name(use, items[1].begin, owner, "group", &groups);
+    } else if (arguments.count > 2 && source_is_table(use->source, &items[2])) {
+        check_columns(use, table->name, group, &items[2]);
+    }
+}
+
+/* `view.TABLE` is at `at`. */
+static void check_table(const struct use *use, size_t at, const struct names *tables) {
+    const struct source_token *name = &use->source->tokens[at + 2];
+    const struct view_table *table = find_table(use->r->generation->view, name->text);
+    if (!table) {
+        refuse_name(use, at + 2, "view", "table", tables);
+    } else if (source_matches(use->source, at + 3, ". merge (")) {
+        problems_add(use->r->problems, use->r->file->path, name->line,
+                     "%s.merge is called with a dot: say view.%s:" MERGE, table->name, table->name);
+    } else if (source_matches(use->source, at + 3, ": merge (")) {
+        check_merge(use, at + 5, table);
+    } else if (source_matches(use->source, at + 3, ": %n")) {
+        static const char *const methods[] = {"merge"};
+        manifest_refuse_use(use->r, name->line, table->name, "method",
+                            use->source->tokens[at + 4].text, methods, 1);
+    }
+}
+
+static void check_view(const struct use *use) {
+    const struct view *view = use->r->generation->view;
+    struct slice name = param_of(use, 1);
+    struct names tables = {.count = 0};
+    for (size_t i = 0; i < view->table_count; i++) {
+        add_name(&tables, view->tables[i].name);
+    }
+    for (size_t at = use->handle.begin; name.data && at < use->handle.end; at++) {
+        if (!source_is_free_name(use->source, at, name)) {
+            continue;
+        }
+        if (source_matches(use->source, at + 1, ". touch (")) {
+            problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
+                         "view.touch is called with a dot: say view:touch(id)");
+        } else if (source_matches(use->source, at + 1, ". %n") &&
+                   !source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
+            check_table(use, at, &tables);
+        } else if (source_matches(use->source, at + 1, ": %n") &&
+                   !source_matches(use->source, at + 2, "touch")) {
+            static const char *const methods[] = {"touch"};
+            manifest_refuse_use(use->r, use->source->tokens[at].line, "view", "method",
+                                use->source->tokens[at + 2].text, methods, 1);
+        }
+    }
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
+static void add_params(struct manifest_reader *r, const struct script_route *route,
+                       struct names *names) {
+    for (size_t p = 0; p < route->path_count; p++) {
+        struct manifest_params params;
+        if (manifest_check_path(route->paths[p], &params)) {
+            continue;
+        }
+        for (size_t i = 0; i < params.count; i++) {
+            char *copy = manifest_alloc(r->generation, params.names[i].len + 1);
+            memcpy(copy, params.names[i].data, params.names[i].len);
+            if (!has_name(names, params.names[i])) {
+                add_name(names, copy);
+            }
+        }
+    }
+}
+
+static void check_request(const struct use *use, const struct script_route *route) {
+    static const struct names parts = {{"params", "query", "correlation_id"}, 3};
+    struct slice request = param_of(use, 0);
+    struct names params = {.count = 0};
+    add_params(use->r, route, &params);
+    for (size_t at = use->handle.begin; request.data && at < use->handle.end; at++) {
+        if (!source_is_free_name(use->source, at, request) ||
+            !source_matches(use->source, at + 1, ". %n")) {
+            continue;
+        }
+        const struct source_token *part = &use->source->tokens[at + 2];
+        if (!has_name(&parts, part->text)) {
+            refuse_name(use, at + 2, "request", "field", &parts);
+        } else if (route->cache_key && slice_equal(part->text, slice_of("query"))) {
+            problems_add(
+                use->r->problems, use->r->file->path, part->line,
+                "a cached route has no request.query: its answer is kept under `cache.key` "
+                "\"%.80s\", whatever the query is; take `cache` away, or put it in the path",
+                route->cache_key);
+        } else if (source_matches(use->source, at + 2, "params . %n") &&
+                   !has_name(&params, use->source->tokens[at + 4].text)) {
+            refuse_name(use, at + 4, "request.params", "name", &params);
+        }
+    }
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static const struct script_route *route_named(const struct script_generation *generation,
+                                              const char *name) {
+    for (size_t i = 0; i < generation->route_count; i++) {
+        if (strcmp(generation->routes[i].name, name) == 0) {
+            return &generation->routes[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct script_handler *handler_named(const struct script_generation *generation,
+                                                  const char *name) {
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        if (strcmp(generation->handlers[i].name, name) == 0) {
+            return &generation->handlers[i];
+        }
+    }
+    return NULL;
+}
+
+void manifest_check_uses(struct manifest_reader *r) {
+    const struct script_generation *generation = r->generation;
+    for (size_t i = 0; i < generation->bundle.count; i++) {
+        r->file = &generation->bundle.files[i];
+        const struct script_handler *handler = handler_named(generation, r->file->name);
+        const struct script_route *route = route_named(generation, r->file->name);
+        struct source source;
+        struct use use = {.r = r, .source = &source};
+        if (!handler && !route) {
+            continue;
+        }
+        source_read(&source, r->file->text);
+        bool found = source_find_function(&source, 0, "handle", &use.handle);
+        if (found && handler && handler->plan) { /* its declaration is good */
+            check_event(&use, handler);
+        }
+        if (found && handler && r->view_good) {
+            check_view(&use);
+        }
+        if (found && route) {
+            check_request(&use, route);
+        }
+        source_free(&source);
+    }
+}

@@ -1,0 +1,141 @@
+/* Names that scripts write as literals: one that is not there is found before anything runs, and
+ * what is not written plainly is left alone. */
+#include <stdlib.h>
+
+#include "scripts.h"
+
+static struct err err;
+static struct scripts scripts;
+
+/* The error of loading, without the folder of the test; "" where there is none. */
+static const char *error_of(const char *name, const char *text) {
+    static char got[sizeof err.text];
+    size_t len = 0, cut = strlen(scripts.folder) + 1;
+    scripts_write(&scripts, name, "%s", text);
+    err_clear(&err);
+    script_generation_unref(script_generation_load(&scripts.config, 1, &err));
+    for (const char *at = err.text; *at;) {
+        if (strncmp(at, scripts.folder, cut - 1) == 0) {
+            at += cut;
+        } else {
+            got[len++] = *at++;
+        }
+    }
+    got[len] = '\0';
+    return got;
+}
+
+static void handler_says(const char *body, const char *wanted) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "local pg = require('pg')\nreturn { topics = 't', fields = { word = 'data.word',\n"
+             "hidden = { 'data.word', check_only = true } },\nhandle = function(event, view)\n%s\n"
+             "end }",
+             body);
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "queries/one.sql", "SELECT :a::text, :b::text");
+    scripts_write(&scripts, "queries/none.sql", "SELECT 1");
+    CHECK_TEXT(error_of("handlers/h.lua", text), wanted);
+    scripts_end(&scripts);
+}
+
+static void route_says(const char *keys, const char *body, const char *wanted) {
+    char text[1024];
+    snprintf(
+        text, sizeof text,
+        "return { path = '/{id}', aliases = { '/a/{id}' }, %s\nhandle = function(request)\n%s\n"
+        "end }",
+        keys, body);
+    scripts_begin(&scripts);
+    CHECK_TEXT(error_of("routes/r.lua", text), wanted);
+    scripts_end(&scripts);
+}
+
+#define AT "handlers/h.lua:5: "
+
+static void fields_of_the_event(void) {
+    handler_says("return event.wrod", AT "event has no field \"wrod\": did you mean \"word\"?");
+    handler_says("return event.hidden",
+                 AT "event: field \"hidden\" is check_only, which keeps it from handlers");
+    handler_says("return event.word .. event.event_id, event.time", "");
+}
+
+static void tables_groups_and_columns(void) {
+    handler_says("view.thigns:merge('a', 'said', {})",
+                 AT "view has no table \"thigns\": did you mean \"things\"?");
+    handler_says("view.things:merge('a', 'siad', {})",
+                 AT "table things has no group \"siad\": did you mean \"said\"?");
+    handler_says(
+        "view.things:merge(event.word, 'said', { word = (function() return 1, 2 end)(),\n"
+        "wrod = 'x', ['owrd'] = 1 })",
+        "handlers/h.lua:6: group things.said has no column \"owrd\": did you mean \"word\"?\n"
+        "handlers/h.lua:6: group things.said has no column \"wrod\": did you mean \"word\"?");
+    handler_says("view:tuch('a')", AT "view has no method \"tuch\": did you mean \"touch\"?");
+    handler_says("view.things:marge('a')",
+                 AT "things has no method \"marge\": did you mean \"merge\"?");
+    handler_says("view.things:merge(event.word, 'said', { word = 'x' }) view:touch('a')", "");
+}
+
+static void dots_and_missing_arguments(void) {
+    handler_says("view.things.merge('a', 'said', {})", AT
+                 "things.merge is called with a dot: say view.things:merge(key, group, columns)");
+    handler_says("view.touch('a')", AT "view.touch is called with a dot: say view:touch(id)");
+    handler_says("view.things:merge('said', { word = 'x' })",
+                 AT "things:merge lacks an argument: say view.things:merge(key, group, columns)");
+}
+
+static void what_is_not_written_plainly_is_left_alone(void) {
+    handler_says("local event = { wrod = 1 } return event.wrod", "");
+    handler_says("for _, view in ipairs({}) do view.thigns:merge() end", "");
+    handler_says("local f = function(event) return event.wrod end", "");
+    handler_says("local x = { event = { wrod = 1 } } return x.event.wrod", "");
+    handler_says("local c = { wrod = 1 } view.things:merge('a', event.word, c)", "");
+    handler_says("-- event.wrod\nlocal s = 'event.wrod' .. [[event.wrod]]", "");
+    handler_says("local k = 'wrod' view.things:merge('a', 'said', { [k] = 1 })", "");
+}
+
+static void requests(void) {
+    route_says("", "return request.parms",
+               "routes/r.lua:3: request has no field \"parms\": did you mean \"params\"?");
+    route_says("", "return request.params.idd",
+               "routes/r.lua:3: request.params has no name \"idd\": did you mean \"id\"?");
+    route_says("", "return request.params.id, request.query.anything, request.correlation_id", "");
+    route_says("cache = { key = 'x:{id}' },", "return request.query.n",
+               "routes/r.lua:3: a cached route has no request.query: its answer is kept under "
+               "`cache.key` \"x:{id}\", whatever the query is; take `cache` away, or put it in the "
+               "path");
+}
+
+static void queries_and_their_parameters(void) {
+    handler_says("pg.query('what', { a = 1, b = 2 })",
+                 AT "sql/queries has no query \"what\": there are none, one");
+    handler_says("pg.query('one', { a = 1, c = 2 })",
+                 AT "query one has no parameter \"c\": there are a, b\n" AT
+                    "query one: its parameter \"b\" is not given: where NULL is meant, write b = "
+                    "nil");
+    handler_says("pg.query('one')",
+                 AT "query one: its parameter \"a\" is not given: where NULL is meant, write a = "
+                    "nil\n" AT "query one: its parameter \"b\" is not given: where NULL is meant, "
+                    "write b = nil");
+    handler_says("pg.transaction(function(tx) tx.query('two') end)",
+                 AT "sql/queries has no query \"two\": there are none, one");
+    handler_says(
+        "local p = {} pg.query('one', p) pg.query('none') pg.query('one', { a = 1, b = nil "
+        "})",
+        "");
+    scripts_begin(&scripts);
+    CHECK_TEXT(error_of("queries/bad.sql", "SELECT 'x"),
+               "queries/bad.sql:1: the quote that begins here does not end");
+    scripts_end(&scripts);
+}
+
+static const struct test_case cases[] = {
+    {"fields of the event", fields_of_the_event},
+    {"tables, groups and columns", tables_groups_and_columns},
+    {"dots and missing arguments", dots_and_missing_arguments},
+    {"what is not written plainly is left alone", what_is_not_written_plainly_is_left_alone},
+    {"requests", requests},
+    {"queries and their parameters", queries_and_their_parameters},
+};
+
+TEST_MAIN(cases)
