@@ -1,6 +1,6 @@
 ---@meta http
 
---- Requests to other services.
+--- Requests to other services. What a handler makes of an answer cannot be verified or rebuilt.
 ---
 --- One exchange over HTTP/1.1 or 2. Connections are kept for the next request.
 ---

@@ -6,7 +6,8 @@
 --- `kafka.options` apply. A record is given up when no script can still be waiting for it.
 ---
 --- A handler runs again for an event whose batch could not be committed, or whose state hit a limit:
---- what it produces is produced at least once.
+--- what it produces is produced at least once. Where handlers are muted (`verify`, `rebuild`, `try`, …)
+--- records are not sent and count as delivered; a look at a delivery's fields makes the event rest on it.
 ---@class kafka
 local kafka = {}
 
