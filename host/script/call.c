@@ -1,9 +1,9 @@
-/* call: the one protected call. A count hook ends what runs too long; it reaches every script
- * because the compiler is off in script states (a hook does not fire in compiled code). The first
- * firing arms a hook for every instruction, so that no pcall can swallow the error; a state that
- * hit a limit is not used again. Calls may be nested (a spec runs a handler): each level has its
- * own time, and what an inner call takes is not counted against the outer one. What no hook can end
- * is the watchdog's (watchdog.h). */
+/* call: the time of a protected call (guard.c). A count hook ends what runs too long; it reaches
+ * every script because the compiler is off in script states (a hook does not fire in compiled
+ * code). The first firing arms a hook for every instruction, so that no pcall can swallow the
+ * error; a state that hit a limit is not used again. Calls may be nested (a spec runs a handler):
+ * each level has its own time, and what an inner call takes is not counted against the outer one.
+ * What no hook can end is the watchdog's (watchdog.h). */
 #include "../base/clock.h"
 #include "coverage.h"
 #include "script_private.h"
@@ -11,7 +11,9 @@
 /* How often the clock is looked at. One instruction may read a whole string or table (a text made a
  * number takes some ns a byte): the instructions between two looks read no more than HOOK_BYTES, or
  * are one. Blocks that are not large count as nothing. */
-#define HOOK_INSTRUCTIONS 1000
+/* A prime: a script that nests pcall at the end of the Lua stack, where no hook has room to run,
+ * would be there at every look if its cycle divided the number. */
+#define HOOK_INSTRUCTIONS 997
 #define HOOK_BYTES (16UL * 1024 * 1024)
 #define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
 #define MAX_STACK_BYTES (1024L * 1024)
@@ -121,74 +123,6 @@ void script_hurry(struct script_instance *instance) {
     if (instance->L && is_late(instance) && !instance->limit.hit) {
         lua_sethook(instance->L, on_hook, LUA_MASKCOUNT, 1);
     }
-}
-
-/* The length without the lines at the end that say nothing of a script: C called it, and the title
- * where no line is left. */
-static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
-    static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
-    while (len > message_len) {
-        const char *line = memrchr(text + message_len, '\n', len - message_len);
-        if (!line || (strncmp(line, c_line, sizeof c_line - 1) != 0 &&
-                      strncmp(line, title, sizeof title - 1) != 0)) {
-            break;
-        }
-        len = (size_t)(line - text);
-    }
-    return len;
-}
-
-int script_on_error(lua_State *L) {
-    outage_look(L);
-    if (lua_isstring(L, 1)) {
-        size_t len;
-        luaL_traceback(L, L, lua_tostring(L, 1), 1);
-        const char *text = lua_tolstring(L, -1, &len);
-        lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
-    } else {
-        lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
-    }
-    return 1;
-}
-
-void script_collect_all(struct script_instance *instance) {
-    size_t limit = instance->memory_limit;
-    instance->healthy = false;
-    instance->memory_limit += 1024 * 1024;
-    lua_gc(instance->L, LUA_GCCOLLECT, 0);
-    instance->memory_limit = limit;
-}
-
-enum script_result script_call(struct script_instance *instance, int arguments, int results,
-                               int timeout_ms, struct err *err) {
-    lua_State *L = instance->L;
-    char here;
-    int base = lua_gettop(L) - arguments;
-    const char *outer_base = instance->stack_base;
-    /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
-    instance->stack_base = &here;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->on_error_ref);
-    lua_insert(L, base);
-    struct script_limit outer = script_limit_begin(instance, timeout_ms);
-    int status = lua_pcall(L, arguments, results, base);
-    bool timed_out = script_limit_end(instance, outer);
-    instance->stack_base = outer_base;
-    lua_remove(L, base);
-    if (status == 0 && !timed_out) {
-        return SCRIPT_OK;
-    }
-    if (status == 0) {
-        lua_pop(L, results);
-        lua_pushliteral(L, "the script took too long and hid it");
-    }
-    const char *text = lua_tostring(L, -1);
-    err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
-    lua_pop(L, 1);
-    if (status == LUA_ERRMEM || status == LUA_ERRERR) {
-        /* The state is still full; in the second case the error handler met that, too. */
-        script_collect_all(instance);
-    }
-    return timed_out ? SCRIPT_TIMEOUT : SCRIPT_ERROR;
 }
 
 const char *script_muted(lua_State *L) {

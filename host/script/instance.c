@@ -34,16 +34,33 @@ static void count_call(const struct script_instance *instance, const struct scri
     }
 }
 
-/* A reference to the `handle` function of the module, and of nothing else of it. */
-static bool take_handle(struct script_instance *instance, const char *name, int *ref,
-                        struct err *err) {
-    if (!sandbox_load(instance, name, err)) {
-        return false;
+/* Puts the script's file in front of an error that does not name it. Always false. */
+static bool name_script(const struct script_instance *instance, const char *name, struct err *err) {
+    const struct bundle_file *file = bundle_find(&instance->generation->bundle, name);
+    const char *path = file ? file->path : name;
+    return strstr(err->text, path) ? false : err_wrap(err, "%s", path);
+}
+
+struct loading {
+    struct script_instance *instance;
+    size_t at; /* of the handler or route */
+};
+
+/* A reference to the `handle` function of the module, and to nothing else of it. */
+static int take_handle(lua_State *L, const char *name) {
+    sandbox_push_module(L, name);
+    if (!lua_istable(L, -1)) {
+        luaL_error(L, "%s returned a %s when it was loaded again, not a table", name,
+                   luaL_typename(L, -1));
     }
-    lua_getfield(instance->L, -1, "handle");
-    *ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-    lua_pop(instance->L, 1);
-    return true;
+    lua_pushliteral(L, "handle");
+    lua_rawget(L, -2);
+    if (!lua_isfunction(L, -1)) {
+        luaL_error(L, "%s has no function `handle` when it is loaded again", name);
+    }
+    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pop(L, 1);
+    return ref;
 }
 
 /* A reference to the metatable of a route's path parameters. */
@@ -79,7 +96,37 @@ static int request_names(lua_State *L, bool cached) {
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-bool instance_load(struct script_instance *instance, struct err *err) {
+static int load_handler(lua_State *L) {
+    const struct loading *loading = lua_touserdata(L, 1);
+    struct script_instance *instance = loading->instance;
+    const struct script_handler *handler = &instance->generation->handlers[loading->at];
+    instance->handler_refs[loading->at] = take_handle(L, handler->name);
+    event_push(instance, handler);
+    instance->event_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
+    event_push_names(L, handler);
+    instance->name_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static int load_route(lua_State *L) {
+    const struct loading *loading = lua_touserdata(L, 1);
+    struct script_instance *instance = loading->instance;
+    const struct script_route *route = &instance->generation->routes[loading->at];
+    instance->route_refs[loading->at] = take_handle(L, route->name);
+    instance->params_refs[loading->at] = params_names(L, route);
+    return 0;
+}
+
+static int load_shared(lua_State *L) {
+    const struct loading *loading = lua_touserdata(L, 1);
+    loading->instance->request_ref = request_names(L, false);
+    loading->instance->cached_request_ref = request_names(L, true);
+    view_object_push(loading->instance);
+    loading->instance->view_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static void make_references(struct script_instance *instance) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
@@ -89,28 +136,28 @@ bool instance_load(struct script_instance *instance, struct err *err) {
     instance->route_refs = xcalloc(generation->route_count, sizeof(int));
     instance->params_refs = xcalloc(generation->route_count, sizeof(int));
     instance->route_metrics = xcalloc(generation->route_count, sizeof *instance->route_metrics);
+}
+
+bool instance_load(struct script_instance *instance, struct err *err) {
+    const struct script_generation *generation = instance->generation;
+    make_references(instance);
     for (size_t i = 0; i < generation->handler_count; i++) {
-        if (!take_handle(instance, generation->handlers[i].name, &instance->handler_refs[i], err)) {
-            return false;
+        const char *name = generation->handlers[i].name;
+        if (!sandbox_load(instance, name, err) ||
+            !script_guard(instance, load_handler, &(struct loading){instance, i}, err)) {
+            return name_script(instance, name, err);
         }
-        event_push(instance, &generation->handlers[i]);
-        instance->event_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-        event_push_names(instance->L, &generation->handlers[i]);
-        instance->name_refs[i] = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-        make_metrics(&instance->handler_metrics[i], generation->handlers[i].name);
+        make_metrics(&instance->handler_metrics[i], name);
     }
     for (size_t i = 0; i < generation->route_count; i++) {
-        if (!take_handle(instance, generation->routes[i].name, &instance->route_refs[i], err)) {
-            return false;
+        const char *name = generation->routes[i].name;
+        if (!sandbox_load(instance, name, err) ||
+            !script_guard(instance, load_route, &(struct loading){instance, i}, err)) {
+            return name_script(instance, name, err);
         }
-        instance->params_refs[i] = params_names(instance->L, &generation->routes[i]);
-        make_metrics(&instance->route_metrics[i], generation->routes[i].name);
+        make_metrics(&instance->route_metrics[i], name);
     }
-    instance->request_ref = request_names(instance->L, false);
-    instance->cached_request_ref = request_names(instance->L, true);
-    view_object_push(instance);
-    instance->view_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-    return true;
+    return script_guard(instance, load_shared, &(struct loading){instance, 0}, err);
 }
 
 struct script_instance *script_instance_create(struct script_generation *generation,
@@ -153,23 +200,28 @@ bool script_instance_healthy(const struct script_instance *instance) {
     return instance->healthy;
 }
 
-void script_collect_step(struct script_instance *instance) {
-    if (instance) {
-        lua_gc(instance->L, LUA_GCSTEP, 20);
-    }
-}
-
 /* ---- handlers ----------------------------------------------------------------------------- */
 
 struct handler_call {
     size_t handler;
     const struct extract_value *values;
+    bool ignored;
 };
+
+/* Reads what the handler returned: nothing, or "ignored". */
+static void take_outcome(lua_State *L, const char *name, struct handler_call *call) {
+    const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    call->ignored = said && strcmp(said, "ignored") == 0;
+    if (!call->ignored && !lua_isnil(L, -1)) {
+        luaL_error(L, "%s returned something other than nothing or \"ignored\": a %s", name,
+                   luaL_typename(L, -1));
+    }
+}
 
 /* Runs inside the protected call: filling the event allocates, and may meet the memory cap. */
 static int run_handler(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
-    const struct handler_call *call = lua_touserdata(L, 1);
+    struct handler_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->event_refs[call->handler]);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->name_refs[call->handler]);
@@ -180,7 +232,8 @@ static int run_handler(lua_State *L) {
     FAULT_POINT("handler");
     lua_call(L, 2, 2);
     outage_raise_returned(L);
-    return 1;
+    take_outcome(L, instance->generation->handlers[call->handler].name, call);
+    return 0;
 }
 
 /* The script went on after its merges were refused: what it merged before is not all. */
@@ -198,8 +251,8 @@ static bool hid_the_bound(const struct script_instance *instance, size_t handler
 enum script_result script_handle(struct script_instance *instance, size_t handler,
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err) {
-    lua_State *L = instance->L;
-    struct handler_call call = {handler, values};
+    const char *name = instance->generation->handlers[handler].name;
+    struct handler_call call = {handler, values, false};
     int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
     instance->rests_on = NULL;
@@ -207,30 +260,19 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     outage_begin(instance);
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
-    watched_name(&instance->watched, instance->generation->handlers[handler].name,
-                 instance->version.event_id);
-    lua_pushcfunction(L, run_handler);
-    lua_pushlightuserdata(L, &call);
-    enum script_result result =
-        script_call(instance, 1, 1, instance->config->scripts.handler_timeout_ms, err);
+    watched_name(&instance->watched, name, instance->version.event_id);
+    enum script_result result = script_call(instance, run_handler, &call,
+                                            instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
     count_call(instance, &instance->handler_metrics[handler], started_us, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
+        name_script(instance, name, err);
         return outage_result(instance, result, err);
-    }
-    const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    bool nothing = lua_isnil(L, -1);
-    bool ignored = said && strcmp(said, "ignored") == 0;
-    lua_pop(L, 1);
-    if (!nothing && !ignored) {
-        err_set(err, ERR_INPUT, "%s returned something other than nothing or \"ignored\"",
-                instance->generation->handlers[handler].name);
-        return SCRIPT_ERROR;
     }
     if (hid_the_bound(instance, handler, err)) {
         return SCRIPT_ERROR;
     }
-    return ignored ? SCRIPT_IGNORED : SCRIPT_OK;
+    return call.ignored ? SCRIPT_IGNORED : SCRIPT_OK;
 }
 
 const char *script_rejection_code(enum script_result result) {
@@ -256,7 +298,8 @@ static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t cou
 }
 
 static void take_tags(lua_State *L, struct script_response *response) {
-    lua_getfield(L, -1, "tags");
+    lua_pushliteral(L, "tags");
+    lua_rawget(L, -2);
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
     response->tags = xcalloc(count + 1, sizeof *response->tags);
     for (size_t i = 0; i < count; i++) {
@@ -293,13 +336,17 @@ static bool take_response(lua_State *L, struct script_response *response) {
     if (!lua_istable(L, -1)) {
         return false;
     }
-    lua_getfield(L, -1, "unavailable");
+    lua_pushliteral(L, "unavailable");
+    lua_rawget(L, -2);
     bool unavailable = !lua_isnil(L, -1);
-    lua_getfield(L, -2, "status");
+    lua_pushliteral(L, "status");
+    lua_rawget(L, -3);
     response->status = (int)lua_tointeger(L, -1);
-    lua_getfield(L, -3, "error");
+    lua_pushliteral(L, "error");
+    lua_rawget(L, -4);
     const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    lua_getfield(L, -4, "body");
+    lua_pushliteral(L, "body");
+    lua_rawget(L, -5);
     const char *body = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
     lua_pop(L, 4); /* the table still holds the strings */
     if (unavailable) {
@@ -336,30 +383,29 @@ static int run_route(lua_State *L) {
     lua_setmetatable(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    return 1;
+    if (!take_response(L, call->response)) {
+        luaL_error(L, "%s returned no answer: a table with status and body, or error",
+                   instance->generation->routes[request->route].name);
+    }
+    return 0;
 }
 
 enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err) {
+    const char *name = instance->generation->routes[request->route].name;
     struct route_call call = {request, response};
     int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
-    watched_name(&instance->watched, instance->generation->routes[request->route].name, NULL);
-    lua_pushcfunction(instance->L, run_route);
-    lua_pushlightuserdata(instance->L, &call);
+    watched_name(&instance->watched, name, NULL);
     enum script_result result =
-        script_call(instance, 1, 1, instance->config->scripts.route_timeout_ms, err);
+        script_call(instance, run_route, &call, instance->config->scripts.route_timeout_ms, err);
     count_call(instance, &instance->route_metrics[request->route], started_us, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
-        return result;
+        free((char *)response->body.data);
+        free(response->tags);
+        *response = (struct script_response){0};
+        name_script(instance, name, err);
     }
-    bool ok = take_response(instance->L, response);
-    lua_pop(instance->L, 1);
-    if (!ok) {
-        err_set(err, ERR_INPUT, "%s returned no answer: a table with status and body, or error",
-                instance->generation->routes[request->route].name);
-        return SCRIPT_ERROR;
-    }
-    return SCRIPT_OK;
+    return result;
 }

@@ -95,6 +95,7 @@ static void check_routes(struct manifest_reader *r) {
 bool manifest_load(struct manifest_reader *r, const char *name) {
     struct err err = {0};
     if (sandbox_load(sandbox_instance(r->L), name, &err)) {
+        sandbox_push_module(r->L, name);
         return true;
     }
     /* What Lua says of a file names it already, with the line. */
@@ -137,14 +138,10 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
     struct manifest_reader r = {.L = instance->L, .generation = generation, .problems = &problems};
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
-    int status = lua_cpcall(instance->L, read_all, &r);
-    if (status != 0) {
-        const char *text = lua_tostring(instance->L, -1);
-        problems_add(&problems, r.file ? r.file->path : "", 0,
-                     "its declaration cannot be read: %s (scripts.memory_limit_mb is %d)",
-                     text ? text : "an error without a message",
-                     generation->config->scripts.memory_limit_mb);
-        lua_pop(instance->L, 1);
+    struct err raised = {0};
+    if (!script_guard(instance, read_all, &r, &raised)) {
+        problems_add(&problems, r.file ? r.file->path : "", 0, "its declaration cannot be read: %s",
+                     raised.text);
     }
     manifest_check_uses(&r);
     manifest_check_queries(&r);

@@ -75,8 +75,9 @@ static int find_global(lua_State *L) {
                    : luaL_error(L, "nothing is called \"%s\"", name);
 }
 
-/* Leaves the console's globals on the stack. Argument: the repl. */
+/* Makes the console's globals, which the registry holds. Argument: the repl. */
 static int open_globals(lua_State *L) {
+    struct repl *repl = lua_touserdata(L, 1);
     lua_newtable(L);
     for (const luaL_Reg *module = lua_modules; module->name; module++) {
         lua_getglobal(L, "require");
@@ -91,7 +92,8 @@ static int open_globals(lua_State *L) {
     lua_pushcfunction(L, find_global);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
-    return 1;
+    repl->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
 }
 
 static bool open_state(struct repl *repl, struct err *err) {
@@ -101,16 +103,7 @@ static bool open_state(struct repl *repl, struct err *err) {
     instance->read_only = true;
     instance->interrupted = &interrupted;
     repl->instance = instance;
-    if (!sandbox_open(instance, err)) {
-        return false;
-    }
-    lua_pushcfunction(instance->L, open_globals);
-    lua_pushlightuserdata(instance->L, repl);
-    if (script_call(instance, 1, 1, instance->config->scripts.route_timeout_ms, err) != SCRIPT_OK) {
-        return false;
-    }
-    repl->globals_ref = luaL_ref(instance->L, LUA_REGISTRYINDEX);
-    return true;
+    return sandbox_open(instance, err) && script_guard(instance, open_globals, repl, err);
 }
 
 struct repl *repl_create(const struct config *config, struct err *err) {
@@ -132,30 +125,44 @@ void repl_destroy(struct repl *repl) {
 
 /* ---- a text ------------------------------------------------------------------------------- */
 
+/* One text, compiled and run. */
+struct console {
+    struct repl *repl;
+    const char *text;
+    int line;
+    bool incomplete;
+};
+
 /* Leaves the function, or why it does not compile, on the stack. Empty lines move the text to its
  * line. */
-static bool compile(lua_State *L, const char *before, const char *text, int line) {
-    struct buffer chunk = {0};
-    for (int i = 1; i < line; i++) {
-        buffer_append(&chunk, "\n", 1);
+static bool compile(lua_State *L, const char *before, const struct console *console,
+                    const char *text) {
+    luaL_Buffer chunk;
+    luaL_buffinit(L, &chunk);
+    for (int i = 1; i < console->line; i++) {
+        luaL_addchar(&chunk, '\n');
     }
-    buffer_append_format(&chunk, "%s%s", before, text);
-    int status = luaL_loadbufferx(L, chunk.data, chunk.len, CHUNK, "t");
-    buffer_free(&chunk);
+    luaL_addstring(&chunk, before);
+    luaL_addstring(&chunk, text);
+    luaL_pushresult(&chunk);
+    size_t len;
+    const char *whole = lua_tolstring(L, -1, &len);
+    int status = luaL_loadbufferx(L, whole, len, CHUNK, "t");
+    lua_remove(L, -2);
     return status == 0;
 }
 
 /* As an expression if it is one. */
-static bool compile_any(lua_State *L, const char *text, int line) {
-    const char *start = text + strspn(text, " \t\n");
-    if (compile(L, "return ", *start == '=' ? start + 1 : text, line)) {
+static bool compile_any(lua_State *L, const struct console *console) {
+    const char *start = console->text + strspn(console->text, " \t\n");
+    if (compile(L, "return ", console, *start == '=' ? start + 1 : console->text)) {
         return true;
     }
     if (*start == '=') {
         return false;
     }
     lua_pop(L, 1);
-    return compile(L, "", text, line);
+    return compile(L, "", console, console->text);
 }
 
 static bool wants_more(const char *problem) {
@@ -164,13 +171,19 @@ static bool wants_more(const char *problem) {
     return len >= end && strcmp(problem + len - end, ending) == 0;
 }
 
-/* Calls its argument and shows what it returns. */
-static int run_chunk(lua_State *L) {
-    struct repl *repl = repl_of(L);
+/* Compiles the text, calls it and shows what it returns. [console] */
+static int run_text(lua_State *L) {
+    struct console *console = lua_touserdata(L, 1);
+    if (!compile_any(L, console)) {
+        console->incomplete = lua_isstring(L, -1) && wants_more(lua_tostring(L, -1));
+        return lua_error(L);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, console->repl->globals_ref);
+    lua_setfenv(L, -2);
     lua_call(L, 0, LUA_MULTRET);
-    lua_pushlightuserdata(L, repl);
+    lua_pushlightuserdata(L, console->repl);
     lua_pushcclosure(L, show_all, 1);
-    lua_insert(L, 1);
+    lua_replace(L, 1);
     lua_call(L, lua_gettop(L) - 1, 0);
     return 0;
 }
@@ -188,21 +201,22 @@ static void replace_state(struct repl *repl) {
           stderr);
 }
 
-/* The chunk is at the top. */
-static enum repl_result run(struct repl *repl) {
+enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     struct script_instance *instance = repl->instance;
-    lua_State *L = instance->L;
+    struct console console = {repl, text, line, false};
     struct err err = {0};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, repl->globals_ref);
-    lua_setfenv(L, -2);
-    lua_pushlightuserdata(L, repl);
-    lua_pushcclosure(L, run_chunk, 1);
-    lua_insert(L, -2);
+    fflush(stdout);
+    if (text[strspn(text, " \t\n")] == '\0') {
+        return REPL_DONE;
+    }
     interrupted = 0; /* it may have come while no line ran */
     enum script_result result =
-        script_call(instance, 1, 0, instance->config->scripts.route_timeout_ms, &err);
+        script_call(instance, run_text, &console, instance->config->scripts.route_timeout_ms, &err);
     if (result == SCRIPT_OK) {
         return REPL_DONE;
+    }
+    if (console.incomplete) {
+        return REPL_INCOMPLETE;
     }
     (void)terminal_print(stderr, slice_of(err.text));
     fputc('\n', stderr);
@@ -212,22 +226,4 @@ static enum repl_result run(struct repl *repl) {
         replace_state(repl);
     }
     return REPL_FAILED;
-}
-
-enum repl_result repl_run(struct repl *repl, const char *text, int line) {
-    lua_State *L = repl->instance->L;
-    fflush(stdout);
-    if (text[strspn(text, " \t\n")] == '\0') {
-        return REPL_DONE;
-    }
-    if (compile_any(L, text, line)) {
-        return run(repl);
-    }
-    const char *problem = lua_tostring(L, -1);
-    bool more = problem && wants_more(problem);
-    if (!more) {
-        fprintf(stderr, "%s\n", problem ? problem : "it cannot be compiled");
-    }
-    lua_pop(L, 1);
-    return more ? REPL_INCOMPLETE : REPL_FAILED;
 }

@@ -10,6 +10,7 @@
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
 #define LARGE_BYTES 65536
+#define MODULES "aggregator.modules" /* the registry key of what `require` has loaded */
 /* One string or table; a string is built in a buffer that may be twice as long. One instruction may
  * read it whole. */
 #define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
@@ -74,7 +75,7 @@ static int refuse_module(lua_State *L, const char *name) {
 static int lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const char *name = luaL_checkstring(L, 1);
-    lua_getfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
+    lua_getfield(L, LUA_REGISTRYINDEX, MODULES);
     lua_getfield(L, -1, name);
     if (lua_islightuserdata(L, -1)) {
         return luaL_error(L, "module \"%s\" requires itself, or could not be loaded before", name);
@@ -164,6 +165,7 @@ static int set_up(lua_State *L) {
     } hidden[] = {
         {LUA_STRLIBNAME, "dump"}, {LUA_MATHLIBNAME, "random"}, {LUA_MATHLIBNAME, "randomseed"}};
     struct script_instance *instance = lua_touserdata(L, 1);
+    lua_modules_set_config(L, instance->config, &instance->generation->bundle);
     lua_pushcfunction(L, script_on_error);
     instance->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -183,7 +185,7 @@ static int set_up(lua_State *L) {
     }
     library_replace(L);
     lua_newtable(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
+    lua_setfield(L, LUA_REGISTRYINDEX, MODULES);
     lua_register(L, "require", lua_require);
     seal(L);
     return 0;
@@ -196,12 +198,13 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
     bound_memory(instance);
+    lua_atpanic(instance->L, script_panic);
     watched_add(&instance->watched, instance->generation);
     luaJIT_setmode(instance->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    lua_modules_set_config(instance->L, instance->config, &instance->generation->bundle);
     if (lua_cpcall(instance->L, set_up, instance) != 0) {
-        return err_set(err, ERR_INTERNAL, "cannot set up a Lua state: %s",
-                       lua_tostring(instance->L, -1));
+        const char *text =
+            lua_type(instance->L, -1) == LUA_TSTRING ? lua_tostring(instance->L, -1) : "no message";
+        return err_set(err, ERR_INTERNAL, "cannot set up a Lua state: %s", text);
     }
     instance->healthy = true;
     return true;
@@ -217,12 +220,24 @@ void sandbox_close(struct script_instance *instance) {
     }
 }
 
+static int load_module(lua_State *L) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, lua_touserdata(L, 1));
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err) {
-    lua_getglobal(instance->L, "require");
-    lua_pushstring(instance->L, name);
+    bool outer = instance->loading;
     instance->loading = true;
     watched_name(&instance->watched, name, NULL);
-    bool ok = script_call(instance, 1, 1, 5000, err) == SCRIPT_OK;
-    instance->loading = false;
+    bool ok = script_guard(instance, load_module, (void *)name, err);
+    instance->loading = outer;
     return ok;
+}
+
+void sandbox_push_module(lua_State *L, const char *name) {
+    lua_getfield(L, LUA_REGISTRYINDEX, MODULES);
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
 }

@@ -119,8 +119,11 @@ bool sandbox_open(struct script_instance *instance, struct err *err);
 /* Whatever became of sandbox_open. */
 void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
-/* Loads a file of the bundle and calls it once per state; the module is left on the stack. */
+/* Loads a file of the bundle, which is called once per state; sandbox_push_module has what it
+ * returned. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
+/* In a guarded body: pushes a module that is loaded. */
+void sandbox_push_module(lua_State *L, const char *name);
 
 /* watchdog.c: the states whose calls it sees. A generation outlives its states. */
 void watched_add(struct watched *watched, const struct script_generation *generation);
@@ -138,10 +141,20 @@ void protect_table(lua_State *L, const char *name);
 void protect_push_original(lua_State *L, int at);
 int protect_rawset(lua_State *L); /* rawset, but for those tables */
 
-/* call.c: the only protected call. Function and arguments are on the stack. */
-enum script_result script_call(struct script_instance *instance, int arguments, int results,
+/* guard.c: the only entry into a state. */
+/* Runs body(L), whose one argument is the context as a light userdata, protected and in at most
+ * timeout_ms. What the body finds out goes into the context, and is not to be used unless SCRIPT_OK
+ * comes back; memory that only C would free must be in the context before anything can raise. Calls
+ * may be nested. */
+enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
                                int timeout_ms, struct err *err);
-/* What handles its errors: strings get a traceback; other error values are described. */
+/* The same for what the host does with a state of its own accord: reading what scripts declared,
+ * taking references. False: err has the message, with the line where a script raised it. */
+bool script_guard(struct script_instance *instance, lua_CFunction body, void *context,
+                  struct err *err);
+/* For lua_atpanic: logs the state's script and the error, and ends the process. */
+int script_panic(lua_State *L);
+/* What handles its errors: a traceback is added; values that are no text are described. */
 int script_on_error(lua_State *L);
 /* The limit around a lua_pcall of the caller's own. Begin returns the outer limit, which goes to
  * end after the lua_pcall returned; end says whether the time ran out. */

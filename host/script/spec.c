@@ -1,5 +1,6 @@
 #include "spec.h"
 
+#include <limits.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 #include "spec_private.h"
 #include "spec_runner.lua.h"
 
-#define LOAD_TIMEOUT_MS 5000
+#define NO_TIMEOUT_MS INT_MAX
+#define RUNNER "aggregator.spec_runner" /* the registry key of its function */
 
 struct spec_run {
     const struct config *config;
@@ -112,7 +114,7 @@ static void add_modules(lua_State *L, const struct spec_run *run) {
 }
 
 /* Runs the runner's chunk, which puts the doubles in place and returns the function that runs a
- * file. Argument: the run. */
+ * file: the registry has it. Argument: the run. */
 static int open_runner(lua_State *L) {
     const struct spec_run *run = lua_touserdata(L, 1);
     push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
@@ -126,10 +128,11 @@ static int open_runner(lua_State *L) {
     add_modules(L, run);
     push_double_names(L, run);
     lua_call(L, 4, 1);
-    return 1;
+    lua_setfield(L, LUA_REGISTRYINDEX, RUNNER);
+    return 0;
 }
 
-/* A state with the runner's function on its stack. */
+/* A state with the runner's function in its registry. */
 static struct script_instance *open_state(struct spec_run *run, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(run->generation);
@@ -137,17 +140,10 @@ static struct script_instance *open_state(struct spec_run *run, struct err *err)
     instance->support = &run->support;
     instance->coverage = run->coverage;
     instance->muted = run->real ? NULL : "specs touch no outside system without --real";
-    bool ok = sandbox_open(instance, err);
-    if (ok) {
-        lua_pushcfunction(instance->L, open_runner);
-        lua_pushlightuserdata(instance->L, run);
-        ok = script_call(instance, 1, 1, LOAD_TIMEOUT_MS, err) == SCRIPT_OK;
-    }
-    ok = ok && instance_load(instance, err);
-    if (ok && run->coverage) {
-        ok = sandbox_load(instance, "view", err); /* read only once a generation otherwise */
-        lua_settop(instance->L, 1);
-    }
+    bool ok = sandbox_open(instance, err) && script_guard(instance, open_runner, run, err) &&
+              instance_load(instance, err) &&
+              /* which is read only once a generation otherwise */
+              (!run->coverage || sandbox_load(instance, "view", err));
     if (!ok) {
         script_instance_destroy(instance);
         return NULL;
@@ -157,38 +153,45 @@ static struct script_instance *open_state(struct spec_run *run, struct err *err)
 
 /* ---- a file ------------------------------------------------------------------------------- */
 
-static int count_of(lua_State *L, int at) {
-    return (int)lua_tointeger(L, at);
+struct file_run {
+    const char *path;
+    const struct bundle_file *file;
+    struct spec_totals *totals;
+};
+
+/* [file run] */
+static int run_chunk(lua_State *L) {
+    const struct file_run *run = lua_touserdata(L, 1);
+    const char *chunk = lua_pushfstring(L, "@%s", run->path);
+    lua_getfield(L, LUA_REGISTRYINDEX, RUNNER);
+    if (luaL_loadbufferx(L, run->file->text, run->file->len, chunk, "t") != 0) {
+        return lua_error(L);
+    }
+    lua_pushstring(L, run->path);
+    lua_call(L, 2, 3);
+    run->totals->passed += (int)lua_tointeger(L, -3);
+    run->totals->failed += (int)lua_tointeger(L, -2);
+    run->totals->skipped += (int)lua_tointeger(L, -1);
+    return 0;
 }
 
-/* The runner's function is on the stack. The parts of the run have limits, the whole has none. */
-static bool run_chunk(lua_State *L, const char *path, struct spec_totals *totals, struct err *err) {
-    struct bundle file = {0};
-    const char *chunk = lua_pushfstring(L, "@%s", path);
-    bool ok = bundle_read_file(&file, path, err);
-    if (ok && luaL_loadbufferx(L, file.files[0].text, file.files[0].len, chunk, "t") != 0) {
-        ok = err_set(err, ERR_INPUT, "%s", lua_tostring(L, -1));
+/* The parts of the run have limits (limited_xpcall), the whole has none. */
+static bool run_file(struct script_instance *instance, struct file_run *run, struct err *err) {
+    struct bundle bundle = {0};
+    bool ok = bundle_read_file(&bundle, run->path, err);
+    if (ok) {
+        run->file = &bundle.files[0];
+        ok = script_call(instance, run_chunk, run, NO_TIMEOUT_MS, err) == SCRIPT_OK;
     }
-    bundle_free(&file);
-    if (!ok) {
-        return false;
-    }
-    lua_remove(L, -2); /* [run, chunk] */
-    lua_pushstring(L, path);
-    if (lua_pcall(L, 2, 3, 0) != 0) {
-        const char *text = lua_tostring(L, -1);
-        return err_set(err, ERR_INPUT, "%s: %s", path, text ? text : "the runner failed");
-    }
-    totals->passed += count_of(L, -3);
-    totals->failed += count_of(L, -2);
-    totals->skipped += count_of(L, -1);
-    return true;
+    bundle_free(&bundle);
+    return ok;
 }
 
 void spec_run_file(struct spec_run *run, const char *path, struct spec_totals *totals) {
     struct err err = {0};
     struct script_instance *instance = open_state(run, &err);
-    if (!instance || !run_chunk(instance->L, path, totals, &err)) {
+    struct file_run file_run = {path, NULL, totals};
+    if (!instance || !run_file(instance, &file_run, &err)) {
         printf("%s\n", err.text);
         totals->failed++;
     }

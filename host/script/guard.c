@@ -1,0 +1,155 @@
+/* guard: the one entry into a Lua state. Any touch of a state may raise: a metamethod, a
+ * conversion, an allocation at the memory cap; and an error outside of a protected call ends the
+ * process. So the host touches a state only in bodies that run in here, under a time limit, because
+ * metamethods may run for ever. */
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../base/log.h"
+#include "script_private.h"
+
+#define HOST_TIMEOUT_MS 5000 /* for what the host does of its own accord: loading, reading */
+#define HEADROOM_BYTES (1024UL * 1024)
+#define MIB (1024UL * 1024)
+
+/* The length without the lines at the end that say nothing of a script: C called it, and the title
+ * where no line is left. */
+static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
+    static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
+    while (len > message_len) {
+        const char *line = memrchr(text + message_len, '\n', len - message_len);
+        if (!line || (strncmp(line, c_line, sizeof c_line - 1) != 0 &&
+                      strncmp(line, title, sizeof title - 1) != 0)) {
+            break;
+        }
+        len = (size_t)(line - text);
+    }
+    return len;
+}
+
+int script_on_error(lua_State *L) {
+    outage_look(L);
+    if (lua_isstring(L, 1)) {
+        size_t len;
+        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+        const char *text = lua_tolstring(L, -1, &len);
+        lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
+    } else {
+        lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
+        luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    }
+    return 1;
+}
+
+/* ---- the entry ----------------------------------------------------------------------------- */
+
+struct entry {
+    struct script_instance *instance;
+    lua_CFunction body;
+    void *context;
+    struct err *err;
+    int status; /* of the body: as lua_pcall's */
+};
+
+/* What is at the top is a string after script_on_error; Lua's own words for memory are one, too. */
+static void read_error(lua_State *L, struct err *err) {
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
+}
+
+/* Inside lua_cpcall: what leads to the body's own call allocates already. */
+static int enter(lua_State *L) {
+    struct entry *entry = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->on_error_ref);
+    lua_pushcfunction(L, entry->body);
+    lua_pushlightuserdata(L, entry->context);
+    entry->status = lua_pcall(L, 1, 0, 2);
+    if (entry->status != 0) {
+        read_error(L, entry->err);
+    }
+    return 0;
+}
+
+static int collect(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void script_collect_all(struct script_instance *instance) {
+    size_t limit = instance->memory_limit;
+    instance->healthy = false;
+    instance->memory_limit += HEADROOM_BYTES;
+    if (lua_cpcall(instance->L, collect, NULL) != 0) {
+        lua_pop(instance->L, 1); /* what could not be given back goes with the state */
+    }
+    instance->memory_limit = limit;
+}
+
+static int collect_step(lua_State *L) {
+    lua_gc(L, LUA_GCSTEP, 20);
+    return 0;
+}
+
+void script_collect_step(struct script_instance *instance) {
+    if (instance && lua_cpcall(instance->L, collect_step, NULL) != 0) {
+        lua_pop(instance->L, 1);
+        script_collect_all(instance);
+    }
+}
+
+/* The state is still full, or the error handler met that, too. */
+static void fail_for_memory(struct script_instance *instance, struct err *err) {
+    err_set(err, ERR_INPUT, "not enough memory: %zu MiB are in use, the limit is %zu MiB",
+            instance->memory_used / MIB, instance->memory_limit / MIB);
+    script_collect_all(instance);
+}
+
+static int enter_state(struct entry *entry) {
+    lua_State *L = entry->instance->L;
+    int status = lua_cpcall(L, enter, entry);
+    if (status != 0) {
+        read_error(L, entry->err);
+        lua_pop(L, 1);
+        return status;
+    }
+    return entry->status;
+}
+
+enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
+                               int timeout_ms, struct err *err) {
+    char here;
+    struct entry entry = {instance, body, context, err, 0};
+    const char *outer_base = instance->stack_base;
+    /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
+    instance->stack_base = &here;
+    struct script_limit outer = script_limit_begin(instance, timeout_ms);
+    int status = enter_state(&entry);
+    bool timed_out = script_limit_end(instance, outer);
+    instance->stack_base = outer_base;
+    if (status == LUA_ERRMEM || status == LUA_ERRERR) {
+        fail_for_memory(instance, err);
+    } else if (status == 0 && timed_out) {
+        err_set(err, ERR_INPUT, "the script took too long and hid it: its limit is %d ms",
+                timeout_ms);
+    }
+    if (timed_out) {
+        return SCRIPT_TIMEOUT;
+    }
+    return status == 0 ? SCRIPT_OK : SCRIPT_ERROR;
+}
+
+bool script_guard(struct script_instance *instance, lua_CFunction body, void *context,
+                  struct err *err) {
+    return script_call(instance, body, context, HOST_TIMEOUT_MS, err) == SCRIPT_OK;
+}
+
+/* ---- what comes through all the same -------------------------------------------------------- */
+
+int script_panic(lua_State *L) {
+    const struct script_instance *instance = sandbox_instance(L);
+    const char *script = atomic_load_explicit(&instance->watched.script, memory_order_relaxed);
+    log_error("a Lua error reached no protected call: a bug of the program; the process ends",
+              LOG_TEXT("script", script),
+              LOG_TEXT("error", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text"));
+    _exit(EX_SOFTWARE); /* in order it cannot: the state that raised is held by this thread */
+}

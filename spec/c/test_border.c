@@ -1,0 +1,298 @@
+/* What a script hands the host, whatever it is: an answer, an outcome or a declaration that raises,
+ * yields, recurses or is of no type that was asked for ends in a message; the process goes on. */
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct script_instance *instance;
+static struct err err;
+
+/* Chunks that hand over one value each: `return VALUE`. */
+static const char *const values[] = {
+    "return nil",
+    "return true",
+    "return 0",
+    "return -1",
+    "return 0 / 0",
+    "return 1 / 0",
+    "return 2 ^ 63",
+    "return -2 ^ 63",
+    "return 1e300",
+    "return 200.5",
+    "return ''",
+    "return 'ignored\\0'",
+    "return '\\255\\254'",
+    "return ('x'):rep(2 ^ 20)",
+    "return {}",
+    "return { {}, { {} } }",
+    "local t = {} t.t = t t[1] = t return t",
+    "return pairs",
+    "return string",
+    "return _G",
+    "return require('json')",
+    "return require('json').null",
+    "return require('json').array({})",
+    "return setmetatable({}, { __index = function(_, k) error('no ' .. tostring(k)) end })",
+    "return setmetatable({}, { __index = function() error({}) end })",
+    "return setmetatable({}, { __index = function() error() end })",
+    "return setmetatable({}, { __index = function(t, k) return t[k] end })",
+    "return setmetatable({}, { __index = function() while true do end end })",
+    "return setmetatable({}, { __index = function(t) return t end })",
+    "return setmetatable({}, { __newindex = error, __call = error, __len = error, __eq = error,"
+    " __lt = error, __le = error, __concat = error, __unm = error, __metatable = error,"
+    " __tostring = error, __pairs = error, __ipairs = error, __gc = error, __mode = 'kv' })",
+    "return setmetatable({}, { __tostring = function() return {} end })",
+    "local t = setmetatable({}, {}) getmetatable(t).__index = t return t",
+    "return { [1] = 1, [3] = 3, x = 1, [1.5] = 2, [true] = false }",
+    "error(setmetatable({}, { __tostring = function() error('again') end }))",
+    "error(nil)",
+    "local t = {} while true do t[#t + 1] = ('x'):rep(100) .. #t end",
+};
+#define VALUES (sizeof values / sizeof *values)
+
+/* Places that a value is put in, as the text around `value`. */
+static const char *const answers[] = {
+    "value",
+    "{ status = value, body = '{}' }",
+    "{ status = 200, body = value }",
+    "{ status = 404, error = value }",
+    "{ status = 200, body = '{}', tags = value }",
+    "{ status = 200, body = '{}', tags = { value } }",
+    "{ unavailable = value }",
+    "{ status = 200, body = '{}', more = value }",
+};
+static const char *const merges[] = {
+    "value",
+    "view.things:merge(value, 'said', { word = 'w' })",
+    "view.things:merge({ value }, 'said', { word = 'w' })",
+    "view.things:merge('a', value, { word = 'w' })",
+    "view.things:merge('a', 'said', value)",
+    "view.things:merge('a', 'said', { word = value })",
+    "view.things:merge('a', 'said', { words = value })",
+    "view.things:merge('a', 'said', { words = { value } })",
+    "view.things:merge('a', 'said', { numbers = { value } })",
+    "view.things:merge('a', 'said', { at = value })",
+    "view.things:merge('a', 'said', { amount = value, count = value, good = value })",
+    "view.things.merge(value, 'a', 'said', {})",
+    "view:touch(value)",
+    "view.touch(value, 'a')",
+    "event[value]",
+    "view[value]",
+};
+static const char *const declarations[] = {
+    "value",
+    "{ topics = value, fields = {}, handle = function() end }",
+    "{ topics = { value }, fields = {}, handle = function() end }",
+    "{ topics = { 't' }, time = value, fields = {}, handle = function() end }",
+    "{ topics = { 't' }, fields = value, handle = function() end }",
+    "{ topics = { 't' }, fields = { a = value }, handle = function() end }",
+    "{ topics = { 't' }, fields = { a = { 'data.a', type = value } }, handle = function() end }",
+    "{ topics = { 't' }, fields = { a = { 'data.a', enum = value } }, handle = function() end }",
+    "{ topics = { 't' }, fields = { a = { 'data.a', min = value } }, handle = function() end }",
+    "{ topics = { 't' }, fields = {}, handle = value }",
+};
+static const char *const routes[] = {
+    "value",
+    "{ method = value, path = '/x', handle = function() end }",
+    "{ path = value, handle = function() end }",
+    "{ path = '/x', aliases = value, handle = function() end }",
+    "{ path = '/x', aliases = { value }, handle = function() end }",
+    "{ path = '/x', endpoint = value, handle = function() end }",
+    "{ path = '/x', auth = value, handle = function() end }",
+    "{ path = '/x', cache = value, handle = function() end }",
+    "{ path = '/x', cache = { key = value }, handle = function() end }",
+    "{ path = '/x', handle = value }",
+};
+static const char *const views[] = {
+    "value",
+    "{ value }",
+    "{ { name = value, key = { { 'id', 'text' } }, groups = {} } }",
+    "{ { name = 'a', key = value, groups = {} } }",
+    "{ { name = 'a', key = { value }, groups = {} } }",
+    "{ { name = 'a', key = { { value, value } }, groups = value } }",
+    "{ { name = 'a', key = { { 'id', 'text' } }, groups = { value } } }",
+    "{ { name = 'a', key = { { 'id', 'text' } }, groups = { { name = value, rule = value, columns "
+    "= "
+    "value } } } }",
+};
+
+static const char rich_view[] =
+    "return { { name = 'things', key = { { 'id', 'text' } }, groups = { { name = 'said', rule = "
+    "'latest', columns = { { 'word', 'text' }, { 'words', 'text[]' }, { 'numbers', 'integer[]' }, "
+    "{ 'at', 'timestamp' }, { 'amount', 'double' }, { 'count', 'integer' }, { 'good', 'boolean' } "
+    "} "
+    "} } } }";
+
+static void begin(void) {
+    scripts_begin(&scripts);
+    scripts.config.scripts.memory_limit_mb = 4;
+    scripts.config.scripts.handler_timeout_ms = 50;
+    scripts.config.scripts.route_timeout_ms = 50;
+    scripts.config.ingest.event_max_merge_bytes = 1 << 24;
+    scripts_write(&scripts, "view.lua", "%s", rich_view);
+    scripts_write(&scripts, "lib/empty.lua", "return {}");
+}
+
+static void load(void) {
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    instance = generation ? script_instance_create(generation, &err) : NULL;
+    CHECK_OK(instance != NULL, &err);
+    if (!instance) {
+        exit(1); /* the case cannot be told any further */
+    }
+}
+
+static void unload(void) {
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+}
+
+/* A state that hit a limit is not used again. */
+static void renew(void) {
+    if (!script_instance_healthy(instance)) {
+        script_instance_destroy(instance);
+        instance = script_instance_create(generation, &err);
+        CHECK_OK(instance != NULL, &err);
+    }
+}
+
+/* `make[v]()` makes value v, `put[p](value…)` puts it in place p. */
+static void write_chosen(const char *file, const char *declaration, const char *const *places,
+                         size_t count, const char *choose) {
+    struct buffer text = {0};
+    buffer_append_text(&text, "local make = {\n");
+    for (size_t v = 0; v < VALUES; v++) {
+        buffer_append_format(&text, "function() %s end,\n", values[v]);
+    }
+    buffer_append_text(&text, "}\nlocal put = {\n");
+    for (size_t p = 0; p < count; p++) {
+        buffer_append_format(&text, "function(value, event, view) return %s end,\n", places[p]);
+    }
+    buffer_append_format(&text, "}\n%s\n", declaration);
+    buffer_append_format(&text,
+                         "handle = function(event, view) local v, p = %s return put[p](make[v"
+                         "](), event, view) end }\n",
+                         choose);
+    scripts_write(&scripts, file, "%s", text.data);
+    buffer_free(&text);
+}
+
+static void check_named(const char *file, size_t value, const char *place) {
+    if (!strstr(err.text, file)) {
+        TEST_FAIL("%s with %s: \"%s\" does not name %s", place, values[value], err.text, file);
+    }
+}
+
+static enum script_result answer(size_t value, size_t place, struct script_response *response) {
+    char v[24], p[24];
+    snprintf(v, sizeof v, "%zu", value + 1);
+    snprintf(p, sizeof p, "%zu", place + 1);
+    struct script_pair params[] = {{slice_of("v"), slice_of(v)}, {slice_of("p"), slice_of(p)}};
+    struct script_request request = {
+        .params = params, .param_count = 2, .correlation_id = "border"};
+    err_clear(&err);
+    return script_answer(instance, &request, response, &err);
+}
+
+static void any_answer_is_taken_or_refused(void) {
+    begin();
+    write_chosen("routes/r.lua", "return { path = '/x/{v}/{p}', auth = false,", answers,
+                 sizeof answers / sizeof *answers,
+                 "tonumber(event.params.v), tonumber(event.params.p)");
+    load();
+    for (size_t v = 0; v < VALUES; v++) {
+        for (size_t p = 0; p < sizeof answers / sizeof *answers; p++) {
+            struct script_response response;
+            if (answer(v, p, &response) == SCRIPT_OK) {
+                CHECK(response.status >= 200 && response.status <= 599);
+            } else {
+                check_named("routes/r.lua", v, answers[p]);
+            }
+            free((char *)response.body.data);
+            free(response.tags);
+            renew();
+        }
+    }
+    unload();
+}
+
+static void any_outcome_and_merge_is_taken_or_refused(void) {
+    begin();
+    write_chosen("handlers/h.lua",
+                 "return { topics = { 't' }, fields = { v = { 'data.v', type = 'integer' }, p = { "
+                 "'data.p', type = 'integer' } },",
+                 merges, sizeof merges / sizeof *merges, "event.v, event.p");
+    load();
+    struct arena *arena = arena_create(4096);
+    struct merge *merge = merge_create(script_generation_view(generation));
+    for (size_t v = 0; v < VALUES; v++) {
+        for (size_t p = 0; p < sizeof merges / sizeof *merges; p++) {
+            char event[400];
+            snprintf(event, sizeof event,
+                     "{\"event_id\":\"0123abcd-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","
+                     "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-28T08:00:00Z\","
+                     "\"data\":{\"v\":%zu,\"p\":%zu}}",
+                     v + 1, p + 1);
+            struct extract_value *event_values = scripts_event(generation, arena, event);
+            err_clear(&err);
+            enum script_result result = script_handle(instance, 0, event_values, merge, &err);
+            if (result != SCRIPT_OK && result != SCRIPT_IGNORED) {
+                check_named("handlers/h.lua", v, merges[p]);
+            }
+            merge_discard(merge);
+            renew();
+        }
+    }
+    merge_destroy(merge);
+    arena_destroy(arena);
+    unload();
+}
+
+/* Loads each value at each place of one file; what is refused names the file. */
+static void declare(const char *file, const char *const *places, size_t count) {
+    begin();
+    for (size_t v = 0; v < VALUES; v++) {
+        for (size_t p = 0; p < count; p++) {
+            scripts_write(&scripts, file,
+                          "local function make() %s end\nlocal value = make()\n"
+                          "return %s\n",
+                          values[v], places[p]);
+            err_clear(&err);
+            generation = script_generation_load(&scripts.config, 1, &err);
+            if (!generation) {
+                check_named(file, v, places[p]);
+                continue;
+            }
+            instance = script_instance_create(generation, &err);
+            CHECK_OK(instance != NULL, &err);
+            script_instance_destroy(instance);
+            script_generation_unref(generation);
+        }
+    }
+    scripts_end(&scripts);
+}
+
+static void any_handler_declaration_is_taken_or_refused(void) {
+    declare("handlers/h.lua", declarations, sizeof declarations / sizeof *declarations);
+}
+
+static void any_route_declaration_is_taken_or_refused(void) {
+    declare("routes/r.lua", routes, sizeof routes / sizeof *routes);
+}
+
+static void any_view_declaration_is_taken_or_refused(void) {
+    declare("view.lua", views, sizeof views / sizeof *views);
+}
+
+static const struct test_case cases[] = {
+    {"any answer is taken or refused", any_answer_is_taken_or_refused},
+    {"any outcome and merge is taken or refused", any_outcome_and_merge_is_taken_or_refused},
+    {"any declaration of a handler is taken or refused",
+     any_handler_declaration_is_taken_or_refused},
+    {"any declaration of a route is taken or refused", any_route_declaration_is_taken_or_refused},
+    {"any declaration of the view is taken or refused", any_view_declaration_is_taken_or_refused},
+};
+
+TEST_MAIN(cases)
