@@ -50,14 +50,19 @@ static void push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *sta
     pg->items[pg->item_count++] = (struct pg_item){kind, statement, index, false};
 }
 
-/* Server names are numbered per connection, so that parsing a name anew never meets the old one. */
-static struct pg_statement *prepare(struct pg *pg, const char *name, const char *sql,
-                                    const struct pg_params *params) {
+/* Names of one process and connection alone, and numbered, so that neither parsing a name anew nor
+ * a pooler's other client meets an old one. */
+static void name_on_server(struct pg *pg, struct pg_statement *statement) {
+    snprintf(statement->server_name, sizeof statement->server_name, "agg_%s_%u_%u",
+             pg_process_mark(), pg->connection_number, ++pg->serial);
+}
+
+static struct pg_statement *add_statement(struct pg *pg, const char *name, const char *sql,
+                                          const struct pg_params *params) {
     size_t count = params ? params->count : 0;
     struct pg_statement *statement = xcalloc(1, sizeof *statement);
     statement->name = xstrdup(name);
     statement->sql = xstrdup(sql);
-    snprintf(statement->server_name, sizeof statement->server_name, "s%u", ++pg->serial);
     statement->type_count = count;
     statement->types = xcalloc(count + 1, sizeof *statement->types);
     if (count > 0) {
@@ -66,11 +71,69 @@ static struct pg_statement *prepare(struct pg *pg, const char *name, const char 
     pg->statements =
         xrealloc(pg->statements, (pg->statement_count + 1) * sizeof(struct pg_statement *));
     pg->statements[pg->statement_count++] = statement;
+    return statement;
+}
+
+static struct pg_statement *prepare(struct pg *pg, const char *name, const char *sql,
+                                    const struct pg_params *params) {
+    size_t count = params ? params->count : 0;
+    struct pg_statement *statement = add_statement(pg, name, sql, params);
+    name_on_server(pg, statement);
     if (PQsendPrepare(pg->conn, statement->server_name, sql, (int)count, statement->types) != 1) {
         return NULL;
     }
     push(pg, PG_ITEM_PREPARE, statement);
     return statement;
+}
+
+static bool send_prepared(struct pg *pg, const char *name, const char *sql,
+                          const struct pg_params *params, bool binary_result) {
+    struct pg_statement *statement = find_statement(pg, name, sql, params);
+    if (!statement && !(statement = prepare(pg, name, sql, params))) {
+        return false;
+    }
+    if (PQsendQueryPrepared(pg->conn, statement->server_name, params ? (int)params->count : 0,
+                            params ? pg_params_values(params) : NULL,
+                            params ? params->lengths : NULL, params ? params->formats : NULL,
+                            binary_result) != 1) {
+        return false;
+    }
+    push(pg, PG_ITEM_STATEMENT, statement);
+    return true;
+}
+
+/* ---- behind a pooler ----------------------------------------------------------------------- */
+
+static bool send_unnamed(struct pg *pg, enum pg_item_kind kind, const char *name, const char *sql,
+                         const struct pg_params *params, bool binary_result) {
+    struct pg_statement *statement = find_statement(pg, name, sql, params);
+    if (!statement) {
+        statement = add_statement(pg, name, sql, params);
+        statement->state = PG_STATEMENT_READY;
+    }
+    if (PQsendQueryParams(pg->conn, sql, params ? (int)params->count : 0,
+                          params ? params->types : NULL, params ? pg_params_values(params) : NULL,
+                          params ? params->lengths : NULL, params ? params->formats : NULL,
+                          binary_result) != 1) {
+        return false;
+    }
+    push(pg, kind, statement);
+    return true;
+}
+
+bool pg_send_settings(struct pg *pg) {
+    return send_unnamed(pg, PG_ITEM_SETTINGS, "pg session", pg_settings_sql, pg->settings, false);
+}
+
+/* The settings go with each transaction: before its one group, or behind its BEGIN, because BEGIN
+ * may state an isolation, which is to come before the first query. */
+static bool send_whole(struct pg *pg, const char *name, const char *sql,
+                       const struct pg_params *params, bool binary_result) {
+    bool begins = pg->item_count == 0 && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
+    bool is_begin = strncmp(sql, "BEGIN", 5) == 0;
+    return (!begins || is_begin || pg_send_settings(pg)) &&
+           send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result) &&
+           (!begins || !is_begin || pg_send_settings(pg));
 }
 
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
@@ -81,18 +144,9 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
     if (pg->synced) {
         return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
     }
-    struct pg_statement *statement = find_statement(pg, name, sql, params);
-    if (!statement && !(statement = prepare(pg, name, sql, params))) {
-        return pg_lose(pg, err);
-    }
-    if (PQsendQueryPrepared(pg->conn, statement->server_name, params ? (int)params->count : 0,
-                            params ? pg_params_values(params) : NULL,
-                            params ? params->lengths : NULL, params ? params->formats : NULL,
-                            binary_result) != 1) {
-        return pg_lose(pg, err);
-    }
-    push(pg, PG_ITEM_STATEMENT, statement);
-    return true;
+    bool sent = pg->pooled ? send_whole(pg, name, sql, params, binary_result)
+                           : send_prepared(pg, name, sql, params, binary_result);
+    return sent || pg_lose(pg, err);
 }
 
 bool pg_sync(struct pg *pg, struct err *err) {
@@ -165,6 +219,10 @@ static bool take_result(struct pg *pg, struct pg_item *item, PGresult *result,
     if (item->kind == PG_ITEM_PREPARE) {
         statement->state = PG_STATEMENT_READY;
         statement->fresh = true;
+        return false;
+    }
+    if (item->kind == PG_ITEM_SETTINGS) {
+        pg_note_session(pg, result);
         return false;
     }
     statement->fresh = false;

@@ -17,23 +17,28 @@ struct pg_options {
     const char
         *url; /* libpq URI or key=value; also postgresql+asyncpg:// (the driver is cut off) */
     const char *application_name;
-    int connect_timeout_ms;
+    int connect_timeout_ms; /* of each server of the URL, unless that has a connect_timeout */
     int statement_timeout_ms;
     const char *search_path; /* NULL: as the server has it */
     bool read_only;          /* transactions begin so unless they say otherwise */
+    bool writes;             /* a server that only reads, such as a standby, is refused */
     bool uncounted;          /* its statements do not show in the metrics */
 };
 
 /* No network yet. Copies the options. */
 struct pg *pg_create(const struct pg_options *options);
+/* With the options of another. */
+struct pg *pg_create_like(const struct pg *other);
 void pg_destroy(struct pg *pg);
 
-/* Connects unless connected, within connect_timeout_ms. */
+/* Connects unless connected. The servers of the URL are tried one by one, each for
+ * connect_timeout_ms, the last good one first. A pooler in between is found out: then every
+ * transaction brings its settings along, and no statement is kept prepared. */
 bool pg_connect(struct pg *pg, struct err *err);
 /* For a connection that lay idle outside a transaction: notices that the server has closed it, and
- * connects if need be, within timeout_ms too. Nothing was sent, so a statement may follow safely.
- * Where a pg_query took long, every statement is parsed and planned anew: after a second at first,
- * then ever more rarely, at last once a minute. */
+ * connects if need be, within timeout_ms for all servers. Nothing was sent, so a statement may
+ * follow safely. Where a pg_query took long, every statement is parsed and planned anew: after a
+ * second at first, then ever more rarely, at last once a minute. */
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
@@ -69,6 +74,13 @@ bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
  * wait, an outage or something an operator mends; ERR_CONFLICT = the offset fence; ERR_INTERNAL =
  * anything else. NULL or "" = connection lost. */
 enum err_kind pg_error_kind(const char *sqlstate);
+
+/* What is wrong, in words without host, port, role or a text of the server: for whoever asks
+ * without a key. */
+const char *pg_plain_reason(const struct err *err);
+/* Whether the server or a pooler has refused a connection lately, to anybody in this process,
+ * because it allows no more. */
+bool pg_short_of_connections(void);
 
 /* Parameters in binary. Reused: reset, then add in order. */
 struct pg_params *pg_params_create(void);

@@ -1,5 +1,4 @@
-/* pg_connect: making and losing the connection, and errors without secrets. Host names are looked
- * up by libpq, whose getaddrinfo is outside the deadline: resolv.conf bounds it. */
+/* pg_connect: making and losing the connection, and errors without secrets. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -9,16 +8,15 @@
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
 #include "pg_connection.h"
-#include "pg_params.h"
+#include "pg_hosts.h"
 
-/* Longer than any pause between two statements of one transaction. A process that is frozen in one
- * holds its locks for so long: the next owner of its partitions waits for them. */
-#define IDLE_IN_TRANSACTION_MS "10000"
 /* How old plans must be to be made anew, at first and at most: the age doubles each time, as a
  * table that grows does, and queries that are slow by nature or under load do not pay again and
  * again. */
 #define PLANS_YOUNG_US 1000000
 #define PLANS_OLD_US 60000000
+/* A connect_timeout beyond it is none. */
+#define LONGEST_CONNECT_S 3600
 
 static char *cut_driver(const char *url) {
     /* SQLAlchemy's way of naming its driver, which libpq does not know. */
@@ -40,11 +38,27 @@ struct pg *pg_create(const struct pg_options *options) {
     pg->url = cut_driver(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
     pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
+    pg->settings = pg_params_create();
     pg->read_only = options->read_only;
+    pg->writes = options->writes;
     pg->uncounted = options->uncounted;
     pg->connect_timeout_ms = options->connect_timeout_ms;
     pg->statement_timeout_ms = options->statement_timeout_ms;
     return pg;
+}
+
+struct pg *pg_create_like(const struct pg *other) {
+    struct pg_options options = {
+        .url = other->url,
+        .application_name = other->application_name,
+        .connect_timeout_ms = other->connect_timeout_ms,
+        .statement_timeout_ms = other->statement_timeout_ms,
+        .search_path = other->search_path,
+        .read_only = other->read_only,
+        .writes = other->writes,
+        .uncounted = other->uncounted,
+    };
+    return pg_create(&options);
 }
 
 static bool is_same(const char *text, const char *other) {
@@ -55,7 +69,8 @@ bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
     char *url = cut_driver(options->url ? options->url : "");
     bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
                 is_same(pg->search_path, options->search_path) &&
-                pg->read_only == options->read_only && pg->uncounted == options->uncounted &&
+                pg->read_only == options->read_only && pg->writes == options->writes &&
+                pg->uncounted == options->uncounted &&
                 pg->connect_timeout_ms == options->connect_timeout_ms &&
                 pg->statement_timeout_ms == options->statement_timeout_ms;
     free(url);
@@ -71,6 +86,7 @@ void pg_destroy(struct pg *pg) {
     free(pg->password);
     free(pg->application_name);
     free(pg->search_path);
+    pg_params_destroy(pg->settings);
     free(pg->statements);
     free(pg->items);
     free(pg);
@@ -120,6 +136,7 @@ void pg_disconnect(struct pg *pg) {
         PQfinish(pg->conn);
     }
     pg->conn = NULL;
+    pg->pooled = false;
     forget_statements(pg);
     pg_clear_group(pg);
 }
@@ -127,7 +144,7 @@ void pg_disconnect(struct pg *pg) {
 /* ---- errors ------------------------------------------------------------------------------- */
 
 /* One line, with the password blotted out wherever it stands. */
-static void clean(const struct pg *pg, const char *message, char *out, size_t cap) {
+void pg_clean_message(const struct pg *pg, const char *message, char *out, size_t cap) {
     size_t len = 0;
     size_t secret = pg->password ? strlen(pg->password) : 0;
     while (*message && len + 4 < cap) {
@@ -150,7 +167,7 @@ void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result
     char text[768];
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    clean(pg, primary ? primary : PQresultErrorMessage(result), text, sizeof text);
+    pg_clean_message(pg, primary ? primary : PQresultErrorMessage(result), text, sizeof text);
     err_set(err, pg_error_kind(sqlstate), "%s", text);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
 }
@@ -165,7 +182,7 @@ bool pg_lose(struct pg *pg, struct err *err) {
         err_set(err, ERR_UNAVAILABLE, "not connected to Postgres");
     } else {
         char text[768];
-        clean(pg, PQerrorMessage(pg->conn), text, sizeof text);
+        pg_clean_message(pg, PQerrorMessage(pg->conn), text, sizeof text);
         err_set(err, ERR_UNAVAILABLE, "the connection to Postgres is lost: %s", text);
     }
     pg_disconnect(pg);
@@ -174,24 +191,48 @@ bool pg_lose(struct pg *pg, struct err *err) {
 
 /* ---- connecting --------------------------------------------------------------------------- */
 
+/* A raw @ behind the authority is a part of a password that holds a / as well. */
+static bool has_stray_at(const char *url) {
+    const char *authority = strstr(url, "://");
+    if (!authority) {
+        return false;
+    }
+    authority += 3;
+    size_t len = strcspn(authority, "/?");
+    const char *at = memchr(authority, '@', len);
+    bool twice = at && memchr(at + 1, '@', len - (size_t)(at + 1 - authority));
+    size_t path = strcspn(authority + len, "?");
+    return twice || memchr(authority + len, '@', path);
+}
+
+static bool read_option(struct pg *pg, const PQconninfoOption *option) {
+    if (strcmp(option->keyword, "password") == 0) {
+        free(pg->password);
+        pg->password = xstrdup(option->val);
+    } else if (strcmp(option->keyword, "port") == 0) {
+        return strspn(option->val, "0123456789,") == strlen(option->val);
+    } else if (strcmp(option->keyword, "host") == 0) {
+        return option->val[0] == '@' || !strchr(option->val, '@');
+    } else if (strcmp(option->keyword, "connect_timeout") == 0) {
+        long seconds = strtol(option->val, NULL, 10);
+        if (seconds > 0 && seconds <= LONGEST_CONNECT_S) {
+            pg->connect_timeout_ms = (int)seconds * 1000;
+        }
+    }
+    return true;
+}
+
 /* libpq quotes parts of a broken URL in its messages, and they may be parts of a password that
  * holds an unescaped @ or /: such a URL is refused without its text. */
-static bool check_url(struct pg *pg, struct err *err) {
+static bool read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
     char *reason = NULL;
     PQconninfoOption *options = PQconninfoParse(pg->url, &reason);
-    bool good = options != NULL;
+    bool good = options != NULL && !has_stray_at(pg->url);
     for (PQconninfoOption *option = options; option && option->keyword; option++) {
-        if (!option->val) {
-            continue;
-        }
-        if (strcmp(option->keyword, "password") == 0) {
-            free(pg->password);
-            pg->password = xstrdup(option->val);
-        } else if (strcmp(option->keyword, "port") == 0) {
-            good = good && strspn(option->val, "0123456789,") == strlen(option->val);
-        } else if (strcmp(option->keyword, "host") == 0) {
-            good = good && (option->val[0] == '@' || !strchr(option->val, '@'));
-        }
+        good = (!option->val || read_option(pg, option)) && good;
+    }
+    if (good) {
+        pg_hosts_find(hosts, options);
     }
     PQconninfoFree(options);
     PQfreemem(reason);
@@ -206,27 +247,85 @@ static void on_notice(void *context, const PGresult *result) {
     log_debug("Postgres notice", LOG_TEXT("notice", text));
 }
 
-static bool start(struct pg *pg, struct err *err) {
+static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_host *host,
+                  struct err *err) {
     char user_timeout[16];
     snprintf(user_timeout, sizeof user_timeout, "%d", pg->statement_timeout_ms + 10000);
-    /* Before dbname, so that the URL's own settings win. */
-    const char *names[] = {
-        "application_name", "client_encoding",  "keepalives_idle", "keepalives_interval",
-        "keepalives_count", "tcp_user_timeout", "dbname",          NULL};
-    const char *values[] = {pg->application_name, "UTF8",  "10", "5", "3",
-                            user_timeout,         pg->url, NULL};
+    struct {
+        const char *name, *value;
+    } parameters[] = {
+        /* Before dbname, so that the URL's own settings win. A standby in a list is passed by: it
+         * would answer with what was so some time ago. */
+        {"application_name", pg->application_name},
+        {"client_encoding", "UTF8"},
+        {"keepalives_idle", "10"},
+        {"keepalives_interval", "5"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", user_timeout},
+        {"target_session_attrs", hosts->listed ? "primary" : NULL},
+        {"dbname", pg->url},
+        {"host", host->name},
+        {"hostaddr", host->address},
+        {"port", host->port},
+    };
+    enum { COUNT = sizeof parameters / sizeof *parameters };
+    const char *names[COUNT + 1] = {0}, *values[COUNT + 1] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        if (parameters[i].value) {
+            names[count] = parameters[i].name;
+            values[count++] = parameters[i].value;
+        }
+    }
     pg->conn = PQconnectStartParams(names, values, 1);
     if (!pg->conn) {
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
     PQsetNoticeReceiver(pg->conn, on_notice, NULL);
+    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE); /* why it is refused, as a code */
     return true;
+}
+
+/* libpq keeps the code of a refusal only in its verbose text, "FATAL:  53300: sorry, too many…",
+ * with the place in the server's source behind. Takes both out of the text. */
+static void split_refusal(char *text, char sqlstate[6]) {
+    char *source = strstr(text, "LOCATION: ");
+    if (source) {
+        *source = '\0';
+    }
+    for (char *at = strstr(text, ":  "); at; at = strstr(at + 1, ":  ")) {
+        if (strspn(at + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && at[8] == ':' &&
+            at[9] == ' ') {
+            snprintf(sqlstate, 6, "%.5s", at + 3);
+            memmove(at + 3, at + 10, strlen(at + 10) + 1);
+            break;
+        }
+    }
+    for (size_t len = strlen(text); len > 0 && text[len - 1] == ' '; len--) {
+        text[len - 1] = '\0';
+    }
+}
+
+static bool note_refusal(struct pg *pg, struct err *err) {
+    char text[768], sqlstate[6] = "";
+    pg_clean_message(pg, PQerrorMessage(pg->conn), text, sizeof text);
+    split_refusal(text, sqlstate);
+    if (strstr(text, "no more connections allowed")) { /* PgBouncer's, with a code of its own */
+        snprintf(sqlstate, sizeof sqlstate, "53300");
+    }
+    if (strcmp(sqlstate, "53300") == 0) {
+        pg_note_shortage();
+    }
+    err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s", text);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+    return false;
 }
 
 static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
     while (PQstatus(pg->conn) != CONNECTION_BAD && want != PGRES_POLLING_FAILED) {
         if (want == PGRES_POLLING_OK) {
+            PQsetErrorVerbosity(pg->conn, PQERRORS_DEFAULT);
             return true;
         }
         struct pollfd fd = {PQsocket(pg->conn), want == PGRES_POLLING_READING ? POLLIN : POLLOUT,
@@ -239,9 +338,7 @@ static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
             return err_set(err, ERR_UNAVAILABLE, "Postgres did not accept in time");
         }
     }
-    char text[768];
-    clean(pg, PQerrorMessage(pg->conn), text, sizeof text);
-    return err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s", text);
+    return note_refusal(pg, err);
 }
 
 /* In another encoding the server could not hold every text, and would refuse the value for it. */
@@ -254,14 +351,6 @@ static bool check_encoding(struct pg *pg, struct err *err) {
                    encoding);
 }
 
-static void add_setting(struct pg_params *params, const char *value) {
-    if (value) {
-        pg_params_add_text(params, slice_of(value));
-    } else {
-        pg_params_add_null(params);
-    }
-}
-
 /* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
 static bool is_ready(bool ok, struct err *err) {
     if (!ok && err->kind == ERR_TIMEOUT) {
@@ -270,56 +359,65 @@ static bool is_ready(bool ok, struct err *err) {
     return ok;
 }
 
-/* Not as start-up options: a pooler refuses those. */
-static bool set_up(struct pg *pg, int64_t deadline_us, struct err *err) {
-    static const char sql[] =
-        "SELECT set_config('statement_timeout', $1, false), "
-        "set_config('search_path', coalesce($2, current_setting('search_path')), false), "
-        "set_config('default_transaction_read_only', "
-        "coalesce($3, current_setting('default_transaction_read_only')), false), "
-        "set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "', false), "
-        /* How values look as text must not hang on the server's settings. */
-        "set_config('bytea_output', 'hex', false), set_config('datestyle', 'ISO', false), "
-        "set_config('timezone', 'UTC', false), "
-        /* To compile a query of many expressions takes a hundred times as long as to run it, and is
-         * done again at each call. */
-        "set_config('jit', 'off', false)";
-    if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
-        return pg_lose(pg, err);
-    }
-    char timeout[16];
-    snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
-    struct pg_params *params = pg_params_create();
-    pg_params_add_text(params, slice_of(timeout));
-    add_setting(params, pg->search_path);
-    add_setting(params, pg->read_only ? "on" : NULL);
-    bool ok = pg_query(pg, "pg session", sql, params, clock_remaining_ms(deadline_us), NULL, err);
-    pg_params_destroy(params);
-    return is_ready(ok, err);
-}
-
 static void note_new_plans(struct pg *pg) {
     pg->planned_us = clock_monotonic_us();
     pg->slow = false;
 }
 
-static bool connect_by(struct pg *pg, int64_t deadline_us, struct err *err) {
+static bool try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place, int64_t deadline_us,
+                     struct err *err) {
+    bool ok = start(pg, hosts, &hosts->items[place], err) && shake_hands(pg, deadline_us, err) &&
+              check_encoding(pg, err) && pg_set_up_session(pg, deadline_us, err);
+    if (!ok) {
+        pg_disconnect(pg);
+    }
+    return ok;
+}
+
+/* The servers share the time that is left, so that one that is frozen leaves some to the next. */
+static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
+                      struct err *err) {
+    size_t first = pg_hosts_last_good(pg->url);
+    for (size_t i = 0; i < hosts->count; i++) {
+        size_t place = (first + i) % hosts->count;
+        int64_t now_us = clock_monotonic_us();
+        int64_t share_us = (deadline_us - now_us) / (int64_t)(hosts->count - i);
+        int64_t most_us = pg->connect_timeout_ms * 1000LL;
+        struct err reason = {0};
+        if (try_host(pg, hosts, place, now_us + (share_us < most_us ? share_us : most_us),
+                     &reason)) {
+            pg_hosts_note_good(pg->url, place);
+            return true;
+        }
+        if (i > 0) {
+            err_wrap(&reason, "%.400s; then", err->text);
+        }
+        *err = reason;
+    }
+    return false;
+}
+
+/* timeout_ms: for all servers; negative: each as long as it may take. */
+static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
+    struct pg_hosts hosts = {0};
     if (pg_connected(pg)) {
         return true;
     }
     pg_disconnect(pg);
-    bool ok = check_url(pg, err) && start(pg, err) && shake_hands(pg, deadline_us, err) &&
-              check_encoding(pg, err) && set_up(pg, deadline_us, err);
-    if (!ok) {
-        pg_disconnect(pg);
+    bool ok = read_url(pg, &hosts, err);
+    if (ok) {
+        int64_t all_ms =
+            timeout_ms < 0 ? pg->connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
+        ok = try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, err);
     }
+    pg_hosts_free(&hosts);
     note_new_plans(pg);
     pg->plans_last_us = PLANS_YOUNG_US;
     return ok;
 }
 
 bool pg_connect(struct pg *pg, struct err *err) {
-    return connect_by(pg, clock_monotonic_us() + pg->connect_timeout_ms * 1000LL, err);
+    return connect_within(pg, -1, err);
 }
 
 /* A plan is kept until its tables are analysed, a minute or more: one made while they were small
@@ -327,7 +425,7 @@ bool pg_connect(struct pg *pg, struct err *err) {
  * planned for the size of now. DISCARD PLANS alone would leave them the costs of their first plans,
  * beside which a plan for every call seems cheap; it is for the plans of functions. */
 static bool plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
-    if (!pg->slow || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
+    if (!pg->slow || pg->pooled || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
         return true;
     }
     bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
@@ -351,8 +449,7 @@ static void drop_if_closed(struct pg *pg) {
 }
 
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err) {
-    int least_ms = timeout_ms < pg->connect_timeout_ms ? timeout_ms : pg->connect_timeout_ms;
-    int64_t deadline_us = clock_monotonic_us() + least_ms * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     drop_if_closed(pg);
-    return connect_by(pg, deadline_us, err) && plan_anew(pg, deadline_us, err);
+    return connect_within(pg, timeout_ms, err) && plan_anew(pg, deadline_us, err);
 }

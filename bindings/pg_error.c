@@ -58,3 +58,33 @@ enum err_kind pg_error_kind(const char *sqlstate) {
     }
     return ERR_INTERNAL;
 }
+
+static const struct {
+    const char *prefix;
+    const char *reason;
+} plain_reasons[] = {
+    {"25006", "the database is read-only: it is a standby, or is set so"},
+    {"28", "the database refuses the login"},
+    {"3D", "the database does not exist"},
+    {"3F", "a schema or table is missing in the database"},
+    {"42501", "the database refuses a right"},
+    {"42", "a schema or table is missing in the database"},
+    {"53300", "the database or its pooler allows no more connections"},
+    {"53", "the database is out of memory, disk or connections"},
+    {"57P03", "the database is starting or shutting down"},
+    {"57P", "the database ended the connection"},
+    {"57014", "the database does not answer in time"},
+};
+
+const char *pg_plain_reason(const struct err *err) {
+    for (size_t i = 0; i < sizeof plain_reasons / sizeof *plain_reasons; i++) {
+        if (strncmp(err->sqlstate, plain_reasons[i].prefix, strlen(plain_reasons[i].prefix)) == 0) {
+            return plain_reasons[i].reason;
+        }
+    }
+    if (err->kind == ERR_TIMEOUT) {
+        return "the database does not answer in time";
+    }
+    return err->sqlstate[0] ? "the database refuses what it is asked"
+                            : "cannot connect to the database";
+}

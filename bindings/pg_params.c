@@ -179,8 +179,11 @@ void pg_array_int(struct pg_params *params, int64_t value) {
 
 void pg_array_timestamp(struct pg_params *params, int64_t unix_us) {
     int64_t value;
-    if (__builtin_sub_overflow(unix_us, POSTGRES_EPOCH_UNIX_US, &value)) {
-        value = INT64_MIN; /* -infinity */
+    /* The ends of int64 are infinities to Postgres: what lies there, or beyond, goes as a time that
+     * the server refuses (22008). */
+    if (__builtin_sub_overflow(unix_us, POSTGRES_EPOCH_UNIX_US, &value) || value == INT64_MIN ||
+        value == INT64_MAX) {
+        value = INT64_MIN + 1;
     }
     uint64_t bits = htobe64((uint64_t)value);
     add_element(params, &bits, sizeof bits);

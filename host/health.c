@@ -6,6 +6,7 @@
 #include "../bindings/pg.h"
 #include "../bindings/redis.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "script/watchdog.h"
 #include "base/xalloc.h"
 
@@ -14,7 +15,7 @@
 #define UNASKED_LOOK_MS 5000   /* so that something is known when somebody asks */
 #define STALE_US 10000000 /* older than this, looking hangs: nothing is known about readiness */
 #define MAX_WAITING 4 /* callers that may wait for a look: the others are told of the last one */
-#define CONNECT_TIMEOUT_MS 1500
+#define CONNECT_TIMEOUT_MS 1500 /* of all servers of the URL */
 #define STATEMENT_TIMEOUT_MS 1000
 
 /* What a look at the dependencies found. */
@@ -28,8 +29,9 @@ struct sight {
 struct health {
     struct health_options options;
     pthread_t thread;
-    struct pg *pg;       /* the thread's own */
-    struct redis *redis; /* the thread's own; NULL without Redis */
+    struct pg *pg;                              /* the thread's own */
+    struct redis *redis;                        /* the thread's own; NULL without Redis */
+    struct err said_of_database, said_of_redis; /* in the log, last; the thread's own */
     pthread_mutex_t lock;
     pthread_cond_t wanted; /* to the thread */
     pthread_cond_t looked; /* from it */
@@ -42,23 +44,58 @@ struct health {
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
+/* `reason`: in words that whoever asks without a key may read; NULL: none. */
 static void append_state(struct buffer *json, const char *name, const char *status,
-                         const struct err *err, int64_t began_us) {
+                         const char *reason, int64_t began_us) {
     buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", name, status);
-    if (err->kind != ERR_NONE) {
+    if (reason) {
         buffer_append_text(json, ",\"reason\":");
-        buffer_append_json_string(json, slice_of(err->text));
+        buffer_append_json_string(json, slice_of(reason));
     }
     buffer_append_format(json, ",\"took_ms\":%.3f}",
                          (double)(clock_monotonic_us() - began_us) / 1000);
 }
 
+/* The whole text, host and all, is for the log: once for each reason in a row. */
+static void log_change(struct err *failure, const char *name, const struct err *err) {
+    if (strcmp(failure->text, err->text) == 0) {
+        return;
+    }
+    *failure = *err;
+    if (err->kind != ERR_NONE) {
+        log_warning("a dependency cannot be used", LOG_TEXT("dependency", name),
+                    LOG_TEXT("reason", err->text));
+    }
+}
+
+/* A server may close a connection that lies idle, or be asked to: that is no outage, one that
+ * cannot be opened again is. */
+static bool ask_database(struct pg *pg, struct err *err) {
+    for (int attempt = 0;; attempt++) {
+        bool ok = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
+        bool sent = ok;
+        ok = ok && pg_query(pg, "health", "SELECT 1", NULL, STATEMENT_TIMEOUT_MS, NULL, err);
+        if (ok || !sent || attempt > 0 || pg_connected(pg) || err->kind == ERR_TIMEOUT) {
+            return ok;
+        }
+        err_clear(err);
+    }
+}
+
 static bool look_at_database(struct health *health, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
-    bool ok = pg_connect(health->pg, &err) &&
-              pg_query(health->pg, "health", "SELECT 1", NULL, STATEMENT_TIMEOUT_MS, NULL, &err);
-    append_state(json, "database", ok ? "healthy" : "unhealthy", &err, began_us);
+    bool ok = ask_database(health->pg, &err);
+    bool scarce = ok && pg_short_of_connections();
+    append_state(json, "database",
+                 !ok      ? "unhealthy"
+                 : scarce ? "degraded"
+                          : "healthy",
+                 !ok      ? pg_plain_reason(&err)
+                 : scarce ? "the database or its pooler allows no more connections"
+                          : NULL,
+                 began_us);
+    log_change(&health->said_of_database, "database", &err);
     return ok;
 }
 
@@ -68,6 +105,14 @@ static void on_pong(void *context, size_t index, const redisReply *reply) {
     if (reply->type == REDIS_REPLY_ERROR) {
         err_set(err, ERR_UNAVAILABLE, "%s", reply->str);
     }
+}
+
+static const char *redis_plain_reason(const struct err *err) {
+    if (err->kind == ERR_TIMEOUT) {
+        return "Redis does not answer in time";
+    }
+    return strstr(err->text, "refuses the session") ? "Redis refuses the login or the database"
+                                                    : "Redis cannot be connected to, or asked";
 }
 
 /* Without Redis all works, only slower: it makes nothing unready. */
@@ -85,7 +130,9 @@ static bool look_at_redis(struct health *health, struct buffer *json) {
         ok = false;
         err = refused;
     }
-    append_state(json, "redis", ok ? "healthy" : "degraded", &err, began_us);
+    append_state(json, "redis", ok ? "healthy" : "degraded", ok ? NULL : redis_plain_reason(&err),
+                 began_us);
+    log_change(&health->said_of_redis, "redis", &err);
     return ok;
 }
 
@@ -97,7 +144,7 @@ static void look(struct health *health, struct sight *sight) {
     buffer_append_text(json, ",");
     bool consuming = health->options.consuming(health->options.context, json);
     sight->ready = database && consuming;
-    sight->degraded = !redis;
+    sight->degraded = !redis || pg_short_of_connections();
     sight->seen_us = clock_monotonic_us();
 }
 
@@ -151,6 +198,7 @@ static bool open_probes(struct health *health, struct err *err) {
         .application_name = "aggregator health",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+        .writes = true, /* a standby is of no use to ingestion */
     };
     health->pg = pg_create(&options);
     if (!config->redis.url[0]) {

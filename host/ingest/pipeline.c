@@ -72,6 +72,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .search_path = options->search_path,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
+        .writes = true,
         .uncounted = options->uncounted,
     };
     make_metrics(pipeline);

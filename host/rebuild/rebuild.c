@@ -194,7 +194,7 @@ static bool may_retry(const struct rebuild *rebuild, const struct err *err) {
 bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
     for (int attempt = 1;; attempt++) {
         err_clear(err);
-        if (!catch_up(rebuild, err)) {
+        if (!catch_up(rebuild, err) || !shadow_still_locked(&rebuild->shadow, err)) {
             return false;
         }
         if (compare_now(rebuild, apply, quiet, err)) {

@@ -6,21 +6,44 @@
 #include "../view/view_sql.h"
 #include "../base/xalloc.h"
 
-static const char lock_sql[] = "SELECT pg_try_advisory_lock($1::int8)";
+#define LOCK_TIMEOUT_MS 30000
+
+static const char lock_sql[] = "SELECT pg_try_advisory_xact_lock($1::int8)";
+
 static const char live_sql[] =
     "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
     "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('consumer_offsets'))";
 
-static bool lock(struct sql_session *session, const struct shadow_kind *kind, struct err *err) {
-    PGresult *row;
-    pg_params_add_int8(session->params, kind->lock);
-    if (!sql_query(session, slice_of(lock_sql), &row, err)) {
+static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *params, PGresult **row,
+                     struct err *err) {
+    return pg_query(pg, "shadow lock", sql, params, LOCK_TIMEOUT_MS, row, err);
+}
+
+/* The lock of a transaction, on a connection of its own: that of a session would stay behind on a
+ * pooler's connection, and this transaction holds up nothing, not even vacuum. */
+static bool take_lock(struct shadow *shadow, struct sql_session *session,
+                      const struct shadow_kind *kind, struct err *err) {
+    PGresult *row = NULL;
+    struct pg_params *params = pg_params_create();
+    pg_params_add_int8(params, kind->lock);
+    shadow->lock = pg_create_like(session->pg);
+    bool ok = pg_connect(shadow->lock, err) && ask_lock(shadow->lock, "BEGIN", NULL, NULL, err) &&
+              ask_lock(shadow->lock, "SET LOCAL idle_in_transaction_session_timeout = 0", NULL,
+                       NULL, err) &&
+              ask_lock(shadow->lock, lock_sql, params, &row, err);
+    pg_params_destroy(params);
+    if (!ok) {
         return false;
     }
     bool locked = slice_equal(sql_cell(row, 0, 0), slice_of("t"));
     PQclear(row);
     return locked ||
            err_set(err, ERR_UNAVAILABLE, "another %s is at work on this database", kind->makers);
+}
+
+bool shadow_still_locked(struct shadow *shadow, struct err *err) {
+    return ask_lock(shadow->lock, "SELECT 1", NULL, NULL, err) ||
+           err_wrap(err, "the lock on %s is lost", shadow->schema);
 }
 
 static bool find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
@@ -82,7 +105,7 @@ bool shadow_create(struct shadow *shadow, struct sql_session *session,
     static const char *const host_tables[] = {"consumer_offsets", "offset_scripts",
                                               "rejected_events"};
     *shadow = (struct shadow){.schema = kind->schema};
-    bool ok = lock(session, kind, err) && find_live(shadow, session, err) &&
+    bool ok = take_lock(shadow, session, kind, err) && find_live(shadow, session, err) &&
               drop(shadow, session, err) && sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
     for (size_t i = 0; ok && i < sizeof host_tables / sizeof *host_tables; i++) {
         ok = sql_run(session, err, "CREATE UNLOGGED TABLE %s.%s (LIKE %s.%s INCLUDING ALL)",
@@ -101,6 +124,7 @@ void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep)
         log_warning("a schema is left behind", LOG_TEXT("schema", shadow->schema),
                     LOG_TEXT("error", err.text));
     }
+    pg_destroy(shadow->lock);
     free(shadow->live);
     free(shadow->search_path);
     *shadow = (struct shadow){0};

@@ -17,14 +17,17 @@ struct shadow_kind {
 
 struct shadow {
     const char *schema;
+    struct pg *lock;   /* holds the lock in a transaction that does nothing else */
     char *live;        /* the live schema's name, quoted */
     char *search_path; /* of connections that write into the shadow; NULL: it is not ours */
 };
 
-/* Finds the live schema, takes the lock for the life of the session, and makes the tables. False:
+/* Finds the live schema, takes the lock until shadow_close, and makes the tables. False:
  * shadow_close is still to be called. */
 bool shadow_create(struct shadow *shadow, struct sql_session *session,
                    const struct shadow_kind *kind, const struct view *view, struct err *err);
+/* False: the connection that held the lock was lost, another may be at work meanwhile. */
+bool shadow_still_locked(struct shadow *shadow, struct err *err);
 /* Drops the schema, if this one has made it and it shall not be kept. */
 void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep);
 

@@ -11,8 +11,9 @@
 #include "migrate.h"
 #include "../base/xalloc.h"
 
-/* Any number all instances agree on. */
-#define LOCK_SQL "SELECT pg_advisory_lock(7236014)"
+/* Any number all instances agree on. Each migration's transaction takes it: a lock of the session
+ * would stay with a pooler's connection. */
+#define LOCK_SQL "SELECT pg_advisory_xact_lock(7236014)"
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
 /* A migration may rewrite a table. */
 #define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
@@ -165,38 +166,54 @@ static bool record(struct pg *pg, const struct migration *migration, struct err 
     return ok;
 }
 
+static bool run_plain(struct pg *pg, const char *sql, struct err *err) {
+    return pg_query(pg, "migration", sql, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
+}
+
+static bool begin_locked(struct pg *pg, struct err *err) {
+    return run_plain(pg, "BEGIN", err) &&
+           pg_query(pg, "migration_lock", LOCK_SQL, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
+}
+
 static bool apply(struct pg *pg, const struct migration *migration, struct err *err) {
-    bool ok = pg_script(pg, "BEGIN", MIGRATION_TIMEOUT_MS, err) &&
-              pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) &&
-              record(pg, migration, err) && pg_script(pg, "COMMIT", MIGRATION_TIMEOUT_MS, err);
-    if (!ok) {
+    if (!pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) ||
+        !record(pg, migration, err)) {
         if (strncmp(err->sqlstate, "42", 2) == 0) {
             err->kind = ERR_INPUT; /* the file is at fault: waiting would not mend it */
         }
         return err_wrap(err, "%s", migration->name); /* the caller's disconnect rolls it back */
     }
-    log_info("migration applied", LOG_TEXT("migration", migration->name));
     return true;
+}
+
+/* Under the lock: another instance may have applied it, and newer ones, since the last look. */
+static bool apply_if_missing(struct pg *pg, const struct migration *migration, int newest_before,
+                             int *applied, struct err *err) {
+    bool is_applied = false;
+    bool ok = begin_locked(pg, err) &&
+              check_applied(pg, migration, newest_before, &is_applied, err) &&
+              (is_applied || apply(pg, migration, err)) && run_plain(pg, "COMMIT", err);
+    if (ok && !is_applied) {
+        log_info("migration applied", LOG_TEXT("migration", migration->name));
+        *applied += 1;
+    }
+    return ok;
 }
 
 static bool apply_missing(struct pg *pg, const struct migrations *migrations, int *applied,
                           struct err *err) {
     int newest;
-    bool ok = pg_query(pg, "migration_lock", LOCK_SQL, NULL, MIGRATION_TIMEOUT_MS, NULL, err) &&
-              pg_script(pg,
+    bool ok = begin_locked(pg, err) &&
+              run_plain(pg,
                         "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, "
                         "name text NOT NULL, checksum text NOT NULL, "
                         "applied_at timestamptz NOT NULL DEFAULT now())",
-                        MIGRATION_TIMEOUT_MS, err) &&
+                        err) &&
               ask_int(pg, "migration_newest",
-                      "SELECT coalesce(max(version), -1) FROM schema_migrations", &newest, err);
+                      "SELECT coalesce(max(version), -1) FROM schema_migrations", &newest, err) &&
+              run_plain(pg, "COMMIT", err);
     for (size_t i = 0; ok && i < migrations->count; i++) {
-        bool is_applied;
-        ok = check_applied(pg, &migrations->items[i], newest, &is_applied, err);
-        if (ok && !is_applied) {
-            ok = apply(pg, &migrations->items[i], err);
-            *applied += ok;
-        }
+        ok = apply_if_missing(pg, &migrations->items[i], newest, applied, err);
     }
     return ok;
 }
@@ -207,13 +224,14 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
         .url = config->postgres.url,
         .application_name = "aggregator migrate",
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .writes = true,
         .statement_timeout_ms = 0, /* the lock may be held for as long as a migration takes */
     };
     *applied = 0;
     struct pg *pg = pg_create(&options);
     bool ok = read_folder(config, &migrations, err) && pg_connect(pg, err) &&
               apply_missing(pg, &migrations, applied, err);
-    pg_destroy(pg); /* lets go of the lock */
+    pg_destroy(pg);
     free_migrations(&migrations);
     return ok;
 }

@@ -233,6 +233,25 @@ static void an_absent_database_is_an_outage(void) {
     end();
 }
 
+/* A lock of the session would stay on the pooler's connection, for whoever is lent it next. */
+static void behind_a_pooler_no_lock_is_left(void) {
+    char pooled[256];
+    begin();
+    script("DROP DATABASE IF EXISTS test_migrate_pooled");
+    script("CREATE DATABASE test_migrate_pooled TEMPLATE template0");
+    snprintf(pooled, sizeof pooled, "postgresql://ras@127.0.0.1:%d/test_migrate_pooled",
+             atoi(strrchr(test_url("PGBOUNCER_TEST_URL"), ':') + 1));
+    config.postgres.url = pooled;
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    CHECK_INT(run(), 1);
+    CHECK_TEXT(ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+                   "(SELECT oid FROM pg_database WHERE datname = 'test_migrate_pooled')"),
+               "0");
+    CHECK_INT(run(), 0);
+    script("DROP DATABASE test_migrate_pooled WITH (FORCE)");
+    end();
+}
+
 static const struct test_case cases[] = {
     {"files are applied in order, once", files_are_applied_in_order_once},
     {"a file that changed is refused", a_file_that_changed_is_refused},
@@ -243,6 +262,7 @@ static const struct test_case cases[] = {
     {"runs at once apply each file once", runs_at_once_apply_each_file_once},
     {"the shipped files apply to an empty schema", the_shipped_files_apply_to_an_empty_schema},
     {"an absent database is an outage", an_absent_database_is_an_outage},
+    {"behind a pooler no lock is left", behind_a_pooler_no_lock_is_left},
 };
 
 TEST_MAIN(cases)

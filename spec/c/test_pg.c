@@ -138,7 +138,7 @@ static void a_plan_whose_table_was_altered_recovers(void) {
 static const char *plan_that_is_kept(const char *sql, struct pg_params *params) {
     static char text[4096];
     const char *server_name = "";
-    char explain[64];
+    char explain[96];
     PGresult *result = NULL;
     for (int i = 0; i < 6; i++) {
         CHECK_OK(pg_query(pg, "kept", sql, params, WAIT_MS, NULL, &err), &err);

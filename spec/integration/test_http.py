@@ -133,7 +133,7 @@ def test_readiness_follows_the_database():
         program.wait_ready()
         made.postgres.stop()
         wait_until("unreadiness", lambda: program.ask("/readyz").status == 503)
-        assert "onnect" in database()["reason"]
+        assert "database" in database()["reason"]
         made.postgres.start()
         program.wait_ready()
 

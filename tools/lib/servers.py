@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""servers: runs a command beside a private Postgres and Redis, which end when it does.
+"""servers: runs a command beside a private Postgres, PgBouncer and Redis, which end when it does.
 
-    tools/lib/servers.py FOLDER COMMAND…    sets PG_TEST_URL and REDIS_TEST_URL for it
+    tools/lib/servers.py FOLDER COMMAND…    sets PG_TEST_URL, PGBOUNCER_TEST_URL and REDIS_TEST_URL
 """
 import contextlib
 import os
@@ -20,14 +20,17 @@ SETTINGS = ("max_connections=400", "fsync=off", "shared_preload_libraries=pg_sta
 
 
 def start(folder, cleanup):
-    """Starts both; `cleanup`, an ExitStack, ends them. Returns the variables that name them."""
+    """Starts them; `cleanup`, an ExitStack, ends them. Returns the variables that name them."""
     postgres = stack.Postgres(folder, SETTINGS)
     cleanup.callback(postgres.remove)
     postgres.stop_signal = signal.SIGQUIT  # at once: what it holds is removed, not written out
     cleanup.callback(postgres.stop)
     redis = stack.Redis(folder)
     cleanup.callback(redis.stop)
-    return {"PG_TEST_URL": postgres.start().url(), "REDIS_TEST_URL": redis.start().url}
+    names = {"PG_TEST_URL": postgres.start().url(), "REDIS_TEST_URL": redis.start().url}
+    pooler = stack.PgBouncer(folder, postgres)
+    cleanup.callback(pooler.kill)
+    return names | {"PGBOUNCER_TEST_URL": pooler.start().url()}
 
 
 def main():

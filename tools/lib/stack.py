@@ -221,6 +221,39 @@ class Postgres(Process):
         discard(self.folder / "pgdata.new")
 
 
+class PgBouncer(Process):
+    """A pooler before `postgres`, in transaction mode unless told otherwise. Its clients share as few
+    connections as it is given: with one, whatever one of them leaves there meets the next."""
+
+    def __init__(self, folder, postgres, mode="transaction", pool_size=1):
+        super().__init__(folder)
+        self.port, self.postgres = free_port(), postgres
+        self.mode, self.pool_size = mode, pool_size
+
+    def write_settings(self):
+        """Where the user that it runs as can read it; it refuses to be root."""
+        file, name = tempfile.mkstemp(prefix="aggregator-pgbouncer.", suffix=".ini")
+        with open(file, "w") as settings:
+            settings.write(
+                f"[databases]\n* = host=127.0.0.1 port={self.postgres.port} user=ras\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
+                f"pool_mode = {self.mode}\ndefault_pool_size = {self.pool_size}\n"
+                "auth_type = any\nunix_socket_dir =\nmax_client_conn = 400\n")
+        os.chmod(name, 0o644)
+        return pathlib.Path(name)
+
+    def start(self):
+        settings = self.write_settings()
+        self.spawn(["pgbouncer", settings], user="postgres", cwd="/",
+                   env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
+        self.wait_ready(lambda: accepts(self.port))
+        settings.unlink()
+        return self
+
+    def url(self, database="postgres"):
+        return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
+
+
 def discard(path):
     """Removes a folder, or a link and the folder it points to."""
     shutil.rmtree(path.resolve(), ignore_errors=True)

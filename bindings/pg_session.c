@@ -1,0 +1,140 @@
+/* pg_session: what is set on a connection, or behind a pooler in each transaction, so that values
+ * are read and written alike whatever the server, the database or the role has as its defaults. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "../host/base/clock.h"
+#include "../host/base/uuid.h"
+#include "pg_connection.h"
+#include "pg_params.h"
+
+/* Longer than any pause between two statements of one transaction. A process that is frozen in one
+ * holds its locks for so long: the next owner of its partitions waits for them. */
+#define IDLE_IN_TRANSACTION_MS "10000"
+
+/* Not as start-up options: a pooler refuses those. Behind a pooler the settings end with the
+ * transaction; that it is one shows in the process it names, which is not the server's. */
+const char pg_settings_sql[] =
+    "SELECT pg_backend_pid() <> $4::int4, "
+    "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
+    "count(set_config(name, coalesce(value, current_setting(name)), pg_backend_pid() <> $4::int4)) "
+    "FROM (VALUES ('statement_timeout', $1::text), ('search_path', $2::text), "
+    "('default_transaction_read_only', $3::text), "
+    "('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "'), "
+    /* How values are read. */
+    "('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), "
+    "('transform_null_equals', 'off'), ('xmloption', 'content'), "
+    /* How they are written, and some are read too. */
+    "('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), "
+    "('bytea_output', 'hex'), ('extra_float_digits', '1'), ('xmlbinary', 'base64'), "
+    "('lc_monetary', 'C'), ('lc_numeric', 'C'), ('lc_time', 'C'), "
+    "('quote_all_identifiers', 'off'), "
+    "('default_transaction_isolation', 'read committed'), "
+    /* To compile a query of many expressions takes a hundred times as long as to run it, and is
+     * done again at each call. */
+    "('jit', 'off')) AS settings (name, value)";
+
+static char process_mark[9];
+
+static void make_mark(void) {
+    uint8_t id[16];
+    uuid_generate_v4(id);
+    snprintf(process_mark, sizeof process_mark, "%02x%02x%02x%02x", id[0], id[1], id[2], id[3]);
+}
+
+const char *pg_process_mark(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_mark);
+    return process_mark;
+}
+
+/* ---- too few connections -------------------------------------------------------------------- */
+
+#define SHORTAGE_US 30000000
+
+static _Atomic int64_t refused_us; /* 0: never */
+
+void pg_note_shortage(void) {
+    atomic_store(&refused_us, clock_monotonic_us());
+}
+
+bool pg_short_of_connections(void) {
+    int64_t noted_us = atomic_load(&refused_us);
+    return noted_us != 0 && clock_monotonic_us() - noted_us < SHORTAGE_US;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+static void add_setting(struct pg_params *params, const char *value) {
+    if (value) {
+        pg_params_add_text(params, slice_of(value));
+    } else {
+        pg_params_add_null(params);
+    }
+}
+
+static void fill_settings(struct pg *pg) {
+    char timeout[16], process[16];
+    struct pg_params *params = pg->settings;
+    snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
+    snprintf(process, sizeof process, "%d", PQbackendPID(pg->conn));
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(timeout));
+    add_setting(params, pg->search_path);
+    add_setting(params, pg->read_only ? "on" : NULL);
+    pg_params_add_text(params, slice_of(process));
+}
+
+/* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
+static bool no_answer(struct err *err) {
+    if (err->kind == ERR_TIMEOUT) {
+        pg_note_shortage();
+        err_set(err, ERR_UNAVAILABLE,
+                "Postgres took the login and did not answer the first query in time: it is "
+                "overloaded, or a pooler has no connection to spare");
+    } else if (strstr(err->text, "query_wait_timeout")) {
+        pg_note_shortage();
+    }
+    return false;
+}
+
+static bool refuse_read_only(struct err *err) {
+    err_set(err, ERR_UNAVAILABLE,
+            "the database is a standby, or its transactions are set read-only: nothing can be "
+            "written there; name the primary in the URL");
+    snprintf(err->sqlstate, sizeof err->sqlstate, "25006");
+    return false;
+}
+
+/* A pooler that ends its hold of a connection with each statement has no transactions. */
+static bool check_transactions(struct pg *pg, int64_t deadline_us, struct err *err) {
+    bool ok =
+        pg_query(pg, "pg session", "BEGIN", NULL, clock_remaining_ms(deadline_us), NULL, err) &&
+        pg_query(pg, "pg session", "COMMIT", NULL, clock_remaining_ms(deadline_us), NULL, err);
+    return ok || err_wrap(err, "the pooler before Postgres must pool by session or transaction");
+}
+
+void pg_note_session(struct pg *pg, const PGresult *row) {
+    pg->pooled = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
+    pg->reads_only = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
+}
+
+bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
+    static _Atomic unsigned connections;
+    if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
+        return pg_lose(pg, err);
+    }
+    pg->connection_number = atomic_fetch_add(&connections, 1);
+    fill_settings(pg);
+    if (!pg_send_settings(pg)) {
+        return pg_lose(pg, err);
+    }
+    if (!pg_finish(pg, clock_remaining_ms(deadline_us), NULL, NULL, err)) {
+        return no_answer(err);
+    }
+    if (pg->writes && pg->reads_only) {
+        return refuse_read_only(err);
+    }
+    return !pg->pooled || check_transactions(pg, deadline_us, err);
+}
