@@ -187,7 +187,7 @@ struct program *program_start(const struct config *config, const char *config_pa
         program->watchdog = watchdog_start(err);
     }
     if (program->watchdog) {
-        program->generation = script_generation_load(config, 1, err);
+        program->generation = script_generation_load_service(config, 1, err);
     }
     if (program->generation && start_cache(program, err) && start_ingest(program, err) &&
         start_health(program, err) && start_http(program, err) &&

@@ -46,7 +46,7 @@ static bool check_names(const struct script_generation *generation) {
 int command_check(const struct command *command) {
     const struct config *config = command->config;
     struct err err = {0};
-    struct script_generation *generation = script_generation_load(config, 1, &err);
+    struct script_generation *generation = script_generation_load_service(config, 1, &err);
     if (!generation) {
         fprintf(stderr, "scripts: %s\n", err.text);
         return 1;

@@ -136,7 +136,7 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
 bool rejected_retry(const struct rejected *rejected, struct err *err) {
     const struct config *config = rejected->command->config;
     struct retry retry = {.rejected = rejected, .last_partition = -1, .last_offset = -1};
-    struct script_generation *generation = script_generation_load(config, 1, err);
+    struct script_generation *generation = script_generation_load_service(config, 1, err);
     struct cache_options options = {
         .redis_url = config->redis.url,
         .redis_timeout_ms = config->redis.timeout_ms,

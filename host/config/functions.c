@@ -1,13 +1,15 @@
 /* functions: env, env_or_file and list. */
 #include "functions.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/json_scan.h"
+#include "../base/regular_file.h"
+
+#define KEY_FILE_MAX_BYTES 8191
 
 /* env(name, default): the variable where it is set and not empty, else the default. */
 static int lua_env(lua_State *L) {
@@ -18,6 +20,25 @@ static int lua_env(lua_State *L) {
         lua_settop(L, 2);
     }
     return 1;
+}
+
+/* Pushes the text of the file without the ends of line behind it. */
+static int push_key_file(lua_State *L, const char *name, const char *path) {
+    struct buffer text = {0};
+    struct err err = {0};
+    bool ok = regular_file_read(AT_FDCWD, path, path, KEY_FILE_MAX_BYTES, &text, &err);
+    while (ok && text.len > 0 && strchr("\r\n", text.data[text.len - 1])) {
+        text.len--;
+    }
+    if (ok && text.len == 0) {
+        ok = err_set(&err, ERR_INPUT, "%s is empty", path);
+    }
+    if (ok) {
+        lua_pushlstring(L, text.data, text.len);
+        explicit_bzero(text.data, text.cap);
+    }
+    buffer_free(&text);
+    return ok ? 1 : luaL_error(L, "%s_FILE names %s", name, err.text);
 }
 
 /* env_or_file(name): the variable, or the contents of the file that NAME_FILE names, or nil. */
@@ -32,27 +53,7 @@ static int lua_env_or_file(lua_State *L) {
     if (!path || !path[0]) {
         return 0;
     }
-    char text[8192];
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return luaL_error(L, "%s_FILE names %s, which cannot be read: %s", name, path,
-                          strerror(errno));
-    }
-    size_t len = fread(text, 1, sizeof text, file);
-    bool failed = ferror(file);
-    fclose(file);
-    if (failed || len == sizeof text) {
-        return luaL_error(L, "%s_FILE names %s, which %s", name, path,
-                          failed ? "cannot be read" : "holds 8 KiB or more");
-    }
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
-        len--;
-    }
-    if (len == 0) {
-        return luaL_error(L, "%s_FILE names %s, which is empty", name, path);
-    }
-    lua_pushlstring(L, text, len);
-    return 1;
+    return push_key_file(L, name, path);
 }
 
 /* The strings of a JSON list, onto the table at the top. */

@@ -19,6 +19,13 @@ struct credentials {
     struct credential items[];
 };
 
+static bool holds_control(const char *text) {
+    while (*text && (unsigned char)*text >= 0x20 && *text != 0x7F) {
+        text++;
+    }
+    return *text != '\0';
+}
+
 struct credentials *credentials_create(const char *setting, const struct config_strings *list,
                                        struct err *err) {
     struct credentials *credentials =
@@ -28,6 +35,14 @@ struct credentials *credentials_create(const char *setting, const struct config_
         if (len >= CREDENTIAL_BYTES) {
             err_set(err, ERR_INPUT, "%s: entry %zu is longer than %d bytes", setting, i + 1,
                     CREDENTIAL_BYTES - 1);
+            credentials_destroy(credentials);
+            return NULL;
+        }
+        if (holds_control(list->items[i])) {
+            err_set(err, ERR_INPUT,
+                    "%s: entry %zu holds a control character or an end of line, which no request "
+                    "can send: say several entries with commas between them",
+                    setting, i + 1);
             credentials_destroy(credentials);
             return NULL;
         }

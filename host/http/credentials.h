@@ -9,7 +9,7 @@
 struct credentials;
 
 /* Copies the list; empty entries let nobody in. An error, which names the setting, when one is
- * longer than 255 bytes. */
+ * longer than 255 bytes or holds a control character. */
 struct credentials *credentials_create(const char *setting, const struct config_strings *list,
                                        struct err *err);
 void credentials_destroy(struct credentials *credentials);

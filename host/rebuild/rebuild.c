@@ -20,7 +20,7 @@
 static bool open_parts(struct rebuild *rebuild, struct err *err) {
     static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify"};
     const struct config *config = rebuild->options.config;
-    rebuild->generation = script_generation_load(config, 1, err);
+    rebuild->generation = script_generation_load_service(config, 1, err);
     if (!rebuild->generation) {
         return false;
     }

@@ -124,7 +124,7 @@ static struct script_generation *load(const struct change *change, struct config
     *fresh = config_load(change->reload->options.config_path, err);
     if (*fresh) {
         struct config *config = config_renew(script_generation_config(change->running), *fresh);
-        generation = script_generation_load(config, change->last_number + 1, err);
+        generation = script_generation_load_service(config, change->last_number + 1, err);
         config_unref(config);
     }
     return generation;

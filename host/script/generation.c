@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
+#include "bundle_disk.h"
 #include "script_private.h"
 
 static struct script_generation *make(const struct config *config, uint64_t number) {
@@ -23,14 +24,51 @@ static struct script_generation *complete(struct script_generation *generation, 
     return generation;
 }
 
-struct script_generation *script_generation_load(const struct config *config, uint64_t number,
-                                                 struct err *err) {
+static bool read_bundle(struct bundle *bundle, const struct config *config, bool settled,
+                        struct err *err) {
+    struct bundle_folders folders = {config->scripts.root, config->scripts.sql, settled};
+    return bundle_disk_read(bundle, &folders, err);
+}
+
+static struct script_generation *load(const struct config *config, uint64_t number, bool settled,
+                                      struct err *err) {
     struct script_generation *generation = make(config, number);
-    if (!bundle_read(&generation->bundle, config, err)) {
+    if (!read_bundle(&generation->bundle, config, settled, err)) {
         script_generation_unref(generation);
         return NULL;
     }
     return complete(generation, err);
+}
+
+struct script_generation *script_generation_load(const struct config *config, uint64_t number,
+                                                 struct err *err) {
+    return load(config, number, false, err);
+}
+
+static bool check_service(const struct script_generation *generation, struct err *err) {
+    const char *root = generation->config->scripts.root;
+    if (generation->handler_count == 0) {
+        return err_set(
+            err, ERR_INPUT,
+            "%s/handlers declares no handler: nothing would be read; is %s (scripts.root) "
+            "the right folder?",
+            root, root);
+    }
+    return generation->route_count > 0 ||
+           err_set(err, ERR_INPUT,
+                   "%s/routes declares no route: nothing would be answered; is %s (scripts.root) "
+                   "the right folder?",
+                   root, root);
+}
+
+struct script_generation *script_generation_load_service(const struct config *config,
+                                                         uint64_t number, struct err *err) {
+    struct script_generation *generation = load(config, number, true, err);
+    if (generation && !check_service(generation, err)) {
+        script_generation_unref(generation);
+        return NULL;
+    }
+    return generation;
 }
 
 struct script_generation *script_generation_restore(const struct config *config, uint64_t number,
@@ -44,7 +82,7 @@ struct script_generation *script_generation_restore(const struct config *config,
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
                          struct err *err) {
     struct bundle bundle = {0};
-    bool ok = bundle_read(&bundle, config, err);
+    bool ok = read_bundle(&bundle, config, false, err);
     if (ok) {
         memcpy(hash, bundle.hash, sizeof bundle.hash);
     }

@@ -46,6 +46,10 @@ struct script_route {
  * once, compiles and checks them in a fresh state. NULL: err names file:line and what to do. */
 struct script_generation *script_generation_load(const struct config *config, uint64_t number,
                                                  struct err *err);
+/* The same of what is to run: waits for a copy that seems to be under way, and refuses a set
+ * without a handler or without a route. */
+struct script_generation *script_generation_load_service(const struct config *config,
+                                                         uint64_t number, struct err *err);
 /* The hash that a generation of what stands on the disk would have; it is not looked at further. */
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
                          struct err *err);

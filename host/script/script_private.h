@@ -24,11 +24,13 @@ struct bundle {
     size_t count;
     char hash[SCRIPT_HASH_LEN + 1];
 };
-bool bundle_read(struct bundle *bundle, const struct config *config, struct err *err);
-/* The same of files that were kept elsewhere. */
+/* Takes over the name and the text. The files are in order, and can be found, after bundle_finish.
+ */
+void bundle_append(struct bundle *bundle, const char *path, char *name, const struct buffer *text);
+void bundle_finish(struct bundle *bundle);
+/* Of files that were kept elsewhere; complete. */
 void bundle_fill(struct bundle *bundle, const struct script_source *sources, size_t count);
-/* The Lua files below one folder, without a hash. */
-bool bundle_read_lua(struct bundle *bundle, const char *root, struct err *err);
+/* One file, named by its path. */
 bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);
 void bundle_free(struct bundle *bundle);
 /* False where one of them is NULL. */

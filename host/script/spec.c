@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
+#include "bundle_disk.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
 #include "spec_private.h"
@@ -29,7 +30,8 @@ struct spec_run *spec_run_create(const struct config *config, const struct spec_
     run->config = config;
     run->real = options->real;
     run->generation = script_generation_load(config, 1, err);
-    if (!run->generation || !bundle_read_lua(&run->support, options->support, err)) {
+    struct bundle_folders support = {.scripts = options->support};
+    if (!run->generation || !bundle_disk_read(&run->support, &support, err)) {
         spec_run_destroy(run);
         return NULL;
     }

@@ -201,7 +201,7 @@ static void secrets_come_from_files(void) {
     setenv("HULEEDU_INTERNAL_API_KEY_FILE", secret, 1);
     CHECK(!load(shipped));
     CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp/test_config_secret.");
-    CHECK_HAS(err.text, "which is empty");
+    CHECK_HAS(err.text, "is empty");
     CHECK(write(fd, "from-file\r\n", 11) == 11);
     struct config *config = load(shipped);
     CHECK_OK(config != NULL, &err);
@@ -214,14 +214,35 @@ static void secrets_come_from_files(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY");
     CHECK(ftruncate(fd, 9000) == 0);
     CHECK(!load(shipped));
-    CHECK_HAS(err.text, "8 KiB or more");
+    CHECK_HAS(err.text, "is larger than 8191 bytes");
     close(fd);
     unlink(secret);
     CHECK(!load(shipped));
-    CHECK_HAS(err.text, "which cannot be read: No such file");
+    CHECK_HAS(err.text, "cannot be read: No such file");
     setenv("HULEEDU_INTERNAL_API_KEY_FILE", "/tmp", 1);
     CHECK(!load(shipped));
-    CHECK_HAS(err.text, "cannot be read");
+    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp is a folder");
+    unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
+}
+
+static void what_is_no_key_in_a_key_file_is_refused(void) {
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *said;
+    } wrong[] = {{"\xEF\xBB\xBFkey\n", 7, "begins with a byte-order mark"},
+                 {"key\0more\n", 9, ":1: a NUL byte at offset 3"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char secret[] = "/tmp/test_config_secret.XXXXXX";
+        int fd = mkstemp(secret);
+        CHECK(write(fd, wrong[i].bytes, wrong[i].len) == (ssize_t)wrong[i].len);
+        close(fd);
+        setenv("HULEEDU_INTERNAL_API_KEY_FILE", secret, 1);
+        CHECK(!load(shipped));
+        CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp/test_config_secret.");
+        CHECK_HAS(err.text, wrong[i].said);
+        unlink(secret);
+    }
     unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
 }
 
@@ -326,6 +347,7 @@ static const struct test_case cases[] = {
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},
+    {"what is no key in a key file is refused", what_is_no_key_in_a_key_file_is_refused},
     {"wrong values are named", wrong_values_are_named},
     {"keys of one name are told apart", keys_of_one_name_are_told_apart},
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},

@@ -1,0 +1,115 @@
+#include "regular_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES 65536
+
+const char *regular_file_kind(mode_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return NULL;
+    case S_IFDIR:
+        return "a folder";
+    case S_IFIFO:
+        return "a FIFO";
+    case S_IFSOCK:
+        return "a socket";
+    default:
+        return "a device";
+    }
+}
+
+static bool check_regular(const struct stat *status, const char *path, struct err *err) {
+    const char *kind = regular_file_kind(status->st_mode);
+    return !kind || err_set(err, ERR_INPUT, "%s is %s: only regular files are read", path, kind);
+}
+
+static bool fail_to_open(int folder_fd, const char *name, const char *path, struct err *err) {
+    int failure = errno;
+    struct stat status;
+    bool is_link =
+        fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+    return is_link ? err_set(err, ERR_INPUT, "%s is a link that leads to no file: %s", path,
+                             strerror(failure))
+                   : err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(failure));
+}
+
+/* Looked at before it is opened too: to open a device may do something. */
+static int open_regular(int folder_fd, const char *name, const char *path, struct err *err) {
+    struct stat status;
+    if (fstatat(folder_fd, name, &status, 0) != 0) {
+        fail_to_open(folder_fd, name, path, err);
+        return -1;
+    }
+    if (!check_regular(&status, path, err)) {
+        return -1;
+    }
+    int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        fail_to_open(folder_fd, name, path, err);
+        return -1;
+    }
+    if (fstat(fd, &status) != 0 || !check_regular(&status, path, err)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool read_all(int fd, const char *path, size_t max_bytes, struct buffer *text,
+                     struct err *err) {
+    size_t begin = text->len;
+    ssize_t got;
+    buffer_append(text, "", 0);
+    do {
+        got = read(fd, buffer_reserve(text, CHUNK_BYTES), CHUNK_BYTES);
+        text->len += got > 0 ? (size_t)got : 0;
+    } while ((got > 0 && text->len - begin <= max_bytes) || (got < 0 && errno == EINTR));
+    if (got < 0) {
+        return err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(errno));
+    }
+    buffer_append(text, "", 0);
+    return text->len - begin <= max_bytes ||
+           err_set(err, ERR_INPUT, "%s is larger than %zu bytes, the most that is read", path,
+                   max_bytes);
+}
+
+static int line_at(struct slice text, size_t offset) {
+    int line = 1;
+    for (size_t i = 0; i < offset; i++) {
+        line += text.data[i] == '\n';
+    }
+    return line;
+}
+
+static bool check_text(struct slice text, const char *path, struct err *err) {
+    static const char mark[] = "\xEF\xBB\xBF";
+    if (text.len >= 3 && memcmp(text.data, mark, 3) == 0) {
+        return err_set(err, ERR_INPUT,
+                       "%s begins with a byte-order mark: save it as UTF-8 without one", path);
+    }
+    const char *nul = memchr(text.data, '\0', text.len);
+    if (nul) {
+        size_t offset = (size_t)(nul - text.data);
+        return err_set(err, ERR_INPUT,
+                       "%s:%d: a NUL byte at offset %zu: what follows it would be lost; save the "
+                       "file as UTF-8 text",
+                       path, line_at(text, offset), offset);
+    }
+    return true;
+}
+
+bool regular_file_read(int folder_fd, const char *name, const char *path, size_t max_bytes,
+                       struct buffer *text, struct err *err) {
+    size_t begin = text->len;
+    int fd = open_regular(folder_fd, name, path, err);
+    if (fd < 0) {
+        return false;
+    }
+    bool ok = read_all(fd, path, max_bytes, text, err) &&
+              check_text((struct slice){text->data + begin, text->len - begin}, path, err);
+    close(fd);
+    return ok;
+}

@@ -1,0 +1,243 @@
+/* What stands on the disk becomes a generation: as one set, of regular files, or not at all. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "../../host/base/regular_file.h"
+#include "scripts.h"
+
+#define HANDLER                                                                                    \
+    "return { topics = { 'a' }, fields = {}, time = 'event_timestamp', handle = function() end }"
+#define ROUTE                                                                                      \
+    "return { path = '/', endpoint = 'r', auth = false, handle = function() return { status = "    \
+    "200, body = '{}' } end }"
+
+static struct scripts scripts;
+
+static const char *in_folder(const char *name) {
+    static char path[2][128];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", scripts.folder, name);
+    return path[turn];
+}
+
+static void begin(void) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "handlers/h.lua", HANDLER);
+    scripts_write(&scripts, "routes/r.lua", ROUTE);
+}
+
+/* "" where the set is taken; otherwise the error. */
+static const char *load(void) {
+    static struct err err;
+    err_clear(&err);
+    struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
+    script_generation_unref(generation);
+    CHECK((generation != NULL) == (err.text[0] == '\0'));
+    return err.text;
+}
+
+static void write_bytes(const char *name, const char *bytes, size_t len) {
+    int fd = open(in_folder(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    CHECK(write(fd, bytes, len) == (ssize_t)len);
+    close(fd);
+}
+
+static void what_is_no_regular_file_is_named_and_left_unread(void) {
+    begin();
+    CHECK_TEXT(load(), "");
+    CHECK(mkfifo(in_folder("lib/pipe.lua"), 0600) == 0);
+    CHECK_HAS(load(), "lib/pipe.lua is a FIFO: only regular files are read");
+    unlink(in_folder("lib/pipe.lua"));
+    scripts_make_folder(&scripts, "lib/sub.lua");
+    CHECK_HAS(load(), "lib/sub.lua is a folder: only regular files are read");
+    rmdir(in_folder("lib/sub.lua"));
+    CHECK(symlink("/dev/zero", in_folder("lib/zero.lua")) == 0);
+    CHECK_HAS(load(), "lib/zero.lua is a device: only regular files are read");
+    unlink(in_folder("lib/zero.lua"));
+    CHECK(symlink("nowhere", in_folder("lib/lost.lua")) == 0);
+    CHECK_HAS(load(), "lib/lost.lua is a link that leads to no file");
+    unlink(in_folder("lib/lost.lua"));
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", in_folder("lib/sock.lua"));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK_HAS(load(), "lib/sock.lua is a socket: only regular files are read");
+    close(fd);
+    scripts_end(&scripts);
+}
+
+static void a_link_that_leads_up_ends_with_a_message(void) {
+    begin();
+    CHECK(symlink("..", in_folder("lib/up")) == 0);
+    CHECK_HAS(load(), "does a link lead up?");
+    scripts_end(&scripts);
+}
+
+static void names_of_backups_get_advice_and_editors_files_are_passed_over(void) {
+    begin();
+    CHECK(symlink("user@host.1", in_folder("handlers/.#h.lua")) == 0); /* as Emacs locks */
+    scripts_write(&scripts, "handlers/h.lua~", "no Lua");
+    CHECK_TEXT(load(), "");
+    scripts_write(&scripts, "handlers/h.bak.lua", HANDLER);
+    CHECK_HAS(load(), "\"h.bak\" has a dot in its name, as copies and backups have");
+    unlink(in_folder("handlers/h.bak.lua"));
+    scripts_write(&scripts, "handlers/h copy.lua", HANDLER);
+    CHECK_HAS(load(), "the name \"h copy\" cannot be used");
+    unlink(in_folder("handlers/h copy.lua"));
+    scripts_write(&scripts, "queries/Big.sql", "SELECT 1");
+    CHECK_HAS(load(), "the name \"Big\" cannot be used");
+    scripts_end(&scripts);
+}
+
+static void a_nul_byte_and_a_byte_order_mark_are_refused_with_their_file(void) {
+    begin();
+    write_bytes("queries/q.sql", "SELECT 1\nWHERE\0 false", 21);
+    CHECK_HAS(load(), "queries/q.sql:2: a NUL byte at offset 14");
+    write_bytes("queries/q.sql", "\xEF\xBB\xBFSELECT 1", 11);
+    CHECK_HAS(load(), "queries/q.sql begins with a byte-order mark");
+    unlink(in_folder("queries/q.sql"));
+    write_bytes("lib/l.lua", "\xEF\xBB\xBFreturn {}", 12);
+    CHECK_HAS(load(), "lib/l.lua begins with a byte-order mark");
+    scripts_end(&scripts);
+}
+
+static void a_set_without_handlers_or_routes_is_no_service(void) {
+    struct err err = {0};
+    begin();
+    struct script_generation *generation = script_generation_load_service(&scripts.config, 1, &err);
+    CHECK_TEXT(err.text, "");
+    script_generation_unref(generation);
+    unlink(in_folder("routes/r.lua"));
+    CHECK(!script_generation_load_service(&scripts.config, 1, &err));
+    CHECK_HAS(err.text, "/routes declares no route");
+    unlink(in_folder("handlers/h.lua"));
+    CHECK(!script_generation_load_service(&scripts.config, 1, &err));
+    CHECK_HAS(err.text, "/handlers declares no handler");
+    scripts_end(&scripts);
+}
+
+/* ---- at once ------------------------------------------------------------------------------- */
+
+static _Atomic bool done;
+
+/* `current` leads to one release and the other, as fast as it can. */
+static void *swap_links(void *context) {
+    (void)context;
+    for (int turn = 0; !atomic_load(&done); turn = !turn) {
+        unlink(in_folder("next"));
+        CHECK(symlink(turn ? "one" : "two", in_folder("next")) == 0);
+        char current[128];
+        snprintf(current, sizeof current, "%s/current", scripts.folder);
+        CHECK(rename(in_folder("next"), current) == 0);
+    }
+    return NULL;
+}
+
+static void make_release(const char *name) {
+    static const char *const folders[] = {"", "/handlers", "/routes", "/lib", "/queries"};
+    char path[64];
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        snprintf(path, sizeof path, "%s%s", name, folders[i]);
+        scripts_make_folder(&scripts, path);
+    }
+    for (int i = 0; i < 8; i++) {
+        snprintf(path, sizeof path, "%s/lib/l%d.lua", name, i);
+        scripts_write(&scripts, path, "return '%s'", name);
+        snprintf(path, sizeof path, "%s/queries/q%d.sql", name, i);
+        scripts_write(&scripts, path, "SELECT '%s'", name);
+    }
+    snprintf(path, sizeof path, "%s/view.lua", name);
+    scripts_write(&scripts, path,
+                  "return { { name = 't', key = { { 'id', 'text' } }, groups = { { name = 'g', "
+                  "rule = 'latest', columns = { { 'c', 'text' } } } } } }");
+}
+
+static void check_one_release(const struct script_generation *generation) {
+    struct script_source source;
+    int one = 0, two = 0;
+    for (size_t i = 0; script_generation_source(generation, i, &source); i++) {
+        one += slice_contains(source.text, slice_of("'one'"));
+        two += slice_contains(source.text, slice_of("'two'"));
+    }
+    CHECK((one == 16 && two == 0) || (one == 0 && two == 16));
+}
+
+static void while_a_link_is_swapped_each_set_is_of_one_release(void) {
+    pthread_t swapper;
+    char root[64], sql[64];
+    scripts_begin(&scripts);
+    make_release("one");
+    make_release("two");
+    CHECK(symlink("one", in_folder("current")) == 0);
+    snprintf(root, sizeof root, "%s/current", scripts.folder);
+    snprintf(sql, sizeof sql, "%s/current/", scripts.folder);
+    scripts.config.scripts.root = root;
+    scripts.config.scripts.sql = sql;
+    atomic_store(&done, false);
+    pthread_create(&swapper, NULL, swap_links, NULL);
+    for (int i = 0; i < 200; i++) {
+        struct err err = {0};
+        struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
+        CHECK_TEXT(err.text, "");
+        if (generation) {
+            check_one_release(generation);
+        }
+        script_generation_unref(generation);
+    }
+    atomic_store(&done, true);
+    pthread_join(swapper, NULL);
+    scripts_end(&scripts);
+}
+
+/* A copy with a pause behind each file. */
+static void *copy_slowly(void *context) {
+    (void)context;
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "lib/part%d.lua", i);
+        scripts_write(&scripts, name, "return {}");
+        struct timespec pause = {0, 60 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void what_is_to_run_waits_for_the_end_of_a_copy(void) {
+    pthread_t copier;
+    struct err err = {0};
+    struct script_source source;
+    int parts = 0;
+    begin();
+    pthread_create(&copier, NULL, copy_slowly, NULL);
+    WAIT_UNTIL(access(in_folder("lib/part2.lua"), F_OK) == 0);
+    struct script_generation *generation = script_generation_load_service(&scripts.config, 1, &err);
+    CHECK_TEXT(err.text, "");
+    for (size_t i = 0; generation && script_generation_source(generation, i, &source); i++) {
+        parts += strncmp(source.name, "lib/part", 8) == 0;
+    }
+    CHECK_INT(parts, 10);
+    script_generation_unref(generation);
+    pthread_join(copier, NULL);
+    scripts_end(&scripts);
+}
+
+static const struct test_case cases[] = {
+    {"what is no regular file is named and left unread",
+     what_is_no_regular_file_is_named_and_left_unread},
+    {"a link that leads up ends with a message", a_link_that_leads_up_ends_with_a_message},
+    {"names of backups get advice and editors files are passed over",
+     names_of_backups_get_advice_and_editors_files_are_passed_over},
+    {"a nul byte and a byte order mark are refused with their file",
+     a_nul_byte_and_a_byte_order_mark_are_refused_with_their_file},
+    {"a set without handlers or routes is no service",
+     a_set_without_handlers_or_routes_is_no_service},
+    {"while a link is swapped each set is of one release",
+     while_a_link_is_swapped_each_set_is_of_one_release},
+    {"what is to run waits for the end of a copy", what_is_to_run_waits_for_the_end_of_a_copy},
+};
+
+TEST_MAIN(cases)
