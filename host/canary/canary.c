@@ -233,6 +233,7 @@ static void log_end(const struct canary *canary, const struct canary_result *res
              LOG_INT("events", result->events), LOG_INT("rows", result->rows),
              LOG_INT("differing_rows", result->differing_rows),
              LOG_INT("newly_rejected", result->newly_rejected),
+             LOG_INT("not_compared", canary->undecided.count),
              LOG_INT("took_us", clock_monotonic_us() - canary->started_us));
 }
 

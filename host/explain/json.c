@@ -105,6 +105,8 @@ static void put_others(struct buffer *json, const struct explanation *explanatio
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
         json_put_text(json, "outcome", slice_of(explain_other_name(other)));
+        json_put_text(json, "rests_on",
+                      other->rests_on ? slice_of(other->rests_on) : (struct slice){0});
         json_put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
         json_put_text(json, "reason", other->reason);
         json_put_text(json, "detail", other->detail);

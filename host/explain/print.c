@@ -107,6 +107,19 @@ static void print_rejected(FILE *out, const struct explanation *explanation) {
     }
 }
 
+/* Why it changes nothing, if anything says so, up to where its place follows. */
+static void print_why(FILE *out, const struct explain_other *other) {
+    static const char indent[] = "        ";
+    if (other->rests_on) {
+        fprintf(out, "%srests on an answer of %s\n", indent, other->rests_on);
+    } else if (other->reason.data) {
+        print_text(out, indent, other->reason);
+        print_text(out, ": ", other->detail);
+        fputc('\n', out);
+    }
+    fputs(indent, out);
+}
+
 static void print_others(FILE *out, const struct explanation *explanation) {
     for (size_t i = 0; i < explanation->other_count; i++) {
         const struct explain_other *other = &explanation->others[i];
@@ -114,12 +127,9 @@ static void print_others(FILE *out, const struct explanation *explanation) {
         if (other->has_id) {
             uuid_format(other->event_id, event_id);
         }
-        print_text(out, i ? "" : "records of the log that name it and change nothing\n",
-                   (struct slice){"", 0});
+        print_text(out, i ? "" : "other records of the log that name it\n", (struct slice){"", 0});
         fprintf(out, "    %-16s  event %s\n", explain_other_name(other), event_id);
-        print_text(out, "        ", other->reason);
-        print_text(out, ": ", other->detail);
-        fprintf(out, "%s        ", other->reason.data ? "\n" : "");
+        print_why(out, other);
         print_place(out, explanation, &other->place);
         fputc('\n', out);
     }

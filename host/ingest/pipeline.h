@@ -211,9 +211,6 @@ bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *ba
  * commit of a batch that has merged enough. */
 void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest);
 
-/* Drops the merges of events that are no longer EVENT_APPLIED. The rows are to be selected anew. */
-void batch_forget_unapplied(struct batch *batch);
-
 /* ---- reject.c ------------------------------------------------------------------------------ */
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */

@@ -37,12 +37,14 @@ class ContentService:
 
     def __init__(self):
         self.requests = requests = []
+        self.status = 200
+        service = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 requests.append(self.path)
                 body = json.dumps({"title": "Essay " + self.path.rsplit("/", 1)[1]}).encode()
-                self.send_response(200)
+                self.send_response(service.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -223,6 +225,18 @@ def test_explain_names_the_event_that_wrote_and_cannot_be_derived_again(service)
     text = run(service, "explain", "essay", "essay-1", "--since", "beginning")
     assert "rests on an answer of http: not derived again" in text
     assert "its event is not in the part of the log" not in text
+
+
+def test_rejected_events_are_retried_for_effect(service, content):
+    events = len(nlp_events())
+    content.status = 404
+    service.publish([variant(nlp_events()[0], "one more")])
+    wait_until("the rejection", lambda: service.query("SELECT 1 FROM rejected_events"))
+    content.status = 200
+    asked = len(content.requests)
+    assert "1 applied" in run(service, "rejected", "retry", "--all", "--yes")
+    assert len(content.requests) == asked + 2
+    wait_until("its record", lambda: announced(service) == events + 1)
 
 
 def test_a_canary_compares_no_event_that_asks_outside(service, scripts):
