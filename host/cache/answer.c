@@ -15,8 +15,8 @@ struct answer *answer_create(int status, struct slice body) {
     answer->status = status;
     answer->body = (struct slice){copy, body.len};
     answer->refs = 1;
-    snprintf(answer->etag, sizeof answer->etag, "\"%016llx\"",
-             (unsigned long long)hash64(answer->body));
+    answer->hash = hash64(answer->body);
+    snprintf(answer->etag, sizeof answer->etag, "\"%016llx\"", (unsigned long long)answer->hash);
     return answer;
 }
 

@@ -13,7 +13,8 @@ struct flight {
     struct flight *next;
     const struct cache_key *key; /* the leader's: only looked at while the flight is in the list */
     uint64_t began;
-    bool usable; /* the cache, when it began */
+    bool usable;   /* the cache, when it began */
+    uint64_t view; /* the cache's then */
     pthread_cond_t landed;
     int refs;
     bool done;
@@ -22,11 +23,12 @@ struct flight {
 };
 
 struct cache {
-    pthread_mutex_t lock; /* store, flights, hearing, doubts */
+    pthread_mutex_t lock; /* store, flights, hearing, doubts, view */
     struct store store;
     struct flight *flights; /* at most one a request thread */
     bool hearing;           /* other processes' invalidations arrive (or there are none) */
     int doubts;             /* open calls of cache_doubt: ours do not arrive at Redis */
+    uint64_t view;          /* 0: not known yet */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;
@@ -88,6 +90,15 @@ void cache_set_hearing(struct cache *cache, bool hearing) {
     pthread_mutex_unlock(&cache->lock);
 }
 
+void cache_set_view(struct cache *cache, uint64_t view) {
+    pthread_mutex_lock(&cache->lock);
+    if (cache->view != 0 && cache->view != view) {
+        store_reset(&cache->store);
+    }
+    cache->view = view;
+    pthread_mutex_unlock(&cache->lock);
+}
+
 void cache_doubt(struct cache *cache, bool doubtful) {
     pthread_mutex_lock(&cache->lock);
     cache->doubts += doubtful ? 1 : -1;
@@ -124,6 +135,7 @@ static struct flight *flight_begin(struct cache *cache, const struct cache_key *
     flight->key = key;
     flight->began = cache->store.sequence;
     flight->usable = is_usable(cache);
+    flight->view = cache->view;
     flight->refs = 1;
     flight->next = cache->flights;
     cache->flights = flight;
@@ -195,12 +207,12 @@ static int64_t lifetime_of(const struct cache *cache, const struct answer *answe
 static struct answer *lead(struct cache *cache, struct flight *flight, cache_compute compute,
                            void *context, struct err *err) {
     const struct cache_key *key = flight->key;
-    uint64_t began = flight->began;
+    uint64_t began = flight->began, view = flight->view; /* the flight may be gone in the end */
     struct shared_hit hit = {0};
     struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* A Redis that cannot be heard may be one that came back with what it held long ago. */
-    if (cache->shared && flight->usable) {
-        shared_get(cache->shared, key, &hit);
+    if (cache->shared && flight->usable && view != 0) {
+        shared_get(cache->shared, key, view, &hit);
     }
     bool computed = !hit.answer;
     struct err failure = {0};
@@ -222,7 +234,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, cache_com
     pthread_mutex_unlock(&cache->lock);
     if (computed && fresh && hit.reachable && hit.answer->status == 200 && hit.tag_count > 0 &&
         cache->ttl_s > 0) {
-        shared_put(cache->shared, key, &hit, cache->ttl_s);
+        shared_put(cache->shared, key, view, &hit, cache->ttl_s);
     }
     free(hit.tags);
     if (!hit.answer) {

@@ -7,7 +7,8 @@
  * that holds the number of its last invalidation. Redis holds the pure JSON under the route's key,
  * dependency sets tag → keys, and the last invalidations themselves (shared.c).
  *
- * An answer belongs to the scripts that made it: to others it is a miss, on both levels. */
+ * An answer belongs to the scripts that made it, and in Redis to the database that it was read
+ * from: to others it is a miss. */
 #ifndef AGG_HOST_CACHE_CACHE_H
 #define AGG_HOST_CACHE_CACHE_H
 
@@ -31,7 +32,8 @@ struct cache_options {
 struct answer {
     int status;
     struct slice body;
-    char etag[20]; /* quoted hash of the body */
+    uint64_t hash; /* hash64 of the body */
+    char etag[20]; /* the same, quoted */
     /* private: */
     int refs;
 };
@@ -41,6 +43,10 @@ void answer_unref(struct answer *answer);
 
 struct cache *cache_create(const struct cache_options *options, struct err *err);
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */
+/* Names the database that answers are read from, by a number that no other database has. Several
+ * services may share a Redis: until the number is known no answer is taken from there or kept
+ * there; where it changes, this process forgets all answers. */
+void cache_set_view(struct cache *cache, uint64_t view);
 void cache_destroy(struct cache *cache);
 
 struct cache_key {

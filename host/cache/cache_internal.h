@@ -63,11 +63,13 @@ struct shared_hit {
     bool reachable; /* Redis answered: `sequence` may guard a store */
     uint64_t sequence;
 };
-void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit);
+/* `view`: see cache_set_view. */
+void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
+                struct shared_hit *hit);
 /* Keeps hit->answer with its tags, unless an invalidation has come since hit->sequence. Does not
  * wait for Redis to have done so. */
-void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
-                int ttl_s);
+void shared_put(struct shared *shared, const struct cache_key *key, uint64_t view,
+                const struct shared_hit *hit, int ttl_s);
 bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
                                 struct err *err);
 /* The command by which every process forgets everything, as texts. */

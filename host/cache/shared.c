@@ -1,8 +1,7 @@
 /* shared: the Redis level. Keys:
  *   KEY                    the answer's JSON, nothing else
- *   ras:cache:tags:KEY     8 bytes each, big-endian: the sequence before the answer was read, the
- *                          hash of the scripts that made it, then its tags: a process that finds
- *                          the answer here can keep it and still drop it by tag
+ *   ras:cache:tags:KEY     8 bytes each, big-endian: the header (below), then the answer's tags: a
+ *                          process that finds the answer here can keep it and still drop it by tag
  *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
  *   ras:cache:seq          the last invalidation's number
  *   ras:cache:recent       sorted by their number, the last invalidations: the guard of the store
@@ -33,10 +32,22 @@
 #define TAGS_PREFIX "ras:cache:tags:"
 #define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
-#define HEADER_NUMBERS 2 /* in front of an entry's tags */
 #define CHUNK 1000       /* tags a command: keeps each script run short */
 #define RECENT "256"     /* invalidations that are kept */
 #define LOOKED_AT "4000" /* tags that a store looks at, about a millisecond of Redis' */
+
+/* The numbers in front of an entry's tags. An answer whose bytes are not those that the header
+ * names was damaged, or put there by somebody else. */
+enum header {
+    HEADER_SEQUENCE, /* before the answer was read */
+    HEADER_SCRIPTS,  /* hash of what made it */
+    HEADER_VIEW,     /* of the database that it was read from */
+    HEADER_LENGTH,   /* of the body in bytes */
+    HEADER_HASH,     /* hash64 of the body */
+    HEADER_NUMBERS
+};
+#define TAGS_AT "41" /* where the tags begin for Lua, which counts from 1 */
+_Static_assert(8 * HEADER_NUMBERS + 1 == 41, "TAGS_AT is behind the header");
 
 /* Refuses when the number went back (Redis lost its memory), everything was invalidated, or a tag
  * was, since `began`; also when it cannot tell: none of the invalidations since is there, or they
@@ -51,7 +62,7 @@ static const char STORE_SCRIPT[] =
     "  local count = redis.call('ZCOUNT', KEYS[4], since, '+inf')\n"
     "  if count == 0 or count == " RECENT " then return 0 end\n"
     "  local tags, looked_at = {}, 0\n"
-    "  for at = 17, #ARGV[4], 8 do tags[string.sub(ARGV[4], at, at + 7)] = true end\n"
+    "  for at = " TAGS_AT ", #ARGV[4], 8 do tags[string.sub(ARGV[4], at, at + 7)] = true end\n"
     "  for first = 0, count - 1, 10 do\n"
     "    local some = redis.call('ZRANGEBYSCORE', KEYS[4], since, '+inf', 'LIMIT', first, 10)\n"
     "    for _, invalidation in ipairs(some) do\n"
@@ -116,6 +127,7 @@ struct shared {
     struct redis *idle[POOL_SIZE];
     size_t idle_count;
     size_t made;
+    struct metric_cell *damaged;
 };
 
 struct shared *shared_create(const char *url, int timeout_ms, struct err *err) {
@@ -129,6 +141,9 @@ struct shared *shared_create(const char *url, int timeout_ms, struct err *err) {
     shared->timeout_ms = timeout_ms;
     shared->idle[shared->idle_count++] = first;
     shared->made = 1;
+    shared->damaged =
+        metric_single(METRIC_COUNTER, "ras_cache_damaged_total",
+                      "Answers in Redis whose bytes are not those that were stored: misses.");
     return shared;
 }
 
@@ -228,9 +243,23 @@ static uint64_t number_at(const char *bytes, size_t index) {
 }
 
 struct lookup {
-    uint64_t scripts;
+    struct shared *shared;
+    uint64_t scripts, view;
     struct shared_hit *hit;
 };
+
+/* NULL, and counted, where the bytes are not those of the header. */
+static struct answer *check_body(const struct lookup *lookup, const redisReply *body,
+                                 const char *header) {
+    struct answer *answer = answer_create(200, (struct slice){body->str, body->len});
+    if (answer->hash == number_at(header, HEADER_HASH) &&
+        body->len == number_at(header, HEADER_LENGTH)) {
+        return answer;
+    }
+    answer_unref(answer);
+    metric_add(lookup->shared->damaged, 1);
+    return NULL;
+}
 
 static void read_entry(const struct lookup *lookup, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || !is_text(reply->element[0]) ||
@@ -240,15 +269,19 @@ static void read_entry(const struct lookup *lookup, const redisReply *reply) {
     const redisReply *body = reply->element[0], *tags = reply->element[1];
     const redisReply *floor = reply->element[2];
     if (tags->len < 8 * (HEADER_NUMBERS + 1) || tags->len % 8 != 0 ||
-        number_at(tags->str, 1) != lookup->scripts) {
+        number_at(tags->str, HEADER_SCRIPTS) != lookup->scripts ||
+        number_at(tags->str, HEADER_VIEW) != lookup->view) {
         return;
     }
-    uint64_t began = number_at(tags->str, 0);
+    uint64_t began = number_at(tags->str, HEADER_SEQUENCE);
     if (is_text(floor) && began < strtoull(floor->str, NULL, 10)) {
         return;
     }
     struct shared_hit *hit = lookup->hit;
-    hit->answer = answer_create(200, (struct slice){body->str, body->len});
+    hit->answer = check_body(lookup, body, tags->str);
+    if (!hit->answer) {
+        return;
+    }
     hit->tag_count = tags->len / 8 - HEADER_NUMBERS;
     hit->tags = xcalloc(hit->tag_count, sizeof *hit->tags);
     for (size_t i = 0; i < hit->tag_count; i++) {
@@ -275,8 +308,9 @@ static void forget(struct shared_hit *hit) {
     *hit = (struct shared_hit){0};
 }
 
-void shared_get(struct shared *shared, const struct cache_key *key, struct shared_hit *hit) {
-    struct lookup lookup = {key->scripts, hit};
+void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
+                struct shared_hit *hit) {
+    struct lookup lookup = {shared, key->scripts, view, hit};
     *hit = (struct shared_hit){0};
     struct redis *redis = take(shared);
     if (!redis) {
@@ -304,18 +338,19 @@ void shared_get(struct shared *shared, const struct cache_key *key, struct share
 struct call {
     struct slice *args;
     char (*deps)[DEP_KEY_BYTES];
-    uint64_t *wire; /* the sequence, the scripts, then the tags */
+    uint64_t *wire; /* the header, then the tags */
 };
 
-static struct call call_create(uint64_t sequence, uint64_t scripts, const uint64_t *tags,
+static struct call call_create(const uint64_t header[HEADER_NUMBERS], const uint64_t *tags,
                                size_t count) {
     struct call call = {
         .args = xcalloc(count + 16, sizeof *call.args),
         .deps = xcalloc(count, sizeof *call.deps),
         .wire = xcalloc(count + HEADER_NUMBERS, sizeof *call.wire),
     };
-    call.wire[0] = htobe64(sequence);
-    call.wire[1] = htobe64(scripts);
+    for (size_t i = 0; i < HEADER_NUMBERS; i++) {
+        call.wire[i] = htobe64(header[i]);
+    }
     for (size_t i = 0; i < count; i++) {
         call.wire[i + HEADER_NUMBERS] = htobe64(tags[i]);
     }
@@ -335,8 +370,15 @@ static void on_put_reply(void *context, size_t index, const redisReply *reply) {
     }
 }
 
-void shared_put(struct shared *shared, const struct cache_key *key, const struct shared_hit *hit,
-                int ttl_s) {
+void shared_put(struct shared *shared, const struct cache_key *key, uint64_t view,
+                const struct shared_hit *hit, int ttl_s) {
+    const uint64_t header[HEADER_NUMBERS] = {
+        [HEADER_SEQUENCE] = hit->sequence,
+        [HEADER_SCRIPTS] = key->scripts,
+        [HEADER_VIEW] = view,
+        [HEADER_HASH] = hit->answer->hash,
+        [HEADER_LENGTH] = hit->answer->body.len,
+    };
     size_t count = hit->tag_count;
     struct redis *redis = take(shared);
     if (!redis) {
@@ -348,7 +390,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, const struct
     snprintf(began, sizeof began, "%" PRIu64, hit->sequence);
     size_t tags_len, n = 0;
     char *tags_name = tags_key(key->text, &tags_len);
-    struct call call = call_create(hit->sequence, key->scripts, hit->tags, count);
+    struct call call = call_create(header, hit->tags, count);
     struct slice *args = call.args;
     args[n++] = slice_of("EVAL");
     args[n++] = slice_of(STORE_SCRIPT);
@@ -373,7 +415,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, const struct
 static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
     char keys[24];
     snprintf(keys, sizeof keys, "%zu", count + 2);
-    struct call call = call_create(0, 0, tags, count);
+    struct call call = call_create((const uint64_t[HEADER_NUMBERS]){0}, tags, count);
     struct slice *args = call.args;
     size_t n = 0;
     args[n++] = slice_of("EVAL");

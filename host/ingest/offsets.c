@@ -62,7 +62,7 @@ static void fill_names(struct pipeline *pipeline) {
     pg_array_end(params);
 }
 
-static bool read_epoch(struct pipeline *pipeline, struct err *err) {
+bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
     PGresult *row = NULL;
     if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL, timeout_ms(pipeline), &row, err)) {
         return false;
@@ -71,12 +71,15 @@ static bool read_epoch(struct pipeline *pipeline, struct err *err) {
                            strtoull(PQgetvalue(row, 0, 1), NULL, 10) * 7 +
                            strtoull(PQgetvalue(row, 0, 2), NULL, 10);
     PQclear(row);
+    if (pipeline->options.cache) {
+        cache_set_view(pipeline->options.cache, pipeline->view_epoch);
+    }
     return true;
 }
 
 bool offsets_load(struct pipeline *pipeline, struct err *err) {
     PGresult *rows = NULL;
-    if (!read_epoch(pipeline, err)) {
+    if (!offsets_read_epoch(pipeline, err)) {
         return false;
     }
     fill_names(pipeline);

@@ -111,7 +111,8 @@ bool pipeline_connect(struct pipeline *pipeline, struct err *err) {
     if (!pg_connect(pipeline->pg, err)) {
         return false;
     }
-    if (!view_sql_check(pipeline->pg, view, pipeline->config->postgres.statement_timeout_ms, err)) {
+    if (!view_sql_check(pipeline->pg, view, pipeline->config->postgres.statement_timeout_ms, err) ||
+        !offsets_read_epoch(pipeline, err)) {
         pg_disconnect(pipeline->pg); /* checked again at the next try */
         return false;
     }

@@ -166,6 +166,8 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
 
 /* ---- offsets.c ----------------------------------------------------------------------------- */
 
+/* Reads which database this is, for `view_epoch` and for the cache. */
+bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads where each of the pipeline's partitions goes on, adding those that the database does not
  * know yet. */
 bool offsets_load(struct pipeline *pipeline, struct err *err);

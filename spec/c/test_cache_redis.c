@@ -90,7 +90,9 @@ static bool has(struct cache *cache, const char *key) {
     return answer != NULL;
 }
 
-static struct cache *start(const char *redis_url, int timeout_ms) {
+#define VIEW 4711 /* the database that answers are read from */
+
+static struct cache *start_reading(const char *redis_url, int timeout_ms, uint64_t view) {
     struct cache_options options = {.redis_url = redis_url,
                                     .redis_timeout_ms = timeout_ms,
                                     .ttl_s = 60,
@@ -98,7 +100,12 @@ static struct cache *start(const char *redis_url, int timeout_ms) {
                                     .enabled = true};
     struct cache *cache = cache_create(&options, &err);
     CHECK_OK(cache && cache_start(cache, &err), &err);
+    cache_set_view(cache, view);
     return cache;
+}
+
+static struct cache *start(const char *redis_url, int timeout_ms) {
+    return start_reading(redis_url, timeout_ms, VIEW);
 }
 
 /* The process level is in use: a subscription stands. */
@@ -203,8 +210,8 @@ static void put(struct answer *answer, const uint64_t *tags, size_t count, uint6
     struct shared_hit hit = {.answer = answer, .tag_count = count, .sequence = sequence};
     static const struct cache_key other = {{"test:other", 10}, "test", 1};
     hit.tags = (uint64_t *)tags;
-    shared_put(shared, &test_k, &hit, 60);
-    shared_get(shared, &other, &hit); /* over the same connection: Redis is done with it */
+    shared_put(shared, &test_k, VIEW, &hit, 60);
+    shared_get(shared, &other, VIEW, &hit); /* over the same connection: Redis is done with it */
 }
 
 static void store_after(void (*meanwhile)(void), const char *want, const char *name) {
@@ -214,7 +221,7 @@ static void store_after(void (*meanwhile)(void), const char *want, const char *n
     /* One invalidation before, so that there is a sequence. */
     CHECK(shared_append_announcement(redis, tag_y, 1, &err) && redis_run(redis, NULL, NULL, &err));
     struct shared_hit hit;
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.reachable && !hit.answer && hit.sequence > 0);
     if (meanwhile) {
         meanwhile();
@@ -316,7 +323,7 @@ static void a_hit_tells_its_tags_and_its_lifetime(void) {
     struct answer *answer = answer_create(200, slice_of("body"));
     struct shared_hit hit;
     put(answer, tags, 3, 0);
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.answer && hit.tag_count == 3 && memcmp(hit.tags, tags, sizeof tags) == 0);
     CHECK(hit.lifetime_us > 50000000 && hit.lifetime_us <= 60000000);
     CHECK_TEXT(hit.answer ? hit.answer->etag : "", answer->etag);
@@ -334,9 +341,9 @@ static void what_other_scripts_made_is_a_miss(void) {
     struct shared_hit hit;
     put(answer, tag_x, 1, 0);
     others.scripts++;
-    shared_get(shared, &others, &hit);
+    shared_get(shared, &others, VIEW, &hit);
     CHECK(hit.reachable && !hit.answer);
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.answer);
     answer_unref(hit.answer);
     free(hit.tags);
@@ -349,20 +356,75 @@ static void what_others_wrote_under_our_keys_is_a_miss(void) {
     shared = shared_create(url, 2000, &err);
     struct shared_hit hit;
     command("SET", "test:k", "without tags");
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.reachable && !hit.answer);
     command("SET", "ras:cache:tags:test:k", "seven b");
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.reachable && !hit.answer);
     command("DEL", "test:k", "ras:cache:tags:test:k");
     command("RPUSH", "test:k", "a list");
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(!hit.answer);
     command("RPUSH", "ras:cache:seq", "a list");
-    shared_get(shared, &test_k, &hit);
+    shared_get(shared, &test_k, VIEW, &hit);
     CHECK(!hit.reachable && !hit.answer);
     shared_destroy(shared);
     begin();
+}
+
+static void two_services_on_one_redis_do_not_see_each_others_answers(void) {
+    begin();
+    struct cache *a = start(url, 2000);
+    WAIT_UNTIL(hears(a));
+    struct cache *b = start_reading(url, 2000, VIEW + 1);
+    WAIT_UNTIL(hears(b));
+    struct recipe mine = {.body = "mine", .tag = 1}, yours = {.body = "yours", .tag = 1};
+    get(a, "test:k", &mine);
+    settle(a);
+    CHECK_TEXT(command("GET", "test:k", NULL), "mine");
+    CHECK_TEXT(get(b, "test:k", &yours), "yours");
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+static void redis_is_not_asked_before_the_database_is_known(void) {
+    begin();
+    struct cache *a = start(url, 2000);
+    WAIT_UNTIL(hears(a));
+    struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
+    get(a, "test:k", &old);
+    settle(a);
+    CHECK_TEXT(command("GET", "test:k", NULL), "old");
+    struct cache *b = start_reading(url, 2000, 0);
+    CHECK_TEXT(get(b, "test:k", &new), "new");
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+static void another_database_makes_a_process_forget_its_answers(void) {
+    begin();
+    struct cache *cache = start(url, 2000);
+    WAIT_UNTIL(hears(cache));
+    cache_set_view(cache, VIEW);
+    CHECK(has(cache, "test:probe"));
+    cache_set_view(cache, VIEW + 1);
+    CHECK(!has(cache, "test:probe"));
+    cache_destroy(cache);
+}
+
+static void an_answer_with_other_bytes_than_were_stored_is_a_miss_and_counted(void) {
+    begin();
+    struct cache *a = start(url, 2000), *b = start_beside(a);
+    struct metric_cell *damaged = metric_single(METRIC_COUNTER, "ras_cache_damaged_total", "");
+    double before = metric_value(damaged);
+    struct recipe mine = {.body = "{\"v\":1}", .tag = 1}, again = {.body = "again", .tag = 1};
+    get(a, "test:k", &mine);
+    settle(a);
+    command("SET", "test:k", "{\"v\":2}");
+    CHECK_TEXT(get(b, "test:k", &again), "again");
+    CHECK_INT((int)(metric_value(damaged) - before), 1);
+    cache_destroy(a);
+    cache_destroy(b);
 }
 
 /* ---- Redis away --------------------------------------------------------------------------- */
@@ -473,6 +535,14 @@ static const struct test_case cases[] = {
     {"a hit tells its tags and its lifetime", a_hit_tells_its_tags_and_its_lifetime},
     {"what other scripts made is a miss", what_other_scripts_made_is_a_miss},
     {"what others wrote under our keys is a miss", what_others_wrote_under_our_keys_is_a_miss},
+    {"two services on one Redis do not see each other's answers",
+     two_services_on_one_redis_do_not_see_each_others_answers},
+    {"Redis is not asked before the database is known",
+     redis_is_not_asked_before_the_database_is_known},
+    {"another database makes a process forget its answers",
+     another_database_makes_a_process_forget_its_answers},
+    {"an answer with other bytes than were stored is a miss and counted",
+     an_answer_with_other_bytes_than_were_stored_is_a_miss_and_counted},
     {"a lost subscription bypasses the process level",
      a_lost_subscription_bypasses_the_process_level},
     {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},

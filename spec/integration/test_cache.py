@@ -217,6 +217,7 @@ def two(cached):
     """Two processes on one Redis: the first commits events, the second only answers."""
     reader = cached.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     wait_until("the subscription", lambda: log_lines(reader, "cache: subscribed to invalidations"))
+    wait_until("its database", lambda: log_lines(reader, "database is there"))
     return cached, reader
 
 
@@ -263,3 +264,20 @@ def test_commits_that_redis_missed_are_announced_when_it_is_back(two):
     service.redis.send(signal.SIGCONT)
     wait_until("the new answer", lambda: names(reader) == ["fourth.txt"], 10)
     wait_until("the new answer", lambda: names(service.program) == ["fourth.txt"], 10)
+
+
+def test_two_services_with_databases_of_their_own_share_a_redis(cached, make_service, cleanup):
+    """Neither answers with what the other has under the same id."""
+    path = status_path(BATCH)
+    assert names(cached.program) == ["first.txt"]
+    server = redis.Redis(port=cached.redis.port)
+    wait_until("the answer in Redis", lambda: server.exists(f"api:batch:{BATCH}"))
+    other = make_service(cleanup, redis=cached.redis_url)
+    other.start()
+    other.wait_ready()
+    assert other.program.get(path)[0] == 404
+    server.set(f"api:batch:{BATCH}", '{"forged":true}')
+    cached.program.kill()
+    cached.start()
+    cached.wait_ready(cached.programs[-1])
+    assert names(cached.programs[-1]) == ["first.txt"]
