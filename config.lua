@@ -19,7 +19,7 @@ return {
   },
 
   http = {
-    host = env("HOST", "0.0.0.0"),
+    host = env("HOST", "0.0.0.0"), -- a name or an address; "::": IPv6, too
     port = env("PORT", 4003), -- 0: a free one, named in the log
     loops = 2, -- threads that hold the connections and answer from the process' cache
     threads = 16, -- threads that wait for Redis and Postgres: some more than there are states

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include "command/command.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/signals.h"
 #include "base/terminal.h"
 
 static const char usage[] =
@@ -63,7 +65,8 @@ static const char usage[] =
     "  --log-level=LEVEL  debug, info, warning or error\n"
     "  --yes              do not ask\n"
     "\n"
-    "SIGTERM or SIGINT ends `run` in order; a second one ends it at once.\n";
+    "SIGTERM or SIGINT ends `run`, `verify` and `rebuild` in order; a second one ends them at "
+    "once.\n";
 
 struct arguments {
     const char *verb;
@@ -250,13 +253,17 @@ static int run_verb(const struct verb *verb, struct arguments *arguments) {
     int status = configure_log(arguments, config);
     arguments->command.config = config;
     arguments->command.config_path = arguments->config_path;
-    status = status ? status : verb->run(&arguments->command);
+    status = status ? status : signals_status(verb->run(&arguments->command));
     config_unref(config);
     return status;
 }
 
 int main(int argc, char **argv) {
     struct arguments arguments = {.config_path = "config.lua"};
+    if (!descriptors_reserve()) {
+        return 1; /* nobody can be told */
+    }
+    signals_init();
     bool good = parse_arguments(argc, argv, &arguments);
     const struct verb *verb = find_verb(arguments.verb);
     if (arguments.help) {

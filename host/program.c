@@ -1,8 +1,6 @@
 #include "program.h"
 
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "admin/site.h"
 #include "admin/socket.h"
@@ -14,6 +12,7 @@
 #include "http/http.h"
 #include "ingest/ingest.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "reload/reload.h"
 #include "script/script.h"
 #include "script/watchdog.h"
@@ -25,7 +24,7 @@
 
 struct program {
     const struct config *config;
-    int stop_fd; /* readable once the program stops */
+    const char *config_path;
     struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
@@ -98,15 +97,15 @@ static bool start_http(struct program *program, struct err *err) {
     return program->http != NULL;
 }
 
-static void start_reload(struct program *program, const char *config_path) {
+static void start_reload(struct program *program) {
     struct reload_options options = {
-        .config_path = config_path,
+        .config_path = program->config_path,
         .generation = program->generation,
         .health = program->health,
         .presence = program->presence,
         .ingest = program->ingest,
         .api = program->api,
-        .stop_fd = program->stop_fd,
+        .stop_fd = stop_fd(),
     };
     program->reload = reload_create(&options);
 }
@@ -152,12 +151,12 @@ static void start_admin_socket(struct program *program) {
     }
 }
 
-static bool start_admin(struct program *program, const char *config_path, struct err *err) {
+static bool start_admin(struct program *program, struct err *err) {
     program->presence = presence_start(program->config, err);
     if (!program->presence) {
         return false;
     }
-    start_reload(program, config_path);
+    start_reload(program);
     program->admin = (struct admin_context){
         .config = program->config,
         .health = program->health,
@@ -165,7 +164,7 @@ static bool start_admin(struct program *program, const char *config_path, struct
         .http = program->http,
         .presence = program->presence,
         .reload = program->reload,
-        .explain = {config_path, program->stop_fd, PTHREAD_MUTEX_INITIALIZER},
+        .explain = {program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
     };
     if (!start_admin_http(program, err)) {
         return false;
@@ -176,22 +175,32 @@ static bool start_admin(struct program *program, const char *config_path, struct
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+static bool start_watchdog(struct program *program, struct err *err) {
+    program->watchdog = watchdog_start(err);
+    return program->watchdog != NULL;
+}
+
+static bool load_scripts(struct program *program, struct err *err) {
+    program->generation = script_generation_load_service(program->config, 1, err);
+    return program->generation != NULL;
+}
+
+/* In order; between two of them a signal is noticed. */
+static bool (*const steps[])(struct program *program, struct err *err) = {
+    start_watchdog, load_scripts, start_cache, start_ingest, start_health, start_http, start_admin,
+};
+#define STEP_COUNT (sizeof steps / sizeof *steps)
+
 struct program *program_start(const struct config *config, const char *config_path,
                               struct err *err) {
     struct program *program = xcalloc(1, sizeof *program);
     program->config = config;
-    program->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (program->stop_fd < 0) {
-        err_set(err, ERR_INTERNAL, "cannot make an eventfd");
-    } else {
-        program->watchdog = watchdog_start(err);
+    program->config_path = config_path;
+    size_t done = 0;
+    while (done < STEP_COUNT && !stop_requested() && steps[done](program, err)) {
+        done++;
     }
-    if (program->watchdog) {
-        program->generation = script_generation_load_service(config, 1, err);
-    }
-    if (program->generation && start_cache(program, err) && start_ingest(program, err) &&
-        start_health(program, err) && start_http(program, err) &&
-        start_admin(program, config_path, err)) {
+    if (done == STEP_COUNT) {
         return program;
     }
     program_stop(program);
@@ -199,9 +208,7 @@ struct program *program_start(const struct config *config, const char *config_pa
 }
 
 void program_stop(struct program *program) {
-    if (program->stop_fd >= 0) {
-        eventfd_write(program->stop_fd, 1);
-    }
+    stop_request();
     admin_socket_stop(program->admin_socket);
     http_stop(program->admin_http);
     admin_site_destroy(program->admin_site);
@@ -215,9 +222,6 @@ void program_stop(struct program *program) {
     cache_destroy(program->cache);
     script_generation_unref(program->generation);
     watchdog_stop(program->watchdog);
-    if (program->stop_fd >= 0) {
-        close(program->stop_fd);
-    }
     free(program);
 }
 

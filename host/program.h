@@ -6,7 +6,8 @@
 
 struct program;
 
-/* Starts everything. NULL: err says why, and nothing is left. Both must outlive the program. */
+/* Starts everything. NULL, with nothing left: err says why, or the process was asked to end
+ * (stop_requested). Config and path must outlive the program. */
 struct program *program_start(const struct config *config, const char *config_path,
                               struct err *err);
 /* Takes no more work, ends what is under way, frees. */

@@ -3,10 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,34 +25,40 @@ struct child {
 
 /* ---- starting ------------------------------------------------------------------------------ */
 
-/* The service's blocked and ignored signals are not the child's; and its descriptors, of which some
- * libraries' are not marked to be closed, are not either. */
-static int spawn(pid_t *pid, char **argv, int output, int errors) {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
+void subprocess_end_with(pid_t parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
+        _exit(EXIT_FAILURE); /* it has ended already */
+    }
+}
+
+/* In the child. The service's blocked and ignored signals are not the child's; and its descriptors,
+ * of which some libraries' are not marked to be closed, are not either. Only what may be called
+ * beside other threads is called. */
+static void become(char **argv, int output, int errors, pid_t parent) {
+    sigset_t none;
     sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    int failure = posix_spawn_file_actions_init(&actions);
-    if (failure != 0) {
-        return failure;
+    subprocess_end_with(parent);
+    setpgid(0, 0);
+    int input = open("/dev/null", O_RDONLY);
+    if (input >= 0 && dup2(input, STDIN_FILENO) >= 0 && dup2(output, STDOUT_FILENO) >= 0 &&
+        dup2(errors, STDERR_FILENO) >= 0 && close_range(STDERR_FILENO + 1, ~0U, 0) == 0 &&
+        signal(SIGPIPE, SIG_DFL) != SIG_ERR && pthread_sigmask(SIG_SETMASK, &none, NULL) == 0) {
+        execv(PROGRAM, argv);
     }
-    failure = posix_spawnattr_init(&attributes);
-    if (failure == 0 &&
-        (failure = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
-        (failure = posix_spawn_file_actions_adddup2(&actions, output, 1)) == 0 &&
-        (failure = posix_spawn_file_actions_adddup2(&actions, errors, 2)) == 0 &&
-        (failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0 &&
-        (failure = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
-        (failure = posix_spawnattr_setsigdefault(&attributes, &defaults)) == 0 &&
-        (failure = posix_spawnattr_setflags(&attributes,
-                                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)) == 0) {
-        failure = posix_spawn(pid, PROGRAM, &actions, &attributes, argv, environ);
+    _exit(EXIT_FAILURE);
+}
+
+/* 0, or the number of an error. */
+static int spawn(pid_t *pid, char **argv, int output, int errors) {
+    pid_t parent = getpid();
+    *pid = fork();
+    if (*pid == 0) {
+        become(argv, output, errors, parent);
     }
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return failure;
+    if (*pid > 0) {
+        setpgid(*pid, *pid); /* whoever of both is first */
+    }
+    return *pid < 0 ? errno : 0;
 }
 
 static bool start(struct child *child, const char *const *arguments, struct err *err) {
@@ -140,7 +147,7 @@ static bool listen_to(struct child *child, const struct subprocess_options *opti
 static bool bury(const struct child *child, bool listened, int *status, struct err *err) {
     int end = 0;
     if (!listened) {
-        kill(child->pid, SIGKILL);
+        kill(-child->pid, SIGKILL); /* it leads a group of its own */
     }
     if (TEMP_FAILURE_RETRY(waitpid(child->pid, &end, 0)) < 0) {
         return err_set(err, ERR_INTERNAL, "cannot wait for a child: %s", strerror(errno));

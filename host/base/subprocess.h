@@ -1,7 +1,10 @@
 /* subprocess: this very program once more, for work that must not share the service's memory,
- * metrics and fate. Blocks the calling thread. */
+ * metrics and fate. Blocks the calling thread. The child does not outlive this process, however
+ * that ends. */
 #ifndef AGG_HOST_BASE_SUBPROCESS_H
 #define AGG_HOST_BASE_SUBPROCESS_H
+
+#include <sys/types.h>
 
 #include "buffer.h"
 #include "err.h"
@@ -19,5 +22,9 @@ struct subprocess_options {
  * (ERR_INPUT) or it should stop, or it died by a signal (ERR_UNAVAILABLE). */
 bool subprocess_run(const struct subprocess_options *options, struct buffer *output,
                     struct buffer *errors, int *status, struct err *err);
+
+/* In a child that was forked: it ends, by SIGKILL, with the thread that forked it, however that
+ * ends. */
+void subprocess_end_with(pid_t parent);
 
 #endif

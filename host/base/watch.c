@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,9 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "subprocess.h"
 
-#define LOOK_INTERVAL_NS 300000000
+#define LOOK_INTERVAL_NS (WATCH_INTERVAL_MS * 1000000L)
 #define SETTLE_NS 200000000
 #define CUT_SHORT 130
 
@@ -21,10 +23,6 @@ static int wait_signal(const sigset_t *signals, long nanoseconds) {
     const struct timespec timeout = {0, nanoseconds};
     int number = sigtimedwait(signals, NULL, &timeout);
     return number > 0 ? number : 0;
-}
-
-int watch_signal(const sigset_t *signals) {
-    return wait_signal(signals, LOOK_INTERVAL_NS);
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
@@ -99,6 +97,7 @@ static int await(pid_t child, const sigset_t *signals) {
 
 static int do_once(int (*work)(void *context), void *context, const sigset_t *signals) {
     fflush(stdout);
+    pid_t parent = getpid();
     pid_t child = fork();
     if (child < 0) {
         fprintf(stderr, "no process can be started: %s\n", strerror(errno));
@@ -106,6 +105,7 @@ static int do_once(int (*work)(void *context), void *context, const sigset_t *si
     }
     if (child == 0) {
         sigprocmask(SIG_UNBLOCK, signals, NULL);
+        subprocess_end_with(parent);
         exit(work(context));
     }
     return await(child, signals);
@@ -115,7 +115,7 @@ static int do_once(int (*work)(void *context), void *context, const sigset_t *si
  * steps, a checkout several files. Returns whether they are; false: a signal ends the watch. */
 static bool await_change(const char *const *paths, uint64_t state, const sigset_t *signals) {
     while (state_of(paths) == state) {
-        if (is_end(watch_signal(signals))) {
+        if (is_end(wait_signal(signals, LOOK_INTERVAL_NS))) {
             return false;
         }
     }

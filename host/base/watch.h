@@ -3,10 +3,7 @@
 #ifndef AGG_HOST_BASE_WATCH_H
 #define AGG_HOST_BASE_WATCH_H
 
-#include <signal.h>
-
-/* The next of these signals, which are blocked; 0: none came until files are worth another look. */
-int watch_signal(const sigset_t *signals);
+#define WATCH_INTERVAL_MS 300 /* between two looks at the files */
 
 /* Does the work in a child process, so that each time it begins from nothing, and again whenever a
  * file below the NULL-ended paths has changed and all have been left alone for a fifth of a second,

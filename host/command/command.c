@@ -2,9 +2,12 @@
 #include "command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "../base/stop.h"
 
 #define PRINT_LIMIT_DEFAULT 20
 
@@ -36,5 +39,9 @@ bool command_confirm(const struct command *command, const char *question) {
     }
     printf("%s [y/N] ", question);
     fflush(stdout);
+    struct pollfd fds[2] = {{STDIN_FILENO, POLLIN, 0}, {stop_fd(), POLLIN, 0}};
+    if (TEMP_FAILURE_RETRY(poll(fds, 2, -1)) < 0 || stop_requested()) {
+        return false;
+    }
     return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }

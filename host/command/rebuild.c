@@ -4,7 +4,11 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "../base/signals.h"
 #include "../rebuild/rebuild.h"
+
+/* Longer than it takes to drop the shadow. */
+#define END_LIMIT_S 30
 
 const char command_verify_usage[] =
     "usage: aggregator verify [--limit N] [--keep-shadow]\n"
@@ -57,6 +61,9 @@ int command_verify(const struct command *command) {
     struct rebuild rebuild;
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
+    if (!signals_listen(false, END_LIMIT_S, &err)) {
+        return fail("verify", &err);
+    }
     bool ok =
         rebuild_open(&rebuild, &options, &err) && rebuild_compare(&rebuild, false, false, &err);
     if (ok) {
@@ -107,6 +114,9 @@ int command_rebuild(const struct command *command) {
     struct rebuild rebuild;
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
+    if (!signals_listen(false, END_LIMIT_S, &err)) {
+        return fail("rebuild", &err);
+    }
     int status = rebuild_open(&rebuild, &options, &err) ? mend(&rebuild, command, &err)
                                                         : fail("rebuild", &err);
     rebuild_close(&rebuild);

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,12 +48,21 @@ static int try_address(const struct addrinfo *address) {
     return fd;
 }
 
+/* An IPv6 address may be written as in a URL: [::1]. */
+static void strip_brackets(const char *from, char *host, size_t size) {
+    size_t len = strlen(from);
+    bool bracketed = len > 2 && from[0] == '[' && from[len - 1] == ']';
+    snprintf(host, size, "%.*s", (int)(bracketed ? len - 2 : len), bracketed ? from + 1 : from);
+}
+
 static int listen_on(const struct http_options *options, struct err *err) {
     char service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses = NULL;
+    char host[256];
     snprintf(service, sizeof service, "%d", options->port);
-    int failure = getaddrinfo(options->host, service, &hints, &addresses);
+    strip_brackets(options->host, host, sizeof host);
+    int failure = getaddrinfo(host, service, &hints, &addresses);
     if (failure != 0) {
         err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", options->settings,
                 options->host, gai_strerror(failure));

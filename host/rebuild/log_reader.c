@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../ingest/kafka_client.h"
 #include "../base/log.h"
+#include "../base/stop.h"
 #include "../base/xalloc.h"
 
 /* ---- which partitions ---------------------------------------------------------------------- */
@@ -296,6 +297,10 @@ rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, s
     rd_kafka_message_t *record = take_held(reader, at);
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     while (!record && reader->unfinished > 0 && err->kind == ERR_NONE) {
+        if (stop_requested()) {
+            err_set(err, ERR_UNAVAILABLE, "the program is stopping");
+            break;
+        }
         rd_kafka_message_t *polled =
             rd_kafka_consumer_poll(reader->kafka, clock_remaining_ms(deadline_us));
         if (!polled) {

@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/stop.h"
 #include "../view/view_sql.h"
 
 /* A comparison of a large view may take long. */
@@ -187,7 +188,7 @@ static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct 
 }
 
 static bool may_retry(const struct rebuild *rebuild, const struct err *err) {
-    return (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) &&
+    return !stop_requested() && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) &&
            pg_connected(rebuild->session.pg) && pg_connected(rebuild->build.pipeline.pg);
 }
 

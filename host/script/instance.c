@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/hash.h"
+#include "../base/stop.h"
 #include "../base/xalloc.h"
 #include "script_private.h"
 
@@ -162,6 +163,10 @@ bool instance_load(struct script_instance *instance, struct err *err) {
 
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err) {
+    if (stop_requested()) { /* many are made one after the other, and each may take its time */
+        err_set(err, ERR_UNAVAILABLE, "the program is stopping");
+        return NULL;
+    }
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(generation);
     instance->config = generation->config;

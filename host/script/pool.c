@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/stop.h"
 #include "../base/xalloc.h"
 #include "script_private.h"
 
@@ -117,7 +118,7 @@ static void release(struct script_pool *pool, struct script_instance *instance) 
         if (fresh) {
             script_instance_destroy(instance);
             instance = fresh;
-        } else {
+        } else if (!stop_requested()) {
             log_error("a script state could not be replaced", LOG_TEXT("error", err.text));
         }
     }

@@ -1,0 +1,182 @@
+"""The process among others: signals while it starts, reloads or does a command's work, its children,
+its standard descriptors, and the addresses that it listens on."""
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.request
+
+import psycopg2
+import pytest
+from harness import edited_config, log_lines, read_records
+from stack import ROOT, free_port, wait_until
+from test_reload import HANDLER, Scripts
+
+SOON_S = 4  # of a busy machine; what is interrupted takes far longer
+BUSY = "local sum = 0 for i = 1, {turns} do sum = (sum + i) % 7 end"
+SLOW_SPECS = ("describe('slow', function() for i = 1, 2000 do it('case ' .. i, function() "
+              + BUSY.format(turns="2e7") + " end) end end)\n")
+
+
+@pytest.fixture
+def scripts(bare_service):
+    return Scripts(bare_service.folder)
+
+
+@pytest.fixture
+def slow_specs(tmp_path):
+    """The path of specs that take minutes."""
+    path = tmp_path / "slow_spec.lua"
+    path.write_text(SLOW_SPECS)
+    return path
+
+
+def has_signal(process, mask, number):
+    """Whether it has a signal in that mask: SigBlk, of those that wait; SigCgt, that are handled."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith(f"{mask}:"):
+                return int(line.split()[1], 16) >> (number - 1) & 1
+    return False
+
+
+def children(pid):
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def lives(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+def test_sigterm_is_heard_while_scripts_are_loaded_at_start(bare_service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "return {", BUSY.format(turns="1e8") + "\nreturn {")
+    config = edited_config(bare_service.folder / "many.lua", ("states = 8", "states = 64"))
+    program = bare_service.prepare(config, **scripts.env)
+    program.start(wait=False)
+    wait_until("the start", lambda: has_signal(program.process, "SigBlk", signal.SIGTERM))
+    began = time.monotonic()
+    assert program.stop() == 0
+    assert time.monotonic() - began < SOON_S
+    assert [line["message"] for line in log_lines(program)][-2:] == ["stopping", "stopped"]
+
+
+@pytest.fixture
+def reloading(bare_service, scripts, slow_specs):
+    """A program whose reload runs slow specs, and the process of these."""
+    program = bare_service.start(SCRIPTS_SPECS=str(slow_specs), **scripts.env)
+    bare_service.wait_ready()
+    scripts.name_files("new ")
+    program.send(signal.SIGHUP)
+    wait_until("the specs", lambda: children(program.process.pid))
+    return program, children(program.process.pid)[0]
+
+
+def test_sigterm_is_heard_during_a_reload_and_ends_its_specs(reloading):
+    program, specs = reloading
+    began = time.monotonic()
+    assert program.stop() == 0
+    assert time.monotonic() - began < SOON_S
+    assert not lives(specs)
+    said = log_lines(program, "scripts are not replaced")
+    assert len(said) == 1 and "the program is stopping" in said[0]["error"]
+
+
+def test_specs_do_not_outlive_a_program_that_was_killed(reloading):
+    program, specs = reloading
+    assert lives(specs)
+    program.kill()
+    wait_until("the end of the specs", lambda: not lives(specs))
+
+
+def test_watched_specs_do_not_outlive_the_one_who_watches(bare_service, slow_specs):
+    program = bare_service.prepare()
+    watching = subprocess.Popen([program.build / "aggregator", "test", "--watch", slow_specs],
+                                cwd=ROOT, env=program.env, stdout=subprocess.DEVNULL)
+    bare_service.cleanup.callback(watching.kill)
+    wait_until("the specs", lambda: children(watching.pid))
+    specs = children(watching.pid)[0]
+    watching.kill()
+    watching.wait()
+    wait_until("the end of the specs", lambda: not lives(specs))
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_without_a_meaning_are_named_and_change_nothing(bare_service, number):
+    program = bare_service.start()
+    program.send(number)
+    wait_until("the line", lambda: [
+        line for line in log_lines(program)
+        if line["message"].startswith("signal ignored: aggregator status")])
+    assert program.get("/healthz")[0] == 200
+    assert program.stop() == 0
+
+
+def test_a_command_outlives_signals_without_a_meaning_and_ends_by_sigterm(bare_service):
+    program = bare_service.prepare()
+    trying = subprocess.Popen([program.build / "aggregator", "try", "-"], cwd=ROOT, env=program.env,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)
+    bare_service.cleanup.callback(trying.kill)
+    wait_until("its handlers", lambda: has_signal(trying, "SigCgt", signal.SIGUSR2))
+    trying.send_signal(signal.SIGUSR1)
+    assert "SIGUSR1 and SIGUSR2 are ignored: aggregator status" in trying.stderr.readline()
+    trying.send_signal(signal.SIGTERM)
+    trying.communicate()
+    assert trying.returncode == -signal.SIGTERM  # a shell says 143
+
+
+def test_a_rebuild_that_is_told_to_end_leaves_no_shadow(bare_service):
+    program = bare_service.start()
+    bare_service.wait_ready()
+    bare_service.feed("first-unlinked")
+    bare_service.wait_committed(len(read_records("first-unlinked")))
+    with contextlib.closing(psycopg2.connect(bare_service.database_url)) as lock:
+        lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+        rebuild = subprocess.Popen([program.build / "aggregator", "rebuild", "--yes"], cwd=ROOT,
+                                   env=program.env, stderr=subprocess.PIPE, text=True)
+        bare_service.cleanup.callback(rebuild.kill)
+        wait_until("the rebuild to wait", lambda: bare_service.query(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator rebuild' AND "
+            "datname = current_database() AND wait_event_type = 'Lock'"))
+        rebuild.send_signal(signal.SIGTERM)
+        assert '"stopping"' in rebuild.stderr.readline()
+        lock.rollback()
+    assert "the program is stopping" in rebuild.communicate()[1]
+    assert rebuild.returncode == 128 + signal.SIGTERM
+    assert bare_service.query("SELECT count(*) FROM pg_namespace "
+                              "WHERE starts_with(nspname, 'aggregator_rebuild')") == [(0,)]
+
+
+def test_standard_descriptors_that_are_closed_are_no_sockets(make_service, cleanup):
+    service = make_service(cleanup, migrate=False)
+    program = service.prepare()
+    done = subprocess.run(["sh", "-c", 'exec "$0" migrate <&- >&- 2>&-',
+                           program.build / "aggregator"], cwd=ROOT, env=program.env, timeout=30,
+                          check=False)
+    assert done.returncode == 0
+    assert service.query("SELECT count(*) > 0 FROM schema_migrations") == [(True,)]
+
+
+def test_ipv6_addresses_are_listened_on_as_urls_have_them(bare_service):
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("this machine has no IPv6")
+    program = bare_service.prepare(HOST="[::1]", ADMIN_HOST="[::1]", ADMIN_API_KEY="k" * 32,
+                                   ADMIN_PORT=str(free_port()))
+    program.start(wait=False)
+
+    def answer(port, path, headers):
+        with contextlib.suppress(OSError):
+            request = urllib.request.Request(f"http://[::1]:{port}{path}", headers=headers)
+            with urllib.request.urlopen(request) as response:
+                return response.status
+        return None
+
+    wait_until("the gateway's listener", lambda: answer(program.port, "/healthz", {}) == 200)
+    wait_until("the administration's", lambda: answer(
+        program.env["ADMIN_PORT"], "/admin/status", {"Authorization": "Bearer " + "k" * 32}) == 200)
+    assert program.stop() == 0
