@@ -36,6 +36,7 @@ static const char usage[] =
     "  reload                   replace the running scripts and settings by those on the disk, if "
     "all\n"
     "                           of them are good; SIGHUP does the same\n"
+    "                           --drop: even where topics or paths that run now are missing\n"
     "                           --canary: not before both have handled the newest events of the "
     "log\n"
     "                           and what they make of them differs by no more than is accepted;\n"
@@ -116,6 +117,7 @@ static const struct {
     {"coverage", offsetof(struct arguments, command.coverage)},
     {"watch", offsetof(struct arguments, command.watch)},
     {"canary", offsetof(struct arguments, command.canary)},
+    {"drop", offsetof(struct arguments, command.drop)},
 };
 #define SWITCH_COUNT (sizeof switches / sizeof *switches)
 #define OPTION_COUNT (TEXT_COUNT + SWITCH_COUNT)

@@ -234,7 +234,7 @@ void program_log(const struct program *program) {
 
 void program_reload(struct program *program) {
     struct buffer answer = {0}; /* the log says the same */
-    reload_from_disk(program->reload, NULL, &answer);
+    reload_from_disk(program->reload, &(struct reload_request){0}, &answer);
     buffer_free(&answer);
 }
 

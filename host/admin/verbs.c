@@ -65,6 +65,7 @@ static bool read_number(struct slice text, int64_t min, int64_t max, int64_t *nu
 /* What a reload or a diff may be asked with. */
 struct canary_question {
     bool wanted; /* canary=true */
+    bool drop;   /* drop=true */
     struct canary_request canary;
 };
 
@@ -74,6 +75,9 @@ static const char *read_pair(const struct script_pair *pair, struct canary_quest
     int64_t number;
     if (slice_equal(pair->name, slice_of("canary")) && slice_equal(pair->value, slice_of("true"))) {
         question->wanted = true;
+    } else if (slice_equal(pair->name, slice_of("drop")) &&
+               slice_equal(pair->value, slice_of("true"))) {
+        question->drop = true;
     } else if (slice_equal(pair->name, slice_of("events"))) {
         if (!read_number(pair->value, 1, CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
@@ -85,7 +89,7 @@ static const char *read_pair(const struct script_pair *pair, struct canary_quest
         }
         question->canary.accept_percent = (int)number;
     } else {
-        return "only canary=true, events=N and accept=PERCENT may be said";
+        return "only drop=true, canary=true, events=N and accept=PERCENT may be said";
     }
     return NULL;
 }
@@ -105,14 +109,15 @@ static int answer_reload(void *context, const struct admin_request *request, str
     struct admin_context *program = context;
     struct canary_question question;
     const char *problem = read_question(request, &question);
-    if (!problem && !question.wanted && request->query_count > 0) {
+    if (!problem && !question.wanted &&
+        (question.canary.events > 0 || question.canary.accept_percent >= 0)) {
         problem = "events and accept are of a canary: say canary=true, too";
     }
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
-    return reload_from_disk(program->reload, question.wanted ? &question.canary : NULL, json) ? 200
-                                                                                              : 409;
+    struct reload_request reload = {question.wanted ? &question.canary : NULL, question.drop};
+    return reload_from_disk(program->reload, &reload, json) ? 200 : 409;
 }
 
 static int answer_diff(void *context, const struct admin_request *request, struct buffer *json) {
@@ -120,7 +125,7 @@ static int answer_diff(void *context, const struct admin_request *request, struc
     struct canary_question question;
     struct err err = {0};
     const char *problem = read_question(request, &question);
-    if (!problem && (question.wanted || question.canary.accept_percent >= 0)) {
+    if (!problem && (question.wanted || question.drop || question.canary.accept_percent >= 0)) {
         problem = "a diff takes events=N only";
     }
     if (problem) {

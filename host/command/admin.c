@@ -14,11 +14,12 @@
 #define LINE_BYTES 128
 
 const char command_reload_usage[] =
-    "usage: aggregator reload [--canary [--events N] [--accept PERCENT]]\n"
+    "usage: aggregator reload [--drop] [--canary [--events N] [--accept PERCENT]]\n"
     "\n"
     "Replaces the scripts and settings that run by those on the disk, if all of them are good.\n"
     "Prints JSON. Exit status: 0 replaced, 1 nothing was changed.\n"
     "\n"
+    "  --drop            even where topics or paths that run now are missing on the disk\n"
     "  --canary          first run the newest events of the log through both, beside the live\n"
     "                    view, and replace them only where so little differs as is accepted\n"
     "  --events N        of so many events, default scripts.canary_events\n"
@@ -93,13 +94,12 @@ static bool add_number(char line[LINE_BYTES], const char *name, const char *text
 }
 
 int command_reload(const struct command *command) {
-    char line[LINE_BYTES] = "reload canary=true";
+    char line[LINE_BYTES];
+    snprintf(line, sizeof line, "reload%s%s", command->drop ? " drop=true" : "",
+             command->canary ? " canary=true" : "");
     if (!command->canary && (command->events || command->accept)) {
         fputs("aggregator: --events and --accept are of a canary: say --canary, too\n", stderr);
         return 2;
-    }
-    if (!command->canary) {
-        return ask_within(command, "reload", CHANGED, CHECKS_TIMEOUT_MS);
     }
     if (!add_number(line, "events", command->events, 1, CANARY_EVENTS_MAX) ||
         !add_number(line, "accept", command->accept, 0, 100)) {

@@ -36,6 +36,7 @@ struct command {
     bool coverage;
     bool watch;
     bool canary;
+    bool drop;
     const char *events;
     const char *accept;
 };

@@ -22,10 +22,15 @@ struct api_scripts {
     size_t route_count;
     struct endpoint **endpoints; /* one a route */
     struct script_pool *pool;
-    struct credentials *keys, *services;
     struct own *own;
     int users;    /* requests under way; by the api's lock, as what follows */
     bool retired; /* freed once it has no user */
+};
+
+/* Who is let in: of the newest settings, whichever scripts run. */
+struct admission {
+    struct credentials *keys, *services;
+    int users; /* requests that ask it, and the api while it holds; by the api's lock */
 };
 
 struct api {
@@ -33,7 +38,70 @@ struct api {
     struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
     struct api_scripts *scripts;
+    struct admission *admission;
 };
+
+/* ---- admission ----------------------------------------------------------------------------- */
+
+static void destroy_admission(struct admission *admission) {
+    if (admission) {
+        credentials_destroy(admission->keys);
+        credentials_destroy(admission->services);
+        free(admission);
+    }
+}
+
+static struct admission *create_admission(const struct config *config, struct err *err) {
+    struct admission *admission = xcalloc(1, sizeof *admission);
+    admission->users = 1;
+    admission->keys = credentials_create("http.api_keys", &config->http.api_keys, err);
+    if (admission->keys) {
+        admission->services =
+            credentials_create("http.allowed_services", &config->http.allowed_services, err);
+    }
+    if (!admission->services) {
+        destroy_admission(admission);
+        return NULL;
+    }
+    return admission;
+}
+
+static void leave_admission(struct api *api, struct admission *admission) {
+    pthread_mutex_lock(&api->lock);
+    bool last = admission && --admission->users == 0;
+    pthread_mutex_unlock(&api->lock);
+    if (last) {
+        destroy_admission(admission);
+    }
+}
+
+bool api_admit(struct api *api, const struct config *config, struct err *err) {
+    struct admission *admission = create_admission(config, err);
+    if (!admission) {
+        return false;
+    }
+    pthread_mutex_lock(&api->lock);
+    struct admission *old = api->admission;
+    api->admission = admission;
+    pthread_mutex_unlock(&api->lock);
+    leave_admission(api, old);
+    return true;
+}
+
+/* NULL, or the message of the 401. The time taken does not tell which of the two was wrong. */
+static const char *refusal_of(struct api *api, struct slice key, struct slice service_id) {
+    if (key.len == 0 || service_id.len == 0) {
+        return "Missing authentication";
+    }
+    pthread_mutex_lock(&api->lock);
+    struct admission *admission = api->admission;
+    admission->users++;
+    pthread_mutex_unlock(&api->lock);
+    bool key_ok = credentials_include(admission->keys, key);
+    bool service_ok = credentials_include(admission->services, service_id);
+    leave_admission(api, admission);
+    return key_ok && service_ok ? NULL : "Invalid credentials";
+}
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
@@ -47,21 +115,13 @@ static void find_endpoints(struct api_scripts *scripts) {
 
 struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
                                        struct err *err) {
-    const struct config *config = script_generation_config(generation);
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
     find_endpoints(scripts);
-    scripts->own = own_create(config, health);
+    scripts->own = own_create(script_generation_config(generation), health);
     scripts->pool = script_pool_create(generation, err);
-    if (scripts->pool) {
-        scripts->keys = credentials_create("http.api_keys", &config->http.api_keys, err);
-    }
-    if (scripts->keys) {
-        scripts->services =
-            credentials_create("http.allowed_services", &config->http.allowed_services, err);
-    }
-    if (!scripts->services) {
+    if (!scripts->pool) {
         api_scripts_destroy(scripts);
         return NULL;
     }
@@ -72,8 +132,6 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     if (!scripts) {
         return;
     }
-    credentials_destroy(scripts->keys);
-    credentials_destroy(scripts->services);
     own_destroy(scripts->own);
     script_pool_destroy(scripts->pool);
     script_generation_unref(scripts->generation);
@@ -126,6 +184,10 @@ struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct 
     api->cache = cache;
     api->scripts = scripts;
     pthread_mutex_init(&api->lock, NULL);
+    if (!api_admit(api, script_generation_config(scripts->generation), err)) {
+        api_destroy(api);
+        return NULL;
+    }
     return api;
 }
 
@@ -133,6 +195,7 @@ void api_destroy(struct api *api) {
     if (api) {
         reaper_destroy(api->reaper);
         api_scripts_destroy(api->scripts);
+        destroy_admission(api->admission);
         pthread_mutex_destroy(&api->lock);
         free(api);
     }
@@ -142,6 +205,7 @@ void api_destroy(struct api *api) {
 
 /* What one request is answered with. */
 struct use {
+    struct api *api;
     struct api_scripts *scripts;
     struct cache *cache;
 };
@@ -223,17 +287,6 @@ static void ask_script(const struct use *use, struct exchange *exchange,
     }
 }
 
-/* NULL, or the message of the 401. The time taken does not tell which of the two was wrong. */
-static const char *refusal_of(const struct api_scripts *scripts, struct slice key,
-                              struct slice service_id) {
-    if (key.len == 0 || service_id.len == 0) {
-        return "Missing authentication";
-    }
-    bool key_ok = credentials_include(scripts->keys, key);
-    bool service_ok = credentials_include(scripts->services, service_id);
-    return key_ok && service_ok ? NULL : "Invalid credentials";
-}
-
 /* Authentication first, then the process' cache, then all else. */
 static bool answer_route(const struct use *use, struct exchange *exchange,
                          const struct router_match *match, bool may_block) {
@@ -248,7 +301,7 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
     struct answer *kept = NULL;
     const char *refusal = NULL;
     if (route->authenticated) {
-        refusal = refusal_of(use->scripts, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
+        refusal = refusal_of(use->api, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
     }
     if (refusal) {
         log_info("request refused", LOG_TEXT("endpoint", exchange->endpoint->name),
@@ -299,7 +352,7 @@ static bool answer_by(const struct use *use, struct exchange *exchange, bool may
 /* A site's answer: by one set of scripts from its begin to its end. */
 static bool answer(void *context, struct exchange *exchange, bool may_block) {
     struct api *api = context;
-    struct use use = {begin_use(api), api->cache};
+    struct use use = {api, begin_use(api), api->cache};
     bool answered = answer_by(&use, exchange, may_block);
     end_use(api, use.scripts);
     return answered;

@@ -11,7 +11,7 @@
 struct api;
 struct api_scripts;
 
-/* All that a script generation and its settings bring: Lua states, routes, credentials. NULL: err
+/* All that a script generation and its settings bring: Lua states and routes. NULL: err
  * says why. */
 struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
                                        struct err *err);
@@ -22,6 +22,11 @@ void api_scripts_destroy(struct api_scripts *scripts);
 struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct err *err);
 void api_destroy(struct api *api);
 struct site api_site(struct api *api);
+
+/* From its return on http.api_keys and http.allowed_services of this config say who is let in,
+ * whichever scripts run; at first those of the scripts' own. False: err names the setting, and
+ * nothing has changed. */
+bool api_admit(struct api *api, const struct config *config, struct err *err);
 
 /* From its return on every request is answered by `scripts`, which the api takes over; what began
  * before ends as it began, by those before, which are freed once nobody uses them. Waits for

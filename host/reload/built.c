@@ -1,5 +1,6 @@
 #include "built.h"
 
+#include "../base/log.h"
 #include "../view/schema_check.h"
 
 #define CHECK_TIMEOUT_MS 5000
@@ -13,11 +14,20 @@ static bool check_schema(const struct script_generation *generation, struct err 
     return ok;
 }
 
-bool built_make(struct built *built, struct script_generation *generation, struct health *health,
-                const struct ingest *ingest, struct err *err) {
+static bool is_outage(const struct err *err) {
+    return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+}
+
+bool built_make(struct built *built, struct script_generation *generation, enum built_schema schema,
+                struct health *health, const struct ingest *ingest, struct err *err) {
     *built = (struct built){0};
     if (!check_schema(generation, err)) {
-        return false;
+        if (schema == BUILT_UNCHECKED || !is_outage(err)) {
+            return false;
+        }
+        log_warning("the database is away: the scripts are not checked against its schema again",
+                    LOG_TEXT("error", err->text));
+        err_clear(err);
     }
     built->api = api_scripts_create(generation, health, err);
     built->ingest = built->api ? ingest_scripts_create(ingest, generation, err) : NULL;

@@ -6,6 +6,12 @@
 #include "../http/api.h"
 #include "../ingest/ingest.h"
 
+/* What is known of a generation's view and queries. */
+enum built_schema {
+    BUILT_UNCHECKED,
+    BUILT_CHECKED, /* they agreed with the schema before: a database that is away changes nothing */
+};
+
 struct built {
     struct api_scripts *api;
     struct ingest_scripts *ingest;
@@ -16,7 +22,7 @@ void built_free(struct built *built);
 
 /* Holds the generation's view and queries against the schema, then makes the states. False: err
  * says why, and there is nothing to free. Blocks for some seconds at most. */
-bool built_make(struct built *built, struct script_generation *generation, struct health *health,
-                const struct ingest *ingest, struct err *err);
+bool built_make(struct built *built, struct script_generation *generation, enum built_schema schema,
+                struct health *health, const struct ingest *ingest, struct err *err);
 
 #endif

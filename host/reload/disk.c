@@ -1,6 +1,7 @@
 /* disk: what stands on the disk is loaded, checked and made to run. */
 #include "../base/json_put.h"
 #include "answer.h"
+#include "dropped.h"
 #include "gate.h"
 #include "reload_private.h"
 
@@ -56,12 +57,20 @@ static bool lint_passes(const struct change *change, const struct script_generat
 /* A reload from disk. */
 struct from_disk {
     struct change change;
-    const struct canary_request *canary; /* NULL: without one */
-    struct under_way_item *item;         /* NULL: it has not begun */
-    struct config *fresh;                /* what the file says */
+    const struct reload_request *request;
+    struct under_way_item *item; /* NULL: it has not begun */
+    struct config *fresh;        /* what the file says */
     struct script_generation *generation;
     struct buffer report; /* of the canary */
 };
+
+/* The same files have been checked when they came to run: only settings are new. */
+static enum built_schema schema_of(const struct from_disk *from) {
+    return strcmp(script_generation_hash(from->change.running),
+                  script_generation_hash(from->generation)) == 0
+               ? BUILT_CHECKED
+               : BUILT_UNCHECKED;
+}
 
 /* Whether the generation can replace the one that runs; then everything for it is built. */
 static bool prepare(struct from_disk *from, struct built *built, struct err *err) {
@@ -78,16 +87,17 @@ static bool prepare(struct from_disk *from, struct built *built, struct err *err
             return false;
         }
     }
-    if (from->canary) {
+    if (from->request->canary) {
         struct canary_options canary = canary_options(change, from->generation);
-        canary.request = *from->canary;
+        canary.request = *from->request->canary;
         note_step(reload, from->item, "running the canary");
         if (!canary_passes(&canary, &from->report, err)) {
             return false;
         }
     }
     note_step(reload, from->item, "building");
-    return built_make(built, from->generation, options->health, options->ingest, err);
+    return built_make(built, from->generation, schema_of(from), options->health, options->ingest,
+                      err);
 }
 
 static void put_answer(const struct from_disk *from, bool done, struct buffer *json) {
@@ -96,6 +106,7 @@ static void put_answer(const struct from_disk *from, bool done, struct buffer *j
     json_put_bool(json, "done", done);
     answer_put_generation(json, done ? from->generation : running);
     answer_put_changes(json, running, from->generation, from->fresh);
+    dropped_put(json, from->change.running, from->generation);
     answer_put_canary(json, &from->report);
 }
 
@@ -108,7 +119,8 @@ static bool reload_by(struct from_disk *from, struct buffer *json) {
         buffer_append_text(json, "}");
         return false;
     }
-    if (!prepare(from, &built, &err) ||
+    if (!dropped_allow(from->change.running, from->generation, from->request->drop, &err) ||
+        !prepare(from, &built, &err) ||
         !reload_swap(&from->change, from->generation, &built, &err)) {
         return reload_refuse(&from->change, &err, &from->report, json);
     }
@@ -117,17 +129,26 @@ static bool reload_by(struct from_disk *from, struct buffer *json) {
     return true;
 }
 
-/* What stands on the disk, under the next number. NULL: *fresh may be there all the same. */
-static struct script_generation *load(const struct change *change, struct config **fresh,
+/* What stands on the disk, under the next number. */
+static struct script_generation *load(const struct change *change, const struct config *fresh,
                                       struct err *err) {
-    struct script_generation *generation = NULL;
-    *fresh = config_load(change->reload->options.config_path, err);
-    if (*fresh) {
-        struct config *config = config_renew(script_generation_config(change->running), *fresh);
-        generation = script_generation_load_service(config, change->last_number + 1, err);
-        config_unref(config);
-    }
+    struct config *config = config_renew(script_generation_config(change->running), fresh);
+    struct script_generation *generation =
+        script_generation_load_service(config, change->last_number + 1, err);
+    config_unref(config);
     return generation;
+}
+
+/* Who is let in is taken first, whatever becomes of the scripts: a key that was revoked lets nobody
+ * in, though scripts are bad or the database is away. */
+static bool admit_and_load(struct from_disk *from, struct err *err) {
+    struct reload *reload = from->change.reload;
+    from->fresh = config_load(reload->options.config_path, err);
+    if (!from->fresh || !api_admit(reload->options.api, from->fresh, err)) {
+        return false;
+    }
+    from->generation = load(&from->change, from->fresh, err);
+    return from->generation != NULL;
 }
 
 static struct under_way_item *begin_item(struct reload *reload, struct err *err) {
@@ -150,14 +171,14 @@ static void end_from_disk(struct from_disk *from) {
     reload_end(&from->change);
 }
 
-bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
+bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json) {
     struct err err = {0};
-    struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .canary = canary};
+    struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
     from.item = begin_item(reload, &err);
-    from.generation = from.item ? load(&from.change, &from.fresh, &err) : NULL;
-    bool done =
-        from.generation ? reload_by(&from, json) : reload_refuse(&from.change, &err, NULL, json);
+    bool done = from.item && admit_and_load(&from, &err)
+                    ? reload_by(&from, json)
+                    : reload_refuse(&from.change, &err, NULL, json);
     end_from_disk(&from);
     return done;
 }
@@ -170,17 +191,18 @@ void reload_if_changed(struct reload *reload) {
     if (script_sources_hash(script_generation_config(change.running), hash, &err) &&
         strcmp(hash, reload->tried_hash) != 0) {
         memcpy(reload->tried_hash, hash, sizeof hash);
-        reload_from_disk(reload, NULL, &answer);
+        reload_from_disk(reload, &(struct reload_request){0}, &answer);
     }
     reload_end(&change);
     buffer_free(&answer);
 }
 
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {
-    struct config *fresh;
     struct canary_result result = {0};
+    struct config *fresh = config_load(reload->options.config_path, err);
     struct change change = reload_begin(reload, "diff");
-    struct canary_options options = canary_options(&change, load(&change, &fresh, err));
+    struct canary_options options =
+        canary_options(&change, fresh ? load(&change, fresh, err) : NULL);
     options.request.events = events;
     bool ok = options.candidate && canary_run(&options, &result, err);
     buffer_append(json, result.json.data, result.json.len);

@@ -29,8 +29,14 @@ void reload_destroy(struct reload *reload);
  * run now. Any thread. None waits for another, or for a script that runs: what takes long is made
  * beside what runs, and is refused where other scripts have come to run when it is done. */
 
-/* By what stands on the disk, if the canary accepts it; NULL: without one. */
-bool reload_from_disk(struct reload *reload, const struct canary_request *canary,
+struct reload_request {
+    const struct canary_request *canary; /* NULL: without one */
+    bool drop; /* topics and paths that run may be missing in what stands on the disk */
+};
+
+/* By what stands on the disk, if the canary accepts it. Who is let in (api_admit) is taken from the
+ * settings even where the scripts are refused. */
+bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json);
 /* The same, if the files are others than those that were last tried; for whoever looks often. One
  * thread. */

@@ -1,15 +1,16 @@
 /* rollback: back to scripts that ran before, from memory or from the store. */
 #include "../base/json_put.h"
 #include "answer.h"
+#include "dropped.h"
 #include "reload_private.h"
 #include "store.h"
 
 static bool roll_back_to(const struct change *change, struct script_generation *generation,
-                         struct buffer *json) {
+                         enum built_schema schema, struct buffer *json) {
     const struct reload_options *options = &change->reload->options;
     struct built built;
     struct err err = {0};
-    if (!built_make(&built, generation, options->health, options->ingest, &err) ||
+    if (!built_make(&built, generation, schema, options->health, options->ingest, &err) ||
         !reload_swap(change, generation, &built, &err)) {
         return reload_refuse(change, &err, NULL, json);
     }
@@ -17,16 +18,19 @@ static bool roll_back_to(const struct change *change, struct script_generation *
     json_put_bool(json, "done", true);
     answer_put_generation(json, generation);
     answer_put_changed(json, change->running, generation);
+    dropped_put(json, change->running, generation);
     reload_finish(change, generation, json);
     return true;
 }
 
+/* *schema: one that is kept has run on this database. */
 static struct script_generation *find_generation(const struct change *change, struct slice which,
-                                                 struct err *err) {
+                                                 enum built_schema *schema, struct err *err) {
     struct reload *reload = change->reload;
     pthread_mutex_lock(&reload->lock);
     struct script_generation *generation = kept_find(&reload->kept, which, err);
     pthread_mutex_unlock(&reload->lock);
+    *schema = generation ? BUILT_CHECKED : BUILT_UNCHECKED;
     if (generation || err->kind != ERR_NONE) {
         return generation;
     }
@@ -36,8 +40,9 @@ static struct script_generation *find_generation(const struct change *change, st
 
 bool rollback_by(struct change *change, struct slice which, struct buffer *json) {
     struct err err = {0};
-    struct script_generation *generation = find_generation(change, which, &err);
-    bool done = generation ? roll_back_to(change, generation, json)
+    enum built_schema schema;
+    struct script_generation *generation = find_generation(change, which, &schema, &err);
+    bool done = generation ? roll_back_to(change, generation, schema, json)
                            : reload_refuse(change, &err, NULL, json);
     script_generation_unref(generation);
     reload_end(change);

@@ -1,5 +1,6 @@
 """Scripts and settings are replaced while the program runs: all of them or none, at once, with no
 event lost and no request failed."""
+import contextlib
 import json
 import shutil
 import signal
@@ -299,6 +300,65 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
     assert program.get(path, HEADERS | {"X-Internal-API-Key": "fresh-key"})[0] == 404
 
 
+@contextlib.contextmanager
+def database_away(service):
+    """Whoever is connected is not any more, and nobody comes in."""
+    base, name = service.database_url.rsplit("/", 1)
+    connection = psycopg2.connect(f"{base}/postgres")
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                   (name,))
+    yield
+    cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    connection.close()
+
+
+def lets_in(program, key):
+    """Told by the 401 alone: behind it a route may miss its database."""
+    path = "/internal/v1/batches/x/status"
+    return program.get(path, HEADERS | {"X-Internal-API-Key": key})[0] != 401
+
+
+def test_the_way_back_needs_no_database(service, scripts):
+    program = service.program
+    scripts.name_files("new ")
+    reload(program)
+    with database_away(service):
+        status, said = command(program, "rollback")
+        assert status == 0 and said["generation"] == 1, said
+        assert log_lines(program, "the database is away: the scripts are not checked against its "
+                         "schema again")
+        status, said = command(program, "reload")
+        assert status == 1 and said["done"] is False and said["generation"] == 1, said
+    assert assign(service, "after") == "file"
+
+
+def test_a_revoked_key_lets_nobody_in_whatever_becomes_of_the_scripts(bare_service, scripts):
+    """Neither without a database, nor with bad scripts, nor after a rollback."""
+    config = bare_service.folder / "own.lua"
+    keys = 'api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY"))'
+    edited_config(config, (keys, 'api_keys = { "leaked" }'))
+    program = bare_service.start(config, **scripts.env)
+    bare_service.wait_ready()
+    assert lets_in(program, "leaked")
+    edited_config(config, (keys, 'api_keys = { "second" }'))
+    with database_away(bare_service):
+        assert reload(program)["settings"] == ["http.api_keys"]
+        assert lets_in(program, "second") and not lets_in(program, "leaked")
+        edited_config(config, (keys, 'api_keys = { "third" }'))
+        scripts.name_files("new ")
+        assert command(program, "reload")[0] == 1
+        assert lets_in(program, "third") and not lets_in(program, "second")
+        assert command(program, "rollback")[0] == 0
+        assert lets_in(program, "third") and not lets_in(program, "leaked")
+    edited_config(config, (keys, 'api_keys = { "fourth" }'))
+    scripts.edit("scripts/view.lua", "return", "retrun")
+    assert command(program, "reload")[0] == 1
+    assert lets_in(program, "fourth") and not lets_in(program, "third")
+
+
 def test_what_the_command_line_says_of_the_log_outlasts_a_reload(bare_service, scripts):
     program = bare_service.prepare(**scripts.env)
     program.options += ["--log=text"]
@@ -391,12 +451,37 @@ def test_calls_errors_and_memory_are_counted_by_script(bare_service, scripts):
     assert program.metric("ras_script_memory_bytes") > 10000
 
 
+def test_what_runs_is_dropped_only_where_that_is_said(service, scripts):
+    """A topic, a path of a route, or all of them: a folder that was emptied is no new release."""
+    program = service.program
+    (scripts.folder / "scripts" / HANDLER).unlink()
+    route = "scripts/routes/batch_status.lua"
+    text = (scripts.folder / route).read_text()
+    assert '"/internal/v1/batches/{batch_id}/status"' in text
+    (scripts.folder / route).write_text(text.replace(
+        '"/internal/v1/batches/{batch_id}/status"', '"/internal/v1/batches/{batch_id}/state"'))
+    status, said = command(program, "reload")
+    assert status == 1 and said["done"] is False and "reload --drop" in said["error"]
+    assert f"topic {SLOTS}" in said["error"]
+    assert "GET /internal/v1/batches/{batch_id}/status" in said["error"]
+    status, said = command(program, "reload", "--drop")
+    assert status == 0 and said["dropped"] == [f"topic {SLOTS}",
+                                               "GET /internal/v1/batches/{batch_id}/status"]
+    assert log_lines(program, "topics or paths are dropped with the scripts")
+    for file in (scripts.folder / "scripts/routes").iterdir():
+        file.unlink()
+    status, said = command(program, "reload", "--drop")
+    assert status == 1 and "declares no route" in said["error"]
+    assert program.command("rollback").returncode == 0
+    assert program.get("/internal/v1/batches/x/status", HEADERS)[0] == 404
+
+
 def test_topics_are_followed_and_left_with_the_scripts(service, scripts):
     assert assign(service, "before") == "file"
     handler = scripts.folder / "scripts" / HANDLER
     text = handler.read_text()
     handler.unlink()
-    reload(service.program)
+    assert command(service.program, "reload", "--drop")[1]["dropped"] == [f"topic {SLOTS}"]
     service.publish([slot_event("a-batch", "meanwhile", "file")])
     record = next(record for record in read_records("current") if record["topic"] != SLOTS)
     service.publish([record])
