@@ -1,14 +1,21 @@
 -- The whole configuration. env("NAME", default) reads an environment variable; env_or_file("NAME")
 -- reads NAME, or the file that NAME_FILE names: for secrets, which belong nowhere else.
 
+-- Any text as a part of a URL: a password may hold what ends one there.
+local function escaped(text)
+  return (text:gsub("[^%w%-._~]", function(byte)
+    return string.format("%%%02X", byte:byte())
+  end))
+end
+
 local function database_url()
   return env_or_file("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
     or env_or_file("SERVICE_DATABASE_URL")
     or env_or_file("DATABASE_URL")
     or string.format(
       "postgresql://%s:%s@localhost:5436/huleedu_result_aggregator",
-      env("HULEEDU_DB_USER", "huledu"),
-      env_or_file("HULEEDU_DB_PASSWORD") or ""
+      escaped(env("HULEEDU_DB_USER", "huledu")),
+      escaped(env_or_file("HULEEDU_DB_PASSWORD") or "")
     )
 end
 

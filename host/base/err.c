@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "redact.h"
+
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -11,6 +13,7 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...) {
     err->sqlstate[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
+    redact_text(err->text); /* it may quote a library or a server */
     return false;
 }
 

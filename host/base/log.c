@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "redact.h"
 #include "terminal.h"
 #include "timestamp.h"
 
@@ -65,11 +66,16 @@ static void append_field(struct buffer *line, const struct log_field *field, boo
     buffer_append_format(line, as_text ? " %s=" : ",\"%s\":", field->key);
     if (field->is_integer) {
         buffer_append_format(line, "%lld", (long long)field->integer);
-    } else if (field->is_bare) {
-        buffer_append(line, field->text.data, field->text.len);
-    } else {
-        buffer_append_json_string(line, field->text);
+        return;
     }
+    struct buffer clean = {0};
+    redact_append(&clean, field->text);
+    if (field->is_bare) {
+        buffer_append(line, clean.data, clean.len);
+    } else {
+        buffer_append_json_string(line, buffer_slice(&clean));
+    }
+    buffer_free(&clean);
 }
 
 static void compose(struct buffer *line, enum log_level level, const char *message,

@@ -14,6 +14,7 @@
 #include "fields.h"
 #include "functions.h"
 #include "lines.h"
+#include "secrets.h"
 #include "../base/nearest.h"
 #include "../base/xalloc.h"
 
@@ -297,5 +298,6 @@ struct config *config_load(const char *path, struct err *err) {
         config_unref(config);
         return NULL;
     }
+    config_note_secrets(config);
     return config;
 }

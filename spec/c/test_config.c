@@ -340,6 +340,33 @@ static void lines_are_found_however_it_is_written(void) {
     CHECK_INT(config_line_of("/nowhere", "a", "x"), 0);
 }
 
+static void a_password_of_any_characters_stays_one_in_the_url(void) {
+    setenv("HULEEDU_DB_PASSWORD", "a@b/c:d%e?f#g h", 1);
+    struct config *config = load(shipped);
+    CHECK(config != NULL);
+    CHECK_TEXT(config->postgres.url,
+               "postgresql://huledu:a%40b%2Fc%3Ad%25e%3Ff%23g%20h@localhost:5436/"
+               "huleedu_result_aggregator");
+    config_unref(config);
+    unsetenv("HULEEDU_DB_PASSWORD");
+}
+
+static void secrets_of_the_configuration_show_in_no_error(void) {
+    setenv("HULEEDU_INTERNAL_API_KEY", "a-key-of-this-test", 1);
+    setenv("DATABASE_URL", "postgresql://u:the-database-s-secret@h/d", 1);
+    char *text = with("options = {},", "options = { [\"sasl.password\"] = \"kafka-s-secret\" },");
+    struct config *config = load(text);
+    CHECK(config != NULL);
+    err_set(&err, ERR_UNAVAILABLE,
+            "refused: a-key-of-this-test the-database-s-secret "
+            "kafka-s-secret");
+    CHECK_TEXT(err.text, "refused: *** *** ***");
+    config_unref(config);
+    free(text);
+    unsetenv("DATABASE_URL");
+    unsetenv("HULEEDU_INTERNAL_API_KEY");
+}
+
 static const struct test_case cases[] = {
     {"the shipped file loads", the_shipped_file_loads},
     {"folders lie beside the file", folders_lie_beside_the_file},
@@ -353,6 +380,10 @@ static const struct test_case cases[] = {
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
     {"files that are no configuration", files_that_are_no_configuration},
     {"lines are found however it is written", lines_are_found_however_it_is_written},
+    {"a password of any characters stays one in the URL",
+     a_password_of_any_characters_stays_one_in_the_url},
+    {"secrets of the configuration show in no error",
+     secrets_of_the_configuration_show_in_no_error},
 };
 
 /* Run at the project's root. */

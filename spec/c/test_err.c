@@ -14,8 +14,8 @@ static void sets_and_wraps(void) {
 }
 
 static void long_texts_are_cut(void) {
-    char longer[3000];
     struct err err = {0};
+    char longer[sizeof err.text + 1000];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
     err_set(&err, ERR_INTERNAL, "%s", longer);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "../../host/base/json_scan.h"
+#include "../../host/base/redact.h"
 #include "test.h"
 
 static int reading; /* the end of the pipe that is standard error meanwhile */
@@ -183,6 +184,17 @@ static void a_closed_standard_error_is_no_harm(void) {
     close(kept_fd);
 }
 
+/* librdkafka's own lines come as a field, and may quote its settings. */
+static void a_secret_is_in_no_line(void) {
+    redact_add(slice_of("broker-s-secret"));
+    capture();
+    log_warning("kafka", LOG_TEXT("text", "sasl: broker-s-secret was refused"));
+    const char *lines = written();
+    release();
+    CHECK_HAS(lines, "sasl: *** was refused");
+    CHECK(!strstr(lines, "broker-s-secret"));
+}
+
 static const struct test_case cases[] = {
     {"lines are JSON whatever is in them", lines_are_json_whatever_is_in_them},
     {"levels are kept", levels_are_kept},
@@ -191,6 +203,7 @@ static const struct test_case cases[] = {
     {"threads do not mix their lines", threads_do_not_mix_their_lines},
     {"a reader that stops stops nobody", a_reader_that_stops_stops_nobody},
     {"a closed standard error is no harm", a_closed_standard_error_is_no_harm},
+    {"a secret is in no line", a_secret_is_in_no_line},
 };
 
 TEST_MAIN(cases)

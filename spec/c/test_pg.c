@@ -390,6 +390,17 @@ static void values_that_do_not_fit_are_refused_as_data(void) {
     pg_array_end(params);
     CHECK(!pg_query(pg, "int4", "SELECT $1::int4[]", params, WAIT_MS, NULL, &err));
     CHECK_INT(err.kind, ERR_INPUT);
+    /* Infinities of Postgres, and what is beyond them, are none that anybody sent. */
+    static const int64_t times[] = {INT64_MIN, INT64_MIN + 946684800000000LL};
+    for (size_t i = 0; i < 2; i++) {
+        pg_params_reset(params);
+        pg_array_begin(params, PG_ARRAY_TIMESTAMPTZ);
+        pg_array_timestamp(params, times[i]);
+        pg_array_end(params);
+        CHECK(!pg_query(pg, "time", "SELECT $1::timestamptz[]", params, WAIT_MS, NULL, &err));
+        CHECK_TEXT(err.sqlstate, "22008");
+        CHECK_INT(err.kind, ERR_INPUT);
+    }
     still_works(pg);
     pg_params_destroy(params);
     close_server();
@@ -630,6 +641,7 @@ static void a_password_is_never_in_an_error(void) {
         "postgresql+asyncpg://u:s3cr3t@127.0.0.1:1/x",
         "s3cr3t",
         "mysql://u:s3cr3t@h/x",
+        "postgresql://127.0.0.1:1/s3cr3t@127.0.0.1:1/x", /* the password is 1/s3cr3t */
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         pg = create(urls[i], 200);

@@ -1,0 +1,140 @@
+/* redact: secrets are kept in a list that only grows, so that readers need no lock. */
+#include "redact.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "hex.h"
+#include "xalloc.h"
+
+#define SECRETS_MOST 256
+#define SHORTEST 4
+#define WORD_BELOW 8
+
+static char *secrets[SECRETS_MOST];
+static _Atomic size_t secret_count;
+static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
+
+static bool is_known(struct slice secret) {
+    for (size_t i = 0; i < atomic_load(&secret_count); i++) {
+        if (slice_equal(slice_of(secrets[i]), secret)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void redact_add(struct slice secret) {
+    if (secret.len < SHORTEST || memchr(secret.data, 0, secret.len)) {
+        return;
+    }
+    pthread_mutex_lock(&adding);
+    size_t count = atomic_load(&secret_count);
+    if (count < SECRETS_MOST && !is_known(secret)) {
+        secrets[count] = xstrndup(secret.data, secret.len);
+        atomic_store(&secret_count, count + 1);
+    }
+    pthread_mutex_unlock(&adding);
+}
+
+/* ---- URLs ------------------------------------------------------------------------------------ */
+
+static void add_unescaped(struct slice text) {
+    struct buffer plain = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        int byte = text.data[i] == '%' && i + 2 < text.len ? hex_byte(text.data + i + 1) : -1;
+        char c = byte > 0 ? (char)byte : text.data[i];
+        i += byte > 0 ? 2 : 0;
+        buffer_append(&plain, &c, 1);
+    }
+    redact_add(buffer_slice(&plain));
+    buffer_free(&plain);
+}
+
+static void add_password(struct slice password) {
+    redact_add(password);
+    add_unescaped(password);
+    for (size_t from = 0, i = 0; i <= password.len; i++) {
+        if (i == password.len || strchr("@/?#:%", password.data[i])) {
+            redact_add((struct slice){password.data + from, i - from});
+            from = i + 1;
+        }
+    }
+}
+
+static void add_words(const char *text) {
+    for (const char *at = strstr(text, "password="); at; at = strstr(at, "password=")) {
+        at += strlen("password=");
+        bool quoted = *at == '\'';
+        at += quoted;
+        add_password((struct slice){at, strcspn(at, quoted ? "'" : " &")});
+    }
+}
+
+void redact_add_url(const char *url) {
+    const char *authority = strstr(url, "://");
+    const char *end = authority ? strrchr(authority, '@') : NULL;
+    const char *colon = end ? strchr(authority + 3, ':') : NULL;
+    if (colon && colon < end) {
+        add_password((struct slice){colon + 1, (size_t)(end - colon - 1)});
+    }
+    add_words(url);
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+static bool in_word(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static bool stands_at(const char *secret, size_t len, struct slice text, size_t at) {
+    if (len > text.len - at || memcmp(text.data + at, secret, len) != 0) {
+        return false;
+    }
+    bool joined = (at > 0 && in_word(text.data[at - 1])) ||
+                  (at + len < text.len && in_word(text.data[at + len]));
+    return len >= WORD_BELOW || !joined;
+}
+
+/* The length of the longest secret that stands there; 0: none. */
+static size_t secret_at(struct slice text, size_t at) {
+    size_t longest = 0, count = atomic_load(&secret_count);
+    for (size_t i = 0; i < count; i++) {
+        if (secrets[i][0] == text.data[at]) {
+            size_t len = strlen(secrets[i]);
+            longest = len > longest && stands_at(secrets[i], len, text, at) ? len : longest;
+        }
+    }
+    return longest;
+}
+
+void redact_append(struct buffer *out, struct slice text) {
+    size_t from = 0;
+    for (size_t at = 0; at < text.len;) {
+        size_t len = secret_at(text, at);
+        if (len > 0) {
+            buffer_append(out, text.data + from, at - from);
+            buffer_append_text(out, "***");
+            from = at + len;
+        }
+        at += len > 0 ? len : 1;
+    }
+    if (text.len > from) {
+        buffer_append(out, text.data + from, text.len - from);
+    }
+}
+
+void redact_text(char *text) {
+    struct buffer clean = {0};
+    size_t len = strlen(text);
+    redact_append(&clean, (struct slice){text, len});
+    if (clean.len <= len) { /* *** is shorter than every secret */
+        if (clean.len > 0) {
+            memcpy(text, clean.data, clean.len);
+        }
+        text[clean.len] = '\0';
+    }
+    buffer_free(&clean);
+}

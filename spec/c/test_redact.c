@@ -1,0 +1,63 @@
+/* redact: a secret of the configuration shows nowhere, whole or in the parts that a reader of a
+ * broken URL makes of it, and nothing else is touched. */
+#include "../../host/base/redact.h"
+
+#include "../../host/base/err.h"
+#include "test.h"
+
+static const char *clean(const char *text) {
+    static char out[512];
+    struct buffer buffer = {0};
+    redact_append(&buffer, slice_of(text));
+    snprintf(out, sizeof out, "%.*s", (int)buffer.len, buffer.len ? buffer.data : "");
+    buffer_free(&buffer);
+    return out;
+}
+
+static void a_secret_is_blotted_out_wherever_it_stands(void) {
+    redact_add(slice_of("correct horse"));
+    CHECK_TEXT(clean("correct horse, xcorrect horsex: correct hors"), "***, x***x: correct hors");
+    CHECK_TEXT(clean(""), "");
+    CHECK_TEXT(clean("nothing of it"), "nothing of it");
+}
+
+static void a_short_secret_counts_as_a_word(void) {
+    redact_add(slice_of("tiger"));
+    redact_add(slice_of("cat"));
+    CHECK_TEXT(clean("tiger tigers (tiger) cat"), "*** tigers (***) cat");
+}
+
+static void the_longest_of_several_is_taken(void) {
+    redact_add(slice_of("abcdefgh"));
+    redact_add(slice_of("abcdefghijkl"));
+    CHECK_TEXT(clean("abcdefghijkl abcdefghi"), "*** ***i");
+}
+
+static void a_password_of_a_url_is_known_in_each_of_its_forms(void) {
+    redact_add_url("postgresql://who:p%40rt1ally/w0rd@2@host:5432/name");
+    CHECK_TEXT(clean("p@rt1ally/w0rd@2"), "***");
+    CHECK_TEXT(clean("p%40rt1ally/w0rd@2"), "***");
+    CHECK_TEXT(clean("could not translate host name \"w0rd\" of who"),
+               "could not translate host name \"***\" of who");
+    redact_add_url("host=h password='quoted secret' user=u");
+    redact_add_url("postgresql://h/d?user=u&password=in-the-query&sslmode=require");
+    CHECK_TEXT(clean("quoted secret, in-the-query, require"), "***, ***, require");
+}
+
+static void an_error_never_holds_one(void) {
+    struct err err = {0};
+    redact_add(slice_of("s3cr3t-0f-a-lib"));
+    err_set(&err, ERR_UNAVAILABLE, "the library says: %s refused", "s3cr3t-0f-a-lib");
+    CHECK_TEXT(err.text, "the library says: *** refused");
+}
+
+static const struct test_case cases[] = {
+    {"a secret is blotted out wherever it stands", a_secret_is_blotted_out_wherever_it_stands},
+    {"a short secret counts as a word", a_short_secret_counts_as_a_word},
+    {"the longest of several is taken", the_longest_of_several_is_taken},
+    {"a password of a URL is known in each of its forms",
+     a_password_of_a_url_is_known_in_each_of_its_forms},
+    {"an error never holds one", an_error_never_holds_one},
+};
+
+TEST_MAIN(cases)
