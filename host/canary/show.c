@@ -1,10 +1,13 @@
 #include "show.h"
 
-#include <lauxlib.h>
 #include <lualib.h>
 
 #include "../../bindings/lua_modules.h"
+#include "../base/lua_job.h"
 #include "canary_report.lua.h"
+
+#define TIMEOUT_MS 60000
+#define MEMORY_BYTES (1024UL * 1024 * 1024)
 
 struct showing {
     struct slice json;
@@ -30,13 +33,6 @@ static int show(lua_State *L) {
 
 bool canary_show(struct slice json, FILE *out, struct err *err) {
     struct showing showing = {json, out};
-    lua_State *L = luaL_newstate();
-    bool ok = L && lua_cpcall(L, show, &showing) == 0;
-    if (!ok) {
-        err_set(err, ERR_INTERNAL, "%s", L ? lua_tostring(L, -1) : "no memory");
-    }
-    if (L) {
-        lua_close(L);
-    }
-    return ok;
+    struct lua_job job = {"canary_report", show, &showing, TIMEOUT_MS, MEMORY_BYTES};
+    return lua_job_run(&job, err);
 }

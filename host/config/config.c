@@ -11,12 +11,16 @@
 #include <string.h>
 
 #include "../base/buffer.h"
+#include "../base/lua_job.h"
 #include "fields.h"
 #include "functions.h"
 #include "lines.h"
 #include "secrets.h"
 #include "../base/nearest.h"
 #include "../base/xalloc.h"
+
+#define TIMEOUT_MS 5000
+#define MEMORY_BYTES (64UL * 1024 * 1024)
 
 /* ---- checking ----------------------------------------------------------------------------- */
 
@@ -25,6 +29,7 @@ struct reader {
     lua_State *L;
     struct config *config;
     struct err *err;
+    bool good;
 };
 
 static bool complain(struct reader *reader, const char *section, const char *key,
@@ -110,11 +115,12 @@ static bool read_pairs(struct reader *reader, const struct config_field *field,
             return complain(reader, field->section, field->key,
                             "must map property names to strings or numbers");
         }
+        const char *name = lua_tostring(L, -2), *value = lua_tostring(L, -1); /* may raise */
         size_t count = pairs->count + 1;
         pairs->names = xrealloc(pairs->names, count * sizeof *pairs->names);
         pairs->values = xrealloc(pairs->values, count * sizeof *pairs->values);
-        pairs->names[pairs->count] = xstrdup(lua_tostring(L, -2));
-        pairs->values[pairs->count++] = xstrdup(lua_tostring(L, -1));
+        pairs->names[pairs->count] = xstrdup(name);
+        pairs->values[pairs->count++] = xstrdup(value);
         lua_pop(L, 1);
     }
     return true;
@@ -214,16 +220,28 @@ static bool check_keys(struct reader *reader, const char *section) {
     return true;
 }
 
+/* Pushes table[key] of the table at the top. */
+static void push_raw(lua_State *L, const char *key) {
+    lua_pushstring(L, key);
+    lua_rawget(L, -2);
+}
+
+/* A metatable would say what this reader, which reads raw, does not see. */
+static bool is_plain(lua_State *L) {
+    return lua_istable(L, -1) && !lua_getmetatable(L, -1);
+}
+
 /* In the order of the fields, so that of two mistakes always the same one is told. */
 static bool check_types(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
     for (size_t i = 0; i < config_field_count; i++) {
-        lua_getfield(L, -1, config_fields[i].section);
-        bool good = lua_isnil(L, -1) || lua_istable(L, -1);
-        lua_pop(L, 1);
+        push_raw(L, config_fields[i].section);
+        bool good = lua_isnil(L, -1) || is_plain(L);
         if (!good) {
-            return complain(reader, config_fields[i].section, "", "must be a table");
+            return complain(reader, config_fields[i].section, "",
+                            "must be a table, without a metatable");
         }
+        lua_pop(L, 1);
     }
     return true;
 }
@@ -236,7 +254,6 @@ static bool check_sections(struct reader *reader) {
         bool ok =
             is_known(name, NULL) ? check_keys(reader, name) : refuse_unknown(reader, name, NULL);
         if (!ok) {
-            lua_pop(L, 2);
             return false;
         }
         lua_pop(L, 1);
@@ -247,11 +264,11 @@ static bool check_sections(struct reader *reader) {
 static bool read_fields(struct reader *reader) {
     lua_State *L = reader->L;
     for (size_t i = 0; i < config_field_count; i++) {
-        lua_getfield(L, -1, config_fields[i].section);
+        push_raw(L, config_fields[i].section);
         if (!lua_istable(L, -1)) {
             return complain(reader, config_fields[i].section, "", "the section is missing");
         }
-        lua_getfield(L, -1, config_fields[i].key);
+        push_raw(L, config_fields[i].key);
         bool ok = read_field(reader, &config_fields[i]);
         lua_pop(L, 2);
         if (!ok) {
@@ -261,6 +278,7 @@ static bool read_fields(struct reader *reader) {
     return true;
 }
 
+/* Leaves the table on the stack. */
 static bool run_file(struct reader *reader) {
     static const luaL_Reg libraries[] = {
         {"", luaopen_base}, {"table", luaopen_table}, {"string", luaopen_string}};
@@ -271,30 +289,30 @@ static bool run_file(struct reader *reader) {
         lua_call(L, 1, 0);
     }
     config_functions_register(L);
-    if (luaL_loadfilex(L, reader->path, "t") || lua_pcall(L, 0, 1, 0)) {
-        const char *text = lua_tostring(L, -1);
-        return err_set(reader->err, ERR_INPUT, "%s", text ? text : "an error without a message");
+    if (luaL_loadfilex(L, reader->path, "t")) {
+        lua_error(L);
     }
-    if (!lua_istable(L, -1)) {
-        return err_set(reader->err, ERR_INPUT, "%s: must return a table", reader->path);
-    }
-    return true;
+    lua_call(L, 0, 1);
+    return is_plain(L) || err_set(reader->err, ERR_INPUT,
+                                  "%s: must return a table, without a metatable", reader->path);
+}
+
+/* Inside the job: everything here may raise. [reader] */
+static int read_config(lua_State *L) {
+    struct reader *reader = lua_touserdata(L, 1);
+    reader->L = L;
+    reader->good =
+        run_file(reader) && check_types(reader) && check_sections(reader) && read_fields(reader);
+    return 0;
 }
 
 struct config *config_load(const char *path, struct err *err) {
-    lua_State *L = luaL_newstate();
-    if (!L) {
-        err_set(err, ERR_INTERNAL, "no memory for a Lua state");
-        return NULL;
-    }
     struct config *config = xcalloc(1, sizeof *config);
     atomic_init(&config->refs, 1);
-    struct reader reader = {path, L, config, err};
+    struct reader reader = {.path = path, .config = config, .err = err};
+    struct lua_job job = {path, read_config, &reader, TIMEOUT_MS, MEMORY_BYTES};
     err_clear(err);
-    bool ok = run_file(&reader) && check_types(&reader) && check_sections(&reader) &&
-              read_fields(&reader);
-    lua_close(L);
-    if (!ok) {
+    if (!lua_job_run(&job, err) || !reader.good) {
         config_unref(config);
         return NULL;
     }

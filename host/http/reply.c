@@ -16,6 +16,8 @@ static const char *reason_of(int status) {
         const char *reason;
     } reasons[] = {
         {200, "OK"},
+        {204, "No Content"},
+        {205, "Reset Content"},
         {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
@@ -36,6 +38,12 @@ static const char *reason_of(int status) {
         }
     }
     return ""; /* a script's own choice: the phrase may be empty (RFC 9112 4) */
+}
+
+/* RFC 9110: what has one of these statuses has no body; after 204 and 304 no length may be said,
+ * and after 205 a length of 0 must be, or the client waits for the connection's end. */
+static bool is_bodyless(int status) {
+    return status == 204 || status == 205 || status == 304;
 }
 
 void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type) {
@@ -102,10 +110,12 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
     struct head head = {out, out + REPLY_HEAD_BYTES};
     put_number(&head, "HTTP/1.1 ", (size_t)reply->status);
     put_line(&head, " ", reason_of(reply->status));
-    if (reply->status != 304) {
+    if (!is_bodyless(reply->status)) {
         put_line(&head, "Content-Type: ", reply->content_type);
         put_number(&head, "Content-Length: ", reply->answer->body.len);
         put(&head, "\r\n");
+    } else if (reply->status == 205) {
+        put_line(&head, "Content-Length: ", "0");
     }
     /* An answer may be kept but must be asked for again: the view moves. Errors are not kept. */
     put_line(&head, "Cache-Control: ", reply->has_etag ? "private, no-cache" : "no-store");
@@ -132,7 +142,7 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
 }
 
 struct slice reply_body(const struct reply *reply) {
-    if (reply->head_only || reply->status == 304) {
+    if (reply->head_only || is_bodyless(reply->status)) {
         return (struct slice){"", 0};
     }
     return reply->answer->body;

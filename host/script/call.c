@@ -22,8 +22,17 @@ static bool is_interrupted(const struct script_instance *instance) {
     return instance->interrupted && *instance->interrupted;
 }
 
-static const char *reason_of(const struct script_instance *instance) {
-    return is_interrupted(instance) ? "interrupted" : "the script took too long";
+/* Pushes why the call ends. */
+static const char *push_reason(lua_State *L, const struct script_instance *instance) {
+    const struct script_limit *limit = &instance->limit;
+    if (is_interrupted(instance)) {
+        lua_pushliteral(L, "interrupted");
+    } else {
+        lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
+                        (int)((clock_monotonic_us() - limit->started_us) / 1000),
+                        (int)((limit->deadline_us - limit->started_us) / 1000));
+    }
+    return lua_tostring(L, -1);
 }
 
 static bool is_late(const struct script_instance *instance) {
@@ -52,7 +61,7 @@ static void on_hook(lua_State *L, lua_Debug *where) {
     }
     give_up(L, instance);
     lua_getinfo(L, "Sl", where);
-    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, reason_of(instance));
+    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, push_reason(L, instance));
 }
 
 static int hook_instructions(const struct script_instance *instance) {
@@ -107,7 +116,7 @@ void script_check_time(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     if (is_late(instance)) {
         give_up(L, instance);
-        luaL_error(L, "%s", reason_of(instance));
+        luaL_error(L, "%s", push_reason(L, instance));
     }
 }
 

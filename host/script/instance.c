@@ -4,7 +4,6 @@
 #include "../../bindings/lua_names.h"
 #include "../base/clock.h"
 #include "../base/fault.h"
-#include "../base/hash.h"
 #include "../base/stop.h"
 #include "../base/xalloc.h"
 #include "script_private.h"
@@ -302,70 +301,6 @@ static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t cou
     }
 }
 
-static void take_tags(lua_State *L, struct script_response *response) {
-    lua_pushliteral(L, "tags");
-    lua_rawget(L, -2);
-    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    response->tags = xcalloc(count + 1, sizeof *response->tags);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            size_t len;
-            const char *tag = lua_tolstring(L, -1, &len);
-            response->tags[response->tag_count++] = hash64((struct slice){tag, len});
-        }
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-}
-
-static void set_body(struct script_response *response, const char *body, size_t len) {
-    char *copy = xcalloc(1, len + 1);
-    memcpy(copy, body, len);
-    response->body = (struct slice){copy, len};
-}
-
-static void set_error(struct script_response *response, int status, const char *message) {
-    struct buffer body = {0};
-    response->status = status;
-    buffer_append_text(&body, "{\"error\":");
-    buffer_append_json_string(&body, slice_of(message));
-    buffer_append_text(&body, "}");
-    set_body(response, body.data, body.len);
-    buffer_free(&body);
-}
-
-/* What the route returned is at the top. */
-static bool take_response(lua_State *L, struct script_response *response) {
-    size_t len;
-    if (!lua_istable(L, -1)) {
-        return false;
-    }
-    lua_pushliteral(L, "unavailable");
-    lua_rawget(L, -2);
-    bool unavailable = !lua_isnil(L, -1);
-    lua_pushliteral(L, "status");
-    lua_rawget(L, -3);
-    response->status = (int)lua_tointeger(L, -1);
-    lua_pushliteral(L, "error");
-    lua_rawget(L, -4);
-    const char *error = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    lua_pushliteral(L, "body");
-    lua_rawget(L, -5);
-    const char *body = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-    lua_pop(L, 4); /* the table still holds the strings */
-    if (unavailable) {
-        set_error(response, 503, "Service unavailable");
-        response->retry_after_s = 1;
-    } else if (error) {
-        set_error(response, response->status, error);
-    } else if (body) {
-        set_body(response, body, len);
-    }
-    take_tags(L, response);
-    return response->body.data && response->status >= 200 && response->status <= 599;
-}
-
 static int run_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct route_call *call = lua_touserdata(L, 1);
@@ -388,10 +323,7 @@ static int run_route(lua_State *L) {
     lua_setmetatable(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    if (!take_response(L, call->response)) {
-        luaL_error(L, "%s returned no answer: a table with status and body, or error",
-                   instance->generation->routes[request->route].name);
-    }
+    answer_take(L, call->response);
     return 0;
 }
 

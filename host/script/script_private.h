@@ -206,6 +206,10 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
 /* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
 void view_object_push(struct script_instance *instance);
 
+/* answer.c: reads what a route returned, at the top, into the response, whose memory is freed where
+ * this raises. */
+void answer_take(lua_State *L, struct script_response *response);
+
 /* event_names.c: what can be read of an event: its declared fields, and no other name. */
 /* Pushes the table of a handler's events, which scripts see read-only. */
 void event_push(struct script_instance *instance, const struct script_handler *handler);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../base/lua_job.h"
 #include "../base/xalloc.h"
 #include "bundle_disk.h"
 #include "coverage.h"
@@ -13,6 +14,8 @@
 #include "spec_runner.lua.h"
 
 #define NO_TIMEOUT_MS INT_MAX
+#define COVERAGE_TIMEOUT_MS 600000
+#define COVERAGE_MEMORY_BYTES (1024UL * 1024 * 1024)
 #define RUNNER "aggregator.spec_runner" /* the registry key of its function */
 
 struct spec_run {
@@ -220,13 +223,12 @@ static int print_coverage(lua_State *L) {
 
 bool spec_run_coverage(struct spec_run *run, double min_percent) {
     struct report report = {run->coverage, 0};
-    lua_State *L = luaL_newstate();
-    if (!L || lua_cpcall(L, print_coverage, &report) != 0) {
-        printf("coverage: %s\n", L ? lua_tostring(L, -1) : "no memory");
+    struct lua_job job = {"coverage", print_coverage, &report, COVERAGE_TIMEOUT_MS,
+                          COVERAGE_MEMORY_BYTES};
+    struct err err = {0};
+    if (!lua_job_run(&job, &err)) {
+        printf("coverage: %s\n", err.text);
         report.percent = -1;
-    }
-    if (L) {
-        lua_close(L);
     }
     if (report.percent >= 0 && report.percent < min_percent) {
         printf("coverage is %.1f %%, wanted are %.1f %%\n", report.percent, min_percent);

@@ -218,6 +218,51 @@ static void any_answer_is_taken_or_refused(void) {
     unload();
 }
 
+/* The body of a route, and what its answer is refused with. */
+static void a_slip_in_an_answer_is_refused(void) {
+    static const struct {
+        const char *body, *what;
+    } table[] = {
+        {"return event", "a table with a metatable, such as its request"},
+        {"return require('json')", "a table with a metatable"},
+        {"return { stauts = 200, body = '{}' }", "\"stauts\", which no answer has: did you mean"},
+        {"return { status = 200, body = '{}', headers = {} }", "the key \"headers\""},
+        {"return { status = '200', body = '{}' }", "not a string"},
+        {"return { status = 200.5, body = '{}' }", "200 to 599, not 200.5"},
+        {"return { status = 0 / 0, body = '{}' }", "200 to 599, not"},
+        {"return { status = 100, body = '' }", "200 to 599, not 100"},
+        {"return { status = 204, body = '{}' }", "status 204 and a body"},
+        {"return { status = 205, error = 'x' }", "status 205 and a body"},
+        {"return { status = 304, body = 'x' }", "status 304 and a body"},
+        {"return { status = 200, error = 'x' }", "`error` with the status 200"},
+        {"return { status = 200 }", "neither `body` nor `error`"},
+        {"return { status = 404, error = 5 }", "`error` of its answer is a string, not a number"},
+        {"return { status = 200, body = {} }", "`body` of its answer is a string, not a table"},
+        {"return { status = 404, error = 'x', body = 'x' }", "`body` and `error`"},
+        {"return { status = 200, body = '{}', tags = 'x' }", "`tags` of its answer is a list"},
+        {"return { status = 200, body = '{}', tags = { 5 } }", "item 1 of `tags`"},
+        {"return { unavailable = false }", "`unavailable` of its answer is a failure"},
+        {"return 5", "it returned a number, which is no answer"},
+        {"while true do end", "limit is 50 ms"},
+        {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 4 MiB"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin();
+        scripts_write(
+            &scripts, "routes/r.lua",
+            "return { path = '/x/{v}/{p}', auth = false, handle = function(event) %s end }",
+            table[i].body);
+        load();
+        struct script_response response;
+        if (answer(0, 0, &response) == SCRIPT_OK || !strstr(err.text, table[i].what) ||
+            !strstr(err.text, "routes/r.lua")) {
+            TEST_FAIL("%s: \"%s\" has no \"%s\"", table[i].body, err.text, table[i].what);
+        }
+        CHECK(response.body.data == NULL && response.tags == NULL);
+        unload();
+    }
+}
+
 static void any_outcome_and_merge_is_taken_or_refused(void) {
     begin();
     write_chosen("handlers/h.lua",
@@ -288,6 +333,7 @@ static void any_view_declaration_is_taken_or_refused(void) {
 
 static const struct test_case cases[] = {
     {"any answer is taken or refused", any_answer_is_taken_or_refused},
+    {"a slip in an answer is refused", a_slip_in_an_answer_is_refused},
     {"any outcome and merge is taken or refused", any_outcome_and_merge_is_taken_or_refused},
     {"any declaration of a handler is taken or refused",
      any_handler_declaration_is_taken_or_refused},

@@ -303,7 +303,7 @@ static void files_that_are_no_configuration(void) {
     CHECK(!load("\n\nerror(\"no\")"));
     CHECK_HAS(err.text, ":3: no");
     CHECK(!load("error({})"));
-    CHECK_TEXT(err.text, "an error without a message");
+    CHECK_HAS(err.text, "raised an error that is a table value");
     CHECK(!load("return 5"));
     CHECK_HAS(err.text, "must return a table");
     CHECK(!load(""));
@@ -311,6 +311,36 @@ static void files_that_are_no_configuration(void) {
     CHECK(!load("return os.getenv(\"HOME\")"));
     CHECK(!config_load("/nowhere/config.lua", &err));
     CHECK_HAS(err.text, "/nowhere/config.lua");
+}
+
+/* Bounded in time and memory, and read raw: it is loaded by a running program, too. */
+static void a_file_that_does_anything_ends_in_a_message(void) {
+    static const struct {
+        const char *text, *what;
+    } table[] = {
+        {"return setmetatable({}, { __index = function(_, k) error('no ' .. k) end })",
+         "without a metatable"},
+        {"return { http = setmetatable({}, { __index = error }) }", "http: must be a table"},
+        {"error(setmetatable({}, { __tostring = function() error('again') end }))",
+         "a table value"},
+        {"error()", "a nil value"},
+        {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 64 MiB"},
+        {"local t = {} for i = 1, 2e7 do t['k' .. i] = true end return t", "limit is 64 MiB"},
+        {"local t = {} for i = 1, 1e5 do t['k' .. i] = true end return t", "unknown section"},
+        {"local function f() return 1 + f() end return f()", "stack overflow"},
+        {"return coroutine.yield({})", "yield"},
+        {"return { [{}] = 1 }", "[number]: unknown section"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (load(table[i].text) || !strstr(err.text, table[i].what)) {
+            TEST_FAIL("%s: \"%s\" has no \"%s\"", table[i].text, err.text, table[i].what);
+        }
+    }
+}
+
+static void a_file_that_does_not_end_is_ended(void) {
+    CHECK(!load("while true do pcall(function() while true do end end) end"));
+    CHECK_HAS(err.text, ":1: it took too long: the limit is 5000 ms");
 }
 
 static int line_of(const char *text, const char *section, const char *key) {
@@ -379,6 +409,8 @@ static const struct test_case cases[] = {
     {"keys of one name are told apart", keys_of_one_name_are_told_apart},
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
     {"files that are no configuration", files_that_are_no_configuration},
+    {"a file that does anything ends in a message", a_file_that_does_anything_ends_in_a_message},
+    {"a file that does not end is ended", a_file_that_does_not_end_is_ended},
     {"lines are found however it is written", lines_are_found_however_it_is_written},
     {"a password of any characters stays one in the URL",
      a_password_of_any_characters_stays_one_in_the_url},

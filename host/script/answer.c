@@ -1,0 +1,162 @@
+/* answer: reads what a route returned, raw and inside the protected call. An answer with a key or a
+ * type that is none, or a status that cannot be, is the script's slip: it raises. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "../base/hash.h"
+#include "../base/nearest.h"
+#include "../base/xalloc.h"
+#include "script_private.h"
+
+#define EXPECTED "a table with `status` and `body`, or `status` and `error`, or `unavailable`"
+
+static void answer_set_body(struct script_response *response, const char *body, size_t len) {
+    char *copy = xcalloc(1, len + 1);
+    memcpy(copy, body, len);
+    response->body = (struct slice){copy, len};
+}
+
+static void answer_set_error(struct script_response *response, int status, const char *message) {
+    struct buffer body = {0};
+    response->status = status;
+    buffer_append_text(&body, "{\"error\":");
+    buffer_append_json_string(&body, slice_of(message));
+    buffer_append_text(&body, "}");
+    answer_set_body(response, body.data, body.len);
+    buffer_free(&body);
+}
+
+static void answer_check_keys(lua_State *L, int at) {
+    static const char *const known[] = {"status", "body", "error", "unavailable", "tags"};
+    char hint[NEAREST_HINT_CAP];
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
+            luaL_error(L, "its answer has a key that is a %s: an answer is " EXPECTED,
+                       luaL_typename(L, -2));
+        }
+        const char *name = lua_tostring(L, -2);
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+            found = found || strcmp(name, known[i]) == 0;
+        }
+        if (!found) {
+            luaL_error(L, "its answer has the key \"%s\", which no answer has: %s", name,
+                       nearest_hint(hint, name, known, sizeof known / sizeof *known));
+        }
+    }
+}
+
+static void answer_push(lua_State *L, int at, const char *key) {
+    lua_pushstring(L, key);
+    lua_rawget(L, at);
+}
+
+/* The string answer[key], which the answer goes on to hold; NULL: it has none. */
+static const char *answer_text(lua_State *L, int at, const char *key, size_t *len) {
+    answer_push(L, at, key);
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "`%s` of its answer is a string, not a %s", key, luaL_typename(L, -1));
+    }
+    const char *text = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, len);
+    lua_pop(L, 1);
+    return text;
+}
+
+static int answer_status(lua_State *L, int at) {
+    answer_push(L, at, "status");
+    if (lua_type(L, -1) != LUA_TNUMBER) {
+        luaL_error(L, "`status` of its answer is a whole number from 200 to 599, not a %s",
+                   luaL_typename(L, -1));
+    }
+    double status = lua_tonumber(L, -1);
+    if (!(status >= 200 && status <= 599 && status == floor(status))) {
+        luaL_error(L, "`status` of its answer is a whole number from 200 to 599, not %s",
+                   lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
+    return (int)status;
+}
+
+static bool answer_is_null(lua_State *L) {
+    return lua_isnil(L, -1) || (lua_islightuserdata(L, -1) && !lua_touserdata(L, -1));
+}
+
+static void answer_take_tags(lua_State *L, int at, struct script_response *response) {
+    answer_push(L, at, "tags");
+    if (!answer_is_null(L) && !lua_istable(L, -1)) {
+        luaL_error(L, "`tags` of its answer is a list of ids, not a %s", luaL_typename(L, -1));
+    }
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    response->tags = xcalloc(count + 1, sizeof *response->tags);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            size_t len;
+            const char *tag = lua_tolstring(L, -1, &len);
+            response->tags[response->tag_count++] = hash64((struct slice){tag, len});
+        } else if (!answer_is_null(L)) {
+            luaL_error(L, "item %d of `tags` of its answer is a string, not a %s", (int)i + 1,
+                       luaL_typename(L, -1));
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static bool answer_take_unavailable(lua_State *L, int at, struct script_response *response) {
+    answer_push(L, at, "unavailable");
+    bool there = !lua_isnil(L, -1);
+    if (there && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "`unavailable` of its answer is a failure, not a %s", luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+    if (there) {
+        answer_set_error(response, 503, "Service unavailable");
+        response->retry_after_s = 1;
+    }
+    return there;
+}
+
+static void answer_take_body(lua_State *L, int at, struct script_response *response) {
+    size_t len = 0, error_len = 0;
+    int status = answer_status(L, at);
+    const char *error = answer_text(L, at, "error", &error_len);
+    const char *body = answer_text(L, at, "body", &len);
+    if (error && body) {
+        luaL_error(L, "its answer has `body` and `error`: one of them is sent");
+    }
+    if (status == 204 || status == 205 || status == 304) {
+        if (error || len > 0) {
+            luaL_error(L, "its answer has the status %d and a body, which that status has not",
+                       status);
+        }
+        body = "";
+    } else if (error && status < 400) {
+        luaL_error(L, "its answer has `error` with the status %d: an error is 400 to 599", status);
+    }
+    if (error) {
+        answer_set_error(response, status, error);
+    } else if (body) {
+        response->status = status;
+        answer_set_body(response, body, len);
+    } else {
+        luaL_error(L, "its answer has neither `body` nor `error`: an answer is " EXPECTED);
+    }
+}
+
+void answer_take(lua_State *L, struct script_response *response) {
+    int at = lua_gettop(L);
+    if (!lua_istable(L, at)) {
+        luaL_error(L, "it returned a %s, which is no answer: an answer is " EXPECTED,
+                   luaL_typename(L, at));
+    }
+    if (lua_getmetatable(L, at)) {
+        luaL_error(L, "it returned a table with a metatable, such as its request or a module: an "
+                      "answer is " EXPECTED);
+    }
+    answer_check_keys(L, at);
+    if (!answer_take_unavailable(L, at, response)) {
+        answer_take_body(L, at, response);
+    }
+    answer_take_tags(L, at, response);
+}
