@@ -20,7 +20,8 @@
 
 /* What a look at the dependencies found. */
 struct sight {
-    bool ready;
+    bool reads;
+    enum ingest_state ingest;
     bool degraded;
     int64_t seen_us;            /* 0: not yet */
     struct buffer dependencies; /* `"database":{…},…` */
@@ -142,9 +143,9 @@ static void look(struct health *health, struct sight *sight) {
     buffer_append_text(json, ",");
     bool redis = look_at_redis(health, json);
     buffer_append_text(json, ",");
-    bool consuming = health->options.consuming(health->options.context, json);
-    sight->ready = database && consuming;
-    sight->degraded = !redis || pg_short_of_connections();
+    sight->ingest = health->options.consuming(health->options.context, json);
+    sight->reads = database;
+    sight->degraded = !redis || pg_short_of_connections() || sight->ingest != INGEST_MOVES;
     sight->seen_us = clock_monotonic_us();
 }
 
@@ -252,8 +253,19 @@ static bool seen_within(const struct health *health, int64_t age_us) {
     return health->sight.seen_us != 0 && clock_monotonic_us() - health->sight.seen_us < age_us;
 }
 
+static bool is_good(const struct sight *sight, enum health_question question) {
+    switch (question) {
+    case HEALTH_READS:
+        return sight->reads;
+    case HEALTH_CONSUMES:
+        return sight->reads && sight->ingest == INGEST_MOVES;
+    default:
+        return sight->reads && sight->ingest != INGEST_STOPPED;
+    }
+}
+
 static bool is_fresh(const struct health *health) {
-    return seen_within(health, health->sight.ready ? FRESH_US : UNREADY_FRESH_US);
+    return seen_within(health, is_good(&health->sight, HEALTH_READY) ? FRESH_US : UNREADY_FRESH_US);
 }
 
 bool health_is_fresh(struct health *health) {
@@ -331,10 +343,11 @@ bool health_report(struct health *health, enum health_question question, int tim
     }
     pthread_mutex_lock(&health->lock);
     want(health);
-    if (question == HEALTH_READY) {
+    if (question != HEALTH_ALIVE) {
         wait_for_look(health, timeout_ms);
     }
-    bool ready = health->sight.ready && (question == HEALTH_ALIVE || seen_within(health, STALE_US));
+    bool ready = is_good(&health->sight, question) &&
+                 (question == HEALTH_ALIVE || seen_within(health, STALE_US));
     bool good = (ready && none_stuck) || question == HEALTH_ALIVE;
     const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
     append_report(health, status, ready, buffer_slice(&stuck), json);

@@ -8,18 +8,24 @@
 
 #include "base/buffer.h"
 #include "config/config.h"
+#include "ingest/ingest.h"
 #include "script/script.h"
 
 struct health;
 
 struct health_options {
     const struct config *config;
-    /* Appends `"kafka":{…}` of the consumers; true when they consume. */
-    bool (*consuming)(void *context, struct buffer *json);
+    /* Appends `"kafka":{…}` of the consumers. */
+    enum ingest_state (*consuming)(void *context, struct buffer *json);
     void *context;
 };
 
-enum health_question { HEALTH_ALIVE, HEALTH_READY };
+enum health_question {
+    HEALTH_ALIVE,
+    HEALTH_READY,   /* it answers, and consumes but for topics that wait */
+    HEALTH_READS,   /* it answers */
+    HEALTH_CONSUMES /* it consumes all topics */
+};
 
 /* Everything in options must outlive it. */
 struct health *health_start(const struct health_options *options, struct err *err);
@@ -28,12 +34,12 @@ void health_stop(struct health *health);
 /* From now on reports tell of these scripts. */
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash);
 
-/* True when HEALTH_READY would be answered at once. */
+/* True when all would be answered at once. */
 bool health_is_fresh(struct health *health);
 
 /* Appends the JSON answer; false: answer 503. HEALTH_ALIVE never waits and is always good: it tells
- * what was last seen. HEALTH_READY waits for a fresh look, at most timeout_ms; where several
- * callers wait already, it tells what was last seen too. */
+ * what was last seen. The others wait for a fresh look, at most timeout_ms; where several
+ * callers wait already, they tell what was last seen too. */
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json);
 

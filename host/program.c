@@ -58,8 +58,8 @@ static bool start_ingest(struct program *program, struct err *err) {
     return program->ingest != NULL;
 }
 
-static bool consuming(void *context, struct buffer *json) {
-    return ingest_ready(context, json);
+static enum ingest_state consuming(void *context, struct buffer *json) {
+    return ingest_report(context, json);
 }
 
 static bool start_health(struct program *program, struct err *err) {

@@ -96,8 +96,8 @@ static bool apply(struct applier *applier, struct err *err) {
         return true;
     }
     batch_handle(pipeline, &applier->batch);
-    if (pipeline->breaker.open) {
-        return err_set(err, ERR_INPUT, "%s", pipeline->breaker.reason);
+    if (applier->batch.waiting > 0) { /* the log says why */
+        return err_set(err, ERR_INPUT, "%zu events wait for their handler", applier->batch.waiting);
     }
     return commit_batch(pipeline, &applier->batch, err);
 }

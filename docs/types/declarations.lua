@@ -17,7 +17,7 @@
 ---@field topics string|string[] whose records it handles
 ---@field time? string path of the event's own time; default `"event_timestamp"`
 ---@field fields table<string, string|Field> a path, or more, by the name that the event has it under
----@field handle fun(event: Event, view: View): "ignored"? called once an event; returns nothing, or `"ignored"`. An error rejects the event
+---@field handle fun(event: Event, view: View): "ignored"|nil, Failure? called once an event; returns nothing, or `"ignored"`. An error rejects the event, but for a failure that says "unavailable" or "timeout", raised or returned after nil: then it waits
 
 --- How a field of an event is found and checked. What is missing, mistyped, unknown or out of bounds
 --- rejects the event before Lua sees it.

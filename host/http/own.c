@@ -13,14 +13,27 @@
 #define OPENAPI_MAX_BYTES (1024 * 1024)
 #define READINESS_WAIT_MS 5000 /* longer than a probe of every dependency takes */
 
-enum own_path { OWN_HEALTHZ, OWN_READYZ, OWN_METRICS, OWN_OPENAPI, OWN_SERVER, OWN_PATHS };
+enum own_path {
+    OWN_HEALTHZ,
+    OWN_READYZ,
+    OWN_READS,
+    OWN_CONSUMES,
+    OWN_METRICS,
+    OWN_OPENAPI,
+    OWN_SERVER,
+    OWN_PATHS
+};
 
 static const struct {
     const char *path;
     const char *endpoint;
 } own_paths[OWN_PATHS] = {
-    [OWN_HEALTHZ] = {"/healthz", "healthz"}, [OWN_READYZ] = {"/readyz", "readyz"},
-    [OWN_METRICS] = {"/metrics", "metrics"}, [OWN_OPENAPI] = {"/openapi.json", "openapi"},
+    [OWN_HEALTHZ] = {"/healthz", "healthz"},
+    [OWN_READYZ] = {"/readyz", "readyz"},
+    [OWN_READS] = {"/readyz/read", "readyz_read"},
+    [OWN_CONSUMES] = {"/readyz/consume", "readyz_consume"},
+    [OWN_METRICS] = {"/metrics", "metrics"},
+    [OWN_OPENAPI] = {"/openapi.json", "openapi"},
     [OWN_SERVER] = {"*", "server"}, /* OPTIONS * */
 };
 
@@ -99,6 +112,14 @@ static enum own_path find(struct slice path) {
     return (enum own_path)which;
 }
 
+/* Asks the dependencies, unless that was just done. */
+static bool asks_health(enum own_path which, enum health_question *question) {
+    *question = which == OWN_READS      ? HEALTH_READS
+                : which == OWN_CONSUMES ? HEALTH_CONSUMES
+                                        : HEALTH_READY;
+    return which == OWN_READYZ || which == OWN_READS || which == OWN_CONSUMES;
+}
+
 bool own_has_path(const char *path) {
     return find(slice_of(path)) != OWN_PATHS;
 }
@@ -106,6 +127,7 @@ bool own_has_path(const char *path) {
 enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_block) {
     const struct request *request = &exchange->request;
     enum own_path which = find(request->path);
+    enum health_question question;
     if (which == OWN_PATHS) {
         return OWN_NOT_MINE;
     }
@@ -118,8 +140,8 @@ enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_
         set_health(own, exchange, HEALTH_ALIVE);
     } else if (which == OWN_OPENAPI) {
         set_openapi(own, exchange);
-    } else if (which == OWN_READYZ && (may_block || health_is_fresh(own->health))) {
-        set_health(own, exchange, HEALTH_READY);
+    } else if (asks_health(which, &question) && (may_block || health_is_fresh(own->health))) {
+        set_health(own, exchange, question);
     } else if (which == OWN_METRICS && may_block) {
         set_metrics(exchange);
     } else {

@@ -1,4 +1,5 @@
-/* own: the paths that the host answers itself: /healthz, /readyz, /metrics, /openapi.json. */
+/* own: the paths that the host answers itself: /healthz, /readyz (and its two halves), /metrics,
+ * /openapi.json. */
 #ifndef AGG_HOST_HTTP_OWN_H
 #define AGG_HOST_HTTP_OWN_H
 

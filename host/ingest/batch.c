@@ -21,6 +21,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
         pipeline->options.release(batch->events[i].message.owner);
     }
     batch->count = batch->bytes = batch->rejected = batch->outside = 0;
+    batch->waiting = 0;
     batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);
     encode_forget(batch);
@@ -168,38 +169,14 @@ static bool run_handler(struct pipeline *pipeline, struct batch *batch, const st
             return true;
         }
         merge_discard(batch->merge);
-        if (script_instance_healthy(pipeline->scripts)) {
+        if (*result == SCRIPT_OUTAGE || script_instance_healthy(pipeline->scripts)) {
             return true;
         }
     }
     return true;
 }
 
-static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
-    struct event *event = &batch->events[index];
-    struct err err = {0};
-    enum script_result result = SCRIPT_ERROR;
-    log_set_correlation_id(event->correlation_id);
-    bool handled = run_handler(pipeline, batch, event, &result, &err);
-    log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
-    if (!handled) {
-        return false;
-    }
-    event->rests_on = script_instance_rests_on(pipeline->scripts);
-    event->at_us = event->values[ENVELOPE_TIME].as.integer;
-    if (result == SCRIPT_OK) {
-        merge_accept(batch->merge, index);
-        event->state = EVENT_APPLIED;
-    } else if (result == SCRIPT_IGNORED) {
-        merge_discard(batch->merge);
-        event->state = EVENT_IGNORED;
-    } else {
-        char text[sizeof err.text + 32];
-        snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err.text);
-        reject_event(batch, event, text);
-    }
-    return true;
-}
+/* ---- leaving events out --------------------------------------------------------------------- */
 
 static bool is_unapplied(void *context, size_t event) {
     const struct batch *batch = context;
@@ -210,13 +187,123 @@ void batch_forget_unapplied(struct batch *batch) {
     merge_forget(batch->merge, is_unapplied, batch);
 }
 
-/* False: no script state can be made, or the breaker opens. */
+/* How far the events in [first, last) move one partition, which stood at `expected`. */
+static struct advance advance_of(const struct batch *batch, size_t first, size_t last,
+                                 size_t partition, int64_t expected) {
+    struct advance advance = {expected, -1, 0};
+    for (size_t i = first; i < last; i++) {
+        const struct message *message = &batch->events[i].message;
+        if (message->partition == partition && batch->events[i].state != EVENT_WAITS) {
+            advance.next = message->offset + 1;
+            advance.last_time_us = message->broker_time_us;
+        }
+    }
+    return advance;
+}
+
+void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler, size_t first) {
+    bool has_merged = false;
+    for (size_t i = first; i < batch->count; i++) {
+        struct event *event = &batch->events[i];
+        if (event->handler != handler || event->state == EVENT_WAITS) {
+            continue;
+        }
+        has_merged = has_merged || event->state == EVENT_APPLIED;
+        batch->rejected -= event->state == EVENT_REJECTED;
+        batch->waiting++;
+        event->state = EVENT_WAITS;
+    }
+    for (size_t p = 0; p < batch->advance_count; p++) {
+        struct partition *partition = &pipeline->partitions.items[p];
+        int64_t expected = batch->advances[p].expected;
+        if (partition->handler != handler || batch->advances[p].next < 0) {
+            continue;
+        }
+        batch->advances[p] = advance_of(batch, 0, batch->count, p, expected);
+        partition->next_offset = batch->advances[p].next >= 0 ? batch->advances[p].next : expected;
+        partition->end_offset = -1;
+    }
+    if (has_merged) {
+        batch_forget_unapplied(batch);
+        merge_select(batch->merge, 0, batch->count);
+        encode_forget(batch);
+    }
+    batch->judged = 0;
+}
+
+/* ---- one event --------------------------------------------------------------------------------
+ */
+
+static void note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
+                        enum script_result result, const struct err *err) {
+    struct event *event = &batch->events[index];
+    if (result == SCRIPT_OK) {
+        merge_accept(batch->merge, index);
+        event->state = EVENT_APPLIED;
+    } else if (result == SCRIPT_IGNORED) {
+        merge_discard(batch->merge);
+        event->state = EVENT_IGNORED;
+    } else if (result == SCRIPT_OUTAGE && !pipeline->options.no_breaker) {
+        holding_begin(pipeline, (size_t)event->handler, WAIT_OUTAGE, err->text);
+        batch_leave_out(pipeline, batch, event->handler, index);
+        return;
+    } else {
+        char text[sizeof err->text + 32];
+        snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err->text);
+        reject_event(batch, event, text);
+    }
+    waits_note_good(&pipeline->waits, (size_t)event->handler);
+}
+
+/* The others' events are not to wait behind those of a handler that takes long for each. */
+static void bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
+                        int64_t began_us) {
+    const struct partitions *partitions = &pipeline->partitions;
+    int handler = batch->events[index].handler;
+    int64_t now_us = clock_monotonic_us();
+    bool others = false;
+    if (pipeline->options.no_breaker || waits_holds(&pipeline->waits, (size_t)handler) ||
+        !waits_spend(&pipeline->waits, (size_t)handler, now_us - began_us)) {
+        return;
+    }
+    for (size_t i = 0; i < partitions->count && !others; i++) {
+        others = partitions->items[i].handler >= 0 && partitions->items[i].handler != handler;
+    }
+    if (others) {
+        waits_hold_turn(&pipeline->waits, (size_t)handler, now_us);
+        batch_leave_out(pipeline, batch, handler, index + 1);
+    }
+}
+
+static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+    struct event *event = &batch->events[index];
+    struct err err = {0};
+    enum script_result result = SCRIPT_ERROR;
+    int64_t began_us = clock_monotonic_us();
+    log_set_correlation_id(event->correlation_id);
+    bool handled = run_handler(pipeline, batch, event, &result, &err);
+    log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
+    if (!handled) {
+        return false;
+    }
+    event->rests_on = script_instance_rests_on(pipeline->scripts);
+    event->at_us = event->values[ENVELOPE_TIME].as.integer;
+    note_result(pipeline, batch, index, result, &err);
+    bound_share(pipeline, batch, index, began_us);
+    return true;
+}
+
+/* False: no script state can be made. */
 static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     if (batch->events[index].state == EVENT_PENDING && !handle_event(pipeline, batch, index)) {
         return false;
     }
     batch->handled = index + 1;
-    return verdicts_judge(pipeline, batch, index + 1);
+    for (int opened = verdicts_judge(pipeline, batch, index + 1); opened >= 0;
+         opened = verdicts_judge(pipeline, batch, index + 1)) {
+        batch_leave_out(pipeline, batch, opened, 0);
+    }
+    return true;
 }
 
 /* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
@@ -233,7 +320,9 @@ static void look_up(struct pipeline *pipeline, struct batch *batch) {
         forget_values(batch);
     }
     for (size_t i = first; i < batch->count; i++) {
-        extract_event(pipeline, batch, &batch->events[i]);
+        if (batch->events[i].state == EVENT_PENDING) {
+            extract_event(pipeline, batch, &batch->events[i]);
+        }
     }
     seen_lookup(pipeline, batch->events + first, batch->count - first);
     batch->looked_up = batch->count;
@@ -245,7 +334,10 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
         look_up(pipeline, batch);
     }
     batch->judged = 0; /* the batch before it may have been committed meanwhile */
-    bool going = !pipeline->breaker.open;
+    bool going = true;
+    if (batch->handled == 0) {
+        waits_begin_batch(&pipeline->waits);
+    }
     while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
            !batch_has_merged_enough(pipeline, batch)) {
         going = settle_event(pipeline, batch, batch->handled);
@@ -255,20 +347,6 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     metric_observe(pipeline->metrics.processing_seconds,
                    (double)(clock_monotonic_us() - started_us) / 1e6);
     return batch->handled == batch->count;
-}
-
-/* How far the events in [first, last) move one partition, which stood at `expected`. */
-static struct advance advance_of(const struct batch *batch, size_t first, size_t last,
-                                 size_t partition, int64_t expected) {
-    struct advance advance = {expected, -1, 0};
-    for (size_t i = first; i < last; i++) {
-        const struct message *message = &batch->events[i].message;
-        if (message->partition == partition) {
-            advance.next = message->offset + 1;
-            advance.last_time_us = message->broker_time_us;
-        }
-    }
-    return advance;
 }
 
 void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest) {
@@ -284,6 +362,13 @@ void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *r
         batch->advances[p] = handled;
     }
     for (size_t i = batch->handled; i < batch->count; i++) {
+        if (batch->events[i].state == EVENT_WAITS) {
+            if (pipeline->options.release) {
+                pipeline->options.release(batch->events[i].message.owner);
+            }
+            batch->waiting--;
+            continue;
+        }
         batch_add(rest, &batch->events[i].message, batch->events[i].handler);
         batch->bytes -= batch->events[i].message.payload.len;
         batch->rejected -= batch->events[i].state == EVENT_REJECTED;

@@ -37,8 +37,9 @@ static void reject_refused(struct batch *batch, size_t index, const struct err *
 
 /* Too many of them: then the batch is dropped rather than rejected away. */
 static bool judge(struct pipeline *pipeline, struct batch *batch, size_t last, struct err *err) {
-    return verdicts_judge(pipeline, batch, last) ||
-           err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
+    pipeline->opened_at_commit = verdicts_judge(pipeline, batch, last) >= 0;
+    return !pipeline->opened_at_commit ||
+           err_set(err, ERR_UNAVAILABLE, "too many events are rejected");
 }
 
 /* Depth: the logarithm of the batch. */

@@ -76,11 +76,10 @@ bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected) {
            !too_many(breaker, &breaker->judged[handler]);
 }
 
-void breaker_open(struct breaker *breaker, size_t handler, const char *name, const char *detail) {
+void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
+                 const char *detail, char reason[BREAKER_REASON_CAP]) {
     const struct breaker_window *window = &breaker->judged[handler];
-    breaker->open = true;
-    breaker->opened_by = handler;
-    snprintf(breaker->reason, sizeof breaker->reason,
+    snprintf(reason, BREAKER_REASON_CAP,
              "%zu of the last %zu events of %.64s were rejected, the last one: %.120s",
              window->rejected, window->count, name, detail);
 }
@@ -98,10 +97,7 @@ static void empty(const struct breaker *breaker, struct breaker_window *window) 
     window->count = window->at = window->rejected = 0;
 }
 
-void breaker_resume(struct breaker *breaker) {
-    if (breaker->open) {
-        breaker->open = false;
-        breaker->accepting[breaker->opened_by] = true;
-        empty(breaker, &breaker->entered[breaker->opened_by]);
-    }
+void breaker_resume(struct breaker *breaker, size_t handler) {
+    breaker->accepting[handler] = true;
+    empty(breaker, &breaker->entered[handler]);
 }

@@ -1,4 +1,4 @@
-/* breaker: stops consumption when too large a share of what a handler was given lately is rejected:
+/* breaker: says when too large a share of what a handler was given lately is rejected:
  * then not the events are at fault but a script or a producer, and a topic must not be rejected
  * away. One owner thread.
  *
@@ -11,9 +11,10 @@
  *   window with few events is judged as if it had BREAKER_LEAST_EVENTS, and BREAKER_LEAST_REJECTED
  *   must be rejected at the least: a few bad events stop nothing, a broken handler is stopped
  * early.
- * - breaker_resume closes it, and the handler that opened it begins with an empty window. What is
- *   rejected of that handler's from now on is accepted, until a whole window has entered of which
- * no more than the share is rejected.
+ * - Nothing of the handler is committed then, and its topics wait (waits.h). When they are tried
+ *   again its window is what it was: the first events of which too many are rejected open it anew.
+ * - After breaker_resume the handler begins with an empty window, and what it rejects is accepted,
+ *   until a whole window has entered of which no more than the share is rejected.
  * - For other scripts it begins anew: free it and init it again. */
 #ifndef AGG_HOST_INGEST_BREAKER_H
 #define AGG_HOST_INGEST_BREAKER_H
@@ -38,9 +39,6 @@ struct breaker {
     struct breaker_window *entered; /* a handler each: committed */
     struct breaker_window *judged;  /* likewise: committed and under way */
     bool *accepting;                /* likewise: told to go on */
-    bool open;
-    size_t opened_by; /* handler, while open */
-    char reason[256];
 };
 
 void breaker_init(struct breaker *breaker, size_t handler_count, size_t window_events,
@@ -49,14 +47,16 @@ void breaker_free(struct breaker *breaker);
 
 /* From what is committed on. */
 void breaker_judge_anew(struct breaker *breaker);
-/* The next event under way. False where the share of its handler is too large: say what opens it.
- */
+/* The next event under way. False where the share of its handler is too large: it opens. */
 bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected);
-/* `name` of the handler and `detail` of its last rejection make the reason. */
-void breaker_open(struct breaker *breaker, size_t handler, const char *name, const char *detail);
+#define BREAKER_REASON_CAP 256
+/* Why it has opened for the handler, of this name, with the detail of its last rejection. */
+void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
+                 const char *detail, char reason[BREAKER_REASON_CAP]);
 
 /* One event was committed. */
 void breaker_enter(struct breaker *breaker, size_t handler, bool rejected);
-void breaker_resume(struct breaker *breaker);
+/* What the handler rejects is accepted from now on. */
+void breaker_resume(struct breaker *breaker, size_t handler);
 
 #endif

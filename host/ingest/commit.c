@@ -76,9 +76,10 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     pipeline->committing = batch;
     batch->judged = 0;
     commit_mark_superseded(batch);
-    if (!batch_is_left(pipeline, batch) &&
-        (pipeline->breaker.open || !verdicts_judge(pipeline, batch, batch->count))) {
-        return err_set(err, ERR_UNAVAILABLE, "%s", pipeline->breaker.reason);
+    pipeline->opened_at_commit =
+        !batch_is_left(pipeline, batch) && verdicts_judge(pipeline, batch, batch->count) >= 0;
+    if (pipeline->opened_at_commit) {
+        return err_set(err, ERR_UNAVAILABLE, "too many events are rejected");
     }
     if (batch->handled < batch->count) {
         return batch_say_unhandled(pipeline, batch, err);
@@ -165,7 +166,7 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
         superseded += batch->events[i].superseded && batch->events[i].state == EVENT_APPLIED;
     }
     const struct pipeline_metrics *metrics = &pipeline->metrics;
-    metric_add(metrics->processed, (double)batch->count);
+    metric_add(metrics->processed, (double)(batch->count - batch->waiting));
     metric_add(metrics->duplicates, (double)duplicates);
     metric_add(metrics->ignored, (double)ignored);
     metric_add(metrics->superseded, (double)superseded);
@@ -177,7 +178,7 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
     if (pipeline->rows_sent > written) {
         metric_add(metrics->rows_superseded, (double)(pipeline->rows_sent - written));
     }
-    metric_set(metrics->batch_events, (double)batch->count);
+    metric_set(metrics->batch_events, (double)(batch->count - batch->waiting));
     metric_observe(metrics->commit_seconds,
                    (double)(clock_monotonic_us() - batch->started_us) / 1e6);
 }

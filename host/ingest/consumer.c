@@ -67,7 +67,8 @@ static bool is_next(struct worker *worker, struct partition *partition,
         note_passed(worker, partition, message->offset);
     }
     /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
-    return message->offset >= partition->next_offset && partition->handler >= 0;
+    return message->offset >= partition->next_offset && partition->handler >= 0 &&
+           !holding_holds(&worker->pipeline, partition);
 }
 
 static void take(struct worker *worker, rd_kafka_message_t *record) {
@@ -139,12 +140,14 @@ bool consumer_fill(struct worker *worker, bool may_take) {
     if (batch->handled < batch->count) {
         dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
     }
+    if (batch->count > 0 && batch->waiting == batch->count) {
+        batch_clear(&worker->pipeline, batch);
+    }
     return dry;
 }
 
 bool consumer_is_fetching(const struct worker *worker) {
-    return worker->assignment && !worker->must_load_offsets &&
-           !atomic_load(&worker->stopped_by_breaker);
+    return worker->assignment && !worker->must_load_offsets;
 }
 
 /* ---- starting again ------------------------------------------------------------------------ */

@@ -29,7 +29,9 @@ static void make_metrics(struct worker *worker) {
     snprintf(number, sizeof number, "%d", worker->number);
     worker->breaker_open = metric_cell(
         metric_family(METRIC_GAUGE, "ras_breaker_open",
-                      "1 where consumption stopped: too many events were rejected.", "worker"),
+                      "1 where topics of the worker wait: too many of a handler's events were "
+                      "rejected.",
+                      "worker"),
         number);
 }
 
@@ -77,6 +79,7 @@ static void free_worker(struct worker *worker) {
         close(worker->wake_fd);
     }
     pthread_mutex_destroy(&worker->status.lock);
+    buffer_free(&worker->status.waiting);
     worker_scripts_free(&worker->replacement.next);
     worker_scripts_free(&worker->replacement.old);
     pthread_cond_destroy(&worker->replacement.done);
@@ -135,7 +138,7 @@ void ingest_stop(struct ingest *ingest) {
 size_t ingest_stopped(const struct ingest *ingest) {
     size_t stopped = 0;
     for (size_t i = 0; i < ingest->count; i++) {
-        stopped += atomic_load(&ingest->workers[i].stopped_by_breaker);
+        stopped += atomic_load(&ingest->workers[i].opened_handlers) > 0;
     }
     return stopped;
 }
@@ -143,7 +146,7 @@ size_t ingest_stopped(const struct ingest *ingest) {
 size_t ingest_resume(struct ingest *ingest) {
     size_t resumed = 0;
     for (size_t i = 0; i < ingest->count; i++) {
-        if (atomic_load(&ingest->workers[i].stopped_by_breaker)) {
+        if (atomic_load(&ingest->workers[i].waiting_handlers) > 0) {
             atomic_store(&ingest->workers[i].resume, true);
             wake(&ingest->workers[i]);
             resumed++;
@@ -231,17 +234,44 @@ static void append_reason(struct ingest *ingest, struct buffer *json) {
     }
 }
 
-bool ingest_ready(struct ingest *ingest, struct buffer *json) {
-    size_t assigned = 0, database = 0, stopped = ingest_stopped(ingest);
+/* The topics that wait, of all workers; how many handlers have any. */
+static int append_waiting(struct ingest *ingest, struct buffer *json) {
+    int handlers = 0;
+    bool any = false;
+    buffer_append_text(json, ",\"waiting\":[");
+    for (size_t i = 0; i < ingest->count; i++) {
+        struct worker_status *status = &ingest->workers[i].status;
+        handlers += atomic_load(&ingest->workers[i].waiting_handlers);
+        pthread_mutex_lock(&status->lock);
+        struct slice waiting = buffer_slice(&status->waiting);
+        if (waiting.len > 0) {
+            buffer_append_text(json, any ? "," : "");
+            buffer_append(json, waiting.data, waiting.len);
+            any = true;
+        }
+        pthread_mutex_unlock(&status->lock);
+    }
+    buffer_append_text(json, "]");
+    return handlers;
+}
+
+enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
+    size_t assigned = 0, database = 0;
+    struct buffer waiting = {0};
     for (size_t i = 0; i < ingest->count; i++) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
     }
-    bool consuming = assigned > 0 && stopped == 0 && database == ingest->count;
+    bool consuming = assigned > 0 && database == ingest->count;
+    bool waits = append_waiting(ingest, &waiting) > 0;
+    enum ingest_state state = !consuming ? INGEST_STOPPED : waits ? INGEST_WAITS : INGEST_MOVES;
+    static const char *const names[] = {"unhealthy", "degraded", "healthy"};
     buffer_append_format(
         json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu,\"committing\":%zu",
-        consuming ? "healthy" : "unhealthy", ingest->count, assigned, database);
+        names[state], ingest->count, assigned, database);
     append_reason(ingest, json);
+    buffer_append(json, waiting.data, waiting.len);
     buffer_append_text(json, "}");
-    return consuming;
+    buffer_free(&waiting);
+    return state;
 }

@@ -34,12 +34,17 @@ size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms);
 bool ingest_settles(const struct ingest *ingest);
 size_t ingest_worker_count(const struct ingest *ingest);
 
-/* How many workers their breaker has stopped. */
+/* How many workers have topics that a breaker has stopped. */
 size_t ingest_stopped(const struct ingest *ingest);
-/* Closes the breakers that are open; how many. */
+/* Has workers try at once what waits in them, and accept what breakers have stopped; how many. */
 size_t ingest_resume(struct ingest *ingest);
 
-/* Appends `"kafka":{…}` of the workers' state; false when they do not consume. */
-bool ingest_ready(struct ingest *ingest, struct buffer *json);
+enum ingest_state {
+    INGEST_STOPPED, /* nothing is consumed */
+    INGEST_WAITS,   /* but for topics that wait, all are */
+    INGEST_MOVES,
+};
+/* Appends `"kafka":{…}` of the workers' state. */
+enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json);
 
 #endif

@@ -45,13 +45,14 @@ void lag_measure(struct worker *worker) {
         return;
     }
     bool fetching = consumer_is_fetching(worker);
-    if (!fetching && worker->assignment) {
+    bool all = fetching && waits_next_us(&worker->pipeline.waits) == INT64_MAX;
+    if (!all && worker->assignment) {
         lag_ask_ends(worker); /* the client does not hear of what is published */
     }
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         struct partition *partition = &worker->pipeline.partitions.items[i];
         int64_t low = 0, high = -1;
-        if (fetching &&
+        if (fetching && !holding_holds(&worker->pipeline, partition) &&
             rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
                                            &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
             high >= 0) {

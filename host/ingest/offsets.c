@@ -171,7 +171,7 @@ static struct tally *count_outcomes(const struct pipeline *pipeline, const struc
     memset(tallies, 0, bytes);
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        tallies[event->message.partition].counts[outcome_of(event)]++;
+        tallies[event->message.partition].counts[outcome_of(event)] += event->state != EVENT_WAITS;
     }
     return tallies;
 }

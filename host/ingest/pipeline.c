@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../view/view_sql.h"
 #include "../base/xalloc.h"
@@ -49,9 +50,12 @@ static void make_metrics(struct pipeline *pipeline) {
 
 static void init_breaker(struct pipeline *pipeline) {
     const struct config *config = pipeline->config;
-    breaker_init(&pipeline->breaker, verdicts_windows(pipeline->generation),
-                 (size_t)config->ingest.breaker_window_events,
+    size_t handlers;
+    script_generation_handlers(pipeline->generation, &handlers);
+    breaker_init(&pipeline->breaker, handlers, (size_t)config->ingest.breaker_window_events,
                  pipeline->options.no_breaker ? 100 : (size_t)config->ingest.breaker_share_percent);
+    waits_init(&pipeline->waits, handlers, (uint64_t)clock_monotonic_us() ^ (uintptr_t)pipeline);
+    pipeline->waits.changed = pipeline->waits.refetch = true;
 }
 
 static bool open_scripts(struct pipeline *pipeline, struct err *err) {
@@ -100,6 +104,7 @@ void pipeline_close(struct pipeline *pipeline) {
     redis_destroy(pipeline->marks);
     partitions_clear(&pipeline->partitions);
     breaker_free(&pipeline->breaker);
+    waits_free(&pipeline->waits);
     script_generation_unref(pipeline->generation);
 }
 
@@ -145,6 +150,7 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
     pipeline->config = script_generation_config(pipeline->generation);
     pipeline->batch_limit = (size_t)pipeline->config->ingest.batch_max_events;
     breaker_free(&pipeline->breaker);
+    waits_free(&pipeline->waits);
     init_breaker(pipeline);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];

@@ -16,6 +16,7 @@
 #include "../script/script.h"
 #include "breaker.h"
 #include "partitions.h"
+#include "waits.h"
 
 /* One record of a partition. */
 struct message {
@@ -32,6 +33,7 @@ enum event_state {
     EVENT_IGNORED,
     EVENT_DUPLICATE,
     EVENT_REJECTED,
+    EVENT_WAITS,  /* its handler waits: the batch moves no offset past it, and it is read again */
     EVENT_OUTSIDE /* of a muted pipeline: what becomes of it rests on an outside system's answer */
 };
 
@@ -80,6 +82,7 @@ struct batch {
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t rejected;
+    size_t waiting;     /* events that are EVENT_WAITS */
     size_t outside;     /* events that are EVENT_OUTSIDE */
     size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
@@ -107,7 +110,7 @@ struct pipeline_options {
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
-    bool no_breaker; /* history is as it is, however much of it is rejected */
+    bool no_breaker; /* nobody waits: history is as it is, however much of it is rejected */
     bool quiet;      /* rejected events are not logged one by one */
     bool uncounted;  /* beside what the process counts: nothing of it shows in the metrics */
     enum pipeline_mode mode;
@@ -130,6 +133,8 @@ struct pipeline {
     uint64_t view_epoch;         /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
+    struct waits waits;    /* the handlers that are left alone for now */
+    bool opened_at_commit; /* the breaker has, and so the commit was not begun or not ended */
     const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
     size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
@@ -159,8 +164,9 @@ bool pipeline_renew_scripts(struct pipeline *pipeline);
 size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number);
 
 /* Goes on by other scripts and their settings, of which it takes over both references, and gives
- * back those that it had. The breaker begins anew. Batches that have events must have been handled
- * to the end; they are committed as what they are. Those that are empty are to be cleared. */
+ * back those that it had. The breaker begins anew, and nothing waits. Batches that have events must
+ * have been handled to the end; they are committed as what they are. Those that are empty are to be
+ * cleared. */
 void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
                               struct script_instance **scripts);
 
@@ -198,12 +204,14 @@ bool batch_is_ready(const struct pipeline *pipeline, const struct batch *batch);
 bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
-/* Handles the events that were taken, until the breaker opens or no script state can be made: such
- * a batch cannot be committed. */
+/* Handles the events that were taken, unless no script state can be made: such a batch cannot be
+ * committed. Events of handlers that come to wait meanwhile are left out. */
 void batch_handle(struct pipeline *pipeline, struct batch *batch);
 /* The same, but begins no event once so many microseconds have passed; true when all are handled.
  * Neither begins one once the batch has merged enough. */
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
+/* Leaves out the handler's events from `first` on: its partitions stand in front of them again. */
+void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler, size_t first);
 /* Drops the merges of events that are no longer EVENT_APPLIED. The rows are to be selected anew. */
 void batch_forget_unapplied(struct batch *batch);
 /* Why a batch is not handled to its end. Always false. */
@@ -232,13 +240,22 @@ bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct e
 
 /* ---- verdicts.c ---------------------------------------------------------------------------- */
 
-/* How many windows the breaker has for these scripts. */
-size_t verdicts_windows(const struct script_generation *generation);
-/* Judges the batch's events in [judged, last), behind all that come before them. False where they
- * open the breaker: the batch must not be committed. */
-bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last);
+/* Judges the batch's events in [judged, last), behind all that come before them. The handler for
+ * which they open the breaker, which waits from now on: none of its events in the batch may be
+ * committed. -1: none. */
+int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last);
 /* After the commit: the batch's verdicts count from now on. */
 void verdicts_enter(struct pipeline *pipeline, const struct batch *batch);
+
+/* ---- holding.c ----------------------------------------------------------------------------- */
+
+/* A handler's topics wait from now on; says so where they did not before. */
+void holding_begin(struct pipeline *pipeline, size_t handler, enum wait_cause cause,
+                   const char *reason);
+/* Events of the handler were committed: its topics may have ended to wait. */
+void holding_settle(struct pipeline *pipeline, size_t handler);
+/* Whether the partition is not to be fetched for now. */
+bool holding_holds(const struct pipeline *pipeline, const struct partition *partition);
 
 /* ---- commit.c ------------------------------------------------------------------------------ */
 

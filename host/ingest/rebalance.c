@@ -45,6 +45,7 @@ static void forget_assignment(struct worker *worker) {
     rebalance_drop_batches(worker);
     lag_forget(worker);
     partitions_clear(&worker->pipeline.partitions);
+    waits_forget(&worker->pipeline.waits); /* whoever has them next tries at once */
     clear_batches(worker);
     if (worker->assignment) {
         rd_kafka_topic_partition_list_destroy(worker->assignment);

@@ -85,6 +85,7 @@ static void note_left(struct worker *worker) {
 /* Returns what it had. */
 static struct worker_scripts change_to(struct worker *worker, struct worker_scripts scripts) {
     set_aside(worker);
+    waiting_forget(worker);
     pipeline_replace_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         if (worker->batches[i].count == 0) {
@@ -92,7 +93,6 @@ static struct worker_scripts change_to(struct worker *worker, struct worker_scri
         }
     }
     follow_topics(worker, scripts.generation);
-    worker_resume(worker);
     note_left(worker);
     return scripts;
 }
@@ -123,7 +123,7 @@ static bool is_there(const struct worker *worker) {
 }
 
 static bool is_handled(const struct worker *worker) {
-    return worker->filling->handled == worker->filling->count && !worker->pipeline.breaker.open;
+    return worker->filling->handled == worker->filling->count;
 }
 
 /* Nothing is filling, or it can be set aside. Without a transaction under way it need not be: it is

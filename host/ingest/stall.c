@@ -28,7 +28,9 @@ void stall_look(struct worker *worker) {
     log_debug("looked for stalled partitions");
     for (size_t i = 0; i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
-        if (note_position(partition)) {
+        if (holding_holds(&worker->pipeline, partition)) {
+            partition->stalled_offset = -1;
+        } else if (note_position(partition)) {
             stalled = true;
             log_warning("records wait that the kafka client does not fetch: it starts again",
                         LOG_TEXT("topic", partition->topic),

@@ -75,7 +75,7 @@ static bool settle(struct worker *worker, struct partition *partition, struct bo
 
 /* ---- the assignment ------------------------------------------------------------------------ */
 
-static bool assign(struct worker *worker, struct err *err) {
+bool start_assign(struct worker *worker, struct err *err) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)partitions->count + 1);
@@ -86,7 +86,7 @@ static bool assign(struct worker *worker, struct err *err) {
             worker->unsettled++;
             continue;
         }
-        if (FAULT_MISSES("fetch_partition")) {
+        if (holding_holds(&worker->pipeline, partition) || FAULT_MISSES("fetch_partition")) {
             continue;
         }
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
@@ -146,7 +146,7 @@ bool start_fetching(struct worker *worker, struct err *err) {
         partition->handler = script_handler_of(pipeline->generation, partition->topic);
         partition->end_offset = -1;
     }
-    if (!assign(worker, err)) {
+    if (!start_assign(worker, err)) {
         return false;
     }
     plan_next_try(worker);

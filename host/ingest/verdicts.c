@@ -2,61 +2,56 @@
  * trial, behind the one that is being committed; what was committed counts, and counts once. */
 #include "pipeline.h"
 
-/* Handlers have their index + 1: 0 is for topics that none declares. */
-static size_t window_of(const struct event *event) {
-    return event->handler < 0 ? 0 : (size_t)event->handler + 1;
-}
-
-/* A duplicate says nothing of its handler: it was not run. Nor does what rests on outside. */
+/* A duplicate says nothing of its handler: it was not run. Nor does what waits or rests on
+ * outside. */
 static bool is_verdict(const struct event *event) {
-    return event->state != EVENT_PENDING && event->state != EVENT_DUPLICATE &&
+    return event->handler >= 0 && event->state != EVENT_PENDING &&
+           event->state != EVENT_DUPLICATE && event->state != EVENT_WAITS &&
            event->state != EVENT_OUTSIDE;
 }
 
-size_t verdicts_windows(const struct script_generation *generation) {
-    size_t count;
-    script_generation_handlers(generation, &count);
-    return count + 1;
-}
-
 static void open_breaker(struct pipeline *pipeline, const struct event *event) {
-    size_t count, window = window_of(event);
+    size_t count, handler = (size_t)event->handler;
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &count);
-    char detail[160];
+    char detail[160], reason[BREAKER_REASON_CAP];
     snprintf(detail, sizeof detail, "%.*s: %.*s", (int)event->reason.len, event->reason.data,
              (int)event->detail.len, event->detail.data);
-    breaker_open(&pipeline->breaker, window,
-                 window > 0 ? handlers[window - 1].name : "topics without a handler", detail);
+    breaker_say(&pipeline->breaker, handler, handlers[handler].name, detail, reason);
+    holding_begin(pipeline, handler, WAIT_BREAKER, reason);
 }
 
-static bool judge(struct pipeline *pipeline, const struct batch *batch, size_t first, size_t last) {
+static int judge(struct pipeline *pipeline, const struct batch *batch, size_t first, size_t last) {
     for (size_t i = first; i < last; i++) {
         const struct event *event = &batch->events[i];
+        size_t handler = (size_t)event->handler;
         if (is_verdict(event) &&
-            !breaker_judge(&pipeline->breaker, window_of(event), event->state == EVENT_REJECTED)) {
+            !breaker_judge(&pipeline->breaker, handler, event->state == EVENT_REJECTED) &&
+            !waits_holds(&pipeline->waits, handler)) {
             open_breaker(pipeline, event);
-            return false;
+            return event->handler;
         }
     }
-    return true;
+    return -1;
 }
 
-bool verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last) {
+int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last) {
     const struct batch *before = pipeline->committing;
     if (batch->rejected == 0) {
-        return true;
+        return -1;
     }
     if (batch->judged == 0) {
         breaker_judge_anew(&pipeline->breaker);
-        if (before && before != batch && !batch_is_left(pipeline, before) &&
-            !judge(pipeline, before, 0, before->count)) {
-            return false;
+        int opened = before && before != batch && !batch_is_left(pipeline, before)
+                         ? judge(pipeline, before, 0, before->count)
+                         : -1;
+        if (opened >= 0) {
+            return opened;
         }
     }
-    bool good = judge(pipeline, batch, batch->judged, last);
+    int opened = judge(pipeline, batch, batch->judged, last);
     batch->judged = last;
-    return good;
+    return opened;
 }
 
 void verdicts_enter(struct pipeline *pipeline, const struct batch *batch) {
@@ -66,7 +61,9 @@ void verdicts_enter(struct pipeline *pipeline, const struct batch *batch) {
             reject_count(pipeline, event);
         }
         if (is_verdict(event) && !batch_is_left(pipeline, batch)) {
-            breaker_enter(&pipeline->breaker, window_of(event), event->state == EVENT_REJECTED);
+            breaker_enter(&pipeline->breaker, (size_t)event->handler,
+                          event->state == EVENT_REJECTED);
+            holding_settle(pipeline, (size_t)event->handler);
         }
     }
 }

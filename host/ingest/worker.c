@@ -95,31 +95,6 @@ static void step_back(struct worker *worker, const char *detail) {
     abandon(worker);
 }
 
-/* ---- the breaker --------------------------------------------------------------------------- */
-
-static void stop_by_breaker(struct worker *worker) {
-    char text[sizeof worker->status.text];
-    consumer_restart(worker);
-    atomic_store(&worker->stopped_by_breaker, true);
-    metric_set(worker->breaker_open, 1);
-    snprintf(text, sizeof text,
-             "stopped: %.300s; mend the scripts and reload, or `aggregator resume` to reject them",
-             worker->pipeline.breaker.reason);
-    worker_say(worker, text);
-    log_error("consumption stopped: too many events are rejected",
-              LOG_INT("worker", worker->number), LOG_TEXT("reason", text));
-}
-
-void worker_resume(struct worker *worker) {
-    if (!atomic_load(&worker->stopped_by_breaker)) {
-        return;
-    }
-    atomic_store(&worker->stopped_by_breaker, false);
-    metric_set(worker->breaker_open, 0);
-    worker_say(worker, "");
-    log_info("consumption resumed", LOG_INT("worker", worker->number));
-}
-
 /* ---- the batch under way ------------------------------------------------------------------- */
 
 static void finish_batch(struct worker *worker) {
@@ -128,6 +103,7 @@ static void finish_batch(struct worker *worker) {
     worker->had_backlog |= batch_full(&worker->pipeline, batch);
     commit_finish(&worker->pipeline, batch);
     grow_batches(&worker->pipeline);
+    waiting_turn(worker); /* a trouble that ends is told at once */
     worker->failures = 0;
     if (clock_monotonic_us() >= worker->report_at_us) {
         worker->report_at_us = clock_monotonic_us() + REPORT_INTERVAL_US;
@@ -149,8 +125,9 @@ static void settle_failure(struct worker *worker, struct err *err) {
     } else if (err->kind == ERR_INPUT && pg_connected(worker->pipeline.pg) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
         finish_batch(worker);
-    } else if (worker->pipeline.breaker.open) {
-        stop_by_breaker(worker);
+    } else if (worker->pipeline.opened_at_commit) {
+        worker->pipeline.opened_at_commit = false;
+        consumer_restart(worker); /* and goes on without the handler that waits now */
     } else if (err->kind == ERR_CONFLICT) {
         step_back(worker, err->text);
     } else {
@@ -261,8 +238,7 @@ static void check_offsets(struct worker *worker) {
 
 static bool may_handle_more(const struct worker *worker) {
     const struct pipeline *pipeline = &worker->pipeline;
-    return !batch_is_ready(pipeline, worker->filling) && !pipeline->breaker.open &&
-           pipeline->scripts;
+    return !batch_is_ready(pipeline, worker->filling) && pipeline->scripts;
 }
 
 /* No longer than until then. */
@@ -293,9 +269,7 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
         fds[3].fd = redis_socket(worker->pipeline.marks);
         fds[3].events = redis_poll_events(worker->pipeline.marks);
     }
-    if (atomic_load(&worker->stopped_by_breaker)) {
-        timeout_ms = 1000;
-    }
+    timeout_ms = bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
     poll(fds, 4, timeout_ms);
     uint64_t count;
     if (fds[1].revents && read(worker->kafka_fd, &count, sizeof count) < 0) {
@@ -308,7 +282,7 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
 
 static bool database_needed(const struct worker *worker) {
     return !worker->inflight && (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) &&
-           clock_monotonic_us() >= worker->retry_at_us && !atomic_load(&worker->stopped_by_breaker);
+           clock_monotonic_us() >= worker->retry_at_us;
 }
 
 /* What a backlog took and freed: giving it back at once would cost a page fault for every page that
@@ -363,25 +337,21 @@ static void reopen_consumer(struct worker *worker) {
 }
 
 static void turn(struct worker *worker) {
-    if (atomic_exchange(&worker->resume, false) && worker->pipeline.breaker.open) {
-        breaker_resume(&worker->pipeline.breaker);
-        worker_resume(worker);
+    if (atomic_exchange(&worker->resume, false)) {
+        waiting_resume(worker);
     }
     bool may_take = replace_turn(worker);
     if (worker->must_reopen) {
         reopen_consumer(worker);
     }
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
+    waiting_turn(worker);
     if (replace_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */
         replace_turn(worker);
     }
     if (worker->inflight) {
         encode_ahead(worker);
         progress_batch(worker);
-    }
-    if (worker->pipeline.breaker.open && !worker->inflight && !worker->set_aside &&
-        !atomic_load(&worker->stopped_by_breaker)) {
-        stop_by_breaker(worker); /* what came before is committed */
     }
     if (database_needed(worker)) {
         prepare_database(worker);

@@ -16,8 +16,9 @@
 #define WORKER_BATCHES 3
 
 struct worker_status {
-    pthread_mutex_t lock; /* guards text */
-    char text[512];       /* "" while all is well, else what it waits for and why */
+    pthread_mutex_t lock;  /* guards the others */
+    char text[512];        /* "" while all is well, else what it waits for and why */
+    struct buffer waiting; /* the JSON objects of topics that wait, with commas; empty: none */
 };
 
 /* Other scripts, on their way to the worker or back from it. */
@@ -69,11 +70,12 @@ struct worker {
     struct worker_status status;
     struct worker_replacement replacement;
     _Atomic bool stopping;
-    _Atomic bool resume; /* the breaker shall close */
+    _Atomic bool resume; /* what waits shall be tried now, and breakers close */
     _Atomic bool database_ready;
     _Atomic bool assigned;
-    _Atomic bool stopped_by_breaker;
-    _Atomic bool has_left; /* a batch of scripts that were replaced */
+    _Atomic int waiting_handlers; /* because of trouble */
+    _Atomic int opened_handlers;  /* those of them whose breaker is open */
+    _Atomic bool has_left;        /* a batch of scripts that were replaced */
 };
 
 /* consumer.c: the Kafka side */
@@ -94,6 +96,18 @@ void consumer_report_offsets(struct worker *worker);
 /* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
  * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
 bool start_fetching(struct worker *worker, struct err *err);
+
+/* Has the client fetch all partitions but those that cannot be settled yet or are held, from where
+ * they stand. */
+bool start_assign(struct worker *worker, struct err *err);
+
+/* waiting.c: handlers that wait, at every turn: those that are due are tried, the client is told
+ * which partitions to fetch, and the state is published. */
+void waiting_turn(struct worker *worker);
+/* Nothing waits any longer, and others are told. */
+void waiting_forget(struct worker *worker);
+/* All that wait are tried now; what breakers have stopped is accepted. */
+void waiting_resume(struct worker *worker);
 
 /* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second where nothing
  * is fetched. */
@@ -132,8 +146,6 @@ void worker_scripts_free(struct worker_scripts *scripts);
 /* One that is neither filling, set aside nor under way. */
 struct batch *worker_spare_batch(struct worker *worker);
 void *worker_main(void *worker);
-/* Goes on where the breaker had stopped it; the breaker is closed already. */
-void worker_resume(struct worker *worker);
 /* What it waits for; an empty text says that all is well. */
 void worker_say(struct worker *worker, const char *text);
 

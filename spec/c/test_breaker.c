@@ -99,25 +99,27 @@ static void the_reason_names_the_handler(void) {
     start(WINDOW, SHARE);
     breaker_judge_anew(&breaker);
     CHECK_INT(judge(BROKEN, WINDOW, true), 10);
-    CHECK(!breaker.open);
-    breaker_open(&breaker, BROKEN, "handlers/broken", "handler_error: why");
-    CHECK(breaker.open);
-    CHECK_TEXT(breaker.reason,
-               "11 of the last 11 events of handlers/broken were rejected, the last "
-               "one: handler_error: why");
+    char reason[BREAKER_REASON_CAP];
+    breaker_say(&breaker, BROKEN, "handlers/broken", "handler_error: why", reason);
+    CHECK_TEXT(reason, "11 of the last 11 events of handlers/broken were rejected, the last "
+                       "one: handler_error: why");
     breaker_free(&breaker);
 }
 
-static void open_for(size_t handler) {
-    CHECK(endures(handler) < WINDOW);
-    breaker_open(&breaker, handler, "handlers/broken", "why");
+/* Half open: nothing of the handler was committed when it opened. */
+static void what_is_tried_again_is_judged_by_the_same_window(void) {
+    start(WINDOW, SHARE);
+    enter(BROKEN, 8, true);
+    CHECK_INT(endures(BROKEN), 2);
+    CHECK_INT(endures(BROKEN), 2);
+    enter(BROKEN, 30, false); /* mended: its window fills */
+    CHECK_INT(endures(BROKEN), 22);
+    breaker_free(&breaker);
 }
 
 static void resume_accepts_until_a_whole_window_is_normal(void) {
     start(WINDOW, SHARE);
-    open_for(BROKEN);
-    breaker_resume(&breaker);
-    CHECK(!breaker.open);
+    breaker_resume(&breaker, BROKEN);
     CHECK_INT(endures(BROKEN), 2 * WINDOW);
     enter(BROKEN, 2 * WINDOW, true);
     CHECK_INT(endures(BROKEN), 2 * WINDOW);
@@ -130,8 +132,7 @@ static void resume_accepts_until_a_whole_window_is_normal(void) {
 
 static void a_few_good_events_do_not_end_the_acceptance(void) {
     start(WINDOW, SHARE);
-    open_for(BROKEN);
-    breaker_resume(&breaker);
+    breaker_resume(&breaker, BROKEN);
     enter(BROKEN, WINDOW - 1, false);
     CHECK_INT(endures(BROKEN), 2 * WINDOW);
     breaker_free(&breaker);
@@ -139,8 +140,7 @@ static void a_few_good_events_do_not_end_the_acceptance(void) {
 
 static void resume_accepts_the_rejections_of_that_handler_only(void) {
     start(WINDOW, SHARE);
-    open_for(BROKEN);
-    breaker_resume(&breaker);
+    breaker_resume(&breaker, BROKEN);
     CHECK_INT(endures(GOOD), BREAKER_LEAST_EVENTS / 2);
     breaker_free(&breaker);
 }
@@ -161,6 +161,8 @@ static const struct test_case cases[] = {
      rejections_that_good_events_follow_in_one_batch_are_seen},
     {"a batch larger than the window is judged by its share",
      a_batch_larger_than_the_window_is_judged_by_its_share},
+    {"what is tried again is judged by the same window",
+     what_is_tried_again_is_judged_by_the_same_window},
     {"the reason names the handler", the_reason_names_the_handler},
     {"resume accepts until a whole window is normal",
      resume_accepts_until_a_whole_window_is_normal},

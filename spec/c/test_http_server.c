@@ -24,10 +24,10 @@ static struct health *health;
 static struct api *api;
 static struct http_server *server;
 
-static bool consuming(void *context, struct buffer *json) {
+static enum ingest_state consuming(void *context, struct buffer *json) {
     (void)context;
     buffer_append_text(json, "\"kafka\":{\"status\":\"healthy\"}");
-    return true;
+    return INGEST_MOVES;
 }
 
 static bool start(void) {

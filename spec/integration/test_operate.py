@@ -190,10 +190,11 @@ def test_the_breaker_stops_before_a_topic_is_rejected_away(bare_service, scripts
 
     def reason():
         _, body, _ = program.get("/readyz")
-        return json.loads(body)["dependencies"]["kafka"].get("reason", "")
+        waits = json.loads(body)["dependencies"]["kafka"]["waiting"]
+        return waits[0]["reason"] if waits else ""
 
     wait_until("a look at it", lambda: "were rejected" in reason())
-    assert program.get("/readyz")[0] == 503 and "broken on purpose" in reason()
+    assert program.get("/readyz/consume")[0] == 503 and "broken on purpose" in reason()
     assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
     program.stop()
     mend_slots(scripts)
@@ -213,4 +214,4 @@ def test_resume_rejects_what_is_there_and_goes_on(bare_service, scripts):
     bare_service.wait_committed(len(events))
     assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == len(events)
     assert program.metric("ras_breaker_open") == 0
-    wait_until("readiness", lambda: program.get("/readyz")[0] == 200)
+    wait_until("readiness", lambda: program.get("/readyz/consume")[0] == 200)

@@ -1,0 +1,103 @@
+/* waiting: the worker's side of handlers that wait: what its client fetches, what others are told.
+ */
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/timestamp.h"
+#include "worker.h"
+
+static void waiting_append_time(struct buffer *json, const char *name, int64_t wall_us) {
+    char text[TIMESTAMP_TEXT_CAP];
+    timestamp_format(wall_us, text);
+    buffer_append_format(json, ",\"%s\":\"%s\"", name, text);
+}
+
+static void waiting_append(struct buffer *json, const char *topic, const char *handler,
+                           const struct wait *wait) {
+    buffer_append_text(json, json->len > 0 ? ",{\"topic\":" : "{\"topic\":");
+    buffer_append_json_string(json, slice_of(topic));
+    buffer_append_text(json, ",\"handler\":");
+    buffer_append_json_string(json, slice_of(handler));
+    buffer_append_format(json, ",\"cause\":\"%s\",\"tries\":%d",
+                         wait->cause == WAIT_BREAKER ? "rejections" : "outage", wait->tries);
+    waiting_append_time(json, "since", wait->since_wall_us);
+    if (wait->held) {
+        int64_t left_us = wait->retry_at_us - clock_monotonic_us();
+        waiting_append_time(json, "next_try", clock_wall_us() + left_us);
+    }
+    buffer_append_text(json, ",\"reason\":");
+    buffer_append_json_string(json, slice_of(wait->reason));
+    buffer_append_text(json, "}");
+}
+
+static void waiting_set_metric(const struct worker *worker, const char *topic, bool waits) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", worker->number);
+    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_ingest_waiting_topics",
+                                         "1 where the topic waits: see aggregator status.",
+                                         "worker,topic"),
+                           number, topic),
+               waits);
+}
+
+static void waiting_publish(struct worker *worker) {
+    const struct waits *waits = &worker->pipeline.waits;
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(worker->pipeline.generation, &count);
+    struct buffer json = {0};
+    int waiting = 0, opened = 0;
+    for (size_t i = 0; i < count && i < waits->count; i++) {
+        const struct wait *wait = &waits->items[i];
+        waiting += wait->cause != WAIT_NONE;
+        opened += wait->cause == WAIT_BREAKER;
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            waiting_set_metric(worker, handlers[i].topics[t], wait->cause != WAIT_NONE);
+            if (wait->cause != WAIT_NONE) {
+                waiting_append(&json, handlers[i].topics[t], handlers[i].name, wait);
+            }
+        }
+    }
+    pthread_mutex_lock(&worker->status.lock);
+    struct buffer before = worker->status.waiting;
+    worker->status.waiting = json;
+    pthread_mutex_unlock(&worker->status.lock);
+    buffer_free(&before);
+    atomic_store(&worker->waiting_handlers, waiting);
+    atomic_store(&worker->opened_handlers, opened);
+    metric_set(worker->breaker_open, opened > 0);
+}
+
+void waiting_turn(struct worker *worker) {
+    struct waits *waits = &worker->pipeline.waits;
+    struct err err = {0};
+    if (waits_next_us(waits) != INT64_MAX) {
+        waits_progress(waits, clock_monotonic_us());
+    }
+    if (waits->changed) {
+        waits->changed = false;
+        waiting_publish(worker);
+    }
+    bool refetch = waits->refetch;
+    waits->refetch = false;
+    if (refetch && consumer_is_fetching(worker) && !start_assign(worker, &err)) {
+        log_warning("cannot tell the kafka client what to fetch: it starts again",
+                    LOG_INT("worker", worker->number), LOG_TEXT("error", err.text));
+        consumer_restart(worker);
+    }
+}
+
+void waiting_resume(struct worker *worker) {
+    struct pipeline *pipeline = &worker->pipeline;
+    for (size_t i = 0; i < pipeline->waits.count; i++) {
+        if (pipeline->waits.items[i].cause == WAIT_BREAKER) {
+            breaker_resume(&pipeline->breaker, i);
+        }
+    }
+    waits_try_all(&pipeline->waits);
+    log_info("what waits is tried at once", LOG_INT("worker", worker->number));
+}
+
+void waiting_forget(struct worker *worker) {
+    waits_forget(&worker->pipeline.waits);
+    waiting_publish(worker);
+}
