@@ -197,13 +197,27 @@ static struct slice array_literal(lua_State *L, int at, const struct view_column
     return copy;
 }
 
+/* Years 1 to 9999 in UTC, the times that events may have: Postgres would take what is beyond its
+ * own range for infinity. */
+#define TIME_MIN_US (-62135596800000000.0)
+#define TIME_END_US 253402300800000000.0
+
+static int64_t check_time(lua_State *L, int at, const struct view_column *column) {
+    lua_Number number = lua_tonumber(L, at);
+    if (!(number >= TIME_MIN_US && number < TIME_END_US && number == floor(number))) {
+        luaL_error(L,
+                   "column \"%s\" takes whole microseconds since 1970, of the years 1 to 9999, "
+                   "not %s",
+                   column->name, lua_tostring(L, at));
+    }
+    return (int64_t)number;
+}
+
 static int64_t check_integer(lua_State *L, int at, const struct view_column *column) {
     lua_Number number = lua_tonumber(L, at);
-    bool fits =
-        column->type == VIEW_TIMESTAMP || (number >= -2147483648.0 && number <= 2147483647.0);
-    if (lua_type(L, at) != LUA_TNUMBER || number != floor(number) || !fits) {
-        luaL_error(L, "column \"%s\" takes a whole number in range, not %s", column->name,
-                   lua_type(L, at) == LUA_TNUMBER ? lua_tostring(L, at) : luaL_typename(L, at));
+    if (!(number >= INT32_MIN && number <= INT32_MAX && number == floor(number))) {
+        luaL_error(L, "column \"%s\" takes a whole number from -2147483648 to 2147483647, not %s",
+                   column->name, lua_tostring(L, at));
     }
     return (int64_t)number;
 }
@@ -245,6 +259,8 @@ static struct view_value to_value(lua_State *L, int at, const struct view_column
     default:
         if (column->type == VIEW_DOUBLE) {
             value.as.number = check_finite(L, at, column);
+        } else if (column->type == VIEW_TIMESTAMP) {
+            value.as.integer = check_time(L, at, column);
         } else {
             value.as.integer = check_integer(L, at, column);
         }
@@ -337,14 +353,43 @@ static const struct view_value *read_values(lua_State *L, int at, const struct v
     return values;
 }
 
+/* The value at 1 is the view or one of its tables, as scripts see them: a dot in the place of the
+ * colon puts an argument there. */
+static bool is_self(lua_State *L) {
+    protect_push_original(L, 1);
+    bool self = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+    return self;
+}
+
+/* The arguments of a merge, by their types: a dot for the colon or an argument left out moves them.
+ */
+static const char *check_merge(lua_State *L, const struct view_table *table) {
+    static const int wanted[] = {LUA_TSTRING, LUA_TTABLE};
+    static const char *const names[] = {"group", "columns"};
+    if (lua_gettop(L) == 0 || !is_self(L)) {
+        luaL_error(L, "a colon is missing: call view.%s:merge(key, group, columns)", table->name);
+    }
+    if (lua_gettop(L) != 4) {
+        luaL_error(L, "%d arguments are given: call view.%s:merge(key, group, columns)",
+                   lua_gettop(L) - 1, table->name);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (lua_type(L, 3 + i) != wanted[i]) {
+            luaL_error(L, "`%s` is a %s, not a %s: call view.%s:merge(key, group, columns)",
+                       names[i], lua_typename(L, wanted[i]), luaL_typename(L, 3 + i), table->name);
+        }
+    }
+    return lua_tostring(L, 3);
+}
+
 /* view.TABLE:merge(key, group, columns); upvalues: the table's number; the columns' names of each
  * of its groups, which are strings of the state already */
 static int lua_merge(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
     const struct view_table *table = &instance->generation->view->tables[number];
-    const char *name = luaL_checkstring(L, 3);
-    luaL_checktype(L, 4, LUA_TTABLE);
+    const char *name = check_merge(L, table);
     size_t group = 0;
     while (group < table->group_count && strcmp(table->groups[group].name, name) != 0) {
         group++;
@@ -367,7 +412,10 @@ static int lua_merge(lua_State *L) {
 static int lua_touch(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t len;
-    const char *id = luaL_checklstring(L, 2, &len);
+    if (lua_gettop(L) == 0 || !is_self(L) || lua_type(L, 2) != LUA_TSTRING) {
+        return luaL_error(L, "call view:touch(id), with a colon and an id that is a string");
+    }
+    const char *id = lua_tolstring(L, 2, &len);
     if (instance->merge) {
         check_room(L, sizeof(uint64_t));
         merge_add_tag(instance->merge, (struct slice){id, len});

@@ -295,6 +295,54 @@ static void any_outcome_and_merge_is_taken_or_refused(void) {
     unload();
 }
 
+/* What a handler does with the view, and what the event is rejected with. */
+static void a_slip_with_the_view_is_refused(void) {
+    static const struct {
+        const char *body, *what;
+    } table[] = {
+        {"v.things.merge('a', 'said', {})",
+         "a colon is missing: call view.things:merge(key, group, columns)"},
+        {"v.things.merge()", "a colon is missing"},
+        {"v.things:merge('said', {})",
+         "2 arguments are given: call view.things:merge(key, group, columns)"},
+        {"v.things:merge('a', 'said', 'w')", "`columns` is a table, not a string"},
+        {"v.things:merge('a', 5, {})", "`group` is a string, not a number"},
+        {"v.things:merge('a', 'said', { at = 1e300 })", "of the years 1 to 9999, not 1e+300"},
+        {"v.things:merge('a', 'said', { at = -2 ^ 63 })", "of the years 1 to 9999"},
+        {"v.things:merge('a', 'said', { at = 253402300800000000 })", "of the years 1 to 9999"},
+        {"v.things:merge('a', 'said', { at = 0.5 })", "takes whole microseconds"},
+        {"v.things:merge('a', 'said', { at = 0 / 0 })", "takes whole microseconds"},
+        {"v.things:merge('a', 'said', { count = 2 ^ 31 })", "to 2147483647, not 2147483648"},
+        {"v.touch('a')", "call view:touch(id)"},
+        {"v:touch(5)", "call view:touch(id)"},
+        {"v:touch()", "call view:touch(id)"},
+        {"return require('json')", "something other than nothing or \"ignored\": a table"},
+        {"while true do end", "its limit is 50 ms"},
+        {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 4 MiB"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin();
+        scripts_write(&scripts, "handlers/h.lua",
+                      "return { topics = { 't' }, fields = {}, handle = function(event, view) "
+                      "local v = view %s "
+                      "end }",
+                      table[i].body);
+        load();
+        struct arena *arena = arena_create(4096);
+        struct merge *merge = merge_create(script_generation_view(generation));
+        struct extract_value *event = scripts_event(generation, arena, SCRIPTS_EVENT);
+        enum script_result result = script_handle(instance, 0, event, merge, &err);
+        if (result == SCRIPT_OK || !strstr(err.text, table[i].what) ||
+            !strstr(err.text, "handlers/h.lua")) {
+            TEST_FAIL("%s: \"%s\" has no \"%s\"", table[i].body, err.text, table[i].what);
+        }
+        merge_discard(merge);
+        merge_destroy(merge);
+        arena_destroy(arena);
+        unload();
+    }
+}
+
 /* Loads each value at each place of one file; what is refused names the file. */
 static void declare(const char *file, const char *const *places, size_t count) {
     begin();
@@ -335,6 +383,7 @@ static const struct test_case cases[] = {
     {"any answer is taken or refused", any_answer_is_taken_or_refused},
     {"a slip in an answer is refused", a_slip_in_an_answer_is_refused},
     {"any outcome and merge is taken or refused", any_outcome_and_merge_is_taken_or_refused},
+    {"a slip with the view is refused", a_slip_with_the_view_is_refused},
     {"any declaration of a handler is taken or refused",
      any_handler_declaration_is_taken_or_refused},
     {"any declaration of a route is taken or refused", any_route_declaration_is_taken_or_refused},
