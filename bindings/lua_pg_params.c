@@ -5,7 +5,7 @@
 
 #define BYTES_TYPE "aggregator.pg.bytes"
 
-static const char expected[] = "a string, number, boolean, list, pg.bytes(…), json.null or nothing";
+static const char expected[] = "a string, number, boolean, list, pg.bytes(…) or json.null";
 static const char expected_item[] = "a string, number, boolean or json.null";
 
 int lua_pg_bytes(lua_State *L) {
@@ -91,7 +91,7 @@ static bool add_param(lua_State *L, const char *call, const char *name, struct p
             return refuse_text(err, name, problem);
         }
         pg_params_add_text(params, text);
-    } else if (lua_isnil(L, at) || lua_islightuserdata(L, at)) {
+    } else if (lua_islightuserdata(L, at)) {
         pg_params_add_null(params);
     } else if (lua_istable(L, at)) {
         if (!write_list(L, at, call, name, list, err)) {
@@ -143,6 +143,13 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
             lua_getfield(L, at, query->named.names[i]);
         } else {
             lua_pushnil(L);
+        }
+        if (lua_isnil(L, -1)) {
+            /* As NULL it would pass every filter that `:name IS NULL OR …` switches off. */
+            return luaL_error(L,
+                              "%s: parameter \"%s\" of \"%s\" is not given: give it a value, or "
+                              "json.null where NULL is meant (sql/queries/%s.sql)",
+                              call, query->named.names[i], query->name, query->name);
         }
         bool ok = add_param(L, call, query->named.names[i], params, list, err);
         lua_settop(L, top);

@@ -9,7 +9,7 @@
 --- | given | sent as |
 --- | --- | --- |
 --- | string, number, boolean | text, of the type that the query gives it (`:n::bigint`) |
---- | nil, `json.null` | NULL |
+--- | `json.null` | NULL |
 --- | list of strings, numbers, booleans, `json.null` | an array, of the type that the query gives it (`:ids::uuid[]`) |
 --- | `pg.bytes(text)` | bytea |
 ---
@@ -57,7 +57,7 @@ local pg = {}
 --- if not rows then return { unavailable = failure } end
 --- ```
 ---@param name string of the query's file, without its ending
----@param params? table<string, any> values by parameter name. One left out is NULL; a name that the query does not have is an error
+---@param params? table<string, any> values by parameter name. Each is given, `json.null` where NULL is meant; a name that the query does not have is an error
 ---@return pg.Rows? rows nil where it failed
 ---@return Failure failure nil where it succeeded
 function pg.query(name, params) end

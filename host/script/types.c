@@ -202,7 +202,7 @@ static bool add_query(struct buffer *text, const struct bundle_file *file, struc
     add_class(text, "\n---@class sql.", query_name(file));
     buffer_append_text(text, "\n");
     for (size_t i = 0; i < named.count; i++) {
-        buffer_append_format(text, "---@field %s? any\n", named.names[i]);
+        buffer_append_format(text, "---@field %s any\n", named.names[i]);
     }
     pg_named_free(&named);
     return true;

@@ -1,5 +1,6 @@
 --- GET /internal/v1/batches/user/{user_id}?limit&offset&status&cursor
 local failures = require("lib.failures")
+local json = require("json")
 local pagination = require("lib.pagination")
 local pg = require("pg")
 local statuses = require("lib.statuses")
@@ -23,9 +24,9 @@ return {
       user_id = request.params.user_id,
       limit = page.limit,
       offset = page.offset,
-      statuses = wanted,
-      after_created_at = page.after_created_at,
-      after_batch_id = page.after_batch_id,
+      statuses = wanted or json.null,
+      after_created_at = page.after_created_at or json.null,
+      after_batch_id = page.after_batch_id or json.null,
     })
     if not rows then
       return failures.answer(failure, "Invalid user ID or cursor")

@@ -8,20 +8,44 @@ local function error_of(call, ...)
   return message
 end
 
+local NAMES = {
+  values = { "text", "boolean", "small", "integer", "big", "single", "double", "numeric", "json",
+    "bytes", "moment" },
+  lists = { "texts", "bigs", "booleans", "uuids" },
+}
+
+--- Asks with NULL for every parameter that is not given.
+local function ask(name, params)
+  for _, key in ipairs(NAMES[name]) do
+    if params[key] == nil then
+      params[key] = json.null
+    end
+  end
+  return pg.query(name, params)
+end
+
+local function query_values(params)
+  return ask("values", params)
+end
+
+local function query_lists(params)
+  return ask("lists", params)
+end
+
 describe("pg.query", function()
   it("gives a list of rows by column name", function()
-    local rows = assert(pg.query("values", { text = "Åsa" }))
+    local rows = assert(query_values({ text = "Åsa" }))
     assert.equal(1, #rows)
     assert.equal("Åsa", rows[1].text)
   end)
 
   it("rewrites no parameter within quotes, dollar quotes and comments", function()
-    local row = assert(pg.query("values", { text = "x" }))[1]
+    local row = assert(query_values({ text = "x" }))[1]
     assert.same({ ":text", "':text", ":text" }, { row.quoted, row.escaped, row.dollars })
   end)
 
   it("gives booleans, numbers and text their types, and NULL as nil", function()
-    local row = assert(pg.query("values", {
+    local row = assert(query_values({
       boolean = false, small = -3, integer = 2147483647, single = 0.5, double = 0.1,
       numeric = "2.998155", moment = "2026-01-02 03:04:05.000006+01", text = json.null,
     }))[1]
@@ -37,7 +61,7 @@ describe("pg.query", function()
 
   it("keeps integers exact: past 2^53 as strings of digits", function()
     local function big(value)
-      return assert(pg.query("values", { big = value }))[1].big
+      return assert(query_values({ big = value }))[1].big
     end
     assert.equal(9007199254740991, big(9007199254740991))
     assert.equal(-1000000000000000, big(-1000000000000000))
@@ -46,25 +70,25 @@ describe("pg.query", function()
   end)
 
   it("keeps doubles exact", function()
-    local row = assert(pg.query("values", { double = 2 / 3, numeric = 0.1 + 0.2 }))[1]
+    local row = assert(query_values({ double = 2 / 3, numeric = 0.1 + 0.2 }))[1]
     assert.equal(2 / 3, row.double)
     assert.equal("0.30000000000000004", row.numeric)
-    assert.equal(math.huge, assert(pg.query("values", { double = math.huge }))[1].double)
+    assert.equal(math.huge, assert(query_values({ double = math.huge }))[1].double)
   end)
 
   it("passes JSON through as text", function()
-    local row = assert(pg.query("values", { json = '{"n": 12345678901234567.5}' }))[1]
+    local row = assert(query_values({ json = '{"n": 12345678901234567.5}' }))[1]
     assert.equal('{"n": 12345678901234567.5}', row.json)
   end)
 
   it("carries any bytes as pg.bytes, and gives bytea as a string", function()
     local bytes = "\0\255'\\x"
-    assert.equal(bytes, assert(pg.query("values", { bytes = pg.bytes(bytes) }))[1].bytes)
-    assert.equal("", assert(pg.query("values", { bytes = pg.bytes("") }))[1].bytes)
+    assert.equal(bytes, assert(query_values({ bytes = pg.bytes(bytes) }))[1].bytes)
+    assert.equal("", assert(query_values({ bytes = pg.bytes("") }))[1].bytes)
   end)
 
   it("takes lists and gives lists", function()
-    local row = assert(pg.query("lists", {
+    local row = assert(query_lists({
       texts = { 'a"b', "c\\d", "", "NULL", "x,y {}", json.null },
       bigs = { 1, "9007199254740993" },
       booleans = { true, false },
@@ -80,7 +104,7 @@ describe("pg.query", function()
   end)
 
   it("gives an empty list that json writes as []", function()
-    assert.equal("[]", json.encode(assert(pg.query("lists", { texts = {} }))[1].texts))
+    assert.equal("[]", json.encode(assert(query_lists({ texts = {} }))[1].texts))
   end)
 
   it("says how many rows a statement changed that returns none", function()
@@ -99,12 +123,12 @@ describe("pg.query", function()
   end)
 
   it("refuses text that Postgres cannot hold before it is sent", function()
-    local _, failure = pg.query("values", { text = "a\0b" })
+    local _, failure = query_values({ text = "a\0b" })
     assert.same({ kind = "input", sqlstate = "22021",
       message = 'values: parameter "text" holds a NUL byte' }, failure)
-    _, failure = pg.query("values", { text = "a\255" })
+    _, failure = query_values({ text = "a\255" })
     assert.equal('values: parameter "text" is not valid UTF-8', failure.message)
-    _, failure = pg.query("lists", { texts = { "good", "\0" } })
+    _, failure = query_lists({ texts = { "good", "\0" } })
     assert.equal('lists: parameter "texts" holds a NUL byte', failure.message)
   end)
 
@@ -123,6 +147,15 @@ describe("pg.query", function()
       error_of(pg.query, "session", { x = 1 }))
   end)
 
+  it("refuses a parameter that is not given, which would be NULL", function()
+    local message = 'pg.query: parameter "divisor" of "divide" is not given: give it a value, or'
+      .. " json.null where NULL is meant (sql/queries/divide.sql)"
+    local name = "divide" -- a literal is refused when scripts are loaded
+    assert.equal(message, error_of(pg.query, name))
+    assert.equal(message, error_of(pg.query, name, {}))
+    assert(pg.query(name, { divisor = json.null }))
+  end)
+
   it("refuses wrong arguments by name", function()
     assert.equal("pg.query: the query's name must be a string, got nothing", error_of(pg.query))
     assert.equal("pg.query: the query's name must be a string, got the number 5",
@@ -134,8 +167,8 @@ describe("pg.query", function()
     assert.equal('pg.query: params must be a table, got "x"', error_of(pg.query, "values", "x"))
     assert.equal("pg.query: the name of a parameter must be a string, got the number 1",
       error_of(pg.query, "values", { "x" }))
-    assert.equal('pg.query: parameter "text" must be a string, number, boolean, list, pg.bytes(…),'
-      .. " json.null or nothing, got a function", error_of(pg.query, "values", { text = error }))
+    assert.equal('pg.query: parameter "text" must be a string, number, boolean, list, pg.bytes(…)'
+      .. " or json.null, got a function", error_of(pg.query, "values", { text = error }))
     assert.equal('pg.query: item 2 of parameter "texts" must be a string, number, boolean or'
       .. " json.null, got a table", error_of(pg.query, "lists", { texts = { "a", {} } }))
     assert.equal('pg.query: parameter "texts" must be a list: keys from 1 on without a gap',
@@ -156,7 +189,7 @@ describe("pg.query", function()
   end)
 
   it("gives a column that is null as nil", function()
-    local row = assert(pg.query("values", {}))[1]
+    local row = assert(query_values({}))[1]
     assert.is_nil(row.text)
   end)
 

@@ -77,7 +77,7 @@ static void events(void) {
 }
 
 static void queries(void) {
-    check_has("---@class sql.find\n---@field id? any\n---@field at? any\n");
+    check_has("---@class sql.find\n---@field id any\n---@field at any\n");
     check_has("---@class pg\n"
               "---@field query fun(name: \"find\", params?: sql.find): pg.Rows?, Failure\n");
     check_has("---@class pg.Transaction\n---@field query fun(name: \"find\", ");

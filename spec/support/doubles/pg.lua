@@ -76,6 +76,11 @@ local function check(name, params)
       error(('pg: parameter "%s" is a %s'):format(key, type(value)), 0)
     end
   end
+  for key in pairs(takes) do
+    if params[key] == nil then
+      error(('pg: parameter "%s" of "%s" is not given: json.null is NULL'):format(key, name), 0)
+    end
+  end
 end
 
 local function query(in_transaction)

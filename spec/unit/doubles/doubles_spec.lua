@@ -61,7 +61,7 @@ describe("the double of pg", function()
 
   it("has forgotten all of that in the next test", function()
     assert.are.same({}, pg.calls())
-    assert.are.same({}, query("batch_status", {}))
+    assert.are.same({}, query("batch_status", { batch_id = "b" }))
   end)
 
   it("refuses a query without a file", function()

@@ -1,3 +1,4 @@
+local json = require("json")
 local pg = require("doubles.pg")
 local routes = require("testing.routes")
 
@@ -21,7 +22,8 @@ describe("routes.user_batches", function()
   end)
 
   it("asks for the first page of 20 without a filter", function()
-    assert.are.same({ user_id = "u-1", limit = 20, offset = 0 }, params_of({}))
+    assert.are.same({ user_id = "u-1", limit = 20, offset = 0, statuses = json.null,
+      after_created_at = json.null, after_batch_id = json.null }, params_of({}))
   end)
 
   it("passes bounds and cursor on", function()
@@ -30,6 +32,7 @@ describe("routes.user_batches", function()
       user_id = "u-1",
       limit = 100,
       offset = 7,
+      statuses = json.null,
       after_created_at = "2025-06-28T08:00:18.023860",
       after_batch_id = "b|1",
     }, params_of({ limit = "100", offset = "7", cursor = cursor }))
