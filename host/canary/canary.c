@@ -81,7 +81,7 @@ static bool open_parts(struct canary *canary, struct err *err) {
     common_init(&canary->common, canary->options->running, canary->options->candidate);
     return sql_session_open(&canary->session, config, "aggregator canary", STATEMENT_TIMEOUT_MS,
                             err) &&
-           schema_check(&canary->session, canary->options->candidate, err) &&
+           schema_check(&canary->session, canary->options->candidate, SCHEMA_PREPARE, err) &&
            open_sides(canary, err) && open_log(canary, err);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/clock.h"
+#include "../view/view_check.h"
 #include "../view/view_sql.h"
 
 #define STATEMENT_TIMEOUT_MS 60000

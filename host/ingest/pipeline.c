@@ -4,7 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
-#include "../view/view_sql.h"
+#include "../view/view_check.h"
 #include "../base/xalloc.h"
 
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {

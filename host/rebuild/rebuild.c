@@ -5,7 +5,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/stop.h"
-#include "../view/view_sql.h"
+#include "../view/view_check.h"
 
 /* A comparison of a large view may take long. */
 #define STATEMENT_TIMEOUT_MS (30 * 60 * 1000)

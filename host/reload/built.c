@@ -9,7 +9,7 @@ static bool check_schema(const struct script_generation *generation, struct err 
     struct sql_session session;
     bool ok = sql_session_borrow(&session, script_generation_config(generation),
                                  "aggregator reload", CHECK_TIMEOUT_MS, err) &&
-              schema_check(&session, generation, err);
+              schema_check(&session, generation, SCHEMA_PREPARE, err);
     sql_session_give_back(&session);
     return ok;
 }

@@ -4,7 +4,9 @@
 #include <lualib.h>
 #include <stdlib.h>
 
+#include "../base/problems.h"
 #include "../base/xalloc.h"
+#include "advice.h"
 #include "lint.lua.h"
 #include "script_private.h"
 
@@ -16,8 +18,8 @@ struct lint {
 struct pass {
     struct lint *lint;
     const struct script_generation *generation, *old;
-    enum lint_result result;
-    struct err *err;
+    struct problems problems;
+    bool missing; /* luacheck is not installed */
 };
 
 struct lint *lint_create(void) {
@@ -96,18 +98,30 @@ static bool open_state(struct lint *lint, const struct script_generation *genera
 
 /* ---- it looks ------------------------------------------------------------------------------ */
 
-/* [look] -> [look]; false: a warning is in err. */
-static bool look_at(lua_State *L, const struct bundle_file *file, struct err *err) {
+/* The string at the index of the warning at the top, copied nowhere: the table holds it. */
+static const char *warning_text(lua_State *L, int index) {
+    lua_rawgeti(L, -1, index);
+    const char *text = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return text ? text : "";
+}
+
+/* [look] -> [look] */
+static void look_at(lua_State *L, const struct bundle_file *file, struct problems *problems) {
     lua_pushvalue(L, -1);
     lua_pushlstring(L, file->text, file->len);
-    lua_call(L, 1, 2);
-    bool good = lua_isnil(L, -2);
-    if (!good) {
-        err_set(err, ERR_INPUT, "%s:%d: %s (luacheck)", file->path, (int)lua_tointeger(L, -2),
-                lua_tostring(L, -1));
+    lua_call(L, 1, 1);
+    for (size_t i = 0, count = lua_objlen(L, -1); i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        lua_rawgeti(L, -1, 1);
+        int line = (int)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+        const char *instead = advice_instead_of(warning_text(L, 3));
+        problems_add(problems, file->path, line, "%s (luacheck)%s%s", warning_text(L, 2),
+                     instead ? ": " : "", instead ? instead : "");
+        lua_pop(L, 1);
     }
-    lua_pop(L, 2);
-    return good;
+    lua_pop(L, 1);
 }
 
 static bool is_lua(const struct bundle_file *file) {
@@ -120,13 +134,13 @@ static int run(lua_State *L) {
     struct pass *pass = lua_touserdata(L, 1);
     const struct bundle *bundle = &pass->generation->bundle;
     lua_rawgeti(L, LUA_REGISTRYINDEX, pass->lint->look);
-    pass->result = lua_isnil(L, -1) ? LINT_MISSING : LINT_GOOD;
-    for (size_t i = 0; i < bundle->count && pass->result == LINT_GOOD; i++) {
+    pass->missing = lua_isnil(L, -1);
+    for (size_t i = 0; i < bundle->count && !pass->missing; i++) {
         const struct bundle_file *file = &bundle->files[i];
         const struct bundle_file *known =
             pass->old ? bundle_find(&pass->old->bundle, file->name) : NULL;
-        if (is_lua(file) && !bundle_file_equal(file, known) && !look_at(L, file, pass->err)) {
-            pass->result = LINT_BAD;
+        if (is_lua(file) && !bundle_file_equal(file, known)) {
+            look_at(L, file, &pass->problems);
         }
     }
     return 0;
@@ -134,15 +148,14 @@ static int run(lua_State *L) {
 
 enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err) {
-    struct pass pass = {lint, generation, old, LINT_BAD, err};
+    struct pass pass = {.lint = lint, .generation = generation, .old = old};
     if (!lint->L && !open_state(lint, generation, err)) {
         return LINT_BAD;
     }
     lua_pushcfunction(lint->L, run);
     lua_pushlightuserdata(lint->L, &pass);
-    if (lua_pcall(lint->L, 1, 0, 0) != 0) {
-        fail(lint, err);
-        return LINT_BAD;
-    }
-    return pass.result;
+    bool ran = lua_pcall(lint->L, 1, 0, 0) == 0 || fail(lint, err);
+    bool good = ran && problems_report(&pass.problems, err);
+    problems_free(&pass.problems);
+    return good ? (pass.missing ? LINT_MISSING : LINT_GOOD) : LINT_BAD;
 }

@@ -12,7 +12,7 @@ struct lint *lint_create(void);
 void lint_destroy(struct lint *lint);
 
 /* Looks at the Lua files that `old` has not in the same form; at all of them where it is NULL. Bad:
- * err names file and line of the first fault. */
+ * err names file and line of every fault. */
 enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err);
 

@@ -2,7 +2,7 @@
 --- libraries. Returns nil where luacheck is not installed.
 ---
 ---@param names string[] globals that scripts have
----@return (fun(text: string): integer?, string?)? lint line and text of the first warning
+---@return (fun(text: string): table[])? lint line, text and name of each warning
 local names = ...
 
 local found, luacheck = pcall(require, "luacheck")
@@ -19,8 +19,9 @@ local options = {
 }
 
 return function(text)
-  local warning = luacheck.check_strings({ text }, options)[1][1]
-  if warning then
-    return warning.line, luacheck.get_message(warning)
+  local found_here = {}
+  for i, warning in ipairs(luacheck.check_strings({ text }, options)[1]) do
+    found_here[i] = { warning.line, luacheck.get_message(warning), warning.name }
   end
+  return found_here
 end

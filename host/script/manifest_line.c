@@ -46,3 +46,11 @@ int manifest_line(const char *text, const char *const *words, size_t count) {
     }
     return line ? line : last_return(text);
 }
+
+int script_view_place(const struct script_generation *generation, const char *table,
+                      const char *column, const char **path) {
+    const struct bundle_file *file = bundle_find(&generation->bundle, "view");
+    const char *words[] = {table, column};
+    *path = file->path; /* without it there is no generation */
+    return manifest_line(file->text, words, column ? 2 : 1);
+}

@@ -2,6 +2,7 @@
  * source of `handle` alone, and only what it names by the parameters: what a library does with them
  * is seen when it runs. */
 #include "../base/nearest.h"
+#include "advice.h"
 #include "manifest.h"
 #include "source.h"
 
@@ -68,7 +69,8 @@ static void check_event(const struct use *use, const struct script_handler *hand
     }
     for (size_t at = use->handle.begin; event.data && at < use->handle.end; at++) {
         if (!source_is_free_name(use->source, at, event) ||
-            !source_matches(use->source, at + 1, ". %n")) {
+            !source_matches(use->source, at + 1, ". %n") ||
+            source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
             continue;
         }
         const struct source_token *field = &use->source->tokens[at + 2];
@@ -255,6 +257,25 @@ static const struct script_handler *handler_named(const struct script_generation
     return NULL;
 }
 
+/* Calls of what the sandbox has taken out of a library: a read of it is only nil. */
+static void check_libraries(struct manifest_reader *r, const struct source *source) {
+    char name[64];
+    for (size_t at = 0; at < source->count; at++) {
+        if (!source_matches(source, at, "%n . %n (") ||
+            !source_is_free_name(source, at, source->tokens[at].text)) {
+            continue;
+        }
+        const struct slice library = source->tokens[at].text, field = source->tokens[at + 2].text;
+        snprintf(name, sizeof name, "%.*s.%.*s", (int)library.len, library.data, (int)field.len,
+                 field.data);
+        const char *instead = advice_instead_of(name);
+        if (instead) {
+            problems_add(r->problems, r->file->path, source->tokens[at].line,
+                         "%s is not there for scripts: %s", name, instead);
+        }
+    }
+}
+
 void manifest_check_uses(struct manifest_reader *r) {
     const struct script_generation *generation = r->generation;
     for (size_t i = 0; i < generation->bundle.count; i++) {
@@ -263,10 +284,11 @@ void manifest_check_uses(struct manifest_reader *r) {
         const struct script_route *route = route_named(generation, r->file->name);
         struct source source;
         struct use use = {.r = r, .source = &source};
-        if (!handler && !route) {
+        if (strncmp(r->file->name, "queries/", 8) == 0) {
             continue;
         }
         source_read(&source, r->file->text);
+        check_libraries(r, &source);
         bool found = source_find_function(&source, 0, "handle", &use.handle);
         if (found && handler && handler->plan) { /* its declaration is good */
             check_event(&use, handler);

@@ -7,22 +7,6 @@
 #define MAX_TABLES 64
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const struct {
-    const char *name;
-    enum view_type type;
-    const char *sql_type;
-} types[] = {
-    {"text", VIEW_TEXT, "text"},
-    {"text[]", VIEW_TEXTS, "text[]"},
-    {"integer", VIEW_INTEGER, "integer"},
-    {"integer[]", VIEW_INTEGERS, "integer[]"},
-    {"double", VIEW_DOUBLE, "double precision"},
-    {"double[]", VIEW_DOUBLES, "double precision[]"},
-    {"boolean", VIEW_BOOLEAN, "boolean"},
-    {"timestamp", VIEW_TIMESTAMP, "timestamptz"},
-    {"json", VIEW_JSON, "json"},
-    {"content", VIEW_CONTENT, "uuid"},
-};
 static const char *const rules[] = {"first", "latest", "min", "max"};
 
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
@@ -67,19 +51,15 @@ static void fill_column(struct manifest_reader *r, struct view_column *column, c
                         const char *type) {
     const char *sql_type = type;
     *column = (struct view_column){xstrdup(name), VIEW_ENUM, NULL};
-    for (size_t i = 0; i < COUNT(types); i++) {
-        if (strcmp(types[i].name, type) == 0) {
-            column->type = types[i].type;
-            sql_type = types[i].sql_type;
+    for (size_t i = 0; i < VIEW_TYPES; i++) {
+        if (strcmp(view_type_names[i], type) == 0) {
+            column->type = (enum view_type)i;
+            sql_type = view_sql_types[i];
         }
     }
     column->sql_type = xstrdup(sql_type);
     if (!is_type(type)) {
-        const char *known[COUNT(types)];
-        for (size_t i = 0; i < COUNT(types); i++) {
-            known[i] = types[i].name;
-        }
-        manifest_refuse(r, "type", type, known, COUNT(types));
+        manifest_refuse(r, "type", type, view_type_names, VIEW_TYPES);
     }
 }
 

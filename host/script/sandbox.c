@@ -6,6 +6,7 @@
 
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_names.h"
+#include "advice.h"
 #include "script_private.h"
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
@@ -113,7 +114,10 @@ static int lua_require(lua_State *L) {
 
 static int refuse_global(lua_State *L) {
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
-    const char *nearest = lua_names_nearest(L, 1, name);
+    const char *nearest = lua_names_nearest(L, 1, name), *instead = advice_instead_of(name);
+    if (instead) {
+        return luaL_error(L, "global \"%s\" is not there for scripts: %s", name, instead);
+    }
     if (lua_modules_find(name)) {
         return luaL_error(L, "global \"%s\" is not declared: say local %s = require(\"%s\")", name,
                           name, name);

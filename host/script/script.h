@@ -84,6 +84,9 @@ struct script_query {
 };
 bool script_generation_query(const struct script_generation *generation, size_t index,
                              struct script_query *query);
+/* Where the view declares a table, or a column of it (otherwise NULL). Returns the line. */
+int script_view_place(const struct script_generation *generation, const char *table,
+                      const char *column, const char **path);
 /* Calls `changed` with the path of every file that only one of two generations has, or that
  * differs. */
 void script_generation_compare(const struct script_generation *old,

@@ -1,47 +1,121 @@
 #include "schema_check.h"
 
 #include "../../bindings/pg_named.h"
-#include "view_sql.h"
+#include "../base/problems.h"
+#include "view_check.h"
+
+#define RUN_TIMEOUT_MS 2000 /* of one query */
+
+struct check {
+    struct sql_session *session;
+    const struct script_generation *generation;
+    struct problems problems;
+    struct err *err;
+};
+
+static void keep_view_problem(void *context, const char *table, const char *column,
+                              const char *text) {
+    struct check *check = context;
+    const char *path;
+    int line = script_view_place(check->generation, table, column, &path);
+    problems_add(&check->problems, path, line, "table %s%s%s: %s", table, column ? ": column " : "",
+                 column ? column : "", text);
+}
+
+/* ---- queries ------------------------------------------------------------------------------ */
+
+/* Of the classes of SQLSTATE: data and constraints, which the NULLs may not meet; what a function
+ * raises; and what is only slow here and now. */
+static bool may_be_good(const struct err *err, bool has_params) {
+    static const char *const of_nulls[] = {"22", "23", "P0"}, *const of_time[] = {"57014", "55P03"};
+    for (size_t i = 0; i < sizeof of_time / sizeof *of_time; i++) {
+        if (strcmp(err->sqlstate, of_time[i]) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; has_params && i < sizeof of_nulls / sizeof *of_nulls; i++) {
+        if (strncmp(err->sqlstate, of_nulls[i], 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: the database could not be asked. */
+static bool keep_query_problem(struct check *check, const struct script_query *query,
+                               const struct err *err) {
+    if (!err->sqlstate[0] || strncmp(err->sqlstate, "08", 2) == 0) {
+        *check->err = *err;
+        return false;
+    }
+    problems_add(&check->problems, query->path, 0, "%s", err->text);
+    return true;
+}
+
+/* The prepared statement runs: EXPLAIN ANALYZE keeps its rows in the server. */
+static bool run_statement(struct check *check, const struct script_query *query,
+                          const struct pg_named *named) {
+    struct sql_session *session = check->session;
+    struct buffer sql = {0};
+    struct err err = {0};
+    buffer_append_text(&sql, "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE checked");
+    for (size_t i = 0; i < named->count; i++) {
+        buffer_append_text(&sql, i ? ", NULL" : "(NULL");
+    }
+    buffer_append_text(&sql, named->count > 0 ? ")" : "");
+    bool asked = sql_run(session, check->err, "SET LOCAL statement_timeout = %d", RUN_TIMEOUT_MS) &&
+                 sql_run(session, check->err, "SET LOCAL lock_timeout = %d", RUN_TIMEOUT_MS) &&
+                 sql_run(session, check->err, "SAVEPOINT checked");
+    asked =
+        asked && (sql_run(session, &err, "%s", sql.data) || may_be_good(&err, named->count > 0) ||
+                  keep_query_problem(check, query, &err));
+    buffer_free(&sql);
+    return asked && sql_run(session, check->err, "ROLLBACK TO checked");
+}
 
 /* In one transaction: behind a pooler two statements may run on two connections, and the statement
  * would stay on one of them. */
-static bool prepare_and_forget(struct sql_session *session, const char *sql, struct err *err) {
-    struct err ignored = {0};
-    bool ok = sql_run(session, err, "BEGIN") &&
-              sql_run(session, err, "PREPARE checked AS %s", sql) &&
-              sql_run(session, err, "DEALLOCATE checked") && sql_run(session, err, "COMMIT");
-    if (!ok && pg_connected(session->pg) && !sql_run(session, &ignored, "ROLLBACK")) {
-        pg_disconnect(session->pg);
+static bool check_statement(struct check *check, const struct script_query *query,
+                            const struct pg_named *named, enum schema_depth depth) {
+    struct sql_session *session = check->session;
+    struct err err = {0};
+    if (!sql_run(session, check->err, "BEGIN")) {
+        return false;
     }
-    return ok;
+    bool prepared = sql_run(session, &err, "PREPARE checked AS %s", named->sql);
+    bool asked = prepared ? (depth == SCHEMA_PREPARE || run_statement(check, query, named)) &&
+                                sql_run(session, check->err, "DEALLOCATE checked")
+                          : keep_query_problem(check, query, &err);
+    if (pg_connected(session->pg) && !sql_run(session, asked ? check->err : &err, "ROLLBACK")) {
+        pg_disconnect(session->pg);
+        asked = false;
+    }
+    return asked;
 }
 
-static bool prepare(struct sql_session *session, const struct script_query *query,
-                    struct err *err) {
+static bool check_query(struct check *check, const struct script_query *query,
+                        enum schema_depth depth) {
     struct pg_named named;
-    if (!pg_named_parse(&named, query->text, err)) {
-        return err_wrap(err, "%s", query->path);
+    struct err err = {0};
+    if (!pg_named_parse(&named, query->text, &err)) {
+        problems_add(&check->problems, query->path, 0, "%s", err.text);
+        return true;
     }
-    bool ok = prepare_and_forget(session, named.sql, err);
+    bool asked = check_statement(check, query, &named, depth);
     pg_named_free(&named);
-    /* What Postgres refuses here is the script's fault, whatever it is of a statement of ours. */
-    if (!ok && err->sqlstate[0] == '4' && err->sqlstate[1] == '2') {
-        err->kind = ERR_INPUT;
-    }
-    return ok || err_wrap(err, "%s", query->path);
+    return asked;
 }
 
 bool schema_check(struct sql_session *session, const struct script_generation *generation,
-                  struct err *err) {
+                  enum schema_depth depth, struct err *err) {
+    struct check check = {.session = session, .generation = generation, .err = err};
     struct script_query query;
-    if (!view_sql_check(session->pg, script_generation_view(generation), session->timeout_ms,
-                        err)) {
-        return false;
+    bool asked = view_check(session->pg, script_generation_view(generation), session->timeout_ms,
+                            keep_view_problem, &check, err);
+    for (size_t i = 0; asked && script_generation_query(generation, i, &query); i++) {
+        asked = check_query(&check, &query, depth);
     }
-    for (size_t i = 0; script_generation_query(generation, i, &query); i++) {
-        if (!prepare(session, &query, err)) {
-            return false;
-        }
-    }
-    return true;
+    bool good = asked && problems_report(&check.problems, err);
+    problems_free(&check.problems);
+    return good;
 }

@@ -2,6 +2,22 @@
 
 #include <stdlib.h>
 
+const char *const view_type_names[VIEW_TYPES] = {
+    [VIEW_TEXT] = "text",          [VIEW_TEXTS] = "text[]",        [VIEW_INTEGER] = "integer",
+    [VIEW_INTEGERS] = "integer[]", [VIEW_DOUBLE] = "double",       [VIEW_DOUBLES] = "double[]",
+    [VIEW_BOOLEAN] = "boolean",    [VIEW_TIMESTAMP] = "timestamp", [VIEW_JSON] = "json",
+    [VIEW_CONTENT] = "content"};
+const char *const view_sql_types[VIEW_TYPES] = {[VIEW_TEXT] = "text",
+                                                [VIEW_TEXTS] = "text[]",
+                                                [VIEW_INTEGER] = "integer",
+                                                [VIEW_INTEGERS] = "integer[]",
+                                                [VIEW_DOUBLE] = "double precision",
+                                                [VIEW_DOUBLES] = "double precision[]",
+                                                [VIEW_BOOLEAN] = "boolean",
+                                                [VIEW_TIMESTAMP] = "timestamptz",
+                                                [VIEW_JSON] = "json",
+                                                [VIEW_CONTENT] = "uuid"};
+
 const char *view_rule_name(enum view_rule rule) {
     static const char *const names[] = {"first", "latest", "min", "max"};
     return names[rule];

@@ -22,6 +22,11 @@ enum view_type {
     VIEW_CONTENT,
     VIEW_ENUM,
 };
+/* Of all but VIEW_ENUM, which is named as the database's enum: what view.lua says, and what the
+ * database's column is. */
+#define VIEW_TYPES VIEW_ENUM
+extern const char *const view_type_names[VIEW_TYPES], *const view_sql_types[VIEW_TYPES];
+
 enum view_rule { VIEW_FIRST, VIEW_LATEST, VIEW_MIN, VIEW_MAX };
 
 #define VIEW_MAX_GROUPS 16

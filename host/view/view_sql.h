@@ -1,5 +1,4 @@
-/* view_sql: the SQL of the declared view: one upsert per table and batch, and the check that the
- * database's tables are what the declaration says. */
+/* view_sql: the SQL of the declared view: one upsert per table and batch. */
 #ifndef AGG_HOST_VIEW_VIEW_SQL_H
 #define AGG_HOST_VIEW_VIEW_SQL_H
 
@@ -35,9 +34,5 @@ void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buf
 /* The arrays for that statement, one element a row. */
 void view_sql_params(const struct view_table *table, uint32_t groups, struct merge_row *const *rows,
                      size_t count, struct pg_params *params);
-
-/* False with ERR_INPUT naming table, column and both types where the schema differs, or the key
- * that no unique index is on. */
-bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err);
 
 #endif

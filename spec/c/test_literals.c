@@ -129,12 +129,20 @@ static void queries_and_their_parameters(void) {
     scripts_end(&scripts);
 }
 
+static void what_the_sandbox_offers_instead(void) {
+    handler_says("return math.random(1, 2)", AT
+                 "math.random is not there for scripts: a replay could not repeat it: derive the "
+                 "value from event.event_id or event.time");
+    handler_says("return math.random, math.floor(1.5)", "");
+}
+
 static const struct test_case cases[] = {
     {"fields of the event", fields_of_the_event},
     {"tables, groups and columns", tables_groups_and_columns},
     {"dots and missing arguments", dots_and_missing_arguments},
     {"what is not written plainly is left alone", what_is_not_written_plainly_is_left_alone},
     {"requests", requests},
+    {"what the sandbox offers instead", what_the_sandbox_offers_instead},
     {"queries and their parameters", queries_and_their_parameters},
 };
 

@@ -115,6 +115,11 @@ static void a_global_suggests_the_nearest(void) {
          LINE "global \"tostrng\" is not declared: did you mean \"tostring\"?");
     says("return json.null", LINE "global \"json\" is not declared: say local json = "
                                   "require(\"json\")");
+    says("print(1)", LINE "global \"print\" is not there for scripts: say require(\"log\").info("
+                          "\"message\", { field = value })");
+    says("return os.time()",
+         LINE "global \"os\" is not there for scripts: for durations there is require(\"clock\"); "
+              "times come from the event, settings from config.lua");
     says("return colour", LINE "global \"colour\" is not declared: say local");
 }
 

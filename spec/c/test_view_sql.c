@@ -1,5 +1,6 @@
 /* view_sql: the upsert merges in Postgres exactly as merge does in memory, by every rule and for
  * every type, from any number of connections. Needs PG_TEST_URL. */
+#include "../../host/view/view_check.h"
 #include "../../host/view/view_sql.h"
 
 #include <pthread.h>
@@ -357,32 +358,71 @@ static void differs(struct writer *writer, const char *sql, const char *what) {
 static void a_schema_that_differs_is_named(void) {
     struct writer *writer = writer_open();
     differs(writer, "ALTER TABLE view_sql_things ALTER total TYPE bigint",
-            "view_sql_things.total as integer, the database has bigint");
+            "table view_sql_things: column total: the view declares it as integer, the database "
+            "has bigint");
     differs(writer, "ALTER TABLE view_sql_things DROP newest_event_id",
-            "view_sql_things.newest_event_id as uuid, the database has no such column");
+            "table view_sql_things: column newest_event_id: the view declares it as uuid, the "
+            "database has no such column");
     differs(writer, "ALTER TABLE view_sql_things ALTER newest_at TYPE timestamp",
-            "view_sql_things.newest_at as timestamp with time zone, the database has timestamp "
+            "table view_sql_things: column newest_at: the view declares it as timestamp with time "
+            "zone, the database has timestamp "
             "without time zone");
     differs(writer, "ALTER TABLE view_sql_things ALTER moods TYPE text[]",
-            "view_sql_things.moods as view_sql_mood[], the database has text[]");
-    differs(writer, "ALTER TABLE view_sql_things ALTER ids TYPE text USING ''",
-            "view_sql_things.ids as text[], the database has text");
+            "table view_sql_things: column moods: the view declares it as view_sql_mood[], the "
+            "database has text[]");
+    differs(
+        writer, "ALTER TABLE view_sql_things ALTER ids TYPE text USING ''",
+        "table view_sql_things: column ids: the view declares it as text[], the database has text");
     differs(writer, "ALTER TABLE view_sql_facts RENAME content_id TO other",
-            "view_sql_facts.content_id as uuid, the database has no such column");
+            "table view_sql_facts: column content_id: the view declares it as uuid, the database "
+            "has no such column");
     differs(writer, "DROP TABLE view_sql_facts",
-            "view_sql_facts.id as text, the database has no such column");
+            "table view_sql_facts: the database has no such table");
     differs(writer, "ALTER TABLE view_sql_things DROP CONSTRAINT view_sql_things_pkey",
-            "view_sql_things needs a primary key or unique index on exactly (\"id\", \"part\")");
+            "table view_sql_things: the table needs a primary key or unique index on exactly "
+            "(\"id\", \"part\")");
     differs(writer,
             "ALTER TABLE view_sql_things DROP CONSTRAINT view_sql_things_pkey; CREATE UNIQUE INDEX "
             "ON view_sql_things (id, part) WHERE total > 0",
-            "view_sql_things needs a primary key or unique index");
+            "table view_sql_things: the table needs a primary key or unique index");
+    differs(
+        writer, "ALTER TABLE view_sql_things ADD extra jsonb NOT NULL",
+        "table view_sql_things: column extra: it is NOT NULL without a default, and the view does "
+        "not write it");
+    differs(writer,
+            "DROP TABLE view_sql_facts; ALTER TABLE view_sql_things ALTER total TYPE bigint",
+            "no such table: run `aggregator migrate`, or mend scripts/view.lua\ntable "
+            "view_sql_things: column total: ");
     script(writer, create_sql);
     script(writer,
-           "ALTER TABLE view_sql_things ADD extra jsonb; ALTER TABLE view_sql_things DROP "
+           "ALTER TABLE view_sql_things ADD few integer NOT NULL DEFAULT 1; ALTER TABLE "
+           "view_sql_things ADD own integer NOT NULL GENERATED ALWAYS AS IDENTITY; ALTER TABLE "
+           "view_sql_things ADD extra jsonb; ALTER TABLE view_sql_things DROP "
            "CONSTRAINT view_sql_things_pkey; CREATE UNIQUE INDEX ON view_sql_things (part, id)");
     struct err err = {0};
     CHECK_OK(view_sql_check(writer->pg, &view, WAIT_MS, &err), &err);
+    script(writer, drop_sql);
+    writer_close(writer);
+}
+
+static void a_type_that_is_none_suggests_the_nearest(void) {
+    static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger"},
+                                         {"m", VIEW_ENUM, "view_sql_mod"}};
+    static struct view_table table = {
+        .name = "view_sql_things",
+        .content_group = -1,
+        .key = {{"id", VIEW_TEXT, "text"}, {"part", VIEW_INTEGER, "integer"}},
+        .key_count = 2,
+        .group_count = 1,
+        .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 2}}};
+    static const struct view mistaken = {&table, 1};
+    struct writer *writer = writer_open();
+    struct err err = {0};
+    script(writer, create_sql);
+    CHECK(!view_sql_check(writer->pg, &mistaken, WAIT_MS, &err));
+    CHECK_HAS(err.text, "column n: no type \"intger\", and no enum of the database: did you mean "
+                        "\"integer\"?");
+    CHECK_HAS(err.text, "did you mean \"view_sql_mood\"?");
     script(writer, drop_sql);
     writer_close(writer);
 }
@@ -392,6 +432,7 @@ static const struct test_case cases[] = {
     {"two connections at once give the same rows", two_connections_at_once_give_the_same_rows},
     {"a row that loses is not written", a_row_that_loses_is_not_written},
     {"a schema that differs is named", a_schema_that_differs_is_named},
+    {"a type that is none suggests the nearest", a_type_that_is_none_suggests_the_nearest},
 };
 
 TEST_MAIN(cases)

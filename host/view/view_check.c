@@ -1,0 +1,241 @@
+#include "view_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../bindings/pg.h"
+#include "../base/nearest.h"
+#include "../base/problems.h"
+#include "view_sql.h"
+
+#define MAX_TYPES 128
+#define MAX_COLUMN 128
+
+struct checker {
+    struct pg *pg;
+    struct pg_params *params;
+    int timeout_ms;
+    view_problem problem;
+    void *context;
+    const struct view_table *table;
+    const PGresult *columns; /* of the table, as the database has it */
+    PGresult *enums;         /* NULL: not asked for yet */
+    struct err *err;
+    bool failed; /* the database could not be asked */
+};
+
+static void tell(const struct checker *checker, const char *column, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void tell(const struct checker *checker, const char *column, const char *format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    checker->problem(checker->context, checker->table->name, column, text);
+}
+
+/* ---- columns ------------------------------------------------------------------------------ */
+
+static const char columns_sql[] =
+    "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef AND "
+    "attidentity = '' FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND "
+    "NOT attisdropped ORDER BY attnum";
+static const char enums_sql[] =
+    "SELECT typname::text FROM pg_type WHERE typtype = 'e' AND pg_type_is_visible(oid) ORDER BY 1";
+
+/* The name of a declared column, without quotes. */
+static void name_column(char name[MAX_COLUMN], const struct view_table *table, int group,
+                        int column) {
+    struct buffer quoted = {0};
+    view_sql_append_name(&quoted, table, group, column);
+    snprintf(name, MAX_COLUMN, "%.*s", (int)quoted.len - 2, quoted.data + 1);
+    buffer_free(&quoted);
+}
+
+static const struct view_column *declared_at(const struct view_table *table, int group,
+                                             int column) {
+    if (column < 0) {
+        return NULL; /* of a version */
+    }
+    return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
+}
+
+/* As the database says it. */
+static const char *wanted_type(const struct view_column *declared, int column) {
+    if (!declared) {
+        return column == -1 ? "timestamp with time zone" : "uuid";
+    }
+    return strcmp(declared->sql_type, "timestamptz") == 0 ? "timestamp with time zone"
+                                                          : declared->sql_type;
+}
+
+static bool load_enums(struct checker *checker) {
+    if (!checker->enums && !checker->failed) {
+        pg_params_reset(checker->params);
+        checker->failed = !pg_query(checker->pg, "view_enums", enums_sql, checker->params,
+                                    checker->timeout_ms, &checker->enums, checker->err);
+    }
+    return !checker->failed;
+}
+
+/* True: the type is no type of ours and no enum of the database, which is said. */
+static bool refuses_type(struct checker *checker, const char *name,
+                         const struct view_column *declared) {
+    const char *known[MAX_TYPES];
+    char hint[NEAREST_HINT_CAP], word[MAX_COLUMN];
+    size_t count = 0;
+    if (!declared || declared->type != VIEW_ENUM || !load_enums(checker)) {
+        return false;
+    }
+    size_t len = strcspn(declared->sql_type, "[");
+    snprintf(word, sizeof word, "%.*s", (int)len, declared->sql_type);
+    for (; count < VIEW_TYPES; count++) {
+        known[count] = view_type_names[count];
+    }
+    for (int i = 0; i < PQntuples(checker->enums) && count < MAX_TYPES; i++) {
+        known[count] = PQgetvalue(checker->enums, i, 0);
+        if (strcmp(known[count++], word) == 0) {
+            return false;
+        }
+    }
+    tell(checker, name, "no type \"%s\", and no enum of the database: %s", declared->sql_type,
+         nearest_hint(hint, word, known, count));
+    return true;
+}
+
+static int find_column(const PGresult *columns, const char *name) {
+    int row = PQntuples(columns) - 1;
+    while (row >= 0 && strcmp(PQgetvalue(columns, row, 0), name) != 0) {
+        row--;
+    }
+    return row;
+}
+
+static void check_column(void *context, const struct view_table *table, int group, int column) {
+    struct checker *checker = context;
+    const struct view_column *declared = declared_at(table, group, column);
+    const char *want = wanted_type(declared, column);
+    char name[MAX_COLUMN];
+    name_column(name, table, group, column);
+    int row = find_column(checker->columns, name);
+    const char *have = row >= 0 ? PQgetvalue(checker->columns, row, 1) : "no such column";
+    if (strcmp(have, want) != 0 && !refuses_type(checker, name, declared)) {
+        tell(checker, name,
+             "the view declares it as %s, the database has %s: run `aggregator migrate`, or mend "
+             "scripts/view.lua",
+             want, have);
+    }
+}
+
+struct search {
+    const char *name;
+    bool found;
+};
+
+static void find_declared(void *context, const struct view_table *table, int group, int column) {
+    struct search *search = context;
+    char name[MAX_COLUMN];
+    name_column(name, table, group, column);
+    search->found = search->found || strcmp(name, search->name) == 0;
+}
+
+/* A row is inserted without what the view does not declare. */
+static void check_others(const struct checker *checker) {
+    for (int row = 0; row < PQntuples(checker->columns); row++) {
+        struct search search = {.name = PQgetvalue(checker->columns, row, 0)};
+        view_sql_columns(checker->table, UINT32_MAX, find_declared, &search);
+        if (!search.found && PQgetvalue(checker->columns, row, 2)[0] == 't') {
+            tell(checker, search.name,
+                 "it is NOT NULL without a default, and the view does not write it, so that no row "
+                 "can be inserted: give it a default, or declare it in scripts/view.lua");
+        }
+    }
+}
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+/* ON CONFLICT wants a unique index over exactly the key, without a condition. */
+static const char unique_sql[] =
+    "SELECT 1 FROM pg_index i WHERE indrelid = to_regclass($1::text) AND indisunique AND "
+    "indisvalid AND indimmediate AND indpred IS NULL AND (SELECT array_agg(attname::text ORDER BY "
+    "attname) FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - "
+    "1])) = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)";
+
+static void check_unique(struct checker *checker) {
+    const struct view_table *table = checker->table;
+    struct pg_params *params = checker->params;
+    struct buffer key = {0};
+    PGresult *found = NULL;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(table->name));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < table->key_count; i++) {
+        pg_array_bytes(params, slice_of(table->key[i].name));
+        buffer_append_format(&key, "%s\"%s\"", i ? ", " : "", table->key[i].name);
+    }
+    pg_array_end(params);
+    checker->failed = !pg_query(checker->pg, "view_unique", unique_sql, params, checker->timeout_ms,
+                                &found, checker->err);
+    if (!checker->failed && PQntuples(found) == 0) {
+        tell(checker, NULL, "the table needs a primary key or unique index on exactly (%s)",
+             key.data);
+    }
+    PQclear(found);
+    buffer_free(&key);
+}
+
+/* ---- tables ------------------------------------------------------------------------------- */
+
+static bool check_table(struct checker *checker) {
+    PGresult *columns = NULL;
+    pg_params_reset(checker->params);
+    pg_params_add_text(checker->params, slice_of(checker->table->name));
+    if (!pg_query(checker->pg, "view_schema", columns_sql, checker->params, checker->timeout_ms,
+                  &columns, checker->err)) {
+        return false;
+    }
+    checker->columns = columns;
+    if (PQntuples(columns) == 0) {
+        tell(checker, NULL,
+             "the database has no such table: run `aggregator migrate`, or mend scripts/view.lua");
+    } else {
+        view_sql_columns(checker->table, UINT32_MAX, check_column, checker);
+        check_others(checker);
+        check_unique(checker);
+    }
+    PQclear(columns);
+    return !checker->failed;
+}
+
+bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_problem problem,
+                void *context, struct err *err) {
+    struct checker checker = {.pg = pg,
+                              .params = pg_params_create(),
+                              .timeout_ms = timeout_ms,
+                              .problem = problem,
+                              .context = context,
+                              .err = err};
+    bool asked = true;
+    for (size_t i = 0; asked && i < view->table_count; i++) {
+        checker.table = &view->tables[i];
+        asked = check_table(&checker);
+    }
+    PQclear(checker.enums);
+    pg_params_destroy(checker.params);
+    return asked;
+}
+
+static void keep_problem(void *context, const char *table, const char *column, const char *text) {
+    problems_add(context, "", 0, "table %s%s%s: %s", table, column ? ": column " : "",
+                 column ? column : "", text);
+}
+
+bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {
+    struct problems problems = {0};
+    bool good = view_check(pg, view, timeout_ms, keep_problem, &problems, err) &&
+                problems_report(&problems, err);
+    problems_free(&problems);
+    return good;
+}

@@ -1,0 +1,112 @@
+/* Queries of scripts against a database: every one that cannot run is named. Needs PG_TEST_URL. */
+#include <stdlib.h>
+
+#include "../../host/view/schema_check.h"
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct err err;
+
+static void begin(void) {
+    scripts_begin(&scripts);
+    scripts.config.postgres.url = getenv("PG_TEST_URL");
+    scripts.config.postgres.connect_timeout_ms = 5000;
+}
+
+static bool run(struct sql_session *session, const char *sql) {
+    struct err failure = {0};
+    bool ok = sql_run(session, &failure, "%s", sql);
+    CHECK_OK(ok, &failure);
+    return ok;
+}
+
+/* What is said of the scripts, "" where nothing is; the table `things` is as the view has it. */
+static const char *checked(const char *change, enum schema_depth depth) {
+    struct sql_session session;
+    struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    CHECK_OK(sql_session_open(&session, &scripts.config, "test", 10000, &err), &err);
+    run(&session, "DROP TABLE IF EXISTS things");
+    run(&session, "CREATE TABLE things (id text PRIMARY KEY, said_at timestamptz, said_event_id "
+                  "uuid, word text)");
+    if (change) {
+        run(&session, change);
+    }
+    err_clear(&err);
+    bool good = schema_check(&session, generation, depth, &err);
+    CHECK(good == !err.text[0]);
+    run(&session, "DROP TABLE things");
+    sql_session_close(&session);
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+    return err.text;
+}
+
+static void names_every_query_that_cannot_be_prepared(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "SELECT nothing FROM things");
+    scripts_write(&scripts, "queries/b.sql", "SELECT word FROM things WHERE id = :id::text");
+    scripts_write(&scripts, "queries/c.sql", "SELEC 1");
+    const char *got = checked(NULL, SCHEMA_PREPARE);
+    CHECK_HAS(got, "/queries/a.sql: ");
+    CHECK_HAS(got, "column \"nothing\" does not exist");
+    CHECK_HAS(got, "/queries/c.sql: ");
+    CHECK(!strstr(got, "b.sql"));
+}
+
+static void runs_every_query_once(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "SELECT 1 / count(*) FROM things");
+    scripts_write(&scripts, "queries/b.sql", "DELETE FROM things RETURNING nextval('no_such')");
+    scripts_write(&scripts, "queries/c.sql",
+                  "SELECT to_char(now(), 'YYYY'), query_to_xml('SELECT "
+                  "x FROM nowhere', true, true, '')");
+    const char *got = checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN);
+    CHECK(!strstr(got, "a.sql"));
+    CHECK_HAS(got, "/queries/b.sql: ");
+    CHECK_HAS(got, "/queries/c.sql: ");
+    CHECK_HAS(got, "nowhere");
+    begin();
+    scripts_write(&scripts, "queries/c.sql",
+                  "SELECT query_to_xml('SELECT x FROM nowhere', true, "
+                  "true, '')");
+    CHECK_TEXT(checked(NULL, SCHEMA_PREPARE), "");
+}
+
+static void nothing_of_a_run_is_left(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "DELETE FROM things");
+    scripts_write(&scripts, "queries/b.sql",
+                  "SELECT 1 / (SELECT count(*) FROM things WHERE id = 'kept')");
+    CHECK_TEXT(checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN), "");
+}
+
+static void what_may_be_the_fault_of_nulls_is_good(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "INSERT INTO things (id) VALUES (:id::text)");
+    scripts_write(&scripts, "queries/b.sql",
+                  "SELECT (coalesce(:at::text, '') || 'Z')::timestamptz");
+    CHECK_TEXT(checked(NULL, SCHEMA_RUN), "");
+}
+
+static void the_view_is_named_by_file_and_line(void) {
+    begin();
+    scripts_write(&scripts, "view.lua",
+                  "return { {\nname = 'things', key = { { 'id', 'text' } },\n"
+                  "groups = { { name = 'said', rule = 'latest',\n"
+                  "columns = { { 'word', 'txt' } } } } } }");
+    const char *got = checked("ALTER TABLE things ADD extra text NOT NULL", SCHEMA_PREPARE);
+    CHECK_HAS(got, "/view.lua:4: table things: column word: no type \"txt\", and no enum of the "
+                   "database: did you mean \"text\"?");
+    CHECK_HAS(got, "/view.lua:2: table things: column extra: it is NOT NULL without a default");
+}
+
+static const struct test_case cases[] = {
+    {"names every query that cannot be prepared", names_every_query_that_cannot_be_prepared},
+    {"runs every query once", runs_every_query_once},
+    {"nothing of a run is left", nothing_of_a_run_is_left},
+    {"what may be the fault of NULLs is good", what_may_be_the_fault_of_nulls_is_good},
+    {"the view is named by file and line", the_view_is_named_by_file_and_line},
+};
+
+TEST_MAIN(cases)
