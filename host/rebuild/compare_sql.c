@@ -60,33 +60,14 @@ static void append_lost_before(const struct compare_scope *scope, struct buffer 
     }
 }
 
-/* Whether the live group was written by an event that cannot be derived again. */
-static void append_keep_outside(const struct compare_scope *scope, const struct view_group *group,
-                                struct buffer *sql) {
-    const char *n = group->name;
-    if (scope->outside && view_sql_is_versioned(group)) {
-        buffer_append_format(sql,
-                             "EXISTS (SELECT FROM %s.outside_events o WHERE o.event_id = "
-                             "(l).\"%s_event_id\" AND o.at = (l).\"%s_at\") OR ",
-                             scope->shadow, n, n);
-    }
-}
-
-/* Whether the live group stays although the log does not give it. */
-static void append_keep(const struct compare_scope *scope, const struct view_group *group,
-                        struct buffer *sql) {
+/* Whether the live group (of l) wins over the shadow's (of s) by the declared rule. */
+static void append_wins(const struct view_group *group, struct buffer *sql) {
     const char *sign = group->rule == VIEW_FIRST || group->rule == VIEW_MIN ? "<" : ">";
     const char *n = group->name;
-    bool versioned = view_sql_is_versioned(group);
-    append_keep_outside(scope, group, sql);
-    if (scope->lost_before_us == 0 && (versioned || !scope->outside)) {
-        buffer_append_text(sql, "false");
-    } else if (versioned) {
-        buffer_append_format(sql, "coalesce((l).\"%s_at\" < ", n);
-        append_lost_before(scope, sql);
+    if (view_sql_is_versioned(group)) {
         buffer_append_format(sql,
-                             " AND ((s).\"%s_at\" IS NULL OR ((l).\"%s_at\", (l).\"%s_event_id\") "
-                             "%s ((s).\"%s_at\", (s).\"%s_event_id\")), false)",
+                             "((s).\"%s_at\" IS NULL OR ((l).\"%s_at\", (l).\"%s_event_id\") "
+                             "%s ((s).\"%s_at\", (s).\"%s_event_id\"))",
                              n, n, n, sign, n, n);
     } else {
         const char *c = group->columns[0].name;
@@ -95,6 +76,40 @@ static void append_keep(const struct compare_scope *scope, const struct view_gro
                              "(l).\"%s\" %s (s).\"%s\"))",
                              c, c, c, sign, c);
     }
+}
+
+/* Whether the live group's event is one that the log has lost or that cannot be derived again. */
+static void append_not_derived(const struct compare_scope *scope, const struct view_group *group,
+                               struct buffer *sql) {
+    const char *n = group->name;
+    buffer_append_text(sql, "(false");
+    if (scope->lost_before_us != 0) {
+        buffer_append_format(sql, " OR (l).\"%s_at\" < ", n);
+        append_lost_before(scope, sql);
+    }
+    if (scope->outside) {
+        buffer_append_format(sql,
+                             " OR EXISTS (SELECT FROM %s.outside_events o WHERE o.event_id = "
+                             "(l).\"%s_event_id\" AND o.at = (l).\"%s_at\")",
+                             scope->shadow, n, n);
+    }
+    buffer_append_text(sql, ")");
+}
+
+/* Whether the live group stays although the log does not give it. A minimum names no event. */
+static void append_keep(const struct compare_scope *scope, const struct view_group *group,
+                        struct buffer *sql) {
+    if (scope->lost_before_us == 0 && !scope->outside) {
+        buffer_append_text(sql, "false");
+        return;
+    }
+    buffer_append_text(sql, "coalesce(");
+    if (view_sql_is_versioned(group)) {
+        append_not_derived(scope, group, sql);
+        buffer_append_text(sql, " AND ");
+    }
+    append_wins(group, sql);
+    buffer_append_text(sql, ", false)");
 }
 
 static void append_kept(const struct view_table *table, bool versioned, bool others,
@@ -277,36 +292,43 @@ void compare_sql_kept(const struct compare_scope *scope, const struct view_table
     buffer_free(&source);
 }
 
+static void append_live_and_shadow(const struct compare_scope *scope,
+                                   const struct view_table *table, struct buffer *sql) {
+    buffer_append_format(sql, " FROM %s.\"%s\" l LEFT JOIN %s.\"%s\" s USING (", scope->live,
+                         table->name, scope->shadow, table->name);
+    append_keys(sql, table, "");
+    buffer_append_text(sql, ")");
+}
+
 static void append_written_outside(const struct compare_scope *scope,
                                    const struct view_table *table, const struct view_group *group,
                                    struct buffer *sql) {
+    const char *n = group->name;
     buffer_append_text(sql, "SELECT DISTINCT ON (");
-    append_keys(sql, table, "t.");
+    append_keys(sql, table, "l.");
     buffer_append_text(sql, ") ");
-    append_keys(sql, table, "t.");
+    append_keys(sql, table, "l.");
     buffer_append_format(sql,
                          ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
-                         "o.handler, ' rests on ', o.rests_on) AS \"FROM\" FROM %s.\"%s\" t JOIN "
-                         "%s.outside_events o ON o.event_id = t.\"%s_event_id\" AND o.at = "
-                         "t.\"%s_at\"",
-                         group->name, scope->live, table->name, scope->shadow, group->name,
-                         group->name);
+                         "o.handler, ' rests on ', o.rests_on) AS \"FROM\"",
+                         n);
+    append_live_and_shadow(scope, table, sql);
+    buffer_append_format(sql,
+                         " JOIN %s.outside_events o ON o.event_id = (l).\"%s_event_id\" AND o.at "
+                         "= (l).\"%s_at\" WHERE ",
+                         scope->shadow, n, n);
+    append_wins(group, sql);
 }
 
 static void append_kept_extreme(const struct compare_scope *scope, const struct view_table *table,
                                 const struct view_group *group, struct buffer *sql) {
-    const char *c = group->columns[0].name;
     buffer_append_text(sql, "SELECT ");
-    append_keys(sql, table, "");
-    buffer_append_format(sql,
-                         ", '%s: the %s is not the log''s' FROM %s.\"%s\" t LEFT JOIN %s.\"%s\" s "
-                         "USING (",
-                         group->name, view_rule_name(group->rule), scope->live, table->name,
-                         scope->shadow, table->name);
-    append_keys(sql, table, "");
-    buffer_append_format(sql,
-                         ") WHERE t.\"%s\" IS NOT NULL AND coalesce(t.\"%s\" %s s.\"%s\", true)", c,
-                         c, group->rule == VIEW_MIN ? "<" : ">", c);
+    append_keys(sql, table, "l.");
+    buffer_append_format(sql, ", '%s: the %s is not the log''s'", group->name,
+                         view_rule_name(group->rule));
+    append_live_and_shadow(scope, table, sql);
+    buffer_append_text(sql, " WHERE ");
+    append_wins(group, sql);
 }
 
 void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,

@@ -1,15 +1,13 @@
 /* compare_sql: the SQL that compares a table of the live view with its shadow and mends it.
  *
- * Of each key it forms the row that should be. That is the shadow's, unless the log has been cut
- * (by retention or compaction): then a group of the live row stays where it wins over the shadow's
- * by the declared rule and its version is older than what the log has lost; and smaller minima and
- * larger maxima stay. A group of the live row also stays where its event stands in the shadow's
- * outside_events, because what that event wrote cannot be derived again; where there are such
- * events smaller minima and larger maxima stay, for they name no event. A table of differences has
- * the row's columns as they should be, and (their names in capitals, which no declared column has):
- *   KIND     missing | extra | differing: of the live row
- *   COLUMNS  text[], the columns that differ
- *   LIVE     the live row as jsonb */
+ * Of each key it forms the row that should be. That is the shadow's, but a group of the live row
+ * stays where it wins over the shadow's by the declared rule, and its event either is older than
+ * what the log has lost (by retention or compaction) or stands in the shadow's outside_events: what
+ * that event wrote cannot be derived again. Where there are such events smaller minima and larger
+ * maxima stay, for they name no event. A table of differences has the row's columns as they should
+ * be, and (their names in capitals, which no declared column has): KIND     missing | extra |
+ * differing: of the live row COLUMNS  text[], the columns that differ LIVE     the live row as
+ * jsonb */
 #ifndef AGG_HOST_REBUILD_COMPARE_SQL_H
 #define AGG_HOST_REBUILD_COMPARE_SQL_H
 

@@ -184,6 +184,30 @@ def test_an_undamaged_view_is_equal_and_says_what_was_not_derived_again(service,
     assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows rest on" in said
 
 
+def test_what_the_log_proves_newer_is_put_right_over_an_answer_from_outside(service, scripts):
+    scripts.edit(HANDLER, "handle = function(event, view)\n", """handle = function(event, view)
+    if event.essays[1].count == 99 then
+      view.essay_nlp:merge("essay-1", "nlp", { batch_id = event.batch_id, feedback_count = 99,
+        score = 1, language = "known" })
+      return
+    end
+""")
+    assert command(service.program, "reload")[0] == 0
+    older = service.query("SELECT nlp_at, nlp_event_id FROM essay_nlp WHERE essay_id = 'essay-1'")[0]
+    newer = variant(nlp_events()[0], "newer")
+    newer["value"]["data"]["essays"][0]["count"] = 99
+    service.publish([newer])
+    wait_until("the newer event", lambda: service.query(
+        "SELECT 1 FROM essay_nlp WHERE language = 'known'"))
+    before = rows(service)
+    service.query("UPDATE essay_nlp SET nlp_at = %s, nlp_event_id = %s, language = 'old' "
+                  "WHERE essay_id = 'essay-1'", *older)
+    said = rebuild(service, "--yes", **scripts.env)
+    assert "language: old  from the log: known" in said and "1 rows mended" in said
+    assert "kept       essay_id=essay-1" not in said and "kept       essay_id=essay-2" in said
+    assert rows(service) == before
+
+
 def test_a_minimum_that_an_outside_answer_may_have_made_is_kept(service, scripts):
     scripts.edit(HANDLER, "view:touch(event.batch_id)", """
     for _, essay in ipairs(event.essays) do
