@@ -11,6 +11,7 @@
 #include "http/api.h"
 #include "http/http.h"
 #include "ingest/ingest.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "reload/reload.h"
@@ -21,6 +22,8 @@
 /* The administration's listener: few clients, who may wait long. */
 #define ADMIN_THREADS 8
 #define ADMIN_CONNECTIONS 64
+/* Beyond http.request_timeout_ms nobody waits for an answer. */
+#define ANSWER_MARGIN_MS 5000
 
 struct program {
     const struct config *config;
@@ -203,18 +206,32 @@ struct program *program_start(const struct config *config, const char *config_pa
     if (done == STEP_COUNT) {
         return program;
     }
+    if (stop_requested()) {
+        err_clear(err);
+    }
     program_stop(program);
     return NULL;
 }
 
-void program_stop(struct program *program) {
+/* False: something that was asked is not answered in the time that it has. */
+static bool stop_answering(struct program *program) {
+    int64_t limit_ms = program->config->http.request_timeout_ms + ANSWER_MARGIN_MS;
+    int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
+    return admin_socket_stop(program->admin_socket, deadline_us) &&
+           http_stop(program->admin_http, deadline_us) && http_stop(program->http, deadline_us);
+}
+
+bool program_stop(struct program *program) {
     stop_request();
-    admin_socket_stop(program->admin_socket);
-    http_stop(program->admin_http);
+    if (!stop_answering(program)) {
+        log_error("a call does not end: the program ends without it; aggregator status names what "
+                  "is stuck while a program runs");
+        ingest_stop(program->ingest);
+        return false;
+    }
     admin_site_destroy(program->admin_site);
     reload_destroy(program->reload);
     presence_stop(program->presence);
-    http_stop(program->http);
     api_destroy(program->api);
     health_stop(program->health);
     ingest_stop(program->ingest);
@@ -223,6 +240,7 @@ void program_stop(struct program *program) {
     script_generation_unref(program->generation);
     watchdog_stop(program->watchdog);
     free(program);
+    return true;
 }
 
 void program_log(const struct program *program) {

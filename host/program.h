@@ -6,12 +6,13 @@
 
 struct program;
 
-/* Starts everything. NULL, with nothing left: err says why, or the process was asked to end
- * (stop_requested). Config and path must outlive the program. */
+/* Starts everything. NULL, with nothing left: err says why; it is empty where the process was asked
+ * to end. Config and path must outlive the program. */
 struct program *program_start(const struct config *config, const char *config_path,
                               struct err *err);
-/* Takes no more work, ends what is under way, frees. */
-void program_stop(struct program *program);
+/* Takes no more work, ends what is under way, frees. False: a call of a script or of a command does
+ * not end. Then consumption has ended, nothing else is freed, and the process must end by _exit. */
+bool program_stop(struct program *program);
 /* By what stands on the disk, if it is good; the log says how it went. */
 void program_reload(struct program *program);
 /* The same, if its scripts or queries have changed since this was last asked. */

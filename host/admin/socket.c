@@ -159,17 +159,34 @@ static void *serve(void *argument) {
     return NULL;
 }
 
-/* Waits for one to leave where there are many. */
-static void take_client(struct admin_socket *admin, int fd) {
-    struct client *client = xcalloc(1, sizeof *client);
-    pthread_t thread;
-    *client = (struct client){admin, fd};
+static bool enter(struct admin_socket *admin) {
     pthread_mutex_lock(&admin->lock);
-    while (admin->clients == CLIENTS_MAX) {
-        pthread_cond_wait(&admin->left, &admin->lock);
-    }
-    admin->clients++;
+    bool room = admin->clients < CLIENTS_MAX;
+    admin->clients += room;
     pthread_mutex_unlock(&admin->lock);
+    return room;
+}
+
+/* Nobody waits for what others have asked. */
+static void refuse_client(int fd) {
+    struct buffer json = {0};
+    admin_fail(&json, 503, slice_of("16 commands are under way: try again when one has ended"));
+    buffer_append_text(&json, "\n");
+    if (!write_all(fd, buffer_slice(&json))) {
+        log_debug("an admin client went away before its answer");
+    }
+    buffer_free(&json);
+    close(fd);
+}
+
+static void take_client(struct admin_socket *admin, int fd) {
+    pthread_t thread;
+    if (!enter(admin)) {
+        refuse_client(fd);
+        return;
+    }
+    struct client *client = xcalloc(1, sizeof *client);
+    *client = (struct client){admin, fd};
     if (pthread_create(&thread, NULL, serve, client) == 0) {
         pthread_detach(thread);
     } else {
@@ -247,7 +264,7 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
                                    .verb_count = count,
                                    .context = context};
     pthread_mutex_init(&admin->lock, NULL);
-    pthread_cond_init(&admin->left, NULL);
+    clock_condition_init(&admin->left);
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     } else if (listen_at(admin, err)) {
@@ -260,19 +277,30 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     return NULL;
 }
 
-void admin_socket_stop(struct admin_socket *admin) {
+/* False: some have not left by then. */
+static bool await_clients(struct admin_socket *admin, int64_t deadline_us) {
+    int status = 0;
+    pthread_mutex_lock(&admin->lock);
+    while (admin->clients > 0 && status == 0) {
+        status = clock_condition_wait(&admin->left, &admin->lock, deadline_us);
+    }
+    bool all_left = admin->clients == 0;
+    pthread_mutex_unlock(&admin->lock);
+    return all_left;
+}
+
+bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
     if (!admin) {
-        return;
+        return true;
     }
     eventfd_write(admin->stop_fd, 1);
     pthread_join(admin->thread, NULL);
-    pthread_mutex_lock(&admin->lock);
-    while (admin->clients > 0) {
-        pthread_cond_wait(&admin->left, &admin->lock);
-    }
-    pthread_mutex_unlock(&admin->lock);
     unlink(admin->path);
+    if (!await_clients(admin, deadline_us)) {
+        return false;
+    }
     free_admin(admin);
+    return true;
 }
 
 /* ---- the command's side -------------------------------------------------------------------- */

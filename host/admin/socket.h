@@ -12,8 +12,9 @@ struct admin_socket;
  * client has a thread, for some verbs take long. The verbs and context outlive the socket. */
 struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
                                         size_t count, void *context, struct err *err);
-/* Waits for the clients' answers. */
-void admin_socket_stop(struct admin_socket *socket);
+/* Waits for the clients' answers, and frees. False: one is not answered by the monotonic deadline.
+ * Then nothing is freed, and the context must stay. */
+bool admin_socket_stop(struct admin_socket *socket, int64_t deadline_us);
 
 /* The client's side: asks, waits at most timeout_ms, appends the answer. */
 bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *answer,

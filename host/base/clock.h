@@ -4,6 +4,7 @@
 #define AGG_HOST_BASE_CLOCK_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -42,6 +43,12 @@ static inline int clock_condition_wait(pthread_cond_t *condition, pthread_mutex_
                                        int64_t deadline_us) {
     struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
     return pthread_cond_timedwait(condition, lock, &deadline);
+}
+
+/* Joins the thread if it ends before a monotonic deadline; false: it runs on. */
+static inline bool clock_join(pthread_t thread, int64_t deadline_us) {
+    struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0;
 }
 
 #endif

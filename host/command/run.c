@@ -2,6 +2,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "../base/log.h"
@@ -32,14 +34,16 @@ int command_run(const struct command *command) {
     if (signals_listen(true, SHUTDOWN_LIMIT_S, &err)) {
         program = program_start(command->config, command->config_path, &err);
     }
-    if (!program && !stop_requested()) {
+    if (!program && err.kind != ERR_NONE) {
         log_error("cannot start", LOG_TEXT("error", err.text));
         return 1;
     }
     if (program) {
         program_log(program);
         follow_signals(program, command->watch);
-        program_stop(program);
+        if (!program_stop(program)) {
+            _exit(EX_SOFTWARE);
+        }
     }
     log_info("stopped");
     return 0;

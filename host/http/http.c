@@ -180,7 +180,7 @@ struct http_server *http_start(const struct http_options *options, struct err *e
     server->count = (size_t)options->loops;
     server->loops = xcalloc(server->count, sizeof(struct loop *));
     if (!start(server, options, err)) {
-        http_stop(server);
+        http_stop(server, INT64_MAX);
         return NULL;
     }
     return server;
@@ -190,9 +190,19 @@ int http_port(const struct http_server *server) {
     return server->port;
 }
 
-void http_stop(struct http_server *server) {
+/* Workers end with the last connection: loops end when they have none. */
+static bool join_loops(struct http_server *server, size_t first, int64_t deadline_us) {
+    for (size_t i = first; i < server->count; i++) {
+        if (!loop_join(server->loops[i], deadline_us)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool http_stop(struct http_server *server, int64_t deadline_us) {
     if (!server) {
-        return;
+        return true;
     }
     if (server->service) {
         service_stop(server->service);
@@ -201,8 +211,8 @@ void http_stop(struct http_server *server) {
     for (size_t i = first_started; i < server->count; i++) {
         loop_stop(server->loops[i]);
     }
-    for (size_t i = first_started; i < server->count; i++) {
-        loop_join(server->loops[i]);
+    if (!join_loops(server, first_started, deadline_us)) {
+        return false;
     }
     if (server->shared.workers) {
         workers_stop(server->shared.workers);
@@ -215,4 +225,5 @@ void http_stop(struct http_server *server) {
     }
     free(server->loops);
     free(server);
+    return true;
 }

@@ -13,6 +13,8 @@
 
 #include <stdbool.h>
 
+#include <stdint.h>
+
 #include "../base/err.h"
 
 struct exchange; /* service.h */
@@ -41,7 +43,8 @@ struct http_options {
 struct http_server *http_start(const struct http_options *options, struct err *err);
 int http_port(const struct http_server *server);
 /* Takes no new connection, ends those that wait for a request, lets the requests under way be
- * answered, frees. */
-void http_stop(struct http_server *server);
+ * answered, frees. False: one was not answered by the monotonic deadline. Then nothing is freed,
+ * and whatever the site uses must stay. */
+bool http_stop(struct http_server *server, int64_t deadline_us);
 
 #endif

@@ -377,8 +377,8 @@ void loop_stop(struct loop *loop) {
     wake(loop);
 }
 
-void loop_join(struct loop *loop) {
-    pthread_join(loop->thread, NULL);
+bool loop_join(struct loop *loop, int64_t deadline_us) {
+    return clock_join(loop->thread, deadline_us);
 }
 
 void loop_destroy(struct loop *loop) {

@@ -44,7 +44,8 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
                 struct err *err);
 /* Asks the loop to end: it answers the requests that are there, and then returns. */
 void loop_stop(struct loop *loop);
-void loop_join(struct loop *loop);
+/* False: it has not ended by the monotonic deadline, because a worker answers yet. */
+bool loop_join(struct loop *loop, int64_t deadline_us);
 void loop_destroy(struct loop *loop);
 
 /* ---- for connection.c ---- */

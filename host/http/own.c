@@ -1,16 +1,20 @@
 #include "own.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../base/aside.h"
 #include "../base/log.h"
+#include "../base/regular_file.h"
 #include "../process_metrics.h"
 #include "../base/xalloc.h"
 #include "endpoint.h"
 
 #define JSON "application/json"
 #define PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
-#define OPENAPI_MAX_BYTES (1024 * 1024)
+#define OPENAPI_MAX_BYTES (1024UL * 1024)
+#define OPENAPI_TIMEOUT_MS 5000
 #define READINESS_WAIT_MS 5000 /* longer than a probe of every dependency takes */
 
 enum own_path {
@@ -43,20 +47,40 @@ struct own {
     struct endpoint *endpoints[OWN_PATHS];
 };
 
-static struct answer *read_openapi(const struct config *config) {
+/* The API description, read aside: it lies beside the scripts, maybe on a mount that hangs. */
+struct openapi_file {
     char path[4096];
-    struct buffer text = {0};
-    snprintf(path, sizeof path, "%s/openapi.json", config->scripts.root);
-    FILE *file = fopen(path, "re");
-    if (file) {
-        char *to = buffer_reserve(&text, OPENAPI_MAX_BYTES);
-        text.len = fread(to, 1, OPENAPI_MAX_BYTES, file);
-        fclose(file);
-    } else {
-        log_warning("no API description: /openapi.json answers 404", LOG_TEXT("path", path));
+    struct buffer text;
+    struct err err;
+};
+
+static void read_file(void *context) {
+    struct openapi_file *file = context;
+    regular_file_read(AT_FDCWD, file->path, file->path, OPENAPI_MAX_BYTES, &file->text, &file->err);
+}
+
+static void free_file(void *context) {
+    struct openapi_file *file = context;
+    buffer_free(&file->text);
+    free(file);
+}
+
+static struct answer *read_openapi(const struct config *config) {
+    static const struct aside_work work = {"reading openapi.json", read_file, free_file};
+    struct openapi_file *file = xcalloc(1, sizeof *file);
+    struct answer *answer = NULL;
+    struct err err = {0};
+    snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
+    if (aside_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
+        err = file->err;
+        if (err.kind == ERR_NONE) {
+            answer = answer_create(200, buffer_slice(&file->text));
+        }
+        free_file(file);
     }
-    struct answer *answer = text.len > 0 ? answer_create(200, buffer_slice(&text)) : NULL;
-    buffer_free(&text);
+    if (!answer) {
+        log_warning("no API description: /openapi.json answers 404", LOG_TEXT("error", err.text));
+    }
     return answer;
 }
 

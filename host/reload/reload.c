@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../base/json_put.h"
 #include "../base/log.h"
+#include "../base/stop.h"
 #include "../base/xalloc.h"
 #include "answer.h"
 #include "reload_private.h"
@@ -124,6 +125,10 @@ static void replace(struct reload *reload, struct script_generation *generation,
 bool reload_swap(const struct change *change, struct script_generation *generation,
                  struct built *built, struct err *err) {
     struct reload *reload = change->reload;
+    if (stop_requested()) {
+        built_free(built);
+        return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
+    }
     pthread_mutex_lock(&reload->lock);
     bool same = kept_running(&reload->kept) == change->running &&
                 reload->last_number == change->last_number;

@@ -60,7 +60,7 @@ static bool start(void) {
 }
 
 static void stop(void) {
-    http_stop(server);
+    CHECK(http_stop(server, INT64_MAX));
     api_destroy(api);
     health_stop(health);
     cache_destroy(cache);

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from harness import slot_event
+from harness import edited_config, log_lines, slot_event
 from stack import wait_until
-from test_reload import Scripts
+from test_reload import HANDLER, Scripts
 
 AT_ONCE_S = 4  # of a busy machine; the calls hang until the test lets them go
 OTHER_BATCH = "/internal/v1/batches/another/status"
@@ -30,9 +30,9 @@ def fifo(tmp_path):
 def start(bare_service, scripts, faulty_build, fifo):
     """Starts a program whose first call of that kind hangs."""
 
-    def start_at(fault):
+    def start_at(fault, config=None):
         bare_service.build = faulty_build
-        program = bare_service.start(**scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
+        program = bare_service.start(config, **scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
                                      AGGREGATOR_FAULT_FIFO=str(fifo), SCRIPTS_STUCK_EXIT_S="0")
         bare_service.wait_ready()
         return program
@@ -95,3 +95,21 @@ def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service
     bare_service.wait_committed(2)
     assert bare_service.query("SELECT filename FROM essay_results ORDER BY essay_id") == \
         [("file",), ("new file",)]
+
+
+def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, start):
+    config = edited_config(bare_service.folder / "quick.lua",
+                           ("request_timeout_ms = 10000", "request_timeout_ms = 100"))
+    program = start("route", config)
+    threading.Thread(target=lambda: program.get(OTHER_BATCH), daemon=True).start()
+    await_hang(program, "route")
+    assert program.stop(20) == 70
+    assert log_lines(program, "a call does not end: the program ends without it; aggregator status "
+                     "names what is stuck while a program runs")
+
+
+def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, scripts):
+    scripts.edit(f"scripts/{HANDLER}", "return {", "return nothing {")
+    program = bare_service.prepare(**scripts.env)
+    done = program.command("run", check=False, timeout=30)
+    assert done.returncode == 1 and "cannot start" in done.stderr
