@@ -2,6 +2,7 @@
 notice, and it goes on itself. The scripts of every process have two files for it from the start,
 which do nothing: a route that nobody else asks, and the handler of a topic that nothing else uses."""
 import json
+import os
 import uuid
 
 import confluent_kafka
@@ -35,6 +36,7 @@ SLIPS = {
     "a module instead of a handler": (HANDLER, 'return require("json")\n'),
     "a strict table": (ROUTE, 'return setmetatable({}, { __index = function(_, k) error(k) end })\n'),
     "half a file": (ROUTE, "return {"),
+    "a pipe instead of a file": (HANDLER, None),
     "an endless loop at load": (HANDLER, "while true do end\n"),
     "a heap that fills at load": (HANDLER, 'local t = {}\nfor i = 1, 1e9 do t[i] = { i } end\n'),
     "the request as answer": route("return request"),
@@ -51,10 +53,14 @@ SLIPS = {
 
 
 def put(folder, text_of):
-    """Writes the files, {place: text}, whole: a process may read at any moment."""
+    """Writes the files, {place: text}, whole: a process may read at any moment. None: a pipe that
+    nobody writes to."""
     for place, text in text_of.items():
         new = folder / f"{place}.new"
-        new.write_text(text)
+        if text is None:
+            os.mkfifo(new)
+        else:
+            new.write_text(text)
         new.rename(folder / place)
 
 
