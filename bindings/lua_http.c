@@ -1,6 +1,7 @@
 /* http for scripts: one request to another service, within its own time and that of the script's
  * call. One libcurl handle a Lua state, which keeps connections open between requests. */
 #include <ctype.h>
+#include <stdlib.h>
 
 #include "http_client.h"
 #include "lua_modules.h"
@@ -80,6 +81,10 @@ static void add_header(lua_State *L, int lines) {
     lua_settop(L, at);
 }
 
+static int compare_lines(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* The headers as lines; two values are left on the stack that they hang on. */
 static void read_headers(lua_State *L, struct http_client_request *request) {
     lua_newtable(L);
@@ -100,6 +105,7 @@ static void read_headers(lua_State *L, struct http_client_request *request) {
         headers[i] = lua_tostring(L, -1);
         lua_pop(L, 1);
     }
+    qsort(headers, count, sizeof *headers, compare_lines); /* Lua has no order */
     request->headers = headers;
     request->header_count = count;
 }

@@ -2,6 +2,8 @@
  * process's producer; a state holds it from its first record on.
  *
  * Every record is checked before any is queued. */
+#include <stdlib.h>
+
 #include "../host/config/config.h"
 #include "kafka.h"
 #include "lua_modules.h"
@@ -33,6 +35,11 @@ static int close_sending(lua_State *L) {
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
+static int compare_headers(const void *a, const void *b) {
+    const struct kafka_header *left = a, *right = b;
+    return strcmp(left->name, right->name);
+}
+
 /* Reads the table of headers at the top of the stack; the list is left in its place. */
 static void read_headers(lua_State *L, const char *call, struct kafka_record *record) {
     int at = lua_gettop(L);
@@ -50,6 +57,7 @@ static void read_headers(lua_State *L, const char *call, struct kafka_record *re
         header->name = lua_tostring(L, -2);
         header->value.data = lua_tolstring(L, -1, &header->value.len);
     }
+    qsort(headers, record->header_count, sizeof *headers, compare_headers); /* Lua has no order */
     lua_remove(L, at); /* the record still holds it, and it the strings */
 }
 

@@ -44,6 +44,22 @@ const char *lua_names_nearest(lua_State *L, int at, const char *word) {
     return nearest_name(word, names.items, names.count);
 }
 
+const char *lua_names_unknown(lua_State *L, int at, const char *const *names, size_t count) {
+    const char *least = NULL;
+    at = at < 0 ? lua_gettop(L) + at + 1 : at;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++) {
+            known = strcmp(names[i], name) == 0;
+        }
+        if (!known && (!least || strcmp(name, least) < 0)) {
+            least = name;
+        }
+    }
+    return least;
+}
+
 /* __index; upvalues: the set, owner, kind, " (PLACE)" */
 static int refuse(lua_State *L) {
     char hint[NEAREST_HINT_CAP];

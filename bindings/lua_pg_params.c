@@ -1,5 +1,6 @@
 /* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
  * use; bytea is sent in binary. */
+#include "lua_names.h"
 #include "../host/base/nearest.h"
 #include "lua_pg.h"
 
@@ -110,22 +111,20 @@ static bool add_param(lua_State *L, const char *call, const char *name, struct p
 static void check_names(lua_State *L, int at, const char *call, const struct lua_pg_query *query) {
     const struct pg_named *named = &query->named;
     char hint[NEAREST_HINT_CAP];
+    const char *const *names = (const char *const *)named->names;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
-        bool known = false;
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        for (size_t i = 0; name && i < named->count && !known; i++) {
-            known = strcmp(name, named->names[i]) == 0;
-        }
-        if (!name) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
             lua_bad_argument(L, lua_gettop(L) - 1, call, "the name of a parameter", "a string");
-        } else if (!known && named->count == 0) {
-            luaL_error(L, "%s: \"%s\" has no parameters, got \"%s\" (sql/queries/%s.sql)", call,
-                       query->name, name, query->name);
-        } else if (!known) {
-            nearest_hint(hint, name, (const char *const *)named->names, named->count);
-            luaL_error(L, "%s: \"%s\" has no parameter \"%s\": %s (sql/queries/%s.sql)", call,
-                       query->name, name, hint, query->name);
         }
+    }
+    const char *unknown = lua_names_unknown(L, at, names, named->count);
+    if (unknown && named->count == 0) {
+        luaL_error(L, "%s: \"%s\" has no parameters, got \"%s\" (sql/queries/%s.sql)", call,
+                   query->name, unknown, query->name);
+    } else if (unknown) {
+        luaL_error(L, "%s: \"%s\" has no parameter \"%s\": %s (sql/queries/%s.sql)", call,
+                   query->name, unknown, nearest_hint(hint, unknown, names, named->count),
+                   query->name);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "lua_util.h"
 
+#include "lua_names.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -93,17 +95,14 @@ void lua_check_fields(lua_State *L, int at, const char *call, const char *const 
                       size_t count) {
     char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
-        bool known = false;
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        for (size_t i = 0; name && i < count && !known; i++) {
-            known = strcmp(name, names[i]) == 0;
-        }
-        if (!name) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
             lua_bad_argument(L, -2, call, "a field's name", "a string");
-        } else if (!known) {
-            luaL_error(L, "%s: there is no field \"%s\": %s", call, name,
-                       nearest_hint(hint, name, names, count));
         }
+    }
+    const char *unknown = lua_names_unknown(L, at, names, count);
+    if (unknown) {
+        luaL_error(L, "%s: there is no field \"%s\": %s", call, unknown,
+                   nearest_hint(hint, unknown, names, count));
     }
 }
 

@@ -27,6 +27,27 @@ static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
     return len;
 }
 
+/* Replaces the text at the top: the lines of C functions without a name end in an address, which no
+ * replay could repeat. The first message_len bytes stay. */
+static void cut_addresses(lua_State *L, size_t message_len) {
+    static const char before[] = "[C]: at 0x";
+    size_t len, kept = message_len;
+    const char *text = lua_tolstring(L, -1, &len);
+    char *copy = lua_newuserdata(L, len + 1);
+    memcpy(copy, text, message_len);
+    for (size_t i = message_len; i < len;) {
+        if (strncmp(text + i, before, sizeof before - 1) == 0) {
+            memcpy(copy + kept, "[C]", 3);
+            kept += 3;
+            i += sizeof before - 1;
+            i += strspn(text + i, "0123456789abcdef");
+        } else {
+            copy[kept++] = text[i++];
+        }
+    }
+    lua_pushlstring(L, copy, kept);
+}
+
 int script_on_error(lua_State *L) {
     outage_look(L);
     if (lua_isstring(L, 1)) {
@@ -34,9 +55,11 @@ int script_on_error(lua_State *L) {
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
         const char *text = lua_tolstring(L, -1, &len);
         lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
+        cut_addresses(L, lua_objlen(L, 1));
     } else {
         lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
         luaL_traceback(L, L, lua_tostring(L, -1), 1);
+        cut_addresses(L, 0);
     }
     return 1;
 }

@@ -9,6 +9,7 @@
 
 #define MAX_REPEATED_BYTES (16.0 * 1024 * 1024)
 #define COMPARISONS_BETWEEN_LOOKS 1000
+#define ITEMS_BETWEEN_LOOKS 10000
 /* A plain search through so much takes a while, and may be asked for often between two firings of
  * the hook. */
 #define LARGE_SUBJECT_BYTES 65536
@@ -278,6 +279,90 @@ static int table_sort(lua_State *L) {
     return 0;
 }
 
+/* ---- lists -------------------------------------------------------------------------------- */
+
+/* What writes into a table in C passes by its metatable: read-only tables are looked for. */
+static void refuse_read_only(lua_State *L, int at, const char *function) {
+    luaL_checktype(L, at, LUA_TTABLE);
+    if (!lua_getmetatable(L, at)) {
+        return;
+    }
+    lua_pop(L, 1);
+    protect_push_original(L, at);
+    if (!lua_isnil(L, -1)) {
+        luaL_error(L, "%s: the table is read-only", function);
+    }
+    lua_pop(L, 1);
+}
+
+/* Moves items by one place, the last first where they move up. */
+static void shift_items(lua_State *L, int from, int last, int by) {
+    int count = last - from + 1;
+    for (int i = 0; i < count; i++) {
+        int at = by > 0 ? last - i : from + i;
+        lua_rawgeti(L, 1, at);
+        lua_rawseti(L, 1, at + by);
+        if ((i + 1) % ITEMS_BETWEEN_LOOKS == 0) {
+            script_check_time(L);
+        }
+    }
+}
+
+static int table_insert(lua_State *L) {
+    refuse_read_only(L, 1, "table.insert");
+    int count = (int)lua_objlen(L, 1), at = count + 1, arguments = lua_gettop(L);
+    if (arguments == 3) {
+        int wanted = (int)luaL_checkinteger(L, 2);
+        luaL_argcheck(L, wanted >= 1, 2, "position out of bounds");
+        shift_items(L, wanted, count, 1);
+        at = wanted;
+    } else if (arguments != 2) {
+        return luaL_error(L, "wrong number of arguments to 'insert'");
+    }
+    lua_rawseti(L, 1, at);
+    return 0;
+}
+
+static int table_remove(lua_State *L) {
+    refuse_read_only(L, 1, "table.remove");
+    int count = (int)lua_objlen(L, 1);
+    int at = lua_isnoneornil(L, 2) ? count : (int)luaL_checkinteger(L, 2);
+    if (at < 1 || at > count) {
+        return 0;
+    }
+    lua_rawgeti(L, 1, at);
+    shift_items(L, at + 1, count, -1);
+    lua_pushnil(L);
+    lua_rawseti(L, 1, count);
+    return 1;
+}
+
+/* Upvalue: the original. */
+static int table_move(lua_State *L) {
+    refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
+/* Upvalue: the original. What a weak table still has depends on when garbage was collected. */
+static int base_setmetatable(lua_State *L) {
+    if (lua_istable(L, 2)) {
+        lua_pushliteral(L, "__mode");
+        lua_rawget(L, 2);
+        if (!lua_isnil(L, -1)) {
+            return luaL_error(L, "setmetatable: weak tables (__mode) are not available, since a "
+                                 "replay cannot repeat what they have lost");
+        }
+        lua_pop(L, 1);
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
 /* ---- xpcall ------------------------------------------------------------------------------- */
 
 /* xpcall(f, handler, …). The original runs the handler where the error is raised, which may be
@@ -300,6 +385,13 @@ static int base_xpcall(lua_State *L) {
     return lua_gettop(L);
 }
 
+/* Replaces a function of the table at the top by one that has it as upvalue. */
+static void wrap(lua_State *L, const char *name, lua_CFunction function) {
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+}
+
 static void replace(lua_State *L, const char *library, const luaL_Reg *functions) {
     lua_getglobal(L, library);
     for (; functions->name; functions++) {
@@ -313,8 +405,15 @@ void library_replace(lua_State *L) {
     static const luaL_Reg strings[] = {{"find", string_find},     {"match", string_match},
                                        {"gmatch", string_gmatch}, {"gsub", string_gsub},
                                        {"rep", string_rep},       {NULL, NULL}};
-    static const luaL_Reg tables[] = {{"sort", table_sort}, {NULL, NULL}};
+    static const luaL_Reg tables[] = {
+        {"sort", table_sort}, {"insert", table_insert}, {"remove", table_remove}, {NULL, NULL}};
     replace(L, LUA_STRLIBNAME, strings);
     replace(L, LUA_TABLIBNAME, tables);
     lua_register(L, "xpcall", base_xpcall);
+    lua_getglobal(L, LUA_TABLIBNAME);
+    wrap(L, "move", table_move);
+    lua_pop(L, 1);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    wrap(L, "setmetatable", base_setmetatable);
+    lua_pop(L, 1);
 }

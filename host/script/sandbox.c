@@ -1,5 +1,6 @@
 /* sandbox: a Lua state with an explicit list of libraries, a memory cap, strict globals, and
  * `require` for the bindings and the files of the bundle. A guard rail, not a wall. */
+#include <ctype.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_names.h"
 #include "advice.h"
+#include "../base/lua_lexer.h"
 #include "script_private.h"
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */
@@ -72,6 +74,26 @@ static int refuse_module(lua_State *L, const char *name) {
                       lua_tostring(L, -1));
 }
 
+/* LuaJIT has 64-bit and complex numbers, which are written 1LL, 1ULL and 2i: they are no numbers to
+ * the view, JSON or the database, and their text and order are their own. */
+static bool is_c_number(struct slice text) {
+    char last = text.len ? (char)(text.data[text.len - 1] | 0x20) : '\0';
+    return text.len > 1 && isdigit((unsigned char)text.data[0]) && (last == 'l' || last == 'i');
+}
+
+void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path) {
+    struct lua_lexer lexer = {.at = text, .line = 1};
+    for (enum lua_token kind; (kind = lua_lexer_next(&lexer)) != LUA_TOKEN_END;) {
+        if (kind == LUA_TOKEN_NAME && !lexer.quote && is_c_number(lexer.text)) {
+            lua_pushlstring(L, lexer.text.data, lexer.text.len);
+            luaL_error(L,
+                       "%s:%d: %s is not available: scripts have Lua's numbers only; write larger "
+                       "whole numbers as strings",
+                       path, lexer.token_line, lua_tostring(L, -1));
+        }
+    }
+}
+
 /* require "lib.x" or "pg" */
 static int lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
@@ -101,6 +123,7 @@ static int lua_require(lua_State *L) {
         if (!file) {
             return refuse_module(L, name);
         }
+        sandbox_refuse_c_numbers(L, file->text, file->path);
         lua_pushfstring(L, "@%s", file->path);
         if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t")) {
             return lua_error(L);
@@ -166,8 +189,11 @@ static int set_up(lua_State *L) {
     /* Bytecode; and what is not the same at every replay. */
     static const struct {
         const char *library, *name;
-    } hidden[] = {
-        {LUA_STRLIBNAME, "dump"}, {LUA_MATHLIBNAME, "random"}, {LUA_MATHLIBNAME, "randomseed"}};
+    } hidden[] = {{LUA_STRLIBNAME, "dump"},
+                  {LUA_MATHLIBNAME, "random"},
+                  {LUA_MATHLIBNAME, "randomseed"},
+                  {LUA_TABLIBNAME, "foreach"},
+                  {LUA_TABLIBNAME, "foreachi"}};
     struct script_instance *instance = lua_touserdata(L, 1);
     lua_modules_set_config(L, instance->config, &instance->generation->bundle);
     lua_pushcfunction(L, script_on_error);
@@ -188,6 +214,8 @@ static int set_up(lua_State *L) {
         lua_pop(L, 1);
     }
     library_replace(L);
+    order_replace(L);
+    text_replace(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, MODULES);
     lua_register(L, "require", lua_require);

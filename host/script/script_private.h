@@ -121,6 +121,8 @@ bool sandbox_open(struct script_instance *instance, struct err *err);
 /* Whatever became of sandbox_open. */
 void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
+/* Raises where a script's text has a number such as 1LL. */
+void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path);
 /* Loads a file of the bundle, which is called once per state; sandbox_push_module has what it
  * returned. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
@@ -134,6 +136,12 @@ void watched_remove(struct watched *watched);
 /* library.c: string.find, match, gmatch, gsub, rep and table.sort made anew, in the open libraries.
  */
 void library_replace(lua_State *L);
+
+/* order.c: pairs and next in an order that the keys decide. */
+void order_replace(lua_State *L);
+
+/* text.c: tostring and string.format without addresses. */
+void text_replace(lua_State *L);
 
 /* protect.c: read-only tables. */
 void protect_open(lua_State *L);

@@ -318,6 +318,7 @@ static int refuse_group(lua_State *L, const struct view_table *table, const char
 }
 
 static void refuse_unknown(lua_State *L, int at, const struct view_group *group, size_t known) {
+    const char *names[VIEW_MAX_COLUMNS];
     size_t given = 0;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         given++;
@@ -325,15 +326,12 @@ static void refuse_unknown(lua_State *L, int at, const struct view_group *group,
     if (given == known) {
         return;
     }
-    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
-        bool found = false;
-        for (size_t i = 0; i < group->column_count; i++) {
-            found = found || strcmp(group->columns[i].name, name) == 0;
-        }
-        if (!found) {
-            refuse_column(L, group, name);
-        }
+    for (size_t i = 0; i < group->column_count; i++) {
+        names[i] = group->columns[i].name;
+    }
+    const char *unknown = lua_names_unknown(L, at, names, group->column_count);
+    if (unknown) {
+        refuse_column(L, group, unknown);
     }
 }
 

@@ -43,11 +43,11 @@ describe("routes.user_batches", function()
     assert.are.same({ "PROCESSING", "COMPLETED", "FAILED" }, params.statuses)
   end)
 
-  for query, message in pairs({
-    [{ limit = "0" }] = "limit must be a whole number from 1 to 100",
-    [{ offset = "-1" }] = "offset must be a whole number, 0 or more",
-    [{ cursor = "yesterday" }] = "cursor is not one that this service gave out",
-    [{ status = "done" }] = 'status knows no "done"',
+  for message, query in pairs({
+    ["limit must be a whole number from 1 to 100"] = { limit = "0" },
+    ["offset must be a whole number, 0 or more"] = { offset = "-1" },
+    ["cursor is not one that this service gave out"] = { cursor = "yesterday" },
+    ['status knows no "done"'] = { status = "done" },
   }) do
     it("says 400: " .. message, function()
       local answer = ask(query)

@@ -1,0 +1,265 @@
+/* A replay repeats what a handler did: in Lua states with different string hashes, addresses,
+ * garbage and earlier events, each event gives the same verdict and merges, byte for byte. */
+#include <libgen.h>
+
+#include "../../host/author/samples.h"
+#include "../../host/ingest/bench.h"
+#include "scripts.h"
+
+#define STATES 8 /* each has another seed for its strings' hashes */
+#define GARBAGE                                                                                    \
+    "{\"event_id\":\"fedcba98-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
+    "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-29T08:00:00Z\",\"data\":{\"id\":"      \
+    "\"garbage\",\"word\":\"other\"}}"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct err err;
+
+static void append_slice(struct buffer *out, struct slice text) {
+    buffer_append_format(out, "%zu:", text.len);
+    buffer_append(out, text.data, text.len);
+}
+
+static void append_value(struct buffer *out, enum view_type type, const struct view_value *value) {
+    if (value->is_null) {
+        buffer_append_text(out, "null");
+    } else if (type == VIEW_DOUBLE) {
+        buffer_append_format(out, "%a", value->as.number);
+    } else if (type == VIEW_INTEGER || type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP) {
+        buffer_append_format(out, "%lld", (long long)value->as.integer);
+    } else {
+        append_slice(out, value->as.text);
+    }
+    buffer_append_text(out, " ");
+}
+
+/* All that an event came to. */
+static void append_outcome(struct buffer *out, const struct bench_outcome *outcome) {
+    buffer_append_format(out, "state %d: ", (int)outcome->event->state);
+    if (outcome->event->state == EVENT_REJECTED) {
+        append_slice(out, outcome->event->detail);
+    }
+    for (size_t i = 0; i < outcome->merge_count; i++) {
+        const struct merge_op *op = &outcome->merges[i].op;
+        const struct view_table *table = &outcome->view->tables[op->table];
+        buffer_append_format(out, "\n%s %s: ", table->name, table->groups[op->group].name);
+        for (size_t k = 0; k < table->key_count; k++) {
+            append_slice(out, op->key[k].as.text);
+        }
+        buffer_append_text(out, " = ");
+        for (size_t c = 0; c < table->groups[op->group].column_count; c++) {
+            append_value(out, table->groups[op->group].columns[c].type, &op->values[c]);
+        }
+    }
+    buffer_append_text(out, "\n");
+}
+
+static void handle(struct bench *bench, const char *topic, struct slice payload,
+                   struct buffer *out) {
+    struct bench_outcome outcome;
+    size_t at = partitions_find(&bench->pipeline.partitions, topic, 0);
+    struct message message = {.partition = at, .payload = payload};
+    bench_clear(bench);
+    if (at != PARTITION_NONE && bench_handle(bench, &message, &outcome, &err)) {
+        append_outcome(out, &outcome);
+    }
+}
+
+static void open_bench(struct bench *bench) {
+    size_t count;
+    const struct script_handler *handlers = script_generation_handlers(generation, &count);
+    CHECK_OK(bench_open(bench, generation, "a test", NULL, &err), &err);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            bench_add_partition(bench, handlers[i].topics[t], 0, (int)i);
+        }
+    }
+}
+
+/* ---- handlers that look for chance ---------------------------------------------------------- */
+
+/* What a handler that merges `expression` as word comes to in each state is the same, and has
+ * `wanted`. */
+static void is_the_same(const char *body, const char *wanted) {
+    struct buffer first = {0};
+    scripts_begin(&scripts);
+    scripts.config.ingest.batch_max_merge_bytes = 64 * 1024 * 1024;
+    scripts.config.ingest.batch_max_events = 100;
+    scripts.config.ingest.batch_max_bytes = 64 * 1024 * 1024;
+    scripts.config.ingest.breaker_window_events = 100;
+    scripts.config.ingest.breaker_share_percent = 100;
+    scripts_write(&scripts, "handlers/t.lua",
+                  "local history = {}\n"
+                  "return { topics = 't', fields = { id = 'data.id', text = 'data.word' },\n"
+                  "handle = function(event, view)\n"
+                  "if event.id == 'garbage' then for i = 1, 50 do history[#history + 1] = "
+                  "{ [event.text .. i .. #history] = function() end } end return end\n"
+                  "local function handle() %s end\n"
+                  "view.things:merge(event.id, 'said', { word = handle() })\nend }",
+                  body);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    for (int state = 0; generation && state < STATES; state++) {
+        struct bench bench;
+        struct buffer ignored = {0}, out = {0};
+        open_bench(&bench);
+        for (int i = 0; i < state; i++) {
+            handle(&bench, "t", slice_of(GARBAGE), &ignored);
+        }
+        handle(&bench, "t", slice_of(SCRIPTS_EVENT), &out);
+        buffer_append(&out, "", 1);
+        if (state == 0) {
+            first = out;
+        } else if (first.len != out.len || memcmp(first.data, out.data, out.len) != 0) {
+            TEST_FAIL("%s: \"%s\", and in another state \"%s\"", body, first.data, out.data);
+        }
+        if (state > 0) {
+            buffer_free(&out);
+        }
+        buffer_free(&ignored);
+        bench_close(&bench);
+    }
+    if (!first.data || !strstr(first.data, wanted)) {
+        TEST_FAIL("%s: \"%s\" has no \"%s\"", body, first.data ? first.data : "", wanted);
+    }
+    buffer_free(&first);
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+}
+
+#define WORDS "{ abc = 1, abd = 2, ab = 3, abf = 4, essay = 5, batch = 6, [true] = 7, 'x', 'y' }"
+
+static void pairs_and_next_go_by_the_keys(void) {
+    is_the_same("local out = '' for k in pairs(" WORDS ") do out = out .. tostring(k) .. ' ' end "
+                "return out",
+                "1 2 ab abc abd abf batch essay true ");
+    is_the_same("local out = '' for k, v in next, " WORDS
+                " do out = out .. tostring(k) .. v .. ' ' "
+                "end return out",
+                "1x 2y ab3 abc1 abd2 abf4 batch6 essay5 true7 ");
+    is_the_same("return next({ b = 1, a = 2, c = 3 })", "1:a");
+    is_the_same("local t, out = { [2.5] = 1, [-1] = 1, [10] = 1, [3] = 1, [1e300] = 1 }, '' "
+                "for k in pairs(t) do out = out .. k .. ' ' end return out",
+                "3 10 1e+300 -1 2.5 ");
+    is_the_same("local t, out = {}, '' for i = 1, 200 do t['k' .. i] = i end "
+                "for k, v in pairs(t) do out = out .. v .. ' ' end return out",
+                "1 10 100 101 102 ");
+    is_the_same("local t = {} for _, k in ipairs({ 'x', 'y', 'z' }) do t[k] = 1 end "
+                "for k in pairs(t) do t[k] = nil t[k .. k] = 1 end "
+                "local out = '' for k in pairs(t) do out = out .. k end return out",
+                "xxyyzz");
+    is_the_same("for k in pairs({ a = 1, [{}] = 2 }) do if k ~= 'a' then return type(k) end end",
+                "5:table");
+    is_the_same("for k in pairs({ [{}] = 1, [{}] = 2 }) do end",
+                "two keys of the table are tables or functions");
+    is_the_same("local t = { [function() end] = 1, [{}] = 2 } next(t)",
+                "two keys of the table are tables or functions");
+}
+
+static void no_address_is_written(void) {
+    is_the_same("return tostring({}) .. tostring(ipairs) .. tostring(view)", "tablefunctiontable");
+    is_the_same("return ('%s|%5.3s|%s|%%|%s'):format({}, 'abcdef', handle, 7)",
+                "table|  abc|function|%|7");
+    is_the_same("return tostring(setmetatable({}, { __tostring = function() return 'own' end }))",
+                ":own");
+    is_the_same("return ('%p'):format({})", "would write an address");
+    is_the_same("error({})", "a table value");
+    is_the_same("return ('x'):rep(-1, {})", "handlers/t.lua");
+    is_the_same("local list = { string.rep } return pcall(list[1]) and 1 or list[1]()", "[C]");
+    is_the_same("table.sort({ 3, 2, 1 }, function(a, b) error('x') end)", "handlers/t.lua");
+    is_the_same("return select(2, pcall(error, tostring(require('json').null)))", "userdata");
+}
+
+static void garbage_is_not_seen(void) {
+    is_the_same("return #setmetatable({}, { __mode = 'k' })", "weak tables");
+}
+
+static void what_a_binding_writes_or_says_has_an_order(void) {
+    is_the_same("return require('json').encode({ b = 1, a = { d = 1, c = 2 } })",
+                "{\"a\":{\"c\":2,\"d\":1},\"b\":1}");
+    is_the_same("local columns = { zz = 1, yy = 1, xx = 1, word = 'x' } view.things:merge('a', "
+                "'said', columns)",
+                "no column \"xx\"");
+    is_the_same("require('kafka').produce({ zz = 1, yy = 1, xx = 1, topic = 'x' })", "\"xx\"");
+}
+
+/* ---- the handlers of the service ------------------------------------------------------------ */
+
+static const char *path_of(const char *name) {
+    static char file[] = __FILE__;
+    static char folder[400], path[512];
+    if (!folder[0]) {
+        snprintf(folder, sizeof folder, "%s/../..", dirname(file));
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* The last event first, all of them twice: then each as in a fresh state. */
+static void every_sample_gives_the_same(const char *name) {
+    struct samples samples = {0};
+    struct bench fresh, used;
+    struct buffer ignored = {0};
+    CHECK_OK(samples_read(&samples, path_of(name), &err), &err);
+    open_bench(&used);
+    for (size_t i = 2 * samples.count; i-- > 0;) {
+        const struct record *record = &samples.items[i % samples.count].record;
+        handle(&used, record->topic, record->payload, &ignored);
+    }
+    open_bench(&fresh);
+    for (size_t i = 0; i < samples.count; i++) {
+        const struct record *record = &samples.items[i].record;
+        struct buffer a = {0}, b = {0};
+        handle(&fresh, record->topic, record->payload, &a);
+        handle(&used, record->topic, record->payload, &b);
+        if (a.len != b.len || (a.len && memcmp(a.data, b.data, a.len) != 0)) {
+            TEST_FAIL("%s:%zu: %.*s\nin another state: %.*s", name, samples.items[i].line,
+                      (int)a.len, a.data, (int)b.len, b.data);
+        }
+        buffer_free(&a);
+        buffer_free(&b);
+    }
+    CHECK(ignored.len > samples.count);
+    buffer_free(&ignored);
+    bench_close(&fresh);
+    bench_close(&used);
+    samples_free(&samples);
+}
+
+static void every_handler_gives_the_same_for_every_sample(void) {
+    static const char *const names[] = {
+        "spec/fixtures/samples/first.jsonl", "spec/fixtures/samples/first-unlinked.jsonl",
+        "spec/fixtures/samples/current.jsonl", "spec/fixtures/samples/current-hard.jsonl"};
+    char root[512], sql[512];
+    scripts_begin(&scripts);
+    snprintf(root, sizeof root, "%s", path_of("scripts"));
+    snprintf(sql, sizeof sql, "%s", path_of("sql"));
+    struct config config = scripts.config;
+    config.scripts.root = root;
+    config.scripts.sql = sql;
+    config.scripts.memory_limit_mb = 64;
+    config.ingest.batch_max_merge_bytes = 64 * 1024 * 1024;
+    config.ingest.batch_max_events = 1000;
+    config.ingest.batch_max_bytes = 64 * 1024 * 1024;
+    config.ingest.breaker_window_events = 100;
+    config.ingest.breaker_share_percent = 100;
+    generation = script_generation_load(&config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    for (size_t i = 0; generation && i < sizeof names / sizeof *names; i++) {
+        every_sample_gives_the_same(names[i]);
+    }
+    script_generation_unref(generation);
+    scripts_end(&scripts);
+}
+
+static const struct test_case cases[] = {
+    {"pairs and next go by the keys", pairs_and_next_go_by_the_keys},
+    {"no address is written", no_address_is_written},
+    {"garbage is not seen", garbage_is_not_seen},
+    {"what a binding writes or says has an order", what_a_binding_writes_or_says_has_an_order},
+    {"every handler gives the same for every sample",
+     every_handler_gives_the_same_for_every_sample},
+};
+
+TEST_MAIN(cases)
