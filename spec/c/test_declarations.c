@@ -1,5 +1,6 @@
 /* Declarations of scripts: what is wrong is named by file and field, with the nearest right word.
  */
+#include <libgen.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -68,6 +69,7 @@ static void load_all(void) {
     struct config config = {.refs = 1};
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
+    config.postgres.url = config.redis.url = "";
     err_clear(&err);
     script_generation_unref(script_generation_load(&config, 1, &err));
 }
@@ -419,6 +421,44 @@ static void hostile_declarations_end_in_a_message(void) {
     }
 }
 
+/* The text of a file of spec/fixtures/cases. */
+static char *text_of_case(const char *name) {
+    static char file[] = __FILE__, folder_of[256];
+    char path[512];
+    static char text[16384];
+    if (!folder_of[0]) {
+        snprintf(folder_of, sizeof folder_of, "%s", dirname(file));
+    }
+    snprintf(path, sizeof path, "%s/../fixtures/cases/%s", folder_of, name);
+    FILE *stream = fopen(path, "re");
+    CHECK(stream != NULL);
+    size_t len = stream ? fread(text, 1, sizeof text - 1, stream) : 0;
+    text[len] = '\0';
+    if (stream) {
+        fclose(stream);
+    }
+    return text;
+}
+
+static void slips_that_were_called_good_are_named(void) {
+    static const struct {
+        const char *file, *as, *wanted;
+    } table[] = {
+        {"route_cached_with_query.lua", "routes/r.lua",
+         "routes/r.lua:9: a cached route has no request.query: "},
+        {"post_route_with_cache.lua", "routes/r.lua",
+         "routes/r.lua:6: cache: a POST is run each time it is asked for"},
+        {"handler_returns_module.lua", "handlers/h.lua",
+         "handlers/h.lua:2: handler: this is a module, not a declaration"},
+        {"route_strict_table.lua", "routes/r.lua", "take its metatable away"},
+        {"view_table_declared_twice.lua", "view.lua",
+         "view.lua:126: table batch_archives: it is declared twice"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CHECK_HAS(error_with(table[i].as, text_of_case(table[i].file)), table[i].wanted);
+    }
+}
+
 static const struct test_case cases[] = {
     {"takes good declarations", takes_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
@@ -436,6 +476,7 @@ static const struct test_case cases[] = {
     {"names caches that would lie", names_caches_that_would_lie},
     {"names wrong values of a route", names_wrong_values_of_a_route},
     {"names routes that hide each other", names_routes_that_hide_each_other},
+    {"slips that were called good are named", slips_that_were_called_good_are_named},
     {"names all that is wrong at once", names_all_that_is_wrong_at_once},
     {"counts what there is no room for", counts_what_there_is_no_room_for},
     {"hostile declarations end in a message", hostile_declarations_end_in_a_message},

@@ -83,18 +83,10 @@ static void queries(void) {
     check_has("---@class pg.Transaction\n---@field query fun(name: \"find\", ");
 }
 
-static void broken_query(void) {
-    struct buffer text = definitions_of("SELECT 'unended");
-    CHECK_HAS(text.data, "failed: ");
-    CHECK_HAS(text.data, "queries/find.sql: ");
-    buffer_free(&text);
-}
-
 static const struct test_case cases[] = {
     {"a group has its columns, of the types that merge takes", groups},
     {"a table takes each group with its own columns", merges},
     {"an event has the fields that scripts see", events},
     {"a query has its parameters", queries},
-    {"a query that cannot be read is named", broken_query},
 };
 TEST_MAIN(cases)
