@@ -48,19 +48,19 @@
 ---@field aliases? string[] further paths
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
----@field cache? RouteCache the answers are kept
+---@field cache? RouteCache the answers are kept; for GET
 ---@field handle fun(request: Request): Response called once a request; an error is answered with 500
 
 --- How a route's answers are kept.
 ---@class RouteCache
----@field key string with parameters: `"api:batch:{batch_id}"`
+---@field key string with every parameter of the path: `"api:batch:{batch_id}"`; no other route's
 ---@field type? string its label in metrics; default: the endpoint
 
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the
 --- nearest.
 ---@class Request
 ---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
----@field query table<string, string?> by name
+---@field query table<string, string?> by name; a cached route has none
 ---@field correlation_id string
 
 --- The answer of a route: `status` with `body` or `error`, or `unavailable` alone.
