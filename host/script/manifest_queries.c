@@ -1,5 +1,5 @@
 /* Looks for queries that scripts name as literals and that are no file of sql/queries, and for
- * parameters that are not given: what is left out would be NULL. */
+ * parameters that are not given. */
 #include "../../bindings/pg_named.h"
 #include "manifest.h"
 #include "source.h"
@@ -37,10 +37,12 @@ static bool names_param(const struct pg_named *query, struct slice name) {
     return false;
 }
 
-static bool gives(const struct source_items *given, const char *name) {
+/* `name = nil` gives nothing. */
+static bool gives(const struct source *source, const struct source_items *given, const char *name) {
     for (size_t i = 0; i < given->count; i++) {
-        if (given->items[i].key.data && slice_equal(given->items[i].key, slice_of(name))) {
-            return true;
+        const struct source_item *item = &given->items[i];
+        if (item->key.data && slice_equal(item->key, slice_of(name))) {
+            return item->end != item->begin + 1 || !source_matches(source, item->begin, "nil");
         }
     }
     return false;
@@ -68,12 +70,12 @@ static void compare_params(struct look *look, int line, const char *name,
         }
     }
     for (size_t i = 0; i < query->count && is_plain(given); i++) {
-        if (!gives(given, query->names[i])) {
+        if (!gives(look->source, given, query->names[i])) {
             problems_add(
                 look->r->problems, look->r->file->path, line,
-                "query %s: its parameter \"%s\" is not given: where NULL is meant, write %s "
-                "= nil",
-                name, query->names[i], query->names[i]);
+                "query %s: its parameter \"%s\" is not given: give it a value, or json.null "
+                "where NULL is meant",
+                name, query->names[i]);
         }
     }
 }

@@ -106,21 +106,22 @@ static void requests(void) {
                "path");
 }
 
+#define NOT_GIVEN " is not given: give it a value, or json.null where NULL is meant"
+
 static void queries_and_their_parameters(void) {
     handler_says("pg.query('what', { a = 1, b = 2 })",
                  AT "sql/queries has no query \"what\": there are none, one");
     handler_says("pg.query('one', { a = 1, c = 2 })",
                  AT "query one has no parameter \"c\": there are a, b\n" AT
-                    "query one: its parameter \"b\" is not given: where NULL is meant, write b = "
-                    "nil");
-    handler_says("pg.query('one')",
-                 AT "query one: its parameter \"a\" is not given: where NULL is meant, write a = "
-                    "nil\n" AT "query one: its parameter \"b\" is not given: where NULL is meant, "
-                    "write b = nil");
+                    "query one: its parameter \"b\"" NOT_GIVEN);
+    handler_says("pg.query('one', { a = 1, b = nil })",
+                 AT "query one: its parameter \"b\"" NOT_GIVEN);
+    handler_says("pg.query('one')", AT "query one: its parameter \"a\"" NOT_GIVEN "\n" AT
+                                       "query one: its parameter \"b\"" NOT_GIVEN);
     handler_says("pg.transaction(function(tx) tx.query('two') end)",
                  AT "sql/queries has no query \"two\": there are none, one");
     handler_says(
-        "local p = {} pg.query('one', p) pg.query('none') pg.query('one', { a = 1, b = nil "
+        "local p = {} pg.query('one', p) pg.query('none') pg.query('one', { a = 1, b = p.b "
         "})",
         "");
     scripts_begin(&scripts);
