@@ -1,9 +1,10 @@
 /* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
  * use; bytea is sent in binary. */
-#include "lua_names.h"
 #include "../host/base/nearest.h"
+#include "lua_names.h"
 #include "lua_pg.h"
 
+#define MAX_LIST_BYTES (16 * 1024 * 1024)
 #define BYTES_TYPE "aggregator.pg.bytes"
 
 static const char expected[] = "a string, number, boolean, list, pg.bytes(…) or json.null";
@@ -64,6 +65,10 @@ static bool write_list(lua_State *L, int at, const char *call, const char *name,
         const char *problem = text.data ? lua_text_problem(text) : NULL;
         if (problem) {
             return refuse_text(err, name, problem);
+        }
+        if (list->len + text.len > MAX_LIST_BYTES) { /* one text may stand in it often */
+            luaL_error(L, "%s: %s has over %d MiB: send fewer items", call, what,
+                       MAX_LIST_BYTES / (1024 * 1024));
         }
         buffer_append_text(list, i > 1 ? "," : "");
         if (text.data) {

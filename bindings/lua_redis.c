@@ -19,6 +19,9 @@ struct connection {
     size_t reply_count;
 };
 
+#define MIB (1024 * 1024)
+#define MAX_COMMANDS_BYTES (16 * MIB)
+
 /* One command after another; the strings are Lua's. */
 struct commands {
     struct slice *args;
@@ -87,7 +90,23 @@ static const char *refusal(const struct slice *args, int count) {
     return NULL;
 }
 
+/* The commands are copied outside the Lua state: one text may stand in many of them. */
+static void check_size(lua_State *L, const char *call, const struct commands *commands) {
+    const struct slice *args = commands->args;
+    size_t bytes = 0;
+    for (int i = 0; i < commands->count; i++) {
+        for (int a = 0; a < commands->arg_counts[i]; a++) {
+            bytes += args++->len;
+        }
+    }
+    if (bytes > MAX_COMMANDS_BYTES) {
+        luaL_error(L, "%s: the commands have %d MiB, at most %d MiB go at once: send fewer", call,
+                   (int)(bytes / MIB), MAX_COMMANDS_BYTES / MIB);
+    }
+}
+
 static void check_commands(lua_State *L, const char *call, const struct commands *commands) {
+    check_size(L, call, commands);
     bool open = false; /* a MULTI without its end would catch the commands of other calls */
     const struct slice *args = commands->args;
     for (int i = 0; i < commands->count; args += commands->arg_counts[i++]) {

@@ -45,6 +45,7 @@ static inline void scripts_begin(struct scripts *scripts) {
     scripts->config.scripts.handler_timeout_ms = 10000;
     scripts->config.scripts.route_timeout_ms = 10000;
     scripts->config.http.states = 2;
+    scripts->config.redis.url = (char *)"";
     scripts->config.ingest.event_max_merge_bytes = 1024 * 1024;
     static const char *const folders[] = {"handlers", "routes", "lib", "queries"};
     for (size_t i = 0; i < 4; i++) {

@@ -239,6 +239,15 @@ static void big_strings_are_refused_before_they_are_made(void) {
     passes("pcall(table.concat, {}, '', 1, 1e15)");
 }
 
+/* What bindings copy outside the state: one text may stand in a list a million times. */
+static void what_bindings_send_is_bounded(void) {
+#define LIST(item) "local s, list = ('x'):rep(2^20), {} for i = 1, 100 do list[i] = " item " end "
+    raises(LIST("{ 'SET', 'k', s }") "require('redis').pipeline(list)", "at most 16 MiB");
+    raises(LIST("s") "require('redis').call('SADD', 'k', unpack(list))", "at most 16 MiB");
+    raises(LIST("s") "require('json').encode(list)", "over 16 MiB");
+#undef LIST
+}
+
 static void deep_recursion_is_an_error(void) {
     raises("local function f() return 1 + f() end; f()", "stack overflow");
     raises("local t = setmetatable({}, {}); getmetatable(t).__index = t; return t.x",
@@ -403,6 +412,7 @@ static const struct test_case cases[] = {
     {"memory is bounded", memory_is_bounded},
     {"a state that was full is not used again", a_state_that_was_full_is_not_used_again},
     {"big strings are refused before they are made", big_strings_are_refused_before_they_are_made},
+    {"what bindings send is bounded", what_bindings_send_is_bounded},
     {"deep recursion is an error", deep_recursion_is_an_error},
     {"xpcall is as ever", xpcall_is_as_ever},
     {"any error value is told", any_error_value_is_told},
