@@ -18,6 +18,7 @@
 #define REQUEST_TIMEOUT_MS 2000
 #define LINE_MAX_BYTES 1024
 #define CLIENTS_MAX 16
+#define ROOM_TIMEOUT_MS 3000 /* longer than who says nothing may stay */
 
 struct admin_socket {
     pthread_t thread;
@@ -159,8 +160,14 @@ static void *serve(void *argument) {
     return NULL;
 }
 
+/* Waits a moment for one to leave: most commands are short. */
 static bool enter(struct admin_socket *admin) {
+    int64_t deadline_us = clock_monotonic_us() + ROOM_TIMEOUT_MS * 1000LL;
+    int status = 0;
     pthread_mutex_lock(&admin->lock);
+    while (admin->clients == CLIENTS_MAX && status == 0) {
+        status = clock_condition_wait(&admin->left, &admin->lock, deadline_us);
+    }
     bool room = admin->clients < CLIENTS_MAX;
     admin->clients += room;
     pthread_mutex_unlock(&admin->lock);
