@@ -1,5 +1,6 @@
 /* metrics for scripts: counters, gauges and histograms on /metrics, beside the program's own. They
- * belong to the process, not to a Lua state: what is declared again is the same metric. */
+ * belong to the set of scripts, not to a Lua state: what another state of it declares is the same
+ * metric. */
 #include <math.h>
 
 #include "../host/base/metrics.h"
@@ -14,7 +15,7 @@
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
 
 struct handle {
-    struct metric *metric; /* lives as long as the process */
+    struct metric *metric; /* lives as long as the state's set of scripts */
     enum metric_type type;
     const char *name; /* this and the label names are kept by the upvalue table of the handle */
     const char *labels[METRIC_MAX_LABELS];
@@ -106,7 +107,7 @@ static int declare(lua_State *L, enum metric_type type) {
     struct handle *handle = lua_newuserdata(L, sizeof *handle);
     *handle = (struct handle){.type = type, .name = name};
     const char *labels = read_labels(L, call, handle);
-    handle->metric = metric_family_checked(type, name, help, labels, &err);
+    handle->metric = metric_scope_family(lua_modules_metrics(L), type, name, help, labels, &err);
     if (!handle->metric) {
         return luaL_error(L, "%s: %s", call, err.text);
     }

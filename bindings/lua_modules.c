@@ -42,6 +42,10 @@ const struct bundle *lua_modules_bundle(lua_State *L) {
     return from_registry(L, "aggregator.bundle");
 }
 
+struct metric_scope *lua_modules_metrics(lua_State *L) {
+    return sandbox_instance(L)->generation->metrics;
+}
+
 int lua_modules_remaining_ms(lua_State *L, const char *call) {
     int left_ms = script_remaining_ms(L);
     if (left_ms < 0) {

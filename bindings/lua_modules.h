@@ -10,6 +10,7 @@
 
 struct bundle;
 struct config;
+struct metric_scope;
 
 /* Every binding: the name that scripts use, and its opener. Ends with a NULL name. */
 extern const luaL_Reg lua_modules[];
@@ -20,6 +21,9 @@ lua_CFunction lua_modules_find(const char *name);
 void lua_modules_set_config(lua_State *L, const struct config *config, const struct bundle *bundle);
 const struct config *lua_modules_config(lua_State *L);
 const struct bundle *lua_modules_bundle(lua_State *L);
+
+/* Where the metrics that scripts declare belong. */
+struct metric_scope *lua_modules_metrics(lua_State *L);
 
 /* How long a binding may wait: what the script's call under way has left, at least 0. Raises while
  * scripts are being loaded, when no outside system may be touched. `call` names the function. */

@@ -25,6 +25,7 @@ struct metric_cell {
     _Atomic uint64_t value; /* the bits of a double; a histogram's sum */
     _Atomic uint64_t buckets[BOUND_COUNT + 1];
     enum metric_type type;
+    _Atomic bool hidden; /* it is not on the page */
 };
 
 struct metric {
@@ -38,12 +39,15 @@ struct metric {
     size_t cell_count, cell_cap;
     struct metric_cell **table; /* by hash, open addressing; at most half full */
     size_t table_size;          /* a power of two */
+    int scopes;                 /* that have it; 0: the program's own */
+    bool selective;             /* its new cells are hidden */
 };
 
 /* Guards the families, their cells' arrays and tables; cells are updated without it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metric *families; /* sorted by name */
 static size_t family_count;
+static struct metric_scope *shown_scope; /* whose families are among them */
 
 static size_t count_labels(const char *names) {
     size_t count = names[0] ? 1 : 0;
@@ -53,46 +57,107 @@ static size_t count_labels(const char *names) {
     return count;
 }
 
-static struct metric *add_family(struct metric **place, enum metric_type type, const char *name,
-                                 const char *help, const char *label_names) {
+/* What was freed while pages are made, which read without the lock; by the lock. */
+struct grave {
+    struct grave *next;
+    void (*destroy)(void *what);
+    void *what;
+};
+static struct grave *graves;
+static int renders;
+
+static void destroy_graves(void) {
+    while (renders == 0 && graves) {
+        struct grave *grave = graves;
+        graves = grave->next;
+        grave->destroy(grave->what);
+        free(grave);
+    }
+}
+
+/* Frees it once no page is being made. */
+static void bury(void (*destroy)(void *what), void *what) {
+    struct grave *grave = xcalloc(1, sizeof *grave);
+    *grave = (struct grave){graves, destroy, what};
+    graves = grave;
+    destroy_graves();
+}
+
+static void destroy_cell(void *what) {
+    struct metric_cell *cell = what;
+    free(cell->labels);
+    free(cell);
+}
+
+static void destroy_family(void *what) {
+    struct metric *metric = what;
+    for (size_t i = 0; i < metric->cell_count; i++) {
+        destroy_cell(metric->cells[i]);
+    }
+    free(metric->cells);
+    free(metric->table);
+    free(metric->name);
+    free(metric->help);
+    free(metric->label_names);
+    free(metric);
+}
+
+static struct metric *make_family(enum metric_type type, const char *name, const char *help,
+                                  const char *label_names) {
     struct metric *metric = xcalloc(1, sizeof *metric);
-    *metric = (struct metric){.next = *place,
-                              .type = type,
+    *metric = (struct metric){.type = type,
                               .name = xstrdup(name),
                               .help = xstrdup(help),
                               .label_names = xstrdup(label_names),
                               .label_count = count_labels(label_names)};
-    family_count++;
-    return *place = metric;
+    return metric;
 }
 
-struct metric *metric_family_checked(enum metric_type type, const char *name, const char *help,
-                                     const char *label_names, struct err *err) {
-    pthread_mutex_lock(&lock);
+/* Where the family of the name stands, or belongs. */
+static struct metric **place_of(const char *name) {
     struct metric **place = &families;
     while (*place && strcmp((*place)->name, name) < 0) {
         place = &(*place)->next;
     }
-    struct metric *metric = *place;
-    if (!metric || strcmp(metric->name, name) != 0) {
-        metric = add_family(place, type, name, help, label_names);
-    } else if (metric->type != type || strcmp(metric->label_names, label_names) != 0) {
-        err_set(err, ERR_INPUT, "metric %s is a %s with labels \"%s\" already", name,
-                type_names[metric->type], metric->label_names);
-        metric = NULL;
-    }
-    pthread_mutex_unlock(&lock);
-    return metric;
+    return place;
+}
+
+static bool is_at(struct metric *const *place, const char *name) {
+    return *place && strcmp((*place)->name, name) == 0;
+}
+
+static struct metric *link_family(struct metric **place, struct metric *metric) {
+    metric->next = *place;
+    family_count++;
+    return *place = metric;
+}
+
+static void unlink_family(struct metric **place) {
+    *place = (*place)->next;
+    family_count--;
+}
+
+static bool is_alike(const struct metric *metric, enum metric_type type, const char *label_names) {
+    return metric->type == type && strcmp(metric->label_names, label_names) == 0;
 }
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {
-    struct err err = {0};
-    struct metric *metric = metric_family_checked(type, name, help, label_names, &err);
-    if (!metric) {
-        fprintf(stderr, "aggregator: %s\n", err.text);
+    pthread_mutex_lock(&lock);
+    struct metric **place = place_of(name);
+    if (is_at(place, name) && (*place)->scopes > 0) {
+        unlink_family(place); /* the program's own goes before what scripts declare */
+    }
+    if (!is_at(place, name)) {
+        link_family(place, make_family(type, name, help, label_names));
+    }
+    struct metric *metric = *place;
+    if (!is_alike(metric, type, label_names)) {
+        fprintf(stderr, "aggregator: metric %s is a %s with labels \"%s\" already\n", name,
+                type_names[metric->type], metric->label_names);
         abort();
     }
+    pthread_mutex_unlock(&lock);
     return metric;
 }
 
@@ -158,6 +223,7 @@ static struct metric_cell *add_cell(struct metric *metric, const char *labels) {
     cell->labels = xstrdup(labels);
     cell->hash = hash64(slice_of(labels));
     cell->type = metric->type;
+    atomic_init(&cell->hidden, metric->selective);
     *slot_of(metric, labels, cell->hash) = cell;
     return metric->cells[metric->cell_count++] = cell;
 }
@@ -208,6 +274,150 @@ struct metric_cell *metric_unshown(enum metric_type type) {
                                          [METRIC_HISTOGRAM] = {.type = METRIC_HISTOGRAM}};
     return &cells[type];
 }
+
+/* ---- what is shown ------------------------------------------------------------------------- */
+
+static void rebuild_table(struct metric *metric) {
+    memset(metric->table, 0, metric->table_size * sizeof(struct metric_cell *));
+    for (size_t i = 0; i < metric->cell_count; i++) {
+        struct metric_cell *cell = metric->cells[i];
+        *slot_of(metric, cell->labels, cell->hash) = cell;
+    }
+}
+
+void metric_forget(struct metric *metric, struct metric_cell *cell) {
+    pthread_mutex_lock(&lock);
+    size_t at = 0;
+    while (at < metric->cell_count && metric->cells[at] != cell) {
+        at++;
+    }
+    if (at < metric->cell_count) {
+        metric->cells[at] = metric->cells[--metric->cell_count];
+        rebuild_table(metric);
+        bury(destroy_cell, cell);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void metric_show_only(struct metric *metric, const char *const *values, size_t count) {
+    pthread_mutex_lock(&lock);
+    metric->selective = true;
+    for (size_t i = 0; i < metric->cell_count; i++) {
+        atomic_store(&metric->cells[i]->hidden, true);
+    }
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; i < count; i++) {
+        atomic_store(&metric_cell_of(metric, &values[i], 1)->hidden, false);
+    }
+}
+
+/* ---- scopes -------------------------------------------------------------------------------- */
+
+struct scope_item {
+    struct metric *metric;
+    char *help;
+};
+
+struct metric_scope {
+    struct scope_item *items;
+    size_t count;
+};
+
+struct metric_scope *metric_scope_create(void) {
+    return xcalloc(1, sizeof(struct metric_scope));
+}
+
+static struct scope_item *find_item(const struct metric_scope *scope, const char *name) {
+    for (size_t i = 0; i < scope->count; i++) {
+        if (strcmp(scope->items[i].metric->name, name) == 0) {
+            return &scope->items[i];
+        }
+    }
+    return NULL;
+}
+
+static struct metric *add_item(struct metric_scope *scope, struct metric *metric,
+                               const char *help) {
+    metric->scopes++;
+    scope->items = xrealloc(scope->items, (scope->count + 1) * sizeof *scope->items);
+    scope->items[scope->count++] = (struct scope_item){metric, xstrdup(help)};
+    if (scope == shown_scope && !is_at(place_of(metric->name), metric->name)) {
+        link_family(place_of(metric->name), metric);
+    }
+    return metric;
+}
+
+struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type type,
+                                   const char *name, const char *help, const char *label_names,
+                                   struct err *err) {
+    struct metric *metric = NULL;
+    pthread_mutex_lock(&lock);
+    const struct scope_item *item = find_item(scope, name);
+    struct metric **place = place_of(name);
+    bool is_shown = is_at(place, name);
+    if (item && is_alike(item->metric, type, label_names) && strcmp(item->help, help) == 0) {
+        metric = item->metric;
+    } else if (item) {
+        err_set(err, ERR_INPUT,
+                "metric %s is declared as a %s with labels \"%s\" and the help \"%s\" already: "
+                "say the same here, or choose another name",
+                name, type_names[item->metric->type], item->metric->label_names, item->help);
+    } else if (is_shown && (*place)->scopes == 0) {
+        err_set(err, ERR_INPUT, "metric %s is the program's own: choose another name", name);
+    } else if (is_shown && is_alike(*place, type, label_names)) {
+        metric = add_item(scope, *place, help);
+    } else {
+        metric = add_item(scope, make_family(type, name, help, label_names), help);
+    }
+    pthread_mutex_unlock(&lock);
+    return metric;
+}
+
+/* Under the lock. */
+static void hide_scope(const struct metric_scope *scope) {
+    for (size_t i = 0; scope && i < scope->count; i++) {
+        struct metric **place = place_of(scope->items[i].metric->name);
+        if (*place == scope->items[i].metric) {
+            unlink_family(place);
+        }
+    }
+}
+
+void metric_scope_show(struct metric_scope *scope) {
+    pthread_mutex_lock(&lock);
+    hide_scope(shown_scope);
+    shown_scope = scope;
+    for (size_t i = 0; i < scope->count; i++) {
+        struct metric *metric = scope->items[i].metric;
+        if (strcmp(metric->help, scope->items[i].help) != 0) {
+            bury(free, metric->help);
+            metric->help = xstrdup(scope->items[i].help);
+        }
+        if (!is_at(place_of(metric->name), metric->name)) {
+            link_family(place_of(metric->name), metric);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void metric_scope_destroy(struct metric_scope *scope) {
+    pthread_mutex_lock(&lock);
+    if (scope == shown_scope) {
+        hide_scope(scope);
+        shown_scope = NULL;
+    }
+    for (size_t i = 0; i < scope->count; i++) {
+        free(scope->items[i].help);
+        if (--scope->items[i].metric->scopes == 0) {
+            bury(destroy_family, scope->items[i].metric);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    free(scope->items);
+    free(scope);
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
 
 static double to_double(uint64_t bits) {
     double value;
@@ -291,6 +501,7 @@ static int by_labels(const void *a, const void *b) {
 /* A family and its cells at one moment. */
 struct snapshot {
     const struct metric *metric;
+    const char *help;
     struct metric_cell **cells;
     size_t count;
 };
@@ -299,10 +510,13 @@ static void render_family(struct buffer *out, struct snapshot *snapshot) {
     const struct metric *metric = snapshot->metric;
     qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, by_labels);
     buffer_append_format(out, "# HELP %s ", metric->name);
-    append_escaped(out, metric->help);
+    append_escaped(out, snapshot->help);
     buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, type_names[metric->type]);
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct metric_cell *cell = snapshot->cells[i];
+        if (atomic_load(&cell->hidden)) {
+            continue;
+        }
         if (metric->type == METRIC_HISTOGRAM) {
             render_histogram(out, metric, cell);
         } else {
@@ -311,15 +525,17 @@ static void render_family(struct buffer *out, struct snapshot *snapshot) {
     }
 }
 
-/* Pointers only are copied under the lock: families and cells stay for good, and what does not
- * change in them is read without it. */
+/* Pointers only are copied under the lock: families and cells stay while a page is made, and what
+ * does not change in them is read without it. */
 static struct snapshot *take_snapshots(size_t *count) {
     pthread_mutex_lock(&lock);
+    renders++;
     struct snapshot *snapshots = xcalloc(family_count + 1, sizeof *snapshots);
     *count = 0;
     for (const struct metric *metric = families; metric; metric = metric->next) {
         struct snapshot *snapshot = &snapshots[(*count)++];
-        *snapshot = (struct snapshot){.metric = metric, .count = metric->cell_count};
+        *snapshot =
+            (struct snapshot){.metric = metric, .help = metric->help, .count = metric->cell_count};
         snapshot->cells = xcalloc(snapshot->count + 1, sizeof *snapshot->cells);
         if (snapshot->count > 0) {
             memcpy(snapshot->cells, metric->cells, snapshot->count * sizeof *snapshot->cells);
@@ -337,4 +553,8 @@ void metrics_render(struct buffer *out) {
         free(snapshots[i].cells);
     }
     free(snapshots);
+    pthread_mutex_lock(&lock);
+    renders--;
+    destroy_graves();
+    pthread_mutex_unlock(&lock);
 }

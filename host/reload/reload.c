@@ -13,11 +13,16 @@
 /* So long the answer waits for the workers, to name those that are late. */
 #define REPLACED_TIMEOUT_MS 2000
 
-static struct metric_cell *info_of(const char *hash) {
-    return metric_cell(metric_family(METRIC_GAUGE, "ras_scripts_info",
-                                     "1 under the hash of the scripts that run, 0 under others.",
-                                     "hash"),
-                       hash);
+/* One series: that of the scripts that run. */
+static void show_hash(struct reload *reload, const char *hash) {
+    struct metric *family = metric_family(METRIC_GAUGE, "ras_scripts_info",
+                                          "1 under the hash of the scripts that run.", "hash");
+    struct metric_cell *cell = metric_cell(family, hash);
+    metric_set(cell, 1);
+    if (reload->info && reload->info != cell) {
+        metric_forget(family, reload->info);
+    }
+    reload->info = cell;
 }
 
 static void show_running(struct reload *reload) {
@@ -25,11 +30,8 @@ static void show_running(struct reload *reload) {
     uint64_t number = script_generation_number(running);
     const char *hash = script_generation_hash(running);
     metric_set(reload->number, (double)number);
-    if (reload->info) {
-        metric_set(reload->info, 0);
-    }
-    reload->info = info_of(hash);
-    metric_set(reload->info, 1);
+    show_hash(reload, hash);
+    script_generation_show_metrics(running);
     health_set_scripts(reload->options.health, number, hash);
     presence_set_scripts(reload->options.presence, number, hash);
 }

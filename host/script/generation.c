@@ -8,6 +8,7 @@ static struct script_generation *make(const struct config *config, uint64_t numb
     struct script_generation *generation = xcalloc(1, sizeof *generation);
     generation->number = number;
     generation->config = config_ref(config);
+    generation->metrics = metric_scope_create();
     atomic_store(&generation->refs, 1);
     return generation;
 }
@@ -106,6 +107,7 @@ void script_generation_unref(struct script_generation *generation) {
         next = memory->next;
         free(memory);
     }
+    metric_scope_destroy(generation->metrics);
     view_destroy(generation->view);
     bundle_free(&generation->bundle);
     config_unref(generation->config);

@@ -8,18 +8,45 @@
 #include "../base/xalloc.h"
 #include "script_private.h"
 
-static struct metric_cell *cell_of(enum metric_type type, const char *name, const char *help,
-                                   const char *script) {
-    return metric_cell(metric_family(type, name, help, "script"), script);
+enum script_family { FAMILY_SECONDS, FAMILY_ERRORS, FAMILY_MEMORY, FAMILY_COUNT };
+
+static struct metric *script_family_of(enum script_family family) {
+    static const struct {
+        enum metric_type type;
+        const char *name, *help;
+    } families[FAMILY_COUNT] = {
+        {METRIC_HISTOGRAM, "ras_script_duration_seconds",
+         "Time of one call of a handler or route."},
+        {METRIC_COUNTER, "ras_script_errors_total",
+         "Calls that raised, took too long or met the memory cap."},
+        {METRIC_GAUGE, "ras_script_memory_bytes",
+         "Of the Lua state after its last call of the script."},
+    };
+    return metric_family(families[family].type, families[family].name, families[family].help,
+                         "script");
 }
 
 static void make_metrics(struct script_metrics *metrics, const char *script) {
-    metrics->seconds = cell_of(METRIC_HISTOGRAM, "ras_script_duration_seconds",
-                               "Time of one call of a handler or route.", script);
-    metrics->errors = cell_of(METRIC_COUNTER, "ras_script_errors_total",
-                              "Calls that raised, took too long or met the memory cap.", script);
-    metrics->memory_bytes = cell_of(METRIC_GAUGE, "ras_script_memory_bytes",
-                                    "Of the Lua state after its last call of the script.", script);
+    metrics->seconds = metric_cell(script_family_of(FAMILY_SECONDS), script);
+    metrics->errors = metric_cell(script_family_of(FAMILY_ERRORS), script);
+    metrics->memory_bytes = metric_cell(script_family_of(FAMILY_MEMORY), script);
+}
+
+void script_generation_show_metrics(const struct script_generation *generation) {
+    size_t count = 0;
+    const char **names =
+        xcalloc(generation->handler_count + generation->route_count + 1, sizeof *names);
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        names[count++] = generation->handlers[i].name;
+    }
+    for (size_t i = 0; i < generation->route_count; i++) {
+        names[count++] = generation->routes[i].name;
+    }
+    for (int family = 0; family < FAMILY_COUNT; family++) {
+        metric_show_only(script_family_of(family), names, count);
+    }
+    free(names);
+    metric_scope_show(generation->metrics);
 }
 
 static void count_call(const struct script_instance *instance, const struct script_metrics *metrics,

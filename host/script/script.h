@@ -100,6 +100,10 @@ bool script_same_paths(const char *one, const char *other);
 int script_route_of(const struct script_generation *generation, const char *method,
                     const char *path);
 
+/* From now on the metrics page has what these scripts declare, and the series of their handlers and
+ * routes, and of no others. */
+void script_generation_show_metrics(const struct script_generation *generation);
+
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err);
 void script_instance_destroy(struct script_instance *instance);

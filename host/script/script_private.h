@@ -43,6 +43,7 @@ struct script_generation {
     const struct config *config; /* a reference */
     struct bundle bundle;
     struct view *view;
+    struct metric_scope *metrics; /* what its scripts declare */
     struct script_handler *handlers;
     size_t handler_count;
     struct script_route *routes;

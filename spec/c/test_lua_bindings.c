@@ -304,6 +304,7 @@ static void metrics_page(void) {
     sandbox_init(&sandbox);
     if (sandbox_open(&sandbox)) {
         sandbox_call(&sandbox, "routes/metrics", "use", NULL);
+        script_generation_show_metrics(sandbox.generation);
         metrics_render(&page);
         CHECK(strstr(page.data, "# HELP spec_events_total Events of the spec.\n"
                                 "# TYPE spec_events_total counter\n"

@@ -119,6 +119,85 @@ static void counts_exactly_while_rendered(void) {
     CHECK(metric_value(metric_cell(counter("t_threads", "x"), "c7")) == 20);
 }
 
+static struct metric *declare(struct metric_scope *scope, const char *name, const char *labels) {
+    struct err err = {0};
+    struct metric *metric = metric_scope_family(scope, METRIC_COUNTER, name, "Help.", labels, &err);
+    CHECK_TEXT(err.text, "");
+    return metric;
+}
+
+static void what_a_scope_declares_is_on_the_page_while_it_is_shown(void) {
+    struct metric_scope *first = metric_scope_create(), *second = metric_scope_create();
+    metric_add(metric_cell(declare(first, "s_stays", "x"), "1"), 2);
+    metric_add(metric_cell(declare(first, "s_goes", "")), 1);
+    CHECK(!strstr(rendered(), "s_stays"));
+    metric_scope_show(first);
+    CHECK(strstr(rendered(), "s_stays{x=\"1\"} 2\n") && strstr(rendered(), "s_goes 1\n"));
+    metric_add(metric_cell(declare(second, "s_stays", "x"), "1"), 3);
+    metric_add(metric_cell(declare(second, "s_comes", "")), 1);
+    CHECK(strstr(rendered(), "s_goes") && !strstr(rendered(), "s_comes"));
+    metric_scope_show(second);
+    metric_scope_destroy(first);
+    CHECK(strstr(rendered(), "s_stays{x=\"1\"} 5\n") && strstr(rendered(), "s_comes 1\n"));
+    CHECK(!strstr(rendered(), "s_goes"));
+    metric_scope_destroy(second);
+    CHECK(!strstr(rendered(), "s_stays") && !strstr(rendered(), "s_comes"));
+}
+
+static void another_scope_may_give_a_name_other_labels_and_back(void) {
+    struct metric_scope *first = metric_scope_create(), *second = metric_scope_create(),
+                        *refused = metric_scope_create();
+    metric_add(metric_cell(declare(first, "s_asked", "x"), "1"), 2);
+    metric_scope_show(first);
+    declare(refused, "s_asked", "");
+    metric_scope_destroy(refused);
+    metric_add(metric_cell(declare(second, "s_asked", "x,y"), "1", "2"), 1);
+    metric_scope_show(second);
+    CHECK(strstr(rendered(), "s_asked{x=\"1\",y=\"2\"} 1\n"));
+    CHECK(!strstr(rendered(), "s_asked{x=\"1\"} "));
+    metric_scope_show(first);
+    CHECK(strstr(rendered(), "s_asked{x=\"1\"} 2\n"));
+    metric_scope_destroy(second);
+    metric_scope_destroy(first);
+}
+
+static void within_a_scope_and_beside_the_program_a_name_has_one_meaning(void) {
+    struct metric_scope *scope = metric_scope_create();
+    struct err err = {0};
+    declare(scope, "s_once", "x");
+    CHECK(!metric_scope_family(scope, METRIC_COUNTER, "s_once", "Help.", "", &err));
+    CHECK_HAS(err.text, "s_once is declared as a counter with labels \"x\"");
+    CHECK(!metric_scope_family(scope, METRIC_COUNTER, "s_once", "Other.", "x", &err));
+    counter("t_own", "");
+    CHECK(!metric_scope_family(scope, METRIC_COUNTER, "t_own", "Help.", "", &err));
+    CHECK_HAS(err.text, "t_own is the program's own");
+    declare(scope, "t_later", "x");
+    metric_scope_show(scope);
+    metric_add(metric_cell(counter("t_later", "")), 7); /* asked for after the scripts' */
+    CHECK(strstr(rendered(), "t_later 7\n"));
+    metric_scope_destroy(scope);
+    CHECK(strstr(rendered(), "t_later 7\n"));
+}
+
+static void series_that_are_not_shown_count_on_unseen(void) {
+    struct metric *metric = counter("t_selected", "x");
+    metric_add(metric_cell(metric, "old"), 1);
+    metric_show_only(metric, (const char *const[]){"new"}, 1);
+    metric_add(metric_cell(metric, "tried"), 1);
+    CHECK(strstr(rendered(), "t_selected{x=\"new\"} 0\n"));
+    CHECK(!strstr(rendered(), "\"old\"") && !strstr(rendered(), "\"tried\""));
+    metric_show_only(metric, (const char *const[]){"old"}, 1);
+    CHECK(strstr(rendered(), "t_selected{x=\"old\"} 1\n"));
+}
+
+static void a_forgotten_series_leaves_the_page(void) {
+    struct metric *metric = counter("t_forgotten", "x");
+    struct metric_cell *first = metric_cell(metric, "1"), *second = metric_cell(metric, "2");
+    metric_forget(metric, first);
+    CHECK(!strstr(rendered(), "t_forgotten{x=\"1\"}"));
+    CHECK(metric_cell(metric, "2") == second);
+}
+
 static const struct test_case cases[] = {
     {"renders families by name and cells by labels", renders_families_by_name_and_cells_by_labels},
     {"escapes label values and help", escapes_label_values_and_help},
@@ -127,6 +206,14 @@ static const struct test_case cases[] = {
     {"past the bound, cells are shared", past_the_bound_cells_are_shared},
     {"what shall not show does not", what_shall_not_show_does_not},
     {"counts exactly while rendered", counts_exactly_while_rendered},
+    {"what a scope declares is on the page while it is shown",
+     what_a_scope_declares_is_on_the_page_while_it_is_shown},
+    {"another scope may give a name other labels and back",
+     another_scope_may_give_a_name_other_labels_and_back},
+    {"within a scope and beside the program a name has one meaning",
+     within_a_scope_and_beside_the_program_a_name_has_one_meaning},
+    {"series that are not shown count on unseen", series_that_are_not_shown_count_on_unseen},
+    {"a forgotten series leaves the page", a_forgotten_series_leaves_the_page},
 };
 
 TEST_MAIN(cases)

@@ -476,6 +476,49 @@ def test_what_runs_is_dropped_only_where_that_is_said(service, scripts):
     assert program.get("/internal/v1/batches/x/status", HEADERS)[0] == 404
 
 
+METRIC_ROUTE = """local metrics = require("metrics")
+local asked = metrics.counter("svc_asked_total", "Asked.", {{ {labels} }})
+return {{ method = "GET", path = "/m/{{who}}", endpoint = "m", auth = false,
+  handle = function(request)
+    asked:add(1, {{ {values} }})
+    return {{ status = 200, body = "{{}}" }}
+  end }}
+"""
+
+
+def test_metrics_come_and_go_with_the_scripts_that_declare_them(service, scripts):
+    """A label more is taken; a set that is refused or only looked at leaves nothing behind."""
+    program = service.program
+    route = scripts.folder / "scripts/routes/asked.lua"
+    one = METRIC_ROUTE.format(labels='"who"', values="who = request.params.who")
+    two = METRIC_ROUTE.format(labels='"who", "how"', values='who = request.params.who, how = "x"')
+
+    def page():
+        return program.get("/metrics")[1].decode()
+
+    route.write_text(two + "this is no Lua")
+    assert command(program, "reload")[0] == 1
+    route.write_text(one)
+    reload(program)
+    assert program.get("/m/ann")[0] == 200
+    assert 'svc_asked_total{who="ann"} 1\n' in page()
+    scripts.name_files("new ")
+    reload(program)
+    assert program.get("/m/ann")[0] == 200
+    assert 'svc_asked_total{who="ann"} 2\n' in page()
+    route.write_text(two)
+    reload(program)
+    assert program.get("/m/ann")[0] == 200
+    assert 'svc_asked_total{who="ann",how="x"} 1\n' in page()
+    assert 'svc_asked_total{who="ann"} ' not in page()
+    assert command(program, "rollback")[0] == 0
+    assert 'svc_asked_total{who="ann"} 2\n' in page()
+    route.unlink()
+    assert command(program, "reload", "--drop")[0] == 0
+    assert "svc_asked_total" not in page() and 'script="routes/asked"' not in page()
+    assert page().count("ras_scripts_info{") == 1
+
+
 def test_topics_are_followed_and_left_with_the_scripts(service, scripts):
     assert assign(service, "before") == "file"
     handler = scripts.folder / "scripts" / HANDLER
