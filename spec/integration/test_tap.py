@@ -185,7 +185,7 @@ def test_what_handlers_do_reaches_nothing_outside(tap, publish, tmp_path):
     (scripts / "view.lua").write_text((ROOT / "scripts/view.lua").read_text())
     (scripts / "handlers/t.lua").write_text(
         f'return {{ topics = {{ "{SLOT}" }}, fields = {{}}, handle = function()\n'
-        'local _, failure = require("pg").query("user_batches", {})\n'
+        'local _, failure = require("pg").query("batch_status", { batch_id = "b" })\n'
         'error(failure.kind .. ": " .. failure.message) end }')
     running = tap("--json", SCRIPTS_ROOT=str(scripts)).wait_said(FOLLOWS)
     publish(slot_event("b-1", "e-1", "f"))
