@@ -8,7 +8,7 @@ import uuid
 import psycopg2
 import pytest
 import stack
-from harness import read_records
+from harness import edited_config, read_records
 from stack import wait_until
 from views import check_view, status_path
 
@@ -64,6 +64,18 @@ def test_an_intact_view_is_equal_and_stays_untouched(service):
     assert dump(service) == before
     assert service.query("SELECT max(xmin::text::bigint) FROM essay_results") == written
     assert not has_shadow(service)
+
+
+def test_batches_cut_at_the_bound_of_their_merges_give_the_same_view(bare_service):
+    """Ingestion and rebuild commit what is handled and go on with the rest."""
+    service = bare_service
+    service.feed("current-hard")
+    program = service.start(edited_config(service.folder / "narrow.lua", (
+        "batch_max_merge_bytes = 64 * 1024 * 1024", "batch_max_merge_bytes = 65536")))
+    service.wait_committed(len(read_records("current-hard")))
+    check_view(program, "current-hard")
+    assert program.metric("ras_db_transaction_duration_seconds_count") > 3
+    assert "the view is what the log says" in program.command("verify").stdout
 
 
 def test_a_changed_a_deleted_and_an_extra_row_are_reported_and_mended(service):
