@@ -137,12 +137,31 @@ static void what_the_sandbox_offers_instead(void) {
     handler_says("return math.random, math.floor(1.5)", "");
 }
 
+/* A source is looked at even where it does not load. */
+static void a_source_that_ends_anywhere_is_survived(void) {
+    static const char text[] =
+        "local pg = require('pg') return { topics = 't', fields = { w = 'w' },\n"
+        "handle = function(event, view) local f = function(a, b) end for k, event in f do end\n"
+        "view.things:merge({ event.w, 'x' }, 'said', { ['word'] = \"a\\\"b\", [[k]], [1] = 2 })\n"
+        "pg.transaction(function(tx) tx.query('one', { a = 1, [b] = 2 }) end) --[==[ c ]==]\n"
+        "return math.random(1 .. 2 ... 3) end }";
+    char part[sizeof text];
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "queries/one.sql", "SELECT :a::text");
+    for (size_t len = 0; len < sizeof text; len++) {
+        snprintf(part, len + 1, "%s", text);
+        CHECK(error_of("handlers/h.lua", part)[0] != '\0');
+    }
+    scripts_end(&scripts);
+}
+
 static const struct test_case cases[] = {
     {"fields of the event", fields_of_the_event},
     {"tables, groups and columns", tables_groups_and_columns},
     {"dots and missing arguments", dots_and_missing_arguments},
     {"what is not written plainly is left alone", what_is_not_written_plainly_is_left_alone},
     {"requests", requests},
+    {"a source that ends anywhere is survived", a_source_that_ends_anywhere_is_survived},
     {"what the sandbox offers instead", what_the_sandbox_offers_instead},
     {"queries and their parameters", queries_and_their_parameters},
 };
