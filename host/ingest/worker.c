@@ -39,7 +39,11 @@ static int64_t backoff_us(struct worker *worker) {
 
 static void say_waiting(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
-    snprintf(text, sizeof text, "waits for %s: %.400s", what, err->text);
+    /* Whoever asks for readiness needs no key: what a server said is in the log. */
+    bool outside = worker->pipeline.scripts &&
+                   (err->sqlstate[0] || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
+    snprintf(text, sizeof text, "waits for %s: %.400s", what,
+             outside ? pg_plain_reason(err) : err->text);
     worker_say(worker, text);
 }
 
@@ -70,13 +74,24 @@ static void grow_batches(struct pipeline *pipeline) {
     pipeline->batch_limit = next < most ? next : most;
 }
 
+/* The database only reads (25006): the partitions are left to whoever can write. */
+static void leave_group(struct worker *worker) {
+    if (worker->kafka) {
+        log_warning("the database is read-only: the partitions are left to other processes",
+                    LOG_INT("worker", worker->number));
+        consumer_close(worker);
+    }
+}
+
 static void fail(struct worker *worker, const struct err *err) {
     bool scripts = worker->pipeline.scripts != NULL;
     bool was_ready = atomic_exchange(&worker->database_ready, false);
     if (scripts) {
         metric_set(worker->database_up, 0);
     }
-    if (was_ready || worker->failures == 0) {
+    bool is_other = strcmp(worker->logged_sqlstate, err->sqlstate) != 0;
+    if (was_ready || worker->failures == 0 || is_other) {
+        snprintf(worker->logged_sqlstate, sizeof worker->logged_sqlstate, "%s", err->sqlstate);
         log_error(scripts ? "ingest waits for the database" : "ingest waits for a script state",
                   LOG_INT("worker", worker->number), LOG_TEXT("error", err->text),
                   LOG_TEXT("kind", err_kind_name(err->kind)),
@@ -86,6 +101,9 @@ static void fail(struct worker *worker, const struct err *err) {
     metric_add(worker->errors, 1);
     shrink_batches(worker, err);
     abandon(worker);
+    if (strcmp(err->sqlstate, "25006") == 0) {
+        leave_group(worker);
+    }
 }
 
 /* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
@@ -193,6 +211,9 @@ static void encode_ahead(struct worker *worker) {
 static void prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
+    if (ok && !worker->kafka && !worker->must_reopen) {
+        ok = consumer_open(worker, &err); /* it had left the group */
+    }
     if (ok && worker->must_load_offsets) {
         ok = start_fetching(worker, &err);
         /* Whoever had the partitions before, this worker perhaps, may not have told the caches of

@@ -57,7 +57,8 @@ struct worker {
     size_t taken_bytes;        /* for kafka_client_refill_is_due */
     bool came_again;           /* it was logged that records came below an offset */
     int64_t retry_at_us;
-    int failures; /* in a row, for the back-off */
+    int failures;            /* in a row, for the back-off */
+    char logged_sqlstate[6]; /* of the last failure in the log */
     int64_t report_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;

@@ -172,13 +172,16 @@ class Postgres(Process):
             target = tempfile.mkdtemp(prefix="aggregator-pg.")
             draft.symlink_to(target)
             shutil.chown(target, "postgres", "postgres")
+        self.fill_cluster(draft.resolve())
+        draft.rename(self.data)
+
+    def fill_cluster(self, folder):
         # An order of text as people expect it, unlike that of the bytes: whatever relies on bytes
         # must say so.
-        self.spawn([POSTGRES_BIN / "initdb", "-D", draft.resolve(), "-A", "trust", "-U", "ras",
+        self.spawn([POSTGRES_BIN / "initdb", "-D", folder, "-A", "trust", "-U", "ras",
                     "-E", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale",
                     "en-US", "-N"], user="postgres", cwd="/")
         self.finish("initdb")
-        draft.rename(self.data)
 
     def start(self):
         if not self.data.exists():
@@ -219,6 +222,24 @@ class Postgres(Process):
     def remove(self):
         discard(self.data)
         discard(self.folder / "pgdata.new")
+
+
+class Standby(Postgres):
+    """A hot standby of `primary`, which runs, until promote()."""
+
+    def __init__(self, folder, primary):
+        super().__init__(folder, primary.settings)
+        self.primary = primary
+
+    def fill_cluster(self, folder):
+        self.spawn([POSTGRES_BIN / "pg_basebackup", "-D", folder, "-R", "-X", "stream", "-c", "fast",
+                    "-h", "127.0.0.1", "-p", self.primary.port, "-U", "ras"], user="postgres",
+                   cwd="/")
+        self.finish("pg_basebackup")
+
+    def promote(self):
+        subprocess.run(["psql", "-qX", self.url(), "-c", "SELECT pg_promote()"], check=True,
+                       stdout=subprocess.DEVNULL)
 
 
 class PgBouncer(Process):

@@ -1,0 +1,126 @@
+"""Postgres as operators have it: a standby, a pooler, connections that are closed or refused."""
+import json
+
+import http_client
+import psycopg2
+import pytest
+import stack
+from harness import log_lines, read_records
+from stack import wait_until
+
+
+@pytest.fixture(scope="module")
+def world():
+    with http_client.servers(own_postgres=True) as made:
+        yield made
+
+
+def at(world, url, **env):
+    """A program whose database is elsewhere."""
+    return world.start(env={"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": url, **env})
+
+
+def dependencies(program):
+    return program.ask("/readyz").json()["dependencies"]
+
+
+def query(url, sql):
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        rows = cursor.fetchall() if cursor.description else []
+    connection.close()
+    return rows
+
+
+def database_of(world):
+    return world.database_url.rsplit("/", 1)[1]
+
+
+def test_a_connection_that_the_server_closed_is_no_outage(world):
+    program = world.start().wait_ready()
+    for _ in range(5):
+        ended = query(world.database_url,
+                      "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+                      "WHERE application_name = 'aggregator health' "
+                      "AND datname = current_database()")
+        assert ended[0][0] == 1
+        seen = program.ask("/readyz").json()
+        looks = seen["checked_ms_ago"]
+        wait_until("a new look",
+                   lambda: program.ask("/readyz").json()["checked_ms_ago"] < looks or looks < 50)
+        assert dependencies(program)["database"]["status"] == "healthy"
+    assert not log_lines(program, "a dependency cannot be used")
+    program.stop()
+
+
+def test_too_few_connections_show_in_readiness_with_the_reason(world):
+    query(world.database_url, "DROP ROLE IF EXISTS few")
+    query(world.database_url, "CREATE ROLE few LOGIN SUPERUSER")
+    program = at(world, world.database_url.replace("ras@", "few@")).wait_ready()
+    query(world.database_url, "ALTER ROLE few NOSUPERUSER CONNECTION LIMIT 1")
+    query(world.database_url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                              "WHERE usename = 'few'")
+    wait_until("the reason",
+               lambda: "no more connections" in dependencies(program)["database"].get("reason", ""))
+    program.kill()
+    query(world.database_url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                              "WHERE usename = 'few'")
+
+
+def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(world):
+    pooler = stack.PgBouncer(world.folder / "pooler", world.postgres, pool_size=8).start()
+    world.cleanup.callback(pooler.kill)
+    records = read_records("current")
+    program = at(world, pooler.url(database_of(world)),
+                 KAFKA_CONSUMER_GROUP_ID="behind-a-pooler").wait_ready()
+    world.feed(records)
+    batch = next(record["value"]["data"]["entity_id"] for record in records
+                 if record["topic"] == "huleedu.batch.essays.registered.v1")
+    wait_until("the batch", lambda: program.status_of(batch))
+    wait_until("the whole log", lambda: query(
+        world.database_url, "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
+        "FROM consumer_offsets WHERE consumer_group = 'behind-a-pooler'")[0][0] >= len(records))
+    verified = program.command("verify", check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert not query(world.database_url, "SELECT FROM consumer_offsets "
+                                         "WHERE consumer_group = 'shadow'")
+    assert query(world.database_url, "SELECT count(*) FROM pg_locks "
+                                     "WHERE locktype = 'advisory'")[0][0] == 0
+    assert program.stop() == 0
+
+
+def test_a_process_at_a_standby_takes_no_partitions_until_it_is_promoted(world):
+    standby = stack.Standby(world.folder / "standby", world.postgres)
+    world.cleanup.callback(standby.remove)
+    world.cleanup.callback(standby.kill)
+    standby.start()
+    url = standby.url(database_of(world))
+    wait_until("the standby", lambda: query(url, "SELECT pg_is_in_recovery()") == [(True,)])
+    program = at(world, url, KAFKA_CONSUMER_GROUP_ID="at-a-standby")
+    wait_until("that it leaves the group", lambda: log_lines(
+        program, "the database is read-only: the partitions are left to other processes"))
+    answer = program.ask("/readyz")
+    assert answer.status == 503
+    found = answer.json()["dependencies"]
+    assert "standby" in found["database"]["reason"] and "standby" in found["kafka"]["reason"]
+    assert found["kafka"]["assigned"] == 0
+    standby.promote()
+    program.wait_ready()
+    assert dependencies(program)["kafka"]["assigned"] > 0
+    assert program.stop() == 0
+
+
+def test_probes_say_what_is_away_and_not_where(world):
+    program = at(world, "postgresql://a-role:its-password@127.0.0.1:1/name",
+                 REDIS_URL="redis://:another-password@127.0.0.1:2")
+    wait_until("a look", lambda: program.ask("/readyz").status == 503)
+    for path in ("/readyz", "/healthz"):
+        body = json.dumps(program.ask(path, headers=b"").json())
+        for secret in ("127.0.0.1", "a-role", "password", "refused"):
+            assert secret not in body, body
+    assert dependencies(program)["database"]["reason"] == "cannot connect to the database"
+    assert "127.0.0.1" in log_lines(program, "a dependency cannot be used")[0]["reason"]
+    assert "its-password" not in program.log.read_text()
+    program.kill()
