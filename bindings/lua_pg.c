@@ -205,7 +205,11 @@ static int lua_query(lua_State *L) {
         lua_modules_may_ask(L, "pg", &err) &&
         (connection->options.read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
     give_back(connection);
-    return ok ? push_result(L, connection, call, query) : push_failure(L, &err);
+    if (!ok) {
+        lua_pg_check_types(L, 2, call, query, &err);
+        return push_failure(L, &err);
+    }
+    return push_result(L, connection, call, query);
 }
 
 /* ---- transactions ------------------------------------------------------------------------- */
@@ -234,6 +238,7 @@ static int transaction_query(lua_State *L) {
                        connection->deadline_us, &err);
     if (!ok) {
         connection->failure = err;
+        lua_pg_check_types(L, 2, call, query, &err);
         return push_failure(L, &err);
     }
     return push_result(L, connection, call, query);

@@ -14,10 +14,16 @@ struct lua_pg_query {
     struct pg_named named;
 };
 
-/* Fills `params` from the table at `at` (or nil: every parameter is null); `list` is scratch.
- * Raises for what a script must not pass; false + err for text that Postgres cannot hold. */
+/* Fills `params` from the table at `at` (nil: there are none); `list` is scratch. Raises for what a
+ * script must not pass, a parameter left out too; false + err for text that Postgres cannot hold.
+ */
 bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
                         struct pg_params *params, struct buffer *list, struct err *err);
+
+/* After a failure of the statement: raises where the server refused a value for a type that only
+ * the script can have given it, so that no client is told that its request is wrong. */
+void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
+                        const struct err *err);
 
 /* pg.bytes(text): marks a string as bytea. */
 int lua_pg_bytes(lua_State *L);

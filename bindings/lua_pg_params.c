@@ -163,3 +163,47 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
     }
     return true;
 }
+
+/* Whether the server's words quote the text: invalid input syntax for type uuid: "true". */
+static bool quotes(const char *message, struct slice text) {
+    for (const char *at = strchr(message, '"'); at; at = strchr(at + 1, '"')) {
+        if (strncmp(at + 1, text.data, text.len) == 0 && at[1 + text.len] == '"') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A string may be the client's, of the wrong form; that a value is a number, a boolean or a list,
+ * or a string in the place of one, is the script's doing. */
+static bool is_own_slip(lua_State *L, const struct err *err) {
+    char number[LUA_NUMBER_TEXT_CAP];
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+        return strstr(err->text, "malformed array literal") &&
+               quotes(err->text, scalar_text(L, lua_gettop(L), number));
+    case LUA_TNUMBER:
+    case LUA_TBOOLEAN:
+        return quotes(err->text, scalar_text(L, lua_gettop(L), number));
+    case LUA_TTABLE:
+        return strstr(err->text, ": \"{") != NULL;
+    default:
+        return false;
+    }
+}
+
+void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
+                        const struct err *err) {
+    if (strcmp(err->sqlstate, "22P02") != 0 || !lua_istable(L, at)) {
+        return;
+    }
+    for (size_t i = 0; i < query->named.count; i++) {
+        lua_getfield(L, at, query->named.names[i]);
+        if (is_own_slip(L, err)) {
+            luaL_error(L,
+                       "%s: parameter \"%s\" of \"%s\" is a %s, which its type does not take: %s",
+                       call, query->named.names[i], query->name, luaL_typename(L, -1), err->text);
+        }
+        lua_pop(L, 1);
+    }
+}

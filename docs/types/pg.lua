@@ -49,7 +49,8 @@ local pg = {}
 --- a parameter. In strings, quoted names, dollar quotes and comments nothing is replaced, and `::`
 --- casts. An array slice needs a blank: `a[1 : n]`.
 ---
---- Errors: no such query, an unknown parameter, a value of a wrong type, two columns of one name.
+--- Errors: no such query, a parameter that is unknown or not given, a value of a type that the query does not take (a text
+--- of a wrong form is a failure: it may be the request's), two columns of one name.
 --- The whole result must fit into `scripts.memory_limit_mb`: say `LIMIT`.
 ---
 --- ```lua

@@ -156,6 +156,21 @@ describe("pg.query", function()
     assert(pg.query(name, { divisor = json.null }))
   end)
 
+  it("raises where the script gives a type that the query does not take, and fails for a text of a"
+    .. " wrong form", function()
+    local function message(name, params)
+      return error_of(ask, name, params)
+    end
+    assert.matches('^pg.query: parameter "integer" of "values" is a boolean, which its type does'
+      .. " not take: .*true", message("values", { integer = true }))
+    assert.matches('parameter "small" of "values" is a number', message("values", { small = 1.5 }))
+    assert.matches('parameter "integer" of "values" is a table', message("values", { integer = {} }))
+    assert.matches('parameter "texts" of "lists" is a string', message("lists", { texts = "a" }))
+    local rows, failure = query_values({ integer = "true" })
+    assert.is_nil(rows)
+    assert.equal("22P02", failure.sqlstate)
+  end)
+
   it("refuses wrong arguments by name", function()
     assert.equal("pg.query: the query's name must be a string, got nothing", error_of(pg.query))
     assert.equal("pg.query: the query's name must be a string, got the number 5",

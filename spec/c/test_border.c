@@ -1,5 +1,6 @@
 /* What a script hands the host, whatever it is: an answer, an outcome or a declaration that raises,
  * yields, recurses or is of no type that was asked for ends in a message; the process goes on. */
+#include "../../host/base/log.h"
 #include "scripts.h"
 
 static struct scripts scripts;
@@ -343,6 +344,105 @@ static void a_slip_with_the_view_is_refused(void) {
     }
 }
 
+/* Every function of the bindings, and the arguments that it is called with. */
+static const char *const functions[] = {
+    "pg.query",      "pg.bytes",          "pg.transaction", "redis.call",        "redis.pipeline",
+    "kafka.produce", "kafka.produce_all", "http.request",   "json.encode",       "json.decode",
+    "json.array",    "metrics.counter",   "metrics.gauge",  "metrics.histogram", "declared.add",
+    "declared.set",  "declared.observe",  "log.debug",      "log.info",          "log.warning",
+    "log.error",     "clock.monotonic",   "clock.wall"};
+static const char arguments[] =
+    "local shapes = {\n"
+    "function(f, x) return f(x) end,\n"
+    "function(f, x) return f(x, x, x) end,\n"
+    "function(f, x) return f('find', x) end,\n"
+    "function(f, x) return f('find', { id = x }) end,\n"
+    "function(f, x) return f('find', { x, x }) end,\n"
+    "function(f, x) return f('GET', 'a', x) end,\n"
+    "function(f, x) return f('find', { [x] = x }) end,\n"
+    "function(f, x) return f({ x, x }, x) end,\n"
+    "function(f, x) return f({ url = x, method = x, body = x, headers = x, timeout_ms = x }) end,\n"
+    "function(f, x) return f('http://127.0.0.1:1/', { headers = { x = x }, body = x }) end,\n"
+    "function(f, x) return f({ topic = x, key = x, value = x, headers = x }) end,\n"
+    "function(f, x) return f({ topic = 't', key = 'k', value = 'v', headers = { x = x } }) end,\n"
+    "function(f, x) return f('border_total', 'Help.', x) end,\n"
+    "function(f, x) return f('border_seconds', x, { 'a', x }) end,\n"
+    "function(f, x) return f(1, { kind = x }) end,\n"
+    "function(f, x) return f({ { x, x } }) end,\n"
+    "function(f, x) return f('text', { field = x, [1] = x }) end,\n"
+    "function(f, x) return f(function() return x end) end,\n"
+    "function(f, x) return f(function() error(x) end) end,\n"
+    "}\n";
+
+static void write_bindings(void) {
+    struct buffer text = {0};
+    buffer_append_text(&text,
+                       "local pg, redis, kafka, http = require('pg'), require('redis'), "
+                       "require('kafka'), require('http')\nlocal json, metrics, log, clock = "
+                       "require('json'), require('metrics'), require('log'), "
+                       "require('clock')\n"
+                       "local names = { 'kind' }\nlocal counter = "
+                       "metrics.counter('border_total', 'Help.', names)\nlocal gauge = "
+                       "metrics.gauge('border', 'Help.', names)\nlocal histogram = "
+                       "metrics.histogram('border_seconds', 'Help.', names)\n"
+                       "local declared = {\n"
+                       "add = function(...) return counter:add(...) end,\n"
+                       "set = function(...) return gauge:set(...) end,\n"
+                       "observe = function(...) return histogram:observe(...) end }\n"
+                       "local make = {\n");
+    for (size_t v = 0; v < VALUES; v++) {
+        buffer_append_format(&text, "function() %s end,\n", values[v]);
+    }
+    buffer_append_text(&text, "}\nlocal functions = {\n");
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        buffer_append_format(&text, "function() return %s end,\n", functions[i]);
+    }
+    buffer_append_format(
+        &text,
+        "}\n%s\nreturn { path = '/x/{v}/{p}', auth = false, handle = function(request)\n"
+        "local v, p = tonumber(request.params.v), tonumber(request.params.p)\n"
+        "local known, f = pcall(functions[p])\n"
+        "for i = 1, known and #shapes or 0 do pcall(shapes[i], f, make[v]()) end\n"
+        "return { status = known and 200 or 404, body = '{}' } end }",
+        arguments);
+    scripts_write(&scripts, "routes/b.lua", "%s", text.data);
+    buffer_free(&text);
+}
+
+static void any_argument_of_a_binding_is_taken_or_refused(void) {
+    static size_t known[sizeof functions / sizeof *functions];
+    begin();
+    scripts.config.redis.url = scripts.config.postgres.url = "";
+    scripts.config.kafka.brokers = "127.0.0.1:1";
+    scripts_write(&scripts, "queries/find.sql", "SELECT :id::text AS id");
+    write_bindings();
+    load();
+    log_mute(true);
+    script_instance_mute(instance, "a test");
+    for (size_t v = 0; v < VALUES; v++) {
+        for (size_t p = 0; p < sizeof functions / sizeof *functions; p++) {
+            struct script_response response;
+            enum script_result result = answer(v, p, &response);
+            if (result == SCRIPT_OK) {
+                known[p] += response.status == 200;
+            } else {
+                check_named("routes/b.lua", v, functions[p]);
+            }
+            free((char *)response.body.data);
+            free(response.tags);
+            renew();
+            script_instance_mute(instance, "a test");
+        }
+    }
+    log_mute(false);
+    for (size_t p = 0; p < sizeof functions / sizeof *functions; p++) {
+        if (known[p] == 0) {
+            TEST_FAIL("no binding has %s", functions[p]);
+        }
+    }
+    unload();
+}
+
 /* Loads each value at each place of one file; what is refused names the file. */
 static void declare(const char *file, const char *const *places, size_t count) {
     begin();
@@ -384,6 +484,8 @@ static const struct test_case cases[] = {
     {"a slip in an answer is refused", a_slip_in_an_answer_is_refused},
     {"any outcome and merge is taken or refused", any_outcome_and_merge_is_taken_or_refused},
     {"a slip with the view is refused", a_slip_with_the_view_is_refused},
+    {"any argument of a binding is taken or refused",
+     any_argument_of_a_binding_is_taken_or_refused},
     {"any declaration of a handler is taken or refused",
      any_handler_declaration_is_taken_or_refused},
     {"any declaration of a route is taken or refused", any_route_declaration_is_taken_or_refused},
