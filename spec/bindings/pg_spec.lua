@@ -164,7 +164,8 @@ describe("pg.query", function()
     assert.matches('^pg.query: parameter "integer" of "values" is a boolean, which its type does'
       .. " not take: .*true", message("values", { integer = true }))
     assert.matches('parameter "small" of "values" is a number', message("values", { small = 1.5 }))
-    assert.matches('parameter "integer" of "values" is a table', message("values", { integer = {} }))
+    assert.matches('parameter "integer" of "values" is a table',
+      message("values", { integer = {} }))
     assert.matches('parameter "texts" of "lists" is a string', message("lists", { texts = "a" }))
     local rows, failure = query_values({ integer = "true" })
     assert.is_nil(rows)
