@@ -185,6 +185,7 @@ static bool run_file(struct script_instance *instance, struct file_run *run, str
     struct bundle bundle = {0};
     bool ok = bundle_read_file(&bundle, run->path, err);
     if (ok) {
+        /* cppcheck-suppress autoVariables -- read by the call alone */
         run->file = &bundle.files[0];
         ok = script_call(instance, run_chunk, run, NO_TIMEOUT_MS, err) == SCRIPT_OK;
     }

@@ -183,8 +183,8 @@ static void memory_in_transaction(void) {
     sandbox_init(&sandbox);
     sandbox.config.scripts.memory_limit_mb = 16;
     if (sandbox_open(&sandbox)) {
-        CHECK(begins(sandbox_call(&sandbox, "routes/pg", "fill_memory_in_transaction", NULL),
-                     "failed: not enough memory"));
+        CHECK_HAS(sandbox_call(&sandbox, "routes/pg", "fill_memory_in_transaction", NULL),
+                  "routes/pg.lua: not enough memory");
         CHECK(!script_instance_healthy(sandbox.instance));
         wait_for_none(IDLE_IN_TRANSACTION);
     }

@@ -177,20 +177,25 @@ static void a_state_is_given_to_whoever_waited_longest(void) {
 }
 
 static void answers_that_are_none_are_errors(void) {
-    static const char *const bodies[] = {"",
-                                         "return 5",
-                                         "return {}",
-                                         "return { status = 200 }",
-                                         "return { status = 99, body = 'x' }",
-                                         "return { status = 'x', body = 'x' }",
-                                         "return { status = 200, body = {} }"};
-    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        begin(bodies[i]);
+    static const struct {
+        const char *body, *reason;
+    } answers[] = {
+        {"", "it returned a nil, which is no answer"},
+        {"return 5", "it returned a number, which is no answer"},
+        {"return {}", "`status` of its answer is a whole number from 200 to 599, not a nil"},
+        {"return { status = 200 }", "its answer has neither `body` nor `error`"},
+        {"return { status = 99, body = 'x' }", "a whole number from 200 to 599, not 99"},
+        {"return { status = 'x', body = 'x' }", "a whole number from 200 to 599, not a string"},
+        {"return { status = 200, body = {} }", "`body` of its answer is a string, not a table"},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        begin(answers[i].body);
         struct reply reply = answer("x", 1000);
         if (reply.result != SCRIPT_ERROR) {
-            TEST_FAIL("%s: result %d", bodies[i], reply.result);
+            TEST_FAIL("%s: result %d", answers[i].body, reply.result);
         }
-        CHECK_HAS(reply.err.text, "routes/r returned no answer");
+        CHECK_HAS(reply.err.text, "routes/r.lua: ");
+        CHECK_HAS(reply.err.text, answers[i].reason);
         end();
     }
 }
