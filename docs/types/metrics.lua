@@ -2,9 +2,10 @@
 
 --- Metrics on `/metrics`, beside the program's own.
 ---
---- A metric belongs to the process: scripts of a later generation go on counting. Declare at the top
---- of a file. Errors: a bad name, or one that is taken by another type or other labels (until the
---- process ends).
+--- A metric belongs to the scripts that declare it: it is on the page while they run. Scripts of a
+--- later generation go on counting where name, type and labels are the same; other labels begin anew.
+--- Declare at the top of a file. Errors: a bad name, one of the program's own, or one that the same
+--- scripts declare with another type, help or other labels.
 ---
 --- Labels are given as a table with a string, number or boolean for each. Values are cut to
 --- 128 bytes. A metric has at most 2,000 combinations, those beyond count as `other`: use no ids.

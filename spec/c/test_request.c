@@ -261,6 +261,13 @@ static void compares_the_longest_credentials(void) {
     CHECK_TEXT(err.text, "section.list: entry 3 is longer than 255 bytes");
 }
 
+/* As a key file of two lines makes. */
+static void refuses_credentials_that_no_header_can_hold(void) {
+    struct err err = {0};
+    CHECK(!make_credentials("one\ntwo", &err));
+    CHECK_HAS(err.text, "section.list: entry 3 holds a control character or an end of line");
+}
+
 /* ---- replies ------------------------------------------------------------------------------ */
 
 static const char *head_of(const struct reply *reply) {
@@ -331,6 +338,7 @@ static const struct test_case cases[] = {
     {"accepts printable correlation ids", accepts_printable_correlation_ids},
     {"knows whole credentials only", knows_whole_credentials_only},
     {"compares the longest credentials", compares_the_longest_credentials},
+    {"refuses credentials that no header can hold", refuses_credentials_that_no_header_can_hold},
     {"formats the head of an answer", formats_the_head_of_an_answer},
     {"answers 304 without a body", answers_304_without_a_body},
     {"errors are JSON", errors_are_json},
