@@ -26,7 +26,7 @@ static bool starts_with(const char *name, const char *prefix) {
 /* At the line of the word in the file of that name. */
 static void clash(struct manifest_reader *r, const char *name, const char *word, const char *format,
                   const char *with, const char *method) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     r->file = bundle_find(&r->generation->bundle, name);
     manifest_enter(r, &scope, NULL, starts_with(name, "routes/") ? "route" : "handler");
     manifest_problem(r, word, format, method, word, with);

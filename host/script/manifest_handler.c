@@ -189,7 +189,7 @@ static int compare_paths(const void *a, const void *b) {
 static void check_condition(struct manifest_reader *r, const struct extract_field *fields,
                             size_t count, const struct extract_field *field) {
     const char *names[MAX_FIELDS];
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     size_t others = 0;
     for (size_t i = 0; i < count; i++) {
         if (&fields[i] != field) {
@@ -205,7 +205,7 @@ static void check_condition(struct manifest_reader *r, const struct extract_fiel
 }
 
 static void read_named_field(struct manifest_reader *r, struct extract_field *field) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     field->name = manifest_text(r->generation, lua_tostring(r->L, -2));
     manifest_enter(r, &scope, field->name, "field %s", field->name);
     read_field(r, field);
@@ -335,7 +335,7 @@ void manifest_read_handler(struct manifest_reader *r, const char *name) {
     struct script_generation *generation = r->generation;
     struct script_handler *handler = &generation->handlers[generation->handler_count];
     struct handler_reading reading = {.handler = handler, .time = "event_timestamp"};
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     size_t before = r->problems->found;
     if (!manifest_load(r, name)) {
         return;

@@ -43,7 +43,7 @@ static const struct manifest_key cache_keys[] = {
      .offset = offsetof(struct route_reading, route.cache_type)}};
 
 static void read_cache(struct manifest_reader *r, void *target) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     manifest_enter(r, &scope, "cache", "cache");
     manifest_read_table(r, cache_keys, COUNT(cache_keys), false, target);
     manifest_leave(r);
@@ -107,7 +107,7 @@ static void compare_key(struct manifest_reader *r, const char *path,
 static void check_cache(struct manifest_reader *r, const struct script_route *route,
                         const struct manifest_params *paths) {
     struct manifest_params key;
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     manifest_enter(r, &scope, "cache", "cache");
     const char *problem = manifest_check_key(route->cache_key, &key);
     if (problem) {
@@ -153,7 +153,7 @@ static void check_route(struct manifest_reader *r, struct route_reading *reading
 
 void manifest_read_route(struct manifest_reader *r, const char *name) {
     struct script_generation *generation = r->generation;
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     struct route_reading reading = {.route = {.method = "GET", .authenticated = true}};
     struct script_route *route = &reading.route;
     if (!manifest_load(r, name)) {

@@ -67,7 +67,7 @@ static void fill_column(struct manifest_reader *r, struct view_column *column, c
 static bool read_column(struct manifest_reader *r, struct view_column *column) {
     lua_State *L = r->L;
     size_t count = 0;
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     bool pair = lua_istable(L, -1) && lua_objlen(L, -1) == 2;
     const char **texts = pair ? manifest_take_texts(r, "column", 2, &count) : NULL;
     if (pair && !texts) {
@@ -158,7 +158,7 @@ static const char *peek_name(struct manifest_reader *r) {
 
 static void read_group(struct manifest_reader *r, struct table_reading *of,
                        struct view_group *group) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     const char *name = peek_name(r);
     struct group_reading reading = {.table = of->table, .group = group};
     manifest_enter(r, &scope, name, "group %s.%s", of->name ? of->name : "?", name ? name : "?");
@@ -230,7 +230,7 @@ static void take_content(struct manifest_reader *r, const struct table_reading *
         hashed = hashed || table->key[k].type == VIEW_CONTENT;
     }
     if (reading->content && table->content_group < 0) {
-        struct manifest_scope scope;
+        struct manifest_scope scope = {0};
         manifest_enter(r, &scope, "content", "table %s: content", table->name);
         manifest_refuse(r, "group", reading->content, names, table->group_count);
         manifest_leave(r);
@@ -249,7 +249,7 @@ struct column_names {
 };
 
 static void add_column(struct manifest_reader *r, struct column_names *names, const char *name) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     for (size_t i = 0; i < names->count; i++) {
         if (strcmp(names->items[i], name) == 0) {
             manifest_enter(r, &scope, name, "%.60s: column %.60s", r->scope->owner, name);
@@ -290,7 +290,7 @@ static void check_columns(struct manifest_reader *r, const struct view_table *ta
         }
         for (size_t h = 0; h < g; h++) {
             if (strcmp(table->groups[h].name, group->name) == 0) {
-                struct manifest_scope scope;
+                struct manifest_scope scope = {0};
                 manifest_enter(r, &scope, group->name, "group %s.%s", table->name, group->name);
                 manifest_problem(r, group->name, "it is declared twice");
                 manifest_leave(r);
@@ -300,7 +300,7 @@ static void check_columns(struct manifest_reader *r, const struct view_table *ta
 }
 
 static void read_table(struct manifest_reader *r, struct view_table *table) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     const char *name = peek_name(r);
     struct table_reading reading = {.table = table, .name = name};
     table->content_group = -1;
@@ -315,7 +315,7 @@ static void read_table(struct manifest_reader *r, struct view_table *table) {
 }
 
 static void check_tables(struct manifest_reader *r, const struct view *view) {
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     for (size_t i = 0; i < view->table_count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(view->tables[i].name, view->tables[j].name) == 0 &&
@@ -330,7 +330,7 @@ static void check_tables(struct manifest_reader *r, const struct view *view) {
 
 void manifest_read_view(struct manifest_reader *r) {
     struct view *view = r->generation->view = xcalloc(1, sizeof *view);
-    struct manifest_scope scope;
+    struct manifest_scope scope = {0};
     size_t len = 0, before = r->problems->found;
     if (!manifest_load(r, "view")) {
         return;
