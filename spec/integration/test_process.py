@@ -152,10 +152,11 @@ def test_a_rebuild_that_is_told_to_end_leaves_no_shadow(bare_service):
                               "WHERE starts_with(nspname, 'aggregator_rebuild')") == [(0,)]
 
 
-def test_standard_descriptors_that_are_closed_are_no_sockets(make_service, cleanup):
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_standard_descriptors_that_are_closed_are_no_sockets(make_service, cleanup, closed):
     service = make_service(cleanup, migrate=False)
     program = service.prepare()
-    done = subprocess.run(["sh", "-c", 'exec "$0" migrate <&- >&- 2>&-',
+    done = subprocess.run(["sh", "-c", f'exec "$0" migrate {closed}',
                            program.build / "aggregator"], cwd=ROOT, env=program.env, timeout=30,
                           check=False)
     assert done.returncode == 0
