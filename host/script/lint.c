@@ -35,45 +35,60 @@ void lint_destroy(struct lint *lint) {
 
 /* ---- luacheck is loaded -------------------------------------------------------------------- */
 
-/* A list of the names that a sandbox has, as strings of another state. */
-static bool push_globals(lua_State *L, struct script_generation *generation, struct err *err) {
-    struct script_instance instance = {.generation = generation, .config = generation->config};
-    if (!sandbox_open(&instance, err)) {
-        sandbox_close(&instance);
-        return false;
-    }
-    lua_State *sandbox = instance.L;
-    lua_newtable(L);
-    lua_pushvalue(sandbox, LUA_GLOBALSINDEX);
-    protect_push_original(sandbox, lua_gettop(sandbox));
-    for (lua_pushnil(sandbox); lua_next(sandbox, -2); lua_pop(sandbox, 1)) {
-        if (lua_type(sandbox, -2) == LUA_TSTRING) {
-            lua_pushstring(L, lua_tostring(sandbox, -2));
-            lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+/* In the guarded body: the names of the sandbox's globals, each with its NUL. [names] */
+static int collect_globals(lua_State *L) {
+    struct buffer *names = lua_touserdata(L, 1);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    protect_push_original(L, lua_gettop(L));
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING) {
+            const char *name = lua_tostring(L, -2);
+            buffer_append(names, name, strlen(name) + 1);
         }
     }
-    sandbox_close(&instance);
-    return true;
+    return 0;
 }
 
-/* Runs inside a protected call. [lint, names] */
+static bool read_globals(struct script_generation *generation, struct buffer *names,
+                         struct err *err) {
+    struct script_instance instance = {.generation = generation, .config = generation->config};
+    bool ok = sandbox_open(&instance, err) && script_guard(&instance, collect_globals, names, err);
+    sandbox_close(&instance);
+    return ok;
+}
+
+struct loading {
+    struct lint *lint;
+    const struct buffer *names;
+};
+
+static void push_names(lua_State *L, const struct buffer *names) {
+    int count = 0;
+    lua_newtable(L);
+    for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+        lua_pushstring(L, names->data + at);
+        lua_rawseti(L, -2, ++count);
+    }
+}
+
+/* Runs inside a protected call. [loading] */
 static int load(lua_State *L) {
-    struct lint *lint = lua_touserdata(L, 1);
+    const struct loading *loading = lua_touserdata(L, 1);
     luaL_openlibs(L);
     /* It looks at a few files at a time: compiled traces would cost twice what they save. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
         return lua_error(L);
     }
-    lua_pushvalue(L, 2);
+    push_names(L, loading->names);
     lua_call(L, 1, 1);
-    lint->look = luaL_ref(L, LUA_REGISTRYINDEX);
+    loading->lint->look = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
 /* The state is of no more use. */
 static bool fail(struct lint *lint, struct err *err) {
-    const char *text = lua_tostring(lint->L, -1);
+    const char *text = lua_type(lint->L, -1) == LUA_TSTRING ? lua_tostring(lint->L, -1) : NULL;
     err_set(err, ERR_INTERNAL, "luacheck failed: %s", text ? text : "no message");
     lua_close(lint->L);
     lint->L = NULL;
@@ -86,14 +101,17 @@ static bool open_state(struct lint *lint, const struct script_generation *genera
     if (!lint->L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
-    lua_pushcfunction(lint->L, load);
-    lua_pushlightuserdata(lint->L, lint);
-    if (!push_globals(lint->L, (struct script_generation *)generation, err)) {
+    struct buffer names = {0};
+    struct loading loading = {lint, &names};
+    bool ok = read_globals((struct script_generation *)generation, &names, err);
+    if (!ok) {
         lua_close(lint->L);
         lint->L = NULL;
-        return false;
+    } else {
+        ok = lua_cpcall(lint->L, load, &loading) == 0 || fail(lint, err);
     }
-    return lua_pcall(lint->L, 2, 0, 0) == 0 || fail(lint, err);
+    buffer_free(&names);
+    return ok;
 }
 
 /* ---- it looks ------------------------------------------------------------------------------ */
