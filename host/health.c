@@ -69,33 +69,49 @@ static void log_change(struct err *failure, const char *name, const struct err *
     }
 }
 
-/* A server may close a connection that lies idle, or be asked to: that is no outage, one that
- * cannot be opened again is. */
-static bool ask_database(struct pg *pg, struct err *err) {
-    for (int attempt = 0;; attempt++) {
-        bool ok = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
-        bool sent = ok;
-        ok = ok && pg_query(pg, "health", "SELECT 1", NULL, STATEMENT_TIMEOUT_MS, NULL, err);
-        if (ok || !sent || attempt > 0 || pg_connected(pg) || err->kind == ERR_TIMEOUT) {
-            return ok;
-        }
-        err_clear(err);
+static bool ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *err) {
+    static const char sql[] =
+        "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool";
+    PGresult *row = NULL;
+    *sent = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
+    if (!*sent || !pg_query(pg, "health", sql, NULL, STATEMENT_TIMEOUT_MS, &row, err)) {
+        return false;
     }
+    *reads_only = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
+    PQclear(row);
+    return true;
 }
 
+/* A server may close a connection that lies idle, or be asked to: that is no outage, one that
+ * cannot be opened again is. */
+static bool ask_database(struct pg *pg, bool *reads_only, struct err *err) {
+    bool sent;
+    if (ask_once(pg, reads_only, &sent, err)) {
+        return true;
+    }
+    if (!sent || pg_connected(pg) || err->kind == ERR_TIMEOUT) {
+        return false;
+    }
+    err_clear(err);
+    return ask_once(pg, reads_only, &sent, err);
+}
+
+/* True where it answers, if only for reading. */
 static bool look_at_database(struct health *health, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
-    bool ok = ask_database(health->pg, &err);
-    bool scarce = ok && pg_short_of_connections();
+    bool reads_only = false;
+    bool ok = ask_database(health->pg, &reads_only, &err);
+    const char *reason = !ok          ? pg_plain_reason(&err)
+                         : reads_only ? "the database is read-only: it is a standby, or is set so"
+                         : pg_short_of_connections()
+                             ? "the database or its pooler allows no more connections"
+                             : NULL;
     append_state(json, "database",
                  !ok      ? "unhealthy"
-                 : scarce ? "degraded"
+                 : reason ? "degraded"
                           : "healthy",
-                 !ok      ? pg_plain_reason(&err)
-                 : scarce ? "the database or its pooler allows no more connections"
-                          : NULL,
-                 began_us);
+                 reason, began_us);
     log_change(&health->said_of_database, "database", &err);
     return ok;
 }
@@ -199,7 +215,6 @@ static bool open_probes(struct health *health, struct err *err) {
         .application_name = "aggregator health",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
-        .writes = true, /* a standby is of no use to ingestion */
     };
     health->pg = pg_create(&options);
     if (!config->redis.url[0]) {
