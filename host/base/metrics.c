@@ -299,16 +299,29 @@ void metric_forget(struct metric *metric, struct metric_cell *cell) {
     pthread_mutex_unlock(&lock);
 }
 
+static bool is_among(struct metric_cell *const *cells, size_t count,
+                     const struct metric_cell *cell) {
+    size_t at = 0;
+    while (at < count && cells[at] != cell) {
+        at++;
+    }
+    return at < count;
+}
+
+/* No page is without those that stay. */
 void metric_show_only(struct metric *metric, const char *const *values, size_t count) {
+    struct metric_cell **shown = xcalloc(count + 1, sizeof(struct metric_cell *));
+    for (size_t i = 0; i < count; i++) {
+        shown[i] = metric_cell_of(metric, &values[i], 1);
+    }
     pthread_mutex_lock(&lock);
     metric->selective = true;
     for (size_t i = 0; i < metric->cell_count; i++) {
-        atomic_store(&metric->cells[i]->hidden, true);
+        struct metric_cell *cell = metric->cells[i];
+        atomic_store(&cell->hidden, !is_among(shown, count, cell));
     }
     pthread_mutex_unlock(&lock);
-    for (size_t i = 0; i < count; i++) {
-        atomic_store(&metric_cell_of(metric, &values[i], 1)->hidden, false);
-    }
+    free(shown);
 }
 
 /* ---- scopes -------------------------------------------------------------------------------- */
