@@ -255,31 +255,10 @@ static void note_result(struct pipeline *pipeline, struct batch *batch, size_t i
     waits_note_good(&pipeline->waits, (size_t)event->handler);
 }
 
-/* The others' events are not to wait behind those of a handler that takes long for each. */
-static void bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
-                        int64_t began_us) {
-    const struct partitions *partitions = &pipeline->partitions;
-    int handler = batch->events[index].handler;
-    int64_t now_us = clock_monotonic_us();
-    bool others = false;
-    if (pipeline->options.no_breaker || waits_holds(&pipeline->waits, (size_t)handler) ||
-        !waits_spend(&pipeline->waits, (size_t)handler, now_us - began_us)) {
-        return;
-    }
-    for (size_t i = 0; i < partitions->count && !others; i++) {
-        others = partitions->items[i].handler >= 0 && partitions->items[i].handler != handler;
-    }
-    if (others) {
-        waits_hold_turn(&pipeline->waits, (size_t)handler, now_us);
-        batch_leave_out(pipeline, batch, handler, index + 1);
-    }
-}
-
 static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
     struct err err = {0};
     enum script_result result = SCRIPT_ERROR;
-    int64_t began_us = clock_monotonic_us();
     log_set_correlation_id(event->correlation_id);
     bool handled = run_handler(pipeline, batch, event, &result, &err);
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
@@ -289,7 +268,6 @@ static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     event->rests_on = script_instance_rests_on(pipeline->scripts);
     event->at_us = event->values[ENVELOPE_TIME].as.integer;
     note_result(pipeline, batch, index, result, &err);
-    bound_share(pipeline, batch, index, began_us);
     return true;
 }
 
@@ -304,6 +282,27 @@ static bool settle_event(struct pipeline *pipeline, struct batch *batch, size_t 
         batch_leave_out(pipeline, batch, opened, 0);
     }
     return true;
+}
+
+/* The others' events are not to wait behind those of a handler that takes long for each. */
+static void bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
+                        int64_t spent_us) {
+    const struct partitions *partitions = &pipeline->partitions;
+    const struct event *event = &batch->events[index];
+    int handler = event->handler;
+    bool others = false;
+    if (pipeline->options.no_breaker || handler < 0 || event->state == EVENT_DUPLICATE ||
+        waits_holds(&pipeline->waits, (size_t)handler) ||
+        !waits_spend(&pipeline->waits, (size_t)handler, spent_us)) {
+        return;
+    }
+    for (size_t i = 0; i < partitions->count && !others; i++) {
+        others = partitions->items[i].handler >= 0 && partitions->items[i].handler != handler;
+    }
+    if (others) {
+        waits_hold_turn(&pipeline->waits, (size_t)handler, clock_monotonic_us());
+        batch_leave_out(pipeline, batch, handler, index + 1);
+    }
 }
 
 /* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
@@ -329,10 +328,11 @@ static void look_up(struct pipeline *pipeline, struct batch *batch) {
 }
 
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
-    int64_t started_us = clock_monotonic_us(), now_us = started_us;
+    int64_t started_us = clock_monotonic_us();
     if (batch->looked_up < batch->count) {
         look_up(pipeline, batch);
     }
+    int64_t now_us = clock_monotonic_us();
     batch->judged = 0; /* the batch before it may have been committed meanwhile */
     bool going = true;
     if (batch->handled == 0) {
@@ -340,8 +340,12 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     }
     while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
            !batch_has_merged_enough(pipeline, batch)) {
+        int64_t began_us = now_us;
         going = settle_event(pipeline, batch, batch->handled);
         now_us = clock_monotonic_us();
+        if (going) {
+            bound_share(pipeline, batch, batch->handled - 1, now_us - began_us);
+        }
     }
     script_collect_step(pipeline->scripts);
     metric_observe(pipeline->metrics.processing_seconds,

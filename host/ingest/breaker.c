@@ -80,7 +80,7 @@ void breaker_say(const struct breaker *breaker, size_t handler, const char *name
                  const char *detail, char reason[BREAKER_REASON_CAP]) {
     const struct breaker_window *window = &breaker->judged[handler];
     snprintf(reason, BREAKER_REASON_CAP,
-             "%zu of the last %zu events of %.64s were rejected, the last one: %.120s",
+             "%zu of the last %zu events of %.64s were rejected, the last one: %.500s",
              window->rejected, window->count, name, detail);
 }
 

@@ -49,7 +49,7 @@ void breaker_free(struct breaker *breaker);
 void breaker_judge_anew(struct breaker *breaker);
 /* The next event under way. False where the share of its handler is too large: it opens. */
 bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected);
-#define BREAKER_REASON_CAP 256
+#define BREAKER_REASON_CAP 640
 /* Why it has opened for the handler, of this name, with the detail of its last rejection. */
 void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
                  const char *detail, char reason[BREAKER_REASON_CAP]);

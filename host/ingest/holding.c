@@ -24,8 +24,8 @@ void holding_begin(struct pipeline *pipeline, size_t handler, enum wait_cause ca
 }
 
 void holding_settle(struct pipeline *pipeline, size_t handler) {
-    const struct script_handler *declared = holding_handler(pipeline, handler);
     if (waits_settle(&pipeline->waits, handler)) {
+        const struct script_handler *declared = holding_handler(pipeline, handler);
         log_info("a handler's topics go on", LOG_TEXT("handler", declared->name),
                  LOG_TEXT("topic", declared->topics[0]),
                  LOG_INT("topics", (int64_t)declared->topic_count));

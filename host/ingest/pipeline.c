@@ -55,7 +55,7 @@ static void init_breaker(struct pipeline *pipeline) {
     breaker_init(&pipeline->breaker, handlers, (size_t)config->ingest.breaker_window_events,
                  pipeline->options.no_breaker ? 100 : (size_t)config->ingest.breaker_share_percent);
     waits_init(&pipeline->waits, handlers, (uint64_t)clock_monotonic_us() ^ (uintptr_t)pipeline);
-    pipeline->waits.changed = pipeline->waits.refetch = true;
+    pipeline->waits.changed = true;
 }
 
 static bool open_scripts(struct pipeline *pipeline, struct err *err) {
@@ -149,9 +149,11 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
     pipeline->scripts = *scripts;
     pipeline->config = script_generation_config(pipeline->generation);
     pipeline->batch_limit = (size_t)pipeline->config->ingest.batch_max_events;
+    bool refetch = pipeline->waits.refetch || waits_next_us(&pipeline->waits) != INT64_MAX;
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);
     init_breaker(pipeline);
+    pipeline->waits.refetch = refetch; /* what was held is held no longer */
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];
         partition->handler = script_handler_of(pipeline->generation, partition->topic);

@@ -14,7 +14,7 @@ static void open_breaker(struct pipeline *pipeline, const struct event *event) {
     size_t count, handler = (size_t)event->handler;
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &count);
-    char detail[160], reason[BREAKER_REASON_CAP];
+    char detail[500], reason[BREAKER_REASON_CAP];
     snprintf(detail, sizeof detail, "%.*s: %.*s", (int)event->reason.len, event->reason.data,
              (int)event->detail.len, event->detail.data);
     breaker_say(&pipeline->breaker, handler, handlers[handler].name, detail, reason);

@@ -68,7 +68,8 @@ bool waits_hold(struct waits *waits, size_t handler, enum wait_cause cause, cons
     waits_hold_until(waits, wait, false, now.us + waits_backoff_us(waits, wait->tries));
     /* Without the traceback: the log has it. */
     int len = (int)strcspn(reason, "\n");
-    snprintf(wait->reason, sizeof wait->reason, "%.*s", len < 255 ? len : 255, reason);
+    int most = (int)sizeof wait->reason - 1;
+    snprintf(wait->reason, sizeof wait->reason, "%.*s", len < most ? len : most, reason);
     return begins;
 }
 
@@ -127,8 +128,9 @@ void waits_try_all(struct waits *waits) {
 }
 
 void waits_forget(struct waits *waits) {
+    waits->refetch = waits->refetch || waits_next_us(waits) != INT64_MAX;
+    waits->changed = true;
     memset(waits->items, 0, waits->count * sizeof *waits->items);
-    waits->changed = waits->refetch = true;
 }
 
 bool waits_spend(struct waits *waits, size_t handler, int64_t spent_us) {

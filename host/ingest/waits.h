@@ -27,7 +27,7 @@ struct wait {
     int64_t since_wall_us; /* when its trouble began */
     int64_t spent_us;      /* on its events of the batch that is being handled */
     size_t spent_events;
-    char reason[256];
+    char reason[640];
 };
 
 struct waits {

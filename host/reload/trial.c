@@ -42,7 +42,7 @@ void trial_begin(struct trial *trial, const struct config *config, bool on_trial
 static bool has_failed(const struct trial *trial, char *reason, size_t reason_size) {
     struct trial_counts counts = since(trial->began);
     if (ingest_stopped(trial->ingest) > 0) {
-        snprintf(reason, reason_size, "a handler rejects so much that its worker has stopped");
+        snprintf(reason, reason_size, "a handler rejects so much that its topics wait");
         return true;
     }
     if (counts.processed < TRIAL_LEAST_EVENTS || counts.rejected < TRIAL_LEAST_REJECTED ||
