@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "../http/own.h"
 #include "../view/migrate.h"
 #include "../view/schema_check.h"
 #include "../script/lint.h"
@@ -47,8 +48,9 @@ int command_check(const struct command *command) {
     const struct config *config = command->config;
     struct err err = {0};
     struct script_generation *generation = script_generation_load_service(config, 1, &err);
-    if (!generation) {
+    if (!generation || !own_leaves_routes(generation, &err)) {
         fprintf(stderr, "scripts: %s\n", err.text);
+        script_generation_unref(generation);
         return 1;
     }
     size_t handlers, routes;

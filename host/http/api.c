@@ -115,6 +115,9 @@ static void find_endpoints(struct api_scripts *scripts) {
 
 struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
                                        struct err *err) {
+    if (!own_leaves_routes(generation, err)) {
+        return NULL;
+    }
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));

@@ -6,6 +6,7 @@
 
 #include "../base/aside.h"
 #include "../base/log.h"
+#include "../base/problems.h"
 #include "../base/regular_file.h"
 #include "../process_metrics.h"
 #include "../base/xalloc.h"
@@ -146,6 +147,24 @@ static bool asks_health(enum own_path which, enum health_question *question) {
 
 bool own_has_path(const char *path) {
     return find(slice_of(path)) != OWN_PATHS;
+}
+
+bool own_leaves_routes(const struct script_generation *generation, struct err *err) {
+    struct problems problems = {0};
+    size_t count;
+    const struct script_route *routes = script_generation_routes(generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < routes[i].path_count; p++) {
+            if (own_has_path(routes[i].paths[p])) {
+                problems_add(&problems, routes[i].name, 0,
+                             "the path %s is answered by the program itself: take another",
+                             routes[i].paths[p]);
+            }
+        }
+    }
+    bool good = problems_report(&problems, err);
+    problems_free(&problems);
+    return good;
 }
 
 enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_block) {

@@ -5,6 +5,7 @@
 
 #include "../config/config.h"
 #include "../health.h"
+#include "../script/script.h"
 #include "service.h"
 
 struct own;
@@ -15,6 +16,9 @@ void own_destroy(struct own *own);
 
 /* Whether the path is one of the host's, whatever a route says. */
 bool own_has_path(const char *path);
+
+/* False, with a line for each: routes that declare such a path are never asked. */
+bool own_leaves_routes(const struct script_generation *generation, struct err *err);
 
 enum own_result { OWN_ANSWERED, OWN_WOULD_BLOCK, OWN_NOT_MINE };
 
