@@ -133,7 +133,7 @@ UNLOCKS = ("unlock", "unlock_default", "unlock_this", "unlock_by_call", "unlock_
 
 def test_the_database_cannot_be_changed(bare_service, queries):
     """Neither alone nor in a transaction, whatever a query before has set."""
-    text = "pg.query('mode')[1].mode\npg.query('write')\n"
+    text = "pg.query('mode', { x = json.null })[1].mode\npg.query('write')\n"
     for name in UNLOCKS:
         text += (f"pg.query('{name}')\npg.query('write')\n"
                  f"pg.transaction(function(tx) tx.query('{name}') return tx.query('write') end)\n"
