@@ -59,8 +59,8 @@ enum trial_verdict trial_look(struct trial *trial, char *reason, size_t reason_s
     if (trial->until_us == 0) {
         return TRIAL_NONE;
     }
+    trial->settles = trial->settles && ingest_settles(trial->ingest);
     if (trial->settles) { /* what was counted until now is not the new scripts' alone */
-        trial->settles = ingest_settles(trial->ingest);
         trial->began = count();
     } else if (has_failed(trial, reason, reason_size)) {
         verdict = TRIAL_FAILED;
