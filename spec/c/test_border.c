@@ -10,28 +10,11 @@ static struct err err;
 
 /* Chunks that hand over one value each: `return VALUE`. */
 static const char *const values[] = {
-    "return nil",
-    "return true",
-    "return 0",
-    "return -1",
-    "return 0 / 0",
-    "return 1 / 0",
-    "return 2 ^ 63",
-    "return -2 ^ 63",
-    "return 1e300",
-    "return 200.5",
-    "return ''",
-    "return 'ignored\\0'",
-    "return '\\255\\254'",
-    "return ('x'):rep(2 ^ 20)",
-    "return {}",
-    "return { {}, { {} } }",
-    "local t = {} t.t = t t[1] = t return t",
-    "return pairs",
-    "return string",
-    "return _G",
-    "return require('json')",
-    "return require('json').null",
+    "return nil", "return true", "return 0", "return -1", "return 0 / 0", "return 1 / 0",
+    "return 2 ^ 63", "return -2 ^ 63", "return 1e300", "return 200.5", "return ''",
+    "return 'ignored\\0'", "return '\\255\\254'", "return ('x'):rep(2 ^ 20)", "return {}",
+    "return { {}, { {} } }", "local t = {} t.t = t t[1] = t return t", "return pairs",
+    "return string", "return _G", "return require('json')", "return require('json').null",
     "return require('json').array({})",
     "return setmetatable({}, { __index = function(_, k) error('no ' .. tostring(k)) end })",
     "return setmetatable({}, { __index = function() error({}) end })",
@@ -45,11 +28,21 @@ static const char *const values[] = {
     "return setmetatable({}, { __tostring = function() return {} end })",
     "local t = setmetatable({}, {}) getmetatable(t).__index = t return t",
     "return { [1] = 1, [3] = 3, x = 1, [1.5] = 2, [true] = false }",
-    "error(setmetatable({}, { __tostring = function() error('again') end }))",
-    "error(nil)",
+    "error(setmetatable({}, { __tostring = function() error('again') end }))", "error(nil)",
     "local t = {} while true do t[#t + 1] = ('x'):rep(100) .. #t end",
+    /* a heap that is full when the host goes on */
+    "local t = {} pcall(function() while true do t[#t + 1] = ('x'):rep(100) .. #t end end) return "
+    "t",
+    "local s = ('x'):rep(2 ^ 24 - 1) return s", /* HUGE_VALUE */
 };
 #define VALUES (sizeof values / sizeof *values)
+#define HUGE_VALUE (VALUES - 1)
+
+/* What a case looks at, and the state's limits. */
+static struct {
+    size_t first, last; /* values from first on, before last */
+    int memory_mb, timeout_ms;
+} scope = {0, HUGE_VALUE, 4, 50};
 
 /* Places that a value is put in, as the text around `value`. */
 static const char *const answers[] = {
@@ -126,9 +119,9 @@ static const char rich_view[] =
 
 static void begin(void) {
     scripts_begin(&scripts);
-    scripts.config.scripts.memory_limit_mb = 4;
-    scripts.config.scripts.handler_timeout_ms = 50;
-    scripts.config.scripts.route_timeout_ms = 50;
+    scripts.config.scripts.memory_limit_mb = scope.memory_mb;
+    scripts.config.scripts.handler_timeout_ms = scope.timeout_ms;
+    scripts.config.scripts.route_timeout_ms = scope.timeout_ms;
     scripts.config.ingest.event_max_merge_bytes = 1 << 24;
     scripts_write(&scripts, "view.lua", "%s", rich_view);
     scripts_write(&scripts, "lib/empty.lua", "return {}");
@@ -203,7 +196,7 @@ static void any_answer_is_taken_or_refused(void) {
                  sizeof answers / sizeof *answers,
                  "tonumber(event.params.v), tonumber(event.params.p)");
     load();
-    for (size_t v = 0; v < VALUES; v++) {
+    for (size_t v = scope.first; v < scope.last; v++) {
         for (size_t p = 0; p < sizeof answers / sizeof *answers; p++) {
             struct script_response response;
             if (answer(v, p, &response) == SCRIPT_OK) {
@@ -244,9 +237,10 @@ static void a_slip_in_an_answer_is_refused(void) {
         {"return { status = 200, body = '{}', tags = { 5 } }", "item 1 of `tags`"},
         {"return { unavailable = false }", "`unavailable` of its answer is a failure"},
         {"return 5", "it returned a number, which is no answer"},
-        {"while true do end", "limit is 50 ms"},
+        {"while true do end", "its limit is 1000 ms"},
         {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 4 MiB"},
     };
+    scope.timeout_ms = 1000; /* so that a heap is full before, on any machine */
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         begin();
         scripts_write(
@@ -262,6 +256,7 @@ static void a_slip_in_an_answer_is_refused(void) {
         CHECK(response.body.data == NULL && response.tags == NULL);
         unload();
     }
+    scope.timeout_ms = 50;
 }
 
 static void any_outcome_and_merge_is_taken_or_refused(void) {
@@ -273,7 +268,7 @@ static void any_outcome_and_merge_is_taken_or_refused(void) {
     load();
     struct arena *arena = arena_create(4096);
     struct merge *merge = merge_create(script_generation_view(generation));
-    for (size_t v = 0; v < VALUES; v++) {
+    for (size_t v = scope.first; v < scope.last; v++) {
         for (size_t p = 0; p < sizeof merges / sizeof *merges; p++) {
             char event[400];
             snprintf(event, sizeof event,
@@ -318,9 +313,10 @@ static void a_slip_with_the_view_is_refused(void) {
         {"v:touch(5)", "call view:touch(id)"},
         {"v:touch()", "call view:touch(id)"},
         {"return require('json')", "something other than nothing or \"ignored\": a table"},
-        {"while true do end", "its limit is 50 ms"},
+        {"while true do end", "its limit is 1000 ms"},
         {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 4 MiB"},
     };
+    scope.timeout_ms = 1000; /* so that a heap is full before, on any machine */
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         begin();
         scripts_write(&scripts, "handlers/h.lua",
@@ -342,6 +338,7 @@ static void a_slip_with_the_view_is_refused(void) {
         arena_destroy(arena);
         unload();
     }
+    scope.timeout_ms = 50;
 }
 
 /* Every function of the bindings, and the arguments that it is called with. */
@@ -390,7 +387,7 @@ static void write_bindings(void) {
                        "set = function(...) return gauge:set(...) end,\n"
                        "observe = function(...) return histogram:observe(...) end }\n"
                        "local make = {\n");
-    for (size_t v = 0; v < VALUES; v++) {
+    for (size_t v = scope.first; v < scope.last; v++) {
         buffer_append_format(&text, "function() %s end,\n", values[v]);
     }
     buffer_append_text(&text, "}\nlocal functions = {\n");
@@ -419,7 +416,7 @@ static void any_argument_of_a_binding_is_taken_or_refused(void) {
     load();
     log_mute(true);
     script_instance_mute(instance, "a test");
-    for (size_t v = 0; v < VALUES; v++) {
+    for (size_t v = scope.first; v < scope.last; v++) {
         for (size_t p = 0; p < sizeof functions / sizeof *functions; p++) {
             struct script_response response;
             enum script_result result = answer(v, p, &response);
@@ -446,7 +443,7 @@ static void any_argument_of_a_binding_is_taken_or_refused(void) {
 /* Loads each value at each place of one file; what is refused names the file. */
 static void declare(const char *file, const char *const *places, size_t count) {
     begin();
-    for (size_t v = 0; v < VALUES; v++) {
+    for (size_t v = scope.first; v < scope.last; v++) {
         for (size_t p = 0; p < count; p++) {
             scripts_write(&scripts, file,
                           "local function make() %s end\nlocal value = make()\n"
@@ -479,6 +476,19 @@ static void any_view_declaration_is_taken_or_refused(void) {
     declare("view.lua", views, sizeof views / sizeof *views);
 }
 
+static void sixteen_megabytes_are_taken_or_refused(void) {
+    scope.first = HUGE_VALUE, scope.last = VALUES;
+    scope.memory_mb = 64, scope.timeout_ms = 2000;
+    any_answer_is_taken_or_refused();
+    any_outcome_and_merge_is_taken_or_refused();
+    any_argument_of_a_binding_is_taken_or_refused();
+    any_handler_declaration_is_taken_or_refused();
+    any_route_declaration_is_taken_or_refused();
+    any_view_declaration_is_taken_or_refused();
+    scope.first = 0, scope.last = HUGE_VALUE;
+    scope.memory_mb = 4, scope.timeout_ms = 50;
+}
+
 static const struct test_case cases[] = {
     {"any answer is taken or refused", any_answer_is_taken_or_refused},
     {"a slip in an answer is refused", a_slip_in_an_answer_is_refused},
@@ -490,6 +500,7 @@ static const struct test_case cases[] = {
      any_handler_declaration_is_taken_or_refused},
     {"any declaration of a route is taken or refused", any_route_declaration_is_taken_or_refused},
     {"any declaration of the view is taken or refused", any_view_declaration_is_taken_or_refused},
+    {"sixteen megabytes are taken or refused", sixteen_megabytes_are_taken_or_refused},
 };
 
 TEST_MAIN(cases)
