@@ -166,7 +166,7 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
 
 /* Whether the server's words quote the text: invalid input syntax for type uuid: "true". */
 static bool quotes(const char *message, struct slice text) {
-    for (const char *at = strchr(message, '"'); at; at = strchr(at + 1, '"')) {
+    for (const char *at = strchr(message, '"'); text.data && at; at = strchr(at + 1, '"')) {
         if (strncmp(at + 1, text.data, text.len) == 0 && at[1 + text.len] == '"') {
             return true;
         }
