@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -17,6 +18,7 @@
 #include "lines.h"
 #include "secrets.h"
 #include "../base/nearest.h"
+#include "../base/regular_file.h"
 #include "../base/xalloc.h"
 
 #define TIMEOUT_MS 5000
@@ -26,6 +28,7 @@
 
 struct reader {
     const char *path;
+    struct buffer text; /* of the file */
     lua_State *L;
     struct config *config;
     struct err *err;
@@ -289,7 +292,8 @@ static bool run_file(struct reader *reader) {
         lua_call(L, 1, 0);
     }
     config_functions_register(L);
-    if (luaL_loadfilex(L, reader->path, "t")) {
+    lua_pushfstring(L, "@%s", reader->path);
+    if (luaL_loadbufferx(L, reader->text.data, reader->text.len, lua_tostring(L, -1), "t")) {
         lua_error(L);
     }
     lua_call(L, 0, 1);
@@ -312,7 +316,10 @@ struct config *config_load(const char *path, struct err *err) {
     struct reader reader = {.path = path, .config = config, .err = err};
     struct lua_job job = {path, read_config, &reader, TIMEOUT_MS, MEMORY_BYTES};
     err_clear(err);
-    if (!lua_job_run(&job, err) || !reader.good) {
+    bool good = regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &reader.text, err) &&
+                lua_job_run(&job, err) && reader.good;
+    buffer_free(&reader.text);
+    if (!good) {
         config_unref(config);
         return NULL;
     }

@@ -1,9 +1,9 @@
 #include "lines.h"
 
-#include <stdio.h>
+#include <fcntl.h>
 
-#include "../base/buffer.h"
 #include "../base/lua_lexer.h"
+#include "../base/regular_file.h"
 
 struct search {
     struct slice section, key;
@@ -54,24 +54,11 @@ static void take_name(struct search *search, const struct lua_lexer *lexer, bool
     search->opens = false;
 }
 
-static bool read_text(const char *path, struct buffer *text) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return false;
-    }
-    size_t got;
-    do {
-        got = fread(buffer_reserve(text, 4096), 1, 4096, file);
-        text->len += got;
-    } while (got > 0);
-    fclose(file);
-    buffer_append(text, "", 0);
-    return true;
-}
-
 int config_line_of(const char *path, const char *section, const char *key) {
     struct buffer text = {0};
-    if (!read_text(path, &text)) {
+    struct err ignored = {0}; /* a message without a line is better than none */
+    if (!regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &text, &ignored)) {
+        buffer_free(&text);
         return 0;
     }
     struct lua_lexer lexer = {.at = text.data, .line = 1};

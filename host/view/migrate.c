@@ -2,12 +2,13 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "../../bindings/pg.h"
 #include "../base/buffer.h"
 #include "../base/log.h"
+#include "../base/regular_file.h"
 #include "migrate.h"
 #include "../base/xalloc.h"
 
@@ -15,6 +16,7 @@
  * would stay with a pooler's connection. */
 #define LOCK_SQL "SELECT pg_advisory_xact_lock(7236014)"
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
+#define FILE_MAX_BYTES (16UL * 1024 * 1024)
 /* A migration may rewrite a table. */
 #define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
 
@@ -42,26 +44,10 @@ static void free_migrations(struct migrations *migrations) {
 static bool read_file(const char *folder, struct migration *migration, struct err *err) {
     struct buffer path = {0};
     buffer_append_format(&path, "%s/%s", folder, migration->name);
-    FILE *file = fopen(path.data, "rb");
+    bool ok = regular_file_read(AT_FDCWD, path.data, migration->name, FILE_MAX_BYTES,
+                                &migration->sql, err);
     buffer_free(&path);
-    if (!file) {
-        return err_set(err, ERR_INPUT, "%s: %s", migration->name, strerror(errno));
-    }
-    size_t got;
-    do {
-        got = fread(buffer_reserve(&migration->sql, 65536), 1, 65536, file);
-        migration->sql.len += got;
-    } while (got > 0);
-    bool ok = !ferror(file);
-    fclose(file);
-    buffer_append(&migration->sql, "", 0); /* puts the NUL at the end */
-    if (!ok) {
-        return err_set(err, ERR_INPUT, "%s: cannot be read", migration->name);
-    }
-    if (strlen(migration->sql.data) != migration->sql.len) {
-        return err_set(err, ERR_INPUT, "%s: has a NUL byte", migration->name);
-    }
-    return true;
+    return ok;
 }
 
 static int is_sql(const struct dirent *entry) {

@@ -1,5 +1,7 @@
 /* config: the shipped file loads, the environment overrides it, and every mistake is named with
  * key, file and line. */
+#include <sys/stat.h>
+
 #include "../../host/config/config.h"
 
 #include <unistd.h>
@@ -313,6 +315,23 @@ static void files_that_are_no_configuration(void) {
     CHECK_HAS(err.text, "/nowhere/config.lua");
 }
 
+/* A FIFO would be waited for, on a reload by a program that runs. */
+static void what_is_no_regular_text_file_is_refused_unread(void) {
+    (void)remove(path);
+    CHECK(mkfifo(path, 0600) == 0);
+    CHECK(!config_load(path, &err));
+    CHECK_HAS(err.text, "is a FIFO: only regular files are read");
+    CHECK(remove(path) == 0);
+    CHECK(!config_load(".", &err));
+    CHECK_HAS(err.text, ". is a folder");
+    CHECK(!load("\xEF\xBB\xBFreturn {}"));
+    CHECK_HAS(err.text, "begins with a byte-order mark");
+    FILE *file = fopen(path, "w");
+    CHECK(file && fwrite("return {}\0--", 1, 12, file) == 12 && fclose(file) == 0);
+    CHECK(!config_load(path, &err));
+    CHECK_HAS(err.text, ":1: a NUL byte at offset 9");
+}
+
 /* Bounded in time and memory, and read raw: it is loaded by a running program, too. */
 static void a_file_that_does_anything_ends_in_a_message(void) {
     static const struct {
@@ -409,6 +428,8 @@ static const struct test_case cases[] = {
     {"keys of one name are told apart", keys_of_one_name_are_told_apart},
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
     {"files that are no configuration", files_that_are_no_configuration},
+    {"what is no regular text file is refused unread",
+     what_is_no_regular_text_file_is_refused_unread},
     {"a file that does anything ends in a message", a_file_that_does_anything_ends_in_a_message},
     {"a file that does not end is ended", a_file_that_does_not_end_is_ended},
     {"lines are found however it is written", lines_are_found_however_it_is_written},

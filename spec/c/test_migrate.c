@@ -182,7 +182,7 @@ static void bad_names_and_files_are_refused(void) {
     CHECK(file && fwrite("SELECT\0 1", 1, 9, file) == 9 && fclose(file) == 0);
     remove_file("0001_a.sql");
     CHECK_INT(run(), -1);
-    CHECK_HAS(err.text, "0001_b.sql: has a NUL byte");
+    CHECK_HAS(err.text, "0001_b.sql:1: a NUL byte at offset 6");
     config.scripts.sql = "/nowhere";
     CHECK_INT(run(), -1);
     CHECK_HAS(err.text, "/nowhere/migrations: No such file");
