@@ -32,7 +32,9 @@ bool err_wrap(struct err *err, const char *format, ...) {
 }
 
 void err_clear(struct err *err) {
-    *err = (struct err){0};
+    err->kind = ERR_NONE;
+    err->sqlstate[0] = '\0';
+    err->text[0] = '\0';
 }
 
 const char *err_kind_name(enum err_kind kind) {

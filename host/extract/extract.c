@@ -358,7 +358,8 @@ static bool is_required(const struct extract_plan *plan, const struct extract_it
 /* The first defect is told; what comes after it is read all the same, for whoever reports it. */
 static bool convert_all(const struct extract_plan *plan, const struct found *slots,
                         struct arena *arena, struct extract_value *values, struct err *err) {
-    struct err later = {0};
+    struct err later;
+    err_clear(&later);
     bool ok = true;
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];

@@ -139,7 +139,8 @@ static void extract_event(struct pipeline *pipeline, struct batch *batch, struct
     }
     const struct script_handler *handler = &handlers[event->handler];
     struct arena *arena = batch->extracted;
-    struct err err = {0};
+    struct err err;
+    err_clear(&err);
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
     bool extracted = extract_run(handler->plan, event->message.payload, arena, event->values, &err);
@@ -257,7 +258,8 @@ static void note_result(struct pipeline *pipeline, struct batch *batch, size_t i
 
 static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
-    struct err err = {0};
+    struct err err;
+    err_clear(&err);
     enum script_result result = SCRIPT_ERROR;
     log_set_correlation_id(event->correlation_id);
     bool handled = run_handler(pipeline, batch, event, &result, &err);
