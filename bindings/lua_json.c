@@ -276,6 +276,15 @@ static int lua_decode(lua_State *L) {
 static int lua_array(lua_State *L) {
     lua_check_table(L, 1, "json.array", "the argument");
     lua_settop(L, 1);
+    /* It would lose what its metatable does: read-only tables are read-only by it. */
+    if (lua_getmetatable(L, 1)) {
+        luaL_getmetatable(L, LUA_LIST_TYPE);
+        if (!lua_rawequal(L, -1, -2)) {
+            return luaL_error(L, "json.array: the argument must be a table without a metatable: "
+                                 "copy its items into a table of your own");
+        }
+        lua_settop(L, 1);
+    }
     lua_mark_list(L);
     return 1;
 }

@@ -184,7 +184,7 @@ int lua_push_failure(lua_State *L, const struct err *err) {
 }
 
 void lua_mark_list(lua_State *L) {
-    if (luaL_newmetatable(L, "aggregator.list")) {
+    if (luaL_newmetatable(L, LUA_LIST_TYPE)) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "is_json_array");
         lua_pushliteral(L, "list");

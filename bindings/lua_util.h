@@ -15,6 +15,8 @@
 #include "../host/base/err.h"
 #include "../host/base/slice.h"
 
+/* Registry name of the metatable that lua_mark_list gives. */
+#define LUA_LIST_TYPE "aggregator.list"
 /* An integer that a double holds exactly lies between these; text carries the others. */
 #define LUA_EXACT_INTEGER 9007199254740992LL
 #define LUA_NUMBER_TEXT_CAP 40

@@ -48,10 +48,27 @@ static void cut_addresses(lua_State *L, size_t message_len) {
     lua_pushlstring(L, copy, kept);
 }
 
+/* A traceback is put behind a C string: a NUL would end the error at index 1 there. */
+static void replace_nuls(lua_State *L) {
+    size_t len;
+    const char *text = lua_tolstring(L, 1, &len);
+    if (!memchr(text, '\0', len)) {
+        return;
+    }
+    char *copy = lua_newuserdata(L, len);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = text[i] ? text[i] : '?';
+    }
+    lua_pushlstring(L, copy, len);
+    lua_replace(L, 1);
+    lua_pop(L, 1);
+}
+
 int script_on_error(lua_State *L) {
     outage_look(L);
     if (lua_isstring(L, 1)) {
         size_t len;
+        replace_nuls(L);
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
         const char *text = lua_tolstring(L, -1, &len);
         lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
@@ -143,13 +160,17 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     char here;
     struct entry entry = {instance, body, context, err, 0};
     const char *outer_base = instance->stack_base;
+    bool outer_full = instance->out_of_memory;
+    instance->out_of_memory = false;
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->stack_base = &here;
     struct script_limit outer = script_limit_begin(instance, timeout_ms);
     int status = enter_state(&entry);
     bool timed_out = script_limit_end(instance, outer);
     instance->stack_base = outer_base;
-    if (status == LUA_ERRMEM || status == LUA_ERRERR) {
+    bool full = instance->out_of_memory;
+    instance->out_of_memory = outer_full;
+    if (full || status == LUA_ERRMEM || status == LUA_ERRERR) {
         fail_for_memory(instance, err);
     } else if (status == 0 && timed_out) {
         err_set(err, ERR_INPUT, "the script took too long and hid it: its limit is %d ms",
@@ -158,7 +179,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     if (timed_out) {
         return SCRIPT_TIMEOUT;
     }
-    return status == 0 ? SCRIPT_OK : SCRIPT_ERROR;
+    return status == 0 && !full ? SCRIPT_OK : SCRIPT_ERROR;
 }
 
 bool script_guard(struct script_instance *instance, lua_CFunction body, void *context,

@@ -365,6 +365,18 @@ static int base_setmetatable(lua_State *L) {
 
 /* ---- xpcall ------------------------------------------------------------------------------- */
 
+/* pcall(f, …). LuaJIT's own moves its frame without a look at the stack's end: a chain of sixty,
+ * pcall(pcall, pcall, …), writes beyond it. */
+static int base_pcall(lua_State *L) {
+    luaL_checkany(L, 1);
+    script_check_stack(L);
+    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    luaL_checkstack(L, 1, "pcall");
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
 /* xpcall(f, handler, …). The original runs the handler where the error is raised, which may be
  * within the hook that ends a call: there no hook fires, and a handler that loops would never end.
  * Here it runs once the error has unwound; nothing that scripts can do tells the difference. */
@@ -409,6 +421,7 @@ void library_replace(lua_State *L) {
         {"sort", table_sort}, {"insert", table_insert}, {"remove", table_remove}, {NULL, NULL}};
     replace(L, LUA_STRLIBNAME, strings);
     replace(L, LUA_TABLIBNAME, tables);
+    lua_register(L, "pcall", base_pcall);
     lua_register(L, "xpcall", base_xpcall);
     lua_getglobal(L, LUA_TABLIBNAME);
     wrap(L, "move", table_move);

@@ -55,6 +55,12 @@ void outage_raise_returned(lua_State *L) {
         lua_settop(L, at);
         lua_error(L);
     }
+    if (!lua_isnil(L, at)) {
+        luaL_error(L,
+                   "the second result is a %s: a handler returns nothing, \"ignored\", or nil and "
+                   "a failure as bindings return it",
+                   luaL_typename(L, at));
+    }
     lua_pop(L, 1);
 }
 

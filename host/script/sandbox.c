@@ -35,6 +35,7 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
     if (new_size > old_size &&
         (new_size > MAX_BLOCK_BYTES ||
          instance->memory_used + new_size - old_size > instance->memory_limit)) {
+        instance->out_of_memory = true;
         return NULL;
     }
     void *grown = instance->heap(instance->heap_context, memory, old_size, new_size);

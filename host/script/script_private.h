@@ -91,6 +91,7 @@ struct script_instance {
     struct script_limit limit; /* of the innermost call under way */
     const char *stack_base;    /* where the C stack was when the call under way began */
     bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
+    bool out_of_memory; /* the cap refused memory to the call under way, whatever hid the error */
     bool healthy;
     const char *muted;    /* why no outside system may be touched; NULL: they may */
     const char *rests_on; /* see script_instance_rests_on */

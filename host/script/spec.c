@@ -70,7 +70,8 @@ static int limited_xpcall(lua_State *L) {
     const char *hidden = script_limit_end(instance, outer) && status == 0
                              ? "the script took too long and hid it"
                              : NULL;
-    if (status == LUA_ERRMEM) { /* Lua calls no handler for it */
+    if (instance->out_of_memory) { /* Lua calls no handler for it */
+        instance->out_of_memory = false;
         script_collect_all(instance);
         hidden = "the script met the memory cap";
     }

@@ -315,6 +315,18 @@ static void a_slip_with_the_view_is_refused(void) {
         {"return require('json')", "something other than nothing or \"ignored\": a table"},
         {"while true do end", "its limit is 1000 ms"},
         {"local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end", "limit is 4 MiB"},
+        {"error('\\0' .. ('x'):rep(1000))", "?xxxxx"},
+        {"error('a\\0b\\255\\27[2J' .. ('x'):rep(10000), 0)", "a?b"},
+        {"local t = {} for i = 1, 150 do t[i] = pcall end error(tostring(pcall(unpack(t))))",
+         "true"},
+        {"local t = {} for i = 1, 7000 do t[i] = pcall end error(tostring(pcall(unpack(t))))",
+         "true"},
+        {"require('json').array(_G)", "must be a table without a metatable"},
+        {"require('json').array(event)", "must be a table without a metatable"},
+        {"pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)",
+         "limit is 4 MiB"},
+        {"return nil, setmetatable({ kind = 'unavailable', message = {} }, { __index = error })",
+         "the second result is a table"},
     };
     scope.timeout_ms = 1000; /* so that a heap is full before, on any machine */
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
