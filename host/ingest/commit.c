@@ -167,6 +167,12 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
     }
     const struct pipeline_metrics *metrics = &pipeline->metrics;
     metric_add(metrics->processed, (double)(batch->count - batch->waiting));
+    if (!pipeline->options.uncounted) {
+        script_generation_count(batch->generation, (struct script_counts){
+                                                       batch->count - batch->waiting,
+                                                       batch->rejected,
+                                                   });
+    }
     metric_add(metrics->duplicates, (double)duplicates);
     metric_add(metrics->ignored, (double)ignored);
     metric_add(metrics->superseded, (double)superseded);

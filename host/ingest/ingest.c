@@ -208,14 +208,6 @@ size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms) {
     return waiting;
 }
 
-bool ingest_settles(const struct ingest *ingest) {
-    bool settles = false;
-    for (size_t i = 0; i < ingest->count; i++) {
-        settles = settles || replace_settles(&ingest->workers[i]);
-    }
-    return settles;
-}
-
 /* ---- readiness ----------------------------------------------------------------------------- */
 
 /* The first worker's trouble, if any. */

@@ -30,8 +30,6 @@ void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts);
 /* Waits at most timeout_ms for the workers to take what was offered; how many have not: each will,
  * before its next batch. What the old scripts have handled may still wait for its commit. */
 size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms);
-/* True while a worker has other scripts to take, or commits what others have handled. */
-bool ingest_settles(const struct ingest *ingest);
 size_t ingest_worker_count(const struct ingest *ingest);
 
 /* How many workers have topics that a breaker has stopped. */

@@ -146,7 +146,3 @@ bool replace_turn(struct worker *worker) {
     }
     return !must_hold;
 }
-
-bool replace_settles(const struct worker *worker) {
-    return atomic_load(&worker->replacement.is_there) || atomic_load(&worker->has_left);
-}

@@ -139,8 +139,6 @@ bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scri
 bool replace_turn(struct worker *worker);
 /* True where the next turn would take scripts. */
 bool replace_is_due(const struct worker *worker);
-/* Any thread: the worker has other scripts to take yet, or events to commit that others handled. */
-bool replace_settles(const struct worker *worker);
 void worker_scripts_free(struct worker_scripts *scripts);
 
 /* worker.c */

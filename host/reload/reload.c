@@ -49,7 +49,7 @@ struct reload *reload_create(const struct reload_options *options) {
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
     reload->lint = lint_create();
-    trial_init(&reload->trial, options->ingest);
+    trial_init(&reload->trial, options->ingest, options->generation);
     reload->last_number = script_generation_number(options->generation);
     kept_add(&reload->kept, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
@@ -119,7 +119,7 @@ static void replace(struct reload *reload, struct script_generation *generation,
     if (reload->last_number < script_generation_number(generation)) {
         reload->last_number = script_generation_number(generation);
     }
-    trial_begin(&reload->trial, script_generation_config(generation), on_trial);
+    trial_begin(&reload->trial, generation, on_trial);
     watcher_note(reload);
     show_running(reload);
 }

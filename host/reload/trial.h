@@ -5,25 +5,22 @@
 
 #include "../ingest/ingest.h"
 
-struct trial_counts {
-    double processed, rejected; /* events, since the program's start */
-};
-
 struct trial {
     const struct ingest *ingest;
-    struct trial_counts began; /* when the running scripts began */
-    double share_before;       /* of the events that the scripts before them were given */
-    double margin;             /* a share */
-    bool settles;              /* a worker still has to do with the scripts before */
-    int64_t until_us;          /* of the monotonic clock; 0: no trial is on */
+    const struct script_generation *running; /* borrowed: kept while it runs */
+    struct script_counts began;              /* its counts when it began to run */
+    double share_before; /* rejected of the events that the scripts before it handled */
+    double margin;       /* a share */
+    int64_t until_us;    /* of the monotonic clock; 0: no trial is on */
 };
 
 enum trial_verdict { TRIAL_NONE, TRIAL_GOES_ON, TRIAL_PASSED, TRIAL_FAILED };
 
-void trial_init(struct trial *trial, const struct ingest *ingest);
+void trial_init(struct trial *trial, const struct ingest *ingest,
+                const struct script_generation *running);
 /* Other scripts run from now on; on trial where settings say so. Without a trial (a rollback) it is
  * only noted that they began. */
-void trial_begin(struct trial *trial, const struct config *config, bool on_trial);
+void trial_begin(struct trial *trial, const struct script_generation *running, bool on_trial);
 /* Looks, now: failed where the breaker has stopped a worker, or the share is larger by more than
  * the margin, of TRIAL_LEAST_EVENTS or more and with at least TRIAL_LEAST_REJECTED of them.
  * `reason` (of the failure) is for people. A verdict ends the trial. */

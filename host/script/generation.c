@@ -136,6 +136,16 @@ const struct script_handler *script_generation_handlers(const struct script_gene
     return generation->handlers;
 }
 
+void script_generation_count(struct script_generation *generation, struct script_counts more) {
+    atomic_fetch_add(&generation->handled, more.handled);
+    atomic_fetch_add(&generation->rejected, more.rejected);
+}
+
+struct script_counts script_generation_counts(const struct script_generation *generation) {
+    return (struct script_counts){atomic_load(&generation->handled),
+                                  atomic_load(&generation->rejected)};
+}
+
 int script_handler_of(const struct script_generation *generation, const char *topic) {
     for (size_t i = 0; i < generation->handler_count; i++) {
         for (size_t t = 0; t < generation->handlers[i].topic_count; t++) {

@@ -75,6 +75,12 @@ const char *script_generation_hash(const struct script_generation *generation); 
 const struct view *script_generation_view(const struct script_generation *generation);
 const struct script_handler *script_generation_handlers(const struct script_generation *generation,
                                                         size_t *count);
+/* Events that live ingestion has committed as handled by these scripts. Any thread. */
+struct script_counts {
+    uint64_t handled, rejected; /* rejected ones are among the handled */
+};
+void script_generation_count(struct script_generation *generation, struct script_counts more);
+struct script_counts script_generation_counts(const struct script_generation *generation);
 /* The handler that declares the topic, as an index; -1: none. */
 int script_handler_of(const struct script_generation *generation, const char *topic);
 /* The statements that routes name, one after the other; false: there is no such index. */

@@ -39,6 +39,7 @@ const struct bundle_file *bundle_find(const struct bundle *bundle, const char *n
 
 struct script_generation {
     _Atomic int refs;
+    _Atomic uint64_t handled, rejected; /* see script_generation_count */
     uint64_t number;
     const struct config *config; /* a reference */
     struct bundle bundle;
