@@ -33,19 +33,38 @@ struct field_reading {
     bool optional, check_only;
 };
 
-/* An array of strings that may be a map: { wire = "own" }. */
+/* A word of events has one meaning. */
+static void check_choices(struct manifest_reader *r, const struct extract_field *field) {
+    for (size_t i = 0; i < field->choice_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(field->choices[i], field->choices[j]) == 0) {
+                manifest_problem(r, "enum", "`enum` has \"%.80s\" twice", field->choices[i]);
+                return;
+            }
+        }
+    }
+}
+
+/* A list of strings that may be a map, too: { "a", wire = "own" }. */
 static void read_choices(struct manifest_reader *r, void *target) {
     lua_State *L = r->L;
     struct extract_field *field = ((struct field_reading *)target)->field;
-    size_t count = 0;
+    size_t count = 0, listed = 0;
+    lua_Number last = 0;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        bool worded = lua_type(L, -2) == LUA_TSTRING || lua_type(L, -2) == LUA_TNUMBER;
+        lua_Number at = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        bool worded = lua_type(L, -2) == LUA_TSTRING || at >= 1;
         if (!worded || lua_type(L, -1) != LUA_TSTRING || count == MAX_ALL_FIELDS) {
             lua_pop(L, 2);
             manifest_problem(r, "enum", "`enum` is a table of strings, %d at most", MAX_ALL_FIELDS);
             return;
         }
         count++;
+        listed += at >= 1;
+        last = at > last ? at : last;
+    }
+    if ((lua_Number)listed != last) {
+        manifest_problem(r, "enum", "the list of `enum` has a gap");
     }
     if (count == 0) {
         manifest_problem(r, "enum", "`enum` is empty: no value would be good");
@@ -60,6 +79,7 @@ static void read_choices(struct manifest_reader *r, void *target) {
         choices[field->choice_count] = manifest_text(r->generation, wire);
         values[field->choice_count++] = manifest_text(r->generation, value);
     }
+    check_choices(r, field);
 }
 
 static void read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count);
@@ -173,6 +193,9 @@ static void read_field(struct manifest_reader *r, struct extract_field *field) {
     if (field->choices && field->type != FIELD_STRING) {
         manifest_problem(r, "enum", "`enum` is for a string");
     }
+    if (field->choices && (field->has_min || field->has_max)) {
+        manifest_problem(r, "enum", "`min` and `max` say nothing beside `enum`: take them away");
+    }
     if ((field->element != NULL) != (field->type == FIELD_LIST)) {
         manifest_problem(r, NULL, "a list needs `fields`, and only a list has it");
     }
@@ -276,6 +299,11 @@ static void check_topic(struct manifest_reader *r, const char *topic) {
 
 static void read_topics(struct manifest_reader *r, void *target) {
     struct script_handler *handler = ((struct handler_reading *)target)->handler;
+    size_t len;
+    if (lua_istable(r->L, -1) &&
+        !manifest_is_list(r, "topics", "a list of names without a gap", MAX_TOPICS, &len)) {
+        return;
+    }
     const char **topics = manifest_take_texts(r, "topics", MAX_TOPICS, &handler->topic_count);
     handler->topics = topics;
     handler->topic_count = topics ? handler->topic_count : 0;

@@ -208,6 +208,20 @@ static void names_bounds_that_nothing_meets(void) {
                   "`max` is no finite number: leave it away for no bound");
     refuses_field("{ 'p', type = 'integer', max = 1.5 }", "`max` is a whole number here, not 1.5");
     refuses_field("{ 'p', min = -1 }", "`min` is a length in bytes here, not -1");
+    refuses_field("{ 'p', enum = { 'a' }, min = 5 }",
+                  "`min` and `max` say nothing beside `enum`: take them away");
+}
+
+static void names_lists_with_a_gap_and_words_with_two_meanings(void) {
+    refuses_field("{ 'p', enum = { 'a', 'b', [4] = 'c' } }", "the list of `enum` has a gap");
+    refuses_field("{ 'p', enum = { 'a', 'a' } }", "`enum` has \"a\" twice");
+    refuses_field("{ 'p', enum = { 'a', a = 'b' } }", "`enum` has \"a\" twice");
+    refuses("handlers/h.lua",
+            "return { topics = { [1] = 'a', [3] = 'b' }, fields = {}, handle = function() end }",
+            "handlers/h.lua:1: handler: `topics` takes a list of names without a gap");
+    refuses("handlers/h.lua",
+            "return { topics = { 'a', x = 'b' }, fields = {}, handle = function() end }",
+            "handlers/h.lua:1: handler: `topics` takes a list of names without a gap");
 }
 
 static void names_what_is_declared_twice(void) {
@@ -401,7 +415,7 @@ static void hostile_declarations_end_in_a_message(void) {
         {"handlers/h.lua",
          "local t = {} for i = 1, 1e5 do t[i] = 'a' end\n"
          "return { topics = t, fields = {}, handle = function() end }",
-         "`topics` takes strings, 1 to 64"},
+         "`topics` has 100000 items: at most 64"},
         {"view.lua", "local t = {} for i = 1, 1e5 do t[i] = t end return t",
          "has 100000 items: at most 64"},
         {"view.lua", "local t = { {} } t[1] = t return t", "a table of the view"},
@@ -470,6 +484,8 @@ static const struct test_case cases[] = {
     {"names the line of a wrong word", names_the_line_of_a_wrong_word},
     {"names file and line of a syntax error", names_file_and_line_of_a_syntax_error},
     {"names bounds that nothing meets", names_bounds_that_nothing_meets},
+    {"names lists with a gap and words with two meanings",
+     names_lists_with_a_gap_and_words_with_two_meanings},
     {"names what is declared twice", names_what_is_declared_twice},
     {"names topics and types that cannot be", names_topics_and_types_that_cannot_be},
     {"names impossible paths", names_impossible_paths},
