@@ -183,7 +183,7 @@ static int string_rep(lua_State *L) {
     const char *text = luaL_checklstring(L, 1, &len);
     lua_Number times = luaL_checknumber(L, 2);
     const char *joint = luaL_optlstring(L, 3, "", &joint_len);
-    luaL_argcheck(L, times <= 0 || (double)(len + joint_len + 1) * times <= MAX_REPEATED_BYTES, 2,
+    luaL_argcheck(L, times <= 0 || (double)(len + joint_len) * times <= MAX_REPEATED_BYTES, 2,
                   "would make a string over 16 MiB");
     size_t count = times > 0 ? (size_t)times : 0, unit = len + joint_len;
     size_t total = count > 0 ? count * unit - joint_len : 0;

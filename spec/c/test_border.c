@@ -321,6 +321,8 @@ static void a_slip_with_the_view_is_refused(void) {
          "true"},
         {"local t = {} for i = 1, 7000 do t[i] = pcall end error(tostring(pcall(unpack(t))))",
          "true"},
+        {"while true do pcall(tostring, setmetatable({}, { __tostring = tostring })) end",
+         "its limit is 1000 ms"},
         {"require('json').array(_G)", "must be a table without a metatable"},
         {"require('json').array(event)", "must be a table without a metatable"},
         {"pcall(function() local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end end)",
