@@ -163,6 +163,12 @@ const struct script_route *script_generation_routes(const struct script_generati
     return generation->routes;
 }
 
+const struct script_reaction *
+script_generation_reactions(const struct script_generation *generation, size_t *count) {
+    *count = generation->reaction_count;
+    return generation->reactions;
+}
+
 bool script_same_paths(const char *one, const char *other) {
     while (*one && *one == *other) {
         if (*one == '{') {

@@ -114,6 +114,8 @@ static void read_files(struct manifest_reader *r) {
             manifest_read_handler(r, r->file->name);
         } else if (starts_with(r->file->name, "routes/")) {
             manifest_read_route(r, r->file->name);
+        } else if (starts_with(r->file->name, "reactions/")) {
+            manifest_read_reaction(r, r->file->name);
         }
         lua_settop(r->L, 1);
     }
@@ -128,6 +130,7 @@ static int read_all(lua_State *L) {
     read_files(r);
     check_topics(r);
     check_routes(r);
+    manifest_check_reactions(r);
     return 0;
 }
 
@@ -138,6 +141,8 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
     struct manifest_reader r = {.L = instance->L, .generation = generation, .problems = &problems};
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
+    generation->reactions =
+        manifest_alloc(generation, bundle->count * sizeof *generation->reactions);
     struct err raised = {0};
     if (!script_guard(instance, read_all, &r, &raised)) {
         problems_add(&problems, r.file ? r.file->path : "", 0, "its declaration cannot be read: %s",

@@ -72,6 +72,9 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
 void manifest_read_view(struct manifest_reader *r);
 void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);
+void manifest_read_reaction(struct manifest_reader *r, const char *name);
+/* After all files: what reactions follow is in the view, and their queries are there. */
+void manifest_check_reactions(struct manifest_reader *r);
 /* Loads the reader's file and leaves what it returns at the top; false: said. */
 bool manifest_load(struct manifest_reader *r, const char *name);
 

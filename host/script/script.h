@@ -1,6 +1,6 @@
 /* script: the only unit that runs Lua. A generation is one consistent set of sources and its
- * manifest (view, handlers, routes), immutable and reference counted; an instance is one Lua state
- * loaded from it, owned by one thread at a time. */
+ * manifest (view, handlers, routes, reactions), immutable and reference counted; an instance is one
+ * Lua state loaded from it, owned by one thread at a time. */
 #ifndef AGG_HOST_SCRIPT_SCRIPT_H
 #define AGG_HOST_SCRIPT_SCRIPT_H
 
@@ -40,6 +40,21 @@ struct script_route {
     bool authenticated;
     const char *cache_key;  /* "api:batch:{batch_id}" or NULL */
     const char *cache_type; /* metrics label */
+};
+
+/* A table whose rows a reaction follows, and the text column of it that has the key. */
+#define SCRIPT_FOLLOWS_KEY (-1)
+struct script_follow {
+    const char *table, *column;
+    size_t table_index; /* in the view */
+    int group;          /* of the table; SCRIPT_FOLLOWS_KEY: the column is one of the key */
+    size_t at;          /* in the group or the key */
+};
+struct script_reaction {
+    const char *name;                    /* "reactions/results_ready" */
+    const struct script_follow *follows; /* in order of their tables */
+    size_t follow_count;
+    const char *query; /* a file of sql/queries, with the one parameter :keys */
 };
 
 /* Reads every Lua file under config->scripts.root and every query under config->scripts.sql at
@@ -100,6 +115,8 @@ void script_generation_compare(const struct script_generation *old,
                                void (*changed)(void *context, const char *path), void *context);
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count);
+const struct script_reaction *
+script_generation_reactions(const struct script_generation *generation, size_t *count);
 /* True for patterns that match the same paths: the names of parameters do not matter. */
 bool script_same_paths(const char *one, const char *other);
 /* The route that answers the method on the pattern's paths, as an index; -1: none. */

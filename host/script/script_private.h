@@ -49,6 +49,8 @@ struct script_generation {
     size_t handler_count;
     struct script_route *routes;
     size_t route_count;
+    struct script_reaction *reactions;
+    size_t reaction_count;
     struct manifest_memory *memory; /* every small allocation of the manifest */
 };
 

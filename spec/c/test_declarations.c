@@ -36,8 +36,9 @@ static void make_folder(const char *name) {
 }
 
 static void remove_files(void) {
-    static const char *const names[] = {"view.lua", "handlers/h.lua", "routes/r.lua",
-                                        "handlers", "routes",         "queries"};
+    static const char *const names[] = {
+        "view.lua",  "handlers/h.lua", "routes/r.lua", "reactions/a.lua", "queries/facts.sql",
+        "reactions", "handlers",       "routes",       "queries"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -55,6 +56,7 @@ static void make_folders(void) {
         atexit(remove_files);
         make_folder("handlers");
         make_folder("routes");
+        make_folder("reactions");
         make_folder("queries");
     }
 }
@@ -473,6 +475,56 @@ static void slips_that_were_called_good_are_named(void) {
     }
 }
 
+/* Takes the reaction away again: without one the other cases are as they were. */
+static void refuses_reaction(const char *text, const char *query, const char *wanted) {
+    make_folders();
+    write_file("queries/facts.sql", query);
+    write_file("reactions/a.lua", text);
+    CHECK_HAS(error_with(NULL, NULL), wanted);
+    remove_file("reactions/a.lua");
+    remove_file("queries/facts.sql");
+}
+
+static void names_wrong_words_of_a_reaction(void) {
+    static const char facts[] = "SELECT unnest(:keys::text[]) AS key";
+    static const struct {
+        const char *declaration, *wanted;
+    } table[] = {
+        {"return { query = 'facts', publish = tostring }", "reaction: `follows` is missing: the "},
+        {"return { follows = { t = 'id' }, publish = tostring }", "reaction: `query` is missing: "},
+        {"return { follows = { t = 'id' }, query = 'facts' }", "reaction: `publish` is missing: "},
+        {"return { follow = { t = 'id' }, query = 'facts', publish = tostring }",
+         "no key \"follow\": did you mean \"follows\"?"},
+        {"return { follows = {}, query = 'facts', publish = tostring }",
+         "`follows` names no table: nothing would call it"},
+        {"return { follows = { 't' }, query = 'facts', publish = tostring }",
+         "this table is a number"},
+        {"return { follows = { t = 1 }, query = 'facts', publish = tostring }",
+         "this column is a number"},
+        {"return {\nfollows = { tt = 'id' }, query = 'facts', publish = tostring }",
+         "reactions/a.lua:2: reaction: no table of the view \"tt\": did you mean \"t\"?"},
+        {"return { follows = { t = 'is' }, query = 'facts', publish = tostring }",
+         "no text column of t \"is\": did you mean \"id\"?"},
+        {"return { follows = { t = 'id' }, query = 'fatcs', publish = tostring }",
+         "no query in sql/queries \"fatcs\": did you mean \"facts\"?"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        refuses_reaction(table[i].declaration, facts, table[i].wanted);
+    }
+    refuses_reaction("return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
+                     "SELECT :key::text", "has the one parameter :keys");
+}
+
+static void takes_a_good_reaction(void) {
+    make_folders();
+    write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
+    write_file("reactions/a.lua",
+               "return { follows = { t = 'id' }, query = 'facts', publish = tostring }");
+    CHECK_TEXT(error_with(NULL, NULL), "");
+    remove_file("reactions/a.lua");
+    remove_file("queries/facts.sql");
+}
+
 static const struct test_case cases[] = {
     {"takes good declarations", takes_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
@@ -492,6 +544,8 @@ static const struct test_case cases[] = {
     {"names caches that would lie", names_caches_that_would_lie},
     {"names wrong values of a route", names_wrong_values_of_a_route},
     {"names routes that hide each other", names_routes_that_hide_each_other},
+    {"names wrong words of a reaction", names_wrong_words_of_a_reaction},
+    {"takes a good reaction", takes_a_good_reaction},
     {"slips that were called good are named", slips_that_were_called_good_are_named},
     {"names all that is wrong at once", names_all_that_is_wrong_at_once},
     {"counts what there is no room for", counts_what_there_is_no_room_for},
