@@ -1,0 +1,133 @@
+/* store: messages become rows of the outbox by one statement, whatever their number. What is older
+ * than the horizon is stored as settled: known, and never sent. */
+#include "outbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../base/log.h"
+#include "../base/metrics.h"
+
+/* Of one identity given twice the first counts. Others are compared with what stands there, or with
+ * the first; a row that another transaction stores at the same moment is not seen, and so not
+ * compared. */
+static const char store_sql[] =
+    "WITH given AS (SELECT identity COLLATE \"C\" AS identity, topic COLLATE \"C\" AS topic, "
+    "key COLLATE \"C\" AS key, value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, "
+    "scripts, traceparent, n FROM unnest($2::text[], $3::text[], $4::text[], "
+    "$5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[]) "
+    "WITH ORDINALITY AS g (identity, topic, key, value, headers, fact_at, source, scripts, "
+    "traceparent, n)), "
+    "firsts AS (SELECT DISTINCT ON (identity) *, fact_at < now() - $1::int8 * interval '1 hour' "
+    "AS old FROM given ORDER BY identity, n), "
+    "stored AS (INSERT INTO outbox (identity, topic, key, value, headers, fact_at, source, "
+    "scripts, "
+    "traceparent, state, done_at, error) SELECT identity, topic, key, value, headers, fact_at, "
+    "source, scripts, traceparent, CASE WHEN old THEN 'settled' ELSE 'pending' END, "
+    "CASE WHEN old THEN now() END, CASE WHEN old THEN 'older than the horizon when it was stored' "
+    "END FROM firsts ORDER BY n ON CONFLICT (identity) DO NOTHING RETURNING state), "
+    "conflicts AS (SELECT g.identity FROM given g LEFT JOIN outbox o ON o.identity = g.identity "
+    "JOIN firsts f ON f.identity = g.identity "
+    "WHERE (g.topic, g.key, g.value, g.headers) IS DISTINCT FROM CASE WHEN o.id IS NULL "
+    "THEN (f.topic, f.key, f.value, f.headers) ELSE (o.topic, o.key, o.value, o.headers) END) "
+    "SELECT (SELECT count(*) FROM stored WHERE state = 'pending') AS outbox_pending, "
+    "(SELECT count(*) FROM stored WHERE state = 'settled'), "
+    "(SELECT count(*) FROM given) - (SELECT count(*) FROM stored), "
+    "(SELECT count(*) FROM conflicts), (SELECT min(identity) FROM conflicts)";
+
+enum outbox_column {
+    O_IDENTITY,
+    O_TOPIC,
+    O_KEY,
+    O_VALUE,
+    O_HEADERS,
+    O_FACT_AT,
+    O_SOURCE,
+    O_SCRIPTS,
+    O_TRACEPARENT,
+    O_COLUMNS
+};
+
+static struct slice column_of(const struct outbox_message *message, enum outbox_column column) {
+    const struct slice texts[O_COLUMNS] = {
+        [O_IDENTITY] = message->identity, [O_TOPIC] = message->topic,
+        [O_KEY] = message->key,           [O_VALUE] = message->value,
+        [O_HEADERS] = message->headers,   [O_SOURCE] = message->source,
+        [O_SCRIPTS] = message->scripts,   [O_TRACEPARENT] = message->traceparent,
+    };
+    return texts[column];
+}
+
+static void add_column(struct pg_params *params, const struct outbox_message *messages,
+                       size_t count, enum outbox_column column) {
+    pg_array_begin(params, column == O_VALUE     ? PG_ARRAY_BYTEA
+                           : column == O_FACT_AT ? PG_ARRAY_TIMESTAMPTZ
+                                                 : PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        struct slice text = column_of(&messages[i], column);
+        if (column == O_FACT_AT) {
+            pg_array_timestamp(params, messages[i].fact_at_us);
+        } else if (text.data) {
+            pg_array_bytes(params, text);
+        } else {
+            pg_array_null(params);
+        }
+    }
+    pg_array_end(params);
+}
+
+bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_message *messages,
+                 size_t count, int horizon_hours, struct err *err) {
+    if (count == 0) {
+        return true;
+    }
+    pg_params_reset(params);
+    pg_params_add_int8(params, horizon_hours);
+    for (enum outbox_column column = O_IDENTITY; column < O_COLUMNS; column++) {
+        add_column(params, messages, count, column);
+    }
+    return pg_send(pg, "store_messages", store_sql, params, false, err);
+}
+
+static int64_t cell_int(const PGresult *result, int column) {
+    return strtoll(PQgetvalue(result, 0, column), NULL, 10);
+}
+
+bool outbox_stored_add(struct outbox_stored *stored, const PGresult *result) {
+    if (PQntuples(result) != 1 || PQfnumber(result, "outbox_pending") != 0) {
+        return false;
+    }
+    stored->pending += cell_int(result, 0);
+    stored->settled += cell_int(result, 1);
+    stored->known += cell_int(result, 2);
+    stored->conflicting += cell_int(result, 3);
+    if (!PQgetisnull(result, 0, 4)) {
+        snprintf(stored->conflict, sizeof stored->conflict, "%s", PQgetvalue(result, 0, 4));
+    }
+    return true;
+}
+
+static void count_as(const char *outcome, int64_t count) {
+    struct metric *family =
+        metric_family(METRIC_COUNTER, "ras_outbox_messages_total",
+                      "Messages given to the outbox, by what became of them: pending, settled "
+                      "(older than outbox.horizon_hours), known (stored before).",
+                      "outcome");
+    metric_add(metric_cell(family, outcome), (double)count);
+}
+
+void outbox_stored_count(const struct outbox_stored *stored) {
+    count_as("pending", stored->pending);
+    count_as("settled", stored->settled);
+    count_as("known", stored->known);
+    metric_add(metric_single(METRIC_COUNTER, "ras_outbox_conflicts_total",
+                             "Messages with the identity of another one and other content: they "
+                             "are not published."),
+               (double)stored->conflicting);
+    if (stored->conflicting > 0) {
+        log_error("a message has the identity of a stored one and other content: the stored one "
+                  "stays, this one is not published; the identity must name all that the message "
+                  "says",
+                  LOG_TEXT("identity", stored->conflict), LOG_INT("messages", stored->conflicting));
+    }
+}
