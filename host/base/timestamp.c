@@ -4,7 +4,7 @@
 #include <time.h>
 
 #define FIRST_S (-62135596800LL) /* 0001-01-01T00:00:00Z */
-#define LAST_S 253402300799LL    /* 9999-12-31T23:59:59Z */
+#define LAST_S (TIMESTAMP_LAST_US / 1000000)
 
 struct reader {
     const char *at;

@@ -7,6 +7,7 @@
 #include "slice.h"
 
 #define TIMESTAMP_TEXT_CAP 40
+#define TIMESTAMP_LAST_US 253402300799999999LL /* 9999-12-31T23:59:59.999999Z */
 
 /* "2025-06-28T08:00:25.606288Z", "+02:00" / "+0200" / "+02" offsets, a space instead of T, no
  * seconds, 1 to 9 fraction digits (cut after six), no zone = UTC. False for anything else, or for

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "../base/log.h"
+#include "../base/timestamp.h"
 
 #define REFILL_BYTES (2UL * 1024 * 1024) /* half of queued.max.messages.kbytes */
 
@@ -149,12 +150,19 @@ void kafka_client_refill(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {
+int64_t kafka_client_time_us(const rd_kafka_message_t *record) {
     int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+    if (time_ms <= 0) {
+        return 0;
+    }
+    return time_ms <= TIMESTAMP_LAST_US / 1000 ? time_ms * 1000 : TIMESTAMP_LAST_US;
+}
+
+struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {
     return (struct message){
         .partition = partition,
         .offset = record->offset,
-        .broker_time_us = time_ms > 0 ? time_ms * 1000 : 0,
+        .broker_time_us = kafka_client_time_us(record),
         .payload = {record->payload, record->payload ? record->len : 0},
         .owner = record,
     };

@@ -37,6 +37,10 @@ bool kafka_client_refill_is_due(size_t *taken_bytes, const rd_kafka_message_t *r
  * than a second's work, or the worker would starve. */
 void kafka_client_refill(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions);
 
+/* When the broker or the producer stored the record, in microseconds since 1970; 0: it has no time.
+ * A producer may send any number (nanoseconds, say): what is beyond the year 9999 becomes its end,
+ * so that what computes with it cannot overflow. */
+int64_t kafka_client_time_us(const rd_kafka_message_t *record);
 /* The record as a pipeline's message of that partition; it owns the record from now on. */
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition);
 /* A pipeline's release function for such messages. */

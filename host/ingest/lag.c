@@ -18,7 +18,7 @@ static void set_lag(struct partition *partition, int64_t messages, int64_t age_u
                                          "Age of the newest message taken while more wait, else 0.",
                                          "topic,partition"),
                            partition->topic, number),
-               (double)age_us / 1e6);
+               age_us > 0 ? (double)age_us / 1e6 : 0); /* a producer's clock may be ahead */
 }
 
 void lag_ask_ends(struct worker *worker) {

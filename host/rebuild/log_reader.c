@@ -213,8 +213,8 @@ static void note_gap(struct log_partition *partition, const rd_kafka_message_t *
     if (!partition->gap && record->offset <= partition->position) {
         return;
     }
-    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
-    int64_t time_us = time_ms > 0 ? time_ms * 1000 : INT64_MAX;
+    int64_t known_us = kafka_client_time_us(record);
+    int64_t time_us = known_us > 0 ? known_us : INT64_MAX;
     if (time_us > partition->missing_before_us) {
         partition->missing_before_us = time_us;
     }
