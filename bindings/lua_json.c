@@ -42,10 +42,7 @@ static void encode_list(lua_State *L, struct buffer *out, int depth) {
 }
 
 static int compare_keys(const void *a, const void *b) {
-    const struct slice *left = a, *right = b;
-    size_t common = left->len < right->len ? left->len : right->len;
-    int order = memcmp(left->data, right->data, common);
-    return order ? order : (left->len > right->len) - (left->len < right->len);
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
 /* The keys of the table at the top, sorted: equal tables must have equal texts. The list is Lua's

@@ -19,6 +19,13 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Below, equal to or above 0: by bytes, and of two with one beginning the shorter comes first. */
+static inline int slice_compare(struct slice a, struct slice b) {
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static inline bool slice_contains(struct slice text, struct slice part) {
     return text.data && (part.len == 0 || memmem(text.data, text.len, part.data, part.len));
 }

@@ -120,6 +120,7 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
         .group = retry->rejected->command->config->kafka.group,
         .application_name = "aggregator retry",
         .with_redis = true,
+        .marks = true,
         .mode = PIPELINE_RETRY,
         .release = release_raw,
     };

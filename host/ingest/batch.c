@@ -20,7 +20,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
-    batch->count = batch->bytes = batch->rejected = batch->outside = 0;
+    batch->count = batch->bytes = batch->rejected = batch->outside = batch->marks = 0;
     batch->waiting = 0;
     batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);

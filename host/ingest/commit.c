@@ -86,7 +86,8 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) && encode_send(pipeline, batch, err) &&
-              reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err);
+              reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err) &&
+              marks_send(pipeline, batch, err);
     FAULT_POINT("before_commit");
     ok = ok && commit_send_plain(pipeline, "COMMIT", err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");
@@ -179,8 +180,8 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
     metric_add(metrics->rejected, (double)batch->rejected);
     metric_add(metrics->merges, (double)merge_op_count(batch->merge));
     metric_add(metrics->rows, (double)pipeline->rows_sent);
-    /* The rows of events that were set aside are in the count too. */
-    uint64_t written = pipeline->rows_written - batch->rejected - batch->outside;
+    /* The rows of events that were set aside, and marks, are in the count too. */
+    uint64_t written = pipeline->rows_written - batch->rejected - batch->outside - batch->marks;
     if (pipeline->rows_sent > written) {
         metric_add(metrics->rows_superseded, (double)(pipeline->rows_sent - written));
     }

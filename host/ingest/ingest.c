@@ -49,6 +49,7 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
         .group = config->kafka.group,
         .application_name = "aggregator ingest",
         .with_redis = true,
+        .marks = true,
         .mode = PIPELINE_FOLLOW,
         .release = kafka_client_release,
     };

@@ -84,6 +84,7 @@ struct batch {
     size_t rejected;
     size_t waiting;     /* events that are EVENT_WAITS */
     size_t outside;     /* events that are EVENT_OUTSIDE */
+    size_t marks;       /* keys that its transaction marked */
     size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };
@@ -110,6 +111,7 @@ struct pipeline_options {
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
+    bool marks;      /* what reactions follow is marked: only where events are taken for good */
     bool no_breaker; /* nobody waits: history is as it is, however much of it is rejected */
     bool quiet;      /* rejected events are not logged one by one */
     bool uncounted;  /* beside what the process counts: nothing of it shows in the metrics */
@@ -237,6 +239,12 @@ bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct er
 void outside_set_aside(struct batch *batch);
 /* Queues what is to be known of them; nothing where there are none. */
 bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- marks.c ------------------------------------------------------------------------------- */
+
+/* Queues a mark for each key that the batch touches and a reaction follows; the rows are those of
+ * the whole transaction. Nothing where options.marks is not set. */
+bool marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err);
 
 /* ---- verdicts.c ---------------------------------------------------------------------------- */
 

@@ -48,9 +48,7 @@ static bool order_before(const struct order_key *a, const struct order_key *b) {
     if (a->class != KEY_STRING) {
         return a->number < b->number;
     }
-    size_t shorter = a->text.len < b->text.len ? a->text.len : b->text.len;
-    int order = memcmp(a->text.data, b->text.data, shorter);
-    return order != 0 ? order < 0 : a->text.len < b->text.len;
+    return slice_compare(a->text, b->text) < 0;
 }
 
 static int refuse_two_without_order(lua_State *L, const char *function) {

@@ -113,21 +113,12 @@ static bool is_bytes(enum view_type type) {
            type != VIEW_DOUBLE;
 }
 
-static int compare_slices(struct slice a, struct slice b) {
-    size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
-    if (order != 0) {
-        return order;
-    }
-    return (a.len > b.len) - (a.len < b.len);
-}
-
 bool merge_value_less(enum view_type type, const struct view_value *a, const struct view_value *b) {
     if (type == VIEW_DOUBLE) {
         return a->as.number < b->as.number;
     }
     if (is_bytes(type)) {
-        return compare_slices(a->as.text, b->as.text) < 0;
+        return slice_compare(a->as.text, b->as.text) < 0;
     }
     return a->as.integer < b->as.integer;
 }
@@ -135,7 +126,7 @@ bool merge_value_less(enum view_type type, const struct view_value *a, const str
 static int compare_keys(const struct view_table *table, const struct view_value *a,
                         const struct view_value *b) {
     for (size_t i = 0; i < table->key_count; i++) {
-        int order = compare_slices(a[i].as.text, b[i].as.text);
+        int order = slice_compare(a[i].as.text, b[i].as.text);
         if (order != 0) {
             return order;
         }

@@ -1,0 +1,99 @@
+/* marks: the keys that a batch touches and that reactions follow are written down in the batch's
+ * own transaction, so that a mark is there if and only if what it stands for is. A mark is a row of
+ * its own: neither a commit nor a reaction ever waits for the other. */
+#include <stdlib.h>
+
+#include "pipeline.h"
+
+static const char marks_sql[] = "INSERT INTO reaction_marks (reaction, key) "
+                                "SELECT * FROM unnest($1::text[], $2::text[])";
+
+/* The key that a row brings to who follows it; NULL: the batch says nothing of it. */
+static const struct view_value *followed_value(const struct merge_row *row,
+                                               const struct script_follow *follow) {
+    if (follow->group == SCRIPT_FOLLOWS_KEY) {
+        return &row->key[follow->at];
+    }
+    const struct merge_group_value *group = &row->groups[follow->group];
+    const struct view_value *value = group->present ? &group->values[follow->at] : NULL;
+    return value && !value->is_null ? value : NULL;
+}
+
+static int compare_marks(const void *one, const void *other) {
+    return slice_compare(*(const struct slice *)one, *(const struct slice *)other);
+}
+
+/* The keys that a reaction has in the batch, sorted, each once; in the batch's arena. */
+static struct slice *collect_marks(struct batch *batch, const struct script_reaction *reaction,
+                                   size_t *count) {
+    size_t room = 0, found = 0;
+    for (size_t f = 0; f < reaction->follow_count; f++) {
+        size_t rows;
+        merge_rows(batch->merge, reaction->follows[f].table_index, &rows);
+        room += rows;
+    }
+    struct slice *keys = arena_alloc(merge_arena(batch->merge), (room + 1) * sizeof *keys);
+    for (size_t f = 0; f < reaction->follow_count; f++) {
+        size_t row_count;
+        struct merge_row *const *rows =
+            merge_rows(batch->merge, reaction->follows[f].table_index, &row_count);
+        for (size_t i = 0; i < row_count; i++) {
+            const struct view_value *value = followed_value(rows[i], &reaction->follows[f]);
+            if (value && (found == 0 || !slice_equal(keys[found - 1], value->as.text))) {
+                keys[found++] = value->as.text;
+            }
+        }
+    }
+    qsort(keys, found, sizeof *keys, compare_marks);
+    *count = 0;
+    for (size_t i = 0; i < found; i++) {
+        if (*count == 0 || !slice_equal(keys[*count - 1], keys[i])) {
+            keys[(*count)++] = keys[i];
+        }
+    }
+    return keys;
+}
+
+struct marked {
+    const char *reaction;
+    const struct slice *keys;
+    size_t count;
+};
+
+static bool send_marks(struct pipeline *pipeline, const struct marked *marked, size_t count,
+                       struct err *err) {
+    struct pg_params *params = pipeline->params;
+    pg_params_reset(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < marked[i].count; k++) {
+            pg_array_bytes(params, slice_of(marked[i].reaction));
+        }
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < marked[i].count; k++) {
+            pg_array_bytes(params, marked[i].keys[k]);
+        }
+    }
+    pg_array_end(params);
+    return pg_send(pipeline->pg, "reaction_marks", marks_sql, params, false, err);
+}
+
+bool marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+    size_t reaction_count, total = 0;
+    const struct script_reaction *reactions =
+        script_generation_reactions(batch->generation, &reaction_count);
+    if (!pipeline->options.marks || reaction_count == 0) {
+        return true;
+    }
+    struct marked *marked = arena_alloc(merge_arena(batch->merge), reaction_count * sizeof *marked);
+    for (size_t i = 0; i < reaction_count; i++) {
+        marked[i].reaction = reactions[i].name;
+        marked[i].keys = collect_marks(batch, &reactions[i], &marked[i].count);
+        total += marked[i].count;
+    }
+    batch->marks = total;
+    return total == 0 || send_marks(pipeline, marked, reaction_count, err);
+}
