@@ -4,6 +4,8 @@
  *
  * The output hangs on a userdata and the input is scanned without memory, so that a Lua error,
  * which longjmps, leaks nothing. */
+#include "lua_json.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -132,17 +134,23 @@ static int free_output(lua_State *L) {
     return 0;
 }
 
+void lua_json_push_text(lua_State *L) {
+    struct buffer *out = lua_new_resource(L, sizeof *out, free_output);
+    lua_insert(L, -2); /* [out, value] */
+    encode(L, out, 0);
+    lua_pushlstring(L, out->data, out->len);
+    buffer_free(out); /* rather than when it is collected */
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
 /* json.encode(value) -> text. Raises for what has no form. */
 static int lua_encode(lua_State *L) {
     if (lua_isnone(L, 1)) {
         lua_bad_argument(L, 1, encode_call, "the argument", "a value");
     }
     lua_settop(L, 1);
-    struct buffer *out = lua_new_resource(L, sizeof *out, free_output);
-    lua_pushvalue(L, 1);
-    encode(L, out, 0);
-    lua_pushlstring(L, out->data, out->len);
-    buffer_free(out); /* rather than when it is collected */
+    lua_json_push_text(L);
     return 1;
 }
 

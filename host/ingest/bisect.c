@@ -95,8 +95,8 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
               apply_range(pipeline, batch, 0, batch->count, err) &&
               settle_verdicts(pipeline, batch, err) && commit_send_position(pipeline, batch, err) &&
               reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err) &&
-              marks_send(pipeline, batch, err) &&
-              commit_send_plain(pipeline, "COMMIT", err) && run(pipeline, err);
+              marks_send(pipeline, batch, err) && commit_send_plain(pipeline, "COMMIT", err) &&
+              run(pipeline, err);
     return ok && (pipeline->commit_acknowledged ||
                   err_set(err, ERR_INTERNAL, "the transaction was rolled back without an error"));
 }

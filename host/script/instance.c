@@ -16,7 +16,7 @@ static struct metric *script_family_of(enum script_family family) {
         const char *name, *help;
     } families[FAMILY_COUNT] = {
         {METRIC_HISTOGRAM, "ras_script_duration_seconds",
-         "Time of one call of a handler or route."},
+         "Time of one call of a handler, route or reaction."},
         {METRIC_COUNTER, "ras_script_errors_total",
          "Calls that raised, took too long or met the memory cap."},
         {METRIC_GAUGE, "ras_script_memory_bytes",
@@ -34,13 +34,17 @@ static void make_metrics(struct script_metrics *metrics, const char *script) {
 
 void script_generation_show_metrics(const struct script_generation *generation) {
     size_t count = 0;
-    const char **names =
-        xcalloc(generation->handler_count + generation->route_count + 1, sizeof *names);
+    const char **names = xcalloc(generation->handler_count + generation->route_count +
+                                     generation->reaction_count + 1,
+                                 sizeof *names);
     for (size_t i = 0; i < generation->handler_count; i++) {
         names[count++] = generation->handlers[i].name;
     }
     for (size_t i = 0; i < generation->route_count; i++) {
         names[count++] = generation->routes[i].name;
+    }
+    for (size_t i = 0; i < generation->reaction_count; i++) {
+        names[count++] = generation->reactions[i].name;
     }
     for (int family = 0; family < FAMILY_COUNT; family++) {
         metric_show_only(script_family_of(family), names, count);
@@ -49,8 +53,8 @@ void script_generation_show_metrics(const struct script_generation *generation) 
     metric_scope_show(generation->metrics);
 }
 
-static void count_call(const struct script_instance *instance, const struct script_metrics *metrics,
-                       int64_t started_us, bool failed) {
+void instance_count_call(const struct script_instance *instance,
+                         const struct script_metrics *metrics, int64_t started_us, bool failed) {
     if (instance->muted) {
         return;
     }
@@ -61,8 +65,8 @@ static void count_call(const struct script_instance *instance, const struct scri
     }
 }
 
-/* Puts the script's file in front of an error that does not name it. Always false. */
-static bool name_script(const struct script_instance *instance, const char *name, struct err *err) {
+bool instance_name_script(const struct script_instance *instance, const char *name,
+                          struct err *err) {
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, name);
     const char *path = file ? file->path : name;
     return strstr(err->text, path) ? false : err_wrap(err, "%s", path);
@@ -70,20 +74,20 @@ static bool name_script(const struct script_instance *instance, const char *name
 
 struct loading {
     struct script_instance *instance;
-    size_t at; /* of the handler or route */
+    size_t at; /* of the handler, route or reaction */
 };
 
-/* A reference to the `handle` function of the module, and to nothing else of it. */
-static int take_handle(lua_State *L, const char *name) {
+/* A reference to the function of the module that the host calls, and to nothing else of it. */
+static int take_function(lua_State *L, const char *name, const char *function) {
     sandbox_push_module(L, name);
     if (!lua_istable(L, -1)) {
         luaL_error(L, "%s returned a %s when it was loaded again, not a table", name,
                    luaL_typename(L, -1));
     }
-    lua_pushliteral(L, "handle");
+    lua_pushstring(L, function);
     lua_rawget(L, -2);
     if (!lua_isfunction(L, -1)) {
-        luaL_error(L, "%s has no function `handle` when it is loaded again", name);
+        luaL_error(L, "%s has no function `%s` when it is loaded again", name, function);
     }
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pop(L, 1);
@@ -127,7 +131,7 @@ static int load_handler(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
-    instance->handler_refs[loading->at] = take_handle(L, handler->name);
+    instance->handler_refs[loading->at] = take_function(L, handler->name, "handle");
     event_push(instance, handler);
     instance->event_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
     event_push_names(L, handler);
@@ -139,8 +143,16 @@ static int load_route(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_route *route = &instance->generation->routes[loading->at];
-    instance->route_refs[loading->at] = take_handle(L, route->name);
+    instance->route_refs[loading->at] = take_function(L, route->name, "handle");
     instance->params_refs[loading->at] = params_names(L, route);
+    return 0;
+}
+
+static int load_reaction(lua_State *L) {
+    const struct loading *loading = lua_touserdata(L, 1);
+    struct script_instance *instance = loading->instance;
+    const struct script_reaction *reaction = &instance->generation->reactions[loading->at];
+    instance->reaction_refs[loading->at] = take_function(L, reaction->name, "publish");
     return 0;
 }
 
@@ -163,28 +175,41 @@ static void make_references(struct script_instance *instance) {
     instance->route_refs = xcalloc(generation->route_count, sizeof(int));
     instance->params_refs = xcalloc(generation->route_count, sizeof(int));
     instance->route_metrics = xcalloc(generation->route_count, sizeof *instance->route_metrics);
+    instance->reaction_refs = xcalloc(generation->reaction_count, sizeof(int));
+    instance->reaction_metrics =
+        xcalloc(generation->reaction_count, sizeof *instance->reaction_metrics);
+    instance->rows_ref = LUA_NOREF;
+}
+
+/* Runs the script's file in the state and takes what the host calls of it. */
+static bool load_script(const struct loading *loading, const char *name, lua_CFunction take,
+                        struct script_metrics *metrics, struct err *err) {
+    struct script_instance *instance = loading->instance;
+    if (!sandbox_load(instance, name, err) || !script_guard(instance, take, (void *)loading, err)) {
+        return instance_name_script(instance, name, err);
+    }
+    make_metrics(metrics, name);
+    return true;
 }
 
 bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
+    struct loading loading = {.instance = instance};
+    bool ok = true;
     make_references(instance);
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        const char *name = generation->handlers[i].name;
-        if (!sandbox_load(instance, name, err) ||
-            !script_guard(instance, load_handler, &(struct loading){instance, i}, err)) {
-            return name_script(instance, name, err);
-        }
-        make_metrics(&instance->handler_metrics[i], name);
+    for (size_t i = loading.at = 0; i < generation->handler_count && ok; loading.at = ++i) {
+        ok = load_script(&loading, generation->handlers[i].name, load_handler,
+                         &instance->handler_metrics[i], err);
     }
-    for (size_t i = 0; i < generation->route_count; i++) {
-        const char *name = generation->routes[i].name;
-        if (!sandbox_load(instance, name, err) ||
-            !script_guard(instance, load_route, &(struct loading){instance, i}, err)) {
-            return name_script(instance, name, err);
-        }
-        make_metrics(&instance->route_metrics[i], name);
+    for (size_t i = loading.at = 0; i < generation->route_count && ok; loading.at = ++i) {
+        ok = load_script(&loading, generation->routes[i].name, load_route,
+                         &instance->route_metrics[i], err);
     }
-    return script_guard(instance, load_shared, &(struct loading){instance, 0}, err);
+    for (size_t i = loading.at = 0; i < generation->reaction_count && ok; loading.at = ++i) {
+        ok = load_script(&loading, generation->reactions[i].name, load_reaction,
+                         &instance->reaction_metrics[i], err);
+    }
+    return ok && script_guard(instance, load_shared, &loading, err);
 }
 
 struct script_instance *script_instance_create(struct script_generation *generation,
@@ -216,6 +241,8 @@ void script_instance_destroy(struct script_instance *instance) {
     free(instance->route_refs);
     free(instance->params_refs);
     free(instance->route_metrics);
+    free(instance->reaction_refs);
+    free(instance->reaction_metrics);
     free(instance);
 }
 
@@ -295,9 +322,10 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     enum script_result result = script_call(instance, run_handler, &call,
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
-    count_call(instance, &instance->handler_metrics[handler], started_us, result != SCRIPT_OK);
+    instance_count_call(instance, &instance->handler_metrics[handler], started_us,
+                        result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
-        name_script(instance, name, err);
+        instance_name_script(instance, name, err);
         return outage_result(instance, result, err);
     }
     if (hid_the_bound(instance, handler, err)) {
@@ -364,12 +392,13 @@ enum script_result script_answer(struct script_instance *instance,
     watched_name(&instance->watched, name, NULL);
     enum script_result result =
         script_call(instance, run_route, &call, instance->config->scripts.route_timeout_ms, err);
-    count_call(instance, &instance->route_metrics[request->route], started_us, result != SCRIPT_OK);
+    instance_count_call(instance, &instance->route_metrics[request->route], started_us,
+                        result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         free((char *)response->body.data);
         free(response->tags);
         *response = (struct script_response){0};
-        name_script(instance, name, err);
+        instance_name_script(instance, name, err);
     }
     return result;
 }

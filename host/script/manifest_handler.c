@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "manifest.h"
+#include "message.h"
 
 #define MAX_FIELDS 64      /* of one table */
 #define MAX_ALL_FIELDS 512 /* of one handler, those of lists included: a table may hold itself */
@@ -288,9 +289,7 @@ struct handler_reading {
 };
 
 static void check_topic(struct manifest_reader *r, const char *topic) {
-    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    if (strspn(topic, bytes) != strlen(topic) || strlen(topic) > 249 || strcmp(topic, ".") == 0 ||
-        strcmp(topic, "..") == 0) {
+    if (!message_is_topic(topic)) {
         manifest_problem(
             r, topic, "no topic is named \"%.250s\": letters, digits, . _ and -, up to 249 bytes",
             topic);

@@ -76,7 +76,7 @@ struct script_outage {
 
 struct coverage;
 
-struct script_metrics { /* of one handler or route */
+struct script_metrics { /* of one handler, route or reaction */
     struct metric_cell *seconds, *errors, *memory_bytes;
 };
 
@@ -109,6 +109,8 @@ struct script_instance {
     int on_error_ref; /* script_on_error: made once, since each call needs it */
     int request_ref;  /* metatable of requests */
     int cached_request_ref;
+    int *reaction_refs;  /* of the `publish` functions */
+    int rows_ref;        /* of the query's rows that a reaction is called for */
     int *params_refs;    /* metatable of each route's path parameters */
     struct merge *merge; /* of the handler call under way */
     struct merge_version version;
@@ -116,10 +118,17 @@ struct script_instance {
     struct watched watched; /* while the state is open */
     struct script_metrics *handler_metrics;
     struct script_metrics *route_metrics;
+    struct script_metrics *reaction_metrics;
 };
 
 /* instance.c: the `handle` functions, event tables and view of an open sandbox. */
 bool instance_load(struct script_instance *instance, struct err *err);
+/* A call has ended. */
+void instance_count_call(const struct script_instance *instance,
+                         const struct script_metrics *metrics, int64_t started_us, bool failed);
+/* Puts the script's file in front of an error that does not name it. Always false. */
+bool instance_name_script(const struct script_instance *instance, const char *name,
+                          struct err *err);
 
 /* sandbox.c: the state with its libraries, `require`, limits. False: no memory. */
 bool sandbox_open(struct script_instance *instance, struct err *err);
@@ -228,6 +237,9 @@ void answer_take(lua_State *L, struct script_response *response);
 void event_push(struct script_instance *instance, const struct script_handler *handler);
 /* Pushes the metatable of the items of a list of it. */
 void event_push_item_names(lua_State *L, const struct extract_field *list);
+
+/* view_object.c: the number at `at` is a time; otherwise raises "WHAT takes …". */
+int64_t script_check_time_us(lua_State *L, int at, const char *what);
 
 /* Pushes the list of its names, those that are not handed on too. */
 void event_push_names(lua_State *L, const struct script_handler *handler);

@@ -202,13 +202,11 @@ static struct slice array_literal(lua_State *L, int at, const struct view_column
 #define TIME_MIN_US (-62135596800000000.0)
 #define TIME_END_US 253402300800000000.0
 
-static int64_t check_time(lua_State *L, int at, const struct view_column *column) {
+int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     lua_Number number = lua_tonumber(L, at);
     if (!(number >= TIME_MIN_US && number < TIME_END_US && number == floor(number))) {
-        luaL_error(L,
-                   "column \"%s\" takes whole microseconds since 1970, of the years 1 to 9999, "
-                   "not %s",
-                   column->name, lua_tostring(L, at));
+        luaL_error(L, "%s takes whole microseconds since 1970, of the years 1 to 9999, not %s",
+                   what, lua_tostring(L, at));
     }
     return (int64_t)number;
 }
@@ -260,7 +258,9 @@ static struct view_value to_value(lua_State *L, int at, const struct view_column
         if (column->type == VIEW_DOUBLE) {
             value.as.number = check_finite(L, at, column);
         } else if (column->type == VIEW_TIMESTAMP) {
-            value.as.integer = check_time(L, at, column);
+            value.as.integer =
+                script_check_time_us(L, at, lua_pushfstring(L, "column \"%s\"", column->name));
+            lua_pop(L, 1);
         } else {
             value.as.integer = check_integer(L, at, column);
         }

@@ -47,8 +47,8 @@ static inline void scripts_begin(struct scripts *scripts) {
     scripts->config.http.states = 2;
     scripts->config.redis.url = (char *)"";
     scripts->config.ingest.event_max_merge_bytes = 1024 * 1024;
-    static const char *const folders[] = {"handlers", "routes", "lib", "queries"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const folders[] = {"handlers", "routes", "reactions", "lib", "queries"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         scripts_make_folder(scripts, folders[i]);
     }
     scripts_write(scripts, "view.lua",

@@ -1,0 +1,140 @@
+#include "message.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "../../bindings/lua_json.h"
+#include "../../bindings/lua_util.h"
+#include "../base/json_scan.h"
+
+/* ---- texts --------------------------------------------------------------------------------- */
+
+bool message_is_topic(const char *name) {
+    static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(name);
+    return len > 0 && len <= 249 && strspn(name, bytes) == len && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}
+
+/* A text that Postgres can hold and that is not too long, borrowed from the table. */
+static struct slice message_text(lua_State *L, int at, const char *call, const char *field,
+                                 size_t max_bytes) {
+    struct slice text = lua_field_text(L, at, call, field, true);
+    const char *problem = lua_text_problem(text);
+    if (problem) {
+        luaL_error(L, "%s: field \"%s\" %s", call, field, problem);
+    }
+    if (text.len == 0 || text.len > max_bytes) {
+        luaL_error(L, "%s: field \"%s\" takes 1 to %d bytes, not %d", call, field, (int)max_bytes,
+                   (int)text.len);
+    }
+    return text;
+}
+
+static struct slice message_topic(lua_State *L, int at, const char *call) {
+    struct slice topic = message_text(L, at, call, "topic", 249);
+    if (!message_is_topic(topic.data)) {
+        luaL_error(L, "%s: no topic is named \"%s\": letters, digits, . _ and -", call, topic.data);
+    }
+    return topic;
+}
+
+/* ---- the value ----------------------------------------------------------------------------- */
+
+static void message_check_json(lua_State *L, const char *call, struct slice text) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, text);
+    if (!json_read(&cursor, &value) || !json_finish(&cursor)) {
+        luaL_error(L, "%s: field \"value\" is a string that is no JSON, at byte %d: %s", call,
+                   (int)json_offset(&cursor), cursor.error);
+    }
+}
+
+/* The text of the value; what holds it is left on the stack. */
+static struct slice message_value(lua_State *L, int at, const char *call) {
+    struct slice text;
+    lua_getfield(L, at, "value");
+    bool written = lua_type(L, -1) == LUA_TSTRING;
+    if (!written && !lua_istable(L, -1)) {
+        luaL_error(L, "%s: field \"value\" takes a table or a string of JSON, not a %s", call,
+                   luaL_typename(L, -1));
+    }
+    if (!written) {
+        lua_json_push_text(L);
+    }
+    text.data = lua_tolstring(L, -1, &text.len);
+    if (text.len > MESSAGE_VALUE_MAX_BYTES) {
+        luaL_error(L, "%s: field \"value\" takes %d bytes of JSON at most, not %d", call,
+                   MESSAGE_VALUE_MAX_BYTES, (int)text.len);
+    }
+    if (written) {
+        message_check_json(L, call, text);
+    }
+    return text;
+}
+
+/* ---- headers ------------------------------------------------------------------------------- */
+
+static int compare_header_names(const void *one, const void *other) {
+    return slice_compare(((const struct script_pair *)one)->name,
+                         ((const struct script_pair *)other)->name);
+}
+
+/* The table of headers is at the top. Lua gives them in no order: they are sorted. */
+static void message_take_headers(lua_State *L, const char *call, struct arena *arena,
+                                 struct script_message *message) {
+    int at = lua_gettop(L);
+    size_t bytes = 0;
+    struct script_pair *headers = arena_alloc(arena, MESSAGE_HEADERS_MAX * sizeof *headers);
+    lua_check_table(L, at, call, "field \"headers\"");
+    for (lua_pushnil(L); lua_next(L, at); lua_settop(L, at + 1)) { /* [headers, name, value] */
+        struct slice name = slice_of(lua_check_name(L, at + 1, call, "a header's name"));
+        struct slice value =
+            lua_check_text(L, at + 2, call, lua_pushfstring(L, "header \"%s\"", name.data));
+        if (lua_text_problem(name) || lua_text_problem(value)) {
+            luaL_error(L, "%s: header \"%s\" %s", call, name.data,
+                       lua_text_problem(lua_text_problem(name) ? name : value));
+        }
+        bytes += name.len + value.len;
+        if (message->header_count == MESSAGE_HEADERS_MAX || bytes > MESSAGE_HEADERS_MAX_BYTES) {
+            luaL_error(L, "%s: field \"headers\" takes %d headers and %d bytes at most", call,
+                       MESSAGE_HEADERS_MAX, MESSAGE_HEADERS_MAX_BYTES);
+        }
+        headers[message->header_count++] =
+            (struct script_pair){arena_copy(arena, name), arena_copy(arena, value)};
+    }
+    qsort(headers, message->header_count, sizeof *headers, compare_header_names);
+    message->headers = headers;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------- */
+
+void message_read(lua_State *L, int at, const char *call, struct arena *arena,
+                  struct script_message *message) {
+    static const char *const fields[] = {"topic", "key", "value", "identity", "at", "headers"};
+    int top = lua_gettop(L);
+    luaL_checkstack(L, 10, call);
+    lua_check_table(L, at, call, "the message");
+    lua_check_fields(L, at, call, fields, sizeof fields / sizeof *fields);
+    *message = (struct script_message){
+        .topic = arena_copy(arena, message_topic(L, at, call)),
+        .key = arena_copy(arena, message_text(L, at, call, "key", MESSAGE_KEY_MAX_BYTES)),
+        .identity =
+            arena_copy(arena, message_text(L, at, call, "identity", MESSAGE_IDENTITY_MAX_BYTES)),
+        .value = arena_copy(arena, message_value(L, at, call)),
+    };
+    lua_getfield(L, at, "at");
+    if (lua_type(L, -1) != LUA_TNUMBER) {
+        luaL_error(L,
+                   "%s: field \"at\" takes the time of the fact, whole microseconds since 1970, "
+                   "not a %s",
+                   call, luaL_typename(L, -1));
+    }
+    message->at_us = script_check_time_us(L, lua_gettop(L), "field \"at\"");
+    lua_getfield(L, at, "headers");
+    if (!lua_isnil(L, -1)) {
+        message_take_headers(L, call, arena, message);
+    }
+    lua_settop(L, top);
+}

@@ -1,0 +1,94 @@
+/* reaction: calls the `publish` function of a reaction for a row of its query, and reads the
+ * messages that it returns. */
+#include "../../bindings/lua_pg.h"
+#include "../base/clock.h"
+#include "message.h"
+
+#define MAX_MESSAGES 64 /* of one row */
+
+static const char returned[] = "the message that it returned";
+
+struct reaction_rows {
+    const struct script_reaction *reaction;
+    const PGresult *result;
+};
+
+static int load_rows(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    const struct reaction_rows *rows = lua_touserdata(L, 1);
+    lua_pg_push_rows(L, rows->reaction->name, rows->reaction->query, rows->result);
+    luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
+    instance->rows_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+bool script_react_to(struct script_instance *instance, size_t reaction, const PGresult *rows,
+                     struct err *err) {
+    struct reaction_rows loaded = {&instance->generation->reactions[reaction], rows};
+    return script_guard(instance, load_rows, &loaded, err) ||
+           err_wrap(err, "%s", loaded.reaction->name);
+}
+
+struct reaction_call {
+    size_t reaction;
+    int row;
+    struct arena *arena;
+    struct script_published *published;
+};
+
+/* One message, or a list of them, is at the top. */
+static void take_published(lua_State *L, const struct reaction_call *call) {
+    struct script_published *published = call->published;
+    int at = lua_gettop(L);
+    if (lua_isnil(L, at)) {
+        return;
+    }
+    if (!lua_istable(L, at)) {
+        luaL_error(L, "it returned a %s: it returns nothing, a message, or a list of messages",
+                   luaL_typename(L, at));
+    }
+    size_t count = lua_objlen(L, at);
+    if (count > MAX_MESSAGES) {
+        luaL_error(L, "it returned %d messages: at most %d", (int)count, MAX_MESSAGES);
+    }
+    published->messages = arena_alloc(call->arena, (count + 1) * sizeof *published->messages);
+    if (count == 0) {
+        message_read(L, at, returned, call->arena, &published->messages[published->count++]);
+    }
+    for (size_t i = 1; i <= count; i++) {
+        lua_rawgeti(L, at, (int)i);
+        message_read(L, at + 1, returned, call->arena, &published->messages[published->count++]);
+        lua_pop(L, 1);
+    }
+}
+
+static int run_reaction(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    const struct reaction_call *call = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->reaction_refs[call->reaction]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->rows_ref);
+    lua_rawgeti(L, -1, call->row + 1);
+    lua_remove(L, -2);
+    lua_call(L, 1, 1);
+    take_published(L, call);
+    return 0;
+}
+
+enum script_result script_react(struct script_instance *instance, size_t reaction, int row,
+                                struct arena *arena, struct script_published *published,
+                                struct err *err) {
+    const char *name = instance->generation->reactions[reaction].name;
+    struct reaction_call call = {reaction, row, arena, published};
+    int64_t started_us = clock_monotonic_us();
+    *published = (struct script_published){0};
+    watched_name(&instance->watched, name, NULL);
+    enum script_result result = script_call(instance, run_reaction, &call,
+                                            instance->config->scripts.handler_timeout_ms, err);
+    instance_count_call(instance, &instance->reaction_metrics[reaction], started_us,
+                        result != SCRIPT_OK);
+    if (result != SCRIPT_OK) {
+        *published = (struct script_published){0};
+        instance_name_script(instance, name, err);
+    }
+    return result;
+}

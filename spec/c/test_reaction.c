@@ -1,0 +1,137 @@
+/* What a reaction returns for a row of its query: nothing, a message or several; whatever else it
+ * gives is refused with the script's name, and the state goes on. */
+#include <libpq-fe.h>
+
+#include "scripts.h"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct script_instance *instance;
+static struct arena *arena;
+static struct script_published published;
+static struct err err;
+
+#define GOOD                                                                                       \
+    "topic = 'facts', key = row.key, value = { id = row.key, list = { 1, 2 } }, "                  \
+    "identity = 'fact of ' .. row.key, at = 1751097600000000"
+
+static void load(const char *body) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
+    scripts_write(&scripts, "reactions/r.lua",
+                  "return { follows = { things = 'id' }, query = 'facts',\n"
+                  "publish = function(row) %s end }",
+                  body);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    instance = generation ? script_instance_create(generation, &err) : NULL;
+    if (!instance) {
+        exit(1); /* the case cannot be told any further */
+    }
+    arena = arena_create(4096);
+}
+
+static void unload(void) {
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+    arena_destroy(arena);
+    scripts_end(&scripts);
+}
+
+/* As libpq gives the rows of the query: two, of the keys "one" and "two". */
+static PGresult *make_rows(void) {
+    PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc column = {.name = (char *)"key", .typid = 25, .typlen = -1};
+    CHECK(PQsetResultAttrs(rows, 1, &column));
+    CHECK(PQsetvalue(rows, 0, 0, (char *)"one", 3) && PQsetvalue(rows, 1, 0, (char *)"two", 3));
+    return rows;
+}
+
+static enum script_result react(int row) {
+    PGresult *rows = make_rows();
+    err_clear(&err);
+    arena_reset(arena);
+    CHECK_OK(script_react_to(instance, 0, rows, &err), &err);
+    PQclear(rows);
+    return script_react(instance, 0, row, arena, &published, &err);
+}
+
+static void reads_a_message(void) {
+    load("return { " GOOD ", headers = { b = '2', a = '1' } }");
+    CHECK(react(1) == SCRIPT_OK);
+    CHECK(published.count == 1);
+    const struct script_message *message = &published.messages[0];
+    CHECK(slice_equal(message->topic, slice_of("facts")));
+    CHECK(slice_equal(message->key, slice_of("two")));
+    CHECK(slice_equal(message->value, slice_of("{\"id\":\"two\",\"list\":[1,2]}")));
+    CHECK(slice_equal(message->identity, slice_of("fact of two")));
+    CHECK(message->at_us == 1751097600000000);
+    CHECK(message->header_count == 2);
+    CHECK(slice_equal(message->headers[0].name, slice_of("a")));
+    CHECK(slice_equal(message->headers[1].value, slice_of("2")));
+    unload();
+}
+
+static void takes_nothing_and_lists(void) {
+    load("if row.key == 'one' then return nil end "
+         "local m = { " GOOD " } m.value = ' {} ' return { { " GOOD " }, m }");
+    CHECK(react(0) == SCRIPT_OK && published.count == 0);
+    CHECK(react(1) == SCRIPT_OK && published.count == 2);
+    CHECK(slice_equal(published.messages[1].value, slice_of(" {} ")));
+    unload();
+}
+
+static void refuses_what_is_no_message(void) {
+    static const struct {
+        const char *body, *wanted;
+    } table[] = {
+        {"return 1", "it returned a number: it returns nothing, a message, or a list of messages"},
+        {"return { 1 }", "the message must be a table"},
+        {"return {}", "field \"topic\""},
+        {"local m = { " GOOD " } m.topic = 'a b' return m", "no topic is named \"a b\""},
+        {"local m = { " GOOD " } m.key = 1 return m", "field \"key\""},
+        {"local m = { " GOOD " } m.key = '' return m",
+         "field \"key\" takes 1 to 1024 bytes, not 0"},
+        {"local m = { " GOOD " } m.key = 'a\\0b' return m", "field \"key\" holds a NUL byte"},
+        {"local m = { " GOOD " } m.key = '\\255' return m", "field \"key\" is not valid UTF-8"},
+        {"local m = { " GOOD " } m.identity = ('i'):rep(201) return m",
+         "field \"identity\" takes 1 to 200 bytes, not 201"},
+        {"local m = { " GOOD " } m.value = 'no' return m",
+         "field \"value\" is a string that is no JSON"},
+        {"local m = { " GOOD " } m.value = 1 return m",
+         "field \"value\" takes a table or a string of JSON"},
+        {"local m = { " GOOD " } m.value = { print = tostring } return m",
+         "a function has no form in JSON"},
+        {"local m = { " GOOD " } m.value = { ('v'):rep(1048576) } return m",
+         "field \"value\" takes 1048576 bytes of JSON at most"},
+        {"local m = { " GOOD " } m.at = '2025' return m",
+         "field \"at\" takes the time of the fact"},
+        {"local m = { " GOOD " } m.at = 1e300 return m",
+         "field \"at\" takes whole microseconds since 1970"},
+        {"local m = { " GOOD " } m.headers = { a = 1 } return m", "header \"a\" must be a string"},
+        {"local m = { " GOOD " } m.headers = { a = '\\255' } return m",
+         "header \"a\" is not valid UTF-8"},
+        {"local m = { " GOOD " } m.colour = 1 return m", "colour"},
+        {"return row.kye", "column \"kye\""},
+        {"error('no')", "no"},
+        {"while true do end", "r.lua"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        load(table[i].body);
+        scripts.config.scripts.handler_timeout_ms = 100;
+        enum script_result result = react(1);
+        CHECK(result == SCRIPT_ERROR || result == SCRIPT_TIMEOUT);
+        CHECK(published.count == 0);
+        CHECK_HAS(err.text, table[i].wanted);
+        CHECK_HAS(err.text, "reactions/r.lua");
+        unload();
+    }
+}
+
+static const struct test_case cases[] = {
+    {"reads a message", reads_a_message},
+    {"takes nothing and lists", takes_nothing_and_lists},
+    {"refuses what is no message", refuses_what_is_no_message},
+};
+
+TEST_MAIN(cases)
