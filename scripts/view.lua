@@ -35,6 +35,8 @@ return {
           { "completion_status", "batch_result_status" },
           { "completion_successful_count", "integer" },
           { "completion_failed_count", "integer" },
+          { "completion_correlation_id", "text" },
+          { "completion_duration_s", "double" },
         },
       },
     },
@@ -73,7 +75,8 @@ return {
     },
   },
   {
-    -- One row per distinct outcome of a phase; what it says of each essay is derived when read.
+    -- One row per statement of a run on a phase: said again it is the same row, as old as its
+    -- earliest copy. What it says of each essay is derived when read.
     name = "phase_outcomes",
     key = { { "batch_id", "text" }, { "phase_name", "text" }, { "content_id", "content" } },
     content = "outcome",
@@ -82,13 +85,13 @@ return {
         name = "outcome",
         rule = "first",
         columns = {
+          { "correlation_id", "text" },
           { "phase_status", "text" },
           { "result_status", "batch_result_status" },
           { "processed_ids", "text[]" },
           { "failed_ids", "text[]" },
         },
       },
-      { name = "restated", rule = "latest", columns = {} },
     },
   },
   {
@@ -106,8 +109,16 @@ return {
           { "scores", "double[]" },
           { "statuses", "text[]" },
           { "comparison_count", "integer" },
+          { "job_id", "text" },
+          -- of the current release
+          { "letter_grades", "text[]" },
+          { "confidence_scores", "double[]" },
+          { "confidence_labels", "text[]" },
+          { "processing_duration_s", "double" },
         },
       },
+      -- the envelope's, and so no part of the content
+      { name = "run", rule = "first", columns = { { "correlation_id", "text" } } },
       { name = "restated", rule = "latest", columns = {} },
     },
   },

@@ -3,17 +3,14 @@ local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")
 
-local function share(key)
-  return contracts.checked(key, { type = "number", min = 0, max = 1 })
-end
-
 ---@type handlers.assessment_result
 return {
   topics = { "huleedu.assessment.result.published.v1" },
   time = "data.timestamp",
   fields = {
     batch_id = contracts.id("data.batch_id"),
-    job_id = contracts.checked("data.cj_assessment_job_id"),
+    job_id = "data.cj_assessment_job_id",
+    run = { "correlation_id", type = "uuid", optional = true },
     -- the model's limit of 100 characters is not ours: a long name is no reason to lose a result
     assignment_id = { "data.assignment_id", optional = true },
     method = contracts.checked("data.assessment_method"),
@@ -24,15 +21,24 @@ return {
       "data.assessment_metadata.comparison_count",
       { optional = true, min = 0 }
     ),
+    duration_s = {
+      "data.assessment_metadata.processing_duration_seconds",
+      type = "number",
+      optional = true,
+    },
     results = {
       "data.essay_results",
       type = "list",
       fields = {
         essay_id = contracts.id("essay_id"),
-        normalized_score = share("normalized_score"),
-        letter_grade = contracts.checked("letter_grade", { enum = statuses.GRADE }),
-        confidence_score = share("confidence_score"),
-        confidence_label = contracts.checked("confidence_label", { enum = statuses.CONFIDENCE }),
+        normalized_score = contracts.checked("normalized_score", {
+          type = "number",
+          min = 0,
+          max = 1,
+        }),
+        letter_grade = { "letter_grade", enum = statuses.GRADE },
+        confidence_score = { "confidence_score", type = "number", min = 0, max = 1 },
+        confidence_label = { "confidence_label", enum = statuses.CONFIDENCE },
         score = { "bt_score", type = "number" },
         rank = contracts.int32("rank", { min = 1 }),
         is_anchor = { "is_anchor", type = "boolean", optional = true },
@@ -46,7 +52,7 @@ return {
         students[#students + 1] = item
       end
     end
-    rankings.merge(event.batch_id, students, event.comparison_count, view)
+    rankings.merge(event, students, view)
     if event.assignment_id then
       view.batch_results:merge(event.batch_id, "assignment", {
         assignment_id = event.assignment_id,

@@ -19,8 +19,8 @@ return {
       },
     },
     failed_ids = { "data.failed_essay_ids", type = "strings", min = 1 },
-    -- null is the first release's
-    correlation = contracts.checked("data.correlation_id", { type = "uuid", optional = true }),
+    -- the run's; the first release may leave it out
+    correlation = { "data.correlation_id", "correlation_id", type = "uuid", optional = true },
   },
   handle = function(event, view)
     local processed_ids = {}
@@ -31,13 +31,12 @@ return {
     for _, essay_id in ipairs(event.failed_ids) do
       view:touch(essay_id)
     end
-    local key = { event.batch_id, event.phase_name }
-    view.phase_outcomes:merge(key, "outcome", {
+    view.phase_outcomes:merge({ event.batch_id, event.phase_name }, "outcome", {
+      correlation_id = event.correlation,
       phase_status = event.phase_status,
       result_status = statuses.FINAL[event.phase_status],
       processed_ids = processed_ids,
       failed_ids = event.failed_ids,
     })
-    view.phase_outcomes:merge(key, "restated", {})
   end,
 }

@@ -10,16 +10,18 @@ return {
     batch_id = contracts.id("data.batch_id"),
     completed_phases = contracts.checked("data.completed_phases", { type = "strings" }),
     final_status = { "data.final_status", enum = statuses.BATCH },
-    duration_s = contracts.checked("data.processing_duration_seconds", { type = "number" }),
+    duration_s = { "data.processing_duration_seconds", type = "number" },
     successful = contracts.int32("data.successful_essay_count"),
     failed = contracts.int32("data.failed_essay_count"),
-    correlation = contracts.checked("data.correlation_id", { type = "uuid" }),
+    correlation = { "data.correlation_id", type = "uuid" },
   }),
   handle = function(event, view)
     view.batch_results:merge(event.batch_id, "completion", {
       completion_status = statuses.FINAL[event.final_status],
       completion_successful_count = event.successful,
       completion_failed_count = event.failed,
+      completion_correlation_id = event.correlation,
+      completion_duration_s = event.duration_s,
     })
   end,
 }

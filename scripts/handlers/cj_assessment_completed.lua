@@ -14,7 +14,8 @@ return {
     first_release_id = contracts.checked("data.entity_ref.entity_id", { optional = true }),
     entity_type = { "data.entity_ref.entity_type", "data.entity_type", check_only = true },
     status = contracts.checked("data.status", { enum = statuses.RESULT }),
-    job_id = contracts.checked("data.cj_assessment_job_id"),
+    job_id = "data.cj_assessment_job_id",
+    run = { "correlation_id", type = "uuid", optional = true },
     rankings = {
       "data.rankings",
       type = "list",
@@ -37,6 +38,6 @@ return {
         students[#students + 1] = item
       end
     end
-    rankings.merge(event.batch_id, students, nil, view)
+    rankings.merge_first(event, students, view)
   end,
 }

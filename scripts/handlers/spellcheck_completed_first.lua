@@ -26,6 +26,7 @@ return {
       optional = true,
     },
     corrections = contracts.int32("data.corrections_made", { optional = true }),
+    error_info = { "data.system_metadata.error_info", type = "json", optional = true },
     -- the checker names its message by what it was doing
     error_message = {
       "data.system_metadata.error_info.fetch_error",

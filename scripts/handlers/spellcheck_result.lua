@@ -27,6 +27,7 @@ return {
     original_text_id = contracts.checked("data.original_text_storage_id"),
     corrected_text_id = { "data.corrected_text_storage_id", optional = true },
     duration_ms = contracts.checked("data.processing_duration_ms", { type = "integer" }),
+    error_info = { "data.system_metadata.error_info", type = "json", optional = true },
     error_code = { "data.system_metadata.error_info.error_code", optional = true },
     error_message = { "data.system_metadata.error_info.error_message", optional = true },
   }),

@@ -15,7 +15,7 @@ end
 function M.merge(event, view, stated)
   local batch_id = not_empty(event.batch_id)
   local detail
-  if event.status == "FAILED" then
+  if event.status == "FAILED" and event.error_info and event.error_info ~= "{}" then
     local ids = { essay_id = event.essay_id, batch_id = batch_id }
     detail = error_details.build(event, "process_spellcheck_result", ids, stated.error_code)
   end

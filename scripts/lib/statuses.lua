@@ -66,8 +66,8 @@ M.FINAL = {
 }
 
 local OWN = {
-  REGISTERED = { "pending_content", "ready", "awaiting_content_validation",
-    "awaiting_pipeline_configuration", "ready_for_pipeline_execution" },
+  REGISTERED = { "pending_content", "awaiting_content_validation",
+    "awaiting_pipeline_configuration" },
   PROCESSING = { "processing", "processing_pipelines", "awaiting_student_validation",
     "student_validation_completed", "validation_timeout_processed", "guest_class_ready" },
   PARTIALLY_COMPLETED = { "completed_with_failures" },
@@ -75,7 +75,8 @@ local OWN = {
   FAILED = { "failed", "failed_critically", "content_ingestion_failed" },
   CANCELLED = { "cancelled" },
 }
-local OWN_OF = {}
+-- words that no batch is ever in: a filter may have them, and finds nothing
+local OWN_OF = { ready = false, ready_for_pipeline_execution = false }
 for own, words in pairs(OWN) do
   OWN_OF[own] = own
   for _, word in ipairs(words) do
@@ -85,7 +86,7 @@ end
 
 --- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
 ---@param text? string the filter; nil or empty: no filter
----@return string[]? statuses our own, nil for no filter
+---@return string[]? statuses our own, nil for no filter; empty where no batch has such a word
 ---@return string? unknown the word that is no status
 function M.parse_filter(text)
   if not text or text == "" then
@@ -94,10 +95,10 @@ function M.parse_filter(text)
   local list = {}
   for word in (text .. ","):gmatch("([^,]*),") do
     local own = OWN_OF[word]
-    if not own then
+    if own == nil then
       return nil, word
     end
-    list[#list + 1] = own
+    list[#list + 1] = own or nil
   end
   return list
 end

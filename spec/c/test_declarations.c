@@ -468,7 +468,7 @@ static void slips_that_were_called_good_are_named(void) {
          "handlers/h.lua:2: handler: this is a module, not a declaration"},
         {"route_strict_table.lua", "routes/r.lua", "take its metatable away"},
         {"view_table_declared_twice.lua", "view.lua",
-         "view.lua:126: table batch_archives: it is declared twice"},
+         "view.lua:137: table batch_archives: it is declared twice"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         CHECK_HAS(error_with(table[i].as, text_of_case(table[i].file)), table[i].wanted);

@@ -153,13 +153,13 @@ def apache(make_apache):
 
 @pytest.fixture(scope="session")
 def fed_apache(make_service, build, tmp_path_factory):
-    """A service on an Apache Kafka that has taken every sample stream, both releases side by
+    """A service on an Apache Kafka that has taken the sample streams, both releases side by
     side. Only to be read."""
     with contextlib.ExitStack() as session:
         kafka = start_apache(session, tmp_path_factory.mktemp("apache"), build)
         service = make_service(session, kafka)
         service.start(INGEST_WORKERS="2")
-        feeders = [service.feed(stream, wait=False) for stream in harness.STREAMS]
+        feeders = [service.feed(stream, wait=False) for stream in harness.BESIDE]
         assert [feeder.wait() for feeder in feeders] == [0] * len(feeders)
         yield service
 

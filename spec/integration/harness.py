@@ -6,7 +6,9 @@ import psycopg2
 import stack
 from stack import ROOTS, SAMPLES, edited_config, wait_until
 
-STREAMS = ("current", "first", "first-unlinked", "current-hard")
+# Streams without a batch in common, which one service may take side by side; and all of them.
+BESIDE = ("current", "first", "first-unlinked", "current-hard")
+STREAMS = (*BESIDE, "second-run")
 
 
 def records(stream):

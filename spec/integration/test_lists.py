@@ -12,14 +12,13 @@ USER = "teacher-list"
 OWN = ["REGISTERED", "PROCESSING", "PARTIALLY_COMPLETED", "COMPLETED", "FAILED", "CANCELLED"]
 # The platform's internal words, by the own status that a batch in that state has.
 INTERNAL = {
-    "REGISTERED": ["awaiting_content_validation", "awaiting_pipeline_configuration",
-                   "ready_for_pipeline_execution"],
+    "REGISTERED": ["awaiting_content_validation", "awaiting_pipeline_configuration"],
     "PROCESSING": ["processing_pipelines", "awaiting_student_validation",
                    "student_validation_completed", "validation_timeout_processed",
                    "guest_class_ready"],
     "PARTIALLY_COMPLETED": ["completed_with_failures"], "COMPLETED": ["completed_successfully"],
     "FAILED": ["failed_critically", "content_ingestion_failed"], "CANCELLED": ["cancelled"]}
-CLIENT = {"REGISTERED": ["pending_content", "ready"], "PROCESSING": ["processing"],
+CLIENT = {"REGISTERED": ["pending_content"], "PROCESSING": ["processing"],
           "PARTIALLY_COMPLETED": ["completed_with_failures"],
           "COMPLETED": ["completed_successfully"], "FAILED": ["failed"],
           "CANCELLED": ["cancelled"]}
@@ -90,6 +89,13 @@ def test_filters_take_three_vocabularies(fed, user_batches, own):
             status, listed = list_of(fed.program, user, status=word, limit=100)
             assert (status, ids_of(listed)) == (200, wanted), word
             assert listed["pagination"]["total"] == len(wanted)
+
+
+@pytest.mark.parametrize("word", ["ready", "ready_for_pipeline_execution"])
+def test_a_status_that_no_batch_has_finds_nothing(fed, user_batches, word):
+    for user in user_batches:
+        status, listed = list_of(fed.program, user, status=word)
+        assert (status, ids_of(listed), listed["pagination"]["total"]) == (200, [], 0)
 
 
 def test_filters_take_several_words_of_different_vocabularies(fed, user_batches):

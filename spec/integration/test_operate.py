@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from harness import STREAMS, log_lines, read_records
+from harness import BESIDE, log_lines, read_records
 from stack import ROOT, wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
@@ -173,7 +173,7 @@ def test_replay_takes_one_partition_by_time(service):
 
 @pytest.mark.xdist_group("fed_apache")
 def test_replay_by_time_asks_kafka_where_that_is(fed_apache):
-    fed_apache.wait_committed(sum(len(read_records(stream)) for stream in STREAMS))
+    fed_apache.wait_committed(sum(len(read_records(stream)) for stream in BESIDE))
     said = fed_apache.program.command("replay", "--topic", SLOTS, "--from-time",
                                       "2020-01-01T00:00:00Z").stdout
     assert said.count("reads again from offset 0") == 3

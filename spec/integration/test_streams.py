@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from harness import STREAMS, expectations, read_records
+from harness import BESIDE, STREAMS, expectations, read_records
 from stack import wait_until
 from views import canonical, check_view, read_answers, status_path
 
@@ -17,13 +17,13 @@ def test_stream_gives_its_view(service, stream):
 
 
 @apache_group
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", BESIDE)
 def test_stream_gives_its_view_over_apache_kafka_among_the_others(fed_apache, stream):
     check_view(fed_apache.program, stream)
 
 
 @apache_group
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", BESIDE)
 def test_lists_hold_the_same_answers_as_the_batches(fed_apache, stream):
     check_view(fed_apache.program, stream)
     for batch_id, wanted in expectations(stream).items():

@@ -9,6 +9,7 @@ import uuid
 
 START = datetime.datetime(2026, 2, 1, 8, tzinfo=datetime.timezone.utc)
 CORRELATION = "8f2df760-ae9c-408b-ad7c-50487ca07386"
+SECOND_RUN = "1d0a4f0e-33b5-4d0c-9c55-3f1f2c1a7b02"
 
 REGISTERED = "huleedu.batch.essays.registered.v1"
 SLOT = "huleedu.els.essay.slot.assigned.v1"
@@ -72,7 +73,7 @@ def spellcheck_first(at_us, essay_id, batch_id=None, status="spellchecked_succes
                      text_id="corr-1", text_under="default", error="404 Not Found"):
     entity = {"entity_id": essay_id, "entity_type": "essay", "parent_id": batch_id}
     good = "success" in status
-    info = {} if good else {"fetch_error": error}
+    info = {} if good or error is None else {"fetch_error": error}
     references = {"references": {"corrected_text": {text_under: text_id}}} if good else None
     return SPELLCHECK_FIRST, {
         "event_name": "essay.spellcheck.completed", "entity_ref": entity,
@@ -85,7 +86,8 @@ def spellcheck_first(at_us, essay_id, batch_id=None, status="spellchecked_succes
 def spellcheck(at_us, essay_id, batch_id, status="spellchecked_success", corrections=3,
                text_id="corr-1", error="404 Not Found"):
     good = "success" in status
-    info = {} if good else {"error_code": "CONTENT_SERVICE_ERROR", "error_message": error}
+    info = {} if good or error is None else {"error_code": "CONTENT_SERVICE_ERROR",
+                                             "error_message": error}
     count = corrections if good else 0
     return SPELLCHECK, {
         "event_name": "essay.spellcheck.completed", "entity_id": essay_id, "entity_type": "essay",
@@ -101,11 +103,11 @@ def spellcheck(at_us, essay_id, batch_id, status="spellchecked_success", correct
         "processing_duration_ms": 7}
 
 
-def outcome(batch_id, phase, status, processed, failed, topic=OUTCOME):
+def outcome(batch_id, phase, status, processed, failed, topic=OUTCOME, run=CORRELATION):
     return topic, {"batch_id": batch_id, "phase_name": phase, "phase_status": status,
                    "processed_essays": [{"essay_id": essay_id, "text_storage_id": "text-1"}
                                         for essay_id in processed],
-                   "failed_essay_ids": failed, "correlation_id": CORRELATION}
+                   "failed_essay_ids": failed, "correlation_id": run}
 
 
 def rankings(at_us, batch_id, items):
@@ -143,10 +145,10 @@ def assessment(at_us, batch_id, items, assignment_id=None):
         "assessment_metadata": {"comparison_count": 21}, "assessed_at": time_text(at_us)}
 
 
-def completed(at_us, batch_id, status, successful, failed):
+def completed(at_us, batch_id, status, successful, failed, run=CORRELATION):
     return COMPLETED, {
         "event": "batch.pipeline.completed", "batch_id": batch_id,
         "completed_phases": ["spellcheck"], "final_status": status,
         "processing_duration_seconds": 40.5, "successful_essay_count": successful,
-        "failed_essay_count": failed, "correlation_id": CORRELATION,
+        "failed_essay_count": failed, "correlation_id": run,
         "metadata": metadata("current", batch_id, "batch", at_us)}

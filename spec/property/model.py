@@ -45,6 +45,12 @@ def times(statements):
     return [version[0] for version, _ in statements]
 
 
+def run_of(data, event=None):
+    """The run's correlation id; None where neither the data nor the envelope has one."""
+    text = data.get("correlation_id") or (event or {}).get("correlation_id")
+    return str(uuid.UUID(text)) if text else None
+
+
 class Essay:
     """Everything said of one essay: lists of (version, what)."""
 
@@ -96,15 +102,18 @@ class Essay:
 class Batch:
     def __init__(self):
         self.registrations, self.assignments, self.completions, self.judged = [], [], [], []
-        self.outcomes = collections.defaultdict(list)  # by phase name
+        self.outcomes = collections.defaultdict(list)  # by phase name; (version, what)
 
 
 class Model:
     def __init__(self, records=()):
         self.essays = collections.defaultdict(Essay)
         self.batches = collections.defaultdict(Batch)
+        self.outcomes = {}  # each statement of a run: the earliest version under which it came
         for record in records:
             self.take(record)
+        for said, version in self.outcomes.items():
+            self.outcome_stated(version, *said)
 
     # ---- what events say
 
@@ -134,7 +143,7 @@ class Model:
         version = self.version(event, data["timestamp"])
         good = "success" in data["status"]
         info = data["system_metadata"].get("error_info") or {}
-        error = None if good else {
+        error = None if good or not info else {
             "error_code": info.get("error_code", "SPELLCHECK_SERVICE_ERROR"),
             "message": next((info[key] for key in ("error_message", "fetch_error", "content_error",
                                                    "unhandled_error") if info.get(key) is not None),
@@ -161,15 +170,19 @@ class Model:
                           data.get("corrected_text_storage_id"))
 
     def phase_ended(self, event, data):
+        said = (data["batch_id"], data["phase_name"], run_of(data, event), data["phase_status"],
+                tuple(essay["essay_id"] for essay in data["processed_essays"]),
+                tuple(data["failed_essay_ids"]))
         version = self.version(event, event["event_timestamp"])
-        processed = [essay["essay_id"] for essay in data["processed_essays"]]
-        failed = data["failed_essay_ids"]
-        self.batches[data["batch_id"]].outcomes[data["phase_name"]].append(
-            (version, {"status": data["phase_status"], "processed": processed, "failed": failed}))
+        self.outcomes[said] = min(version, self.outcomes.get(said, version))
+
+    def outcome_stated(self, version, batch_id, phase, run, status, processed, failed):
+        self.batches[batch_id].outcomes[phase].append(
+            (version, {"status": status, "processed": processed, "failed": failed, "run": run}))
         for essay_id in {*processed, *failed}:
             essay = self.essays[essay_id]
-            essay.linked_by.append((version, data["batch_id"]))
-            essay.outcomes.append((version, (data["phase_name"], essay_id in failed)))
+            essay.linked_by.append((version, batch_id))
+            essay.outcomes.append((version, (phase, essay_id in failed)))
 
     def judged(self, version, batch_id, items):
         """items: (essay_id, rank, score). Of an essay listed twice the last item counts."""
@@ -250,7 +263,9 @@ class Model:
         all_outcomes = [said for name in batch.outcomes for said in batch.outcomes[name]]
         results = [said for essay in essays.values() for said in essay.own_results()]
         completed, failed = self.counts(phases, completion)
-        status, is_over = self.status(registered, phases, completion, completed, failed, results)
+        finished = not self.is_open_again(batch) and (
+            completion is not None or self.all_through(registered, phases, completed + failed))
+        status, is_over = self.status(finished, phases, completion, completed, failed, results)
         ended_at = max(times(batch.completions) or phase_times.values() or [None])
         updated = [created_at, *times(batch.completions + batch.judged + all_outcomes),
                    *(essay.last_updated() for essay in essays.values())]
@@ -265,7 +280,8 @@ class Model:
             "essays": sorted((essay.answer(name) for name, essay in essays.items()),
                              key=self.essay_order),
             "created_at": wire_time(created_at), "last_updated": wire_time(max(updated)),
-            "processing_started_at": wire_time(min(times(all_outcomes + results), default=None)),
+            "processing_started_at": wire_time(
+                min([*phase_times.values(), *times(results)], default=None)),
             "processing_completed_at": wire_time(ended_at) if is_over else None,
             "student_prompt_ref": registered.get("student_prompt_ref"), "result_status": status,
             "phases": self.phase_list(phases, phase_times)}
@@ -280,15 +296,27 @@ class Model:
         return len(completed - failed), len(failed)
 
     @staticmethod
-    def status(registered, phases, completion, completed, failed, results):
+    def is_open_again(batch):
+        """Whether a phase's latest outcome is another run's, later than the newest completion."""
+        if not batch.completions:
+            return False
+        ended_at, completion = max(batch.completions, key=lambda said: said[0])
+        newest = [max(said, key=lambda one: one[0]) for said in batch.outcomes.values()]
+        return any(version > ended_at and outcome["run"] not in (None, run_of(completion))
+                   for version, outcome in newest)
+
+    @staticmethod
+    def all_through(registered, phases, essays):
+        """The end of a batch of the first release, which sends no completion."""
+        by_first_release = registered.get("batch_id") is not None
+        return by_first_release and phases and essays >= registered["expected_essay_count"]
+
+    @staticmethod
+    def status(finished, phases, completion, completed, failed, results):
         """(own status, whether the batch is finished, failed or cancelled)."""
         stated = [phase["status"] for phase in phases.values()]
         final = completion["final_status"] if completion else None
         said = {OWN_STATUS.get(status) for status in [*stated, final]}
-        by_first_release = registered.get("batch_id") is not None
-        finished = completion is not None or (
-            by_first_release and phases
-            and completed + failed >= registered["expected_essay_count"])
         if "CANCELLED" in said:
             return "CANCELLED", True
         if "FAILED" in said:

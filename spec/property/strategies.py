@@ -37,6 +37,8 @@ moment = st.integers(0, 5).map(lambda seconds: seconds * 1_000_000 + seconds % 2
 count = st.integers(0, 4)
 rank = st.integers(1, 4)
 text = st.sampled_from(TEXTS)
+run = st.sampled_from([events.CORRELATION, events.SECOND_RUN])
+error = st.none() | text
 score = st.sampled_from(SCORES)
 maybe_score = st.none() | score
 release = st.sampled_from(["current", "first"])
@@ -47,13 +49,15 @@ registered = st.builds(events.registered, release, moment, batch, essays, count,
                        st.sampled_from(["user-1", "user-2"]), prompt)
 slot = st.builds(events.slot, moment, batch | st.just("guest-pending"), essay, text)
 spellcheck = st.builds(events.spellcheck, moment, essay, batch, st.sampled_from(RESULT_STATUSES),
-                       count, st.none() | st.sampled_from(["corr-1", "corr-2"]), text)
+                       count, st.none() | st.sampled_from(["corr-1", "corr-2"]), error)
 spellcheck_first = st.builds(
     events.spellcheck_first, moment, essay, st.none() | batch, st.sampled_from(RESULT_STATUSES),
-    count, st.sampled_from(["corr-1", "corr-2"]), st.sampled_from(["default", "storage_id"]), text)
+    count, st.sampled_from(["corr-1", "corr-2"]), st.sampled_from(["default", "storage_id"]), error)
 outcome = st.builds(events.outcome, batch, st.sampled_from(PHASES),
                     st.sampled_from(OUTCOME_STATUSES), essays, essays,
-                    st.sampled_from([events.OUTCOME, events.OUTCOME_FIRST]))
+                    st.sampled_from([events.OUTCOME, events.OUTCOME_FIRST]),
+                    # null, and another spelling of the same id
+                    run | st.sampled_from([None, events.SECOND_RUN.upper()]))
 ranked = essay | st.sampled_from(["ANCHOR_1", None])
 rankings = st.builds(events.rankings, moment, batch,
                      st.lists(st.tuples(ranked, rank, maybe_score), max_size=4))
@@ -63,7 +67,7 @@ assessment = st.builds(events.assessment, moment, batch, st.lists(assessed, max_
                        st.none() | st.sampled_from(["assignment-1", "assignment-2"]))
 thin = st.builds(events.thin_completion, moment, batch)
 completed = st.builds(events.completed, moment, batch, st.sampled_from(OUTCOME_STATUSES), count,
-                      count)
+                      count, run)
 KINDS = [slot, spellcheck, spellcheck_first, outcome, rankings, assessment, completed, thin]
 
 
@@ -193,7 +197,8 @@ def read_sample(name):
 
 
 SAMPLE_STREAMS = {name: read_sample(name)
-                  for name in ["current", "first", "first-unlinked", "current-hard"]}
+                  for name in ["current", "first", "first-unlinked", "current-hard",
+                                                 "second-run"]}
 
 
 @st.composite

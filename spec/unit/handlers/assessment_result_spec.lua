@@ -21,6 +21,39 @@ describe("handlers.assessment_result", function()
     )
   end)
 
+  it("keeps job, grades, confidence and duration, in the result's order", function()
+    local event = events.load(FIXTURE)
+    local columns = events.columns(handlers.run(NAME, event), "assessments", "judgement")
+    local one, two = event.data.essay_results[1], event.data.essay_results[2]
+    assert.are.equal(event.data.cj_assessment_job_id, columns.job_id)
+    assert.are.same({ one.letter_grade, two.letter_grade }, columns.letter_grades)
+    assert.are.same({ one.confidence_score, two.confidence_score }, columns.confidence_scores)
+    assert.are.same({ one.confidence_label, two.confidence_label }, columns.confidence_labels)
+    assert.are.equal(
+      event.data.assessment_metadata.processing_duration_seconds,
+      columns.processing_duration_s
+    )
+  end)
+
+  it("takes the last of an essay listed twice, with all that it says", function()
+    local event = events.load(FIXTURE)
+    local one, two = event.data.essay_results[1], event.data.essay_results[2]
+    two.essay_id, two.letter_grade = one.essay_id, "U"
+    local columns = events.columns(handlers.run(NAME, event), "assessments", "judgement")
+    assert.are.same({ { one.essay_id }, { "U" } }, { columns.essay_ids, columns.letter_grades })
+  end)
+
+  it("keeps the envelope's correlation id, of the earliest copy", function()
+    local first = events.load(FIXTURE)
+    local again = events.with(FIXTURE, {
+      event_id = "ffffffff-ffff-4fff-bfff-ffffffffffff",
+      correlation_id = "00000000-0000-4000-8000-000000000002",
+    })
+    local rows = handlers.replay({ { NAME, again }, { NAME, first } }).rows.assessments
+    assert.are.equal(1, #rows)
+    assert.are.equal(first.correlation_id, rows[1].run.correlation_id)
+  end)
+
   it("is dated by the data, not by the envelope", function()
     local event = events.with(FIXTURE, { event_timestamp = "2027-01-01T00:00:00Z" })
     local outcome = handlers.run(NAME, event)

@@ -57,7 +57,7 @@ describe("handlers.batch_phase_outcome", function()
     assert.are.same({ {}, {} }, { columns.processed_ids, columns.failed_ids })
   end)
 
-  it("is one row for the same outcome said again, and remembers both times", function()
+  it("is one row for the same outcome said again, as old as the earliest", function()
     local first = events.load("batch_phase_outcome.current")
     local again = events.with("batch_phase_outcome.current", {
       event_id = "00000000-0000-4000-8000-000000000001",
@@ -65,8 +65,36 @@ describe("handlers.batch_phase_outcome", function()
     })
     local rows = handlers.replay({ { NAME, again }, { NAME, first } }).rows.phase_outcomes
     assert.are.equal(1, #rows)
-    assert.are.equal("2026-01-01T00:00:00.000000Z", rows[1].restated.at)
     assert.are.equal(first.event_id, rows[1].outcome.event_id)
+  end)
+
+  it("is the run's of the data, else of the envelope, in one spelling", function()
+    local run = "8f2df760-ae9c-408b-ad7c-50487ca07386"
+    local event = events.with("batch_phase_outcome.first", {
+      correlation_id = "00000000-0000-4000-8000-000000000001",
+      ["data.correlation_id"] = run:upper(),
+    })
+    assert.are.equal(run, outcome_of(event).correlation_id)
+    event = events.with("batch_phase_outcome.first", {
+      correlation_id = run,
+      ["data.correlation_id"] = json.null,
+    })
+    assert.are.equal(run, outcome_of(event).correlation_id)
+    event = events.with("batch_phase_outcome.first", {
+      correlation_id = json.null,
+      ["data.correlation_id"] = json.null,
+    })
+    assert.is_nil(outcome_of(event).correlation_id)
+  end)
+
+  it("is two rows where two runs say the same", function()
+    local one = events.load("batch_phase_outcome.current")
+    local other = events.with("batch_phase_outcome.current", {
+      event_id = "00000000-0000-4000-8000-000000000001",
+      ["data.correlation_id"] = "00000000-0000-4000-8000-000000000002",
+    })
+    local rows = handlers.replay({ { NAME, one }, { NAME, other } }).rows.phase_outcomes
+    assert.are.equal(2, #rows)
   end)
 
   it("is two rows for two outcomes of a phase", function()

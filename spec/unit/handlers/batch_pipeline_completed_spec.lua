@@ -9,7 +9,7 @@ local function completion(status)
 end
 
 describe("handlers.batch_pipeline_completed", function()
-  it("merges status and counts", function()
+  it("merges status, counts, run and duration", function()
     local event = events.load(FIXTURE)
     local columns, key =
       events.columns(handlers.run(NAME, event), "batch_results", "completion")
@@ -18,6 +18,8 @@ describe("handlers.batch_pipeline_completed", function()
       completion_status = "COMPLETED",
       completion_successful_count = event.data.successful_essay_count,
       completion_failed_count = event.data.failed_essay_count,
+      completion_correlation_id = event.data.correlation_id,
+      completion_duration_s = event.data.processing_duration_seconds,
     }, columns)
   end)
 

@@ -12,7 +12,7 @@ local function judgement(event)
 end
 
 describe("handlers.cj_assessment_completed", function()
-  it("merges the rankings", function()
+  it("merges job and rankings, without the grades that this release lacks", function()
     local event = events.load(FIRST)
     local columns, key = judgement(event)
     assert.are.equal(event.data.entity_ref.entity_id, key.batch_id)
@@ -21,6 +21,7 @@ describe("handlers.cj_assessment_completed", function()
       ranks = { 1, 2 },
       scores = { 1.518133, 0.147595 },
       statuses = { "COMPLETED", "COMPLETED" },
+      job_id = event.data.cj_assessment_job_id,
     }, columns)
   end)
 

@@ -72,8 +72,17 @@ describe("handlers.spellcheck_completed_first", function()
     end)
   end
 
-  it("says something of a failure that says nothing", function()
-    local event = events.with(FAILURE, { ["data.system_metadata.error_info"] = {} })
+  it("makes up no error for a failure that states none", function()
+    for _, info in ipairs({ json.null, json.decode("{}") }) do
+      local event = events.with(FAILURE, { ["data.system_metadata.error_info"] = info })
+      local columns = spellcheck(event)
+      assert.are.equal("FAILED", columns.spellcheck_status)
+      assert.is_nil(columns.spellcheck_error_detail)
+    end
+  end)
+
+  it("has an error detail for a reason under another name", function()
+    local event = events.with(FAILURE, { ["data.system_metadata.error_info"] = { other = "x" } })
     local detail = fixtures.decode(spellcheck(event).spellcheck_error_detail)
     assert.are.equal("Spell check failed", detail.message)
   end)

@@ -47,6 +47,10 @@ describe("the sample stream", function()
     assert.are.same({ applied = 223, ignored = 9, rejected = 0 }, results("current"))
   end)
 
+  it("second-run is applied, but for what is malformed or thin", function()
+    assert.is_true(results("second-run").applied > 150)
+  end)
+
   it("current-hard is applied, but for what is malformed or thin", function()
     local counts = results("current-hard")
     assert.is_true(counts.applied > 150)

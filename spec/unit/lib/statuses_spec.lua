@@ -3,10 +3,8 @@ local statuses = require("lib.statuses")
 -- word -> this service's own, of the client's, the platform's and the own vocabulary
 local OWN = {
   pending_content = "REGISTERED",
-  ready = "REGISTERED",
   awaiting_content_validation = "REGISTERED",
   awaiting_pipeline_configuration = "REGISTERED",
-  ready_for_pipeline_execution = "REGISTERED",
   REGISTERED = "REGISTERED",
   processing = "PROCESSING",
   processing_pipelines = "PROCESSING",
@@ -34,6 +32,12 @@ describe("lib.statuses", function()
     end)
   end
 
+  for _, word in ipairs({ "ready", "ready_for_pipeline_execution" }) do
+    it("finds nothing for " .. word .. ", a status that no batch has", function()
+      assert.are.same({}, (statuses.parse_filter(word)))
+    end)
+  end
+
   it("takes every status of the platform in a filter", function()
     for word in pairs(statuses.BATCH) do
       assert.is_table(statuses.parse_filter(word), word)
@@ -42,7 +46,7 @@ describe("lib.statuses", function()
 
   it("takes several words, of several vocabularies", function()
     local list = statuses.parse_filter("ready,failed_critically,COMPLETED")
-    assert.are.same({ "REGISTERED", "FAILED", "COMPLETED" }, list)
+    assert.are.same({ "FAILED", "COMPLETED" }, list)
   end)
 
   it("takes no text, and an empty one, for no filter", function()

@@ -43,6 +43,10 @@ describe("routes.user_batches", function()
     assert.are.same({ "PROCESSING", "COMPLETED", "FAILED" }, params.statuses)
   end)
 
+  it("finds nothing for a status that no batch has, rather than everything", function()
+    assert.are.same({}, params_of({ status = "ready" }).statuses)
+  end)
+
   for message, query in pairs({
     ["limit must be a whole number from 1 to 100"] = { limit = "0" },
     ["offset must be a whole number, 0 or more"] = { offset = "-1" },

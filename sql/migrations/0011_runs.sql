@@ -1,0 +1,234 @@
+-- An outcome of a phase is a statement of a run, as old as its earliest copy; a later run opens a
+-- finished batch; a failed spell check without a reason has no error detail. Kept for what is
+-- published: job, grades and confidence of a judgement, correlation ids of runs, processing times.
+--
+-- Rows of before have no correlation ids, and what two runs said alike is one row: `aggregator
+-- rebuild` reads both from the log. Until then such a batch shows what its first run said.
+
+-- Processes of the release before go on to write restated_at and restated_event_id, which nothing
+-- reads any longer.
+ALTER TABLE phase_outcomes ADD COLUMN correlation_id text COLLATE "C";
+ALTER TABLE batch_results
+  ADD COLUMN completion_correlation_id text COLLATE "C",
+  ADD COLUMN completion_duration_s double precision;
+ALTER TABLE assessments
+  ADD COLUMN job_id text,
+  ADD COLUMN letter_grades text[],
+  ADD COLUMN confidence_scores double precision[],
+  ADD COLUMN confidence_labels text[],
+  ADD COLUMN processing_duration_s double precision,
+  ADD COLUMN run_at timestamptz,
+  ADD COLUMN run_event_id uuid,
+  ADD COLUMN correlation_id text COLLATE "C";
+
+-- The detail that was made up where an event stated none.
+UPDATE essay_results SET spellcheck_error_detail = NULL
+WHERE spellcheck_status = 'FAILED'
+  AND spellcheck_error_detail->>'message' = 'Spell check failed'
+  AND spellcheck_error_detail->>'error_code' = 'SPELLCHECK_SERVICE_ERROR';
+
+CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
+  essay_id text, filename text, file_upload_id text,
+  spellcheck_status text, spellcheck_correction_count integer,
+  spellcheck_corrected_text_storage_id text, spellcheck_error_detail json,
+  cj_assessment_status text, cj_rank integer, cj_score double precision,
+  started_at timestamptz, updated_at timestamptz
+) LANGUAGE sql STABLE AS $$
+  WITH candidates AS (
+    SELECT DISTINCT c.essay_id FROM (
+      SELECT unnest(essay_ids) COLLATE "C" AS essay_id FROM batch_results WHERE batch_id = wanted
+      UNION ALL SELECT unnest(processed_ids || failed_ids) FROM phase_outcomes
+        WHERE batch_id = wanted
+      UNION ALL SELECT unnest(essay_ids) FROM assessments WHERE batch_id = wanted
+      UNION ALL SELECT e.essay_id FROM essay_results e WHERE e.linked_batch_id = wanted
+    ) c
+  ),
+  names AS (
+    SELECT array_agg(c.essay_id) AS ids,
+      array_agg(hashtextextended(c.essay_id, 0)) AS hashes -- id_hashes(ids), without a call
+    FROM candidates c
+  ),
+  own AS MATERIALIZED (
+    SELECT * FROM essay_results WHERE essay_id = ANY ((SELECT ids FROM names)::text[])
+  ),
+  -- What is said of these essays, of any batch: their version where it links them, and where it
+  -- gives a phase its status. In the lists are neighbours of other batches, and, where hashes are
+  -- equal by chance, strangers: they are linked elsewhere.
+  said AS (
+    SELECT 'registration' AS source, u.essay_id, b.batch_id,
+      b.registration_at AS at, b.registration_event_id AS event_id,
+      NULL AS phase, NULL::timestamptz AS restated_at, NULL::uuid AS restated_event_id,
+      NULL AS status, NULL::integer AS rank, NULL::double precision AS score
+    FROM batch_results b CROSS JOIN LATERAL unnest(b.essay_ids) AS u (essay_id)
+    WHERE id_hashes(b.essay_ids) && (SELECT hashes FROM names)
+    UNION ALL
+    SELECT 'outcome', u.essay_id, p.batch_id, p.outcome_at, p.outcome_event_id,
+      p.phase_name, p.outcome_at, p.outcome_event_id, u.status, NULL, NULL
+    FROM phase_outcomes p CROSS JOIN LATERAL (
+      SELECT unnest(p.processed_ids), 'COMPLETED' UNION ALL SELECT unnest(p.failed_ids), 'FAILED'
+    ) AS u (essay_id, status)
+    WHERE id_hashes(p.processed_ids || p.failed_ids) && (SELECT hashes FROM names)
+    UNION ALL
+    SELECT 'judgement', u.essay_id, a.batch_id, a.judgement_at, a.judgement_event_id,
+      'cj_assessment', a.restated_at, a.restated_event_id,
+      u.status, u.rank, u.score
+    FROM assessments a CROSS JOIN LATERAL
+      unnest(a.essay_ids, a.ranks, a.scores, a.statuses) AS u (essay_id, rank, score, status)
+    WHERE id_hashes(a.essay_ids) && (SELECT hashes FROM names)
+    UNION ALL
+    SELECT 'result', o.essay_id, o.result_batch_id, o.result_link_at, o.result_link_event_id,
+      'spellcheck', o.spellcheck_at, o.spellcheck_event_id, o.spellcheck_status::text, NULL, NULL
+    FROM own o
+  ),
+  -- Versions and statuses as numbers, so that the least and the greatest version carry along what
+  -- was said with it.
+  -- Of one version's statuses the greater wins: an outcome that lists an essay twice failed it.
+  ordered AS (
+    SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id) AS place,
+      rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place,
+      array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', s.status) AS status_place
+    FROM said s
+  ),
+  merged AS ( -- a row an essay; of batches is asked only whether it is the wanted one
+    SELECT o.essay_id,
+      (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
+        FILTER (WHERE o.source = 'registration'))[2] = 1 AS is_registered,
+      (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
+        FILTER (WHERE o.source <> 'registration' AND o.batch_id IS NOT NULL))[2] = 1 AS is_linked,
+      (max(ARRAY[o.restated_place, o.status_place])
+        FILTER (WHERE o.phase = 'spellcheck' AND o.restated_at IS NOT NULL))[2] AS spellcheck,
+      (max(ARRAY[o.restated_place, o.status_place])
+        FILTER (WHERE o.phase = 'cj_assessment'))[2] AS cj_assessment,
+      max(ARRAY[o.restated_place, o.rank, o.score]) FILTER (WHERE o.source = 'judgement') AS ranked,
+      max(o.restated_at) FILTER (WHERE o.source <> 'result') AS said_at,
+      min(o.at) FILTER (WHERE o.source = 'judgement') AS started_at
+    FROM ordered o GROUP BY o.essay_id
+  )
+  SELECT m.essay_id, o.filename, o.file_upload_id,
+    ('{pending,in_progress,completed,failed,skipped}'::text[])[m.spellcheck],
+    o.spellcheck_correction_count, o.spellcheck_corrected_text_storage_id,
+    o.spellcheck_error_detail,
+    ('{pending,in_progress,completed,failed,skipped}'::text[])[m.cj_assessment],
+    m.ranked[2]::integer, m.ranked[3],
+    least(o.first_result_at, m.started_at),
+    greatest(o.slot_at, o.slot_link_at, o.spellcheck_at, o.result_link_at, m.said_at)
+  FROM merged m LEFT JOIN own o USING (essay_id)
+  WHERE coalesce(m.is_registered, m.is_linked, o.slot_batch_id = wanted)
+    AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
+$$;
+
+CREATE OR REPLACE FUNCTION batch_answer(wanted text)
+RETURNS TABLE (body text, tags text[], result_status batch_result_status)
+LANGUAGE sql STABLE AS $$
+  WITH batch AS (
+    SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
+  ),
+  essays AS ( -- one row: all that is wanted of them
+    SELECT count(*) AS shown, array_agg(e.essay_id) AS shown_ids,
+      min(e.started_at) AS result_at, max(e.updated_at) AS essays_at,
+      bool_or(e.spellcheck_status IS NULL) AS is_unchecked,
+      bool_or(e.spellcheck_status <> 'failed' AND e.cj_assessment_status IS NULL) AS is_unjudged,
+      coalesce(array_to_json(array_agg(row_to_json(e.item))), '[]') AS essays
+    FROM (
+      SELECT e.*, item FROM batch_essays(wanted) e CROSS JOIN LATERAL (
+        SELECT e.essay_id, e.filename, e.file_upload_id, e.spellcheck_status,
+          e.spellcheck_correction_count, e.spellcheck_corrected_text_storage_id,
+          e.spellcheck_error_detail, e.cj_assessment_status, e.cj_rank, e.cj_score,
+          NULL::json AS cj_assessment_error_detail, wire_time(e.updated_at) AS last_updated
+      ) item
+      ORDER BY e.cj_rank NULLS LAST, e.filename COLLATE "C", e.essay_id COLLATE "C"
+    ) e
+  ),
+  outcomes AS MATERIALIZED (
+    SELECT p.*, row_number() OVER (PARTITION BY phase_name
+      ORDER BY outcome_at DESC, outcome_event_id DESC) = 1 AS is_latest -- of its phase
+    FROM phase_outcomes p WHERE batch_id = wanted
+  ),
+  phases AS ( -- one row
+    SELECT count(*) AS reported,
+      coalesce(bool_or(o.result_status = 'CANCELLED'), false) AS has_cancelled,
+      coalesce(bool_or(o.result_status = 'FAILED'), false) AS has_failed,
+      -- by a run later than the one that the newest completion ends
+      coalesce(bool_or(o.correlation_id <> b.completion_correlation_id
+        AND (o.outcome_at, o.outcome_event_id) > (b.completion_at, b.completion_event_id)), false)
+        AS is_open_again,
+      min(o.outcome_at) AS first_outcome_at, max(o.outcome_at) AS last_outcome_at,
+      coalesce(array_to_json(array_agg(row_to_json(o.item))), '[]') AS phases
+    FROM batch b, (
+      SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
+        SELECT o.phase_name, o.phase_status, cardinality(o.processed_ids) AS completed,
+          cardinality(o.failed_ids) AS failed, wire_time(o.outcome_at) AS at
+      ) item
+      WHERE o.is_latest
+      ORDER BY coalesce(array_position(
+        ARRAY['spellcheck', 'nlp', 'ai_feedback', 'cj_assessment'], o.phase_name), 9),
+        o.phase_name COLLATE "C"
+    ) o
+  ),
+  through AS ( -- one row: essays failed in a phase, and those processed in all that are reported
+    SELECT count(*) FILTER (WHERE t.has_failed) AS failed_essays,
+      count(*) FILTER (WHERE NOT t.has_failed
+        AND t.phases = (SELECT count(*) FROM outcomes WHERE is_latest)) AS completed_essays
+    FROM (
+      SELECT s.essay_id, bool_or(s.has_failed) AS has_failed, count(*) AS phases FROM (
+        SELECT unnest(processed_ids) AS essay_id, phase_name, false AS has_failed
+        FROM outcomes WHERE is_latest
+        UNION SELECT unnest(failed_ids), phase_name, true FROM outcomes WHERE is_latest
+      ) s GROUP BY s.essay_id
+    ) t
+  ),
+  assessed AS (
+    SELECT max(restated_at) AS assessments_at FROM assessments WHERE batch_id = wanted
+  ),
+  facts AS (
+    SELECT b.*, e.*, p.*, a.*,
+      CASE WHEN p.reported > 0 THEN t.completed_essays
+        ELSE coalesce(b.completion_successful_count, 0) END AS completed,
+      CASE WHEN p.reported > 0 THEN t.failed_essays
+        ELSE coalesce(b.completion_failed_count, 0) END AS failed,
+      b.completion_status IS NOT DISTINCT FROM 'CANCELLED' OR p.has_cancelled AS is_cancelled,
+      b.completion_status IS NOT DISTINCT FROM 'FAILED' OR p.has_failed AS is_failed,
+      NOT p.is_open_again AND (b.completion_at IS NOT NULL OR (b.first_release
+        AND p.reported > 0 AND t.completed_essays + t.failed_essays >= b.essay_count))
+        AS is_finished
+    FROM batch b, essays e, phases p, through t, assessed a
+  ),
+  judged AS (
+    SELECT f.*, CASE
+      WHEN is_cancelled THEN 'CANCELLED'
+      WHEN is_failed THEN 'FAILED'
+      WHEN is_finished AND completed = 0 AND failed > 0 THEN 'FAILED'
+      WHEN is_finished AND (failed > 0 OR completion_status = 'PARTIALLY_COMPLETED')
+        THEN 'PARTIALLY_COMPLETED'
+      WHEN is_finished THEN 'COMPLETED'
+      WHEN reported > 0 OR result_at IS NOT NULL THEN 'PROCESSING'
+      ELSE 'REGISTERED'
+    END::batch_result_status AS status
+    FROM facts f
+  )
+  SELECT row_to_json(answer)::text,
+    (SELECT array_agg(DISTINCT t.id COLLATE "C")
+      FROM unnest(wanted || j.essay_ids || j.shown_ids) AS t (id)),
+    j.status
+  FROM judged j CROSS JOIN LATERAL (
+    SELECT j.batch_id, j.user_id, j.assignment_id, client_status(j.status) AS overall_status,
+      j.essay_count, j.completed AS completed_essay_count, j.failed AS failed_essay_count,
+      NULL::text AS requested_pipeline,
+      CASE
+        WHEN j.status <> 'PROCESSING' THEN NULL
+        WHEN j.shown < j.essay_count OR j.is_unchecked THEN 'spellcheck'
+        WHEN j.is_unjudged THEN 'cj_assessment'
+      END AS current_phase,
+      j.essays,
+      wire_time(j.registration_at) AS created_at,
+      wire_time(greatest(j.registration_at, j.assignment_at, j.completion_at,
+        j.last_outcome_at, j.assessments_at, j.essays_at)) AS last_updated,
+      wire_time(least(j.result_at, j.first_outcome_at)) AS processing_started_at,
+      CASE WHEN j.is_finished OR j.is_failed OR j.is_cancelled THEN
+        wire_time(coalesce(j.completion_at, j.last_outcome_at))
+      END AS processing_completed_at,
+      j.student_prompt_ref,
+      j.status AS result_status,
+      j.phases
+  ) answer
+$$;
