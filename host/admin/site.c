@@ -106,6 +106,8 @@ static bool answer(void *context, struct exchange *exchange, bool may_block) {
         reply_set_error(&exchange->reply, 401, refusal);
     } else if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
+    } else if (slice_equal(exchange->request.path, slice_of("*"))) {
+        reply_set_options(&exchange->reply, "GET, HEAD, POST, OPTIONS");
     } else if (may_block) {
         find_and_ask(site, exchange);
     } else {

@@ -5,8 +5,8 @@
 
 #include "../base/xalloc.h"
 
-static const int statuses[] = {200, 304, 400, 401, 404, 405, 408,
-                               413, 414, 417, 431, 500, 503, 505};
+static const int statuses[] = {200, 204, 304, 400, 401, 404, 405, 408,
+                               413, 414, 417, 431, 500, 503, 504, 505};
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 _Static_assert(STATUS_COUNT < ENDPOINT_STATUSES, "one slot is for the other statuses");
 

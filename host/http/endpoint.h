@@ -8,7 +8,7 @@
 #include "../base/metrics.h"
 #include "request.h"
 
-#define ENDPOINT_STATUSES 16 /* the server's own and one for whatever else a script says */
+#define ENDPOINT_STATUSES 17 /* the server's own and one for whatever else a script says */
 #define ENDPOINT_ERRORS 4
 
 struct endpoint {

@@ -175,10 +175,12 @@ enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_
         return OWN_NOT_MINE;
     }
     exchange->endpoint = own->endpoints[which];
-    if (request->method == METHOD_OTHER) {
+    if (request->method == METHOD_OTHER && which != OWN_SERVER) {
         reply_set_wrong_method(&exchange->reply, "GET, HEAD");
     } else if (request->has_body) {
         reply_set_body_refused(&exchange->reply);
+    } else if (which == OWN_SERVER) {
+        reply_set_options(&exchange->reply, "GET, HEAD, OPTIONS");
     } else if (which == OWN_HEALTHZ) {
         set_health(own, exchange, HEALTH_ALIVE);
     } else if (which == OWN_OPENAPI) {

@@ -76,6 +76,11 @@ void reply_set_wrong_method(struct reply *reply, const char *allow) {
     reply_set_error(reply, 405, "Method not allowed");
 }
 
+void reply_set_options(struct reply *reply, const char *allow) {
+    snprintf(reply->allow, REPLY_ALLOW_BYTES, "%s", allow);
+    reply_set_momentary(reply, answer_create(204, slice_of("")), JSON);
+}
+
 void reply_set_body_refused(struct reply *reply) {
     reply_set_error(reply, 413, "A request body is not accepted");
 }
@@ -133,6 +138,8 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
     }
     if (reply->close) {
         put_line(&head, "Connection: ", "close");
+    } else if (reply->says_keep_alive) {
+        put_line(&head, "Connection: ", "keep-alive");
     }
     put_line(&head, "X-Content-Type-Options: ", "nosniff");
     put_line(&head, "X-Correlation-ID: ", correlation_id);

@@ -11,10 +11,11 @@ struct reply {
     struct answer *answer; /* owned: the body, its ETag */
     int status;            /* the answer's, or 304 */
     const char *content_type;
-    char allow[REPLY_ALLOW_BYTES]; /* with 405: "GET, HEAD"; "" = none */
+    char allow[REPLY_ALLOW_BYTES]; /* with 405 and OPTIONS: "GET, HEAD"; "" = none */
     bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
     bool head_only;
-    bool close; /* the connection ends after it */
+    bool close;           /* the connection ends after it */
+    bool says_keep_alive; /* else a client of HTTP/1.0 would take it to end */
 };
 
 #define REPLY_HEAD_BYTES                                                                           \
@@ -32,6 +33,8 @@ void reply_set_momentary(struct reply *reply, struct answer *answer, const char 
 void reply_set_error(struct reply *reply, int status, const char *message);
 /* The 405 of a path that takes other methods: "GET, HEAD". */
 void reply_set_wrong_method(struct reply *reply, const char *allow);
+/* The 204 of `OPTIONS *` (RFC 9110 9.3.7). */
+void reply_set_options(struct reply *reply, const char *allow);
 /* The 413 of a request with a body: nothing here takes one. */
 void reply_set_body_refused(struct reply *reply);
 

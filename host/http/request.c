@@ -2,6 +2,8 @@
 
 #include <strings.h>
 
+#include "authority.h"
+
 static const struct {
     const char *name;
     bool may_repeat; /* a list whose first line may be followed by others */
@@ -92,7 +94,7 @@ static struct slice next_line(struct slice *rest) {
 
 /* ---- the request line --------------------------------------------------------------------- */
 
-static bool parse_version(struct slice text, bool *persistent, struct refusal *refusal) {
+static bool parse_version(struct slice text, struct request *request, struct refusal *refusal) {
     const char *v = text.data;
     if (text.len != 8 || memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' || v[6] != '.' ||
         v[7] < '0' || v[7] > '9') {
@@ -101,11 +103,38 @@ static bool parse_version(struct slice text, bool *persistent, struct refusal *r
     if (v[5] != '1') {
         return refuse(refusal, 505, "HTTP version not supported");
     }
-    *persistent = v[7] != '0';
+    request->is_1_0 = v[7] == '0';
+    request->keep_alive = !request->is_1_0;
     return true;
 }
 
-/* origin-form, absolute-form (its authority is not looked at) or `*`. */
+/* The length of "http://" or "https://" (a proxy may have ended TLS) at the target's begin; 0: it
+ * has no such scheme. */
+static size_t scheme_len(struct slice target) {
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        if (target.len >= len && strncasecmp(target.data, schemes[i], len) == 0) {
+            return len;
+        }
+    }
+    return 0;
+}
+
+/* Leaves what stands behind the authority of an absolute-form. */
+static bool cut_authority(struct slice *target, struct refusal *refusal) {
+    struct slice authority = after(*target, scheme_len(*target));
+    size_t len = 0;
+    while (len < authority.len && authority.data[len] != '/' && authority.data[len] != '?') {
+        len++;
+    }
+    *target = after(authority, len);
+    authority.len = len;
+    return authority_is_valid(authority) ||
+           refuse(refusal, 400, "Invalid host in the request target");
+}
+
+/* origin-form, absolute-form or `*`. */
 static bool parse_target(struct slice target, struct request *request, struct refusal *refusal) {
     if (target.len > REQUEST_MAX_TARGET_BYTES) {
         return refuse(refusal, 414, "Request target is too long");
@@ -116,13 +145,12 @@ static bool parse_target(struct slice target, struct request *request, struct re
             return refuse(refusal, 400, "Invalid request target");
         }
     }
-    if (target.len > 7 && strncasecmp(target.data, "http://", 7) == 0) {
-        target = after(target, 7);
-        while (target.len > 0 && target.data[0] != '/' && target.data[0] != '?') {
-            target = after(target, 1);
+    if (scheme_len(target) > 0) {
+        if (!cut_authority(&target, refusal)) {
+            return false;
         }
     } else if (!(target.len > 0 && target.data[0] == '/') &&
-               !(is_text(target, "*") && is_text(request->method_name, "OPTIONS"))) {
+               !(is_text(target, "*") && slice_equal(request->method_name, slice_of("OPTIONS")))) {
         return refuse(refusal, 400, "Invalid request target");
     }
     const char *mark = memchr(target.data, '?', target.len);
@@ -148,8 +176,7 @@ static bool parse_request_line(struct slice line, struct request *request,
     struct slice target = {line.data + method_len + 1,
                            (size_t)(space - line.data) - method_len - 1};
     struct slice version = after(line, (size_t)(space - line.data) + 1);
-    return parse_version(version, &request->keep_alive, refusal) &&
-           parse_target(target, request, refusal);
+    return parse_version(version, request, refusal) && parse_target(target, request, refusal);
 }
 
 /* ---- header fields ------------------------------------------------------------------------ */
@@ -244,13 +271,22 @@ static bool check_length(struct request *request, struct refusal *refusal) {
     return true;
 }
 
-static bool check_framing(struct request *request, bool is_1_1, struct refusal *refusal) {
+/* An empty Host is of a target without an authority (RFC 9112 3.2). */
+static bool check_host(const struct request *request, struct refusal *refusal) {
+    struct slice host = request->fields[FIELD_HOST];
+    if (!host.data) {
+        return request->is_1_0 || refuse(refusal, 400, "Host is missing");
+    }
+    return host.len == 0 || authority_is_valid(host) || refuse(refusal, 400, "Invalid Host");
+}
+
+static bool check_framing(struct request *request, struct refusal *refusal) {
     const struct slice *fields = request->fields;
     if (fields[FIELD_TRANSFER_ENCODING].data) {
         return refuse(refusal, 400, "Transfer-Encoding is not accepted");
     }
-    if (is_1_1 && !fields[FIELD_HOST].data) {
-        return refuse(refusal, 400, "Host is missing");
+    if (!check_host(request, refusal)) {
+        return false;
     }
     if (!check_length(request, refusal)) {
         return false;
@@ -271,6 +307,5 @@ bool request_parse(struct slice head, struct request *request, struct refusal *r
     if (!parse_request_line(line, request, refusal)) {
         return false;
     }
-    bool is_1_1 = request->keep_alive;
-    return parse_fields(rest, request, refusal) && check_framing(request, is_1_1, refusal);
+    return parse_fields(rest, request, refusal) && check_framing(request, refusal);
 }

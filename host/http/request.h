@@ -39,6 +39,7 @@ struct request {
     struct slice path;                /* percent-encoded; "*" only with OPTIONS */
     struct slice query;               /* without '?'; data NULL where there is none */
     struct slice fields[FIELD_COUNT]; /* trimmed; data NULL where absent */
+    bool is_1_0;                      /* HTTP/1.0: connections end unless both sides say other */
     bool keep_alive;                  /* the client takes another answer on this connection */
     bool has_body;
 };

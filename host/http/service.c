@@ -60,6 +60,7 @@ static void finish(struct service *service, struct exchange *exchange) {
     reply->head_only = request->method == METHOD_HEAD;
     reply->close =
         !request->keep_alive || atomic_load_explicit(&service->stopping, memory_order_relaxed);
+    reply->says_keep_alive = request->is_1_0 && !reply->close;
     endpoint_count(exchange->endpoint, request->method, reply->status, (double)took_us / 1e6);
     if (log_enabled(LOG_DEBUG)) {
         log_debug("request answered", LOG_TEXT("endpoint", exchange->endpoint->name),

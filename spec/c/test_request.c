@@ -49,7 +49,47 @@ static void takes_absolute_and_asterisk_form(void) {
     CHECK(slice_equal(request.path, slice_of("*")));
     check_refused("GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400);
     check_refused("CONNECT host:443 HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+    check_refused("options * HTTP/1.1\r\nHost: h\r\n\r\n", 400);
     check_refused("GET a HTTP/1.1\r\nHost: h\r\n\r\n", 400);
+}
+
+static void refuses_an_absolute_form_without_a_valid_host(void) {
+    static const char *const good[] = {"http://h/p", "HTTPS://h:443/p", "http://[::1]:80/p"};
+    static const char *const bad[] = {"http:///p",      "http://",       "http://?p",
+                                      "http://:80/p",   "http://a@h/p",  "http://h:x/p",
+                                      "http://h:70000", "http://[::1/p", "http://h\\/p",
+                                      "http:/p",        "https:///p"};
+    char head[128];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", good[i]);
+        CHECK(parse(head));
+        CHECK_SLICE(request.path, "/p");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", bad[i]);
+        check_refused(head, 400);
+    }
+}
+
+static void refuses_an_invalid_host(void) {
+    static const char *const good[] = {
+        "",         "h",     "H-1.example.", "1.2.3.4:80", "[::1]", "[::]:80",
+        "[v1.a:b]", "a%20b", "!$&'()*+,;=",  "h:",         "_a~"};
+    static const char *const bad[] = {
+        "a b",      "a/b",    "u@h",      "h:80:80",   "h:-1",  "h:65536", "::1", "[::1",
+        "[]",       "[::1]x", "[::1%lo]", "[1.2.3.4]", "a%2",   "a%g0",    "h?q", "h#f",
+        "http://h", "[v.a]",  ":80",      "\xC3\xA5",  "\"h\"", "[v1.]",   "<h>", "h:8 0"};
+    char head[128];
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", good[i]);
+        CHECK(parse(head));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", bad[i]);
+        check_refused(head, 400);
+        snprintf(head, sizeof head, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", bad[i]);
+        check_refused(head, 400);
+    }
 }
 
 static void refuses_bad_request_lines(void) {
@@ -308,6 +348,26 @@ static void answers_304_without_a_body(void) {
     answer_unref(reply.answer);
 }
 
+static void tells_a_client_of_1_0_that_its_connection_stays(void) {
+    struct reply reply = {.says_keep_alive = true};
+    reply_set_error(&reply, 404, "Not found");
+    CHECK(strstr(head_of(&reply), "\r\nConnection: keep-alive\r\n"));
+    reply.close = true;
+    CHECK(strstr(head_of(&reply), "\r\nConnection: close\r\n"));
+    CHECK(!strstr(head_of(&reply), "keep-alive"));
+    answer_unref(reply.answer);
+}
+
+static void answers_options_with_the_methods_and_no_body(void) {
+    struct reply reply = {0};
+    reply_set_options(&reply, "GET, HEAD, OPTIONS");
+    CHECK(strncmp(head_of(&reply), "HTTP/1.1 204 No Content\r\n", 25) == 0);
+    CHECK(strstr(head_of(&reply), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    CHECK(!strstr(head_of(&reply), "\r\nContent-"));
+    CHECK_INT(reply_body(&reply).len, 0);
+    answer_unref(reply.answer);
+}
+
 static void errors_are_json(void) {
     struct reply reply = {.close = true};
     reply_set_error(&reply, 503, "a \"quoted\" reason");
@@ -322,6 +382,9 @@ static const struct test_case cases[] = {
     {"reads a request", reads_a_request},
     {"knows methods by their exact name", knows_methods_by_exact_name},
     {"takes absolute and asterisk form", takes_absolute_and_asterisk_form},
+    {"refuses an absolute form without a valid host",
+     refuses_an_absolute_form_without_a_valid_host},
+    {"refuses an invalid Host", refuses_an_invalid_host},
     {"refuses bad request lines", refuses_bad_request_lines},
     {"refuses bad header lines", refuses_bad_header_lines},
     {"refuses what a proxy may frame in another way", refuses_what_a_proxy_may_frame_otherwise},
@@ -341,6 +404,9 @@ static const struct test_case cases[] = {
     {"refuses credentials that no header can hold", refuses_credentials_that_no_header_can_hold},
     {"formats the head of an answer", formats_the_head_of_an_answer},
     {"answers 304 without a body", answers_304_without_a_body},
+    {"tells a client of HTTP/1.0 that its connection stays",
+     tells_a_client_of_1_0_that_its_connection_stays},
+    {"answers OPTIONS with the methods and no body", answers_options_with_the_methods_and_no_body},
     {"errors are JSON", errors_are_json},
 };
 

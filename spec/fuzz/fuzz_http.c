@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../../host/http/authority.h"
 #include "../../host/http/reply.h"
 #include "../../host/http/request.h"
 #include "../../host/http/router.h"
@@ -115,6 +116,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         memcpy(head, copy, len);
         serve((struct slice){head, len});
         free(head);
+    }
+    if (authority_is_valid(bytes)) { /* it could stand in a URI: nothing ends it there */
+        for (size_t i = 0; i < size; i++) {
+            want(!memchr("/?#@\\\"<>", copy[i], 8) && copy[i] > 0x20 && copy[i] != 0x7F);
+        }
     }
     etag_listed(bytes, "\"0123456789abcdef\"");
     if (correlation_id_acceptable(bytes)) {

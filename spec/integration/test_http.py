@@ -201,6 +201,12 @@ def test_other_methods_are_told_which_there_are(program, method, path):
     assert answer.header("Allow") == "GET, HEAD"
 
 
+def test_options_of_the_server_are_its_methods(program):
+    answer = program.ask("*", "OPTIONS", b"")
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.header("Allow") == "GET, HEAD, OPTIONS"
+
+
 @pytest.mark.parametrize("path", [
     "/", "/nowhere", "/healthz/", "/HEALTHZ", STATUS + "/", "/" + STATUS, "/batches//status",
     "/internal/v1/batches/a/b/status", "/internal/v1/../v1/batches/x/status",
@@ -320,11 +326,13 @@ def test_a_connection_lives_on_after_errors(program):
     (b"1.1", b"", True), (b"1.1", b"close", False), (b"1.1", b"keep-alive, CLOSE", False),
     (b"1.0", b"", False), (b"1.0", b"keep-alive", True), (b"1.7", b"", True)])
 def test_a_connection_is_kept_as_asked(program, version, connection, kept):
+    """A client of 1.0 is told so: else it waits for the end."""
     headers = b"Connection: " + connection + b"\r\n" if connection else b""
     with program.client() as client:
         answer = client.request("/healthz", headers=headers, version=version).answer()
         assert answer.status == 200
-        assert answer.header("Connection") == (None if kept else "close")
+        said = "keep-alive" if version == b"1.0" else None
+        assert answer.header("Connection") == (said if kept else "close")
         if kept:
             assert client.request("/healthz").answer().status == 200
         else:
@@ -487,7 +495,7 @@ def test_the_platforms_metrics_are_there(program, world, name, labels):
     ("/no", b"", "GET", 'endpoint="unknown",method="GET",status_code="404"'),
     ("/no", b"Content-Length: x\r\n", "GET", 'endpoint="unknown",method="GET",status_code="400"'),
     ("/healthz", b"", "POST", 'endpoint="healthz",method="other",status_code="405"'),
-    ("*", b"", "OPTIONS", 'endpoint="server",method="other",status_code="405"')])
+    ("*", b"", "OPTIONS", 'endpoint="server",method="other",status_code="204"')])
 def test_every_answer_is_counted(program, path, headers, method, cell):
     name = "ras_api_requests_total{" + cell + "}"
     before = program.samples().get(name, 0)
