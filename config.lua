@@ -48,7 +48,9 @@ return {
     -- "earliest" or "latest", for a partition that Postgres has no offset of
     auto_offset_reset = env("KAFKA_AUTO_OFFSET_RESET", "earliest"),
     session_timeout_ms = env("KAFKA_SESSION_TIMEOUT_MS", 30000),
-    options = {}, -- properties of librdkafka, by name: ["security.protocol"] = "ssl"
+    -- properties of librdkafka, by name: ["security.protocol"] = "ssl"; a worker's number is added
+    -- to ["group.instance.id"]
+    options = {},
   },
 
   postgres = {

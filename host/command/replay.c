@@ -75,7 +75,7 @@ static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, s
 /* Kafka says which offset each partition had at the time. */
 static bool look_up_times(struct replay *replay, rd_kafka_topic_partition_list_t *list,
                           struct err *err) {
-    rd_kafka_conf_t *conf = kafka_client_conf(replay->command->config, err);
+    rd_kafka_conf_t *conf = kafka_client_conf(replay->command->config, KAFKA_CLIENT_NO_MEMBER, err);
     rd_kafka_t *client = conf ? kafka_client_consumer(conf, err) : NULL;
     if (!client) {
         return false;

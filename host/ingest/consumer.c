@@ -158,11 +158,9 @@ void consumer_restart(struct worker *worker) {
         return;
     }
     worker->must_load_offsets = true;
-    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-    rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, none);
-    rd_kafka_topic_partition_list_destroy(none);
-    if (code) {
-        log_warning("cannot stop fetching", LOG_TEXT("error", rd_kafka_err2str(code)));
+    struct err err = {0};
+    if (!kafka_client_fetch_nothing(worker->kafka, &err)) {
+        log_warning("cannot stop fetching", LOG_TEXT("error", err.text));
     }
 }
 
@@ -205,7 +203,7 @@ bool consumer_subscribe(struct worker *worker, struct err *err) {
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
-    rd_kafka_conf_t *conf = kafka_client_conf(worker->config, err);
+    rd_kafka_conf_t *conf = kafka_client_conf(worker->config, worker->number, err);
     if (!conf) {
         return false;
     }
@@ -234,13 +232,10 @@ void consumer_close(struct worker *worker) {
     if (code) {
         log_warning("leaving the group failed", LOG_TEXT("error", rd_kafka_err2str(code)));
     }
+    rebalance_forget(worker); /* a client that has failed for good has revoked nothing */
     rd_kafka_queue_destroy(worker->queue);
     rd_kafka_destroy(worker->kafka);
     close(worker->kafka_fd);
-    if (worker->assignment) {
-        rd_kafka_topic_partition_list_destroy(worker->assignment);
-        worker->assignment = NULL;
-    }
     worker->kafka = NULL;
     worker->kafka_fd = -1;
 }

@@ -1,6 +1,7 @@
 #include "kafka_client.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../base/log.h"
 #include "../base/timestamp.h"
@@ -50,11 +51,18 @@ static bool set_defaults(const struct config *config, rd_kafka_conf_t *conf, str
         {"bootstrap.servers", config->kafka.brokers},
         {"client.id", config->kafka.client_id},
         {"session.timeout.ms", session_timeout_ms},
+        /* A broker that comes back under another address is found: the group's coordinator is asked
+         * for this often (by default every ten minutes), the leaders that often. */
+        {"coordinator.query.interval.ms", "5000"},
         {"topic.metadata.refresh.interval.ms", "10000"},
+        {"socket.timeout.ms", "15000"},         /* a broker that answers nothing is left after it */
         {"queued.max.messages.kbytes", "4096"}, /* see kafka_client_refill */
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
         {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
+        /* The first that all members know is used. roundrobin gives every member as many partitions
+         * as any other, and is what aiokafka's members offer; range is for members of old. */
+        {"partition.assignment.strategy", "roundrobin,range"},
     };
     return set_all(conf, properties, sizeof properties / sizeof *properties, err);
 }
@@ -69,27 +77,42 @@ static bool set_invariants(const struct config *config, rd_kafka_conf_t *conf, s
         {"auto.offset.reset", "error"},
         /* The end of a partition is where its last record need not be: only this tells. */
         {"enable.partition.eof", "true"},
-        {"partition.assignment.strategy", "range"},
     };
     return set_all(conf, properties, sizeof properties / sizeof *properties, err);
 }
 
-static bool set_properties(const struct config *config, rd_kafka_conf_t *conf, struct err *err) {
-    if (!set_defaults(config, conf, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < config->kafka.options.count; i++) {
-        if (!kafka_client_set(conf, config->kafka.options.names[i], config->kafka.options.values[i],
-                              err)) {
+/* The configuration's own options. Each worker is a member of its own: one group.instance.id for
+ * several would have them fence each other. */
+static bool set_options(const struct config_pairs *options, int member, rd_kafka_conf_t *conf,
+                        struct err *err) {
+    for (size_t i = 0; i < options->count; i++) {
+        char instance[256];
+        const char *value = options->values[i];
+        if (strcmp(options->names[i], KAFKA_CLIENT_INSTANCE) == 0) {
+            if (member == KAFKA_CLIENT_NO_MEMBER) {
+                continue;
+            }
+            int len = snprintf(instance, sizeof instance, "%s-%d", value, member);
+            if (len >= (int)sizeof instance) {
+                return err_set(err, ERR_INPUT,
+                               "kafka property " KAFKA_CLIENT_INSTANCE
+                               ": %d bytes with the worker's number, more than %zu",
+                               len, sizeof instance - 1);
+            }
+            value = instance;
+        }
+        if (!kafka_client_set(conf, options->names[i], value, err)) {
             return false;
         }
     }
-    return set_invariants(config, conf, err);
+    return true;
 }
 
-rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err) {
+rd_kafka_conf_t *kafka_client_conf(const struct config *config, int member, struct err *err) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (!set_properties(config, conf, err)) {
+    if (!set_defaults(config, conf, err) ||
+        !set_options(&config->kafka.options, member, conf, err) ||
+        !set_invariants(config, conf, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -109,6 +132,74 @@ rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err) {
     rd_kafka_poll_set_consumer(kafka);
     return kafka;
 }
+
+/* ---- the assignment ------------------------------------------------------------------------ */
+
+bool kafka_client_is_cooperative(rd_kafka_t *kafka) {
+    const char *protocol = rd_kafka_rebalance_protocol(kafka); /* NULL once it is closed */
+    return protocol && strcmp(protocol, "COOPERATIVE") == 0;
+}
+
+static bool note_refused_assignment(rd_kafka_error_t *error, struct err *err) {
+    if (!error) {
+        return true;
+    }
+    err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return false;
+}
+
+/* Takes from the client all that it fetches. */
+static bool unassign_all(rd_kafka_t *kafka, struct err *err) {
+    rd_kafka_topic_partition_list_t *fetched = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_assignment(kafka, &fetched);
+    if (code) {
+        return err_set(err, ERR_UNAVAILABLE, "cannot ask for the assignment: %s",
+                       rd_kafka_err2str(code));
+    }
+    bool ok = note_refused_assignment(rd_kafka_incremental_unassign(kafka, fetched), err);
+    rd_kafka_topic_partition_list_destroy(fetched);
+    return ok;
+}
+
+static bool assign_all(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions,
+                       struct err *err) {
+    rd_kafka_resp_err_t code = rd_kafka_assign(kafka, partitions);
+    return !code ||
+           err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s", rd_kafka_err2str(code));
+}
+
+bool kafka_client_fetch(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions,
+                        struct err *err) {
+    if (!kafka_client_is_cooperative(kafka)) {
+        return assign_all(kafka, partitions, err);
+    }
+    return unassign_all(kafka, err) &&
+           (partitions->cnt == 0 ||
+            note_refused_assignment(rd_kafka_incremental_assign(kafka, partitions), err));
+}
+
+bool kafka_client_fetch_nothing(rd_kafka_t *kafka, struct err *err) {
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    bool ok = kafka_client_fetch(kafka, none, err);
+    rd_kafka_topic_partition_list_destroy(none);
+    return ok;
+}
+
+bool kafka_client_rebalance_done(rd_kafka_t *kafka, bool come, struct err *err) {
+    bool cooperative = kafka_client_is_cooperative(kafka);
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+    bool ok = !cooperative || unassign_all(kafka, err);
+    if (ok && cooperative && come) {
+        ok = note_refused_assignment(rd_kafka_incremental_assign(kafka, none), err);
+    } else if (!cooperative) {
+        ok = assign_all(kafka, come ? none : NULL, err);
+    }
+    rd_kafka_topic_partition_list_destroy(none);
+    return ok;
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
 
 bool kafka_client_offsets_at(rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *list,
                              int64_t time_ms, struct err *err) {

@@ -11,12 +11,32 @@
 /* How long a question to the brokers may take. */
 #define KAFKA_CLIENT_ASK_TIMEOUT_MS 15000
 
-/* The properties of every consumer, with the configuration's own on top. NULL: err names the
- * property. The caller destroys it, unless it gives it to kafka_client_consumer. */
-rd_kafka_conf_t *kafka_client_conf(const struct config *config, struct err *err);
+/* The option that makes a static member of a consumer. */
+#define KAFKA_CLIENT_INSTANCE "group.instance.id"
+/* A consumer that is no member of the group. */
+#define KAFKA_CLIENT_NO_MEMBER (-1)
+
+/* The properties of every consumer, with the configuration's own on top. `member`: the number of
+ * the worker whose it is, which is added to the group.instance.id, if one is configured (ID-0,
+ * ID-1), or KAFKA_CLIENT_NO_MEMBER. NULL: err names the property. The caller destroys it, unless it
+ * gives it to kafka_client_consumer. */
+rd_kafka_conf_t *kafka_client_conf(const struct config *config, int member, struct err *err);
 bool kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err);
 /* No network yet. Takes conf in any case; its events come by rd_kafka_consumer_poll. */
 rd_kafka_t *kafka_client_consumer(rd_kafka_conf_t *conf, struct err *err);
+
+/* Whether the group's assignor takes and gives single partitions, rather than all at each
+ * rebalance.
+ */
+bool kafka_client_is_cooperative(rd_kafka_t *kafka);
+/* Has the client fetch these partitions, from the offsets in the list, and no others; whatever the
+ * assignor. */
+bool kafka_client_fetch(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions,
+                        struct err *err);
+bool kafka_client_fetch_nothing(rd_kafka_t *kafka, struct err *err);
+/* Answers a rebalance callback: nothing is fetched, and the group goes on. `come`: partitions were
+ * assigned, not revoked. */
+bool kafka_client_rebalance_done(rd_kafka_t *kafka, bool come, struct err *err);
 
 /* Sets each partition's offset to that of its first record since the broker time (Unix); negative
  * where there is none. */

@@ -1,11 +1,10 @@
-/* rebalance: partitions come and go. Eager assignment: every rebalance takes all and gives anew. A
- * new assignment is not fetched from before Postgres has said where to start; until then the
- * worker keeps polling, which is what keeps it in the group. */
-#include <stdlib.h>
-
-#include "../base/clock.h"
+/* rebalance: partitions come and go. With an eager assignor every rebalance takes all and gives
+ * all; with a cooperative one (kafka.options) it takes some or gives some, and the worker goes on
+ * with the others meanwhile. Partitions are not fetched before Postgres has said where they start;
+ * until then the worker keeps polling, which is what keeps it in the group. */
 #include "../base/fault.h"
 #include "../base/log.h"
+#include "kafka_client.h"
 #include "worker.h"
 
 static void clear_batches(struct worker *worker) {
@@ -40,55 +39,86 @@ static void settle_inflight(struct worker *worker) {
     commit_finish(&worker->pipeline, batch);
 }
 
-static void forget_assignment(struct worker *worker) {
-    settle_inflight(worker);
-    rebalance_drop_batches(worker);
-    lag_forget(worker);
-    partitions_clear(&worker->pipeline.partitions);
-    waits_forget(&worker->pipeline.waits); /* whoever has them next tries at once */
-    clear_batches(worker);
+/* ---- the worker's assignment --------------------------------------------------------------- */
+
+static void replace_assignment(struct worker *worker, rd_kafka_topic_partition_list_t *partitions) {
     if (worker->assignment) {
         rd_kafka_topic_partition_list_destroy(worker->assignment);
-        worker->assignment = NULL;
     }
-    worker->must_load_offsets = false;
-    worker->unsettled = 0;
-    worker->unsettled_wait_us = 0;
-    atomic_store(&worker->assigned, false);
-}
-
-static void take_assignment(struct worker *worker, rd_kafka_topic_partition_list_t *partitions) {
-    worker->assignment = rd_kafka_topic_partition_list_copy(partitions);
-    worker->must_load_offsets = true;
-    for (int i = 0; i < partitions->cnt; i++) {
+    worker->assignment = partitions;
+    worker->must_load_offsets = partitions != NULL;
+    for (int i = 0; partitions && i < partitions->cnt; i++) {
         partitions_add(&worker->pipeline.partitions, partitions->elems[i].topic,
                        partitions->elems[i].partition);
     }
     clear_batches(worker);
 }
 
-static void assign(rd_kafka_t *kafka, const rd_kafka_topic_partition_list_t *partitions) {
-    rd_kafka_resp_err_t code = rd_kafka_assign(kafka, partitions);
-    if (code) {
-        log_warning("kafka refused an assignment", LOG_TEXT("error", rd_kafka_err2str(code)));
-    }
+/* `next`: the partitions that the worker has from now on, its own to destroy; NULL: none. */
+static void rebalance_become(struct worker *worker, rd_kafka_topic_partition_list_t *next) {
+    rebalance_drop_batches(worker);
+    lag_forget(worker);
+    partitions_clear(&worker->pipeline.partitions);
+    waits_forget(&worker->pipeline.waits); /* whoever has them next tries at once */
+    worker->unsettled = 0;
+    worker->unsettled_wait_us = 0;
+    atomic_store(&worker->assigned, false);
+    replace_assignment(worker, next);
 }
+
+void rebalance_forget(struct worker *worker) {
+    rebalance_become(worker, NULL);
+}
+
+static rd_kafka_topic_partition_list_t *
+with_partitions(const rd_kafka_topic_partition_list_t *assignment,
+                const rd_kafka_topic_partition_list_t *partitions) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
+    for (int i = 0; assignment && i < assignment->cnt; i++) {
+        rd_kafka_topic_partition_list_add(list, assignment->elems[i].topic,
+                                          assignment->elems[i].partition);
+    }
+    return list;
+}
+
+static rd_kafka_topic_partition_list_t *
+without_partitions(const rd_kafka_topic_partition_list_t *assignment,
+                   const rd_kafka_topic_partition_list_t *partitions) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(assignment);
+    for (int i = 0; i < partitions->cnt; i++) {
+        (void)rd_kafka_topic_partition_list_del(list, partitions->elems[i].topic,
+                                                partitions->elems[i].partition);
+    }
+    return list;
+}
+
+/* What the worker has once the partitions have come or gone; NULL: nothing. */
+static rd_kafka_topic_partition_list_t *
+assignment_after(const struct worker *worker, bool come,
+                 const rd_kafka_topic_partition_list_t *partitions) {
+    bool cooperative = kafka_client_is_cooperative(worker->kafka);
+    if (come) {
+        return with_partitions(cooperative ? worker->assignment : NULL, partitions);
+    }
+    return cooperative && worker->assignment ? without_partitions(worker->assignment, partitions)
+                                             : NULL;
+}
+
+/* ---- the callback -------------------------------------------------------------------------- */
 
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
                rd_kafka_topic_partition_list_t *partitions, void *opaque) {
     struct worker *worker = opaque;
+    struct err err = {0};
+    bool come = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     FAULT_POINT("in_rebalance");
-    forget_assignment(worker);
-    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-        take_assignment(worker, partitions);
-        assign(kafka, none);
-        rd_kafka_topic_partition_list_destroy(none);
-        log_info("partitions assigned", LOG_INT("worker", worker->number),
-                 LOG_INT("partitions", partitions->cnt));
-    } else {
-        assign(kafka, NULL);
-        log_info("partitions revoked", LOG_INT("worker", worker->number),
-                 LOG_INT("partitions", partitions->cnt));
+    settle_inflight(worker);
+    rebalance_become(worker, assignment_after(worker, come, partitions));
+    if (!kafka_client_rebalance_done(kafka, come, &err)) {
+        log_warning("kafka refused an assignment", LOG_INT("worker", worker->number),
+                    LOG_TEXT("error", err.text));
     }
+    log_info(come ? "partitions assigned" : "partitions revoked", LOG_INT("worker", worker->number),
+             LOG_INT("partitions", partitions->cnt),
+             LOG_INT("has", worker->assignment ? worker->assignment->cnt : 0));
 }

@@ -92,10 +92,9 @@ bool start_assign(struct worker *worker, struct err *err) {
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
             partition->probe_offset >= 0 ? partition->probe_offset : partition->next_offset;
     }
-    rd_kafka_resp_err_t code = rd_kafka_assign(worker->kafka, list);
+    bool ok = kafka_client_fetch(worker->kafka, list, err);
     rd_kafka_topic_partition_list_destroy(list);
-    return !code ||
-           err_set(err, ERR_UNAVAILABLE, "cannot assign partitions: %s", rd_kafka_err2str(code));
+    return ok;
 }
 
 /* The record in front of the offset is read again where the log has it: had it another time, it

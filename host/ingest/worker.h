@@ -125,6 +125,8 @@ void stall_look(struct worker *worker);
 /* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
 void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
                rd_kafka_topic_partition_list_t *partitions, void *worker);
+/* The worker has no partitions. */
+void rebalance_forget(struct worker *worker);
 /* Forgets all batches; a transaction under way is cut off: the offsets will say how it ended. */
 void rebalance_drop_batches(struct worker *worker);
 

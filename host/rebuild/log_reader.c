@@ -64,7 +64,7 @@ bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *part
 bool log_reader_open(struct log_reader *reader, const struct config *config,
                      const struct script_generation *generation, struct err *err) {
     *reader = (struct log_reader){0};
-    rd_kafka_conf_t *conf = kafka_client_conf(config, err);
+    rd_kafka_conf_t *conf = kafka_client_conf(config, KAFKA_CLIENT_NO_MEMBER, err);
     if (!conf) {
         return false;
     }

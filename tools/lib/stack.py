@@ -362,6 +362,13 @@ class ApacheKafka(Process):
         self.wait_ready(lambda: accepts(self.port))
         return self
 
+    def move(self, port):
+        """Comes back under another address."""
+        self.stop()
+        self.port = port
+        self.brokers = f"127.0.0.1:{self.port}"
+        return self.start()
+
     def create_topics(self, build):
         create_topics(build, self.brokers, self.names, self.partitions)
 

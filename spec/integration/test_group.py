@@ -1,0 +1,107 @@
+"""The program as a member of its consumer group: which partitions it gets, beside whom, and what it
+does when the broker moves."""
+import pytest
+import stack
+from confluent_kafka import Consumer
+from harness import edited_config, log_lines, slot_event
+from stack import wait_until
+
+GROUP = "result_aggregator_group"
+PARTITIONS = 3 * (len(stack.topics()) - 1)  # of the topics that handlers declare
+
+
+def slots(prefix, count):
+    return [slot_event("a-batch", f"{prefix}-{number}", "a file", number)
+            for number in range(count)]
+
+
+def config_with(service, name, options):
+    """A configuration file with these options of Kafka's client."""
+    text = ", ".join(f'["{key}"] = "{value}"' for key, value in options.items())
+    return edited_config(service.folder / f"{name}.lua", ("options = {},",
+                                                          f"options = {{ {text} }},"))
+
+
+def rebalances(program):
+    return [line for line in log_lines(program)
+            if line["message"] in ("partitions assigned", "partitions revoked")]
+
+
+def held(*programs):
+    """How many partitions each worker has that was ever told of some."""
+    return [count for program in programs for count in {
+        line["worker"]: line["has"] for line in rebalances(program)}.values()]
+
+
+def wait_shared(*programs):
+    wait_until("all partitions to be assigned", lambda: sum(held(*programs)) == PARTITIONS, 60)
+
+
+def test_every_worker_gets_as_many_partitions_as_any_other(bare_service):
+    """All topics have three partitions: the range assignor leaves a fourth worker without any."""
+    program = bare_service.start(INGEST_WORKERS="4")
+    wait_until("four workers with partitions", lambda: len(held(program)) == 4 and
+               sum(held(program)) == PARTITIONS and min(held(program)) > 0, 60)
+    assert max(held(program)) - min(held(program)) <= 1
+
+
+@pytest.mark.parametrize("assignor", ["roundrobin", "range"])
+def test_the_group_is_joined_beside_a_member_that_offers_one_assignor(
+        make_service, cleanup, apache, assignor):
+    """roundrobin is what aiokafka's members offer, range what this program once did."""
+    other = Consumer({"bootstrap.servers": apache.brokers, "group.id": GROUP,
+                      "partition.assignment.strategy": assignor})
+    cleanup.callback(other.close)
+    other.subscribe([topic for topic in stack.topics() if topic != stack.UNREAD_TOPIC])
+    wait_until("the other member's partitions", lambda: other.poll(0.1) or other.assignment(), 60)
+    service = make_service(cleanup, apache, redis="none")
+    program = service.start()
+
+    def shared():
+        other.poll(0.1)
+        mine = sum(held(program))
+        return 0 < mine < PARTITIONS and mine + len(other.assignment()) == PARTITIONS
+
+    wait_until("both to have partitions", shared, 60)
+
+
+def test_a_cooperative_assignor_takes_only_what_another_member_gets(
+        make_service, cleanup, apache):
+    service = make_service(cleanup, apache, redis="none")
+    config = config_with(service, "cooperative",
+                         {"partition.assignment.strategy": "cooperative-sticky"})
+    first = service.start(config)
+    service.publish(slots("one", 50))
+    service.wait_committed(50)
+    second = service.start(config)
+    wait_until("the second to have partitions", lambda: held(second) and min(held(second)) > 0, 60)
+    wait_shared(first, second)
+    revoked = [line for line in rebalances(first) if line["message"] == "partitions revoked"]
+    assert [0 < line["partitions"] < PARTITIONS for line in revoked] == [True]
+    service.publish(slots("two", 50))
+    service.wait_committed(100)
+    assert first.stop() == 0
+    wait_shared(second)
+    service.publish(slots("three", 50))
+    service.wait_committed(150)
+    assert service.query("SELECT sum(applied), sum(skipped) FROM consumer_offsets") == [(150, 0)]
+    assert second.stop() == 0
+
+
+def test_each_worker_is_a_static_member_of_its_own(make_service, cleanup, apache):
+    """And comes back as the one that it was: nothing is moved to others by a restart."""
+    service = make_service(cleanup, apache, redis="none")
+    config = config_with(service, "static", {"group.instance.id": "one"})
+    program = service.start(config, INGEST_WORKERS="2")
+    wait_shared(program)
+    assert len(held(program)) == 2
+    service.publish(slots("some", 50))
+    service.wait_committed(50)
+    other = service.start(config_with(service, "other", {"group.instance.id": "two"}))
+    wait_until("the other's partitions", lambda: held(other))
+    before = len(rebalances(other))
+    assert program.stop() == 0
+    program.start()
+    service.publish(slots("more", 50))
+    service.wait_committed(100)
+    assert len(rebalances(other)) == before
