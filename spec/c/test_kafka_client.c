@@ -44,7 +44,7 @@ static void publish(struct broker *broker, int64_t time_ms) {
 
 static rd_kafka_t *follow(struct broker *broker) {
     struct err err = {0};
-    rd_kafka_conf_t *conf = kafka_client_conf(&broker->config, &err);
+    rd_kafka_conf_t *conf = kafka_client_conf(&broker->config, KAFKA_CLIENT_NO_MEMBER, &err);
     rd_kafka_t *client = conf ? kafka_client_consumer(conf, &err) : NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, TOPIC, 0)->offset = 0;
