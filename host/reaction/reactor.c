@@ -1,0 +1,339 @@
+#include "reactor.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
+#include "../base/metrics.h"
+#include "../base/xalloc.h"
+#include "round.h"
+
+#define LOOK_INTERVAL_US 1000000 /* for marks that other processes made, or that come due */
+#define MEASURE_INTERVAL_US 5000000
+#define OUTAGE_REST_US 1000000
+#define BUSY_KEYS 16        /* a round of so many is one of many */
+#define REST_FACTOR 10      /* then it rests so many times as long as it worked … */
+#define REST_MAX_US 1000000 /* … at most */
+#define GRACE_MS 5000       /* beyond the server's own statement_timeout */
+#define ARENA_CHUNK_BYTES 65536
+
+struct reactor {
+    struct reactor_options options;
+    struct round round; /* the thread's, as what follows up to the lock */
+    size_t max_keys;    /* fewer after a refusal, until the key at fault is alone */
+    int64_t measure_at_us;
+    bool outage_said;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all that follows */
+    pthread_cond_t changed;
+    bool woken, stopping;
+    struct script_generation *next; /* a reference; NULL: none */
+    int64_t marks, failures;
+    double oldest_s;
+    char failure[512]; /* the last one; "": none since the scripts came */
+};
+
+enum reactor_metric {
+    RM_MARKS,
+    RM_OLDEST,
+    RM_KEYS,
+    RM_MESSAGES,
+    RM_FAILURES,
+    RM_ROUND_SECONDS,
+    RM_COUNT
+};
+
+static struct metric_cell *reactor_metric(enum reactor_metric which) {
+    static const struct {
+        enum metric_type type;
+        const char *name, *help;
+    } metrics[RM_COUNT] = {
+        {METRIC_GAUGE, "ras_reaction_marks",
+         "Keys that reactions have yet to look at, up to 100000."},
+        {METRIC_GAUGE, "ras_reaction_oldest_mark_seconds", "Age of the oldest of them."},
+        {METRIC_COUNTER, "ras_reaction_keys_total", "Keys that reactions have looked at."},
+        {METRIC_COUNTER, "ras_reaction_messages_total",
+         "Messages that reactions wanted, those that were known already included."},
+        {METRIC_COUNTER, "ras_reaction_failures_total",
+         "Keys for which a reaction or its query failed; each is tried again."},
+        {METRIC_HISTOGRAM, "ras_reaction_round_seconds",
+         "Time of one transaction of a reaction, from its marks to what was stored."},
+    };
+    return metric_single(metrics[which].type, metrics[which].name, metrics[which].help);
+}
+
+/* ---- scripts ------------------------------------------------------------------------------- */
+
+static size_t reaction_count(const struct reactor *reactor) {
+    size_t count;
+    script_generation_reactions(reactor->round.generation, &count);
+    return count;
+}
+
+/* Takes what reactor_replace_scripts left. True where there was something. */
+static bool take_scripts(struct reactor *reactor) {
+    struct round *round = &reactor->round;
+    pthread_mutex_lock(&reactor->lock);
+    struct script_generation *next = reactor->next;
+    reactor->next = NULL;
+    if (next) {
+        reactor->failure[0] = '\0';
+    }
+    pthread_mutex_unlock(&reactor->lock);
+    if (!next) {
+        return false;
+    }
+    script_instance_destroy(round->instance);
+    script_generation_unref(round->generation);
+    round->instance = NULL;
+    round->generation = next;
+    reactor->max_keys = ROUND_MAX_KEYS;
+    return true;
+}
+
+/* ---- rounds -------------------------------------------------------------------------------- */
+
+static void note_failure(struct reactor *reactor, size_t failed, const char *text) {
+    metric_add(reactor_metric(RM_FAILURES), (double)failed);
+    pthread_mutex_lock(&reactor->lock);
+    reactor->failures += (int64_t)failed;
+    snprintf(reactor->failure, sizeof reactor->failure, "%s", text);
+    pthread_mutex_unlock(&reactor->lock);
+}
+
+/* Once for each outage. */
+static void note_outage(struct reactor *reactor, const struct err *err) {
+    if (!reactor->outage_said) {
+        log_warning("reactions wait for the database; what they follow stays marked",
+                    LOG_TEXT("error", err->text));
+    }
+    reactor->outage_said = true;
+}
+
+/* Fewer keys are tried, until the one at fault is alone; that one waits. */
+static bool isolate(struct reactor *reactor, size_t reaction, const struct round_counts *counts,
+                    const struct err *refusal, struct err *err) {
+    if (counts->keys > 1) {
+        reactor->max_keys = (counts->keys + 7) / 8;
+        return true;
+    }
+    log_error("what a reaction asks or publishes is refused for a key, which is tried again later; "
+              "mend the script or its query and reload",
+              LOG_TEXT("error", refusal->text));
+    note_failure(reactor, 1, refusal->text);
+    return round_park(&reactor->round, reaction, refusal->text, err);
+}
+
+static bool work_on(struct reactor *reactor, size_t reaction, struct round_counts *counts,
+                    struct err *err) {
+    struct err refusal = {0};
+    int64_t started_us = clock_monotonic_us();
+    enum round_result result =
+        round_run(&reactor->round, reaction, reactor->max_keys, counts, &refusal);
+    if (result == ROUND_OUTAGE) {
+        *err = refusal;
+        return false;
+    }
+    if (result == ROUND_REFUSED) {
+        return isolate(reactor, reaction, counts, &refusal, err);
+    }
+    metric_observe(reactor_metric(RM_ROUND_SECONDS),
+                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    metric_add(reactor_metric(RM_KEYS), (double)counts->keys);
+    metric_add(reactor_metric(RM_MESSAGES), (double)counts->messages);
+    if (counts->failed > 0) {
+        note_failure(reactor, counts->failed, counts->failure);
+    }
+    if (counts->messages > 0 && reactor->options.stored) {
+        reactor->options.stored(reactor->options.context);
+    }
+    reactor->max_keys =
+        reactor->max_keys * 2 < ROUND_MAX_KEYS ? reactor->max_keys * 2 : ROUND_MAX_KEYS;
+    return true;
+}
+
+static bool measure(struct reactor *reactor, struct err *err) {
+    int64_t marks;
+    double oldest_s;
+    if (clock_monotonic_us() < reactor->measure_at_us) {
+        return true;
+    }
+    if (!round_measure(&reactor->round, &marks, &oldest_s, err)) {
+        return false;
+    }
+    reactor->measure_at_us = clock_monotonic_us() + MEASURE_INTERVAL_US;
+    metric_set(reactor_metric(RM_MARKS), (double)marks);
+    metric_set(reactor_metric(RM_OLDEST), oldest_s);
+    pthread_mutex_lock(&reactor->lock);
+    reactor->marks = marks;
+    reactor->oldest_s = oldest_s;
+    pthread_mutex_unlock(&reactor->lock);
+    return true;
+}
+
+/* A round of each reaction that has due marks. The most keys of one is in *most. */
+static bool turn(struct reactor *reactor, size_t *most, struct err *err) {
+    size_t count = reaction_count(reactor);
+    bool *due = xcalloc(count, sizeof *due);
+    bool ok = pg_connect(reactor->round.pg, err) && round_look(&reactor->round, due, err);
+    for (size_t i = 0; i < count && ok; i++) {
+        struct round_counts counts = {0};
+        ok = !due[i] || work_on(reactor, i, &counts, err);
+        *most = counts.keys > *most ? counts.keys : *most;
+    }
+    free(due);
+    return ok && measure(reactor, err);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------- */
+
+/* Until it is woken, at most for so long; a rest is not cut short by marks. False: it is to end. */
+static bool wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
+    int64_t until_us = clock_monotonic_us() + for_us;
+    pthread_mutex_lock(&reactor->lock);
+    while (!reactor->stopping && !reactor->next && !(for_marks && reactor->woken) &&
+           clock_monotonic_us() < until_us) {
+        clock_condition_wait(&reactor->changed, &reactor->lock, until_us);
+    }
+    reactor->woken = reactor->woken && !for_marks;
+    bool goes_on = !reactor->stopping;
+    pthread_mutex_unlock(&reactor->lock);
+    return goes_on;
+}
+
+/* How long to wait until the next turn, and whether marks end it. */
+static int64_t take_turn(struct reactor *reactor, bool *for_marks) {
+    struct err err = {0};
+    size_t most = 0;
+    int64_t started_us = clock_monotonic_us();
+    if (take_scripts(reactor) && reaction_count(reactor) > 0 &&
+        !(pg_connect(reactor->round.pg, &err) && round_make_due(&reactor->round, &err))) {
+        note_outage(reactor, &err);
+    }
+    *for_marks = true;
+    if (reaction_count(reactor) == 0) {
+        return INT64_MAX / 4;
+    }
+    if (!turn(reactor, &most, &err)) {
+        note_outage(reactor, &err);
+        *for_marks = false;
+        return OUTAGE_REST_US;
+    }
+    reactor->outage_said = false;
+    int64_t worked_us = clock_monotonic_us() - started_us;
+    if (most >= BUSY_KEYS) {
+        *for_marks = false;
+        return worked_us * REST_FACTOR < REST_MAX_US ? worked_us * REST_FACTOR : REST_MAX_US;
+    }
+    return most > 0 ? 0 : LOOK_INTERVAL_US;
+}
+
+static void *run_reactor(void *context) {
+    struct reactor *reactor = context;
+    bool for_marks = true;
+    int64_t wait_us = 0;
+    while (wait(reactor, wait_us, for_marks)) {
+        wait_us = take_turn(reactor, &for_marks);
+    }
+    return NULL;
+}
+
+static void open_round(struct reactor *reactor) {
+    struct script_generation *generation = reactor->options.generation;
+    const struct config *config = script_generation_config(generation);
+    struct pg_options options = {
+        .url = config->postgres.url,
+        .application_name = "aggregator reactions",
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .statement_timeout_ms = config->postgres.statement_timeout_ms,
+        .writes = true,
+    };
+    reactor->round = (struct round){
+        .pg = pg_create(&options),
+        .params = pg_params_create(),
+        .arena = arena_create(ARENA_CHUNK_BYTES),
+        .generation = script_generation_ref(generation),
+        .timeout_ms = config->postgres.statement_timeout_ms + GRACE_MS,
+        .horizon_hours = reactor->options.horizon_hours,
+    };
+    reactor->max_keys = ROUND_MAX_KEYS;
+}
+
+static void close_round(struct round *round) {
+    script_instance_destroy(round->instance);
+    script_generation_unref(round->generation);
+    arena_destroy(round->arena);
+    pg_params_destroy(round->params);
+    pg_destroy(round->pg);
+}
+
+static void free_reactor(struct reactor *reactor) {
+    close_round(&reactor->round);
+    script_generation_unref(reactor->next);
+    pthread_cond_destroy(&reactor->changed);
+    pthread_mutex_destroy(&reactor->lock);
+    free(reactor);
+}
+
+struct reactor *reactor_start(const struct reactor_options *options, struct err *err) {
+    struct reactor *reactor = xcalloc(1, sizeof *reactor);
+    reactor->options = *options;
+    open_round(reactor);
+    pthread_mutex_init(&reactor->lock, NULL);
+    clock_condition_init(&reactor->changed);
+    for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {
+        reactor_metric(metric); /* shown from the start on */
+    }
+    if (pthread_create(&reactor->thread, NULL, run_reactor, reactor) != 0) {
+        err_set(err, ERR_INTERNAL, "the thread of reactions cannot be started");
+        free_reactor(reactor);
+        return NULL;
+    }
+    return reactor;
+}
+
+void reactor_stop(struct reactor *reactor) {
+    if (!reactor) {
+        return;
+    }
+    pthread_mutex_lock(&reactor->lock);
+    reactor->stopping = true;
+    pthread_cond_signal(&reactor->changed);
+    pthread_mutex_unlock(&reactor->lock);
+    pthread_join(reactor->thread, NULL);
+    free_reactor(reactor);
+}
+
+void reactor_wake(struct reactor *reactor) {
+    if (!reactor) {
+        return;
+    }
+    pthread_mutex_lock(&reactor->lock);
+    reactor->woken = true;
+    pthread_cond_signal(&reactor->changed);
+    pthread_mutex_unlock(&reactor->lock);
+}
+
+void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation) {
+    pthread_mutex_lock(&reactor->lock);
+    struct script_generation *unused = reactor->next;
+    reactor->next = script_generation_ref(generation);
+    pthread_cond_signal(&reactor->changed);
+    pthread_mutex_unlock(&reactor->lock);
+    script_generation_unref(unused);
+}
+
+void reactor_report(struct reactor *reactor, struct buffer *json) {
+    pthread_mutex_lock(&reactor->lock);
+    json_put_name(json, "reactions");
+    buffer_append_text(json, "{");
+    json_put_int(json, "marks", reactor->marks);
+    json_put_int(json, "oldest_mark_s", (int64_t)reactor->oldest_s);
+    json_put_int(json, "failures", reactor->failures);
+    json_put_text(json, "last_failure",
+                  reactor->failure[0] ? slice_of(reactor->failure) : (struct slice){0});
+    buffer_append_text(json, "}");
+    pthread_mutex_unlock(&reactor->lock);
+}

@@ -1,0 +1,438 @@
+#include "round.h"
+
+#include <stdlib.h>
+
+#include "../../bindings/pg_named.h"
+#include "../base/buffer.h"
+#include "../base/fault.h"
+#include "../base/log.h"
+
+/* The class of the advisory locks, apart from those of other uses. */
+#define LOCK_CLASS "7236015"
+#define LONGEST_REST_S "600"
+
+/* The keys first, in a CTE of its own: a lock is tried for those alone. */
+static const char take_sql[] =
+    "WITH oldest AS MATERIALIZED (SELECT key FROM reaction_marks WHERE reaction = $1 "
+    "AND (retry_at IS NULL OR retry_at <= now()) ORDER BY id LIMIT $2::int8), "
+    "keys AS MATERIALIZED (SELECT DISTINCT key FROM oldest) SELECT key FROM keys "
+    "WHERE pg_try_advisory_xact_lock(" LOCK_CLASS ", hashtext($1 || ' ' || key))";
+
+static const char delete_sql[] =
+    "WITH gone AS (DELETE FROM reaction_marks WHERE reaction = $1 AND key = ANY($2::text[]) "
+    "RETURNING id, key, traceparent, attempts) SELECT key, max(attempts), "
+    "(array_agg(traceparent ORDER BY id DESC) FILTER (WHERE traceparent IS NOT NULL))[1] "
+    "FROM gone GROUP BY key ORDER BY key COLLATE \"C\"";
+
+static const char park_failed_sql[] =
+    "INSERT INTO reaction_marks (reaction, key, traceparent, attempts, error, retry_at) "
+    "SELECT $1, f.key, f.traceparent, f.attempts + 1, f.error, "
+    "now() + least(power(2, f.attempts), " LONGEST_REST_S ") * interval '1 second' "
+    "FROM unnest($2::text[], $3::text[], $4::int4[], $5::text[]) "
+    "AS f (key, traceparent, attempts, error)";
+
+static const char park_oldest_sql[] =
+    "UPDATE reaction_marks SET attempts = attempts + 1, error = $2, "
+    "retry_at = now() + least(power(2, attempts), " LONGEST_REST_S ") * interval '1 second' "
+    "WHERE reaction = $1 AND key = (SELECT key FROM reaction_marks WHERE reaction = $1 "
+    "AND (retry_at IS NULL OR retry_at <= now()) ORDER BY id LIMIT 1)";
+
+static const char due_sql[] =
+    "UPDATE reaction_marks SET retry_at = NULL WHERE retry_at IS NOT NULL "
+    "AND reaction = ANY($1::text[])";
+
+static const char look_sql[] =
+    "SELECT n FROM unnest($1::text[]) WITH ORDINALITY AS r (reaction, n) "
+    "WHERE EXISTS (SELECT 1 FROM reaction_marks m WHERE m.reaction = r.reaction "
+    "AND (m.retry_at IS NULL OR m.retry_at <= now()))";
+
+static const char measure_sql[] =
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM reaction_marks LIMIT $1::int8) AS m), "
+    "coalesce(extract(epoch FROM now() - (SELECT marked_at FROM reaction_marks "
+    "ORDER BY id LIMIT 1)), 0)";
+
+/* Of one round, in the arena but for the results. */
+struct round_work {
+    struct round *round;
+    const struct script_reaction *reaction;
+    size_t index;
+    struct round_counts *counts;
+    PGresult *taken, *gone, *rows;
+    struct outbox_message *messages;
+    size_t message_count, message_room;
+    struct failed_row *failed;
+};
+
+struct failed_row {
+    int gone; /* its key, among those */
+    const char *error;
+};
+
+/* ---- the keys ------------------------------------------------------------------------------ */
+
+static struct slice cell_of(const PGresult *result, int row, int column) {
+    if (PQgetisnull(result, row, column)) {
+        return (struct slice){0};
+    }
+    return (struct slice){PQgetvalue(result, row, column),
+                          (size_t)PQgetlength(result, row, column)};
+}
+
+static void add_keys(struct pg_params *params, const PGresult *keys) {
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (int i = 0; i < PQntuples(keys); i++) {
+        pg_array_bytes(params, cell_of(keys, i, 0));
+    }
+    pg_array_end(params);
+}
+
+/* Keeps the results of the exchange: those of the statements in order of `wanted`, NULL for one
+ * whose result nobody needs. */
+struct keeping {
+    PGresult **wanted[4];
+    struct outbox_stored *stored;
+};
+
+static bool keep_result(void *context, size_t index, PGresult *result, struct err *err) {
+    struct keeping *keeping = context;
+    (void)err;
+    if (keeping->stored) {
+        outbox_stored_add(keeping->stored, result);
+    }
+    if (index < sizeof keeping->wanted / sizeof *keeping->wanted && keeping->wanted[index]) {
+        *keeping->wanted[index] = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        return *keeping->wanted[index] ||
+               err_set(err, ERR_INTERNAL, "no memory for the rows of a reaction");
+    }
+    return true;
+}
+
+static bool exchange(struct round_work *work, struct keeping *keeping, struct err *err) {
+    return pg_finish(work->round->pg, work->round->timeout_ms, keep_result, keeping, err);
+}
+
+static bool take_keys(struct round_work *work, size_t max_keys, struct err *err) {
+    struct round *round = work->round;
+    struct keeping keeping = {.wanted = {NULL, &work->taken}};
+    pg_params_reset(round->params);
+    pg_params_add_text(round->params, slice_of(work->reaction->name));
+    pg_params_add_int8(round->params, (int64_t)max_keys);
+    return pg_send(round->pg, "BEGIN", "BEGIN", NULL, false, err) &&
+           pg_send(round->pg, "take_marks", take_sql, round->params, false, err) &&
+           exchange(work, &keeping, err);
+}
+
+/* ---- the question -------------------------------------------------------------------------- */
+
+static const char *query_text(const struct script_generation *generation, const char *name,
+                              const char **path) {
+    struct script_query query;
+    char file[256];
+    snprintf(file, sizeof file, "/%s.sql", name);
+    for (size_t i = 0; script_generation_query(generation, i, &query); i++) {
+        size_t len = strlen(query.path), end = strlen(file);
+        if (len > end && strcmp(query.path + len - end, file) == 0) {
+            *path = query.path;
+            return query.text;
+        }
+    }
+    return NULL; /* the manifest has seen that it is there */
+}
+
+/* The marks go, and a statement after that asks: it sees all that the marks stood for. */
+static bool ask(struct round_work *work, struct err *err) {
+    struct round *round = work->round;
+    struct keeping keeping = {.wanted = {&work->gone, &work->rows}};
+    struct pg_named query;
+    const char *path = NULL;
+    const char *text = query_text(round->generation, work->reaction->query, &path);
+    if (!text || !pg_named_parse(&query, text, err)) {
+        return err_wrap(err, "%s: its query %s", work->reaction->name, work->reaction->query);
+    }
+    pg_params_reset(round->params);
+    pg_params_add_text(round->params, slice_of(work->reaction->name));
+    add_keys(round->params, work->taken);
+    bool ok = pg_send(round->pg, "delete_marks", delete_sql, round->params, false, err);
+    pg_params_reset(round->params);
+    add_keys(round->params, work->taken);
+    ok = ok && pg_send(round->pg, work->reaction->query, query.sql, round->params, false, err) &&
+         exchange(work, &keeping, err);
+    pg_named_free(&query);
+    if (ok && PQfnumber(work->rows, "key") < 0) {
+        return err_set(err, ERR_INPUT, "%s returns no column \"key\", by which %s is told of", path,
+                       work->reaction->name);
+    }
+    return ok || err_wrap(err, "%s", path);
+}
+
+/* ---- the script ---------------------------------------------------------------------------- */
+
+/* The mark of the row's key; -1: the query answers with a key that was not asked for. */
+static int find_gone(const struct round_work *work, struct slice key) {
+    int low = 0, high = PQntuples(work->gone);
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        int order = slice_compare(key, cell_of(work->gone, middle, 0));
+        if (order == 0) {
+            return middle;
+        }
+        low = order > 0 ? middle + 1 : low;
+        high = order > 0 ? high : middle;
+    }
+    return -1;
+}
+
+static struct slice headers_text(struct round_work *work, const struct script_message *message) {
+    struct buffer json = {0};
+    buffer_append_text(&json, "{");
+    for (size_t i = 0; i < message->header_count; i++) {
+        buffer_append_text(&json, i > 0 ? "," : "");
+        buffer_append_json_string(&json, message->headers[i].name);
+        buffer_append_text(&json, ":");
+        buffer_append_json_string(&json, message->headers[i].value);
+    }
+    buffer_append_text(&json, "}");
+    struct slice text = arena_copy(work->round->arena, (struct slice){json.data, json.len});
+    buffer_free(&json);
+    return text;
+}
+
+static void note_messages(struct round_work *work, const struct script_published *published,
+                          struct slice traceparent) {
+    struct arena *arena = work->round->arena;
+    if (work->message_count + published->count > work->message_room) {
+        size_t room = 2 * (work->message_count + published->count);
+        struct outbox_message *more = arena_alloc(arena, room * sizeof *more);
+        if (work->message_count > 0) {
+            memcpy(more, work->messages, work->message_count * sizeof *more);
+        }
+        work->messages = more;
+        work->message_room = room;
+    }
+    for (size_t i = 0; i < published->count; i++) {
+        const struct script_message *message = &published->messages[i];
+        work->messages[work->message_count++] = (struct outbox_message){
+            .topic = message->topic,
+            .key = message->key,
+            .value = message->value,
+            .headers = headers_text(work, message),
+            .identity = message->identity,
+            .fact_at_us = message->at_us,
+            .source = slice_of(work->reaction->name),
+            .scripts = slice_of(script_generation_hash(work->round->generation)),
+            .traceparent = traceparent,
+        };
+    }
+}
+
+/* A row whose call fails takes its key alone along. */
+static void note_failure(struct round_work *work, int gone, const struct err *failure) {
+    struct slice text = arena_copy(work->round->arena, slice_of(failure->text));
+    char *copy = arena_alloc(work->round->arena, text.len + 1);
+    memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    work->counts->failure = work->counts->failure ? work->counts->failure : copy;
+    work->failed[work->counts->failed++] = (struct failed_row){gone, copy};
+    struct slice key = cell_of(work->gone, gone, 0);
+    log_error("a reaction fails for a key, which is tried again later; mend the script and reload",
+              LOG_TEXT("reaction", work->reaction->name), LOG_SLICE("key", key),
+              LOG_TEXT("error", failure->text));
+}
+
+static bool renew_instance(struct round *round, struct err *err) {
+    if (round->instance && script_instance_healthy(round->instance)) {
+        return true;
+    }
+    script_instance_destroy(round->instance);
+    round->instance = script_instance_create(round->generation, err);
+    return round->instance != NULL;
+}
+
+static bool load_rows(struct round_work *work, struct err *err) {
+    return renew_instance(work->round, err) &&
+           script_react_to(work->round->instance, work->index, work->rows, err);
+}
+
+static bool react(struct round_work *work, struct err *err) {
+    struct round *round = work->round;
+    int key_column = PQfnumber(work->rows, "key");
+    work->failed =
+        arena_alloc(round->arena, ((size_t)PQntuples(work->rows) + 1) * sizeof *work->failed);
+    if (!load_rows(work, err)) {
+        return false;
+    }
+    for (int row = 0; row < PQntuples(work->rows); row++) {
+        struct err failure = {0};
+        struct script_published published;
+        int gone = find_gone(work, cell_of(work->rows, row, key_column));
+        if (gone < 0) {
+            continue; /* its mark is somebody else's by now */
+        }
+        if (script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
+            SCRIPT_OK) {
+            note_messages(work, &published, cell_of(work->gone, gone, 2));
+            continue;
+        }
+        note_failure(work, gone, &failure);
+        if (!script_instance_healthy(round->instance) && !load_rows(work, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- what follows -------------------------------------------------------------------------- */
+
+static bool send_failed(struct round_work *work, struct err *err) {
+    struct pg_params *params = work->round->params;
+    size_t count = work->counts->failed;
+    if (count == 0) {
+        return true;
+    }
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(work->reaction->name));
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_bytes(params, cell_of(work->gone, work->failed[i].gone, 0));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        struct slice traceparent = cell_of(work->gone, work->failed[i].gone, 2);
+        traceparent.data ? pg_array_bytes(params, traceparent) : pg_array_null(params);
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT4);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_int(params, strtol(PQgetvalue(work->gone, work->failed[i].gone, 1), NULL, 10));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_bytes(params, slice_of(work->failed[i].error));
+    }
+    pg_array_end(params);
+    return pg_send(work->round->pg, "park_marks", park_failed_sql, params, false, err);
+}
+
+static bool store(struct round_work *work, struct err *err) {
+    struct round *round = work->round;
+    struct outbox_stored stored = {0};
+    struct keeping keeping = {.stored = &stored};
+    bool ok = outbox_send(round->pg, round->params, work->messages, work->message_count,
+                          round->horizon_hours, err) &&
+              send_failed(work, err) && pg_send(round->pg, "COMMIT", "COMMIT", NULL, false, err);
+    FAULT_POINT("reaction_commit");
+    if (!ok || !exchange(work, &keeping, err)) {
+        return false;
+    }
+    outbox_stored_count(&stored);
+    return true;
+}
+
+static bool run_work(struct round_work *work, size_t max_keys, struct err *err) {
+    if (!take_keys(work, max_keys, err)) {
+        return false;
+    }
+    work->counts->keys = (size_t)PQntuples(work->taken);
+    if (work->counts->keys == 0) {
+        struct keeping keeping = {.stored = NULL};
+        return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
+               exchange(work, &keeping, err);
+    }
+    if (!ask(work, err) || !react(work, err) || !store(work, err)) {
+        return false;
+    }
+    work->counts->messages = work->message_count;
+    return true;
+}
+
+/* The transaction is given up; a connection that cannot even do that is closed. */
+static void give_up(struct round *round) {
+    struct err ignored = {0};
+    if (pg_connected(round->pg) &&
+        !pg_query(round->pg, "ROLLBACK", "ROLLBACK", NULL, round->timeout_ms, NULL, &ignored)) {
+        pg_disconnect(round->pg);
+    }
+}
+
+enum round_result round_run(struct round *round, size_t reaction, size_t max_keys,
+                            struct round_counts *counts, struct err *err) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(round->generation, &count);
+    struct round_work work = {
+        .round = round, .reaction = &reactions[reaction], .index = reaction, .counts = counts};
+    *counts = (struct round_counts){0};
+    arena_reset(round->arena);
+    bool ok = run_work(&work, max_keys, err);
+    if (!ok) {
+        give_up(round);
+    }
+    PQclear(work.taken);
+    PQclear(work.gone);
+    PQclear(work.rows);
+    if (ok) {
+        return ROUND_DONE;
+    }
+    bool outage = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+    return outage ? ROUND_OUTAGE : ROUND_REFUSED;
+}
+
+/* ---- marks --------------------------------------------------------------------------------- */
+
+bool round_park(struct round *round, size_t reaction, const char *reason, struct err *err) {
+    size_t count;
+    pg_params_reset(round->params);
+    pg_params_add_text(
+        round->params,
+        slice_of(script_generation_reactions(round->generation, &count)[reaction].name));
+    pg_params_add_text(round->params, slice_of(reason));
+    return pg_query(round->pg, "park_mark", park_oldest_sql, round->params, round->timeout_ms, NULL,
+                    err);
+}
+
+static void add_reactions(struct round *round) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(round->generation, &count);
+    pg_params_reset(round->params);
+    pg_array_begin(round->params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_bytes(round->params, slice_of(reactions[i].name));
+    }
+    pg_array_end(round->params);
+}
+
+bool round_make_due(struct round *round, struct err *err) {
+    add_reactions(round);
+    return pg_query(round->pg, "marks_due", due_sql, round->params, round->timeout_ms, NULL, err);
+}
+
+bool round_look(struct round *round, bool *due, struct err *err) {
+    PGresult *rows = NULL;
+    add_reactions(round);
+    if (!pg_query(round->pg, "look_at_marks", look_sql, round->params, round->timeout_ms, &rows,
+                  err)) {
+        return false;
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        due[strtol(PQgetvalue(rows, i, 0), NULL, 10) - 1] = true;
+    }
+    PQclear(rows);
+    return true;
+}
+
+bool round_measure(struct round *round, int64_t *marks, double *oldest_s, struct err *err) {
+    PGresult *rows = NULL;
+    pg_params_reset(round->params);
+    pg_params_add_int8(round->params, ROUND_COUNT_MAX);
+    if (!pg_query(round->pg, "count_marks", measure_sql, round->params, round->timeout_ms, &rows,
+                  err)) {
+        return false;
+    }
+    *marks = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    *oldest_s = strtod(PQgetvalue(rows, 0, 1), NULL);
+    PQclear(rows);
+    return true;
+}

@@ -1,0 +1,267 @@
+/* A round of a reaction: its marks, its query, its script and the outbox in one transaction, beside
+ * other rounds and commits. Needs PG_TEST_URL. */
+#include "../../host/reaction/round.h"
+
+#include <pthread.h>
+
+#include "../../host/base/log.h"
+#include "outbox_tables.h"
+#include "scripts.h"
+
+#define SCHEMA "test_reaction_round"
+/* The query of a key that is "slow" waits for whoever holds this lock. */
+#define GATE "4711"
+
+static struct scripts scripts;
+static struct pg *pg; /* the test's own: a commit's, another process' */
+static struct err err;
+
+static const char facts_sql[] =
+    "SELECT w.key, w.word, 6 / (w.word <> 'refused')::int AS six, "
+    "CASE WHEN w.word = 'slow' THEN pg_advisory_xact_lock(" GATE ")::text END AS waited "
+    "FROM words w WHERE w.key = ANY(:keys::text[]) ORDER BY w.key";
+
+static const char reaction_lua[] =
+    "return { follows = { things = 'id' }, query = 'facts', publish = function(row)\n"
+    "if row.word == 'bad' then error('cannot say ' .. row.key) end\n"
+    "if row.word == 'for ever' then while true do end end\n"
+    "if row.word ~= 'quiet' then return { topic = 'news', key = row.key, value = { row.word },\n"
+    "identity = row.key .. ' is ' .. row.word, at = 4102444800000000, headers = { h = row.word } } "
+    "end end }";
+
+static void open_round(struct round *round) {
+    *round = (struct round){
+        .pg = outbox_connect(SCHEMA),
+        .params = pg_params_create(),
+        .arena = arena_create(4096),
+        .generation = script_generation_load(&scripts.config, 1, &err),
+        .timeout_ms = OUTBOX_WAIT_MS,
+        .horizon_hours = 24,
+    };
+    CHECK_OK(round->generation != NULL, &err);
+    if (!round->generation) {
+        exit(1); /* no case can be told any further */
+    }
+}
+
+static void close_round(struct round *round) {
+    script_instance_destroy(round->instance);
+    script_generation_unref(round->generation);
+    arena_destroy(round->arena);
+    pg_params_destroy(round->params);
+    pg_destroy(round->pg);
+}
+
+static void begin(struct round *round) {
+    log_configure(LOG_ERROR, false);
+    log_mute(true);
+    scripts_begin(&scripts);
+    scripts.config.scripts.handler_timeout_ms = 300;
+    scripts_write(&scripts, "queries/facts.sql", "%s", facts_sql);
+    scripts_write(&scripts, "reactions/news.lua", "%s", reaction_lua);
+    pg = outbox_connect(SCHEMA);
+    outbox_tables_make(pg, SCHEMA);
+    outbox_script(pg, "CREATE TABLE words (key text PRIMARY KEY, word text NOT NULL)");
+    open_round(round);
+}
+
+static void end(struct round *round) {
+    close_round(round);
+    outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
+    pg_destroy(pg);
+    scripts_end(&scripts);
+    log_mute(false);
+}
+
+/* As a commit does: the row and its mark in one transaction. */
+static void say(const char *key, const char *word) {
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "BEGIN; INSERT INTO words VALUES ('%s', '%s') ON CONFLICT (key) DO UPDATE SET word = "
+             "excluded.word; INSERT INTO reaction_marks (reaction, key, traceparent) VALUES "
+             "('reactions/news', '%s', 'trace of %s'); COMMIT",
+             key, word, key, word);
+    outbox_script(pg, sql);
+}
+
+static enum round_result run(struct round *round, struct round_counts *counts) {
+    err_clear(&err);
+    return round_run(round, 0, ROUND_MAX_KEYS, counts, &err);
+}
+
+static const char *published(void) {
+    return outbox_ask(pg, "SELECT string_agg(concat_ws('|', topic, key, convert_from(value, "
+                          "'UTF8'), headers, source, traceparent), ';' ORDER BY id) FROM outbox");
+}
+
+static const char *marked(void) {
+    return outbox_ask(pg, "SELECT string_agg(key || ' ' || attempts || coalesce(' ' || error, ''), "
+                          "';' ORDER BY id) FROM reaction_marks");
+}
+
+static void what_follows_from_marked_keys_is_stored_and_the_marks_go(void) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    say("a", "quiet");
+    say("b", "loud");
+    say("b", "louder"); /* two marks, one answer */
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_INT(counts.keys, 2);
+    CHECK_INT(counts.messages, 1);
+    CHECK_TEXT(published(),
+               "news|b|[\"louder\"]|{\"h\": \"louder\"}|reactions/news|trace of louder");
+    CHECK_TEXT(marked(), "");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_INT(counts.keys, 0);
+    end(&round);
+}
+
+static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
+    struct round round;
+    struct round_counts counts;
+    bool due = false;
+    begin(&round);
+    say("a", "bad");
+    say("b", "for ever");
+    say("c", "good");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_INT(counts.failed, 2);
+    CHECK_HAS(counts.failure, "cannot say a");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "c");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key || attempts, ',' ORDER BY key) FROM "
+                              "reaction_marks WHERE retry_at > now() AND error LIKE '%news.lua%'"),
+               "a1,b1");
+    CHECK_OK(round_look(&round, &due, &err), &err);
+    CHECK(!due);
+    outbox_script(pg, "UPDATE words SET word = 'mended'");
+    CHECK_OK(round_make_due(&round, &err), &err); /* as other scripts come */
+    CHECK_OK(round_look(&round, &due, &err), &err);
+    CHECK(due);
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',' ORDER BY id) FROM outbox"), "c,a,b");
+    CHECK_TEXT(marked(), "");
+    end(&round);
+}
+
+static void a_query_that_is_refused_changes_nothing(void) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    say("a", "refused");
+    say("b", "good");
+    CHECK_INT(run(&round, &counts), ROUND_REFUSED);
+    CHECK_HAS(err.text, "queries/facts.sql");
+    CHECK_HAS(err.text, "division by zero");
+    CHECK_INT(counts.keys, 2);
+    CHECK_TEXT(marked(), "a 0;b 0");
+    CHECK_INT(round_run(&round, 0, 1, &counts, &err), ROUND_REFUSED); /* alone: the oldest */
+    CHECK_OK(round_park(&round, 0, "the reason", &err), &err);
+    CHECK_TEXT(marked(), "a 1 the reason;b 0");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "b");
+    end(&round);
+}
+
+/* ---- beside others ------------------------------------------------------------------------- */
+
+struct background {
+    struct round *round;
+    struct round_counts counts;
+    enum round_result result;
+    struct err err;
+};
+
+static void *run_in_background(void *context) {
+    struct background *background = context;
+    background->result =
+        round_run(background->round, 0, ROUND_MAX_KEYS, &background->counts, &background->err);
+    return NULL;
+}
+
+/* A round that stands in its query, for the gate is closed. */
+static pthread_t begin_slow_round(struct background *background) {
+    pthread_t thread;
+    const char *waits = "f";
+    outbox_script(pg, "SELECT pg_advisory_lock(" GATE ")");
+    say("a", "slow");
+    CHECK(pthread_create(&thread, NULL, run_in_background, background) == 0);
+    for (int i = 0; i < 100000 && strcmp(waits, "t") != 0; i++) {
+        waits = outbox_ask(pg, "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' "
+                               "AND objid = " GATE " AND NOT granted)");
+    }
+    CHECK_TEXT(waits, "t");
+    return thread;
+}
+
+static void end_slow_round(pthread_t thread) {
+    outbox_script(pg, "SELECT pg_advisory_unlock(" GATE ")");
+    pthread_join(thread, NULL);
+}
+
+static void a_mark_that_comes_while_its_key_is_worked_on_is_not_lost(void) {
+    struct round round;
+    struct round_counts counts;
+    struct background background = {.round = &round};
+    begin(&round);
+    pthread_t thread = begin_slow_round(&background);
+    say("a", "newer");
+    end_slow_round(thread);
+    CHECK_OK(background.result == ROUND_DONE, &background.err);
+    CHECK_TEXT(marked(), "a 0");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',' ORDER BY id) "
+                              "FROM outbox"),
+               "[\"slow\"],[\"newer\"]");
+    end(&round);
+}
+
+static void two_rounds_never_work_on_one_key_at_a_time(void) {
+    struct round round, other;
+    struct round_counts counts;
+    struct background background = {.round = &round};
+    begin(&round);
+    open_round(&other);
+    pthread_t thread = begin_slow_round(&background);
+    say("a", "newer");
+    say("b", "good");
+    CHECK_INT(run(&other, &counts), ROUND_DONE); /* does not wait for the first */
+    CHECK_INT(counts.keys, 1);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "b");
+    end_slow_round(thread);
+    CHECK_INT(run(&other, &counts), ROUND_DONE);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',' ORDER BY id) "
+                              "FROM outbox WHERE key = 'a'"),
+               "[\"slow\"],[\"newer\"]");
+    close_round(&other);
+    end(&round);
+}
+
+static void a_transaction_that_is_rolled_back_marks_nothing(void) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    outbox_script(pg, "BEGIN; INSERT INTO words VALUES ('a', 'never'); INSERT INTO reaction_marks "
+                      "(reaction, key) VALUES ('reactions/news', 'a')");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_INT(counts.keys, 0);
+    outbox_script(pg, "ROLLBACK");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_TEXT(published(), "");
+    end(&round);
+}
+
+static const struct test_case cases[] = {
+    {"what follows from marked keys is stored and the marks go",
+     what_follows_from_marked_keys_is_stored_and_the_marks_go},
+    {"a row that fails keeps its own key marked for later",
+     a_row_that_fails_keeps_its_own_key_marked_for_later},
+    {"a query that is refused changes nothing", a_query_that_is_refused_changes_nothing},
+    {"a mark that comes while its key is worked on is not lost",
+     a_mark_that_comes_while_its_key_is_worked_on_is_not_lost},
+    {"two rounds never work on one key at a time", two_rounds_never_work_on_one_key_at_a_time},
+    {"a transaction that is rolled back marks nothing",
+     a_transaction_that_is_rolled_back_marks_nothing},
+};
+
+TEST_MAIN(cases)
