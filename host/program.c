@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "reaction/reactor.h"
 #include "reload/reload.h"
 #include "script/script.h"
 #include "script/watchdog.h"
@@ -31,6 +32,7 @@ struct program {
     struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
+    struct reactor *reactor;
     struct ingest *ingest;
     struct health *health;
     struct api *api;
@@ -56,8 +58,28 @@ static bool start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
+static bool start_reactor(struct program *program, struct err *err) {
+    struct reactor_options options = {
+        .generation = program->generation,
+        .horizon_hours = 24,
+    };
+    program->reactor = reactor_start(&options, err);
+    return program->reactor != NULL;
+}
+
+static void wake_reactor(void *context) {
+    reactor_wake(context);
+}
+
 static bool start_ingest(struct program *program, struct err *err) {
-    program->ingest = ingest_start(program->config, program->generation, program->cache, err);
+    struct ingest_options options = {
+        .config = program->config,
+        .generation = program->generation,
+        .cache = program->cache,
+        .marked = wake_reactor,
+        .context = program->reactor,
+    };
+    program->ingest = ingest_start(&options, err);
     return program->ingest != NULL;
 }
 
@@ -107,6 +129,7 @@ static void start_reload(struct program *program) {
         .health = program->health,
         .presence = program->presence,
         .ingest = program->ingest,
+        .reactor = program->reactor,
         .api = program->api,
         .stop_fd = stop_fd(),
     };
@@ -164,6 +187,7 @@ static bool start_admin(struct program *program, struct err *err) {
         .config = program->config,
         .health = program->health,
         .ingest = program->ingest,
+        .reactor = program->reactor,
         .http = program->http,
         .presence = program->presence,
         .reload = program->reload,
@@ -190,7 +214,8 @@ static bool load_scripts(struct program *program, struct err *err) {
 
 /* In order; between two of them a signal is noticed. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    start_watchdog, load_scripts, start_cache, start_ingest, start_health, start_http, start_admin,
+    start_watchdog, load_scripts, start_cache, start_reactor,
+    start_ingest,   start_health, start_http,  start_admin,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -235,6 +260,7 @@ bool program_stop(struct program *program) {
     api_destroy(program->api);
     health_stop(program->health);
     ingest_stop(program->ingest);
+    reactor_stop(program->reactor);
     pg_close_spare();
     cache_destroy(program->cache);
     script_generation_unref(program->generation);

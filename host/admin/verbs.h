@@ -13,6 +13,7 @@ struct admin_context {
     const struct config *config;
     struct health *health;
     struct ingest *ingest;
+    struct reactor *reactor;
     struct http_server *http;
     struct presence *presence;
     struct reload *reload;

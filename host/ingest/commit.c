@@ -200,6 +200,9 @@ static void note_offsets(struct pipeline *pipeline, const struct batch *batch) {
 
 void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
+    if (batch->marks > 0 && pipeline->options.marked) {
+        pipeline->options.marked(pipeline->options.marked_context);
+    }
     seen_mark(pipeline, batch);
     count_events(pipeline, batch);
     note_offsets(pipeline, batch);

@@ -40,16 +40,17 @@ static void init_replacement(struct worker_replacement *replacement) {
     pthread_mutex_init(&replacement->lock, NULL);
 }
 
-static bool init_worker(struct worker *worker, struct script_generation *generation,
-                        struct cache *cache, struct err *err) {
-    const struct config *config = worker->config;
+static bool init_worker(struct worker *worker, const struct ingest_options *ingest,
+                        struct err *err) {
     struct pipeline_options options = {
-        .generation = generation,
-        .cache = cache,
-        .group = config->kafka.group,
+        .generation = ingest->generation,
+        .cache = ingest->cache,
+        .group = worker->config->kafka.group,
         .application_name = "aggregator ingest",
         .with_redis = true,
         .marks = true,
+        .marked = ingest->marked,
+        .marked_context = ingest->context,
         .mode = PIPELINE_FOLLOW,
         .release = kafka_client_release,
     };
@@ -59,7 +60,7 @@ static bool init_worker(struct worker *worker, struct script_generation *generat
     worker_say(worker, "waits for its partitions");
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < WORKER_BATCHES; i++) {
-        batch_init(&worker->batches[i], generation);
+        batch_init(&worker->batches[i], ingest->generation);
         batch_clear(&worker->pipeline, &worker->batches[i]);
     }
     worker->filling = &worker->batches[0];
@@ -87,17 +88,16 @@ static void free_worker(struct worker *worker) {
     pthread_mutex_destroy(&worker->replacement.lock);
 }
 
-struct ingest *ingest_start(const struct config *config, struct script_generation *generation,
-                            struct cache *cache, struct err *err) {
+struct ingest *ingest_start(const struct ingest_options *options, struct err *err) {
     struct ingest *ingest = xcalloc(1, sizeof *ingest);
-    size_t wanted = (size_t)config->ingest.workers;
+    size_t wanted = (size_t)options->config->ingest.workers;
     ingest->workers = xcalloc(wanted, sizeof *ingest->workers);
     ingest->threads = xcalloc(wanted, sizeof *ingest->threads);
     for (; ingest->count < wanted; ingest->count++) {
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
-        worker->config = config;
-        if (!init_worker(worker, generation, cache, err)) {
+        worker->config = options->config;
+        if (!init_worker(worker, options, err)) {
             free_worker(worker);
             ingest_stop(ingest);
             return NULL;

@@ -10,10 +10,18 @@
 
 struct ingest;
 
-/* Starts config->ingest.workers threads. No dependency need be there. The arguments must outlive
- * the ingest. */
-struct ingest *ingest_start(const struct config *config, struct script_generation *generation,
-                            struct cache *cache, struct err *err);
+struct ingest_options {
+    const struct config *config;
+    struct script_generation *generation;
+    struct cache *cache;
+    void (*marked)(
+        void *context); /* a commit has marked keys for reactions; on a worker's thread */
+    void *context;
+};
+
+/* Starts config->ingest.workers threads. No dependency need be there. What the options point to
+ * must outlive the ingest. */
+struct ingest *ingest_start(const struct ingest_options *options, struct err *err);
 /* Finishes the transactions under way, leaves the group, joins the threads, frees. */
 void ingest_stop(struct ingest *ingest);
 

@@ -111,7 +111,9 @@ struct pipeline_options {
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
-    bool marks;      /* what reactions follow is marked: only where events are taken for good */
+    bool marks; /* what reactions follow is marked: only where events are taken for good */
+    void (*marked)(void *context); /* a commit has marked keys; on the pipeline's thread; or NULL */
+    void *marked_context;
     bool no_breaker; /* nobody waits: history is as it is, however much of it is rejected */
     bool quiet;      /* rejected events are not logged one by one */
     bool uncounted;  /* beside what the process counts: nothing of it shows in the metrics */

@@ -113,6 +113,7 @@ static void replace(struct reload *reload, struct script_generation *generation,
     api_replace(reload->options.api, built->api);
     built->api = NULL;
     ingest_replace(reload->options.ingest, built->ingest);
+    reactor_replace_scripts(reload->options.reactor, generation);
     apply_log_settings(script_generation_config(kept_running(&reload->kept)),
                        script_generation_config(generation));
     kept_add(&reload->kept, generation);

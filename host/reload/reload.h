@@ -7,6 +7,7 @@
 #include "../canary/canary.h"
 #include "../http/api.h"
 #include "../ingest/ingest.h"
+#include "../reaction/reactor.h"
 #include "presence.h"
 
 struct reload;
@@ -17,6 +18,7 @@ struct reload_options {
     struct health *health;
     struct presence *presence;
     struct ingest *ingest;
+    struct reactor *reactor;
     struct api *api;
     int stop_fd; /* readable once the program stops */
 };

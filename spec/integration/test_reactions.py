@@ -1,0 +1,87 @@
+"""Reactions in the running program: what a commit makes true of a key is in the outbox soon after
+it, once, however often and in whatever order the events came."""
+import shutil
+
+import pytest
+from harness import log_lines, slot_event
+from stack import ROOT, wait_until
+
+QUERY = """SELECT e.essay_id AS key, e.filename,
+  (extract(epoch FROM now()) * 1000000)::bigint AS now_us
+FROM essay_results e WHERE e.essay_id = ANY(:keys::text[])
+"""
+REACTION = """return {
+  follows = { essay_results = "essay_id" },
+  query = "reaction_named",
+  publish = function(row)
+    %s
+    return {
+      topic = "essays.named.v1",
+      key = row.key,
+      value = { essay_id = row.key, filename = row.filename },
+      identity = row.key .. " is named " .. row.filename,
+      at = row.now_us,
+    }
+  end,
+}
+"""
+
+
+class Reacting:
+    """A service whose scripts have one reaction of a test's own."""
+
+    def __init__(self, service, slip=""):
+        self.service = service
+        self.scripts, self.sql = service.folder / "scripts", service.folder / "sql"
+        shutil.copytree(ROOT / "scripts", self.scripts)
+        shutil.copytree(ROOT / "sql", self.sql)
+        (self.scripts / "reactions").mkdir(exist_ok=True)
+        (self.sql / "queries/reaction_named.sql").write_text(QUERY)
+        self.write(slip)
+        self.program = service.start(SCRIPTS_ROOT=str(self.scripts), SQL_ROOT=str(self.sql),
+                                     SCRIPTS_TRIAL_S="0")
+        service.wait_ready()
+
+    def write(self, slip):
+        (self.scripts / "reactions/named.lua").write_text(REACTION % slip)
+
+    def stored(self):
+        return self.service.query("SELECT identity FROM outbox WHERE source = 'reactions/named' "
+                                  "ORDER BY id")
+
+    def marks(self):
+        return self.service.query("SELECT key, attempts, error FROM reaction_marks "
+                                  "WHERE reaction = 'reactions/named' ORDER BY id")
+
+
+@pytest.fixture
+def reacting(bare_service):
+    return lambda slip="": Reacting(bare_service, slip)
+
+
+def test_what_a_commit_makes_true_is_in_the_outbox_once(reacting):
+    world = reacting()
+    events = [slot_event("b", f"essay {n}", f"file {n}") for n in range(3)]
+    world.service.publish(events + events)
+    world.service.wait_committed(6)
+    wait_until("the marks are worked off", lambda: world.marks() == [])
+    assert sorted(world.stored()) == [(f"essay {n} is named file {n}",) for n in range(3)]
+    world.service.publish([slot_event("b", "essay 0", "other", 5)])
+    wait_until("the new name", lambda: world.stored()[-1] == ("essay 0 is named other",))
+    assert world.program.ask("status")["reactions"]["failures"] == 0
+
+
+def test_a_reaction_that_fails_is_told_and_mended_by_a_reload(reacting):
+    world = reacting("if row.filename == 'bad' then error('no such name') end")
+    world.service.publish([slot_event("b", "one", "bad"), slot_event("b", "two", "good")])
+    wait_until("the good one", lambda: ("two is named good",) in world.stored())
+    wait_until("the mark of the bad one waits", lambda: [m[1] for m in world.marks()] == [1])
+    assert "named.lua:5" in world.marks()[0][2]
+    reported = world.program.ask("status")["reactions"]
+    assert reported["failures"] == 1 and "no such name" in reported["last_failure"]
+    lines = [line for line in log_lines(world.program) if line.get("reaction") == "reactions/named"]
+    assert [line["key"] for line in lines] == ["one"]
+    world.write("")
+    assert world.program.ask("reload")["done"] is True
+    wait_until("the mended one", lambda: ("one is named bad",) in world.stored())
+    assert world.program.ask("status")["reactions"]["last_failure"] is None
