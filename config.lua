@@ -39,6 +39,12 @@ return {
     allowed_services = list(
       env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")
     ),
+    -- whose answers are in other words than everybody else's ("client"): the vocabularies are those
+    -- that routes declare
+    vocabularies = {
+      ["api-gateway-service"] = "internal",
+      ["bff-teacher-service"] = "internal",
+    },
   },
 
   kafka = {

@@ -49,12 +49,19 @@
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
 ---@field cache? RouteCache the answers are kept; for GET
+---@field words? RouteWords words of the answers that differ from caller to caller
 ---@field handle fun(request: Request): Response called once a request; an error is answered with 500
 
 --- How a route's answers are kept.
 ---@class RouteCache
 ---@field key string with every parameter of the path: `"api:batch:{batch_id}"`; no other route's
 ---@field type? string its label in metrics; default: the endpoint
+
+--- Words of an answer that callers read in a vocabulary of theirs: `http.vocabularies` of `config.lua`
+--- names it by `X-Service-ID`. The cache has one answer for all; the words are put in as it leaves.
+---@class RouteWords
+---@field at string names of objects of the body, down to the word, with dots; lists between them are gone through: `"batches.overall_status"`
+---@field vocabularies table<string, table<string, string>> by name: what is said for a word of the body; others stay
 
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the
 --- nearest.

@@ -15,7 +15,7 @@ struct config_strings {
     size_t count;
 };
 
-/* librdkafka properties passed through: name, value pairs. */
+/* Name, value pairs: librdkafka's properties, for one. */
 struct config_pairs {
     char **names;
     char **values;
@@ -39,6 +39,7 @@ struct config {
         int keep_alive_timeout_ms;
         struct config_strings api_keys; /* secret */
         struct config_strings allowed_services;
+        struct config_pairs vocabularies; /* by X-Service-ID; scripts know what each says */
     } http;
     struct {
         char *brokers;

@@ -28,6 +28,7 @@ const struct config_field config_fields[] = {
     FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
     LIVE(http, api_keys, STRINGS, 0, 0),
     LIVE(http, allowed_services, STRINGS, 0, 0),
+    LIVE(http, vocabularies, PAIRS, 0, 0),
     FIELD(kafka, brokers, TEXT, 0, 0),
     FIELD(kafka, group, TEXT, 0, 0),
     FIELD(kafka, client_id, TEXT, 0, 0),

@@ -12,6 +12,7 @@
 #include "endpoint.h"
 #include "own.h"
 #include "router.h"
+#include "words.h"
 
 #define JSON "application/json"
 
@@ -20,7 +21,8 @@ struct api_scripts {
     uint64_t hash;                     /* of the generation's */
     const struct script_route *routes; /* of the generation */
     size_t route_count;
-    struct endpoint **endpoints; /* one a route */
+    const struct config_pairs *vocabularies; /* by X-Service-ID; of the generation */
+    struct endpoint **endpoints;             /* one a route */
     struct script_pool *pool;
     struct own *own;
     int users;    /* requests under way; by the api's lock, as what follows */
@@ -120,6 +122,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation, str
     }
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
+    scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
     find_endpoints(scripts);
     scripts->own = own_create(script_generation_config(generation), health);
@@ -265,6 +268,19 @@ static void set_failure(struct exchange *exchange, const struct err *err) {
                     away ? "Service unavailable" : "Internal server error");
 }
 
+/* The answer, in the words that the caller reads; takes the reference. */
+static void send_answer(const struct use *use, struct exchange *exchange,
+                        const struct script_route *route, struct answer *answer) {
+    const struct config_pairs *callers = use->scripts->vocabularies;
+    struct slice caller = exchange->request.fields[FIELD_SERVICE_ID];
+    const char *vocabulary = NULL;
+    for (size_t i = 0; i < callers->count && !vocabulary; i++) {
+        vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
+    }
+    reply_set(&exchange->reply, &exchange->request, words_speak(answer, route->words, vocabulary),
+              JSON);
+}
+
 /* The slow half: on a worker. The key is absent where the route is not cached. */
 static void ask_script(const struct use *use, struct exchange *exchange,
                        const struct router_match *match, const struct cache_key *key) {
@@ -284,7 +300,7 @@ static void ask_script(const struct use *use, struct exchange *exchange,
     struct answer *answer =
         cache_get(use->cache, key, computation.timeout_ms, compute, &computation, &err);
     if (answer) {
-        reply_set(&exchange->reply, &exchange->request, answer, JSON);
+        send_answer(use, exchange, &use->scripts->routes[match->route], answer);
     } else {
         set_failure(exchange, &err);
     }
@@ -314,7 +330,7 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
         reply_set_body_refused(&exchange->reply);
     } else if (route->cache_key && !exchange->request.query.len &&
                (kept = cache_lookup(use->cache, &key))) {
-        reply_set(&exchange->reply, &exchange->request, kept, JSON);
+        send_answer(use, exchange, route, kept);
     } else if (may_block) {
         ask_script(use, exchange, match, &key);
     } else {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "../base/nearest.h"
 #include "../base/xalloc.h"
 #include "bundle_disk.h"
 #include "script_private.h"
@@ -46,6 +47,43 @@ struct script_generation *script_generation_load(const struct config *config, ui
     return load(config, number, false, err);
 }
 
+#define MAX_VOCABULARY_NAMES 64
+
+static bool names_include(const char *name, const char *const *names, size_t count) {
+    while (count > 0 && strcmp(names[count - 1], name) != 0) {
+        count--;
+    }
+    return count > 0;
+}
+
+/* Every vocabulary that the settings give a caller is one of a route. */
+static bool check_vocabularies(const struct script_generation *generation, struct err *err) {
+    const struct config_pairs *callers = &generation->config->http.vocabularies;
+    const char *names[MAX_VOCABULARY_NAMES];
+    char hint[NEAREST_HINT_CAP];
+    size_t count = 0;
+    for (size_t i = 0; i < generation->route_count; i++) {
+        const struct script_words *words = generation->routes[i].words;
+        for (size_t v = 0; words && v < words->count && count < MAX_VOCABULARY_NAMES; v++) {
+            const char *name = words->vocabularies[v].name;
+            if (!names_include(name, names, count)) {
+                names[count++] = name;
+            }
+        }
+    }
+    for (size_t i = 0; i < callers->count; i++) {
+        if (!names_include(callers->values[i], names, count)) {
+            return err_set(
+                err, ERR_INPUT,
+                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which no route of %s "
+                "answers in: %s",
+                callers->names[i], callers->values[i], generation->config->scripts.root,
+                nearest_hint(hint, callers->values[i], names, count));
+        }
+    }
+    return true;
+}
+
 static bool check_service(const struct script_generation *generation, struct err *err) {
     const char *root = generation->config->scripts.root;
     if (generation->handler_count == 0) {
@@ -55,11 +93,14 @@ static bool check_service(const struct script_generation *generation, struct err
             "the right folder?",
             root, root);
     }
-    return generation->route_count > 0 ||
-           err_set(err, ERR_INPUT,
-                   "%s/routes declares no route: nothing would be answered; is %s (scripts.root) "
-                   "the right folder?",
-                   root, root);
+    if (generation->route_count == 0) {
+        return err_set(
+            err, ERR_INPUT,
+            "%s/routes declares no route: nothing would be answered; is %s (scripts.root) "
+            "the right folder?",
+            root, root);
+    }
+    return check_vocabularies(generation, err);
 }
 
 struct script_generation *script_generation_load_service(const struct config *config,

@@ -72,6 +72,8 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
 void manifest_read_view(struct manifest_reader *r);
 void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);
+/* The `words` of a route, at the top. NULL: said. */
+const struct script_words *manifest_read_words(struct manifest_reader *r);
 void manifest_read_reaction(struct manifest_reader *r, const char *name);
 /* After all files: what reactions follow is in the view, and their queries are there. */
 void manifest_check_reactions(struct manifest_reader *r);

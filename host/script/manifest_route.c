@@ -1,4 +1,4 @@
-/* Reads a route's declaration: method, path, endpoint, auth, cache. */
+/* Reads a route's declaration: method, path, endpoint, auth, cache, words. */
 #include "manifest.h"
 
 #define MAX_ALIASES 16
@@ -49,6 +49,10 @@ static void read_cache(struct manifest_reader *r, void *target) {
     manifest_leave(r);
 }
 
+static void read_words(struct manifest_reader *r, void *target) {
+    ((struct route_reading *)target)->route.words = manifest_read_words(r);
+}
+
 static const struct manifest_key route_keys[] = {
     {.name = "method",
      .kind = MANIFEST_TEXT,
@@ -70,6 +74,10 @@ static const struct manifest_key route_keys[] = {
      .kind = MANIFEST_TABLE,
      .wanted = "{ key = \"api:batch:{batch_id}\" }",
      .read = read_cache},
+    {.name = "words",
+     .kind = MANIFEST_TABLE,
+     .wanted = "{ at = \"overall_status\", vocabularies = { … } }",
+     .read = read_words},
     {.name = "handle", .kind = MANIFEST_FUNCTION, .required = true, .wanted = "function(request)"}};
 
 /* ---- paths and the cache's key ------------------------------------------------------------- */

@@ -32,6 +32,22 @@ enum script_envelope {
     ENVELOPE_FIELDS
 };
 
+/* What a vocabulary says for the words of an answer's body; words that it has not stay. Words are
+ * texts that JSON writes as they are. */
+struct script_vocabulary {
+    const char *name; /* "internal" */
+    const char *const *words;
+    const char *const *spoken; /* for each of the words */
+    size_t count;
+};
+/* Where an answer has words, and the vocabularies that it is answered in. */
+struct script_words {
+    const char
+        *at; /* "batches.overall_status": names of objects; lists between them are gone through */
+    const struct script_vocabulary *vocabularies;
+    size_t count;
+};
+
 struct script_route {
     const char *name;         /* "routes/batch_status" */
     const char *method;       /* "GET" (HEAD follows it) */
@@ -39,8 +55,9 @@ struct script_route {
     size_t path_count;
     const char *endpoint; /* metrics label */
     bool authenticated;
-    const char *cache_key;  /* "api:batch:{batch_id}" or NULL */
-    const char *cache_type; /* metrics label */
+    const char *cache_key;            /* "api:batch:{batch_id}" or NULL */
+    const char *cache_type;           /* metrics label */
+    const struct script_words *words; /* NULL: all callers read the same */
 };
 
 /* A table whose rows a reaction follows, and the text column of it that has the key. */

@@ -84,6 +84,17 @@ for own, words in pairs(OWN) do
   end
 end
 
+--- What callers read for the words of an answer's `overall_status`: a table for each vocabulary.
+--- The platform's gateway and its teacher back-end read the orchestrator's own words.
+M.VOCABULARIES = {
+  client = {},
+  internal = {
+    pending_content = "awaiting_content_validation",
+    processing = "processing_pipelines",
+    failed = "failed_critically",
+  },
+}
+
 --- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
 ---@param text? string the filter; nil or empty: no filter
 ---@return string[]? statuses our own, nil for no filter; empty where no batch has such a word

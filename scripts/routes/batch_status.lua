@@ -1,6 +1,7 @@
 --- GET /internal/v1/batches/{batch_id}/status
 local failures = require("lib.failures")
 local pg = require("pg")
+local statuses = require("lib.statuses")
 
 ---@type Route
 return {
@@ -9,6 +10,7 @@ return {
   aliases = { "/batches/{batch_id}/status" }, -- the service guide's path
   endpoint = "get_batch_status",
   auth = true,
+  words = { at = "overall_status", vocabularies = statuses.VOCABULARIES },
   cache = { key = "api:batch:{batch_id}", type = "batch_status" },
   handle = function(request)
     local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })

@@ -11,6 +11,7 @@ return {
   path = "/internal/v1/batches/user/{user_id}",
   endpoint = "get_user_batches",
   auth = true,
+  words = { at = "batches.overall_status", vocabularies = statuses.VOCABULARIES },
   handle = function(request)
     local page, problem = pagination.read(request.query)
     if not page then

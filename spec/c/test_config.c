@@ -102,6 +102,7 @@ static void the_shipped_file_loads(void) {
         CHECK_INT(config->http.port, 4003);
         CHECK_INT(config->http.allowed_services.count, 3);
         CHECK_INT(config->http.api_keys.count, 0);
+        CHECK_INT(config->http.vocabularies.count, 2);
         CHECK_TEXT(config->scripts.root, "scripts");
         CHECK_TEXT(config->redis.url, "redis://localhost:6379");
         CHECK_TEXT(config->log.level, "info");

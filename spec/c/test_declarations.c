@@ -320,6 +320,41 @@ static void names_caches_that_would_lie(void) {
                                             "parameters, \"api:batch:{batch_id}\"");
 }
 
+static void names_vocabularies_that_say_nothing(void) {
+    static const char words[] = "words: vocabulary \"x\" maps words to words, 256 at most, without "
+                                "quotes and backslashes";
+    refuses_route("path = '/', words = { vocabularies = {} }",
+                  "words: `at` is missing: where a body has them, \"batches.overall_status\"");
+    refuses_route("path = '/', words = { at = 'a..b', vocabularies = {} }",
+                  "words: `at` is \"a..b\": names with a dot between two of them");
+    refuses_route("path = '/', words = { at = 'a', vocabularies = { x = 'y' } }",
+                  "words: `vocabularies` maps names to tables of words, 16 at most");
+    refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 7 } } }", words);
+    refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 'a\"b' } } }", words);
+}
+
+/* The settings name a vocabulary for a caller: it must be one of a route. */
+static void names_vocabularies_that_no_route_answers_in(void) {
+    static const char route[] = "return { path = '/', words = { at = 'a', vocabularies = { internal"
+                                " = { b = 'c' } } }, handle = function() end }";
+    char *callers[] = {"gateway"}, *wrong[] = {"intenal"}, *right[] = {"internal"};
+    make_folders();
+    write_file("view.lua", good_view);
+    write_file("handlers/h.lua", good_handler);
+    write_file("routes/r.lua", route);
+    struct config config = {.refs = 1,
+                            .scripts = {.root = folder, .sql = folder, .memory_limit_mb = 64},
+                            .http.vocabularies = {callers, wrong, 1}};
+    CHECK(script_generation_load_service(&config, 1, &err) == NULL);
+    CHECK_HAS(err.text, "http.vocabularies of config.lua: gateway reads \"intenal\", which no "
+                        "route of ");
+    CHECK_HAS(err.text, "did you mean \"internal\"?");
+    config.http.vocabularies.values = right;
+    struct script_generation *generation = script_generation_load_service(&config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    script_generation_unref(generation);
+}
+
 static void names_wrong_values_of_a_route(void) {
     refuses_route("path = '/', auth = 'no'", "route: `auth` takes a boolean, not a string");
     refuses_route("path = '/', method = 'get'",
@@ -526,6 +561,8 @@ static void takes_a_good_reaction(void) {
 }
 
 static const struct test_case cases[] = {
+    {"names vocabularies that say nothing", names_vocabularies_that_say_nothing},
+    {"names vocabularies that no route answers in", names_vocabularies_that_no_route_answers_in},
     {"takes good declarations", takes_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},

@@ -1,6 +1,7 @@
 """The cache: what it saves, what it must never serve."""
 import concurrent.futures
 import contextlib
+import json
 import signal
 import threading
 
@@ -8,7 +9,7 @@ import psycopg2
 import pytest
 import redis
 from harness import SLOW_LOCK, edited_config, log_lines, slot_event, statement_calls
-from stack import wait_until
+from stack import HEADERS, wait_until
 from views import status_path
 
 BATCH, ESSAY = "batch-of-cache", "essay-of-cache"
@@ -82,6 +83,32 @@ def test_the_second_answer_comes_from_the_cache(cached):
     assert statement_calls(cached) == asked == 1
     assert program.metric("ras_cache_misses_total") == 1
     assert program.metric("ras_cache_hits_total") == 1
+
+
+# The client's words, and the internal ones that the gateway and the teacher back-end read.
+WORDS = {"admin-dashboard-service": "processing", "api-gateway-service": "processing_pipelines",
+         "bff-teacher-service": "processing_pipelines"}
+
+
+def ask_as(program, caller, path, **headers):
+    return program.get(path, HEADERS | {"X-Service-ID": caller} | headers)
+
+
+def test_callers_read_their_own_words_of_one_answer_from_one_query(cached):
+    cached.query("UPDATE essay_results SET first_result_at = now() WHERE essay_id = %s", ESSAY)
+    program, etags = cached.program, {}
+    for path in (status_path(BATCH), f"/batches/{BATCH}/status"):
+        for caller, word in WORDS.items():
+            _, body, headers = ask_as(program, caller, path)
+            assert json.loads(body)["overall_status"] == word
+            etags.setdefault(word, set()).add(headers["ETag"])
+    assert statement_calls(cached) == 1
+    assert [len(tags) for tags in etags.values()] == [1, 1]
+    client, internal = (tags.pop() for tags in etags.values())
+    assert client != internal
+    gateway = [ask_as(program, "api-gateway-service", status_path(BATCH), **{"If-None-Match": tag})[0]
+               for tag in (internal, client)]
+    assert gateway == [304, 200]
 
 
 def test_redis_holds_the_final_bytes_for_the_time_configured(cached):

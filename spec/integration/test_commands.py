@@ -140,6 +140,8 @@ def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts
     ("threads = 16,", "threads = 0,", ["http", "threads", ":{line}:"]),
     ("states = 8,", "states = 8.5,", ["http", "states", ":{line}:"]),
     ("options = {},", 'options = { ["no.such.property"] = "1" },', ["no.such.property"]),
+    ('["bff-teacher-service"] = "internal"', '["bff-teacher-service"] = "intenal"',
+     ["http.vocabularies", "bff-teacher-service", "did you mean"]),
     ("  log = {", "  logs = {", ["logs", ":{line}:", 'did you mean "log"?']),
     ("  log = {", "  log = = {", [":{line}:"]),
     ('env("LOG_LEVEL", "INFO")', '"LOUD"', ["LOUD"]),

@@ -5,6 +5,7 @@ import urllib.parse
 
 import pytest
 from harness import expectations, read_records
+from stack import HEADERS
 from views import status_path
 
 pytestmark = pytest.mark.xdist_group("fed")
@@ -89,6 +90,19 @@ def test_filters_take_three_vocabularies(fed, user_batches, own):
             status, listed = list_of(fed.program, user, status=word, limit=100)
             assert (status, ids_of(listed)) == (200, wanted), word
             assert listed["pagination"]["total"] == len(wanted)
+
+
+def test_lists_speak_the_words_of_their_caller(fed, user_batches):
+    internal = {"pending_content": "awaiting_content_validation",
+                "processing": "processing_pipelines", "failed": "failed_critically"}
+    for user, batches in user_batches.items():
+        answer = fed.program.get(f"/internal/v1/batches/user/{user}?limit=100",
+                                 HEADERS | {"X-Service-ID": "bff-teacher-service"})
+        told = {batch["batch_id"]: batch["overall_status"]
+                for batch in json.loads(answer[1])["batches"]}
+        assert told == {batch["batch_id"]: internal.get(batch["overall_status"],
+                                                        batch["overall_status"])
+                        for batch in batches}
 
 
 @pytest.mark.parametrize("word", ["ready", "ready_for_pipeline_execution"])

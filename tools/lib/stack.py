@@ -27,7 +27,7 @@ API_KEY = "test-key"
 UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
 # Where scripts and SQL are, whatever configuration file is used.
 ROOTS = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
-HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"}
+HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "admin-dashboard-service"}
 
 
 def wait_until(what, condition, seconds=120, interval_s=0.05):

@@ -1,0 +1,102 @@
+/* Reads a route's `words`: where its answers have words, and what each vocabulary says for them. */
+#include "manifest.h"
+
+#define MAX_VOCABULARIES 16
+#define MAX_WORDS 256
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+struct words_reading {
+    const char *at;
+    struct script_words *words;
+};
+
+/* True: JSON writes the text as it is. */
+static bool is_plain_word(const char *text, size_t len) {
+    bool plain = len > 0;
+    for (size_t i = 0; i < len; i++) {
+        plain = plain && (unsigned char)text[i] >= ' ' && text[i] != '"' && text[i] != '\\';
+    }
+    return plain;
+}
+
+static bool is_word_at(lua_State *L, int index) {
+    size_t len;
+    if (lua_type(L, index) != LUA_TSTRING) {
+        return false;
+    }
+    const char *text = lua_tolstring(L, index, &len);
+    return is_plain_word(text, len);
+}
+
+/* The vocabulary's table is at the top. */
+static void take_vocabulary(struct manifest_reader *r, const char *name,
+                            struct script_vocabulary *vocabulary) {
+    lua_State *L = r->L;
+    const char **words = manifest_alloc(r->generation, MAX_WORDS * sizeof *words);
+    const char **spoken = manifest_alloc(r->generation, MAX_WORDS * sizeof *spoken);
+    *vocabulary = (struct script_vocabulary){manifest_text(r->generation, name), words, spoken, 0};
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (!is_word_at(L, -2) || !is_word_at(L, -1) || vocabulary->count == MAX_WORDS) {
+            lua_pop(L, 2);
+            manifest_problem(r, name,
+                             "vocabulary \"%.80s\" maps words to words, %d at most, without quotes "
+                             "and backslashes",
+                             name, MAX_WORDS);
+            return;
+        }
+        words[vocabulary->count] = manifest_text(r->generation, lua_tostring(L, -2));
+        spoken[vocabulary->count++] = manifest_text(r->generation, lua_tostring(L, -1));
+    }
+}
+
+static void read_vocabularies(struct manifest_reader *r, void *target) {
+    static const char wanted[] = "`vocabularies` maps names to tables of words, %d at most";
+    struct script_words *words = ((struct words_reading *)target)->words;
+    lua_State *L = r->L;
+    struct script_vocabulary *items =
+        manifest_alloc(r->generation, MAX_VOCABULARIES * sizeof *items);
+    words->vocabularies = items;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        if (!is_word_at(L, -2) || !lua_istable(L, -1) || words->count == MAX_VOCABULARIES) {
+            lua_pop(L, 2);
+            manifest_problem(r, "vocabularies", wanted, MAX_VOCABULARIES);
+            return;
+        }
+        take_vocabulary(r, lua_tostring(L, -2), &items[words->count++]);
+    }
+}
+
+static const struct manifest_key words_keys[] = {
+    {.name = "at",
+     .kind = MANIFEST_TEXT,
+     .required = true,
+     .wanted = "where a body has them, \"batches.overall_status\"",
+     .offset = offsetof(struct words_reading, at)},
+    {.name = "vocabularies",
+     .kind = MANIFEST_TABLE,
+     .required = true,
+     .wanted = "{ internal = { failed = \"failed_critically\" } }",
+     .read = read_vocabularies}};
+
+static bool is_place(const char *at) {
+    bool good = at[0] != '\0' && at[0] != '.';
+    for (; *at; at++) {
+        good = good && !(at[0] == '.' && (at[1] == '.' || at[1] == '\0'));
+    }
+    return good;
+}
+
+const struct script_words *manifest_read_words(struct manifest_reader *r) {
+    struct manifest_scope scope = {0};
+    struct words_reading reading = {.words =
+                                        manifest_alloc(r->generation, sizeof(struct script_words))};
+    manifest_enter(r, &scope, "words", "words");
+    manifest_read_table(r, words_keys, COUNT(words_keys), false, &reading);
+    if (reading.at && !is_place(reading.at)) {
+        manifest_problem(r, "at", "`at` is \"%.200s\": names with a dot between two of them",
+                         reading.at);
+    }
+    reading.words->at = reading.at ? reading.at : "";
+    manifest_leave(r);
+    return reading.words;
+}

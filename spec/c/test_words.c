@@ -1,0 +1,82 @@
+/* An answer in the vocabulary of its caller. */
+#include "../../host/http/words.h"
+#include "test.h"
+
+static const char *const stored[] = {"processing", "failed"};
+static const char *const spoken[] = {"processing_pipelines", "failed_critically"};
+static const struct script_vocabulary vocabularies[] = {{.name = "client"},
+                                                        {"internal", stored, spoken, 2}};
+
+/* What is answered where the words are at a place. */
+static void check(const char *at, const char *vocabulary, const char *body, const char *wanted) {
+    struct script_words words = {at, vocabularies, 2};
+    struct answer *plain = answer_create(200, slice_of(body));
+    struct answer *answer = words_speak(answer_ref(plain), &words, vocabulary);
+    if (!slice_equal(answer->body, slice_of(wanted))) {
+        TEST_FAIL("%s: \"%.*s\", want \"%s\"", body, (int)answer->body.len, answer->body.data,
+                  wanted);
+    }
+    bool same = strcmp(body, wanted) == 0;
+    CHECK(same == (answer == plain));
+    CHECK(same == (strcmp(answer->etag, plain->etag) == 0));
+    answer_unref(answer);
+    answer_unref(plain);
+}
+
+static void says_a_word_at_its_place_alone(void) {
+    check("status", "internal",
+          "{\"id\":\"failed\",\"in\":{\"status\":\"failed\"},\"status\":\"failed\",\"then\":"
+          "\"failed\"}",
+          "{\"id\":\"failed\",\"in\":{\"status\":\"failed\"},\"status\":\"failed_critically\","
+          "\"then\":\"failed\"}");
+    check("in.status", "internal", "{\"status\":\"failed\",\"in\":{\"status\":\"processing\"}}",
+          "{\"status\":\"failed\",\"in\":{\"status\":\"processing_pipelines\"}}");
+}
+
+static void says_the_words_of_every_item_of_a_list(void) {
+    check("all.status", "internal",
+          "{\"all\":[{\"status\":\"failed\",\"b\":[{\"status\":\"failed\"}]},{},7,"
+          "{\"a\":1,\"status\":\"processing\"}],\"status\":\"failed\"}",
+          "{\"all\":[{\"status\":\"failed_critically\",\"b\":[{\"status\":\"failed\"}]},{},7,"
+          "{\"a\":1,\"status\":\"processing_pipelines\"}],\"status\":\"failed\"}");
+    check("status", "internal", "[{\"status\":\"failed\"},{\"status\":\"other\"}]",
+          "[{\"status\":\"failed_critically\"},{\"status\":\"other\"}]");
+}
+
+static void leaves_what_it_has_no_word_for(void) {
+    static const char *const bodies[] = {"{\"status\":\"other\"}",
+                                         "{\"status\":null}",
+                                         "{\"status\":{\"a\":\"failed\"}}",
+                                         "{\"a\":\"failed\"}",
+                                         "\"failed\"",
+                                         "{\"status\":\"failed\\u0020\"}",
+                                         "{}",
+                                         "",
+                                         "no JSON \"status\":\"failed\"",
+                                         "[{\"status\":\"failed\"}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        check("status", "internal", bodies[i], bodies[i]);
+    }
+    check("status", "client", "{\"status\":\"failed\"}", "{\"status\":\"failed\"}");
+    check("status", "unknown", "{\"status\":\"failed\"}", "{\"status\":\"failed\"}");
+    check("status", NULL, "{\"status\":\"failed\"}", "{\"status\":\"failed\"}");
+}
+
+static void leaves_errors_and_routes_without_words(void) {
+    struct script_words words = {"error", vocabularies, 2};
+    struct answer *answer = answer_create(404, slice_of("{\"error\":\"failed\"}"));
+    CHECK(words_speak(answer, &words, "internal") == answer);
+    answer_unref(answer);
+    answer = answer_create(200, slice_of("{\"error\":\"failed\"}"));
+    CHECK(words_speak(answer, NULL, "internal") == answer);
+    answer_unref(answer);
+}
+
+static const struct test_case cases[] = {
+    {"says a word at its place alone", says_a_word_at_its_place_alone},
+    {"says the words of every item of a list", says_the_words_of_every_item_of_a_list},
+    {"leaves what it has no word for", leaves_what_it_has_no_word_for},
+    {"leaves errors and routes without words", leaves_errors_and_routes_without_words},
+};
+
+TEST_MAIN(cases)
