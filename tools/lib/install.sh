@@ -11,7 +11,7 @@ python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-j
 python3-confluent-kafka procps pgbouncer"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak, tools/bench and the load cases, beside what runs.
-CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2"
+CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2 procps pgbouncer"
 # For tools/bench http: the load, and what the program is compared with.
 BENCH_HTTP_PACKAGES="wrk libcivetweb-dev nginx libnginx-mod-http-lua"
 # For tools/bench peer: its JSON.

@@ -205,8 +205,20 @@ class Postgres(Process):
             raise AssertionError(f"{error}:\n{tail(self.log)}") from error
         return self
 
+    def pids(self):
+        """The server's and its backends'."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
+                               check=False)
+        return [self.process.pid, *map(int, found.stdout.split())]
+
     def url(self, database="postgres"):
         return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
+
+    def run(self, *statements):
+        """Each outside a transaction."""
+        subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", self.url(),
+                        *(word for statement in statements for word in ("-c", statement))],
+                       check=True, stdout=subprocess.DEVNULL)
 
     def create_database(self, name):
         return create_database(self.url(), name)
@@ -233,23 +245,23 @@ class Standby(Postgres):
 
     def fill_cluster(self, folder):
         self.spawn([POSTGRES_BIN / "pg_basebackup", "-D", folder, "-R", "-X", "stream", "-c", "fast",
-                    "-h", "127.0.0.1", "-p", self.primary.port, "-U", "ras"], user="postgres",
+                    "-N", "-h", "127.0.0.1", "-p", self.primary.port, "-U", "ras"], user="postgres",
                    cwd="/")
         self.finish("pg_basebackup")
 
     def promote(self):
-        subprocess.run(["psql", "-qX", self.url(), "-c", "SELECT pg_promote()"], check=True,
-                       stdout=subprocess.DEVNULL)
+        self.run("SELECT pg_promote()")
 
 
 class PgBouncer(Process):
     """A pooler before `postgres`, in transaction mode unless told otherwise. Its clients share as few
     connections as it is given: with one, whatever one of them leaves there meets the next."""
 
-    def __init__(self, folder, postgres, mode="transaction", pool_size=1):
+    def __init__(self, folder, postgres, mode="transaction", pool_size=1, settings=None):
         super().__init__(folder)
         self.port, self.postgres = free_port(), postgres
         self.mode, self.pool_size = mode, pool_size
+        self.settings = settings or {}
 
     def write_settings(self):
         """Where the user that it runs as can read it; it refuses to be root."""
@@ -259,7 +271,8 @@ class PgBouncer(Process):
                 f"[databases]\n* = host=127.0.0.1 port={self.postgres.port} user=ras\n"
                 f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
                 f"pool_mode = {self.mode}\ndefault_pool_size = {self.pool_size}\n"
-                "auth_type = any\nunix_socket_dir =\nmax_client_conn = 400\n")
+                "auth_type = any\nadmin_users = ras\nunix_socket_dir =\nmax_client_conn = 400\n" +
+                "".join(f"{key} = {value}\n" for key, value in self.settings.items()))
         os.chmod(name, 0o644)
         return pathlib.Path(name)
 
@@ -270,6 +283,12 @@ class PgBouncer(Process):
         self.wait_ready(lambda: accepts(self.port))
         settings.unlink()
         return self
+
+    def run(self, *commands):
+        """Commands of its console."""
+        for command in commands:
+            subprocess.run(["psql", "-qX", self.url("pgbouncer"), "-c", command], check=True,
+                           stdout=subprocess.DEVNULL)
 
     def url(self, database="postgres"):
         return f"postgresql://ras@127.0.0.1:{self.port}/{database}"

@@ -13,7 +13,6 @@ release), hot (few essays, many results), replayed (all of it seen before, and k
 import contextlib
 import pathlib
 import statistics
-import subprocess
 import time
 
 import stack
@@ -50,11 +49,6 @@ def cpu_seconds(pids):
     return total / 100
 
 
-def children(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [pid, *map(int, found.stdout.split())]
-
-
 def most_resident_mb(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
@@ -74,7 +68,7 @@ def measured(subject, now, servers, span, watch=contextlib.nullcontext()):
     untimed, last = span
     subject.start()
     stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
-    own_pids, database_pids = subject.pids(), children(servers.postgres.process.pid)
+    own_pids, database_pids = subject.pids(), servers.postgres.pids()
     with watch:
         before, started = now(), time.monotonic()
         own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)

@@ -1,8 +1,12 @@
-"""What is done to the deployment. An act is drawn with its weight; it takes the driver, and returns
-False where it cannot be done now (the server is down already)."""
+"""What is done to the processes and their servers. An act is drawn with its weight; its function takes
+the driver, and returns False where it cannot be done now (the server is down already). Every act brings
+back what it broke."""
+import collections
 import signal
 
 from . import slips
+
+Act = collections.namedtuple("Act", "weight name do")
 
 SERVERS = ("postgres", "redis", "kafka")
 
@@ -93,7 +97,7 @@ def remove_program(driver):
 def kill_server(name):
     def act(driver):
         seconds = driver.random.choice((0, 0, 0.5, 2))
-        if not driver.take_server(name):
+        if not driver.take_servers(name):
             return False
         driver.journal.note("kill", name, f"SIGKILL {name}, start after {seconds} s")
         driver.restart_server(name, seconds)
@@ -104,7 +108,7 @@ def kill_server(name):
 def freeze_server(driver):
     name = driver.random.choice(SERVERS)
     seconds = driver.random.uniform(0.3, 4)
-    if not driver.take_server(name):
+    if not driver.take_servers(name):
         return False
     driver.journal.note("freeze", name, f"SIGSTOP {name} for {seconds:.1f} s")
     server = driver.servers[name]
@@ -112,7 +116,7 @@ def freeze_server(driver):
 
     def thaw():
         server.send(signal.SIGCONT)
-        driver.give_server(name)
+        driver.give_servers(name)
     driver.later(seconds, thaw)
     return True
 
@@ -148,8 +152,18 @@ def delay(driver):
     return True
 
 
-# (weight, act)
-ACTS = ((18, kill_program), (6, term_program), (10, freeze_program), (8, add_program),
-        (24, reload_program), (30, reload_slip),
-        (3, remove_program), (9, kill_server("postgres")), (9, kill_server("redis")),
-        (4, kill_server("kafka")), (5, freeze_server), (22, cut), (12, delay))
+ACTS = (
+    Act(18, "kill a process", kill_program),
+    Act(6, "end a process in order", term_program),
+    Act(10, "freeze a process beyond its session timeout", freeze_program),
+    Act(8, "add a process", add_program),
+    Act(3, "remove a process", remove_program),
+    Act(24, "reload with other scripts", reload_program),
+    Act(30, "reload with a slip in a script", reload_slip),
+    Act(9, "kill Postgres", kill_server("postgres")),
+    Act(9, "kill Redis", kill_server("redis")),
+    Act(4, "kill Kafka", kill_server("kafka")),
+    Act(5, "freeze a server", freeze_server),
+    Act(22, "cut connections to a server", cut),
+    Act(12, "delay all bytes to and from a server", delay),
+)

@@ -4,22 +4,26 @@ import random
 
 import stack
 
+from .acts import ACTS
 from .deployment import Deployment
 from .driver import Driver
 from .faults import FaultPlan
 from .journal import Journal
 from .judge import Findings, judge, judge_processes, times_held_off
 from .launch import launch
+from .neighbours import NEIGHBOUR_ACTS
+from .outside import AskingStream
 from .producer import Producer
 from .readers import Readers
-from .stream import Stream
 
 SLOTS = 3
+NEIGHBOUR_PAUSE_S = (0.5, 1.5)
 POINT_LIMIT_S = 40  # without any fault point being reached
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
          "delay": "connections delayed", "reload": "scripts changed, SIGHUP", "slip": "scripts with a slip, SIGHUP",
-         "scale": "processes added, removed"}
+         "scale": "processes added, removed", "hang": "hosts that hang", "move": "servers moved",
+         "pooler": "poolers disturbed", "failover": "failovers", "outage": "outside service failed"}
 
 
 def parse(arguments):
@@ -36,8 +40,15 @@ def parse(arguments):
     parser.add_argument("--build", default="build-faults",
                         help="folder of a program built with -DFAULTS=ON (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=80, help="events a second")
+    parser.add_argument("--list", action="store_true", help="list the acts with their weights, and end")
+    parser.add_argument("--only", metavar="WORDS", default="",
+                        help="only acts whose name has these words")
     parser.add_argument("--keep", action="store_true", help="keep logs and dumps in any case")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.acts = [act for act in (*ACTS, *NEIGHBOUR_ACTS) if options.only in act.name]
+    if not options.acts:
+        parser.error(f"no act has {options.only!r} in its name: see --list")
+    return options
 
 
 def disturb(options, driver, journal):
@@ -56,6 +67,14 @@ def disturb(options, driver, journal):
     return done
 
 
+def disturb_neighbours(options, driver):
+    """Each of these acts once, while processes live that have met their servers before: a process that
+    begins finds everything."""
+    acts = [act for act in NEIGHBOUR_ACTS if act in options.acts]
+    driver.act_once_each(acts, NEIGHBOUR_PAUSE_S)
+    driver.settle("bringing back all neighbours")
+
+
 def closing_report(options, journal, done, findings):
     print(f"\n---- crashtest, seed {options.seed}, {done} acts, {journal.elapsed():.0f} s")
     journal.report(KINDS)
@@ -69,20 +88,22 @@ def closing_report(options, journal, done, findings):
 def run(options, folder, cleanup):
     journal = Journal()
     journal.say(f"crashtest, seed {options.seed}, logs in {folder}")
-    deployment = Deployment(folder, stack.ROOT / options.build, options.kafka, cleanup)
+    deployment = Deployment(folder, stack.ROOT / options.build, options.kafka, cleanup,
+                            neighbours=True)
     deployment.start(SLOTS)
-    stream = Stream(options.seed)
+    stream = AskingStream(options.seed)
     producer = Producer(deployment.kafka.brokers, stream, options.rate)
     readers = Readers(deployment.slots, stream.batch_ids)
     plan = FaultPlan(options.seed, hasty=options.minutes is None)
-    driver = Driver(options.seed, deployment, plan, journal)
+    driver = Driver(options.seed, deployment, plan, journal, options.acts)
     findings = Findings()
     producer.start()
     readers.start()
     driver.open_with_zombie(lambda: times_held_off(deployment) > 0)
     done = disturb(options, driver, journal)
+    driver.settle("no more faults")
+    disturb_neighbours(options, driver)
     producer.end()
-    driver.settle()
     try:
         producer.wait_delivered()
         journal.say("the stream has ended")
@@ -100,4 +121,9 @@ def run(options, folder, cleanup):
 
 
 def main(arguments=None):
-    launch("crashtest", parse(arguments), run)
+    options = parse(arguments)
+    if options.list:
+        for act in options.acts:
+            print(f"{act.weight:3}  {act.name}")
+    else:
+        launch("crashtest", options, run)

@@ -4,36 +4,40 @@ import shutil
 
 import stack
 
-from . import proxy, slips, verify
+from . import outside, proxy, slips, verify
+from .database import Database
 from .slot import Slot
 
 DATABASE = "ras_crashtest"
 PARTITIONS = 5  # of a topic: more than there are consumers
 SLIP_EVENTS = 5  # one a partition, if spread
-POSTGRES_SETTINGS = ("fsync=off", "max_connections=200", "log_min_messages=panic")
+POOLED_SLOT = 2  # where there are neighbours: its process goes to Postgres through the pooler
+# It looks at a server that was away again soon, and lets connections grow old within a run.
+POOLER_SETTINGS = {"server_login_retry": 1, "server_connect_timeout": 3, "server_lifetime": 60}
 # A single node that was killed must not wait for its own ghost.
 KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.ms": 300,
                   "offsets.topic.num.partitions": 1, "log.flush.interval.messages": 100000}
 
 
 class Deployment:
-    """Owns every server; `cleanup` (an ExitStack) ends them."""
+    """Owns every server; `cleanup` (an ExitStack) ends them. With neighbours there are also a standby, a
+    pooler, an outside service that a handler asks, and a Kafka that moves."""
 
-    def __init__(self, folder, build, kind, cleanup, env=None):
+    def __init__(self, folder, build, kind, cleanup, env=None, neighbours=False):
         self.env = env or {}  # of the processes under test
         self.folder, self.build, self.cleanup = folder, build, cleanup
-        names = [*stack.topics(), slips.TOPIC]
-        self.postgres = stack.Postgres(folder / "postgres", POSTGRES_SETTINGS)
-        self.redis = stack.Redis(folder / "redis")
-        self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
-            if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
+        self.neighbours = neighbours
         self.loop = proxy.Loop()
         cleanup.callback(self.loop.stop)
-        self.proxies = {}
+        self.servers, self.proxies = {}, {}  # by name; those of Postgres change places
+        self.database = Database(folder, self.loop, cleanup, self.servers, self.proxies)
+        self.outside = outside.Service(self.loop) if neighbours else None
+        names = [*stack.topics(), slips.TOPIC, *([outside.TOPIC] if neighbours else [])]
+        self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
+            if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
         self.slots = []
         self.scripts = folder / "scripts"
-        shutil.copytree(stack.ROOT / "scripts", self.scripts)
-        slips.put(self.scripts, dict(slips.GOOD))
+        self.write_scripts()
         self.edits = 0
         self.slip_feeder = None
         self.config = self.write_config()
@@ -43,6 +47,17 @@ class Deployment:
         """Those of the service that the program reads."""
         return [topic for topic in self.kafka.names
                 if topic not in (stack.UNREAD_TOPIC, slips.TOPIC)]
+
+    @property
+    def postgres(self):
+        """The primary of now."""
+        return self.database.primary
+
+    def write_scripts(self):
+        shutil.copytree(stack.ROOT / "scripts", self.scripts)
+        slips.put(self.scripts, dict(slips.GOOD))
+        if self.outside:
+            slips.put(self.scripts, {outside.HANDLER: self.outside.handler()})
 
     def write_config(self):
         """The project's own, with heartbeats that suit a short session timeout."""
@@ -71,35 +86,50 @@ class Deployment:
 
     def start(self, slots):
         self.start_kafka()
-        for server in (self.postgres, self.redis):
-            self.cleanup.callback(server.kill)
-            server.start()
-        self.cleanup.callback(self.postgres.remove)
-        self.proxies |= {"postgres": proxy.Proxy(self.loop, self.postgres.port),
-                         "redis": proxy.Proxy(self.loop, self.redis.port)}
+        self.database.start()
+        self.servers["redis"] = stack.Redis(self.folder / "redis")
+        self.cleanup.callback(self.servers["redis"].kill)
+        self.proxies["redis"] = proxy.Proxy(self.loop, self.servers["redis"].start().port)
         self.postgres.create_database(DATABASE)
         self.program(self.folder / "migrate", self.postgres.url(DATABASE)).command("migrate")
         verify.keep_history(self.postgres.url(DATABASE))
+        if self.neighbours:
+            self.database.add_standby()
+            self.start_pooler()
         self.slots = [self.make_slot(number) for number in range(slots)]
         self.slip_feeder = slips.Feeder(self.kafka.brokers)
 
+    def start_pooler(self):
+        """It finds the primary by a proxy of its own, as by an address that moves with it."""
+        pooler = stack.PgBouncer(self.folder / "pooler", self.database.follow(), pool_size=40,
+                                 settings=POOLER_SETTINGS)
+        self.cleanup.callback(pooler.kill)
+        self.servers["pooler"] = pooler.start()
+        self.proxies["pooler"] = proxy.Proxy(self.loop, pooler.port)
+
     def start_kafka(self):
-        """The program knows Kafka by its proxy's port, which a listener of its own advertises."""
+        """The program knows Kafka by its proxy's port, which a listener of its own advertises; with
+        neighbours that is for the first contact only, and another address is advertised."""
         self.cleanup.callback(self.kafka.kill)
         if isinstance(self.kafka, stack.EmbeddedKafka):
             self.kafka.start()
             return
-        inner = stack.free_port()
-        self.proxies["kafka"] = proxy.Proxy(self.loop, inner)
+        self.servers["kafka"] = self.kafka
+        self.proxies["kafka"] = proxy.Proxy(self.loop, stack.free_port())
+        self.advertise(self.proxies["kafka"].move() if self.neighbours else
+                       f"127.0.0.1:{self.proxies['kafka'].port}")
+        self.kafka.start()
+        self.kafka.create_topics(self.build)
+
+    def advertise(self, address):
+        """Kafka tells its clients this address from its next start on."""
         plain = f"PLAINTEXT://127.0.0.1:{self.kafka.port}"
         controller = f"CONTROLLER://127.0.0.1:{self.kafka.controller_port}"
         self.kafka.properties = KAFKA_SETTINGS | {
-            "listeners": f"{plain},{controller},PROXIED://127.0.0.1:{inner}",
-            "advertised.listeners": f"{plain},PROXIED://127.0.0.1:{self.proxies['kafka'].port}",
+            "listeners": f"{plain},{controller},PROXIED://127.0.0.1:{self.proxies['kafka'].target}",
+            "advertised.listeners": f"{plain},PROXIED://{address}",
             "listener.security.protocol.map":
                 "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT"}
-        self.kafka.start()
-        self.kafka.create_topics(self.build)
 
     def program(self, folder, database_url, redis_url="none", brokers=None, env=None):
         env = {"KAFKA_SESSION_TIMEOUT_MS": "4000", "SCRIPTS_ROOT": str(self.scripts),
@@ -107,9 +137,16 @@ class Deployment:
         return stack.Aggregator(folder, self.build, database_url, redis_url,
                                 brokers or self.kafka.brokers, env, self.config)
 
+    def database_url(self, number):
+        """Of the slot with this number: both servers of Postgres, or the pooler."""
+        names = ["pooler"] if self.neighbours and number == POOLED_SLOT else \
+            [name for name in ("postgres", "standby") if name in self.proxies][::1 - 2 * (number % 2)]
+        hosts = ",".join(f"127.0.0.1:{self.proxies[name].port}" for name in names)
+        return f"postgresql://ras@{hosts}/{DATABASE}" + \
+            ("?target_session_attrs=read-write" if len(names) > 1 else "")
+
     def make_slot(self, number):
-        url = self.postgres.url(DATABASE).replace(f":{self.postgres.port}/",
-                                                  f":{self.proxies['postgres'].port}/")
+        url = self.database_url(number)
         redis_url = f"redis://127.0.0.1:{self.proxies['redis'].port}"
         brokers = f"127.0.0.1:{self.proxies['kafka'].port}" if "kafka" in self.proxies else None
         folder = self.folder / f"program{number}"

@@ -8,7 +8,6 @@ import time
 
 import stack
 
-from . import acts
 from .slot import Fault
 
 TICK_S = 0.05
@@ -17,26 +16,24 @@ TICK_S = 0.05
 ZOMBIE_S = (5.5, 8)
 ZOMBIE_EMBEDDED_S = (9, 11)
 ZOMBIES = 5  # at most, until one was held off
+ACT_LIMIT_S = 60  # until an act can be done
 
 
 class Driver:
-    def __init__(self, seed, deployment, plan, journal, choices=acts.ACTS):
+    def __init__(self, seed, deployment, plan, journal, choices):
         self.choices = choices
         self.random = random.Random(f"{seed}/acts")
         self.slots, self.proxies = deployment.slots, deployment.proxies
         self.deployment = deployment
-        self.servers = {"postgres": deployment.postgres, "redis": deployment.redis}
-        self.zombie_s = ZOMBIE_EMBEDDED_S
-        if isinstance(deployment.kafka, stack.ApacheKafka):
-            self.servers["kafka"] = deployment.kafka
-            self.zombie_s = ZOMBIE_S
+        self.servers = deployment.servers
+        self.zombie_s = ZOMBIE_S if "kafka" in self.servers else ZOMBIE_EMBEDDED_S
         # One long-lived thread each: a child's death signal comes when its parent thread ends.
         self.starters = {name: concurrent.futures.ThreadPoolExecutor(1) for name in self.servers}
         self.plan, self.journal = plan, journal
         self.faults = True
         self.held = set()
         self.down = set()
-        self.lock = threading.Lock()  # of down
+        self.lock = threading.Lock()  # of down and agenda
         self.agenda, self.numbers = [], itertools.count()
         self.problems = []
         self.stirred = time.monotonic()
@@ -44,14 +41,23 @@ class Driver:
     # ---- time ------------------------------------------------------------------------------
 
     def later(self, seconds, function):
-        heapq.heappush(self.agenda, (time.monotonic() + seconds, next(self.numbers), function))
+        """Any thread; function() runs on the driver's."""
+        with self.lock:
+            heapq.heappush(self.agenda, (time.monotonic() + seconds, next(self.numbers), function))
+
+    def next_due(self):
+        """The next function that is due, or None."""
+        with self.lock:
+            if self.agenda and self.agenda[0][0] <= time.monotonic():
+                return heapq.heappop(self.agenda)[2]
+            return None
 
     def run_for(self, seconds):
         """Does what is due and watches the processes."""
         end = time.monotonic() + seconds
         while True:
-            while self.agenda and self.agenda[0][0] <= time.monotonic():
-                heapq.heappop(self.agenda)[2]()
+            while function := self.next_due():
+                function()
             for slot in self.slots:
                 self.watch(slot)
             if time.monotonic() >= end:
@@ -111,17 +117,29 @@ class Driver:
 
     # ---- servers ---------------------------------------------------------------------------
 
-    def take_server(self, name):
-        """False when it is away already; else it is the caller's until give_server."""
+    def take_servers(self, *names):
+        """False when one is away already; else they are the caller's until give_servers."""
         with self.lock:
-            if name not in self.servers or name in self.down:
+            if not self.servers.keys() >= set(names) or self.down & set(names):
                 return False
-            self.down.add(name)
+            self.down |= set(names)
             return True
 
-    def give_server(self, name):
+    def give_servers(self, *names):
         with self.lock:
-            self.down.discard(name)
+            self.down -= set(names)
+
+    def in_background(self, names, work):
+        """Runs work() on the thread that may start the first of these servers, which the caller has
+        taken, and gives them back."""
+        def run():
+            try:
+                work()
+            except Exception as error:  # nothing else would tell
+                self.problems.append(f"{', '.join(names)}: {error!r}")
+                self.journal.say(f"!! {self.problems[-1]}")
+            self.give_servers(*names)
+        self.starters[names[0]].submit(run)
 
     def restart_server(self, name, seconds):
         server = self.servers[name]
@@ -129,13 +147,9 @@ class Driver:
 
         def start():
             time.sleep(seconds)
-            try:
-                server.start()
-                self.journal.say(f"  {name} is back")
-                self.give_server(name)
-            except AssertionError as error:
-                self.problems.append(f"{name} did not come back: {error}")
-        self.starters[name].submit(start)
+            server.start()
+            self.journal.say(f"  {name} is back")
+        self.in_background([name], start)
 
     # ---- the whole -------------------------------------------------------------------------
 
@@ -175,14 +189,21 @@ class Driver:
         return time.monotonic() - self.stirred
 
     def act(self):
-        weights, functions = zip(*self.choices)
-        while not self.random.choices(functions, weights)[0](self):
+        weights = [act.weight for act in self.choices]
+        while not self.random.choices(self.choices, weights)[0].do(self):
             self.run_for(0)
 
-    def settle(self):
-        """No more faults; every server and every process is brought back."""
+    def act_once_each(self, choices, pause):
+        """In an order that is drawn; one that cannot be done now waits until it can."""
+        for act in self.random.sample(choices, len(choices)):
+            stack.wait_until(act.name, lambda act=act: self.run_for(0) or act.do(self), ACT_LIMIT_S)
+            self.run_for(self.random.uniform(*pause))
+
+    def settle(self, said):
+        """Begins no process with a fault any more, and waits until every server and every process is
+        back."""
         self.faults = False
-        self.journal.say("no more faults")
+        self.journal.say(said)
         for slot in self.slots:
             slot.wanted = True
         stack.wait_until("the deployment to be whole", self.whole, 120)

@@ -2,11 +2,14 @@
 undisturbed program."""
 import subprocess
 
+import stack
+
 from . import log, verify
 from .deployment import DATABASE, PARTITIONS
 
 DRAIN_LIMIT_S = 180
 STOP_LIMIT_S = 30
+READY_LIMIT_S = 45
 PROBLEMS_SHOWN = 20
 NEWEST = 1000  # batches: more than are read within a cache's time to live
 
@@ -65,6 +68,22 @@ def judge_processes(deployment, findings):
         findings.problems.append("no zombie was held off: the run proves nothing about them")
 
 
+def judge_readiness(deployment, findings):
+    """Every process is ready by itself: what ended before the others took its place shows nowhere else."""
+    answers = {}
+
+    def all_ready():
+        for slot in deployment.slots:
+            answers[slot] = slot.program.get("/readyz")[:2]
+        return all(status == 200 for status, _ in answers.values())
+
+    try:
+        stack.wait_until("readiness", all_ready, READY_LIMIT_S, interval_s=0.2)
+    except AssertionError:
+        findings.problems += [f"{slot} is not ready {READY_LIMIT_S} s after the last act: {body.decode()}"
+                              for slot, (status, body) in answers.items() if status != 200]
+
+
 def judge_accounting(deployment, producer, records, ends, findings):
     url = deployment.postgres.url(DATABASE)
     held = verify.offsets(url)
@@ -90,6 +109,7 @@ def judge_answers(deployment, clean, where, findings):
 
 
 def judge(deployment, producer, journal, findings):
+    judge_readiness(deployment, findings)
     url = deployment.postgres.url(DATABASE)
     reader = log.open_reader(deployment.kafka.brokers)
     ends = log.end_offsets(reader, deployment.topics, PARTITIONS)

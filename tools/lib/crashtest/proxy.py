@@ -1,4 +1,4 @@
-"""TCP proxies that cut, delay and refuse. One thread runs all of them."""
+"""TCP proxies that cut, delay, hang and move. One thread runs all of them."""
 import asyncio
 import itertools
 import threading
@@ -6,6 +6,7 @@ import threading
 import stack
 
 CHUNK = 65536
+ADDRESSES = 200  # of the loopback network, which moving proxies take in turn
 
 
 class Loop:
@@ -25,14 +26,17 @@ class Loop:
 
 
 class Proxy:
-    """Forwards `port` to a server's port. The public methods are for other threads."""
+    """Forwards `port` of 127.0.0.1 to a server's port, `target`, which may be exchanged: it counts for
+    connections that begin. The public methods are for other threads."""
 
     def __init__(self, loop, target):
         self.loop, self.target = loop, target
         self.port = stack.free_port()
-        self.connections = {}  # number: the two writers
+        self.connections = {}  # number: the writers
         self.numbers = itertools.count()
-        self.server = self.open = None
+        self.server = self.open = self.second = None
+        self.silent = False
+        self.moves = 0
         loop.call(self.listen())
 
     async def listen(self):
@@ -42,6 +46,9 @@ class Proxy:
 
     async def serve(self, reader, writer):
         number = next(self.numbers)
+        if self.silent:
+            self.connections[number] = (writer,)
+            return
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -64,10 +71,12 @@ class Proxy:
         writer.close()
 
     async def abort(self, every):
-        ends = [ends for number, ends in list(self.connections.items()) if number % every == 0]
-        for pair in ends:
+        ends = {number: ends for number, ends in self.connections.items() if number % every == 0}
+        for number, pair in ends.items():
             for end in pair:
                 end.transport.abort()
+            if len(pair) == 1:  # nothing else takes it out
+                del self.connections[number]
         return len(ends)
 
     async def set_open(self, is_open):
@@ -75,6 +84,16 @@ class Proxy:
             self.open.set()
         else:
             self.open.clear()
+
+    async def set_silent(self, silent):
+        self.silent = silent
+        return await self.abort(1)
+
+    async def exchange_second(self, address):
+        if self.second:
+            self.second.close()
+        await self.abort(1)
+        self.second = await asyncio.start_server(self.serve, *address)
 
     def cut(self, every=1):
         """Resets every n-th connection; how many."""
@@ -86,3 +105,24 @@ class Proxy:
 
     def release(self):
         self.loop.call(self.set_open(True))
+
+    def hang(self):
+        """Cuts all connections, and takes new ones without ever answering, until answer(); how many
+        were cut."""
+        return self.loop.call(self.set_silent(True))
+
+    def answer(self):
+        self.loop.call(self.set_silent(False))
+
+    def retarget(self, target):
+        """Cuts all connections, and forwards to another port from now on."""
+        self.target = target
+        self.cut()
+
+    def move(self):
+        """Cuts all connections, and listens at another address beside `port` from now on, instead of
+        the one of the last move: "address:port"."""
+        self.moves += 1
+        address = (f"127.0.0.{1 + self.moves % ADDRESSES}", stack.free_port())
+        self.loop.call(self.exchange_second(address))
+        return f"{address[0]}:{address[1]}"

@@ -73,7 +73,7 @@ def load(options, deployment, driver, producer, stream, journal):
     disturb(options, driver, journal)
     sampler.stop()
     producer.end()
-    driver.settle()
+    driver.settle("no more faults")
     readers.stop()
     producer.wait_delivered()
     journal.say("the stream has ended")

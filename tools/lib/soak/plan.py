@@ -2,13 +2,18 @@
 import random
 
 from crashtest import acts
+from crashtest.acts import Act
 
-# (weight, act)
-SERVER_ACTS = ((8, acts.kill_server("postgres")), (8, acts.kill_server("redis")),
-               (4, acts.kill_server("kafka")), (6, acts.freeze_server), (22, acts.cut),
-               (12, acts.delay))
+SERVER_ACTS = (
+    Act(8, "kill Postgres", acts.kill_server("postgres")),
+    Act(8, "kill Redis", acts.kill_server("redis")),
+    Act(4, "kill Kafka", acts.kill_server("kafka")),
+    Act(6, "freeze a server", acts.freeze_server),
+    Act(22, "cut connections to a server", acts.cut),
+    Act(12, "delay all bytes to and from a server", acts.delay),
+)
 # Beyond its session timeout: it takes ten seconds to wake, lose its partitions and get them again.
-LONG_ACTS = (*SERVER_ACTS, (5, acts.freeze_program))
+LONG_ACTS = (*SERVER_ACTS, Act(5, "freeze a process", acts.freeze_program))
 
 
 class NoFaults:

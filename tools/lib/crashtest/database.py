@@ -1,0 +1,102 @@
+"""The database: a primary, and a standby that has every commit that was acknowledged, each behind a
+proxy of its own. A failover makes the standby the primary, and then a new standby in the place of the
+old primary."""
+import itertools
+import os
+import signal
+
+import psycopg2
+import stack
+
+from . import verify
+from .proxy import Proxy
+
+SETTINGS = ("fsync=off", "max_connections=200", "log_min_messages=panic", "wal_keep_size=256MB",
+            "wal_retrieve_retry_interval=100ms")
+STANDBY_LIMIT_S = 60
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class Database:
+    """`servers` and `proxies` are the deployment's, by name: "postgres" is the primary of now, "standby"
+    the standby. `followers` are other proxies that forward to the primary. Any thread, one at a time;
+    servers are children of the thread that calls."""
+
+    def __init__(self, folder, loop, cleanup, servers, proxies):
+        self.folder, self.loop, self.cleanup = folder, loop, cleanup
+        self.servers, self.proxies = servers, proxies
+        self.followers = []
+        self.numbers = itertools.count()
+
+    @property
+    def primary(self):
+        return self.servers["postgres"]
+
+    def add(self, make):
+        """Starts make(folder), a server, and sees to its end."""
+        server = make(self.folder / f"postgres{next(self.numbers)}")
+        self.cleanup.callback(server.remove)
+        self.cleanup.callback(server.kill)
+        return server.start()
+
+    def start(self):
+        self.servers["postgres"] = self.add(lambda folder: stack.Postgres(folder, SETTINGS))
+        self.proxies["postgres"] = Proxy(self.loop, self.primary.port)
+
+    def follow(self):
+        """A further proxy before the primary of the time."""
+        self.followers.append(Proxy(self.loop, self.primary.port))
+        return self.followers[-1]
+
+    def cut_followers(self):
+        for follower in self.followers:
+            follower.cut()
+
+    def add_standby(self):
+        """From when it returns on no commit is acknowledged that the standby has not."""
+        standby = self.add(lambda folder: stack.Standby(folder, self.primary))
+        self.servers["standby"] = standby
+        if "standby" in self.proxies:
+            self.proxies["standby"].retarget(standby.port)
+        else:
+            self.proxies["standby"] = Proxy(self.loop, standby.port)
+        self.primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'",
+                         "SELECT pg_reload_conf()")
+        stack.wait_until("the standby to have all", self.is_in_sync, STANDBY_LIMIT_S)
+
+    def is_in_sync(self):
+        try:
+            return verify.query(f"{self.primary.url()}?connect_timeout=2", """
+                SELECT 1 FROM pg_stat_replication
+                WHERE state = 'streaming' AND sync_state = 'sync'""") != []
+        except psycopg2.Error:
+            return False
+
+    def freeze_primary(self):
+        """With all its backends: what they hold does not move, and no connection to it is answered."""
+        self.primary.send(signal.SIGSTOP)  # first: it makes no further ones
+        signal_all(self.primary.pids(), signal.SIGSTOP)
+
+    def promote(self):
+        """The standby is the primary; the old one, which is the standby by name now, must not go on."""
+        standby = self.servers["standby"]
+        standby.promote()
+        for named in (self.servers, self.proxies):
+            named["postgres"], named["standby"] = named["standby"], named["postgres"]
+        for follower in self.followers:
+            follower.retarget(standby.port)
+
+    def replace_old(self):
+        """A new standby in the place of the old primary."""
+        old = self.servers["standby"]
+        signal_all(old.pids(), signal.SIGKILL)
+        old.kill()
+        old.remove()
+        self.add_standby()
