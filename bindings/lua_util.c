@@ -114,7 +114,8 @@ static const char *push_field_name(lua_State *L, const char *name) {
 struct slice lua_field_text(lua_State *L, int at, const char *call, const char *name,
                             bool required) {
     struct slice text = {0};
-    lua_getfield(L, at, name);
+    lua_pushstring(L, name);
+    lua_rawget(L, at); /* what a metamethod makes would be nobody's once it is popped */
     if (!lua_isnil(L, -1) || required) {
         const char *what = push_field_name(L, name);
         text = lua_check_text(L, -2, call, what);

@@ -313,6 +313,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     struct handler_call call = {handler, values, false};
     int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
+    instance->handler_name = name;
     instance->rests_on = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);

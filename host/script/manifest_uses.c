@@ -178,14 +178,18 @@ static void check_view(const struct use *use) {
         if (source_matches(use->source, at + 1, ". touch (")) {
             problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
                          "view.touch is called with a dot: say view:touch(id)");
+        } else if (source_matches(use->source, at + 1, ". publish (")) {
+            problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
+                         "view.publish is called with a dot: say view:publish(message)");
         } else if (source_matches(use->source, at + 1, ". %n") &&
                    !source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
             check_table(use, at, &tables);
         } else if (source_matches(use->source, at + 1, ": %n") &&
-                   !source_matches(use->source, at + 2, "touch")) {
-            static const char *const methods[] = {"touch"};
+                   !source_matches(use->source, at + 2, "touch") &&
+                   !source_matches(use->source, at + 2, "publish")) {
+            static const char *const methods[] = {"touch", "publish"};
             manifest_refuse_use(use->r, use->source->tokens[at].line, "view", "method",
-                                use->source->tokens[at + 2].text, methods, 1);
+                                use->source->tokens[at + 2].text, methods, 2);
         }
     }
 }

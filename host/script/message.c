@@ -1,8 +1,5 @@
 #include "message.h"
 
-#include <math.h>
-#include <stdlib.h>
-
 #include "../../bindings/lua_json.h"
 #include "../../bindings/lua_util.h"
 #include "../base/json_scan.h"
@@ -12,8 +9,8 @@
 bool message_is_topic(const char *name) {
     static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t len = strlen(name);
-    return len > 0 && len <= 249 && strspn(name, bytes) == len && strcmp(name, ".") != 0 &&
-           strcmp(name, "..") != 0;
+    return len > 0 && len <= OUTBOX_TOPIC_MAX_BYTES && strspn(name, bytes) == len &&
+           strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
 /* A text that Postgres can hold and that is not too long, borrowed from the table. */
@@ -32,7 +29,7 @@ static struct slice message_text(lua_State *L, int at, const char *call, const c
 }
 
 static struct slice message_topic(lua_State *L, int at, const char *call) {
-    struct slice topic = message_text(L, at, call, "topic", 249);
+    struct slice topic = message_text(L, at, call, "topic", OUTBOX_TOPIC_MAX_BYTES);
     if (!message_is_topic(topic.data)) {
         luaL_error(L, "%s: no topic is named \"%s\": letters, digits, . _ and -", call, topic.data);
     }
@@ -64,10 +61,6 @@ static struct slice message_value(lua_State *L, int at, const char *call) {
         lua_json_push_text(L);
     }
     text.data = lua_tolstring(L, -1, &text.len);
-    if (text.len > MESSAGE_VALUE_MAX_BYTES) {
-        luaL_error(L, "%s: field \"value\" takes %d bytes of JSON at most, not %d", call,
-                   MESSAGE_VALUE_MAX_BYTES, (int)text.len);
-    }
     if (written) {
         message_check_json(L, call, text);
     }
@@ -76,17 +69,11 @@ static struct slice message_value(lua_State *L, int at, const char *call) {
 
 /* ---- headers ------------------------------------------------------------------------------- */
 
-static int compare_header_names(const void *one, const void *other) {
-    return slice_compare(((const struct script_pair *)one)->name,
-                         ((const struct script_pair *)other)->name);
-}
-
-/* The table of headers is at the top. Lua gives them in no order: they are sorted. */
-static void message_take_headers(lua_State *L, const char *call, struct arena *arena,
-                                 struct script_message *message) {
-    int at = lua_gettop(L);
+/* The table of headers is at the top; the text of its object takes its place. */
+static struct slice message_headers(lua_State *L, const char *call) {
+    int at = lua_gettop(L), count = 0;
+    struct slice text;
     size_t bytes = 0;
-    struct script_pair *headers = arena_alloc(arena, MESSAGE_HEADERS_MAX * sizeof *headers);
     lua_check_table(L, at, call, "field \"headers\"");
     for (lua_pushnil(L); lua_next(L, at); lua_settop(L, at + 1)) { /* [headers, name, value] */
         struct slice name = slice_of(lua_check_name(L, at + 1, call, "a header's name"));
@@ -97,33 +84,19 @@ static void message_take_headers(lua_State *L, const char *call, struct arena *a
                        lua_text_problem(lua_text_problem(name) ? name : value));
         }
         bytes += name.len + value.len;
-        if (message->header_count == MESSAGE_HEADERS_MAX || bytes > MESSAGE_HEADERS_MAX_BYTES) {
+        if (++count > MESSAGE_HEADERS_MAX || bytes > MESSAGE_HEADERS_MAX_BYTES) {
             luaL_error(L, "%s: field \"headers\" takes %d headers and %d bytes at most", call,
                        MESSAGE_HEADERS_MAX, MESSAGE_HEADERS_MAX_BYTES);
         }
-        headers[message->header_count++] =
-            (struct script_pair){arena_copy(arena, name), arena_copy(arena, value)};
     }
-    qsort(headers, message->header_count, sizeof *headers, compare_header_names);
-    message->headers = headers;
+    lua_json_push_text(L);
+    text.data = lua_tolstring(L, -1, &text.len);
+    return text;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-void message_read(lua_State *L, int at, const char *call, struct arena *arena,
-                  struct script_message *message) {
-    static const char *const fields[] = {"topic", "key", "value", "identity", "at", "headers"};
-    int top = lua_gettop(L);
-    luaL_checkstack(L, 10, call);
-    lua_check_table(L, at, call, "the message");
-    lua_check_fields(L, at, call, fields, sizeof fields / sizeof *fields);
-    *message = (struct script_message){
-        .topic = arena_copy(arena, message_topic(L, at, call)),
-        .key = arena_copy(arena, message_text(L, at, call, "key", MESSAGE_KEY_MAX_BYTES)),
-        .identity =
-            arena_copy(arena, message_text(L, at, call, "identity", MESSAGE_IDENTITY_MAX_BYTES)),
-        .value = arena_copy(arena, message_value(L, at, call)),
-    };
+static int64_t message_time(lua_State *L, int at, const char *call) {
     lua_getfield(L, at, "at");
     if (lua_type(L, -1) != LUA_TNUMBER) {
         luaL_error(L,
@@ -131,10 +104,49 @@ void message_read(lua_State *L, int at, const char *call, struct arena *arena,
                    "not a %s",
                    call, luaL_typename(L, -1));
     }
-    message->at_us = script_check_time_us(L, lua_gettop(L), "field \"at\"");
+    int64_t time_us = script_check_time_us(L, lua_gettop(L), "field \"at\"");
+    lua_pop(L, 1);
+    return time_us;
+}
+
+static void message_check_size(lua_State *L, const char *call,
+                               const struct outbox_message *message) {
+    size_t bytes =
+        message->topic.len + message->key.len + message->value.len + message->headers.len;
+    if (bytes > OUTBOX_MESSAGE_MAX_BYTES) {
+        luaL_error(L,
+                   "%s: topic, key, value and headers have %d bytes together, more than the %d "
+                   "that a broker takes",
+                   call, (int)bytes, OUTBOX_MESSAGE_MAX_BYTES);
+    }
+}
+
+void message_read(lua_State *L, int at, const char *call, const char *source, struct arena *arena,
+                  struct outbox_message *message) {
+    static const char *const fields[] = {"topic", "key", "value", "identity", "at", "headers"};
+    int top = lua_gettop(L);
+    luaL_checkstack(L, 10, call);
+    lua_check_table(L, at, call, "the message");
+    lua_check_fields(L, at, call, fields, sizeof fields / sizeof *fields);
+    struct outbox_message read = {
+        .topic = message_topic(L, at, call),
+        .key = message_text(L, at, call, "key", OUTBOX_KEY_MAX_BYTES),
+        .identity = message_text(L, at, call, "identity", OUTBOX_IDENTITY_MAX_BYTES),
+        .value = message_value(L, at, call),
+        .fact_at_us = message_time(L, at, call),
+        .source = slice_of(source),
+        .scripts = slice_of(script_generation_hash(sandbox_instance(L)->generation)),
+    };
     lua_getfield(L, at, "headers");
     if (!lua_isnil(L, -1)) {
-        message_take_headers(L, call, arena, message);
+        read.headers = message_headers(L, call);
     }
+    message_check_size(L, call, &read);
+    struct slice *const texts[] = {&read.topic, &read.key, &read.identity, &read.value,
+                                   &read.headers};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = texts[i]->data ? arena_copy(arena, *texts[i]) : (struct slice){0};
+    }
+    *message = read;
     lua_settop(L, top);
 }

@@ -2,27 +2,23 @@
 #ifndef AGG_HOST_SCRIPT_MESSAGE_H
 #define AGG_HOST_SCRIPT_MESSAGE_H
 
-#include "../base/arena.h"
+#include "../outbox/outbox.h"
 #include "script_private.h"
 
-#define MESSAGE_VALUE_MAX_BYTES (1024 * 1024)
-#define MESSAGE_KEY_MAX_BYTES 1024
-#define MESSAGE_IDENTITY_MAX_BYTES 200
 #define MESSAGE_HEADERS_MAX 32
 #define MESSAGE_HEADERS_MAX_BYTES 16384
 
 /* Kafka's rule for the names of topics. */
 bool message_is_topic(const char *name);
 
-/* Reads the message in the table at `at`, an absolute place of the stack, into the arena:
- *   topic     string
- *   key       string of UTF-8: messages of one key leave in the order in which they were stored
- *   value     table, written as JSON with sorted keys, or a string that is JSON
- *   identity  string: says which fact this is; a second message with it is not stored
- *   at        whole microseconds since 1970: when the fact came true
+/* Reads the message in the table at `at`, an absolute place of the stack, into the arena; its
+ * source, which is borrowed, is the script's name: topic     string key       string of UTF-8:
+ * messages of one key leave in the order in which they were stored value     table, written as JSON
+ * with sorted keys, or a string that is JSON identity  string: says which fact this is; a second
+ * message with it is not stored at        whole microseconds since 1970: when the fact came true
  *   headers   table of strings, or nil
  * `call` is what the script did, for the errors, which it raises. In a guarded body. */
-void message_read(lua_State *L, int at, const char *call, struct arena *arena,
-                  struct script_message *message);
+void message_read(lua_State *L, int at, const char *call, const char *source, struct arena *arena,
+                  struct outbox_message *message);
 
 #endif

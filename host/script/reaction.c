@@ -39,6 +39,7 @@ struct reaction_call {
 /* One message, or a list of them, is at the top. */
 static void take_published(lua_State *L, const struct reaction_call *call) {
     struct script_published *published = call->published;
+    const char *name = sandbox_instance(L)->generation->reactions[call->reaction].name;
     int at = lua_gettop(L);
     if (lua_isnil(L, at)) {
         return;
@@ -53,11 +54,12 @@ static void take_published(lua_State *L, const struct reaction_call *call) {
     }
     published->messages = arena_alloc(call->arena, (count + 1) * sizeof *published->messages);
     if (count == 0) {
-        message_read(L, at, returned, call->arena, &published->messages[published->count++]);
+        message_read(L, at, returned, name, call->arena, &published->messages[published->count++]);
     }
     for (size_t i = 1; i <= count; i++) {
         lua_rawgeti(L, at, (int)i);
-        message_read(L, at + 1, returned, call->arena, &published->messages[published->count++]);
+        message_read(L, at + 1, returned, name, call->arena,
+                     &published->messages[published->count++]);
         lua_pop(L, 1);
     }
 }

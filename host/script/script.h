@@ -181,26 +181,16 @@ struct script_pair {
     struct slice name;
     struct slice value;
 };
-/* What a reaction or a handler wants to be published; all of it in an arena of the caller. */
-struct script_message {
-    struct slice topic, key;
-    struct slice value;                /* JSON */
-    struct slice identity;             /* says which fact it is */
-    int64_t at_us;                     /* when the fact came true */
-    const struct script_pair *headers; /* sorted by name */
-    size_t header_count;
-};
-
 struct pg_result; /* libpq's PGresult */
 struct script_published {
-    struct script_message *messages;
+    struct outbox_message *messages;
     size_t count;
 };
 /* Hands the rows of a reaction's query to the state, which keeps a copy. */
 bool script_react_to(struct script_instance *instance, size_t reaction,
                      const struct pg_result *rows, struct err *err);
-/* Calls the reaction for one of these rows. What it wants to be published is in the arena; nothing
- * unless SCRIPT_OK comes back. */
+/* Calls the reaction for one of these rows. What it wants to be published is in the arena and, its
+ * source and scripts, in the generation; nothing unless SCRIPT_OK comes back. */
 enum script_result script_react(struct script_instance *instance, size_t reaction, int row,
                                 struct arena *arena, struct script_published *published,
                                 struct err *err);

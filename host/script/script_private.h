@@ -109,10 +109,11 @@ struct script_instance {
     int on_error_ref; /* script_on_error: made once, since each call needs it */
     int request_ref;  /* metatable of requests */
     int cached_request_ref;
-    int *reaction_refs;  /* of the `publish` functions */
-    int rows_ref;        /* of the query's rows that a reaction is called for */
-    int *params_refs;    /* metatable of each route's path parameters */
-    struct merge *merge; /* of the handler call under way */
+    int *reaction_refs;       /* of the `publish` functions */
+    int rows_ref;             /* of the query's rows that a reaction is called for */
+    int *params_refs;         /* metatable of each route's path parameters */
+    struct merge *merge;      /* of the handler call under way */
+    const char *handler_name; /* likewise */
     struct merge_version version;
     bool merged_too_much;   /* the event of this call: it is rejected */
     struct watched watched; /* while the state is open */

@@ -6,7 +6,7 @@
 #include "../base/ascii.h"
 #include "../base/utf8.h"
 #include "../base/uuid.h"
-#include "script_private.h"
+#include "message.h"
 
 /* ---- event -------------------------------------------------------------------------------- */
 
@@ -421,6 +421,25 @@ static int lua_touch(lua_State *L) {
     return 0;
 }
 
+/* view:publish(message) */
+static int lua_publish(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    struct outbox_message message;
+    if (lua_gettop(L) == 0 || !is_self(L)) {
+        luaL_error(L, "a colon is missing: call view:publish(message)");
+    }
+    lua_settop(L, 2);
+    if (!instance->merge) {
+        return luaL_error(L, "the view is only there while an event is handled");
+    }
+    check_room(L, 1); /* one message may go beyond the bound, the next one is not read any more */
+    message_read(L, 2, "view:publish", instance->handler_name, merge_arena(instance->merge),
+                 &message);
+    merge_publish(instance->merge, &message);
+    check_room(L, 0);
+    return 0;
+}
+
 /* Makes the table at the top, whose names are all there, refuse to read others. */
 static void refuse_others(lua_State *L, const char *owner, const char *kind, const char *place) {
     lua_pushvalue(L, -1);
@@ -445,7 +464,7 @@ void view_object_push(struct script_instance *instance) {
     lua_State *L = instance->L;
     const struct view *view = instance->generation->view;
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, "view");
-    lua_createtable(L, 0, (int)view->table_count + 1);
+    lua_createtable(L, 0, (int)view->table_count + 2);
     for (size_t i = 0; i < view->table_count; i++) {
         lua_createtable(L, 0, 1);
         lua_pushinteger(L, (lua_Integer)i);
@@ -458,6 +477,8 @@ void view_object_push(struct script_instance *instance) {
     }
     lua_pushcfunction(L, lua_touch);
     lua_setfield(L, -2, "touch");
+    lua_pushcfunction(L, lua_publish);
+    lua_setfield(L, -2, "publish");
     refuse_others(L, "the view", "table ", file ? file->path : NULL);
     protect_table(L, "view");
 }

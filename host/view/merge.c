@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../base/hash.h"
+#include "../outbox/staged.h"
 #include "../base/xalloc.h"
 
 /* Rows are found by an open-addressing table over the hash of their key; everything that a row
@@ -31,6 +32,7 @@ struct merge {
     size_t tags_accepted;
     size_t tags_staged;
     size_t tags_capacity;
+    struct staged_messages messages;
     size_t settled_bytes; /* merge_bytes when the event under way began */
 };
 
@@ -66,6 +68,7 @@ void merge_destroy(struct merge *merge) {
     free_tables(merge);
     free(merge->ops);
     free(merge->tags);
+    staged_free(&merge->messages);
     arena_destroy(merge->arena);
     free(merge);
 }
@@ -90,12 +93,14 @@ void merge_reset(struct merge *merge, const struct view *view) {
     merge->view = view;
     merge->accepted = merge->staged = 0;
     merge->tags_accepted = merge->tags_staged = 0;
+    staged_reset(&merge->messages);
     arena_reset(merge->arena);
     merge->ops_bytes = merge->settled_bytes = 0;
 }
 
 size_t merge_bytes(const struct merge *merge) {
-    return arena_used(merge->arena) + merge->ops_bytes + merge->tags_staged * sizeof *merge->tags;
+    return arena_used(merge->arena) + merge->ops_bytes + merge->tags_staged * sizeof *merge->tags +
+           merge->messages.count * sizeof(struct outbox_message);
 }
 
 size_t merge_staged_bytes(const struct merge *merge) {
@@ -323,6 +328,7 @@ bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
 void merge_discard(struct merge *merge) {
     merge->staged = merge->accepted;
     merge->tags_staged = merge->tags_accepted;
+    staged_discard(&merge->messages);
     merge->settled_bytes = merge_bytes(merge);
 }
 
@@ -333,6 +339,7 @@ void merge_accept(struct merge *merge, size_t event) {
     }
     merge->accepted = merge->staged;
     merge->tags_accepted = merge->tags_staged;
+    staged_accept(&merge->messages, event);
     merge->settled_bytes = merge_bytes(merge);
 }
 
@@ -345,6 +352,7 @@ void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t eve
         }
     }
     merge->accepted = merge->staged = kept;
+    staged_forget(&merge->messages, forgets, context);
 }
 
 void merge_select(struct merge *merge, size_t first, size_t last) {
@@ -354,6 +362,7 @@ void merge_select(struct merge *merge, size_t first, size_t last) {
             apply(merge, &merge->ops[i]);
         }
     }
+    staged_select(&merge->messages, first, last);
 }
 
 /* ---- results ------------------------------------------------------------------------------ */
@@ -433,6 +442,22 @@ const uint64_t *merge_tags(struct merge *merge, size_t *count) {
     }
     *count = merge->tags_accepted = merge->tags_staged = distinct;
     return merge->tags;
+}
+
+void merge_publish(struct merge *merge, const struct outbox_message *message) {
+    staged_add(&merge->messages, message);
+}
+
+const struct outbox_message *merge_messages(const struct merge *merge, size_t *count) {
+    const struct staged_messages *messages = &merge->messages;
+    *count = messages->last - messages->first;
+    return messages->items ? messages->items + messages->first : NULL;
+}
+
+const struct outbox_message *merge_staged_messages(const struct merge *merge, size_t *count) {
+    const struct staged_messages *messages = &merge->messages;
+    *count = messages->count - messages->accepted;
+    return messages->items ? messages->items + messages->accepted : NULL;
 }
 
 size_t merge_op_count(const struct merge *merge) {

@@ -1,12 +1,13 @@
 /* merge: rows of one batch, merged in memory by the declared rules. One owner thread.
  *
- * Merges of one event are staged and reach the rows only by merge_accept: an event whose handler
- * raises leaves nothing behind. Accepted merges are kept per event so that a refused batch can be
- * bisected (merge_select rebuilds the rows from a range of events). */
+ * Merges of one event, and what it publishes, are staged and reach the rows only by merge_accept:
+ * an event whose handler raises leaves nothing behind. Accepted merges are kept per event so that a
+ * refused batch can be bisected (merge_select rebuilds the rows from a range of events). */
 #ifndef AGG_HOST_VIEW_MERGE_H
 #define AGG_HOST_VIEW_MERGE_H
 
 #include "../base/arena.h"
+#include "../outbox/outbox.h"
 #include "view.h"
 
 struct merge_version {
@@ -79,6 +80,13 @@ void merge_winners(const struct merge *merge, bool *merged, bool *winners);
  * cache must forget. Nothing is staged. Valid until the next change. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count);
 void merge_add_tag(struct merge *merge, struct slice id); /* staged with the event */
+
+/* A message that the event publishes, whose texts are in merge_arena: staged with the event. */
+void merge_publish(struct merge *merge, const struct outbox_message *message);
+/* The messages of the selected events, in order; valid until the next change. */
+const struct outbox_message *merge_messages(const struct merge *merge, size_t *count);
+/* Those that are staged. */
+const struct outbox_message *merge_staged_messages(const struct merge *merge, size_t *count);
 
 size_t merge_op_count(const struct merge *merge); /* accepted, for the merge ratio */
 /* All that were accepted, in order; valid until the next change. */

@@ -70,6 +70,12 @@ static const char *const merges[] = {
     "view.things.merge(value, 'a', 'said', {})",
     "view:touch(value)",
     "view.touch(value, 'a')",
+    "view:publish(value)",
+    "view:publish({ topic = value, identity = value, at = value, value = value })",
+    "view:publish({ topic = 't', identity = 'i', at = 1, value = value, key = value })",
+    "view:publish({ topic = 't', identity = 'i', at = 1, value = {}, headers = value })",
+    "view:publish({ topic = 't', identity = 'i', at = 1, value = {}, headers = { a = value } })",
+    "view:publish({ topic = 't', identity = 'i', at = value, value = { value } })",
     "event[value]",
     "view[value]",
 };
