@@ -87,6 +87,12 @@ return {
     rejected_keep_mb = 1024, -- of the table, events and all: the oldest go
   },
 
+  outbox = {
+    enabled = env("OUTBOX_ENABLED", true), -- false: what is to be published waits for another process
+    horizon_hours = env("OUTBOX_HORIZON_HOURS", 24), -- facts that are older are never sent
+    keep_rows = 1000000, -- of facts past the horizon: beyond it the oldest leave the table
+  },
+
   cache = {
     enabled = env("CACHE_ENABLED", true),
     ttl_s = env("REDIS_CACHE_TTL_SECONDS", 300),

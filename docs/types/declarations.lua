@@ -100,6 +100,21 @@ local View = {}
 ---@param id string
 function View:touch(id) end
 
+--- Publishes a message if and only if the event's merges are committed: it is stored with them, and
+--- leaves after the commit, at least once. A second message with its identity is not sent.
+---@param message Message
+function View:publish(message) end
+
+--- What is published: a fact, not a moment. The same fact must give the same message, so that replays
+--- and rebuilds are silent.
+---@class Message
+---@field topic string
+---@field key string messages of one key leave in the order in which they were stored
+---@field value table|string a table, written as JSON with sorted keys, or JSON text
+---@field identity string which fact it is, at most 200 bytes
+---@field at integer when the fact came true, microseconds: one older than `outbox.horizon_hours` is not sent
+---@field headers? table<string, string>
+
 --- A table of the view. `view.TABLE:merge` is declared for each by `aggregator types`.
 ---@class ViewTable
 local ViewTable = {}

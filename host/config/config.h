@@ -72,6 +72,11 @@ struct config {
         int rejected_keep_mb;
     } ingest;
     struct {
+        int enabled; /* 0 | 1: this process publishes what is in the outbox */
+        int horizon_hours;
+        int keep_rows;
+    } outbox;
+    struct {
         int enabled; /* 0 | 1 */
         int ttl_s;
         int process_max_bytes;

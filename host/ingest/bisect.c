@@ -22,7 +22,8 @@ static bool try_range(struct pipeline *pipeline, struct batch *batch, size_t fir
     merge_select(batch->merge, first, last);
     encode_forget(batch);
     return run_plain(pipeline, "SAVEPOINT part", err) && encode_send(pipeline, batch, err) &&
-           run(pipeline, err) && run_plain(pipeline, "RELEASE SAVEPOINT part", err);
+           publish_send(pipeline, batch, err) && run(pipeline, err) &&
+           run_plain(pipeline, "RELEASE SAVEPOINT part", err);
 }
 
 static void reject_refused(struct batch *batch, size_t index, const struct err *refusal) {
@@ -47,11 +48,13 @@ static bool apply_range(struct pipeline *pipeline, struct batch *batch, size_t f
                         struct err *err) {
     struct err refusal = {0};
     uint64_t sent = pipeline->rows_sent, written = pipeline->rows_written;
+    struct outbox_stored stored = pipeline->stored;
     if (first >= last || try_range(pipeline, batch, first, last, &refusal)) {
         return true;
     }
     pipeline->rows_sent = sent;
     pipeline->rows_written = written;
+    pipeline->stored = stored;
     if (refusal.kind != ERR_INPUT) {
         *err = refusal;
         return false;
@@ -87,6 +90,7 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
     *err = (struct err){0};
     pipeline->commit_acknowledged = false;
     pipeline->rows_sent = pipeline->rows_written = 0;
+    pipeline->stored = (struct outbox_stored){0};
     batch->judged = 0; /* what is found to be refused changes all verdicts behind it */
     bool ok = run_plain(pipeline, "ROLLBACK", err) && run_plain(pipeline, "BEGIN", err) &&
               /* What would be refused at the commit only would be nobody's. */

@@ -71,6 +71,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     batch->started_us = pipeline->commit_started_us = clock_monotonic_us();
     pipeline->commit_acknowledged = false;
     pipeline->rows_sent = pipeline->rows_written = 0;
+    pipeline->stored = (struct outbox_stored){0};
     pipeline->commit_deadline_us =
         batch->started_us + (pipeline->config->postgres.statement_timeout_ms + GRACE_MS) * 1000LL;
     pipeline->committing = batch;
@@ -86,8 +87,8 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     }
     bool ok = commit_send_plain(pipeline, "BEGIN", err) &&
               commit_send_position(pipeline, batch, err) && encode_send(pipeline, batch, err) &&
-              reject_send(pipeline, batch, err) && outside_send(pipeline, batch, err) &&
-              marks_send(pipeline, batch, err);
+              publish_send(pipeline, batch, err) && reject_send(pipeline, batch, err) &&
+              outside_send(pipeline, batch, err) && marks_send(pipeline, batch, err);
     FAULT_POINT("before_commit");
     ok = ok && commit_send_plain(pipeline, "COMMIT", err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");
@@ -104,6 +105,8 @@ bool commit_note(void *context, size_t index, PGresult *result, struct err *err)
         pipeline->commit_acknowledged = true;
     } else if (strncmp(tag, "INSERT", 6) == 0) {
         pipeline->rows_written += strtoull(PQcmdTuples(result), NULL, 10);
+    } else {
+        outbox_stored_add(&pipeline->stored, result);
     }
     return true;
 }
@@ -202,6 +205,10 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
     if (batch->marks > 0 && pipeline->options.marked) {
         pipeline->options.marked(pipeline->options.marked_context);
+    }
+    if (pipeline->stored.pending + pipeline->stored.settled + pipeline->stored.known > 0) {
+        outbox_stored_count(&pipeline->stored);
+        outbox_wake(pipeline->options.relay);
     }
     seen_mark(pipeline, batch);
     count_events(pipeline, batch);

@@ -111,7 +111,9 @@ struct pipeline_options {
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
-    bool marks; /* what reactions follow is marked: only where events are taken for good */
+    bool marks; /* what handlers publish is stored, and what reactions follow is marked: only where
+                   events are taken for good */
+    struct outbox_relay *relay;    /* that looks once messages are stored; NULL: none runs here */
     void (*marked)(void *context); /* a commit has marked keys; on the pipeline's thread; or NULL */
     void *marked_context;
     bool no_breaker; /* nobody waits: history is as it is, however much of it is rejected */
@@ -144,6 +146,7 @@ struct pipeline {
     bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
     uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
+    struct outbox_stored stored; /* of the messages that it stores */
     bool commit_acknowledged;
     int64_t commit_started_us;
     int64_t commit_deadline_us;
@@ -241,6 +244,12 @@ bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct er
 void outside_set_aside(struct batch *batch);
 /* Queues what is to be known of them; nothing where there are none. */
 bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+/* ---- publish.c ----------------------------------------------------------------------------- */
+
+/* Queues the messages of the selected events for the outbox; nothing where options.marks is not
+ * set. */
+bool publish_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
 /* ---- marks.c ------------------------------------------------------------------------------- */
 

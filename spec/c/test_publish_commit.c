@@ -1,0 +1,163 @@
+/* publish: what handlers publish is in the outbox if and only if their events' merges are in the
+ * view. Needs PG_TEST_URL; run in the project's folder. */
+#include "../../host/base/log.h"
+#include "../../host/base/timestamp.h"
+#include "../../host/ingest/pipeline.h"
+#include "../../host/view/migrate.h"
+#include "outbox_tables.h"
+#include "scripts.h"
+
+#define SCHEMA "test_publish_commit"
+
+static struct scripts scripts;
+static struct script_generation *generation;
+static struct pipeline pipeline;
+static struct batch batch;
+static struct pg *pg;
+static struct err err;
+
+static const char handler[] =
+    "return { topics = { 't' }, fields = { id = 'data.id', word = 'data.word' },\n"
+    "handle = function(event, view)\n"
+    "view:publish({ topic = 'news', key = event.id, identity = event.id, at = event.time,"
+    " value = { word = event.word } })\n"
+    "view.things:merge(event.id, 'said', { word = event.word })\n"
+    "if event.word == 'raise' then error('no') end\n"
+    "if event.word == 'ignore' then return 'ignored' end\nend }";
+
+static void make_tables(void) {
+    int applied;
+    pg = outbox_connect(SCHEMA);
+    outbox_script(pg, "DROP SCHEMA IF EXISTS " SCHEMA " CASCADE; CREATE SCHEMA " SCHEMA);
+    struct config config = scripts.config;
+    config.scripts.sql = (char *)"sql";
+    CHECK_OK(migrate_run(&config, &applied, &err), &err);
+    outbox_script(pg, "CREATE TABLE things (id text PRIMARY KEY, said_at timestamptz, "
+                      "said_event_id uuid, word text CHECK (word <> 'refuse'))");
+}
+
+static void begin(bool lasting) {
+    log_configure(LOG_ERROR, false);
+    err_clear(&err);
+    scripts_begin(&scripts);
+    scripts.config.postgres.url = (char *)outbox_url_of(SCHEMA);
+    scripts.config.postgres.connect_timeout_ms = 5000;
+    scripts.config.postgres.statement_timeout_ms = 5000;
+    scripts.config.ingest.batch_max_events = 1000;
+    scripts.config.ingest.batch_max_bytes = 1 << 24;
+    scripts.config.ingest.batch_max_merge_bytes = 1 << 24;
+    scripts.config.ingest.breaker_window_events = 100;
+    scripts.config.ingest.breaker_share_percent = 100;
+    scripts.config.ingest.rejected_keep_hours = 24;
+    scripts.config.ingest.rejected_keep_rows = 100;
+    scripts.config.ingest.rejected_keep_mb = 100;
+    scripts.config.outbox.horizon_hours = 24;
+    make_tables();
+    scripts_write(&scripts, "handlers/h.lua", "%s", handler);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    struct pipeline_options options = {.generation = generation,
+                                       .group = "g",
+                                       .application_name = SCHEMA,
+                                       .marks = lasting,
+                                       .quiet = true,
+                                       .no_breaker = true};
+    CHECK_OK(pipeline_open(&pipeline, &options, &err), &err);
+    batch_init(&batch, generation);
+    pipeline_partition(&pipeline, "t", 0);
+    CHECK_OK(pipeline_connect(&pipeline, &err) && offsets_load(&pipeline, &err), &err);
+    batch_clear(&pipeline, &batch);
+}
+
+static void end(void) {
+    batch_free(&pipeline, &batch);
+    pipeline_close(&pipeline);
+    script_generation_unref(generation);
+    outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
+    pg_destroy(pg);
+    scripts_end(&scripts);
+}
+
+/* Takes an event of this moment; `id` is a letter. */
+static void take(const char *id, const char *word) {
+    static char payloads[16][512];
+    static int64_t offset;
+    char time[TIMESTAMP_TEXT_CAP];
+    char *payload = payloads[offset % 16];
+    timestamp_format(clock_wall_us(), time);
+    snprintf(payload, sizeof payloads[0],
+             "{\"event_id\":\"0123abcd-4567-89ef-0123-4567%08x\",\"event_type\":\"t\","
+             "\"source_service\":\"s\",\"event_timestamp\":\"%s\",\"data\":{\"id\":\"%s\","
+             "\"word\":\"%s\"}}",
+             (unsigned)offset, time, id, word);
+    struct message message = {.offset = offset++, .payload = slice_of(payload)};
+    batch_take(&pipeline, &batch, &message);
+}
+
+static void commit(void) {
+    batch_handle(&pipeline, &batch);
+    CHECK_OK(commit_batch(&pipeline, &batch, &err), &err);
+}
+
+#define OUTBOX "SELECT coalesce(string_agg(identity, ',' ORDER BY id), '') FROM outbox"
+#define THINGS "SELECT coalesce(string_agg(id, ',' ORDER BY id), '') FROM things"
+
+static void messages_of_applied_events_alone_are_stored(void) {
+    begin(true);
+    take("b", "w");
+    take("c", "raise");
+    take("d", "ignore");
+    take("a", "w");
+    commit();
+    CHECK_TEXT(outbox_ask(pg, OUTBOX), "b,a");
+    CHECK_TEXT(outbox_ask(pg, THINGS), "a,b");
+    CHECK_TEXT(outbox_ask(pg, "SELECT concat_ws(' ', topic, key, convert_from(value, 'UTF8'), "
+                              "source, state) FROM outbox WHERE identity = 'a'"),
+               "news a {\"word\":\"w\"} handlers/h pending");
+    end();
+}
+
+static void a_bisected_batch_stores_what_its_committed_events_publish(void) {
+    begin(true);
+    take("a", "w");
+    take("b", "refuse");
+    take("c", "w");
+    take("d", "refuse");
+    take("e", "w");
+    commit();
+    CHECK_TEXT(outbox_ask(pg, OUTBOX), "a,c,e");
+    CHECK_TEXT(outbox_ask(pg, THINGS), "a,c,e");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM rejected_events"), "2");
+    CHECK_INT(pipeline.stored.pending, 3);
+    end();
+}
+
+static void a_transaction_that_fails_publishes_nothing(void) {
+    begin(true);
+    take("a", "w");
+    batch_handle(&pipeline, &batch);
+    outbox_script(pg, "UPDATE consumer_offsets SET next_offset = 99"); /* another owner */
+    CHECK(!commit_batch(&pipeline, &batch, &err));
+    CHECK_INT(err.kind, ERR_CONFLICT);
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    end();
+}
+
+static void a_view_that_is_built_aside_publishes_nothing(void) {
+    begin(false);
+    take("a", "w");
+    commit();
+    CHECK_TEXT(outbox_ask(pg, THINGS), "a");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"messages of applied events alone are stored", messages_of_applied_events_alone_are_stored},
+    {"a bisected batch stores what its committed events publish",
+     a_bisected_batch_stores_what_its_committed_events_publish},
+    {"a transaction that fails publishes nothing", a_transaction_that_fails_publishes_nothing},
+    {"a view that is built aside publishes nothing", a_view_that_is_built_aside_publishes_nothing},
+};
+
+TEST_MAIN(cases)
