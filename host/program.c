@@ -61,7 +61,7 @@ static bool start_cache(struct program *program, struct err *err) {
 static bool start_reactor(struct program *program, struct err *err) {
     struct reactor_options options = {
         .generation = program->generation,
-        .horizon_hours = 24,
+        .horizon_hours = program->config->outbox.horizon_hours,
     };
     program->reactor = reactor_start(&options, err);
     return program->reactor != NULL;

@@ -182,21 +182,6 @@ static int find_gone(const struct round_work *work, struct slice key) {
     return -1;
 }
 
-static struct slice headers_text(struct round_work *work, const struct script_message *message) {
-    struct buffer json = {0};
-    buffer_append_text(&json, "{");
-    for (size_t i = 0; i < message->header_count; i++) {
-        buffer_append_text(&json, i > 0 ? "," : "");
-        buffer_append_json_string(&json, message->headers[i].name);
-        buffer_append_text(&json, ":");
-        buffer_append_json_string(&json, message->headers[i].value);
-    }
-    buffer_append_text(&json, "}");
-    struct slice text = arena_copy(work->round->arena, (struct slice){json.data, json.len});
-    buffer_free(&json);
-    return text;
-}
-
 static void note_messages(struct round_work *work, const struct script_published *published,
                           struct slice traceparent) {
     struct arena *arena = work->round->arena;
@@ -210,18 +195,8 @@ static void note_messages(struct round_work *work, const struct script_published
         work->message_room = room;
     }
     for (size_t i = 0; i < published->count; i++) {
-        const struct script_message *message = &published->messages[i];
-        work->messages[work->message_count++] = (struct outbox_message){
-            .topic = message->topic,
-            .key = message->key,
-            .value = message->value,
-            .headers = headers_text(work, message),
-            .identity = message->identity,
-            .fact_at_us = message->at_us,
-            .source = slice_of(work->reaction->name),
-            .scripts = slice_of(script_generation_hash(work->round->generation)),
-            .traceparent = traceparent,
-        };
+        work->messages[work->message_count] = published->messages[i];
+        work->messages[work->message_count++].traceparent = traceparent;
     }
 }
 
