@@ -88,7 +88,7 @@ return {
   },
 
   outbox = {
-    enabled = env("OUTBOX_ENABLED", true), -- false: what is to be published waits for another process
+    enabled = env("OUTBOX_ENABLED", true), -- false: another process publishes what is to be
     horizon_hours = env("OUTBOX_HORIZON_HOURS", 24), -- facts that are older are never sent
     keep_rows = 1000000, -- of facts past the horizon: beyond it the oldest leave the table
   },
