@@ -2,6 +2,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "../base/aside.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "kafka_client.h"
 #include "worker.h"
@@ -9,6 +11,10 @@
 /* Handling should not keep the worker from polling for longer. */
 #define TURN_US 250000
 #define TURN_EVENTS 1024
+/* How long leaving the group may take. */
+#define CLOSE_TIMEOUT_US 5000000
+#define CLOSE_POLL_MS 100
+#define DESTROY_TIMEOUT_MS 1000
 
 /* ---- the log against the offset ------------------------------------------------------------ */
 
@@ -164,22 +170,6 @@ void consumer_restart(struct worker *worker) {
     }
 }
 
-void consumer_report_offsets(struct worker *worker) {
-    const struct partitions *partitions = &worker->pipeline.partitions;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < partitions->count; i++) {
-        const struct partition *partition = &partitions->items[i];
-        if (partition->committed_offset >= 0) {
-            rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-                partition->committed_offset;
-        }
-    }
-    if (list->cnt > 0) {
-        (void)rd_kafka_commit(worker->kafka, list, 1); /* for lag tools only: failure is harmless */
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
 /* ---- the client --------------------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *
@@ -213,28 +203,73 @@ bool consumer_open(struct worker *worker, struct err *err) {
     if (!worker->kafka) {
         return false;
     }
+    worker->queue = rd_kafka_queue_get_consumer(worker->kafka);
+    worker->report = (struct report){.answers = rd_kafka_queue_new(worker->kafka)};
     worker->kafka_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (worker->kafka_fd < 0) {
         return err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     }
     uint64_t one = 1; /* an eventfd takes eight bytes */
-    worker->queue = rd_kafka_queue_get_consumer(worker->kafka);
     rd_kafka_queue_io_event_enable(worker->queue, worker->kafka_fd, &one, sizeof one);
     return consumer_subscribe(worker, err);
+}
+
+/* Leaves the group, which has rebalance() called. False: that takes too long. */
+static bool leave_in_time(struct worker *worker) {
+    rd_kafka_queue_t *events = rd_kafka_queue_new(worker->kafka);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(worker->kafka, events);
+    int64_t deadline_us = clock_monotonic_us() + CLOSE_TIMEOUT_US;
+    bool failed = error != NULL; /* for good: there is nothing to wait for */
+    if (failed) {
+        log_warning("leaving the group failed", LOG_INT("worker", worker->number),
+                    LOG_TEXT("error", rd_kafka_error_string(error)));
+        rd_kafka_error_destroy(error);
+    }
+    while (!failed && !rd_kafka_consumer_closed(worker->kafka) &&
+           clock_monotonic_us() < deadline_us) {
+        rd_kafka_message_t *record = rd_kafka_consume_queue(events, CLOSE_POLL_MS);
+        if (record) {
+            rd_kafka_message_destroy(record);
+        }
+    }
+    rd_kafka_queue_destroy(events);
+    return failed || rd_kafka_consumer_closed(worker->kafka);
+}
+
+static void destroy_client(void *kafka) {
+    rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void forget_client(void *kafka) {
+    (void)kafka; /* destroy_client has freed it, or its thread was never begun */
+}
+
+/* A client that does not let go, because its coordinator answers nothing, is left to a thread. */
+static void destroy_aside(struct worker *worker) {
+    static const struct aside_work work = {"closing a Kafka client", destroy_client, forget_client};
+    struct err err = {0};
+    log_warning("the group does not let go of the kafka client: it is left to end by itself",
+                LOG_INT("worker", worker->number));
+    if (!aside_run(&work, worker->kafka, DESTROY_TIMEOUT_MS, &err)) {
+        log_debug("a kafka client goes on ending", LOG_TEXT("detail", err.text));
+    }
 }
 
 void consumer_close(struct worker *worker) {
     if (!worker->kafka) {
         return;
     }
+    report_last(worker);
     rd_kafka_queue_io_event_enable(worker->queue, -1, NULL, 0);
-    rd_kafka_resp_err_t code = rd_kafka_consumer_close(worker->kafka);
-    if (code) {
-        log_warning("leaving the group failed", LOG_TEXT("error", rd_kafka_err2str(code)));
-    }
+    bool left = leave_in_time(worker);
     rebalance_forget(worker); /* a client that has failed for good has revoked nothing */
     rd_kafka_queue_destroy(worker->queue);
-    rd_kafka_destroy(worker->kafka);
+    rd_kafka_queue_destroy(worker->report.answers);
+    if (left) {
+        rd_kafka_destroy(worker->kafka);
+    } else {
+        destroy_aside(worker);
+    }
     close(worker->kafka_fd);
     worker->kafka = NULL;
     worker->kafka_fd = -1;

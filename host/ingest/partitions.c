@@ -30,6 +30,7 @@ size_t partitions_add(struct partitions *partitions, const char *topic, int32_t 
                                                               .handler = -1,
                                                               .next_offset = -1,
                                                               .committed_offset = -1,
+                                                              .reported_offset = -1,
                                                               .probe_offset = -1,
                                                               .high_offset = -1,
                                                               .end_offset = -1,

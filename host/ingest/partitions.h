@@ -13,6 +13,7 @@ struct partition {
     int64_t next_offset; /* what the database holds after the batches under way; -1: never read */
     int64_t committed_offset;  /* what it holds */
     int64_t committed_time_us; /* the broker's, of the record in front of it; 0: not known */
+    int64_t reported_offset;   /* what Kafka was told for lag tools; -1: nothing */
     int64_t probe_offset;      /* of that record, while it is read to see whether it is the same;
                                   -1: not, or not any more */
     int64_t fresh_offset;   /* below it a replay reads: Redis' memory of seen events is passed by */

@@ -113,6 +113,9 @@ void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
     bool come = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     FAULT_POINT("in_rebalance");
     settle_inflight(worker);
+    if (!come && !rd_kafka_assignment_lost(kafka)) {
+        report_last(worker);
+    }
     rebalance_become(worker, assignment_after(worker, come, partitions));
     if (!kafka_client_rebalance_done(kafka, come, &err)) {
         log_warning("kafka refused an assignment", LOG_INT("worker", worker->number),

@@ -12,7 +12,6 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 10000
-#define REPORT_INTERVAL_US 1000000
 /* How soon a replay asked for elsewhere is noticed while nothing is consumed. */
 #define CHECK_INTERVAL_US 5000000
 /* How soon a stalled partition is noticed: at the second look. */
@@ -123,11 +122,6 @@ static void finish_batch(struct worker *worker) {
     grow_batches(&worker->pipeline);
     waiting_turn(worker); /* a trouble that ends is told at once */
     worker->failures = 0;
-    if (clock_monotonic_us() >= worker->report_at_us) {
-        worker->report_at_us = clock_monotonic_us() + REPORT_INTERVAL_US;
-        consumer_report_offsets(worker);
-        FAULT_POINT("after_report");
-    }
 }
 
 /* What the database refuses of the old scripts is for the new ones to handle. */
@@ -318,6 +312,9 @@ static void give_back_memory(struct worker *worker) {
 /* idle: what the client has fetched is taken. */
 static void check_now_and_then(struct worker *worker, bool idle) {
     int64_t now_us = clock_monotonic_us();
+    if (worker->kafka) {
+        report_turn(worker);
+    }
     if (now_us >= worker->measure_at_us) {
         worker->measure_at_us = now_us + CHECK_INTERVAL_US;
         lag_measure(worker);

@@ -37,6 +37,14 @@ struct worker_replacement {
     struct worker_scripts old;
 };
 
+/* What Kafka is told for lag tools: report.c. */
+struct report {
+    rd_kafka_queue_t *answers;
+    bool is_under_way;
+    bool is_refused; /* the last one was */
+    int64_t at_us;   /* not before */
+};
+
 struct worker {
     int number;
     const struct config *config;
@@ -59,7 +67,7 @@ struct worker {
     int64_t retry_at_us;
     int failures;            /* in a row, for the back-off */
     char logged_sqlstate[6]; /* of the last failure in the log */
-    int64_t report_at_us;
+    struct report report;
     int64_t measure_at_us;
     int64_t check_at_us;
     int64_t look_at_us; /* for stalled partitions */
@@ -92,8 +100,11 @@ bool consumer_fill(struct worker *worker, bool may_take);
 bool consumer_is_fetching(const struct worker *worker);
 /* Forgets all batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
-/* Best effort, for lag tools only. */
-void consumer_report_offsets(struct worker *worker);
+/* report.c: tells Kafka where the partitions stand, for lag tools only; at every turn. */
+void report_turn(struct worker *worker);
+/* Before the partitions are given away: waits for the answer, a second at most. */
+void report_last(struct worker *worker);
+
 /* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
  * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
 bool start_fetching(struct worker *worker, struct err *err);
