@@ -11,22 +11,6 @@
 #define MAX_NAME_BYTES 48   /* so that the lines that say it keep to 100 columns */
 #define MAX_TOPIC_BYTES 249 /* Kafka's bound */
 
-const char command_new_usage[] =
-    "usage: aggregator new handler NAME [--topic TOPIC]\n"
-    "       aggregator new route NAME [--path PATH]\n"
-    "\n"
-    "Writes a script that loads and a spec that passes, for you to change; comments say where.\n"
-    "Nothing is overwritten. NAME has lower-case letters, digits and _.\n"
-    "\n"
-    "  handler        scripts/handlers/NAME.lua, spec/unit/handlers/NAME_spec.lua, and an event "
-    "in\n"
-    "                 spec/fixtures/events/NAME.json\n"
-    "  --topic TOPIC  what it reads; default: NAME with dots for _, and .v1\n"
-    "  route          scripts/routes/NAME.lua, spec/unit/routes/NAME_spec.lua, and\n"
-    "                 sql/queries/NAME.sql\n"
-    "  --path PATH    what it answers GET on, say '/batches/{batch_id}/notes'; default: "
-    "/NAME/{id}\n";
-
 static bool check_name(const char *name, struct err *err) {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
     return (len > 0 && len <= MAX_NAME_BYTES && name[len] == '\0') ||
@@ -67,7 +51,7 @@ static bool check_path(const struct script_generation *generation, const char *p
 
 static bool plan_handler(struct scaffold *scaffold, const struct command *command,
                          const struct script_generation *generation, struct err *err) {
-    const char *name = command->words[1];
+    const char *name = command->words[0];
     char topic[MAX_NAME_BYTES + 4];
     snprintf(topic, sizeof topic, "%s.v1", name);
     for (char *at = topic; *at; at++) {
@@ -83,7 +67,7 @@ static bool plan_handler(struct scaffold *scaffold, const struct command *comman
 
 static bool plan_route(struct scaffold *scaffold, const struct command *command,
                        const struct script_generation *generation, struct err *err) {
-    const char *name = command->words[1];
+    const char *name = command->words[0];
     char path[MAX_NAME_BYTES + 8];
     snprintf(path, sizeof path, "/%s/{id}", name);
     const char *wanted = command->path ? command->path : path;
@@ -94,14 +78,16 @@ static bool plan_route(struct scaffold *scaffold, const struct command *command,
     return true;
 }
 
-static bool plan(struct scaffold *scaffold, const struct command *command, struct err *err) {
+typedef bool (*planner)(struct scaffold *scaffold, const struct command *command,
+                        const struct script_generation *generation, struct err *err);
+
+static bool plan(struct scaffold *scaffold, const struct command *command, planner planned,
+                 struct err *err) {
     struct script_generation *generation = script_generation_load(command->config, 1, err);
     if (!generation) {
         return err_wrap(err, "the scripts that are there must load first");
     }
-    bool ok = strcmp(command->words[0], "handler") == 0
-                  ? plan_handler(scaffold, command, generation, err)
-                  : plan_route(scaffold, command, generation, err);
+    bool ok = planned(scaffold, command, generation, err);
     script_generation_unref(generation);
     return ok;
 }
@@ -131,20 +117,10 @@ static void say(const struct scaffold *scaffold) {
            scaffold->files[1].path);
 }
 
-static bool is_meant(const struct command *command) {
-    const char *kind = command->word_count == 2 ? command->words[0] : "";
-    bool handler = strcmp(kind, "handler") == 0, route = strcmp(kind, "route") == 0;
-    return (handler && !command->path) || (route && !command->topic);
-}
-
-int command_new(const struct command *command) {
+static int write_new(const struct command *command, planner planned) {
     struct scaffold scaffold = {.count = 0};
     struct err err = {0};
-    if (!is_meant(command)) {
-        fputs(command_new_usage, stderr);
-        return 2;
-    }
-    bool ok = check_name(command->words[1], &err) && plan(&scaffold, command, &err) &&
+    bool ok = check_name(command->words[0], &err) && plan(&scaffold, command, planned, &err) &&
               write_checked(&scaffold, command->config, &err);
     if (ok) {
         say(&scaffold);
@@ -153,4 +129,12 @@ int command_new(const struct command *command) {
     }
     scaffold_free(&scaffold);
     return ok ? 0 : 1;
+}
+
+int command_new_handler(const struct command *command) {
+    return write_new(command, plan_handler);
+}
+
+int command_new_route(const struct command *command) {
+    return write_new(command, plan_route);
 }

@@ -10,35 +10,8 @@
 /* Longer than it takes to drop the shadow. */
 #define END_LIMIT_S 30
 
-const char command_verify_usage[] =
-    "usage: aggregator verify [--limit N] [--keep-shadow]\n"
-    "\n"
-    "Builds the view anew from Kafka's log, beside the live one, and compares. Changes nothing "
-    "and\n"
-    "asks no other system: rows that rest on such answers are listed, and not compared.\n"
-    "Exit status: 0 equal, 1 different or failed.\n"
-    "\n"
-    "  --limit N      print at most N rows of each table, default 20\n"
-    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
-
-const char command_rebuild_usage[] =
-    "usage: aggregator rebuild [--yes] [--limit N] [--keep-shadow]\n"
-    "\n"
-    "As `aggregator verify`, and then makes the live view equal, in one transaction. Consumption\n"
-    "goes on meanwhile. Rows that the log can no longer give, or that rest on answers of other\n"
-    "systems, are kept and listed.\n"
-    "\n"
-    "  --yes          do not ask before the view is changed\n"
-    "  --limit N      print at most N rows of each table, default 20\n"
-    "  --keep-shadow  leave the schema " REBUILD_SCHEMA " behind, to look at\n";
-
-static bool read_options(const struct command *command, struct rebuild_options *options) {
-    int64_t limit;
-    if (!command_print_limit(command, &limit)) {
-        return false;
-    }
-    *options = (struct rebuild_options){command->config, limit, command->keep_shadow, stdout};
-    return true;
+static struct rebuild_options options_of(const struct command *command) {
+    return (struct rebuild_options){command->config, command->limit, command->keep_shadow, stdout};
 }
 
 static int fail(const char *verb, const struct err *err) {
@@ -54,10 +27,7 @@ static void say_outside(const struct rebuild *rebuild) {
 }
 
 int command_verify(const struct command *command) {
-    struct rebuild_options options;
-    if (!read_options(command, &options)) {
-        return 2;
-    }
+    struct rebuild_options options = options_of(command);
     struct rebuild rebuild;
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
@@ -107,10 +77,7 @@ static int mend(struct rebuild *rebuild, const struct command *command, struct e
 }
 
 int command_rebuild(const struct command *command) {
-    struct rebuild_options options;
-    if (!read_options(command, &options)) {
-        return 2;
-    }
+    struct rebuild_options options = options_of(command);
     struct rebuild rebuild;
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);

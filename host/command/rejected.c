@@ -5,7 +5,6 @@
 #include "command.h"
 #include "rejected.h"
 
-#define LIST_DEFAULT 50
 /* More than these are not retried or dropped without asking. */
 #define HANDFUL 5
 
@@ -16,7 +15,13 @@ static const char list_sql[] =
     "WHERE " REJECTED_SELECTED
     " ORDER BY rejected_at DESC, topic, partition, \"offset\" LIMIT $4::int8";
 static const char count_sql[] =
-    "SELECT count(*)::text FROM rejected_events WHERE " REJECTED_SELECTED;
+    "SELECT topic, reason, count(*)::text FROM rejected_events WHERE " REJECTED_SELECTED
+    " GROUP BY topic, reason ORDER BY topic, reason";
+/* $1 and $2 belong to every statement; ids come without them. */
+static const char missing_sql[] =
+    "SELECT id FROM unnest($3::text[]) AS id WHERE $1::text IS NULL AND $2::text IS NULL AND "
+    "NOT EXISTS (SELECT FROM rejected_events WHERE topic || '/' || partition || '/' || \"offset\" "
+    "= id) LIMIT 1";
 static const char drop_sql[] = "DELETE FROM rejected_events WHERE " REJECTED_SELECTED;
 static const char show_sql[] =
     "SELECT topic, partition, \"offset\", rejected_at, reason, detail, event_id, correlation_id, "
@@ -34,12 +39,12 @@ void rejected_fill(const struct rejected *rejected) {
             pg_params_add_null(params);
         }
     }
-    if (command->word_count < 2) {
+    if (command->word_count == 0) {
         pg_params_add_null(params);
         return;
     }
     pg_array_begin(params, PG_ARRAY_TEXT);
-    for (int i = 1; i < command->word_count; i++) {
+    for (int i = 0; i < command->word_count; i++) {
         pg_array_bytes(params, slice_of(command->words[i]));
     }
     pg_array_end(params);
@@ -47,13 +52,8 @@ void rejected_fill(const struct rejected *rejected) {
 
 static bool list(const struct rejected *rejected, struct err *err) {
     PGresult *rows = NULL;
-    int64_t limit = LIST_DEFAULT;
-    const char *text = rejected->command->limit;
-    if (text && !command_number("limit", text, 1, 1000000, &limit)) {
-        return err_set(err, ERR_INPUT, "bad --limit");
-    }
     rejected_fill(rejected);
-    pg_params_add_int8(rejected->session->params, limit);
+    pg_params_add_int8(rejected->session->params, rejected->command->limit);
     if (!sql_query(rejected->session, slice_of(list_sql), &rows, err)) {
         return false;
     }
@@ -66,10 +66,26 @@ static bool list(const struct rejected *rejected, struct err *err) {
     return true;
 }
 
+/* Every id that was given is of an event: a misspelt one is not passed by. */
+static bool check_ids(const struct rejected *rejected, struct err *err) {
+    PGresult *missing = NULL;
+    rejected_fill(rejected);
+    if (!sql_query(rejected->session, slice_of(missing_sql), &missing, err)) {
+        return false;
+    }
+    if (PQntuples(missing) > 0) {
+        err_set(err, ERR_INPUT, "no such rejected event: %s: too old, dropped, or misspelt",
+                PQgetvalue(missing, 0, 0));
+    }
+    bool good = PQntuples(missing) == 0;
+    PQclear(missing);
+    return good;
+}
+
 static bool show(const struct rejected *rejected, struct err *err) {
     PGresult *rows = NULL;
-    if (rejected->command->word_count < 2) {
-        return err_set(err, ERR_INPUT, "say which: TOPIC/PARTITION/OFFSET, as `list` prints it");
+    if (!check_ids(rejected, err)) {
+        return false;
     }
     rejected_fill(rejected);
     if (!sql_query(rejected->session, slice_of(show_sql), &rows, err)) {
@@ -80,31 +96,41 @@ static bool show(const struct rejected *rejected, struct err *err) {
             printf("%-15s %s\n", PQfname(rows, column), PQgetvalue(rows, i, column));
         }
     }
-    bool found = PQntuples(rows) > 0;
     PQclear(rows);
-    return found ||
-           err_set(err, ERR_INPUT, "no such rejected event: it may be too old, or dropped");
+    return true;
 }
 
-/* Counts what is selected, and asks before more than a handful. */
-static bool may_go_on(const struct rejected *rejected, const char *verb, struct err *err) {
-    const struct command *command = rejected->command;
-    PGresult *row = NULL;
-    char question[128];
-    if (command->word_count < 2 && !command->topic && !command->reason && !command->all) {
-        return err_set(err, ERR_INPUT, "say which: IDs, --topic, --reason or --all");
-    }
+/* Prints what is selected, by topic and reason. */
+static bool count_selected(const struct rejected *rejected, int64_t *count, struct err *err) {
+    PGresult *rows = NULL;
+    *count = 0;
     rejected_fill(rejected);
-    if (!sql_query(rejected->session, slice_of(count_sql), &row, err)) {
+    if (!sql_query(rejected->session, slice_of(count_sql), &rows, err)) {
         return false;
     }
-    int64_t count = sql_cell_int(row, 0, 0);
-    PQclear(row);
-    if (count == 0) {
-        return err_set(err, ERR_INPUT, "no such rejected event");
+    for (int i = 0; i < PQntuples(rows); i++) {
+        *count += sql_cell_int(rows, i, 2);
+    }
+    if (*count > 0) {
+        printf("%lld rejected events are selected:\n", (long long)*count);
+    }
+    for (int i = 0; i < PQntuples(rows); i++) {
+        printf("  %s  %s  %s\n", PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 0),
+               PQgetvalue(rows, i, 1));
+    }
+    PQclear(rows);
+    return *count > 0 || err_set(err, ERR_INPUT, "no such rejected event");
+}
+
+/* Says what is selected, and asks before more than a handful. */
+static bool may_go_on(const struct rejected *rejected, const char *verb, struct err *err) {
+    int64_t count;
+    char question[128];
+    if (!check_ids(rejected, err) || !count_selected(rejected, &count, err)) {
+        return false;
     }
     snprintf(question, sizeof question, "%s %lld rejected events?", verb, (long long)count);
-    return count <= HANDFUL || command_confirm(command, question) ||
+    return count <= HANDFUL || command_confirm(rejected->command, question) ||
            err_set(err, ERR_INPUT, "nothing was done");
 }
 
@@ -126,29 +152,33 @@ static bool retry(const struct rejected *rejected, struct err *err) {
     return may_go_on(rejected, "Retry", err) && rejected_retry(rejected, err);
 }
 
-int command_rejected(const struct command *command) {
-    static const struct {
-        const char *name;
-        bool (*run)(const struct rejected *rejected, struct err *err);
-    } verbs[] = {{"list", list}, {"show", show}, {"retry", retry}, {"drop", drop}};
-    const char *wanted = command->word_count > 0 ? command->words[0] : "";
-    size_t verb = 0;
-    while (verb < 4 && strcmp(verbs[verb].name, wanted) != 0) {
-        verb++;
-    }
-    if (verb == 4) {
-        fputs("aggregator: rejected list, show, retry or drop\n", stderr);
-        return 2;
-    }
+static int run_rejected(const struct command *command, const char *name,
+                        bool (*run)(const struct rejected *rejected, struct err *err)) {
     struct sql_session session;
     struct rejected rejected = {command, &session};
     struct err err = {0};
     bool ok = sql_session_open(&session, command->config, "aggregator rejected",
                                command->config->postgres.statement_timeout_ms, &err) &&
-              verbs[verb].run(&rejected, &err);
+              run(&rejected, &err);
     if (!ok) {
-        fprintf(stderr, "rejected %s: %s\n", wanted, err.text);
+        fprintf(stderr, "rejected %s: %s\n", name, err.text);
     }
     sql_session_close(&session);
     return ok ? 0 : 1;
+}
+
+int command_rejected_list(const struct command *command) {
+    return run_rejected(command, "list", list);
+}
+
+int command_rejected_show(const struct command *command) {
+    return run_rejected(command, "show", show);
+}
+
+int command_rejected_retry(const struct command *command) {
+    return run_rejected(command, "retry", retry);
+}
+
+int command_rejected_drop(const struct command *command) {
+    return run_rejected(command, "drop", drop);
 }

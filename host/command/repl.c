@@ -15,25 +15,6 @@
 #define PROMPT "> "
 #define PROMPT_MORE ">> "
 
-const char command_repl_usage[] =
-    "usage: aggregator repl\n"
-    "\n"
-    "A console with the sandbox, modules and limits that scripts have, in a Lua state of its own.\n"
-    "It prints the value of an expression; statements may take several lines; what is assigned\n"
-    "stays: say x = 1, as a local is gone with its line. pg, redis, kafka, http, json, metrics,\n"
-    "log and clock are there, lib.NAME by require. Scripts are read once, at its start.\n"
-    "\n"
-    "Postgres is asked in read-only transactions, which are rolled back. That keeps from "
-    "mistakes;\n"
-    "where it must be a wall, connect as a role that may only read. redis, kafka and http are "
-    "real.\n"
-    "\n"
-    "In a terminal, lines have history (in $XDG_STATE_HOME/aggregator/history, by default under\n"
-    "~/.local/state), Tab completes globals, fields, modules and queries, Ctrl-C ends a line that\n"
-    "runs, Ctrl-D the console. Otherwise standard input is run to its end; the status is 1 where "
-    "a\n"
-    "line failed.\n";
-
 static void on_interrupt(int number) {
     (void)number;
     repl_interrupt();

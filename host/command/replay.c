@@ -6,7 +6,6 @@
 #include "command.h"
 #include "../ingest/kafka_client.h"
 #include "../view/sql_session.h"
-#include "../base/timestamp.h"
 
 static const char list_sql[] =
     "SELECT partition::text FROM consumer_offsets WHERE consumer_group = "
@@ -14,38 +13,17 @@ static const char list_sql[] =
     "ORDER BY partition";
 
 static const char rewind_sql[] =
-    "UPDATE consumer_offsets SET fresh_offset = greatest(fresh_offset, next_offset), "
-    "next_offset = $4::int8 WHERE consumer_group = $1::text AND topic = $2::text AND partition = "
-    "$3::int8 AND next_offset > $4::int8";
+    "WITH old AS (SELECT consumer_group, topic, partition, next_offset FROM consumer_offsets WHERE "
+    "consumer_group = $1::text AND topic = $2::text AND partition = $3::int8 AND next_offset > "
+    "$4::int8 FOR UPDATE) UPDATE consumer_offsets AS new SET fresh_offset = "
+    "greatest(fresh_offset, new.next_offset), next_offset = $4::int8 FROM old WHERE "
+    "new.consumer_group = old.consumer_group AND new.topic = old.topic AND new.partition = "
+    "old.partition RETURNING (old.next_offset - $4::int8)::text";
 
 struct replay {
     const struct command *command;
     struct sql_session session;
-    int64_t partition;    /* -1: all */
-    int64_t from_offset;  /* -1: by time */
-    int64_t from_time_ms; /* Unix */
 };
-
-static bool parse(struct replay *replay) {
-    const struct command *command = replay->command;
-    int64_t time_us = 0;
-    replay->partition = replay->from_offset = -1;
-    if (!command->topic || !command->from_time == !command->from_offset) {
-        fputs("aggregator: replay takes --topic TOPIC, and --from-time TIME or --from-offset N\n",
-              stderr);
-        return false;
-    }
-    if (command->from_time && !timestamp_parse(slice_of(command->from_time), &time_us)) {
-        fprintf(stderr, "aggregator: --from-time is \"%s\": say it as 2026-01-31T08:00:00Z\n",
-                command->from_time);
-        return false;
-    }
-    replay->from_time_ms = time_us / 1000;
-    return (!command->partition ||
-            command_number("partition", command->partition, 0, INT32_MAX, &replay->partition)) &&
-           (!command->from_offset || command_number("from-offset", command->from_offset, 0,
-                                                    INT64_MAX, &replay->from_offset));
-}
 
 /* ---- the partitions and where they go back to ---------------------------------------------- */
 
@@ -58,7 +36,7 @@ static void fill(struct replay *replay) {
 static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, struct err *err) {
     PGresult *rows = NULL;
     fill(replay);
-    pg_params_add_int8(replay->session.params, replay->partition);
+    pg_params_add_int8(replay->session.params, replay->command->partition);
     if (!sql_query(&replay->session, slice_of(list_sql), &rows, err)) {
         return NULL;
     }
@@ -66,7 +44,7 @@ static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, s
     for (int i = 0; i < PQntuples(rows); i++) {
         int32_t number = (int32_t)sql_cell_int(rows, i, 0);
         rd_kafka_topic_partition_list_add(list, replay->command->topic, number)->offset =
-            replay->from_offset;
+            replay->command->from_offset;
     }
     PQclear(rows);
     return list;
@@ -80,7 +58,7 @@ static bool look_up_times(struct replay *replay, rd_kafka_topic_partition_list_t
     if (!client) {
         return false;
     }
-    bool ok = kafka_client_offsets_at(client, list, replay->from_time_ms, err);
+    bool ok = kafka_client_offsets_at(client, list, replay->command->from_time_us / 1000, err);
     rd_kafka_destroy(client);
     return ok;
 }
@@ -100,12 +78,24 @@ static bool rewind_one(struct replay *replay, const rd_kafka_topic_partition_t *
     if (!sql_query(&replay->session, slice_of(rewind_sql), &result, err)) {
         return false;
     }
-    bool moved = strcmp(PQcmdTuples(result), "1") == 0;
-    printf(moved ? "%s/%d: reads again from offset %lld\n"
-                 : "%s/%d: has not come to offset %lld yet\n",
-           element->topic, element->partition, (long long)element->offset);
+    if (PQntuples(result) == 1) {
+        printf("%s/%d: reads again from offset %lld: %s offsets\n", element->topic,
+               element->partition, (long long)element->offset, PQgetvalue(result, 0, 0));
+    } else {
+        printf("%s/%d: has not come to offset %lld yet\n", element->topic, element->partition,
+               (long long)element->offset);
+    }
     PQclear(result);
     return true;
+}
+
+static bool refuse_replay(const struct command *command, struct err *err) {
+    char partition[48] = "";
+    if (command->partition >= 0) {
+        snprintf(partition, sizeof partition, ", partition %lld", (long long)command->partition);
+    }
+    return err_set(err, ERR_INPUT, "group %s has consumed nothing of topic %s%s",
+                   command->config->kafka.group, command->topic, partition);
 }
 
 static bool run(struct replay *replay, struct err *err) {
@@ -113,12 +103,8 @@ static bool run(struct replay *replay, struct err *err) {
     if (!list) {
         return false;
     }
-    bool ok =
-        list->cnt > 0 || err_set(err, ERR_INPUT, "group %s has consumed nothing of topic %s%s%s",
-                                 replay->command->config->kafka.group, replay->command->topic,
-                                 replay->partition >= 0 ? ", partition " : "",
-                                 replay->partition >= 0 ? replay->command->partition : "");
-    ok = ok && (replay->from_offset >= 0 || look_up_times(replay, list, err));
+    bool ok = list->cnt > 0 || refuse_replay(replay->command, err);
+    ok = ok && (replay->command->from_offset >= 0 || look_up_times(replay, list, err));
     for (int i = 0; ok && i < list->cnt; i++) {
         ok = rewind_one(replay, &list->elems[i], err);
     }
@@ -129,9 +115,6 @@ static bool run(struct replay *replay, struct err *err) {
 int command_replay(const struct command *command) {
     struct replay replay = {.command = command};
     struct err err = {0};
-    if (!parse(&replay)) {
-        return 2;
-    }
     bool ok = sql_session_open(&replay.session, command->config, "aggregator replay",
                                command->config->postgres.statement_timeout_ms, &err) &&
               run(&replay, &err);

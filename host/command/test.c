@@ -96,22 +96,16 @@ static bool run_all(const struct config *config, const struct spec_options *opti
     return true;
 }
 
-static bool read_percent(const char *text, double *percent) {
-    char *end;
-    *percent = text ? strtod(text, &end) : 0;
-    return !text || (end != text && *end == '\0' && *percent >= 0 && *percent <= 100);
-}
-
-static int run_once(const struct command *command, double coverage_min) {
+static int run_once(const struct command *command) {
     struct spec_options options = {
         .support = SUPPORT,
         .real = command->real,
-        .coverage = command->coverage || command->coverage_min,
+        .coverage = command->coverage || command->coverage_min >= 0,
     };
     struct spec_totals totals = {0};
     struct err err = {0};
     bool ok = find_all(command->words, (size_t)command->word_count, &err) &&
-              run_all(command->config, &options, coverage_min, &totals, &err);
+              run_all(command->config, &options, command->coverage_min, &totals, &err);
     free_files();
     if (!ok) {
         fprintf(stderr, "test: %s\n", err.text);
@@ -124,15 +118,9 @@ static int run_once(const struct command *command, double coverage_min) {
 
 /* ---- again and again ----------------------------------------------------------------------- */
 
-struct rerun {
-    const struct command *command;
-    double coverage_min;
-};
-
 /* With the configuration as it stands now. */
 static int run_anew(void *context) {
-    const struct rerun *rerun = context;
-    struct command command = *rerun->command;
+    struct command command = *(const struct command *)context;
     struct err err = {0};
     struct config *config = config_load(command.config_path, &err);
     if (!config) {
@@ -140,18 +128,18 @@ static int run_anew(void *context) {
         return 1;
     }
     command.config = config;
-    int status = run_once(&command, rerun->coverage_min);
+    int status = run_once(&command);
     config_unref(config);
     return status;
 }
 
-static int run_on_changes(const struct command *command, double coverage_min) {
+static int run_on_changes(const struct command *command) {
     const struct config *config = command->config;
     const char *shared[] = {config->scripts.root, config->scripts.sql, command->config_path,
                             SUPPORT, "spec/fixtures"};
     size_t shared_count = sizeof shared / sizeof *shared, count = (size_t)command->word_count;
     const char **paths = xcalloc(shared_count + count + 2, sizeof *paths);
-    struct rerun rerun = {command, coverage_min};
+    struct command again = *command;
     memcpy(paths, shared, sizeof shared);
     for (size_t i = 0; i < count; i++) {
         paths[shared_count + i] = command->words[i];
@@ -159,17 +147,11 @@ static int run_on_changes(const struct command *command, double coverage_min) {
     if (count == 0) {
         paths[shared_count] = DEFAULT_SPECS;
     }
-    int status = watch_run(paths, run_anew, &rerun);
+    int status = watch_run(paths, run_anew, &again);
     free(paths);
     return status;
 }
 
 int command_test(const struct command *command) {
-    double coverage_min;
-    if (!read_percent(command->coverage_min, &coverage_min)) {
-        fprintf(stderr, "test: --coverage-min is \"%s\": say a number from 0 to 100\n",
-                command->coverage_min);
-        return 2;
-    }
-    return (command->watch ? run_on_changes : run_once)(command, coverage_min);
+    return (command->watch ? run_on_changes : run_once)(command);
 }

@@ -25,28 +25,34 @@ def edit(path, old, new):
 
 
 def test_version_and_help(build):
-    def run(*arguments):
-        return subprocess.run([build / "aggregator", *arguments], capture_output=True, text=True,
-                              check=False, cwd="/")
+    def run(*arguments, stdout=subprocess.PIPE):
+        return subprocess.run([build / "aggregator", *arguments], stdout=stdout, text=True,
+                              stderr=subprocess.PIPE, check=False, cwd="/")
 
-    version = run("version")
-    assert (version.returncode, version.stderr) == (0, "")
-    assert re.fullmatch(r"aggregator \d+\.\d+\.\d+\n", version.stdout)
+    for words in (["version"], ["--version"], ["run", "--version"]):
+        version = run(*words)
+        assert (version.returncode, version.stderr) == (0, "")
+        assert re.fullmatch(r"aggregator \d+\.\d+\.\d+\n", version.stdout)
     usage = run("--help")
     assert (usage.returncode, usage.stderr) == (0, "")
-    assert all(word in usage.stdout for word in ("run", "check", "migrate", "version", "--config",
-                                                 "--log", "SIGTERM"))
-    for verb in ("explain", "rebuild", "tap", "try", "verify"):
-        own = run(verb, "--help")
-        assert own.returncode == 0 and own.stdout.startswith(f"usage: aggregator {verb} ")
-        assert verb in usage.stdout
-    for wrong in ([], ["fly"], ["run", "fast"], ["--fast", "run"]):
+    assert usage.stdout == run("-h").stdout == run("help").stdout
+    assert "SIGTERM" in usage.stdout and "Exit status: 0 done, 1 failed, 2" in usage.stdout
+    for command in re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", usage.stdout, re.M):
+        own = run(*command.split(), "-h")
+        assert own.returncode == 0 and own.stdout.startswith(f"usage: aggregator {command}")
+        assert own.stdout == run("help", *command.split()).stdout
+    for wrong, said in (([], "say a command"), (["run", "fast"], "run takes no \"fast\""),
+                        (["--fast", "run"], "--fast stands before the command"),
+                        (["chekc"], "no command \"chekc\": did you mean \"check\"?"),
+                        (["help", "fly"], "no command \"fly\""),
+                        (["run", "--\x1b[2J"], "run takes no option --\\u001B[2J")):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
-        assert "aggregator" in failed.stderr
-    misspelt = run("chekc")
-    assert (misspelt.returncode, misspelt.stdout) == (2, "")
-    assert misspelt.stderr == 'aggregator: no command "chekc": did you mean "check"?\n'
+        assert failed.stderr.startswith("aggregator: ") and said in failed.stderr
+        assert "\nusage: aggregator " in failed.stderr and "\x1b" not in failed.stderr
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        failed = run("help", stdout=full)
+    assert failed.returncode == 1 and "standard output" in failed.stderr
 
 
 def test_migrations_are_applied_once(empty_service):

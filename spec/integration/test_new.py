@@ -90,7 +90,7 @@ def test_what_is_written_runs(tree, new, bare_service):
     (("route", "x", "--path", "x"), ["--path"]), (("route", "x", "--path", "/{a}/{a}"), ["--path"]),
     (("route", "x", "--path", "/{end}"), ["--path"]), (("route", "x", "--path", "/a//b"), ["--path"]),
     (("route", "x", "--path", "/{A}"), ["--path"]), (("route", "x", "--path", '/"'), ["--path"]),
-    (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]), (("handler", ""), ["NAME"]),
+    (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]),
     (("handler", "x" * 49), ["NAME"])])
 def test_what_cannot_be_is_refused_and_nothing_is_written(tree, new, words, reasons):
     before = files(tree)
@@ -122,12 +122,3 @@ def test_scripts_that_do_not_load_are_told_first(tree, new):
     (tree / "scripts/view.lua").write_text("return {")
     done = new("handler", "note")
     assert done.returncode == 1 and "scripts/view.lua:" in done.stderr
-
-
-def test_wrong_usage_is_told_and_help_helps(new):
-    for words in ((), ("handler",), ("table", "x"), ("route", "x", "--topic", "t"),
-                  ("handler", "x", "--path", "/x"), ("handler", "x", "y")):
-        done = new(*words)
-        assert done.returncode == 2 and "usage: aggregator new handler NAME" in done.stderr
-    usage = new("--help")
-    assert usage.returncode == 0 and "--topic TOPIC" in usage.stdout

@@ -298,7 +298,6 @@ def test_a_handler_is_named_as_people_name_it(run, name):
     (("lot_assigned", "-"), 'no handler "lot_assigned"'),
     (("nothing", "-"), 'no handler "nothing". There are: assessment_result, '),
     (("nowhere.jsonl",), "nowhere.jsonl cannot be read: No such file"), (("spec",), "cannot be read"),
-    ((), "usage:"), (("a", "b", "c"), "usage:"),
     (("spec/fixtures/events/spellcheck_result.success.json",), "json:1: the event does not say its "
      "topic: name the handler"),
     (("essay_slot_assigned", "-"), "no event of the file is of a topic that is read"),

@@ -43,9 +43,3 @@ def test_a_full_disk_is_told(build):
                                 stderr=subprocess.PIPE, check=False, timeout=30)
     assert failed.returncode == 1
     assert "standard output cannot be written" in failed.stderr
-
-
-def test_types_explain_themselves(build, scripts):
-    usage = types_of(build, scripts, "--help")
-    assert usage.returncode == 0
-    assert usage.stdout.startswith("usage: aggregator types")

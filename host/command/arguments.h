@@ -1,0 +1,20 @@
+/* arguments: the command line, read by the table of commands. Strict: what the command does not
+ * take, or takes once only, is refused, never passed by. Pure but for argv. One thread. */
+#ifndef AGG_HOST_COMMAND_ARGUMENTS_H
+#define AGG_HOST_COMMAND_ARGUMENTS_H
+
+#include "../base/err.h"
+#include "commands.h"
+
+struct arguments {
+    const struct command_spec *spec; /* NULL: no command, or a group's first word alone */
+    const char *group;               /* "rejected", with `help` and without spec; or NULL */
+    struct command command;
+};
+
+/* Fills `arguments`; texts and words point into argv, whose pointers are moved. Reads no further
+ * where help or version is asked for (command.help, command.version). False: ERR_INPUT says what is
+ * wrong, on which option, and what to say instead; `spec` is set where the command is known. */
+bool arguments_read(int argc, char **argv, struct arguments *arguments, struct err *err);
+
+#endif

@@ -1,0 +1,507 @@
+/* commands: the table, and how it is searched. */
+#include "commands.h"
+
+#include <string.h>
+
+#include "../canary/canary.h"
+#include "../explain/explain.h"
+#include "../rebuild/rebuild.h"
+
+#define FIELD(name) offsetof(struct command, name)
+#define SWITCH(called, field, said)                                                                \
+    { .name = (called), .kind = OPTION_SWITCH, .offset = FIELD(field), .help = (said) }
+#define TEXT(called, shown, field, said)                                                           \
+    {                                                                                              \
+        .name = (called), .value = (shown), .kind = OPTION_TEXT, .offset = FIELD(field),           \
+        .help = (said)                                                                             \
+    }
+#define WHOLE(called, shown, field, least, most, otherwise, said)                                  \
+    {                                                                                              \
+        .name = (called), .value = (shown), .kind = OPTION_WHOLE, .offset = FIELD(field),          \
+        .min = (least), .max = (most), .fallback = (otherwise), .help = (said)                     \
+    }
+#define YES SWITCH("yes", yes, "do not ask")
+#define EVENTS(said) WHOLE("events", "N", events, 1, CANARY_EVENTS_MAX, 0, said)
+#define ROWS_SHOWN                                                                                 \
+    WHOLE("limit", "N", limit, 0, INT32_MAX, 20, "print at most N rows of each table; default: 20")
+#define KEEP_SHADOW                                                                                \
+    SWITCH("keep-shadow", keep_shadow,                                                             \
+           "leave the schema " REBUILD_SCHEMA " in the database, to look at")
+#define REJECTED_ID "TOPIC/PARTITION/OFFSET, as `rejected list` prints it"
+#define REJECTED_SELECTION                                                                         \
+    TEXT("topic", "TOPIC", topic, "events of this topic"),                                         \
+        TEXT("reason", "REASON", reason, "events rejected for this reason; with --topic: both"),   \
+        SWITCH("all", all, "every rejected event")
+
+/* ---- options that rule each other out ------------------------------------------------------- */
+
+static const char *selection_conflict(const struct command *command) {
+    bool by_option = command->topic || command->reason;
+    if (command->word_count == 0 && !by_option && !command->all) {
+        return "say which events: IDs, --topic, --reason or --all";
+    }
+    return command->all + by_option + (command->word_count > 0) > 1
+               ? "say IDs, or --topic and --reason, or --all: not several of these"
+               : NULL;
+}
+
+static const char *replay_conflict(const struct command *command) {
+    return (command->from_time_us < 0) == (command->from_offset < 0)
+               ? "say --from-time or --from-offset: one of the two"
+               : NULL;
+}
+
+static const char *reload_conflict(const struct command *command) {
+    return !command->canary && (command->events != 0 || command->accept >= 0)
+               ? "--events and --accept are of a canary: say --canary, too"
+               : NULL;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const char *const log_formats[] = {"json", "text", NULL};
+static const char *const log_levels[] = {"debug", "info",     "warning", "error",
+                                         "warn",  "critical", NULL};
+
+const struct option_spec command_common_options[] = {
+    TEXT("config", "FILE", config_path,
+         "the configuration; default: ./config.lua, which explains every key and names the "
+         "environment variable that overrides it"),
+    {.name = "log",
+     .value = "json|text",
+     .kind = OPTION_WORD,
+     .words = log_formats,
+     .offset = FIELD(log_format),
+     .help = "the form of log lines; text: for people"},
+    {.name = "log-level",
+     .value = "LEVEL",
+     .kind = OPTION_WORD,
+     .words = log_levels,
+     .offset = FIELD(log_level),
+     .help = "debug, info, warning or error"},
+    SWITCH("help", help, "print this; also -h and `aggregator help COMMAND`"),
+    SWITCH("version", version, "print the version"),
+    {.name = NULL},
+};
+
+const struct command_spec commands[] = {
+    {
+        .name = "run",
+        .run = command_run,
+        .synopsis = "[--watch]",
+        .summary = "follow Kafka, keep the view in Postgres, answer HTTP",
+        .help = "Runs until SIGTERM or SIGINT. SIGHUP reloads scripts and settings.",
+        .status = "0 ended by a signal, 1 could not start, 70 a call did not end in time, 130 a "
+                  "second signal or 45 s after the first",
+        .options = {SWITCH("watch", watch,
+                           "reload whenever a script or query changes: for authors")},
+        .is_raw = true,
+    },
+    {
+        .name = "check",
+        .run = command_check,
+        .synopsis = "",
+        .summary = "check configuration, scripts, and the view against the schema",
+        .help = "Reads configuration and scripts, and asks the database whether it has what they "
+                "name. Changes nothing and touches no queue. Warnings do not change the status.",
+    },
+    {
+        .name = "migrate",
+        .run = command_migrate,
+        .synopsis = "",
+        .summary = "apply the migrations that the database lacks",
+        .help = "Applies them in the order of their numbers, each in one transaction. Concurrent "
+                "runs wait for one another.",
+    },
+    {
+        .name = "status",
+        .run = command_status,
+        .synopsis = "",
+        .summary = "what the program that runs here is doing",
+        .help = "Prints JSON. Asks the program over its admin socket (admin.socket).",
+    },
+    {
+        .name = "reload",
+        .run = command_reload,
+        .synopsis = "[--drop] [--canary [--events N] [--accept PERCENT]]",
+        .summary = "replace the scripts and settings that run by those on the disk",
+        .help = "Replaces them if all on the disk are good; SIGHUP does the same. Prints JSON.",
+        .status = "0 replaced, 1 nothing was changed",
+        .options =
+            {
+                SWITCH("drop", drop,
+                       "even where topics or paths that run now are missing on the "
+                       "disk"),
+                SWITCH("canary", canary,
+                       "first give the newest events of the log to both, and replace only where "
+                       "no more differs than is accepted"),
+                EVENTS("with --canary: of so many events; default: scripts.canary_events"),
+                WHOLE("accept", "PERCENT", accept, 0, 100, -1,
+                      "with --canary: so many of the rows may differ, and of the events be newly "
+                      "rejected; default: scripts.canary_accept_percent; 100: whatever is found"),
+            },
+        .conflict = reload_conflict,
+    },
+    {
+        .name = "diff",
+        .run = command_diff,
+        .synopsis = "[--events N] [--json]",
+        .summary = "what the scripts on the disk would make of the newest events",
+        .help = "Gives the newest events of the log to the scripts that run and to those on the "
+                "disk, outside the live view, and prints what differs. Changes nothing.",
+        .status = "0 equal, 1 different, 2 failed",
+        .options = {EVENTS("of so many events; default: scripts.canary_events"),
+                    SWITCH("json", json, "everything, as one JSON object")},
+    },
+    {
+        .name = "rollback",
+        .run = command_rollback,
+        .synopsis = "[GENERATION|HASH]",
+        .summary = "back to scripts that ran before",
+        .help = "Prints JSON.",
+        .status = "0 replaced, 1 nothing was changed",
+        .arguments = {{.name = "GENERATION|HASH",
+                       .is_optional = true,
+                       .help = "a number of `status`, or eight or more digits of a hash; default: "
+                               "the scripts that ran before these"}},
+    },
+    {
+        .name = "resume",
+        .run = command_resume,
+        .synopsis = "",
+        .summary = "try now what waits: breakers close, and topics are read again",
+    },
+    {
+        .name = "replay",
+        .run = command_replay,
+        .synopsis = "--topic TOPIC (--from-time TIME | --from-offset N) [--partition N]",
+        .summary = "rewind a topic while the service runs",
+        .help = "Moves offsets back in the database; the service goes on from there within "
+                "seconds. Prints for each partition how many offsets are read again. Rows do not "
+                "change by it unless scripts have; effects of handlers happen again.",
+        .options =
+            {
+                {.name = "topic",
+                 .value = "TOPIC",
+                 .kind = OPTION_TEXT,
+                 .offset = FIELD(topic),
+                 .is_required = true,
+                 .help = "the topic that is rewound"},
+                {.name = "from-time",
+                 .value = "TIME",
+                 .kind = OPTION_TIME,
+                 .offset = FIELD(from_time_us),
+                 .fallback = -1,
+                 .help = "from the first record of that time on, as 2026-01-31T08:00:00Z"},
+                WHOLE("from-offset", "N", from_offset, 0, INT64_MAX, -1,
+                      "from this offset of each partition on"),
+                WHOLE("partition", "N", partition, 0, INT32_MAX, -1,
+                      "this partition only; default: all"),
+            },
+        .conflict = replay_conflict,
+    },
+    {
+        .name = "rejected list",
+        .run = command_rejected_list,
+        .synopsis = "[--topic TOPIC] [--reason REASON] [--limit N]",
+        .summary = "the events that were set aside",
+        .options =
+            {
+                TEXT("topic", "TOPIC", topic, "events of this topic only"),
+                TEXT("reason", "REASON", reason, "events rejected for this reason only"),
+                WHOLE("limit", "N", limit, 1, 1000000, 50, "print at most N; default: 50"),
+            },
+    },
+    {
+        .name = "rejected show",
+        .run = command_rejected_show,
+        .synopsis = "ID…",
+        .summary = "some of them whole",
+        .arguments = {{.name = "ID", .may_repeat = true, .help = REJECTED_ID}},
+    },
+    {
+        .name = "rejected retry",
+        .run = command_rejected_retry,
+        .synopsis = "(ID… | --topic TOPIC --reason REASON | --all) [--yes]",
+        .summary = "give them to the present scripts again",
+        .help = "Prints how many events are selected, by topic and reason, and asks where there "
+                "are more than five. What is applied leaves the table. Effects of handlers "
+                "happen.",
+        .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
+        .options = {REJECTED_SELECTION, YES},
+        .conflict = selection_conflict,
+    },
+    {
+        .name = "rejected drop",
+        .run = command_rejected_drop,
+        .synopsis = "(ID… | --topic TOPIC --reason REASON | --all) [--yes]",
+        .summary = "delete them",
+        .help = "Prints how many events are selected, by topic and reason, and asks where there "
+                "are more than five. There is no way back.",
+        .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
+        .options = {REJECTED_SELECTION, YES},
+        .conflict = selection_conflict,
+    },
+    {
+        .name = "explain",
+        .run = command_explain,
+        .synopsis = "[WORD] ID [--table TABLE] [--since TIME|beginning] [--limit N] [--json]",
+        .summary = "which events made the rows of an id, and which lost against them",
+        .help = "Prints for each row that the id is a key of, or stands in a list of, and for "
+                "each group of columns: which event wrote it (its id and time, topic, partition "
+                "and offset, the scripts that handled it), which events lost against it, and "
+                "which events that name the id were rejected.",
+        .status = "0 explained, 1 failed, 2 wrong usage, or no such table or word",
+        .arguments = {{.name = "WORD",
+                       .is_optional = true,
+                       .help = "batch: the id is one of the key column batch or batch_id only"},
+                      {.name = "ID", .help = "of a batch, an essay, a user, …"}},
+        .options =
+            {
+                TEXT("table", "TABLE", table, "rows of that table only"),
+                {.name = "since",
+                 .value = "TIME",
+                 .kind = OPTION_SINCE,
+                 .offset = FIELD(since_us),
+                 .fallback = EXPLAIN_SINCE_ROWS,
+                 .help = "read Kafka's log from that time on (2026-01-31T08:00:00Z), or from the "
+                         "beginning; default: an hour before the oldest event that wrote one of "
+                         "the rows"},
+                WHOLE("limit", "N", limit, 0, INT32_MAX,
+                      20, "print at most N events of each group; default: 20"),
+                SWITCH("json", json, "everything, as one JSON object"),
+            },
+    },
+    {
+        .name = "verify",
+        .run = command_verify,
+        .synopsis = "[--limit N] [--keep-shadow]",
+        .summary = "compare the view with one built from Kafka's log",
+        .help = "Builds the view from Kafka's log in a schema of its own, and compares. Changes "
+                "nothing and asks no other system: rows that rest on such answers are listed, and "
+                "not compared.",
+        .status = "0 equal, 1 different or failed, 2 wrong usage",
+        .options = {ROWS_SHOWN, KEEP_SHADOW},
+    },
+    {
+        .name = "rebuild",
+        .run = command_rebuild,
+        .synopsis = "[--limit N] [--keep-shadow] [--yes]",
+        .summary = "the same, and mend the view",
+        .help = "As `aggregator verify`; then prints how many rows would change, asks, and makes "
+                "the live view equal in one transaction. Consumption goes on. Rows that the log "
+                "can no longer give, or that rest on answers of other systems, are kept and "
+                "listed.",
+        .options = {ROWS_SHOWN, KEEP_SHADOW, YES},
+    },
+    {
+        .name = "test",
+        .run = command_test,
+        .synopsis = "[PATH…] [--real] [--coverage] [--coverage-min PERCENT] [--watch]",
+        .summary = "run the specs of the scripts; needs no server",
+        .status = "0 all passed, 1 one failed, 2 wrong usage",
+        .arguments = {{.name = "PATH",
+                       .is_optional = true,
+                       .may_repeat = true,
+                       .help = "a spec, or a folder of *_spec.lua; default: spec/unit"}},
+        .options =
+            {
+                SWITCH("real", real, "bindings instead of their doubles"),
+                SWITCH("coverage", coverage, "say which lines did not run"),
+                {.name = "coverage-min",
+                 .value = "PERCENT",
+                 .kind = OPTION_PERCENT,
+                 .offset = FIELD(coverage_min),
+                 .fallback = -1,
+                 .help = "likewise, and fail where fewer of the lines ran"},
+                SWITCH(
+                    "watch", watch,
+                    "run them again whenever a script, query, spec or config.lua changes"),
+            },
+        .is_raw = true,
+    },
+    {
+        .name = "try",
+        .run = command_try,
+        .synopsis = "[HANDLER] FILE|- [--json]",
+        .summary = "what the scripts make of the events of a file; touches nothing",
+        .help = "Gives the events of a file, or of standard input, to the handlers on the disk "
+                "under the limits of production, and prints for each its fields as the handler "
+                "gets them, its merges, or why it is rejected; then the rows, and the SQL that "
+                "would write them. Needs no server: what a script asks of pg, redis, kafka or "
+                "http fails with the kind \"unavailable\".",
+        .status = "0 all applied or ignored, 1 some rejected or the scripts are wrong, 2 wrong "
+                  "usage, handler or file",
+        .arguments = {{.name = "HANDLER",
+                       .is_optional = true,
+                       .help = "spellcheck_result, handlers/spellcheck_result, …; events of topics "
+                               "that it does not declare are not read. Default: the handler of "
+                               "each topic"},
+                      {.name = "FILE|-",
+                       .help = "JSON lines or one JSON document. Each is a record, {\"topic\": …, "
+                               "\"key\": …, \"value\": …} (or \"raw_b64\" in place of value: any "
+                               "bytes in base64), or a bare envelope, which has no topic and so "
+                               "needs a HANDLER"}},
+        .options = {SWITCH("json", json,
+                           "one JSON object for each event, and a last one for rows and "
+                           "statements")},
+    },
+    {
+        .name = "tap",
+        .run = command_tap,
+        .synopsis = "[--topic TOPIC]… [--batch ID] [--contains TEXT] [--limit N] "
+                    "[--from-beginning] [--json]",
+        .summary = "events as they come to Kafka, and what the scripts make of them",
+        .help = "Prints of each event where it stands, its ids and times, its fields as the "
+                "handler on the disk gets them, its merges, or why it would be rejected. Reads "
+                "outside the consumer group, moves no offset and writes nowhere: what a handler "
+                "asks of pg, redis, kafka or http fails with the kind \"unavailable\". Ends at "
+                "--limit, Ctrl-C or SIGTERM.",
+        .status = "0 ended as asked, 1 failed, 2 wrong usage, or no such topic",
+        .options =
+            {
+                {.name = "topic",
+                 .value = "TOPIC",
+                 .kind = OPTION_TOPICS,
+                 .offset = FIELD(topics),
+                 .help = "this topic only; may be repeated; default: all that handlers declare. "
+                         "Topics and partitions made later are not followed"},
+                TEXT("batch", "ID", batch, "events that name the id anywhere in their bytes"),
+                TEXT("contains", "TEXT", contains, "events that hold the text, byte for byte"),
+                WHOLE("limit", "N", limit, 1, INT64_MAX, 0, "end after N events"),
+                SWITCH("from-beginning", from_beginning,
+                       "first what Kafka still has; default: what comes from now on"),
+                SWITCH("json", json, "one JSON object a line"),
+            },
+    },
+    {
+        .name = "new handler",
+        .run = command_new_handler,
+        .synopsis = "NAME [--topic TOPIC]",
+        .summary = "write a handler, an event and a spec that passes",
+        .help = "Writes scripts/handlers/NAME.lua, spec/unit/handlers/NAME_spec.lua, and an event "
+                "in spec/fixtures/events/NAME.json, for an author to change; comments say where. "
+                "Overwrites nothing.",
+        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .options = {TEXT("topic", "TOPIC", topic,
+                         "what it reads; default: NAME with dots for _, and .v1")},
+    },
+    {
+        .name = "new route",
+        .run = command_new_route,
+        .synopsis = "NAME [--path PATH]",
+        .summary = "write a route, its query and a spec that passes",
+        .help = "Writes scripts/routes/NAME.lua, spec/unit/routes/NAME_spec.lua, and "
+                "sql/queries/NAME.sql, for an author to change; comments say where. Overwrites "
+                "nothing.",
+        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .options = {TEXT("path", "PATH", path,
+                         "what it answers GET on, as '/batches/{batch_id}/notes'; default: "
+                         "/NAME/{id}")},
+    },
+    {
+        .name = "repl",
+        .run = command_repl,
+        .synopsis = "",
+        .summary = "a console with the modules of scripts; Postgres is read-only",
+        .help =
+            "A console with the sandbox, modules and limits that scripts have, in a Lua state of "
+            "its own. It prints the value of an expression; statements may take several lines. "
+            "What is assigned stays: say x = 1, as a local ends with its line. pg, redis, kafka, "
+            "http, json, metrics, log and clock are there, lib.NAME by require. Scripts are read "
+            "once, at its start.\n"
+            "Postgres is asked in read-only transactions, which are rolled back. That prevents "
+            "mistakes; where it must be a wall, connect as a role that may only read. redis, "
+            "kafka and http are real.\n"
+            "In a terminal, lines have history (in $XDG_STATE_HOME/aggregator/history, by default "
+            "under ~/.local/state), Tab completes globals, fields, modules and queries, Ctrl-C "
+            "ends a line that runs, Ctrl-D the console. Otherwise standard input is run to its "
+            "end.",
+        .status = "0 done, 1 a line of standard input failed, 2 wrong usage",
+        .is_raw = true,
+    },
+    {
+        .name = "types",
+        .run = command_types,
+        .synopsis = "",
+        .summary = "print the events, tables and queries of the service for editors",
+        .help =
+            "Prints what an editor's language server (LuaLS) has to know of this service, as Lua "
+            "comments: View (its tables, with the columns of each group that merge takes), "
+            "handlers.NAME (the declaration of each handler) and handlers.NAME.Event (the event "
+            "with its fields), pg.query (the names and parameters of the files in sql/queries).\n"
+            "Reads the scripts on the disk; needs no server. Run it again when a declaration has "
+            "changed: aggregator types >docs/types/service.lua",
+    },
+    {
+        .name = "version",
+        .run = command_version,
+        .synopsis = "",
+        .summary = "print the version",
+        .is_raw = true,
+        .without_config = true,
+    },
+    {
+        .name = "help",
+        .run = command_help,
+        .synopsis = "[COMMAND…]",
+        .summary = "print what a command does and takes",
+        .arguments = {{.name = "COMMAND",
+                       .is_optional = true,
+                       .may_repeat = true,
+                       .help = "its name, of one word or two; default: the list of all"}},
+        .is_raw = true,
+        .without_config = true,
+    },
+};
+const size_t command_count = sizeof commands / sizeof *commands;
+
+/* ---- looking up ----------------------------------------------------------------------------- */
+
+/* The number of words of the name that these words begin with; 0: they do not. */
+static int words_of_name(const char *name, char *const *words, int count) {
+    const char *second = strchr(name, ' ');
+    size_t len = second ? (size_t)(second - name) : strlen(name);
+    if (count < (second ? 2 : 1) || strlen(words[0]) != len || memcmp(words[0], name, len) != 0) {
+        return 0;
+    }
+    return !second ? 1 : strcmp(words[1], second + 1) == 0 ? 2 : 0;
+}
+
+const struct command_spec *commands_find(char *const *words, int count, int *used) {
+    for (size_t i = 0; i < command_count; i++) {
+        *used = words_of_name(commands[i].name, words, count);
+        if (*used > 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+bool commands_is_group(const char *word) {
+    size_t len = strlen(word);
+    for (size_t i = 0; i < command_count; i++) {
+        if (strncmp(commands[i].name, word, len) == 0 && commands[i].name[len] == ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_named(const struct option_spec *option, const char *name, size_t len) {
+    return strlen(option->name) == len && memcmp(option->name, name, len) == 0;
+}
+
+const struct option_spec *commands_option(const struct command_spec *spec, const char *name,
+                                          size_t len) {
+    const struct option_spec *common = command_common_options;
+    for (size_t i = 0; spec && i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
+        if (is_named(&spec->options[i], name, len)) {
+            return &spec->options[i];
+        }
+    }
+    while (common->name && !is_named(common, name, len)) {
+        common++;
+    }
+    return common->name ? common : NULL;
+}

@@ -1,0 +1,355 @@
+/* The command line: what each command takes is read, all else is refused and nothing runs. */
+#include "../../host/command/arguments.h"
+#include "../../host/command/help.h"
+#include "../../host/explain/explain.h"
+#include "test.h"
+
+#define WORDS_MAX 80
+
+static struct arguments arguments;
+static struct command *const command = &arguments.command;
+static struct err err;
+
+/* Reads `aggregator LINE`; words end at blanks, '' is an empty one. */
+static bool read_line(const char *line) {
+    static char text[4096];
+    static char *argv[WORDS_MAX + 2];
+    int argc = 1;
+    err = (struct err){0};
+    snprintf(text, sizeof text, "%s", line);
+    argv[0] = "aggregator";
+    for (char *word = strtok(text, " "); word && argc < WORDS_MAX; word = strtok(NULL, " ")) {
+        argv[argc++] = strcmp(word, "''") == 0 ? "" : word;
+    }
+    argv[argc] = NULL;
+    return arguments_read(argc, argv, &arguments, &err);
+}
+
+static void check_refused(const char *line, const char *said) {
+    if (read_line(line)) {
+        TEST_FAIL("not refused: %s", line);
+        return;
+    }
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_HAS(err.text, said);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static void for_each_option(void (*visit)(const struct command_spec *spec,
+                                          const struct option_spec *option)) {
+    for (size_t i = 0; i < command_count; i++) {
+        for (size_t o = 0; o < COMMAND_MAX_OPTIONS && commands[i].options[o].name; o++) {
+            visit(&commands[i], &commands[i].options[o]);
+        }
+    }
+}
+
+static const struct command_spec *foreign_to;
+
+static void refuse_foreign(const struct command_spec *spec, const struct option_spec *option) {
+    char line[160], said[160];
+    if (commands_option(foreign_to, option->name, strlen(option->name))) {
+        return;
+    }
+    (void)spec;
+    snprintf(line, sizeof line, "%s --%s%s", foreign_to->name, option->name,
+             option->value ? " 1" : "");
+    snprintf(said, sizeof said, "%s takes no option --%s", foreign_to->name, option->name);
+    check_refused(line, said);
+    CHECK(arguments.spec == foreign_to);
+}
+
+static void every_command_refuses_the_options_of_others(void) {
+    for (size_t i = 0; i < command_count; i++) {
+        foreign_to = &commands[i];
+        for_each_option(refuse_foreign);
+    }
+    check_refused("rejected drop --topic T --partition 99 --yes",
+                  "rejected drop takes no option --partition");
+}
+
+static void look_in_texts(const struct command_spec *spec, const struct option_spec *option) {
+    struct buffer help = {0};
+    char name[64];
+    snprintf(name, sizeof name, "--%s%s%s", option->name, option->value ? " " : "",
+             option->value && option->kind != OPTION_SINCE ? option->value : "");
+    CHECK_HAS(spec->synopsis, name);
+    help_command(spec, &help);
+    CHECK_HAS(help.data, name);
+    buffer_free(&help);
+    CHECK(option->help && *option->help);
+    CHECK(!option->value == (option->kind == OPTION_SWITCH));
+}
+
+/* Words of a synopsis that begin with -- are options of the command. */
+static void check_synopsis(const struct command_spec *spec) {
+    for (const char *at = spec->synopsis; (at = strstr(at, "--")); at += 2) {
+        CHECK(commands_option(spec, at + 2, strcspn(at + 2, " ]|)")) != NULL);
+    }
+    for (size_t i = 0; i < COMMAND_MAX_ARGUMENTS && spec->arguments[i].name; i++) {
+        CHECK_HAS(spec->synopsis, spec->arguments[i].name);
+    }
+}
+
+static void usage_and_help_name_all_that_a_command_takes(void) {
+    for_each_option(look_in_texts);
+    for (size_t i = 0; i < command_count; i++) {
+        check_synopsis(&commands[i]);
+    }
+}
+
+static void check_width(const char *text) {
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        size_t columns = 0;
+        for (size_t i = 0; line[i] && line[i] != '\n'; i++) {
+            columns += ((unsigned char)line[i] & 0xC0) != 0x80;
+        }
+        if (columns > 80) {
+            TEST_FAIL("%zu columns: %.*s", columns, (int)strcspn(line, "\n"), line);
+        }
+    }
+}
+
+static void every_help_fits_a_terminal(void) {
+    for (size_t i = 0; i <= command_count; i++) {
+        struct buffer help = {0};
+        if (i < command_count) {
+            help_command(&commands[i], &help);
+            CHECK(strncmp(help.data, "usage: aggregator ", 18) == 0);
+        } else {
+            help_list(NULL, &help);
+        }
+        check_width(help.data);
+        buffer_free(&help);
+    }
+}
+
+static void every_command_has_a_help(void) {
+    char line[128];
+    for (size_t i = 0; i < command_count; i++) {
+        snprintf(line, sizeof line, "%s -h", commands[i].name);
+        CHECK(read_line(line) && command->help && arguments.spec == &commands[i]);
+        snprintf(line, sizeof line, "--help %s", commands[i].name);
+        CHECK(read_line(line) && command->help);
+    }
+    CHECK(read_line("rejected --help") && !arguments.spec);
+    CHECK_TEXT(arguments.group, "rejected");
+    CHECK(read_line("-h") && command->help && !arguments.spec && !arguments.group);
+    CHECK(read_line("run --version") && command->version);
+}
+
+static void errors_are_followed_by_the_usage_of_the_command(void) {
+    struct buffer usage = {0};
+    CHECK(!read_line("replay"));
+    help_usage(arguments.spec, arguments.group, &usage);
+    CHECK_HAS(usage.data, "usage: aggregator replay --topic TOPIC");
+    CHECK_HAS(usage.data, "`aggregator help replay` says more");
+    buffer_free(&usage);
+}
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+static void give_twice(const struct command_spec *spec, const struct option_spec *option) {
+    char line[160];
+    const char *value = option->kind == OPTION_SWITCH ? ""
+                        : option->kind >= OPTION_TIME ? "=2026-01-31T08:00:00Z"
+                                                      : "=1";
+    if (option->kind == OPTION_TOPICS) {
+        return;
+    }
+    snprintf(line, sizeof line, "%s --%s%s --%s%s", spec->name, option->name, value, option->name,
+             value);
+    check_refused(line, "is given twice");
+}
+
+static void an_option_given_twice_is_refused(void) {
+    for_each_option(give_twice);
+    check_refused("run --config a --config b", "--config is given twice");
+}
+
+static void give_bad_values(const struct command_spec *spec, const struct option_spec *option) {
+    static const char *const bad[] = {"", "=", " ''", " --yes"};
+    char line[160];
+    if (!option->value) {
+        snprintf(line, sizeof line, "%s --%s=yes", spec->name, option->name);
+        check_refused(line, "takes no value");
+        return;
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(line, sizeof line, "%s --%s%s", spec->name, option->name, bad[i]);
+        check_refused(line, i == 1 || i == 2 ? "is empty" : " needs ");
+    }
+}
+
+static void a_value_is_there_or_refused(void) {
+    for_each_option(give_bad_values);
+    CHECK(read_line("tap --contains=--yes"));
+    CHECK_TEXT(command->contains, "--yes");
+}
+
+static void give_bad_number(const struct command_spec *spec, const struct option_spec *option) {
+    static const char *const bad[] = {"x", "1x",  "1.5", "+1",  "-1",
+                                      "-", "0x1", "1e3", "\t1", "99999999999999999999"};
+    char line[160];
+    for (size_t i = 0; option->kind == OPTION_WHOLE && i < sizeof bad / sizeof *bad; i++) {
+        snprintf(line, sizeof line, "%s --%s=%s", spec->name, option->name, bad[i]);
+        check_refused(line, "say a whole number from ");
+        CHECK_HAS(err.text, option->name);
+    }
+}
+
+static void numbers_are_whole_and_in_range(void) {
+    for_each_option(give_bad_number);
+    check_refused("replay --topic t --partition 2147483648 --from-offset 0",
+                  "--partition is \"2147483648\": say a whole number from 0 to 2147483647");
+    check_refused("rejected list --limit 0", "from 1 to 1000000");
+    CHECK(read_line("replay --topic t --partition 2147483647 --from-offset 9223372036854775807"));
+    CHECK_INT(command->partition, 2147483647);
+    CHECK_INT(command->from_offset, INT64_MAX);
+}
+
+static void other_values_are_checked(void) {
+    check_refused("replay --topic t --from-time yesterday", "2026-01-31T08:00:00Z");
+    check_refused("replay --topic t --from-time 1969-12-31T00:00:00Z", "--from-time is");
+    check_refused("replay --topic t --from-time beginning", "--from-time is");
+    check_refused("explain x --since yesterday", "--since is \"yesterday\"");
+    check_refused("test --coverage-min 101", "a number from 0 to 100");
+    check_refused("test --coverage-min nan", "a number from 0 to 100");
+    check_refused("test --coverage-min -1", "a number from 0 to 100");
+    check_refused("run --log xml", "--log is \"xml\": say json, text");
+    check_refused("run --log-level loud", "--log-level is \"loud\": say debug, info");
+    CHECK(read_line("explain x --since beginning"));
+    CHECK_INT(command->since_us, EXPLAIN_SINCE_BEGINNING);
+    CHECK(read_line("explain x --since 1970-01-01T00:00:01Z"));
+    CHECK_INT(command->since_us, 1000000);
+    CHECK(read_line("run --log-level=WARNING"));
+    CHECK_TEXT(command->log_level, "warning");
+    CHECK(read_line("test --coverage-min 99.5") && command->coverage_min == 99.5);
+}
+
+static void what_is_not_given_has_its_default(void) {
+    CHECK(read_line("explain x"));
+    CHECK_INT(command->since_us, EXPLAIN_SINCE_ROWS);
+    CHECK_INT(command->limit, 20);
+    CHECK_TEXT(command->config_path, "config.lua");
+    CHECK(!command->json && !command->table && !command->log_format);
+    CHECK(read_line("rejected list"));
+    CHECK_INT(command->limit, 50);
+    CHECK(read_line("reload"));
+    CHECK_INT(command->accept, -1);
+    CHECK(read_line("test") && command->coverage_min < 0);
+    CHECK(read_line("replay --topic t --from-offset 0"));
+    CHECK_INT(command->partition, -1);
+    CHECK_INT(command->from_time_us, -1);
+}
+
+static void names_are_whole_and_near_ones_are_named(void) {
+    check_refused("replay --topic t --from-off 3", "did you mean \"--from-offset\"?");
+    check_refused("rejected drop --al --yes", "did you mean \"--all\"?");
+    check_refused("run --wathc", "run takes no option --wathc: did you mean \"--watch\"?");
+    check_refused("run --confg x", "did you mean \"--config\"?");
+    check_refused("run -x", "run takes no option -x");
+    check_refused("run -hx", "run takes no option -hx");
+}
+
+static void options_of_a_command_stand_behind_it(void) {
+    check_refused("--topic t replay --from-offset 0", "--topic stands before the command");
+    check_refused("rejected --yes drop x", "--yes stands before the command");
+    CHECK(read_line("--config other.lua --log=text rejected --log-level debug drop --yes a/0/1"));
+    CHECK_TEXT(command->config_path, "other.lua");
+    CHECK_TEXT(command->log_format, "text");
+    CHECK_TEXT(command->log_level, "debug");
+    CHECK(command->yes && command->word_count == 1);
+}
+
+static void topics_may_be_repeated_within_bounds(void) {
+    char line[1024] = "tap";
+    CHECK(read_line("tap --topic a --topic=b --limit 3"));
+    CHECK_INT(command->topic_count, 2);
+    CHECK_TEXT(command->topics[1], "b");
+    for (int i = 0; i <= COMMAND_TOPICS_MAX; i++) {
+        strcat(line, " --topic=t");
+    }
+    check_refused(line, "more than 64 times");
+}
+
+static void options_that_rule_each_other_out_are_refused(void) {
+    check_refused("replay --from-offset 1", "replay needs --topic TOPIC");
+    check_refused("replay --topic t", "--from-time or --from-offset");
+    check_refused("replay --topic t --from-offset 1 --from-time 2026-01-31T08:00:00Z",
+                  "one of the two");
+    check_refused("rejected drop", "say which events");
+    check_refused("rejected retry --yes", "say which events");
+    check_refused("rejected drop --all --topic t", "not several of these");
+    check_refused("rejected drop --all t/0/1", "not several of these");
+    check_refused("rejected drop --topic t t/0/1", "not several of these");
+    check_refused("reload --accept 0", "say --canary, too");
+    check_refused("reload --events 5", "say --canary, too");
+    CHECK(read_line("rejected drop --topic t --reason r"));
+    CHECK(read_line("reload --canary --accept 0"));
+}
+
+/* ---- arguments and commands ---------------------------------------------------------------- */
+
+static void arguments_are_counted_and_not_empty(void) {
+    static const struct {
+        const char *line, *said;
+    } bad[] = {
+        {"run fast", "run takes no \"fast\""},
+        {"rollback 1 2", "rollback takes no \"2\""},
+        {"rollback ''", "argument 1 of rollback is empty"},
+        {"explain", "explain needs ID"},
+        {"explain a b c", "explain takes no \"c\""},
+        {"try", "try needs FILE|-"},
+        {"rejected show", "rejected show needs ID"},
+        {"rejected drop t/0/1 ''", "argument 2 of rejected drop is empty"},
+        {"new route", "new route needs NAME"},
+        {"new handler a b", "new handler takes no \"b\""},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        check_refused(bad[i].line, bad[i].said);
+    }
+    CHECK(read_line("try -"));
+    CHECK_TEXT(command->words[0], "-");
+    CHECK(read_line("test -- --odd -h"));
+    CHECK_INT(command->word_count, 2);
+    CHECK_TEXT(command->words[1], "-h");
+    CHECK(read_line("explain --json batch --limit 3 x"));
+    CHECK_TEXT(command->words[0], "batch");
+    CHECK_TEXT(command->words[1], "x");
+}
+
+static void commands_that_there_are_not_are_refused(void) {
+    check_refused("", "say a command");
+    check_refused("--config x", "say a command");
+    check_refused("chekc", "no command \"chekc\": did you mean \"check\"?");
+    check_refused("dance", "no command \"dance\"");
+    check_refused("''", "no command \"\"");
+    check_refused("rejected", "rejected needs a second word: there are list, show, retry, drop");
+    check_refused("rejected drp x", "no command \"rejected drp\": did you mean \"drop\"?");
+    check_refused("reject drop x", "did you mean");
+    check_refused("rejected drop2", "no command");
+}
+
+static const struct test_case cases[] = {
+    {"every command refuses the options of others", every_command_refuses_the_options_of_others},
+    {"usage and help name all that a command takes", usage_and_help_name_all_that_a_command_takes},
+    {"every help fits a terminal", every_help_fits_a_terminal},
+    {"every command has a help", every_command_has_a_help},
+    {"errors are followed by the usage of the command",
+     errors_are_followed_by_the_usage_of_the_command},
+    {"an option given twice is refused", an_option_given_twice_is_refused},
+    {"a value is there or refused", a_value_is_there_or_refused},
+    {"numbers are whole and in range", numbers_are_whole_and_in_range},
+    {"other values are checked", other_values_are_checked},
+    {"what is not given has its default", what_is_not_given_has_its_default},
+    {"names are whole and near ones are named", names_are_whole_and_near_ones_are_named},
+    {"options of a command stand behind it", options_of_a_command_stand_behind_it},
+    {"topics may be repeated within bounds", topics_may_be_repeated_within_bounds},
+    {"options that rule each other out are refused", options_that_rule_each_other_out_are_refused},
+    {"arguments are counted and not empty", arguments_are_counted_and_not_empty},
+    {"commands that there are not are refused", commands_that_there_are_not_are_refused},
+};
+
+TEST_MAIN(cases)
