@@ -85,6 +85,7 @@ static void take(struct worker *worker, rd_kafka_message_t *record) {
     }
     struct message message = kafka_client_message(record, at);
     if (is_next(worker, partition, &message)) {
+        trouble_note_good(worker, partition);
         batch_take(&worker->pipeline, worker->filling, &message);
     } else {
         rd_kafka_message_destroy(record);
@@ -99,6 +100,7 @@ static void note_error(struct worker *worker, rd_kafka_message_t *record) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         if (partition) {
             partition->end_offset = record->offset;
+            trouble_note_good(worker, partition);
         }
         break;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
@@ -115,9 +117,11 @@ static void note_error(struct worker *worker, rd_kafka_message_t *record) {
         break;
     case RD_KAFKA_RESP_ERR__FATAL:
         worker->must_reopen = true;
-        /* fall through */
-    default:
         log_warning("consumer error", LOG_TEXT("error", text));
+        metric_add(worker->errors, 1);
+        break;
+    default:
+        trouble_note_record(worker, partition, record);
         metric_add(worker->errors, 1);
     }
     rd_kafka_message_destroy(record);
@@ -186,10 +190,18 @@ declared_topics(const struct script_generation *generation) {
 }
 
 bool consumer_subscribe(struct worker *worker, struct err *err) {
+    trouble_forget_topics(worker);
     rd_kafka_topic_partition_list_t *topics = declared_topics(worker->pipeline.generation);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(worker->kafka, topics);
     rd_kafka_topic_partition_list_destroy(topics);
     return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
+}
+
+static void on_client_error(rd_kafka_t *kafka, int code, const char *reason, void *worker) {
+    (void)kafka;
+    log_warning("kafka error", LOG_TEXT("code", rd_kafka_err2name(code)),
+                LOG_TEXT("detail", reason));
+    trouble_note_client(worker, code, reason);
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
@@ -199,6 +211,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
     }
     rd_kafka_conf_set_opaque(conf, worker);
     rd_kafka_conf_set_rebalance_cb(conf, rebalance);
+    rd_kafka_conf_set_error_cb(conf, on_client_error);
     worker->kafka = kafka_client_consumer(conf, err);
     if (!worker->kafka) {
         return false;
@@ -271,6 +284,7 @@ void consumer_close(struct worker *worker) {
         destroy_aside(worker);
     }
     close(worker->kafka_fd);
+    trouble_forget_topics(worker);
     worker->kafka = NULL;
     worker->kafka_fd = -1;
 }

@@ -33,5 +33,6 @@ void holding_settle(struct pipeline *pipeline, size_t handler) {
 }
 
 bool holding_holds(const struct pipeline *pipeline, const struct partition *partition) {
-    return partition->handler >= 0 && waits_holds(&pipeline->waits, (size_t)partition->handler);
+    return partition->trouble.retry_at_us != 0 ||
+           (partition->handler >= 0 && waits_holds(&pipeline->waits, (size_t)partition->handler));
 }

@@ -57,7 +57,6 @@ static bool init_worker(struct worker *worker, const struct ingest_options *inge
     make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);
     init_replacement(&worker->replacement);
-    worker_say(worker, "waits for its partitions");
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_init(&worker->batches[i], ingest->generation);
@@ -147,9 +146,10 @@ size_t ingest_stopped(const struct ingest *ingest) {
 size_t ingest_resume(struct ingest *ingest) {
     size_t resumed = 0;
     for (size_t i = 0; i < ingest->count; i++) {
-        if (atomic_load(&ingest->workers[i].waiting_handlers) > 0) {
-            atomic_store(&ingest->workers[i].resume, true);
-            wake(&ingest->workers[i]);
+        struct worker *worker = &ingest->workers[i];
+        if (atomic_load(&worker->waiting_handlers) + atomic_load(&worker->unreadable) > 0) {
+            atomic_store(&worker->resume, true);
+            wake(worker);
             resumed++;
         }
     }
@@ -211,30 +211,45 @@ size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms) {
 
 /* ---- readiness ----------------------------------------------------------------------------- */
 
-/* The first worker's trouble, if any. */
-static void append_reason(struct ingest *ingest, struct buffer *json) {
-    for (size_t i = 0; i < ingest->count; i++) {
-        struct worker_status *status = &ingest->workers[i].status;
-        char text[sizeof status->text];
-        pthread_mutex_lock(&status->lock);
-        memcpy(text, status->text, sizeof text);
-        pthread_mutex_unlock(&status->lock);
-        if (text[0]) {
-            buffer_append_text(json, ",\"reason\":");
-            buffer_append_json_string(json, slice_of(text));
-            return;
-        }
+/* What keeps the worker, as text; "": nothing does. True where it is Kafka. */
+static bool reason_of(struct worker *worker, bool none_assigned, char *text, size_t cap) {
+    struct worker_status *status = &worker->status;
+    pthread_mutex_lock(&status->lock);
+    const char *kafka = status->kafka;
+    snprintf(text, cap, "%s", status->text);
+    pthread_mutex_unlock(&status->lock);
+    bool is_without = !atomic_load(&worker->assigned) && (kafka || none_assigned);
+    if (!text[0] && is_without) {
+        snprintf(text, cap, "waits for its partitions%s%s", kafka ? ": " : "", kafka ? kafka : "");
+    } else if (!text[0] && kafka) {
+        snprintf(text, cap, "%s", kafka);
     }
+    return kafka != NULL;
 }
 
-/* The topics that wait, of all workers; how many handlers have any. */
+/* The first worker's trouble, if any. True where Kafka keeps one of them. */
+static bool append_reason(struct ingest *ingest, bool none_assigned, struct buffer *json) {
+    bool is_kept = false;
+    for (size_t i = 0; i < ingest->count; i++) {
+        char text[sizeof ingest->workers[i].status.text];
+        is_kept |= reason_of(&ingest->workers[i], none_assigned, text, sizeof text);
+        if (text[0] && json->len == 0) {
+            buffer_append_text(json, ",\"reason\":");
+            buffer_append_json_string(json, slice_of(text));
+        }
+    }
+    return is_kept;
+}
+
+/* The topics and partitions that wait, of all workers; how many there are. */
 static int append_waiting(struct ingest *ingest, struct buffer *json) {
-    int handlers = 0;
+    int waits = 0;
     bool any = false;
     buffer_append_text(json, ",\"waiting\":[");
     for (size_t i = 0; i < ingest->count; i++) {
         struct worker_status *status = &ingest->workers[i].status;
-        handlers += atomic_load(&ingest->workers[i].waiting_handlers);
+        waits += atomic_load(&ingest->workers[i].waiting_handlers) +
+                 atomic_load(&ingest->workers[i].unreadable);
         pthread_mutex_lock(&status->lock);
         struct slice waiting = buffer_slice(&status->waiting);
         if (waiting.len > 0) {
@@ -245,26 +260,28 @@ static int append_waiting(struct ingest *ingest, struct buffer *json) {
         pthread_mutex_unlock(&status->lock);
     }
     buffer_append_text(json, "]");
-    return handlers;
+    return waits;
 }
 
 enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
     size_t assigned = 0, database = 0;
-    struct buffer waiting = {0};
+    struct buffer waiting = {0}, reason = {0};
     for (size_t i = 0; i < ingest->count; i++) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
     }
     bool consuming = assigned > 0 && database == ingest->count;
     bool waits = append_waiting(ingest, &waiting) > 0;
+    waits = append_reason(ingest, assigned == 0, &reason) || waits;
     enum ingest_state state = !consuming ? INGEST_STOPPED : waits ? INGEST_WAITS : INGEST_MOVES;
     static const char *const names[] = {"unhealthy", "degraded", "healthy"};
     buffer_append_format(
         json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu,\"committing\":%zu",
         names[state], ingest->count, assigned, database);
-    append_reason(ingest, json);
+    buffer_append(json, reason.data, reason.len);
     buffer_append(json, waiting.data, waiting.len);
     buffer_append_text(json, "}");
+    buffer_free(&reason);
     buffer_free(&waiting);
     return state;
 }

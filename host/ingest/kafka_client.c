@@ -59,6 +59,7 @@ static bool set_defaults(const struct config *config, rd_kafka_conf_t *conf, str
         {"queued.max.messages.kbytes", "4096"}, /* see kafka_client_refill */
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
+        {"check.crcs", "true"}, /* damaged bytes would be taken for what the event says */
         {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
         /* The first that all members know is used. roundrobin gives every member as many partitions
          * as any other, and is what aiokafka's members offer; range is for members of old. */

@@ -29,6 +29,7 @@ void lag_ask_ends(struct worker *worker) {
         size_t at = partitions_find(partitions, ends->elems[i].topic, ends->elems[i].partition);
         if (at != PARTITION_NONE && !ends->elems[i].err) {
             partitions->items[at].high_offset = ends->elems[i].offset;
+            worker->ends_heard++;
         }
     }
     rd_kafka_topic_partition_list_destroy(ends);
@@ -45,7 +46,8 @@ void lag_measure(struct worker *worker) {
         return;
     }
     bool fetching = consumer_is_fetching(worker);
-    bool all = fetching && waits_next_us(&worker->pipeline.waits) == INT64_MAX;
+    bool all = fetching && worker->trouble.partitions == 0 &&
+               waits_next_us(&worker->pipeline.waits) == INT64_MAX;
     if (!all && worker->assignment) {
         lag_ask_ends(worker); /* the client does not hear of what is published */
     }

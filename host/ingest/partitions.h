@@ -6,6 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What keeps a partition's records from coming: Kafka refuses them, or they cannot be unpacked. */
+struct partition_trouble {
+    const char *reason; /* static; NULL: nothing */
+    int64_t offset;     /* of what could not be read */
+    int64_t since_wall_us;
+    int64_t retry_at_us; /* it is not fetched until then; 0: it is */
+    int tries;           /* that failed */
+};
+
 struct partition {
     char *topic; /* owned */
     int32_t number;
@@ -21,8 +30,9 @@ struct partition {
     int64_t high_offset;    /* behind the last record or marker, as last heard; -1: not yet */
     int64_t end_offset;     /* where reading last came to the end; -1: not yet */
     int64_t stalled_offset; /* where it stood at the last look, if records waited then; -1: none */
-    bool topic_known;       /* the group has read some partition of the topic */
-    bool contradicted;      /* Kafka has said that it does not have our offset */
+    struct partition_trouble trouble;
+    bool topic_known;  /* the group has read some partition of the topic */
+    bool contradicted; /* Kafka has said that it does not have our offset */
 };
 
 struct partitions {

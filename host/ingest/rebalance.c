@@ -58,6 +58,7 @@ static void replace_assignment(struct worker *worker, rd_kafka_topic_partition_l
 static void rebalance_become(struct worker *worker, rd_kafka_topic_partition_list_t *next) {
     rebalance_drop_batches(worker);
     lag_forget(worker);
+    trouble_forget_partitions(worker);
     partitions_clear(&worker->pipeline.partitions);
     waits_forget(&worker->pipeline.waits); /* whoever has them next tries at once */
     worker->unsettled = 0;
@@ -117,6 +118,9 @@ void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
         report_last(worker);
     }
     rebalance_become(worker, assignment_after(worker, come, partitions));
+    if (come) {
+        trouble_note_assigned(worker);
+    }
     if (!kafka_client_rebalance_done(kafka, come, &err)) {
         log_warning("kafka refused an assignment", LOG_INT("worker", worker->number),
                     LOG_TEXT("error", err.text));

@@ -144,6 +144,7 @@ bool start_fetching(struct worker *worker, struct err *err) {
         struct partition *partition = &pipeline->partitions.items[i];
         partition->handler = script_handler_of(pipeline->generation, partition->topic);
         partition->end_offset = -1;
+        partition->trouble.retry_at_us = 0; /* it may go on elsewhere than where it waited */
     }
     if (!start_assign(worker, err)) {
         return false;

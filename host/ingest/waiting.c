@@ -51,12 +51,15 @@ static void waiting_publish(struct worker *worker) {
         waiting += wait->cause != WAIT_NONE;
         opened += wait->cause == WAIT_BREAKER;
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            waiting_set_metric(worker, handlers[i].topics[t], wait->cause != WAIT_NONE);
+            waiting_set_metric(worker, handlers[i].topics[t],
+                               wait->cause != WAIT_NONE ||
+                                   trouble_has_topic(worker, handlers[i].topics[t]));
             if (wait->cause != WAIT_NONE) {
                 waiting_append(&json, handlers[i].topics[t], handlers[i].name, wait);
             }
         }
     }
+    int unreadable = trouble_append(worker, &json);
     pthread_mutex_lock(&worker->status.lock);
     struct buffer before = worker->status.waiting;
     worker->status.waiting = json;
@@ -64,12 +67,14 @@ static void waiting_publish(struct worker *worker) {
     buffer_free(&before);
     atomic_store(&worker->waiting_handlers, waiting);
     atomic_store(&worker->opened_handlers, opened);
+    atomic_store(&worker->unreadable, unreadable);
     metric_set(worker->breaker_open, opened > 0);
 }
 
 void waiting_turn(struct worker *worker) {
     struct waits *waits = &worker->pipeline.waits;
     struct err err = {0};
+    trouble_turn(worker);
     if (waits_next_us(waits) != INT64_MAX) {
         waits_progress(waits, clock_monotonic_us());
     }
@@ -94,6 +99,7 @@ void waiting_resume(struct worker *worker) {
         }
     }
     waits_try_all(&pipeline->waits);
+    trouble_retry(worker);
     log_info("what waits is tried at once", LOG_INT("worker", worker->number));
 }
 

@@ -16,6 +16,8 @@
 #define CHECK_INTERVAL_US 5000000
 /* How soon a stalled partition is noticed: at the second look. */
 #define LOOK_INTERVAL_US 10000000
+/* How soon it is noticed that Kafka can be read again, where it does not say so by itself. */
+#define TROUBLE_INTERVAL_US 2000000
 
 void worker_say(struct worker *worker, const char *text) {
     pthread_mutex_lock(&worker->status.lock);
@@ -322,6 +324,10 @@ static void check_now_and_then(struct worker *worker, bool idle) {
     }
     if (now_us >= worker->check_at_us) {
         check_offsets(worker);
+    }
+    if (now_us >= worker->trouble_look_at_us) {
+        worker->trouble_look_at_us = now_us + TROUBLE_INTERVAL_US;
+        trouble_look(worker);
     }
     if (idle && now_us >= worker->look_at_us) {
         worker->look_at_us = now_us + LOOK_INTERVAL_US;

@@ -17,8 +17,24 @@
 
 struct worker_status {
     pthread_mutex_t lock;  /* guards the others */
-    char text[512];        /* "" while all is well, else what it waits for and why */
+    char text[512];        /* what it waits for and why; "": neither a database nor a state */
+    const char *kafka;     /* static: what keeps its Kafka client from reading; NULL: nothing */
     struct buffer waiting; /* the JSON objects of topics that wait, with commas; empty: none */
+};
+
+/* A declared topic that Kafka does not let the group read. */
+struct refused_topic {
+    char *name; /* owned */
+    const char *reason;
+    int64_t since_wall_us;
+};
+
+/* What keeps records from coming that is no single partition's: trouble.c. */
+struct client_trouble {
+    rd_kafka_resp_err_t code; /* of the client as a whole; 0: none */
+    struct refused_topic *topics;
+    size_t topic_count;
+    size_t partitions; /* how many of the worker's partitions are in trouble */
 };
 
 /* Other scripts, on their way to the worker or back from it. */
@@ -62,8 +78,10 @@ struct worker {
     size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
     int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
     bool must_reopen;          /* the client has failed for good */
-    size_t taken_bytes;        /* for kafka_client_refill_is_due */
-    bool came_again;           /* it was logged that records came below an offset */
+    struct client_trouble trouble;
+    int64_t ends_heard; /* how often Kafka has said where a partition ends */
+    size_t taken_bytes; /* for kafka_client_refill_is_due */
+    bool came_again;    /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures;            /* in a row, for the back-off */
     char logged_sqlstate[6]; /* of the last failure in the log */
@@ -71,7 +89,8 @@ struct worker {
     int64_t measure_at_us;
     int64_t check_at_us;
     int64_t look_at_us; /* for stalled partitions */
-    bool had_backlog;   /* since memory was last given back */
+    int64_t trouble_look_at_us;
+    bool had_backlog; /* since memory was last given back */
     int64_t
         held_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
     struct metric_cell *errors, *deleted, *stalls, *database_up, *breaker_open;
@@ -84,6 +103,7 @@ struct worker {
     _Atomic bool assigned;
     _Atomic int waiting_handlers; /* because of trouble */
     _Atomic int opened_handlers;  /* those of them whose breaker is open */
+    _Atomic int unreadable;       /* partitions and topics that Kafka does not give */
     _Atomic bool has_left;        /* a batch of scripts that were replaced */
 };
 
@@ -112,6 +132,41 @@ bool start_fetching(struct worker *worker, struct err *err);
 /* Has the client fetch all partitions but those that cannot be settled yet or are held, from where
  * they stand. */
 bool start_assign(struct worker *worker, struct err *err);
+
+/* trouble.c: what keeps records from coming from Kafka. Each is logged once, shows in `waiting` or
+ * as the reason of /readyz, and is tried again by itself. */
+/* Kafka's client has said an error instead of a record. Wherever its partition is known, that one
+ * is left alone for a while, and the others go on. */
+void trouble_note_record(struct worker *worker, struct partition *partition,
+                         const rd_kafka_message_t *record);
+struct trouble_news {
+    const char *reason; /* static, in words for whoever asks without a key */
+    const char *detail; /* for the log; NULL: none */
+    int64_t offset;     /* of what cannot be read */
+};
+/* The same for a reason that the worker itself has found. */
+void trouble_hold(struct worker *worker, struct partition *partition,
+                  const struct trouble_news *news);
+/* An error of the client as a whole, or of its group. */
+void trouble_note_client(struct worker *worker, rd_kafka_resp_err_t code, const char *detail);
+/* Something of the partition could be read. */
+void trouble_note_good(struct worker *worker, struct partition *partition);
+/* The group has given partitions. */
+void trouble_note_assigned(struct worker *worker);
+/* The partitions are given away. */
+void trouble_forget_partitions(struct worker *worker);
+/* The topics that are followed have changed. */
+void trouble_forget_topics(struct worker *worker);
+/* At every turn: partitions that are due are fetched again. */
+void trouble_turn(struct worker *worker);
+/* All are fetched now. */
+void trouble_retry(struct worker *worker);
+/* Now and then: asks Kafka whether what it gives no sign of is over. Waits for it for a second, and
+ * only where there is trouble. */
+void trouble_look(struct worker *worker);
+/* Appends the JSON objects, with commas; how many there are. */
+int trouble_append(const struct worker *worker, struct buffer *json);
+bool trouble_has_topic(const struct worker *worker, const char *topic);
 
 /* waiting.c: handlers that wait, at every turn: those that are due are tried, the client is told
  * which partitions to fetch, and the state is published. */
@@ -158,7 +213,7 @@ void worker_scripts_free(struct worker_scripts *scripts);
 /* One that is neither filling, set aside nor under way. */
 struct batch *worker_spare_batch(struct worker *worker);
 void *worker_main(void *worker);
-/* What it waits for; an empty text says that all is well. */
+/* What it waits for besides Kafka; an empty text says that it waits for nothing. */
 void worker_say(struct worker *worker, const char *text);
 
 #endif

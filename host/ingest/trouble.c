@@ -1,0 +1,329 @@
+/* trouble: what keeps records from coming from Kafka: a partition whose records are refused or
+ * cannot be unpacked, a topic that may not be read, a client that gets no login, no broker or no
+ * membership in the group. Nothing is passed over: the offset stays where it is, the others go on,
+ * and what waits is tried again. */
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/json_put.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
+#include "worker.h"
+
+#define RETRY_FIRST_US 1000000
+#define RETRY_LAST_US 30000000
+#define METADATA_TIMEOUT_MS 1000
+
+static void trouble_changed(struct worker *worker) {
+    worker->pipeline.waits.changed = true;
+}
+
+/* ---- partitions ---------------------------------------------------------------------------- */
+
+static void trouble_begin(struct worker *worker, struct partition *partition,
+                          const struct trouble_news *news) {
+    if (!partition->trouble.reason) {
+        worker->trouble.partitions++;
+        partition->trouble = (struct partition_trouble){.since_wall_us = clock_wall_us()};
+    }
+    if (partition->trouble.reason != news->reason || partition->trouble.offset != news->offset) {
+        log_error("a partition waits: nothing can be read from it",
+                  LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
+                  LOG_INT("offset", news->offset),
+                  LOG_INT("committed", partition->committed_offset),
+                  LOG_TEXT("reason", news->reason), LOG_TEXT("detail", news->detail));
+    }
+    partition->trouble.reason = news->reason;
+    partition->trouble.offset = news->offset;
+}
+
+void trouble_hold(struct worker *worker, struct partition *partition,
+                  const struct trouble_news *news) {
+    trouble_begin(worker, partition, news);
+    if (partition->trouble.retry_at_us == 0) { /* else it is said of what was fetched before */
+        int shift = partition->trouble.tries < 5 ? partition->trouble.tries : 5;
+        int64_t wait_us = (int64_t)RETRY_FIRST_US << shift;
+        partition->trouble.tries++;
+        partition->trouble.retry_at_us =
+            clock_monotonic_us() + (wait_us < RETRY_LAST_US ? wait_us : RETRY_LAST_US);
+        worker->pipeline.waits.refetch = true;
+        trouble_changed(worker);
+    }
+}
+
+static void trouble_end(struct worker *worker, struct partition *partition) {
+    log_info("a partition goes on", LOG_TEXT("topic", partition->topic),
+             LOG_INT("partition", partition->number));
+    partition->trouble = (struct partition_trouble){0};
+    worker->trouble.partitions--;
+    trouble_changed(worker);
+}
+
+static void trouble_fetch_again(struct worker *worker, struct partition *partition) {
+    partition->trouble.retry_at_us = 0;
+    worker->pipeline.waits.refetch = true;
+    trouble_changed(worker);
+}
+
+void trouble_turn(struct worker *worker) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    for (size_t i = 0; worker->trouble.partitions > 0 && i < partitions->count; i++) {
+        int64_t retry_at_us = partitions->items[i].trouble.retry_at_us;
+        if (retry_at_us != 0 && retry_at_us <= clock_monotonic_us()) {
+            trouble_fetch_again(worker, &partitions->items[i]);
+        }
+    }
+}
+
+void trouble_retry(struct worker *worker) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    for (size_t i = 0; i < partitions->count; i++) {
+        if (partitions->items[i].trouble.retry_at_us != 0) {
+            trouble_fetch_again(worker, &partitions->items[i]);
+        }
+    }
+}
+
+void trouble_forget_partitions(struct worker *worker) {
+    struct partitions *partitions = &worker->pipeline.partitions;
+    for (size_t i = 0; i < partitions->count; i++) {
+        partitions->items[i].trouble = (struct partition_trouble){0};
+    }
+    worker->trouble.partitions = 0;
+    trouble_changed(worker);
+}
+
+/* ---- topics -------------------------------------------------------------------------------- */
+
+static struct refused_topic *trouble_find_topic(const struct worker *worker, const char *name) {
+    for (size_t i = 0; i < worker->trouble.topic_count; i++) {
+        if (strcmp(worker->trouble.topics[i].name, name) == 0) {
+            return &worker->trouble.topics[i];
+        }
+    }
+    return NULL;
+}
+
+static void trouble_add_topic(struct worker *worker, const char *name, const char *reason) {
+    struct client_trouble *trouble = &worker->trouble;
+    if (trouble_find_topic(worker, name)) {
+        return;
+    }
+    log_error("a topic waits: Kafka does not let it be read", LOG_TEXT("topic", name),
+              LOG_TEXT("reason", reason));
+    trouble->topics =
+        xrealloc(trouble->topics, (trouble->topic_count + 1) * sizeof *trouble->topics);
+    trouble->topics[trouble->topic_count++] =
+        (struct refused_topic){xstrdup(name), reason, clock_wall_us()};
+    trouble_changed(worker);
+}
+
+static void trouble_drop_topic(struct worker *worker, size_t at) {
+    struct client_trouble *trouble = &worker->trouble;
+    free(trouble->topics[at].name);
+    trouble->topics[at] = trouble->topics[--trouble->topic_count];
+    trouble_changed(worker);
+}
+
+void trouble_forget_topics(struct worker *worker) {
+    while (worker->trouble.topic_count > 0) {
+        trouble_drop_topic(worker, 0);
+    }
+    free(worker->trouble.topics);
+    worker->trouble.topics = NULL;
+}
+
+static rd_kafka_resp_err_t topic_error(rd_kafka_t *kafka, const char *name) {
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, name, NULL);
+    if (!topic) {
+        return rd_kafka_last_error();
+    }
+    rd_kafka_resp_err_t code = rd_kafka_metadata(kafka, 0, topic, &metadata, METADATA_TIMEOUT_MS);
+    if (!code) {
+        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    return code;
+}
+
+/* Drops those that may be read now. One that cannot be asked for, because no broker answers, ends
+ * the look: each would be waited for. */
+static void trouble_look_at_topics(struct worker *worker) {
+    for (size_t i = worker->trouble.topic_count; i > 0 && worker->kafka; i--) {
+        const char *name = worker->trouble.topics[i - 1].name;
+        rd_kafka_resp_err_t code = topic_error(worker->kafka, name);
+        if (code < 0) { /* the client's own: it got no answer */
+            return;
+        }
+        if (code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+            log_info("a topic goes on", LOG_TEXT("topic", name));
+            trouble_drop_topic(worker, i - 1);
+        }
+    }
+}
+
+/* ---- the client ---------------------------------------------------------------------------- */
+
+/* In words that whoever asks without a key may read: no host, no user. */
+static const char *trouble_reason(rd_kafka_resp_err_t code) {
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return NULL;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return "Kafka refuses the login";
+    case RD_KAFKA_RESP_ERR__SSL:
+        return "the TLS connection to Kafka fails";
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        return "the name of a Kafka broker cannot be looked up";
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        return "no Kafka broker can be reached";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return "Kafka refuses the consumer group";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return "Kafka does not let the topic be read";
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+        return "a batch of records is damaged";
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+        return "a batch of records cannot be unpacked";
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+        return "a batch of records has a format or compression that is not known";
+    default:
+        return rd_kafka_err2str(code);
+    }
+}
+
+static void trouble_publish(struct worker *worker) {
+    pthread_mutex_lock(&worker->status.lock);
+    worker->status.kafka = trouble_reason(worker->trouble.code);
+    pthread_mutex_unlock(&worker->status.lock);
+}
+
+static bool is_of_one_connection(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR__FATAL;
+}
+
+void trouble_note_client(struct worker *worker, rd_kafka_resp_err_t code, const char *detail) {
+    /* Brokers are down because they refuse the login, say: the cause is worth more. */
+    bool known = worker->trouble.code == code ||
+                 (worker->trouble.code && code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
+    if (known || is_of_one_connection(code)) {
+        return;
+    }
+    worker->trouble.code = code;
+    log_error("nothing comes from Kafka", LOG_INT("worker", worker->number),
+              LOG_TEXT("reason", trouble_reason(code)), LOG_TEXT("code", rd_kafka_err2name(code)),
+              LOG_TEXT("detail", detail));
+    trouble_publish(worker);
+}
+
+static void trouble_end_of_client(struct worker *worker) {
+    if (worker->trouble.code) {
+        log_info("Kafka is there", LOG_INT("worker", worker->number),
+                 LOG_TEXT("after", trouble_reason(worker->trouble.code)));
+        worker->trouble.code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        trouble_publish(worker);
+    }
+}
+
+void trouble_note_assigned(struct worker *worker) {
+    trouble_end_of_client(worker);
+}
+
+/* ---- what the client says ------------------------------------------------------------------ */
+
+void trouble_note_record(struct worker *worker, struct partition *partition,
+                         const rd_kafka_message_t *record) {
+    struct trouble_news news = {trouble_reason(record->err), rd_kafka_message_errstr(record),
+                                record->offset};
+    if (partition) {
+        trouble_hold(worker, partition, &news);
+    } else if (!record->rkt) {
+        trouble_note_client(worker, record->err, news.detail);
+    } else if (record->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        trouble_add_topic(worker, rd_kafka_topic_name(record->rkt), news.reason);
+    } else {
+        log_warning("consumer error", LOG_TEXT("topic", rd_kafka_topic_name(record->rkt)),
+                    LOG_TEXT("error", news.detail));
+    }
+}
+
+void trouble_note_good(struct worker *worker, struct partition *partition) {
+    if (worker->trouble.code) {
+        trouble_end_of_client(worker);
+    }
+    if (partition->trouble.reason && partition->trouble.retry_at_us == 0) {
+        trouble_end(worker, partition);
+    }
+}
+
+/* An idle client says nothing when its brokers are back: one that tells where a partition ends is
+ * as good as one that reads. */
+static bool trouble_client_answers(struct worker *worker) {
+    int64_t before = worker->ends_heard;
+    lag_ask_ends(worker);
+    return worker->ends_heard > before;
+}
+
+void trouble_look(struct worker *worker) {
+    trouble_look_at_topics(worker);
+    if (worker->trouble.code && consumer_is_fetching(worker) && trouble_client_answers(worker)) {
+        trouble_end_of_client(worker);
+    }
+}
+
+/* ---- what others are told ------------------------------------------------------------------ */
+
+static void trouble_append_begin(struct buffer *json, const char *topic) {
+    buffer_append_text(json, json->len > 0 ? ",{" : "{");
+    json_put_text(json, "topic", slice_of(topic));
+}
+
+static void trouble_append_end(struct buffer *json, int64_t since_wall_us, const char *reason) {
+    json_put_text(json, "cause", slice_of("kafka"));
+    json_put_time(json, "since", since_wall_us);
+    json_put_text(json, "reason", slice_of(reason));
+    buffer_append_text(json, "}");
+}
+
+static void trouble_append_partition(struct buffer *json, const struct partition *partition) {
+    const struct partition_trouble *trouble = &partition->trouble;
+    trouble_append_begin(json, partition->topic);
+    json_put_int(json, "partition", partition->number);
+    json_put_int(json, "offset", trouble->offset);
+    json_put_int(json, "tries", trouble->tries);
+    if (trouble->retry_at_us != 0) {
+        int64_t left_us = trouble->retry_at_us - clock_monotonic_us();
+        json_put_time(json, "next_try", clock_wall_us() + left_us);
+    }
+    trouble_append_end(json, trouble->since_wall_us, trouble->reason);
+}
+
+int trouble_append(const struct worker *worker, struct buffer *json) {
+    const struct partitions *partitions = &worker->pipeline.partitions;
+    for (size_t i = 0; i < partitions->count; i++) {
+        if (partitions->items[i].trouble.reason) {
+            trouble_append_partition(json, &partitions->items[i]);
+        }
+    }
+    for (size_t i = 0; i < worker->trouble.topic_count; i++) {
+        const struct refused_topic *topic = &worker->trouble.topics[i];
+        trouble_append_begin(json, topic->name);
+        trouble_append_end(json, topic->since_wall_us, topic->reason);
+    }
+    return (int)(worker->trouble.partitions + worker->trouble.topic_count);
+}
+
+bool trouble_has_topic(const struct worker *worker, const char *topic) {
+    const struct partitions *partitions = &worker->pipeline.partitions;
+    for (size_t i = 0; worker->trouble.partitions > 0 && i < partitions->count; i++) {
+        const struct partition *partition = &partitions->items[i];
+        if (partition->trouble.reason && strcmp(partition->topic, topic) == 0) {
+            return true;
+        }
+    }
+    return trouble_find_topic(worker, topic) != NULL;
+}
