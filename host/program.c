@@ -10,6 +10,7 @@
 #include "health.h"
 #include "http/api.h"
 #include "http/http.h"
+#include "ingest/audit.h"
 #include "ingest/ingest.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -33,6 +34,7 @@ struct program {
     struct script_generation *generation;
     struct cache *cache;
     struct reactor *reactor;
+    struct audit *audit; /* NULL: without Redis, or without caches */
     struct ingest *ingest;
     struct health *health;
     struct api *api;
@@ -69,6 +71,11 @@ static bool start_reactor(struct program *program, struct err *err) {
 
 static void wake_reactor(void *context) {
     reactor_wake(context);
+}
+
+static bool start_audit(struct program *program, struct err *err) {
+    program->audit = audit_start(program->config, program->cache, err);
+    return program->audit || err->kind == ERR_NONE;
 }
 
 static bool start_ingest(struct program *program, struct err *err) {
@@ -214,7 +221,7 @@ static bool load_scripts(struct program *program, struct err *err) {
 
 /* In order; between two of them a signal is noticed. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    start_watchdog, load_scripts, start_cache, start_reactor,
+    start_watchdog, load_scripts, start_cache, start_audit, start_reactor,
     start_ingest,   start_health, start_http,  start_admin,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
@@ -262,6 +269,7 @@ bool program_stop(struct program *program) {
     ingest_stop(program->ingest);
     reactor_stop(program->reactor);
     pg_close_spare();
+    audit_stop(program->audit);
     cache_destroy(program->cache);
     script_generation_unref(program->generation);
     watchdog_stop(program->watchdog);

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "../base/clock.h"
+#include "../base/log.h"
 #include "../base/xalloc.h"
 #include "cache_internal.h"
 
-#define NEGATIVE_LIFETIME_US 1000000
+/* The longest that an answer may be served after a commit that nobody announced. */
+#define UNANNOUNCED_US 1000000
 
 /* One compute under way. Kept by its leader and everyone who waits for it. */
 struct flight {
@@ -27,7 +29,8 @@ struct cache {
     struct store store;
     struct flight *flights; /* at most one a request thread */
     bool hearing;           /* other processes' invalidations arrive (or there are none) */
-    int doubts;             /* open calls of cache_doubt: ours do not arrive at Redis */
+    int64_t heard_us;       /* all that was announced before has arrived */
+    int doubts;             /* open calls of cache_doubt */
     uint64_t view;          /* 0: not known yet */
     bool enabled;
     int ttl_s;
@@ -37,6 +40,16 @@ struct cache {
     struct subscriber *subscriber;
     struct metric *hits;
     struct metric *misses;
+    struct metric_cell *drops[CACHE_DROPS];
+};
+
+static const char *const drop_reasons[CACHE_DROPS] = {
+    [CACHE_DROP_SUBSCRIPTION_LOST] = "subscription_lost",
+    [CACHE_DROP_REDIS_RESTARTED] = "redis_restarted",
+    [CACHE_DROP_NOT_ANNOUNCED] = "not_announced",
+    [CACHE_DROP_UNANNOUNCED] = "unannounced",
+    [CACHE_DROP_UNSURE] = "unsure",
+    [CACHE_DROP_DATABASE_CHANGED] = "database_changed",
 };
 
 struct cache *cache_create(const struct cache_options *options, struct err *err) {
@@ -53,6 +66,12 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
                                 "Answers served without asking the database", "cache_type");
     cache->misses = metric_family(METRIC_COUNTER, "ras_cache_misses_total",
                                   "Answers that had to be computed", "cache_type");
+    struct metric *drops =
+        metric_family(METRIC_COUNTER, "ras_cache_drops_total",
+                      "Times that all answers were dropped, by reason", "reason");
+    for (size_t i = 0; i < CACHE_DROPS; i++) {
+        cache->drops[i] = metric_cell(drops, drop_reasons[i]);
+    }
     if (with_redis) {
         cache->shared = shared_create(cache->redis_url, cache->redis_timeout_ms, err);
         if (!cache->shared) {
@@ -83,32 +102,72 @@ void cache_destroy(struct cache *cache) {
     free(cache);
 }
 
+static void cache_count_drop(struct cache *cache, enum cache_drop reason) {
+    metric_add(cache->drops[reason], 1);
+}
+
+static void cache_note_drop(struct cache *cache, enum cache_drop reason) {
+    cache_count_drop(cache, reason);
+    log_warning("cache: answers may be outdated and are dropped",
+                LOG_TEXT("reason", drop_reasons[reason]));
+}
+
 void cache_set_hearing(struct cache *cache, bool hearing) {
     pthread_mutex_lock(&cache->lock);
     cache->hearing = hearing;
-    store_reset(&cache->store);
+    cache->heard_us = clock_monotonic_us();
+    store_reset(&cache->store); /* what was announced before it stands was not heard */
+    pthread_mutex_unlock(&cache->lock);
+    if (!hearing) { /* the subscriber says why */
+        cache_count_drop(cache, CACHE_DROP_SUBSCRIPTION_LOST);
+    }
+}
+
+void cache_set_heard(struct cache *cache, int64_t until_us) {
+    pthread_mutex_lock(&cache->lock);
+    cache->heard_us = until_us;
     pthread_mutex_unlock(&cache->lock);
 }
 
 void cache_set_view(struct cache *cache, uint64_t view) {
     pthread_mutex_lock(&cache->lock);
-    if (cache->view != 0 && cache->view != view) {
+    bool is_other = cache->view != 0 && cache->view != view;
+    if (is_other) {
         store_reset(&cache->store);
     }
     cache->view = view;
     pthread_mutex_unlock(&cache->lock);
+    if (is_other) {
+        cache_note_drop(cache, CACHE_DROP_DATABASE_CHANGED);
+    }
 }
 
-void cache_doubt(struct cache *cache, bool doubtful) {
+void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason) {
     pthread_mutex_lock(&cache->lock);
     cache->doubts += doubtful ? 1 : -1;
     store_reset(&cache->store);
     pthread_mutex_unlock(&cache->lock);
+    if (doubtful && reason != CACHE_DROP_NONE) {
+        cache_note_drop(cache, reason);
+    }
 }
 
-/* Under the lock. */
+void cache_forget_as_told(struct cache *cache) {
+    pthread_mutex_lock(&cache->lock);
+    store_reset(&cache->store);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_forget(struct cache *cache, enum cache_drop reason) {
+    cache_forget_as_told(cache);
+    cache_note_drop(cache, reason);
+}
+
+/* Under the lock. Of a process that was frozen, or a connection that is slow, nobody knows what it
+ * has not heard yet. */
 static bool is_usable(const struct cache *cache) {
-    return cache->hearing && cache->doubts == 0;
+    bool hears = !cache->subscriber || clock_monotonic_us() - cache->heard_us < UNANNOUNCED_US;
+    return cache->hearing && cache->doubts == 0 && hears;
 }
 
 struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
@@ -194,13 +253,11 @@ static void flight_land(struct cache *cache, struct flight *flight, struct answe
 
 static int64_t lifetime_of(const struct cache *cache, const struct answer *answer) {
     int64_t lifetime_us = (int64_t)cache->ttl_s * 1000000;
+    int64_t short_us = lifetime_us < UNANNOUNCED_US ? lifetime_us : UNANNOUNCED_US;
     if (answer->status == 200) {
-        return lifetime_us;
+        return cache->shared ? lifetime_us : short_us;
     }
-    if (answer->status == 404) {
-        return lifetime_us < NEGATIVE_LIFETIME_US ? lifetime_us : NEGATIVE_LIFETIME_US;
-    }
-    return 0;
+    return answer->status == 404 ? short_us : 0;
 }
 
 /* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
@@ -281,17 +338,18 @@ void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
     pthread_mutex_unlock(&cache->lock);
 }
 
-void cache_invalidate_all(struct cache *cache) {
-    pthread_mutex_lock(&cache->lock);
-    store_reset(&cache->store);
-    pthread_mutex_unlock(&cache->lock);
+bool cache_append_announcement(struct cache *cache, struct redis *redis,
+                               const struct cache_announcement *announcement, struct err *err) {
+    return !cache->shared || announce_append(redis, announcement, err);
 }
 
-bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
-                               size_t count, struct err *err) {
-    return !cache->shared || shared_append_announcement(redis, tags, count, err);
+bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis,
+                                      const struct cache_announcement *announcement,
+                                      struct err *err) {
+    return !cache->shared || announce_append_of_all(redis, announcement, err);
 }
 
-bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis, struct err *err) {
-    return !cache->shared || shared_append_announcement_of_all(redis, err);
+bool cache_append_question(struct cache *cache, struct redis *redis,
+                           const struct cache_announcement *announcement, struct err *err) {
+    return !cache->shared || announce_append_question(redis, announcement, err);
 }

@@ -1,7 +1,8 @@
 /* cache: final answers, first in the process, then in Redis. Any thread.
  *
  * An answer depends on tags (ids of batches and essays). A commit touches tags. The promise: no
- * answer that was read before a commit is served after that commit's invalidation was announced.
+ * answer that was read before a commit is served after that commit's invalidation was announced,
+ * nor, where it cannot be announced (no Redis, or its process died before), a second after it.
  * Guard: a reader notes the sequence of invalidations before it asks the database, and may store
  * only if none of its answer's tags was invalidated since. In the process a tag hashes to a bucket
  * that holds the number of its last invalidation. Redis holds the pure JSON under the route's key,
@@ -70,21 +71,61 @@ typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *
 struct answer *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
                          cache_compute compute, void *context, struct err *err);
 
-/* After a commit: drops dependants in this process. Then appends the Redis part to `redis`
- * (invalidation and announcement to other processes); the caller runs the pipeline. Duplicates
- * allowed. */
+/* After a commit: drops dependants in this process. Duplicates allowed. */
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
-bool cache_append_announcement(struct cache *cache, struct redis *redis, const uint64_t *tags,
-                               size_t count, struct err *err);
 
-/* The same two steps where it is not known what a commit has touched (its announcement was lost, or
- * its process died before it): every answer is dropped, and none that is being read now is kept. */
-void cache_invalidate_all(struct cache *cache);
-bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis, struct err *err);
+/* Where the commits of one partition stand: a count that grows with each of them. */
+struct cache_position {
+    const char *name;      /* of the partition, unique in the database */
+    uint64_t before;       /* of an announcement: the count before its commit */
+    uint64_t counted;      /* the count */
+    const char *announced; /* of a demand to forget: what Redis was seen to hold; NULL: not known */
+};
 
-/* Some of the commits of this process could not be announced, so that Redis may hold what they have
- * outdated: until that is made good (false) answers are neither kept nor taken from there. Calls
- * come in pairs; several may be open. */
-void cache_doubt(struct cache *cache, bool doubtful);
+/* What a commit tells other processes, through Redis. */
+struct cache_announcement {
+    uint64_t view; /* see cache_set_view */
+    const uint64_t *tags;
+    size_t tag_count;
+    const struct cache_position *positions; /* that it moved */
+    size_t position_count;
+};
+
+/* Each appends commands to `redis`, whose pipeline the caller runs; nothing without Redis.
+ *
+ * After cache_invalidate: invalidates in Redis, tells other processes, and notes the positions,
+ * whose reply is the integer 0 where a commit before this one was not announced, else 1. An error
+ * among the replies: not all of it was done. */
+bool cache_append_announcement(struct cache *cache, struct redis *redis,
+                               const struct cache_announcement *announcement, struct err *err);
+/* Where some commit up to the positions may not have been announced: all processes forget all
+ * answers and keep none that is being read now, unless Redis shows that each of the positions was
+ * announced meanwhile; without positions always. The tags are not looked at. */
+bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis,
+                                      const struct cache_announcement *announcement,
+                                      struct err *err);
+/* Asks up to which counts the positions were announced: the reply is an array of texts or nil (0).
+ */
+bool cache_append_question(struct cache *cache, struct redis *redis,
+                           const struct cache_announcement *announcement, struct err *err);
+
+/* Why answers were dropped that nothing is known to have outdated: counted and logged. */
+enum cache_drop {
+    CACHE_DROP_SUBSCRIPTION_LOST, /* commits went unheard: this process' answers */
+    CACHE_DROP_REDIS_RESTARTED,   /* it may hold what was outdated: those of all processes */
+    CACHE_DROP_NOT_ANNOUNCED,     /* a commit by this process: its answers, then those of all */
+    CACHE_DROP_UNANNOUNCED,       /* somebody's commit: those of all processes */
+    CACHE_DROP_UNSURE,            /* whether all was announced cannot be found out */
+    CACHE_DROP_DATABASE_CHANGED,  /* this process reads from another one */
+    CACHE_DROPS,
+    CACHE_DROP_NONE = CACHE_DROPS /* nothing is held yet */
+};
+/* Drops this process' answers, and keeps none that is being read now. */
+void cache_forget(struct cache *cache, enum cache_drop reason);
+
+/* Some commits could not be announced, so that Redis may hold what they have outdated: until that
+ * is made good (false) answers are neither kept nor taken from there. Calls come in pairs, with the
+ * same reason; several may be open. */
+void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
 
 #endif

@@ -1,5 +1,6 @@
 /* cache_internal: what the parts of the cache share. Nothing outside host/cache includes it.
- * store.c is the process level, shared.c the Redis level, subscriber.c hears other processes. */
+ * store.c is the process level, shared.c the Redis level; announce.c tells other processes,
+ * subscriber.c hears them. */
 #ifndef AGG_HOST_CACHE_INTERNAL_H
 #define AGG_HOST_CACHE_INTERNAL_H
 
@@ -10,6 +11,12 @@
 
 #define CACHE_BUCKETS 65536
 #define CACHE_CHANNEL "ras:cache:invalidated"
+#define CACHE_SEQ_KEY "ras:cache:seq"
+#define CACHE_RECENT_KEY "ras:cache:recent"
+#define CACHE_FLOOR_KEY "ras:cache:floor"
+#define CACHE_TAGS_PREFIX "ras:cache:tags:"
+#define CACHE_RECENT "256"     /* invalidations that are kept */
+#define CACHE_DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 
 static inline uint32_t cache_bucket(uint64_t tag) {
     return (uint32_t)(tag % CACHE_BUCKETS);
@@ -70,12 +77,19 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
  * wait for Redis to have done so. */
 void shared_put(struct shared *shared, const struct cache_key *key, uint64_t view,
                 const struct shared_hit *hit, int ttl_s);
-bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
-                                struct err *err);
-/* The command by which every process forgets everything, as texts. */
-#define SHARED_FORGET_ALL_ARGS 5
-extern const char *const shared_forget_all[SHARED_FORGET_ALL_ARGS];
-bool shared_append_announcement_of_all(struct redis *redis, struct err *err);
+
+/* --- what processes tell each other through Redis; each function queues commands --- */
+struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]);
+bool announce_append(struct redis *redis, const struct cache_announcement *announcement,
+                     struct err *err);
+bool announce_append_of_all(struct redis *redis, const struct cache_announcement *announcement,
+                            struct err *err);
+bool announce_append_question(struct redis *redis, const struct cache_announcement *announcement,
+                              struct err *err);
+/* The command, as texts, that comes before anything is heard on a connection. Its reply is 1 where
+ * this run of the server is another one, so that all answers were forgotten, else 0. */
+#define ANNOUNCE_GREETING_ARGS 6
+extern const char *const announce_greeting[ANNOUNCE_GREETING_ARGS];
 
 /* --- the ear for other processes --- */
 struct subscriber;
@@ -84,5 +98,9 @@ struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cach
 void subscriber_stop(struct subscriber *subscriber);
 /* Called by the subscriber: true when the subscription stands, false when it is lost. */
 void cache_set_hearing(struct cache *cache, bool hearing);
+/* All that was announced before this moment of the monotonic clock has been heard. */
+void cache_set_heard(struct cache *cache, int64_t until_us);
+/* Another process, or this one, has demanded it, and counted it. */
+void cache_forget_as_told(struct cache *cache);
 
 #endif

@@ -1,17 +1,7 @@
-/* shared: the Redis level. Keys:
+/* shared: answers in Redis, taken from there and kept there (announce.c names all keys).
  *   KEY                    the answer's JSON, nothing else
  *   ras:cache:tags:KEY     8 bytes each, big-endian: the header (below), then the answer's tags: a
  *                          process that finds the answer here can keep it and still drop it by tag
- *   ras:cache:dep:TAG      set of the KEYs that depend on a tag
- *   ras:cache:seq          the last invalidation's number
- *   ras:cache:recent       sorted by their number, the last invalidations: the guard of the store
- *                          script. 16 digits (a member is unique by them), then the tags
- *   ras:cache:floor        number of the last invalidation of everything: answers begun before are
- *                          void
- *
- * The number is the time in µs of the invalidation, and always grows: so a Redis that lost its
- * memory, or came back with an old one, cannot count the same numbers again; where it finds no
- * number, what was begun before is void.
  *
  * Invalidations are many and stores few, so that the store looks at all tags that were invalidated
  * since its answer was begun, instead of every invalidation writing something down for each tag. */
@@ -26,14 +16,7 @@
 #include "../base/xalloc.h"
 #include "cache_internal.h"
 
-#define SEQ_KEY "ras:cache:seq"
-#define RECENT_KEY "ras:cache:recent"
-#define FLOOR_KEY "ras:cache:floor"
-#define TAGS_PREFIX "ras:cache:tags:"
-#define DEP_KEY_BYTES 40 /* "ras:cache:dep:" and 16 digits */
 #define POOL_SIZE 8
-#define CHUNK 1000       /* tags a command: keeps each script run short */
-#define RECENT "256"     /* invalidations that are kept */
 #define LOOKED_AT "4000" /* tags that a store looks at, about a millisecond of Redis' */
 
 /* The numbers in front of an entry's tags. An answer whose bytes are not those that the header
@@ -56,11 +39,11 @@ static const char STORE_SCRIPT[] =
     "local began = tonumber(ARGV[3])\n"
     "local seq = tonumber(redis.call('GET', KEYS[3]) or '0')\n"
     "if seq < began then return 0 end\n"
-    "if tonumber(redis.call('GET', '" FLOOR_KEY "') or '0') > began then return 0 end\n"
+    "if tonumber(redis.call('GET', '" CACHE_FLOOR_KEY "') or '0') > began then return 0 end\n"
     "if seq > began then\n"
     "  local since = '(' .. ARGV[3]\n"
     "  local count = redis.call('ZCOUNT', KEYS[4], since, '+inf')\n"
-    "  if count == 0 or count == " RECENT " then return 0 end\n"
+    "  if count == 0 or count == " CACHE_RECENT " then return 0 end\n"
     "  local tags, looked_at = {}, 0\n"
     "  for at = " TAGS_AT ", #ARGV[4], 8 do tags[string.sub(ARGV[4], at, at + 7)] = true end\n"
     "  for first = 0, count - 1, 10 do\n"
@@ -81,42 +64,6 @@ static const char STORE_SCRIPT[] =
     "  redis.call('EXPIRE', KEYS[i], ARGV[2] + 60)\n"
     "end\n"
     "return 1\n";
-
-/* At most CHUNK tags a call; the keys found may be more, so they are deleted in chunks too. */
-static const char INVALIDATE_SCRIPT[] =
-    "local time = redis.call('TIME')\n"
-    "local before = redis.call('GET', KEYS[1])\n"
-    "local now = time[1] * 1000000 + time[2]\n"
-    "local seq = string.format('%016.0f', math.max(now, tonumber(before or '0') + 1))\n"
-    "redis.call('SET', KEYS[1], seq)\n"
-    "if not before then redis.call('SET', '" FLOOR_KEY "', seq) end\n"
-    "redis.call('ZADD', KEYS[2], seq, seq .. ARGV[2])\n"
-    "redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -" RECENT " - 1)\n"
-    "local deps = {unpack(KEYS, 3)}\n"
-    "local found = redis.call('SUNION', unpack(deps))\n"
-    "for first = 1, #found, 500 do\n"
-    "  local gone = {}\n"
-    "  for i = first, math.min(first + 499, #found) do\n"
-    "    gone[#gone + 1] = found[i]\n"
-    "    gone[#gone + 1] = ARGV[1] .. found[i]\n"
-    "  end\n"
-    "  redis.call('DEL', unpack(gone))\n"
-    "end\n"
-    "if #found > 0 then redis.call('DEL', unpack(deps)) end\n"
-    "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
-    "return seq\n";
-
-static const char FORGET_SCRIPT[] = "local time = redis.call('TIME')\n"
-                                    "local now = time[1] * 1000000 + time[2]\n"
-                                    "local seq = math.max(redis.call('INCR', KEYS[1]), now)\n"
-                                    "local text = string.format('%.0f', seq)\n"
-                                    "redis.call('SET', KEYS[1], text)\n"
-                                    "redis.call('SET', KEYS[2], text)\n"
-                                    "redis.call('PUBLISH', '" CACHE_CHANNEL "', '')\n"
-                                    "return 1\n";
-
-const char *const shared_forget_all[SHARED_FORGET_ALL_ARGS] = {"EVAL", FORGET_SCRIPT, "2", SEQ_KEY,
-                                                               FLOOR_KEY};
 
 /* Connections for readers. The one used last is taken first, so that one connection's verdict on a
  * dead server (its breaker) stands for all. */
@@ -220,16 +167,11 @@ static void send_away(struct shared *shared, struct redis *redis, const struct s
 }
 
 static char *tags_key(struct slice key, size_t *len) {
-    *len = sizeof TAGS_PREFIX - 1 + key.len;
+    *len = sizeof CACHE_TAGS_PREFIX - 1 + key.len;
     char *text = xcalloc(1, *len + 1);
-    memcpy(text, TAGS_PREFIX, sizeof TAGS_PREFIX - 1);
-    memcpy(text + sizeof TAGS_PREFIX - 1, key.data, key.len);
+    memcpy(text, CACHE_TAGS_PREFIX, sizeof CACHE_TAGS_PREFIX - 1);
+    memcpy(text + sizeof CACHE_TAGS_PREFIX - 1, key.data, key.len);
     return text;
-}
-
-static struct slice dep_key(uint64_t tag, char out[DEP_KEY_BYTES]) {
-    int len = snprintf(out, DEP_KEY_BYTES, "ras:cache:dep:%016" PRIx64, tag);
-    return (struct slice){out, (size_t)len};
 }
 
 static bool is_text(const redisReply *reply) {
@@ -320,8 +262,9 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
     char *tags = tags_key(key->text, &tags_len);
     struct err err = {0};
     /* The sequence first: it must be older than anything read after it. */
-    struct slice sequence[] = {slice_of("GET"), slice_of(SEQ_KEY)};
-    struct slice entry[] = {slice_of("MGET"), key->text, {tags, tags_len}, slice_of(FLOOR_KEY)};
+    struct slice sequence[] = {slice_of("GET"), slice_of(CACHE_SEQ_KEY)};
+    struct slice entry[] = {
+        slice_of("MGET"), key->text, {tags, tags_len}, slice_of(CACHE_FLOOR_KEY)};
     struct slice rest[] = {slice_of("PTTL"), key->text};
     bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
                   redis_append(redis, rest, 2, &err);
@@ -337,7 +280,7 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
 /* The memory behind one script call's arguments. */
 struct call {
     struct slice *args;
-    char (*deps)[DEP_KEY_BYTES];
+    char (*deps)[CACHE_DEP_KEY_BYTES];
     uint64_t *wire; /* the header, then the tags */
 };
 
@@ -397,10 +340,10 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     args[n++] = slice_of(keys);
     args[n++] = key->text;
     args[n++] = (struct slice){tags_name, tags_len};
-    args[n++] = slice_of(SEQ_KEY);
-    args[n++] = slice_of(RECENT_KEY);
+    args[n++] = slice_of(CACHE_SEQ_KEY);
+    args[n++] = slice_of(CACHE_RECENT_KEY);
     for (size_t i = 0; i < count; i++) {
-        args[n++] = dep_key(hit->tags[i], call.deps[i]);
+        args[n++] = cache_dep_key(hit->tags[i], call.deps[i]);
     }
     args[n++] = hit->answer->body;
     args[n++] = slice_of(ttl);
@@ -410,45 +353,4 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     send_away(shared, redis, args, n, on_put_reply);
     call_free(&call);
     free(tags_name);
-}
-
-static bool append_chunk(struct redis *redis, const uint64_t *tags, size_t count, struct err *err) {
-    char keys[24];
-    snprintf(keys, sizeof keys, "%zu", count + 2);
-    struct call call = call_create((const uint64_t[HEADER_NUMBERS]){0}, tags, count);
-    struct slice *args = call.args;
-    size_t n = 0;
-    args[n++] = slice_of("EVAL");
-    args[n++] = slice_of(INVALIDATE_SCRIPT);
-    args[n++] = slice_of(keys);
-    args[n++] = slice_of(SEQ_KEY);
-    args[n++] = slice_of(RECENT_KEY);
-    for (size_t i = 0; i < count; i++) {
-        args[n++] = dep_key(tags[i], call.deps[i]);
-    }
-    args[n++] = slice_of(TAGS_PREFIX);
-    args[n++] =
-        (struct slice){(const char *)(call.wire + HEADER_NUMBERS), count * sizeof *call.wire};
-    bool ok = redis_append(redis, args, n, err);
-    call_free(&call);
-    return ok;
-}
-
-bool shared_append_announcement(struct redis *redis, const uint64_t *tags, size_t count,
-                                struct err *err) {
-    for (size_t first = 0; first < count; first += CHUNK) {
-        size_t here = count - first < CHUNK ? count - first : CHUNK;
-        if (!append_chunk(redis, tags + first, here, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool shared_append_announcement_of_all(struct redis *redis, struct err *err) {
-    struct slice args[SHARED_FORGET_ALL_ARGS];
-    for (size_t i = 0; i < SHARED_FORGET_ALL_ARGS; i++) {
-        args[i] = slice_of(shared_forget_all[i]);
-    }
-    return redis_append(redis, args, SHARED_FORGET_ALL_ARGS, err);
 }

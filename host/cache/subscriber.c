@@ -1,6 +1,6 @@
 /* subscriber: one thread and one connection of its own that hears other processes' invalidations.
- * A silent connection is asked with PING; while no subscription stands, the process level of the
- * cache is bypassed. */
+ * Messages and replies come in order: the reply to a PING says that all is heard that was announced
+ * before the PING was sent. While no subscription stands, the cache is bypassed. */
 #include <endian.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,8 +14,8 @@
 #include "../base/xalloc.h"
 #include "cache_internal.h"
 
-#define PING_INTERVAL_US 500000
-#define SILENCE_LIMIT_US 1500000
+#define PING_INTERVAL_US 200000
+#define SILENCE_LIMIT_US 800000 /* below UNANNOUNCED_US of cache.c */
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
 
@@ -24,7 +24,7 @@ struct subscriber {
     struct cache *cache;
     int stop_fd; /* readable once the thread shall end */
     int timeout_ms;
-    struct redis_address address; /* its database does not matter: channels are shared by all */
+    struct redis_address address;
 };
 
 static bool authenticate(const struct redis_address *address, redisContext *context) {
@@ -39,14 +39,27 @@ static bool authenticate(const struct redis_address *address, redisContext *cont
     return ok;
 }
 
-/* Before it is listened to: what this Redis holds may be older than what it held before it
- * restarted, and a process that was killed between a commit and its announcement has left stale
- * answers. */
-static bool forget_all(redisContext *context) {
-    const char *args[SHARED_FORGET_ALL_ARGS];
-    memcpy(args, shared_forget_all, sizeof args);
-    redisReply *reply = redisCommandArgv(context, SHARED_FORGET_ALL_ARGS, args, NULL);
+/* Channels are shared by all databases, what the greeting looks at is not. */
+static bool select_database(const struct redis_address *address, redisContext *context) {
+    if (address->db == 0) {
+        return true;
+    }
+    redisReply *reply = redisCommand(context, "SELECT %d", address->db);
+    bool ok = reply && reply->type == REDIS_REPLY_STATUS;
+    freeReplyObject(reply);
+    return ok;
+}
+
+/* Before it is listened to: what this Redis holds may be older than what it held before it was
+ * started again. */
+static bool greet(struct subscriber *subscriber, redisContext *context) {
+    const char *args[ANNOUNCE_GREETING_ARGS];
+    memcpy(args, announce_greeting, sizeof args);
+    redisReply *reply = redisCommandArgv(context, ANNOUNCE_GREETING_ARGS, args, NULL);
     bool ok = reply && reply->type == REDIS_REPLY_INTEGER;
+    if (ok && reply->integer == 1) {
+        cache_forget(subscriber->cache, CACHE_DROP_REDIS_RESTARTED);
+    }
     freeReplyObject(reply);
     return ok;
 }
@@ -59,7 +72,8 @@ static redisContext *subscribe(struct subscriber *subscriber) {
         return NULL;
     }
     if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
-        authenticate(&subscriber->address, context) && forget_all(context)) {
+        authenticate(&subscriber->address, context) &&
+        select_database(&subscriber->address, context) && greet(subscriber, context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
         freeReplyObject(reply);
@@ -72,20 +86,20 @@ static redisContext *subscribe(struct subscriber *subscriber) {
     return NULL;
 }
 
-static void apply(struct subscriber *subscriber, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
-        reply->element[0]->type != REDIS_REPLY_STRING ||
-        strcmp(reply->element[0]->str, "message") != 0 ||
-        reply->element[2]->type != REDIS_REPLY_STRING) {
-        return; /* a PONG */
-    }
-    size_t count = reply->element[2]->len / 8;
+struct listening {
+    redisContext *context;
+    int64_t pinged_us;
+    bool awaits_pong;
+};
+
+static void apply_message(struct subscriber *subscriber, const redisReply *message) {
+    size_t count = message->len / 8;
     if (count == 0) {
-        cache_invalidate_all(subscriber->cache);
+        cache_forget_as_told(subscriber->cache);
         return;
     }
     uint64_t *tags = xcalloc(count + 1, sizeof *tags);
-    memcpy(tags, reply->element[2]->str, count * 8);
+    memcpy(tags, message->str, count * 8);
     for (size_t i = 0; i < count; i++) {
         tags[i] = be64toh(tags[i]);
     }
@@ -93,17 +107,33 @@ static void apply(struct subscriber *subscriber, const redisReply *reply) {
     free(tags);
 }
 
+static void apply(struct subscriber *subscriber, struct listening *listening,
+                  const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING) {
+        return;
+    }
+    const char *kind = reply->element[0]->str;
+    if (strcmp(kind, "pong") == 0) {
+        listening->awaits_pong = false;
+        cache_set_heard(subscriber->cache, listening->pinged_us);
+    } else if (strcmp(kind, "message") == 0 && reply->elements == 3 &&
+               reply->element[2]->type == REDIS_REPLY_STRING) {
+        apply_message(subscriber, reply->element[2]);
+    }
+}
+
 /* What is read already; false when the connection is lost. */
-static bool apply_all(struct subscriber *subscriber, redisContext *context) {
+static bool apply_all(struct subscriber *subscriber, struct listening *listening) {
     for (;;) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(listening->context, &reply) != REDIS_OK) {
             return false;
         }
         if (!reply) {
             return true;
         }
-        apply(subscriber, reply);
+        apply(subscriber, listening, reply);
         freeReplyObject(reply);
     }
 }
@@ -121,37 +151,40 @@ static bool ping(redisContext *context) {
     return true;
 }
 
+/* False: nothing was heard for too long, or nothing can be sent. */
+static bool ping_in_time(struct listening *listening) {
+    int64_t now_us = clock_monotonic_us();
+    if (listening->awaits_pong) {
+        return now_us - listening->pinged_us <= SILENCE_LIMIT_US;
+    }
+    if (now_us - listening->pinged_us < PING_INTERVAL_US) {
+        return true;
+    }
+    listening->pinged_us = now_us;
+    listening->awaits_pong = true;
+    return ping(listening->context);
+}
+
 /* Returns when the connection is lost (false) or the thread shall stop (true). */
 static bool listen_until_lost(struct subscriber *subscriber, redisContext *context) {
-    int64_t heard_us = clock_monotonic_us(), pinged_us = heard_us;
+    struct listening listening = {context, clock_monotonic_us(), false};
     struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
                             {.fd = context->fd, .events = POLLIN}};
-    if (!apply_all(subscriber, context)) { /* what came along with the reply to SUBSCRIBE */
+    if (!apply_all(subscriber, &listening)) { /* what came along with the reply to SUBSCRIBE */
         return false;
     }
-    for (;;) {
-        int wait_ms = clock_remaining_ms(pinged_us + PING_INTERVAL_US);
-        int ready = poll(fds, 2, wait_ms);
+    while (ping_in_time(&listening)) {
+        int64_t limit_us = listening.awaits_pong ? SILENCE_LIMIT_US : PING_INTERVAL_US;
+        int ready = poll(fds, 2, clock_remaining_ms(listening.pinged_us + limit_us + 1));
         if (ready > 0 && fds[0].revents) {
             return true;
         }
-        if (ready > 0 && fds[1].revents) {
-            if (redisBufferRead(context) != REDIS_OK || !apply_all(subscriber, context)) {
-                return false;
-            }
-            heard_us = clock_monotonic_us();
-        }
-        int64_t now_us = clock_monotonic_us();
-        if (now_us - heard_us > SILENCE_LIMIT_US) {
+        if (ready > 0 && fds[1].revents &&
+            (redisBufferRead(context) != REDIS_OK || !apply_all(subscriber, &listening))) {
             return false;
         }
-        if (now_us - pinged_us >= PING_INTERVAL_US) {
-            if (!ping(context)) {
-                return false;
-            }
-            pinged_us = now_us;
-        }
     }
+    return false;
 }
 
 static void *subscriber_main(void *argument) {
@@ -165,11 +198,11 @@ static void *subscriber_main(void *argument) {
             log_info("cache: subscribed to invalidations");
             cache_set_hearing(subscriber->cache, true);
             bool stopping = listen_until_lost(subscriber, context);
-            cache_set_hearing(subscriber->cache, false);
             redisFree(context);
             if (stopping) {
                 return NULL;
             }
+            cache_set_hearing(subscriber->cache, false);
             log_warning("cache: subscription lost, process level bypassed");
         }
         if (poll(&stop, 1, backoff_ms) > 0) {

@@ -193,14 +193,6 @@ static void count_events(struct pipeline *pipeline, const struct batch *batch) {
                    (double)(clock_monotonic_us() - batch->started_us) / 1e6);
 }
 
-static void note_offsets(struct pipeline *pipeline, const struct batch *batch) {
-    for (size_t i = 0; i < batch->advance_count; i++) {
-        if (batch->advances[i].next >= 0) {
-            pipeline->partitions.items[i].committed_offset = batch->advances[i].next;
-        }
-    }
-}
-
 void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
     if (batch->marks > 0 && pipeline->options.marked) {
@@ -210,9 +202,9 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch) {
         outbox_stored_count(&pipeline->stored);
         outbox_wake(pipeline->options.relay);
     }
+    offsets_note_committed(pipeline, batch);
     seen_mark(pipeline, batch);
     count_events(pipeline, batch);
-    note_offsets(pipeline, batch);
     verdicts_enter(pipeline, batch);
     batch_clear(pipeline, batch);
 }

@@ -2,6 +2,7 @@
  * compare-and-set and adds what became of its events, so that every event is accounted for. */
 #include <stdlib.h>
 
+#include "../base/xalloc.h"
 #include "pipeline.h"
 
 static const char add_sql[] =
@@ -15,7 +16,7 @@ static const char load_sql[] =
     "SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text, EXISTS "
     "(SELECT FROM consumer_offsets k WHERE k.consumer_group = o.consumer_group "
     "AND k.topic = o.topic AND k.next_offset >= 0), CASE WHEN o.last_offset = o.next_offset - 1 "
-    "THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END "
+    "THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END, " OFFSETS_POSITION_SQL " "
     "FROM consumer_offsets o JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) "
     "USING (topic, partition) WHERE o.consumer_group = $1::text "
     "ORDER BY o.topic, o.partition FOR SHARE OF o";
@@ -36,10 +37,7 @@ static const char advance_sql[] =
     "$12::int4[]) AS a (topic, partition, expected, next, at, applied, superseded, ignored, "
     "duplicate, rejected) ORDER BY topic, partition";
 
-static const char epoch_sql[] =
-    "SELECT (SELECT system_identifier::text FROM pg_control_system()), "
-    "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "
-    "'consumer_offsets'::regclass::oid::text";
+static const char epoch_sql[] = "SELECT " OFFSETS_EPOCH_SQL;
 
 static int timeout_ms(const struct pipeline *pipeline) {
     return pipeline->config->postgres.statement_timeout_ms + 1000;
@@ -62,14 +60,18 @@ static void fill_names(struct pipeline *pipeline) {
     pg_array_end(params);
 }
 
+uint64_t offsets_epoch(const PGresult *rows, int row, int column) {
+    return strtoull(PQgetvalue(rows, row, column), NULL, 10) * 31 +
+           strtoull(PQgetvalue(rows, row, column + 1), NULL, 10) * 7 +
+           strtoull(PQgetvalue(rows, row, column + 2), NULL, 10);
+}
+
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
     PGresult *row = NULL;
     if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL, timeout_ms(pipeline), &row, err)) {
         return false;
     }
-    pipeline->view_epoch = strtoull(PQgetvalue(row, 0, 0), NULL, 10) * 31 +
-                           strtoull(PQgetvalue(row, 0, 1), NULL, 10) * 7 +
-                           strtoull(PQgetvalue(row, 0, 2), NULL, 10);
+    pipeline->view_epoch = offsets_epoch(row, 0, 0);
     PQclear(row);
     if (pipeline->options.cache) {
         cache_set_view(pipeline->options.cache, pipeline->view_epoch);
@@ -101,6 +103,9 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
             partition->topic_known = strcmp(PQgetvalue(rows, i, 4), "t") == 0;
             partition->committed_time_us =
                 PQgetisnull(rows, i, 5) ? 0 : strtoll(PQgetvalue(rows, i, 5), NULL, 10);
+            free(partition->position);
+            partition->position = xstrdup(PQgetvalue(rows, i, 6));
+            partition->counted = strtoll(PQgetvalue(rows, i, 7), NULL, 10);
         }
     }
     PQclear(rows);
@@ -150,6 +155,20 @@ enum outcome { APPLIED, SUPERSEDED, IGNORED, DUPLICATE, REJECTED, OUTCOMES };
 struct tally {
     int64_t counts[OUTCOMES];
 };
+
+void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch) {
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        if (batch->advances[i].next >= 0) {
+            pipeline->partitions.items[i].committed_offset = batch->advances[i].next;
+        }
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if (event->state != EVENT_WAITS) {
+            pipeline->partitions.items[event->message.partition].counted++;
+        }
+    }
+}
 
 static enum outcome outcome_of(const struct event *event) {
     switch (event->state) {

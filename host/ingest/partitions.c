@@ -31,6 +31,7 @@ size_t partitions_add(struct partitions *partitions, const char *topic, int32_t 
                                                               .next_offset = -1,
                                                               .committed_offset = -1,
                                                               .reported_offset = -1,
+                                                              .counted = -1,
                                                               .probe_offset = -1,
                                                               .high_offset = -1,
                                                               .end_offset = -1,
@@ -41,6 +42,7 @@ size_t partitions_add(struct partitions *partitions, const char *topic, int32_t 
 void partitions_clear(struct partitions *partitions) {
     for (size_t i = 0; i < partitions->count; i++) {
         free(partitions->items[i].topic);
+        free(partitions->items[i].position);
     }
     free(partitions->items);
     *partitions = (struct partitions){0};

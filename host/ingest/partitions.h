@@ -21,6 +21,8 @@ struct partition {
     int handler;         /* of the pipeline's generation; -1: none declares the topic */
     int64_t next_offset; /* what the database holds after the batches under way; -1: never read */
     int64_t committed_offset;  /* what it holds */
+    char *position;            /* owned: its name among cache positions; NULL: never read */
+    int64_t counted;           /* events that its commits have counted; -1: never read */
     int64_t committed_time_us; /* the broker's, of the record in front of it; 0: not known */
     int64_t reported_offset;   /* what Kafka was told for lag tools; -1: nothing */
     int64_t probe_offset;      /* of that record, while it is read to see whether it is the same;

@@ -135,6 +135,7 @@ struct pipeline {
     struct redis *marks; /* a connection of its own to mark it: nobody waits for the answers */
     bool marking;        /* is under way */
     bool marks_refused;  /* Redis has answered so to what is under way */
+    bool marks_missed;   /* it has answered that a commit before was not announced */
     int64_t marks_rest_until_us; /* for that reason */
     uint64_t view_epoch;         /* which database this is: seen.c */
     struct partitions partitions;
@@ -143,7 +144,7 @@ struct pipeline {
     bool opened_at_commit; /* the breaker has, and so the commit was not begun or not ended */
     const struct batch *committing; /* the batch whose transaction is under way; NULL: none */
     size_t batch_limit;   /* events of a batch: fewer than configured while transactions time out */
-    bool caches_doubtful; /* Redis has not heard of some commit: all answers must be forgotten */
+    bool caches_doubtful; /* Redis has not been told of a commit: all answers must be forgotten */
     uint64_t rows_sent;   /* of the transaction under way */
     uint64_t rows_written;
     struct outbox_stored stored; /* of the messages that it stores */
@@ -179,7 +180,19 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
 
 /* ---- offsets.c ----------------------------------------------------------------------------- */
 
-/* Reads which database this is, for `view_epoch` and for the cache. */
+/* A partition's place among cache_position: its name, and what its commits have counted. */
+#define OFFSETS_NAME_SQL "(o.consumer_group || '/' || o.topic || '/' || o.partition)"
+#define OFFSETS_POSITION_SQL                                                                       \
+    OFFSETS_NAME_SQL                                                                               \
+    ", (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected)::text"
+/* Which database this is, and which table of offsets in it: columns that make one number. */
+#define OFFSETS_EPOCH_SQL                                                                          \
+    "(SELECT system_identifier::text FROM pg_control_system()), "                                  \
+    "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "                     \
+    "'consumer_offsets'::regclass::oid::text"
+#define OFFSETS_EPOCH_COLUMNS 3
+uint64_t offsets_epoch(const PGresult *rows, int row, int column);
+/* Reads it, for `view_epoch` and for the cache. */
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads where each of the pipeline's partitions goes on, adding those that the database does not
  * know yet. */
@@ -193,6 +206,8 @@ bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 /* Queues the compare-and-set of a batch's offsets, with what became of its events. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+/* It was committed: where its partitions stand now, and what they have counted. */
+void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch);
 
 /* ---- batch.c ------------------------------------------------------------------------------- */
 
@@ -316,12 +331,9 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
 /* ---- seen.c: the memory of event ids in Redis ----------------------------------------------- */
 
 void seen_lookup(struct pipeline *pipeline, struct event *events, size_t count);
-/* After the commit: begins to mark the batch's events and to announce what the caches must forget.
- * The batch is not needed any longer. */
+/* After the commit, once it was noted: begins to mark the batch's events and to announce what the
+ * caches must forget. The batch is not needed any longer. */
 void seen_mark(struct pipeline *pipeline, struct batch *batch);
-/* Somebody may have committed and died before the caches were told: they are told to forget all, as
- * soon as Redis is there. */
-void seen_doubt_caches(struct pipeline *pipeline);
 /* Goes on with both, without waiting. */
 void seen_progress(struct pipeline *pipeline);
 /* Waits for what is under way; what could not be announced has a last chance. */

@@ -115,10 +115,14 @@ static bool append_mark(struct pipeline *pipeline, const struct event *event, st
     return redis_append(pipeline->marks, args, 5, err);
 }
 
-/* One line for all that a pipeline's commands are refused for. */
+/* One line for all that a pipeline's commands are refused for. The only integer is the answer to
+ * what a batch's announcement notes. */
 static void note_refusal(void *context, size_t index, const redisReply *reply) {
     (void)index;
     struct pipeline *pipeline = context;
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        pipeline->marks_missed = true;
+    }
     if (reply->type == REDIS_REPLY_ERROR && !pipeline->marks_refused) {
         pipeline->marks_refused = true;
         log_warning("redis refused a command: no answer is cached until it takes one again",
@@ -128,7 +132,7 @@ static void note_refusal(void *context, size_t index, const redisReply *reply) {
 
 static void set_doubt(struct pipeline *pipeline, bool doubtful) {
     if (pipeline->options.cache && pipeline->caches_doubtful != doubtful) {
-        cache_doubt(pipeline->options.cache, doubtful);
+        cache_doubt(pipeline->options.cache, doubtful, CACHE_DROP_NOT_ANNOUNCED);
     }
     pipeline->caches_doubtful = doubtful;
 }
@@ -137,26 +141,73 @@ static bool marks_rest(const struct pipeline *pipeline) {
     return redis_resting(pipeline->marks) || clock_monotonic_us() < pipeline->marks_rest_until_us;
 }
 
-static bool append_announcement(struct pipeline *pipeline, const uint64_t *tags, size_t count,
+/* What other processes are told of a batch. The caller frees the positions. */
+static struct cache_announcement announcement_of(const struct pipeline *pipeline,
+                                                 const struct batch *batch) {
+    struct cache_announcement announcement = {.view = pipeline->view_epoch};
+    struct cache_position *positions = xcalloc(batch->advance_count + 1, sizeof *positions);
+    int64_t *events = xcalloc(batch->advance_count + 1, sizeof *events);
+    for (size_t i = 0; i < batch->count; i++) {
+        events[batch->events[i].message.partition] += batch->events[i].state != EVENT_WAITS;
+    }
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        const struct partition *partition = &pipeline->partitions.items[i];
+        if (batch->advances[i].next >= 0 && partition->position) {
+            positions[announcement.position_count++] = (struct cache_position){
+                .name = partition->position,
+                .before = (uint64_t)(partition->counted - events[i]),
+                .counted = (uint64_t)partition->counted,
+            };
+        }
+    }
+    free(events);
+    announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
+    announcement.positions = positions;
+    return announcement;
+}
+
+/* Of all partitions that the pipeline has. */
+static struct cache_announcement announcement_of_all(const struct pipeline *pipeline) {
+    const struct partitions *partitions = &pipeline->partitions;
+    struct cache_announcement announcement = {.view = pipeline->view_epoch};
+    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
+    for (size_t i = 0; i < partitions->count; i++) {
+        if (partitions->items[i].position) {
+            positions[announcement.position_count++] = (struct cache_position){
+                .name = partitions->items[i].position,
+                .counted = (uint64_t)partitions->items[i].counted,
+            };
+        }
+    }
+    announcement.positions = positions;
+    return announcement;
+}
+
+/* batch NULL: all must be forgotten in any case. */
+static bool append_announcement(struct pipeline *pipeline, const struct batch *batch,
                                 struct err *err) {
     struct cache *cache = pipeline->options.cache;
     if (!cache) {
         return true;
     }
-    return pipeline->caches_doubtful
-               ? cache_append_announcement_of_all(cache, pipeline->marks, err)
-               : cache_append_announcement(cache, pipeline->marks, tags, count, err);
+    bool of_all = pipeline->caches_doubtful || !batch;
+    struct cache_announcement announcement =
+        of_all ? announcement_of_all(pipeline) : announcement_of(pipeline, batch);
+    bool ok = of_all ? cache_append_announcement_of_all(cache, pipeline->marks, &announcement, err)
+                     : cache_append_announcement(cache, pipeline->marks, &announcement, err);
+    free((void *)announcement.positions);
+    return ok;
 }
 
-/* Whether Redis has heard of the caches' tags, too, is known only where it answered, and did not
- * refuse (it is out of memory, say). */
+/* Whether Redis was told of all commits is known only where it answered, and did not refuse (it is
+ * out of memory, say). */
 static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err) {
     pipeline->marking = false;
     if (pipeline->marks_refused) {
         pipeline->marks_rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
     }
-    set_doubt(pipeline, !ok || pipeline->marks_refused);
-    pipeline->marks_refused = false;
+    set_doubt(pipeline, !ok || pipeline->marks_refused || pipeline->marks_missed);
+    pipeline->marks_refused = pipeline->marks_missed = false;
     note_redis(pipeline, ok, err);
     if (ok) {
         FAULT_POINT("after_redis");
@@ -194,11 +245,11 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     }
     finish_marks(pipeline);
     if (marks_rest(pipeline)) {
-        set_doubt(pipeline, pipeline->caches_doubtful || tag_count > 0);
+        set_doubt(pipeline, true);
         return;
     }
     struct err err = {0};
-    bool ok = append_announcement(pipeline, tags, tag_count, &err);
+    bool ok = append_announcement(pipeline, batch, &err);
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && event->has_id) {
@@ -206,15 +257,6 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
         }
     }
     begin_marks(pipeline, ok, &err);
-}
-
-void seen_doubt_caches(struct pipeline *pipeline) {
-    if (pipeline->options.cache) {
-        cache_invalidate_all(pipeline->options.cache);
-        finish_marks(pipeline);
-        set_doubt(pipeline, pipeline->marks != NULL);
-        seen_progress(pipeline);
-    }
 }
 
 void seen_progress(struct pipeline *pipeline) {
@@ -226,6 +268,6 @@ void seen_progress(struct pipeline *pipeline) {
         }
     }
     if (!pipeline->marking && pipeline->caches_doubtful && !marks_rest(pipeline)) {
-        begin_marks(pipeline, append_announcement(pipeline, NULL, 0, &err), &err);
+        begin_marks(pipeline, append_announcement(pipeline, NULL, &err), &err);
     }
 }

@@ -212,9 +212,6 @@ static void prepare_database(struct worker *worker) {
     }
     if (ok && worker->must_load_offsets) {
         ok = start_fetching(worker, &err);
-        /* Whoever had the partitions before, this worker perhaps, may not have told the caches of
-         * its last commit. */
-        seen_doubt_caches(&worker->pipeline);
     }
     if (!ok && err.kind == ERR_CONFLICT) {
         step_back(worker, err.text);

@@ -38,7 +38,8 @@ static void ignore_reply(void *context, size_t index, const redisReply *reply) {
 static bool announce(struct cache *cache, struct redis *redis, const uint64_t *tags, size_t count,
                      struct err *err) {
     bool refused = false;
-    return cache_append_announcement(cache, redis, tags, count, err) &&
+    struct cache_announcement announcement = {.tags = tags, .tag_count = count};
+    return cache_append_announcement(cache, redis, &announcement, err) &&
            redis_run(redis, ignore_reply, &refused, err) &&
            (!refused || err_set(err, ERR_UNAVAILABLE, "redis refused a command"));
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "../../host/base/log.h"
 #include "test.h"
 
 static struct cache *cache;
@@ -16,6 +17,7 @@ static void begin(int ttl_s, bool enabled) {
                                     .max_bytes = 1 << 20,
                                     .enabled = enabled};
     struct err err = {0};
+    log_configure(LOG_ERROR, false);
     cache = cache_create(&options, &err);
     CHECK_OK(cache_start(cache, &err), &err);
 }
@@ -272,6 +274,18 @@ static void negative_answers_live_a_second_at_most(void) {
     end();
 }
 
+/* Another process may commit, and nothing tells this one. */
+static void without_redis_an_answer_lives_a_second_at_most(void) {
+    struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
+    begin(3600, true);
+    int64_t started_us = clock_monotonic_us();
+    get("k", &recipe, 1000);
+    CHECK(has("k"));
+    WAIT_UNTIL(!has("k"));
+    CHECK(clock_monotonic_us() - started_us < 3000000);
+    end();
+}
+
 static void other_statuses_are_not_kept(void) {
     static const int statuses[] = {400, 401, 429, 500, 503};
     begin(60, true);
@@ -387,8 +401,8 @@ static void no_answer_is_older_than_an_announced_commit(void) {
 }
 
 static void doubt_meanwhile(struct recipe *recipe) {
-    cache_doubt(cache, true);
-    cache_doubt(cache, false);
+    cache_doubt(cache, true, CACHE_DROP_UNSURE);
+    cache_doubt(cache, false, CACHE_DROP_UNSURE);
     recipe->meanwhile = NULL;
 }
 
@@ -396,13 +410,13 @@ static void nothing_is_kept_while_commits_are_in_doubt(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(60, true);
     get("k", &recipe, 1000);
-    cache_doubt(cache, true); /* of one worker */
+    cache_doubt(cache, true, CACHE_DROP_UNSURE); /* of one worker */
     CHECK(!has("k"));
-    cache_doubt(cache, true); /* of another */
-    cache_doubt(cache, false);
+    cache_doubt(cache, true, CACHE_DROP_UNSURE); /* of another */
+    cache_doubt(cache, false, CACHE_DROP_UNSURE);
     CHECK_TEXT(get("k", &recipe, 1000), "one");
     CHECK(!has("k"));
-    cache_doubt(cache, false);
+    cache_doubt(cache, false, CACHE_DROP_UNSURE);
     recipe.meanwhile = doubt_meanwhile;
     get("k", &recipe, 1000);
     CHECK(!has("k"));
@@ -426,6 +440,8 @@ static const struct test_case cases[] = {
      an_error_reaches_all_who_wait_and_is_not_kept},
     {"answers end with their lifetime", answers_end_with_their_lifetime},
     {"negative answers live a second at most", negative_answers_live_a_second_at_most},
+    {"without Redis an answer lives a second at most",
+     without_redis_an_answer_lives_a_second_at_most},
     {"other statuses are not kept", other_statuses_are_not_kept},
     {"a cache that is off computes each time", a_cache_that_is_off_computes_each_time},
     {"without a key each caller computes", without_a_key_each_caller_computes},

@@ -1,134 +1,7 @@
 /* cache with Redis: two processes' caches in one, each with its own subscription. Run under
  * ThreadSanitizer too. Needs REDIS_TEST_URL. */
-#include "../../bindings/redis.h"
 #include "../../host/cache/cache_internal.h"
-#include "../../host/base/log.h"
-#include "proxy.h"
-#include "test.h"
-
-static char url[128]; /* a database of this test's own */
-static struct err err;
-
-/* ---- commands ----------------------------------------------------------------------------- */
-
-static void note(void *context, size_t index, const redisReply *reply) {
-    (void)index;
-    char *text = context;
-    snprintf(text, 128, "%.*s", reply->type == REDIS_REPLY_STRING ? (int)reply->len : 0,
-             reply->type == REDIS_REPLY_STRING ? reply->str : "");
-}
-
-/* Runs one command of at most three words; a string reply comes back in static memory. */
-static const char *command(const char *one, const char *two, const char *three) {
-    static char text[128];
-    struct redis *redis = redis_create(url, 5000, &err);
-    struct slice args[] = {slice_of(one), slice_of(two), slice_of(three)};
-    size_t count = three ? 3 : two ? 2 : 1;
-    text[0] = '\0';
-    CHECK_OK(redis_append(redis, args, count, &err) && redis_run(redis, note, text, &err), &err);
-    redis_destroy(redis);
-    return text;
-}
-
-static void announce(struct cache *cache, const uint64_t *tags, size_t count) {
-    struct redis *redis = redis_create(url, 5000, &err);
-    cache_invalidate(cache, tags, count);
-    CHECK_OK(cache_append_announcement(cache, redis, tags, count, &err) &&
-                 redis_run(redis, NULL, NULL, &err),
-             &err);
-    redis_destroy(redis);
-}
-
-/* ---- caches ------------------------------------------------------------------------------- */
-
-struct recipe {
-    const char *body;
-    uint64_t tag;
-    int computed;
-    struct cache *announce_on; /* an invalidation of the tag while it is computed */
-    struct proxy *freezes;     /* as soon as it is computed */
-};
-
-static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, struct err *error) {
-    struct recipe *recipe = context;
-    const char *body = recipe->body;
-    (void)error;
-    recipe->computed++;
-    if (recipe->announce_on) {
-        announce(recipe->announce_on, &recipe->tag, 1);
-    }
-    if (recipe->freezes) {
-        recipe->freezes->mode = PROXY_FROZEN;
-    }
-    *tags = calloc(1, sizeof **tags);
-    **tags = recipe->tag;
-    *tag_count = 1;
-    return answer_create(200, slice_of(body));
-}
-
-static const char *get(struct cache *cache, const char *key, struct recipe *recipe) {
-    static char body[128];
-    struct answer *answer =
-        cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 5000, make, recipe, &err);
-    snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
-    answer_unref(answer);
-    return body;
-}
-
-/* Until Redis has taken or refused what was computed last: a miss takes that connection next. */
-static void settle(struct cache *cache) {
-    static int number;
-    char key[32];
-    struct recipe recipe = {.body = "settled", .tag = 778};
-    snprintf(key, sizeof key, "test:settle:%d", number++);
-    get(cache, key, &recipe);
-}
-
-static bool has(struct cache *cache, const char *key) {
-    struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
-    answer_unref(answer);
-    return answer != NULL;
-}
-
-#define VIEW 4711 /* the database that answers are read from */
-
-static struct cache *start_reading(const char *redis_url, int timeout_ms, uint64_t view) {
-    struct cache_options options = {.redis_url = redis_url,
-                                    .redis_timeout_ms = timeout_ms,
-                                    .ttl_s = 60,
-                                    .max_bytes = 1 << 20,
-                                    .enabled = true};
-    struct cache *cache = cache_create(&options, &err);
-    CHECK_OK(cache && cache_start(cache, &err), &err);
-    cache_set_view(cache, view);
-    return cache;
-}
-
-static struct cache *start(const char *redis_url, int timeout_ms) {
-    return start_reading(redis_url, timeout_ms, VIEW);
-}
-
-/* The process level is in use: a subscription stands. */
-static bool hears(struct cache *cache) {
-    struct recipe recipe = {.body = "probe", .tag = 777};
-    get(cache, "test:probe", &recipe);
-    return has(cache, "test:probe");
-}
-
-/* Another process's cache. At its start all forget what they hold; `cache` has heard that. */
-static struct cache *start_beside(struct cache *cache) {
-    WAIT_UNTIL(hears(cache));
-    struct cache *other = start(url, 2000);
-    WAIT_UNTIL(hears(other));
-    WAIT_UNTIL(!has(cache, "test:probe"));
-    return other;
-}
-
-static void begin(void) {
-    snprintf(url, sizeof url, "%s/7", test_url("REDIS_TEST_URL"));
-    log_configure(LOG_ERROR, false);
-    command("FLUSHDB", NULL, NULL);
-}
+#include "caches.h"
 
 /* ---- two processes ------------------------------------------------------------------------ */
 
@@ -219,7 +92,8 @@ static void store_after(void (*meanwhile)(void), const char *want, const char *n
     shared = shared_create(url, 2000, &err);
     struct redis *redis = redis_create(url, 2000, &err);
     /* One invalidation before, so that there is a sequence. */
-    CHECK(shared_append_announcement(redis, tag_y, 1, &err) && redis_run(redis, NULL, NULL, &err));
+    struct cache_announcement about_y = {.tags = tag_y, .tag_count = 1};
+    CHECK(announce_append(redis, &about_y, &err) && redis_run(redis, NULL, NULL, &err));
     struct shared_hit hit;
     shared_get(shared, &test_k, VIEW, &hit);
     CHECK(hit.reachable && !hit.answer && hit.sequence > 0);
@@ -238,9 +112,10 @@ static void store_after(void (*meanwhile)(void), const char *want, const char *n
 
 /* So many tags, so many times. */
 static void invalidate(const uint64_t *tags, size_t count, int times) {
+    struct cache_announcement about = {.tags = tags, .tag_count = count};
     struct redis *redis = redis_create(url, 5000, &err);
     for (int i = 0; i < times; i++) {
-        CHECK(shared_append_announcement(redis, tags, count, &err));
+        CHECK(announce_append(redis, &about, &err));
     }
     CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
     redis_destroy(redis);
@@ -458,6 +333,50 @@ static void a_lost_subscription_bypasses_the_process_level(void) {
     proxy_stop(&proxy);
 }
 
+static void a_lost_subscription_drops_nothing_of_others(void) {
+    begin();
+    struct cache *a = start_behind_proxy(500), *b = start_beside(a);
+    struct recipe recipe = {.body = "kept", .tag = 1};
+    get(b, "test:k", &recipe);
+    settle(b);
+    proxy.mode = PROXY_CUT;
+    WAIT_UNTIL(!has(a, "test:probe"));
+    proxy.mode = PROXY_PASS;
+    WAIT_UNTIL(hears(a));
+    CHECK(has(b, "test:k"));
+    CHECK_TEXT(get(a, "test:k", &recipe), "kept");
+    CHECK_INT(recipe.computed, 1); /* it is still in Redis */
+    cache_destroy(a);
+    cache_destroy(b);
+    proxy_stop(&proxy);
+}
+
+static void what_another_run_of_redis_holds_is_void(void) {
+    begin();
+    struct cache *a = start(url, 2000);
+    struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
+    WAIT_UNTIL(hears(a));
+    get(a, "test:k", &old);
+    settle(a);
+    cache_destroy(a);
+    command("SET", "ras:cache:run", "of another server");
+    a = start(url, 2000);
+    WAIT_UNTIL(hears(a));
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    cache_destroy(a);
+}
+
+/* As after the process was frozen, before its threads have run. */
+static void who_has_not_listened_for_a_second_does_not_answer_from_memory(void) {
+    begin();
+    struct cache *a = start(url, 2000);
+    WAIT_UNTIL(hears(a));
+    cache_set_heard(a, clock_monotonic_us() - 1000000);
+    CHECK(!has(a, "test:probe"));
+    WAIT_UNTIL(has(a, "test:probe")); /* all is heard, and it was not outdated */
+    cache_destroy(a);
+}
+
 static void a_frozen_redis_bypasses_the_process_level(void) {
     begin();
     struct cache *a = start_behind_proxy(200);
@@ -545,6 +464,10 @@ static const struct test_case cases[] = {
      an_answer_with_other_bytes_than_were_stored_is_a_miss_and_counted},
     {"a lost subscription bypasses the process level",
      a_lost_subscription_bypasses_the_process_level},
+    {"a lost subscription drops nothing of others", a_lost_subscription_drops_nothing_of_others},
+    {"what another run of Redis holds is void", what_another_run_of_redis_holds_is_void},
+    {"who has not listened for a second does not answer from memory",
+     who_has_not_listened_for_a_second_does_not_answer_from_memory},
     {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},
     {"an answer does not wait until Redis has it", an_answer_does_not_wait_until_redis_has_it},
     {"a long answer is in Redis when it is given", a_long_answer_is_in_redis_when_it_is_given},

@@ -1,0 +1,350 @@
+#include "audit.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
+#include "pipeline.h"
+
+/* Short: who stops the program waits for both. */
+#define CONNECT_TIMEOUT_MS 1500
+#define STATEMENT_TIMEOUT_MS 1000
+#define AWAY_INTERVAL_US 1000000
+
+static const char counts_sql[] =
+    "SELECT " OFFSETS_POSITION_SQL ", " OFFSETS_EPOCH_SQL ", pg_is_in_recovery() "
+    "FROM consumer_offsets o WHERE o.next_offset >= 0 "
+    "ORDER BY " OFFSETS_NAME_SQL " COLLATE \"C\"";
+
+enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
+
+struct audited {
+    char *name;
+    uint64_t counted;
+    char announced[24]; /* what Redis holds */
+    int64_t behind_us;  /* since when it holds that, and it is not the count; 0: it is the count */
+};
+
+struct audit {
+    const struct config *config;
+    struct cache *cache;
+    struct pg *pg;
+    struct redis *redis;
+    uint64_t view;
+    struct audited *items; /* by name */
+    size_t count;
+    bool is_doubtful;     /* a cache_doubt is open */
+    int64_t watched_us;   /* since when each look has succeeded; 0: the last one has not */
+    int64_t failed_us;    /* since when none has; 0: the last one has */
+    bool refused, forgot; /* of the demand to forget */
+    bool said_database;   /* in the log, that it cannot be asked */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stopped;
+    bool stopping;
+};
+
+/* ---- the counts ---------------------------------------------------------------------------- */
+
+static void audit_free_items(struct audited *items, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        free(items[i].name);
+    }
+    free(items);
+}
+
+void audit_take(struct audit *audit, uint64_t view, const struct cache_position *positions,
+                size_t count) {
+    struct audited *items = xcalloc(count + 1, sizeof *items);
+    size_t old = view == audit->view ? 0 : audit->count;
+    for (size_t i = 0; i < count; i++) {
+        while (old < audit->count && strcmp(audit->items[old].name, positions[i].name) < 0) {
+            old++;
+        }
+        if (old < audit->count && strcmp(audit->items[old].name, positions[i].name) == 0) {
+            items[i] = audit->items[old];
+        }
+        items[i].name = xstrdup(positions[i].name);
+        items[i].counted = positions[i].counted;
+    }
+    audit_free_items(audit->items, audit->count);
+    audit->items = items;
+    audit->count = count;
+    audit->view = view;
+}
+
+static bool audit_check(const PGresult *rows, struct err *err) {
+    bool is_standby = PQntuples(rows) > 0 && strcmp(PQgetvalue(rows, 0, IN_RECOVERY), "t") == 0;
+    return !is_standby ||
+           err_set(err, ERR_UNAVAILABLE,
+                   "the database is a standby: what it shows may be older than what was announced");
+}
+
+bool audit_read(struct audit *audit, struct err *err) {
+    PGresult *rows = NULL;
+    if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
+        !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
+        return false;
+    }
+    bool ok = audit_check(rows, err);
+    size_t count = ok ? (size_t)PQntuples(rows) : 0;
+    struct cache_position *positions = xcalloc(count + 1, sizeof *positions);
+    for (size_t i = 0; i < count; i++) {
+        positions[i].name = PQgetvalue(rows, (int)i, NAME);
+        positions[i].counted = strtoull(PQgetvalue(rows, (int)i, COUNTED), NULL, 10);
+    }
+    if (ok) {
+        audit_take(audit, count > 0 ? offsets_epoch(rows, 0, EPOCH) : audit->view, positions,
+                   count);
+    } else {
+        pg_disconnect(audit->pg); /* the next one may be the primary */
+    }
+    free(positions);
+    PQclear(rows);
+    return ok;
+}
+
+/* ---- what was announced -------------------------------------------------------------------- */
+
+static void audit_on_answer(void *context, size_t index, const redisReply *reply) {
+    struct audit *audit = context;
+    (void)index;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != audit->count) {
+        audit->refused = true;
+        return;
+    }
+    for (size_t i = 0; i < audit->count; i++) {
+        const redisReply *text = reply->element[i];
+        struct audited *item = &audit->items[i];
+        char announced[sizeof item->announced];
+        snprintf(announced, sizeof announced, "%s",
+                 text->type == REDIS_REPLY_STRING ? text->str : "0");
+        if (strcmp(announced, item->announced) != 0) {
+            memcpy(item->announced, announced, sizeof announced);
+            item->behind_us = 0; /* it moves */
+        }
+    }
+}
+
+/* Positions of all, or of those that have been behind for too long. The caller frees them. */
+static struct cache_announcement audit_positions(const struct audit *audit, bool all,
+                                                 int64_t now_us) {
+    struct cache_announcement about = {.view = audit->view};
+    struct cache_position *positions = xcalloc(audit->count + 1, sizeof *positions);
+    for (size_t i = 0; i < audit->count; i++) {
+        const struct audited *item = &audit->items[i];
+        bool is_late = item->behind_us > 0 && now_us - item->behind_us >= AUDIT_PATIENCE_US;
+        if (all || is_late) {
+            positions[about.position_count++] = (struct cache_position){
+                .name = item->name,
+                .counted = item->counted,
+                .announced = item->announced,
+            };
+        }
+    }
+    about.positions = positions;
+    return about;
+}
+
+static bool audit_ask(struct audit *audit, struct err *err) {
+    struct cache_announcement about = audit_positions(audit, true, 0);
+    audit->refused = false;
+    bool ok = audit->count == 0 ||
+              (cache_append_question(audit->cache, audit->redis, &about, err) &&
+               redis_run(audit->redis, audit_on_answer, audit, err) && !audit->refused);
+    free((void *)about.positions);
+    if (audit->refused) {
+        err_set(err, ERR_UNAVAILABLE, "another reply than was asked for");
+    }
+    return ok;
+}
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+static void audit_set_doubt(struct audit *audit, bool doubtful) {
+    if (audit->is_doubtful != doubtful) {
+        audit->is_doubtful = doubtful;
+        cache_doubt(audit->cache, doubtful, CACHE_DROP_UNSURE);
+    }
+}
+
+/* How many are behind, or not known to be. */
+static size_t audit_note_behind(struct audit *audit, int64_t now_us) {
+    size_t behind = 0;
+    for (size_t i = 0; i < audit->count; i++) {
+        struct audited *item = &audit->items[i];
+        if (strtoull(item->announced, NULL, 10) == item->counted) {
+            item->behind_us = 0;
+            continue;
+        }
+        item->behind_us = item->behind_us > 0 ? item->behind_us : now_us;
+        behind++;
+    }
+    return behind;
+}
+
+static void audit_on_forgotten(void *context, size_t index, const redisReply *reply) {
+    struct audit *audit = context;
+    (void)index;
+    audit->refused = reply->type != REDIS_REPLY_STATUS;
+    audit->forgot = !audit->refused && strcmp(reply->str, "FORGOTTEN") == 0;
+}
+
+static void audit_log_unannounced(const struct cache_announcement *about) {
+    log_warning("commits were not announced to the caches: all answers are forgotten",
+                LOG_TEXT("partition", about->positions[0].name),
+                LOG_TEXT("announced", about->positions[0].announced),
+                LOG_INT("committed", (int64_t)about->positions[0].counted),
+                LOG_INT("partitions", (int64_t)about->position_count));
+}
+
+/* True where nothing is left to forget. */
+static bool audit_forget(struct audit *audit, const struct cache_announcement *about) {
+    struct err err = {0};
+    audit->refused = audit->forgot = false;
+    bool ok = cache_append_announcement_of_all(audit->cache, audit->redis, about, &err) &&
+              redis_run(audit->redis, audit_on_forgotten, audit, &err) && !audit->refused;
+    if (ok && audit->forgot) {
+        audit_log_unannounced(about);
+        cache_forget(audit->cache, CACHE_DROP_UNANNOUNCED);
+    }
+    return ok;
+}
+
+static void audit_note_failure(struct audit *audit, int64_t now_us, const struct err *err) {
+    audit->watched_us = 0;
+    audit->failed_us = audit->failed_us > 0 ? audit->failed_us : now_us;
+    if (now_us - audit->failed_us >= AUDIT_PATIENCE_US && !audit->is_doubtful) {
+        log_warning("redis does not say which commits were announced to the caches",
+                    LOG_TEXT("error", err->text));
+        audit_set_doubt(audit, true);
+    }
+}
+
+void audit_judge(struct audit *audit, int64_t now_us) {
+    struct err err = {0};
+    if (!audit_ask(audit, &err)) {
+        audit_note_failure(audit, now_us, &err);
+        return;
+    }
+    audit->failed_us = 0;
+    if (audit->watched_us == 0) { /* what happened meanwhile was not seen */
+        audit->watched_us = now_us;
+        for (size_t i = 0; i < audit->count; i++) {
+            audit->items[i].behind_us = 0;
+        }
+    }
+    size_t behind = audit_note_behind(audit, now_us);
+    struct cache_announcement late = audit_positions(audit, false, now_us);
+    bool all_announced = late.position_count == 0 || audit_forget(audit, &late);
+    free((void *)late.positions);
+    if (!all_announced) {
+        audit_set_doubt(audit, true);
+    } else if (behind == 0 || now_us - audit->watched_us >= AUDIT_PATIENCE_US) {
+        audit_set_doubt(audit, false);
+    }
+}
+
+/* ---- the thread ---------------------------------------------------------------------------- */
+
+static void audit_say(struct audit *audit, bool ok, const struct err *err) {
+    if (!ok && !audit->said_database) {
+        log_warning("whether all commits were announced to the caches cannot be read",
+                    LOG_TEXT("error", err->text));
+    }
+    audit->said_database = !ok;
+}
+
+/* Microseconds until the next look. While the database cannot be asked the cache goes on as it was:
+ * what it holds is all that can be answered then. */
+static int64_t audit_look(struct audit *audit) {
+    struct err err = {0};
+    bool ok = audit_read(audit, &err);
+    audit_say(audit, ok, &err);
+    if (ok) {
+        audit_judge(audit, clock_monotonic_us());
+    }
+    return ok ? AUDIT_INTERVAL_US : AWAY_INTERVAL_US;
+}
+
+static void *audit_main(void *argument) {
+    struct audit *audit = argument;
+    bool stopping = false;
+    while (!stopping) {
+        int64_t next_us = clock_monotonic_us() + audit_look(audit);
+        int status = 0;
+        pthread_mutex_lock(&audit->lock);
+        while (!audit->stopping && status == 0) {
+            status = clock_condition_wait(&audit->stopped, &audit->lock, next_us);
+        }
+        stopping = audit->stopping;
+        pthread_mutex_unlock(&audit->lock);
+    }
+    return NULL;
+}
+
+/* ---- start and stop ------------------------------------------------------------------------ */
+
+struct audit *audit_create(const struct config *config, struct cache *cache, struct err *err) {
+    struct pg_options options = {
+        .url = config->postgres.url,
+        .application_name = "aggregator audit",
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+        .uncounted = true,
+    };
+    struct redis *redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
+    if (!redis) {
+        return NULL;
+    }
+    struct audit *audit = xcalloc(1, sizeof *audit);
+    audit->config = config;
+    audit->cache = cache;
+    audit->redis = redis;
+    audit->pg = pg_create(&options);
+    pthread_mutex_init(&audit->lock, NULL);
+    clock_condition_init(&audit->stopped);
+    return audit;
+}
+
+void audit_destroy(struct audit *audit) {
+    audit_set_doubt(audit, false);
+    audit_free_items(audit->items, audit->count);
+    pg_destroy(audit->pg);
+    redis_destroy(audit->redis);
+    pthread_cond_destroy(&audit->stopped);
+    pthread_mutex_destroy(&audit->lock);
+    free(audit);
+}
+
+struct audit *audit_start(const struct config *config, struct cache *cache, struct err *err) {
+    if (!config->redis.url[0] || !config->cache.enabled) {
+        return NULL;
+    }
+    struct audit *audit = audit_create(config, cache, err);
+    if (!audit) {
+        return NULL;
+    }
+    audit->is_doubtful = true;
+    cache_doubt(cache, true, CACHE_DROP_NONE);
+    if (pthread_create(&audit->thread, NULL, audit_main, audit) != 0) {
+        err_set(err, ERR_INTERNAL, "cannot start the thread that audits announcements");
+        audit_destroy(audit);
+        return NULL;
+    }
+    return audit;
+}
+
+void audit_stop(struct audit *audit) {
+    if (!audit) {
+        return;
+    }
+    pthread_mutex_lock(&audit->lock);
+    audit->stopping = true;
+    pthread_cond_signal(&audit->stopped);
+    pthread_mutex_unlock(&audit->lock);
+    pthread_join(audit->thread, NULL);
+    audit_destroy(audit);
+}

@@ -1,0 +1,236 @@
+/* audit: what a process does about commits that were not announced; its steps, with counts and
+ * times of the test's own. Needs REDIS_TEST_URL. */
+#include "../../host/ingest/audit.h"
+#include "caches.h"
+
+#define PARTITION "group/topic/0"
+#define START_US 1000000
+
+static struct config config;
+
+static struct audit *audit_of(struct cache *cache) {
+    config.redis.url = url;
+    config.redis.timeout_ms = 2000;
+    config.postgres.url = (char *)"postgresql://nobody@127.0.0.1:1/none";
+    struct audit *audit = audit_create(&config, cache, &err);
+    CHECK_OK(audit != NULL, &err);
+    return audit;
+}
+
+/* A look at a time: the partition's commits have counted so many events. */
+static void look(struct audit *audit, uint64_t counted, int64_t now_us) {
+    audit_take(audit, VIEW, &(struct cache_position){.name = PARTITION, .counted = counted}, 1);
+    audit_judge(audit, START_US + now_us);
+}
+
+static void note_integer(void *context, size_t index, const redisReply *reply) {
+    (void)index;
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        *(long long *)context = reply->integer;
+    }
+}
+
+/* A commit that has counted the events from `before` to `after`; whether none before it is missing.
+ */
+static bool announce_commit(struct cache *cache, uint64_t tag, uint64_t before, uint64_t after) {
+    struct redis *redis = redis_create(url, 5000, &err);
+    struct cache_position position = {.name = PARTITION, .before = before, .counted = after};
+    struct cache_announcement announcement = {VIEW, &tag, 1, &position, 1};
+    long long complete = -1;
+    CHECK_OK(cache_append_announcement(cache, redis, &announcement, &err) &&
+                 redis_run(redis, note_integer, &complete, &err),
+             &err);
+    redis_destroy(redis);
+    CHECK(complete >= 0);
+    return complete == 1;
+}
+
+static int drops(const char *reason) {
+    return (int)metric_value(
+        metric_cell(metric_family(METRIC_COUNTER, "ras_cache_drops_total", "", "reason"), reason));
+}
+
+static struct cache *a, *b;
+static struct recipe recipe;
+
+/* Two processes that keep an answer of tag 1; a commit of tag 2 was announced. */
+static void begin_with_answers(void) {
+    begin();
+    a = start(url, 2000);
+    b = start_beside(a);
+    CHECK(announce_commit(a, 2, 0, 5));
+    recipe = (struct recipe){.body = "kept", .tag = 1};
+    get(a, "test:k", &recipe);
+    settle(a);
+    get(b, "test:k", &recipe);
+    CHECK_TEXT(command("GET", "test:k", NULL), "kept");
+}
+
+static void end_caches(void) {
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
+static void what_was_announced_drops_nothing(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    int before = drops("unannounced");
+    look(audit, 5, 0);
+    look(audit, 5, 10 * AUDIT_INTERVAL_US);
+    CHECK(announce_commit(b, 2, 5, 8));
+    look(audit, 8, 20 * AUDIT_INTERVAL_US);
+    CHECK(has(a, "test:k") && has(b, "test:k"));
+    CHECK_INT(drops("unannounced") - before, 0);
+    audit_destroy(audit);
+    end_caches();
+}
+
+static void an_announcement_may_be_on_its_way(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    look(audit, 9, 0);
+    look(audit, 9, AUDIT_PATIENCE_US - 1);
+    CHECK(announce_commit(b, 2, 5, 9));
+    look(audit, 9, AUDIT_PATIENCE_US + 1);
+    look(audit, 20, 3 * AUDIT_PATIENCE_US); /* the next commit */
+    CHECK(has(a, "test:k") && has(b, "test:k"));
+    audit_destroy(audit);
+    end_caches();
+}
+
+static void announcements_that_follow_each_other_are_no_gap(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    for (uint64_t i = 0; i < 10; i++) { /* each look sees a commit whose announcement is to come */
+        look(audit, 6 + i, (int64_t)i * AUDIT_INTERVAL_US);
+        CHECK(announce_commit(b, 2, 5 + i, 6 + i));
+    }
+    CHECK(has(a, "test:k") && has(b, "test:k"));
+    audit_destroy(audit);
+    end_caches();
+}
+
+static void a_commit_that_nobody_announces_ends_all_answers_within_a_second(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a), *other = audit_of(b);
+    int before = drops("unannounced");
+    look(audit, 9, 0);
+    look(other, 9, 0);
+    CHECK(has(a, "test:k") && has(b, "test:k"));
+    look(audit, 9, AUDIT_INTERVAL_US);
+    CHECK(AUDIT_INTERVAL_US * 2 < 1000000); /* from the commit to the look that drops */
+    CHECK(!has(a, "test:k"));
+    WAIT_UNTIL(!has(b, "test:k")); /* it was told */
+    struct recipe new = {.body = "new", .tag = 1};
+    CHECK_TEXT(get(b, "test:k", &new), "new"); /* nor is it in Redis */
+    look(other, 9, AUDIT_INTERVAL_US);
+    look(audit, 9, 2 * AUDIT_INTERVAL_US);
+    look(other, 9, 2 * AUDIT_INTERVAL_US);
+    CHECK(has(b, "test:k")); /* once for all processes */
+    CHECK_INT(drops("unannounced") - before, 1);
+    CHECK(announce_commit(a, 2, 9, 11)); /* and the next one follows it */
+    audit_destroy(audit);
+    audit_destroy(other);
+    end_caches();
+}
+
+static void an_announcement_behind_a_gap_says_so_and_does_not_hide_it(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    CHECK(!announce_commit(b, 2, 9, 12)); /* 5 to 9 is missing */
+    look(audit, 12, 0);
+    look(audit, 12, AUDIT_INTERVAL_US);
+    CHECK(!has(a, "test:k"));
+    audit_destroy(audit);
+    end_caches();
+}
+
+/* More tags than one command has: the last of them is refused where the first was. */
+static void a_part_of_an_announcement_is_not_taken_for_all_of_it(void) {
+    static uint64_t tags[1500];
+    struct cache_position position = {.name = PARTITION, .before = 5, .counted = 6};
+    struct cache_announcement announcement = {VIEW, tags, 1500, &position, 1};
+    long long complete = -1;
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    command("SET", "ras:cache:recent", "not a set"); /* fails the first part ... */
+    struct redis *redis = redis_create(url, 5000, &err);
+    CHECK(cache_append_announcement(b, redis, &announcement, &err));
+    CHECK(redis_run(redis, note_integer, &complete, &err));
+    command("DEL", "ras:cache:recent", NULL);
+    CHECK_INT(complete, -1);
+    look(audit, 6, 0);
+    look(audit, 6, AUDIT_INTERVAL_US);
+    CHECK(!has(a, "test:k"));
+    redis_destroy(redis);
+    audit_destroy(audit);
+    end_caches();
+}
+
+static void a_database_that_went_back_is_noticed(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    look(audit, 3, 0);
+    look(audit, 3, AUDIT_INTERVAL_US);
+    CHECK(!has(a, "test:k"));
+    CHECK(announce_commit(b, 2, 3, 4));
+    audit_destroy(audit);
+    end_caches();
+}
+
+/* Until it says again what was announced. */
+static void nothing_is_kept_while_redis_does_not_say(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    look(audit, 5, 0);
+    command("SET", "ras:cache:announced:0000000000001267", "not a hash");
+    look(audit, 5, AUDIT_INTERVAL_US);
+    CHECK(has(a, "test:k")); /* a moment is no reason */
+    look(audit, 5, 2 * AUDIT_INTERVAL_US);
+    get(a, "test:k", &recipe);
+    CHECK(!has(a, "test:k"));
+    command("DEL", "ras:cache:announced:0000000000001267", NULL);
+    look(audit, 5, 3 * AUDIT_INTERVAL_US);
+    get(a, "test:k", &recipe);
+    CHECK(!has(a, "test:k")); /* what was announced is not known any more */
+    look(audit, 5, 4 * AUDIT_INTERVAL_US);
+    WAIT_UNTIL(hears(a));
+    audit_destroy(audit);
+    end_caches();
+}
+
+static void where_redis_refuses_to_forget_nothing_is_taken_from_it(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    look(audit, 9, 0);
+    command("SET", "ras:cache:seq", "not a number");
+    look(audit, 9, AUDIT_INTERVAL_US);
+    struct recipe new = {.body = "new", .tag = 1};
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    CHECK(!has(a, "test:k"));
+    command("DEL", "ras:cache:seq", NULL);
+    look(audit, 9, 2 * AUDIT_INTERVAL_US);
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    WAIT_UNTIL(hears(a));
+    audit_destroy(audit);
+    end_caches();
+}
+
+static const struct test_case cases[] = {
+    {"what was announced drops nothing", what_was_announced_drops_nothing},
+    {"an announcement may be on its way", an_announcement_may_be_on_its_way},
+    {"announcements that follow each other are no gap",
+     announcements_that_follow_each_other_are_no_gap},
+    {"a commit that nobody announces ends all answers within a second",
+     a_commit_that_nobody_announces_ends_all_answers_within_a_second},
+    {"an announcement behind a gap says so and does not hide it",
+     an_announcement_behind_a_gap_says_so_and_does_not_hide_it},
+    {"a part of an announcement is not taken for all of it",
+     a_part_of_an_announcement_is_not_taken_for_all_of_it},
+    {"a database that went back is noticed", a_database_that_went_back_is_noticed},
+    {"nothing is kept while Redis does not say", nothing_is_kept_while_redis_does_not_say},
+    {"where Redis refuses to forget nothing is taken from it",
+     where_redis_refuses_to_forget_nothing_is_taken_from_it},
+};
+
+TEST_MAIN(cases)
