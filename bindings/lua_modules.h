@@ -48,5 +48,6 @@ int luaopen_agg_json(lua_State *L);
 int luaopen_agg_metrics(lua_State *L);
 int luaopen_agg_log(lua_State *L);
 int luaopen_agg_clock(lua_State *L);
+int luaopen_agg_uuid(lua_State *L);
 
 #endif

@@ -1,5 +1,6 @@
 #include "uuid.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -59,4 +60,25 @@ void uuid_generate_v4(uint8_t out[16]) {
     }
     out[6] = (uint8_t)((out[6] & 0x0F) | 0x40);
     out[8] = (uint8_t)((out[8] & 0x3F) | 0x80);
+}
+
+static bool uuid_sha1(const uint8_t space[16], struct slice name, uint8_t digest[20]) {
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool ok = context && EVP_DigestInit_ex(context, EVP_sha1(), NULL) == 1 &&
+              EVP_DigestUpdate(context, space, 16) == 1 &&
+              EVP_DigestUpdate(context, name.data, name.len) == 1 &&
+              EVP_DigestFinal_ex(context, digest, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    return ok;
+}
+
+bool uuid_generate_v5(const uint8_t space[16], struct slice name, uint8_t out[16]) {
+    uint8_t digest[20];
+    if (!uuid_sha1(space, name, digest)) {
+        return false;
+    }
+    memcpy(out, digest, 16);
+    out[6] = (uint8_t)((out[6] & 0x0F) | 0x50);
+    out[8] = (uint8_t)((out[8] & 0x3F) | 0x80);
+    return true;
 }

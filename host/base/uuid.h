@@ -14,5 +14,8 @@ bool uuid_parse(struct slice text, uint8_t out[16]);
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]);
 /* A random version 4 UUID. libuuid reads one spelling only, and its names are these. */
 void uuid_generate_v4(uint8_t out[16]);
+/* The version 5 UUID of a name in a namespace (RFC 9562, section 5.5). False: libcrypto refuses
+ * SHA-1. */
+bool uuid_generate_v5(const uint8_t space[16], struct slice name, uint8_t out[16]);
 
 #endif
