@@ -78,6 +78,21 @@
 ---@field unavailable? Failure answered with 503 and a time to come back
 ---@field tags? string[] ids that the answer depends on: a commit that touches one ends the cached answer
 
+--- What a file of `scripts/reactions` returns.
+---@class Reaction
+---@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that brings such a value has the reaction called for that key
+---@field query string a file of `sql/queries` with the one parameter `:keys` (`text[]`); its rows have a column `key`
+---@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; reads nothing else, so that it says the same of the same row. An error leaves the key for later
+
+--- What leaves for other services, by the outbox.
+---@class Message
+---@field topic string
+---@field key string messages of one key leave in the order in which they were stored
+---@field value table|string written as JSON with sorted keys, or JSON; at most 1 MiB
+---@field identity string says which fact this is, at most 200 bytes: with the identity of an earlier one a message is not stored
+---@field at integer when the fact came true, microseconds since 1970: facts older than the outbox's horizon are not sent
+---@field headers? table<string, string>
+
 --- A table of the view, as `scripts/view.lua` declares it; what the words mean is said there.
 ---@class TableDeclaration
 ---@field name string

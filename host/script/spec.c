@@ -113,6 +113,8 @@ static void add_modules(lua_State *L, const struct spec_run *run) {
     lua_setfield(L, -2, "testing.handlers");
     spec_routes_open(L);
     lua_setfield(L, -2, "testing.routes");
+    spec_reactions_open(L);
+    lua_setfield(L, -2, "testing.reactions");
     spec_fixtures_open(L);
     lua_setfield(L, -2, "testing.fixtures");
     spec_sources_open(L);

@@ -110,10 +110,26 @@ static int lua_queries(lua_State *L) {
     return 1;
 }
 
-int spec_refuse_script(lua_State *L, const char *kind, const char *name) {
+static const char *script_name(const void *scripts, size_t at, size_t size) {
+    return *(const char *const *)(const void *)((const char *)scripts + at * size);
+}
+
+size_t spec_find_script(lua_State *L, const char *kind, const char *name, const void *scripts,
+                        size_t count, size_t size) {
     char hint[NEAREST_HINT_CAP];
-    return luaL_error(L, "no %s \"%s\": %s (it would be scripts/%s.lua)", kind, name,
-                      lua_names_hint(L, -1, name, hint), name);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(script_name(scripts, i, size), name) == 0) {
+            return i;
+        }
+    }
+    lua_newtable(L);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, script_name(scripts, i, size));
+    }
+    luaL_error(L, "no %s \"%s\": %s (it would be scripts/%s.lua)", kind, name,
+               lua_names_hint(L, -1, name, hint), name);
+    return 0;
 }
 
 void spec_sources_open(lua_State *L) {

@@ -17,21 +17,6 @@ static struct slice event_text(lua_State *L, int at) {
     return text;
 }
 
-static size_t find_handler(lua_State *L, const struct script_generation *generation,
-                           const char *name) {
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        if (strcmp(generation->handlers[i].name, name) == 0) {
-            return i;
-        }
-    }
-    lua_newtable(L);
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, generation->handlers[i].name);
-    }
-    return (size_t)spec_refuse_script(L, "handler", name);
-}
-
 static void push_merges(lua_State *L, const struct view *view, const struct merge *merge) {
     struct merge_op op;
     struct merge_version version;
@@ -104,7 +89,9 @@ static enum script_result handle(struct script_instance *instance, size_t handle
 static void run_event(lua_State *L, struct merge *merge, int name_at, int event_at) {
     struct script_instance *instance = sandbox_instance(L);
     const struct script_generation *generation = instance->generation;
-    size_t handler = find_handler(L, generation, luaL_checkstring(L, name_at));
+    size_t handler =
+        spec_find_script(L, "handler", luaL_checkstring(L, name_at), generation->handlers,
+                         generation->handler_count, sizeof *generation->handlers);
     struct slice text = event_text(L, event_at);
     struct err err = {0};
     enum script_result result = handle(instance, handler, text, merge, &err);

@@ -12,11 +12,14 @@ void spec_libraries_push(lua_State *L);
  * borrowed for the life of the state. */
 void spec_handlers_open(lua_State *L, struct merge *merge); /* testing.handlers */
 void spec_routes_open(lua_State *L);                        /* testing.routes */
+void spec_reactions_open(lua_State *L);                     /* testing.reactions */
 void spec_fixtures_open(lua_State *L);                      /* testing.fixtures */
 void spec_sources_open(lua_State *L);                       /* testing.sources */
 
-/* Raises: no such handler or route; the set of those that there are is at the top. */
-int spec_refuse_script(lua_State *L, const char *kind, const char *name);
+/* The index of the script of that name among `count` structures of `size` bytes, which begin with
+ * their name. Raises where there is none, with the nearest. */
+size_t spec_find_script(lua_State *L, const char *kind, const char *name, const void *scripts,
+                        size_t count, size_t size);
 
 /* spec_values.c: values of the view as specs read them. */
 /* Replaces the value on the top by the two that json.FUNCTION answers for it: the second is nil, or

@@ -12,21 +12,6 @@ struct call {
     struct script_pair query[MAX_PAIRS];
 };
 
-static size_t find_route(lua_State *L, const struct script_generation *generation,
-                         const char *name) {
-    for (size_t i = 0; i < generation->route_count; i++) {
-        if (strcmp(generation->routes[i].name, name) == 0) {
-            return i;
-        }
-    }
-    lua_newtable(L);
-    for (size_t i = 0; i < generation->route_count; i++) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, generation->routes[i].name);
-    }
-    return (size_t)spec_refuse_script(L, "route", name);
-}
-
 /* The strings of request[key]; the request holds them while the call lasts. */
 static size_t read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
     size_t count = 0;
@@ -94,7 +79,9 @@ static int lua_call_route(lua_State *L) {
     memset(&call, 0, sizeof call);
     struct script_response response = {0};
     struct err err = {0};
-    call.request.route = find_route(L, instance->generation, luaL_checkstring(L, 1));
+    call.request.route =
+        spec_find_script(L, "route", luaL_checkstring(L, 1), instance->generation->routes,
+                         instance->generation->route_count, sizeof *instance->generation->routes);
     lua_settop(L, 2);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_getfield(L, 2, "correlation_id");

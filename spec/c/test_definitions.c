@@ -201,6 +201,7 @@ static void helpers_of_specs(void) {
         void (*open)(lua_State *L);
     } helpers[] = {{"handlers", open_handlers},
                    {"routes", spec_routes_open},
+                   {"reactions", spec_reactions_open},
                    {"fixtures", spec_fixtures_open},
                    {"sources", spec_sources_open}};
     lua_State *L = open_state();

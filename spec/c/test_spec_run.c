@@ -21,6 +21,12 @@ static const char handler[] =
     "end }";
 static const char route[] = "return { path = '/', handle = function() return { status = 200, "
                             "body = require('clock').name } end }";
+static const char reaction[] =
+    "return { follows = { t = 'id' }, query = 'facts', publish = function(row)\n"
+    "  if row.word == 'none' then return nil end\n"
+    "  return { topic = 'news', key = row.key, value = { word = row.word }, at = 5,\n"
+    "    identity = row.key, headers = { h = 'x' } }\n"
+    "end }";
 static const char clock_double[] =
     "return { binding = { name = 'the double' }, reset = function() end }";
 
@@ -35,8 +41,8 @@ static void write_file(const char *name, const char *text) {
     }
 }
 
-static const char *const folders[] = {"handlers", "routes", "queries", "support",
-                                      "support/doubles"};
+static const char *const folders[] = {"handlers", "routes",  "reactions",
+                                      "queries",  "support", "support/doubles"};
 static const struct {
     const char *name;
     const char *text;
@@ -44,6 +50,8 @@ static const struct {
              {"lib.lua", "return {}"},
              {"handlers/h.lua", handler},
              {"routes/r.lua", route},
+             {"reactions/n.lua", reaction},
+             {"queries/facts.sql", "SELECT unnest(:keys::text[]) AS key"},
              {"support/doubles/clock.lua", clock_double},
              {"output", ""}};
 
@@ -229,6 +237,22 @@ static void runs_handlers_as_production_does(void) {
                   "scripts/handlers/none.lua)");
 }
 
+static void hands_rows_to_reactions(void) {
+    run_spec("local reactions = require('testing.reactions')\n"
+             "it('a', function()\n"
+             "  assert.are.same({ { topic = 'news', key = 'k', value = { word = 'w' }, at = 5,\n"
+             "    text = '{\"word\":\"w\"}', identity = 'k', headers = { h = 'x' } } },\n"
+             "    reactions.run('reactions/n', { key = 'k', word = 'w' }))\n"
+             "  assert.are.same({}, reactions.run('reactions/n', { key = 'k', word = 'none' }))\n"
+             "  local none, why = reactions.run('reactions/n', { word = 'w' })\n"
+             "  assert.is_nil(none)\n"
+             "  assert.is_truthy(why:find('reactions/n.lua', 1, true), why)\n"
+             "  assert.is_truthy(why:find('\"key\"', 1, true), why)\n"
+             "end)\nit('b', function() reactions.run('reactions/none', {}) end)");
+    expect_counts(1, 1, 0);
+    expect_output("b: no reaction \"reactions/none\": there is reactions/n");
+}
+
 static void gives_scripts_the_doubles(void) {
     run_spec("it('a', function() assert.are.equal('the double',\n"
              "  require('testing.routes').call('routes/r', {}).body) end)");
@@ -262,6 +286,7 @@ static const struct test_case cases[] = {
     {"shows specs the sandbox only", shows_specs_the_sandbox_only},
     {"refuses globals", refuses_globals},
     {"runs handlers as production does", runs_handlers_as_production_does},
+    {"hands rows to reactions", hands_rows_to_reactions},
     {"gives scripts the doubles", gives_scripts_the_doubles},
     {"reaches nothing outside where a double is missing", reaches_nothing_outside},
     {"gives each file a fresh state", gives_each_file_a_fresh_state},

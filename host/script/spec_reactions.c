@@ -1,0 +1,87 @@
+/* testing.reactions: rows handed to the very reactions of production.
+ * docs/types/testing/reactions.lua says what specs get. */
+#include "../../bindings/lua_util.h"
+#include "message.h"
+#include "spec_private.h"
+
+#define ARENA_CHUNK_BYTES 4096
+
+static void set_slice(lua_State *L, const char *key, struct slice text) {
+    lua_pushlstring(L, text.data, text.len);
+    lua_setfield(L, -2, key);
+}
+
+/* As scripts wrote it, but for the value, which is decoded; `text` is what is published. */
+static void push_message(lua_State *L, const struct script_message *message) {
+    lua_createtable(L, 0, 7);
+    set_slice(L, "topic", message->topic);
+    set_slice(L, "key", message->key);
+    set_slice(L, "identity", message->identity);
+    set_slice(L, "text", message->value);
+    lua_pushlstring(L, message->value.data, message->value.len);
+    spec_call_json(L, "decode");
+    lua_pop(L, 1);
+    lua_setfield(L, -2, "value");
+    lua_pushnumber(L, (lua_Number)message->at_us);
+    lua_setfield(L, -2, "at");
+    lua_createtable(L, 0, (int)message->header_count);
+    for (size_t i = 0; i < message->header_count; i++) {
+        lua_pushlstring(L, message->headers[i].name.data, message->headers[i].name.len);
+        lua_pushlstring(L, message->headers[i].value.data, message->headers[i].value.len);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+struct reaction_spec {
+    struct arena *arena;
+};
+
+static int close_reaction_spec(lua_State *L) {
+    struct reaction_spec *spec = lua_touserdata(L, 1);
+    if (spec->arena) {
+        arena_destroy(spec->arena);
+    }
+    spec->arena = NULL;
+    return 0;
+}
+
+/* The row becomes the only one of what production has as the rows of the query. */
+static void give_row(lua_State *L, struct script_instance *instance) {
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 2);
+    lua_rawseti(L, -2, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
+    instance->rows_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* run(name, row) -> list of messages, or nil and why the reaction failed */
+static int lua_run_reaction(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    const struct script_generation *generation = instance->generation;
+    struct script_published published;
+    struct err err = {0};
+    size_t reaction = spec_find_script(L, "reaction", luaL_checkstring(L, 1), generation->reactions,
+                                       generation->reaction_count, sizeof *generation->reactions);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    give_row(L, instance);
+    struct reaction_spec *spec = lua_new_resource(L, sizeof *spec, close_reaction_spec);
+    spec->arena = arena_create(ARENA_CHUNK_BYTES);
+    if (script_react(instance, reaction, 0, spec->arena, &published, &err) != SCRIPT_OK) {
+        lua_pushnil(L);
+        lua_pushstring(L, err.text);
+        return 2;
+    }
+    lua_createtable(L, (int)published.count, 0);
+    for (size_t i = 0; i < published.count; i++) {
+        push_message(L, &published.messages[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
+void spec_reactions_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"run", lua_run_reaction}, {NULL, NULL}};
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+}
