@@ -76,6 +76,25 @@ static int run_reaction(lua_State *L) {
     return 0;
 }
 
+/* What a reaction says may rest on nothing but its row. */
+static enum script_result call_purely(struct script_instance *instance, struct reaction_call *call,
+                                      struct err *err) {
+    const char *muted = instance->muted;
+    instance->muted = "a reaction says what follows from its row alone";
+    instance->rests_on = NULL;
+    enum script_result result = script_call(instance, run_reaction, call,
+                                            instance->config->scripts.handler_timeout_ms, err);
+    instance->muted = muted;
+    if (result == SCRIPT_OK && instance->rests_on) {
+        err_set(err, ERR_INPUT,
+                "it asked `%s`: a reaction says what follows from its row alone; let its query "
+                "bring what it needs",
+                instance->rests_on);
+        result = SCRIPT_ERROR;
+    }
+    return result;
+}
+
 enum script_result script_react(struct script_instance *instance, size_t reaction, int row,
                                 struct arena *arena, struct script_published *published,
                                 struct err *err) {
@@ -84,8 +103,7 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
     int64_t started_us = clock_monotonic_us();
     *published = (struct script_published){0};
     watched_name(&instance->watched, name, NULL);
-    enum script_result result = script_call(instance, run_reaction, &call,
-                                            instance->config->scripts.handler_timeout_ms, err);
+    enum script_result result = call_purely(instance, &call, err);
     instance_count_call(instance, &instance->reaction_metrics[reaction], started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {

@@ -115,6 +115,9 @@ static void refuses_what_is_no_message(void) {
         {"local m = { " GOOD " } m.colour = 1 return m", "colour"},
         {"return row.kye", "column \"kye\""},
         {"error('no')", "no"},
+        {"require('clock').wall() return nil", "it asked `clock`"},
+        {"require('http').request({ url = 'http://127.0.0.1:1/' })", "it asked `http`"},
+        {"require('pg').query('facts', { keys = {} })", "it asked `pg`"},
         {"while true do end", "r.lua"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -250,7 +250,7 @@ static void hands_rows_to_reactions(void) {
              "  assert.is_truthy(why:find('\"key\"', 1, true), why)\n"
              "end)\nit('b', function() reactions.run('reactions/none', {}) end)");
     expect_counts(1, 1, 0);
-    expect_output("b: no reaction \"reactions/none\": there is reactions/n");
+    expect_output("b: no reaction \"reactions/none\": did you mean \"reactions/n\"?");
 }
 
 static void gives_scripts_the_doubles(void) {
