@@ -11,26 +11,24 @@ static void set_slice(lua_State *L, const char *key, struct slice text) {
     lua_setfield(L, -2, key);
 }
 
+static void set_decoded(lua_State *L, const char *key, struct slice json) {
+    lua_pushlstring(L, json.data, json.len);
+    spec_call_json(L, "decode");
+    lua_pop(L, 1);
+    lua_setfield(L, -2, key);
+}
+
 /* As scripts wrote it, but for the value, which is decoded; `text` is what is published. */
-static void push_message(lua_State *L, const struct script_message *message) {
+static void push_message(lua_State *L, const struct outbox_message *message) {
     lua_createtable(L, 0, 7);
     set_slice(L, "topic", message->topic);
     set_slice(L, "key", message->key);
     set_slice(L, "identity", message->identity);
     set_slice(L, "text", message->value);
-    lua_pushlstring(L, message->value.data, message->value.len);
-    spec_call_json(L, "decode");
-    lua_pop(L, 1);
-    lua_setfield(L, -2, "value");
-    lua_pushnumber(L, (lua_Number)message->at_us);
+    set_decoded(L, "value", message->value);
+    set_decoded(L, "headers", message->headers.data ? message->headers : slice_of("{}"));
+    lua_pushnumber(L, (lua_Number)message->fact_at_us);
     lua_setfield(L, -2, "at");
-    lua_createtable(L, 0, (int)message->header_count);
-    for (size_t i = 0; i < message->header_count; i++) {
-        lua_pushlstring(L, message->headers[i].name.data, message->headers[i].name.len);
-        lua_pushlstring(L, message->headers[i].value.data, message->headers[i].value.len);
-        lua_rawset(L, -3);
-    }
-    lua_setfield(L, -2, "headers");
 }
 
 struct reaction_spec {
