@@ -15,6 +15,8 @@
 
 #define POLL_MS 100
 #define FLUSH_MS 1000
+/* So long, at most, a topic that no broker knows may still come to be. */
+#define UNKNOWN_TOPIC_MS 10000
 
 struct kafka_producer {
     rd_kafka_t *kafka;
@@ -40,6 +42,8 @@ struct kafka_send {
     pthread_cond_t changed;
     size_t count;
     size_t outstanding;
+    void (*done)(void *context); /* or NULL */
+    void *done_context;
     struct report reports[];
 };
 
@@ -60,6 +64,13 @@ void kafka_send_unref(struct kafka_send *send) {
     pthread_cond_destroy(&send->changed);
     pthread_mutex_destroy(&send->mutex);
     free(send);
+}
+
+static bool is_of_topic(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
+           code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 static enum err_kind error_kind(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status) {
@@ -87,10 +98,16 @@ static void settle(struct report *report, struct kafka_delivery delivery) {
     pthread_mutex_lock(&send->mutex);
     report->delivery = delivery;
     report->reported = true;
-    if (--send->outstanding == 0) {
+    bool last = --send->outstanding == 0;
+    if (last) {
         pthread_cond_signal(&send->changed);
     }
+    void (*done)(void *context) = send->done;
+    void *context = send->done_context;
     pthread_mutex_unlock(&send->mutex);
+    if (last && done) {
+        done(context);
+    }
     kafka_send_unref(send);
 }
 
@@ -100,6 +117,7 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
     struct kafka_delivery delivery = {
         .kind = error_kind(message->err, rd_kafka_message_status(message)),
         .reason = rd_kafka_err2str(message->err),
+        .of_topic = is_of_topic(message->err),
         .partition = message->partition,
         .offset = message->offset,
     };
@@ -143,6 +161,7 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
         struct kafka_delivery delivery = {
             .kind = error_kind(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED),
             .reason = rd_kafka_err2str(code),
+            .of_topic = is_of_topic(code),
         };
         settle(report, delivery);
     }
@@ -156,6 +175,20 @@ void kafka_send_wait(struct kafka_send *send, int timeout_ms) {
         status = clock_condition_wait(&send->changed, &send->mutex, deadline_us);
     }
     pthread_mutex_unlock(&send->mutex);
+}
+
+void kafka_send_on_done(struct kafka_send *send, void (*done)(void *context), void *context) {
+    pthread_mutex_lock(&send->mutex);
+    send->done = done;
+    send->done_context = context;
+    pthread_mutex_unlock(&send->mutex);
+}
+
+bool kafka_send_reported(struct kafka_send *send, size_t index) {
+    pthread_mutex_lock(&send->mutex);
+    bool reported = send->reports[index].reported;
+    pthread_mutex_unlock(&send->mutex);
+    return reported;
 }
 
 struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index) {
@@ -202,9 +235,11 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, stru
 static bool set_properties(const struct config *config, int message_timeout_ms,
                            rd_kafka_conf_t *conf, struct err *err) {
     char timeout[16], propagation[16];
+    int half_ms = message_timeout_ms / 2;
+    bool soon = half_ms > 0 && half_ms < UNKNOWN_TOPIC_MS;
     snprintf(timeout, sizeof timeout, "%d", message_timeout_ms);
     /* Sooner than the record's end, so that an unknown topic is called that. */
-    snprintf(propagation, sizeof propagation, "%d", message_timeout_ms / 2);
+    snprintf(propagation, sizeof propagation, "%d", soon ? half_ms : UNKNOWN_TOPIC_MS);
     const char *const ours[][2] = {
         {"bootstrap.servers", config->kafka.brokers},
         {"client.id", config->kafka.client_id},
@@ -246,8 +281,8 @@ static bool start_poller(struct kafka_producer *producer, struct err *err) {
     return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start a thread for kafka reports");
 }
 
-static struct kafka_producer *open_producer(const struct config *config, int message_timeout_ms,
-                                            struct err *err) {
+struct kafka_producer *kafka_producer_open(const struct config *config, int message_timeout_ms,
+                                           struct err *err) {
     char text[512];
     struct kafka_producer *producer = xcalloc(1, sizeof *producer);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -273,8 +308,7 @@ static struct kafka_producer *open_producer(const struct config *config, int mes
     return producer;
 }
 
-static void close_producer(struct kafka_producer *producer) {
-    rd_kafka_flush(producer->kafka, FLUSH_MS);
+void kafka_producer_abandon(struct kafka_producer *producer) {
     /* What is still there is given up; its reports free the last hold on their sends. */
     rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_flush(producer->kafka, FLUSH_MS);
@@ -284,6 +318,11 @@ static void close_producer(struct kafka_producer *producer) {
     }
     rd_kafka_destroy(producer->kafka);
     free(producer);
+}
+
+static void close_producer(struct kafka_producer *producer) {
+    rd_kafka_flush(producer->kafka, FLUSH_MS);
+    kafka_producer_abandon(producer);
 }
 
 bool kafka_producer_broken(const struct kafka_producer *producer) {
@@ -297,7 +336,7 @@ struct kafka_producer *kafka_producer_acquire(const struct config *config, int m
         shared = NULL; /* its users release it */
     }
     if (!shared) {
-        shared = open_producer(config, message_timeout_ms, err);
+        shared = kafka_producer_open(config, message_timeout_ms, err);
     }
     struct kafka_producer *producer = shared;
     if (producer) {

@@ -1,7 +1,7 @@
-/* kafka: the producer of the process. All threads share one, made at the first acquire and gone
- * with the last release, which waits at most a second for what is still under way. acks=all,
- * idempotent: a record that is reported delivered is in every in-sync replica, once. Knows no Lua.
- */
+/* kafka: producers. The threads that run scripts share one, made at the first acquire and gone with
+ * the last release, which waits at most a second for what is still under way; the outbox has one of
+ * its own. acks=all, idempotent: a record that is reported delivered is in every in-sync replica,
+ * once. Knows no Lua. */
 #ifndef AGG_BINDINGS_KAFKA_H
 #define AGG_BINDINGS_KAFKA_H
 
@@ -31,6 +31,7 @@ struct kafka_record {
 struct kafka_delivery {
     enum err_kind kind; /* ERR_NONE: delivered */
     const char *reason; /* static text, where it was not */
+    bool of_topic; /* so are all records for this topic: it is not there, or not ours to write */
     int32_t partition;
     int64_t offset;
 };
@@ -40,6 +41,13 @@ struct kafka_delivery {
 struct kafka_producer *kafka_producer_acquire(const struct config *config, int message_timeout_ms,
                                               struct err *err);
 void kafka_producer_release(struct kafka_producer *producer);
+/* One that is not shared. A record is given up after message_timeout_ms (0: never), or once its
+ * topic is known not to be there. */
+struct kafka_producer *kafka_producer_open(const struct config *config, int message_timeout_ms,
+                                           struct err *err);
+/* Gives up what was not delivered: whatever has been sent may arrive, the rest is not sent. All
+ * that was added has its report when this returns. */
+void kafka_producer_abandon(struct kafka_producer *producer);
 /* True once a fatal error makes it useless: release it, acquire another. */
 bool kafka_producer_broken(const struct kafka_producer *producer);
 
@@ -53,6 +61,11 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                     const struct kafka_record *record);
 /* Until every record was reported or the time is over. */
 void kafka_send_wait(struct kafka_send *send, int timeout_ms);
+/* From now on `done` is called whenever a report is the last one due; on the thread of reports,
+ * which it must not hold up. */
+void kafka_send_on_done(struct kafka_send *send, void (*done)(void *context), void *context);
+/* Whether the index-th record added has its report. */
+bool kafka_send_reported(struct kafka_send *send, size_t index);
 /* Of the index-th record added; ERR_TIMEOUT if there was no report: it may yet be delivered. */
 struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index);
 

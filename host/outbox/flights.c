@@ -1,0 +1,195 @@
+#include "flights.h"
+
+#include <stdlib.h>
+
+#include "../base/json_scan.h"
+#include "../base/xalloc.h"
+#include "rows.h"
+
+#define ARENA_CHUNK_BYTES 16384
+#define HEADERS_MAX 65 /* of a message, and its traceparent */
+
+/* ---- one record ----------------------------------------------------------------------------- */
+
+static struct slice cell_of(const PGresult *rows, int row, int column) {
+    if (PQgetisnull(rows, row, column)) {
+        return (struct slice){0};
+    }
+    return (struct slice){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
+}
+
+static struct slice unescaped(struct arena *arena, const struct json_value *value) {
+    char *text = arena_alloc(arena, value->raw.len + 1);
+    size_t len = json_unescape(value, text);
+    text[len] = '\0';
+    return (struct slice){text, len};
+}
+
+/* Headers are an object of texts: message.c has seen to that. What is none of a header is left out.
+ */
+static size_t read_headers(struct arena *arena, struct slice json, struct kafka_header *headers) {
+    struct json_cursor cursor;
+    struct json_value name, value;
+    size_t count = 0;
+    bool more;
+    json_begin(&cursor, json);
+    if (!json.data || !json_enter(&cursor)) {
+        return 0;
+    }
+    while (count < HEADERS_MAX - 1 && json_next_member(&cursor, &name, &more) && more &&
+           json_read(&cursor, &value)) {
+        if (value.type == JSON_STRING) {
+            headers[count++] =
+                (struct kafka_header){unescaped(arena, &name).data, unescaped(arena, &value)};
+        }
+    }
+    return count;
+}
+
+/* The trace goes on at whoever reads the message, unless the script says otherwise. */
+static size_t add_traceparent(struct slice traceparent, struct kafka_header *headers,
+                              size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(headers[i].name, "traceparent") == 0) {
+            return count;
+        }
+    }
+    if (traceparent.data) {
+        headers[count++] = (struct kafka_header){"traceparent", traceparent};
+    }
+    return count;
+}
+
+/* Returns the bytes of the value. */
+static size_t launch(struct flight *flight, struct kafka_producer *producer, const PGresult *taken,
+                     int row) {
+    struct kafka_header headers[HEADERS_MAX];
+    size_t len = 0;
+    unsigned char *value =
+        PQunescapeBytea((const unsigned char *)PQgetvalue(taken, row, ROW_VALUE), &len);
+    size_t count = read_headers(flight->arena, cell_of(taken, row, ROW_HEADERS), headers);
+    struct kafka_record record = {
+        .topic = PQgetvalue(taken, row, ROW_TOPIC),
+        .key = cell_of(taken, row, ROW_KEY),
+        .value = {(const char *)value, len},
+        .headers = headers,
+        .header_count = add_traceparent(cell_of(taken, row, ROW_TRACEPARENT), headers, count),
+    };
+    kafka_send_add(flight->send, producer, &record);
+    PQfreemem(value);
+    return len;
+}
+
+/* ---- flights -------------------------------------------------------------------------------- */
+
+static struct flight *make_flight(size_t capacity) {
+    struct flight *flight = xcalloc(1, sizeof *flight);
+    flight->arena = arena_create(ARENA_CHUNK_BYTES);
+    flight->send = kafka_send_create(capacity);
+    flight->messages = xcalloc(capacity + 1, sizeof *flight->messages);
+    return flight;
+}
+
+static void free_flight(struct flight *flight) {
+    kafka_send_unref(flight->send);
+    arena_destroy(flight->arena);
+    free(flight->messages);
+    free(flight);
+}
+
+static bool is_old(const PGresult *taken, int row) {
+    return strcmp(PQgetvalue(taken, row, ROW_OLD), "t") == 0;
+}
+
+void flights_launch(struct flights *flights, struct kafka_producer *producer, const PGresult *taken,
+                    void (*done)(void *context), void *context) {
+    struct flight *flight = make_flight((size_t)PQntuples(taken));
+    struct flight **last = &flights->first;
+    kafka_send_on_done(flight->send, done, context);
+    for (int row = 0; row < PQntuples(taken); row++) {
+        if (is_old(taken, row)) {
+            continue;
+        }
+        struct flight_message *message = &flight->messages[flight->count++];
+        message->id = strtoll(PQgetvalue(taken, row, ROW_ID), NULL, 10);
+        message->created_us = strtoll(PQgetvalue(taken, row, ROW_CREATED), NULL, 10);
+        struct slice topic = cell_of(taken, row, ROW_TOPIC);
+        topic.len++; /* its NUL */
+        message->topic = arena_copy(flight->arena, topic).data;
+        message->bytes = launch(flight, producer, taken, row);
+        flights->bytes += message->bytes;
+        flights->messages++;
+    }
+    if (flight->count == 0) {
+        free_flight(flight);
+        return;
+    }
+    while (*last) {
+        last = &(*last)->next;
+    }
+    *last = flight;
+}
+
+const int64_t *flights_ids(struct flights *flights, size_t *count) {
+    *count = 0;
+    if (flights->messages > flights->ids_capacity) {
+        flights->ids_capacity = flights->messages;
+        flights->ids = xrealloc(flights->ids, flights->ids_capacity * sizeof *flights->ids);
+    }
+    for (const struct flight *flight = flights->first; flight; flight = flight->next) {
+        for (size_t i = 0; i < flight->count; i++) {
+            if (flight->messages[i].state != OVER) {
+                flights->ids[(*count)++] = flight->messages[i].id;
+            }
+        }
+    }
+    return flights->ids;
+}
+
+void flights_look(const struct flights *flights, flight_report report, void *context) {
+    for (struct flight *flight = flights->first; flight; flight = flight->next) {
+        for (size_t i = 0; i < flight->count; i++) {
+            if (flight->messages[i].state != OVER && kafka_send_reported(flight->send, i)) {
+                struct kafka_delivery delivery = kafka_send_delivery(flight->send, i);
+                flight->messages[i].state = TOLD;
+                report(context, &flight->messages[i], &delivery);
+            }
+        }
+    }
+}
+
+/* True where the flight has no message that is not over. */
+static bool settle_flight(struct flights *flights, struct flight *flight) {
+    size_t over = 0;
+    for (size_t i = 0; i < flight->count; i++) {
+        if (flight->messages[i].state == TOLD) {
+            flight->messages[i].state = OVER;
+            flights->messages--;
+            flights->bytes -= flight->messages[i].bytes;
+        }
+        over += flight->messages[i].state == OVER;
+    }
+    return over == flight->count;
+}
+
+void flights_settle(struct flights *flights) {
+    for (struct flight **at = &flights->first; *at;) {
+        struct flight *flight = *at;
+        if (settle_flight(flights, flight)) {
+            *at = flight->next;
+            free_flight(flight);
+        } else {
+            at = &flight->next;
+        }
+    }
+}
+
+void flights_drop(struct flights *flights) {
+    while (flights->first) {
+        struct flight *flight = flights->first;
+        flights->first = flight->next;
+        free_flight(flight);
+    }
+    free(flights->ids);
+    *flights = (struct flights){0};
+}

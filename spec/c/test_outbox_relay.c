@@ -1,0 +1,385 @@
+/* outbox relay: every pending message reaches Kafka, once while both servers and the relay live, in
+ * order per key, whatever is away in between. The broker is librdkafka's mock cluster, in this
+ * process. Needs PG_TEST_URL; run in the project's folder. */
+#include "../../host/outbox/relay.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "../../host/base/log.h"
+#include "../../host/outbox/rows.h"
+#include "outbox_tables.h"
+#include "proxy.h"
+
+#define SCHEMA "test_outbox_relay"
+#define BROKER 1
+#define PRODUCE_REQUEST 0 /* its number in the protocol */
+#define RECORDS_MAX 8192
+
+static struct {
+    rd_kafka_t *client, *consumer;
+    rd_kafka_mock_cluster_t *cluster;
+    struct config config;
+    struct pg *pg;
+    struct outbox_relay *relays[2];
+    char *records[RECORDS_MAX]; /* "topic key value" of each that the consumer has read */
+    size_t count;
+} world;
+static struct err err;
+
+/* ---- the world ------------------------------------------------------------------------------ */
+
+static void follow_topics(void) {
+    static const char *const topics[] = {"news", "other"};
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", world.config.kafka.brokers, text, sizeof text);
+    rd_kafka_conf_set(conf, "group.id", "spec", text, sizeof text);
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
+    world.consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(4);
+    for (int i = 0; i < 4; i++) {
+        rd_kafka_topic_partition_list_add(from, topics[i / 2], i % 2)->offset = 0;
+    }
+    rd_kafka_assign(world.consumer, from);
+    rd_kafka_topic_partition_list_destroy(from);
+}
+
+static void begin(void) {
+    char text[256];
+    memset(&world, 0, sizeof world);
+    log_configure(LOG_ERROR, false);
+    log_mute(true);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
+    world.client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    world.cluster = rd_kafka_mock_cluster_new(world.client, 1);
+    rd_kafka_mock_topic_create(world.cluster, "news", 2, 1);
+    rd_kafka_mock_topic_create(world.cluster, "other", 2, 1);
+    world.config.kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(world.cluster);
+    world.config.kafka.client_id = "spec";
+    world.config.postgres.url = strdup(outbox_url_of(SCHEMA));
+    world.config.outbox.enabled = 1;
+    world.config.outbox.horizon_hours = 24;
+    world.config.outbox.keep_rows = 1000;
+    world.pg = outbox_connect(SCHEMA);
+    outbox_tables_make(world.pg, SCHEMA);
+    follow_topics();
+}
+
+static void start_relay(int i) {
+    err_clear(&err);
+    world.relays[i] = outbox_relay_start(&world.config, &err);
+    CHECK_OK(world.relays[i] != NULL, &err);
+}
+
+static void stop_relay(int i) {
+    outbox_relay_stop(world.relays[i]);
+    world.relays[i] = NULL;
+}
+
+static void end(void) {
+    stop_relay(0);
+    stop_relay(1);
+    rd_kafka_consumer_close(world.consumer);
+    rd_kafka_destroy(world.consumer);
+    rd_kafka_mock_cluster_destroy(world.cluster);
+    rd_kafka_destroy(world.client);
+    outbox_script(world.pg, "DROP SCHEMA " SCHEMA " CASCADE");
+    pg_destroy(world.pg);
+    free(world.config.postgres.url);
+    for (size_t i = 0; i < world.count; i++) {
+        free(world.records[i]);
+    }
+    log_mute(false);
+}
+
+/* Numbers first to last, over five keys, as messages of the topic. */
+static void store(const char *topic, int first, int last) {
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO outbox (identity, topic, key, value, fact_at, source, scripts) "
+             "SELECT '%s' || n, '%s', 'k' || n %% 5, convert_to(n::text, 'UTF8'), now(), 's', 'h' "
+             "FROM generate_series(%d, %d) AS n ORDER BY n",
+             topic, topic, first, last);
+    outbox_script(world.pg, sql);
+}
+
+/* Reads what has come; true once there are `wanted` records. */
+static bool has_read(size_t wanted) {
+    rd_kafka_message_t *message;
+    while (world.count < RECORDS_MAX && (message = rd_kafka_consumer_poll(world.consumer, 10))) {
+        if (!message->err &&
+            asprintf(&world.records[world.count], "%s %.*s %.*s", rd_kafka_topic_name(message->rkt),
+                     (int)message->key_len, (const char *)message->key, (int)message->len,
+                     (const char *)message->payload) > 0) {
+            world.count++;
+        }
+        rd_kafka_message_destroy(message);
+    }
+    return world.count >= wanted;
+}
+
+static bool all_done(const char *states) {
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM outbox WHERE state NOT IN (%s)", states);
+    return strcmp(outbox_ask(world.pg, sql), "0") == 0;
+}
+
+/* All of 1 … count once, each key's in order, and nothing else. */
+static void check_each_once_in_order(size_t count) {
+    int last[5] = {0};
+    CHECK(!has_read(count + 1));
+    CHECK_INT(world.count, count);
+    for (size_t i = 0; i < world.count; i++) {
+        int key, number;
+        if (sscanf(world.records[i], "%*s k%d %d", &key, &number) != 2 || number <= last[key]) {
+            TEST_FAIL("record %zu is \"%s\" behind %d", i, world.records[i], last[key]);
+            return;
+        }
+        last[key] = number;
+    }
+}
+
+/* ---- cases ---------------------------------------------------------------------------------- */
+
+static void pending_messages_are_sent_in_order(void) {
+    begin();
+    store("news", 1, 2500); /* more than one window */
+    start_relay(0);
+    WAIT_UNTIL(has_read(2500));
+    WAIT_UNTIL(all_done("'sent'"));
+    store("news", 2501, 2600);
+    outbox_wake(world.relays[0]);
+    WAIT_UNTIL(all_done("'sent'") && has_read(2600));
+    check_each_once_in_order(2600);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE done_at IS NULL"), "0");
+    end();
+}
+
+static void a_message_carries_its_headers_and_its_trace(void) {
+    rd_kafka_headers_t *headers = NULL;
+    const void *value;
+    size_t size;
+    begin();
+    outbox_script(world.pg,
+                  "INSERT INTO outbox (identity, topic, key, value, headers, traceparent, fact_at, "
+                  "source, scripts) VALUES ('a', 'news', 'k', '1', '{\"event_id\": \"\\u00e9\"}', "
+                  "'00-1-2-01', now(), 's', 'h')");
+    start_relay(0);
+    rd_kafka_message_t *message = NULL;
+    WAIT_UNTIL(message || (message = rd_kafka_consumer_poll(world.consumer, 100)));
+    CHECK(message && rd_kafka_message_headers(message, &headers) == 0);
+    CHECK(rd_kafka_header_get_last(headers, "event_id", &value, &size) == 0 && size == 2 &&
+          memcmp(value, "\xC3\xA9", 2) == 0);
+    CHECK(rd_kafka_header_get_last(headers, "traceparent", &value, &size) == 0 && size == 9);
+    rd_kafka_message_destroy(message);
+    end();
+}
+
+static void one_of_two_relays_publishes_and_the_other_goes_on(void) {
+    begin();
+    start_relay(0);
+    start_relay(1);
+    for (int i = 0; i < 10; i++) {
+        store("news", 1 + i * 100, 100 + i * 100);
+        outbox_wake(world.relays[i % 2]);
+    }
+    WAIT_UNTIL(has_read(1000));
+    WAIT_UNTIL(all_done("'sent'"));
+    stop_relay(0); /* whichever it is */
+    store("news", 1001, 1100);
+    WAIT_UNTIL(has_read(1100));
+    WAIT_UNTIL(all_done("'sent'"));
+    check_each_once_in_order(1100);
+    end();
+}
+
+static void a_lease_that_ran_out_is_taken_over(void) {
+    begin();
+    outbox_script(world.pg, "UPDATE outbox_relay SET holder = 'dead', "
+                            "until = clock_timestamp() + interval '500 ms'");
+    store("news", 1, 5);
+    start_relay(0);
+    WAIT_UNTIL(has_read(5));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT holder <> 'dead' FROM outbox_relay"), "t");
+    end();
+}
+
+static void kafka_away_and_back_sends_all_once(void) {
+    begin();
+    store("news", 1, 100);
+    start_relay(0);
+    start_relay(1);
+    WAIT_UNTIL(has_read(100));
+    rd_kafka_mock_broker_set_down(world.cluster, BROKER);
+    for (int i = 1; i < 5; i++) {
+        store("news", 1 + i * 100, 100 + i * 100);
+        outbox_wake(world.relays[0]);
+        outbox_wake(world.relays[1]);
+    }
+    WAIT_UNTIL(strcmp(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'sent'"),
+                      "100") == 0);
+    rd_kafka_mock_broker_set_up(world.cluster, BROKER);
+    WAIT_UNTIL(has_read(500));
+    WAIT_UNTIL(all_done("'sent'"));
+    check_each_once_in_order(500);
+    end();
+}
+
+static void the_database_away_in_between_sends_nothing_twice(void) {
+    struct proxy proxy;
+    char url[512];
+    begin();
+    proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
+    snprintf(url, sizeof url, "postgresql://ras@127.0.0.1:%d/postgres?options=-csearch_path%%3D%s",
+             proxy.port, SCHEMA);
+    free(world.config.postgres.url);
+    world.config.postgres.url = strdup(url);
+    start_relay(0);
+    for (int i = 0; i < 5; i++) {
+        store("news", 1 + i * 100, 100 + i * 100);
+        outbox_wake(world.relays[0]);
+        WAIT_UNTIL(has_read((size_t)(i * 100 + 1)));
+        proxy.mode = PROXY_CUT;
+        has_read((size_t)(i * 100 + 100));
+        proxy.mode = PROXY_PASS;
+        WAIT_UNTIL(has_read((size_t)(i * 100 + 100)));
+    }
+    WAIT_UNTIL(all_done("'sent'"));
+    check_each_once_in_order(500);
+    stop_relay(0);
+    proxy_stop(&proxy);
+    end();
+}
+
+static void a_topic_that_may_not_be_written_holds_up_itself_alone(void) {
+    begin();
+    rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    store("news", 1, 1);
+    start_relay(0);
+    WAIT_UNTIL(strstr(outbox_ask(world.pg, "SELECT error FROM outbox"), "authoriz"));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT state || attempts FROM outbox"), "pending1");
+    store("other", 6, 6); /* does not wait for the second try */
+    store("news", 11, 11);
+    outbox_wake(world.relays[0]);
+    WAIT_UNTIL(has_read(1));
+    CHECK_TEXT(world.records[0], "other k1 6");
+    WAIT_UNTIL(has_read(3));
+    CHECK_TEXT(world.records[1], "news k1 1");
+    CHECK_TEXT(world.records[2], "news k1 11");
+    WAIT_UNTIL(all_done("'sent'"));
+    end();
+}
+
+static void a_message_that_kafka_refuses_fails_alone(void) {
+    begin();
+    rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    store("news", 1, 1);
+    start_relay(0);
+    WAIT_UNTIL(all_done("'failed'"));
+    CHECK_HAS(outbox_ask(world.pg, "SELECT error FROM outbox"), "too large");
+    store("news", 6, 6);
+    outbox_wake(world.relays[0]);
+    WAIT_UNTIL(has_read(1));
+    CHECK_TEXT(world.records[0], "news k1 6");
+    end();
+}
+
+static void what_has_become_old_is_settled_unsent(void) {
+    begin();
+    store("news", 1, 3);
+    outbox_script(world.pg, "UPDATE outbox SET fact_at = now() - interval '25 hours' WHERE id = 2");
+    start_relay(0);
+    WAIT_UNTIL(all_done("'sent', 'settled'"));
+    WAIT_UNTIL(has_read(2));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(state, ' ' ORDER BY id) FROM outbox"),
+               "sent settled sent");
+    end();
+}
+
+static void a_holder_that_lost_its_lease_sends_no_more(void) {
+    begin();
+    store("news", 1, 1);
+    start_relay(0);
+    WAIT_UNTIL(all_done("'sent'"));
+    rd_kafka_mock_broker_set_down(world.cluster, BROKER);
+    store("news", 2, 50);
+    outbox_script(world.pg, "UPDATE outbox_relay SET holder = 'another', until = 'infinity'");
+    struct buffer report = {0};
+    WAIT_UNTIL((buffer_clear(&report), outbox_relay_report(world.relays[0], &report),
+                strstr(report.data, "\"publishes\":false")));
+    rd_kafka_mock_broker_set_up(world.cluster, BROKER);
+    WAIT_UNTIL(has_read(1));
+    CHECK(!has_read(2));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'pending'"), "49");
+    buffer_free(&report);
+    end();
+}
+
+static void a_relay_ends_in_time_whatever_is_away(void) {
+    begin();
+    rd_kafka_mock_broker_set_down(world.cluster, BROKER);
+    store("news", 1, 100);
+    start_relay(0);
+    WAIT_UNTIL(strcmp(outbox_ask(world.pg, "SELECT until > now() FROM outbox_relay"), "t") == 0);
+    int64_t began_us = clock_monotonic_us();
+    stop_relay(0);
+    CHECK(clock_monotonic_us() - began_us < 8000000);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT until FROM outbox_relay"), "-infinity");
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'pending'"), "100");
+    end();
+}
+
+static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
+    int64_t pruned = 0;
+    begin();
+    struct rows rows = {.pg = world.pg,
+                        .params = pg_params_create(),
+                        .holder = "t",
+                        .horizon_hours = 24,
+                        .keep_rows = 2};
+    store("news", 1, 8);
+    outbox_script(world.pg,
+                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours', "
+                  "fact_at = now() - interval '49 hours' WHERE id <= 2; "
+                  "UPDATE outbox SET fact_at = now() - interval '49 hours' WHERE id = 3; "
+                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours' "
+                  "WHERE id = 4");
+    CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
+    CHECK_INT(pruned, 2);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
+               "3 4 5 6 7 8"); /* pending ones and young facts stay */
+    outbox_script(world.pg, "UPDATE outbox SET state = 'settled', done_at = now() - id * "
+                            "interval '1 minute', fact_at = now() - interval '25 hours' "
+                            "WHERE id > 4; ANALYZE outbox");
+    CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
+    CHECK_INT(pruned, 2); /* the oldest of four, of which keep_rows leaves two */
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
+               "3 4 5 6");
+    pg_params_destroy(rows.params);
+    end();
+}
+
+static const struct test_case cases[] = {
+    {"pending messages are sent in order", pending_messages_are_sent_in_order},
+    {"a message carries its headers and its trace", a_message_carries_its_headers_and_its_trace},
+    {"one of two relays publishes, and the other goes on",
+     one_of_two_relays_publishes_and_the_other_goes_on},
+    {"a lease that ran out is taken over", a_lease_that_ran_out_is_taken_over},
+    {"Kafka away and back: all is sent once", kafka_away_and_back_sends_all_once},
+    {"the database away in between: nothing is sent twice",
+     the_database_away_in_between_sends_nothing_twice},
+    {"a topic that may not be written holds up itself alone",
+     a_topic_that_may_not_be_written_holds_up_itself_alone},
+    {"a message that Kafka refuses fails alone", a_message_that_kafka_refuses_fails_alone},
+    {"what has become old is settled, unsent", what_has_become_old_is_settled_unsent},
+    {"a holder that lost its lease sends no more", a_holder_that_lost_its_lease_sends_no_more},
+    {"a relay ends in time, whatever is away", a_relay_ends_in_time_whatever_is_away},
+    {"rows leave once their facts cannot be sent again",
+     rows_leave_once_their_facts_cannot_be_sent_again},
+};
+
+TEST_MAIN(cases)
