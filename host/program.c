@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "outbox/relay.h"
 #include "reaction/reactor.h"
 #include "reload/reload.h"
 #include "script/script.h"
@@ -33,6 +34,7 @@ struct program {
     struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
+    struct outbox_relay *relay; /* NULL: another process publishes */
     struct reactor *reactor;
     struct audit *audit; /* NULL: without Redis, or without caches */
     struct ingest *ingest;
@@ -60,10 +62,23 @@ static bool start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
+static bool start_relay(struct program *program, struct err *err) {
+    if (program->config->outbox.enabled) {
+        program->relay = outbox_relay_start(program->config, err);
+    }
+    return program->relay || !program->config->outbox.enabled;
+}
+
+static void wake_relay(void *context) {
+    outbox_wake(context);
+}
+
 static bool start_reactor(struct program *program, struct err *err) {
     struct reactor_options options = {
         .generation = program->generation,
         .horizon_hours = program->config->outbox.horizon_hours,
+        .stored = wake_relay,
+        .context = program->relay,
     };
     program->reactor = reactor_start(&options, err);
     return program->reactor != NULL;
@@ -83,6 +98,7 @@ static bool start_ingest(struct program *program, struct err *err) {
         .config = program->config,
         .generation = program->generation,
         .cache = program->cache,
+        .relay = program->relay,
         .marked = wake_reactor,
         .context = program->reactor,
     };
@@ -194,6 +210,7 @@ static bool start_admin(struct program *program, struct err *err) {
         .config = program->config,
         .health = program->health,
         .ingest = program->ingest,
+        .relay = program->relay,
         .reactor = program->reactor,
         .http = program->http,
         .presence = program->presence,
@@ -221,8 +238,8 @@ static bool load_scripts(struct program *program, struct err *err) {
 
 /* In order; between two of them a signal is noticed. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    start_watchdog, load_scripts, start_cache, start_audit, start_reactor,
-    start_ingest,   start_health, start_http,  start_admin,
+    start_watchdog, load_scripts, start_cache,  start_audit, start_relay,
+    start_reactor,  start_ingest, start_health, start_http,  start_admin,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -268,6 +285,7 @@ bool program_stop(struct program *program) {
     health_stop(program->health);
     ingest_stop(program->ingest);
     reactor_stop(program->reactor);
+    outbox_relay_stop(program->relay);
     pg_close_spare();
     audit_stop(program->audit);
     cache_destroy(program->cache);

@@ -19,6 +19,7 @@ static int answer_status(void *context, const struct admin_request *request, str
     json_put_name(json, "health");
     buffer_append(json, health.data, health.len);
     reactor_report(program->reactor, json);
+    outbox_relay_report(program->relay, json);
     json_put_name(json, "generations");
     reload_list(program->reload, json);
     json_put_name(json, "before_start");

@@ -5,6 +5,7 @@
 #include "../health.h"
 #include "../http/http.h"
 #include "../ingest/ingest.h"
+#include "../outbox/relay.h"
 #include "../reload/reload.h"
 #include "explain.h"
 
@@ -13,6 +14,7 @@ struct admin_context {
     const struct config *config;
     struct health *health;
     struct ingest *ingest;
+    struct outbox_relay *relay; /* NULL: another process publishes */
     struct reactor *reactor;
     struct http_server *http;
     struct presence *presence;

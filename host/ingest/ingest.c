@@ -49,6 +49,7 @@ static bool init_worker(struct worker *worker, const struct ingest_options *inge
         .application_name = "aggregator ingest",
         .with_redis = true,
         .marks = true,
+        .relay = ingest->relay,
         .marked = ingest->marked,
         .marked_context = ingest->context,
         .mode = PIPELINE_FOLLOW,

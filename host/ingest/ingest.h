@@ -14,6 +14,7 @@ struct ingest_options {
     const struct config *config;
     struct script_generation *generation;
     struct cache *cache;
+    struct outbox_relay *relay; /* that looks once messages are stored; NULL: none runs here */
     void (*marked)(
         void *context); /* a commit has marked keys for reactions; on a worker's thread */
     void *context;
