@@ -8,7 +8,7 @@
 #include "../base/log.h"
 
 /* The class of the advisory locks, apart from those of other uses. */
-#define LOCK_CLASS "7236015"
+#define LOCK_CLASS "7236020"
 #define LONGEST_REST_S "600"
 
 /* The keys first, in a CTE of its own: a lock is tried for those alone. */

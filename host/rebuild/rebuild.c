@@ -153,7 +153,7 @@ static bool mend_table(struct rebuild *rebuild, const struct view_table *table, 
     struct buffer delete = {0}, upsert = {0};
     compare_sql_delete(&rebuild->scope, table, &delete);
     compare_sql_upsert(&rebuild->scope, table, &upsert);
-    bool ok = announce_collect(rebuild, table, err) &&
+    bool ok = announce_collect(rebuild, table, err) && mark_changes(rebuild, table, err) &&
               sql_query(&rebuild->session, buffer_slice(&delete), NULL, err) &&
               sql_query(&rebuild->session, buffer_slice(&upsert), NULL, err);
     buffer_free(&delete);

@@ -73,6 +73,8 @@ bool report_rejected(struct rebuild *rebuild, struct err *err);
 
 /* Notes what the table's rows that are to change name. */
 bool announce_collect(struct rebuild *rebuild, const struct view_table *table, struct err *err);
+/* Marks the keys of the table's rows that are to change, for the reactions that follow them. */
+bool mark_changes(struct rebuild *rebuild, const struct view_table *table, struct err *err);
 /* Tells the caches through Redis, after the commit. */
 bool announce_changes(struct rebuild *rebuild, struct err *err);
 

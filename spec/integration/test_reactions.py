@@ -85,3 +85,14 @@ def test_a_reaction_that_fails_is_told_and_mended_by_a_reload(reacting):
     assert world.program.ask("reload")["done"] is True
     wait_until("the mended one", lambda: ("one is named bad",) in world.stored())
     assert world.program.ask("status")["reactions"]["last_failure"] is None
+
+
+def test_what_a_rebuild_changes_is_looked_at_again(reacting):
+    world = reacting()
+    world.service.publish([slot_event("b", f"essay {n}", f"file {n}") for n in range(3)])
+    wait_until("all are stored", lambda: len(world.stored()) == 3)
+    world.service.query("DELETE FROM outbox")
+    world.service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = 'essay 1'")
+    world.program.command("rebuild", "--yes")
+    wait_until("what was mended is told", lambda: world.stored() == [("essay 1 is named file 1",)])
+    assert world.marks() == []
