@@ -5,11 +5,15 @@
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
+#include "kafka_client.h"
 #include "worker.h"
 
 #define INTERVAL_US 1000000
 #define REFUSED_INTERVAL_US 30000000
 #define LAST_TIMEOUT_US 1000000
+/* A cooperative rebalance has two rounds. A report of the first one that comes in the second is
+ * refused, and costs the client all its partitions (librdkafka 2.0). */
+#define COOPERATIVE_REST_US 5000000
 
 static bool is_due(const struct partition *partition) {
     return partition->committed_offset >= 0 &&
@@ -77,6 +81,12 @@ static void report_await(struct worker *worker, int timeout_ms) {
     }
     if (event) {
         rd_kafka_event_destroy(event);
+    }
+}
+
+void report_rest(struct worker *worker) {
+    if (kafka_client_is_cooperative(worker->kafka)) {
+        worker->report.at_us = clock_monotonic_us() + COOPERATIVE_REST_US;
     }
 }
 

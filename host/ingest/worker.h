@@ -124,6 +124,8 @@ void consumer_restart(struct worker *worker);
 void report_turn(struct worker *worker);
 /* Before the partitions are given away: waits for the answer, a second at most. */
 void report_last(struct worker *worker);
+/* After partitions have come or gone: not at once. */
+void report_rest(struct worker *worker);
 
 /* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
  * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
