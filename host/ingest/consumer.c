@@ -116,7 +116,7 @@ static void note_error(struct worker *worker, rd_kafka_message_t *record) {
         }
         break;
     case RD_KAFKA_RESP_ERR__FATAL:
-        worker->must_reopen = true;
+        reopen_ask_failed(worker);
         log_warning("consumer error", LOG_TEXT("error", text));
         metric_add(worker->errors, 1);
         break;
@@ -202,6 +202,7 @@ static void on_client_error(rd_kafka_t *kafka, int code, const char *reason, voi
     log_warning("kafka error", LOG_TEXT("code", rd_kafka_err2name(code)),
                 LOG_TEXT("detail", reason));
     trouble_note_client(worker, code, reason);
+    moved_note(worker, reason);
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
@@ -224,6 +225,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
     }
     uint64_t one = 1; /* an eventfd takes eight bytes */
     rd_kafka_queue_io_event_enable(worker->queue, worker->kafka_fd, &one, sizeof one);
+    reopen_note_opened(worker);
     return consumer_subscribe(worker, err);
 }
 
@@ -285,6 +287,7 @@ void consumer_close(struct worker *worker) {
     }
     close(worker->kafka_fd);
     trouble_forget_topics(worker);
+    moved_forget(worker);
     worker->kafka = NULL;
     worker->kafka_fd = -1;
 }

@@ -27,7 +27,11 @@ void lag_ask_ends(struct worker *worker) {
     kafka_client_ask(worker->kafka, ends, RD_KAFKA_OFFSET_END, TIMEOUT_MS);
     for (int i = 0; i < ends->cnt; i++) {
         size_t at = partitions_find(partitions, ends->elems[i].topic, ends->elems[i].partition);
-        if (at != PARTITION_NONE && !ends->elems[i].err) {
+        if (at == PARTITION_NONE) {
+            continue;
+        }
+        partitions->items[at].end_known = !ends->elems[i].err;
+        if (!ends->elems[i].err) {
             partitions->items[at].high_offset = ends->elems[i].offset;
             worker->ends_heard++;
         }

@@ -33,6 +33,8 @@ struct partition {
     int64_t end_offset;     /* where reading last came to the end; -1: not yet */
     int64_t stalled_offset; /* where it stood at the last look, if records waited then; -1: none */
     struct partition_trouble trouble;
+    bool end_known;    /* Kafka has said at the last question where it ends */
+    int stalls;        /* looks in a row that found it stalled */
     bool topic_known;  /* the group has read some partition of the topic */
     bool contradicted; /* Kafka has said that it does not have our offset */
 };

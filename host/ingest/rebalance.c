@@ -121,6 +121,7 @@ void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
     if (come) {
         trouble_note_assigned(worker);
     }
+    reopen_note_assignment(worker, come);
     report_rest(worker);
     if (!kafka_client_rebalance_done(kafka, come, &err)) {
         log_warning("kafka refused an assignment", LOG_INT("worker", worker->number),

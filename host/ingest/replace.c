@@ -62,7 +62,7 @@ static void follow_topics(struct worker *worker, const struct script_generation 
     }
     consumer_restart(worker);
     if (!consumer_subscribe(worker, &err)) {
-        worker->must_reopen = true;
+        reopen_ask(worker, REOPEN_TOPICS);
         log_error("cannot follow the topics of the new scripts", LOG_TEXT("error", err.text));
     }
 }

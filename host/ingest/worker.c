@@ -81,6 +81,7 @@ static void leave_group(struct worker *worker) {
         log_warning("the database is read-only: the partitions are left to other processes",
                     LOG_INT("worker", worker->number));
         consumer_close(worker);
+        worker->reopen.reason = REOPEN_NONE;
     }
 }
 
@@ -207,7 +208,7 @@ static void encode_ahead(struct worker *worker) {
 static void prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
-    if (ok && !worker->kafka && !worker->must_reopen) {
+    if (ok && !worker->kafka && worker->reopen.reason == REOPEN_NONE) {
         ok = consumer_open(worker, &err); /* it had left the group */
     }
     if (ok && worker->must_load_offsets) {
@@ -340,31 +341,12 @@ static bool may_begin_commit(const struct worker *worker) {
            pg_connected(worker->pipeline.pg);
 }
 
-/* The client says that it will never work again (another has its group.instance.id, say). */
-static void reopen_consumer(struct worker *worker) {
-    struct err err = {0};
-    if (clock_monotonic_us() < worker->retry_at_us) {
-        return;
-    }
-    worker_say(worker, "opens its Kafka client anew: the last one has failed for good");
-    log_error("the kafka client has failed for good: another is opened",
-              LOG_INT("worker", worker->number));
-    abandon(worker);
-    consumer_close(worker);
-    worker->must_reopen = !consumer_open(worker, &err);
-    if (worker->must_reopen) {
-        log_error("no kafka client", LOG_TEXT("error", err.text));
-    }
-}
-
 static void turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false)) {
         waiting_resume(worker);
     }
     bool may_take = replace_turn(worker);
-    if (worker->must_reopen) {
-        reopen_consumer(worker);
-    }
+    reopen_turn(worker);
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
     waiting_turn(worker);
     if (replace_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */

@@ -61,6 +61,40 @@ struct report {
     int64_t at_us;   /* not before */
 };
 
+/* Why the worker is to have another Kafka client. */
+enum reopen_reason {
+    REOPEN_NONE,
+    REOPEN_FATAL,
+    REOPEN_FENCED,
+    REOPEN_MOVED,
+    REOPEN_STALLED,
+    REOPEN_UNASSIGNED,
+    REOPEN_TOPICS,
+    REOPEN_CREDENTIALS,
+};
+
+struct reopen {
+    enum reopen_reason reason; /* another client is due */
+    int64_t at_us;             /* not before */
+    int tries;                 /* clients that were replaced soon after they were opened */
+    int64_t opened_us;
+    int64_t unassigned_since_us; /* 0: the group has given the worker its partitions */
+    int64_t look_at_us;
+};
+
+/* A broker of the cluster. */
+struct moved_broker {
+    int32_t id;
+    char address[264];
+};
+
+/* Whether the coordinator has moved: moved.c. */
+struct moved {
+    struct moved_broker *brokers; /* as the cluster named them last */
+    size_t count;
+    char failed[264]; /* the coordinator's address that could not be reached lately; "": none */
+};
+
 struct worker {
     int number;
     const struct config *config;
@@ -77,9 +111,10 @@ struct worker {
     bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
     size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
     int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
-    bool must_reopen;          /* the client has failed for good */
     struct client_trouble trouble;
     int64_t ends_heard; /* how often Kafka has said where a partition ends */
+    struct reopen reopen;
+    struct moved moved;
     size_t taken_bytes; /* for kafka_client_refill_is_due */
     bool came_again;    /* it was logged that records came below an offset */
     int64_t retry_at_us;
@@ -126,6 +161,25 @@ void report_turn(struct worker *worker);
 void report_last(struct worker *worker);
 /* After partitions have come or gone: not at once. */
 void report_rest(struct worker *worker);
+
+/* reopen.c: another Kafka client is opened, soon, at a bounded rate. */
+void reopen_ask(struct worker *worker, enum reopen_reason reason);
+/* The same where the client says that it will never work again. */
+void reopen_ask_failed(struct worker *worker);
+/* At every turn: looks whether the client has failed without a word, and opens another where one is
+ * due. Waits for Kafka for a second where the coordinator is away, and some seconds to leave the
+ * group. */
+void reopen_turn(struct worker *worker);
+void reopen_note_opened(struct worker *worker);
+/* Partitions have come, or gone. */
+void reopen_note_assignment(struct worker *worker, bool come);
+
+/* moved.c: an error of the client, as it words it: perhaps its coordinator does not answer. */
+void moved_note(struct worker *worker, const char *reason);
+/* Whether the coordinator that does not answer has another address. Waits for Kafka for a second
+ * where there is one. */
+bool moved_look(struct worker *worker);
+void moved_forget(struct worker *worker);
 
 /* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
  * have (saying so), and starts fetching. Waits for Kafka for some seconds. */

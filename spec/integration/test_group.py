@@ -40,6 +40,20 @@ def wait_shared(*programs):
     wait_until("all partitions to be assigned", lambda: sum(held(*programs)) == PARTITIONS, 60)
 
 
+def test_a_broker_that_comes_back_under_another_address_is_found_again(
+        make_service, cleanup, apache):
+    service = make_service(cleanup, apache, redis="none")
+    first = apache.brokers
+    second_port = stack.free_port()
+    program = service.start(KAFKA_BOOTSTRAP_SERVERS=f"{first},127.0.0.1:{second_port}")
+    service.publish(slots("before", 5))
+    service.wait_committed(5)
+    apache.move(second_port)
+    service.publish(slots("after", 5))
+    wait_until("the events behind the move", lambda: service.committed_events() == 10, 30)
+    wait_until("readiness", lambda: program.get("/readyz")[0] == 200)
+
+
 def test_every_worker_gets_as_many_partitions_as_any_other(bare_service):
     """All topics have three partitions: the range assignor leaves a fourth worker without any."""
     program = bare_service.start(INGEST_WORKERS="4")
@@ -108,6 +122,44 @@ def test_each_worker_is_a_static_member_of_its_own(make_service, cleanup, apache
     service.publish(slots("more", 50))
     service.wait_committed(100)
     assert len(rebalances(other)) == before
+
+
+def restarts(program, reason):
+    return program.metric(f'ras_kafka_client_restarts_total{{reason="{reason}"}}')
+
+
+def test_two_processes_with_one_group_instance_id_are_told_so(make_service, cleanup, apache):
+    """Each ends the other's membership, at ever longer intervals."""
+    service = make_service(cleanup, apache, redis="none")
+    config = config_with(service, "one", {"group.instance.id": "one"})
+    first = service.start(config)
+    wait_shared(first)
+    second = service.start(config)
+    wait_until("a fenced member", lambda: restarts(first, "fenced"), 60)
+    wait_until("the reason", lambda: any(
+        b"another process joined the group as this group.instance.id" in program.get("/readyz")[1]
+        for program in (first, second)), 60)
+    assert second.stop() == 0
+    service.publish(slots("some", 20))
+    service.wait_committed(20)
+    assert restarts(first, "fenced") < 10
+
+
+def test_a_worker_that_the_group_forgets_opens_another_client_at_a_bounded_rate(
+        make_service, cleanup, apache):
+    """Another member, which polls no more, keeps the group from agreeing for a while."""
+    other = Consumer({"bootstrap.servers": apache.brokers, "group.id": GROUP,
+                      "partition.assignment.strategy": "range", "session.timeout.ms": 45000,
+                      "max.poll.interval.ms": 45000})
+    cleanup.callback(other.close)
+    other.subscribe([stack.topics()[0]])
+    wait_until("the other member's partitions", lambda: other.poll(0.1) or other.assignment(), 60)
+    service = make_service(cleanup, apache, redis="none")
+    program = service.start(config_with(service, "impatient", {"max.poll.interval.ms": "6000"}))
+    wait_until("another client", lambda: restarts(program, "unassigned") >= 1, 60)
+    service.publish(slots("some", 20))
+    service.wait_committed(20)
+    assert restarts(program, "unassigned") < 5
 
 
 def offsets_in_kafka(service, partitions):

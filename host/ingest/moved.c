@@ -1,0 +1,83 @@
+/* moved: a group coordinator that came back under another address. librdkafka 2.0 follows it where
+ * another broker becomes the coordinator, but a broker that keeps its number only if it answers
+ * once that it is none: else the client goes on to call the old address. So the address that fails
+ * is held against what the cluster says. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/xalloc.h"
+#include "kafka_client.h"
+#include "worker.h"
+
+#define ASK_TIMEOUT_MS 1000
+#define COORDINATOR "GroupCoordinator: " /* how the client names it before its address */
+
+void moved_forget(struct worker *worker) {
+    free(worker->moved.brokers);
+    worker->moved = (struct moved){0};
+}
+
+void moved_note(struct worker *worker, const char *reason) {
+    struct moved *moved = &worker->moved;
+    const char *address = reason + strlen(COORDINATOR);
+    if (strncmp(reason, COORDINATOR, strlen(COORDINATOR)) != 0) {
+        return;
+    }
+    size_t len = strcspn(address, " ");
+    if (len > 1 && address[len - 1] == ':' && len <= sizeof moved->failed) {
+        memcpy(moved->failed, address, len - 1);
+        moved->failed[len - 1] = '\0';
+    }
+}
+
+static struct moved_broker broker_of(const struct rd_kafka_metadata_broker *from) {
+    struct moved_broker broker = {.id = from->id};
+    snprintf(broker.address, sizeof broker.address, "%s:%d", from->host, from->port);
+    return broker;
+}
+
+static struct moved_broker *find_broker(struct moved *moved, int32_t id) {
+    for (size_t i = 0; i < moved->count; i++) {
+        if (moved->brokers[i].id == id) {
+            return &moved->brokers[i];
+        }
+    }
+    return NULL;
+}
+
+/* A broker that the cluster does not name now may come back. */
+static void remember(struct moved *moved, const struct moved_broker *now) {
+    struct moved_broker *known = find_broker(moved, now->id);
+    if (!known) {
+        moved->brokers = xrealloc(moved->brokers, (moved->count + 1) * sizeof *moved->brokers);
+        known = &moved->brokers[moved->count++];
+    }
+    *known = *now;
+}
+
+/* Whether the broker that had the address that fails has another one now. */
+static bool take_metadata(struct moved *moved, const struct rd_kafka_metadata *metadata) {
+    bool has_moved = false;
+    for (int i = 0; i < metadata->broker_cnt; i++) {
+        struct moved_broker now = broker_of(&metadata->brokers[i]);
+        const struct moved_broker *before = find_broker(moved, now.id);
+        if (before && strcmp(before->address, moved->failed) == 0) {
+            has_moved = strcmp(now.address, moved->failed) != 0;
+            moved->failed[0] = '\0';
+        }
+        remember(moved, &now);
+    }
+    return has_moved;
+}
+
+bool moved_look(struct worker *worker) {
+    struct moved *moved = &worker->moved;
+    const struct rd_kafka_metadata *metadata = NULL;
+    if ((moved->count > 0 && !moved->failed[0]) ||
+        rd_kafka_metadata(worker->kafka, 0, NULL, &metadata, ASK_TIMEOUT_MS) != 0) {
+        return false;
+    }
+    bool has_moved = take_metadata(moved, metadata);
+    rd_kafka_metadata_destroy(metadata);
+    return has_moved;
+}

@@ -1,0 +1,143 @@
+/* reopen: another Kafka client in place of one that has failed, whether it says so or not. How soon
+ * doubles from one to the next, to five minutes, until one has worked for ten: where a new client
+ * does not help, it must not cost the group a rebalance again and again. */
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "kafka_client.h"
+#include "worker.h"
+
+#define FIRST_WAIT_US 1000000
+#define LAST_WAIT_US 300000000
+#define WORKED_US 600000000 /* the next failure is a first one */
+#define LOOK_INTERVAL_US 2000000
+
+static const struct {
+    const char *name; /* of the metric's cell */
+    const char *what; /* for the log and for readiness */
+} reopen_reasons[] = {
+    [REOPEN_NONE] = {"none", ""},
+    [REOPEN_FATAL] = {"fatal", "the Kafka client has failed for good"},
+    [REOPEN_FENCED] = {"fenced", "another process joined the group as this group.instance.id: give "
+                                 "each process one of its own"},
+    [REOPEN_MOVED] = {"moved", "the group's coordinator has another address than the Kafka client "
+                               "keeps to"},
+    [REOPEN_STALLED] = {"stalled", "the Kafka client does not fetch records that wait"},
+    [REOPEN_UNASSIGNED] = {"unassigned", "the group has given this worker no partitions for longer "
+                                         "than a rebalance may take"},
+    [REOPEN_TOPICS] = {"topics", "the Kafka client does not follow the scripts' topics"},
+    [REOPEN_CREDENTIALS] = {"credentials", "Kafka refuses the Kafka client's name or password"},
+};
+
+static int64_t reopen_wait_us(const struct reopen *reopen) {
+    int64_t us = FIRST_WAIT_US;
+    for (int i = 1; i < reopen->tries && us < LAST_WAIT_US; i++) {
+        us *= 2;
+    }
+    us = us < LAST_WAIT_US ? us : LAST_WAIT_US;
+    /* Jitter: workers that failed together do not come back together. */
+    return us / 2 + clock_monotonic_us() % (us / 2 + 1);
+}
+
+void reopen_ask(struct worker *worker, enum reopen_reason reason) {
+    struct reopen *reopen = &worker->reopen;
+    int64_t now_us = clock_monotonic_us();
+    if (reopen->reason != REOPEN_NONE) {
+        return;
+    }
+    if (now_us - reopen->opened_us > WORKED_US) {
+        reopen->tries = 0;
+    }
+    reopen->reason = reason;
+    reopen->at_us = reopen->tries > 0 ? reopen->opened_us + reopen_wait_us(reopen) : now_us;
+    log_error("another kafka client is opened", LOG_INT("worker", worker->number),
+              LOG_TEXT("reason", reopen_reasons[reason].what),
+              LOG_INT("in_ms", reopen->at_us > now_us ? (reopen->at_us - now_us) / 1000 : 0));
+    if (!worker->assignment) {
+        worker_say(worker, reopen_reasons[reason].what);
+    }
+}
+
+void reopen_ask_failed(struct worker *worker) {
+    char text[512];
+    rd_kafka_resp_err_t code =
+        worker->kafka ? rd_kafka_fatal_error(worker->kafka, text, sizeof text) : 0;
+    if (code) {
+        bool fenced = code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+        rebalance_forget(worker); /* nothing comes any more */
+        reopen_ask(worker, fenced ? REOPEN_FENCED : REOPEN_FATAL);
+        worker_say(worker, reopen_reasons[worker->reopen.reason].what);
+    }
+}
+
+void reopen_note_opened(struct worker *worker) {
+    worker->reopen.opened_us = clock_monotonic_us();
+    worker->reopen.unassigned_since_us = worker->reopen.opened_us;
+}
+
+void reopen_note_assignment(struct worker *worker, bool come) {
+    bool has_none = !worker->assignment || worker->assignment->cnt == 0;
+    worker->reopen.unassigned_since_us = !come && has_none ? clock_monotonic_us() : 0;
+}
+
+/* While others of the group are slow to agree, a member waits for them so long. */
+static int64_t rebalance_limit_us(rd_kafka_t *kafka) {
+    char text[32] = "";
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(rd_kafka_conf(kafka), "max.poll.interval.ms", text, &size) !=
+        RD_KAFKA_CONF_OK) {
+        return INT64_MAX;
+    }
+    return strtoll(text, NULL, 10) * 1000;
+}
+
+/* What the client may not have said. */
+static void reopen_look(struct worker *worker) {
+    struct reopen *reopen = &worker->reopen;
+    int64_t now_us = clock_monotonic_us();
+    if (now_us < reopen->look_at_us) {
+        return;
+    }
+    reopen->look_at_us = now_us + LOOK_INTERVAL_US;
+    reopen_ask_failed(worker);
+    if (reopen->unassigned_since_us > 0 &&
+        (now_us - reopen->unassigned_since_us) / 2 > rebalance_limit_us(worker->kafka)) {
+        reopen_ask(worker, REOPEN_UNASSIGNED);
+    }
+    if (moved_look(worker)) {
+        reopen_ask(worker, REOPEN_MOVED);
+    }
+}
+
+static void reopen_count(enum reopen_reason reason) {
+    metric_add(metric_cell(metric_family(METRIC_COUNTER, "ras_kafka_client_restarts_total",
+                                         "Kafka clients that were replaced by another.", "reason"),
+                           reopen_reasons[reason].name),
+               1);
+}
+
+static void reopen_client(struct worker *worker) {
+    struct reopen *reopen = &worker->reopen;
+    struct err err = {0};
+    enum reopen_reason reason = reopen->reason;
+    consumer_close(worker);
+    reopen->tries++;
+    reopen_count(reason);
+    if (consumer_open(worker, &err)) {
+        reopen->reason = REOPEN_NONE;
+        return;
+    }
+    log_error("no kafka client", LOG_INT("worker", worker->number), LOG_TEXT("error", err.text));
+    consumer_close(worker);
+    reopen->at_us = clock_monotonic_us() + reopen_wait_us(reopen);
+}
+
+void reopen_turn(struct worker *worker) {
+    if (worker->kafka && worker->reopen.reason == REOPEN_NONE) {
+        reopen_look(worker);
+    }
+    if (worker->reopen.reason != REOPEN_NONE && clock_monotonic_us() >= worker->reopen.at_us) {
+        reopen_client(worker);
+    }
+}
