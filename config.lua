@@ -67,7 +67,7 @@ return {
 
   redis = {
     -- REDIS_URL=none: no Redis at all; then an answer is kept for a second at most
-    url = env("REDIS_URL", "redis://localhost:6379"):gsub("^none$", ""),
+    url = (env_or_file("REDIS_URL") or "redis://localhost:6379"):gsub("^none$", ""),
     timeout_ms = 250, -- of one pipeline
     seen_ttl_s = env("REDIS_IDEMPOTENCY_TTL_SECONDS", 86400),
   },

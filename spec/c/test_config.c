@@ -275,8 +275,8 @@ static void wrong_values_are_named(void) {
 }
 
 static void keys_of_one_name_are_told_apart(void) {
-    refuses("url = env(\"REDIS_URL\"", "url = true or env(\"REDIS_URL\"", "redis.url",
-            "must be a string");
+    refuses("url = (env_or_file(\"REDIS_URL\")", "url = true or (env_or_file(\"REDIS_URL\")",
+            "redis.url", "must be a string");
     refuses("url = database_url()", "url = 5", "postgres.url", "must be a string");
     refuses("timeout_ms = 250", "timeout_ms = 0", "redis.timeout_ms", "from 1");
 }

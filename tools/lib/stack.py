@@ -311,16 +311,23 @@ def create_database(url, name):
 
 
 class Redis(Process):
-    def __init__(self, folder):
+    """`options` are words for its command line."""
+
+    def __init__(self, folder, options=()):
         super().__init__(folder)
-        self.port = free_port()
+        self.port, self.options = free_port(), options
         self.url = f"redis://127.0.0.1:{self.port}"
 
     def start(self):
         self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "",
-                    "--dir", self.folder])
+                    "--dir", self.folder, *self.options])
         self.wait_ready(lambda: accepts(self.port))
         return self
+
+    def run(self, *words):
+        """One command; an error is an exception."""
+        subprocess.run(["redis-cli", "-e", "-p", str(self.port), *words], check=True,
+                       stdout=subprocess.DEVNULL)
 
 
 class EmbeddedKafka(Process):

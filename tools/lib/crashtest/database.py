@@ -50,6 +50,18 @@ class Database:
         self.servers["postgres"] = self.add(lambda folder: stack.Postgres(folder, SETTINGS))
         self.proxies["postgres"] = Proxy(self.loop, self.primary.port)
 
+    def make_role(self, name, password):
+        """A role with the rights of the owner, which has to say its password."""
+        self.primary.run(f"CREATE ROLE {name} LOGIN IN ROLE ras PASSWORD '{password}'")
+        path = self.primary.data.resolve() / "pg_hba.conf"
+        path.write_text(f"host all {name} all scram-sha-256\n{path.read_text()}")
+        self.primary.run("SELECT pg_reload_conf()")
+
+    def change_password(self, name, password):
+        self.primary.run(f"ALTER ROLE {name} PASSWORD '{password}'",
+                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                         f"WHERE usename = '{name}'")
+
     def follow(self):
         """A further proxy before the primary of the time."""
         self.followers.append(Proxy(self.loop, self.primary.port))

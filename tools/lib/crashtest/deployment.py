@@ -6,6 +6,7 @@ import stack
 
 from . import outside, proxy, slips, verify
 from .database import Database
+from .passwords import USER, Password
 from .slot import Slot
 
 DATABASE = "ras_crashtest"
@@ -21,7 +22,7 @@ KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.
 
 class Deployment:
     """Owns every server; `cleanup` (an ExitStack) ends them. With neighbours there are also a standby, a
-    pooler, an outside service that a handler asks, and a Kafka that moves."""
+    pooler, an outside service that a handler asks, a Kafka that moves, and passwords."""
 
     def __init__(self, folder, build, kind, cleanup, env=None, neighbours=False):
         self.env = env or {}  # of the processes under test
@@ -36,6 +37,9 @@ class Deployment:
         self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
             if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
         self.slots = []
+        self.passwords = {
+            "postgres": Password(lambda text: self.database.change_password(USER, text)),
+            "redis": Password(self.change_redis_password)}
         self.scripts = folder / "scripts"
         self.write_scripts()
         self.edits = 0
@@ -87,17 +91,31 @@ class Deployment:
     def start(self, slots):
         self.start_kafka()
         self.database.start()
-        self.servers["redis"] = stack.Redis(self.folder / "redis")
-        self.cleanup.callback(self.servers["redis"].kill)
-        self.proxies["redis"] = proxy.Proxy(self.loop, self.servers["redis"].start().port)
+        self.start_redis()
         self.postgres.create_database(DATABASE)
         self.program(self.folder / "migrate", self.postgres.url(DATABASE)).command("migrate")
         verify.keep_history(self.postgres.url(DATABASE))
         if self.neighbours:
+            self.database.make_role(USER, self.passwords["postgres"].text)
             self.database.add_standby()
             self.start_pooler()
         self.slots = [self.make_slot(number) for number in range(slots)]
         self.slip_feeder = slips.Feeder(self.kafka.brokers)
+
+    def start_redis(self):
+        """Its users outlive it in a file."""
+        users = self.folder / "redis-users"
+        users.write_text("user default on nopass ~* &* +@all\n")
+        self.servers["redis"] = stack.Redis(self.folder / "redis", ("--aclfile", users))
+        self.cleanup.callback(self.servers["redis"].kill)
+        self.proxies["redis"] = proxy.Proxy(self.loop, self.servers["redis"].start().port)
+        self.change_redis_password(self.passwords["redis"].text)
+
+    def change_redis_password(self, password):
+        redis = self.servers["redis"]
+        redis.run("ACL", "SETUSER", USER, "on", "resetpass", f">{password}", "~*", "&*", "+@all")
+        redis.run("ACL", "SAVE")
+        redis.run("CLIENT", "KILL", "USER", USER)
 
     def start_pooler(self):
         """It finds the primary by a proxy of its own, as by an address that moves with it."""
@@ -137,23 +155,34 @@ class Deployment:
         return stack.Aggregator(folder, self.build, database_url, redis_url,
                                 brokers or self.kafka.brokers, env, self.config)
 
-    def database_url(self, number):
-        """Of the slot with this number: both servers of Postgres, or the pooler."""
-        names = ["pooler"] if self.neighbours and number == POOLED_SLOT else \
-            [name for name in ("postgres", "standby") if name in self.proxies][::1 - 2 * (number % 2)]
-        hosts = ",".join(f"127.0.0.1:{self.proxies[name].port}" for name in names)
-        return f"postgresql://ras@{hosts}/{DATABASE}" + \
-            ("?target_session_attrs=read-write" if len(names) > 1 else "")
+    def server_urls(self, number):
+        """Of the slot with this number: its URLs of Postgres, by both servers or the pooler, and of
+        Redis; {} stands for a password."""
+        redis = f"127.0.0.1:{self.proxies['redis'].port}"
+        if not self.neighbours:
+            return f"postgresql://ras@127.0.0.1:{self.proxies['postgres'].port}/{DATABASE}", \
+                f"redis://{redis}"
+        database = f"postgresql://ras@127.0.0.1:{self.proxies['pooler'].port}/{DATABASE}"
+        if number != POOLED_SLOT:
+            hosts = [f"127.0.0.1:{self.proxies[name].port}" for name in ("postgres", "standby")]
+            if number % 2:
+                hosts.reverse()
+            database = f"postgresql://{USER}:{{}}@{','.join(hosts)}/{DATABASE}" \
+                "?target_session_attrs=read-write"
+        return database, f"redis://{USER}:{{}}@{redis}"
 
     def make_slot(self, number):
-        url = self.database_url(number)
-        redis_url = f"redis://127.0.0.1:{self.proxies['redis'].port}"
+        database_url, redis_url = self.server_urls(number)
         brokers = f"127.0.0.1:{self.proxies['kafka'].port}" if "kafka" in self.proxies else None
         folder = self.folder / f"program{number}"
         scripts = folder / "scripts"
         shutil.copytree(self.scripts, scripts)
         env = {"INGEST_WORKERS": str(1 + number % 2), "SCRIPTS_ROOT": str(scripts), **self.env}
-        slot = Slot(number, self.program(folder, url, redis_url, brokers, env), scripts)
+        if self.neighbours:
+            env |= self.passwords["postgres"].tell("RESULT_AGGREGATOR_SERVICE_DATABASE_URL",
+                                                   folder / "database-url", database_url)
+            env |= self.passwords["redis"].tell("REDIS_URL", folder / "redis-url", redis_url)
+        slot = Slot(number, self.program(folder, database_url, redis_url, brokers, env), scripts)
         self.cleanup.callback(slot.program.kill)
         return slot
 

@@ -1,5 +1,6 @@
 """Judges a run: what the disturbed deployment holds and answers against its log and against an
 undisturbed program."""
+import json
 import subprocess
 
 import stack
@@ -69,19 +70,24 @@ def judge_processes(deployment, findings):
 
 
 def judge_readiness(deployment, findings):
-    """Every process is ready by itself: what ended before the others took its place shows nowhere else."""
-    answers = {}
+    """Every process has found all its servers by itself: where the others do its work, it shows nowhere
+    else."""
+    said = {}
 
     def all_ready():
         for slot in deployment.slots:
-            answers[slot] = slot.program.get("/readyz")[:2]
-        return all(status == 200 for status, _ in answers.values())
+            body = slot.program.get("/readyz")[1]
+            said[slot] = json.loads(body)["dependencies"] if body else {"process": {"status": "silent"}}
+        return not any(missing(dependencies) for dependencies in said.values())
+
+    def missing(dependencies):
+        return {name: state for name, state in dependencies.items() if state["status"] != "healthy"}
 
     try:
         stack.wait_until("readiness", all_ready, READY_LIMIT_S, interval_s=0.2)
     except AssertionError:
-        findings.problems += [f"{slot} is not ready {READY_LIMIT_S} s after the last act: {body.decode()}"
-                              for slot, (status, body) in answers.items() if status != 200]
+        findings.problems += [f"{slot} {READY_LIMIT_S} s after the last act: {missing(dependencies)}"
+                              for slot, dependencies in said.items() if missing(dependencies)]
 
 
 def judge_accounting(deployment, producer, records, ends, findings):
