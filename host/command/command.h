@@ -77,9 +77,10 @@ int command_try(const struct command *command);
 int command_tap(const struct command *command);
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
-/* new handler|route NAME: writes a script and its spec, for an author to go on from. */
+/* new handler|route|reaction NAME: writes a script and its spec, for an author to go on from. */
 int command_new_handler(const struct command *command);
 int command_new_route(const struct command *command);
+int command_new_reaction(const struct command *command);
 /* repl: a console with what scripts have. */
 int command_repl(const struct command *command);
 

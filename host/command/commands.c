@@ -400,6 +400,20 @@ const struct command_spec commands[] = {
                          "/NAME/{id}")},
     },
     {
+        .name = "new reaction",
+        .run = command_new_reaction,
+        .synopsis = "NAME [--table TABLE] [--topic TOPIC]",
+        .summary = "write a reaction, its query and a spec that passes",
+        .help = "Writes scripts/reactions/NAME.lua, spec/unit/reactions/NAME_spec.lua, and "
+                "sql/queries/NAME.sql, for an author to change; comments say where. Overwrites "
+                "nothing.",
+        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .options = {TEXT("table", "TABLE", table,
+                         "the table of the view that it follows; default: the first"),
+                    TEXT("topic", "TOPIC", topic,
+                         "what it publishes to; default: NAME with dots for _, and .v1")},
+    },
+    {
         .name = "repl",
         .run = command_repl,
         .synopsis = "",
@@ -408,7 +422,8 @@ const struct command_spec commands[] = {
             "A console with the sandbox, modules and limits that scripts have, in a Lua state of "
             "its own. It prints the value of an expression; statements may take several lines. "
             "What is assigned stays: say x = 1, as a local ends with its line. pg, redis, kafka, "
-            "http, json, metrics, log and clock are there, lib.NAME by require. Scripts are read "
+            "http, json, metrics, log, clock and uuid are there, lib.NAME by require. Scripts are "
+            "read "
             "once, at its start.\n"
             "Postgres is asked in read-only transactions, which are rolled back. That prevents "
             "mistakes; where it must be a wall, connect as a role that may only read. redis, "

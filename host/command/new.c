@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "command.h"
+#include "../base/nearest.h"
 #include "../http/own.h"
 #include "../scaffold/scaffold.h"
 #include "../script/script.h"
 
-#define MAX_NAME_BYTES 48   /* so that the lines that say it keep to 100 columns */
-#define MAX_TOPIC_BYTES 249 /* Kafka's bound */
+#define MAX_NAME_BYTES 48 /* so that the lines that say it keep to 100 columns */
 
 static bool check_name(const char *name, struct err *err) {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
@@ -19,14 +19,26 @@ static bool check_name(const char *name, struct err *err) {
                    MAX_NAME_BYTES);
 }
 
+static bool check_topic_name(const char *topic, struct err *err) {
+    return script_is_topic(topic) ||
+           err_set(err, ERR_INPUT,
+                   "--topic is \"%s\": Kafka takes letters, digits, ., _ and -, up to 249 of them",
+                   topic);
+}
+
+/* NAME with dots for _, and .v1; room for MAX_NAME_BYTES + 4. */
+static void name_topic(const char *name, char *topic) {
+    snprintf(topic, MAX_NAME_BYTES + 4, "%s.v1", name);
+    for (char *at = topic; *at; at++) {
+        *at = *at == '_' ? '.' : *at;
+    }
+}
+
 static bool check_topic(const struct script_generation *generation, const char *topic,
                         struct err *err) {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t count, len = strspn(topic, allowed);
-    if (len == 0 || len > MAX_TOPIC_BYTES || topic[len]) {
-        return err_set(err, ERR_INPUT, "--topic is \"%s\": Kafka takes letters, digits, ., _ and -",
-                       topic);
+    size_t count;
+    if (!check_topic_name(topic, err)) {
+        return false;
     }
     int owner = script_handler_of(generation, topic);
     return owner < 0 ||
@@ -53,10 +65,7 @@ static bool plan_handler(struct scaffold *scaffold, const struct command *comman
                          const struct script_generation *generation, struct err *err) {
     const char *name = command->words[0];
     char topic[MAX_NAME_BYTES + 4];
-    snprintf(topic, sizeof topic, "%s.v1", name);
-    for (char *at = topic; *at; at++) {
-        *at = *at == '_' ? '.' : *at;
-    }
+    name_topic(name, topic);
     const char *wanted = command->topic ? command->topic : topic;
     if (!check_topic(generation, wanted, err)) {
         return false;
@@ -75,6 +84,42 @@ static bool plan_route(struct scaffold *scaffold, const struct command *command,
         return false;
     }
     scaffold_route(scaffold, command->config, name, wanted);
+    return true;
+}
+
+/* The table of that name; NULL: the first one that a reaction can follow. */
+static const struct view_table *find_followed(const struct view *view, const char *name,
+                                              struct err *err) {
+    const char *names[64];
+    char hint[NEAREST_HINT_CAP];
+    size_t count = 0;
+    for (size_t i = 0; i < view->table_count; i++) {
+        const struct view_table *table = &view->tables[i];
+        if (!scaffold_can_follow(table) || count == sizeof names / sizeof *names) {
+            continue;
+        }
+        if (!name || strcmp(table->name, name) == 0) {
+            return table;
+        }
+        names[count++] = table->name;
+    }
+    err_set(err, ERR_INPUT, "--table is \"%s\", which no reaction can follow: %s", name ? name : "",
+            nearest_hint(hint, name ? name : "", names, count));
+    return NULL;
+}
+
+static bool plan_reaction(struct scaffold *scaffold, const struct command *command,
+                          const struct script_generation *generation, struct err *err) {
+    const char *name = command->words[0];
+    char topic[MAX_NAME_BYTES + 4];
+    const struct view_table *table =
+        find_followed(script_generation_view(generation), command->table, err);
+    if (!table || (command->topic && !check_topic_name(command->topic, err))) {
+        return false;
+    }
+    name_topic(name, topic);
+    scaffold_reaction(scaffold, command->config, name, command->topic ? command->topic : topic,
+                      table);
     return true;
 }
 
@@ -137,4 +182,8 @@ int command_new_handler(const struct command *command) {
 
 int command_new_route(const struct command *command) {
     return write_new(command, plan_route);
+}
+
+int command_new_reaction(const struct command *command) {
+    return write_new(command, plan_reaction);
 }

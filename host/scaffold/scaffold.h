@@ -6,6 +6,7 @@
 #include "../base/buffer.h"
 #include "../config/config.h"
 #include "../base/err.h"
+#include "../view/view.h"
 
 #define SCAFFOLD_MAX_FILES 4
 
@@ -39,6 +40,11 @@ void scaffold_handler(struct scaffold *scaffold, const struct config *config, co
                       const char *topic);
 void scaffold_route(struct scaffold *scaffold, const struct config *config, const char *name,
                     const char *path);
+/* reaction.c: the files of a reaction that follows a table of the view, which it can. */
+void scaffold_reaction(struct scaffold *scaffold, const struct config *config, const char *name,
+                       const char *topic, const struct view_table *table);
+/* Whether the table has a text as a key, and a group with a version. */
+bool scaffold_can_follow(const struct view_table *table);
 /* Whether a route can have the path: segments that are texts or {names}. */
 bool scaffold_check_path(const char *path, struct err *err);
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "manifest.h"
-#include "message.h"
 
 #define MAX_FIELDS 64      /* of one table */
 #define MAX_ALL_FIELDS 512 /* of one handler, those of lists included: a table may hold itself */
@@ -289,7 +288,7 @@ struct handler_reading {
 };
 
 static void check_topic(struct manifest_reader *r, const char *topic) {
-    if (!message_is_topic(topic)) {
+    if (!script_is_topic(topic)) {
         manifest_problem(
             r, topic, "no topic is named \"%.250s\": letters, digits, . _ and -, up to 249 bytes",
             topic);

@@ -6,7 +6,7 @@
 
 /* ---- texts --------------------------------------------------------------------------------- */
 
-bool message_is_topic(const char *name) {
+bool script_is_topic(const char *name) {
     static const char bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t len = strlen(name);
     return len > 0 && len <= OUTBOX_TOPIC_MAX_BYTES && strspn(name, bytes) == len &&
@@ -30,7 +30,7 @@ static struct slice message_text(lua_State *L, int at, const char *call, const c
 
 static struct slice message_topic(lua_State *L, int at, const char *call) {
     struct slice topic = message_text(L, at, call, "topic", OUTBOX_TOPIC_MAX_BYTES);
-    if (!message_is_topic(topic.data)) {
+    if (!script_is_topic(topic.data)) {
         luaL_error(L, "%s: no topic is named \"%s\": letters, digits, . _ and -", call, topic.data);
     }
     return topic;

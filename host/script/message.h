@@ -8,9 +8,6 @@
 #define MESSAGE_HEADERS_MAX 32
 #define MESSAGE_HEADERS_MAX_BYTES 16384
 
-/* Kafka's rule for the names of topics. */
-bool message_is_topic(const char *name);
-
 /* Reads the message in the table at `at`, an absolute place of the stack, into the arena; its
  * source, which is borrowed, is the script's name. The fields, as scripts write them:
  *

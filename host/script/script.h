@@ -114,6 +114,8 @@ struct script_counts {
 };
 void script_generation_count(struct script_generation *generation, struct script_counts more);
 struct script_counts script_generation_counts(const struct script_generation *generation);
+/* Whether Kafka has topics of that name. */
+bool script_is_topic(const char *name);
 /* The handler that declares the topic, as an index; -1: none. */
 int script_handler_of(const struct script_generation *generation, const char *topic);
 /* The statements that routes name, one after the other; false: there is no such index. */

@@ -42,7 +42,9 @@ def write_all(new):
     return [new(*words) for words in (
         ("handler", "note_taken", "--topic", TOPIC), ("handler", "note_2"),
         ("route", "note", "--path", PATH), ("route", "notes", "--path", "/notes"),
-        ("route", "long", "--path", f"/long/{LONG}"), ("route", "note_by_id"))]
+        ("route", "long", "--path", f"/long/{LONG}"), ("route", "note_by_id"),
+        ("reaction", "batch_noted"),
+        ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
 
 def test_what_is_written_passes_specs_check_and_luacheck(build, tree, new, bare_service):
@@ -91,7 +93,8 @@ def test_what_is_written_runs(tree, new, bare_service):
     (("route", "x", "--path", "/{end}"), ["--path"]), (("route", "x", "--path", "/a//b"), ["--path"]),
     (("route", "x", "--path", "/{A}"), ["--path"]), (("route", "x", "--path", '/"'), ["--path"]),
     (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]),
-    (("handler", "x" * 49), ["NAME"])])
+    (("handler", "x" * 49), ["NAME"]), (("reaction", "x", "--topic", "a b"), ["--topic"]),
+    (("reaction", "x", "--table", "essay_result"), ["--table", 'did you mean "essay_results"?'])])
 def test_what_cannot_be_is_refused_and_nothing_is_written(tree, new, words, reasons):
     before = files(tree)
     done = new(*words)
