@@ -14,6 +14,7 @@ from views import status_path
 
 BATCH, ESSAY = "batch-of-cache", "essay-of-cache"
 REFUSED = "redis refused a command: no answer is cached until it takes one again"
+UNANNOUNCED = "commits were not announced to the caches: all answers are forgotten"
 REGISTER = """INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id,
   essay_count, essay_ids, first_release) VALUES (%s, '2025-06-28T08:00:00Z', gen_random_uuid(),
   'teacher', 1, %s, false)"""
@@ -29,13 +30,16 @@ def register(service):
     service.query(REGISTER, BATCH, [ESSAY])
 
 
-def rename(service, filename, second, program=None):
+def processed(service):
+    return sum(program.metric("ras_messages_processed_total") for program in service.programs)
+
+
+def rename(service, filename, second, batch=BATCH, essay=ESSAY):
     """Publishes a new file name and waits until the program that commits it has done so and has
     dropped what it made stale."""
-    program = program or service.program
-    before = program.metric("ras_messages_processed_total")
-    service.publish([slot_event(BATCH, ESSAY, filename, second)])
-    wait_until("the event", lambda: program.metric("ras_messages_processed_total") > before)
+    before = processed(service)
+    service.publish([slot_event(batch, essay, filename, second)])
+    wait_until("the event", lambda: processed(service) > before)
 
 
 @pytest.fixture
@@ -162,6 +166,19 @@ def test_without_redis_an_event_ends_the_cached_answer(make_service, cleanup):
     assert names(program) == ["second.txt"]
 
 
+def test_two_processes_without_redis_agree_within_a_second(make_service, cleanup):
+    """Neither tells the other of its commits."""
+    service = make_service(cleanup, redis="none")
+    register(service)
+    service.start()
+    rename(service, "first.txt", 1)
+    reader = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    wait_until("an answer that is kept", lambda: names(reader) == ["first.txt"] and
+               reader.metric("ras_cache_hits_total") > 0)
+    rename(service, "second.txt", 2)
+    wait_until("the new answer", lambda: names(reader) == ["second.txt"], 2)
+
+
 def test_a_cached_answer_ends_with_its_time(make_service, cleanup):
     service = make_service(cleanup)
     program = service.start(REDIS_CACHE_TTL_SECONDS="1")
@@ -276,6 +293,50 @@ def test_a_process_that_cannot_hear_of_commits_does_not_use_its_memory(two):
         reader, "cache: subscription lost, process level bypassed"))
     rename(service, "second.txt", 2)
     assert names(reader) == ["second.txt"]
+
+
+def test_another_process_does_not_answer_with_what_redis_refuses_to_forget(two):
+    service, reader = two
+    server = redis.Redis.from_url(service.redis_url)
+    assert names(reader) == ["first.txt"]
+    wait_until("the answer in Redis", lambda: server.exists(f"api:batch:{BATCH}"))
+    server.config_set("maxmemory", 1)
+    rename(service, "second.txt", 2)
+    wait_until("the new answer", lambda: names(reader) == ["second.txt"], 3)
+    server.config_set("maxmemory", 0)
+
+
+def test_a_commit_whose_process_dies_before_it_is_announced_shows_within_a_second(bare_service,
+                                                                                  faulty_build):
+    """To a process that takes over no partition."""
+    service = bare_service
+    service.build = faulty_build
+    register(service)
+    writer = service.start(AGGREGATOR_FAULT="after_commit:2:KILL")
+    rename(service, "first.txt", 1)
+    reader = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    wait_until("an answer that is kept", lambda: names(reader) == ["first.txt"] and
+               reader.metric("ras_cache_hits_total") > 0)
+    service.publish([slot_event(BATCH, ESSAY, "second.txt", 2)])
+    wait_until("its end", lambda: not writer.running())
+    wait_until("the new answer", lambda: names(reader) == ["second.txt"], 2)
+    assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 1
+    assert len(log_lines(reader, UNANNOUNCED)) == 1
+
+
+def test_rebalances_and_lost_connections_drop_no_answer(cached):
+    program = cached.program
+    wait_until("the cache", lambda: is_cached(cached))
+    drops, asked = program.metric("ras_cache_drops_total"), statement_calls(cached)
+    cached.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                 "application_name = 'aggregator ingest' AND datname = current_database()")
+    rename(cached, "of-another-batch.txt", 2, batch="another-batch", essay="another-essay")
+    cached.start()
+    wait_until("a rebalance", lambda: len(log_lines(program, "partitions assigned")) >= 2)
+    rename(cached, "of-one-more.txt", 3, batch="another-batch", essay="another-essay")
+    assert names(program) == ["first.txt"]
+    assert statement_calls(cached) == asked
+    assert program.metric("ras_cache_drops_total") == drops
 
 
 def test_commits_that_redis_missed_are_announced_when_it_is_back(two):
