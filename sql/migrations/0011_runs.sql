@@ -117,27 +117,17 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
 $$;
 
-CREATE OR REPLACE FUNCTION batch_answer(wanted text)
-RETURNS TABLE (body text, tags text[], result_status batch_result_status)
-LANGUAGE sql STABLE AS $$
+-- One row if the batch is registered: what its phases and its completion make of it. Essays matter
+-- only to a batch that has not ended.
+CREATE FUNCTION batch_state(wanted text) RETURNS TABLE (
+  reported bigint, completed bigint, failed bigint, phases json,
+  first_outcome_at timestamptz, last_outcome_at timestamptz,
+  end_status batch_result_status, -- NULL: it has not ended
+  ended_at timestamptz,
+  run text -- the correlation id of the run that ended it
+) LANGUAGE sql STABLE AS $$
   WITH batch AS (
     SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
-  ),
-  essays AS ( -- one row: all that is wanted of them
-    SELECT count(*) AS shown, array_agg(e.essay_id) AS shown_ids,
-      min(e.started_at) AS result_at, max(e.updated_at) AS essays_at,
-      bool_or(e.spellcheck_status IS NULL) AS is_unchecked,
-      bool_or(e.spellcheck_status <> 'failed' AND e.cj_assessment_status IS NULL) AS is_unjudged,
-      coalesce(array_to_json(array_agg(row_to_json(e.item))), '[]') AS essays
-    FROM (
-      SELECT e.*, item FROM batch_essays(wanted) e CROSS JOIN LATERAL (
-        SELECT e.essay_id, e.filename, e.file_upload_id, e.spellcheck_status,
-          e.spellcheck_correction_count, e.spellcheck_corrected_text_storage_id,
-          e.spellcheck_error_detail, e.cj_assessment_status, e.cj_rank, e.cj_score,
-          NULL::json AS cj_assessment_error_detail, wire_time(e.updated_at) AS last_updated
-      ) item
-      ORDER BY e.cj_rank NULLS LAST, e.filename COLLATE "C", e.essay_id COLLATE "C"
-    ) e
   ),
   outcomes AS MATERIALIZED (
     SELECT p.*, row_number() OVER (PARTITION BY phase_name
@@ -153,6 +143,8 @@ LANGUAGE sql STABLE AS $$
         AND (o.outcome_at, o.outcome_event_id) > (b.completion_at, b.completion_event_id)), false)
         AS is_open_again,
       min(o.outcome_at) AS first_outcome_at, max(o.outcome_at) AS last_outcome_at,
+      (array_agg(o.correlation_id ORDER BY o.outcome_at DESC, o.outcome_event_id DESC))[1]
+        AS last_run,
       coalesce(array_to_json(array_agg(row_to_json(o.item))), '[]') AS phases
     FROM batch b, (
       SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
@@ -177,34 +169,65 @@ LANGUAGE sql STABLE AS $$
       ) s GROUP BY s.essay_id
     ) t
   ),
-  assessed AS (
-    SELECT max(restated_at) AS assessments_at FROM assessments WHERE batch_id = wanted
-  ),
   facts AS (
-    SELECT b.*, e.*, p.*, a.*,
+    SELECT b.*, p.*,
       CASE WHEN p.reported > 0 THEN t.completed_essays
         ELSE coalesce(b.completion_successful_count, 0) END AS completed,
       CASE WHEN p.reported > 0 THEN t.failed_essays
         ELSE coalesce(b.completion_failed_count, 0) END AS failed,
-      b.completion_status IS NOT DISTINCT FROM 'CANCELLED' OR p.has_cancelled AS is_cancelled,
-      b.completion_status IS NOT DISTINCT FROM 'FAILED' OR p.has_failed AS is_failed,
       NOT p.is_open_again AND (b.completion_at IS NOT NULL OR (b.first_release
         AND p.reported > 0 AND t.completed_essays + t.failed_essays >= b.essay_count))
         AS is_finished
-    FROM batch b, essays e, phases p, through t, assessed a
+    FROM batch b, phases p, through t
   ),
   judged AS (
     SELECT f.*, CASE
-      WHEN is_cancelled THEN 'CANCELLED'
-      WHEN is_failed THEN 'FAILED'
+      WHEN completion_status = 'CANCELLED' OR has_cancelled THEN 'CANCELLED'
+      WHEN completion_status = 'FAILED' OR has_failed THEN 'FAILED'
       WHEN is_finished AND completed = 0 AND failed > 0 THEN 'FAILED'
       WHEN is_finished AND (failed > 0 OR completion_status = 'PARTIALLY_COMPLETED')
         THEN 'PARTIALLY_COMPLETED'
       WHEN is_finished THEN 'COMPLETED'
-      WHEN reported > 0 OR result_at IS NOT NULL THEN 'PROCESSING'
-      ELSE 'REGISTERED'
-    END::batch_result_status AS status
+    END::batch_result_status AS end_status
     FROM facts f
+  )
+  SELECT j.reported, j.completed, j.failed, j.phases, j.first_outcome_at, j.last_outcome_at,
+    j.end_status,
+    CASE WHEN j.end_status IS NOT NULL THEN coalesce(j.completion_at, j.last_outcome_at) END,
+    CASE WHEN j.completion_at IS NOT NULL THEN j.completion_correlation_id ELSE j.last_run END
+  FROM judged j
+$$;
+
+CREATE OR REPLACE FUNCTION batch_answer(wanted text)
+RETURNS TABLE (body text, tags text[], result_status batch_result_status)
+LANGUAGE sql STABLE AS $$
+  WITH batch AS (
+    SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
+  ),
+  essays AS ( -- one row: all that is wanted of them
+    SELECT count(*) AS shown, array_agg(e.essay_id) AS shown_ids,
+      min(e.started_at) AS result_at, max(e.updated_at) AS essays_at,
+      bool_or(e.spellcheck_status IS NULL) AS is_unchecked,
+      bool_or(e.spellcheck_status <> 'failed' AND e.cj_assessment_status IS NULL) AS is_unjudged,
+      coalesce(array_to_json(array_agg(row_to_json(e.item))), '[]') AS essays
+    FROM (
+      SELECT e.*, item FROM batch_essays(wanted) e CROSS JOIN LATERAL (
+        SELECT e.essay_id, e.filename, e.file_upload_id, e.spellcheck_status,
+          e.spellcheck_correction_count, e.spellcheck_corrected_text_storage_id,
+          e.spellcheck_error_detail, e.cj_assessment_status, e.cj_rank, e.cj_score,
+          NULL::json AS cj_assessment_error_detail, wire_time(e.updated_at) AS last_updated
+      ) item
+      ORDER BY e.cj_rank NULLS LAST, e.filename COLLATE "C", e.essay_id COLLATE "C"
+    ) e
+  ),
+  assessed AS (
+    SELECT max(restated_at) AS assessments_at FROM assessments WHERE batch_id = wanted
+  ),
+  judged AS (
+    SELECT b.*, s.*, e.*, a.*, coalesce(s.end_status,
+      CASE WHEN s.reported > 0 OR e.result_at IS NOT NULL THEN 'PROCESSING'
+        ELSE 'REGISTERED' END::batch_result_status) AS status
+    FROM batch b, batch_state(wanted) s, essays e, assessed a
   )
   SELECT row_to_json(answer)::text,
     (SELECT array_agg(DISTINCT t.id COLLATE "C")
@@ -224,9 +247,7 @@ LANGUAGE sql STABLE AS $$
       wire_time(greatest(j.registration_at, j.assignment_at, j.completion_at,
         j.last_outcome_at, j.assessments_at, j.essays_at)) AS last_updated,
       wire_time(least(j.result_at, j.first_outcome_at)) AS processing_started_at,
-      CASE WHEN j.is_finished OR j.is_failed OR j.is_cancelled THEN
-        wire_time(coalesce(j.completion_at, j.last_outcome_at))
-      END AS processing_completed_at,
+      wire_time(j.ended_at) AS processing_completed_at,
       j.student_prompt_ref,
       j.status AS result_status,
       j.phases
