@@ -42,4 +42,11 @@ function M.naive(us)
   )
 end
 
+--- The same with the zone, as the platform's events have it.
+---@param us number microseconds since 1970
+---@return string text
+function M.wire(us)
+  return M.naive(us) .. "Z"
+end
+
 return M

@@ -131,18 +131,19 @@ def thin_completion(at_us, batch_id):
         "cj_assessment_job_id": "1", "processing_summary": {"total_essays": 1}}
 
 
-def assessment(at_us, batch_id, items, assignment_id=None):
+def assessment(at_us, batch_id, items, assignment_id=None, job_id="1", grade="C"):
     """Current release; items: (essay_id, rank, score, is_anchor)."""
     return ASSESSMENT, {
         "event_name": "assessment.result.published", "entity_id": batch_id,
         "entity_type": "batch", "timestamp": time_text(at_us), "batch_id": batch_id,
-        "cj_assessment_job_id": "1", "assignment_id": assignment_id,
+        "cj_assessment_job_id": job_id, "assignment_id": assignment_id,
         "assessment_method": "cj_assessment", "model_used": "m", "model_provider": "p",
         "essay_results": [
-            {"essay_id": essay_id, "normalized_score": 0.5, "letter_grade": "C",
+            {"essay_id": essay_id, "normalized_score": 0.5, "letter_grade": grade,
              "confidence_score": 0.5, "confidence_label": "MID", "bt_score": score, "rank": rank,
              "is_anchor": is_anchor} for essay_id, rank, score, is_anchor in items],
-        "assessment_metadata": {"comparison_count": 21}, "assessed_at": time_text(at_us)}
+        "assessment_metadata": {"comparison_count": 21, "processing_duration_seconds": 19.5},
+        "assessed_at": time_text(at_us)}
 
 
 def completed(at_us, batch_id, status, successful, failed, run=CORRELATION):

@@ -103,6 +103,8 @@ class Batch:
     def __init__(self):
         self.registrations, self.assignments, self.completions, self.judged = [], [], [], []
         self.outcomes = collections.defaultdict(list)  # by phase name; (version, what)
+        # each judgement of the current release by its content: [(version, correlation id)]
+        self.graded = collections.defaultdict(list)
 
 
 class Model:
@@ -184,9 +186,9 @@ class Model:
             essay.linked_by.append((version, batch_id))
             essay.outcomes.append((version, (phase, essay_id in failed)))
 
-    def judged(self, version, batch_id, items):
+    def judged(self, version, batch_id, items, duration_s=None):
         """items: (essay_id, rank, score). Of an essay listed twice the last item counts."""
-        self.batches[batch_id].judged.append((version, None))
+        self.batches[batch_id].judged.append((version, duration_s))
         for essay_id, rank, score in {item[0]: item for item in items}.values():
             essay = self.essays[essay_id]
             scored = score is not None
@@ -205,9 +207,16 @@ class Model:
 
     def judged_current(self, event, data):
         version = self.version(event, data["timestamp"])
-        self.judged(version, data["batch_id"],
-                    [(item["essay_id"], item["rank"], item["bt_score"])
-                     for item in data["essay_results"] if not item.get("is_anchor")])
+        students = {item["essay_id"]: (item["essay_id"], item["rank"], item["bt_score"],
+                                       item["letter_grade"], item["confidence_score"],
+                                       item["confidence_label"])
+                    for item in data["essay_results"] if not item.get("is_anchor")}
+        told = data.get("assessment_metadata") or {}
+        duration_s = told.get("processing_duration_seconds")
+        self.judged(version, data["batch_id"], [item[:3] for item in students.values()], duration_s)
+        content = (data["cj_assessment_job_id"], tuple(students.values()),
+                   told.get("comparison_count"), duration_s)
+        self.batches[data["batch_id"]].graded[content].append((version, run_of({}, event)))
         if data.get("assignment_id") is not None:
             self.batches[data["batch_id"]].assignments.append((version, data["assignment_id"]))
 
@@ -226,6 +235,52 @@ class Model:
         "huleedu.assessment.result.published.v1": judged_current,
         "huleedu.batch.pipeline.completed.v1": pipeline_completed,
     }
+
+    # ---- what is published
+
+    def judgement_rows(self):
+        """What is published about judgements: a dictionary for each, in no order."""
+        rows = []
+        for batch_id, batch in self.batches.items():
+            registration = self.registration(batch_id)
+            for (job_id, items, *_), copies in batch.graded.items() if registration else ():
+                (at, _), run = min(copies, key=lambda copy: copy[0])
+                columns = [list(column) for column in zip(*items)] or [[]] * 6
+                rows.append(dict(zip(["essay_ids", "ranks", "scores", "letter_grades",
+                                      "confidence_scores", "confidence_labels"], columns),
+                                 key=batch_id, user_id=registration[1]["user_id"], job_id=job_id,
+                                 correlation_id=run, at=max(at, registration[0][0])))
+        return rows
+
+    def result_rows(self):
+        """What is published about runs that have ended."""
+        answers = self.answers()
+        return [self.result_row(batch_id, answer) for batch_id, answer in answers.items()
+                if answer["result_status"] in ("COMPLETED", "PARTIALLY_COMPLETED")]
+
+    def result_row(self, batch_id, answer):
+        batch = self.batches[batch_id]
+        completion = latest(batch.completions)
+        newest = [max(said, key=lambda one: one[0]) for said in batch.outcomes.values()]
+        ended_at = microseconds(answer["processing_completed_at"])
+        duration_s = completion["processing_duration_seconds"] if completion else 0
+        if duration_s <= 0 and newest:
+            duration_s = (ended_at - min(times(newest))) / 1e6
+        row = {"key": batch_id, "user_id": answer["user_id"],
+               "essay_count": answer["essay_count"], "phases": answer["phases"],
+               "run": run_of(completion) if completion else latest(newest)["run"],
+               "completed": answer["completed_essay_count"], "status": answer["overall_status"],
+               "duration_s": duration_s if duration_s > 0 else 1e-6,
+               "judging_s": latest(batch.judged),
+               "at": max(ended_at, microseconds(answer["created_at"]))}
+        essays = answer["essays"]
+        if {"spellcheck", "cj_assessment"} <= set(batch.outcomes):
+            essays = []
+        for phase, good, bad in [("spellcheck_status", "checked", "unchecked"),
+                                 ("cj_assessment_status", "judged", "unjudged")]:
+            row[good] = sum(essay[phase] == "completed" for essay in essays)
+            row[bad] = sum(essay[phase] == "failed" for essay in essays)
+        return row
 
     # ---- what the answers are
 

@@ -64,7 +64,8 @@ rankings = st.builds(events.rankings, moment, batch,
 assessed = st.one_of(st.tuples(essay, rank, score, st.just(False)),
                      st.tuples(st.just("ANCHOR_1"), rank, score, st.just(True)))
 assessment = st.builds(events.assessment, moment, batch, st.lists(assessed, max_size=4),
-                       st.none() | st.sampled_from(["assignment-1", "assignment-2"]))
+                       st.none() | st.sampled_from(["assignment-1", "assignment-2"]),
+                       st.sampled_from(["1", "2"]), st.sampled_from(["A+", "U"]))
 thin = st.builds(events.thin_completion, moment, batch)
 completed = st.builds(events.completed, moment, batch, st.sampled_from(OUTCOME_STATUSES), count,
                       count, run)

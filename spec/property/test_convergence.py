@@ -63,6 +63,16 @@ def check_rules(bench, records):
             assert without_other_details(batch) == wanted[batch["batch_id"]]
 
 
+def check_published(bench, records):
+    """What reactions are told is what the rules say."""
+    expected = model.Model(records)
+    for query, wanted in [("reaction_judgements", expected.judgement_rows()),
+                          ("reaction_results", expected.result_rows())]:
+        got = bench.published(query)
+        assert sorted(got, key=repr) == sorted(
+            [{name: row[name] for name in (got[0] if got else row)} for row in wanted], key=repr)
+
+
 def check_accounts(bench, records, delivery):
     """Every record delivered is counted once; of those that are malformed each is rejected."""
     accounts = bench.accounts()
@@ -76,6 +86,7 @@ def check(bench, records, deliveries):
     bench.apply(records)
     reference = bench.everything()
     check_rules(bench, records)
+    check_published(bench, records)
     for delivery in deliveries:
         bench.apply(records, delivery)
         same(reference, bench.everything())
@@ -106,6 +117,7 @@ def test_sample_streams_in_any_delivery(bench, stream):
     bench.apply(records)
     reference = bench.everything()
     check_rules(bench, records)
+    check_published(bench, records)
 
     @hypothesis.settings(max_examples=hypothesis.settings().max_examples // 30)
     @hypothesis.given(st.integers(0, 2**32))

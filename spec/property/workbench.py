@@ -12,12 +12,18 @@ import subprocess
 import threading
 
 import psycopg2
+import psycopg2.extras
 from stack import ROOT, tethered
 
 VIEW_TABLES = re.findall(r'^    name = "(\w+)",$', (ROOT / "scripts/view.lua").read_text(), re.M)
 HOST_TABLES = ["consumer_offsets", "offset_scripts", "rejected_events"]
 OUTCOMES = ["applied", "superseded", "ignored", "duplicate", "rejected"]
 GROUP = "result_aggregator_group"
+
+
+def statement(query):
+    """A query of the service, as psycopg takes it."""
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", (ROOT / f"sql/queries/{query}.sql").read_text())
 
 
 class Apply:
@@ -117,8 +123,7 @@ class Workbench:
         self.threads = concurrent.futures.ThreadPoolExecutor(4)
         self.connection = psycopg2.connect(database_url)
         self.connection.autocommit = True
-        self.list_sql = re.sub(r"(?<!:):(\w+)", r"%(\1)s",
-                               (ROOT / "sql/queries/user_batches.sql").read_text())
+        self.list_sql = statement("user_batches")
 
     def close(self):
         statuses = [process.close() for process in self.processes.values()]
@@ -206,6 +211,13 @@ class Workbench:
         return self.query(self.list_sql, {
             "user_id": user_id, "limit": limit, "offset": offset, "statuses": statuses,
             "after_created_at": after[0], "after_batch_id": after[1]})[0][0]
+
+    def published(self, query):
+        """The rows that a reaction gets of all batches: dictionaries."""
+        with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute("SELECT array_agg(batch_id) AS keys FROM batch_results")
+            cursor.execute(statement(query), {"keys": cursor.fetchone()["keys"] or []})
+            return [dict(row) for row in cursor.fetchall()]
 
     def users(self):
         return [user for user, in self.query(

@@ -120,7 +120,7 @@ $$;
 -- One row if the batch is registered: what its phases and its completion make of it. Essays matter
 -- only to a batch that has not ended.
 CREATE FUNCTION batch_state(wanted text) RETURNS TABLE (
-  reported bigint, completed bigint, failed bigint, phases json,
+  reported bigint, completed bigint, failed bigint, phases json, phase_names text[],
   first_outcome_at timestamptz, last_outcome_at timestamptz,
   end_status batch_result_status, -- NULL: it has not ended
   ended_at timestamptz,
@@ -145,6 +145,7 @@ CREATE FUNCTION batch_state(wanted text) RETURNS TABLE (
       min(o.outcome_at) AS first_outcome_at, max(o.outcome_at) AS last_outcome_at,
       (array_agg(o.correlation_id ORDER BY o.outcome_at DESC, o.outcome_event_id DESC))[1]
         AS last_run,
+      array_agg(o.phase_name) AS phase_names,
       coalesce(array_to_json(array_agg(row_to_json(o.item))), '[]') AS phases
     FROM batch b, (
       SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
@@ -191,8 +192,8 @@ CREATE FUNCTION batch_state(wanted text) RETURNS TABLE (
     END::batch_result_status AS end_status
     FROM facts f
   )
-  SELECT j.reported, j.completed, j.failed, j.phases, j.first_outcome_at, j.last_outcome_at,
-    j.end_status,
+  SELECT j.reported, j.completed, j.failed, j.phases, j.phase_names,
+    j.first_outcome_at, j.last_outcome_at, j.end_status,
     CASE WHEN j.end_status IS NOT NULL THEN coalesce(j.completion_at, j.last_outcome_at) END,
     CASE WHEN j.completion_at IS NOT NULL THEN j.completion_correlation_id ELSE j.last_run END
   FROM judged j
