@@ -1,5 +1,5 @@
---- Builds the platform's events that this service publishes. A fact has one id and one text, wherever
---- they are made: the id is named by the text, and times are those of the facts.
+--- Builds the platform's events that this service publishes. A fact has one id and one text,
+--- wherever they are made: the id is named by the text, and times are those of the facts.
 
 local json = require("json")
 local times = require("lib.times")
