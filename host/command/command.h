@@ -16,7 +16,7 @@ struct command {
     char **words; /* the arguments behind the command's name; none is empty */
     int word_count;
     bool help, version;
-    const char *topic, *reason, *table, *path, *batch, *contains;
+    const char *topic, *key, *state, *reason, *table, *path, *batch, *contains;
     const char *topics[COMMAND_TOPICS_MAX]; /* of an option that may be repeated */
     size_t topic_count;
     int64_t partition;    /* -1: all */
@@ -50,6 +50,11 @@ int command_rejected_list(const struct command *command);
 int command_rejected_show(const struct command *command);
 int command_rejected_retry(const struct command *command);
 int command_rejected_drop(const struct command *command);
+/* outbox list|show|retry|drop: the messages that are published, or wait to be. */
+int command_outbox_list(const struct command *command);
+int command_outbox_show(const struct command *command);
+int command_outbox_retry(const struct command *command);
+int command_outbox_drop(const struct command *command);
 /* replay: rewinds topics to a time or an offset while the service runs. */
 int command_replay(const struct command *command);
 /* status, resume: ask the running program over its admin socket. */

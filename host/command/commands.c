@@ -32,6 +32,11 @@
     TEXT("topic", "TOPIC", topic, "events of this topic"),                                         \
         TEXT("reason", "REASON", reason, "events rejected for this reason; with --topic: both"),   \
         SWITCH("all", all, "every rejected event")
+#define MESSAGE_ID "a number, as `outbox list` prints it"
+#define MESSAGE_SELECTION                                                                          \
+    TEXT("topic", "TOPIC", topic, "messages for this topic"),                                      \
+        TEXT("key", "KEY", key, "messages with this key; with --topic: both"),                     \
+        SWITCH("all", all, "every message")
 
 /* ---- options that rule each other out ------------------------------------------------------- */
 
@@ -42,6 +47,16 @@ static const char *selection_conflict(const struct command *command) {
     }
     return command->all + by_option + (command->word_count > 0) > 1
                ? "say IDs, or --topic and --reason, or --all: not several of these"
+               : NULL;
+}
+
+static const char *message_conflict(const struct command *command) {
+    bool by_option = command->topic || command->key;
+    if (command->word_count == 0 && !by_option && !command->all) {
+        return "say which messages: IDs, --topic, --key or --all";
+    }
+    return command->all + by_option + (command->word_count > 0) > 1
+               ? "say IDs, or --topic and --key, or --all: not several of these"
                : NULL;
 }
 
@@ -59,6 +74,7 @@ static const char *reload_conflict(const struct command *command) {
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
+static const char *const message_states[] = {"pending", "sent", "settled", "failed", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
 static const char *const log_levels[] = {"debug", "info",     "warning", "error",
                                          "warn",  "critical", NULL};
@@ -241,6 +257,57 @@ const struct command_spec commands[] = {
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
         .options = {REJECTED_SELECTION, YES},
         .conflict = selection_conflict,
+    },
+    {
+        .name = "outbox list",
+        .run = command_outbox_list,
+        .synopsis = "[--topic TOPIC] [--key KEY] [--state STATE] [--limit N]",
+        .summary = "the messages that are published, or wait to be",
+        .help = "The newest first: id, time, state, topic, key, identity, and what is wrong.",
+        .options =
+            {
+                TEXT("topic", "TOPIC", topic, "messages for this topic only"),
+                TEXT("key", "KEY", key, "messages with this key only"),
+                {.name = "state",
+                 .value = "STATE",
+                 .kind = OPTION_WORD,
+                 .words = message_states,
+                 .offset = FIELD(state),
+                 .help = "pending, sent, settled (not sent: too old, or dropped), or failed "
+                         "(refused by Kafka)"},
+                WHOLE("limit", "N", limit, 1, 1000000, 50, "print at most N; default: 50"),
+            },
+    },
+    {
+        .name = "outbox show",
+        .run = command_outbox_show,
+        .synopsis = "ID…",
+        .summary = "some of them whole",
+        .arguments = {{.name = "ID", .may_repeat = true, .help = MESSAGE_ID}},
+    },
+    {
+        .name = "outbox retry",
+        .run = command_outbox_retry,
+        .synopsis = "(ID… | --topic TOPIC --key KEY | --all) [--yes]",
+        .summary = "publish what Kafka refused",
+        .help = "Prints how many failed messages are selected, by topic, and asks where there are "
+                "more than five. They become pending; one past outbox.horizon_hours is settled "
+                "instead of sent.",
+        .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
+        .options = {MESSAGE_SELECTION, YES},
+        .conflict = message_conflict,
+    },
+    {
+        .name = "outbox drop",
+        .run = command_outbox_drop,
+        .synopsis = "(ID… | --topic TOPIC --key KEY | --all) [--yes]",
+        .summary = "do not publish them",
+        .help = "Prints how many pending and failed messages are selected, by topic, and asks "
+                "where there are more than five. They become settled: their facts are not "
+                "published again. One that Kafka takes at this moment may still arrive.",
+        .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
+        .options = {MESSAGE_SELECTION, YES},
+        .conflict = message_conflict,
     },
     {
         .name = "explain",

@@ -254,6 +254,9 @@ static bool note_reports(struct outbox_relay *relay, struct err *err) {
     }
     bool ok = noting->count == 0 || rows_note(&relay->rows, noting->results, noting->count, err);
     if (ok) {
+        if (noting->count > 0) {
+            FAULT_POINT("outbox_noted");
+        }
         count_results(noting);
         flights_settle(&relay->flights);
     }

@@ -152,9 +152,14 @@ static void errors_are_followed_by_the_usage_of_the_command(void) {
 
 static void give_twice(const struct command_spec *spec, const struct option_spec *option) {
     char line[160];
-    const char *value = option->kind == OPTION_SWITCH ? ""
-                        : option->kind >= OPTION_TIME ? "=2026-01-31T08:00:00Z"
-                                                      : "=1";
+    char value[64] = "=1";
+    if (option->kind == OPTION_SWITCH) {
+        value[0] = '\0';
+    } else if (option->kind >= OPTION_TIME) {
+        snprintf(value, sizeof value, "=2026-01-31T08:00:00Z");
+    } else if (option->kind == OPTION_WORD) {
+        snprintf(value, sizeof value, "=%s", option->words[0]);
+    }
     if (option->kind == OPTION_TOPICS) {
         return;
     }
