@@ -82,8 +82,8 @@ static int run(struct admin_explain *explain, const struct arguments *arguments,
 
 int admin_explain(struct admin_explain *explain, const struct admin_request *request,
                   struct buffer *json) {
-    struct arguments arguments = {.items = {"--config", explain->config_path, "--json"},
-                                  .count = 3};
+    struct arguments arguments = {.items = {"explain", "--config", explain->config_path, "--json"},
+                                  .count = 4};
     if (pthread_mutex_trylock(&explain->busy) != 0) {
         return admin_fail(json, 503, slice_of("Another explanation is being made"));
     }
@@ -92,7 +92,6 @@ int admin_explain(struct admin_explain *explain, const struct admin_request *req
     if (problem) {
         status = admin_fail(json, 400, slice_of(problem));
     } else {
-        add(&arguments, "explain");
         add(&arguments, "--"); /* an id may look like an option */
         for (size_t i = 0; i < request->param_count; i++) {
             add_copy(&arguments, request->params[i].value);
