@@ -14,7 +14,9 @@ enum err_kind {
     ERR_INTERNAL,    /* a bug or an exhausted process */
 };
 
+#ifndef ERR_TEXT_CAP      /* spec/c/explore_cache.c has less */
 #define ERR_TEXT_CAP 4096 /* some twenty problems of scripts: see problems.h */
+#endif
 
 struct err {
     enum err_kind kind;

@@ -1,0 +1,211 @@
+/* explore_cache: the cache's protocol under every interleaving. A scheduler drives the real code of
+ * host/cache and host/ingest/seen.c, of two processes, with the scripts that Redis runs, from one
+ * place where it waits to the next, and looks at every state that can be reached (explore/world.h).
+ *
+ * In every state: no answer is older than a commit of which its process' cache had been told when
+ * it was asked. Where nothing happens any more by itself: every process answers with what the
+ * database has, and keeps its answers.
+ *
+ *     explore_cache [--long] [--only NAME] [--seconds N] [--mutation NAME]
+ *
+ * A scenario says what is there in the beginning and how often what may happen: it is searched to
+ * its end, unless its time is over. Then guards are taken out one at a time (explore/mutations.h),
+ * and the search must find what that breaks. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../host/base/clock.h"
+#include "explore/search.h"
+
+#define SHORT_TABLE_BITS 22
+#define LONG_TABLE_BITS 27
+#define BIT(tags) (1 << (tags))
+
+struct scenario {
+    const char *name;
+    int processes, keys, commits;
+    bool warm;    /* every process has an answer for every key, and Redis, too */
+    bool nothing; /* neither database nor Redis are there yet */
+    bool is_long; /* not of the short form */
+    int may[BUDGETS];
+};
+
+static const struct scenario scenarios[] = {
+#include "explore/scenarios.h"
+};
+#define SCENARIOS (sizeof scenarios / sizeof *scenarios)
+
+static struct search search;
+static int passed, failed;
+
+/* ---- one scenario -------------------------------------------------------------------------- */
+
+static void warm_up(const struct scenario *scenario, const struct steps_setting *setting) {
+    for (int process = 0; process < scenario->processes; process++) {
+        for (int key = 0; key < scenario->keys; key++) {
+            process_ask(process * ACTORS_A_PROCESS + FIRST_READER, key);
+            steps_settle(setting);
+        }
+    }
+}
+
+static void set_up(const struct scenario *scenario) {
+    struct steps_setting setting = {scenario->keys, scenario->commits, scenario->processes};
+    world_clear();
+    server_forget_scripts();
+    world->server.up = world->database_up = true;
+    world->server.time_s = 1000000;
+    world->server.run = 1;
+    for (int process = 0; process < PROCESSES; process++) {
+        world->owner[process] = process;
+    }
+    for (int process = 0; process < scenario->processes; process++) {
+        process_start(process);
+    }
+    if (scenario->nothing) {
+        world->server.up = world->database_up = false;
+    } else {
+        steps_settle(&setting);
+    }
+    if (scenario->warm) {
+        warm_up(scenario, &setting);
+    }
+    memcpy(world->left, scenario->may, sizeof world->left);
+    search.setting = setting;
+}
+
+static void explore(const struct scenario *scenario, int64_t seconds) {
+    memset(&search, 0, sizeof search);
+    set_up(scenario);
+    search.seconds = seconds;
+    search.most_deep = DEPTH;
+    search_run(&search);
+}
+
+static void print_trace(void) {
+    printf("    %s\n", search.violation);
+    for (int i = 0; i < search.trace_length; i++) {
+        printf("    %3d  %s\n", i + 1, search.trace[i]);
+    }
+}
+
+static void shorten(int64_t seconds) {
+    if (search.violation[0]) {
+        search.seconds = seconds;
+        search_run_shortest(&search);
+    }
+}
+
+static void run_scenario(const struct scenario *scenario, int64_t seconds) {
+    int64_t started_us = clock_monotonic_us();
+    explore(scenario, seconds);
+    double took_s = (double)(clock_monotonic_us() - started_us) / 1e6;
+    bool ok = !search.violation[0];
+    printf(
+        "%s %-46s %9lld states of %lld bytes, %10lld steps, %7lld quiet, depth %3d, %s, %.1f s\n",
+        ok ? "ok  " : "FAIL", scenario->name, (long long)search.states,
+        (long long)(search.bytes / search.states), (long long)search.steps, (long long)search.quiet,
+        search.deepest, search.complete && ok ? "complete" : "not complete", took_s);
+    if (!ok) {
+        shorten(20);
+        print_trace();
+    }
+    ok ? passed++ : failed++;
+}
+
+/* ---- mutations ----------------------------------------------------------------------------- */
+
+/* Whether some scenario finds that the guard is missing. */
+static bool find_mutation(const char **where) {
+    mutation_applied = false;
+    for (size_t i = 0; i < SCENARIOS; i++) {
+        if (!scenarios[i].is_long) {
+            explore(&scenarios[i], 5);
+            if (search.violation[0]) {
+                *where = scenarios[i].name;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void run_mutation(enum mutation of, bool with_trace) {
+    const char *text, *where = "", *name = mutation_name(of, &text);
+    mutation = of;
+    bool found = find_mutation(&where), wanted = !mutation_is_covered(of);
+    bool ok = mutation_applied && found == wanted;
+    printf("%s %s: %s: %s%s\n", ok ? "ok  " : "FAIL", name, text,
+           !mutation_applied ? "nothing was taken out, the code is another"
+           : found           ? "found by: "
+                             : "nothing is found",
+           where);
+    if (found && with_trace) {
+        shorten(5);
+        print_trace();
+    }
+    mutation = NO_MUTATION;
+    ok ? passed++ : failed++;
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+struct options {
+    bool is_long;
+    const char *only, *mutation;
+    int64_t seconds;
+};
+
+static struct options read_options(int argc, char **argv) {
+    struct options options = {.seconds = 0};
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(argv[i], "--long") == 0) {
+            options.is_long = true;
+        } else if (strcmp(argv[i], "--only") == 0) {
+            options.only = next;
+        } else if (strcmp(argv[i], "--mutation") == 0) {
+            options.mutation = next;
+        } else if (strcmp(argv[i], "--seconds") == 0) {
+            options.seconds = strtoll(next, NULL, 10);
+        }
+    }
+    return options;
+}
+
+static void run_scenarios(const struct options *options) {
+    int64_t seconds = options->seconds ? options->seconds : options->is_long ? 300 : 5;
+    for (size_t i = 0; i < SCENARIOS; i++) {
+        bool chosen = options->only ? strstr(scenarios[i].name, options->only) != NULL
+                                    : scenarios[i].is_long == options->is_long;
+        if (chosen) {
+            run_scenario(&scenarios[i], seconds);
+        }
+    }
+}
+
+static void run_mutations(const struct options *options) {
+    for (int of = NO_MUTATION + 1; of < MUTATIONS; of++) {
+        const char *text;
+        bool named = options->mutation && strcmp(mutation_name(of, &text), options->mutation) == 0;
+        bool all = !options->mutation && !options->only;
+        if (named || (all && (options->is_long || !mutation_is_covered(of)))) {
+            run_mutation(of, named || options->is_long);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    struct options options = read_options(argc, argv);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    world_make();
+    server_make();
+    search_make(options.is_long ? LONG_TABLE_BITS : SHORT_TABLE_BITS);
+    if (!options.mutation) {
+        run_scenarios(&options);
+    }
+    run_mutations(&options);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0;
+}
