@@ -56,7 +56,7 @@ def parse(arguments):
 def disturb(options, driver, journal):
     """As long, or as many acts, as asked for; then until every fault point was reached. How many
     acts."""
-    pause = (1, 3) if options.minutes is None else (1.2, 3.8)
+    pause = (1, 3) if options.minutes is None else (1, 3.5)
     done = 0
     while done < options.rounds if options.minutes is None else \
             journal.elapsed() < options.minutes * 60:
@@ -81,7 +81,7 @@ def closing_report(options, journal, done, findings):
     print(f"\n---- crashtest, seed {options.seed}, {done} acts, {journal.elapsed():.0f} s")
     journal.report(KINDS)
     problems = findings.report()
-    kills = journal.total("kill") + journal.total("fault kill")
+    kills = sum(journal.total(kind) for kind in ("kill", "fault kill", "move", "failover"))
     others = sum(journal.total(kind) for kind in ("freeze", "fault freeze", "cut", "delay"))
     print(f"view, answers and accounting: {'UNEQUAL' if problems else 'equal'}",
           f"{kills} kills, {others} freezes and cuts", sep="\n")

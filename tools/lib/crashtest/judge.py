@@ -2,6 +2,7 @@
 undisturbed program."""
 import json
 import subprocess
+import time
 
 import stack
 
@@ -72,7 +73,7 @@ def judge_processes(deployment, findings):
 def judge_readiness(deployment, findings):
     """Every process has found all its servers by itself: where the others do its work, it shows nowhere
     else."""
-    said = {}
+    said, started = {}, time.monotonic()
 
     def all_ready():
         for slot in deployment.slots:
@@ -85,6 +86,7 @@ def judge_readiness(deployment, findings):
 
     try:
         stack.wait_until("readiness", all_ready, READY_LIMIT_S, interval_s=0.2)
+        findings.fact("ready in s", round(time.monotonic() - started, 1), "after the last act")
     except AssertionError:
         findings.problems += [f"{slot} {READY_LIMIT_S} s after the last act: {missing(dependencies)}"
                               for slot, dependencies in said.items() if missing(dependencies)]
