@@ -199,6 +199,20 @@ CREATE FUNCTION batch_state(wanted text) RETURNS TABLE (
   FROM judged j
 $$;
 
+-- How many essays shown a phase has brought through, and how many not. Not SQL, which would be planned
+-- with each statement that only seldom asks; of NULL it says nothing.
+CREATE FUNCTION essay_counts(wanted text) RETURNS TABLE (
+  checked bigint, unchecked bigint, judged bigint, unjudged bigint
+) LANGUAGE plpgsql STABLE STRICT AS $$
+BEGIN
+  RETURN QUERY SELECT count(*) FILTER (WHERE e.spellcheck_status = 'completed'),
+    count(*) FILTER (WHERE e.spellcheck_status = 'failed'),
+    count(*) FILTER (WHERE e.cj_assessment_status = 'completed'),
+    count(*) FILTER (WHERE e.cj_assessment_status = 'failed')
+  FROM batch_essays(wanted) e;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION batch_answer(wanted text)
 RETURNS TABLE (body text, tags text[], result_status batch_result_status)
 LANGUAGE sql STABLE AS $$
