@@ -1,5 +1,5 @@
-/* kafka for scripts: records produced with a report of their delivery. All states share the
- * process's producer; a state holds it from its first record on.
+/* kafka for scripts: routes produce records and get a report of their delivery. All states share
+ * the process's producer; a state holds it from its first record on.
  *
  * Every record is checked before any is queued. */
 #include <stdlib.h>
@@ -106,37 +106,6 @@ static void push_delivery(lua_State *L, const struct kafka_delivery *delivery) {
     lua_setfield(L, -2, "offset");
 }
 
-/* ---- muted -------------------------------------------------------------------------------- */
-
-/* __index of what stands for a delivery: where the record would be is not known. */
-static int read_muted_delivery(lua_State *L) {
-    lua_modules_note_chance(L, "kafka");
-    lua_pushinteger(L, 0);
-    return 1;
-}
-
-/* A handler that produces makes no use of the answer but whether there is one. So in a muted state
- * the records count as delivered, and only a look at partition or offset makes the event rest on
- * it. */
-static void push_muted_delivery(lua_State *L) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, read_muted_delivery);
-    lua_setfield(L, -2, "__index");
-    lua_pushliteral(L, "delivery");
-    lua_setfield(L, -2, "__metatable");
-    lua_setmetatable(L, -2);
-}
-
-static void push_muted_deliveries(lua_State *L, size_t count) {
-    lua_createtable(L, (int)count, 0);
-    lua_mark_list(L);
-    for (size_t i = 0; i < count; i++) {
-        push_muted_delivery(L);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-}
-
 /* ---- sending ------------------------------------------------------------------------------- */
 
 /* Queues the records and waits for their reports. Leaves the send's userdata on the stack. */
@@ -169,13 +138,10 @@ static int bounded_timeout(lua_State *L, int at, const char *call) {
 static int lua_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
     struct err err = {0};
+    lua_modules_check_may_produce(L, call);
     lua_settop(L, 1);
     struct kafka_record record = read_record(L, 1, call, true);
     int timeout_ms = bounded_timeout(L, 1, call);
-    if (lua_modules_is_muted(L)) {
-        push_muted_delivery(L);
-        return 1;
-    }
     struct kafka_send *send = send_records(L, &record, 1, timeout_ms, &err);
     if (!send) {
         return lua_push_failure(L, &err);
@@ -220,6 +186,7 @@ static int lua_produce_all(lua_State *L) {
     static const char call[] = "kafka.produce_all";
     static const char *const options[] = {"timeout_ms"};
     struct err err = {0};
+    lua_modules_check_may_produce(L, call);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         lua_newtable(L);
@@ -242,10 +209,6 @@ static int lua_produce_all(lua_State *L) {
         records[i] = read_record(L, lua_gettop(L), where, false);
         lua_rawseti(L, anchor, (int)i + 1);
         lua_settop(L, anchor);
-    }
-    if (lua_modules_is_muted(L)) {
-        push_muted_deliveries(L, count);
-        return 1;
     }
     struct kafka_send *send = send_records(L, records, count, timeout_ms, &err);
     if (!send) {

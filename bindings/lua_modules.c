@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../host/config/config.h"
+#include "../host/script/advice.h"
 #include "../host/script/script_private.h"
 
 const luaL_Reg lua_modules[] = {
@@ -67,6 +68,15 @@ bool lua_modules_may_ask(lua_State *L, const char *binding, struct err *err) {
 
 bool lua_modules_is_muted(lua_State *L) {
     return script_muted(L) != NULL;
+}
+
+void lua_modules_check_may_produce(lua_State *L, const char *call) {
+    if (sandbox_instance(L)->merge) {
+        luaL_error(L, "%s: " ADVICE_PRODUCE_IN_HANDLER, call);
+    }
+    if (script_muted(L)) {
+        luaL_error(L, "%s: " ADVICE_PRODUCE_IN_REACTION, call);
+    }
 }
 
 void lua_modules_note_chance(lua_State *L, const char *binding) {

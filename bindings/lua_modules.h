@@ -33,6 +33,9 @@ int lua_modules_remaining_ms(lua_State *L, const char *call);
 bool lua_modules_may_ask(lua_State *L, const char *binding, struct err *err);
 /* True where scripts run without effect. */
 bool lua_modules_is_muted(lua_State *L);
+/* Raises, in the name of `call`, where a handler or a reaction is called: they publish, and produce
+ * no records. */
+void lua_modules_check_may_produce(lua_State *L, const char *call);
 /* What was just read of this binding is not the same at another time. */
 void lua_modules_note_chance(lua_State *L, const char *binding);
 /* A failure is handed to the script. */

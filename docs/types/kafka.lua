@@ -1,13 +1,11 @@
 ---@meta kafka
 
---- Records produced with a report of their delivery.
+--- Records that routes produce, with a report of their delivery. Handlers and reactions produce none:
+--- a handler says `view:publish(message)`, a reaction returns its messages, and they are sent if and only if
+--- what they say is committed.
 ---
 --- All states share one producer, made at first use: `acks=all`, idempotent; properties of
 --- `kafka.options` apply. A record is given up when no script can still be waiting for it.
----
---- A handler runs again for an event whose batch could not be committed, or whose state hit a limit:
---- what it produces is produced at least once. Where handlers are muted (`verify`, `rebuild`, `try`, …)
---- records are not sent and count as delivered; a look at a delivery's fields makes the event rest on it.
 ---@class kafka
 local kafka = {}
 
@@ -43,8 +41,8 @@ local kafka = {}
 ---
 --- ```lua
 --- local delivery, failure = kafka.produce({
----   topic = "huleedu.batch.noted.v1", key = event.batch_id, value = json.encode(note),
----   headers = { correlation_id = event.correlation_id },
+---   topic = "huleedu.batch.noted.v1", key = request.params.batch_id, value = json.encode(note),
+---   headers = { correlation_id = request.correlation_id },
 --- })
 --- if not delivery then error(failure.message) end
 --- ```

@@ -13,7 +13,7 @@ static struct merge *merge;
 static struct arena *arena;
 static struct err err;
 static int listener;
-static char urls[3][64];
+static char urls[2][64];
 
 /* Where every outside system is said to be. Nothing is accepted: a connection waits to be counted.
  */
@@ -27,7 +27,6 @@ static void open_listener(void) {
     int port = ntohs(address.sin_port);
     snprintf(urls[0], sizeof urls[0], "postgresql://ras@127.0.0.1:%d/x", port);
     snprintf(urls[1], sizeof urls[1], "redis://127.0.0.1:%d", port);
-    snprintf(urls[2], sizeof urls[2], "127.0.0.1:%d", port);
 }
 
 static bool was_touched(void) {
@@ -42,15 +41,13 @@ static void load(const char *body) {
     scripts.config.postgres.connect_timeout_ms = 200;
     scripts.config.redis.url = urls[1];
     scripts.config.redis.timeout_ms = 200;
-    scripts.config.kafka.brokers = urls[2];
-    scripts.config.kafka.client_id = "spec";
     scripts.config.scripts.handler_timeout_ms = 300;
     scripts_write(&scripts, "queries/one.sql", "SELECT 1 AS one");
     scripts_write(&scripts, "handlers/t.lua",
-                  "local pg, redis, kafka = require('pg'), require('redis'), require('kafka')\n"
+                  "local pg, redis = require('pg'), require('redis')\n"
                   "local http, clock = require('http'), require('clock')\n"
                   "local log, json, metrics = require('log'), require('json'), require('metrics')\n"
-                  "local function use() return pg, redis, kafka, http, clock, log, json, metrics "
+                  "local function use() return pg, redis, http, clock, log, json, metrics "
                   "end\nreturn { topics = { 't' }, fields = { id = 'data.id' },\n"
                   "handle = function(event, view) use()\n%s\nend }",
                   body);
@@ -126,27 +123,10 @@ static void hidden(void) {
         "http");
 }
 
-static void produced(void) {
-    rests_on("local d, failure = kafka.produce({ topic = 'x', value = 'y' })\n"
-             "assert(d and not failure)",
-             NULL);
-    rests_on("local all = kafka.produce_all({ { topic = 'x' }, { topic = 'y' } })\n"
-             "assert(#all == 2 and all[2])",
-             NULL);
-}
-
-static void delivery_read(void) {
-    rests_on("local d = kafka.produce({ topic = 'x' })\nassert(type(d.offset) == 'number')",
-             "kafka");
-    rests_on("assert(kafka.produce_all({ { topic = 'x' } })[1].partition)", "kafka");
-}
-
-static void bad_record(void) {
-    load("kafka.produce({ value = 'y' })");
-    script_instance_mute(instance, "this is a test");
-    CHECK_INT(handle(), SCRIPT_ERROR);
-    CHECK(strstr(err.text, "field \"topic\"") != NULL);
-    unload();
+static void published(void) {
+    rests_on(
+        "view:publish({ topic = 'x', key = 'k', identity = 'i', at = event.time, value = {} })",
+        NULL);
 }
 
 static void nothing_asked(void) {
@@ -170,9 +150,7 @@ static void each_call_anew(void) {
 static const struct test_case cases[] = {
     {"a question fails, reaches nothing and is named", questions},
     {"a failure that the handler hides is named all the same", hidden},
-    {"records count as delivered and none is sent", produced},
-    {"a delivery whose place is read is an answer from outside", delivery_read},
-    {"a record that kafka would refuse is refused", bad_record},
+    {"what is published rests on nothing", published},
     {"what asks nothing rests on nothing", nothing_asked},
     {"live handling rests on nothing, whatever the event before did", each_call_anew},
 };

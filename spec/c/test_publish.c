@@ -153,6 +153,43 @@ static void a_dot_for_the_colon_is_found_when_scripts_are_loaded(void) {
     scripts_end(&scripts);
 }
 
+static void a_handler_that_produces_records_is_told_to_publish(void) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "handlers/h.lua",
+                  "local log = require('log')\nlocal kafka = require('kafka')\n"
+                  "return { topics = { 't' }, fields = {}, handle = function()\n"
+                  "log.info('x') kafka.produce({ topic = 't' }) end }");
+    scripts_write(&scripts, "handlers/i.lua",
+                  "return { topics = { 'u' }, fields = {}, handle = function()\n"
+                  "require \"kafka\".produce_all({}) end }");
+    err_clear(&err);
+    CHECK(!script_generation_load(&scripts.config, 1, &err));
+    CHECK_HAS(err.text, "handlers/h.lua:2: kafka: a handler produces no records");
+    CHECK_HAS(err.text, "handlers/i.lua:2: kafka: a handler produces no records");
+    CHECK_HAS(err.text, "say view:publish(message)");
+    scripts_end(&scripts);
+}
+
+/* A reload would find no fault with the handler's own file. */
+static void a_library_that_produces_for_a_handler_is_refused_when_it_runs(void) {
+    scripts_begin(&scripts);
+    scripts_write(&scripts, "lib/announce.lua",
+                  "local kafka = require('kafka')\nreturn function()\n"
+                  "local place = kafka.produce({ topic = 't' }) return place end");
+    scripts_write(&scripts, "handlers/h.lua",
+                  "local announce = require('lib.announce')\n"
+                  "return { topics = { 't' }, fields = { id = 'data.id' }, handle = announce }");
+    err_clear(&err);
+    generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    instance = script_instance_create(generation, &err);
+    arena = arena_create(4096);
+    merge = merge_create(script_generation_view(generation));
+    CHECK_INT(handle(), SCRIPT_ERROR);
+    CHECK_HAS(err.text, "lib/announce.lua:3: kafka.produce: a handler produces no records");
+    end();
+}
+
 static const struct test_case cases[] = {
     {"a message is taken as it is said", a_message_is_taken_as_it_is_said},
     {"a message that is wrong is refused with its line",
@@ -164,6 +201,10 @@ static const struct test_case cases[] = {
     {"messages count as the memory of their event", messages_count_as_the_memory_of_their_event},
     {"a dot for the colon is found when scripts are loaded",
      a_dot_for_the_colon_is_found_when_scripts_are_loaded},
+    {"a handler that produces records is told to publish",
+     a_handler_that_produces_records_is_told_to_publish},
+    {"a library that produces for a handler is refused when it runs",
+     a_library_that_produces_for_a_handler_is_refused_when_it_runs},
 };
 
 TEST_MAIN(cases)

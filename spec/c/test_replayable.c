@@ -181,7 +181,7 @@ static void what_a_binding_writes_or_says_has_an_order(void) {
     is_the_same("local columns = { zz = 1, yy = 1, xx = 1, word = 'x' } view.things:merge('a', "
                 "'said', columns)",
                 "no column \"xx\"");
-    is_the_same("require('kafka').produce({ zz = 1, yy = 1, xx = 1, topic = 'x' })", "\"xx\"");
+    is_the_same("view:publish({ zz = 1, yy = 1, xx = 1, topic = 'x' })", "\"xx\"");
 }
 
 /* ---- the handlers of the service ------------------------------------------------------------ */
