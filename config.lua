@@ -34,7 +34,8 @@ return {
     states = 8, -- Lua states for requests, each with a database connection while it asks
     request_timeout_ms = 10000, -- for a request to come, and again for its answer
     keep_alive_timeout_ms = 5000, -- between two requests of a connection
-    -- several at once while keys are rotated, separated by commas; none: everybody is locked out
+    -- several at once while keys are rotated, separated by commas; none: nobody is let in, and the
+    -- program warns
     api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY")),
     allowed_services = list(
       env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")

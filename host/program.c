@@ -212,6 +212,7 @@ static bool start_admin(struct program *program, struct err *err) {
         .ingest = program->ingest,
         .relay = program->relay,
         .reactor = program->reactor,
+        .api = program->api,
         .http = program->http,
         .presence = program->presence,
         .reload = program->reload,

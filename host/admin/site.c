@@ -55,14 +55,21 @@ void admin_site_destroy(struct admin_site *site) {
     }
 }
 
-static const char *refusal_of(const struct admin_site *site, struct slice authorization) {
+static enum admission_result judge(const struct admin_site *site, struct slice authorization) {
     size_t scheme_len = sizeof SCHEME - 1;
     if (authorization.len <= scheme_len ||
         strncasecmp(authorization.data, SCHEME, scheme_len) != 0) {
-        return "Missing authentication";
+        return ADMISSION_MISSING_KEY;
     }
     struct slice key = {authorization.data + scheme_len, authorization.len - scheme_len};
-    return credentials_include(site->keys, key) ? NULL : "Invalid credentials";
+    return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
+}
+
+static void refuse_stranger(struct exchange *exchange, enum admission_result result) {
+    endpoint_count_unauthorized(exchange->endpoint, result);
+    exchange->why = xstrdup(admission_reason(result));
+    reply_set_error(&exchange->reply, 401, admission_message(result));
+    exchange->reply.challenge = "Bearer";
 }
 
 static void ask(struct admin_site *site, struct exchange *exchange,
@@ -100,10 +107,9 @@ static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
 static bool answer(void *context, struct exchange *exchange, bool may_block) {
     struct admin_site *site = context;
     exchange->endpoint = site->refused;
-    const char *refusal = refusal_of(site, exchange->request.fields[FIELD_AUTHORIZATION]);
-    if (refusal) {
-        log_warning("administration refused", LOG_TEXT("reason", refusal));
-        reply_set_error(&exchange->reply, 401, refusal);
+    enum admission_result result = judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
+    if (result != ADMISSION_GOOD) {
+        refuse_stranger(exchange, result);
     } else if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {

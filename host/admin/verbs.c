@@ -18,6 +18,7 @@ static int answer_status(void *context, const struct admin_request *request, str
     json_put_bool(json, "ready", ready);
     json_put_name(json, "health");
     buffer_append(json, health.data, health.len);
+    api_report_warnings(program->api, json);
     reactor_report(program->reactor, json);
     outbox_relay_report(program->relay, json);
     json_put_name(json, "generations");

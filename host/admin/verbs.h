@@ -16,6 +16,7 @@ struct admin_context {
     struct ingest *ingest;
     struct outbox_relay *relay; /* NULL: another process publishes */
     struct reactor *reactor;
+    struct api *api;
     struct http_server *http;
     struct presence *presence;
     struct reload *reload;

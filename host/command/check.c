@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "../http/admission.h"
+#include "../http/credentials.h"
 #include "../http/own.h"
 #include "../view/migrate.h"
 #include "../view/schema_check.h"
@@ -44,9 +46,30 @@ static bool check_names(const struct script_generation *generation) {
     return false;
 }
 
+/* Keys and services: what no request could meet is an error, what is hardly meant a warning. */
+static bool check_admission(const struct config *config) {
+    struct err err = {0};
+    struct admission *admission = admission_create(config, &err);
+    struct credentials *admin =
+        admission ? credentials_create("admin.keys", &config->admin.keys, &err) : NULL;
+    const struct problems *warnings = admin ? admission_warnings(admission) : NULL;
+    for (size_t i = 0; warnings && i < warnings->count; i++) {
+        fprintf(stderr, "warning: %s\n", warnings->items[i].text);
+    }
+    if (!admin) {
+        fprintf(stderr, "configuration: %s\n", err.text);
+    }
+    credentials_destroy(admin);
+    admission_unref(admission);
+    return admin != NULL;
+}
+
 int command_check(const struct command *command) {
     const struct config *config = command->config;
     struct err err = {0};
+    if (!check_admission(config)) {
+        return 1;
+    }
     struct script_generation *generation = script_generation_load_service(config, 1, &err);
     if (!generation || !own_leaves_routes(generation, &err)) {
         fprintf(stderr, "scripts: %s\n", err.text);

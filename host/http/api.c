@@ -5,16 +5,18 @@
 
 #include "../base/clock.h"
 #include "../base/hash.h"
+#include "../base/json_put.h"
 #include "../base/log.h"
 #include "../base/reaper.h"
 #include "../base/xalloc.h"
-#include "credentials.h"
+#include "admission.h"
 #include "endpoint.h"
 #include "own.h"
 #include "router.h"
 #include "words.h"
 
 #define JSON "application/json"
+#define SHOWN_SERVICE_BYTES 64
 
 struct api_scripts {
     struct script_generation *generation;
@@ -29,80 +31,82 @@ struct api_scripts {
     bool retired; /* freed once it has no user */
 };
 
-/* Who is let in: of the newest settings, whichever scripts run. */
-struct admission {
-    struct credentials *keys, *services;
-    int users; /* requests that ask it, and the api while it holds; by the api's lock */
-};
-
 struct api {
     struct cache *cache;
     struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
     struct api_scripts *scripts;
-    struct admission *admission;
+    struct admission *admission; /* of the newest settings, whichever scripts run */
 };
 
 /* ---- admission ----------------------------------------------------------------------------- */
 
-static void destroy_admission(struct admission *admission) {
-    if (admission) {
-        credentials_destroy(admission->keys);
-        credentials_destroy(admission->services);
-        free(admission);
-    }
-}
-
-static struct admission *create_admission(const struct config *config, struct err *err) {
-    struct admission *admission = xcalloc(1, sizeof *admission);
-    admission->users = 1;
-    admission->keys = credentials_create("http.api_keys", &config->http.api_keys, err);
-    if (admission->keys) {
-        admission->services =
-            credentials_create("http.allowed_services", &config->http.allowed_services, err);
-    }
-    if (!admission->services) {
-        destroy_admission(admission);
-        return NULL;
-    }
-    return admission;
-}
-
-static void leave_admission(struct api *api, struct admission *admission) {
-    pthread_mutex_lock(&api->lock);
-    bool last = admission && --admission->users == 0;
-    pthread_mutex_unlock(&api->lock);
-    if (last) {
-        destroy_admission(admission);
+static void log_warnings(const struct problems *warnings) {
+    for (size_t i = 0; i < warnings->count; i++) {
+        log_warning("a setting is hardly meant as it is",
+                    LOG_TEXT("setting", warnings->items[i].text));
     }
 }
 
 bool api_admit(struct api *api, const struct config *config, struct err *err) {
-    struct admission *admission = create_admission(config, err);
+    struct admission *admission = admission_create(config, err);
     if (!admission) {
         return false;
     }
+    log_warnings(admission_warnings(admission));
     pthread_mutex_lock(&api->lock);
     struct admission *old = api->admission;
     api->admission = admission;
     pthread_mutex_unlock(&api->lock);
-    leave_admission(api, old);
+    admission_unref(old);
     return true;
 }
 
-/* NULL, or the message of the 401. The time taken does not tell which of the two was wrong. */
-static const char *refusal_of(struct api *api, struct slice key, struct slice service_id) {
-    if (key.len == 0 || service_id.len == 0) {
-        return "Missing authentication";
-    }
+static struct admission *current_admission(struct api *api) {
     pthread_mutex_lock(&api->lock);
-    struct admission *admission = api->admission;
-    admission->users++;
+    struct admission *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
-    bool key_ok = credentials_include(admission->keys, key);
-    bool service_ok = credentials_include(admission->services, service_id);
-    leave_admission(api, admission);
-    return key_ok && service_ok ? NULL : "Invalid credentials";
+    return admission;
+}
+
+void api_report_warnings(struct api *api, struct buffer *json) {
+    struct admission *admission = current_admission(api);
+    const struct problems *warnings = admission_warnings(admission);
+    struct buffer elements = {0};
+    for (size_t i = 0; i < warnings->count; i++) {
+        buffer_append_text(&elements, i ? "," : "");
+        buffer_append_json_string(&elements, slice_of(warnings->items[i].text));
+    }
+    json_put_list(json, "warnings", &elements);
+    buffer_free(&elements);
+    admission_unref(admission);
+}
+
+/* Of a key that was right, or a service that is known: neither name is a secret. */
+static char *explain_refusal(const struct admission *admission, enum admission_result result,
+                             struct slice service) {
+    struct buffer text = {0};
+    buffer_append_text(&text, admission_reason(result));
+    if (result == ADMISSION_SERVICE_NOT_ALLOWED || admission_knows_service(admission, service)) {
+        size_t len = service.len < SHOWN_SERVICE_BYTES ? service.len : SHOWN_SERVICE_BYTES;
+        buffer_append_format(&text, ", service %.*s", (int)len, service.data);
+    }
+    return text.data;
+}
+
+/* False: the reply is the 401. */
+static bool admit(struct api *api, struct exchange *exchange) {
+    const struct slice *fields = exchange->request.fields;
+    struct admission *admission = current_admission(api);
+    enum admission_result result =
+        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
+    if (result != ADMISSION_GOOD) {
+        endpoint_count_unauthorized(exchange->endpoint, result);
+        exchange->why = explain_refusal(admission, result, fields[FIELD_SERVICE_ID]);
+        reply_set_error(&exchange->reply, 401, admission_message(result));
+    }
+    admission_unref(admission);
+    return result == ADMISSION_GOOD;
 }
 
 /* ---- scripts ------------------------------------------------------------------------------- */
@@ -201,7 +205,7 @@ void api_destroy(struct api *api) {
     if (api) {
         reaper_destroy(api->reaper);
         api_scripts_destroy(api->scripts);
-        destroy_admission(api->admission);
+        admission_unref(api->admission);
         pthread_mutex_destroy(&api->lock);
         free(api);
     }
@@ -262,8 +266,7 @@ static void expand_key(const char *pattern, const struct router_pairs *params, s
 
 static void set_failure(struct exchange *exchange, const struct err *err) {
     bool away = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
-    log_error("request failed", LOG_TEXT("endpoint", exchange->endpoint->name),
-              LOG_TEXT("error", err->text));
+    exchange->why = xstrdup(err->text);
     reply_set_error(&exchange->reply, away ? 503 : 500,
                     away ? "Service unavailable" : "Internal server error");
 }
@@ -310,7 +313,6 @@ static void ask_script(const struct use *use, struct exchange *exchange,
 static bool answer_route(const struct use *use, struct exchange *exchange,
                          const struct router_match *match, bool may_block) {
     const struct script_route *route = &use->scripts->routes[match->route];
-    const struct slice *fields = exchange->request.fields;
     struct buffer text = {0};
     struct cache_key key = {.type = route->cache_type, .scripts = use->scripts->hash};
     if (route->cache_key) {
@@ -318,15 +320,11 @@ static bool answer_route(const struct use *use, struct exchange *exchange,
         key.text = buffer_slice(&text);
     }
     struct answer *kept = NULL;
-    const char *refusal = NULL;
-    if (route->authenticated) {
-        refusal = refusal_of(use->api, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
+    if (route->authenticated && !admit(use->api, exchange)) {
+        buffer_free(&text);
+        return true;
     }
-    if (refusal) {
-        log_info("request refused", LOG_TEXT("endpoint", exchange->endpoint->name),
-                 LOG_TEXT("reason", refusal));
-        reply_set_error(&exchange->reply, 401, refusal);
-    } else if (exchange->request.has_body) {
+    if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
     } else if (route->cache_key && !exchange->request.query.len &&
                (kept = cache_lookup(use->cache, &key))) {

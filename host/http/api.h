@@ -25,8 +25,10 @@ struct site api_site(struct api *api);
 
 /* From its return on http.api_keys and http.allowed_services of this config say who is let in,
  * whichever scripts run; at first those of the scripts' own. False: err names the setting, and
- * nothing has changed. */
+ * nothing has changed. What they hardly mean is logged. */
 bool api_admit(struct api *api, const struct config *config, struct err *err);
+/* Appends `"warnings":[…]`: what these settings hardly mean (admission_warnings). */
+void api_report_warnings(struct api *api, struct buffer *json);
 
 /* From its return on every request is answered by `scripts`, which the api takes over; what began
  * before ends as it began, by those before, which are freed once nobody uses them. Waits for

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../base/log.h"
 #include "../base/metrics.h"
 #include "../base/xalloc.h"
 
@@ -113,12 +114,27 @@ static bool write_on(struct connection *connection) {
     return true;
 }
 
-static bool write_reply(struct connection *connection, const struct exchange *exchange) {
+static void take_reply(struct connection *connection, const struct exchange *exchange) {
     connection->reply = exchange->reply;
     connection->written = connection->progress = 0;
     connection->head_len = reply_format_head(&connection->reply, exchange->correlation_id,
                                              loop_date(connection->loop), connection->head);
+}
+
+static bool write_reply(struct connection *connection, const struct exchange *exchange) {
+    take_reply(connection, exchange);
     return write_on(connection);
+}
+
+void connection_turn_away(struct connection *connection, struct refusal refusal) {
+    struct exchange exchange;
+    struct iovec pieces[2];
+    service_refuse(loop_shared(connection->loop)->service, &exchange, refusal);
+    take_reply(connection, &exchange);
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = rest_of(connection, pieces)};
+    if (sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        log_debug("a client that was one too many has gone already");
+    }
 }
 
 /* ---- requests ----------------------------------------------------------------------------- */

@@ -26,6 +26,16 @@ static bool holds_control(const char *text) {
     return *text != '\0';
 }
 
+/* Header fields come without such blanks (RFC 9110 5.5). */
+static bool has_outer_blank(const char *text) {
+    size_t len = strlen(text);
+    return len > 0 && (text[0] == ' ' || text[len - 1] == ' ');
+}
+
+bool credentials_are_none(const struct credentials *credentials) {
+    return credentials->count == 0;
+}
+
 struct credentials *credentials_create(const char *setting, const struct config_strings *list,
                                        struct err *err) {
     struct credentials *credentials =
@@ -43,6 +53,13 @@ struct credentials *credentials_create(const char *setting, const struct config_
                     "%s: entry %zu holds a control character or an end of line, which no request "
                     "can send: say several entries with commas between them",
                     setting, i + 1);
+            credentials_destroy(credentials);
+            return NULL;
+        }
+        if (has_outer_blank(list->items[i])) {
+            err_set(err, ERR_INPUT,
+                    "%s: entry %zu begins or ends with a blank, which no request can send", setting,
+                    i + 1);
             credentials_destroy(credentials);
             return NULL;
         }

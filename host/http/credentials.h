@@ -9,10 +9,13 @@
 struct credentials;
 
 /* Copies the list; empty entries let nobody in. An error, which names the setting, when one is
- * longer than 255 bytes or holds a control character. */
+ * longer than 255 bytes, holds a control character, or begins or ends with a blank. */
 struct credentials *credentials_create(const char *setting, const struct config_strings *list,
                                        struct err *err);
 void credentials_destroy(struct credentials *credentials);
+
+/* True: nobody is let in. */
+bool credentials_are_none(const struct credentials *credentials);
 
 /* Whether the value is one of the list. The time taken depends on neither the known values nor
  * their lengths. */

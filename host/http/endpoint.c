@@ -69,11 +69,19 @@ static struct metric_cell *seconds_cell(struct endpoint *endpoint, enum request_
     return cell;
 }
 
+size_t endpoint_error_type(int status) {
+    return status == 401   ? ERROR_AUTHENTICATION
+           : status < 500  ? ERROR_VALIDATION
+           : status == 503 ? ERROR_UNAVAILABLE
+                           : ERROR_INTERNAL;
+}
+
+const char *endpoint_error_name(size_t type) {
+    return error_types[type];
+}
+
 static struct metric_cell *errors_cell(struct endpoint *endpoint, int status) {
-    size_t type = status == 401   ? ERROR_AUTHENTICATION
-                  : status < 500  ? ERROR_VALIDATION
-                  : status == 503 ? ERROR_UNAVAILABLE
-                                  : ERROR_INTERNAL;
+    size_t type = endpoint_error_type(status);
     struct metric_cell *cell = atomic_load_explicit(&endpoint->errors[type], memory_order_acquire);
     if (!cell) {
         cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_errors_total",
@@ -90,5 +98,27 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
     metric_observe(seconds_cell(endpoint, method), seconds);
     if (status >= 400 && status != 404) {
         metric_add(errors_cell(endpoint, status), 1);
+    }
+}
+
+void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result) {
+    struct metric_cell *cell =
+        atomic_load_explicit(&endpoint->unauthorized[result], memory_order_acquire);
+    if (!cell) {
+        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_unauthorized_total",
+                                         "Requests answered 401, by what their credentials lacked.",
+                                         "endpoint,reason"),
+                           endpoint->name, admission_reason(result));
+        atomic_store_explicit(&endpoint->unauthorized[result], cell, memory_order_release);
+    }
+    metric_add(cell, 1);
+}
+
+void endpoint_visit(void (*visit)(struct endpoint *endpoint, void *context), void *context) {
+    pthread_mutex_lock(&lock);
+    struct endpoint *endpoint = endpoints;
+    pthread_mutex_unlock(&lock);
+    for (; endpoint; endpoint = endpoint->next) { /* new ones come before it; none leaves */
+        visit(endpoint, context);
     }
 }

@@ -5,7 +5,9 @@
 
 #include <stdatomic.h>
 
+#include "../base/log_limit.h"
 #include "../base/metrics.h"
+#include "admission.h"
 #include "request.h"
 
 #define ENDPOINT_STATUSES 17 /* the server's own and one for whatever else a script says */
@@ -17,6 +19,8 @@ struct endpoint {
     _Atomic(struct metric_cell *) requests[METHOD_COUNT][ENDPOINT_STATUSES];
     _Atomic(struct metric_cell *) seconds[METHOD_COUNT];
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
+    _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
+    struct log_limit limits[ENDPOINT_ERRORS]; /* failures.c's */
 };
 
 /* The one of that name, made at first use. They live as long as the process: scripts come and go,
@@ -27,5 +31,14 @@ struct endpoint *endpoint_of(const char *name);
  * success or a 404 (an answer like any other), ras_api_errors_total. */
 void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
                     double seconds);
+/* Counts one 401: ras_api_unauthorized_total. */
+void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result);
+
+/* The kind of an error's status, below ENDPOINT_ERRORS, and its name. */
+size_t endpoint_error_type(int status);
+const char *endpoint_error_name(size_t type);
+
+/* Every endpoint there is so far. */
+void endpoint_visit(void (*visit)(struct endpoint *endpoint, void *context), void *context);
 
 #endif

@@ -14,6 +14,7 @@
 #include "../base/metrics.h"
 #include "../base/xalloc.h"
 #include "connection.h"
+#include "failures.h"
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
@@ -167,14 +168,8 @@ static bool evict(struct loop *loop) {
 }
 
 static void refuse(struct loop *loop, struct connection *connection) {
-    static const char answer[] =
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-        "Content-Length: 32\r\nCache-Control: no-store\r\nRetry-After: 1\r\n"
-        "Connection: close\r\n\r\n{\"error\":\"Too many connections\"}";
     metric_add(loop->shared->refused, 1);
-    if (send(connection->fd, answer, sizeof answer - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        log_debug("a client that was one too many has gone already");
-    }
+    connection_turn_away(connection, (struct refusal){503, "Too many connections"});
     connection_destroy(connection);
 }
 
@@ -276,6 +271,7 @@ static void expire(struct loop *loop) {
             connection_expire(loop->lists[i].first);
         }
     }
+    failures_flush(now_us);
     if (loop->accept_again_us && loop->accept_again_us <= now_us) {
         loop->accept_again_us = 0;
         evict(loop); /* a descriptor for the next client */
@@ -291,6 +287,8 @@ static int wait_ms(const struct loop *loop) {
             next_us = first->deadline_us;
         }
     }
+    int64_t due_us = failures_due_us();
+    next_us = due_us < next_us ? due_us : next_us;
     return next_us == INT64_MAX ? -1 : clock_remaining_ms(next_us);
 }
 

@@ -68,6 +68,7 @@ void reply_set_error(struct reply *reply, int status, const char *message) {
     buffer_append_json_string(&body, slice_of(message));
     buffer_append_text(&body, "}");
     reply_set_momentary(reply, answer_create(status, buffer_slice(&body)), JSON);
+    reply->message = message;
     buffer_free(&body);
 }
 
@@ -131,7 +132,8 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
         put_line(&head, "Allow: ", reply->allow);
     }
     if (reply->status == 401) {
-        put_line(&head, "WWW-Authenticate: ", "X-Internal-API-Key");
+        put_line(&head,
+                 "WWW-Authenticate: ", reply->challenge ? reply->challenge : "X-Internal-API-Key");
     }
     if (reply->status == 503) {
         put_line(&head, "Retry-After: ", RETRY_AFTER_S);

@@ -11,6 +11,8 @@ struct reply {
     struct answer *answer; /* owned: the body, its ETag */
     int status;            /* the answer's, or 304 */
     const char *content_type;
+    const char *message;           /* of an error that the host made: a literal; else NULL */
+    const char *challenge;         /* with 401: what lets a client in; NULL: an API key */
     char allow[REPLY_ALLOW_BYTES]; /* with 405 and OPTIONS: "GET, HEAD"; "" = none */
     bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
     bool head_only;
@@ -29,7 +31,7 @@ void reply_set(struct reply *reply, const struct request *request, struct answer
                const char *content_type);
 /* The same for what is true at this moment only: no ETag. */
 void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type);
-/* {"error":"…"} */
+/* {"error":"…"}; the message is a literal. */
 void reply_set_error(struct reply *reply, int status, const char *message);
 /* The 405 of a path that takes other methods: "GET, HEAD". */
 void reply_set_wrong_method(struct reply *reply, const char *allow);

@@ -8,6 +8,7 @@
 #include "../base/uuid.h"
 #include "../base/xalloc.h"
 #include "endpoint.h"
+#include "failures.h"
 
 struct service {
     struct site site;
@@ -25,6 +26,7 @@ struct service *service_create(struct site site, int request_timeout_ms) {
 }
 
 void service_destroy(struct service *service) {
+    failures_flush(INT64_MAX);
     free(service);
 }
 
@@ -53,6 +55,7 @@ static void set_correlation_id(struct exchange *exchange) {
     }
 }
 
+/* With the exchange's correlation id bound to the thread. */
 static void finish(struct service *service, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
@@ -62,6 +65,9 @@ static void finish(struct service *service, struct exchange *exchange) {
         !request->keep_alive || atomic_load_explicit(&service->stopping, memory_order_relaxed);
     reply->says_keep_alive = request->is_1_0 && !reply->close;
     endpoint_count(exchange->endpoint, request->method, reply->status, (double)took_us / 1e6);
+    failures_log(exchange);
+    free(exchange->why);
+    exchange->why = NULL;
     if (log_enabled(LOG_DEBUG)) {
         log_debug("request answered", LOG_TEXT("endpoint", exchange->endpoint->name),
                   LOG_SLICE("method", request->method_name), LOG_INT("status", reply->status),
@@ -72,7 +78,9 @@ static void finish(struct service *service, struct exchange *exchange) {
 static void refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
     exchange->request.keep_alive = false;
     reply_set_error(&exchange->reply, refusal.status, refusal.message);
+    log_set_correlation_id(slice_of(exchange->correlation_id));
     finish(service, exchange);
+    log_set_correlation_id((struct slice){0});
 }
 
 bool service_begin(struct service *service, struct exchange *exchange, struct slice head) {

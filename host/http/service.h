@@ -18,6 +18,8 @@ struct exchange {
     int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* metrics */
     struct reply reply;        /* the answer is the connection's to release */
+    char *why; /* of an error, for the log alone; NULL: the reply's message is all. The service's
+                  to free */
 };
 
 /* The site must outlive the service. */

@@ -7,40 +7,8 @@
 
 #include "../../host/base/json_scan.h"
 #include "../../host/base/redact.h"
+#include "captured.h"
 #include "test.h"
-
-static int reading; /* the end of the pipe that is standard error meanwhile */
-static int kept_fd = -1;
-static char text[1 << 20];
-
-static void capture(void) {
-    int fds[2];
-    CHECK(pipe(fds) == 0);
-    fcntl(fds[0], F_SETFL, O_NONBLOCK);
-    kept_fd = dup(STDERR_FILENO);
-    dup2(fds[1], STDERR_FILENO);
-    close(fds[1]);
-    reading = fds[0];
-    log_configure(LOG_INFO, false);
-    log_set_correlation_id(slice_of(""));
-}
-
-/* What was written so far, with a NUL. */
-static char *written(void) {
-    size_t len = 0;
-    ssize_t got;
-    while ((got = read(reading, text + len, sizeof text - 1 - len)) > 0) {
-        len += (size_t)got;
-    }
-    text[len] = '\0';
-    return text;
-}
-
-static void release(void) {
-    dup2(kept_fd, STDERR_FILENO);
-    close(kept_fd);
-    close(reading);
-}
 
 static bool is_json(const char *line, size_t len) {
     struct json_cursor cursor;
@@ -66,12 +34,12 @@ static size_t check_lines(const char *from) {
 }
 
 static void lines_are_json_whatever_is_in_them(void) {
-    capture();
+    captured_begin();
     log_set_correlation_id(slice_of("c\"\n\xFF"));
     log_info("said", LOG_TEXT("text", "a\nb\"\xC3"), LOG_INT("number", -5),
              LOG_TEXT("absent", NULL), LOG_SLICE("bytes", ((struct slice){"\0x", 2})));
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK_INT(check_lines(got), 1);
     CHECK_HAS(got, "\"message\":\"said\"");
     CHECK_HAS(got, "\"number\":-5");
@@ -82,12 +50,12 @@ static void lines_are_json_whatever_is_in_them(void) {
 }
 
 static void levels_are_kept(void) {
-    capture();
+    captured_begin();
     log_configure(LOG_WARNING, false);
     log_info("no");
     log_warning("yes");
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK(!strstr(got, "no"));
     CHECK_HAS(got, "\"level\":\"warning\"");
     enum log_level level;
@@ -105,26 +73,26 @@ static void *write_one(void *argument) {
 
 static void a_muted_thread_says_nothing(void) {
     pthread_t other;
-    capture();
+    captured_begin();
     log_mute(true);
     log_error("no");
     pthread_create(&other, NULL, write_one, NULL);
     pthread_join(other, NULL);
     log_mute(false);
     log_info("yes");
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK_INT(check_lines(got), 2);
     CHECK_HAS(got, "from another thread");
     CHECK_HAS(got, "\"message\":\"yes\"");
 }
 
 static void text_lines_are_for_people(void) {
-    capture();
+    captured_begin();
     log_configure(LOG_INFO, true);
     log_error("it broke", LOG_TEXT("why", "two\nlines"));
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK_HAS(got, " error   it broke why=\"two\\nlines\"\n");
 }
 
@@ -137,7 +105,7 @@ static void *write_many(void *argument) {
 }
 
 static void threads_do_not_mix_their_lines(void) {
-    capture();
+    captured_begin();
     fcntl(STDERR_FILENO, F_SETPIPE_SZ, 1 << 20);
     pthread_t threads[4];
     static char *const names[] = {"one", "two", "three", "four"};
@@ -147,14 +115,14 @@ static void threads_do_not_mix_their_lines(void) {
     for (size_t i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
     }
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK_INT(check_lines(got), 800);
     CHECK_HAS(got, "\"correlation_id\":\"three\"");
 }
 
 static void a_reader_that_stops_stops_nobody(void) {
-    capture();
+    captured_begin();
     char padding[2000];
     memset(padding, 'p', sizeof padding - 1);
     padding[sizeof padding - 1] = '\0';
@@ -163,10 +131,10 @@ static void a_reader_that_stops_stops_nobody(void) {
         log_info("unread", LOG_TEXT("padding", padding));
     }
     CHECK(clock_monotonic_us() - started_us < 3000000);
-    size_t before = check_lines(written());
+    size_t before = check_lines(captured_take());
     log_info("read again");
-    char *got = written();
-    release();
+    char *got = captured_take();
+    captured_end();
     CHECK(before > 10 && before < 200);
     CHECK_INT(check_lines(got), 2);
     char want[32];
@@ -176,21 +144,21 @@ static void a_reader_that_stops_stops_nobody(void) {
 }
 
 static void a_closed_standard_error_is_no_harm(void) {
-    capture();
-    close(reading);
+    captured_begin();
+    close(captured_reading);
     log_info("nobody is there");
     log_info("still nobody");
-    dup2(kept_fd, STDERR_FILENO);
-    close(kept_fd);
+    dup2(captured_kept_fd, STDERR_FILENO);
+    close(captured_kept_fd);
 }
 
 /* librdkafka's own lines come as a field, and may quote its settings. */
 static void a_secret_is_in_no_line(void) {
     redact_add(slice_of("broker-s-secret"));
-    capture();
+    captured_begin();
     log_warning("kafka", LOG_TEXT("text", "sasl: broker-s-secret was refused"));
-    const char *lines = written();
-    release();
+    const char *lines = captured_take();
+    captured_end();
     CHECK_HAS(lines, "sasl: *** was refused");
     CHECK(!strstr(lines, "broker-s-secret"));
 }

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from harness import edited_config, read_records
+from harness import edited_config, log_lines, read_records
 from stack import ROOT, wait_until
 from views import check_view, status_path, wait_for_view
 
@@ -90,6 +90,30 @@ def test_check_without_a_database_says_so(empty_service):
     failed = program.command("check", check=False)
     assert failed.returncode == 1
     assert "scripts: good" in failed.stdout and "database:" in failed.stderr
+
+
+def test_keys_that_are_hardly_meant_are_warned_of(bare_service):
+    """By check, in the log at the start, and in the status."""
+    for env, said in (({"HULEEDU_INTERNAL_API_KEY": ""}, "http.api_keys is empty: nobody is let in"),
+                      ({"ALLOWED_SERVICE_IDS": ","}, "http.allowed_services is empty"),
+                      ({"ADMIN_API_KEY": "1234", "ADMIN_PORT": "0"}, "admin.keys: entry 1 has fewer")):
+        program = bare_service.prepare(**env)
+        checked = program.command("check")
+        assert f"warning: {said}" in checked.stderr and "1234" not in checked.stderr
+        program.start()
+        assert any(said in line["setting"] for line in log_lines(
+            program, "a setting is hardly meant as it is") if line["level"] == "warning")
+        assert any(said in warning for warning in program.ask("status")["warnings"])
+        assert program.get(status_path("x"))[0] == (404 if "ADMIN_PORT" in env else 401)
+        assert program.stop() == 0
+
+
+def test_check_refuses_keys_that_run_refuses(bare_service):
+    program = bare_service.prepare(HULEEDU_INTERNAL_API_KEY='["two\\nlines"]')
+    for verb in ("check", "run"):
+        failed = program.command(verb, check=False, timeout=30)
+        assert failed.returncode == 1
+        assert "http.api_keys: entry 1 holds a control character" in failed.stderr
 
 
 HANDLER = """return {{

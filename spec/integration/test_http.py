@@ -10,6 +10,7 @@ import uuid
 import http_client
 import pytest
 import stack
+from harness import log_lines
 from http_client import KEYS
 from stack import wait_until
 
@@ -176,9 +177,30 @@ def test_credentials_reach_no_log(world):
     assert program.stop() == 0
     log = program.log.read_text()
     assert "request answered" in log and "request refused" in log
-    for secret in ("test-key", "old-key", "a-wrong-secret", "an-unknown-service",
-                   "api-gateway-service"):
+    for secret in ("test-key", "old-key", "a-wrong-secret"):
         assert secret not in log
+
+
+def test_each_refusal_is_counted_by_its_reason_and_leaves_a_line(world):
+    program = world.start()
+    for reason, said, headers in (
+            ("missing_key", "missing_key, service api-gateway-service", keys(key="")),
+            ("wrong_key", "wrong_key, service api-gateway-service", keys(key="a-wrong-secret")),
+            ("wrong_key", "wrong_key", keys(key="x", service="a-wrong-secret")),
+            ("missing_service", "missing_service", keys(service="")),
+            ("service_not_allowed", "service_not_allowed, service bff-parent-service",
+             keys(service="bff-parent-service"))):
+        name = f'ras_api_unauthorized_total{{endpoint="get_batch_status",reason="{reason}"}}'
+        before, mine = program.samples().get(name, 0), str(uuid.uuid4())
+        headers += f"X-Correlation-ID: {mine}\r\n".encode()
+        assert program.ask(STATUS, headers=headers).status == 401
+        assert program.samples()[name] == before + 1
+        line, = [line for line in log_lines(program) if line.get("correlation_id") == mine]
+        assert (line["status"], line["error"]) == (401, said)
+    answer = program.ask("/healthz", headers=b"Host: twice\r\n")
+    line, = [line for line in log_lines(program)
+             if line.get("correlation_id") == answer.header("X-Correlation-ID")]
+    assert (line["status"], line["message"]) == (400, "request refused")
 
 
 # ---- routes and methods ---------------------------------------------------------------------

@@ -1,0 +1,89 @@
+#include "failures.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "endpoint.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the limits of all endpoints */
+static _Atomic int64_t due_us = INT64_MAX;
+
+int64_t failures_due_us(void) {
+    return atomic_load_explicit(&due_us, memory_order_relaxed);
+}
+
+static void say_left_out(const struct endpoint *endpoint, size_t type, size_t count) {
+    log_warning("request errors left out of the log", LOG_TEXT("endpoint", endpoint->name),
+                LOG_TEXT("error_type", endpoint_error_name(type)),
+                LOG_INT("count", (int64_t)count));
+}
+
+static void note_due(int64_t at_us) {
+    if (at_us < failures_due_us()) {
+        atomic_store_explicit(&due_us, at_us, memory_order_relaxed);
+    }
+}
+
+/* Whether the line may be written; *left_out: those before it that were not. */
+static bool admit(struct log_limit *limit, size_t *left_out) {
+    int64_t now_us = clock_monotonic_us();
+    pthread_mutex_lock(&lock);
+    *left_out = log_limit_take(limit, now_us);
+    bool admitted = log_limit_admits(limit, now_us);
+    if (!admitted) {
+        note_due(limit->window_end_us);
+    }
+    pthread_mutex_unlock(&lock);
+    return admitted;
+}
+
+void failures_log(const struct exchange *exchange) {
+    struct endpoint *endpoint = exchange->endpoint;
+    int status = exchange->reply.status;
+    if (status < 400 || status == 404) {
+        return;
+    }
+    size_t left_out, type = endpoint_error_type(status);
+    bool admitted = admit(&endpoint->limits[type], &left_out);
+    if (left_out > 0) {
+        say_left_out(endpoint, type, left_out);
+    }
+    if (!admitted) {
+        return;
+    }
+    enum log_level level = status < 500 ? LOG_INFO : status == 503 ? LOG_WARNING : LOG_ERROR;
+    LOG_AT(level, status < 500 ? "request refused" : "request failed",
+           LOG_TEXT("endpoint", endpoint->name), LOG_SLICE("method", exchange->request.method_name),
+           LOG_INT("status", status), LOG_TEXT("reason", exchange->reply.message),
+           LOG_TEXT("error", exchange->why));
+}
+
+/* ---- what was left out ---------------------------------------------------------------------- */
+
+static void flush_endpoint(struct endpoint *endpoint, void *context) {
+    int64_t now_us = *(const int64_t *)context;
+    for (size_t type = 0; type < ENDPOINT_ERRORS; type++) {
+        struct log_limit *limit = &endpoint->limits[type];
+        pthread_mutex_lock(&lock);
+        size_t left_out = log_limit_take(limit, now_us);
+        if (limit->left_out > 0) {
+            note_due(limit->window_end_us);
+        }
+        pthread_mutex_unlock(&lock);
+        if (left_out > 0) {
+            say_left_out(endpoint, type, left_out);
+        }
+    }
+}
+
+void failures_flush(int64_t now_us) {
+    if (now_us < failures_due_us()) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    atomic_store_explicit(&due_us, INT64_MAX, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+    endpoint_visit(flush_endpoint, &now_us);
+}

@@ -1,0 +1,325 @@
+/* Errors answered over HTTP: each leaves a line with its correlation id, a storm of them a few
+ * lines and a count; who is let in, and what is hardly meant. */
+#include "../../host/http/failures.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "../../host/base/log_limit.h"
+#include "../../host/base/metrics.h"
+#include "../../host/http/admission.h"
+#include "../../host/http/endpoint.h"
+#include "captured.h"
+
+/* ---- the limit ----------------------------------------------------------------------------- */
+
+static void a_window_has_its_first_lines_and_a_count_of_the_others(void) {
+    struct log_limit limit = {0};
+    int64_t begin_us = 5;
+    for (int i = 0; i < LOG_LIMIT_LINES; i++) {
+        CHECK(log_limit_admits(&limit, begin_us + i));
+    }
+    CHECK(!log_limit_admits(&limit, begin_us + 20));
+    CHECK(!log_limit_admits(&limit, begin_us + LOG_LIMIT_WINDOW_US - 1));
+    CHECK_INT(log_limit_take(&limit, begin_us + LOG_LIMIT_WINDOW_US - 1), 0);
+    CHECK_INT(log_limit_take(&limit, begin_us + LOG_LIMIT_WINDOW_US), 2);
+    CHECK_INT(log_limit_take(&limit, begin_us + LOG_LIMIT_WINDOW_US), 0);
+    CHECK(log_limit_admits(&limit, begin_us + LOG_LIMIT_WINDOW_US));
+}
+
+/* ---- a service with a site that answers as it is told --------------------------------------- */
+
+static struct {
+    int status;          /* of a script's answer; 0: the site waits */
+    const char *message; /* of the host's own error; NULL: a script's answer */
+    const char *why;
+} told;
+static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool waits;
+
+static bool answer(void *context, struct exchange *exchange, bool may_block) {
+    (void)context;
+    if (told.status == 0 && !may_block) {
+        return false;
+    }
+    if (told.status == 0) {
+        waits = true;
+        pthread_mutex_lock(&waiting);
+        pthread_mutex_unlock(&waiting);
+    }
+    if (told.message) {
+        reply_set_error(&exchange->reply, told.status, told.message);
+    } else {
+        reply_set_momentary(&exchange->reply,
+                            answer_create(told.status ? told.status : 200, slice_of("{}")), "t/t");
+    }
+    exchange->why = told.why ? strdup(told.why) : NULL;
+    return true;
+}
+
+static struct service *service;
+
+static void begin(void) {
+    captured_begin();
+    service = service_create((struct site){NULL, answer}, 1000);
+}
+
+static void end(void) {
+    service_destroy(service);
+    captured_end();
+}
+
+/* Each case has an endpoint, and so a limit, of its own. */
+static void ask(const char *endpoint, const char *head) {
+    struct exchange exchange;
+    if (service_begin(service, &exchange, slice_of(head))) {
+        exchange.endpoint = endpoint_of(endpoint);
+        CHECK(service_answer(service, &exchange, false));
+    }
+    answer_unref(exchange.reply.answer);
+}
+
+#define HEAD "GET /x HTTP/1.1\r\nHost: h\r\nX-Correlation-ID: mine\r\n"
+
+static size_t count_of(const char *text, const char *part) {
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++) {
+        count++;
+    }
+    return count;
+}
+
+static void every_error_leaves_a_line_with_its_correlation_id(void) {
+    static const int statuses[] = {400, 401, 408, 409, 413, 431, 500, 503, 504};
+    char name[32], status[32];
+    begin();
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        told.status = statuses[i];
+        told.why = "because of x";
+        snprintf(name, sizeof name, "each_%d", statuses[i]);
+        snprintf(status, sizeof status, "\"status\":%d", statuses[i]);
+        ask(name, HEAD "\r\n");
+        const char *line = captured_take();
+        CHECK_INT(count_of(line, "\n"), 1);
+        CHECK_HAS(line, "\"correlation_id\":\"mine\"");
+        CHECK_HAS(line, name);
+        CHECK_HAS(line, status);
+        CHECK_HAS(line, "\"error\":\"because of x\"");
+        CHECK_HAS(line, statuses[i] < 500 ? "request refused" : "request failed");
+    }
+    end();
+}
+
+static void answers_leave_no_line(void) {
+    begin();
+    told.why = NULL;
+    for (told.status = 200; told.status <= 404; told.status += 204) {
+        ask("answers", HEAD "\r\n");
+        CHECK_TEXT(captured_take(), "");
+    }
+    end();
+}
+
+static void what_is_no_request_leaves_a_line_with_a_reason(void) {
+    struct exchange exchange;
+    begin();
+    ask("none", HEAD "Content-Length: x\r\n\r\n");
+    const char *line = captured_take();
+    CHECK_HAS(line, "\"status\":400");
+    CHECK_HAS(line, "\"correlation_id\":\"mine\"");
+    CHECK_HAS(line, "\"reason\":\"Invalid Content-Length\"");
+    service_refuse(service, &exchange, (struct refusal){408, "The request did not come in time"});
+    line = captured_take();
+    CHECK_HAS(line, "\"status\":408");
+    CHECK_HAS(line, exchange.correlation_id);
+    answer_unref(exchange.reply.answer);
+    end();
+}
+
+static void a_storm_of_errors_leaves_a_few_lines_and_a_count(void) {
+    begin();
+    told.status = 503;
+    told.why = NULL;
+    for (int i = 0; i < 25; i++) {
+        ask("storm", HEAD "\r\n");
+    }
+    told.status = 500; /* of another kind: not held up by the storm */
+    ask("storm", HEAD "\r\n");
+    const char *lines = captured_take();
+    CHECK_INT(count_of(lines, "\"status\":503"), LOG_LIMIT_LINES);
+    CHECK_INT(count_of(lines, "\"status\":500"), 1);
+    CHECK(failures_due_us() < clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
+    failures_flush(clock_monotonic_us());
+    CHECK_TEXT(captured_take(), "");
+    failures_flush(clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
+    lines = captured_take();
+    CHECK_INT(count_of(lines, "\n"), 1);
+    CHECK_HAS(lines, "\"message\":\"request errors left out of the log\",\"endpoint\":\"storm\","
+                     "\"error_type\":\"unavailable\",\"count\":15");
+    CHECK(failures_due_us() == INT64_MAX);
+    end();
+}
+
+/* ---- a connection too many ----------------------------------------------------------------- */
+
+static int dial(const struct http_server *server) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_port(server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval patience = {10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
+    struct err err = {0};
+    char said[1024] = "", id[64] = "";
+    captured_begin();
+    told.status = 0;
+    told.message = told.why = NULL;
+    pthread_mutex_lock(&waiting);
+    struct http_server *server = http_start(&(struct http_options){.settings = "http",
+                                                                   .host = "127.0.0.1",
+                                                                   .loops = 1,
+                                                                   .threads = 1,
+                                                                   .max_connections = 1,
+                                                                   .request_timeout_ms = 10000,
+                                                                   .keep_alive_timeout_ms = 5000,
+                                                                   .site = {NULL, answer}},
+                                            &err);
+    CHECK_OK(server != NULL, &err);
+    int first = dial(server), second;
+    CHECK(send(first, HEAD "\r\n", sizeof HEAD + 1, 0) > 0);
+    WAIT_UNTIL(waits);
+    second = dial(server);
+    ssize_t got = recv(second, said, sizeof said - 1, 0);
+    CHECK(got > 0);
+    CHECK_HAS(said, "HTTP/1.1 503 ");
+    CHECK_HAS(said, "\r\nConnection: close\r\n");
+    const char *given = strstr(said, "X-Correlation-ID: ");
+    CHECK(given && sscanf(given, "X-Correlation-ID: %63[^\r]", id) == 1);
+    const char *line = captured_take();
+    CHECK_HAS(line, "\"status\":503");
+    CHECK_HAS(line, "\"reason\":\"Too many connections\"");
+    CHECK_HAS(line, id);
+    pthread_mutex_unlock(&waiting);
+    close(first);
+    close(second);
+    CHECK(http_stop(server, INT64_MAX));
+    captured_end();
+}
+
+/* ---- who is let in ------------------------------------------------------------------------- */
+
+#define KEY "a-key-of-sixteen"
+
+static struct config config;
+
+static void set(struct config_strings *list, char **items, size_t count) {
+    *list = (struct config_strings){items, count};
+}
+
+static enum admission_result judge(const char *key, const char *given_service) {
+    struct err err = {0};
+    struct admission *admission = admission_create(&config, &err);
+    CHECK_OK(admission != NULL, &err);
+    enum admission_result result =
+        admission_judge(admission, slice_of(key), slice_of(given_service));
+    admission_unref(admission);
+    return result;
+}
+
+static void refusals_have_a_reason(void) {
+    char *keys[] = {KEY}, *services[] = {"gateway"};
+    config = (struct config){0};
+    set(&config.http.api_keys, keys, 1);
+    set(&config.http.allowed_services, services, 1);
+    CHECK_INT(judge(KEY, "gateway"), ADMISSION_GOOD);
+    CHECK_INT(judge(NULL, "gateway"), ADMISSION_MISSING_KEY);
+    CHECK_INT(judge("", ""), ADMISSION_MISSING_KEY);
+    CHECK_INT(judge(KEY, ""), ADMISSION_MISSING_SERVICE);
+    CHECK_INT(judge("another", "gateway"), ADMISSION_WRONG_KEY);
+    CHECK_INT(judge("another", "other"), ADMISSION_WRONG_KEY);
+    CHECK_INT(judge(KEY, "other"), ADMISSION_SERVICE_NOT_ALLOWED);
+    CHECK_TEXT(admission_reason(ADMISSION_SERVICE_NOT_ALLOWED), "service_not_allowed");
+    CHECK_TEXT(admission_message(ADMISSION_SERVICE_NOT_ALLOWED),
+               admission_message(ADMISSION_WRONG_KEY));
+}
+
+static void an_empty_list_lets_nobody_in(void) {
+    char *keys[] = {KEY, ""}, *services[] = {"gateway"};
+    config = (struct config){0};
+    set(&config.http.allowed_services, services, 1);
+    CHECK_INT(judge(KEY, "gateway"), ADMISSION_NO_KEYS);
+    set(&config.http.api_keys, keys + 1, 1);
+    CHECK_INT(judge("", "gateway"), ADMISSION_MISSING_KEY);
+    CHECK_INT(judge("x", "gateway"), ADMISSION_NO_KEYS);
+    set(&config.http.api_keys, keys, 1);
+    set(&config.http.allowed_services, NULL, 0);
+    CHECK_INT(judge(KEY, "gateway"), ADMISSION_SERVICE_NOT_ALLOWED);
+}
+
+static void check_warnings(size_t count, const char *part) {
+    struct err err = {0};
+    struct admission *admission = admission_create(&config, &err);
+    CHECK_OK(admission != NULL, &err);
+    const struct problems *warnings = admission_warnings(admission);
+    CHECK_INT(warnings->count, count);
+    bool found = count == 0;
+    for (size_t i = 0; i < warnings->count; i++) {
+        found = found || strstr(warnings->items[i].text, part);
+        CHECK(!strstr(warnings->items[i].text, "short"));
+    }
+    CHECK(found);
+    admission_unref(admission);
+}
+
+static void keys_that_are_hardly_meant_are_warned_of(void) {
+    char *keys[] = {KEY, "", "short"}, *services[] = {"gateway"};
+    config = (struct config){0};
+    check_warnings(2, "http.api_keys is empty: nobody is let in");
+    check_warnings(2, "http.allowed_services is empty: nobody is let in");
+    set(&config.http.api_keys, keys, 1);
+    set(&config.http.allowed_services, services, 1);
+    check_warnings(0, "");
+    set(&config.http.api_keys, keys, 3);
+    check_warnings(2, "http.api_keys: entry 3 has fewer than 16 bytes");
+    check_warnings(2, "http.api_keys: entry 2 is empty");
+    set(&config.http.api_keys, keys, 1);
+    set(&config.admin.keys, keys + 2, 1);
+    check_warnings(1, "admin.keys: entry 1 has fewer than 16 bytes");
+}
+
+static void keys_that_no_request_can_send_are_refused(void) {
+    char *keys[] = {" " KEY};
+    struct err err = {0};
+    config = (struct config){0};
+    set(&config.http.api_keys, keys, 1);
+    CHECK(!admission_create(&config, &err));
+    CHECK_TEXT(err.text, "http.api_keys: entry 1 begins or ends with a blank, which no request can "
+                         "send");
+}
+
+static const struct test_case cases[] = {
+    {"a window has its first lines and a count of the others",
+     a_window_has_its_first_lines_and_a_count_of_the_others},
+    {"every error leaves a line with its correlation id",
+     every_error_leaves_a_line_with_its_correlation_id},
+    {"answers leave no line", answers_leave_no_line},
+    {"what is no request leaves a line with a reason",
+     what_is_no_request_leaves_a_line_with_a_reason},
+    {"a storm of errors leaves a few lines and a count",
+     a_storm_of_errors_leaves_a_few_lines_and_a_count},
+    {"a connection too many is told and logged with one id",
+     a_connection_too_many_is_told_and_logged_with_one_id},
+    {"refusals have a reason", refusals_have_a_reason},
+    {"an empty list lets nobody in", an_empty_list_lets_nobody_in},
+    {"keys that are hardly meant are warned of", keys_that_are_hardly_meant_are_warned_of},
+    {"keys that no request can send are refused", keys_that_no_request_can_send_are_refused},
+};
+
+TEST_MAIN(cases)
