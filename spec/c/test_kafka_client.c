@@ -1,53 +1,17 @@
 /* What a record is to the program, whatever its producer has written into it. The broker is
  * librdkafka's mock cluster, in this process. */
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
-
 #include "../../host/base/timestamp.h"
 #include "../../host/ingest/kafka_client.h"
-#include "test.h"
+#include "broker.h"
 
-#define TOPIC "records"
-#define TIMEOUT_MS 10000
+static struct config config;
 
-struct broker {
-    rd_kafka_t *producer;
-    rd_kafka_mock_cluster_t *cluster;
-    struct config config;
-};
-
-static void start_broker(struct broker *broker) {
-    char text[256];
-    *broker = (struct broker){0};
-    rd_kafka_t *owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
-    broker->cluster = rd_kafka_mock_cluster_new(owner, 1);
-    broker->producer = owner;
-    rd_kafka_mock_topic_create(broker->cluster, TOPIC, 1, 1);
-    broker->config.kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(broker->cluster);
-    broker->config.kafka.client_id = broker->config.kafka.group = "spec";
-    broker->config.kafka.session_timeout_ms = 6000;
-    rd_kafka_brokers_add(owner, broker->config.kafka.brokers);
-}
-
-static void stop_broker(struct broker *broker) {
-    rd_kafka_mock_cluster_destroy(broker->cluster);
-    rd_kafka_destroy(broker->producer);
-}
-
-static void publish(struct broker *broker, int64_t time_ms) {
-    CHECK_INT(rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(0),
-                                RD_KAFKA_V_TIMESTAMP(time_ms), RD_KAFKA_V_VALUE((void *)"{}", 2),
-                                RD_KAFKA_V_END),
-              0);
-    CHECK_INT(rd_kafka_flush(broker->producer, TIMEOUT_MS), 0);
-}
-
-static rd_kafka_t *follow(struct broker *broker) {
+static rd_kafka_t *follow(void) {
     struct err err = {0};
-    rd_kafka_conf_t *conf = kafka_client_conf(&broker->config, KAFKA_CLIENT_NO_MEMBER, &err);
+    rd_kafka_conf_t *conf = kafka_client_conf(&config, KAFKA_CLIENT_NO_MEMBER, &err);
     rd_kafka_t *client = conf ? kafka_client_consumer(conf, &err) : NULL;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, TOPIC, 0)->offset = 0;
+    rd_kafka_topic_partition_list_add(list, BROKER_TOPIC, 0)->offset = 0;
     CHECK_TEXT(err.text, "");
     CHECK_INT(rd_kafka_assign(client, list), 0);
     rd_kafka_topic_partition_list_destroy(list);
@@ -55,7 +19,7 @@ static rd_kafka_t *follow(struct broker *broker) {
 }
 
 static int64_t next_time_us(rd_kafka_t *client) {
-    int64_t deadline_us = clock_monotonic_us() + TIMEOUT_MS * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + BROKER_TIMEOUT_MS * 1000LL;
     while (clock_monotonic_us() < deadline_us) {
         rd_kafka_message_t *record = rd_kafka_consumer_poll(client, 100);
         if (record && !record->err) {
@@ -86,19 +50,45 @@ static void wild_record_times_end_with_the_year_9999(void) {
     };
     enum { COUNT = sizeof table / sizeof *table };
     struct broker broker;
-    start_broker(&broker);
+    broker_start(&broker, &config);
     for (size_t i = 0; i < COUNT; i++) {
-        publish(&broker, table[i].time_ms);
+        broker_publish(&broker, table[i].time_ms);
     }
-    rd_kafka_t *client = follow(&broker);
+    rd_kafka_t *client = follow();
     for (size_t i = 0; i < COUNT; i++) {
         CHECK_INT(next_time_us(client), table[i].time_us);
     }
     rd_kafka_destroy(client);
-    stop_broker(&broker);
+    broker_stop(&broker);
+}
+
+/* The client's property, of the worker with this number. */
+static void check_instance(int member, const char *want) {
+    char value[64] = "";
+    size_t size = sizeof value;
+    struct err err = {0};
+    rd_kafka_conf_t *conf = kafka_client_conf(&config, member, &err);
+    CHECK_OK(conf != NULL, &err);
+    CHECK_INT(rd_kafka_conf_get(conf, KAFKA_CLIENT_INSTANCE, value, &size), RD_KAFKA_CONF_OK);
+    CHECK_TEXT(value, want);
+    rd_kafka_conf_destroy(conf);
+}
+
+static void every_worker_has_a_group_instance_id_of_its_own(void) {
+    char *names[] = {(char *)KAFKA_CLIENT_INSTANCE}, *values[] = {(char *)"here"};
+    struct broker broker;
+    broker_start(&broker, &config);
+    config.kafka.options = (struct config_pairs){names, values, 1};
+    check_instance(0, "here-0");
+    check_instance(12, "here-12");
+    check_instance(KAFKA_CLIENT_NO_MEMBER, ""); /* else it would fence one */
+    config.kafka.options = (struct config_pairs){0};
+    broker_stop(&broker);
 }
 
 static const struct test_case cases[] = {
+    {"every worker has a group.instance.id of its own, and a reader none",
+     every_worker_has_a_group_instance_id_of_its_own},
     {"wild record times end with the year 9999", wild_record_times_end_with_the_year_9999},
 };
 
