@@ -15,8 +15,9 @@ struct flight {
     struct flight *next;
     const struct cache_key *key; /* the leader's: only looked at while the flight is in the list */
     uint64_t began;
-    bool usable;   /* the cache, when it began */
-    uint64_t view; /* the cache's then */
+    uint64_t pending; /* from this invalidation on Redis had perhaps not done them, when it began */
+    bool usable;      /* the cache, when it began */
+    uint64_t view;    /* the cache's then */
     pthread_cond_t landed;
     int refs;
     bool done;
@@ -25,13 +26,14 @@ struct flight {
 };
 
 struct cache {
-    pthread_mutex_t lock; /* store, flights, hearing, doubts, view */
+    pthread_mutex_t lock; /* store, flights, pending, hearing, doubts, view */
     struct store store;
-    struct flight *flights; /* at most one a request thread */
-    bool hearing;           /* other processes' invalidations arrive (or there are none) */
-    int64_t heard_us;       /* all that was announced before has arrived */
-    int doubts;             /* open calls of cache_doubt */
-    uint64_t view;          /* 0: not known yet */
+    struct flight *flights;        /* at most one a request thread */
+    struct cache_pending *pending; /* those that are open */
+    bool hearing;                  /* other processes' invalidations arrive (or there are none) */
+    int64_t heard_us;              /* all that was announced before has arrived */
+    int doubts;                    /* open calls of cache_doubt */
+    uint64_t view;                 /* 0: not known yet */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;
@@ -188,11 +190,20 @@ static void flight_release(struct flight *flight) {
     }
 }
 
+static uint64_t first_pending(const struct cache *cache) {
+    uint64_t first = UINT64_MAX;
+    for (const struct cache_pending *at = cache->pending; at; at = at->next) {
+        first = at->first < first ? at->first : first;
+    }
+    return first;
+}
+
 static struct flight *flight_begin(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = xcalloc(1, sizeof *flight);
     clock_condition_init(&flight->landed);
     flight->key = key;
     flight->began = cache->store.sequence;
+    flight->pending = first_pending(cache);
     flight->usable = is_usable(cache);
     flight->view = cache->view;
     flight->refs = 1;
@@ -260,6 +271,24 @@ static int64_t lifetime_of(const struct cache *cache, const struct answer *answe
     return answer->status == 404 ? short_us : 0;
 }
 
+/* Not what a commit of this process has outdated, and Redis had perhaps not been told of. */
+static void find_in_redis(struct cache *cache, const struct flight *flight,
+                          struct shared_hit *hit) {
+    shared_get(cache->shared, flight->key, flight->view, hit);
+    if (!hit->answer) {
+        return;
+    }
+    pthread_mutex_lock(&cache->lock);
+    bool outdated =
+        store_was_invalidated(&cache->store, hit->tags, hit->tag_count, flight->pending);
+    pthread_mutex_unlock(&cache->lock);
+    if (outdated) {
+        answer_unref(hit->answer);
+        free(hit->tags);
+        *hit = (struct shared_hit){.reachable = hit->reachable, .sequence = hit->sequence};
+    }
+}
+
 /* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
 static struct answer *lead(struct cache *cache, struct flight *flight, cache_compute compute,
                            void *context, struct err *err) {
@@ -269,7 +298,7 @@ static struct answer *lead(struct cache *cache, struct flight *flight, cache_com
     struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* A Redis that cannot be heard may be one that came back with what it held long ago. */
     if (cache->shared && flight->usable && view != 0) {
-        shared_get(cache->shared, key, view, &hit);
+        find_in_redis(cache, flight, &hit);
     }
     bool computed = !hit.answer;
     struct err failure = {0};
@@ -335,6 +364,37 @@ void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
     }
     pthread_mutex_lock(&cache->lock);
     store_invalidate(&cache->store, tags, count);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
+                              struct cache_pending *pending) {
+    if (!cache->enabled || count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&cache->lock);
+    store_invalidate(&cache->store, tags, count);
+    if (pending->first > 0) {
+        pending->newer = cache->store.sequence;
+    } else {
+        pending->first = cache->store.sequence;
+        pending->next = cache->pending;
+        cache->pending = pending;
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_end_pending(struct cache *cache, struct cache_pending *pending) {
+    pthread_mutex_lock(&cache->lock);
+    struct cache_pending **at = &cache->pending;
+    pending->first = pending->newer;
+    pending->newer = 0;
+    while (*at && *at != pending) {
+        at = &(*at)->next;
+    }
+    if (*at && pending->first == 0) {
+        *at = pending->next;
+    }
     pthread_mutex_unlock(&cache->lock);
 }
 

@@ -74,6 +74,20 @@ struct answer *cache_get(struct cache *cache, const struct cache_key *key, int t
 /* After a commit: drops dependants in this process. Duplicates allowed. */
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 
+/* What one thread has committed, and Redis may not have done with yet. Zeroed at first; the thread
+ * keeps it until it has ended. */
+struct cache_pending {
+    /* private: */
+    struct cache_pending *next;
+    uint64_t first, newer; /* invalidations; 0: none */
+};
+/* The same for a commit whose announcement is sent next, perhaps while that of the one before is on
+ * its way: until it has ended this process takes no answer with such a tag from Redis. */
+void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
+                              struct cache_pending *pending);
+/* The older announcement has ended, or the only one: Redis has done it, or is doubted. */
+void cache_end_pending(struct cache *cache, struct cache_pending *pending);
+
 /* Where the commits of one partition stand: a count that grows with each of them. */
 struct cache_position {
     const char *name;      /* of the partition, unique in the database */

@@ -51,6 +51,9 @@ struct answer *store_find(struct store *store, const struct cache_key *key);
 /* Whether one of the tags was invalidated after `began`, or may have been unheard. An answer
  * without tags is stale after any invalidation: none can find it. */
 bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began);
+/* Whether one of the tags was invalidated by the invalidation `first`, or later. */
+bool store_was_invalidated(const struct store *store, const uint64_t *tags, size_t count,
+                           uint64_t first);
 /* Keeps the answer unless it is stale. */
 void store_put(struct store *store, const struct cache_key *key, struct answer *answer,
                const uint64_t *tags, size_t count, uint64_t began, int64_t lifetime_us,

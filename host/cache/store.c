@@ -117,8 +117,13 @@ bool store_is_stale(const struct store *store, const uint64_t *tags, size_t coun
     if (began < store->floor || (count == 0 && began != store->sequence)) {
         return true;
     }
+    return store_was_invalidated(store, tags, count, began + 1);
+}
+
+bool store_was_invalidated(const struct store *store, const uint64_t *tags, size_t count,
+                           uint64_t first) {
     for (size_t i = 0; i < count; i++) {
-        if (store->buckets[cache_bucket(tags[i])].sequence > began) {
+        if (store->buckets[cache_bucket(tags[i])].sequence >= first) {
             return true;
         }
     }

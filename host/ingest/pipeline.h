@@ -134,10 +134,11 @@ struct pipeline {
     struct redis *redis; /* to look up what was seen; NULL: none */
     struct redis *marks; /* a connection of its own to mark it: nobody waits for the answers */
     bool marking;        /* is under way */
-    bool marks_refused;  /* Redis has answered so to what is under way */
-    bool marks_missed;   /* it has answered that a commit before was not announced */
-    int64_t marks_rest_until_us; /* for that reason */
-    uint64_t view_epoch;         /* which database this is: seen.c */
+    struct cache_pending pending; /* what is announced with the marks under way */
+    bool marks_refused;           /* Redis has answered so to what is under way */
+    bool marks_missed;            /* it has answered that a commit before was not announced */
+    int64_t marks_rest_until_us;  /* for that reason */
+    uint64_t view_epoch;          /* which database this is: seen.c */
     struct partitions partitions;
     struct breaker breaker;
     struct waits waits;    /* the handlers that are left alone for now */

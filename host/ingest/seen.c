@@ -130,6 +130,12 @@ static void note_refusal(void *context, size_t index, const redisReply *reply) {
     }
 }
 
+static void end_pending(struct pipeline *pipeline) {
+    if (pipeline->options.cache) {
+        cache_end_pending(pipeline->options.cache, &pipeline->pending);
+    }
+}
+
 static void set_doubt(struct pipeline *pipeline, bool doubtful) {
     if (pipeline->options.cache && pipeline->caches_doubtful != doubtful) {
         cache_doubt(pipeline->options.cache, doubtful, CACHE_DROP_NOT_ANNOUNCED);
@@ -207,6 +213,7 @@ static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err)
         pipeline->marks_rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
     }
     set_doubt(pipeline, !ok || pipeline->marks_refused || pipeline->marks_missed);
+    end_pending(pipeline);
     pipeline->marks_refused = pipeline->marks_missed = false;
     note_redis(pipeline, ok, err);
     if (ok) {
@@ -238,14 +245,16 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
     size_t tag_count;
     const uint64_t *tags = merge_tags(batch->merge, &tag_count);
     if (pipeline->options.cache) {
-        cache_invalidate(pipeline->options.cache, tags, tag_count);
+        cache_invalidate_pending(pipeline->options.cache, tags, tag_count, &pipeline->pending);
     }
     if (!pipeline->marks) {
+        end_pending(pipeline);
         return;
     }
     finish_marks(pipeline);
     if (marks_rest(pipeline)) {
         set_doubt(pipeline, true);
+        end_pending(pipeline);
         return;
     }
     struct err err = {0};

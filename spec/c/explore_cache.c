@@ -175,7 +175,7 @@ static struct options read_options(int argc, char **argv) {
 }
 
 static void run_scenarios(const struct options *options) {
-    int64_t seconds = options->seconds ? options->seconds : options->is_long ? 300 : 5;
+    int64_t seconds = options->seconds ? options->seconds : options->is_long ? 15 : 5;
     for (size_t i = 0; i < SCENARIOS; i++) {
         bool chosen = options->only ? strstr(scenarios[i].name, options->only) != NULL
                                     : scenarios[i].is_long == options->is_long;

@@ -56,6 +56,34 @@ static void a_slow_reader_cannot_store_in_redis_what_another_process_outdated(vo
     cache_destroy(b);
 }
 
+static void a_process_takes_nothing_from_redis_that_its_own_commit_has_outdated(void) {
+    begin();
+    struct cache *a = start(url, 2000);
+    WAIT_UNTIL(hears(a));
+    struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
+    struct cache_pending pending = {0};
+    get(a, "test:k", &old);
+    settle(a);
+    CHECK_TEXT(command("GET", "test:k", NULL), "old");
+    cache_invalidate_pending(a, &(uint64_t){1}, 1, &pending); /* its announcement is on the way */
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    cache_invalidate_pending(a, &(uint64_t){1}, 1, &pending); /* and another follows */
+    cache_end_pending(a, &pending);
+    settle(a);
+    command("DEL", "test:k", NULL);
+    get(a, "test:k", &old);
+    settle(a);
+    cache_invalidate(a, &(uint64_t){1}, 1);
+    CHECK_TEXT(get(a, "test:k", &new), "new");
+    cache_end_pending(a, &pending);
+    settle(a);
+    cache_invalidate(a, &(uint64_t){1}, 1); /* by another process, that Redis has done with */
+    new.computed = 0;
+    get(a, "test:k", &new);
+    CHECK_INT(new.computed, 0);
+    cache_destroy(a);
+}
+
 static void thousands_of_tags_are_announced_at_once(void) {
     begin();
     struct cache *a = start(url, 2000), *b = start_beside(a);
@@ -449,6 +477,8 @@ static const struct test_case cases[] = {
     {"an invalidation of one ends it for both", an_invalidation_of_one_ends_it_for_both},
     {"a slow reader cannot store in Redis what another process outdated",
      a_slow_reader_cannot_store_in_redis_what_another_process_outdated},
+    {"a process takes nothing from Redis that its own commit has outdated",
+     a_process_takes_nothing_from_redis_that_its_own_commit_has_outdated},
     {"thousands of tags are announced at once", thousands_of_tags_are_announced_at_once},
     {"Redis takes nothing that is outdated", redis_takes_nothing_that_is_outdated},
     {"a hit tells its tags and its lifetime", a_hit_tells_its_tags_and_its_lifetime},

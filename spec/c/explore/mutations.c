@@ -79,6 +79,12 @@ void __real_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reas
 void __wrap_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
 void __real_cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 void __wrap_cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
+void __real_cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
+                                     struct cache_pending *pending);
+void __wrap_cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
+                                     struct cache_pending *pending);
+void __real_cache_end_pending(struct cache *cache, struct cache_pending *pending);
+void __wrap_cache_end_pending(struct cache *cache, struct cache_pending *pending);
 void __real_cache_forget_as_told(struct cache *cache);
 void __wrap_cache_forget_as_told(struct cache *cache);
 void __real_store_reset(struct store *store);
@@ -126,8 +132,24 @@ void __wrap_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reas
 }
 
 void __wrap_cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
-    if (!mutation_is(is_subscriber() ? NO_HEARING : NO_OWN_INVALIDATION)) {
+    if (!mutation_is(NO_HEARING)) {
         __real_cache_invalidate(cache, tags, count);
+    }
+}
+
+void __wrap_cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
+                                     struct cache_pending *pending) {
+    if (!mutation_is(NO_OWN_INVALIDATION)) {
+        __real_cache_invalidate_pending(cache, tags, count, pending);
+    }
+    if (mutation_is(NO_PENDING)) {
+        __real_cache_end_pending(cache, pending);
+    }
+}
+
+void __wrap_cache_end_pending(struct cache *cache, struct cache_pending *pending) {
+    if (!mutation_is(NO_PENDING)) {
+        __real_cache_end_pending(cache, pending);
     }
 }
 

@@ -27,3 +27,5 @@ MUTATION(NO_GAP, ALONE, "an announcement is noted though one before it is missin
 MUTATION(NO_CHAIN, COVERED, "counts are noted though the announcement was refused")
 MUTATION(NO_AUDIT, ALONE, "auditors compare nothing")
 MUTATION(NO_DOUBT_OF_AUDITOR, COVERED, "an auditor that does not know raises no doubt")
+MUTATION(NO_PENDING, ALONE,
+         "a process takes from Redis what it has outdated, and has not announced yet")

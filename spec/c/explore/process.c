@@ -198,6 +198,7 @@ static void commit(int process) {
         return;
     }
     versions_raise(&me->ended, &committed);
+    versions_raise(&me->told, &committed);
     me->pipeline->partitions.items[own_partition(me, process)].counted++;
     announce(process);
 }
@@ -233,14 +234,6 @@ static void writer_body(int actor) {
         default:
             break;
         }
-    }
-}
-
-/* While the announcement is on the way, Redis may still answer with what it has. */
-void writer_note_told(int process) {
-    struct process *me = &world->processes[process];
-    if (!me->pipeline->marking || me->pipeline->caches_doubtful) {
-        versions_raise(&me->told, &me->ended);
     }
 }
 

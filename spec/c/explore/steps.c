@@ -342,8 +342,6 @@ static void wake(int actor, int signal) {
     actor_wake(actor, signal);
     if (actor % ACTORS_A_PROCESS == SUBSCRIBER) {
         versions_raise(&process->told, &process->hears);
-    } else if (actor % ACTORS_A_PROCESS == WRITER) {
-        writer_note_told(process_of(actor));
     }
 }
 

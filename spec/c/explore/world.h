@@ -255,7 +255,6 @@ void process_note_restored(void);      /* Redis has been, to what it had saved *
 void process_note_waited(void);        /* the actor that runs has, for Redis' replies */
 bool writer_has_progress(int process); /* without any time passing */
 bool writer_rests(int process);
-void writer_note_told(int process); /* after it has run */
 
 enum { WORK_COMMIT, WORK_PROGRESS, WORK_REST_OVER, WORK_LOAD }; /* signals to a writer */
 enum { COMMIT_ENDED, COMMIT_UNKNOWN };
