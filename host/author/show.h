@@ -22,6 +22,8 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
 
 /* Indented lines: ids and times, why it was rejected, fields, merges. */
 void show_event(struct buffer *out, const struct bench_outcome *outcome);
+/* What is published. Nothing where nothing is. */
+void show_messages(struct buffer *out, const struct outbox_message *messages, size_t count);
 /* Every row that would be written, group by group. */
 void show_rows(struct buffer *out, const struct view *view, struct merge *merge);
 /* The statements that would write them. */
@@ -31,6 +33,7 @@ void show_statements(struct buffer *out, const struct view *view, struct merge *
 
 /* The same as members of an object that the caller opened. */
 void show_event_json(struct buffer *json, const struct bench_outcome *outcome);
+void show_messages_json(struct buffer *json, const struct outbox_message *messages, size_t count);
 void show_rows_json(struct buffer *json, const struct view *view, struct merge *merge);
 void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge);
 

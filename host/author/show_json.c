@@ -53,6 +53,27 @@ static void put_merges(struct buffer *json, const struct bench_outcome *outcome)
     buffer_append_text(json, "]");
 }
 
+void show_messages_json(struct buffer *json, const struct outbox_message *messages, size_t count) {
+    json_put_name(json, "published");
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < count; i++) {
+        const struct outbox_message *message = &messages[i];
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_text(json, "topic", message->topic);
+        json_put_text(json, "key", message->key);
+        json_put_text(json, "identity", message->identity);
+        json_put_time(json, "at", message->fact_at_us);
+        json_put_name(json, "value");
+        buffer_append(json, message->value.data, message->value.len);
+        json_put_name(json, "headers");
+        buffer_append(json, message->headers.data ? message->headers.data : "{}",
+                      message->headers.data ? message->headers.len : 2);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
 void show_event_json(struct buffer *json, const struct bench_outcome *outcome) {
     const struct event *event = outcome->event;
     json_put_text(json, "handler", slice_of(outcome->handler->name));
@@ -67,6 +88,7 @@ void show_event_json(struct buffer *json, const struct bench_outcome *outcome) {
     put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
     put_fields(json, outcome);
     put_merges(json, outcome);
+    show_messages_json(json, outcome->messages, outcome->message_count);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */

@@ -130,6 +130,26 @@ static void append_merges(struct buffer *out, const struct bench_outcome *outcom
     }
 }
 
+void show_messages(struct buffer *out, const struct outbox_message *messages, size_t count) {
+    char time[TIMESTAMP_TEXT_CAP];
+    buffer_append_text(out, count > 0 ? "  published\n" : "");
+    for (size_t i = 0; i < count; i++) {
+        const struct outbox_message *message = &messages[i];
+        timestamp_format(message->fact_at_us, time);
+        buffer_append_format(out, "    %.*s  key = ", (int)message->topic.len, message->topic.data);
+        buffer_append_json_string(out, message->key);
+        buffer_append_text(out, "  identity = ");
+        buffer_append_json_string(out, message->identity);
+        buffer_append_format(out, "  at = %s\n        ", time);
+        append_json(out, message->value);
+        if (message->headers.data) {
+            buffer_append_text(out, "\n        headers ");
+            append_json(out, message->headers);
+        }
+        buffer_append_text(out, "\n");
+    }
+}
+
 void show_event(struct buffer *out, const struct bench_outcome *outcome) {
     if (outcome->event->values) {
         append_envelope(out, outcome);
@@ -148,6 +168,7 @@ void show_event(struct buffer *out, const struct bench_outcome *outcome) {
         append_fields(out, outcome);
     }
     append_merges(out, outcome);
+    show_messages(out, outcome->messages, outcome->message_count);
 }
 
 static void append_group(struct buffer *out, const struct view_group *group,

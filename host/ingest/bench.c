@@ -34,7 +34,9 @@ bool bench_handle(struct bench *bench, const struct message *message, struct ben
                   struct err *err) {
     struct pipeline *pipeline = &bench->pipeline;
     struct batch *batch = &bench->batch;
-    size_t first = merge_op_count(batch->merge), handler_count, count;
+    size_t first = merge_op_count(batch->merge), handler_count, count, message_count;
+    size_t first_message;
+    merge_messages(batch->merge, &first_message);
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &handler_count);
     batch_take(pipeline, batch, message);
@@ -43,12 +45,15 @@ bool bench_handle(struct bench *bench, const struct message *message, struct ben
         return batch_say_unhandled(pipeline, batch, err);
     }
     const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
+    const struct outbox_message *messages = merge_messages(batch->merge, &message_count);
     *outcome = (struct bench_outcome){
         .view = script_generation_view(pipeline->generation),
         .handler = &handlers[pipeline->partitions.items[message->partition].handler],
         .event = &batch->events[batch->count - 1],
         .merges = count > first ? merges + first : NULL,
         .merge_count = count - first,
+        .messages = message_count > first_message ? messages + first_message : NULL,
+        .message_count = message_count - first_message,
     };
     return true;
 }

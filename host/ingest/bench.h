@@ -17,6 +17,8 @@ struct bench_outcome {
     const struct event *event;
     const struct merge_accepted *merges; /* none unless it was applied */
     size_t merge_count;
+    const struct outbox_message *messages; /* likewise */
+    size_t message_count;
 };
 
 /* Scripts are muted; `muted` says to them why. It and the generation are borrowed; `release` is for

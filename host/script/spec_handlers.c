@@ -93,6 +93,7 @@ static void run_event(lua_State *L, struct merge *merge, int name_at, int event_
         spec_find_script(L, "handler", luaL_checkstring(L, name_at), generation->handlers,
                          generation->handler_count, sizeof *generation->handlers);
     struct slice text = event_text(L, event_at);
+    size_t count;
     struct err err = {0};
     enum script_result result = handle(instance, handler, text, merge, &err);
     if (result != SCRIPT_OK) {
@@ -101,6 +102,9 @@ static void run_event(lua_State *L, struct merge *merge, int name_at, int event_
     lua_newtable(L);
     push_merges(L, generation->view, merge);
     lua_setfield(L, -2, "merges");
+    const struct outbox_message *messages = merge_staged_messages(merge, &count);
+    spec_push_messages(L, messages, count);
+    lua_setfield(L, -2, "published");
     set_text(L, "result",
              result == SCRIPT_OK        ? "applied"
              : result == SCRIPT_IGNORED ? "ignored"

@@ -34,6 +34,8 @@ void spec_push_tag(lua_State *L, uint64_t hash);
 int spec_lua_tag(lua_State *L);
 /* Sets `tags`, a set, in the table on the top. */
 void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count);
+/* Pushes a list of messages as they would be stored. */
+void spec_push_messages(lua_State *L, const struct outbox_message *messages, size_t count);
 /* Sets `at` and `event_id` in the table on the top. */
 void spec_set_version(lua_State *L, const struct merge_version *version);
 

@@ -6,31 +6,6 @@
 
 #define ARENA_CHUNK_BYTES 4096
 
-static void set_slice(lua_State *L, const char *key, struct slice text) {
-    lua_pushlstring(L, text.data, text.len);
-    lua_setfield(L, -2, key);
-}
-
-static void set_decoded(lua_State *L, const char *key, struct slice json) {
-    lua_pushlstring(L, json.data, json.len);
-    spec_call_json(L, "decode");
-    lua_pop(L, 1);
-    lua_setfield(L, -2, key);
-}
-
-/* As scripts wrote it, but for the value, which is decoded; `text` is what is published. */
-static void push_message(lua_State *L, const struct outbox_message *message) {
-    lua_createtable(L, 0, 7);
-    set_slice(L, "topic", message->topic);
-    set_slice(L, "key", message->key);
-    set_slice(L, "identity", message->identity);
-    set_slice(L, "text", message->value);
-    set_decoded(L, "value", message->value);
-    set_decoded(L, "headers", message->headers.data ? message->headers : slice_of("{}"));
-    lua_pushnumber(L, (lua_Number)message->fact_at_us);
-    lua_setfield(L, -2, "at");
-}
-
 struct reaction_spec {
     struct arena *arena;
 };
@@ -70,11 +45,7 @@ static int lua_run_reaction(lua_State *L) {
         lua_pushstring(L, err.text);
         return 2;
     }
-    lua_createtable(L, (int)published.count, 0);
-    for (size_t i = 0; i < published.count; i++) {
-        push_message(L, &published.messages[i]);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
+    spec_push_messages(L, published.messages, published.count);
     return 1;
 }
 

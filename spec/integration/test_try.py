@@ -131,6 +131,23 @@ def test_people_read_the_same_values_and_that_lua_rounds_them(author):
         assert re.search(rf"^(.*/)?{text}$", done.stdout, re.M), (text, done.stdout)
 
 
+def test_what_is_published_is_shown(author):
+    body = """view:publish({ topic = "news.v1", key = event.id, identity = "fact of " .. event.id,
+      at = event.time, value = { word = "w" }, headers = { h = "x" } })
+    if event.id == "bad" then error("no") end"""
+    _, said = author(body, event(), event(id="bad"))
+    assert said[0]["published"] == [{
+        "topic": "news.v1", "key": "t-1", "identity": "fact of t-1",
+        "at": "2025-06-28T08:00:00.000001Z", "value": {"word": "w"}, "headers": {"h": "x"}}]
+    assert said[1]["outcome"] == "rejected" and said[1]["published"] == []
+    done, _ = author(body, event(), options=())
+    assert """  published
+    news.v1  key = "t-1"  identity = "fact of t-1"  at = 2025-06-28T08:00:00.000001Z
+        {"word":"w"}
+        headers {"h":"x"}
+""" in done.stdout
+
+
 def test_rows_are_merged_by_the_declared_rules(author):
     events = [event(1, 20, word="late"), event(2, 10, word="early"), event(3, 10, id="t-2")]
     _, said = author("view.things:merge(event.id, 'said', { word = event.word })\n"

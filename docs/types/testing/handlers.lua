@@ -18,6 +18,7 @@ local handlers = {}
 ---@field result "applied"|"ignored"|"rejected"
 ---@field reason string of a rejected event: `"code: sentence"`, as the log and `rejected_events` have it
 ---@field merges testing.Merge[] in the order made
+---@field published testing.Message[] what it publishes, in the order said
 ---@field tags table<string, true> set of `tag(id)`: whose cached answers the event ends
 ---@field rows testing.Rows
 
