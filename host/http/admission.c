@@ -101,7 +101,7 @@ enum admission_result admission_judge(const struct admission *admission, struct 
     }
     bool key_good = credentials_include(admission->keys, key);
     bool service_good = credentials_include(admission->services, service);
-    return key_good & service_good                 ? ADMISSION_GOOD
+    return key_good && service_good                ? ADMISSION_GOOD
            : key_good                              ? ADMISSION_SERVICE_NOT_ALLOWED
            : credentials_are_none(admission->keys) ? ADMISSION_NO_KEYS
                                                    : ADMISSION_WRONG_KEY;

@@ -86,8 +86,9 @@ void api_report_warnings(struct api *api, struct buffer *json) {
 static char *explain_refusal(const struct admission *admission, enum admission_result result,
                              struct slice service) {
     struct buffer text = {0};
+    bool known = admission_knows_service(admission, service); /* asked always: it takes time */
     buffer_append_text(&text, admission_reason(result));
-    if (result == ADMISSION_SERVICE_NOT_ALLOWED || admission_knows_service(admission, service)) {
+    if (known || result == ADMISSION_SERVICE_NOT_ALLOWED) {
         size_t len = service.len < SHOWN_SERVICE_BYTES ? service.len : SHOWN_SERVICE_BYTES;
         buffer_append_format(&text, ", service %.*s", (int)len, service.data);
     }
