@@ -15,7 +15,7 @@
 
 static const char counts_sql[] =
     "SELECT " OFFSETS_POSITION_SQL ", " OFFSETS_EPOCH_SQL ", pg_is_in_recovery() "
-    "FROM consumer_offsets o WHERE o.next_offset >= 0 "
+    "FROM (SELECT) AS once LEFT JOIN consumer_offsets o ON o.next_offset >= 0 "
     "ORDER BY " OFFSETS_NAME_SQL " COLLATE \"C\"";
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
@@ -76,7 +76,7 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
 }
 
 static bool audit_check(const PGresult *rows, struct err *err) {
-    bool is_standby = PQntuples(rows) > 0 && strcmp(PQgetvalue(rows, 0, IN_RECOVERY), "t") == 0;
+    bool is_standby = strcmp(PQgetvalue(rows, 0, IN_RECOVERY), "t") == 0;
     return !is_standby ||
            err_set(err, ERR_UNAVAILABLE,
                    "the database is a standby: what it shows may be older than what was announced");
@@ -89,15 +89,15 @@ bool audit_read(struct audit *audit, struct err *err) {
         return false;
     }
     bool ok = audit_check(rows, err);
-    size_t count = ok ? (size_t)PQntuples(rows) : 0;
+    bool is_empty = PQgetisnull(rows, 0, NAME); /* one row all the same, for the other columns */
+    size_t count = ok && !is_empty ? (size_t)PQntuples(rows) : 0;
     struct cache_position *positions = xcalloc(count + 1, sizeof *positions);
     for (size_t i = 0; i < count; i++) {
         positions[i].name = PQgetvalue(rows, (int)i, NAME);
         positions[i].counted = strtoull(PQgetvalue(rows, (int)i, COUNTED), NULL, 10);
     }
     if (ok) {
-        audit_take(audit, count > 0 ? offsets_epoch(rows, 0, EPOCH) : audit->view, positions,
-                   count);
+        audit_take(audit, offsets_epoch(rows, 0, EPOCH), positions, count);
     } else {
         pg_disconnect(audit->pg); /* the next one may be the primary */
     }

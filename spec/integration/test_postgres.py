@@ -7,6 +7,7 @@ import pytest
 import stack
 from harness import log_lines, read_records
 from stack import wait_until
+from views import status_path
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +112,12 @@ def test_a_process_at_a_standby_takes_no_partitions_until_it_is_promoted(world):
         kafka for kafka in [dependencies(program)["kafka"]]
         if "standby" in kafka.get("reason", "")])[0]
     assert found["assigned"] == 0
+    assert [program.get(status_path("nowhere"))[0] for _ in range(5)] == [404] * 5
+    assert program.metric("ras_cache_hits_total") == 0, "it may be older than what was announced"
     standby.promote()
     program.wait_ready()
+    wait_until("a cached answer", lambda: program.get(status_path("nowhere"))[0] == 404 and
+               program.metric("ras_cache_hits_total") > 0)
     assert dependencies(program)["kafka"]["assigned"] > 0
     assert program.stop() == 0
 
