@@ -8,21 +8,36 @@ local function escaped(text)
   end))
 end
 
+local function database_at(host, port, user, password)
+  return string.format("postgresql://%s:%s@%s:%s/huleedu_result_aggregator",
+    escaped(user), escaped(password or ""), host, port)
+end
+
+-- As the platform's services find theirs: a URL that is given; the production server; the one
+-- beside it in a compose file; the one on a developer's machine.
 local function database_url()
-  return env_or_file("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
+  local url = env_or_file("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
     or env_or_file("SERVICE_DATABASE_URL")
     or env_or_file("DATABASE_URL")
-    or string.format(
-      "postgresql://%s:%s@localhost:5436/huleedu_result_aggregator",
-      escaped(env("HULEEDU_DB_USER", "huledu")),
-      escaped(env_or_file("HULEEDU_DB_PASSWORD") or "")
-    )
+  local user = env("HULEEDU_DB_USER", "huledu")
+  if url then
+    return url
+  elseif env("ENVIRONMENT", "development") == "production" and env("HULEEDU_PROD_DB_HOST") then
+    return database_at(env("HULEEDU_PROD_DB_HOST"), env("HULEEDU_PROD_DB_PORT", "5432"), user,
+      env_or_file("HULEEDU_PROD_DB_PASSWORD"))
+  elseif env("ENV_TYPE") == "docker" then
+    return database_at(env("RESULT_AGGREGATOR_SERVICE_DB_HOST", "result_aggregator_db"),
+      env("RESULT_AGGREGATOR_SERVICE_DB_PORT", "5432"), user, env_or_file("HULEEDU_DB_PASSWORD"))
+  end
+  return database_at("localhost", "5436", user, env_or_file("HULEEDU_DB_PASSWORD"))
 end
 
 return {
   service = {
     name = env("SERVICE_NAME", "result_aggregator_service"),
     environment = env("ENVIRONMENT", "development"),
+    -- as /healthz says it: what the platform's checks and dashboards know the service as
+    version = env("SERVICE_VERSION", "1.0.0"),
   },
 
   http = {
@@ -34,6 +49,9 @@ return {
     states = 8, -- Lua states for requests, each with a database connection while it asks
     request_timeout_ms = 10000, -- for a request to come, and again for its answer
     keep_alive_timeout_ms = 5000, -- between two requests of a connection
+    -- /healthz is 503 while Postgres is away, as the platform's compose file checks it; false: only
+    -- while the process hangs, for what restarts a container that is not healthy
+    healthz_needs_database = env("HEALTHZ_NEEDS_DATABASE", true),
     -- several at once while keys are rotated, separated by commas; none: nobody is let in, and the
     -- program warns
     api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY")),

@@ -312,6 +312,21 @@ static void wait_for_look(struct health *health, int timeout_ms) {
     health->waiting--;
 }
 
+/* "result_aggregator_service" is the Result Aggregator Service to people. */
+static void append_message(struct buffer *json, const char *name, const char *status) {
+    struct buffer message = {0};
+    bool starts = true;
+    for (const char *at = name; *at; at++) {
+        bool between = *at == '_' || *at == '-';
+        char c = between ? ' ' : starts && *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at;
+        buffer_append(&message, &c, 1);
+        starts = between;
+    }
+    buffer_append_format(&message, " is %s", status);
+    buffer_append_json_string(json, buffer_slice(&message));
+    buffer_free(&message);
+}
+
 /* `stuck`: a JSON list of the calls that do not end; empty: there are none. */
 static void append_scripts(const struct health *health, struct slice stuck, struct buffer *json) {
     buffer_append_format(json, ",\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"",
@@ -330,11 +345,10 @@ static void append_report(const struct health *health, const char *status, bool 
     buffer_append_text(json, "{\"service\":");
     buffer_append_json_string(json, slice_of(config->service.name));
     buffer_append_format(json, ",\"status\":\"%s\",\"message\":", status);
-    struct buffer message = {0};
-    buffer_append_format(&message, "%s is %s", config->service.name, status);
-    buffer_append_json_string(json, buffer_slice(&message));
-    buffer_free(&message);
-    buffer_append_text(json, ",\"version\":\"" AGGREGATOR_VERSION "\",\"environment\":");
+    append_message(json, config->service.name, status);
+    buffer_append_text(json, ",\"version\":");
+    buffer_append_json_string(json, slice_of(config->service.version));
+    buffer_append_text(json, ",\"environment\":");
     buffer_append_json_string(json, slice_of(config->service.environment));
     buffer_append_format(json,
                          ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
@@ -342,11 +356,18 @@ static void append_report(const struct health *health, const char *status, bool 
                          available ? "true" : "false", (int)sight->dependencies.len,
                          buffer_slice(&sight->dependencies).data);
     append_scripts(health, stuck, json);
+    buffer_append_text(json, ",\"program_version\":\"" AGGREGATOR_VERSION "\"");
     if (sight->seen_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
                              (long long)(clock_monotonic_us() - sight->seen_us) / 1000);
     }
     buffer_append_text(json, "}");
+}
+
+/* Before the first look nothing is known to be wrong. */
+static bool is_alive(const struct health *health) {
+    return !health->options.config->http.healthz_needs_database || health->sight.reads ||
+           health->sight.seen_us == 0;
 }
 
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
@@ -363,7 +384,7 @@ bool health_report(struct health *health, enum health_question question, int tim
     }
     bool ready = is_good(&health->sight, question) &&
                  (question == HEALTH_ALIVE || seen_within(health, STALE_US));
-    bool good = (ready && none_stuck) || question == HEALTH_ALIVE;
+    bool good = question == HEALTH_ALIVE ? is_alive(health) : ready && none_stuck;
     const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
     append_report(health, status, ready, buffer_slice(&stuck), json);
     pthread_mutex_unlock(&health->lock);

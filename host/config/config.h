@@ -27,6 +27,7 @@ struct config {
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
+        char *version;     /* SERVICE_VERSION: of the service; the program has one of its own */
     } service;
     struct {
         char *host;
@@ -37,6 +38,7 @@ struct config {
         int states; /* pooled Lua states, each with its own database connection */
         int request_timeout_ms;
         int keep_alive_timeout_ms;
+        int healthz_needs_database;
         struct config_strings api_keys; /* secret */
         struct config_strings allowed_services;
         struct config_pairs vocabularies; /* by X-Service-ID; scripts know what each says */

@@ -18,6 +18,7 @@
 const struct config_field config_fields[] = {
     FIELD(service, name, TEXT, 0, 0),
     FIELD(service, environment, TEXT, 0, 0),
+    FIELD(service, version, TEXT, 0, 0),
     FIELD(http, host, TEXT, 0, 0),
     FIELD(http, port, INTEGER, 0, 65535),
     FIELD(http, loops, INTEGER, 1, 64),
@@ -26,6 +27,7 @@ const struct config_field config_fields[] = {
     LIVE(http, states, INTEGER, 1, 256),
     FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
     FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
+    FIELD(http, healthz_needs_database, SWITCH, 0, 0),
     LIVE(http, api_keys, STRINGS, 0, 0),
     LIVE(http, allowed_services, STRINGS, 0, 0),
     LIVE(http, vocabularies, PAIRS, 0, 0),

@@ -26,7 +26,17 @@ static const char *const variables[] = {"SERVICE_NAME",
                                         "DATABASE_URL",
                                         "SERVICE_DATABASE_URL",
                                         "RESULT_AGGREGATOR_SERVICE_DATABASE_URL",
+                                        "HULEEDU_DB_USER",
                                         "HULEEDU_DB_PASSWORD",
+                                        "HULEEDU_PROD_DB_HOST",
+                                        "HULEEDU_PROD_DB_PORT",
+                                        "HULEEDU_PROD_DB_PASSWORD",
+                                        "RESULT_AGGREGATOR_SERVICE_DB_HOST",
+                                        "RESULT_AGGREGATOR_SERVICE_DB_PORT",
+                                        "ENV_TYPE",
+                                        "ENVIRONMENT",
+                                        "SERVICE_VERSION",
+                                        "HEALTHZ_NEEDS_DATABASE",
                                         "SCRIPTS_ROOT",
                                         "INGEST_WORKERS",
                                         "KAFKA_SESSION_TIMEOUT_MS"};
@@ -124,6 +134,12 @@ static void folders_lie_beside_the_file(void) {
     unsetenv("SCRIPTS_ROOT");
 }
 
+static void unset_all(void) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i]);
+    }
+}
+
 static void the_environment_overrides(void) {
     setenv("PORT", "0", 1);
     setenv("INGEST_WORKERS", "4", 1);
@@ -150,14 +166,48 @@ static void the_environment_overrides(void) {
         CHECK_TEXT(config->http.api_keys.items[1], "k[2]\xC3\xA9");
     }
     config_unref(config);
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        unsetenv(variables[i]);
-    }
+    unset_all();
     setenv("PORT", "", 1); /* empty is unset */
     config = load(shipped);
     CHECK_INT(config ? config->http.port : -1, 4003);
     config_unref(config);
     unsetenv("PORT");
+}
+
+/* With one more variable set, the database is found at `url`. */
+static void database_is_at(const char *name, const char *value, const char *url) {
+    setenv(name, value, 1);
+    struct config *config = load(shipped);
+    CHECK_OK(config != NULL, &err);
+    CHECK_TEXT(config ? config->postgres.url : "", url);
+    config_unref(config);
+}
+
+/* PLATFORM.md, 6. Later ones of this list rule over earlier ones. */
+static void the_database_is_found_as_the_platform_finds_its_own(void) {
+    unset_all();
+    database_is_at("HULEEDU_DB_PASSWORD", "p@ss/w:%d",
+                   "postgresql://huledu:p%40ss%2Fw%3A%25d@localhost:5436/"
+                   "huleedu_result_aggregator");
+    database_is_at("ENV_TYPE", "docker",
+                   "postgresql://huledu:p%40ss%2Fw%3A%25d@result_aggregator_db:5432/"
+                   "huleedu_result_aggregator");
+    database_is_at("RESULT_AGGREGATOR_SERVICE_DB_HOST", "db",
+                   "postgresql://huledu:p%40ss%2Fw%3A%25d@db:5432/huleedu_result_aggregator");
+    database_is_at("RESULT_AGGREGATOR_SERVICE_DB_PORT", "6432",
+                   "postgresql://huledu:p%40ss%2Fw%3A%25d@db:6432/huleedu_result_aggregator");
+    setenv("HULEEDU_PROD_DB_HOST", "prod", 1); /* of production alone */
+    setenv("HULEEDU_PROD_DB_PASSWORD", "secret", 1);
+    database_is_at("HULEEDU_DB_USER", "us er",
+                   "postgresql://us%20er:p%40ss%2Fw%3A%25d@db:6432/huleedu_result_aggregator");
+    database_is_at("ENVIRONMENT", "production",
+                   "postgresql://us%20er:secret@prod:5432/huleedu_result_aggregator");
+    database_is_at("HULEEDU_PROD_DB_PORT", "5433",
+                   "postgresql://us%20er:secret@prod:5433/huleedu_result_aggregator");
+    database_is_at("SERVICE_DATABASE_URL", "postgresql://given/x", "postgresql://given/x");
+    database_is_at("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "postgresql+asyncpg://own/x",
+                   "postgresql+asyncpg://own/x");
+    unset_all();
 }
 
 static void a_wrong_variable_is_named_by_its_key(void) {
@@ -421,6 +471,8 @@ static const struct test_case cases[] = {
     {"the shipped file loads", the_shipped_file_loads},
     {"folders lie beside the file", folders_lie_beside_the_file},
     {"the environment overrides", the_environment_overrides},
+    {"the database is found as the platform finds its own",
+     the_database_is_found_as_the_platform_finds_its_own},
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},

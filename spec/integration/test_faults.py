@@ -62,7 +62,8 @@ def test_postgres_away_during_a_stream(make_service, cleanup, own_postgres, end)
     getattr(own_postgres, end)()
     wait_until("/readyz naming the database",
                lambda: dependency(program, "database") == (503, "unhealthy"))
-    assert program.get("/healthz")[0] == 200
+    status, health, _ = program.get("/healthz")
+    assert (status, json.loads(health)["message"]) == (503, "Program0 is unhealthy")
     assert program.get(status_path(cached))[:2] == (200, body)
     check_unavailable(program, status_path("never-asked-before"))
     check_unavailable(program, "/internal/v1/batches/user/somebody")

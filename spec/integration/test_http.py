@@ -49,7 +49,8 @@ def test_health_has_the_platforms_shape(program):
         assert answer.header("Cache-Control") == "no-store" and answer.header("ETag") is None
         assert list(body)[:7] == ["service", "status", "message", "version", "environment",
                                   "checks", "dependencies"]
-        assert body["status"] == "healthy" and body["message"].endswith(" is healthy")
+        assert body["status"] == "healthy" and body["version"] == "1.0.0"
+        assert body["message"] == f"{body['service'].replace('_', ' ').title()} is healthy"
         assert body["checks"] == {"service_responsive": True, "dependencies_available": True}
         assert {name: value["status"] for name, value in body["dependencies"].items()} == {
             "database": "healthy", "redis": "healthy", "kafka": "healthy"}

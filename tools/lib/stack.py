@@ -447,7 +447,7 @@ class Aggregator(Process):
     def start(self, wait=True):
         self.spawn([self.build / "aggregator", "run", *self.options], cwd=ROOT, env=self.env)
         if wait:
-            self.wait_ready(lambda: self.get("/healthz")[0] == 200)
+            self.wait_ready(lambda: self.get("/healthz")[0] in (200, 503))
         return self
 
     def get(self, path, headers=None, method="GET"):

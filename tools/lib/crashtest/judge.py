@@ -132,7 +132,7 @@ def judge(deployment, producer, journal, findings):
     for database in (url, clean_url):
         verify.analyze(database)
     for slot in deployment.slots:
-        slot.program.wait_ready(lambda slot=slot: slot.program.get("/healthz")[0] == 200)
+        slot.program.wait_ready(lambda slot=slot: slot.program.get("/healthz")[0] in (200, 503))
     journal.say("comparing")
     judge_accounting(deployment, producer, records, ends, findings)
     findings.problems += verify.check_view(verify.dump(url, deployment.folder / "dump"),
