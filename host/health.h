@@ -38,8 +38,9 @@ void health_set_scripts(struct health *health, uint64_t generation, const char *
 bool health_is_fresh(struct health *health);
 
 /* Appends the JSON answer; false: answer 503. HEALTH_ALIVE never waits, and is good unless
- * http.healthz_needs_database wants Postgres: it tells what was last seen. The others wait for a fresh look, at most timeout_ms; where several
- * callers wait already, they tell what was last seen too. */
+ * http.healthz_needs_database wants Postgres: it tells what was last seen. The others wait for a
+ * fresh look, at most timeout_ms; where several callers wait already, they tell what was last seen
+ * too. */
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json);
 

@@ -92,6 +92,42 @@ static void take(struct worker *worker, rd_kafka_message_t *record) {
     }
 }
 
+/* Kafka keeps names that differ in . and _ alone from being there side by side. */
+static bool is_same_to_kafka(const char *one, const char *other) {
+    for (; *one && *other; one++, other++) {
+        bool both = (*one == '.' || *one == '_') && (*other == '.' || *other == '_');
+        if (*one != *other && !both) {
+            return false;
+        }
+    }
+    return *one == *other;
+}
+
+/* Scripts that declare both spellings of a topic know that one of them is not there. */
+static bool has_other_spelling(const struct worker *worker, const char *topic) {
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(worker->pipeline.generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            if (strcmp(handlers[i].topics[t], topic) != 0 &&
+                is_same_to_kafka(handlers[i].topics[t], topic)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void log_missing_topic(const struct worker *worker, const rd_kafka_message_t *record) {
+    const char *topic = record->rkt ? rd_kafka_topic_name(record->rkt) : "";
+    if (has_other_spelling(worker, topic)) {
+        log_debug("of two spellings of a topic one is not there", LOG_TEXT("topic", topic));
+    } else {
+        log_warning("a topic is not there", LOG_TEXT("detail", rd_kafka_message_errstr(record)));
+    }
+}
+
 static void note_error(struct worker *worker, rd_kafka_message_t *record) {
     size_t at;
     struct partition *partition = partition_of(worker, record, &at);
@@ -110,7 +146,7 @@ static void note_error(struct worker *worker, rd_kafka_message_t *record) {
         }
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        log_warning("a topic is not there", LOG_TEXT("detail", text));
+        log_missing_topic(worker, record);
         if (partition) { /* of ours: when it is back, is it the same? */
             consumer_restart(worker);
         }
