@@ -74,7 +74,7 @@ return {
     auto_offset_reset = env("KAFKA_AUTO_OFFSET_RESET", "earliest"),
     session_timeout_ms = env("KAFKA_SESSION_TIMEOUT_MS", 30000),
     -- properties of librdkafka, by name: ["security.protocol"] = "ssl"; a worker's number is added
-    -- to ["group.instance.id"]
+    -- to ["group.instance.id"]; ["sasl.password"] = env_or_file("KAFKA_PASSWORD") may be rotated
     options = {},
   },
 

@@ -12,18 +12,22 @@
 #include "../host/base/clock.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
+#include "kafka_login.h"
 
 #define POLL_MS 100
 #define FLUSH_MS 1000
 /* So long, at most, a topic that no broker knows may still come to be. */
 #define UNKNOWN_TOPIC_MS 10000
+#define LOGIN_INTERVAL_US 2000000 /* how soon a rotated password is taken */
 
 struct kafka_producer {
     rd_kafka_t *kafka;
     pthread_t poller; /* runs the callbacks */
     _Atomic bool stopping;
     _Atomic bool broken;
-    int users; /* guarded by `lock` */
+    char *brokers;
+    uint64_t login_used; /* for kafka_login_renew; the poller's */
+    int users;           /* guarded by `lock` */
 };
 
 /* Guards the pointer and the count of users. */
@@ -220,10 +224,13 @@ static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaq
         rd_kafka_fatal_error(kafka, text, sizeof text);
         atomic_store(&producer->broken, true);
         log_error("the kafka producer is replaced", LOG_TEXT("error", text));
-    } else {
-        log_warning("kafka producer error", LOG_TEXT("code", rd_kafka_err2name(code)),
-                    LOG_TEXT("detail", reason));
+        return;
     }
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+        (void)kafka_login_renew(producer->kafka, producer->brokers, true, &producer->login_used);
+    }
+    log_warning("kafka producer error", LOG_TEXT("code", rd_kafka_err2name(code)),
+                LOG_TEXT("detail", reason));
 }
 
 static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err) {
@@ -265,7 +272,13 @@ static bool set_properties(const struct config *config, int message_timeout_ms,
 
 static void *poll_reports(void *context) {
     struct kafka_producer *producer = context;
+    int64_t login_at_us = 0;
     while (!atomic_load(&producer->stopping)) {
+        if (clock_monotonic_us() >= login_at_us) {
+            login_at_us = clock_monotonic_us() + LOGIN_INTERVAL_US;
+            (void)kafka_login_renew(producer->kafka, producer->brokers, false,
+                                    &producer->login_used);
+        }
         rd_kafka_poll(producer->kafka, POLL_MS);
     }
     return NULL;
@@ -300,8 +313,10 @@ struct kafka_producer *kafka_producer_open(const struct config *config, int mess
         free(producer);
         return NULL;
     }
+    producer->brokers = xstrdup(config->kafka.brokers);
     if (!start_poller(producer, err)) {
         rd_kafka_destroy(producer->kafka);
+        free(producer->brokers);
         free(producer);
         return NULL;
     }
@@ -317,6 +332,7 @@ void kafka_producer_abandon(struct kafka_producer *producer) {
     while (rd_kafka_poll(producer->kafka, 0) > 0) {
     }
     rd_kafka_destroy(producer->kafka);
+    free(producer->brokers);
     free(producer);
 }
 

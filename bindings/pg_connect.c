@@ -7,8 +7,10 @@
 #include "../host/base/clock.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
+#include "../host/config/renewal.h"
 #include "pg_connection.h"
 #include "pg_hosts.h"
+#include "pg_url.h"
 
 /* How old plans must be to be made anew, at first and at most: the age doubles each time, as a
  * table that grows does, and queries that are slow by nature or under load do not pay again and
@@ -18,24 +20,9 @@
 /* A connect_timeout beyond it is none. */
 #define LONGEST_CONNECT_S 3600
 
-static char *cut_driver(const char *url) {
-    /* SQLAlchemy's way of naming its driver, which libpq does not know. */
-    static const char *const schemes[] = {"postgresql", "postgres"};
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        size_t len = strlen(schemes[i]);
-        const char *rest = strstr(url, "://");
-        if (rest && strncmp(url, schemes[i], len) == 0 && url[len] == '+') {
-            struct buffer cut = {0};
-            buffer_append_format(&cut, "%s%s", schemes[i], rest);
-            return cut.data;
-        }
-    }
-    return xstrdup(url);
-}
-
 struct pg *pg_create(const struct pg_options *options) {
     struct pg *pg = xcalloc(1, sizeof *pg);
-    pg->url = cut_driver(options->url ? options->url : "");
+    pg->url = pg_url_plain(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
     pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
     pg->settings = pg_params_create();
@@ -66,7 +53,7 @@ static bool is_same(const char *text, const char *other) {
 }
 
 bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
-    char *url = cut_driver(options->url ? options->url : "");
+    char *url = pg_url_plain(options->url ? options->url : "");
     bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
                 is_same(pg->search_path, options->search_path) &&
                 pg->read_only == options->read_only && pg->writes == options->writes &&
@@ -83,6 +70,7 @@ void pg_destroy(struct pg *pg) {
     }
     pg_disconnect(pg);
     free(pg->url);
+    free(pg->present_url);
     free(pg->password);
     free(pg->application_name);
     free(pg->search_path);
@@ -191,54 +179,37 @@ bool pg_lose(struct pg *pg, struct err *err) {
 
 /* ---- connecting --------------------------------------------------------------------------- */
 
-/* A raw @ behind the authority is a part of a password that holds a / as well. */
-static bool has_stray_at(const char *url) {
-    const char *authority = strstr(url, "://");
-    if (!authority) {
-        return false;
-    }
-    authority += 3;
-    size_t len = strcspn(authority, "/?");
-    const char *at = memchr(authority, '@', len);
-    bool twice = at && memchr(at + 1, '@', len - (size_t)(at + 1 - authority));
-    size_t path = strcspn(authority + len, "?");
-    return twice || memchr(authority + len, '@', path);
-}
-
-static bool read_option(struct pg *pg, const PQconninfoOption *option) {
+static void read_option(struct pg *pg, const PQconninfoOption *option) {
     if (strcmp(option->keyword, "password") == 0) {
         free(pg->password);
         pg->password = xstrdup(option->val);
-    } else if (strcmp(option->keyword, "port") == 0) {
-        return strspn(option->val, "0123456789,") == strlen(option->val);
-    } else if (strcmp(option->keyword, "host") == 0) {
-        return option->val[0] == '@' || !strchr(option->val, '@');
     } else if (strcmp(option->keyword, "connect_timeout") == 0) {
         long seconds = strtol(option->val, NULL, 10);
         if (seconds > 0 && seconds <= LONGEST_CONNECT_S) {
             pg->connect_timeout_ms = (int)seconds * 1000;
         }
     }
-    return true;
 }
 
-/* libpq quotes parts of a broken URL in its messages, and they may be parts of a password that
- * holds an unescaped @ or /: such a URL is refused without its text. */
+/* The URL as it is to be used now: its user and password may have changed. */
+static void renew_url(struct pg *pg) {
+    free(pg->present_url);
+    pg->present_url = renewal_url(RENEWAL_POSTGRES, pg->url);
+}
+
 static bool read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
-    char *reason = NULL;
-    PQconninfoOption *options = PQconninfoParse(pg->url, &reason);
-    bool good = options != NULL && !has_stray_at(pg->url);
-    for (PQconninfoOption *option = options; option && option->keyword; option++) {
-        good = (!option->val || read_option(pg, option)) && good;
+    PQconninfoOption *options = pg_url_read(pg->present_url, err);
+    if (!options) {
+        return false;
     }
-    if (good) {
-        pg_hosts_find(hosts, options);
+    for (const PQconninfoOption *option = options; option->keyword; option++) {
+        if (option->val) {
+            read_option(pg, option);
+        }
     }
+    pg_hosts_find(hosts, options);
     PQconninfoFree(options);
-    PQfreemem(reason);
-    return good || err_set(err, ERR_INPUT,
-                           "the Postgres URL cannot be parsed (is a character of the password not "
-                           "percent-encoded?)");
+    return true;
 }
 
 static void on_notice(void *context, const PGresult *result) {
@@ -249,7 +220,7 @@ static void on_notice(void *context, const PGresult *result) {
 
 static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_host *host,
                   struct err *err) {
-    char user_timeout[16];
+    char user_timeout[16], *url = pg_url_plain(pg->present_url);
     snprintf(user_timeout, sizeof user_timeout, "%d", pg->statement_timeout_ms + 10000);
     struct {
         const char *name, *value;
@@ -263,7 +234,7 @@ static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_h
         {"keepalives_count", "3"},
         {"tcp_user_timeout", user_timeout},
         {"target_session_attrs", hosts->listed ? "primary" : NULL},
-        {"dbname", pg->url},
+        {"dbname", url},
         {"host", host->name},
         {"hostaddr", host->address},
         {"port", host->port},
@@ -278,6 +249,7 @@ static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_h
         }
     }
     pg->conn = PQconnectStartParams(names, values, 1);
+    free(url);
     if (!pg->conn) {
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
@@ -374,9 +346,14 @@ static bool try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place, 
     return ok;
 }
 
-/* The servers share the time that is left, so that one that is frozen leaves some to the next. */
+static bool is_refused_login(const struct err *err) {
+    return strncmp(err->sqlstate, "28", 2) == 0;
+}
+
+/* *refused_login: one of them did so. The servers share the time that is left, so that one that is
+ * frozen leaves some to the next. */
 static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
-                      struct err *err) {
+                      bool *refused_login, struct err *err) {
     size_t first = pg_hosts_last_good(pg->url);
     for (size_t i = 0; i < hosts->count; i++) {
         size_t place = (first + i) % hosts->count;
@@ -389,6 +366,7 @@ static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadl
             pg_hosts_note_good(pg->url, place);
             return true;
         }
+        *refused_login |= is_refused_login(&reason);
         if (i > 0) {
             err_wrap(&reason, "%.400s; then", err->text);
         }
@@ -397,20 +375,40 @@ static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadl
     return false;
 }
 
-/* timeout_ms: for all servers; negative: each as long as it may take. */
-static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
+static bool try_url(struct pg *pg, int timeout_ms, bool *refused_login, struct err *err) {
     struct pg_hosts hosts = {0};
-    if (pg_connected(pg)) {
-        return true;
-    }
-    pg_disconnect(pg);
     bool ok = read_url(pg, &hosts, err);
     if (ok) {
         int64_t all_ms =
             timeout_ms < 0 ? pg->connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
-        ok = try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, err);
+        ok = try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, refused_login, err);
     }
     pg_hosts_free(&hosts);
+    return ok;
+}
+
+/* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
+ * written down now is tried, before anybody hears of an outage. */
+static bool try_login(struct pg *pg, int timeout_ms, struct err *err) {
+    bool refused_login = false;
+    renew_url(pg);
+    if (try_url(pg, timeout_ms, &refused_login, err)) {
+        return true;
+    }
+    if (!refused_login || !renewal_after_refusal(RENEWAL_POSTGRES, pg->url, &pg->present_url)) {
+        return false;
+    }
+    err_clear(err);
+    return try_url(pg, timeout_ms, &refused_login, err);
+}
+
+/* timeout_ms: for all servers; negative: each as long as it may take. */
+static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
+    if (pg_connected(pg)) {
+        return true;
+    }
+    pg_disconnect(pg);
+    bool ok = try_login(pg, timeout_ms, err);
     note_new_plans(pg);
     pg->plans_last_us = PLANS_YOUNG_US;
     return ok;

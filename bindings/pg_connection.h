@@ -28,7 +28,8 @@ struct pg_item {
 };
 
 struct pg {
-    char *url; /* secret */
+    char *url;         /* secret; as it was created with */
+    char *present_url; /* with the present user and password */
     char *password;
     char *application_name;
     char *search_path; /* NULL: as the server has it */

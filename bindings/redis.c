@@ -9,6 +9,7 @@
 #include "../host/base/clock.h"
 #include "../host/base/number.h"
 #include "../host/base/xalloc.h"
+#include "../host/config/renewal.h"
 #include "redis.h"
 
 #define BACKOFF_FIRST_MS 100
@@ -27,12 +28,13 @@ struct exchange {
 };
 
 struct redis {
+    char *url;         /* as it was created with */
+    char *present_url; /* with the present user and password; NULL before the first connection */
     struct redis_address address;
     int timeout_ms;
     redisContext *context;
     struct buffer queue; /* commands not yet handed to the connection */
     size_t queued;
-    size_t setup; /* replies to AUTH and SELECT still to come */
     struct exchange exchange;
     bool under_way; /* the exchange */
     bool all_sent;
@@ -42,9 +44,10 @@ struct redis {
 
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     struct redis *redis = xcalloc(1, sizeof *redis);
+    redis->url = xstrdup(url ? url : "");
     redis->timeout_ms = timeout_ms;
     redis->backoff_ms = BACKOFF_FIRST_MS;
-    if (!redis_url_parse(url ? url : "", &redis->address, err)) {
+    if (!redis_url_parse(redis->url, &redis->address, err)) {
         redis_destroy(redis);
         return NULL;
     }
@@ -56,7 +59,6 @@ static void disconnect(struct redis *redis) {
         redisFree(redis->context);
     }
     redis->context = NULL;
-    redis->setup = 0;
     redis->under_way = false;
 }
 
@@ -67,6 +69,8 @@ void redis_destroy(struct redis *redis) {
     disconnect(redis);
     buffer_free(&redis->queue);
     redis_address_free(&redis->address);
+    free(redis->url);
+    free(redis->present_url);
     free(redis);
 }
 
@@ -159,8 +163,10 @@ static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err 
            err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", strerror(failure));
 }
 
-static void queue_setup(struct redis *redis) {
+/* Queues AUTH and SELECT, as far as they are needed; how many. */
+static size_t queue_setup(struct redis *redis) {
     struct buffer out = {0};
+    size_t commands = 0;
     const struct redis_address *address = &redis->address;
     if (address->password) {
         struct slice args[3] = {slice_of("AUTH")};
@@ -170,29 +176,90 @@ static void queue_setup(struct redis *redis) {
         }
         args[count++] = slice_of(address->password);
         format_command(&out, args, count);
-        redis->setup++;
+        commands++;
     }
     if (address->db > 0) {
         char number[16];
         snprintf(number, sizeof number, "%d", address->db);
         struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
         format_command(&out, args, 2);
-        redis->setup++;
+        commands++;
     }
     if (out.len > 0) {
         redisAppendFormattedCommand(redis->context, out.data, out.len);
     }
     buffer_free(&out);
+    return commands;
+}
+
+/* Takes what has come of the replies to the setup. */
+static bool take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
+    while (*missing > 0 && !*refused) {
+        void *reply = NULL;
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+            return lost(redis, err);
+        }
+        if (!reply) {
+            return true;
+        }
+        const redisReply *answer = reply;
+        *refused = answer->type == REDIS_REPLY_ERROR;
+        if (*refused) {
+            err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", answer->str);
+        }
+        freeReplyObject(reply);
+        --*missing;
+    }
+    return !*refused;
+}
+
+/* Nothing else is sent before: where the login is refused, nothing was asked yet. */
+static bool set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
+    size_t missing = queue_setup(redis);
+    int written = 0;
+    while (missing > 0) {
+        short ready, events = (short)(POLLIN | (written ? 0 : POLLOUT));
+        if (!wait_socket(redis->context->fd, events, &ready, deadline_us, err)) {
+            return false;
+        }
+        if ((!written && redisBufferWrite(redis->context, &written) != REDIS_OK) ||
+            ((ready & ~POLLOUT) && redisBufferRead(redis->context) != REDIS_OK)) {
+            return lost(redis, err);
+        }
+        if (!take_setup(redis, &missing, refused, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool open_session(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
+    disconnect(redis);
+    redis_address_free(&redis->address);
+    return redis_url_parse(redis->present_url, &redis->address, err) &&
+           connect_socket(redis, deadline_us, err) && set_up(redis, deadline_us, refused, err);
+}
+
+/* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
+ * written down now is tried, before anybody hears of an outage. */
+static bool connect_anew(struct redis *redis, int64_t deadline_us, struct err *err) {
+    bool refused = false;
+    free(redis->present_url);
+    redis->present_url = renewal_url(RENEWAL_REDIS, redis->url);
+    if (open_session(redis, deadline_us, &refused, err)) {
+        return true;
+    }
+    if (!refused || !renewal_after_refusal(RENEWAL_REDIS, redis->url, &redis->present_url)) {
+        return false;
+    }
+    err_clear(err);
+    refused = false;
+    return open_session(redis, deadline_us, &refused, err);
 }
 
 /* *kept: the reply is someone else's to free. */
 static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
     struct exchange *exchange = &redis->exchange;
-    if (redis->setup > 0) {
-        redis->setup--;
-        return reply->type != REDIS_REPLY_ERROR ||
-               err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", reply->str);
-    }
     if (exchange->index == exchange->wanted) {
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
     }
@@ -244,7 +311,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
         return REDIS_DONE;
     }
     bool ok = write_and_read(redis, err);
-    if (ok && redis->all_sent && redis->setup == 0 && exchange->index == exchange->wanted) {
+    if (ok && redis->all_sent && exchange->index == exchange->wanted) {
         redis->under_way = false;
         redis->backoff_ms = BACKOFF_FIRST_MS;
         redis->rest_until_us = 0;
@@ -285,7 +352,7 @@ bool redis_finish(struct redis *redis, struct err *err) {
 
 /* A server that has gone since the last exchange is noticed before anything is sent to it. */
 static void drop_if_closed(struct redis *redis) {
-    if (!redis->context || redis->setup > 0) {
+    if (!redis->context) {
         return;
     }
     struct pollfd fd = {redis->context->fd, POLLIN, 0};
@@ -303,11 +370,7 @@ static bool connect_if_need_be(struct redis *redis, int64_t deadline_us, struct 
         clear_queue(redis);
         return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
     }
-    if (!connect_socket(redis, deadline_us, err)) {
-        return give_up(redis);
-    }
-    queue_setup(redis);
-    return true;
+    return connect_anew(redis, deadline_us, err) || give_up(redis);
 }
 
 static bool begin(struct redis *redis, const struct exchange *exchange, int timeout_ms,

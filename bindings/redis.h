@@ -21,6 +21,8 @@ struct redis_address {
 /* redis://[[user]:password@]host[:port][/database], percent escapes in user and password decoded.
  * False: ERR_INPUT, without the URL's text. */
 bool redis_url_parse(const char *url, struct redis_address *address, struct err *err);
+/* Whether both lead to the same database of the same server: all but user and password is alike. */
+bool redis_url_same_place(const char *a, const char *b);
 void redis_address_free(struct redis_address *address);
 
 struct redis;

@@ -93,6 +93,16 @@ bool redis_url_parse(const char *url, struct redis_address *address, struct err 
                    "(without TLS)");
 }
 
+bool redis_url_same_place(const char *a, const char *b) {
+    struct redis_address one = {0}, other = {0};
+    struct err ignored = {0};
+    bool same = redis_url_parse(a, &one, &ignored) && redis_url_parse(b, &other, &ignored) &&
+                strcmp(one.host, other.host) == 0 && one.port == other.port && one.db == other.db;
+    redis_address_free(&one);
+    redis_address_free(&other);
+    return same;
+}
+
 void redis_address_free(struct redis_address *address) {
     free(address->host);
     free(address->user);

@@ -3,6 +3,7 @@
 
 #include "command/arguments.h"
 #include "command/help.h"
+#include "config/renewal.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -55,6 +56,7 @@ static int run_configured(const struct command_spec *spec, struct command *comma
     if (!config) {
         return fail_start(&err);
     }
+    renewal_begin(command->config_path, config);
     int status = configure_log(command, config);
     command->config = config;
     status = status ? status : signals_status(spec->run(command));

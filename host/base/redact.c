@@ -1,4 +1,5 @@
-/* redact: secrets are kept in a list that only grows, so that readers need no lock. */
+/* redact: secrets are kept in lists that only grow, so that readers need no lock: one for each
+ * first byte, so that a password that changes every day costs a reader nothing. */
 #include "redact.h"
 
 #include <ctype.h>
@@ -9,17 +10,25 @@
 #include "hex.h"
 #include "xalloc.h"
 
-#define SECRETS_MOST 256
 #define SHORTEST 4
 #define WORD_BELOW 8
 
-static char *secrets[SECRETS_MOST];
-static _Atomic size_t secret_count;
+struct secret {
+    struct secret *next;
+    size_t len;
+    char text[];
+};
+
+static struct secret *_Atomic secrets[256]; /* by their first byte, the newest first */
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 
-static bool is_known(struct slice secret) {
-    for (size_t i = 0; i < atomic_load(&secret_count); i++) {
-        if (slice_equal(slice_of(secrets[i]), secret)) {
+static struct secret *secrets_like(char first) {
+    return atomic_load(&secrets[(unsigned char)first]);
+}
+
+static bool is_known(struct slice wanted) {
+    for (const struct secret *one = secrets_like(wanted.data[0]); one; one = one->next) {
+        if (slice_equal((struct slice){one->text, one->len}, wanted)) {
             return true;
         }
     }
@@ -31,10 +40,12 @@ void redact_add(struct slice secret) {
         return;
     }
     pthread_mutex_lock(&adding);
-    size_t count = atomic_load(&secret_count);
-    if (count < SECRETS_MOST && !is_known(secret)) {
-        secrets[count] = xstrndup(secret.data, secret.len);
-        atomic_store(&secret_count, count + 1);
+    if (!is_known(secret)) {
+        struct secret *one = xcalloc(1, sizeof *one + secret.len + 1);
+        one->len = secret.len;
+        memcpy(one->text, secret.data, secret.len);
+        one->next = secrets_like(secret.data[0]);
+        atomic_store(&secrets[(unsigned char)secret.data[0]], one);
     }
     pthread_mutex_unlock(&adding);
 }
@@ -100,11 +111,10 @@ static bool stands_at(const char *secret, size_t len, struct slice text, size_t 
 
 /* The length of the longest secret that stands there; 0: none. */
 static size_t secret_at(struct slice text, size_t at) {
-    size_t longest = 0, count = atomic_load(&secret_count);
-    for (size_t i = 0; i < count; i++) {
-        if (secrets[i][0] == text.data[at]) {
-            size_t len = strlen(secrets[i]);
-            longest = len > longest && stands_at(secrets[i], len, text, at) ? len : longest;
+    size_t longest = 0;
+    for (const struct secret *one = secrets_like(text.data[at]); one; one = one->next) {
+        if (one->len > longest && stands_at(one->text, one->len, text, at)) {
+            longest = one->len;
         }
     }
     return longest;

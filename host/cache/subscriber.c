@@ -12,6 +12,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
+#include "../config/renewal.h"
 #include "cache_internal.h"
 
 #define PING_INTERVAL_US 200000
@@ -24,7 +25,7 @@ struct subscriber {
     struct cache *cache;
     int stop_fd; /* readable once the thread shall end */
     int timeout_ms;
-    struct redis_address address;
+    char *url;
 };
 
 static bool authenticate(const struct redis_address *address, redisContext *context) {
@@ -64,16 +65,16 @@ static bool greet(struct subscriber *subscriber, redisContext *context) {
     return ok;
 }
 
-static redisContext *subscribe(struct subscriber *subscriber) {
+static redisContext *subscribe_at(struct subscriber *subscriber,
+                                  const struct redis_address *address) {
     struct timeval timeout = {subscriber->timeout_ms / 1000, subscriber->timeout_ms % 1000 * 1000L};
-    redisContext *context =
-        redisConnectWithTimeout(subscriber->address.host, subscriber->address.port, timeout);
+    redisContext *context = redisConnectWithTimeout(address->host, address->port, timeout);
     if (!context) {
         return NULL;
     }
     if (!context->err && redisSetTimeout(context, timeout) == REDIS_OK &&
-        authenticate(&subscriber->address, context) &&
-        select_database(&subscriber->address, context) && greet(subscriber, context)) {
+        authenticate(address, context) && select_database(address, context) &&
+        greet(subscriber, context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
         freeReplyObject(reply);
@@ -84,6 +85,18 @@ static redisContext *subscribe(struct subscriber *subscriber) {
     log_debug("cache: no subscription", LOG_TEXT("error", context->errstr));
     redisFree(context);
     return NULL;
+}
+
+/* With the login as it is now: one that was changed is found at the next try at the latest. */
+static redisContext *subscribe(struct subscriber *subscriber) {
+    struct redis_address address = {0};
+    struct err err = {0};
+    char *url = renewal_url(RENEWAL_REDIS, subscriber->url);
+    redisContext *context =
+        redis_url_parse(url, &address, &err) ? subscribe_at(subscriber, &address) : NULL;
+    redis_address_free(&address);
+    free(url);
+    return context;
 }
 
 struct listening {
@@ -216,7 +229,7 @@ static void subscriber_free(struct subscriber *subscriber) {
     if (subscriber->stop_fd >= 0) {
         close(subscriber->stop_fd);
     }
-    redis_address_free(&subscriber->address);
+    free(subscriber->url);
     free(subscriber);
 }
 
@@ -226,7 +239,10 @@ struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cach
     subscriber->cache = cache;
     subscriber->timeout_ms = timeout_ms;
     subscriber->stop_fd = eventfd(0, EFD_CLOEXEC);
-    bool ok = redis_url_parse(url, &subscriber->address, err);
+    subscriber->url = xstrdup(url);
+    struct redis_address address = {0};
+    bool ok = redis_url_parse(url, &address, err);
+    redis_address_free(&address);
     if (ok && (subscriber->stop_fd < 0 ||
                pthread_create(&subscriber->thread, NULL, subscriber_main, subscriber) != 0)) {
         ok = err_set(err, ERR_INTERNAL, "cannot start the cache's subscriber thread");

@@ -5,6 +5,7 @@
 #include "../http/admission.h"
 #include "../http/credentials.h"
 #include "../http/own.h"
+#include "../ingest/kafka_client.h"
 #include "../view/migrate.h"
 #include "../view/schema_check.h"
 #include "../script/lint.h"
@@ -25,6 +26,23 @@ static bool check_database(const struct config *config, const struct script_gene
     ok = ok && schema_check(&session, generation, SCHEMA_RUN, err);
     sql_session_close(&session);
     return ok;
+}
+
+/* Whether a client can be made of the properties; it is told of no broker. */
+static bool check_kafka(const struct config *config, struct err *err) {
+    rd_kafka_conf_t *conf = kafka_client_conf(config, 0, err);
+    if (!conf) {
+        return false;
+    }
+    if (!kafka_client_set(conf, "bootstrap.servers", "", err)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    rd_kafka_t *kafka = kafka_client_consumer(conf, err);
+    if (kafka) {
+        rd_kafka_destroy(kafka);
+    }
+    return kafka != NULL;
 }
 
 static bool check_names(const struct script_generation *generation) {
@@ -83,6 +101,11 @@ int command_check(const struct command *command) {
     printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
            handlers, routes, view->table_count, script_generation_hash(generation));
     bool names = check_names(generation);
+    bool kafka = check_kafka(config, &err);
+    if (!kafka) {
+        fprintf(stderr, "kafka: %s\n", err.text);
+        err_clear(&err);
+    }
     bool database = check_database(config, generation, &err);
     if (database) {
         puts("database: good, view and queries agree with its schema");
@@ -90,7 +113,7 @@ int command_check(const struct command *command) {
         fprintf(stderr, "database: %s\n", err.text);
     }
     script_generation_unref(generation);
-    return names && database ? 0 : 1;
+    return names && kafka && database ? 0 : 1;
 }
 
 int command_migrate(const struct command *command) {

@@ -16,6 +16,7 @@
 #include "fields.h"
 #include "functions.h"
 #include "lines.h"
+#include "places.h"
 #include "secrets.h"
 #include "../base/nearest.h"
 #include "../base/regular_file.h"
@@ -172,6 +173,10 @@ static bool read_field(struct reader *reader, const struct config_field *field) 
                  (int)strlen(field->words) - 1, field->words, text);
         return complain(reader, field->section, field->key, what);
     }
+    struct err place = {0};
+    if (!config_check_place(field->kind, text, &place)) {
+        return complain(reader, field->section, field->key, place.text);
+    }
     char *copy = field->kind == PATH ? beside(reader->path, text) : xstrdup(text);
     for (char *at = copy; field->kind == WORD && *at; at++) {
         *at = (char)tolower((unsigned char)*at);
@@ -291,7 +296,7 @@ static bool run_file(struct reader *reader) {
         lua_pushstring(L, libraries[i].name);
         lua_call(L, 1, 0);
     }
-    config_functions_register(L);
+    config_functions_register(L, &reader->config->secret_files);
     lua_pushfstring(L, "@%s", reader->path);
     if (luaL_loadbufferx(L, reader->text.data, reader->text.len, lua_tostring(L, -1), "t")) {
         lua_error(L);

@@ -24,6 +24,7 @@ struct config_pairs {
 
 struct config {
     _Atomic int refs;
+    struct config_strings secret_files; /* that env_or_file has read: see renewal.h */
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */

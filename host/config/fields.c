@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../bindings/pg_url.h"
+#include "../../bindings/redis.h"
 #include "../canary/canary.h"
 #include "../base/xalloc.h"
 
@@ -31,16 +33,16 @@ const struct config_field config_fields[] = {
     LIVE(http, api_keys, STRINGS, 0, 0),
     LIVE(http, allowed_services, STRINGS, 0, 0),
     LIVE(http, vocabularies, PAIRS, 0, 0),
-    FIELD(kafka, brokers, TEXT, 0, 0),
+    FIELD(kafka, brokers, BROKERS, 0, 0),
     FIELD(kafka, group, TEXT, 0, 0),
     FIELD(kafka, client_id, TEXT, 0, 0),
     WORD_OF(kafka, auto_offset_reset, " earliest latest ", false),
     FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
     FIELD(kafka, options, PAIRS, 0, 0),
-    FIELD(postgres, url, TEXT, 0, 0),
+    FIELD(postgres, url, POSTGRES_URL, 0, 0),
     FIELD(postgres, connect_timeout_ms, INTEGER, 100, 600000),
     FIELD(postgres, statement_timeout_ms, INTEGER, 100, 3600000),
-    FIELD(redis, url, TEXT, 0, 0),
+    FIELD(redis, url, REDIS_URL, 0, 0),
     FIELD(redis, timeout_ms, INTEGER, 1, 60000),
     LIVE(redis, seen_ttl_s, INTEGER, 1, 31536000),
     FIELD(ingest, workers, INTEGER, 1, 64),
@@ -120,7 +122,8 @@ static bool same_pairs(const struct config_pairs *a, const struct config_pairs *
 }
 
 static bool is_text(const struct config_field *field) {
-    return field->kind == TEXT || field->kind == WORD || field->kind == PATH;
+    return field->kind != INTEGER && field->kind != SWITCH && field->kind != STRINGS &&
+           field->kind != PAIRS;
 }
 
 static void free_value(const struct config_field *field, struct config *config) {
@@ -173,12 +176,59 @@ static bool same_value(const struct config_field *field, const struct config *le
     return *(const int *)a == *(const int *)b;
 }
 
+/* ---- what a reload takes ------------------------------------------------------------------- */
+
+static bool is_login_option(const char *name) {
+    return strcmp(name, "sasl.username") == 0 || strcmp(name, "sasl.password") == 0;
+}
+
+/* The pairs but for the login; what is pointed to is theirs. */
+static struct config_pairs without_login(const struct config_pairs *all) {
+    struct config_pairs some = {xcalloc(all->count + 1, sizeof(char *)),
+                                xcalloc(all->count + 1, sizeof(char *)), 0};
+    for (size_t i = 0; i < all->count; i++) {
+        if (!is_login_option(all->names[i])) {
+            some.names[some.count] = all->names[i];
+            some.values[some.count++] = all->values[i];
+        }
+    }
+    return some;
+}
+
+static bool same_but_login(const struct config_pairs *a, const struct config_pairs *b) {
+    struct config_pairs one = without_login(a), other = without_login(b);
+    bool same = same_pairs(&one, &other);
+    free(one.names);
+    free(one.values);
+    free(other.names);
+    free(other.values);
+    return same;
+}
+
+/* Whether the value of `b` can be taken over by a program that runs with that of `a`: connections
+ * are made with the login that stands in the configuration when they are made. */
+static bool is_live(const struct config_field *field, const struct config *left,
+                    const struct config *right) {
+    const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
+    switch (field->kind) {
+    case POSTGRES_URL:
+        return pg_url_same_place(*(char *const *)a, *(char *const *)b);
+    case REDIS_URL:
+        return redis_url_same_place(*(char *const *)a, *(char *const *)b);
+    case PAIRS:
+        return same_but_login(a, b);
+    default:
+        return field->live;
+    }
+}
+
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context) {
     for (size_t i = 0; i < config_field_count; i++) {
         if (!same_value(&config_fields[i], a, b)) {
-            differs(context, config_fields[i].section, config_fields[i].key, config_fields[i].live);
+            differs(context, config_fields[i].section, config_fields[i].key,
+                    is_live(&config_fields[i], a, b));
         }
     }
 }
@@ -187,7 +237,8 @@ struct config *config_renew(const struct config *running, const struct config *f
     struct config *renewed = xcalloc(1, sizeof *renewed);
     atomic_init(&renewed->refs, 1);
     for (size_t i = 0; i < config_field_count; i++) {
-        copy_value(&config_fields[i], renewed, config_fields[i].live ? fresh : running);
+        copy_value(&config_fields[i], renewed,
+                   is_live(&config_fields[i], running, fresh) ? fresh : running);
     }
     return renewed;
 }
@@ -196,6 +247,7 @@ static void destroy(struct config *config) {
     for (size_t i = 0; i < config_field_count; i++) {
         free_value(&config_fields[i], config);
     }
+    free_items(config->secret_files.items, config->secret_files.count);
     free(config);
 }
 

@@ -5,7 +5,18 @@
 
 #include "config.h"
 
-enum config_kind { TEXT, WORD /* kept in lower case */, PATH, INTEGER, SWITCH, STRINGS, PAIRS };
+enum config_kind {
+    TEXT,
+    WORD, /* kept in lower case */
+    PATH,
+    BROKERS,
+    POSTGRES_URL,
+    REDIS_URL, /* or empty: none */
+    INTEGER,
+    SWITCH,
+    STRINGS,
+    PAIRS /* librdkafka's properties */
+};
 
 struct config_field {
     const char *section;

@@ -8,6 +8,7 @@
 
 #include "../base/json_scan.h"
 #include "../base/regular_file.h"
+#include "../base/xalloc.h"
 
 #define KEY_FILE_MAX_BYTES 8191
 
@@ -41,6 +42,12 @@ static int push_key_file(lua_State *L, const char *name, const char *path) {
     return ok ? 1 : luaL_error(L, "%s_FILE names %s", name, err.text);
 }
 
+static void note_file(lua_State *L, const char *path) {
+    struct config_strings *files = lua_touserdata(L, lua_upvalueindex(1));
+    files->items = xrealloc(files->items, (files->count + 1) * sizeof *files->items);
+    files->items[files->count++] = xstrdup(path);
+}
+
 /* env_or_file(name): the variable, or the contents of the file that NAME_FILE names, or nil. */
 static int lua_env_or_file(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
@@ -53,6 +60,7 @@ static int lua_env_or_file(lua_State *L) {
     if (!path || !path[0]) {
         return 0;
     }
+    note_file(L, path);
     return push_key_file(L, name, path);
 }
 
@@ -110,8 +118,10 @@ static int lua_list(lua_State *L) {
     return 1;
 }
 
-void config_functions_register(lua_State *L) {
+void config_functions_register(lua_State *L, struct config_strings *files) {
     lua_register(L, "env", lua_env);
-    lua_register(L, "env_or_file", lua_env_or_file);
+    lua_pushlightuserdata(L, files);
+    lua_pushcclosure(L, lua_env_or_file, 1);
+    lua_setglobal(L, "env_or_file");
     lua_register(L, "list", lua_list);
 }

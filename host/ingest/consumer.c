@@ -5,6 +5,7 @@
 #include "../base/aside.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../../bindings/kafka_login.h"
 #include "kafka_client.h"
 #include "worker.h"
 
@@ -233,12 +234,22 @@ bool consumer_subscribe(struct worker *worker, struct err *err) {
     return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
 }
 
+void consumer_renew_login(struct worker *worker, bool after_refusal) {
+    if (worker->kafka && kafka_login_renew(worker->kafka, worker->config->kafka.brokers,
+                                           after_refusal, &worker->login_used)) {
+        log_debug("the kafka client has its login", LOG_INT("worker", worker->number));
+    }
+}
+
 static void on_client_error(rd_kafka_t *kafka, int code, const char *reason, void *worker) {
     (void)kafka;
     log_warning("kafka error", LOG_TEXT("code", rd_kafka_err2name(code)),
                 LOG_TEXT("detail", reason));
     trouble_note_client(worker, code, reason);
     moved_note(worker, reason);
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+        consumer_renew_login(worker, true);
+    }
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
@@ -253,6 +264,8 @@ bool consumer_open(struct worker *worker, struct err *err) {
     if (!worker->kafka) {
         return false;
     }
+    worker->login_used = 0; /* it has the one that the program began with */
+    consumer_renew_login(worker, false);
     worker->queue = rd_kafka_queue_get_consumer(worker->kafka);
     worker->report = (struct report){.answers = rd_kafka_queue_new(worker->kafka)};
     worker->kafka_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

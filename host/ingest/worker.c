@@ -326,6 +326,7 @@ static void check_now_and_then(struct worker *worker, bool idle) {
     if (now_us >= worker->trouble_look_at_us) {
         worker->trouble_look_at_us = now_us + TROUBLE_INTERVAL_US;
         trouble_look(worker);
+        consumer_renew_login(worker, false);
     }
     if (idle && now_us >= worker->look_at_us) {
         worker->look_at_us = now_us + LOOK_INTERVAL_US;

@@ -112,7 +112,8 @@ struct worker {
     size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
     int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
     struct client_trouble trouble;
-    int64_t ends_heard; /* how often Kafka has said where a partition ends */
+    uint64_t login_used; /* for kafka_login_renew */
+    int64_t ends_heard;  /* how often Kafka has said where a partition ends */
     struct reopen reopen;
     struct moved moved;
     size_t taken_bytes; /* for kafka_client_refill_is_due */
@@ -147,6 +148,8 @@ bool consumer_open(struct worker *worker, struct err *err);
 /* Follows the topics of the pipeline's scripts. */
 bool consumer_subscribe(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
+/* Gives the client the SASL login that the configuration has now. */
+void consumer_renew_login(struct worker *worker, bool after_refusal);
 /* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles as much
  * of it as a turn's time allows. Where it may not take, it handles only. True when nothing is left.
  */

@@ -331,6 +331,43 @@ static void keys_of_one_name_are_told_apart(void) {
     refuses("timeout_ms = 250", "timeout_ms = 0", "redis.timeout_ms", "from 1");
 }
 
+/* What `run` could not connect to, `check` refuses; neither shows what may be a password. */
+static void places_that_cannot_be_connected_to_are_refused(void) {
+    static const struct {
+        const char *key, *from, *to, *reason;
+    } table[] = {
+        {"redis.url", "url = (env_or_file(\"REDIS_URL\"",
+         "url = (\"rediss://:s3cr3t@h\" or env_or_file(\"REDIS_URL\"", "without TLS"},
+        {"redis.url", "url = (env_or_file(\"REDIS_URL\"",
+         "url = (\"redis://h:70000\" or env_or_file(\"REDIS_URL\"", "[:port]"},
+        {"postgres.url", "url = database_url()", "url = \"postgresql://u:s3c/r3t@h/d\"",
+         "percent-encoded"},
+        {"postgres.url", "url = database_url()", "url = \"mysql://u:s3cr3t@h/d\"",
+         "cannot be parsed"},
+        {"kafka.brokers", "brokers = env(\"KAFKA_BOOTSTRAP_SERVERS\", \"localhost:9093\")",
+         "brokers = \"\"", "host:port"},
+        {"kafka.brokers", "brokers = env(\"KAFKA_BOOTSTRAP_SERVERS\", \"localhost:9093\")",
+         "brokers = \"one:9092,,two:9092\"", "host:port"},
+        {"kafka.brokers", "brokers = env(\"KAFKA_BOOTSTRAP_SERVERS\", \"localhost:9093\")",
+         "brokers = \"one:9092;two:9092\"", "host:port"},
+        {"kafka.brokers", "brokers = env(\"KAFKA_BOOTSTRAP_SERVERS\", \"localhost:9093\")",
+         "brokers = \"one:99999\"", "host:port"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        refuses(table[i].from, table[i].to, table[i].key, table[i].reason);
+        CHECK(!strstr(err.text, "s3c") && !strstr(err.text, "r3t"));
+    }
+    static const char *const good[] = {"one", "one:9092, two:1", "[::1]:9092", "SASL_SSL://a:9093",
+                                       "SSL://[fe80::1]:9093,b"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        setenv("KAFKA_BOOTSTRAP_SERVERS", good[i], 1);
+        struct config *config = load(shipped);
+        CHECK_TEXT(config ? config->kafka.brokers : err.text, good[i]);
+        config_unref(config);
+    }
+    unsetenv("KAFKA_BOOTSTRAP_SERVERS");
+}
+
 static void unknown_and_missing_keys_are_named(void) {
     refuses("threads = 16", "threds = 16", "http.threds", "unknown key");
     refuses("workers = env", "wrokers = env", "ingest.wrokers", "unknown key");
@@ -479,6 +516,8 @@ static const struct test_case cases[] = {
     {"what is no key in a key file is refused", what_is_no_key_in_a_key_file_is_refused},
     {"wrong values are named", wrong_values_are_named},
     {"keys of one name are told apart", keys_of_one_name_are_told_apart},
+    {"places that cannot be connected to are refused",
+     places_that_cannot_be_connected_to_are_refused},
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
     {"files that are no configuration", files_that_are_no_configuration},
     {"what is no regular text file is refused unread",

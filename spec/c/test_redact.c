@@ -44,6 +44,16 @@ static void a_password_of_a_url_is_known_in_each_of_its_forms(void) {
     CHECK_TEXT(clean("quoted secret, in-the-query, require"), "***, ***, require");
 }
 
+static void a_password_that_changes_a_thousand_times_is_known_in_every_form(void) {
+    char url[64], last[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(last, sizeof last, "daily-%06d", i);
+        snprintf(url, sizeof url, "redis://u:%s@h", last);
+        redact_add_url(url);
+    }
+    CHECK_TEXT(clean("daily-000000 daily-000999 daily-001000"), "*** *** daily-001000");
+}
+
 static void an_error_never_holds_one(void) {
     struct err err = {0};
     redact_add(slice_of("s3cr3t-0f-a-lib"));
@@ -57,6 +67,8 @@ static const struct test_case cases[] = {
     {"the longest of several is taken", the_longest_of_several_is_taken},
     {"a password of a URL is known in each of its forms",
      a_password_of_a_url_is_known_in_each_of_its_forms},
+    {"a password that changes a thousand times is known in every form",
+     a_password_that_changes_a_thousand_times_is_known_in_every_form},
     {"an error never holds one", an_error_never_holds_one},
 };
 

@@ -157,6 +157,19 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
         assert all(word in failed.stderr for word in words), failed.stderr
 
 
+def test_check_refuses_what_no_kafka_client_takes(bare_service):
+    """The same that `run` refuses, and in the same words; no broker is asked."""
+    for option, reason in (('["no.such.property"] = "1"', "no.such.property"),
+                           ('["security.protocol"] = "ssl", ["ssl.ca.location"] = "/no/such.pem"',
+                            "ssl.ca.location")):
+        config = edited_config(bare_service.folder / "kafka.lua",
+                               ("options = {},", f"options = {{ {option} }},"))
+        for verb in ("check", "run"):
+            done = bare_service.prepare(config).command(verb, check=False)
+            assert done.returncode == 1 and reason in done.stderr, (verb, done.stderr)
+
+
+
 def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts):
     """So that what the cases above refuse is the fault in them."""
     for file, text in (handler(), (route())):

@@ -3,6 +3,8 @@
 #include "../../../host/base/log.h"
 #include "../../../host/base/metrics.h"
 #include "../../../host/base/redact.h"
+#include "../../../host/base/xalloc.h"
+#include "../../../host/config/renewal.h"
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {
@@ -45,4 +47,11 @@ void log_write(enum log_level level, const char *message, const struct log_field
 
 void redact_text(char *text) {
     (void)text;
+}
+
+/* ---- logins -------------------------------------------------------------------------------- */
+
+char *renewal_url(enum renewal_of of, const char *url) {
+    (void)of;
+    return xstrdup(url); /* none is rotated */
 }

@@ -1,0 +1,26 @@
+#include "kafka_login.h"
+
+#include "../host/base/hash.h"
+#include "../host/base/log.h"
+#include "../host/config/renewal.h"
+
+static uint64_t login_hash(const struct renewal_sasl *sasl) {
+    return hash64(slice_of(sasl->user)) * 31 + hash64(slice_of(sasl->password));
+}
+
+bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusal, uint64_t *used) {
+    struct renewal_sasl sasl = renewal_sasl(brokers, after_refusal);
+    uint64_t hash = sasl.user ? login_hash(&sasl) : *used;
+    bool is_other = hash != *used;
+    if (is_other) {
+        rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(kafka, sasl.user, sasl.password);
+        if (error) {
+            log_warning("the kafka client does not take the login",
+                        LOG_TEXT("error", rd_kafka_error_string(error)));
+            rd_kafka_error_destroy(error);
+        }
+    }
+    *used = hash;
+    renewal_sasl_free(&sasl);
+    return is_other;
+}

@@ -1,0 +1,88 @@
+"""Passwords that are changed while the program runs, each told to it by the file that holds it: no
+restart, no reload, no outage."""
+import json
+import re
+
+import psycopg2
+import pytest
+import redis as redis_client
+import stack
+from harness import edited_config, log_lines, slot_event
+from stack import wait_until
+
+ROLE = "rotated"
+
+
+def write_secret(path, text):
+    """Put in place whole, as secrets are."""
+    draft = path.with_suffix(".new")
+    draft.write_text(text + "\n")
+    draft.rename(path)
+
+
+@pytest.fixture
+def strict_postgres(tmp_path, cleanup):
+    """A cluster that wants the password of ROLE, and of nobody else."""
+    postgres = stack.Postgres(tmp_path, ("fsync=off",
+                                         "shared_preload_libraries=pg_stat_statements"))
+    cleanup.callback(postgres.remove)
+    cleanup.callback(postgres.stop)
+    postgres.start()
+    rules = postgres.data.resolve() / "pg_hba.conf"
+    rules.write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    with psycopg2.connect(postgres.url()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD 'pg-first-pw'")
+        cursor.execute("SELECT pg_reload_conf()")
+    return postgres
+
+
+def dependencies(program):
+    return json.loads(program.get("/readyz")[1])["dependencies"]
+
+
+def states(program):
+    return {name: about["status"] for name, about in dependencies(program).items()}
+
+
+def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, strict_postgres,
+                                                                 tmp_path, cleanup):
+    service = make_service(cleanup, postgres_url=strict_postgres.url())
+    admin = redis_client.Redis(port=service.redis.port)
+    files = {"postgres": tmp_path / "postgres.url", "redis": tmp_path / "redis.url"}
+
+    def url_with(scheme, url, login):
+        return re.sub(r"^\w+://([^@/]*@)?", f"{scheme}://{login}@", url)
+
+    def write(password):
+        write_secret(files["postgres"],
+                     url_with("postgresql", service.database_url, f"{ROLE}:pg-{password}"))
+        write_secret(files["redis"], url_with("redis", service.redis_url, f"{ROLE}:redis-{password}"))
+
+    def rotate(password):
+        """Everywhere, and nobody stays connected by the old one."""
+        admin.execute_command("ACL", "SETUSER", ROLE, "on", "~*", "&*", "+@all", "resetpass",
+                              f">redis-{password}")
+        service.query(f"ALTER ROLE {ROLE} PASSWORD 'pg-{password}'")
+        write(password)
+        admin.execute_command("CLIENT", "KILL", "USER", ROLE)
+        service.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                      ROLE)
+
+    rotate("first-pw")
+    program = service.start(RESULT_AGGREGATOR_SERVICE_DATABASE_URL="", REDIS_URL="",
+                            RESULT_AGGREGATOR_SERVICE_DATABASE_URL_FILE=str(files["postgres"]),
+                            REDIS_URL_FILE=str(files["redis"]))
+    service.wait_ready()
+    wait_until("all healthy", lambda: set(states(program).values()) == {"healthy"})
+    for number, password in enumerate(("second-pw", "third-pw")):
+        rotate(password)
+        service.publish([slot_event(f"batch-{number}", f"essay-{number}", "a.txt")])
+        wait_until("the event behind the change", lambda: service.query(
+            "SELECT count(*) FROM essay_results")[0][0] == number + 1)
+        wait_until("all healthy", lambda: set(states(program).values()) == {"healthy"})
+        status, _, _ = program.get(f"/internal/v1/batches/batch-{number}/status")
+        assert status in (200, 404)
+    log = program.log.read_text()
+    assert not re.search(r"(pg|redis)-(first|second|third)-pw", log)
+    assert "refuses the session" not in log and "password authentication failed" not in log
+    assert not log_lines(program, "a dependency cannot be used")
