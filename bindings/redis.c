@@ -11,6 +11,7 @@
 #include "../host/base/xalloc.h"
 #include "../host/config/renewal.h"
 #include "redis.h"
+#include "redis_refusal.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
@@ -262,6 +263,9 @@ static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struc
     struct exchange *exchange = &redis->exchange;
     if (exchange->index == exchange->wanted) {
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        redis_refusal_note(reply->str);
     }
     if (exchange->on_reply) {
         exchange->on_reply(exchange->context, exchange->index, reply);

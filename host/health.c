@@ -5,6 +5,7 @@
 
 #include "../bindings/pg.h"
 #include "../bindings/redis.h"
+#include "../bindings/redis_refusal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "script/watchdog.h"
@@ -147,10 +148,12 @@ static bool look_at_redis(struct health *health, struct buffer *json) {
         ok = false;
         err = refused;
     }
-    append_state(json, "redis", ok ? "healthy" : "degraded", ok ? NULL : redis_plain_reason(&err),
-                 began_us);
+    char refusal[REDIS_REFUSAL_TEXT_CAP]; /* to any connection of this process */
+    bool refuses = ok && redis_refusal_now(refusal);
+    const char *reason = refuses ? refusal : ok ? NULL : redis_plain_reason(&err);
+    append_state(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
     log_change(&health->said_of_redis, "redis", &err);
-    return ok;
+    return !reason;
 }
 
 static void look(struct health *health, struct sight *sight) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../../bindings/redis.h"
+#include "../../bindings/redis_refusal.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
@@ -27,6 +28,13 @@ struct subscriber {
     int timeout_ms;
     char *url;
 };
+
+/* reply: NULL, where none came. */
+static void note_refusal(const redisReply *reply) {
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        redis_refusal_note(reply->str);
+    }
+}
 
 static bool authenticate(const struct redis_address *address, redisContext *context) {
     if (!address->password) {
@@ -47,6 +55,7 @@ static bool select_database(const struct redis_address *address, redisContext *c
     }
     redisReply *reply = redisCommand(context, "SELECT %d", address->db);
     bool ok = reply && reply->type == REDIS_REPLY_STATUS;
+    note_refusal(reply);
     freeReplyObject(reply);
     return ok;
 }
@@ -58,6 +67,7 @@ static bool greet(struct subscriber *subscriber, redisContext *context) {
     memcpy(args, announce_greeting, sizeof args);
     redisReply *reply = redisCommandArgv(context, ANNOUNCE_GREETING_ARGS, args, NULL);
     bool ok = reply && reply->type == REDIS_REPLY_INTEGER;
+    note_refusal(reply);
     if (ok && reply->integer == 1) {
         cache_forget(subscriber->cache, CACHE_DROP_REDIS_RESTARTED);
     }
@@ -77,6 +87,7 @@ static redisContext *subscribe_at(struct subscriber *subscriber,
         greet(subscriber, context)) {
         redisReply *reply = redisCommand(context, "SUBSCRIBE " CACHE_CHANNEL);
         bool ok = reply && reply->type == REDIS_REPLY_ARRAY;
+        note_refusal(reply);
         freeReplyObject(reply);
         if (ok) {
             return context;

@@ -1,5 +1,6 @@
 /* silent: in place of the metrics, the log and its redactor of the code under test, which are no
  * part of a state. The cells are never looked into. */
+#include "../../../bindings/redis_refusal.h"
 #include "../../../host/base/log.h"
 #include "../../../host/base/metrics.h"
 #include "../../../host/base/redact.h"
@@ -47,6 +48,12 @@ void log_write(enum log_level level, const char *message, const struct log_field
 
 void redact_text(char *text) {
     (void)text;
+}
+
+/* ---- refusals ------------------------------------------------------------------------------ */
+
+void redis_refusal_note(const char *error) {
+    (void)error;
 }
 
 /* ---- logins -------------------------------------------------------------------------------- */
