@@ -72,6 +72,14 @@ def test_too_few_connections_show_in_readiness_with_the_reason(world):
                               "WHERE usename = 'few'")
 
 
+def test_a_pooler_by_statement_is_refused_with_what_it_must_be(world):
+    pooler = stack.PgBouncer(world.folder / "by-statement", world.postgres, mode="statement").start()
+    world.cleanup.callback(pooler.kill)
+    program = at(world, pooler.url(database_of(world)))
+    refused = program.command("check", check=False)
+    assert refused.returncode == 1 and "must pool by session or transaction" in refused.stderr
+
+
 def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(world):
     pooler = stack.PgBouncer(world.folder / "pooler", world.postgres, pool_size=8).start()
     world.cleanup.callback(pooler.kill)

@@ -1,0 +1,87 @@
+"""An Apache Kafka that wants a login and gives rights one by one: what it refuses is said, and goes on
+by itself once it is given."""
+import json
+import subprocess
+
+import pytest
+import stack
+from harness import edited_config, log_lines, slot_event
+from stack import wait_until
+
+GROUP = "result_aggregator_group"
+
+
+class StrictKafka(stack.ApacheKafka):
+    """For whoever comes without a login everything is allowed; `app` with its password is known, and
+    allowed nothing until grant()."""
+
+    def __init__(self, folder):
+        self.sasl_port = stack.free_port()
+        super().__init__(folder, properties={
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS", "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config":
+                "org.apache.kafka.common.security.plain.PlainLoginModule required "
+                'user_app="right-pw";',
+            "listener.security.protocol.map":
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT"})
+        plain, sasl = f"PLAINTEXT://127.0.0.1:{self.port}", f"SASL://127.0.0.1:{self.sasl_port}"
+        self.properties |= {
+            "listeners": f"{plain},{sasl},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"{plain},{sasl}"}
+
+    def grant(self, *resource):
+        subprocess.run([*self.java("-Xmx128m"), "kafka.admin.AclCommand", "--bootstrap-server",
+                        self.brokers, "--add", "--allow-principal", "User:app", "--operation",
+                        "Read", *resource], check=True, capture_output=True)
+
+
+@pytest.fixture
+def strict_kafka(tmp_path, cleanup, build):
+    kafka = StrictKafka(tmp_path / "kafka")
+    cleanup.callback(kafka.stop)
+    kafka.start()
+    kafka.create_topics(build)
+    return kafka
+
+
+def kafka_of(program):
+    return json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]
+
+
+def reason(program):
+    return kafka_of(program).get("reason", "")
+
+
+def test_a_refused_login_group_and_topic_are_said_and_end_without_a_restart(
+        make_service, strict_kafka, tmp_path, cleanup):
+    service = make_service(cleanup, strict_kafka)
+    password = tmp_path / "password"
+    password.write_text("wrong-pw\n")
+    config = edited_config(tmp_path / "sasl.lua", (
+        "options = {},", 'options = { ["security.protocol"] = "sasl_plaintext", '
+        '["sasl.mechanism"] = "PLAIN", ["sasl.username"] = "app", '
+        '["sasl.password"] = env_or_file("KAFKA_PASSWORD") },'))
+    service.publish([slot_event("batch", f"essay-{number}", "a.txt") for number in range(9)])
+    program = service.start(config, KAFKA_PASSWORD_FILE=str(password),
+                            KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{strict_kafka.sasl_port}")
+    wait_until("a refused login", lambda: "refuses the login" in reason(program))
+    assert program.get("/readyz")[0] == 503 and program.get("/readyz/read")[0] == 200
+
+    password.write_text("right-pw\n")
+    wait_until("a refused group", lambda: "refuses the consumer group" in reason(program))
+    strict_kafka.grant("--group", GROUP)
+    waiting = wait_until("refused topics", lambda: kafka_of(program)["waiting"])
+    assert {wait["cause"] for wait in waiting} == {"kafka"}
+    assert "does not let the topic be read" in waiting[0]["reason"]
+    assert program.get("/readyz/consume")[0] == 503
+
+    for topic in strict_kafka.names:
+        if topic.startswith("huleedu.els.essay"):
+            strict_kafka.grant("--topic", topic)
+    wait_until("the events of the topic", lambda: service.query(
+        "SELECT count(*) FROM essay_results")[0][0] == 9)
+    wait_until("the topic does not wait", lambda: "huleedu.els.essay.slot.assigned.v1" not in {
+        wait["topic"] for wait in kafka_of(program)["waiting"]})
+    assert not log_lines(program, "the kafka client has failed for good: another is opened")
+    assert "wrong-pw" not in program.log.read_text() and "right-pw" not in program.log.read_text()
