@@ -8,6 +8,8 @@ static const char claim_sql[] =
     "OR until = '-infinity' OR (until < clock_timestamp() AND $3::bool) RETURNING 1) "
     "SELECT EXISTS (SELECT 1 FROM claim), until < clock_timestamp() FROM outbox_relay";
 
+static const char lease_sql[] = "INSERT INTO outbox_relay DEFAULT VALUES ON CONFLICT DO NOTHING";
+
 static const char release_sql[] =
     "UPDATE outbox_relay SET until = '-infinity' WHERE holder = $1::text";
 
@@ -62,8 +64,13 @@ bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, stru
     if (!query(rows, "outbox_claim", claim_sql, &row, err)) {
         return false;
     }
-    bool mine = PQntuples(row) == 1 && strcmp(PQgetvalue(row, 0, 0), "t") == 0;
-    bool run_out = PQntuples(row) == 1 && strcmp(PQgetvalue(row, 0, 1), "t") == 0;
+    if (PQntuples(row) == 0) { /* somebody has emptied the table */
+        PQclear(row);
+        *lease = ROWS_OTHERS;
+        return query(rows, "outbox_lease", lease_sql, NULL, err);
+    }
+    bool mine = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
+    bool run_out = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
     *lease = mine ? ROWS_MINE : run_out ? ROWS_RUN_OUT : ROWS_OTHERS;
     PQclear(row);
     return true;

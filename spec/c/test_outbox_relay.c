@@ -206,6 +206,15 @@ static void a_lease_that_ran_out_is_taken_over(void) {
     end();
 }
 
+static void a_lease_whose_row_is_gone_is_made_anew(void) {
+    begin();
+    outbox_script(world.pg, "DELETE FROM outbox_relay");
+    store("news", 1, 5);
+    start_relay(0);
+    WAIT_UNTIL(has_read(5));
+    end();
+}
+
 static void kafka_away_and_back_sends_all_once(void) {
     begin();
     store("news", 1, 100);
@@ -369,6 +378,7 @@ static const struct test_case cases[] = {
     {"one of two relays publishes, and the other goes on",
      one_of_two_relays_publishes_and_the_other_goes_on},
     {"a lease that ran out is taken over", a_lease_that_ran_out_is_taken_over},
+    {"a lease whose row is gone is made anew", a_lease_whose_row_is_gone_is_made_anew},
     {"Kafka away and back: all is sent once", kafka_away_and_back_sends_all_once},
     {"the database away in between: nothing is sent twice",
      the_database_away_in_between_sends_nothing_twice},
