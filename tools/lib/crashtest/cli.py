@@ -11,7 +11,7 @@ from .faults import FaultPlan
 from .journal import Journal
 from .judge import Findings, judge, judge_processes, times_held_off
 from .launch import launch
-from .neighbours import AWAITED_ACTS, NEIGHBOUR_ACTS
+from .neighbours import NEIGHBOUR_ACTS
 from .outside import AskingStream
 from .producer import Producer
 from .readers import Readers
@@ -46,8 +46,7 @@ def parse(arguments):
                         help="only acts whose name has these words")
     parser.add_argument("--keep", action="store_true", help="keep logs and dumps in any case")
     options = parser.parse_args(arguments)
-    drawn = (*ACTS, *NEIGHBOUR_ACTS, *(AWAITED_ACTS if options.only else ()))
-    options.acts = [act for act in drawn if options.only in act.name]
+    options.acts = [act for act in (*ACTS, *NEIGHBOUR_ACTS) if options.only in act.name]
     if not options.acts:
         parser.error(f"no act has {options.only!r} in its name: see --list")
     return options
@@ -72,7 +71,7 @@ def disturb(options, driver, journal):
 def disturb_neighbours(options, driver):
     """Each of these acts once, while processes live that have met their servers before: a process that
     begins finds everything."""
-    acts = [act for act in (*NEIGHBOUR_ACTS, *AWAITED_ACTS) if act in options.acts]
+    acts = [act for act in NEIGHBOUR_ACTS if act in options.acts]
     driver.act_once_each(acts, NEIGHBOUR_PAUSE_S)
     driver.settle("bringing back all neighbours")
 

@@ -166,9 +166,6 @@ NEIGHBOUR_ACTS = (
     Act(2, "freeze the pooler", freeze_pooler),
     Act(4, "fail over to the standby", fail_over),
     Act(6, "fail the outside service", fail_outside),
-)
-# What the program does not live through yet: done only where it is asked for by --only.
-AWAITED_ACTS = (
     Act(3, "rotate the password of Postgres", rotate_password("postgres")),
     Act(3, "rotate the password of Redis", rotate_password("redis")),
 )
