@@ -134,7 +134,8 @@ struct pipeline {
     struct redis *redis; /* to look up what was seen; NULL: none */
     struct redis *marks; /* a connection of its own to mark it: nobody waits for the answers */
     bool marking;        /* is under way */
-    struct cache_pending pending; /* what is announced with the marks under way */
+    bool announcing;     /* what is under way is the announcement of `pending`, the older one */
+    struct cache_pending pending; /* commits that Redis may not have been told of yet */
     bool marks_refused;           /* Redis has answered so to what is under way */
     bool marks_missed;            /* it has answered that a commit before was not announced */
     int64_t marks_rest_until_us;  /* for that reason */

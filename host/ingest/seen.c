@@ -213,7 +213,10 @@ static void end_marks(struct pipeline *pipeline, bool ok, const struct err *err)
         pipeline->marks_rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
     }
     set_doubt(pipeline, !ok || pipeline->marks_refused || pipeline->marks_missed);
-    end_pending(pipeline);
+    if (pipeline->announcing) {
+        end_pending(pipeline);
+    }
+    pipeline->announcing = false;
     pipeline->marks_refused = pipeline->marks_missed = false;
     note_redis(pipeline, ok, err);
     if (ok) {
@@ -265,6 +268,7 @@ void seen_mark(struct pipeline *pipeline, struct batch *batch) {
             ok = append_mark(pipeline, event, &err);
         }
     }
+    pipeline->announcing = true;
     begin_marks(pipeline, ok, &err);
 }
 

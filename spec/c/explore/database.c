@@ -58,6 +58,11 @@ char *PQgetvalue(const PGresult *result, int row, int column) {
                                : (char *)"f";
 }
 
+int PQgetisnull(const PGresult *result, int row, int column) {
+    (void)row, (void)column;
+    return ((const struct pg_result *)result)->rows == 0;
+}
+
 void PQclear(PGresult *result) {
     free(result);
 }
