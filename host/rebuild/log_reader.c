@@ -279,7 +279,9 @@ static rd_kafka_message_t *judge(struct log_reader *reader, rd_kafka_message_t *
                                  struct err *err) {
     size_t i = record->rkt ? find(reader, record) : SIZE_MAX;
     if (record->err && record->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        err_set(err, ERR_UNAVAILABLE, "reading the log: %s", rd_kafka_message_errstr(record));
+        err_set(err, ERR_UNAVAILABLE, "cannot read the log of %s [%d] at offset %lld: %s",
+                record->rkt ? rd_kafka_topic_name(record->rkt) : "the group", record->partition,
+                (long long)record->offset, rd_kafka_message_errstr(record));
     } else if (i != SIZE_MAX && record->err) {
         if (record->offset > reader->partitions[i].position && !reader->partitions[i].held) {
             move_to(reader, &reader->partitions[i], record->offset); /* control records only */
