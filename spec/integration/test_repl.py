@@ -274,7 +274,7 @@ def test_tab_lists_what_there_is(terminal):
     opened.send("log.\t\t")
     opened.expect(r"debug  error  info  warning")
     opened.send("w\t\x15pg.query(\"\t\t")
-    opened.expect("batch_status  user_batches")
+    opened.expect("batch_status  .*user_batches")
 
 
 def test_ctrl_c_ends_a_line_that_runs_and_one_that_is_written(terminal, tmp_path):

@@ -108,7 +108,7 @@ def test_an_event_is_shown_when_it_comes_as_its_handler_sees_it(tap, publish):
     value = event["value"]
     assert shown == {"topic": SLOT, "handler": "handlers/essay_slot_assigned",
                      "outcome": "applied", "reason": None, "detail": None, "rests_on": None,
-                     "event_id": value["event_id"], "time": "2025-06-28T09:00:07.000000Z",
+                     "published": [], "event_id": value["event_id"], "time": "2025-06-28T09:00:07.000000Z",
                      "event_type": SLOT, "correlation_id": value["correlation_id"]}
 
 
