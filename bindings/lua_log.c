@@ -32,7 +32,7 @@ static struct slice cut(struct slice text) {
 
 /* The line's own keys are not a script's. */
 static const char *check_key(lua_State *L, int at, const char *call) {
-    static const char *const own[] = {"time", "level", "message", "correlation_id"};
+    static const char *const own[] = {"time", "level", "message", "correlation_id", "trace_id"};
     const char *key = lua_check_name(L, at, call, "a field's name");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         if (strcmp(key, own[i]) == 0) {

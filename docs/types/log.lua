@@ -1,9 +1,9 @@
 ---@meta log
 
---- Lines of the program's log, with the correlation id of the request.
+--- Lines of the program's log, with the correlation id of the request or event, and the id of its trace.
 ---
 --- `fields` has strings, numbers and booleans by name, at most 16. Texts are cut to 2,048 bytes.
---- Errors: `time`, `level`, `message` or `correlation_id` as a field.
+--- Errors: `time`, `level`, `message`, `correlation_id` or `trace_id` as a field.
 ---
 --- ```lua
 --- log.info("prompt looked up", { batch_id = id, milliseconds = 12.5, cached = false })

@@ -21,6 +21,7 @@ static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static _Atomic int minimum_level = LOG_INFO;
 static _Atomic bool text_format;
 static _Thread_local char correlation[129];
+static _Thread_local char trace[33];
 static _Thread_local bool is_muted;
 
 bool log_level_parse(const char *name, enum log_level *level) {
@@ -46,13 +47,20 @@ bool log_enabled(enum log_level level) {
     return !is_muted && (int)level >= atomic_load_explicit(&minimum_level, memory_order_relaxed);
 }
 
-void log_set_correlation_id(struct slice correlation_id) {
-    size_t room = sizeof correlation - 1;
-    size_t len = correlation_id.len < room ? correlation_id.len : room;
+static void bind_id(char *bound, size_t cap, struct slice id) {
+    size_t len = id.len < cap - 1 ? id.len : cap - 1;
     if (len > 0) {
-        memcpy(correlation, correlation_id.data, len);
+        memcpy(bound, id.data, len);
     }
-    correlation[len] = '\0';
+    bound[len] = '\0';
+}
+
+void log_set_correlation_id(struct slice correlation_id) {
+    bind_id(correlation, sizeof correlation, correlation_id);
+}
+
+void log_set_trace_id(struct slice trace_id) {
+    bind_id(trace, sizeof trace, trace_id);
 }
 
 void log_mute(bool muted) {
@@ -78,6 +86,13 @@ static void append_field(struct buffer *line, const struct log_field *field, boo
     buffer_free(&clean);
 }
 
+static void append_bound_id(struct buffer *line, const char *key, const char *id, bool as_text) {
+    if (id[0]) {
+        struct log_field field = LOG_TEXT(key, id);
+        append_field(line, &field, as_text);
+    }
+}
+
 static void compose(struct buffer *line, enum log_level level, const char *message,
                     const struct log_field *fields, size_t count) {
     char time[TIMESTAMP_TEXT_CAP];
@@ -90,10 +105,8 @@ static void compose(struct buffer *line, enum log_level level, const char *messa
                              level_names[level]);
         buffer_append_json_string(line, slice_of(message));
     }
-    if (correlation[0]) {
-        struct log_field field = LOG_TEXT("correlation_id", correlation);
-        append_field(line, &field, as_text);
-    }
+    append_bound_id(line, "correlation_id", correlation, as_text);
+    append_bound_id(line, "trace_id", trace, as_text);
     for (size_t i = 0; i < count; i++) {
         append_field(line, &fields[i], as_text);
     }

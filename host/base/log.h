@@ -27,6 +27,8 @@ bool log_enabled(enum log_level level);
 /* Bound to the calling thread until changed; stands in every line of the thread. An empty or absent
  * one clears it. */
 void log_set_correlation_id(struct slice correlation_id);
+/* Likewise, of the trace that the thread works for. */
+void log_set_trace_id(struct slice trace_id);
 
 /* Bound to the calling thread, too: nothing that it says is written while it is muted. */
 void log_mute(bool muted);

@@ -5,6 +5,7 @@
 #include "../base/fault.h"
 #include "../base/hash.h"
 #include "../base/log.h"
+#include "../base/traceparent.h"
 #include "../base/xalloc.h"
 #include "pipeline.h"
 
@@ -22,6 +23,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
     }
     batch->count = batch->bytes = batch->rejected = batch->outside = batch->marks = 0;
     batch->waiting = 0;
+    batch->traced = false;
     batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);
     encode_forget(batch);
@@ -100,6 +102,7 @@ static void batch_add(struct batch *batch, const struct message *message, int ha
     }
     batch->events[batch->count++] = (struct event){.message = *message, .handler = handler};
     batch->bytes += message->payload.len;
+    batch->traced = batch->traced || message->traceparent.data;
     encode_forget(batch);
 }
 
@@ -235,10 +238,20 @@ void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler
 /* ---- one event --------------------------------------------------------------------------------
  */
 
+/* What the event publishes belongs to its trace. */
+static void trace_messages(struct batch *batch, const struct event *event) {
+    if (event->message.traceparent.data) {
+        char text[TRACEPARENT_LEN + 1];
+        traceparent_format(event->message.traceparent, text);
+        merge_trace(batch->merge, slice_of(text));
+    }
+}
+
 static void note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
                         enum script_result result, const struct err *err) {
     struct event *event = &batch->events[index];
     if (result == SCRIPT_OK) {
+        trace_messages(batch, event);
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
     } else if (result == SCRIPT_IGNORED) {
@@ -262,7 +275,9 @@ static bool handle_event(struct pipeline *pipeline, struct batch *batch, size_t 
     err_clear(&err);
     enum script_result result = SCRIPT_ERROR;
     log_set_correlation_id(event->correlation_id);
+    log_set_trace_id(traceparent_trace_id(event->message.traceparent));
     bool handled = run_handler(pipeline, batch, event, &result, &err);
+    log_set_trace_id((struct slice){0});
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
     if (!handled) {
         return false;

@@ -5,6 +5,7 @@
 
 #include "../base/log.h"
 #include "../base/timestamp.h"
+#include "../base/traceparent.h"
 
 #define REFILL_BYTES (2UL * 1024 * 1024) /* half of queued.max.messages.kbytes */
 
@@ -250,12 +251,27 @@ int64_t kafka_client_time_us(const rd_kafka_message_t *record) {
     return time_ms <= TIMESTAMP_LAST_US / 1000 ? time_ms * 1000 : TIMESTAMP_LAST_US;
 }
 
+/* librdkafka parses the headers of a record that has some, and allocates nothing for one without.
+ * Of several of the name the last counts, as elsewhere in Kafka. */
+static struct slice traceparent_of(rd_kafka_message_t *record) {
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(record, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, "traceparent", &value, &len) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return (struct slice){0};
+    }
+    return traceparent_read((struct slice){value, len});
+}
+
 struct message kafka_client_message(rd_kafka_message_t *record, size_t partition) {
     return (struct message){
         .partition = partition,
         .offset = record->offset,
         .broker_time_us = kafka_client_time_us(record),
         .payload = {record->payload, record->payload ? record->len : 0},
+        .traceparent = traceparent_of(record),
         .owner = record,
     };
 }

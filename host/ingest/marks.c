@@ -3,10 +3,12 @@
  * its own: neither a commit nor a reaction ever waits for the other. */
 #include <stdlib.h>
 
+#include "../base/traceparent.h"
 #include "pipeline.h"
 
-static const char marks_sql[] = "INSERT INTO reaction_marks (reaction, key) "
-                                "SELECT * FROM unnest($1::text[], $2::text[])";
+/* The shortest array is filled up with NULL: that of traceparents is empty where there are none. */
+static const char marks_sql[] = "INSERT INTO reaction_marks (reaction, key, traceparent) "
+                                "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
 
 /* The key that a row brings to who follows it; NULL: the batch says nothing of it. */
 static const struct view_value *followed_value(const struct merge_row *row,
@@ -56,9 +58,66 @@ static struct slice *collect_marks(struct batch *batch, const struct script_reac
 
 struct marked {
     const char *reaction;
-    const struct slice *keys;
+    struct slice *keys;
+    struct slice *traceparents; /* parallel to them; NULL: the batch has none */
     size_t count;
 };
+
+/* ---- traces -------------------------------------------------------------------------------- */
+
+/* The key that an operation brings to who follows it; NULL: none. */
+static const struct view_value *operation_value(const struct merge_op *op,
+                                                const struct script_follow *follow) {
+    if (op->table != follow->table_index) {
+        return NULL;
+    }
+    if (follow->group == SCRIPT_FOLLOWS_KEY) {
+        return &op->key[follow->at];
+    }
+    const struct view_value *value =
+        op->group == (size_t)follow->group ? &op->values[follow->at] : NULL;
+    return value && !value->is_null ? value : NULL;
+}
+
+/* The event's trace is that of the keys that its operation touches, from now on. */
+static void trace_operation(const struct merge_accepted *accepted,
+                            const struct script_reaction *reaction, struct slice traceparent,
+                            struct marked *marked) {
+    for (size_t f = 0; f < reaction->follow_count; f++) {
+        const struct view_value *value = operation_value(&accepted->op, &reaction->follows[f]);
+        struct slice *key = value ? bsearch(&value->as.text, marked->keys, marked->count,
+                                            sizeof *marked->keys, compare_marks)
+                                  : NULL;
+        if (key) {
+            marked->traceparents[key - marked->keys] = traceparent;
+        }
+    }
+}
+
+/* Each key has the trace of the newest event that touches it and has one. */
+static void trace_marks(struct batch *batch, const struct script_reaction *reaction,
+                        struct marked *marked) {
+    size_t count, bytes = (marked->count + 1) * sizeof *marked->traceparents;
+    const struct merge_accepted *accepted = merge_accepted_ops(batch->merge, &count);
+    marked->traceparents = arena_alloc(merge_arena(batch->merge), bytes);
+    memset(marked->traceparents, 0, bytes);
+    for (size_t i = 0; i < count; i++) {
+        const struct event *event = &batch->events[accepted[i].event];
+        if (event->message.traceparent.data && event->state == EVENT_APPLIED) {
+            trace_operation(&accepted[i], reaction, event->message.traceparent, marked);
+        }
+    }
+}
+
+static void add_traceparents(struct pg_params *params, const struct marked *marked) {
+    for (size_t k = 0; marked->traceparents && k < marked->count; k++) {
+        char text[TRACEPARENT_LEN + 1];
+        traceparent_format(marked->traceparents[k], text);
+        text[0] ? pg_array_bytes(params, slice_of(text)) : pg_array_null(params);
+    }
+}
+
+/* ---- the statement ------------------------------------------------------------------------- */
 
 static bool send_marks(struct pipeline *pipeline, const struct marked *marked, size_t count,
                        struct err *err) {
@@ -78,6 +137,11 @@ static bool send_marks(struct pipeline *pipeline, const struct marked *marked, s
         }
     }
     pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        add_traceparents(params, &marked[i]);
+    }
+    pg_array_end(params);
     return pg_send(pipeline->pg, "reaction_marks", marks_sql, params, false, err);
 }
 
@@ -89,9 +153,13 @@ bool marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err)
         return true;
     }
     struct marked *marked = arena_alloc(merge_arena(batch->merge), reaction_count * sizeof *marked);
+    memset(marked, 0, reaction_count * sizeof *marked);
     for (size_t i = 0; i < reaction_count; i++) {
         marked[i].reaction = reactions[i].name;
         marked[i].keys = collect_marks(batch, &reactions[i], &marked[i].count);
+        if (batch->traced) {
+            trace_marks(batch, &reactions[i], &marked[i]);
+        }
         total += marked[i].count;
     }
     batch->marks = total;

@@ -23,8 +23,9 @@ struct message {
     size_t partition; /* index into the pipeline's partitions */
     int64_t offset;
     int64_t broker_time_us;
-    struct slice payload; /* data NULL: the record has no value */
-    void *owner;          /* what keeps payload alive; given to the pipeline's release function */
+    struct slice payload;     /* data NULL: the record has no value */
+    struct slice traceparent; /* as traceparent_read returns it; as long as payload */
+    void *owner; /* what keeps payload alive; given to the pipeline's release function */
 };
 
 enum event_state {
@@ -85,6 +86,7 @@ struct batch {
     size_t waiting;     /* events that are EVENT_WAITS */
     size_t outside;     /* events that are EVENT_OUTSIDE */
     size_t marks;       /* keys that its transaction marked */
+    bool traced;        /* a message that was taken has a traceparent */
     size_t judged;      /* events that the breaker has judged; 0: to be judged from the first on */
     int64_t started_us; /* when its commit began */
 };

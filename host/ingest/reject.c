@@ -1,6 +1,7 @@
 /* reject: an event that cannot be applied is set aside alone: logged, counted, and kept with its
  * bytes in the transaction that passes it. */
 #include "../base/log.h"
+#include "../base/traceparent.h"
 #include "../base/utf8.h"
 #include "../base/uuid.h"
 #include "pipeline.h"
@@ -79,7 +80,8 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
                 LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
                 LOG_INT("partition", partition->number), LOG_INT("offset", event->message.offset),
                 LOG_TEXT("event_id", has_id ? event_id : NULL),
-                LOG_SLICE("correlation_id", event->correlation_id));
+                LOG_SLICE("correlation_id", event->correlation_id),
+                LOG_SLICE("trace_id", traceparent_trace_id(event->message.traceparent)));
 }
 
 void reject_event(struct batch *batch, struct event *event, const char *text) {

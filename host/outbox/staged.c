@@ -23,6 +23,12 @@ void staged_add(struct staged_messages *staged, const struct outbox_message *mes
     staged->items[staged->count++] = *message;
 }
 
+void staged_trace(struct staged_messages *staged, struct slice traceparent) {
+    for (size_t i = staged->accepted; i < staged->count; i++) {
+        staged->items[i].traceparent = traceparent;
+    }
+}
+
 void staged_discard(struct staged_messages *staged) {
     staged->count = staged->accepted;
 }

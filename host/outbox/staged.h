@@ -18,6 +18,8 @@ struct staged_messages {
 void staged_free(struct staged_messages *staged);
 void staged_reset(struct staged_messages *staged);
 void staged_add(struct staged_messages *staged, const struct outbox_message *message);
+/* Those that wait for accept or discard belong to the trace; borrowed as their texts are. */
+void staged_trace(struct staged_messages *staged, struct slice traceparent);
 void staged_discard(struct staged_messages *staged);
 /* What is staged belongs to the event from now on; all that was accepted is selected. */
 void staged_accept(struct staged_messages *staged, size_t event);

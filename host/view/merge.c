@@ -448,6 +448,12 @@ void merge_publish(struct merge *merge, const struct outbox_message *message) {
     staged_add(&merge->messages, message);
 }
 
+void merge_trace(struct merge *merge, struct slice traceparent) {
+    if (merge->messages.count > merge->messages.accepted) {
+        staged_trace(&merge->messages, arena_copy(merge->arena, traceparent));
+    }
+}
+
 const struct outbox_message *merge_messages(const struct merge *merge, size_t *count) {
     const struct staged_messages *messages = &merge->messages;
     *count = messages->last - messages->first;

@@ -83,6 +83,8 @@ void merge_add_tag(struct merge *merge, struct slice id); /* staged with the eve
 
 /* A message that the event publishes, whose texts are in merge_arena: staged with the event. */
 void merge_publish(struct merge *merge, const struct outbox_message *message);
+/* Those that are staged belong to the trace; the header is copied. */
+void merge_trace(struct merge *merge, struct slice traceparent);
 /* The messages of the selected events, in order; valid until the next change. */
 const struct outbox_message *merge_messages(const struct merge *merge, size_t *count);
 /* Those that are staged. */

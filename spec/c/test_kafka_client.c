@@ -1,6 +1,7 @@
 /* What a record is to the program, whatever its producer has written into it. The broker is
  * librdkafka's mock cluster, in this process. */
 #include "../../host/base/timestamp.h"
+#include "../../host/base/traceparent.h"
 #include "../../host/ingest/kafka_client.h"
 #include "broker.h"
 
@@ -18,21 +19,26 @@ static rd_kafka_t *follow(void) {
     return client;
 }
 
-static int64_t next_time_us(rd_kafka_t *client) {
+/* To be released. */
+static struct message next_message(rd_kafka_t *client) {
     int64_t deadline_us = clock_monotonic_us() + BROKER_TIMEOUT_MS * 1000LL;
     while (clock_monotonic_us() < deadline_us) {
         rd_kafka_message_t *record = rd_kafka_consumer_poll(client, 100);
         if (record && !record->err) {
-            struct message message = kafka_client_message(record, 0);
-            kafka_client_release(message.owner);
-            return message.broker_time_us;
+            return kafka_client_message(record, 0);
         }
         if (record) {
             rd_kafka_message_destroy(record);
         }
     }
     TEST_FAIL("no record came");
-    return -1;
+    exit(1); /* no case can be told any further */
+}
+
+static int64_t next_time_us(rd_kafka_t *client) {
+    struct message message = next_message(client);
+    kafka_client_release(message.owner);
+    return message.broker_time_us;
 }
 
 static void wild_record_times_end_with_the_year_9999(void) {
@@ -57,6 +63,46 @@ static void wild_record_times_end_with_the_year_9999(void) {
     rd_kafka_t *client = follow();
     for (size_t i = 0; i < COUNT; i++) {
         CHECK_INT(next_time_us(client), table[i].time_us);
+    }
+    rd_kafka_destroy(client);
+    broker_stop(&broker);
+}
+
+/* A record with a header of this value, or with none. */
+static void publish_traced(const struct broker *broker, const char *traceparent) {
+    rd_kafka_headers_t *headers = traceparent ? rd_kafka_headers_new(2) : NULL;
+    if (headers) {
+        rd_kafka_header_add(headers, "other", -1, "x", 1);
+        rd_kafka_header_add(headers, "traceparent", -1, traceparent, -1);
+    }
+    CHECK_INT(headers ? rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(BROKER_TOPIC),
+                                          RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_HEADERS(headers),
+                                          RD_KAFKA_V_VALUE((void *)"{}", 2), RD_KAFKA_V_END)
+                      : rd_kafka_producev(broker->producer, RD_KAFKA_V_TOPIC(BROKER_TOPIC),
+                                          RD_KAFKA_V_PARTITION(0),
+                                          RD_KAFKA_V_VALUE((void *)"{}", 2), RD_KAFKA_V_END),
+              0);
+    CHECK_INT(rd_kafka_flush(broker->producer, BROKER_TIMEOUT_MS), 0);
+}
+
+#define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+static void a_record_has_the_trace_that_its_header_names_well(void) {
+    static const char *const table[][2] = {
+        {TRACEPARENT, TRACEPARENT}, {NULL, ""}, {"00-nonsense-01", ""}, {"", ""}};
+    enum { COUNT = sizeof table / sizeof *table };
+    struct broker broker;
+    broker_start(&broker, &config);
+    for (size_t i = 0; i < COUNT; i++) {
+        publish_traced(&broker, table[i][0]);
+    }
+    rd_kafka_t *client = follow();
+    for (size_t i = 0; i < COUNT; i++) {
+        char text[TRACEPARENT_LEN + 1] = "";
+        struct message message = next_message(client);
+        traceparent_format(message.traceparent, text);
+        CHECK_TEXT(text, table[i][1]);
+        kafka_client_release(message.owner);
     }
     rd_kafka_destroy(client);
     broker_stop(&broker);
@@ -88,6 +134,8 @@ static void every_worker_has_a_group_instance_id_of_its_own(void) {
 }
 
 static const struct test_case cases[] = {
+    {"a record has the trace that its header names well",
+     a_record_has_the_trace_that_its_header_names_well},
     {"every worker has a group.instance.id of its own, and a reader none",
      every_worker_has_a_group_instance_id_of_its_own},
     {"wild record times end with the year 9999", wild_record_times_end_with_the_year_9999},

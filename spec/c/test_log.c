@@ -36,11 +36,14 @@ static size_t check_lines(const char *from) {
 static void lines_are_json_whatever_is_in_them(void) {
     captured_begin();
     log_set_correlation_id(slice_of("c\"\n\xFF"));
+    log_set_trace_id(slice_of("4bf92f3577b34da6a3ce929d0e0e4736"));
     log_info("said", LOG_TEXT("text", "a\nb\"\xC3"), LOG_INT("number", -5),
              LOG_TEXT("absent", NULL), LOG_SLICE("bytes", ((struct slice){"\0x", 2})));
+    log_set_trace_id((struct slice){0});
     char *got = captured_take();
     captured_end();
     CHECK_INT(check_lines(got), 1);
+    CHECK_HAS(got, "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"");
     CHECK_HAS(got, "\"message\":\"said\"");
     CHECK_HAS(got, "\"number\":-5");
     CHECK_HAS(got, "\"text\":\"a\\nb\\\"\xEF\xBF\xBD\"");

@@ -2,6 +2,7 @@
  * view. Needs PG_TEST_URL; run in the project's folder. */
 #include "../../host/base/log.h"
 #include "../../host/base/timestamp.h"
+#include "../../host/base/traceparent.h"
 #include "../../host/ingest/pipeline.h"
 #include "../../host/view/migrate.h"
 #include "outbox_tables.h"
@@ -24,6 +25,9 @@ static const char handler[] =
     "view.things:merge(event.id, 'said', { word = event.word })\n"
     "if event.word == 'raise' then error('no') end\n"
     "if event.word == 'ignore' then return 'ignored' end\nend }";
+
+static const char reaction[] = "return { follows = { things = 'id' }, query = 'facts', "
+                               "publish = function(row) end }";
 
 static void make_tables(void) {
     int applied;
@@ -54,6 +58,10 @@ static void begin(bool lasting) {
     scripts.config.outbox.horizon_hours = 24;
     make_tables();
     scripts_write(&scripts, "handlers/h.lua", "%s", handler);
+    scripts_write(&scripts, "queries/facts.sql",
+                  "SELECT id AS key FROM things WHERE id = "
+                  "ANY(:keys::text[])");
+    scripts_write(&scripts, "reactions/r.lua", "%s", reaction);
     generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     struct pipeline_options options = {.generation = generation,
@@ -78,8 +86,8 @@ static void end(void) {
     scripts_end(&scripts);
 }
 
-/* Takes an event of this moment; `id` is a letter. */
-static void take(const char *id, const char *word) {
+/* Takes an event of this moment, with a header of its record's; `id` is a letter. */
+static void take_traced(const char *id, const char *word, const char *traceparent) {
     static char payloads[16][512];
     static int64_t offset;
     char time[TIMESTAMP_TEXT_CAP];
@@ -90,8 +98,14 @@ static void take(const char *id, const char *word) {
              "\"source_service\":\"s\",\"event_timestamp\":\"%s\",\"data\":{\"id\":\"%s\","
              "\"word\":\"%s\"}}",
              (unsigned)offset, time, id, word);
-    struct message message = {.offset = offset++, .payload = slice_of(payload)};
+    struct message message = {.offset = offset++,
+                              .payload = slice_of(payload),
+                              .traceparent = traceparent_read(slice_of(traceparent))};
     batch_take(&pipeline, &batch, &message);
+}
+
+static void take(const char *id, const char *word) {
+    take_traced(id, word, NULL);
 }
 
 static void commit(void) {
@@ -152,11 +166,50 @@ static void a_view_that_is_built_aside_publishes_nothing(void) {
     end();
 }
 
+#define TRACE_OF(digit)                                                                            \
+    "0000000000000000000000000000000" digit "-0000000000000001-01" /* without its version */
+#define MARKS                                                                                      \
+    "SELECT string_agg(concat_ws(' ', key, traceparent), ',' ORDER BY key) FROM reaction_marks"
+
+static void messages_and_marks_have_the_trace_of_their_event(void) {
+    begin(true);
+    take("a", "w");
+    take_traced("b", "w", "00-" TRACE_OF("1"));
+    take_traced("c", "w", "cc-" TRACE_OF("2") "-of-a-later-version");
+    commit();
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(concat_ws(' ', identity, traceparent), ',' "
+                              "ORDER BY id) FROM outbox"),
+               "a,b 00-" TRACE_OF("1") ",c 00-" TRACE_OF("2"));
+    CHECK_TEXT(outbox_ask(pg, MARKS), "a,b 00-" TRACE_OF("1") ",c 00-" TRACE_OF("2"));
+    end();
+}
+
+static void a_mark_has_the_trace_of_the_newest_event_of_its_key(void) {
+    begin(true);
+    take_traced("a", "w", "00-" TRACE_OF("1"));
+    take_traced("b", "w", "00-" TRACE_OF("2"));
+    take_traced("a", "w", "00-" TRACE_OF("3"));
+    take("a", "w"); /* has none: that of the one before it says more */
+    take_traced("b", "refuse", "00-" TRACE_OF("4"));
+    take_traced("a", "raise", "00-" TRACE_OF("5"));
+    commit();
+    CHECK_TEXT(outbox_ask(pg, MARKS), "a 00-" TRACE_OF("3") ",b 00-" TRACE_OF("2"));
+    batch_clear(&pipeline, &batch);
+    take("c", "w"); /* nothing of the batch before is left */
+    commit();
+    CHECK_TEXT(outbox_ask(pg, MARKS), "a 00-" TRACE_OF("3") ",b 00-" TRACE_OF("2") ",c");
+    end();
+}
+
 static const struct test_case cases[] = {
     {"messages of applied events alone are stored", messages_of_applied_events_alone_are_stored},
     {"a bisected batch stores what its committed events publish",
      a_bisected_batch_stores_what_its_committed_events_publish},
     {"a transaction that fails publishes nothing", a_transaction_that_fails_publishes_nothing},
+    {"messages and marks have the trace of their event",
+     messages_and_marks_have_the_trace_of_their_event},
+    {"a mark has the trace of the newest event of its key",
+     a_mark_has_the_trace_of_the_newest_event_of_its_key},
     {"a view that is built aside publishes nothing", a_view_that_is_built_aside_publishes_nothing},
 };
 
