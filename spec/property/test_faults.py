@@ -20,7 +20,7 @@ ELSEWHERE = {
     "15": "nothing is published: there is no results_ready",
     "16": "spec/integration: an answer is never older than the commit that outdates it",
     "17": "lists are not cached",
-    "24": "spec/c/test_publish_commit: messages are in the outbox if and only if rows are in the view",
+    "24": "spec/c/test_publish_commit: messages are stored if and only if rows are",
     "25": "spec/c/test_outbox_relay: a refused message fails alone, a topic rests alone",
     "26": "spec/integration/test_outbox: one identity, one content, once while processes live",
     "31": "spec/integration: health and readiness",
