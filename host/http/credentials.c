@@ -81,7 +81,9 @@ void credentials_destroy(struct credentials *credentials) {
 bool credentials_include(const struct credentials *credentials, struct slice given) {
     struct credential padded = {{0}};
     bool fits = given.len < CREDENTIAL_BYTES;
-    memcpy(padded.words, given.data, fits ? given.len : CREDENTIAL_BYTES);
+    if (given.data) {
+        memcpy(padded.words, given.data, fits ? given.len : CREDENTIAL_BYTES);
+    }
     unsigned found = 0;
     for (size_t i = 0; i < credentials->count; i++) {
         uint64_t different = 0;
