@@ -100,7 +100,7 @@ class Program(stack.Aggregator):
         self.spawn([self.build / "aggregator", "run", "--config", self.config], cwd=ROOT,
                    env=self.env)
         wait_until("the program", lambda: not wait or not self.running() or
-                   self.get("/healthz")[0] == 200)
+                   self.get("/healthz")[0] in (200, 503))
         assert self.running(), self.log.read_text()
         return self
 
