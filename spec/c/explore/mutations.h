@@ -12,7 +12,7 @@ MUTATION(NO_RECENT, COVERED, "an announcement is not noted among the recent ones
 MUTATION(NO_MESSAGE, ALONE, "an announcement is not published")
 MUTATION(NO_MESSAGE_OF_ALL, ALONE, "forgetting everything is not published")
 MUTATION(NO_FLOOR_AFTER_LOSS, COVERED, "an announcement to a Redis without memory sets no floor")
-MUTATION(NO_CLOCK, COVERED, "the number counts from one instead of following the clock")
+MUTATION(NO_CLOCK, ALONE, "the number counts from one instead of following the clock")
 MUTATION(NO_GREETING, ALONE, "a subscriber does not ask whether the server is another run")
 MUTATION(NO_RUN, ALONE, "the greeting does not tell one run of the server from another")
 MUTATION(NO_BYPASS, ALONE, "a lost subscription does not bypass the process level")
@@ -24,7 +24,7 @@ MUTATION(NO_STALENESS, COVERED,
          "an answer is kept though one of its tags was invalidated meanwhile")
 MUTATION(ANNOUNCED_BEFORE_COMMIT, ALONE, "the announcement goes out before the commit")
 MUTATION(NO_GAP, ALONE, "an announcement is noted though one before it is missing")
-MUTATION(NO_CHAIN, COVERED, "counts are noted though the announcement was refused")
+MUTATION(NO_CHAIN, ALONE, "counts are noted though the announcement was refused")
 MUTATION(NO_AUDIT, ALONE, "auditors compare nothing")
 MUTATION(NO_DOUBT_OF_AUDITOR, COVERED, "an auditor that does not know raises no doubt")
 MUTATION(NO_PENDING, ALONE,
