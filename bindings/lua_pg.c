@@ -10,6 +10,7 @@
 #include "../host/base/clock.h"
 #include "../host/config/config.h"
 #include "../host/script/script_private.h"
+#include "../host/base/traceparent.h"
 #include "../host/base/xalloc.h"
 #include "lua_modules.h"
 #include "lua_names.h"
@@ -17,6 +18,7 @@
 
 struct connection {
     struct pg_options options;
+    const struct script_instance *instance;
     struct pg *pg; /* NULL: none is borrowed */
     struct pg_params *params;
     struct buffer list; /* scratch */
@@ -108,6 +110,21 @@ static void give_back(struct connection *connection) {
     connection->pg = NULL;
 }
 
+#define TRACE_COMMENT_CAP (TRACEPARENT_LEN + 32)
+
+/* So that the database's log and views name the trace of a statement (sqlcommenter). A trace that
+ * nobody records is not worth parsing the statement for. NULL: none. */
+static const char *trace_comment(const struct connection *connection,
+                                 char text[TRACE_COMMENT_CAP]) {
+    char traceparent[TRACEPARENT_LEN + 1];
+    if (!traceparent_is_sampled(connection->instance->traceparent)) {
+        return NULL;
+    }
+    traceparent_format(connection->instance->traceparent, traceparent);
+    snprintf(text, TRACE_COMMENT_CAP, "/*traceparent='%s'*/", traceparent);
+    return text;
+}
+
 static bool execute(struct connection *connection, const char *name, const char *sql,
                     const struct pg_params *params, int64_t deadline_us, struct err *err) {
     PQclear(connection->result);
@@ -116,7 +133,11 @@ static bool execute(struct connection *connection, const char *name, const char 
     if (timeout_ms == 0) {
         return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
     }
-    return pg_query(connection->pg, name, sql, params, timeout_ms, &connection->result, err);
+    char comment[TRACE_COMMENT_CAP];
+    pg_set_comment(connection->pg, trace_comment(connection, comment));
+    bool ok = pg_query(connection->pg, name, sql, params, timeout_ms, &connection->result, err);
+    pg_set_comment(connection->pg, NULL);
+    return ok;
 }
 
 /* A migration has changed what the prepared statement returns, or a pooler has dropped it. It was
@@ -349,6 +370,7 @@ int luaopen_agg_pg(lua_State *L) {
     lua_createtable(L, 0, 3);
     struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
     connection->options = options;
+    connection->instance = sandbox_instance(L);
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);
     lua_pushcfunction(L, lua_pg_bytes); /* pg.bytes(text) -> text, marked as bytea */

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "../host/base/buffer.h"
 #include "../host/base/clock.h"
 #include "../host/db_metrics.h"
 #include "../host/base/xalloc.h"
@@ -29,12 +30,14 @@ static bool types_fit(const struct pg_statement *statement, const struct pg_para
     return true;
 }
 
-static struct pg_statement *find_statement(struct pg *pg, const char *name, const char *sql,
-                                           const struct pg_params *params) {
+/* `whole`: one that is sent whole each time, or one that the server keeps. */
+static struct pg_statement *find_statement(struct pg *pg, bool whole, const char *name,
+                                           const char *sql, const struct pg_params *params) {
     for (size_t i = 0; i < pg->statement_count; i++) {
         struct pg_statement *statement = pg->statements[i];
-        if (statement->state != PG_STATEMENT_FORGOTTEN && strcmp(statement->name, name) == 0 &&
-            strcmp(statement->sql, sql) == 0 && types_fit(statement, params)) {
+        if (statement->state != PG_STATEMENT_FORGOTTEN && !statement->server_name[0] == whole &&
+            strcmp(statement->name, name) == 0 && strcmp(statement->sql, sql) == 0 &&
+            types_fit(statement, params)) {
             return statement;
         }
     }
@@ -88,7 +91,7 @@ static struct pg_statement *prepare(struct pg *pg, const char *name, const char 
 
 static bool send_prepared(struct pg *pg, const char *name, const char *sql,
                           const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = find_statement(pg, name, sql, params);
+    struct pg_statement *statement = find_statement(pg, false, name, sql, params);
     if (!statement && !(statement = prepare(pg, name, sql, params))) {
         return false;
     }
@@ -102,19 +105,37 @@ static bool send_prepared(struct pg *pg, const char *name, const char *sql,
     return true;
 }
 
-/* ---- behind a pooler ----------------------------------------------------------------------- */
+/* ---- sent whole: with a comment, or behind a pooler ---------------------------------------- */
+
+void pg_set_comment(struct pg *pg, const char *comment) {
+    pg->comment = comment;
+}
+
+/* On a line of its own: the statement's last one may be a comment, too. */
+static bool send_text(struct pg *pg, const char *sql, const struct pg_params *params,
+                      bool binary_result) {
+    struct buffer commented = {0};
+    if (pg->comment) {
+        buffer_append_text(&commented, sql);
+        buffer_append_text(&commented, "\n");
+        buffer_append_text(&commented, pg->comment);
+    }
+    int sent = PQsendQueryParams(
+        pg->conn, commented.data ? commented.data : sql, params ? (int)params->count : 0,
+        params ? params->types : NULL, params ? pg_params_values(params) : NULL,
+        params ? params->lengths : NULL, params ? params->formats : NULL, binary_result);
+    buffer_free(&commented);
+    return sent == 1;
+}
 
 static bool send_unnamed(struct pg *pg, enum pg_item_kind kind, const char *name, const char *sql,
                          const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = find_statement(pg, name, sql, params);
+    struct pg_statement *statement = find_statement(pg, true, name, sql, params);
     if (!statement) {
         statement = add_statement(pg, name, sql, params);
         statement->state = PG_STATEMENT_READY;
     }
-    if (PQsendQueryParams(pg->conn, sql, params ? (int)params->count : 0,
-                          params ? params->types : NULL, params ? pg_params_values(params) : NULL,
-                          params ? params->lengths : NULL, params ? params->formats : NULL,
-                          binary_result) != 1) {
+    if (!send_text(pg, sql, params, binary_result)) {
         return false;
     }
     push(pg, kind, statement);
@@ -145,7 +166,9 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
         return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
     }
     bool sent = pg->pooled ? send_whole(pg, name, sql, params, binary_result)
-                           : send_prepared(pg, name, sql, params, binary_result);
+                : pg->comment
+                    ? send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result)
+                    : send_prepared(pg, name, sql, params, binary_result);
     return sent || pg_lose(pg, err);
 }
 

@@ -49,6 +49,10 @@ int pg_socket(const struct pg *pg); /* -1 when not connected */
  * call. Results come back in binary if binary_result. */
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
              bool binary_result, struct err *err);
+/* From now on statements have this comment behind them, and none is kept prepared: a prepared one
+ * is known by its text, and the comment is another each time. NULL ends that. Borrowed until then.
+ */
+void pg_set_comment(struct pg *pg, const char *comment);
 /* Ends the group of queued statements: they fail or succeed up to here. */
 bool pg_sync(struct pg *pg, struct err *err);
 

@@ -57,6 +57,7 @@ struct pg {
     int64_t plans_last_us; /* they are not dropped when younger */
     bool slow;             /* since then a query took long */
     PGresult **keep;       /* where pg_query wants its result */
+    const char *comment;   /* behind every statement; NULL: none */
     struct err first;      /* first error of the group */
 };
 

@@ -298,7 +298,8 @@ static void ask_script(const struct use *use, struct exchange *exchange,
     struct computation computation = {
         .pool = use->scripts->pool,
         .request = {match->route, match->params.items, match->params.count, query.items,
-                    query.count, exchange->correlation_id},
+                    query.count, exchange->correlation_id,
+                    traceparent_read(slice_of(exchange->traceparent))},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
     struct answer *answer =

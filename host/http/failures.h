@@ -6,7 +6,7 @@
 
 #include "service.h"
 
-/* Logs the reply of a finished exchange, with the correlation id that is bound to the thread. */
+/* Logs the reply of a finished exchange, with the ids that are bound to the thread. */
 void failures_log(const struct exchange *exchange);
 /* When failures_flush has something to say next; INT64_MAX: never, as it is now. */
 int64_t failures_due_us(void);

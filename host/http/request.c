@@ -18,6 +18,7 @@ static const struct {
     [FIELD_API_KEY] = {"x-internal-api-key", false},
     [FIELD_SERVICE_ID] = {"x-service-id", false},
     [FIELD_CORRELATION_ID] = {"x-correlation-id", false},
+    [FIELD_TRACEPARENT] = {"traceparent", true},
 };
 
 static bool refuse(struct refusal *refusal, int status, const char *message) {
@@ -213,8 +214,9 @@ static bool keep_field(struct request *request, struct slice name, struct slice 
             request->fields[i] = value;
         } else if (!known_fields[i].may_repeat) {
             return refuse(refusal, 400, "A header field is repeated that may stand once only");
-        } else if (i == FIELD_IF_NONE_MATCH) {
-            request->fields[i].len = 0; /* the whole answer is always right */
+        } else if (i == FIELD_IF_NONE_MATCH || i == FIELD_TRACEPARENT) {
+            /* Repeated it says nothing: the whole answer is always right, and so is no trace. */
+            request->fields[i].len = 0;
         }
         return true;
     }

@@ -24,6 +24,7 @@ enum request_field {
     FIELD_API_KEY,
     FIELD_SERVICE_ID,
     FIELD_CORRELATION_ID,
+    FIELD_TRACEPARENT,
     FIELD_COUNT
 };
 

@@ -34,7 +34,7 @@ void service_stop(struct service *service) {
     atomic_store(&service->stopping, true);
 }
 
-/* The correlation id comes later, from the request if it has a good one. */
+/* The ids come later, from the request if it has good ones. */
 static void begin(struct service *service, struct exchange *exchange) {
     int64_t now_us = clock_monotonic_us();
     *exchange = (struct exchange){.request.method = METHOD_OTHER,
@@ -43,7 +43,7 @@ static void begin(struct service *service, struct exchange *exchange) {
                                   .endpoint = service->unknown};
 }
 
-static void set_correlation_id(struct exchange *exchange) {
+static void set_ids(struct exchange *exchange) {
     struct slice given = exchange->request.fields[FIELD_CORRELATION_ID];
     if (given.data && correlation_id_acceptable(given)) {
         memcpy(exchange->correlation_id, given.data, given.len);
@@ -53,9 +53,23 @@ static void set_correlation_id(struct exchange *exchange) {
         uuid_generate_v4(id);
         uuid_format(id, exchange->correlation_id);
     }
+    traceparent_format(traceparent_read(exchange->request.fields[FIELD_TRACEPARENT]),
+                       exchange->traceparent);
 }
 
-/* With the exchange's correlation id bound to the thread. */
+/* What the thread logs from now on is about the exchange. */
+static void bind_log(const struct exchange *exchange) {
+    struct slice traceparent = traceparent_read(slice_of(exchange->traceparent));
+    log_set_correlation_id(slice_of(exchange->correlation_id));
+    log_set_trace_id(traceparent_trace_id(traceparent));
+}
+
+static void unbind_log(void) {
+    log_set_correlation_id((struct slice){0});
+    log_set_trace_id((struct slice){0});
+}
+
+/* With the log bound to the exchange. */
 static void finish(struct service *service, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
@@ -78,16 +92,16 @@ static void finish(struct service *service, struct exchange *exchange) {
 static void refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
     exchange->request.keep_alive = false;
     reply_set_error(&exchange->reply, refusal.status, refusal.message);
-    log_set_correlation_id(slice_of(exchange->correlation_id));
+    bind_log(exchange);
     finish(service, exchange);
-    log_set_correlation_id((struct slice){0});
+    unbind_log();
 }
 
 bool service_begin(struct service *service, struct exchange *exchange, struct slice head) {
     struct refusal refusal;
     begin(service, exchange);
     bool good = request_parse(head, &exchange->request, &refusal);
-    set_correlation_id(exchange);
+    set_ids(exchange);
     if (!good) {
         refuse(service, exchange, refusal);
     }
@@ -96,12 +110,12 @@ bool service_begin(struct service *service, struct exchange *exchange, struct sl
 
 void service_refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
     begin(service, exchange);
-    set_correlation_id(exchange);
+    set_ids(exchange);
     refuse(service, exchange, refusal);
 }
 
 bool service_answer(struct service *service, struct exchange *exchange, bool may_block) {
-    log_set_correlation_id(slice_of(exchange->correlation_id));
+    bind_log(exchange);
     bool answered = true;
     if (may_block && clock_remaining_ms(exchange->deadline_us) == 0) {
         reply_set_error(&exchange->reply, 503, "Too many requests are waiting");
@@ -111,6 +125,6 @@ bool service_answer(struct service *service, struct exchange *exchange, bool may
     if (answered) {
         finish(service, exchange);
     }
-    log_set_correlation_id((struct slice){0});
+    unbind_log();
     return answered;
 }

@@ -3,6 +3,7 @@
 #ifndef AGG_HOST_HTTP_SERVICE_H
 #define AGG_HOST_HTTP_SERVICE_H
 
+#include "../base/traceparent.h"
 #include "http.h"
 #include "reply.h"
 #include "values.h"
@@ -14,6 +15,7 @@ struct endpoint;
 struct exchange {
     struct request request;
     char correlation_id[CORRELATION_MAX_BYTES + 1];
+    char traceparent[TRACEPARENT_LEN + 1]; /* as it is passed on; "": the request has none */
     int64_t started_us;
     int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* metrics */

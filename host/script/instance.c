@@ -391,8 +391,10 @@ enum script_result script_answer(struct script_instance *instance,
     int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
+    instance->traceparent = request->traceparent;
     enum script_result result =
         script_call(instance, run_route, &call, instance->config->scripts.route_timeout_ms, err);
+    instance->traceparent = (struct slice){0};
     instance_count_call(instance, &instance->route_metrics[request->route], started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {

@@ -204,6 +204,7 @@ struct script_request {
     const struct script_pair *query; /* decoded */
     size_t query_count;
     const char *correlation_id;
+    struct slice traceparent; /* as traceparent_read returns it */
 };
 struct script_response {
     int status;

@@ -100,6 +100,7 @@ struct script_instance {
     const char *rests_on; /* see script_instance_rests_on */
     struct script_outage outage;
     bool read_only;                           /* pg changes nothing */
+    struct slice traceparent;                 /* of the request under way; absent: none */
     const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
     int *handler_refs;                        /* registry references of the `handle` functions */
     int *event_refs;                          /* one reused event table a handler */

@@ -112,6 +112,27 @@ static void every_error_leaves_a_line_with_its_correlation_id(void) {
     end();
 }
 
+#define TRACEPARENT "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+
+static void the_line_of_an_error_has_the_requests_trace_id(void) {
+    begin();
+    told.status = 500;
+    ask("traced", HEAD TRACEPARENT "\r\n");
+    CHECK_HAS(captured_take(), "\"correlation_id\":\"mine\","
+                               "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"");
+    ask("traced", HEAD TRACEPARENT "Content-Length: x\r\n\r\n");
+    CHECK_HAS(captured_take(), "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"");
+    static const char *const none[] = {HEAD "\r\n", HEAD "traceparent: 00-0-0-01\r\n\r\n",
+                                       HEAD TRACEPARENT TRACEPARENT "\r\n"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        ask("traced", none[i]);
+        const char *line = captured_take();
+        CHECK_HAS(line, "\"status\":500");
+        CHECK(!strstr(line, "trace_id"));
+    }
+    end();
+}
+
 static void answers_leave_no_line(void) {
     begin();
     told.why = NULL;
@@ -309,6 +330,8 @@ static const struct test_case cases[] = {
      a_window_has_its_first_lines_and_a_count_of_the_others},
     {"every error leaves a line with its correlation id",
      every_error_leaves_a_line_with_its_correlation_id},
+    {"the line of an error has the request's trace id",
+     the_line_of_an_error_has_the_requests_trace_id},
     {"answers leave no line", answers_leave_no_line},
     {"what is no request leaves a line with a reason",
      what_is_no_request_leaves_a_line_with_a_reason},

@@ -78,6 +78,29 @@ static void results_come_in_order_of_their_statements(void) {
     close_server();
 }
 
+#define OWN_TEXT "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+#define PREPARED "SELECT count(*) FROM pg_prepared_statements"
+
+static void a_commented_statement_is_not_kept_and_disturbs_none_that_is(void) {
+    open_server();
+    CHECK_TEXT(ask(pg, "own", OWN_TEXT), OWN_TEXT);
+    CHECK_TEXT(ask(pg, "count", PREPARED), "2");
+    for (int round = 0; round < 2; round++) {
+        err_clear(&err);
+        pg_set_comment(pg, round == 0 ? "/*a='0'*/" : "/*a='1'*/");
+        CHECK_TEXT(ask(pg, "own", OWN_TEXT),
+                   round == 0 ? OWN_TEXT "\n/*a='0'*/" : OWN_TEXT "\n/*a='1'*/");
+        CHECK_TEXT(ask(pg, "last", "SELECT 1; -- without a line's end"), "1");
+        CHECK(!pg_query(pg, "wrong", "SELECT 1 / 0", NULL, WAIT_MS, NULL, &err));
+        CHECK_TEXT(err.text, "wrong: division by zero");
+        pg_set_comment(pg, NULL);
+        CHECK_TEXT(ask(pg, "own", OWN_TEXT), OWN_TEXT);
+        CHECK_TEXT(ask(pg, "count", PREPARED), "2");
+    }
+    CHECK_INT(pg->statement_count, 6); /* no more by the second comment than by the first */
+    close_server();
+}
+
 static void an_error_within_a_group_leaves_the_connection(void) {
     open_server();
     for (int round = 0; round < 3; round++) {
@@ -677,6 +700,8 @@ static void a_script_names_the_line_at_fault(void) {
 }
 
 static const struct test_case cases[] = {
+    {"a commented statement is not kept and disturbs none that is",
+     a_commented_statement_is_not_kept_and_disturbs_none_that_is},
     {"results come in order of their statements", results_come_in_order_of_their_statements},
     {"an error within a group leaves the connection",
      an_error_within_a_group_leaves_the_connection},

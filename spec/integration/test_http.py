@@ -316,6 +316,31 @@ def test_an_error_is_never_unchanged(program):
 
 # ---- correlation ----------------------------------------------------------------------------
 
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def script_statements(world):
+    """What the connections of scripts have asked last."""
+    done = subprocess.run(
+        ["psql", "-qtAX", world.database_url, "-c", "SELECT query FROM pg_stat_activity WHERE "
+         "datname = current_database() AND application_name = 'aggregator scripts'"],
+        capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_sampled_trace_stands_in_the_log_and_at_the_statements(world):
+    program = world.start(env={"LOG_LEVEL": "DEBUG", "CACHE_ENABLED": "false"}).wait_ready()
+    for flags, commented in (("00", False), ("01", True)):
+        mine, traceparent = str(uuid.uuid4()), f"00-{TRACE_ID}-00f067aa0ba902b7-{flags}"
+        headers = f"traceparent: {traceparent}\r\nX-Correlation-ID: {mine}\r\n".encode()
+        assert program.ask(STATUS, headers=KEYS + headers).status == 200
+        assert [line["trace_id"] for line in log_lines(program)
+                if line.get("correlation_id") == mine] == [TRACE_ID]
+        assert (f"/*traceparent='{traceparent}'*/" in script_statements(world)) == commented
+    assert program.ask(STATUS).status == 200
+    assert "trace_id" not in log_lines(program, "request answered")[-1]
+
+
 def test_the_correlation_id_comes_back_and_stands_in_the_log(program):
     for path, headers in ((STATUS, KEYS), (STATUS, b""), ("/nowhere", b""), (LIST, KEYS)):
         wanted = f"trace \"{uuid.uuid4()}\""
