@@ -1,7 +1,9 @@
 """Reactions in the running program: what a commit makes true of a key is in the outbox soon after
 it, once, however often and in whatever order the events came."""
+import json
 import shutil
 
+import confluent_kafka
 import pytest
 from harness import log_lines, slot_event
 from stack import ROOT, wait_until
@@ -69,6 +71,48 @@ def test_what_a_commit_makes_true_is_in_the_outbox_once(reacting):
     world.service.publish([slot_event("b", "essay 0", "other", 5)])
     wait_until("the new name", lambda: world.stored()[-1] == ("essay 0 is named other",))
     assert world.program.ask("status")["reactions"]["failures"] == 0
+
+
+def publish_traced(brokers, topic, records):
+    """records: (value, traceparent)."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers})
+    for value, traceparent in records:
+        producer.produce(topic, value, "b", headers={"traceparent": traceparent})
+    assert producer.flush(30) == 0
+
+
+def traceparents(brokers, topic, count, cleanup):
+    """{key: header} of the topic's first records; None where one has no such header."""
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": brokers, "group.id": "reader"})
+    cleanup.callback(consumer.close)
+    numbers = consumer.list_topics(topic, 30).topics[topic].partitions
+    consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for number in numbers])
+    found = {}
+
+    def read():
+        record = consumer.poll(0.3)
+        if record is not None and not record.error():
+            found[record.key()] = dict(record.headers() or []).get("traceparent")
+        return len(found) == count
+
+    wait_until(f"{count} records", read, interval_s=0)
+    return found
+
+
+def test_the_trace_of_an_event_goes_on_in_what_is_published_and_in_the_log(reacting, cleanup):
+    world = reacting()
+    good, bad = (f"00-{digit * 32}-00f067aa0ba902b7-01" for digit in "12")
+    event, other = slot_event("b", "essay", "file"), slot_event("b", "other", "file")
+    publish_traced(world.service.kafka.brokers, event["topic"],
+                   [(json.dumps(event["value"]), good), ("{", bad),
+                    (json.dumps(other["value"]), good.upper())])
+    wait_until("both messages to be sent", lambda: sorted(world.service.query(
+        "SELECT key, traceparent FROM outbox WHERE source = 'reactions/named' AND "
+        "state = 'sent'")) == [("essay", good), ("other", None)])
+    assert traceparents(world.service.kafka.brokers, "essays.named.v1", 2, cleanup) == {
+        b"essay": good.encode(), b"other": None}
+    line, = log_lines(world.program, "event rejected")
+    assert line["trace_id"] == "2" * 32
 
 
 def test_a_reaction_that_fails_is_told_and_mended_by_a_reload(reacting):
