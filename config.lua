@@ -54,7 +54,7 @@ return {
     healthz_needs_database = env("HEALTHZ_NEEDS_DATABASE", true),
     -- several at once while keys are rotated, separated by commas; none: nobody is let in, and the
     -- program warns
-    api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY")),
+    api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY")),
     allowed_services = list(
       env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")
     ),

@@ -49,6 +49,7 @@ static void push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *sta
         pg->item_cap = pg->item_cap ? pg->item_cap * 2 : 32;
         pg->items = xrealloc(pg->items, pg->item_cap * sizeof *pg->items);
     }
+    pg_count_active(pg, true);
     size_t index = kind == PG_ITEM_STATEMENT ? pg->group_size++ : 0;
     pg->items[pg->item_count++] = (struct pg_item){kind, statement, index, false};
 }

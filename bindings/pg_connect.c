@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "../host/db_metrics.h"
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
 #include "../host/base/log.h"
@@ -95,6 +96,20 @@ static void free_statement(struct pg_statement *statement) {
     free(statement);
 }
 
+void pg_count_open(struct pg *pg, bool is_open) {
+    if (pg->is_open != is_open) {
+        pg->is_open = is_open;
+        db_metrics_open(is_open ? 1 : -1);
+    }
+}
+
+void pg_count_active(struct pg *pg, bool is_active) {
+    if (pg->is_active != is_active) {
+        pg->is_active = is_active;
+        db_metrics_active(is_active ? 1 : -1);
+    }
+}
+
 /* Statements that could not be parsed, or must be parsed anew, are forgotten here: no item of the
  * group points to them any more. */
 void pg_clear_group(struct pg *pg) {
@@ -108,6 +123,7 @@ void pg_clear_group(struct pg *pg) {
     }
     pg->statement_count = kept;
     pg->item_count = pg->item_next = pg->group_size = 0;
+    pg_count_active(pg, false);
     pg->synced = pg->flushing = false;
     err_clear(&pg->first);
 }
@@ -125,6 +141,7 @@ void pg_disconnect(struct pg *pg) {
     }
     pg->conn = NULL;
     pg->pooled = false;
+    pg_count_open(pg, false);
     forget_statements(pg);
     pg_clear_group(pg);
 }
@@ -340,7 +357,9 @@ static bool try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place, 
                      struct err *err) {
     bool ok = start(pg, hosts, &hosts->items[place], err) && shake_hands(pg, deadline_us, err) &&
               check_encoding(pg, err) && pg_set_up_session(pg, deadline_us, err);
-    if (!ok) {
+    if (ok) {
+        pg_count_open(pg, true);
+    } else {
         pg_disconnect(pg);
     }
     return ok;

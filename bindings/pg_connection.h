@@ -36,7 +36,8 @@ struct pg {
     bool read_only;
     bool writes;
     bool uncounted;
-    int connect_timeout_ms; /* of one server, the URL's own if it has one */
+    bool is_open, is_active; /* as db_metrics has it counted */
+    int connect_timeout_ms;  /* of one server, the URL's own if it has one */
     int statement_timeout_ms;
     PGconn *conn;
     /* A pooler stands between, and each transaction may run on another connection to the server:
@@ -65,6 +66,9 @@ struct pg {
 bool pg_is_like(const struct pg *pg, const struct pg_options *options);
 /* Fills err from a failed result. */
 void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result);
+/* Counts the connection as open, or as waiting for an answer, or no longer. */
+void pg_count_open(struct pg *pg, bool is_open);
+void pg_count_active(struct pg *pg, bool is_active);
 /* The connection is of no more use: the reason goes to err, everything of it is dropped. Always
  * false. */
 bool pg_lose(struct pg *pg, struct err *err);

@@ -8,6 +8,8 @@
 #include "../base/log.h"
 #include "../base/problems.h"
 #include "../base/regular_file.h"
+#include "../db_metrics.h"
+#include "../platform_metrics.h"
 #include "../process_metrics.h"
 #include "../base/xalloc.h"
 #include "endpoint.h"
@@ -45,6 +47,7 @@ static const struct {
 struct own {
     struct health *health;
     struct answer *openapi;
+    char *service; /* its name */
     struct endpoint *endpoints[OWN_PATHS];
 };
 
@@ -89,6 +92,7 @@ struct own *own_create(const struct config *config, struct health *health) {
     struct own *own = xcalloc(1, sizeof *own);
     own->health = health;
     own->openapi = read_openapi(config);
+    own->service = xstrdup(config->service.name);
     for (size_t i = 0; i < OWN_PATHS; i++) {
         own->endpoints[i] = endpoint_of(own_paths[i].endpoint);
     }
@@ -98,6 +102,7 @@ struct own *own_create(const struct config *config, struct health *health) {
 void own_destroy(struct own *own) {
     if (own) {
         answer_unref(own->openapi);
+        free(own->service);
         free(own);
     }
 }
@@ -114,10 +119,12 @@ static void set_health(struct own *own, struct exchange *exchange, enum health_q
     set_body(exchange, good ? 200 : 503, &body, JSON);
 }
 
-static void set_metrics(struct exchange *exchange) {
+static void set_metrics(const struct own *own, struct exchange *exchange) {
     struct buffer body = {0};
     process_metrics_update();
+    db_metrics_update();
     metrics_render(&body);
+    platform_metrics_append(&body, own->service);
     set_body(exchange, 200, &body, PROMETHEUS);
 }
 
@@ -188,7 +195,7 @@ enum own_result own_answer(struct own *own, struct exchange *exchange, bool may_
     } else if (asks_health(which, &question) && (may_block || health_is_fresh(own->health))) {
         set_health(own, exchange, question);
     } else if (which == OWN_METRICS && may_block) {
-        set_metrics(exchange);
+        set_metrics(own, exchange);
     } else {
         return OWN_WOULD_BLOCK;
     }

@@ -16,6 +16,7 @@ static const char *const variables[] = {"SERVICE_NAME",
                                         "HOST",
                                         "HULEEDU_INTERNAL_API_KEY",
                                         "HULEEDU_INTERNAL_API_KEY_FILE",
+                                        "INTERNAL_API_KEY",
                                         "ALLOWED_SERVICE_IDS",
                                         "REDIS_URL",
                                         "CACHE_ENABLED",
@@ -210,6 +211,23 @@ static void the_database_is_found_as_the_platform_finds_its_own(void) {
     unset_all();
 }
 
+/* PLATFORM.md, 6. */
+static void the_first_releases_api_key_is_taken_where_there_is_no_other(void) {
+    static const char *const names[] = {"INTERNAL_API_KEY", "HULEEDU_INTERNAL_API_KEY"};
+    static const char *const keys[] = {"key of the first", "key of the second"};
+    unset_all();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        setenv(names[i], keys[i], 1);
+        struct config *config = load(shipped);
+        CHECK_OK(config != NULL, &err);
+        CHECK_INT(config ? config->http.api_keys.count : 0, 1);
+        CHECK_TEXT(config && config->http.api_keys.count == 1 ? config->http.api_keys.items[0] : "",
+                   keys[i]);
+        config_unref(config);
+    }
+    unset_all();
+}
+
 static void a_wrong_variable_is_named_by_its_key(void) {
     static const char *const ports[] = {"http", "-1",  "65536", "80.5",
                                         "nan",  "inf", "80 81", "1e9"};
@@ -307,10 +325,12 @@ static void wrong_values_are_named(void) {
     refuses("options = {}", "options = 7", "kafka.options", "must be a table");
     refuses("options = {}", "options = { [1] = 2 }", "kafka.options", "must map");
     refuses("options = {}", "options = { a = {} }", "kafka.options", "must map");
-    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\"))",
+    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\") or "
+            "env_or_file(\"INTERNAL_API_KEY\"))",
             "api_keys = { k = \"v\" }", "http.api_keys", "must be a list of strings");
-    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\"))", "api_keys = { 1 }",
-            "http.api_keys", "must be a list of strings");
+    refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\") or "
+            "env_or_file(\"INTERNAL_API_KEY\"))",
+            "api_keys = { 1 }", "http.api_keys", "must be a list of strings");
     refuses("enabled = env(\"CACHE_ENABLED\", true)", "enabled = \"maybe\"", "cache.enabled",
             "must be true or false");
     refuses("level = env(\"LOG_LEVEL\", \"INFO\")", "level = \"loud\"", "log.level",
@@ -510,6 +530,8 @@ static const struct test_case cases[] = {
     {"the environment overrides", the_environment_overrides},
     {"the database is found as the platform finds its own",
      the_database_is_found_as_the_platform_finds_its_own},
+    {"the first release's API key is taken where there is no other",
+     the_first_releases_api_key_is_taken_where_there_is_no_other},
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},

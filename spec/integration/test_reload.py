@@ -288,7 +288,7 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
     program = bare_service.start(config, **scripts.env)
     bare_service.wait_ready()
     text = config.read_text()
-    edited_config(config, ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY"))',
+    edited_config(config, ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY"))',
                            'api_keys = { "fresh-key" }'),
                   ("keep_alive_timeout_ms = 5000", "keep_alive_timeout_ms = 6000"))
     assert config.read_text() != text
@@ -338,7 +338,7 @@ def test_the_way_back_needs_no_database(service, scripts):
 def test_a_revoked_key_lets_nobody_in_whatever_becomes_of_the_scripts(bare_service, scripts):
     """Neither without a database, nor with bad scripts, nor after a rollback."""
     config = bare_service.folder / "own.lua"
-    keys = 'api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY"))'
+    keys = 'api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY"))'
     edited_config(config, (keys, 'api_keys = { "leaked" }'))
     program = bare_service.start(config, **scripts.env)
     bare_service.wait_ready()
