@@ -330,6 +330,7 @@ def script_statements(world):
 
 def test_a_sampled_trace_stands_in_the_log_and_at_the_statements(world):
     program = world.start(env={"LOG_LEVEL": "DEBUG", "CACHE_ENABLED": "false"}).wait_ready()
+    wait_until("the batch", lambda: program.status_of(KNOWN))
     for flags, commented in (("00", False), ("01", True)):
         mine, traceparent = str(uuid.uuid4()), f"00-{TRACE_ID}-00f067aa0ba902b7-{flags}"
         headers = f"traceparent: {traceparent}\r\nX-Correlation-ID: {mine}\r\n".encode()
