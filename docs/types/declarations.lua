@@ -69,6 +69,7 @@
 ---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
 ---@field query table<string, string?> by name; a cached route has none
 ---@field correlation_id string
+---@field traceparent? string the header of W3C Trace Context, to be passed on; nil where the request has no good one
 
 --- The answer of a route: `status` with `body` or `error`, or `unavailable` alone.
 ---@class Response

@@ -116,6 +116,8 @@ static int request_names(lua_State *L, bool cached) {
     lua_setfield(L, -2, "params");
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "correlation_id");
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "traceparent");
     if (cached) {
         lua_pushliteral(L, "is not there for a cached route: its answer is kept under `cache.key`, "
                            "whatever the query is");
@@ -363,7 +365,7 @@ static int run_route(lua_State *L) {
     const struct script_request *request = call->request;
     bool cached = instance->generation->routes[request->route].cache_key != NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     push_pairs(L, request->params, request->param_count);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->params_refs[request->route]);
     lua_setmetatable(L, -2);
@@ -374,6 +376,10 @@ static int run_route(lua_State *L) {
     }
     lua_pushstring(L, request->correlation_id);
     lua_setfield(L, -2, "correlation_id");
+    if (request->traceparent.data) {
+        lua_pushlstring(L, request->traceparent.data, request->traceparent.len);
+        lua_setfield(L, -2, "traceparent");
+    }
     lua_rawgeti(L, LUA_REGISTRYINDEX,
                 cached ? instance->cached_request_ref : instance->request_ref);
     lua_setmetatable(L, -2);

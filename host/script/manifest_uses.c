@@ -214,7 +214,7 @@ static void add_params(struct manifest_reader *r, const struct script_route *rou
 }
 
 static void check_request(const struct use *use, const struct script_route *route) {
-    static const struct names parts = {{"params", "query", "correlation_id"}, 3};
+    static const struct names parts = {{"params", "query", "correlation_id", "traceparent"}, 4};
     struct slice request = param_of(use, 0);
     struct names params = {.count = 0};
     add_params(use->r, route, &params);

@@ -2,6 +2,7 @@
  * state has. docs/types/testing/routes.lua says what specs get. */
 #include <stdlib.h>
 
+#include "../base/traceparent.h"
 #include "spec_private.h"
 
 #define MAX_PAIRS 32
@@ -86,6 +87,8 @@ static int lua_call_route(lua_State *L) {
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_getfield(L, 2, "correlation_id");
     call.request.correlation_id = luaL_optstring(L, -1, "spec");
+    lua_getfield(L, 2, "traceparent");
+    call.request.traceparent = traceparent_read(slice_of(luaL_optstring(L, -1, NULL)));
     call.request.param_count = read_pairs(L, "params", call.params);
     call.request.query_count = read_pairs(L, "query", call.query);
     call.request.params = call.params;

@@ -129,11 +129,16 @@ static void a_query_suggests_the_nearest(void) {
               "sql/queries/batch_statu.sql)");
 }
 
+static struct slice given_traceparent;
+
 /* The error of a route with this body. */
 static void route_with_says(const char *keys, const char *body, const char *wanted) {
     struct scripts scripts;
     struct script_pair param = {slice_of("batch_id"), slice_of("b")};
-    struct script_request request = {.params = &param, .param_count = 1, .correlation_id = "c"};
+    struct script_request request = {.params = &param,
+                                     .param_count = 1,
+                                     .correlation_id = "c",
+                                     .traceparent = given_traceparent};
     struct script_response response = {0};
     scripts_begin(&scripts);
     scripts_write(
@@ -176,6 +181,13 @@ static void a_name_of_a_request_suggests_the_nearest(void) {
                "");
 }
 
+static void a_request_has_its_traceparent_or_nil(void) {
+    route_says("error(tostring(request.traceparent))", ": nil");
+    given_traceparent = slice_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    route_says("error(request.traceparent)", given_traceparent.data);
+    given_traceparent = (struct slice){0};
+}
+
 static const struct test_case cases[] = {
     {"a field that is not declared suggests the nearest",
      a_field_that_is_not_declared_suggests_the_nearest},
@@ -186,6 +198,7 @@ static const struct test_case cases[] = {
     {"a global suggests the nearest", a_global_suggests_the_nearest},
     {"a query suggests the nearest", a_query_suggests_the_nearest},
     {"a cached route cannot read the query", a_cached_route_cannot_read_the_query},
+    {"a request has its traceparent or nil", a_request_has_its_traceparent_or_nil},
     {"a name of a request suggests the nearest", a_name_of_a_request_suggests_the_nearest},
 };
 

@@ -9,6 +9,7 @@ local routes = {}
 ---@field params? table<string, string>
 ---@field query? table<string, string>
 ---@field correlation_id? string
+---@field traceparent? string
 
 --- An answer; what it does not have is nil.
 ---@class testing.Answer
