@@ -1,0 +1,62 @@
+"""The program in the environment that the platform's compose file gives, asked as it asks."""
+import json
+import re
+
+import psycopg2
+import stack
+from harness import slot_event
+from stack import wait_until
+
+PASSWORD = "p@ss/w:%d #1"
+
+
+def strict_postgres(folder, cleanup):
+    """The platform's database at a server that wants the password of its user."""
+    postgres = stack.Postgres(folder, ("fsync=off",
+                                       "shared_preload_libraries=pg_stat_statements"))
+    cleanup.callback(postgres.remove)
+    cleanup.callback(postgres.stop)
+    postgres.start()
+    rules = postgres.data.resolve() / "pg_hba.conf"
+    rules.write_text("host all huledu 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    connection = psycopg2.connect(postgres.url())
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE huledu LOGIN PASSWORD %s", (PASSWORD,))
+        cursor.execute("CREATE DATABASE huleedu_result_aggregator OWNER huledu ENCODING 'UTF8' "
+                       "TEMPLATE template0")
+        cursor.execute("SELECT pg_reload_conf()")
+    connection.close()
+    return postgres
+
+
+def test_the_environment_of_the_platforms_compose_file_is_enough(make_service, tmp_path, cleanup):
+    postgres = strict_postgres(tmp_path, cleanup)
+    host, port = re.search(r"@?([\w.]+):(\d+)/", postgres.url()).groups()
+    service = make_service(cleanup, postgres_url=postgres.url(), migrate=False)
+    program = service.prepare(
+        RESULT_AGGREGATOR_SERVICE_DATABASE_URL="", SERVICE_NAME="result_aggregator_service",
+        ENV_TYPE="docker", ENVIRONMENT="development", LOG_LEVEL="INFO",
+        RESULT_AGGREGATOR_SERVICE_DB_HOST=host, RESULT_AGGREGATOR_SERVICE_DB_PORT=port,
+        HULEEDU_DB_USER="huledu", HULEEDU_DB_PASSWORD=PASSWORD,
+        HULEEDU_INTERNAL_API_KEY="key-of-the-platform",
+        ALLOWED_SERVICE_IDS='["api-gateway-service", "bff-teacher-service"]',
+        KAFKA_CONSUMER_GROUP_ID="result_aggregator_group", KAFKA_AUTO_OFFSET_RESET="earliest",
+        CACHE_ENABLED="true", REDIS_CACHE_TTL_SECONDS="300", DATABASE_POOL_SIZE="20",
+        BOS_URL="http://batch_orchestrator_service:5000")
+    program.command("migrate")
+    program.start()
+    wait_until("health", lambda: program.get("/healthz")[0] == 200)
+    health = json.loads(program.get("/healthz")[1])
+    assert (health["status"], health["service"], health["version"], health["message"]) == (
+        "healthy", "result_aggregator_service", "1.0.0", "Result Aggregator Service is healthy")
+    service.wait_ready()
+    service.publish([slot_event("batch", "essay", "a.txt")])
+    wait_until("the event", lambda: program.metric("ras_messages_processed_total") == 1)
+
+    def status(service_id):
+        return program.get("/internal/v1/batches/batch/status",
+                           {"X-Internal-API-Key": "key-of-the-platform",
+                            "X-Service-ID": service_id})[0]
+
+    assert (status("bff-teacher-service"), status("admin-dashboard-service")) == (404, 401)
