@@ -45,14 +45,16 @@ static bool is_at_end(const struct partition *partition) {
            partition->end_offset >= partition->high_offset;
 }
 
-void lag_measure(struct worker *worker) {
+bool lag_measure(struct worker *worker) {
     if (!worker->kafka) {
-        return;
+        return true;
     }
+    int64_t heard = worker->ends_heard;
     bool fetching = consumer_is_fetching(worker);
     bool all = fetching && worker->trouble.partitions == 0 &&
                waits_next_us(&worker->pipeline.waits) == INT64_MAX;
-    if (!all && worker->assignment) {
+    bool asks = !all && worker->assignment && worker->assignment->cnt > 0;
+    if (asks) {
         lag_ask_ends(worker); /* the client does not hear of what is published */
     }
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
@@ -74,6 +76,7 @@ void lag_measure(struct worker *worker) {
                              : 0;
         set_lag(partition, lag > 0 ? lag : 0, age_us);
     }
+    return !asks || worker->ends_heard > heard;
 }
 
 void lag_forget(struct worker *worker) {

@@ -14,6 +14,7 @@
 #define BACKOFF_MAX_MS 10000
 /* How soon a replay asked for elsewhere is noticed while nothing is consumed. */
 #define CHECK_INTERVAL_US 5000000
+#define LAG_INTERVAL_US 500000 /* what /metrics says of it is never older than a second */
 /* How soon a stalled partition is noticed: at the second look. */
 #define LOOK_INTERVAL_US 10000000
 /* How soon it is noticed that Kafka can be read again, where it does not say so by itself. */
@@ -264,7 +265,7 @@ static int bounded_ms(int timeout_ms, int64_t at_us) {
 
 static void wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
-    int timeout_ms = 1000;
+    int timeout_ms = bounded_ms(1000, worker->measure_at_us);
     bool room = !batch_full(&worker->pipeline, worker->filling);
     if ((room && !kafka_dry) || may_handle_more(worker) || replace_is_due(worker)) {
         return;
@@ -316,8 +317,9 @@ static void check_now_and_then(struct worker *worker, bool idle) {
         report_turn(worker);
     }
     if (now_us >= worker->measure_at_us) {
-        worker->measure_at_us = now_us + CHECK_INTERVAL_US;
-        lag_measure(worker);
+        /* Where Kafka does not answer, each question keeps the worker for a while. */
+        bool known = lag_measure(worker);
+        worker->measure_at_us = now_us + (known ? LAG_INTERVAL_US : CHECK_INTERVAL_US);
         give_back_memory(worker);
     }
     if (now_us >= worker->check_at_us) {

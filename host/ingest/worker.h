@@ -235,9 +235,9 @@ void waiting_forget(struct worker *worker);
 /* All that wait are tried now; what breakers have stopped is accepted. */
 void waiting_resume(struct worker *worker);
 
-/* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second where nothing
- * is fetched. */
-void lag_measure(struct worker *worker);
+/* lag.c: how far behind each partition is, as metrics. Waits for Kafka for a second at most where
+ * not all is fetched. False: Kafka was asked, and has not answered. */
+bool lag_measure(struct worker *worker);
 /* Asks Kafka itself where the partitions of the assignment end; waits for it for a second. */
 void lag_ask_ends(struct worker *worker);
 /* The partitions are given away: how far behind they are is for their next owner to say. */

@@ -1,6 +1,7 @@
 """The program in the environment that the platform's compose file gives, asked as it asks."""
 import json
 import re
+import time
 
 import psycopg2
 import stack
@@ -60,3 +61,19 @@ def test_the_environment_of_the_platforms_compose_file_is_enough(make_service, t
                             "X-Service-ID": service_id})[0]
 
     assert (status("bff-teacher-service"), status("admin-dashboard-service")) == (404, 401)
+
+
+def test_lag_in_metrics_is_not_older_than_a_second(service):
+    """With commits held up; the quickest of three counts, because the machine may be busy."""
+    delays = []
+    with psycopg2.connect(service.database_url) as holder, holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE consumer_offsets")
+        for count in range(1, 5):
+            service.publish([slot_event("batch", f"essay-{count}", "a.txt")])
+            published = time.monotonic()
+            wait_until("the lag", lambda: service.program.metric(
+                "ras_consumer_lag_messages") == count)  # pylint: disable=cell-var-from-loop
+            delays.append(time.monotonic() - published)
+        holder.rollback()
+    assert min(delays[1:]) < 1.5, delays  # each of them begins where the lag was just measured
+    wait_until("the rest", lambda: service.program.metric("ras_consumer_lag_messages") == 0)
