@@ -13,6 +13,8 @@ from stack import HEADERS, ROOT, wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
 HANDLER = "handlers/essay_slot_assigned.lua"
+API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
+            'env_or_file("INTERNAL_API_KEY"))')
 
 
 class Scripts:
@@ -288,8 +290,7 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
     program = bare_service.start(config, **scripts.env)
     bare_service.wait_ready()
     text = config.read_text()
-    edited_config(config, ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY"))',
-                           'api_keys = { "fresh-key" }'),
+    edited_config(config, (API_KEYS, 'api_keys = { "fresh-key" }'),
                   ("keep_alive_timeout_ms = 5000", "keep_alive_timeout_ms = 6000"))
     assert config.read_text() != text
     said = reload(program)
@@ -338,22 +339,21 @@ def test_the_way_back_needs_no_database(service, scripts):
 def test_a_revoked_key_lets_nobody_in_whatever_becomes_of_the_scripts(bare_service, scripts):
     """Neither without a database, nor with bad scripts, nor after a rollback."""
     config = bare_service.folder / "own.lua"
-    keys = 'api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY"))'
-    edited_config(config, (keys, 'api_keys = { "leaked" }'))
+    edited_config(config, (API_KEYS, 'api_keys = { "leaked" }'))
     program = bare_service.start(config, **scripts.env)
     bare_service.wait_ready()
     assert lets_in(program, "leaked")
-    edited_config(config, (keys, 'api_keys = { "second" }'))
+    edited_config(config, (API_KEYS, 'api_keys = { "second" }'))
     with database_away(bare_service):
         assert reload(program)["settings"] == ["http.api_keys"]
         assert lets_in(program, "second") and not lets_in(program, "leaked")
-        edited_config(config, (keys, 'api_keys = { "third" }'))
+        edited_config(config, (API_KEYS, 'api_keys = { "third" }'))
         scripts.name_files("new ")
         assert command(program, "reload")[0] == 1
         assert lets_in(program, "third") and not lets_in(program, "second")
         assert command(program, "rollback")[0] == 0
         assert lets_in(program, "third") and not lets_in(program, "leaked")
-    edited_config(config, (keys, 'api_keys = { "fourth" }'))
+    edited_config(config, (API_KEYS, 'api_keys = { "fourth" }'))
     scripts.edit("scripts/view.lua", "return", "retrun")
     assert command(program, "reload")[0] == 1
     assert lets_in(program, "fourth") and not lets_in(program, "third")
