@@ -103,7 +103,7 @@ static void trace_marks(struct batch *batch, const struct script_reaction *react
     memset(marked->traceparents, 0, bytes);
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &batch->events[accepted[i].event];
-        if (event->message.traceparent.data && event->state == EVENT_APPLIED) {
+        if (event->message.traceparent.data) {
             trace_operation(&accepted[i], reaction, event->message.traceparent, marked);
         }
     }
