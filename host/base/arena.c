@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "utf8.h"
 #include "xalloc.h"
 
 /* AddressSanitizer sees one allocation a chunk: telling it what is handed out makes it find a use
@@ -119,4 +120,19 @@ size_t arena_bytes(const struct arena *arena) {
         bytes += chunk->size;
     }
     return bytes;
+}
+
+struct slice arena_copy_utf8(struct arena *arena, struct slice text) {
+    char *copy = arena_alloc(arena, text.len + 1);
+    for (size_t i = 0; i < text.len;) {
+        size_t step = utf8_sequence(text.data + i, text.len - i);
+        if (step == 0) {
+            copy[i++] = '?';
+            continue;
+        }
+        memcpy(copy + i, text.data + i, step);
+        i += step;
+    }
+    copy[text.len] = '\0';
+    return (struct slice){copy, text.len};
 }

@@ -13,6 +13,9 @@ void arena_destroy(struct arena *arena);
  */
 void *arena_alloc(struct arena *arena, size_t bytes);
 struct slice arena_copy(struct arena *arena, struct slice bytes);
+/* With ? in the place of each byte that is not UTF-8, and a NUL behind it: what a database takes.
+ */
+struct slice arena_copy_utf8(struct arena *arena, struct slice text);
 
 /* Forgets everything; keeps the chunks for the next batch (all but oversized ones). */
 void arena_reset(struct arena *arena);

@@ -94,12 +94,15 @@ int command_check(const struct command *command) {
         script_generation_unref(generation);
         return 1;
     }
-    size_t handlers, routes;
+    size_t handlers, routes, reactions;
     script_generation_handlers(generation, &handlers);
     script_generation_routes(generation, &routes);
+    script_generation_reactions(generation, &reactions);
     const struct view *view = script_generation_view(generation);
-    printf("configuration: good\nscripts: good, %zu handlers, %zu routes, %zu tables, hash %s\n",
-           handlers, routes, view->table_count, script_generation_hash(generation));
+    printf(
+        "configuration: good\nscripts: good, %zu handlers, %zu routes, %zu reactions, %zu tables, "
+        "hash %s\n",
+        handlers, routes, reactions, view->table_count, script_generation_hash(generation));
     bool names = check_names(generation);
     bool kafka = check_kafka(config, &err);
     if (!kafka) {

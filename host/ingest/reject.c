@@ -2,7 +2,6 @@
  * bytes in the transaction that passes it. */
 #include "../base/log.h"
 #include "../base/traceparent.h"
-#include "../base/utf8.h"
 #include "../base/uuid.h"
 #include "pipeline.h"
 
@@ -45,28 +44,14 @@ static bool event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1])
     return event->has_id;
 }
 
-/* Details quote events and scripts: the database takes UTF-8 without NUL only. */
-static struct slice clean_copy(struct arena *arena, struct slice text) {
-    char *copy = arena_alloc(arena, text.len + 1);
-    for (size_t i = 0; i < text.len;) {
-        size_t step = utf8_sequence(text.data + i, text.len - i);
-        if (step == 0) {
-            copy[i++] = '?';
-            continue;
-        }
-        memcpy(copy + i, text.data + i, step);
-        i += step;
-    }
-    return (struct slice){copy, text.len};
-}
-
 static void set_reason(struct arena *arena, struct event *event, const char *text) {
     size_t code_len = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
     bool has_code = code_len > 0 && text[code_len] == ':';
     event->reason =
         has_code ? arena_copy(arena, (struct slice){text, code_len}) : slice_of("handler_error");
     const char *detail = has_code ? text + code_len + 1 : text;
-    event->detail = clean_copy(arena, slice_of(detail + (*detail == ' ')));
+    /* It quotes events and scripts. */
+    event->detail = arena_copy_utf8(arena, slice_of(detail + (*detail == ' ')));
 }
 
 static void log_rejection(const struct pipeline *pipeline, const struct event *event) {

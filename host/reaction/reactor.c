@@ -72,6 +72,11 @@ static size_t reaction_count(const struct reactor *reactor) {
     return count;
 }
 
+static const char *reaction_name(const struct reactor *reactor, size_t reaction) {
+    size_t count;
+    return script_generation_reactions(reactor->round.generation, &count)[reaction].name;
+}
+
 /* Takes what reactor_replace_scripts left. True where there was something. */
 static bool take_scripts(struct reactor *reactor) {
     struct round *round = &reactor->round;
@@ -119,11 +124,15 @@ static bool isolate(struct reactor *reactor, size_t reaction, const struct round
         reactor->max_keys = (counts->keys + 7) / 8;
         return true;
     }
-    log_error("what a reaction asks or publishes is refused for a key, which is tried again later; "
-              "mend the script or its query and reload",
-              LOG_TEXT("error", refusal->text));
+    if (log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
+        log_error("what a reaction asks or publishes is refused for a key, which is tried again "
+                  "later; mend the script or its query and reload",
+                  LOG_TEXT("reaction", reaction_name(reactor, reaction)),
+                  LOG_TEXT("error", refusal->text));
+    }
     note_failure(reactor, 1, refusal->text);
-    return round_park(&reactor->round, reaction, refusal->text, err);
+    return pg_connect(reactor->round.pg, err) &&
+           round_park(&reactor->round, reaction, refusal->text, err);
 }
 
 static bool work_on(struct reactor *reactor, size_t reaction, struct round_counts *counts,
@@ -132,11 +141,13 @@ static bool work_on(struct reactor *reactor, size_t reaction, struct round_count
     int64_t started_us = clock_monotonic_us();
     enum round_result result =
         round_run(&reactor->round, reaction, reactor->max_keys, counts, &refusal);
-    if (result == ROUND_OUTAGE) {
+    /* A query that takes too long, or ends its connection, looks like an outage: but keys were
+     * taken before. */
+    if (result == ROUND_OUTAGE && counts->keys == 0) {
         *err = refusal;
         return false;
     }
-    if (result == ROUND_REFUSED) {
+    if (result != ROUND_DONE) {
         return isolate(reactor, reaction, counts, &refusal, err);
     }
     metric_observe(reactor_metric(RM_ROUND_SECONDS),
@@ -173,18 +184,27 @@ static bool measure(struct reactor *reactor, struct err *err) {
     return true;
 }
 
+static void tell_left_out(struct reactor *reactor) {
+    size_t left_out = log_limit_take(&reactor->round.log_limit, clock_monotonic_us());
+    if (left_out > 0) {
+        log_error("failures of reactions left out of the log", LOG_INT("count", (int64_t)left_out));
+    }
+}
+
 /* A round of each reaction that has due marks. The most keys of one is in *most. */
 static bool turn(struct reactor *reactor, size_t *most, struct err *err) {
     size_t count = reaction_count(reactor);
     bool *due = xcalloc(count, sizeof *due);
-    bool ok = pg_connect(reactor->round.pg, err) && round_look(&reactor->round, due, err);
+    bool ok = pg_connect(reactor->round.pg, err) && measure(reactor, err) &&
+              round_look(&reactor->round, due, err);
     for (size_t i = 0; i < count && ok; i++) {
         struct round_counts counts = {0};
         ok = !due[i] || work_on(reactor, i, &counts, err);
         *most = counts.keys > *most ? counts.keys : *most;
     }
     free(due);
-    return ok && measure(reactor, err);
+    tell_left_out(reactor);
+    return ok;
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */

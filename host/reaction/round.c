@@ -5,6 +5,7 @@
 #include "../../bindings/pg_named.h"
 #include "../base/buffer.h"
 #include "../base/fault.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 
 /* The class of the advisory locks, apart from those of other uses. */
@@ -16,20 +17,21 @@ static const char take_sql[] =
     "WITH oldest AS MATERIALIZED (SELECT key FROM reaction_marks WHERE reaction = $1 "
     "AND (retry_at IS NULL OR retry_at <= now()) ORDER BY id LIMIT $2::int8), "
     "keys AS MATERIALIZED (SELECT DISTINCT key FROM oldest) SELECT key FROM keys "
-    "WHERE pg_try_advisory_xact_lock(" LOCK_CLASS ", hashtext($1 || ' ' || key))";
+    "WHERE pg_try_advisory_xact_lock(" LOCK_CLASS ", hashtext($1 || ' ' || key)) "
+    "ORDER BY key COLLATE \"C\"";
 
 static const char delete_sql[] =
     "WITH gone AS (DELETE FROM reaction_marks WHERE reaction = $1 AND key = ANY($2::text[]) "
-    "RETURNING id, key, traceparent, attempts) SELECT key, max(attempts), "
-    "(array_agg(traceparent ORDER BY id DESC) FILTER (WHERE traceparent IS NOT NULL))[1] "
-    "FROM gone GROUP BY key ORDER BY key COLLATE \"C\"";
+    "RETURNING id, key, traceparent, attempts, marked_at) SELECT key, max(attempts), "
+    "(array_agg(traceparent ORDER BY id DESC) FILTER (WHERE traceparent IS NOT NULL))[1], "
+    "min(marked_at) FROM gone GROUP BY key ORDER BY key COLLATE \"C\"";
 
 static const char park_failed_sql[] =
-    "INSERT INTO reaction_marks (reaction, key, traceparent, attempts, error, retry_at) "
-    "SELECT $1, f.key, f.traceparent, f.attempts + 1, f.error, "
+    "INSERT INTO reaction_marks (reaction, key, traceparent, attempts, error, marked_at, retry_at) "
+    "SELECT $1, f.key, f.traceparent, f.attempts + 1, f.error, f.marked_at::timestamptz, "
     "now() + least(power(2, f.attempts), " LONGEST_REST_S ") * interval '1 second' "
-    "FROM unnest($2::text[], $3::text[], $4::int4[], $5::text[]) "
-    "AS f (key, traceparent, attempts, error)";
+    "FROM unnest($2::text[], $3::text[], $4::int4[], $5::text[], $6::text[]) "
+    "AS f (key, traceparent, attempts, error, marked_at)";
 
 static const char park_oldest_sql[] =
     "UPDATE reaction_marks SET attempts = attempts + 1, error = $2, "
@@ -139,10 +141,11 @@ static const char *query_text(const struct script_generation *generation, const 
     return NULL; /* the manifest has seen that it is there */
 }
 
-/* The marks go, and a statement after that asks: it sees all that the marks stood for. */
+/* The marks go, and a statement after that asks: it sees all that the marks stood for. It may read
+ * alone, and what it sets ends with it. */
 static bool ask(struct round_work *work, struct err *err) {
     struct round *round = work->round;
-    struct keeping keeping = {.wanted = {&work->gone, &work->rows}};
+    struct keeping keeping = {.wanted = {&work->gone, NULL, NULL, &work->rows}};
     struct pg_named query;
     const char *path = NULL;
     const char *text = query_text(round->generation, work->reaction->query, &path);
@@ -155,24 +158,29 @@ static bool ask(struct round_work *work, struct err *err) {
     bool ok = pg_send(round->pg, "delete_marks", delete_sql, round->params, false, err);
     pg_params_reset(round->params);
     add_keys(round->params, work->taken);
-    ok = ok && pg_send(round->pg, work->reaction->query, query.sql, round->params, false, err) &&
-         exchange(work, &keeping, err);
+    ok =
+        ok && pg_send(round->pg, "SAVEPOINT", "SAVEPOINT asked", NULL, false, err) &&
+        pg_send(round->pg, "read_only", "SET LOCAL transaction_read_only = on", NULL, false, err) &&
+        pg_send(round->pg, work->reaction->query, query.sql, round->params, false, err) &&
+        pg_send(round->pg, "ROLLBACK TO", "ROLLBACK TO SAVEPOINT asked", NULL, false, err) &&
+        exchange(work, &keeping, err);
     pg_named_free(&query);
     if (ok && PQfnumber(work->rows, "key") < 0) {
-        return err_set(err, ERR_INPUT, "%s returns no column \"key\", by which %s is told of", path,
-                       work->reaction->name);
+        return err_set(err, ERR_INPUT,
+                       "%s returns no column \"key\": each row of it belongs to one of :keys",
+                       path);
     }
     return ok || err_wrap(err, "%s", path);
 }
 
 /* ---- the script ---------------------------------------------------------------------------- */
 
-/* The mark of the row's key; -1: the query answers with a key that was not asked for. */
-static int find_gone(const struct round_work *work, struct slice key) {
-    int low = 0, high = PQntuples(work->gone);
+/* The row that has the key in its first column, by which the rows are sorted; -1: none. */
+static int find_key(const PGresult *rows, struct slice key) {
+    int low = 0, high = PQntuples(rows);
     while (low < high) {
         int middle = low + (high - low) / 2;
-        int order = slice_compare(key, cell_of(work->gone, middle, 0));
+        int order = slice_compare(key, cell_of(rows, middle, 0));
         if (order == 0) {
             return middle;
         }
@@ -202,16 +210,16 @@ static void note_messages(struct round_work *work, const struct script_published
 
 /* A row whose call fails takes its key alone along. */
 static void note_failure(struct round_work *work, int gone, const struct err *failure) {
-    struct slice text = arena_copy(work->round->arena, slice_of(failure->text));
-    char *copy = arena_alloc(work->round->arena, text.len + 1);
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
+    const char *copy = arena_copy_utf8(work->round->arena, slice_of(failure->text)).data;
     work->counts->failure = work->counts->failure ? work->counts->failure : copy;
     work->failed[work->counts->failed++] = (struct failed_row){gone, copy};
     struct slice key = cell_of(work->gone, gone, 0);
-    log_error("a reaction fails for a key, which is tried again later; mend the script and reload",
-              LOG_TEXT("reaction", work->reaction->name), LOG_SLICE("key", key),
-              LOG_TEXT("error", failure->text));
+    if (log_limit_admits(&work->round->log_limit, clock_monotonic_us())) {
+        log_error(
+            "a reaction fails for a key, which is tried again later; mend the script and reload",
+            LOG_TEXT("reaction", work->reaction->name), LOG_SLICE("key", key),
+            LOG_TEXT("error", copy));
+    }
 }
 
 static bool renew_instance(struct round *round, struct err *err) {
@@ -228,18 +236,32 @@ static bool load_rows(struct round_work *work, struct err *err) {
            script_react_to(work->round->instance, work->index, work->rows, err);
 }
 
+/* What a row says of a key that was not asked for would be told of without its mark. */
+static bool check_keys(const struct round_work *work, struct err *err) {
+    int column = PQfnumber(work->rows, "key");
+    for (int row = 0; row < PQntuples(work->rows); row++) {
+        struct slice key = cell_of(work->rows, row, column);
+        if (!key.data || find_key(work->taken, key) < 0) {
+            return err_set(err, ERR_INPUT,
+                           "the query %s returned the key \"%.*s\", which it was not asked for",
+                           work->reaction->query, (int)key.len, key.data ? key.data : "");
+        }
+    }
+    return true;
+}
+
 static bool react(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     int key_column = PQfnumber(work->rows, "key");
     work->failed =
         arena_alloc(round->arena, ((size_t)PQntuples(work->rows) + 1) * sizeof *work->failed);
-    if (!load_rows(work, err)) {
+    if (!check_keys(work, err) || !load_rows(work, err)) {
         return false;
     }
     for (int row = 0; row < PQntuples(work->rows); row++) {
         struct err failure = {0};
         struct script_published published;
-        int gone = find_gone(work, cell_of(work->rows, row, key_column));
+        int gone = find_key(work->gone, cell_of(work->rows, row, key_column));
         if (gone < 0) {
             continue; /* its mark is somebody else's by now */
         }
@@ -285,6 +307,11 @@ static bool send_failed(struct round_work *work, struct err *err) {
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
         pg_array_bytes(params, slice_of(work->failed[i].error));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < count; i++) {
+        pg_array_bytes(params, cell_of(work->gone, work->failed[i].gone, 3));
     }
     pg_array_end(params);
     return pg_send(work->round->pg, "park_marks", park_failed_sql, params, false, err);
@@ -350,7 +377,8 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
     if (ok) {
         return ROUND_DONE;
     }
-    bool outage = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+    bool writes = strcmp(err->sqlstate, "25006") == 0; /* a query that may only read */
+    bool outage = !writes && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
     return outage ? ROUND_OUTAGE : ROUND_REFUSED;
 }
 

@@ -8,6 +8,7 @@
 
 #include "../../bindings/pg.h"
 #include "../base/arena.h"
+#include "../base/log_limit.h"
 #include "../outbox/outbox.h"
 #include "../script/script.h"
 
@@ -21,6 +22,7 @@ struct round {
     struct script_instance *instance;
     int timeout_ms;    /* of each exchange with the database */
     int horizon_hours; /* an older fact is not published */
+    struct log_limit log_limit;
 };
 
 enum round_result {

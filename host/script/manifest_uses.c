@@ -282,15 +282,27 @@ static void check_libraries(struct manifest_reader *r, const struct source *sour
 
 /* A record that a handler produces by itself leaves though its event is rejected or rolled back,
  * and once more whenever the event is read again. */
-static void check_no_producer(struct manifest_reader *r, const struct source *source,
-                              const char *instead) {
+static void check_not_required(struct manifest_reader *r, const struct source *source,
+                               const char *module, const char *instead) {
     for (size_t at = 0; at < source->count; at++) {
         bool requires =
             source_matches(source, at, "require ( %s") || source_matches(source, at, "require %s");
         size_t name = at + (requires && source->tokens[at + 1].quoted ? 1 : 2);
-        if (requires && slice_equal(source->tokens[name].text, slice_of("kafka"))) {
-            problems_add(r->problems, r->file->path, source->tokens[at].line, "kafka: %s", instead);
+        if (requires && slice_equal(source->tokens[name].text, slice_of(module))) {
+            problems_add(r->problems, r->file->path, source->tokens[at].line, "%s: %s", module,
+                         instead);
         }
+    }
+}
+
+/* The specs of a reaction give it doubles, so that only the source tells. */
+static void check_reaction_purity(struct manifest_reader *r, const struct source *source) {
+    static const char *const outside[] = {"pg", "redis", "http", "clock"};
+    check_not_required(r, source, "kafka", ADVICE_PRODUCE_IN_REACTION);
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        check_not_required(r, source, outside[i],
+                           "a reaction says what follows from its row alone; let its query bring "
+                           "what it needs");
     }
 }
 
@@ -308,9 +320,9 @@ void manifest_check_uses(struct manifest_reader *r) {
         source_read(&source, r->file->text);
         check_libraries(r, &source);
         if (handler) {
-            check_no_producer(r, &source, ADVICE_PRODUCE_IN_HANDLER);
+            check_not_required(r, &source, "kafka", ADVICE_PRODUCE_IN_HANDLER);
         } else if (strncmp(r->file->name, "reactions/", 10) == 0) {
-            check_no_producer(r, &source, ADVICE_PRODUCE_IN_REACTION);
+            check_reaction_purity(r, &source);
         }
         bool found = source_find_function(&source, 0, "handle", &use.handle);
         if (found && handler && handler->plan) { /* its declaration is good */

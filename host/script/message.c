@@ -96,6 +96,10 @@ static struct slice message_headers(lua_State *L, const char *call) {
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+/* 2000-01-01. A number below is one of seconds or milliseconds, and would pass for a fact so old
+ * that it is never sent. */
+#define MESSAGE_TIME_MIN_US 946684800000000LL
+
 static int64_t message_time(lua_State *L, int at, const char *call) {
     lua_getfield(L, at, "at");
     if (lua_type(L, -1) != LUA_TNUMBER) {
@@ -105,6 +109,13 @@ static int64_t message_time(lua_State *L, int at, const char *call) {
                    call, luaL_typename(L, -1));
     }
     int64_t time_us = script_check_time_us(L, lua_gettop(L), "field \"at\"");
+    if (time_us < MESSAGE_TIME_MIN_US) {
+        luaL_error(
+            L,
+            "%s: field \"at\" is %s, a time before 2000: it takes microseconds since 1970, so "
+            "multiply seconds by 1000000",
+            call, lua_tostring(L, -1));
+    }
     lua_pop(L, 1);
     return time_us;
 }

@@ -64,6 +64,20 @@ static void take_published(lua_State *L, const struct reaction_call *call) {
     }
 }
 
+/* The second would be stored as the first, and so never. */
+static void check_identities(lua_State *L, const struct script_published *published) {
+    for (size_t i = 1; i < published->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (slice_equal(published->messages[i].identity, published->messages[j].identity)) {
+                luaL_error(L,
+                           "messages %d and %d have one identity, so that one would never leave: "
+                           "put what tells them apart into it, such as the topic",
+                           (int)j + 1, (int)i + 1);
+            }
+        }
+    }
+}
+
 static int run_reaction(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_call *call = lua_touserdata(L, 1);
@@ -73,6 +87,7 @@ static int run_reaction(lua_State *L) {
     lua_remove(L, -2);
     lua_call(L, 1, 1);
     take_published(L, call);
+    check_identities(L, call->published);
     return 0;
 }
 

@@ -73,6 +73,40 @@ static bool run_statement(struct check *check, const struct script_query *query,
     return asked && sql_run(session, check->err, "ROLLBACK TO checked");
 }
 
+static bool is_of_reaction(const struct script_generation *generation,
+                           const struct script_query *query) {
+    size_t count, len = strlen(query->path);
+    const struct script_reaction *reactions = script_generation_reactions(generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        char file[256];
+        snprintf(file, sizeof file, "/%s.sql", reactions[i].query);
+        size_t end = strlen(file);
+        if (len >= end && strcmp(query->path + len - end, file) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rows of a reaction's query say to which key they belong; and the query only reads: as a part of
+ * another one it may not write. */
+static bool check_reaction_query(struct check *check, const struct script_query *query,
+                                 const struct pg_named *named) {
+    struct sql_session *session = check->session;
+    struct err err = {0};
+    if (sql_run(session, &err, "PREPARE keyed AS SELECT q.key FROM (\n%s\n) q", named->sql)) {
+        return sql_run(session, check->err, "DEALLOCATE keyed");
+    }
+    if (strcmp(err.sqlstate, "42703") == 0) {
+        problems_add(
+            &check->problems, query->path, 0,
+            "it returns no column \"key\": each row that a reaction gets belongs to one of "
+            ":keys");
+        return true;
+    }
+    return keep_query_problem(check, query, &err);
+}
+
 /* In one transaction: behind a pooler two statements may run on two connections, and the statement
  * would stay on one of them. */
 static bool check_statement(struct check *check, const struct script_query *query,
@@ -84,7 +118,9 @@ static bool check_statement(struct check *check, const struct script_query *quer
     }
     bool prepared = sql_run(session, &err, "PREPARE checked AS %s", named->sql);
     bool asked = prepared ? (depth == SCHEMA_PREPARE || run_statement(check, query, named)) &&
-                                sql_run(session, check->err, "DEALLOCATE checked")
+                                sql_run(session, check->err, "DEALLOCATE checked") &&
+                                (!is_of_reaction(check->generation, query) ||
+                                 check_reaction_query(check, query, named))
                           : keep_query_problem(check, query, &err);
     if (pg_connected(session->pg) && !sql_run(session, asked ? check->err : &err, "ROLLBACK")) {
         pg_disconnect(session->pg);

@@ -546,6 +546,10 @@ static void names_wrong_words_of_a_reaction(void) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         refuses_reaction(table[i].declaration, facts, table[i].wanted);
     }
+    refuses_reaction("local pg = require('pg')\n"
+                     "return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
+                     facts,
+                     "reactions/a.lua:1: pg: a reaction says what follows from its row alone");
     refuses_reaction("return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
                      "SELECT :key::text", "has the one parameter :keys");
 }

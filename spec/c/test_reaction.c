@@ -75,7 +75,8 @@ static void reads_a_message(void) {
 
 static void takes_nothing_and_lists(void) {
     load("if row.key == 'one' then return nil end "
-         "local m = { " GOOD " } m.value = ' {} ' return { { " GOOD " }, m }");
+         "local m = { " GOOD " } m.value = ' {} ' m.identity = 'another' return { { " GOOD
+         " }, m }");
     CHECK(react(0) == SCRIPT_OK && published.count == 0);
     CHECK(react(1) == SCRIPT_OK && published.count == 2);
     CHECK(slice_equal(published.messages[1].value, slice_of(" {} ")));
@@ -115,9 +116,12 @@ static void refuses_what_is_no_message(void) {
         {"local m = { " GOOD " } m.colour = 1 return m", "colour"},
         {"return row.kye", "column \"kye\""},
         {"error('no')", "no"},
-        {"require('clock').wall() return nil", "it asked `clock`"},
-        {"require('http').request({ url = 'http://127.0.0.1:1/' })", "it asked `http`"},
-        {"require('pg').query('facts', { keys = {} })", "it asked `pg`"},
+        {"local name = 'clock' require(name).wall() return nil", "it asked `clock`"},
+        {"local name = 'http' require(name).request({ url = 'http://127.0.0.1:1/' })",
+         "it asked `http`"},
+        {"local name = 'pg' require(name).query('facts', { keys = {} })", "it asked `pg`"},
+        {"return { { " GOOD " }, { " GOOD " } }", "messages 1 and 2 have one identity"},
+        {"local m = { " GOOD " } m.at = 1751097600 return m", "multiply seconds by 1000000"},
         {"while true do end", "r.lua"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -17,12 +17,15 @@ static struct pg *pg; /* the test's own: a commit's, another process' */
 static struct err err;
 
 static const char facts_sql[] =
-    "SELECT w.key, w.word, 6 / (w.word <> 'refused')::int AS six, "
+    "SELECT CASE w.word WHEN 'stranger' THEN 'another key' ELSE w.key END AS key, w.word, "
+    "CASE WHEN w.word = 'writes' THEN write_word()::text END AS written, 6 / (w.word <> "
+    "'refused')::int AS six, "
     "CASE WHEN w.word = 'slow' THEN pg_advisory_xact_lock(" GATE ")::text END AS waited "
     "FROM words w WHERE w.key = ANY(:keys::text[]) ORDER BY w.key";
 
 static const char reaction_lua[] =
     "return { follows = { things = 'id' }, query = 'facts', publish = function(row)\n"
+    "if row.word == 'latin1' then error('caf\\233') end\n"
     "if row.word == 'bad' then error('cannot say ' .. row.key) end\n"
     "if row.word == 'for ever' then while true do end end\n"
     "if row.word ~= 'quiet' then return { topic = 'news', key = row.key, value = { row.word },\n"
@@ -61,7 +64,9 @@ static void begin(struct round *round) {
     scripts_write(&scripts, "reactions/news.lua", "%s", reaction_lua);
     pg = outbox_connect(SCHEMA);
     outbox_tables_make(pg, SCHEMA);
-    outbox_script(pg, "CREATE TABLE words (key text PRIMARY KEY, word text NOT NULL)");
+    outbox_script(pg, "CREATE TABLE words (key text PRIMARY KEY, word text NOT NULL); "
+                      "CREATE FUNCTION write_word() RETURNS int LANGUAGE sql AS "
+                      "$$ DELETE FROM words RETURNING 1 $$");
     open_round(round);
 }
 
@@ -163,6 +168,38 @@ static void a_query_that_is_refused_changes_nothing(void) {
     end(&round);
 }
 
+static void refuses_word(const char *word, const char *wanted) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    say("a", word);
+    CHECK_INT(run(&round, &counts), ROUND_REFUSED);
+    CHECK_HAS(err.text, wanted);
+    CHECK_TEXT(marked(), "a 0");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(word, ',') FROM words"), word);
+    end(&round);
+}
+
+static void a_query_that_answers_for_other_keys_or_writes_is_refused(void) {
+    refuses_word("stranger", "the key \"another key\", which it was not asked for");
+    refuses_word("writes", "read-only transaction");
+}
+
+static void what_failed_keeps_the_time_of_its_mark_and_its_reason_in_any_encoding(void) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    say("a", "latin1");
+    outbox_script(pg, "UPDATE reaction_marks SET marked_at = '2020-01-01T00:00:00Z'");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_INT(counts.failed, 1);
+    CHECK_HAS(counts.failure, "caf?");
+    CHECK_TEXT(outbox_ask(pg, "SELECT marked_at = '2020-01-01T00:00:00Z' FROM reaction_marks "
+                              "WHERE error LIKE '%caf?%'"),
+               "t");
+    end(&round);
+}
+
 /* ---- beside others ------------------------------------------------------------------------- */
 
 struct background {
@@ -257,6 +294,10 @@ static const struct test_case cases[] = {
     {"a row that fails keeps its own key marked for later",
      a_row_that_fails_keeps_its_own_key_marked_for_later},
     {"a query that is refused changes nothing", a_query_that_is_refused_changes_nothing},
+    {"a query that answers for other keys or writes is refused",
+     a_query_that_answers_for_other_keys_or_writes_is_refused},
+    {"what failed keeps the time of its mark and its reason in any encoding",
+     what_failed_keeps_the_time_of_its_mark_and_its_reason_in_any_encoding},
     {"a mark that comes while its key is worked on is not lost",
      a_mark_that_comes_while_its_key_is_worked_on_is_not_lost},
     {"two rounds never work on one key at a time", two_rounds_never_work_on_one_key_at_a_time},

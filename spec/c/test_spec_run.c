@@ -18,7 +18,8 @@ static const char handler[] =
     "return { topics = { 'a' }, fields = { id = 'id' }, handle = function(event, view)\n"
     "  if event.id == 'loop' then while true do pcall(function() while true do end end) end end\n"
     "  view.t:merge(event.id, 'g', { c = 'x' })\n"
-    "  view:publish({ topic = 'news', key = event.id, value = { 1 }, identity = 'i', at = 5 })\n"
+    "  view:publish({ topic = 'news', key = event.id, value = { 1 }, identity = 'i', at = "
+    "1751097600000000 })\n"
     "  if event.id == 'raise' then error('no') end\n"
     "end }";
 static const char route[] = "return { path = '/', handle = function() return { status = 200, "
@@ -26,7 +27,8 @@ static const char route[] = "return { path = '/', handle = function() return { s
 static const char reaction[] =
     "return { follows = { t = 'id' }, query = 'facts', publish = function(row)\n"
     "  if row.word == 'none' then return nil end\n"
-    "  return { topic = 'news', key = row.key, value = { word = row.word }, at = 5,\n"
+    "  return { topic = 'news', key = row.key, value = { word = row.word }, at = "
+    "1751097600000000,\n"
     "    identity = row.key, headers = { h = 'x' } }\n"
     "end }";
 static const char clock_double[] =
@@ -221,22 +223,22 @@ static const char event[] = "local handlers = require('testing.handlers')\n"
 
 static void runs_handlers_as_production_does(void) {
     char text[2048];
-    snprintf(
-        text, sizeof text,
-        "%sit('a', function()\n"
-        "  local outcome = handlers.run('handlers/h', event('1'))\n"
-        "  assert.are.equal('applied', outcome.result)\n"
-        "  assert.are.same({ { id = '1', g = { c = 'x', at = '2025-06-28T08:00:00.000000Z',\n"
-        "    event_id = '00000000-0000-4000-8000-000000000001' } } }, outcome.rows.t)\n"
-        "  assert.are.same({ { topic = 'news', key = '1', value = { 1 }, text = '[1]', at = 5,\n"
-        "    identity = 'i', headers = {} } }, outcome.published)\n"
-        "  assert.are.same({}, handlers.run('handlers/h', event('raise')).published)\n"
-        "  assert.are.equal('missing_field: id is not there',\n"
-        "    handlers.run('handlers/h', event(nil)).reason)\n"
-        "  local looped = handlers.run('handlers/h', event('loop')).reason\n"
-        "  assert.is_truthy(looped:find('^handler_timeout: .*h.lua:2'), looped)\n"
-        "end)\nit('b', function() handlers.run('handlers/none', {}) end)",
-        event);
+    snprintf(text, sizeof text,
+             "%sit('a', function()\n"
+             "  local outcome = handlers.run('handlers/h', event('1'))\n"
+             "  assert.are.equal('applied', outcome.result)\n"
+             "  assert.are.same({ { id = '1', g = { c = 'x', at = '2025-06-28T08:00:00.000000Z',\n"
+             "    event_id = '00000000-0000-4000-8000-000000000001' } } }, outcome.rows.t)\n"
+             "  assert.are.same({ { topic = 'news', key = '1', value = { 1 }, text = '[1]', at = "
+             "1751097600000000,\n"
+             "    identity = 'i', headers = {} } }, outcome.published)\n"
+             "  assert.are.same({}, handlers.run('handlers/h', event('raise')).published)\n"
+             "  assert.are.equal('missing_field: id is not there',\n"
+             "    handlers.run('handlers/h', event(nil)).reason)\n"
+             "  local looped = handlers.run('handlers/h', event('loop')).reason\n"
+             "  assert.is_truthy(looped:find('^handler_timeout: .*h.lua:2'), looped)\n"
+             "end)\nit('b', function() handlers.run('handlers/none', {}) end)",
+             event);
     run_spec(text);
     expect_counts(1, 1, 0);
     expect_output("b: no handler \"handlers/none\": there is handlers/h (it would be "
@@ -246,7 +248,8 @@ static void runs_handlers_as_production_does(void) {
 static void hands_rows_to_reactions(void) {
     run_spec("local reactions = require('testing.reactions')\n"
              "it('a', function()\n"
-             "  assert.are.same({ { topic = 'news', key = 'k', value = { word = 'w' }, at = 5,\n"
+             "  assert.are.same({ { topic = 'news', key = 'k', value = { word = 'w' }, at = "
+             "1751097600000000,\n"
              "    text = '{\"word\":\"w\"}', identity = 'k', headers = { h = 'x' } } },\n"
              "    reactions.run('reactions/n', { key = 'k', word = 'w' }))\n"
              "  assert.are.same({}, reactions.run('reactions/n', { key = 'k', word = 'none' }))\n"
