@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../host/base/clock.h"
+#include "../host/base/log.h"
 #include "../host/base/uuid.h"
 #include "pg_connection.h"
 #include "pg_params.h"
@@ -120,6 +121,15 @@ void pg_note_session(struct pg *pg, const PGresult *row) {
     pg->reads_only = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
 }
 
+/* Once: what the connections of this process have in common. */
+static void log_pooler(void) {
+    static atomic_flag is_logged = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&is_logged)) {
+        log_info("a pooler stands before Postgres: statements are not kept prepared, and settings "
+                 "go with each transaction");
+    }
+}
+
 bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
     static _Atomic unsigned connections;
     if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1) {
@@ -136,5 +146,12 @@ bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
     if (pg->writes && pg->reads_only) {
         return refuse_read_only(err);
     }
-    return !pg->pooled || check_transactions(pg, deadline_us, err);
+    if (!pg->pooled) {
+        return true;
+    }
+    bool ok = check_transactions(pg, deadline_us, err);
+    if (ok) {
+        log_pooler();
+    }
+    return ok;
 }

@@ -107,7 +107,7 @@ void redis_refusal_note(const char *error) {
     pthread_mutex_unlock(&lock);
     count_refusal((enum refusal)refusal);
     if (is_new) {
-        log_warning("Redis refuses what it is asked: it is worked without",
+        log_warning("Redis refuses what it is asked: the service goes on without it",
                     LOG_TEXT("reason", refusals[refusal].reason), LOG_TEXT("error", error));
     }
 }

@@ -35,15 +35,34 @@ static const char *hint_of(char hint[HINT_BYTES], const char *prefix, const char
     return hint;
 }
 
-/* Names of commands; of a group, their second words. */
+/* Names of commands; of a group, theirs. */
 static size_t list_commands(const char *group, const char *names[COMMANDS_MAX]) {
     size_t count = 0, len = group ? strlen(group) : 0;
     for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
         const char *name = commands[i].name;
-        if (!group) {
+        if (!group || (strncmp(name, group, len) == 0 && name[len] == ' ')) {
             names[count++] = name;
-        } else if (strncmp(name, group, len) == 0 && name[len] == ' ') {
-            names[count++] = name + len + 1;
+        }
+    }
+    return count;
+}
+
+#define GROUPS_MAX 8
+#define GROUP_BYTES 16
+
+/* The first words of names of two, each once, behind the `count` names. */
+static size_t add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **names, size_t count) {
+    size_t group_count = 0;
+    for (size_t i = 0; i < command_count && group_count < GROUPS_MAX && count < COMMANDS_MAX; i++) {
+        int len = (int)strcspn(commands[i].name, " ");
+        if (commands[i].name[len] == '\0') {
+            continue;
+        }
+        char *group = groups[group_count];
+        snprintf(group, GROUP_BYTES, "%.*s", len, commands[i].name);
+        if (group_count == 0 || strcmp(groups[group_count - 1], group) != 0) {
+            names[count++] = group;
+            group_count++;
         }
     }
     return count;
@@ -53,19 +72,22 @@ static bool refuse_group(const char *group, const char *second, struct err *err)
     const char *names[COMMANDS_MAX];
     char hint[NEAREST_HINT_CAP];
     size_t count = list_commands(group, names);
-    nearest_hint(hint, second ? second : "", names, count);
-    return second ? err_set(err, ERR_INPUT, "no command \"%s %s\": %s", group, second, hint)
+    char words[64];
+    snprintf(words, sizeof words, "%s %s", group, second ? second : "");
+    nearest_hint(hint, second ? words : "", names, count);
+    return second ? err_set(err, ERR_INPUT, "no command \"%s\": %s", words, hint)
                   : err_set(err, ERR_INPUT, "%s needs a second word: %s", group, hint);
 }
 
-static bool refuse_command(const struct reading *reading, struct err *err) {
-    const char *word = reading->words[0], *names[COMMANDS_MAX];
-    char hint[HINT_BYTES];
+bool arguments_refuse_command(char **words, int word_count, struct err *err) {
+    const char *word = words[0], *names[COMMANDS_MAX];
+    char hint[HINT_BYTES], groups[GROUPS_MAX][GROUP_BYTES];
     if (commands_is_group(word)) {
-        return refuse_group(word, reading->word_count > 1 ? reading->words[1] : NULL, err);
+        return refuse_group(word, word_count > 1 ? words[1] : NULL, err);
     }
+    size_t count = add_groups(groups, names, list_commands(NULL, names));
     return err_set(err, ERR_INPUT, "no command \"%s\"%s", word,
-                   hint_of(hint, "", nearest_name(word, names, list_commands(NULL, names))));
+                   hint_of(hint, "", nearest_name(word, names, count)));
 }
 
 static size_t list_options(const struct command_spec *spec, const char **names) {
@@ -92,8 +114,10 @@ static bool refuse_option(const struct command_spec *spec, const char *text, str
                        "%s stands before the command: only options of every command do%s", name,
                        hint_of(hint, "--", nearest));
     }
+    bool is_setting = !nearest && strcmp(spec->name, "run") == 0; /* --port, say */
     return err_set(err, ERR_INPUT, "%s takes no option %s%s", spec->name, name,
-                   hint_of(hint, "--", nearest));
+                   is_setting ? ": config.lua has the settings, and names the variable of each"
+                              : hint_of(hint, "--", nearest));
 }
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -235,7 +259,7 @@ static bool read_word(struct reading *reading, char *word, struct err *err) {
         know_command(reading);
         bool hopeless = !reading->out->spec &&
                         (reading->word_count > 1 || !commands_is_group(reading->words[0]));
-        return !hopeless || refuse_command(reading, err);
+        return !hopeless || arguments_refuse_command(reading->words, reading->word_count, err);
     }
     return true;
 }
@@ -259,8 +283,9 @@ bool arguments_read(int argc, char **argv, struct arguments *arguments, struct e
         return true;
     }
     if (!arguments->spec) {
-        return reading.word_count > 0 ? refuse_command(&reading, err)
-                                      : err_set(err, ERR_INPUT, "say a command");
+        return reading.word_count > 0
+                   ? arguments_refuse_command(reading.words, reading.word_count, err)
+                   : err_set(err, ERR_INPUT, "say a command");
     }
     return check_arguments(&reading, err) && check_options(&reading, err);
 }

@@ -16,5 +16,7 @@ struct arguments {
  * where help or version is asked for (command.help, command.version). False: ERR_INPUT says what is
  * wrong, on which option, and what to say instead; `spec` is set where the command is known. */
 bool arguments_read(int argc, char **argv, struct arguments *arguments, struct err *err);
+/* The words name no command. Returns false: err says so, and names the nearest. */
+bool arguments_refuse_command(char **words, int word_count, struct err *err);
 
 #endif

@@ -238,7 +238,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected retry",
         .run = command_rejected_retry,
-        .synopsis = "(ID… | --topic TOPIC --reason REASON | --all) [--yes]",
+        .synopsis = "(ID… | [--topic TOPIC] [--reason REASON] | --all) [--yes]",
         .summary = "give them to the present scripts again",
         .help = "Prints how many events are selected, by topic and reason, and asks where there "
                 "are more than five. What is applied leaves the table. Effects of handlers "
@@ -250,7 +250,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected drop",
         .run = command_rejected_drop,
-        .synopsis = "(ID… | --topic TOPIC --reason REASON | --all) [--yes]",
+        .synopsis = "(ID… | [--topic TOPIC] [--reason REASON] | --all) [--yes]",
         .summary = "delete them",
         .help = "Prints how many events are selected, by topic and reason, and asks where there "
                 "are more than five. There is no way back.",
@@ -288,7 +288,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox retry",
         .run = command_outbox_retry,
-        .synopsis = "(ID… | --topic TOPIC --key KEY | --all) [--yes]",
+        .synopsis = "(ID… | [--topic TOPIC] [--key KEY] | --all) [--yes]",
         .summary = "publish what Kafka refused",
         .help = "Prints how many failed messages are selected, by topic, and asks where there are "
                 "more than five. They become pending; one past outbox.horizon_hours is settled "
@@ -300,7 +300,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox drop",
         .run = command_outbox_drop,
-        .synopsis = "(ID… | --topic TOPIC --key KEY | --all) [--yes]",
+        .synopsis = "(ID… | [--topic TOPIC] [--key KEY] | --all) [--yes]",
         .summary = "do not publish them",
         .help = "Prints how many pending and failed messages are selected, by topic, and asks "
                 "where there are more than five. They become settled: their facts are not "

@@ -204,8 +204,9 @@ int command_help(const struct command *command) {
     const struct command_spec *spec = commands_find(command->words, count, &used);
     bool group = count == 1 && !spec && commands_is_group(command->words[0]);
     if (count > 0 && !group && (!spec || used != count)) {
-        fprintf(stderr, PROGRAM ": help: no command \"%s%s%s\"\n", command->words[0],
-                count > 1 ? " " : "", count > 1 ? command->words[1] : "");
+        struct err err = {0};
+        arguments_refuse_command(command->words, count, &err);
+        fprintf(stderr, PROGRAM ": help: %s\n", err.text);
         help_usage(NULL, NULL, &text);
         fputs(text.data, stderr);
         buffer_free(&text);

@@ -185,5 +185,12 @@ int command_new_route(const struct command *command) {
 }
 
 int command_new_reaction(const struct command *command) {
-    return write_new(command, plan_reaction);
+    int status = write_new(command, plan_reaction);
+    if (status == 0) {
+        printf(
+            "To see it sent, give an event a time of the last %d hours: an older fact is settled, "
+            "and not sent.\n",
+            command->config->outbox.horizon_hours);
+    }
+    return status;
 }

@@ -1,6 +1,7 @@
 /* outbox: the messages that are published, or wait to be: list, show, retry, drop. Nothing is
  * deleted: a dropped message keeps its identity, so that the same fact is not stored once more. */
 #include <stdio.h>
+#include <string.h>
 
 #include "../view/sql_session.h"
 #include "command.h"
@@ -24,9 +25,9 @@ static const char show_sql[] =
 static const char missing_sql[] =
     "SELECT wanted.id FROM unnest($3::text[]) AS wanted (id) WHERE $1::text IS NULL "
     "AND $2::text IS NULL AND NOT EXISTS (SELECT FROM outbox o WHERE o.id::text = wanted.id)";
-static const char count_sql[] =
-    "SELECT topic, state, count(*)::text FROM outbox WHERE " SELECTED
-    " AND state = ANY (string_to_array($4::text, ' ')) GROUP BY topic, state ORDER BY topic, state";
+static const char count_sql[] = "SELECT topic, state, count(*)::text FROM outbox WHERE " SELECTED
+                                " AND state = ANY (string_to_array($4::text, ' or ')) GROUP BY "
+                                "topic, state ORDER BY topic, state";
 static const char retry_sql[] = "UPDATE outbox SET state = 'pending', done_at = NULL, error = NULL "
                                 "WHERE " SELECTED " AND state = 'failed'";
 static const char drop_sql[] =
@@ -76,7 +77,7 @@ static bool list_messages(const struct outbox_command *outbox, struct err *err) 
                PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4),
                PQgetvalue(rows, i, 5), error[0] ? "  " : "", error);
     }
-    printf("%d messages\n", PQntuples(rows));
+    printf("%d message%s\n", PQntuples(rows), PQntuples(rows) == 1 ? "" : "s");
     PQclear(rows);
     return true;
 }
@@ -116,7 +117,7 @@ static bool show_messages(const struct outbox_command *outbox, struct err *err) 
     return true;
 }
 
-/* Prints what is selected and in one of the states, by topic and state. */
+/* Prints what is selected and in one of the states ("pending or failed"), by topic and state. */
 static bool count_messages(const struct outbox_command *outbox, const char *states, int64_t *count,
                            struct err *err) {
     PGresult *rows = NULL;
@@ -151,7 +152,8 @@ static bool change_messages(const struct outbox_command *outbox, const char *ver
     if (!sql_query(outbox->session, slice_of(sql), &result, err)) {
         return false;
     }
-    printf("%s messages changed\n", PQcmdTuples(result));
+    bool is_one = strcmp(PQcmdTuples(result), "1") == 0;
+    printf("%s message%s changed\n", PQcmdTuples(result), is_one ? "" : "s");
     PQclear(result);
     return true;
 }
@@ -161,7 +163,7 @@ static bool retry_messages(const struct outbox_command *outbox, struct err *err)
 }
 
 static bool drop_messages(const struct outbox_command *outbox, struct err *err) {
-    return change_messages(outbox, "Drop", "pending failed", drop_sql, err);
+    return change_messages(outbox, "Drop", "pending or failed", drop_sql, err);
 }
 
 static int run_outbox(const struct command *command, const char *name,

@@ -61,7 +61,7 @@ static bool list(const struct rejected *rejected, struct err *err) {
         printf("%s  %s  %s  %s  %s\n", PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 0),
                PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4));
     }
-    printf("%d rejected events\n", PQntuples(rows));
+    printf("%d rejected event%s\n", PQntuples(rows), PQntuples(rows) == 1 ? "" : "s");
     PQclear(rows);
     return true;
 }

@@ -33,6 +33,7 @@ struct outbox_stored {
     int64_t known;       /* their identity was there */
     int64_t conflicting; /* of the known ones, those that say something else */
     char conflict[OUTBOX_IDENTITY_MAX_BYTES + 1]; /* the identity of one of them */
+    char conflict_source[128], conflict_topic[256], conflict_key[128]; /* its own, cut */
 };
 
 /* Queues one INSERT of all messages, in order; nothing where there are none. `params` is reset and

@@ -26,14 +26,27 @@ static const char store_sql[] =
     "source, scripts, traceparent, CASE WHEN old THEN 'settled' ELSE 'pending' END, "
     "CASE WHEN old THEN now() END, CASE WHEN old THEN 'older than the horizon when it was stored' "
     "END FROM firsts ORDER BY n ON CONFLICT (identity) DO NOTHING RETURNING state), "
-    "conflicts AS (SELECT g.identity FROM given g LEFT JOIN outbox o ON o.identity = g.identity "
+    "conflicts AS (SELECT g.identity, g.source, g.topic, g.key FROM given g LEFT JOIN outbox o ON "
+    "o.identity = g.identity "
     "JOIN firsts f ON f.identity = g.identity "
     "WHERE (g.topic, g.key, g.value, g.headers) IS DISTINCT FROM CASE WHEN o.id IS NULL "
     "THEN (f.topic, f.key, f.value, f.headers) ELSE (o.topic, o.key, o.value, o.headers) END) "
     "SELECT (SELECT count(*) FROM stored WHERE state = 'pending') AS outbox_pending, "
     "(SELECT count(*) FROM stored WHERE state = 'settled'), "
     "(SELECT count(*) FROM given) - (SELECT count(*) FROM stored), "
-    "(SELECT count(*) FROM conflicts), (SELECT min(identity) FROM conflicts)";
+    "(SELECT count(*) FROM conflicts), one.* FROM (SELECT 1) AS always "
+    "LEFT JOIN (SELECT * FROM conflicts ORDER BY identity LIMIT 1) AS one ON true";
+
+enum stored_column {
+    S_PENDING,
+    S_SETTLED,
+    S_KNOWN,
+    S_CONFLICTING,
+    S_IDENTITY, /* of one conflict, as the rest; NULL: there is none */
+    S_SOURCE,
+    S_TOPIC,
+    S_KEY,
+};
 
 enum outbox_column {
     O_IDENTITY,
@@ -93,16 +106,23 @@ static int64_t cell_int(const PGresult *result, int column) {
     return strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
+static void copy_cell(char *text, size_t cap, const PGresult *result, int column) {
+    snprintf(text, cap, "%s", PQgetvalue(result, 0, column));
+}
+
 bool outbox_stored_add(struct outbox_stored *stored, const PGresult *result) {
     if (PQntuples(result) != 1 || PQfnumber(result, "outbox_pending") != 0) {
         return false;
     }
-    stored->pending += cell_int(result, 0);
-    stored->settled += cell_int(result, 1);
-    stored->known += cell_int(result, 2);
-    stored->conflicting += cell_int(result, 3);
-    if (!PQgetisnull(result, 0, 4)) {
-        snprintf(stored->conflict, sizeof stored->conflict, "%s", PQgetvalue(result, 0, 4));
+    stored->pending += cell_int(result, S_PENDING);
+    stored->settled += cell_int(result, S_SETTLED);
+    stored->known += cell_int(result, S_KNOWN);
+    stored->conflicting += cell_int(result, S_CONFLICTING);
+    if (!PQgetisnull(result, 0, S_IDENTITY)) {
+        copy_cell(stored->conflict, sizeof stored->conflict, result, S_IDENTITY);
+        copy_cell(stored->conflict_source, sizeof stored->conflict_source, result, S_SOURCE);
+        copy_cell(stored->conflict_topic, sizeof stored->conflict_topic, result, S_TOPIC);
+        copy_cell(stored->conflict_key, sizeof stored->conflict_key, result, S_KEY);
     }
     return true;
 }
@@ -128,6 +148,9 @@ void outbox_stored_count(const struct outbox_stored *stored) {
         log_error("a message has the identity of a stored one and other content: the stored one "
                   "stays, this one is not published; the identity must name all that the message "
                   "says",
-                  LOG_TEXT("identity", stored->conflict), LOG_INT("messages", stored->conflicting));
+                  LOG_TEXT("identity", stored->conflict),
+                  LOG_TEXT("source", stored->conflict_source),
+                  LOG_TEXT("topic", stored->conflict_topic), LOG_TEXT("key", stored->conflict_key),
+                  LOG_INT("messages", stored->conflicting));
     }
 }

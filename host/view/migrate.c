@@ -130,7 +130,10 @@ static bool check_applied(struct pg *pg, const struct migration *migration, int 
     }
     *is_applied = PQntuples(rows) == 1;
     if (*is_applied && strcmp(PQgetvalue(rows, 0, 0), "t") != 0) {
-        ok = err_set(err, ERR_INPUT, "%s: has changed since it was applied", migration->name);
+        ok = err_set(err, ERR_INPUT,
+                     "%s: has changed since it was applied: put its old text back, and write "
+                     "the change as a new migration",
+                     migration->name);
     } else if (!*is_applied && migration->version < newest) {
         ok = err_set(err, ERR_INPUT, "%s: is older than the newest applied, %04d", migration->name,
                      newest);

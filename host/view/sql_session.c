@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../bindings/pg_spare.h"
 #include "../base/xalloc.h"
@@ -77,6 +78,14 @@ static void name_statement(struct sql_session *session, struct slice sql, const 
     *name = keep(session, xstrdup(number));
 }
 
+/* The number of a statement says nothing to whoever reads the error. */
+static void remove_statement_name(struct err *err, const char *name) {
+    size_t len = strlen(name);
+    if (strncmp(err->text, name, len) == 0 && strncmp(err->text + len, ": ", 2) == 0) {
+        memmove(err->text, err->text + len + 2, strlen(err->text + len + 2) + 1);
+    }
+}
+
 bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, struct err *err) {
     const char *name, *text;
     name_statement(session, sql, &name, &text);
@@ -84,6 +93,9 @@ bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, s
     bool ok =
         pg_query(session->pg, name, text, session->params, session->timeout_ms + 5000, rows, err);
     pg_params_reset(session->params);
+    if (!ok) {
+        remove_statement_name(err, name);
+    }
     return ok;
 }
 

@@ -331,9 +331,11 @@ static void commands_that_there_are_not_are_refused(void) {
     check_refused("chekc", "no command \"chekc\": did you mean \"check\"?");
     check_refused("dance", "no command \"dance\"");
     check_refused("''", "no command \"\"");
-    check_refused("rejected", "rejected needs a second word: there are list, show, retry, drop");
-    check_refused("rejected drp x", "no command \"rejected drp\": did you mean \"drop\"?");
-    check_refused("reject drop x", "did you mean");
+    check_refused("rejected", "rejected needs a second word: there are rejected list, ");
+    check_refused("rejected drp x", "no command \"rejected drp\": did you mean \"rejected drop\"?");
+    check_refused("new handle x", "no command \"new handle\": did you mean \"new handler\"?");
+    check_refused("run --port 1", "run takes no option --port: config.lua has the settings");
+    check_refused("reject drop x", "did you mean \"rejected");
     check_refused("rejected drop2", "no command");
 }
 

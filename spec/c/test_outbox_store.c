@@ -98,6 +98,8 @@ static void an_identity_never_has_two_contents(void) {
     CHECK_INT(stored.known, 1);
     CHECK_INT(stored.conflicting, 1);
     CHECK_TEXT(stored.conflict, "a");
+    CHECK_TEXT(stored.conflict_key, "k");
+    CHECK(stored.conflict_source[0] && stored.conflict_topic[0]);
     struct outbox_message other_key = message("a", NULL, "1"),
                           other_headers = message("a", "k", "1");
     other_headers.headers = slice_of("{\"x\": \"y\"}");

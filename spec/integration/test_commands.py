@@ -45,6 +45,7 @@ def test_version_and_help(build):
                         (["--fast", "run"], "--fast stands before the command"),
                         (["chekc"], "no command \"chekc\": did you mean \"check\"?"),
                         (["help", "fly"], "no command \"fly\""),
+                        (["help", "nwe"], "no command \"nwe\": did you mean \"new\"?"),
                         (["run", "--\x1b[2J"], "run takes no option --\\u001B[2J")):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong

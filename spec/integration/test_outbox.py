@@ -91,8 +91,8 @@ def test_messages_are_listed_and_shown(outbox):
     lines = outbox("list").stdout.splitlines()
     assert lines[-1] == "6 messages" and lines[0].startswith("6  ")
     assert lines[4].split("  ")[2:] == ["failed", TOPIC, "key 2", "fact 2", "too large"]
-    assert outbox("list", "--state", "failed").stdout.endswith("1 messages\n")
-    assert outbox("list", "--key", "key 3", "--limit", "1").stdout.endswith("1 messages\n")
+    assert outbox("list", "--state", "failed").stdout.endswith("\n1 message\n")
+    assert outbox("list", "--key", "key 3", "--limit", "1").stdout.endswith("\n1 message\n")
     shown = dict(line.split(None, 1) for line in outbox("show", "2").stdout.splitlines()
                  if len(line.split(None, 1)) == 2)
     assert shown["error"] == "too large" and shown["value"] == "2" and shown["attempts"] == "1"
@@ -104,9 +104,9 @@ def test_messages_are_listed_and_shown(outbox):
 def test_refused_messages_are_tried_again_and_dropped_ones_stay_known(bare_service, outbox):
     failed = outbox("retry", "1", check=False)
     assert failed.returncode == 1 and "none of the selected messages is failed" in failed.stderr
-    assert outbox("retry", "--all").stdout.endswith("1 messages changed\n")
+    assert outbox("retry", "--all").stdout.endswith("\n1 message changed\n")
     assert states(bare_service) == ["sent"] + 5 * ["pending"]
-    assert outbox("drop", "3").stdout.endswith("1 messages changed\n")
+    assert outbox("drop", "3").stdout.endswith("\n1 message changed\n")
     assert states(bare_service)[2] == "settled"
     assert bare_service.query("SELECT error FROM outbox WHERE id = 3") == \
         [("dropped by an operator",)]

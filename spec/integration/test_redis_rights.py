@@ -10,7 +10,7 @@ from stack import ROOT, wait_until
 from views import status_path
 
 USER = "aggregator"
-REFUSED = "Redis refuses what it is asked: it is worked without"
+REFUSED = "Redis refuses what it is asked: the service goes on without it"
 
 
 def documented_rights():

@@ -104,10 +104,18 @@ def test_the_printed_commands_answer_with_the_samples(run):
     rejected = subprocess.run(shlex.split(started.commands("psql")[0]), capture_output=True,
                               text=True, check=True).stdout
     assert "(14 rows)" in rejected
+    listed = started.commands("rejected list")[0]
+    rejected = subprocess.run(listed, shell=True, cwd=ROOT, capture_output=True, text=True,
+                              check=True).stdout
+    assert rejected.endswith("\n14 rejected events\n")
+    asked = subprocess.run(started.commands("aggregator status")[0], shell=True, cwd=ROOT,
+                           capture_output=True, check=True).stdout
+    assert json.loads(asked)["outbox"]["publishes"]
     data = (ROOT / ".run/pgdata").resolve()
     assert started.end() == 130
     assert started.living() == []
     assert not data.exists() and not (ROOT / ".run/pgdata").is_symlink()
+    assert not (ROOT / ".run/env").exists()
 
 
 @pytest.mark.parametrize("parent, status", [(os.getpid(), 0), (1, 1)], ids=["lives", "is gone"])
