@@ -58,8 +58,8 @@ return {
     allowed_services = list(
       env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")
     ),
-    -- whose answers are in other words than everybody else's ("client"): the vocabularies are those
-    -- that routes declare
+    -- callers that read other words than the query wrote, by X-Service-ID: each names a vocabulary
+    -- that routes declare. A caller that is not named reads the body as it is
     vocabularies = {
       ["api-gateway-service"] = "internal",
       ["bff-teacher-service"] = "internal",

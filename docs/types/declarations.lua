@@ -81,16 +81,17 @@
 
 --- What a file of `scripts/reactions` returns.
 ---@class Reaction
----@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that brings such a value has the reaction called for that key
+---@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that writes a value into it has the reaction called for that value, not for the one that the row had before. So it is a column that never changes for a row
 ---@field query string a file of `sql/queries` with the one parameter `:keys` (`text[]`); its rows have a column `key`
 ---@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; reads nothing else, so that it says the same of the same row. An error leaves the key for later
 
---- What leaves for other services, by the outbox.
+--- What leaves for other services, by the outbox: a fact, not a moment. The same fact must give the
+--- same message, so that replays and rebuilds are silent.
 ---@class Message
 ---@field topic string
 ---@field key string messages of one key leave in the order in which they were stored
 ---@field value table|string written as JSON with sorted keys, or JSON; at most 1 MiB
----@field identity string says which fact this is, at most 200 bytes: with the identity of an earlier one a message is not stored
+---@field identity string says which fact this is, at most 200 bytes: with the identity of an earlier one a message is not stored. Unique over all topics and reactions
 ---@field at integer when the fact came true, microseconds since 1970: facts older than the outbox's horizon are not sent
 ---@field headers? table<string, string>
 
@@ -112,7 +113,8 @@
 ---@class View
 local View = {}
 
---- Names one more id whose cached answers must go.
+--- Ends the cached answers that have the id in their `tags`. A merge does so for the text columns of
+--- its row's key, and for no other column.
 ---@param id string
 function View:touch(id) end
 
@@ -120,16 +122,6 @@ function View:touch(id) end
 --- leaves after the commit, at least once. A second message with its identity is not sent.
 ---@param message Message
 function View:publish(message) end
-
---- What is published: a fact, not a moment. The same fact must give the same message, so that replays
---- and rebuilds are silent.
----@class Message
----@field topic string
----@field key string messages of one key leave in the order in which they were stored
----@field value table|string a table, written as JSON with sorted keys, or JSON text
----@field identity string which fact it is, at most 200 bytes
----@field at integer when the fact came true, microseconds: one older than `outbox.horizon_hours` is not sent
----@field headers? table<string, string>
 
 --- A table of the view. `view.TABLE:merge` is declared for each by `aggregator types`.
 ---@class ViewTable

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,10 @@ OUT = stack.ROOT / ".run"
 STREAMS = ("current", "first", "first-unlinked", "current-hard")
 EVENTS_PER_SECOND = 100
 STARTED = time.monotonic()
+ENV = OUT / "env"
+# By which commands find what runs here.
+TOLD = ("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_CONSUMER_GROUP_ID", "ADMIN_SOCKET", "HULEEDU_INTERNAL_API_KEY", "HOST", "PORT")
 
 
 class Failure(Exception):
@@ -89,12 +94,19 @@ class Service:
         if "PORT" in os.environ:
             program.port = int(os.environ["PORT"])
             program.env["PORT"] = os.environ["PORT"]
+        self.write_env(program.env)
         migration = program.command("migrate", check=False)
         (OUT / "migrate.log").write_text(migration.stderr)
         if migration.returncode != 0:
             raise Failure(f"the migrations failed:\n{migration.stderr}")
         self.program = self.start_one(program)
         say(f"program   http://127.0.0.1:{program.port}")
+
+    def write_env(self, env):
+        """A file for shells; it is gone with the servers that it names."""
+        ENV.write_text("".join(f"export {name}={shlex.quote(env[name])}\n"
+                               for name in TOLD if name in env))
+        self.cleanup.callback(ENV.unlink, missing_ok=True)
 
     def check_alive(self):
         for process in self.processes:
@@ -158,6 +170,12 @@ try, in another terminal{coming}:
   curl -s {base}/metrics | grep ras_messages
   psql '{service.postgres}' -c 'SELECT topic, reason, detail FROM rejected_events'
   tail -f {service.program.log}
+
+commands of the program, in a shell that has read .run/env:
+
+  . .run/env && build/aggregator status
+  . .run/env && build/aggregator outbox list
+  . .run/env && build/aggregator rejected list
 
 logs in {OUT}; Ctrl-C takes everything down
 """, flush=True)
