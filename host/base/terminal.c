@@ -19,11 +19,31 @@ static uint32_t decode_sequence(const char *text, size_t len) {
     return code;
 }
 
-/* C0 but tab and newline, DEL, C1, and the controls of the Unicode bidirectional algorithm. */
-static bool is_harmful(uint32_t code) {
-    return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7F && code <= 0x9F) ||
-           code == 0x061C || code == 0x200E || code == 0x200F ||
+/* C0 but tab and newline, DEL, C1. */
+static bool is_control(uint32_t code) {
+    return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7F && code <= 0x9F);
+}
+
+/* The controls of the Unicode bidirectional algorithm. */
+static bool is_bidirectional(uint32_t code) {
+    return code == 0x061C || code == 0x200E || code == 0x200F ||
            (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+/* What shows as nothing, or as the end of a line, and joins no letters: the soft hyphen, the
+ * zero-width space, the line and paragraph separators, the byte-order mark, tags. */
+static bool is_invisible(uint32_t code) {
+    return code == 0x00AD || code == 0x200B || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
+           (code >= 0xE0000 && code <= 0xE007F);
+}
+
+/* As JSON writes it: above U+FFFF by two surrogates. */
+static void append_escaped(struct buffer *out, uint32_t code) {
+    if (code > 0xFFFF) {
+        buffer_append_format(out, "\\u%04X", 0xD800 + ((code - 0x10000) >> 10));
+        code = 0xDC00 + ((code - 0x10000) & 0x3FF);
+    }
+    buffer_append_format(out, "\\u%04X", code);
 }
 
 /* True where more bytes could make a well-formed sequence of these. */
@@ -56,8 +76,8 @@ size_t terminal_append(struct buffer *out, struct slice text) {
         uint32_t code = len > 0 ? decode_sequence(text.data + at, len) : 0;
         if (len == 0) {
             buffer_append_format(out, "\\x%02X", (unsigned char)text.data[at]);
-        } else if (is_harmful(code)) {
-            buffer_append_format(out, "\\u%04X", code);
+        } else if (is_control(code) || is_bidirectional(code) || is_invisible(code)) {
+            append_escaped(out, code);
         } else {
             buffer_append(out, text.data + at, len);
         }

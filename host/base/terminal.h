@@ -9,10 +9,10 @@
 #include "buffer.h"
 #include "err.h"
 
-/* Appends the text with every control character but tab and newline, and every bidirectional
- * control, written as \uXXXX, and every byte that is not UTF-8 as \xXX. In JSON text the first form
- * means the same character. Returns how many bytes were taken: all, but for a sequence that is cut
- * at the end (at most 3 bytes). */
+/* Appends the text with every control character but tab and newline, every bidirectional control
+ * and what is invisible written as \uXXXX, and every byte that is not UTF-8 as \xXX. In JSON text
+ * the first form means the same character. Returns how many bytes were taken: all, but for a
+ * sequence that is cut at the end (at most 3 bytes). */
 size_t terminal_append(struct buffer *out, struct slice text);
 
 /* Prints the text on one stream in that form, and flushes it. False: it could not be written. */

@@ -532,7 +532,6 @@ const struct command_spec commands[] = {
                        .is_optional = true,
                        .may_repeat = true,
                        .help = "its name, of one word or two; default: the list of all"}},
-        .is_raw = true,
         .without_config = true,
     },
 };

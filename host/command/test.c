@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "../script/spec.h"
+#include "../base/terminal.h"
 #include "../base/watch.h"
 #include "../base/xalloc.h"
 
@@ -96,6 +97,14 @@ static bool run_all(const struct config *config, const struct spec_options *opti
     return true;
 }
 
+/* Specs may print what they like; a message of the program's own may hold an argument. */
+static void say_failure(const struct err *err) {
+    struct buffer line = {0};
+    buffer_append_format(&line, "test: %s\n", err->text);
+    terminal_print(stderr, buffer_slice(&line));
+    buffer_free(&line);
+}
+
 static int run_once(const struct command *command) {
     struct spec_options options = {
         .support = SUPPORT,
@@ -108,7 +117,7 @@ static int run_once(const struct command *command) {
               run_all(command->config, &options, command->coverage_min, &totals, &err);
     free_files();
     if (!ok) {
-        fprintf(stderr, "test: %s\n", err.text);
+        say_failure(&err);
         return 1;
     }
     printf("%d passed, %d failed", totals.passed, totals.failed);
@@ -124,7 +133,7 @@ static int run_anew(void *context) {
     struct err err = {0};
     struct config *config = config_load(command.config_path, &err);
     if (!config) {
-        fprintf(stderr, "test: %s\n", err.text);
+        say_failure(&err);
         return 1;
     }
     command.config = config;

@@ -29,6 +29,12 @@ static void bidirectional_controls_are_written_out(void) {
     shows("\u200D\u202F\u2065", "\u200D\u202F\u2065"); /* their neighbours are harmless */
 }
 
+static void what_is_invisible_is_written_out(void) {
+    shows("a\u00ADb\u200Bc\u2028d\u2029e\uFEFF", "a\\u00ADb\\u200Bc\\u2028d\\u2029e\\uFEFF");
+    shows("\U000E0041.", "\\uDB40\\uDC41.");
+    shows("\u200C\u200D", "\u200C\u200D"); /* they join letters and pictures */
+}
+
 static void bytes_that_are_not_utf8_are_written_out(void) {
     shows("a\x80z\xFF.", "a\\x80z\\xFF.");
     shows("\xED\xA0\x80.", "\\xED\\xA0\\x80.");
@@ -62,6 +68,7 @@ static const struct test_case cases[] = {
     {"text stays as it is", text_stays_as_it_is},
     {"controls are written out", controls_are_written_out},
     {"bidirectional controls are written out", bidirectional_controls_are_written_out},
+    {"what is invisible is written out", what_is_invisible_is_written_out},
     {"bytes that are not UTF-8 are written out", bytes_that_are_not_utf8_are_written_out},
     {"a sequence that is cut waits for its end", a_sequence_that_is_cut_waits_for_its_end},
     {"JSON says the same", json_says_the_same},

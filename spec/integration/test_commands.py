@@ -46,6 +46,7 @@ def test_version_and_help(build):
                         (["chekc"], "no command \"chekc\": did you mean \"check\"?"),
                         (["help", "fly"], "no command \"fly\""),
                         (["help", "nwe"], "no command \"nwe\": did you mean \"new\"?"),
+                        (["help", "\x1b[2J"], "no command \"\\u001B[2J\""),
                         (["run", "--\x1b[2J"], "run takes no option --\\u001B[2J")):
         failed = run(*wrong)
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
