@@ -214,7 +214,7 @@ def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, 
     (("--topic", "pupils"), 'no handler declares the topic "pupils". There are:'),
     (("--limit", "0"), '--limit is "0"'), (("--limit", "many"), '--limit is "many"'),
     (("word",), 'tap takes no "word"'),
-    (("--topic", SLOT) * 65, "more than 64 times --topic")])
+    (("--topic", SLOT) * 65, "--topic is given more than 64 times")])
 def test_a_wrong_question_is_answered_with_the_right_one(tap, arguments, reason):
     running = tap(*arguments)
     assert running.finish() == 2
@@ -224,7 +224,7 @@ def test_a_wrong_question_is_answered_with_the_right_one(tap, arguments, reason)
 def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
     kafka = stack.EmbeddedKafka(tmp_path, build, names=[SPELLCHECK])
     cleanup.callback(kafka.stop)
-    env = stack.Aggregator(tmp_path, build, "none", "none", kafka.start().brokers, ROOTS).env
+    env = stack.Aggregator(tmp_path, build, "postgresql://127.0.0.1:1/none", "none", kafka.start().brokers, ROOTS).env
     with contextlib.ExitStack() as programs:
         running = Tap(build, env, [])
         programs.callback(running.kill)
@@ -235,7 +235,7 @@ def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
 
 
 def test_a_kafka_that_is_away_is_a_failure(build, tmp_path, cleanup):
-    env = stack.Aggregator(tmp_path, build, "none", "none", "127.0.0.1:1", ROOTS).env
+    env = stack.Aggregator(tmp_path, build, "postgresql://127.0.0.1:1/none", "none", "127.0.0.1:1", ROOTS).env
     running = Tap(build, env, [])
     cleanup.callback(running.kill)
     assert running.finish() == 1
