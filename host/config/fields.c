@@ -216,7 +216,7 @@ static bool is_live(const struct config_field *field, const struct config *left,
     case REDIS_URL:
         return redis_url_same_place(*(char *const *)a, *(char *const *)b);
     case PAIRS:
-        return same_but_login(a, b);
+        return field->live || same_but_login(a, b);
     default:
         return field->live;
     }

@@ -524,7 +524,39 @@ static void secrets_of_the_configuration_show_in_no_error(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY");
 }
 
+static void note_live(void *context, const char *section, const char *key, bool live) {
+    char *said = context;
+    snprintf(said + strlen(said), 128 - strlen(said), "%s.%s %s;", section, key,
+             live ? "now" : "restart");
+}
+
+/* What a reload says of one change in the shipped file. */
+static void reload_takes(const char *from, const char *to, const char *wanted) {
+    char said[128] = "";
+    struct config *before = load(shipped);
+    char *text = with(from, to);
+    struct config *after = load(text);
+    CHECK_OK(before && after, &err);
+    if (before && after) {
+        config_compare(before, after, note_live, said);
+    }
+    CHECK_TEXT(said, wanted);
+    config_unref(before);
+    config_unref(after);
+    free(text);
+}
+
+static void a_reload_says_what_it_takes(void) {
+    reload_takes("[\"bff-teacher-service\"] = \"internal\",", "", "http.vocabularies now;");
+    reload_takes("    options = {},", "    options = { [\"sasl.password\"] = \"x\" },",
+                 "kafka.options now;");
+    reload_takes("    options = {},", "    options = { [\"linger.ms\"] = \"5\" },",
+                 "kafka.options restart;");
+    reload_takes("env(\"HOST\", \"0.0.0.0\")", "\"127.0.0.1\"", "http.host restart;");
+}
+
 static const struct test_case cases[] = {
+    {"a reload says what it takes", a_reload_says_what_it_takes},
     {"the shipped file loads", the_shipped_file_loads},
     {"folders lie beside the file", folders_lie_beside_the_file},
     {"the environment overrides", the_environment_overrides},
