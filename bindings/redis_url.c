@@ -97,7 +97,8 @@ bool redis_url_same_place(const char *a, const char *b) {
     struct redis_address one = {0}, other = {0};
     struct err ignored = {0};
     bool same = redis_url_parse(a, &one, &ignored) && redis_url_parse(b, &other, &ignored) &&
-                strcmp(one.host, other.host) == 0 && one.port == other.port && one.db == other.db;
+                one.host && other.host && strcmp(one.host, other.host) == 0 &&
+                one.port == other.port && one.db == other.db;
     redis_address_free(&one);
     redis_address_free(&other);
     return same;

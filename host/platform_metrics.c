@@ -85,7 +85,7 @@ static void append_name(struct buffer *out, const struct other_name *other, cons
 
 /* The first occurrence of a part, which may be NULL. NULL: there is none. */
 static const char *place_in(struct slice text, const char *part) {
-    return part ? memmem(text.data, text.len, part, strlen(part)) : NULL;
+    return part && text.data ? memmem(text.data, text.len, part, strlen(part)) : NULL;
 }
 
 static void append_changed(struct buffer *out, const struct other_name *other,

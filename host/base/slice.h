@@ -22,7 +22,7 @@ static inline bool slice_equal(struct slice a, struct slice b) {
 /* Below, equal to or above 0: by bytes, and of two with one beginning the shorter comes first. */
 static inline int slice_compare(struct slice a, struct slice b) {
     size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+    int order = shorter && a.data && b.data ? memcmp(a.data, b.data, shorter) : 0;
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
