@@ -1,5 +1,5 @@
-/* pg_url: what a Postgres URL says. The one reader of it: whoever checks a configuration refuses
- * what whoever connects would refuse. */
+/* pg_url: what a Postgres URL says. The one reader of it: the check of a configuration
+ * refuses what a connection would refuse. */
 #ifndef AGG_BINDINGS_PG_URL_H
 #define AGG_BINDINGS_PG_URL_H
 

@@ -12,7 +12,7 @@
 /* An error as Redis sent it; one that is the command's own fault is passed by. */
 void redis_refusal_note(const char *error);
 /* What was refused within the last 15 seconds, in words without host, user or key; false: nothing.
- * Whoever uses Redis for the service asks again within that time. */
+ * What uses Redis for the service asks it again within that time. */
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]);
 
 #endif

@@ -1,4 +1,4 @@
-/* places: whether a setting that names servers can be read by whoever connects to them. Private to
+/* places: whether a setting that names servers can be read by what connects to them. Private to
  * the configuration. */
 #ifndef AGG_HOST_CONFIG_PLACES_H
 #define AGG_HOST_CONFIG_PLACES_H

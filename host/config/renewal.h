@@ -1,8 +1,8 @@
 /* renewal: logins that change while the program runs. A password that is rotated stands in a file
- * that config.lua reads (NAME_FILE), or in config.lua itself: whoever is about to connect asks here
- * for the present one. The configuration is read again where it or one of those files has changed,
- * and where a server refuses a login. Only user and password are renewed; a setting that leads to
- * another place wants a restart. Any thread. */
+ * that config.lua reads (NAME_FILE), or in config.lua itself: a thread that is about to connect
+ * asks here for the present one. The configuration is read again where it or one of those files has
+ * changed, and where a server refuses a login. Only user and password are renewed; a setting that
+ * leads to another place wants a restart. Any thread. */
 #ifndef AGG_HOST_CONFIG_RENEWAL_H
 #define AGG_HOST_CONFIG_RENEWAL_H
 

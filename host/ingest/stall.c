@@ -1,6 +1,6 @@
 /* stall: records that wait in Kafka while the client fetches none of them. Its own figures do not
  * tell: what it has not fetched it has not heard of. So Kafka is asked, and a partition that stands
- * where it stood at the look before, short of the end, is read from its offset anew; where that
+ * where it stood at the look before, short of the end, is read from its offset again; where that
  * does not help, by another client. */
 #include "../base/log.h"
 #include "worker.h"

@@ -166,7 +166,7 @@ static void trouble_look_at_topics(struct worker *worker) {
 
 /* ---- the client ---------------------------------------------------------------------------- */
 
-/* In words that whoever asks without a key may read: no host, no user. */
+/* In words that a caller without a key may read: no host, no user. */
 static const char *trouble_reason(rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:

@@ -199,7 +199,7 @@ bool start_assign(struct worker *worker, struct err *err);
 void trouble_note_record(struct worker *worker, struct partition *partition,
                          const rd_kafka_message_t *record);
 struct trouble_news {
-    const char *reason; /* static, in words for whoever asks without a key */
+    const char *reason; /* static, in words for a caller without a key */
     const char *detail; /* for the log; NULL: none */
     int64_t offset;     /* of what cannot be read */
 };

@@ -46,7 +46,7 @@ static size_t read_headers(struct arena *arena, struct slice json, struct kafka_
     return count;
 }
 
-/* The trace goes on at whoever reads the message, unless the script says otherwise. */
+/* The trace goes on at the reader of the message, unless the script says otherwise. */
 static size_t add_traceparent(struct slice traceparent, struct kafka_header *headers,
                               size_t count) {
     for (size_t i = 0; i < count; i++) {

@@ -40,7 +40,7 @@ void flights_launch(struct flights *flights, struct kafka_producer *producer, co
                     void (*done)(void *context), void *context);
 /* The ids of the messages that are not over; valid until the next call. */
 const int64_t *flights_ids(struct flights *flights, size_t *count);
-/* Calls `report` for every message that has a report and is not over: it is told of. */
+/* Calls `report` for every message that has a report and is not over. */
 void flights_look(const struct flights *flights, flight_report report, void *context);
 /* The messages that were told of are over, and so are flights that have no others. */
 void flights_settle(struct flights *flights);

@@ -78,7 +78,7 @@ static void name_statement(struct sql_session *session, struct slice sql, const 
     *name = keep(session, xstrdup(number));
 }
 
-/* The number of a statement says nothing to whoever reads the error. */
+/* The number of a statement says nothing to the reader of the error. */
 static void remove_statement_name(struct err *err, const char *name) {
     size_t len = strlen(name);
     if (strncmp(err->text, name, len) == 0 && strncmp(err->text + len, ": ", 2) == 0) {
