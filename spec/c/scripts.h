@@ -62,6 +62,21 @@ static inline void scripts_end(struct scripts *scripts) {
     CHECK(system(command) == 0);
 }
 
+/* A state of the scripts as they are written, and their generation. The program ends where they do
+ * not load: the case cannot be told any further. */
+static inline struct script_instance *scripts_load(struct scripts *scripts,
+                                                   struct script_generation **generation) {
+    struct err err = {0};
+    *generation = script_generation_load(&scripts->config, 1, &err);
+    struct script_instance *instance =
+        *generation ? script_instance_create(*generation, &err) : NULL;
+    CHECK_OK(instance != NULL, &err);
+    if (!instance) {
+        exit(1);
+    }
+    return instance;
+}
+
 /* One event for handler 0, whose values live in the arena. */
 static inline struct extract_value *scripts_event(struct script_generation *generation,
                                                   struct arena *arena, const char *document) {

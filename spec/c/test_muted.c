@@ -51,12 +51,7 @@ static void load(const char *body) {
                   "end\nreturn { topics = { 't' }, fields = { id = 'data.id' },\n"
                   "handle = function(event, view) use()\n%s\nend }",
                   body);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
-    instance = generation ? script_instance_create(generation, &err) : NULL;
-    if (!instance) {
-        exit(1); /* the case cannot be told any further */
-    }
+    instance = scripts_load(&scripts, &generation);
     arena = arena_create(4096);
     merge = merge_create(script_generation_view(generation));
 }

@@ -20,10 +20,7 @@ static void begin(const char *body) {
                   "handle = function(event, view)\n%s\nend }",
                   body);
     err_clear(&err);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
-    instance = generation ? script_instance_create(generation, &err) : NULL;
-    CHECK_OK(instance != NULL, &err);
+    instance = scripts_load(&scripts, &generation);
     arena = arena_create(4096);
     merge = merge_create(script_generation_view(generation));
 }
@@ -180,9 +177,7 @@ static void a_library_that_produces_for_a_handler_is_refused_when_it_runs(void) 
                   "local announce = require('lib.announce')\n"
                   "return { topics = { 't' }, fields = { id = 'data.id' }, handle = announce }");
     err_clear(&err);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
-    instance = script_instance_create(generation, &err);
+    instance = scripts_load(&scripts, &generation);
     arena = arena_create(4096);
     merge = merge_create(script_generation_view(generation));
     CHECK_INT(handle(), SCRIPT_ERROR);

@@ -23,12 +23,7 @@ static void load(const char *body) {
                   "return { follows = { things = 'id' }, query = 'facts',\n"
                   "publish = function(row) %s end }",
                   body);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
-    instance = generation ? script_instance_create(generation, &err) : NULL;
-    if (!instance) {
-        exit(1); /* the case cannot be told any further */
-    }
+    instance = scripts_load(&scripts, &generation);
     arena = arena_create(4096);
 }
 

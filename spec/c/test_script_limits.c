@@ -18,12 +18,7 @@ static void load(const char *body) {
                   "return { topics = { 't' }, fields = { id = 'data.id', none = { 'data.none', "
                   "optional = true } },\nhandle = function(event, view) %s\nend }",
                   body);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
-    instance = generation ? script_instance_create(generation, &err) : NULL;
-    if (!instance) {
-        exit(1); /* the case cannot be told any further */
-    }
+    instance = scripts_load(&scripts, &generation);
     arena = arena_create(4096);
     merge = merge_create(script_generation_view(generation));
 }
