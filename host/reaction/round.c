@@ -126,30 +126,15 @@ static bool take_keys(struct round_work *work, size_t max_keys, struct err *err)
 
 /* ---- the question -------------------------------------------------------------------------- */
 
-static const char *query_text(const struct script_generation *generation, const char *name,
-                              const char **path) {
-    struct script_query query;
-    char file[256];
-    snprintf(file, sizeof file, "/%s.sql", name);
-    for (size_t i = 0; script_generation_query(generation, i, &query); i++) {
-        size_t len = strlen(query.path), end = strlen(file);
-        if (len > end && strcmp(query.path + len - end, file) == 0) {
-            *path = query.path;
-            return query.text;
-        }
-    }
-    return NULL; /* the manifest has seen that it is there */
-}
-
 /* The marks go, and a statement after that asks: it sees all that the marks stood for. It may read
  * alone, and what it sets ends with it. */
 static bool ask(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     struct keeping keeping = {.wanted = {&work->gone, NULL, NULL, &work->rows}};
     struct pg_named query;
-    const char *path = NULL;
-    const char *text = query_text(round->generation, work->reaction->query, &path);
-    if (!text || !pg_named_parse(&query, text, err)) {
+    struct script_query file;
+    bool found = script_find_query(round->generation, work->reaction->query, &file);
+    if (!found || !pg_named_parse(&query, file.text, err)) { /* the manifest has seen it */
         return err_wrap(err, "%s: its query %s", work->reaction->name, work->reaction->query);
     }
     pg_params_reset(round->params);
@@ -168,9 +153,9 @@ static bool ask(struct round_work *work, struct err *err) {
     if (ok && PQfnumber(work->rows, "key") < 0) {
         return err_set(err, ERR_INPUT,
                        "%s returns no column \"key\": each row of it belongs to one of :keys",
-                       path);
+                       file.path);
     }
-    return ok || err_wrap(err, "%s", path);
+    return ok || err_wrap(err, "%s", file.path);
 }
 
 /* ---- the script ---------------------------------------------------------------------------- */

@@ -260,6 +260,17 @@ bool script_generation_query(const struct script_generation *generation, size_t 
     return false;
 }
 
+bool script_find_query(const struct script_generation *generation, const char *name,
+                       struct script_query *query) {
+    char file_name[256];
+    snprintf(file_name, sizeof file_name, "queries/%s", name);
+    const struct bundle_file *file = bundle_find(&generation->bundle, file_name);
+    if (file) {
+        *query = (struct script_query){file->path, file->text};
+    }
+    return file != NULL;
+}
+
 void script_generation_compare(const struct script_generation *old,
                                const struct script_generation *new,
                                void (*changed)(void *context, const char *path), void *context) {

@@ -125,6 +125,9 @@ struct script_query {
 };
 bool script_generation_query(const struct script_generation *generation, size_t index,
                              struct script_query *query);
+/* The statement sql/queries/NAME.sql; false: there is none. */
+bool script_find_query(const struct script_generation *generation, const char *name,
+                       struct script_query *query);
 /* Where the view declares a table, or a column of it (otherwise NULL). Returns the line. */
 int script_view_place(const struct script_generation *generation, const char *table,
                       const char *column, const char **path);

@@ -75,13 +75,11 @@ static bool run_statement(struct check *check, const struct script_query *query,
 
 static bool is_of_reaction(const struct script_generation *generation,
                            const struct script_query *query) {
-    size_t count, len = strlen(query->path);
+    size_t count;
     const struct script_reaction *reactions = script_generation_reactions(generation, &count);
     for (size_t i = 0; i < count; i++) {
-        char file[256];
-        snprintf(file, sizeof file, "/%s.sql", reactions[i].query);
-        size_t end = strlen(file);
-        if (len >= end && strcmp(query->path + len - end, file) == 0) {
+        struct script_query own;
+        if (script_find_query(generation, reactions[i].query, &own) && own.text == query->text) {
             return true;
         }
     }
