@@ -1,5 +1,5 @@
 """A Redis that answers and refuses: the service works without what it is refused, /readyz says so,
-and the rights that docs/OPERATORS.md names are enough."""
+and the rights that docs/operate/install.md names are enough."""
 import json
 import re
 
@@ -15,7 +15,7 @@ REFUSED = "Redis refuses what it is asked: the service goes on without it"
 
 def documented_rights():
     """The words behind ACL SETUSER in the operators' manual."""
-    manual = (ROOT / "docs/OPERATORS.md").read_text()
+    manual = (ROOT / "docs/operate/install.md").read_text()
     return re.search(r"ACL SETUSER aggregator on >PASSWORD (.*)", manual)[1].split()
 
 
