@@ -10,7 +10,7 @@
 #include "health.h"
 #include "http/api.h"
 #include "http/http.h"
-#include "ingest/audit.h"
+#include "pipeline/announcement_audit.h"
 #include "ingest/ingest.h"
 #include "base/clock.h"
 #include "base/log.h"

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/ingest/pipeline.h"
+#include "../host/pipeline/pipeline.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
 #include "../host/author/record.h"

@@ -12,11 +12,11 @@
 #include "../host/author/record.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
-#include "../host/ingest/bench.h"
+#include "../host/pipeline/dry_run.h"
 #include "lib/own_cpu.h"
 
 struct handling {
-    struct bench bench;
+    struct dry_run dry_run;
     struct message *messages; /* payloads stay in their lines */
     size_t count;
     size_t capacity;
@@ -38,7 +38,7 @@ static bool add_line(struct handling *handling, char *line, size_t number, struc
             xrealloc(handling->messages, handling->capacity * sizeof *handling->messages);
     }
     handling->messages[handling->count++] =
-        (struct message){.partition = pipeline_partition(&handling->bench.pipeline, record.topic,
+        (struct message){.partition = pipeline_partition(&handling->dry_run.pipeline, record.topic,
                                                          (int32_t)record.partition),
                          .payload = record.payload,
                          .owner = line};
@@ -72,10 +72,10 @@ static void lap(double *since_us, double *spent_us) {
 }
 
 static void take_batch(struct handling *handling) {
-    while (!batch_full(&handling->bench.pipeline, &handling->bench.batch)) {
+    while (!batch_full(&handling->dry_run.pipeline, &handling->dry_run.batch)) {
         struct message message = handling->messages[handling->next];
         message.owner = NULL; /* the file's, for another round */
-        batch_take(&handling->bench.pipeline, &handling->bench.batch, &message);
+        batch_take(&handling->dry_run.pipeline, &handling->dry_run.batch, &message);
         handling->next = (handling->next + 1) % handling->count;
     }
 }
@@ -83,13 +83,13 @@ static void take_batch(struct handling *handling) {
 static size_t handle_batch(struct handling *handling) {
     double since_us = own_cpu_us();
     take_batch(handling);
-    batch_handle(&handling->bench.pipeline, &handling->bench.batch);
+    batch_handle(&handling->dry_run.pipeline, &handling->dry_run.batch);
     lap(&since_us, &handling->handle_us);
-    encode_rows(&handling->bench.batch);
+    encode_rows(&handling->dry_run.batch);
     lap(&since_us, &handling->encode_us);
-    size_t events = handling->bench.batch.count;
-    handling->rejected += handling->bench.batch.rejected;
-    bench_clear(&handling->bench);
+    size_t events = handling->dry_run.batch.count;
+    handling->rejected += handling->dry_run.batch.rejected;
+    dry_run_clear(&handling->dry_run);
     return events;
 }
 
@@ -126,13 +126,13 @@ static bool run(const struct config *config, const char *path, size_t events, st
         return false;
     }
     struct handling handling = {0};
-    bool ok =
-        bench_open(&handling.bench, generation, NULL, NULL, err) && read_file(&handling, path, err);
+    bool ok = dry_run_open(&handling.dry_run, generation, NULL, NULL, err) &&
+              read_file(&handling, path, err);
     if (ok) {
-        bench_clear(&handling.bench); /* it knows the partitions now */
+        dry_run_clear(&handling.dry_run); /* it knows the partitions now */
         ok = measure(&handling, events, err);
     }
-    bench_close(&handling.bench);
+    dry_run_close(&handling.dry_run);
     free_messages(&handling);
     script_generation_unref(generation);
     return ok;

@@ -4,13 +4,13 @@
 #ifndef AGG_HOST_AUTHOR_SHOW_H
 #define AGG_HOST_AUTHOR_SHOW_H
 
-#include "../ingest/bench.h"
+#include "../pipeline/dry_run.h"
 
 /* "applied", "ignored", "rejected". */
-const char *show_outcome_name(const struct bench_outcome *outcome);
+const char *show_outcome_name(const struct dry_run_outcome *outcome);
 /* Fields that scripts do not see are passed over, and those of a rejected event that are not there:
  * they may be what was wrong. */
-bool show_has_field(const struct bench_outcome *outcome, size_t field);
+bool show_has_field(const struct dry_run_outcome *outcome, size_t field);
 
 /* ---- show_value.c --------------------------------------------------------------------------- */
 
@@ -21,7 +21,7 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
 /* ---- show_text.c ---------------------------------------------------------------------------- */
 
 /* Indented lines: ids and times, why it was rejected, fields, merges. */
-void show_event(struct buffer *out, const struct bench_outcome *outcome);
+void show_event(struct buffer *out, const struct dry_run_outcome *outcome);
 /* What is published. Nothing where nothing is. */
 void show_messages(struct buffer *out, const struct outbox_message *messages, size_t count);
 /* Every row that would be written, group by group. */
@@ -32,7 +32,7 @@ void show_statements(struct buffer *out, const struct view *view, struct merge *
 /* ---- show_json.c ---------------------------------------------------------------------------- */
 
 /* The same as members of an object that the caller opened. */
-void show_event_json(struct buffer *json, const struct bench_outcome *outcome);
+void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome);
 void show_messages_json(struct buffer *json, const struct outbox_message *messages, size_t count);
 void show_rows_json(struct buffer *json, const struct view *view, struct merge *merge);
 void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge);

@@ -3,7 +3,7 @@
 #include "../view/view_sql.h"
 #include "show.h"
 
-static void put_field(struct buffer *json, const char *name, const struct bench_outcome *outcome,
+static void put_field(struct buffer *json, const char *name, const struct dry_run_outcome *outcome,
                       size_t field) {
     static const struct extract_value none;
     const struct extract_value *values = outcome->event->values;
@@ -11,7 +11,7 @@ static void put_field(struct buffer *json, const char *name, const struct bench_
     show_field_value(json, &outcome->handler->fields[field], values ? &values[field] : &none);
 }
 
-static void put_fields(struct buffer *json, const struct bench_outcome *outcome) {
+static void put_fields(struct buffer *json, const struct dry_run_outcome *outcome) {
     json_put_name(json, "fields");
     buffer_append_text(json, "{");
     size_t count = outcome->event->values ? outcome->handler->field_count : 0;
@@ -34,7 +34,7 @@ static void put_columns(struct buffer *json, const char *name, const struct view
     buffer_append_text(json, "}");
 }
 
-static void put_merges(struct buffer *json, const struct bench_outcome *outcome) {
+static void put_merges(struct buffer *json, const struct dry_run_outcome *outcome) {
     json_put_name(json, "merges");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < outcome->merge_count; i++) {
@@ -74,7 +74,7 @@ void show_messages_json(struct buffer *json, const struct outbox_message *messag
     buffer_append_text(json, "]");
 }
 
-void show_event_json(struct buffer *json, const struct bench_outcome *outcome) {
+void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome) {
     const struct event *event = outcome->event;
     json_put_text(json, "handler", slice_of(outcome->handler->name));
     json_put_text(json, "outcome", slice_of(show_outcome_name(outcome)));

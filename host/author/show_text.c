@@ -5,13 +5,13 @@
 #include "../view/view_sql.h"
 #include "show.h"
 
-const char *show_outcome_name(const struct bench_outcome *outcome) {
+const char *show_outcome_name(const struct dry_run_outcome *outcome) {
     return outcome->event->state == EVENT_APPLIED   ? "applied"
            : outcome->event->state == EVENT_IGNORED ? "ignored"
                                                     : "rejected";
 }
 
-bool show_has_field(const struct bench_outcome *outcome, size_t field) {
+bool show_has_field(const struct dry_run_outcome *outcome, size_t field) {
     bool rejected = outcome->event->state == EVENT_REJECTED;
     return !outcome->handler->fields[field].check_only &&
            (!rejected || outcome->event->values[field].present);
@@ -19,7 +19,7 @@ bool show_has_field(const struct bench_outcome *outcome, size_t field) {
 
 /* ---- the event ----------------------------------------------------------------------------- */
 
-static void append_envelope(struct buffer *out, const struct bench_outcome *outcome) {
+static void append_envelope(struct buffer *out, const struct dry_run_outcome *outcome) {
     static const struct {
         enum script_envelope field;
         const char *title;
@@ -73,7 +73,7 @@ static void append_json(struct buffer *out, struct slice text) {
     }
 }
 
-static void append_fields(struct buffer *out, const struct bench_outcome *outcome) {
+static void append_fields(struct buffer *out, const struct dry_run_outcome *outcome) {
     const char *title = "  fields\n";
     for (size_t i = ENVELOPE_FIELDS; i < outcome->handler->field_count; i++) {
         const struct extract_field *field = &outcome->handler->fields[i];
@@ -117,7 +117,7 @@ static void append_columns(struct buffer *out, const struct view_group *group,
     }
 }
 
-static void append_merges(struct buffer *out, const struct bench_outcome *outcome) {
+static void append_merges(struct buffer *out, const struct dry_run_outcome *outcome) {
     buffer_append_text(out, outcome->merge_count > 0 ? "  merges\n" : "");
     for (size_t i = 0; i < outcome->merge_count; i++) {
         const struct merge_op *op = &outcome->merges[i].op;
@@ -150,7 +150,7 @@ void show_messages(struct buffer *out, const struct outbox_message *messages, si
     }
 }
 
-void show_event(struct buffer *out, const struct bench_outcome *outcome) {
+void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
     if (outcome->event->values) {
         append_envelope(out, outcome);
     }

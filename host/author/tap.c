@@ -19,7 +19,7 @@ struct tap {
     const struct tap_options *options;
     struct script_generation *generation;
     struct log_reader reader;
-    struct bench bench;
+    struct dry_run dry_run;
     struct buffer out;
     int64_t read, shown;
 };
@@ -132,7 +132,7 @@ static bool matches(const struct tap_options *options, const rd_kafka_message_t 
     return true;
 }
 
-static void show(struct tap *tap, const struct bench_outcome *outcome) {
+static void show(struct tap *tap, const struct dry_run_outcome *outcome) {
     const struct message *message = &outcome->event->message;
     const struct log_partition *partition = &tap->reader.partitions[message->partition];
     struct buffer *out = &tap->out;
@@ -166,12 +166,12 @@ static bool write_out(struct tap *tap, struct err *err) {
 /* Takes the record. */
 static bool handle(struct tap *tap, rd_kafka_message_t *record, size_t partition, struct err *err) {
     struct message message = kafka_client_message(record, partition);
-    struct bench_outcome outcome;
-    if (!bench_handle(&tap->bench, &message, &outcome, err)) {
+    struct dry_run_outcome outcome;
+    if (!dry_run_handle(&tap->dry_run, &message, &outcome, err)) {
         return false;
     }
     show(tap, &outcome);
-    bench_clear(&tap->bench);
+    dry_run_clear(&tap->dry_run);
     tap->shown++;
     return write_out(tap, err);
 }
@@ -198,8 +198,8 @@ static bool follow(struct tap *tap, struct err *err) {
 /* ---- the whole ----------------------------------------------------------------------------- */
 
 static bool run(struct tap *tap, struct err *err) {
-    log_reader_add_partitions(&tap->reader, &tap->bench.pipeline.partitions);
-    bench_clear(&tap->bench);
+    log_reader_add_partitions(&tap->reader, &tap->dry_run.pipeline.partitions);
+    dry_run_clear(&tap->dry_run);
     if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
         return false;
     }
@@ -213,10 +213,10 @@ static bool open_and_run(struct tap *tap, struct err *err) {
     bool ok =
         log_reader_open(&tap->reader, config, tap->generation, err) && choose_topics(tap, err);
     if (ok) {
-        ok = bench_open(&tap->bench, tap->generation, "tap touches nothing", kafka_client_release,
-                        err) &&
+        ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches nothing",
+                          kafka_client_release, err) &&
              run(tap, err);
-        bench_close(&tap->bench);
+        dry_run_close(&tap->dry_run);
     }
     log_reader_close(&tap->reader);
     return ok;

@@ -19,7 +19,7 @@ struct attempt {
     size_t handler_count;
     int handler; /* ANY_HANDLER: that of each record's topic */
     struct samples samples;
-    struct bench bench;
+    struct dry_run dry_run;
     struct buffer out; /* of one event at a time */
     struct try_totals *totals;
 };
@@ -101,9 +101,9 @@ static bool write_out(struct attempt *attempt, struct err *err) {
 static size_t partition_of(struct attempt *attempt, const struct record *record) {
     const char *topic =
         record->topic ? record->topic : attempt->handlers[attempt->handler].topics[0];
-    size_t at = partitions_find(&attempt->bench.pipeline.partitions, topic, 0);
+    size_t at = partitions_find(&attempt->dry_run.pipeline.partitions, topic, 0);
     bool other = at != PARTITION_NONE && attempt->handler != ANY_HANDLER &&
-                 attempt->bench.pipeline.partitions.items[at].handler != attempt->handler;
+                 attempt->dry_run.pipeline.partitions.items[at].handler != attempt->handler;
     return other ? PARTITION_NONE : at;
 }
 
@@ -132,8 +132,8 @@ static bool handle(struct attempt *attempt, size_t index, size_t partition, stru
     const struct sample *sample = &attempt->samples.items[index];
     struct message message = {
         .partition = partition, .offset = (int64_t)index, .payload = sample->record.payload};
-    struct bench_outcome outcome;
-    if (!bench_handle(&attempt->bench, &message, &outcome, err)) {
+    struct dry_run_outcome outcome;
+    if (!dry_run_handle(&attempt->dry_run, &message, &outcome, err)) {
         return false;
     }
     count_outcome(attempt->totals, outcome.event->state);
@@ -187,7 +187,7 @@ static void show_totals(struct attempt *attempt) {
 
 static bool show_end(struct attempt *attempt, struct err *err) {
     const struct view *view = script_generation_view(attempt->generation);
-    struct merge *merge = attempt->bench.batch.merge;
+    struct merge *merge = attempt->dry_run.batch.merge;
     struct buffer *out = &attempt->out;
     if (attempt->options->json) {
         buffer_append_text(out, "{");
@@ -212,10 +212,10 @@ static bool show_end(struct attempt *attempt, struct err *err) {
 static bool run(struct attempt *attempt, struct err *err) {
     for (size_t h = 0; h < attempt->handler_count; h++) {
         for (size_t t = 0; t < attempt->handlers[h].topic_count; t++) {
-            bench_add_partition(&attempt->bench, attempt->handlers[h].topics[t], 0, (int)h);
+            dry_run_add_partition(&attempt->dry_run, attempt->handlers[h].topics[t], 0, (int)h);
         }
     }
-    bench_clear(&attempt->bench);
+    dry_run_clear(&attempt->dry_run);
     for (size_t i = 0; i < attempt->samples.count; i++) {
         if (!try_sample(attempt, i, err)) {
             return false;
@@ -226,7 +226,7 @@ static bool run(struct attempt *attempt, struct err *err) {
 }
 
 static bool open_bench(struct attempt *attempt, struct err *err) {
-    if (!bench_open(&attempt->bench, attempt->generation, "try touches nothing", NULL, err)) {
+    if (!dry_run_open(&attempt->dry_run, attempt->generation, "try touches nothing", NULL, err)) {
         err->kind = ERR_INTERNAL;
         return false;
     }
@@ -246,7 +246,7 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
               check_topics(&attempt, err);
     if (ok) {
         ok = open_bench(&attempt, err) && run(&attempt, err);
-        bench_close(&attempt.bench);
+        dry_run_close(&attempt.dry_run);
     }
     samples_free(&attempt.samples);
     buffer_free(&attempt.out);

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_CANARY_SIDE_H
 #define AGG_HOST_CANARY_SIDE_H
 
-#include "../ingest/pipeline.h"
+#include "../pipeline/pipeline.h"
 #include "../rebuild/log_reader.h"
 #include "../rebuild/shadow.h"
 

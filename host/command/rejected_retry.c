@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../ingest/pipeline.h"
+#include "../pipeline/pipeline.h"
 #include "rejected.h"
 #include "../base/xalloc.h"
 

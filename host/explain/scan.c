@@ -2,7 +2,7 @@
  * neither the id nor a row's key are passed by unread. */
 #include <stdlib.h>
 
-#include "../ingest/bench.h"
+#include "../pipeline/dry_run.h"
 #include "../ingest/kafka_client.h"
 #include "../base/log.h"
 #include "../rebuild/progress.h"
@@ -17,7 +17,7 @@
 
 struct scan {
     struct explanation *explanation;
-    struct bench bench;
+    struct dry_run dry_run;
     struct slice needles[NEEDLES_MAX];
     size_t needle_count; /* 0: handle every record */
     size_t event_capacity;
@@ -128,7 +128,7 @@ static size_t find_row(struct scan *scan, const struct merge_op *op) {
     const struct view_table *table = &explanation->view->tables[op->table];
     struct slice key[VIEW_MAX_KEY];
     for (size_t i = 0; i < table->key_count; i++) {
-        key[i] = key_text(merge_arena(scan->bench.batch.merge), &table->key[i], &op->key[i]);
+        key[i] = key_text(merge_arena(scan->dry_run.batch.merge), &table->key[i], &op->key[i]);
     }
     for (size_t r = 0; r < explanation->row_count; r++) {
         bool same = explanation->rows[r].table == table;
@@ -253,9 +253,9 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     struct message message = kafka_client_message(record, partition);
     struct explain_place place = {
         .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
-    struct bench_outcome outcome;
+    struct dry_run_outcome outcome;
     log_mute(true); /* what scripts log of the event has been said */
-    bool handled = bench_handle(&scan->bench, &message, &outcome, err);
+    bool handled = dry_run_handle(&scan->dry_run, &message, &outcome, err);
     log_mute(false);
     if (!handled) {
         return false;
@@ -270,7 +270,7 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
         !is_known_rejected(scan->explanation, &place)) {
         take_other(scan, event, &place);
     }
-    bench_clear(&scan->bench);
+    dry_run_clear(&scan->dry_run);
     return true;
 }
 
@@ -303,12 +303,12 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
 
 static bool open_bench(struct scan *scan, struct err *err) {
     struct explanation *explanation = scan->explanation;
-    if (!bench_open(&scan->bench, explanation->generation, "explain touches nothing",
-                    kafka_client_release, err)) {
+    if (!dry_run_open(&scan->dry_run, explanation->generation, "explain touches nothing",
+                      kafka_client_release, err)) {
         return false;
     }
-    log_reader_add_partitions(&explanation->reader, &scan->bench.pipeline.partitions);
-    bench_clear(&scan->bench);
+    log_reader_add_partitions(&explanation->reader, &scan->dry_run.pipeline.partitions);
+    dry_run_clear(&scan->dry_run);
     return true;
 }
 
@@ -320,6 +320,6 @@ bool explain_scan(struct explanation *explanation, struct err *err) {
     bool ok = open_bench(&scan, err) &&
               log_reader_start(&explanation->reader, explanation->since_us, err) &&
               read_all(&scan, &progress, err);
-    bench_close(&scan.bench);
+    dry_run_close(&scan.dry_run);
     return ok;
 }

@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "../config/config.h"
-#include "pipeline.h"
+#include "../pipeline/pipeline.h"
 
 /* How long a question to the brokers may take. */
 #define KAFKA_CLIENT_ASK_TIMEOUT_MS 15000

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "pipeline.h"
+#include "../pipeline/pipeline.h"
 
 #define WORKER_BATCHES 3
 
@@ -29,7 +29,7 @@ struct refused_topic {
     int64_t since_wall_us;
 };
 
-/* What keeps records from coming that is no single partition's: trouble.c. */
+/* What keeps records from coming that is no single partition's: kafka_trouble.c. */
 struct client_trouble {
     rd_kafka_resp_err_t code; /* of the client as a whole; 0: none */
     struct refused_topic *topics;
@@ -184,16 +184,16 @@ void moved_note(struct worker *worker, const char *reason);
 bool moved_look(struct worker *worker);
 void moved_forget(struct worker *worker);
 
-/* start.c: reads the offsets of the assignment from Postgres, moves those that the log does not
- * have (saying so), and starts fetching. Waits for Kafka for some seconds. */
+/* fetch_start.c: reads the offsets of the assignment from Postgres, moves those that the log does
+ * not have (saying so), and starts fetching. Waits for Kafka for some seconds. */
 bool start_fetching(struct worker *worker, struct err *err);
 
 /* Has the client fetch all partitions but those that cannot be settled yet or are held, from where
  * they stand. */
 bool start_assign(struct worker *worker, struct err *err);
 
-/* trouble.c: what keeps records from coming from Kafka. Each is logged once, shows in `waiting` or
- * as the reason of /readyz, and is tried again by itself. */
+/* kafka_trouble.c: what keeps records from coming from Kafka. Each is logged once, shows in
+ * `waiting` or as the reason of /readyz, and is tried again by itself. */
 /* Kafka's client has said an error instead of a record. Wherever its partition is known, that one
  * is left alone for a while, and the others go on. */
 void trouble_note_record(struct worker *worker, struct partition *partition,
@@ -227,8 +227,8 @@ void trouble_look(struct worker *worker);
 int trouble_append(const struct worker *worker, struct buffer *json);
 bool trouble_has_topic(const struct worker *worker, const char *topic);
 
-/* waiting.c: handlers that wait, at every turn: those that are due are tried, the client is told
- * which partitions to fetch, and the state is published. */
+/* waiting_topics.c: handlers that wait, at every turn: those that are due are tried, the client is
+ * told which partitions to fetch, and the state is published. */
 void waiting_turn(struct worker *worker);
 /* Nothing waits any longer, and others are told. */
 void waiting_forget(struct worker *worker);
@@ -255,8 +255,8 @@ void rebalance_forget(struct worker *worker);
 /* Forgets all batches; a transaction under way is cut off: the offsets will say how it ended. */
 void rebalance_drop_batches(struct worker *worker);
 
-/* replace.c: other scripts. Any thread: gives them; what comes back was given before and not taken
- * (absent: NULL). */
+/* script_switch.c: other scripts. Any thread: gives them; what comes back was given before and not
+ * taken (absent: NULL). */
 struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts scripts);
 /* Any thread: waits until the worker has taken what was offered, at most until the deadline of the
  * monotonic clock; true: *old is what it had, the caller's to free. */

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_REBUILD_BUILD_H
 #define AGG_HOST_REBUILD_BUILD_H
 
-#include "../ingest/pipeline.h"
+#include "../pipeline/pipeline.h"
 #include "log_reader.h"
 
 struct build {

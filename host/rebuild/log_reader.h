@@ -9,7 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "../config/config.h"
-#include "../ingest/partitions.h"
+#include "../pipeline/partitions.h"
 #include "../script/script.h"
 
 struct log_partition {

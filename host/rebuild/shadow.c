@@ -84,7 +84,8 @@ static bool make_table(struct shadow *shadow, struct sql_session *session,
     return ok;
 }
 
-/* The events that the view rests on and that cannot be derived again (ingest/outside.c). */
+/* The events that the view rests on and that cannot be derived again (pipeline/outside_events.c).
+ */
 static bool make_outside_table(const struct shadow *shadow, struct sql_session *session,
                                struct err *err) {
     return sql_run(session, err,

@@ -68,7 +68,7 @@ static void set_text(lua_State *L, const char *key, const char *text) {
     lua_setfield(L, -2, key);
 }
 
-/* Extracts and handles as ingest/batch.c does; the merges are left staged. */
+/* Extracts and handles as pipeline/batch.c does; the merges are left staged. */
 static enum script_result handle(struct script_instance *instance, size_t handler,
                                  struct slice text, struct merge *merge, struct err *err) {
     const struct script_handler *declared = &instance->generation->handlers[handler];

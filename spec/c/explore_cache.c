@@ -1,5 +1,5 @@
 /* explore_cache: the cache's protocol under every interleaving. A scheduler drives the real code of
- * host/cache and host/ingest/seen.c, of two processes, with the scripts that Redis runs, from one
+ * host/cache and host/pipeline/seen.c, of two processes, with the scripts that Redis runs, from one
  * place where it waits to the next, and looks at every state that can be reached (explore/world.h).
  *
  * In every state: no answer is older than a commit of which its process' cache had been told when

@@ -1,13 +1,13 @@
 /* What events may merge has a bound: an event above its own is rejected, a batch at its bound takes
  * no further event, and what is left goes to the next one with the right offsets. */
-#include "../../host/ingest/bench.h"
+#include "../../host/pipeline/dry_run.h"
 #include "scripts.h"
 
 #define EVENT_MAX_BYTES (1024 * 1024)
 
 static struct scripts scripts;
 static struct script_generation *generation;
-static struct bench bench;
+static struct dry_run dry_run;
 static struct err err;
 
 static void open_with(const char *body) {
@@ -24,14 +24,14 @@ static void open_with(const char *body) {
                   body);
     generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
-    CHECK_OK(generation && bench_open(&bench, generation, "a test", NULL, &err), &err);
-    bench_add_partition(&bench, "t", 0, 0);
-    bench_add_partition(&bench, "t", 1, 0);
-    bench_clear(&bench);
+    CHECK_OK(generation && dry_run_open(&dry_run, generation, "a test", NULL, &err), &err);
+    dry_run_add_partition(&dry_run, "t", 0, 0);
+    dry_run_add_partition(&dry_run, "t", 1, 0);
+    dry_run_clear(&dry_run);
 }
 
 static void close_all(void) {
-    bench_close(&bench);
+    dry_run_close(&dry_run);
     script_generation_unref(generation);
     scripts_end(&scripts);
 }
@@ -46,15 +46,15 @@ static struct message message_of(size_t partition, int64_t offset) {
 static void is_rejected(const char *body, const char *text) {
     open_with(body);
     struct message message = message_of(0, 0);
-    struct bench_outcome outcome = {0};
-    CHECK_OK(bench_handle(&bench, &message, &outcome, &err), &err);
+    struct dry_run_outcome outcome = {0};
+    CHECK_OK(dry_run_handle(&dry_run, &message, &outcome, &err), &err);
     CHECK_INT(outcome.event->state, EVENT_REJECTED);
     const char *detail = outcome.event->detail.data;
     if (!detail || !strstr(detail, text) || !strstr(detail, "1048576") ||
         !strstr(detail, "ingest.event_max_merge_bytes")) {
         TEST_FAIL("%s: rejected with \"%s\"", body, detail ? detail : "");
     }
-    CHECK(arena_used(merge_arena(bench.batch.merge)) < 4 * EVENT_MAX_BYTES);
+    CHECK(arena_used(merge_arena(dry_run.batch.merge)) < 4 * EVENT_MAX_BYTES);
     close_all();
 }
 
@@ -77,7 +77,7 @@ static void a_refused_merge_that_is_hidden_rejects_the_event(void) {
 
 static void take(size_t partition, int64_t offset) {
     struct message message = message_of(partition, offset);
-    batch_take(&bench.pipeline, &bench.batch, &message);
+    batch_take(&dry_run.pipeline, &dry_run.batch, &message);
 }
 
 static void check_advance(const struct batch *batch, size_t partition, int64_t expected,
@@ -92,31 +92,31 @@ static void a_batch_at_its_bound_leaves_the_rest_to_the_next(void) {
     struct batch rest;
     open_with("view.things:merge(event.id, 'said', { word = ('x'):rep(900000) })");
     batch_init(&rest, generation);
-    bench.pipeline.partitions.items[0].next_offset = 10;
-    bench.pipeline.partitions.items[1].next_offset = 50;
+    dry_run.pipeline.partitions.items[0].next_offset = 10;
+    dry_run.pipeline.partitions.items[1].next_offset = 50;
     for (int64_t i = 0; i < 4; i++) { /* offsets 12, 14 … have gaps between them */
         take(0, 12 + 2 * i);
         take(1, 50 + i);
     }
-    CHECK(!batch_full(&bench.pipeline, &bench.batch));
-    CHECK(!batch_handle_for(&bench.pipeline, &bench.batch, INT64_MAX));
-    CHECK_INT(bench.batch.handled, 3);
-    CHECK(batch_full(&bench.pipeline, &bench.batch));
-    CHECK(batch_is_ready(&bench.pipeline, &bench.batch));
-    batch_split(&bench.pipeline, &bench.batch, &rest);
-    CHECK_INT(bench.batch.count, 3);
+    CHECK(!batch_full(&dry_run.pipeline, &dry_run.batch));
+    CHECK(!batch_handle_for(&dry_run.pipeline, &dry_run.batch, INT64_MAX));
+    CHECK_INT(dry_run.batch.handled, 3);
+    CHECK(batch_full(&dry_run.pipeline, &dry_run.batch));
+    CHECK(batch_is_ready(&dry_run.pipeline, &dry_run.batch));
+    batch_split(&dry_run.pipeline, &dry_run.batch, &rest);
+    CHECK_INT(dry_run.batch.count, 3);
     CHECK_INT(rest.count, 5);
     CHECK_INT(rest.handled, 0);
-    CHECK_INT(bench.batch.bytes, 3 * strlen(SCRIPTS_EVENT));
+    CHECK_INT(dry_run.batch.bytes, 3 * strlen(SCRIPTS_EVENT));
     CHECK_INT(rest.bytes, 5 * strlen(SCRIPTS_EVENT));
-    check_advance(&bench.batch, 0, 10, 15);
-    check_advance(&bench.batch, 1, 50, 51);
+    check_advance(&dry_run.batch, 0, 10, 15);
+    check_advance(&dry_run.batch, 1, 50, 51);
     check_advance(&rest, 0, 15, 19);
     check_advance(&rest, 1, 51, 54);
     CHECK_INT(rest.advances[0].last_time_us, 1018);
-    CHECK(!batch_handle_for(&bench.pipeline, &rest, INT64_MAX));
+    CHECK(!batch_handle_for(&dry_run.pipeline, &rest, INT64_MAX));
     CHECK_INT(rest.handled, 3);
-    batch_free(&bench.pipeline, &rest);
+    batch_free(&dry_run.pipeline, &rest);
     close_all();
 }
 
@@ -125,9 +125,9 @@ static void rejected_events_fill_a_batch_too(void) {
     for (int64_t i = 0; i < 100; i++) {
         take(0, i);
     }
-    batch_handle(&bench.pipeline, &bench.batch);
-    CHECK(bench.batch.handled > 0 && bench.batch.handled < 10);
-    CHECK(batch_is_ready(&bench.pipeline, &bench.batch));
+    batch_handle(&dry_run.pipeline, &dry_run.batch);
+    CHECK(dry_run.batch.handled > 0 && dry_run.batch.handled < 10);
+    CHECK(batch_is_ready(&dry_run.pipeline, &dry_run.batch));
     close_all();
 }
 

@@ -3,7 +3,7 @@
 #include "../../host/base/log.h"
 #include "../../host/base/timestamp.h"
 #include "../../host/base/traceparent.h"
-#include "../../host/ingest/pipeline.h"
+#include "../../host/pipeline/pipeline.h"
 #include "../../host/view/migrate.h"
 #include "outbox_tables.h"
 #include "scripts.h"

@@ -3,7 +3,7 @@
 #include <libgen.h>
 
 #include "../../host/author/samples.h"
-#include "../../host/ingest/bench.h"
+#include "../../host/pipeline/dry_run.h"
 #include "scripts.h"
 
 #define STATES 8 /* each has another seed for its strings' hashes */
@@ -35,7 +35,7 @@ static void append_value(struct buffer *out, enum view_type type, const struct v
 }
 
 /* All that an event came to. */
-static void append_outcome(struct buffer *out, const struct bench_outcome *outcome) {
+static void append_outcome(struct buffer *out, const struct dry_run_outcome *outcome) {
     buffer_append_format(out, "state %d: ", (int)outcome->event->state);
     if (outcome->event->state == EVENT_REJECTED) {
         append_slice(out, outcome->event->detail);
@@ -55,24 +55,24 @@ static void append_outcome(struct buffer *out, const struct bench_outcome *outco
     buffer_append_text(out, "\n");
 }
 
-static void handle(struct bench *bench, const char *topic, struct slice payload,
+static void handle(struct dry_run *dry_run, const char *topic, struct slice payload,
                    struct buffer *out) {
-    struct bench_outcome outcome;
-    size_t at = partitions_find(&bench->pipeline.partitions, topic, 0);
+    struct dry_run_outcome outcome;
+    size_t at = partitions_find(&dry_run->pipeline.partitions, topic, 0);
     struct message message = {.partition = at, .payload = payload};
-    bench_clear(bench);
-    if (at != PARTITION_NONE && bench_handle(bench, &message, &outcome, &err)) {
+    dry_run_clear(dry_run);
+    if (at != PARTITION_NONE && dry_run_handle(dry_run, &message, &outcome, &err)) {
         append_outcome(out, &outcome);
     }
 }
 
-static void open_bench(struct bench *bench) {
+static void open_dry_run(struct dry_run *dry_run) {
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(generation, &count);
-    CHECK_OK(bench_open(bench, generation, "a test", NULL, &err), &err);
+    CHECK_OK(dry_run_open(dry_run, generation, "a test", NULL, &err), &err);
     for (size_t i = 0; i < count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            bench_add_partition(bench, handlers[i].topics[t], 0, (int)i);
+            dry_run_add_partition(dry_run, handlers[i].topics[t], 0, (int)i);
         }
     }
 }
@@ -101,13 +101,13 @@ static void is_the_same(const char *body, const char *wanted) {
     generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     for (int state = 0; generation && state < STATES; state++) {
-        struct bench bench;
+        struct dry_run dry_run;
         struct buffer ignored = {0}, out = {0};
-        open_bench(&bench);
+        open_dry_run(&dry_run);
         for (int i = 0; i < state; i++) {
-            handle(&bench, "t", slice_of(GARBAGE), &ignored);
+            handle(&dry_run, "t", slice_of(GARBAGE), &ignored);
         }
-        handle(&bench, "t", slice_of(SCRIPTS_EVENT), &out);
+        handle(&dry_run, "t", slice_of(SCRIPTS_EVENT), &out);
         buffer_append(&out, "", 1);
         if (state == 0) {
             first = out;
@@ -118,7 +118,7 @@ static void is_the_same(const char *body, const char *wanted) {
             buffer_free(&out);
         }
         buffer_free(&ignored);
-        bench_close(&bench);
+        dry_run_close(&dry_run);
     }
     if (!first.data || !strstr(first.data, wanted)) {
         TEST_FAIL("%s: \"%s\" has no \"%s\"", body, first.data ? first.data : "", wanted);
@@ -199,15 +199,15 @@ static const char *path_of(const char *name) {
 /* The last event first, all of them twice: then each as in a fresh state. */
 static void every_sample_gives_the_same(const char *name) {
     struct samples samples = {0};
-    struct bench fresh, used;
+    struct dry_run fresh, used;
     struct buffer ignored = {0};
     CHECK_OK(samples_read(&samples, path_of(name), &err), &err);
-    open_bench(&used);
+    open_dry_run(&used);
     for (size_t i = 2 * samples.count; i-- > 0;) {
         const struct record *record = &samples.items[i % samples.count].record;
         handle(&used, record->topic, record->payload, &ignored);
     }
-    open_bench(&fresh);
+    open_dry_run(&fresh);
     for (size_t i = 0; i < samples.count; i++) {
         const struct record *record = &samples.items[i].record;
         struct buffer a = {0}, b = {0};
@@ -222,8 +222,8 @@ static void every_sample_gives_the_same(const char *name) {
     }
     CHECK(ignored.len > samples.count);
     buffer_free(&ignored);
-    bench_close(&fresh);
-    bench_close(&used);
+    dry_run_close(&fresh);
+    dry_run_close(&used);
     samples_free(&samples);
 }
 

@@ -1,5 +1,5 @@
 /* Handlers that wait: who is held and until when, by a clock of the test's own. */
-#include "../../host/ingest/waits.h"
+#include "../../host/pipeline/waits.h"
 #include "test.h"
 
 #define A 0

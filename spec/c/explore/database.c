@@ -1,5 +1,5 @@
-/* database: in place of bindings/pg.c and libpq, for what host/ingest/audit.c asks: the counts of
- * the partitions, all at one moment. */
+/* database: in place of bindings/pg.c and libpq, for what host/pipeline/announcement_audit.c asks:
+ * the counts of the partitions, all at one moment. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 
 #include "../../../host/base/clock.h"
 #include "../../../host/base/xalloc.h"
-#include "../../../host/ingest/audit.h"
+#include "../../../host/pipeline/announcement_audit.h"
 #include "world.h"
 
 #define REST_US 6000000

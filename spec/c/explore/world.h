@@ -3,7 +3,7 @@
  *
  * A state is: the database (a version per tag), one Redis, the connections to it with what is on
  * the way, and two processes. What a process does is the real code of host/cache and
- * host/ingest/seen.c on coroutines ("actors"); it runs from one place where it waits for somebody
+ * host/pipeline/seen.c on coroutines ("actors"); it runs from one place where it waits for somebody
  * else to the next, and nothing comes in between. */
 #ifndef AGG_SPEC_EXPLORE_WORLD_H
 #define AGG_SPEC_EXPLORE_WORLD_H
@@ -14,7 +14,7 @@
 #include <ucontext.h>
 
 #include "../../../host/cache/cache.h"
-#include "../../../host/ingest/pipeline.h"
+#include "../../../host/pipeline/pipeline.h"
 
 #define PROCESSES 2
 #define READERS 2 /* request threads of a process */

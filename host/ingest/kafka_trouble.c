@@ -1,5 +1,5 @@
-/* trouble: what keeps records from coming from Kafka: a partition whose records are refused or
- * cannot be unpacked, a topic that may not be read, a client that gets no login, no broker or no
+/* kafka_trouble: what keeps records from coming from Kafka: a partition whose records are refused
+ * or cannot be unpacked, a topic that may not be read, a client that gets no login, no broker or no
  * membership in the group. Nothing is passed over: the offset stays where it is, the others go on,
  * and what waits is tried again. */
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* reject: an event that cannot be applied is set aside alone: logged, counted, and kept with its
+/* rejection: an event that cannot be applied is set aside alone: logged, counted, and kept with its
  * bytes in the transaction that passes it. */
 #include "../base/log.h"
 #include "../base/traceparent.h"

@@ -1,10 +1,10 @@
-/* audit: whether all that was committed was announced to the caches. A process may die, or lose its
- * Redis, between a commit and its announcement; Redis may come back with what it held long ago. So
- * each process compares, some times a second, what each partition's commits have counted in the
- * database with what Redis has been told of: where that falls behind and stays there, all answers
- * are forgotten, by the process that sees it first. */
-#ifndef AGG_HOST_INGEST_AUDIT_H
-#define AGG_HOST_INGEST_AUDIT_H
+/* announcement_audit: whether all that was committed was announced to the caches. A process may
+ * die, or lose its Redis, between a commit and its announcement; Redis may come back with what it
+ * held long ago. So each process compares, some times a second, what each partition's commits have
+ * counted in the database with what Redis has been told of: where that falls behind and stays
+ * there, all answers are forgotten, by the process that sees it first. */
+#ifndef AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
+#define AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
 
 #include "../cache/cache.h"
 #include "../config/config.h"

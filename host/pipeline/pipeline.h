@@ -5,8 +5,8 @@
  * The database's offsets are the truth: they move by compare-and-set, and whenever the outcome of
  * a transaction is unknown its batch is dropped and work starts again from what the database
  * says. */
-#ifndef AGG_HOST_INGEST_PIPELINE_H
-#define AGG_HOST_INGEST_PIPELINE_H
+#ifndef AGG_HOST_PIPELINE_PIPELINE_H
+#define AGG_HOST_PIPELINE_PIPELINE_H
 
 #include "../../bindings/pg.h"
 #include "../../bindings/redis.h"
@@ -182,7 +182,8 @@ size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t 
 void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
                               struct script_instance **scripts);
 
-/* ---- offsets.c ----------------------------------------------------------------------------- */
+/* ---- database_offsets.c
+ * ----------------------------------------------------------------------------- */
 
 /* A partition's place among cache_position: its name, and what its commits have counted. */
 #define OFFSETS_NAME_SQL "(o.consumer_group || '/' || o.topic || '/' || o.partition)"
@@ -247,7 +248,8 @@ bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *ba
  * commit of a batch that has merged enough. */
 void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest);
 
-/* ---- reject.c ------------------------------------------------------------------------------ */
+/* ---- rejection.c ------------------------------------------------------------------------------
+ */
 
 /* `text` is "code: detail"; a text without a code counts as handler_error. */
 void reject_event(struct batch *batch, struct event *event, const char *text);
@@ -256,7 +258,8 @@ void reject_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the batch's rejected events, and the bounds on how many are kept. */
 bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
-/* ---- outside.c ----------------------------------------------------------------------------- */
+/* ---- outside_events.c
+ * ----------------------------------------------------------------------------- */
 
 /* Sets the handled events aside that rest on an outside system's answer; rows and rejections are
  * those of the others. */
@@ -270,7 +273,8 @@ bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct e
  * set. */
 bool publish_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
-/* ---- marks.c ------------------------------------------------------------------------------- */
+/* ---- reaction_marks.c
+ * ------------------------------------------------------------------------------- */
 
 /* Queues a mark for each key that the batch touches and a reaction follows; the rows are those of
  * the whole transaction. Nothing where options.marks is not set. */

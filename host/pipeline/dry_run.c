@@ -1,8 +1,8 @@
-#include "bench.h"
+#include "dry_run.h"
 
-bool bench_open(struct bench *bench, struct script_generation *generation, const char *muted,
-                void (*release)(void *owner), struct err *err) {
-    *bench = (struct bench){0};
+bool dry_run_open(struct dry_run *dry_run, struct script_generation *generation, const char *muted,
+                  void (*release)(void *owner), struct err *err) {
+    *dry_run = (struct dry_run){0};
     struct pipeline_options options = {
         .generation = generation,
         .application_name = "aggregator",
@@ -11,29 +11,30 @@ bool bench_open(struct bench *bench, struct script_generation *generation, const
         .quiet = true,
         .release = release,
     };
-    batch_init(&bench->batch, generation);
-    return pipeline_open(&bench->pipeline, &options, err);
+    batch_init(&dry_run->batch, generation);
+    return pipeline_open(&dry_run->pipeline, &options, err);
 }
 
-void bench_close(struct bench *bench) {
-    batch_free(&bench->pipeline, &bench->batch);
-    pipeline_close(&bench->pipeline);
+void dry_run_close(struct dry_run *dry_run) {
+    batch_free(&dry_run->pipeline, &dry_run->batch);
+    pipeline_close(&dry_run->pipeline);
 }
 
-size_t bench_add_partition(struct bench *bench, const char *topic, int32_t number, int handler) {
-    size_t at = partitions_add(&bench->pipeline.partitions, topic, number);
-    bench->pipeline.partitions.items[at].handler = handler;
+size_t dry_run_add_partition(struct dry_run *dry_run, const char *topic, int32_t number,
+                             int handler) {
+    size_t at = partitions_add(&dry_run->pipeline.partitions, topic, number);
+    dry_run->pipeline.partitions.items[at].handler = handler;
     return at;
 }
 
-void bench_clear(struct bench *bench) {
-    batch_clear(&bench->pipeline, &bench->batch);
+void dry_run_clear(struct dry_run *dry_run) {
+    batch_clear(&dry_run->pipeline, &dry_run->batch);
 }
 
-bool bench_handle(struct bench *bench, const struct message *message, struct bench_outcome *outcome,
-                  struct err *err) {
-    struct pipeline *pipeline = &bench->pipeline;
-    struct batch *batch = &bench->batch;
+bool dry_run_handle(struct dry_run *dry_run, const struct message *message,
+                    struct dry_run_outcome *outcome, struct err *err) {
+    struct pipeline *pipeline = &dry_run->pipeline;
+    struct batch *batch = &dry_run->batch;
     size_t first = merge_op_count(batch->merge), handler_count, count, message_count;
     size_t first_message;
     merge_messages(batch->merge, &first_message);
@@ -46,7 +47,7 @@ bool bench_handle(struct bench *bench, const struct message *message, struct ben
     }
     const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
     const struct outbox_message *messages = merge_messages(batch->merge, &message_count);
-    *outcome = (struct bench_outcome){
+    *outcome = (struct dry_run_outcome){
         .view = script_generation_view(pipeline->generation),
         .handler = &handlers[pipeline->partitions.items[message->partition].handler],
         .event = &batch->events[batch->count - 1],

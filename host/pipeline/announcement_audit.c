@@ -1,4 +1,4 @@
-#include "audit.h"
+#include "announcement_audit.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* outside: events of a muted pipeline whose handlers asked an outside system something. What live
- * ingestion made of them is not known: they are set aside, neither applied nor rejected, and stand
- * in outside_events of the pipeline's schema (rebuild/shadow.c makes it). */
+/* outside_events: events of a muted pipeline whose handlers asked an outside system something. What
+ * live ingestion made of them is not known: they are set aside, neither applied nor rejected, and
+ * stand in outside_events of the pipeline's schema (rebuild/shadow.c makes it). */
 #include "pipeline.h"
 
 static const char insert_sql[] =

@@ -1,6 +1,6 @@
-/* marks: the keys that a batch touches and that reactions follow are written down in the batch's
- * own transaction, so that a mark is there if and only if what it stands for is. A mark is a row of
- * its own: neither a commit nor a reaction ever waits for the other. */
+/* reaction_marks: the keys that a batch touches and that reactions follow are written down in the
+ * batch's own transaction, so that a mark is there if and only if what it stands for is. A mark is
+ * a row of its own: neither a commit nor a reaction ever waits for the other. */
 #include <stdlib.h>
 
 #include "../base/traceparent.h"

@@ -1,6 +1,6 @@
 /* partitions: what a pipeline reads from, and where each goes on. One owner thread. */
-#ifndef AGG_HOST_INGEST_PARTITIONS_H
-#define AGG_HOST_INGEST_PARTITIONS_H
+#ifndef AGG_HOST_PIPELINE_PARTITIONS_H
+#define AGG_HOST_PIPELINE_PARTITIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

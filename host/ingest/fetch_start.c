@@ -1,7 +1,7 @@
-/* start: where each partition of an assignment goes on: where the database says, if the log is the
- * one that was read and still has it. The client is told nothing but numbers: an outdated answer to
- * "from the beginning" or "from the end" can take effect on a later assignment (librdkafka 2.0),
- * and would have records read twice or not at all. */
+/* fetch_start: where each partition of an assignment goes on: where the database says, if the log
+ * is the one that was read and still has it. The client is told nothing but numbers: an outdated
+ * answer to "from the beginning" or "from the end" can take effect on a later assignment
+ * (librdkafka 2.0), and would have records read twice or not at all. */
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"

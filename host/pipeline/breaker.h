@@ -16,8 +16,8 @@
  * - After breaker_resume the handler begins with an empty window, and what it rejects is accepted,
  *   until a whole window has entered of which no more than the share is rejected.
  * - For other scripts it begins anew: free it and init it again. */
-#ifndef AGG_HOST_INGEST_BREAKER_H
-#define AGG_HOST_INGEST_BREAKER_H
+#ifndef AGG_HOST_PIPELINE_BREAKER_H
+#define AGG_HOST_PIPELINE_BREAKER_H
 
 #include <stdbool.h>
 #include <stddef.h>

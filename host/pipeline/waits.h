@@ -6,8 +6,8 @@
  *   the first that fails holds it again. It has settled once events of it are committed.
  * - A turn: for the sake of the others a handler that takes long for each event is held for as long
  *   as it took. That is no trouble. */
-#ifndef AGG_HOST_INGEST_WAITS_H
-#define AGG_HOST_INGEST_WAITS_H
+#ifndef AGG_HOST_PIPELINE_WAITS_H
+#define AGG_HOST_PIPELINE_WAITS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* replace: a worker goes on by other scripts between two batches. What it has taken is handled by
- * the old ones, what it takes next by the new ones; neither waits for a transaction. */
+/* script_switch: a worker goes on by other scripts between two batches. What it has taken is
+ * handled by the old ones, what it takes next by the new ones; neither waits for a transaction. */
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "worker.h"

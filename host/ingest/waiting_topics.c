@@ -1,4 +1,5 @@
-/* waiting: the worker's side of handlers that wait: what its client fetches, what others are told.
+/* waiting_topics: the worker's side of handlers that wait: what its client fetches, what others are
+ * told.
  */
 #include "../base/clock.h"
 #include "../base/log.h"
