@@ -56,7 +56,7 @@ const struct config_field config_fields[] = {
     LIVE(ingest, rejected_keep_rows, INTEGER, 1, 10000000),
     LIVE(ingest, rejected_keep_mb, INTEGER, 1, 1048576),
     FIELD(outbox, enabled, SWITCH, 0, 0),
-    FIELD(outbox, horizon_hours, INTEGER, 1, 8760),
+    FIELD(outbox, horizon_hours, INTEGER, 1, 876000),
     FIELD(outbox, keep_rows, INTEGER, 0, 1000000000),
     FIELD(cache, enabled, SWITCH, 0, 0),
     FIELD(cache, ttl_s, INTEGER, 1, 86400),
