@@ -2,14 +2,14 @@
 
 #include "../host/base/hash.h"
 #include "../host/base/log.h"
-#include "../host/config/renewal.h"
+#include "login.h"
 
-static uint64_t login_hash(const struct renewal_sasl *sasl) {
+static uint64_t login_hash(const struct login_sasl *sasl) {
     return hash64(slice_of(sasl->user)) * 31 + hash64(slice_of(sasl->password));
 }
 
 bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusal, uint64_t *used) {
-    struct renewal_sasl sasl = renewal_sasl(brokers, after_refusal);
+    struct login_sasl sasl = login_sasl(brokers, after_refusal);
     uint64_t hash = sasl.user ? login_hash(&sasl) : *used;
     bool is_other = hash != *used;
     if (is_other) {
@@ -21,6 +21,6 @@ bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusa
         }
     }
     *used = hash;
-    renewal_sasl_free(&sasl);
+    login_sasl_free(&sasl);
     return is_other;
 }

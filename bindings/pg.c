@@ -6,7 +6,7 @@
 
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
-#include "../host/db_metrics.h"
+#include "pg_metrics.h"
 #include "../host/base/xalloc.h"
 #include "pg_connection.h"
 #include "pg_params.h"
@@ -377,7 +377,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     bool ok = query(pg, name, sql, params, timeout_ms, result, err);
     pg->slow |= clock_monotonic_us() - began_us >= SLOW_US;
     if (!pg->uncounted) {
-        db_metrics_count(name, ok, began_us);
+        pg_metrics_count(name, ok, began_us);
     }
     return ok;
 }

@@ -3,15 +3,15 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../host/db_metrics.h"
+#include "pg_metrics.h"
 #include "../host/base/buffer.h"
 #include "../host/base/clock.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
-#include "../host/config/renewal.h"
 #include "pg_connection.h"
 #include "pg_hosts.h"
 #include "pg_url.h"
+#include "login.h"
 
 /* How old plans must be to be made anew, at first and at most: the age doubles each time, as a
  * table that grows does, and queries that are slow by nature or under load do not pay again and
@@ -99,14 +99,14 @@ static void free_statement(struct pg_statement *statement) {
 void pg_count_open(struct pg *pg, bool is_open) {
     if (pg->is_open != is_open) {
         pg->is_open = is_open;
-        db_metrics_open(is_open ? 1 : -1);
+        pg_metrics_open(is_open ? 1 : -1);
     }
 }
 
 void pg_count_active(struct pg *pg, bool is_active) {
     if (pg->is_active != is_active) {
         pg->is_active = is_active;
-        db_metrics_active(is_active ? 1 : -1);
+        pg_metrics_active(is_active ? 1 : -1);
     }
 }
 
@@ -211,7 +211,7 @@ static void read_option(struct pg *pg, const PQconninfoOption *option) {
 /* The URL as it is to be used now: its user and password may have changed. */
 static void renew_url(struct pg *pg) {
     free(pg->present_url);
-    pg->present_url = renewal_url(RENEWAL_POSTGRES, pg->url);
+    pg->present_url = login_url(LOGIN_POSTGRES, pg->url);
 }
 
 static bool read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
@@ -414,7 +414,7 @@ static bool try_login(struct pg *pg, int timeout_ms, struct err *err) {
     if (try_url(pg, timeout_ms, &refused_login, err)) {
         return true;
     }
-    if (!refused_login || !renewal_after_refusal(RENEWAL_POSTGRES, pg->url, &pg->present_url)) {
+    if (!refused_login || !login_after_refusal(LOGIN_POSTGRES, pg->url, &pg->present_url)) {
         return false;
     }
     err_clear(err);

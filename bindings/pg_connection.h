@@ -36,7 +36,7 @@ struct pg {
     bool read_only;
     bool writes;
     bool uncounted;
-    bool is_open, is_active; /* as db_metrics has it counted */
+    bool is_open, is_active; /* as pg_metrics has it counted */
     int connect_timeout_ms;  /* of one server, the URL's own if it has one */
     int statement_timeout_ms;
     PGconn *conn;

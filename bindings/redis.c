@@ -9,9 +9,9 @@
 #include "../host/base/clock.h"
 #include "../host/base/number.h"
 #include "../host/base/xalloc.h"
-#include "../host/config/renewal.h"
 #include "redis.h"
 #include "redis_refusal.h"
+#include "login.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
@@ -246,11 +246,11 @@ static bool open_session(struct redis *redis, int64_t deadline_us, bool *refused
 static bool connect_anew(struct redis *redis, int64_t deadline_us, struct err *err) {
     bool refused = false;
     free(redis->present_url);
-    redis->present_url = renewal_url(RENEWAL_REDIS, redis->url);
+    redis->present_url = login_url(LOGIN_REDIS, redis->url);
     if (open_session(redis, deadline_us, &refused, err)) {
         return true;
     }
-    if (!refused || !renewal_after_refusal(RENEWAL_REDIS, redis->url, &redis->present_url)) {
+    if (!refused || !login_after_refusal(LOGIN_REDIS, redis->url, &redis->present_url)) {
         return false;
     }
     err_clear(err);

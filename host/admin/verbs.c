@@ -82,7 +82,7 @@ static const char *read_pair(const struct script_pair *pair, struct canary_quest
                slice_equal(pair->value, slice_of("true"))) {
         question->drop = true;
     } else if (slice_equal(pair->name, slice_of("events"))) {
-        if (!read_number(pair->value, 1, CANARY_EVENTS_MAX, &number)) {
+        if (!read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
         }
         question->canary.events = number;

@@ -13,8 +13,8 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
-#include "../config/renewal.h"
 #include "cache_internal.h"
+#include "../../bindings/login.h"
 
 #define PING_INTERVAL_US 200000
 #define SILENCE_LIMIT_US 800000 /* below UNANNOUNCED_US of cache.c */
@@ -102,7 +102,7 @@ static redisContext *subscribe_at(struct subscriber *subscriber,
 static redisContext *subscribe(struct subscriber *subscriber) {
     struct redis_address address = {0};
     struct err err = {0};
-    char *url = renewal_url(RENEWAL_REDIS, subscriber->url);
+    char *url = login_url(LOGIN_REDIS, subscriber->url);
     redisContext *context =
         redis_url_parse(url, &address, &err) ? subscribe_at(subscriber, &address) : NULL;
     redis_address_free(&address);

@@ -7,7 +7,7 @@
 #include "../ingest/kafka_client.h"
 #include "../base/json_put.h"
 #include "../base/log.h"
-#include "../view/schema_check.h"
+#include "../check/schema_check.h"
 #include "../base/xalloc.h"
 #include "differences.h"
 #include "rejections.h"

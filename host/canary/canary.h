@@ -7,8 +7,6 @@
 #include "../base/buffer.h"
 #include "../script/script.h"
 
-#define CANARY_EVENTS_MAX 1000000
-
 struct canary_request {
     int64_t events;     /* of all topics of the new scripts, at most; 0: as their settings say */
     int accept_percent; /* -1: as their settings say */

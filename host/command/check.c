@@ -7,8 +7,8 @@
 #include "../http/own.h"
 #include "../ingest/kafka_client.h"
 #include "../view/migrate.h"
-#include "../view/schema_check.h"
-#include "../script/lint.h"
+#include "../check/schema_check.h"
+#include "../check/lint.h"
 #include "../script/script.h"
 #include "../view/sql_session.h"
 

@@ -21,7 +21,7 @@
         .min = (least), .max = (most), .fallback = (otherwise), .help = (said)                     \
     }
 #define YES SWITCH("yes", yes, "do not ask")
-#define EVENTS(said) WHOLE("events", "N", events, 1, CANARY_EVENTS_MAX, 0, said)
+#define EVENTS(said) WHOLE("events", "N", events, 1, CONFIG_CANARY_EVENTS_MAX, 0, said)
 #define ROWS_SHOWN                                                                                 \
     WHOLE("limit", "N", limit, 0, INT32_MAX, 20, "print at most N rows of each table; default: 20")
 #define KEEP_SHADOW                                                                                \

@@ -10,7 +10,7 @@
 #include "../base/buffer.h"
 #include "command.h"
 #include "../base/folders.h"
-#include "../script/repl.h"
+#include "../repl/repl.h"
 
 #define PROMPT "> "
 #define PROMPT_MORE ">> "

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "command.h"
-#include "../script/spec.h"
+#include "../spec/spec.h"
 #include "../base/terminal.h"
 #include "../base/watch.h"
 #include "../base/xalloc.h"

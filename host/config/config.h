@@ -10,6 +10,9 @@
 
 #include "../base/err.h"
 
+/* Events of a canary, at most: each side keeps what it rejects in memory. */
+#define CONFIG_CANARY_EVENTS_MAX 1000000
+
 struct config_strings {
     char **items;
     size_t count;

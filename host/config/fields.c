@@ -5,7 +5,6 @@
 
 #include "../../bindings/pg_url.h"
 #include "../../bindings/redis.h"
-#include "../canary/canary.h"
 #include "../base/xalloc.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
@@ -67,7 +66,7 @@ const struct config_field config_fields[] = {
     LIVE(scripts, specs_timeout_s, INTEGER, 1, 3600),
     LIVE(scripts, trial_s, INTEGER, 0, 86400),
     LIVE(scripts, trial_margin_percent, INTEGER, 0, 100),
-    LIVE(scripts, canary_events, INTEGER, 1, CANARY_EVENTS_MAX),
+    LIVE(scripts, canary_events, INTEGER, 1, CONFIG_CANARY_EVENTS_MAX),
     LIVE(scripts, canary_accept_percent, INTEGER, 0, 100),
     LIVE(scripts, memory_limit_mb, INTEGER, 1, 4096),
     LIVE(scripts, handler_timeout_ms, INTEGER, 1, 600000),

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../bindings/login.h"
 #include "../../bindings/pg_url.h"
 #include "../../bindings/redis.h"
 #include "../base/clock.h"
@@ -85,25 +86,17 @@ static void reread_if_due(bool refused) {
     }
 }
 
-void renewal_begin(const char *config_path, const struct config *config) {
-    pthread_mutex_lock(&lock);
-    path = xstrdup(config_path);
-    present = config_ref(config);
-    stamp = files_stamp();
-    pthread_mutex_unlock(&lock);
-}
-
 /* ---- URLs ---------------------------------------------------------------------------------- */
 
 /* Under the lock. */
-static const char *url_now(enum renewal_of of, const char *url) {
-    if (of == RENEWAL_POSTGRES) {
+static const char *url_now(enum login_of of, const char *url) {
+    if (of == LOGIN_POSTGRES) {
         return pg_url_same_place(url, present->postgres.url) ? present->postgres.url : url;
     }
     return redis_url_same_place(url, present->redis.url) ? present->redis.url : url;
 }
 
-static char *url_after(enum renewal_of of, const char *url, bool refused) {
+static char *renewal_url(enum login_of of, const char *url, bool refused) {
     pthread_mutex_lock(&lock);
     if (path) {
         reread_if_due(refused);
@@ -111,18 +104,6 @@ static char *url_after(enum renewal_of of, const char *url, bool refused) {
     char *now = xstrdup(path ? url_now(of, url) : url);
     pthread_mutex_unlock(&lock);
     return now;
-}
-
-char *renewal_url(enum renewal_of of, const char *url) {
-    return url_after(of, url, false);
-}
-
-bool renewal_after_refusal(enum renewal_of of, const char *url, char **present_url) {
-    char *now = url_after(of, url, true);
-    bool is_other = strcmp(now, *present_url) != 0;
-    free(*present_url);
-    *present_url = now;
-    return is_other;
 }
 
 /* ---- SASL ---------------------------------------------------------------------------------- */
@@ -136,8 +117,8 @@ static char *option(const struct config_pairs *options, const char *name) {
     return NULL;
 }
 
-struct renewal_sasl renewal_sasl(const char *brokers, bool after_refusal) {
-    struct renewal_sasl sasl = {0};
+static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
+    struct login_sasl sasl = {0};
     pthread_mutex_lock(&lock);
     if (path) {
         reread_if_due(after_refusal);
@@ -148,13 +129,17 @@ struct renewal_sasl renewal_sasl(const char *brokers, bool after_refusal) {
     }
     pthread_mutex_unlock(&lock);
     if (!sasl.user || !sasl.password) {
-        renewal_sasl_free(&sasl);
+        login_sasl_free(&sasl);
     }
     return sasl;
 }
 
-void renewal_sasl_free(struct renewal_sasl *sasl) {
-    free(sasl->user);
-    free(sasl->password);
-    *sasl = (struct renewal_sasl){0};
+void renewal_begin(const char *config_path, const struct config *config) {
+    static const struct login_source source = {renewal_url, renewal_sasl};
+    pthread_mutex_lock(&lock);
+    path = xstrdup(config_path);
+    present = config_ref(config);
+    stamp = files_stamp();
+    pthread_mutex_unlock(&lock);
+    login_set_source(&source);
 }

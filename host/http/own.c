@@ -8,7 +8,7 @@
 #include "../base/log.h"
 #include "../base/problems.h"
 #include "../base/regular_file.h"
-#include "../db_metrics.h"
+#include "../../bindings/pg_metrics.h"
 #include "../platform_metrics.h"
 #include "../process_metrics.h"
 #include "../base/xalloc.h"
@@ -122,7 +122,7 @@ static void set_health(struct own *own, struct exchange *exchange, enum health_q
 static void set_metrics(const struct own *own, struct exchange *exchange) {
     struct buffer body = {0};
     process_metrics_update();
-    db_metrics_update();
+    pg_metrics_update();
     metrics_render(&body);
     platform_metrics_append(&body, own->service);
     set_body(exchange, 200, &body, PROMETHEUS);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "../base/clock.h"
-#include "../db_metrics.h"
+#include "../../bindings/pg_metrics.h"
 #include "../base/fault.h"
 #include "pipeline.h"
 
@@ -128,7 +128,7 @@ static enum pg_progress progress_on(struct pipeline *pipeline, struct err *err) 
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err) {
     enum pg_progress progress = progress_on(pipeline, err);
     if (progress != PG_PENDING && !pipeline->options.uncounted) {
-        db_metrics_count("commit_batch", progress == PG_DONE, pipeline->commit_started_us);
+        pg_metrics_count("commit_batch", progress == PG_DONE, pipeline->commit_started_us);
     }
     return progress;
 }

@@ -1,7 +1,7 @@
 #include "built.h"
 
 #include "../base/log.h"
-#include "../view/schema_check.h"
+#include "../check/schema_check.h"
 
 #define CHECK_TIMEOUT_MS 5000
 

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "../base/metrics.h"
-#include "../script/lint.h"
+#include "../check/lint.h"
 #include "built.h"
 #include "kept.h"
 #include "reload.h"

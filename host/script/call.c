@@ -5,7 +5,7 @@
  * each level has its own time, and what an inner call takes is not counted against the outer one.
  * What no hook can end is the watchdog's (watchdog.h). */
 #include "../base/clock.h"
-#include "coverage.h"
+#include "../spec/coverage.h"
 #include "script_private.h"
 
 /* How often the clock is looked at. One instruction may read a whole string or table (a text made a

@@ -6,7 +6,7 @@
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_util.h"
 #include "../../host/script/script_private.h"
-#include "../../host/script/spec_private.h"
+#include "../../host/spec/spec_private.h"
 #include "scripts.h"
 #include "words.h"
 

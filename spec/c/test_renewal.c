@@ -1,6 +1,7 @@
 /* Logins that are rotated while the program runs: the next connection has the new one, and nobody
  * hears of an outage. Needs PG_TEST_URL and REDIS_TEST_URL. */
 #include "../../host/config/renewal.h"
+#include "../../bindings/login.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,7 +71,7 @@ static void run_sql(const char *sql) {
 }
 
 static struct redis *connect_redis(void) {
-    char *url = renewal_url(RENEWAL_REDIS, with_login(test_url("REDIS_TEST_URL"), "spec:first"));
+    char *url = login_url(LOGIN_REDIS, with_login(test_url("REDIS_TEST_URL"), "spec:first"));
     struct redis *redis = redis_create(url, 5000, &err);
     CHECK(redis);
     free(url);
@@ -150,14 +151,14 @@ static void a_rotated_postgres_role_is_taken_at_the_next_connection(void) {
 static void another_place_wants_a_restart(void) {
     const char *url = with_login(test_url("REDIS_TEST_URL"), "spec:first");
     write_file("redis", "redis://spec:first@elsewhere.invalid:1/0");
-    char *now = renewal_url(RENEWAL_REDIS, url);
+    char *now = login_url(LOGIN_REDIS, url);
     CHECK_TEXT(now, url);
     free(now);
     write_file("postgres", "postgresql://u:p@elsewhere.invalid/d");
-    now = renewal_url(RENEWAL_POSTGRES, "postgresql://u:old@here.invalid/d");
+    now = login_url(LOGIN_POSTGRES, "postgresql://u:old@here.invalid/d");
     CHECK_TEXT(now, "postgresql://u:old@here.invalid/d");
     free(now);
-    now = renewal_url(RENEWAL_POSTGRES, "postgresql+asyncpg://v:old@elsewhere.invalid/d");
+    now = login_url(LOGIN_POSTGRES, "postgresql+asyncpg://v:old@elsewhere.invalid/d");
     CHECK_TEXT(now, "postgresql://u:p@elsewhere.invalid/d");
     free(now);
     set_pg_login("spec_one:first");
@@ -166,17 +167,17 @@ static void another_place_wants_a_restart(void) {
 static void a_file_that_cannot_be_read_leaves_the_login_as_it_is(void) {
     const char *url = with_login(test_url("REDIS_TEST_URL"), "spec:first");
     set_redis_login("spec:kept");
-    char *kept = renewal_url(RENEWAL_REDIS, url);
+    char *kept = login_url(LOGIN_REDIS, url);
     CHECK_HAS(kept, "spec:kept@");
     static const char *const bad[] = {"", "http://no.redis", "redis://"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_file("redis", bad[i]);
-        char *now = renewal_url(RENEWAL_REDIS, url);
+        char *now = login_url(LOGIN_REDIS, url);
         CHECK_TEXT(now, kept);
         free(now);
     }
     set_redis_login("spec:better");
-    char *now = renewal_url(RENEWAL_REDIS, url);
+    char *now = login_url(LOGIN_REDIS, url);
     CHECK_HAS(now, "spec:better@");
     free(now);
     free(kept);
@@ -184,24 +185,24 @@ static void a_file_that_cannot_be_read_leaves_the_login_as_it_is(void) {
 
 static void a_new_secret_is_blotted_out_like_the_old_one(void) {
     set_redis_login("spec:0ld-secret");
-    free(renewal_url(RENEWAL_REDIS, "redis://h"));
+    free(login_url(LOGIN_REDIS, "redis://h"));
     set_redis_login("spec:n3w-secret");
-    free(renewal_url(RENEWAL_REDIS, "redis://h"));
+    free(login_url(LOGIN_REDIS, "redis://h"));
     err_set(&err, ERR_INPUT, "0ld-secret and n3w-secret");
     CHECK_TEXT(err.text, "*** and ***");
 }
 
 static void sasl_logins_are_those_of_the_same_brokers(void) {
-    struct renewal_sasl sasl = renewal_sasl("elsewhere:9092", false);
+    struct login_sasl sasl = login_sasl("elsewhere:9092", false);
     CHECK(!sasl.user && !sasl.password);
-    sasl = renewal_sasl("brokers.invalid:9092", false);
+    sasl = login_sasl("brokers.invalid:9092", false);
     CHECK_TEXT(sasl.user, "app");
     CHECK_TEXT(sasl.password, "first");
-    renewal_sasl_free(&sasl);
+    login_sasl_free(&sasl);
     write_file("sasl", "second");
-    sasl = renewal_sasl("brokers.invalid:9092", true);
+    sasl = login_sasl("brokers.invalid:9092", true);
     CHECK_TEXT(sasl.password, "second");
-    renewal_sasl_free(&sasl);
+    login_sasl_free(&sasl);
 }
 
 static const struct test_case cases[] = {

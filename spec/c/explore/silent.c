@@ -5,7 +5,7 @@
 #include "../../../host/base/metrics.h"
 #include "../../../host/base/redact.h"
 #include "../../../host/base/xalloc.h"
-#include "../../../host/config/renewal.h"
+#include "../../../bindings/login.h"
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {
@@ -58,7 +58,7 @@ void redis_refusal_note(const char *error) {
 
 /* ---- logins -------------------------------------------------------------------------------- */
 
-char *renewal_url(enum renewal_of of, const char *url) {
+char *login_url(enum login_of of, const char *url) {
     (void)of;
     return xstrdup(url); /* none is rotated */
 }

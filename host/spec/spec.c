@@ -7,7 +7,7 @@
 
 #include "../base/lua_job.h"
 #include "../base/xalloc.h"
-#include "bundle_disk.h"
+#include "../script/bundle_disk.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
 #include "spec_private.h"

@@ -1,13 +1,13 @@
-#include "db_metrics.h"
+#include "pg_metrics.h"
 
 #include <stdatomic.h>
 
-#include "base/clock.h"
-#include "base/metrics.h"
+#include "../host/base/clock.h"
+#include "../host/base/metrics.h"
 
 static _Atomic int open_connections, active_connections;
 
-void db_metrics_count(const char *operation, bool ok, int64_t began_us) {
+void pg_metrics_count(const char *operation, bool ok, int64_t began_us) {
     struct metric *operations =
         metric_family(METRIC_COUNTER, "ras_db_operations_total",
                       "Statements and transactions sent to the database.", "operation,status");
@@ -21,15 +21,15 @@ void db_metrics_count(const char *operation, bool ok, int64_t began_us) {
                    (double)(clock_monotonic_us() - began_us) / 1e6);
 }
 
-void db_metrics_open(int change) {
+void pg_metrics_open(int change) {
     atomic_fetch_add(&open_connections, change);
 }
 
-void db_metrics_active(int change) {
+void pg_metrics_active(int change) {
     atomic_fetch_add(&active_connections, change);
 }
 
-void db_metrics_update(void) {
+void pg_metrics_update(void) {
     int active = atomic_load(&active_connections);
     int idle = atomic_load(&open_connections) - active;
     idle = idle > 0 ? idle : 0; /* the two were read one after the other */

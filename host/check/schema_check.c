@@ -2,7 +2,7 @@
 
 #include "../../bindings/pg_named.h"
 #include "../base/problems.h"
-#include "view_check.h"
+#include "../view/view_check.h"
 
 #define RUN_TIMEOUT_MS 2000 /* of one query */
 

@@ -6,9 +6,9 @@
 
 #include "../base/problems.h"
 #include "../base/xalloc.h"
-#include "advice.h"
+#include "../script/advice.h"
 #include "lint.lua.h"
-#include "script_private.h"
+#include "../script/script_private.h"
 
 struct lint {
     lua_State *L; /* with luacheck loaded; NULL: not yet */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
-#include "script_private.h"
+#include "../script/script_private.h"
 
 struct covered {
     const struct bundle_file *file;

@@ -4,7 +4,7 @@
 #define AGG_HOST_VIEW_SCHEMA_CHECK_H
 
 #include "../script/script.h"
-#include "sql_session.h"
+#include "../view/sql_session.h"
 
 enum schema_depth {
     SCHEMA_PREPARE, /* each query is prepared: while the program runs */

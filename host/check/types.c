@@ -3,7 +3,7 @@
 #include "types.h"
 
 #include "../../bindings/pg_named.h"
-#include "script_private.h"
+#include "../script/script_private.h"
 
 static const char header[] =
     "---@meta _\n"

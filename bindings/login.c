@@ -1,0 +1,38 @@
+#include "login.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../host/base/xalloc.h"
+
+static const struct login_source *source;
+
+void login_set_source(const struct login_source *from) {
+    source = from;
+}
+
+static char *present_url(enum login_of of, const char *url, bool after_refusal) {
+    return source ? source->url(of, url, after_refusal) : xstrdup(url);
+}
+
+char *login_url(enum login_of of, const char *url) {
+    return present_url(of, url, false);
+}
+
+bool login_after_refusal(enum login_of of, const char *url, char **present) {
+    char *now = present_url(of, url, true);
+    bool is_other = strcmp(now, *present) != 0;
+    free(*present);
+    *present = now;
+    return is_other;
+}
+
+struct login_sasl login_sasl(const char *brokers, bool after_refusal) {
+    return source ? source->sasl(brokers, after_refusal) : (struct login_sasl){0};
+}
+
+void login_sasl_free(struct login_sasl *sasl) {
+    free(sasl->user);
+    free(sasl->password);
+    *sasl = (struct login_sasl){0};
+}
