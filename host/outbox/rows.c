@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* A fact dated later than its row counts from the row on, or it would never be past the horizon. */
+#define FACT_AT "least(fact_at, created_at)"
+
 static const char claim_sql[] =
     "WITH claim AS (UPDATE outbox_relay SET holder = $1::text, "
     "until = clock_timestamp() + $2::int8 * interval '1 ms' WHERE holder = $1::text "
@@ -15,7 +18,8 @@ static const char release_sql[] =
 
 static const char take_sql[] =
     "SELECT id, topic, key, value, headers, traceparent, "
-    "(extract(epoch FROM created_at) * 1e6)::int8, fact_at < now() - $1::int8 * interval '1 hour' "
+    "(extract(epoch FROM created_at) * 1e6)::int8, " FACT_AT
+    " < now() - $1::int8 * interval '1 hour' "
     "FROM (SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before "
     "FROM (SELECT * FROM outbox WHERE state = 'pending' AND id <> ALL ($2::int8[]) "
     "AND topic <> ALL ($3::text[]) ORDER BY id LIMIT $4::int8) AS first) AS summed "
@@ -41,9 +45,9 @@ static const char measure_sql[] =
 static const char prune_sql[] =
     "DELETE FROM outbox WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE state <> 'pending' "
     "AND done_at < now() - $1::int8 * interval '1 hour' "
-    "AND fact_at < now() - 2 * $1::int8 * interval '1 hour' ORDER BY done_at LIMIT $2::int8) "
+    "AND " FACT_AT " < now() - 2 * $1::int8 * interval '1 hour' ORDER BY done_at LIMIT $2::int8) "
     "|| ARRAY(SELECT id FROM outbox WHERE state <> 'pending' "
-    "AND fact_at < now() - $1::int8 * interval '1 hour' "
+    "AND " FACT_AT " < now() - $1::int8 * interval '1 hour' "
     "AND (SELECT reltuples FROM pg_class WHERE oid = 'outbox'::regclass) > $3::int8 "
     "ORDER BY done_at DESC OFFSET $3::int8 LIMIT $2::int8))";
 

@@ -342,14 +342,18 @@ static void a_relay_ends_in_time_whatever_is_away(void) {
     end();
 }
 
+static struct rows rows_of_the_world(void) {
+    return (struct rows){.pg = world.pg,
+                         .params = pg_params_create(),
+                         .holder = "t",
+                         .horizon_hours = 24,
+                         .keep_rows = 2};
+}
+
 static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     int64_t pruned = 0;
     begin();
-    struct rows rows = {.pg = world.pg,
-                        .params = pg_params_create(),
-                        .holder = "t",
-                        .horizon_hours = 24,
-                        .keep_rows = 2};
+    struct rows rows = rows_of_the_world();
     store("news", 1, 8);
     outbox_script(world.pg,
                   "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours', "
@@ -372,6 +376,26 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     end();
 }
 
+static void a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored(void) {
+    int64_t pruned = 0;
+    begin();
+    struct rows rows = rows_of_the_world();
+    store("news", 1, 3);
+    outbox_script(world.pg,
+                  "UPDATE outbox SET fact_at = '9999-01-01'; "
+                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours', "
+                  "created_at = now() - id * interval '25 hours' WHERE id <= 2; "
+                  "UPDATE outbox SET created_at = now() - interval '25 hours' WHERE id = 3");
+    CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
+               "1 3");
+    start_relay(0);
+    WAIT_UNTIL(all_done("'sent', 'settled'"));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT state FROM outbox WHERE id = 3"), "settled");
+    pg_params_destroy(rows.params);
+    end();
+}
+
 static const struct test_case cases[] = {
     {"pending messages are sent in order", pending_messages_are_sent_in_order},
     {"a message carries its headers and its trace", a_message_carries_its_headers_and_its_trace},
@@ -390,6 +414,8 @@ static const struct test_case cases[] = {
     {"a relay ends in time, whatever is away", a_relay_ends_in_time_whatever_is_away},
     {"rows leave once their facts cannot be sent again",
      rows_leave_once_their_facts_cannot_be_sent_again},
+    {"a fact of the future leaves as one of the time it was stored",
+     a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored},
 };
 
 TEST_MAIN(cases)
