@@ -1,6 +1,5 @@
-/* json for scripts. lua-cjson 2.1.0 rounds numbers past 14 digits, writes empty tables as {}, takes
- * what is not JSON and passes invalid UTF-8 on (and has CVE-2022-24834): the codec is our own, over
- * the scanner that events go through.
+/* json for scripts, over the scanner that events go through. docs/DECISIONS.md says why it is not
+ * lua-cjson.
  *
  * The output hangs on a userdata and the input is scanned without memory, so that a Lua error,
  * which longjmps, leaks nothing. */
@@ -145,7 +144,7 @@ void lua_json_push_text(lua_State *L) {
 }
 
 /* json.encode(value) -> text. Raises for what has no form. */
-static int lua_encode(lua_State *L) {
+int lua_json_encode(lua_State *L) {
     if (lua_isnone(L, 1)) {
         lua_bad_argument(L, 1, encode_call, "the argument", "a value");
     }
@@ -258,7 +257,7 @@ static bool decode(lua_State *L, struct json_cursor *cursor) {
 }
 
 /* json.decode(text) -> value | nil, { kind = "input", message } */
-static int lua_decode(lua_State *L) {
+int lua_json_decode(lua_State *L) {
     struct json_cursor cursor;
     struct err err = {0};
     struct slice text = lua_check_text(L, 1, "json.decode", "the argument");
@@ -295,8 +294,10 @@ static int lua_array(lua_State *L) {
 }
 
 int luaopen_agg_json(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"encode", lua_encode}, {"decode", lua_decode}, {"array", lua_array}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"encode", lua_json_encode},
+                                         {"decode", lua_json_decode},
+                                         {"array", lua_array},
+                                         {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, NULL);

@@ -7,11 +7,18 @@
 #include "../host/script/script_private.h"
 
 const luaL_Reg lua_modules[] = {
-    {"pg", luaopen_agg_pg},       {"redis", luaopen_agg_redis},
-    {"kafka", luaopen_agg_kafka}, {"http", luaopen_agg_http},
-    {"json", luaopen_agg_json},   {"metrics", luaopen_agg_metrics},
-    {"log", luaopen_agg_log},     {"clock", luaopen_agg_clock},
-    {"uuid", luaopen_agg_uuid},   {NULL, NULL},
+    {"pg", luaopen_agg_pg},
+    {"redis", luaopen_agg_redis},
+    {"kafka", luaopen_agg_kafka},
+    {"http", luaopen_agg_http},
+    {"json", luaopen_agg_json},
+    {"metrics", luaopen_agg_metrics},
+    {"log", luaopen_agg_log},
+    {"clock", luaopen_agg_clock},
+    {"uuid", luaopen_agg_uuid},
+    {"cjson", luaopen_agg_cjson},
+    {"cjson.safe", luaopen_agg_cjson_safe},
+    {NULL, NULL},
 };
 
 lua_CFunction lua_modules_find(const char *name) {

@@ -80,6 +80,9 @@ static int open_globals(lua_State *L) {
     struct repl *repl = lua_touserdata(L, 1);
     lua_newtable(L);
     for (const luaL_Reg *module = lua_modules; module->name; module++) {
+        if (strchr(module->name, '.')) { /* no name of a global: by require */
+            continue;
+        }
         lua_getglobal(L, "require");
         lua_pushstring(L, module->name);
         lua_call(L, 1, 1);

@@ -81,15 +81,24 @@ static void push_module(lua_State *L, const luaL_Reg *module) {
     CHECK_INT(lua_pcall(L, 0, 1, 0), 0);
 }
 
+/* What the file of a module defines; cjson.safe has what cjson has. */
+static void add_definitions(struct words *defined, const char *module) {
+    char base[32], prefix[34];
+    snprintf(base, sizeof base, "%.*s", (int)strcspn(module, "."), module);
+    if (strcmp(base, module) != 0) {
+        add_definitions(defined, base);
+    }
+    snprintf(prefix, sizeof prefix, "%s.", module);
+    words_add_defined(defined, definitions(module), prefix);
+}
+
 static void functions_of_bindings(void) {
     lua_State *L = open_state();
     for (const luaL_Reg *module = lua_modules; L && module->name; module++) {
         struct words real = {0}, defined = {0};
-        char prefix[32];
-        snprintf(prefix, sizeof prefix, "%s.", module->name);
         push_module(L, module);
         words_add_keys(&real, L);
-        words_add_defined(&defined, definitions(module->name), prefix);
+        add_definitions(&defined, module->name);
         words_check_same(module->name, &real, &defined);
     }
     close_state();
@@ -116,7 +125,8 @@ static void files_of_bindings(void) {
 static void parameters_of_bindings(void) {
     for (const luaL_Reg *module = lua_modules; module->name; module++) {
         char source[64], start[48];
-        snprintf(source, sizeof source, "bindings/lua_%s", module->name);
+        snprintf(source, sizeof source, "bindings/lua_%.*s", (int)strcspn(module->name, "."),
+                 module->name);
         const char *code = read_file(source, ".c");
         snprintf(start, sizeof start, "\nfunction %s.", module->name);
         size_t keyword = strlen("\nfunction ");

@@ -6,7 +6,7 @@ RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libluajit2-5.1-dev luaj
 libhiredis-dev libcurl4-openssl-dev libxxhash-dev libedit-dev libssl-dev postgresql-15 postgresql-client-15
 redis-server python3 util-linux"
 # To test.
-TEST_PACKAGES="git lua-busted lua-check clang-format clang-tidy cppcheck curl python3-pytest
+TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format clang-tidy cppcheck curl python3-pytest
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema
 python3-confluent-kafka procps pgbouncer"
 KAFKA_JARS=.kafka
