@@ -3,18 +3,18 @@
 #include <lauxlib.h>
 
 #include "../host/base/clock.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 
 /* clock.monotonic() -> seconds since an arbitrary moment, for durations */
 static int lua_monotonic(lua_State *L) {
-    lua_modules_note_chance(L, "clock");
+    lua_host_note_chance(L, "clock");
     lua_pushnumber(L, (double)clock_monotonic_us() / 1e6);
     return 1;
 }
 
 /* clock.wall() -> seconds since 1970, for logs */
 static int lua_wall(lua_State *L) {
-    lua_modules_note_chance(L, "clock");
+    lua_host_note_chance(L, "clock");
     lua_pushnumber(L, (double)clock_wall_us() / 1e6);
     return 1;
 }

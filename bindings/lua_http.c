@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "http_client.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 #include "lua_util.h"
 
 struct handle {
@@ -128,7 +128,7 @@ static struct http_client_request read_request(lua_State *L) {
         request.body = slice_of(""); /* POST, PUT and PATCH state its length, be it 0 */
     }
     read_headers(L, &request);
-    int left_ms = lua_modules_remaining_ms(L, call);
+    int left_ms = lua_host_remaining_ms(L, call);
     request.timeout_ms = lua_field_integer(L, 1, call, "timeout_ms", 1, 3600000, 3600000);
     request.timeout_ms = request.timeout_ms < left_ms ? request.timeout_ms : left_ms;
     return request;
@@ -195,7 +195,7 @@ static int lua_request(lua_State *L) {
     struct http_client_request request = read_request(L);
     struct http_client_answer answer;
     struct err err = {0};
-    if (!lua_modules_may_ask(L, "http", &err)) {
+    if (!lua_host_may_ask(L, "http", &err)) {
         return lua_push_failure(L, &err);
     }
     if (request.timeout_ms == 0) {

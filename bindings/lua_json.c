@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 #include "../host/base/json_scan.h"
-#include "../host/script/script_private.h"
-#include "lua_modules.h"
+#include "lua_host.h"
+#include "lua_host.h"
 #include "lua_util.h"
 
 #define MAX_TEXT_BYTES (16 * 1024 * 1024)
@@ -120,7 +120,7 @@ static void encode(lua_State *L, struct buffer *out, int depth) {
             luaL_error(L, "%s: tables are nested deeper than %d, or in a circle", encode_call,
                        JSON_MAX_DEPTH);
         }
-        script_check_time(L); /* one table may stand in the text a million times */
+        lua_host_check_time(L); /* one table may stand in the text a million times */
         is_list(L) ? encode_list(L, out, depth) : encode_object(L, out, depth);
         break;
     default:

@@ -6,7 +6,7 @@
 
 #include "../host/config/config.h"
 #include "kafka.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 #include "lua_util.h"
 
 #define MAX_RECORDS 10000
@@ -87,8 +87,8 @@ static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) 
         handle->producer = NULL;
     }
     if (!handle->producer) {
-        handle->producer =
-            kafka_producer_acquire(lua_modules_config(L), lua_modules_longest_call_ms(L), err);
+        handle->producer = kafka_producer_acquire(lua_host_of(L)->services.config,
+                                                  lua_host_of(L)->services.longest_call_ms, err);
     }
     return handle->producer != NULL;
 }
@@ -130,7 +130,7 @@ static struct kafka_send *send_records(lua_State *L, const struct kafka_record *
 
 static int bounded_timeout(lua_State *L, int at, const char *call) {
     int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
-    int left_ms = lua_modules_remaining_ms(L, call);
+    int left_ms = lua_host_remaining_ms(L, call);
     return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 
@@ -138,7 +138,7 @@ static int bounded_timeout(lua_State *L, int at, const char *call) {
 static int lua_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
     struct err err = {0};
-    lua_modules_check_may_produce(L, call);
+    lua_host_check_may_produce(L, call);
     lua_settop(L, 1);
     struct kafka_record record = read_record(L, 1, call, true);
     int timeout_ms = bounded_timeout(L, 1, call);
@@ -186,7 +186,7 @@ static int lua_produce_all(lua_State *L) {
     static const char call[] = "kafka.produce_all";
     static const char *const options[] = {"timeout_ms"};
     struct err err = {0};
-    lua_modules_check_may_produce(L, call);
+    lua_host_check_may_produce(L, call);
     lua_settop(L, 2);
     if (lua_isnil(L, 2)) {
         lua_newtable(L);

@@ -5,7 +5,7 @@
 
 #include "../host/base/metrics.h"
 #include "../host/base/utf8.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 #include "lua_util.h"
 
 #define METRIC_TYPE "aggregator.metric"
@@ -107,7 +107,8 @@ static int declare(lua_State *L, enum metric_type type) {
     struct handle *handle = lua_newuserdata(L, sizeof *handle);
     *handle = (struct handle){.type = type, .name = name};
     const char *labels = read_labels(L, call, handle);
-    handle->metric = metric_scope_family(lua_modules_metrics(L), type, name, help, labels, &err);
+    handle->metric =
+        metric_scope_family(lua_host_of(L)->services.metrics, type, name, help, labels, &err);
     if (!handle->metric) {
         return luaL_error(L, "%s: %s", call, err.text);
     }
@@ -191,8 +192,8 @@ static struct metric_cell *find_cell(lua_State *L, const struct handle *handle, 
         read_label_value(L, 3, call, handle->labels[i], texts[i]);
         values[i] = texts[i];
     }
-    return !lua_modules_is_muted(L) ? metric_cell_of(handle->metric, values, handle->label_count)
-                                    : metric_unshown(handle->type);
+    return !lua_host_of(L)->muted ? metric_cell_of(handle->metric, values, handle->label_count)
+                                  : metric_unshown(handle->type);
 }
 
 /* The handle in argument 1, which must be of a type that has the method; `call` names both. */

@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/script/script_private.h"
-#include "lua_modules.h"
-
 #define MAX_NAMES 512
-#define QUERIES "queries/"
 
 struct names {
     const char *items[MAX_NAMES]; /* borrowed from the table */
@@ -92,36 +88,4 @@ void lua_names_push_strict(lua_State *L, const char *owner, const char *kind, co
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "read-only"); /* shared by many tables: not for scripts to change */
     lua_setfield(L, -2, "__metatable");
-}
-
-static void add(lua_State *L, const char *name) {
-    lua_pushstring(L, name);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, -3);
-}
-
-void lua_names_push_queries(lua_State *L) {
-    const struct bundle *bundle = lua_modules_bundle(L);
-    lua_newtable(L);
-    for (size_t i = 0; i < bundle->count; i++) {
-        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) == 0) {
-            add(L, bundle->files[i].name + sizeof QUERIES - 1);
-        }
-    }
-}
-
-void lua_names_push_modules(lua_State *L) {
-    const struct bundle *bundle = lua_modules_bundle(L);
-    lua_newtable(L);
-    for (const luaL_Reg *module = lua_modules; module->name; module++) {
-        add(L, module->name);
-    }
-    for (size_t i = 0; i < bundle->count; i++) {
-        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) != 0) {
-            const char *name = luaL_gsub(L, bundle->files[i].name, "/", ".");
-            lua_pushboolean(L, 1);
-            lua_setfield(L, -3, name);
-            lua_pop(L, 1);
-        }
-    }
 }

@@ -22,9 +22,4 @@ const char *lua_names_unknown(lua_State *L, int at, const char *const *names, si
  * "" or ends in a blank; PLACE says where to look, and may be NULL. */
 void lua_names_push_strict(lua_State *L, const char *owner, const char *kind, const char *place);
 
-/* Pushes the sets of what there is: the names of sql/queries, and what `require` finds, with dots.
- */
-void lua_names_push_queries(lua_State *L);
-void lua_names_push_modules(lua_State *L);
-
 #endif

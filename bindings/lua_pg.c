@@ -8,17 +8,15 @@
 #include <stdlib.h>
 
 #include "../host/base/clock.h"
-#include "../host/config/config.h"
-#include "../host/script/script_private.h"
 #include "../host/base/traceparent.h"
 #include "../host/base/xalloc.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 #include "lua_names.h"
 #include "pg_spare.h"
 
 struct connection {
     struct pg_options options;
-    const struct script_instance *instance;
+    const struct lua_host *host;
     struct pg *pg; /* NULL: none is borrowed */
     struct pg_params *params;
     struct buffer list; /* scratch */
@@ -49,7 +47,7 @@ static int close_connection(lua_State *L) {
 
 static void refuse_query(lua_State *L, const char *call, const char *name) {
     char hint[NEAREST_HINT_CAP];
-    lua_names_push_queries(L);
+    lua_host_of(L)->services.push_queries(L);
     luaL_error(L, "%s: no query \"%s\": %s (it would be sql/queries/%s.sql)", call, name,
                lua_names_hint(L, -1, name, hint), name);
 }
@@ -65,14 +63,12 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     }
     struct err err = {0};
     struct pg_named named;
-    const char *path = lua_pushfstring(L, "queries/%s", name);
-    const struct bundle_file *file = bundle_find(lua_modules_bundle(L), path);
-    lua_pop(L, 1);
-    if (!file) {
+    const char *text = connection->host->services.query(L, name);
+    if (!text) {
         refuse_query(L, call, name);
         return NULL;
     }
-    if (!pg_named_parse(&named, file->text, &err)) {
+    if (!pg_named_parse(&named, text, &err)) {
         luaL_error(L, "%s: sql/queries/%s.sql, %s", call, name, err.text);
     }
     struct lua_pg_query *query = xcalloc(1, sizeof *query);
@@ -117,10 +113,10 @@ static void give_back(struct connection *connection) {
 static const char *trace_comment(const struct connection *connection,
                                  char text[TRACE_COMMENT_CAP]) {
     char traceparent[TRACEPARENT_LEN + 1];
-    if (!traceparent_is_sampled(connection->instance->traceparent)) {
+    if (!traceparent_is_sampled(connection->host->traceparent)) {
         return NULL;
     }
-    traceparent_format(connection->instance->traceparent, traceparent);
+    traceparent_format(connection->host->traceparent, traceparent);
     snprintf(text, TRACE_COMMENT_CAP, "/*traceparent='%s'*/", traceparent);
     return text;
 }
@@ -217,13 +213,13 @@ static int lua_query(lua_State *L) {
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct lua_pg_query *query = find_query(L, connection, call);
     struct err err = {0};
-    int64_t deadline_us = clock_monotonic_us() + lua_modules_remaining_ms(L, call) * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + lua_host_remaining_ms(L, call) * 1000LL;
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
     bool ok =
         lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
-        lua_modules_may_ask(L, "pg", &err) &&
+        lua_host_may_ask(L, "pg", &err) &&
         (connection->options.read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
     give_back(connection);
     if (!ok) {
@@ -309,7 +305,7 @@ static int lua_transaction(lua_State *L) {
         lua_bad_argument(L, 1, call, "the argument", "a function");
     }
     lua_settop(L, 1);
-    int64_t deadline_us = clock_monotonic_us() + lua_modules_remaining_ms(L, call) * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + lua_host_remaining_ms(L, call) * 1000LL;
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: they cannot be nested", call);
     }
@@ -317,7 +313,7 @@ static int lua_transaction(lua_State *L) {
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!lua_modules_may_ask(L, "pg", &err) || !begin(connection, &err)) {
+    if (!lua_host_may_ask(L, "pg", &err) || !begin(connection, &err)) {
         give_back(connection);
         return push_failure(L, &err);
     }
@@ -336,7 +332,7 @@ static int lua_transaction(lua_State *L) {
     }
     if (status != 0) {
         if (status == LUA_ERRMEM) {
-            sandbox_instance(L)->healthy = false; /* still full; the status is lost by raising */
+            lua_host_of(L)->healthy = false; /* still full; the status is lost by raising */
         }
         return lua_error(L);
     }
@@ -354,23 +350,10 @@ static int lua_transaction(lua_State *L) {
 int luaopen_agg_pg(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"query", lua_query}, {"transaction", lua_transaction}, {NULL, NULL}};
-    const struct config *config = lua_modules_config(L);
-    bool read_only = sandbox_instance(L)->read_only;
-    int longest_ms = lua_modules_longest_call_ms(L);
-    struct pg_options options = {
-        .url = config->postgres.url,
-        .application_name = read_only ? "aggregator repl" : "aggregator scripts",
-        .connect_timeout_ms = config->postgres.connect_timeout_ms,
-        /* The server gives up no later than the script does, or its work would pile up. */
-        .statement_timeout_ms = config->postgres.statement_timeout_ms < longest_ms
-                                    ? config->postgres.statement_timeout_ms
-                                    : longest_ms,
-        .read_only = read_only,
-    };
     lua_createtable(L, 0, 3);
     struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
-    connection->options = options;
-    connection->instance = sandbox_instance(L);
+    connection->host = lua_host_of(L);
+    connection->options = connection->host->services.pg;
     connection->params = pg_params_create();
     lua_bind_functions(L, functions);
     lua_pushcfunction(L, lua_pg_bytes); /* pg.bytes(text) -> text, marked as bytea */

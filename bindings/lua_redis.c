@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "../host/config/config.h"
 #include "../host/base/xalloc.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 #include "lua_util.h"
 #include "redis.h"
 
@@ -278,9 +277,8 @@ static int lua_redis_call(lua_State *L) {
         luaL_error(L, "%s: MULTI and its EXEC belong in one redis.pipeline", call);
     }
     check_commands(L, call, &commands);
-    int timeout_ms = lua_modules_remaining_ms(L, call);
-    if (!lua_modules_may_ask(L, "redis", &err) ||
-        !exchange(connection, &commands, timeout_ms, &err)) {
+    int timeout_ms = lua_host_remaining_ms(L, call);
+    if (!lua_host_may_ask(L, "redis", &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
@@ -301,9 +299,8 @@ static int lua_redis_pipeline(lua_State *L) {
     struct err err = {0};
     struct commands commands = read_pipeline(L, call);
     check_commands(L, call, &commands);
-    int timeout_ms = lua_modules_remaining_ms(L, call);
-    if (!lua_modules_may_ask(L, "redis", &err) ||
-        !exchange(connection, &commands, timeout_ms, &err)) {
+    int timeout_ms = lua_host_remaining_ms(L, call);
+    if (!lua_host_may_ask(L, "redis", &err) || !exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);
@@ -320,12 +317,12 @@ static int lua_redis_pipeline(lua_State *L) {
 int luaopen_agg_redis(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"call", lua_redis_call}, {"pipeline", lua_redis_pipeline}, {NULL, NULL}};
-    const struct config *config = lua_modules_config(L);
+    const struct lua_services *services = &lua_host_of(L)->services;
     struct err err = {0};
     lua_createtable(L, 0, 2);
     struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
-    if (config->redis.url[0]) {
-        connection->redis = redis_create(config->redis.url, config->redis.timeout_ms, &err);
+    if (services->redis_url[0]) {
+        connection->redis = redis_create(services->redis_url, services->redis_timeout_ms, &err);
         if (!connection->redis) {
             return luaL_error(L, "redis: %s", err.text);
         }

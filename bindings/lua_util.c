@@ -8,7 +8,7 @@
 #include "../host/base/nearest.h"
 #include "../host/base/number.h"
 #include "../host/base/utf8.h"
-#include "lua_modules.h"
+#include "lua_host.h"
 
 #define SHOWN_BYTES 40
 
@@ -170,7 +170,7 @@ const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]) {
 }
 
 void lua_push_failure_table(lua_State *L, const struct err *err) {
-    lua_modules_note_failure(L, err);
+    lua_host_note_failure(L, err);
     lua_createtable(L, 0, 3);
     lua_pushstring(L, err_kind_name(err->kind));
     lua_setfield(L, -2, "kind");

@@ -104,7 +104,7 @@ static bool open_state(struct repl *repl, struct err *err) {
     instance->generation = script_generation_ref(repl->generation);
     instance->config = repl->generation->config;
     instance->read_only = true;
-    instance->interrupted = &interrupted;
+    instance->host.interrupted = &interrupted;
     repl->instance = instance;
     return sandbox_open(instance, err) && script_guard(instance, open_globals, repl, err);
 }
@@ -224,8 +224,8 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     (void)terminal_print(stderr, slice_of(err.text));
     fputc('\n', stderr);
     if (result == SCRIPT_TIMEOUT) {
-        instance->healthy = true; /* nobody but its author sees what was left half done */
-    } else if (!instance->healthy) {
+        instance->host.healthy = true; /* nobody but its author sees what was left half done */
+    } else if (!instance->host.healthy) {
         replace_state(repl);
     }
     return REPL_FAILED;

@@ -158,10 +158,10 @@ static int complete(lua_State *L) {
     if (!string) {
         complete_chain(L, question);
     } else if (follows(line, string - 1, "require")) {
-        lua_names_push_modules(L);
+        names_push_modules(L);
         add_keys(L, string, question->words);
     } else if (follows(line, string - 1, ".query")) {
-        lua_names_push_queries(L);
+        names_push_queries(L);
         add_keys(L, string, question->words);
     }
     return 0;
@@ -176,8 +176,8 @@ void repl_complete(void *context, const char *line, size_t len, struct line_word
     }
     memcpy(text, line, len);
     text[len] = '\0';
-    if (lua_cpcall(repl->instance->L, complete, &question) != 0) {
-        lua_pop(repl->instance->L, 1); /* no memory for it: no words */
+    if (lua_cpcall(repl->instance->host.L, complete, &question) != 0) {
+        lua_pop(repl->instance->host.L, 1); /* no memory for it: no words */
     }
     sort_words(words);
 }

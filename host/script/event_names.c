@@ -34,7 +34,7 @@ static void add_lists(lua_State *L, const struct extract_field *fields, size_t c
 }
 
 void event_push(struct script_instance *instance, const struct script_handler *handler) {
-    lua_State *L = instance->L;
+    lua_State *L = instance->host.L;
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, handler->name);
     const char *place = lua_pushfstring(L, "`fields` of %s", file ? file->path : handler->name);
     add_lists(L, handler->fields, handler->field_count, place);

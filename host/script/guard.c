@@ -117,10 +117,10 @@ static int collect(lua_State *L) {
 
 void script_collect_all(struct script_instance *instance) {
     size_t limit = instance->memory_limit;
-    instance->healthy = false;
+    instance->host.healthy = false;
     instance->memory_limit += HEADROOM_BYTES;
-    if (lua_cpcall(instance->L, collect, NULL) != 0) {
-        lua_pop(instance->L, 1); /* what could not be given back goes with the state */
+    if (lua_cpcall(instance->host.L, collect, NULL) != 0) {
+        lua_pop(instance->host.L, 1); /* what could not be given back goes with the state */
     }
     instance->memory_limit = limit;
 }
@@ -131,8 +131,8 @@ static int collect_step(lua_State *L) {
 }
 
 void script_collect_step(struct script_instance *instance) {
-    if (instance && lua_cpcall(instance->L, collect_step, NULL) != 0) {
-        lua_pop(instance->L, 1);
+    if (instance && lua_cpcall(instance->host.L, collect_step, NULL) != 0) {
+        lua_pop(instance->host.L, 1);
         script_collect_all(instance);
     }
 }
@@ -145,7 +145,7 @@ static void fail_for_memory(struct script_instance *instance, struct err *err) {
 }
 
 static int enter_state(struct entry *entry) {
-    lua_State *L = entry->instance->L;
+    lua_State *L = entry->instance->host.L;
     int status = lua_cpcall(L, enter, entry);
     if (status != 0) {
         read_error(L, entry->err);
@@ -155,19 +155,32 @@ static int enter_state(struct entry *entry) {
     return entry->status;
 }
 
+struct lua_limit script_limit_begin(struct script_instance *instance, int timeout_ms) {
+    struct lua_limit outer = lua_limit_begin(&instance->host, timeout_ms);
+    watched_set(&instance->watched, instance->host.limit.started_us,
+                instance->host.limit.deadline_us);
+    return outer;
+}
+
+bool script_limit_end(struct script_instance *instance, struct lua_limit outer) {
+    bool hit = lua_limit_end(&instance->host, outer);
+    watched_set(&instance->watched, outer.started_us, outer.deadline_us);
+    return hit;
+}
+
 enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
                                int timeout_ms, struct err *err) {
     char here;
     struct entry entry = {instance, body, context, err, 0};
-    const char *outer_base = instance->stack_base;
+    const char *outer_base = instance->host.stack_base;
     bool outer_full = instance->out_of_memory;
     instance->out_of_memory = false;
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
-    instance->stack_base = &here;
-    struct script_limit outer = script_limit_begin(instance, timeout_ms);
+    instance->host.stack_base = &here;
+    struct lua_limit outer = script_limit_begin(instance, timeout_ms);
     int status = enter_state(&entry);
     bool timed_out = script_limit_end(instance, outer);
-    instance->stack_base = outer_base;
+    instance->host.stack_base = outer_base;
     bool full = instance->out_of_memory;
     instance->out_of_memory = outer_full;
     if (full || status == LUA_ERRMEM || status == LUA_ERRERR) {

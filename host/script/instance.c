@@ -6,6 +6,7 @@
 #include "../base/fault.h"
 #include "../base/stop.h"
 #include "../base/xalloc.h"
+#include "advice.h"
 #include "script_private.h"
 
 enum script_family { FAMILY_SECONDS, FAMILY_ERRORS, FAMILY_MEMORY, FAMILY_COUNT };
@@ -55,7 +56,7 @@ void script_generation_show_metrics(const struct script_generation *generation) 
 
 void instance_count_call(const struct script_instance *instance,
                          const struct script_metrics *metrics, int64_t started_us, bool failed) {
-    if (instance->muted) {
+    if (instance->host.muted) {
         return;
     }
     metric_observe(metrics->seconds, (double)(clock_monotonic_us() - started_us) / 1e6);
@@ -249,15 +250,15 @@ void script_instance_destroy(struct script_instance *instance) {
 }
 
 void script_instance_mute(struct script_instance *instance, const char *reason) {
-    instance->muted = reason;
+    instance->host.muted = reason;
 }
 
 const char *script_instance_rests_on(const struct script_instance *instance) {
-    return instance->rests_on;
+    return instance->host.rests_on;
 }
 
 bool script_instance_healthy(const struct script_instance *instance) {
-    return instance->healthy;
+    return instance->host.healthy;
 }
 
 /* ---- handlers ----------------------------------------------------------------------------- */
@@ -315,8 +316,9 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     struct handler_call call = {handler, values, false};
     int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
+    instance->host.may_not_produce = ADVICE_PRODUCE_IN_HANDLER;
     instance->handler_name = name;
-    instance->rests_on = NULL;
+    instance->host.rests_on = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
@@ -325,6 +327,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     enum script_result result = script_call(instance, run_handler, &call,
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
+    instance->host.may_not_produce = NULL;
     instance_count_call(instance, &instance->handler_metrics[handler], started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
@@ -397,10 +400,10 @@ enum script_result script_answer(struct script_instance *instance,
     int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
-    instance->traceparent = request->traceparent;
+    instance->host.traceparent = request->traceparent;
     enum script_result result =
         script_call(instance, run_route, &call, instance->config->scripts.route_timeout_ms, err);
-    instance->traceparent = (struct slice){0};
+    instance->host.traceparent = (struct slice){0};
     instance_count_call(instance, &instance->route_metrics[request->route], started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {

@@ -47,7 +47,7 @@ static int string_find(lua_State *L) {
     size_t len = (size_t)(match.pattern_end - match.pattern);
     if (lua_toboolean(L, 4) || pattern_is_plain(match.pattern, len)) {
         if (match.subject_end - at >= LARGE_SUBJECT_BYTES) {
-            script_check_time(L);
+            lua_host_check_time(L);
         }
         const char *found = memmem(at, (size_t)(match.subject_end - at), match.pattern, len);
         return found ? push_range(L, &match, found, found + len) : (lua_pushnil(L), 1);
@@ -124,7 +124,7 @@ static void add_replacement(luaL_Buffer *out, struct pattern_match *match, const
         add_template(out, match, begin, end);
         return;
     }
-    script_check_stack(L);
+    lua_host_check_stack(L);
     if (lua_istable(L, 3)) {
         pattern_push_capture(match, 0, begin, end);
         lua_gettable(L, 3);
@@ -212,9 +212,9 @@ struct sort {
 static bool comes_before(struct sort *sort, int b, int a) {
     lua_State *L = sort->L;
     if (++sort->comparisons % COMPARISONS_BETWEEN_LOOKS == 0) {
-        script_check_time(L);
+        lua_host_check_time(L);
     }
-    script_check_stack(L);
+    lua_host_check_stack(L);
     if (!sort->has_function) {
         return lua_lessthan(L, b, a);
     }
@@ -303,7 +303,7 @@ static void shift_items(lua_State *L, int from, int last, int by) {
         lua_rawgeti(L, 1, at);
         lua_rawseti(L, 1, at + by);
         if ((i + 1) % ITEMS_BETWEEN_LOOKS == 0) {
-            script_check_time(L);
+            lua_host_check_time(L);
         }
     }
 }
@@ -369,7 +369,7 @@ static int base_setmetatable(lua_State *L) {
  * pcall(pcall, pcall, …), writes beyond it. */
 static int base_pcall(lua_State *L) {
     luaL_checkany(L, 1);
-    script_check_stack(L);
+    lua_host_check_stack(L);
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
     luaL_checkstack(L, 1, "pcall");
     lua_pushboolean(L, status == 0);
@@ -382,7 +382,7 @@ static int base_pcall(lua_State *L) {
  * Here it runs once the error has unwound; nothing that scripts can do tells the difference. */
 static int base_xpcall(lua_State *L) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    script_check_stack(L);
+    lua_host_check_stack(L);
     lua_pushvalue(L, 2);
     lua_insert(L, 1);
     lua_remove(L, 3); /* [handler, f, …] */

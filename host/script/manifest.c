@@ -138,7 +138,8 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
                    struct err *err) {
     const struct bundle *bundle = &generation->bundle;
     struct problems problems = {0};
-    struct manifest_reader r = {.L = instance->L, .generation = generation, .problems = &problems};
+    struct manifest_reader r = {
+        .L = instance->host.L, .generation = generation, .problems = &problems};
     generation->handlers = manifest_alloc(generation, bundle->count * sizeof *generation->handlers);
     generation->routes = manifest_alloc(generation, bundle->count * sizeof *generation->routes);
     generation->reactions =

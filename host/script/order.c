@@ -82,7 +82,7 @@ static struct order_key *order_sort(lua_State *L, struct order_key *keys, struct
                         first + (2 * width < left ? 2 * width : left));
             moved += 2 * width;
             if (moved >= KEYS_BETWEEN_LOOKS) {
-                script_check_time(L);
+                lua_host_check_time(L);
                 moved = 0;
             }
         }
@@ -111,7 +111,7 @@ static size_t push_keys(lua_State *L, bool *ascending, bool *list) {
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, (int)count);
         if (count % KEYS_BETWEEN_LOOKS == 0) {
-            script_check_time(L);
+            lua_host_check_time(L);
         }
     }
     if (unordered > 1) {
@@ -167,7 +167,7 @@ static int next_pair(lua_State *L) {
         }
         lua_settop(L, 0);
         if (visited % KEYS_BETWEEN_LOOKS == 0) {
-            script_check_time(L);
+            lua_host_check_time(L);
         }
     }
     lua_pushinteger(L, count);
@@ -236,7 +236,7 @@ static int order_next(lua_State *L) {
             lua_replace(L, 3);
         }
         if (++count % KEYS_BETWEEN_LOOKS == 0) {
-            script_check_time(L);
+            lua_host_check_time(L);
         }
     }
     if (!found) {

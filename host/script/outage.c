@@ -9,15 +9,9 @@ static bool outage_is_kind(const char *kind) {
            strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
 }
 
-void script_note_failure(lua_State *L, const struct err *err) {
-    struct script_outage *outage = &sandbox_instance(L)->outage;
-    if (outage_is_kind(err_kind_name(err->kind))) {
-        snprintf(outage->message, sizeof outage->message, "%.255s", err->text);
-    }
-}
-
 void outage_begin(struct script_instance *instance) {
-    instance->outage = (struct script_outage){0};
+    instance->host.failure[0] = '\0';
+    instance->outage_passed_on = false;
 }
 
 /* Pushes kind and message of the value at the absolute index, read raw; pushes nothing where it is
@@ -38,14 +32,15 @@ static bool outage_push_failure(lua_State *L, int at) {
 }
 
 void outage_look(lua_State *L) {
-    struct script_outage *outage = &sandbox_instance(L)->outage;
+    struct script_instance *instance = sandbox_instance(L);
     if (outage_push_failure(L, 1)) {
-        outage->passed_on = outage->passed_on || outage_is_kind(lua_tostring(L, -2));
+        instance->outage_passed_on =
+            instance->outage_passed_on || outage_is_kind(lua_tostring(L, -2));
         lua_replace(L, 1);
         lua_pop(L, 1);
-    } else if (lua_type(L, 1) == LUA_TSTRING && outage->message[0] &&
-               strstr(lua_tostring(L, 1), outage->message)) {
-        outage->passed_on = true;
+    } else if (lua_type(L, 1) == LUA_TSTRING && instance->host.failure[0] &&
+               strstr(lua_tostring(L, 1), instance->host.failure)) {
+        instance->outage_passed_on = true;
     }
 }
 
@@ -66,11 +61,10 @@ void outage_raise_returned(lua_State *L) {
 
 enum script_result outage_result(const struct script_instance *instance, enum script_result result,
                                  struct err *err) {
-    const struct script_outage *outage = &instance->outage;
-    bool waited = result == SCRIPT_TIMEOUT && outage->message[0];
-    if (instance->muted || (!outage->passed_on && !waited)) {
+    bool waited = result == SCRIPT_TIMEOUT && instance->host.failure[0];
+    if (instance->host.muted || (!instance->outage_passed_on && !waited)) {
         return result;
     }
     err->kind = ERR_UNAVAILABLE;
-    return waited ? (err_wrap(err, "%s", outage->message), SCRIPT_OUTAGE) : SCRIPT_OUTAGE;
+    return waited ? (err_wrap(err, "%s", instance->host.failure), SCRIPT_OUTAGE) : SCRIPT_OUTAGE;
 }

@@ -17,7 +17,7 @@ static void spend(struct pattern_match *m, size_t steps) {
     m->steps += steps;
     if (m->steps >= STEPS_BETWEEN_LOOKS) {
         m->steps = 0;
-        script_check_time(m->L);
+        lua_host_check_time(m->L);
     }
 }
 

@@ -1,6 +1,6 @@
 /* pattern: Lua 5.1's patterns over bytes, on a budget. Matching can take longer than anyone waits
  * ("a?" n times and "a" n times, on n letters), and inside C no hook fires: this matcher looks at
- * the clock as it goes (script_check_time), which Lua's own does not. */
+ * the clock as it goes (lua_host_check_time), which Lua's own does not. */
 #ifndef AGG_HOST_SCRIPT_PATTERN_H
 #define AGG_HOST_SCRIPT_PATTERN_H
 

@@ -2,6 +2,7 @@
  * messages that it returns. */
 #include "../../bindings/lua_pg.h"
 #include "../base/clock.h"
+#include "advice.h"
 #include "message.h"
 
 #define MAX_MESSAGES 64 /* of one row */
@@ -94,17 +95,19 @@ static int run_reaction(lua_State *L) {
 /* What a reaction says may rest on nothing but its row. */
 static enum script_result call_purely(struct script_instance *instance, struct reaction_call *call,
                                       struct err *err) {
-    const char *muted = instance->muted;
-    instance->muted = "a reaction says what follows from its row alone";
-    instance->rests_on = NULL;
+    const char *muted = instance->host.muted;
+    instance->host.muted = "a reaction says what follows from its row alone";
+    instance->host.rests_on = NULL;
+    instance->host.may_not_produce = ADVICE_PRODUCE_IN_REACTION;
     enum script_result result = script_call(instance, run_reaction, call,
                                             instance->config->scripts.handler_timeout_ms, err);
-    instance->muted = muted;
-    if (result == SCRIPT_OK && instance->rests_on) {
+    instance->host.muted = muted;
+    instance->host.may_not_produce = NULL;
+    if (result == SCRIPT_OK && instance->host.rests_on) {
         err_set(err, ERR_INPUT,
                 "it asked `%s`: a reaction says what follows from its row alone; let its query "
                 "bring what it needs",
-                instance->rests_on);
+                instance->host.rests_on);
         result = SCRIPT_ERROR;
     }
     return result;

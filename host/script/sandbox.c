@@ -18,18 +18,17 @@
  * read it whole. */
 #define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
 
-/* What its allocator is given: see bound_memory. */
+_Static_assert(offsetof(struct script_instance, host) == 0, "a state leads to its instance");
+
 struct script_instance *sandbox_instance(lua_State *L) {
-    void *instance;
-    lua_getallocf(L, &instance);
-    return instance;
+    return (struct script_instance *)lua_host_of(L);
 }
 
 static void *allocate(void *context, void *memory, size_t old_size, size_t new_size) {
     struct script_instance *instance = context;
     if (new_size == 0) {
         instance->memory_used -= old_size;
-        script_count_block(instance, old_size, 0);
+        lua_host_count_block(&instance->host, old_size, 0);
         return instance->heap(instance->heap_context, memory, old_size, 0);
     }
     if (new_size > old_size &&
@@ -41,9 +40,9 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
     void *grown = instance->heap(instance->heap_context, memory, old_size, new_size);
     if (grown) {
         instance->memory_used += new_size - old_size;
-        script_count_block(instance, old_size, new_size);
+        lua_host_count_block(&instance->host, old_size, new_size);
         if (new_size >= LARGE_BYTES) {
-            script_hurry(instance);
+            lua_host_hurry(&instance->host);
         }
     }
     return grown;
@@ -52,7 +51,7 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
 /* The state keeps the heap that LuaJIT makes for it, which leaves with it as a whole: in the
  * process' own heap the states of scripts that come and go would leave holes. */
 static void bound_memory(struct script_instance *instance) {
-    lua_State *L = instance->L;
+    lua_State *L = instance->host.L;
     instance->memory_used =
         (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
     instance->heap = lua_getallocf(L, &instance->heap_context);
@@ -68,7 +67,7 @@ static void refuse_others(lua_State *L, const char *name) {
 
 static int refuse_module(lua_State *L, const char *name) {
     const char *dotted = luaL_gsub(L, name, "/", ".");
-    lua_names_push_modules(L);
+    names_push_modules(L);
     const char *nearest = lua_names_nearest(L, -1, dotted);
     lua_pushfstring(L, nearest ? ": did you mean \"%s\"?" : "", nearest);
     return luaL_error(L, "module \"%s\" is neither a binding nor a file under scripts/%s", name,
@@ -196,7 +195,6 @@ static int set_up(lua_State *L) {
                   {LUA_TABLIBNAME, "foreach"},
                   {LUA_TABLIBNAME, "foreachi"}};
     struct script_instance *instance = lua_touserdata(L, 1);
-    lua_modules_set_config(L, instance->config, &instance->generation->bundle);
     lua_pushcfunction(L, script_on_error);
     instance->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -224,32 +222,69 @@ static int set_up(lua_State *L) {
     return 0;
 }
 
+static const char *query_text(lua_State *L, const char *name) {
+    const char *path = lua_pushfstring(L, "queries/%s", name);
+    const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, path);
+    lua_pop(L, 1);
+    return file ? file->text : NULL;
+}
+
+static int smaller(int one, int other) {
+    return one < other ? one : other;
+}
+
+/* What bindings open their clients with. */
+static void set_services(struct script_instance *instance) {
+    const struct config *config = instance->config;
+    bool read_only = instance->read_only;
+    int longest_ms = config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms
+                         ? config->scripts.handler_timeout_ms
+                         : config->scripts.route_timeout_ms;
+    instance->host.services = (struct lua_services){
+        .pg = {.url = config->postgres.url,
+               .application_name = read_only ? "aggregator repl" : "aggregator scripts",
+               .connect_timeout_ms = config->postgres.connect_timeout_ms,
+               /* The server gives up no later than the script does, or its work would pile up. */
+               .statement_timeout_ms = smaller(config->postgres.statement_timeout_ms, longest_ms),
+               .read_only = read_only},
+        .redis_url = config->redis.url,
+        .redis_timeout_ms = config->redis.timeout_ms,
+        .config = config,
+        .longest_call_ms = longest_ms,
+        .metrics = instance->generation->metrics,
+        .query = query_text,
+        .push_queries = names_push_queries,
+    };
+}
+
 bool sandbox_open(struct script_instance *instance, struct err *err) {
     instance->memory_limit = (size_t)instance->config->scripts.memory_limit_mb * 1024 * 1024;
-    instance->L = luaL_newstate();
-    if (!instance->L) {
+    instance->host.L = luaL_newstate();
+    if (!instance->host.L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
     bound_memory(instance);
-    lua_atpanic(instance->L, script_panic);
+    set_services(instance);
+    lua_atpanic(instance->host.L, script_panic);
     watched_add(&instance->watched, instance->generation);
-    luaJIT_setmode(instance->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    if (lua_cpcall(instance->L, set_up, instance) != 0) {
-        const char *text =
-            lua_type(instance->L, -1) == LUA_TSTRING ? lua_tostring(instance->L, -1) : "no message";
+    luaJIT_setmode(instance->host.L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    if (lua_cpcall(instance->host.L, set_up, instance) != 0) {
+        const char *text = lua_type(instance->host.L, -1) == LUA_TSTRING
+                               ? lua_tostring(instance->host.L, -1)
+                               : "no message";
         return err_set(err, ERR_INTERNAL, "cannot set up a Lua state: %s", text);
     }
-    instance->healthy = true;
+    instance->host.healthy = true;
     return true;
 }
 
 void sandbox_close(struct script_instance *instance) {
-    if (instance->L) {
+    if (instance->host.L) {
         watched_remove(&instance->watched);
         /* What is finished by closing asks for no instance any more. */
-        lua_setallocf(instance->L, instance->heap, instance->heap_context);
-        lua_close(instance->L);
-        instance->L = NULL;
+        lua_setallocf(instance->host.L, instance->heap, instance->heap_context);
+        lua_close(instance->host.L);
+        instance->host.L = NULL;
     }
 }
 
@@ -261,11 +296,11 @@ static int load_module(lua_State *L) {
 }
 
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err) {
-    bool outer = instance->loading;
-    instance->loading = true;
+    bool outer = instance->host.loading;
+    instance->host.loading = true;
     watched_name(&instance->watched, name, NULL);
     bool ok = script_guard(instance, load_module, (void *)name, err);
-    instance->loading = outer;
+    instance->host.loading = outer;
     return ok;
 }
 

@@ -4,11 +4,11 @@
 
 #include <lauxlib.h>
 #include <lua.h>
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "../base/buffer.h"
 #include "../base/metrics.h"
+#include "../../bindings/lua_host.h"
 #include "script.h"
 #include "watched.h"
 
@@ -61,19 +61,6 @@ struct manifest_memory {
 void *manifest_alloc(struct script_generation *generation, size_t bytes);
 char *manifest_text(struct script_generation *generation, const char *text);
 
-/* The time of one protected call. */
-struct script_limit {
-    int64_t started_us;
-    int64_t deadline_us; /* 0: no call is under way */
-    bool hit;
-};
-
-/* What an outside system failed with in the handler call under way: see outage.c. */
-struct script_outage {
-    char message[256]; /* "": nothing was unavailable, or cut */
-    bool passed_on;
-};
-
 struct coverage;
 
 struct script_metrics { /* of one handler, route or reaction */
@@ -81,30 +68,21 @@ struct script_metrics { /* of one handler, route or reaction */
 };
 
 struct script_instance {
-    lua_State *L;
+    struct lua_host host; /* the first: a state leads to it, and so to its instance */
     struct script_generation *generation;
     const struct config *config;
     const struct bundle *support; /* further modules for `require`, of a spec's state; or NULL */
     struct coverage *coverage;    /* counts lines, in a spec's state; or NULL */
+    bool read_only;               /* pg changes nothing */
     size_t memory_used;
     lua_Alloc heap; /* LuaJIT's own, of this state */
     void *heap_context;
     size_t memory_limit;
-    size_t large_bytes;        /* of its large blocks: see script_count_block */
-    struct script_limit limit; /* of the innermost call under way */
-    const char *stack_base;    /* where the C stack was when the call under way began */
-    bool loading; /* a file of the bundle runs for the first time: no outside system is touched */
     bool out_of_memory; /* the cap refused memory to the call under way, whatever hid the error */
-    bool healthy;
-    const char *muted;    /* why no outside system may be touched; NULL: they may */
-    const char *rests_on; /* see script_instance_rests_on */
-    struct script_outage outage;
-    bool read_only;                           /* pg changes nothing */
-    struct slice traceparent;                 /* of the request under way; absent: none */
-    const volatile sig_atomic_t *interrupted; /* set: the call under way ends; or NULL */
-    int *handler_refs;                        /* registry references of the `handle` functions */
-    int *event_refs;                          /* one reused event table a handler */
-    int *name_refs;                           /* the list of its names */
+    bool outage_passed_on; /* by the handler call under way: see outage.c */
+    int *handler_refs;     /* registry references of the `handle` functions */
+    int *event_refs;       /* one reused event table a handler */
+    int *name_refs;        /* the list of its names */
     int *route_refs;
     int view_ref;
     int on_error_ref; /* script_on_error: made once, since each call needs it */
@@ -145,6 +123,11 @@ bool sandbox_load(struct script_instance *instance, const char *name, struct err
 /* In a guarded body: pushes a module that is loaded. */
 void sandbox_push_module(lua_State *L, const char *name);
 
+/* names.c: pushes the sets of what there is: the names of sql/queries, and what `require` finds,
+ * with dots. */
+void names_push_queries(lua_State *L);
+void names_push_modules(lua_State *L);
+
 /* watchdog.c: the states whose calls it sees. A generation outlives its states. */
 void watched_add(struct watched *watched, const struct script_generation *generation);
 void watched_remove(struct watched *watched);
@@ -182,36 +165,15 @@ bool script_guard(struct script_instance *instance, lua_CFunction body, void *co
 int script_panic(lua_State *L);
 /* What handles its errors: a traceback is added; values that are no text are described. */
 int script_on_error(lua_State *L);
-/* The limit around a lua_pcall of the caller's own. Begin returns the outer limit, which goes to
- * end after the lua_pcall returned; end says whether the time ran out. */
-struct script_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
-bool script_limit_end(struct script_instance *instance, struct script_limit outer);
+/* lua_limit_begin and lua_limit_end, and the watchdog sees the call. */
+struct lua_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
+bool script_limit_end(struct script_instance *instance, struct lua_limit outer);
 /* After a call that met the memory cap the state is still full: gives back what can be. The state
  * is to be retired. */
 void script_collect_all(struct script_instance *instance);
 
-/* For functions that take long inside C: raises once the time of the call under way is over. */
-void script_check_time(lua_State *L);
-/* For functions that call back into Lua: raises where such calls are nested so deep that the C
- * stack would end before Lua's does. */
-void script_check_stack(lua_State *L);
-/* The allocator's: a block of old_size bytes has new_size now. The more bytes one instruction may
- * read, the more often the clock is looked at. */
-void script_count_block(struct script_instance *instance, size_t old_size, size_t new_size);
-/* The same as script_check_time at the next instruction, for where nothing can be raised. */
-void script_hurry(struct script_instance *instance);
-/* What the call under way in this state has left, at least 0; -1 while scripts are being loaded. */
-int script_remaining_ms(lua_State *L);
-/* Why scripts of this state may touch no outside system; NULL: they may. */
-const char *script_muted(lua_State *L);
-/* Notes that a script asked this binding (a constant text) for something; counts where it is muted.
- */
-void script_note_question(lua_State *L, const char *binding);
-
 /* outage.c. A handler's call begins: */
 void outage_begin(struct script_instance *instance);
-/* Notes a failure that a binding hands to the script. */
-void script_note_failure(lua_State *L, const struct err *err);
 /* In the error handler: whether the error at 1 passes an outage on; a failure there becomes its
  * message. */
 void outage_look(lua_State *L);

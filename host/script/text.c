@@ -26,8 +26,8 @@ static int text_tostring(lua_State *L) {
     }
     lua_settop(L, 1);
     if (lua_istable(L, 1) || lua_isuserdata(L, 1)) { /* its __tostring may come back here */
-        script_check_stack(L);
-        script_check_time(L);
+        lua_host_check_stack(L);
+        lua_host_check_time(L);
     }
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);

@@ -461,7 +461,7 @@ static void push_column_names(lua_State *L, const struct view_table *table) {
 }
 
 void view_object_push(struct script_instance *instance) {
-    lua_State *L = instance->L;
+    lua_State *L = instance->host.L;
     const struct view *view = instance->generation->view;
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, "view");
     lua_createtable(L, 0, (int)view->table_count + 2);

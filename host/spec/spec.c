@@ -64,7 +64,7 @@ static int limited_xpcall(lua_State *L) {
     lua_pushvalue(L, 2);
     lua_replace(L, 1);
     lua_replace(L, 2); /* [handler, function, arguments…] */
-    struct script_limit outer =
+    struct lua_limit outer =
         script_limit_begin(instance, instance->config->scripts.route_timeout_ms);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
     const char *hidden = script_limit_end(instance, outer) && status == 0
@@ -140,6 +140,10 @@ static int open_runner(lua_State *L) {
     return 0;
 }
 
+static void count_line(lua_State *L, lua_Debug *where) {
+    coverage_count(sandbox_instance(L)->coverage, L, where);
+}
+
 /* A state with the runner's function in its registry. */
 static struct script_instance *open_state(struct spec_run *run, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
@@ -147,7 +151,8 @@ static struct script_instance *open_state(struct spec_run *run, struct err *err)
     instance->config = run->config;
     instance->support = &run->support;
     instance->coverage = run->coverage;
-    instance->muted = run->real ? NULL : "specs touch no outside system without --real";
+    instance->host.on_line = run->coverage ? count_line : NULL;
+    instance->host.muted = run->real ? NULL : "specs touch no outside system without --real";
     bool ok = sandbox_open(instance, err) && script_guard(instance, open_runner, run, err) &&
               instance_load(instance, err) &&
               /* which is read only once a generation otherwise */

@@ -106,7 +106,7 @@ static int lua_hint(lua_State *L) {
 }
 
 static int lua_queries(lua_State *L) {
-    lua_names_push_queries(L);
+    names_push_queries(L);
     return 1;
 }
 

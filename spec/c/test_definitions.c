@@ -66,7 +66,7 @@ static lua_State *open_state(void) {
     generation = script_generation_load(&folder.config, 1, &err);
     instance = generation ? script_instance_create(generation, &err) : NULL;
     CHECK_OK(instance != NULL, &err);
-    return instance ? instance->L : NULL;
+    return instance ? instance->host.L : NULL;
 }
 
 static void close_state(void) {
@@ -175,7 +175,7 @@ static void keys_of_a_transaction(void) {
         CHECK_INT(lua_pcall(L, 0, 1, 0), 0);
         lua_getfield(L, -1, "transaction");
         lua_pushcfunction(L, take_transaction);
-        struct script_limit outer = script_limit_begin(instance, 5000);
+        struct lua_limit outer = script_limit_begin(instance, 5000);
         CHECK_INT(lua_pcall(L, 1, 1, 0), 0);
         script_limit_end(instance, outer);
     }

@@ -112,7 +112,7 @@ static void run(lua_State *L, const struct call *call, struct buffer *out) {
 
 static void compare(const struct call *call) {
     struct buffer ours = {0}, theirs = {0};
-    run(instance->L, call, &ours);
+    run(instance->host.L, call, &ours);
     run(lua, call, &theirs);
     if (strcmp(ours.data, theirs.data) != 0) {
         TEST_FAIL("%s(\"%s\", \"%s\", %d): %s, want %s", call->function, call->subject,
@@ -196,7 +196,7 @@ static void iterates_alike(void) {
         struct buffer ours = {0}, theirs = {0};
         draw_text(&seed, "aabbc()1 ", 12, subject);
         draw_pattern(&seed, pattern);
-        collect(instance->L, subject, pattern, &ours);
+        collect(instance->host.L, subject, pattern, &ours);
         collect(lua, subject, pattern, &theirs);
         if (strcmp(ours.data, theirs.data) != 0) {
             TEST_FAIL("gmatch(\"%s\", \"%s\"): %s, want %s", subject, pattern, ours.data,
@@ -208,7 +208,7 @@ static void iterates_alike(void) {
 }
 
 static void plain_search_takes_long_texts(void) {
-    lua_State *L = instance->L;
+    lua_State *L = instance->host.L;
     luaL_Buffer text;
     push_function(L, "find");
     luaL_buffinit(L, &text);
@@ -241,8 +241,9 @@ int main(int argc, char **argv) {
     instance = script_instance_create(generation, &err);
     lua = luaL_newstate();
     luaL_openlibs(lua);
-    instance->limit.deadline_us = INT64_MAX; /* the calls are made from here, without script_call */
-    instance->stack_base = (const char *)__builtin_frame_address(0);
+    instance->host.limit.deadline_us =
+        INT64_MAX; /* the calls are made from here, without script_call */
+    instance->host.stack_base = (const char *)__builtin_frame_address(0);
     int status = test_run(cases, sizeof cases / sizeof *cases, argc, argv);
     lua_close(lua);
     script_instance_destroy(instance);

@@ -70,7 +70,7 @@ static void begin(void) {
     CHECK_OK(generation != NULL, &err);
     call.instance = script_instance_create(generation, &err);
     CHECK_OK(call.instance != NULL, &err);
-    add_module(call.instance->L);
+    add_module(call.instance->host.L);
 }
 
 /* A thread that is in the handler when this returns. */

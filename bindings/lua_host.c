@@ -1,0 +1,181 @@
+/* A count hook ends what runs too long; it reaches every script because the compiler is off in
+ * script states (a hook does not fire in compiled code). The first firing arms a hook for every
+ * instruction, so that no pcall can swallow the error; a state that hit a limit is not used again.
+ * Calls may be nested (a spec runs a handler): each level has its own time, and what an inner call
+ * takes is not counted against the outer one. */
+#include "lua_host.h"
+
+#include <string.h>
+
+#include "../host/base/clock.h"
+
+/* How often the clock is looked at. One instruction may read a whole string or table (a text made a
+ * number takes some ns a byte): the instructions between two looks read no more than HOOK_BYTES, or
+ * are one. Blocks that are not large count as nothing. */
+/* A prime: a script that nests pcall at the end of the Lua stack, where no hook has room to run,
+ * would be there at every look if its cycle divided the number. */
+#define HOOK_INSTRUCTIONS 997
+#define HOOK_BYTES (16UL * 1024 * 1024)
+#define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
+#define MAX_STACK_BYTES (1024L * 1024)
+
+static bool is_interrupted(const struct lua_host *host) {
+    return host->interrupted && *host->interrupted;
+}
+
+/* Pushes why the call ends. */
+static const char *push_reason(lua_State *L, const struct lua_host *host) {
+    const struct lua_limit *limit = &host->limit;
+    if (is_interrupted(host)) {
+        lua_pushliteral(L, "interrupted");
+    } else {
+        lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
+                        (int)((clock_monotonic_us() - limit->started_us) / 1000),
+                        (int)((limit->deadline_us - limit->started_us) / 1000));
+    }
+    return lua_tostring(L, -1);
+}
+
+static bool is_late(const struct lua_host *host) {
+    const struct lua_limit *limit = &host->limit;
+    return limit->hit || is_interrupted(host) ||
+           (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
+}
+
+static void on_hook(lua_State *L, lua_Debug *where);
+
+/* Raises from now on at every instruction. */
+static void give_up(lua_State *L, struct lua_host *host) {
+    host->limit.hit = true;
+    host->healthy = false;
+    lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static void on_hook(lua_State *L, lua_Debug *where) {
+    struct lua_host *host = lua_host_of(L);
+    if (where->event == LUA_HOOKLINE && host->on_line) {
+        host->on_line(L, where);
+    }
+    bool counts_only = where->event == LUA_HOOKLINE && !host->limit.hit;
+    if (counts_only || !is_late(host)) {
+        return;
+    }
+    give_up(L, host);
+    lua_getinfo(L, "Sl", where);
+    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, push_reason(L, host));
+}
+
+static int hook_instructions(const struct lua_host *host) {
+    size_t fitting = HOOK_BYTES / (host->large_bytes + 1);
+    return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
+}
+
+/* To set a hook costs as much as a short call, so the one that counts is left in place between
+ * calls, when it finds no limit. */
+static void arm(struct lua_host *host) {
+    lua_State *L = host->L;
+    int lines = host->on_line ? LUA_MASKLINE : 0;
+    if (host->limit.hit) {
+        lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
+               lua_gethookcount(L) != hook_instructions(host)) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT | lines, hook_instructions(host));
+    }
+}
+
+struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms) {
+    struct lua_limit outer = host->limit;
+    int64_t now_us = clock_monotonic_us();
+    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false};
+    arm(host);
+    return outer;
+}
+
+bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
+    bool hit = host->limit.hit;
+    if (outer.deadline_us) {
+        outer.deadline_us += clock_monotonic_us() - host->limit.started_us;
+    }
+    host->limit = outer;
+    arm(host);
+    return hit;
+}
+
+/* Fewer large blocks matter from the next call on. */
+void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_size) {
+    host->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
+    host->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
+    if (new_size >= LARGE_BLOCK_BYTES && host->limit.deadline_us && !host->limit.hit &&
+        lua_gethookcount(host->L) > hook_instructions(host)) {
+        arm(host);
+    }
+}
+
+void lua_host_check_time(lua_State *L) {
+    struct lua_host *host = lua_host_of(L);
+    if (is_late(host)) {
+        give_up(L, host);
+        luaL_error(L, "%s", push_reason(L, host));
+    }
+}
+
+void lua_host_check_stack(lua_State *L) {
+    char here;
+    ptrdiff_t used = lua_host_of(L)->stack_base - &here; /* it grows downwards */
+    if (used > MAX_STACK_BYTES) {
+        luaL_error(L, "stack overflow (calls nested too deep)");
+    }
+}
+
+void lua_host_hurry(struct lua_host *host) {
+    if (host->L && is_late(host) && !host->limit.hit) {
+        lua_sethook(host->L, on_hook, LUA_MASKCOUNT, 1);
+    }
+}
+
+struct lua_host *lua_host_of(lua_State *L) {
+    void *host;
+    lua_getallocf(L, &host);
+    return host;
+}
+
+int lua_host_remaining_ms(lua_State *L, const char *call) {
+    const struct lua_host *host = lua_host_of(L);
+    if (host->loading) {
+        luaL_error(L,
+                   "%s: scripts are being loaded, and may touch no outside system before a "
+                   "handler or route is called",
+                   call);
+    }
+    return clock_remaining_ms(host->limit.deadline_us);
+}
+
+/* ---- outside systems ------------------------------------------------------------------------ */
+
+void lua_host_note_chance(lua_State *L, const char *binding) {
+    struct lua_host *host = lua_host_of(L);
+    if (host->muted && !host->rests_on) {
+        host->rests_on = binding;
+    }
+}
+
+bool lua_host_may_ask(lua_State *L, const char *binding, struct err *err) {
+    const char *muted = lua_host_of(L)->muted;
+    lua_host_note_chance(L, binding);
+    return !muted || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", muted);
+}
+
+void lua_host_check_may_produce(lua_State *L, const char *call) {
+    const struct lua_host *host = lua_host_of(L);
+    const char *why = host->may_not_produce ? host->may_not_produce : host->muted;
+    if (why) {
+        luaL_error(L, "%s: %s", call, why);
+    }
+}
+
+void lua_host_note_failure(lua_State *L, const struct err *err) {
+    struct lua_host *host = lua_host_of(L);
+    if (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) {
+        snprintf(host->failure, sizeof host->failure, "%.255s", err->text);
+    }
+}
