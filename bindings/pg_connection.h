@@ -1,4 +1,5 @@
-/* pg_connection: the state that pg.c and pg_connect.c share. Private to the binding. */
+/* pg_connection: the state of a connection, which pg.c, pg_connect.c and pg_session.c share.
+ * Private to the binding. */
 #ifndef AGG_BINDINGS_PG_CONNECTION_H
 #define AGG_BINDINGS_PG_CONNECTION_H
 
@@ -72,7 +73,10 @@ void pg_count_active(struct pg *pg, bool is_active);
 /* The connection is of no more use: the reason goes to err, everything of it is dropped. Always
  * false. */
 bool pg_lose(struct pg *pg, struct err *err);
+/* Statements that could not be parsed, or must be parsed again, are freed here: no item of the
+ * group points to them any more. */
 void pg_clear_group(struct pg *pg);
+void pg_forget_statements(struct pg *pg);
 /* Copies a server's message without line breaks and without the password. */
 void pg_clean_message(const struct pg *pg, const char *message, char *out, size_t cap);
 

@@ -1,0 +1,183 @@
+/* pg_connection: the state of a connection, apart from its connecting (pg_connect.c) and from what
+ * is sent over it (pg.c); errors without secrets. */
+#include "pg_connection.h"
+
+#include <stdlib.h>
+
+#include "../host/base/xalloc.h"
+#include "pg_metrics.h"
+#include "pg_params.h"
+#include "pg_url.h"
+
+struct pg *pg_create(const struct pg_options *options) {
+    struct pg *pg = xcalloc(1, sizeof *pg);
+    pg->url = pg_url_plain(options->url ? options->url : "");
+    pg->application_name = xstrdup(options->application_name ? options->application_name : "");
+    pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
+    pg->settings = pg_params_create();
+    pg->read_only = options->read_only;
+    pg->writes = options->writes;
+    pg->uncounted = options->uncounted;
+    pg->connect_timeout_ms = options->connect_timeout_ms;
+    pg->statement_timeout_ms = options->statement_timeout_ms;
+    return pg;
+}
+
+struct pg *pg_create_like(const struct pg *other) {
+    struct pg_options options = {
+        .url = other->url,
+        .application_name = other->application_name,
+        .connect_timeout_ms = other->connect_timeout_ms,
+        .statement_timeout_ms = other->statement_timeout_ms,
+        .search_path = other->search_path,
+        .read_only = other->read_only,
+        .writes = other->writes,
+        .uncounted = other->uncounted,
+    };
+    return pg_create(&options);
+}
+
+static bool is_same(const char *text, const char *other) {
+    return strcmp(text ? text : "", other ? other : "") == 0;
+}
+
+bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
+    char *url = pg_url_plain(options->url ? options->url : "");
+    bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
+                is_same(pg->search_path, options->search_path) &&
+                pg->read_only == options->read_only && pg->writes == options->writes &&
+                pg->uncounted == options->uncounted &&
+                pg->connect_timeout_ms == options->connect_timeout_ms &&
+                pg->statement_timeout_ms == options->statement_timeout_ms;
+    free(url);
+    return like;
+}
+
+void pg_destroy(struct pg *pg) {
+    if (!pg) {
+        return;
+    }
+    pg_disconnect(pg);
+    free(pg->url);
+    free(pg->present_url);
+    free(pg->password);
+    free(pg->application_name);
+    free(pg->search_path);
+    pg_params_destroy(pg->settings);
+    free(pg->statements);
+    free(pg->items);
+    free(pg);
+}
+
+bool pg_connected(const struct pg *pg) {
+    return pg->conn && PQstatus(pg->conn) == CONNECTION_OK;
+}
+
+int pg_socket(const struct pg *pg) {
+    return pg->conn ? PQsocket(pg->conn) : -1;
+}
+
+static void free_statement(struct pg_statement *statement) {
+    free(statement->name);
+    free(statement->sql);
+    free(statement->types);
+    free(statement);
+}
+
+void pg_count_open(struct pg *pg, bool is_open) {
+    if (pg->is_open != is_open) {
+        pg->is_open = is_open;
+        pg_metrics_open(is_open ? 1 : -1);
+    }
+}
+
+void pg_count_active(struct pg *pg, bool is_active) {
+    if (pg->is_active != is_active) {
+        pg->is_active = is_active;
+        pg_metrics_active(is_active ? 1 : -1);
+    }
+}
+
+/* Statements that could not be parsed, or must be parsed anew, are forgotten here: no item of the
+ * group points to them any more. */
+void pg_clear_group(struct pg *pg) {
+    size_t kept = 0;
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        if (pg->statements[i]->state == PG_STATEMENT_FORGOTTEN) {
+            free_statement(pg->statements[i]);
+        } else {
+            pg->statements[kept++] = pg->statements[i];
+        }
+    }
+    pg->statement_count = kept;
+    pg->item_count = pg->item_next = pg->group_size = 0;
+    pg_count_active(pg, false);
+    pg->synced = pg->flushing = false;
+    err_clear(&pg->first);
+}
+
+void pg_forget_statements(struct pg *pg) {
+    for (size_t i = 0; i < pg->statement_count; i++) {
+        free_statement(pg->statements[i]);
+    }
+    pg->statement_count = 0;
+}
+
+void pg_disconnect(struct pg *pg) {
+    if (pg->conn) {
+        PQfinish(pg->conn);
+    }
+    pg->conn = NULL;
+    pg->pooled = false;
+    pg_count_open(pg, false);
+    pg_forget_statements(pg);
+    pg_clear_group(pg);
+}
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+/* One line, with the password blotted out wherever it stands. */
+void pg_clean_message(const struct pg *pg, const char *message, char *out, size_t cap) {
+    size_t len = 0;
+    size_t secret = pg->password ? strlen(pg->password) : 0;
+    while (*message && len + 4 < cap) {
+        if (secret > 0 && strncmp(message, pg->password, secret) == 0) {
+            memcpy(out + len, "***", 3);
+            len += 3;
+            message += secret;
+        } else {
+            out[len++] = *message == '\n' ? ' ' : *message;
+            message++;
+        }
+    }
+    while (len > 0 && out[len - 1] == ' ') {
+        len--;
+    }
+    out[len] = '\0';
+}
+
+void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result) {
+    char text[768];
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    pg_clean_message(pg, primary ? primary : PQresultErrorMessage(result), text, sizeof text);
+    err_set(err, pg_error_kind(sqlstate), "%s", text);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
+}
+
+bool pg_lose(struct pg *pg, struct err *err) {
+    if (pg->first.kind != ERR_NONE) {
+        *err = pg->first;
+        if (err->kind == ERR_INTERNAL) {
+            err->kind = ERR_UNAVAILABLE; /* the server ended the connection, for its own reason */
+        }
+    } else if (!pg->conn) {
+        err_set(err, ERR_UNAVAILABLE, "not connected to Postgres");
+    } else {
+        char text[768];
+        pg_clean_message(pg, PQerrorMessage(pg->conn), text, sizeof text);
+        err_set(err, ERR_UNAVAILABLE, "the connection to Postgres is lost: %s", text);
+    }
+    pg_disconnect(pg);
+    return false;
+}
