@@ -39,8 +39,8 @@ static int oracle_load(lua_State *L) {
 
 /* Leaves the two counts, or an error, on the stack. */
 static void oracle_run(struct script_instance *instance, lua_CFunction open_cjson) {
-    lua_State *L = instance->L;
-    struct script_limit outer = script_limit_begin(instance, TIMEOUT_MS);
+    lua_State *L = instance->host.L;
+    struct lua_limit outer = script_limit_begin(instance, TIMEOUT_MS);
     lua_pushcfunction(L, open_cjson);
     bool ok = oracle_load(L) == 0;
     if (ok) {
