@@ -1,7 +1,9 @@
 /* apply: the ingest pipeline fed from standard input instead of Kafka, so that a test can hand it
  * any stream, in any order and cut, and any number of processes at once.
  *
- *     apply [CONFIG]      config.lua and its environment, as for `aggregator`
+ *     apply [--publish] [CONFIG]      config.lua and its environment, as for `aggregator`
+ *
+ * With --publish reactions and the outbox's relay run beside it, as in the program.
  *
  * A line is a record (host/author/record.h; topic, partition, offset, value or raw_b64) or a word:
  *
@@ -14,11 +16,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../host/pipeline/pipeline.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
 #include "../host/author/record.h"
+#include "../host/outbox/relay.h"
+#include "../host/reaction/reactor.h"
 
 struct pending {
     struct record record;
@@ -32,6 +37,9 @@ struct applier {
     size_t count;
     size_t capacity;
     bool must_load; /* the offsets in the database are not known */
+    bool publishes;
+    struct outbox_relay *relay; /* NULL: it does not publish; the same of the reactor */
+    struct reactor *reactor;
 };
 
 static void release_line(void *line) {
@@ -150,6 +158,27 @@ static void follow(struct applier *applier, FILE *input) {
     free(line);
 }
 
+static void wake_reactor(void *context) {
+    reactor_wake(context);
+}
+
+static void wake_relay(void *context) {
+    outbox_wake(context);
+}
+
+static bool start_publishing(struct applier *applier, const struct config *config,
+                             struct script_generation *generation, struct err *err) {
+    applier->relay = outbox_relay_start(config, err);
+    struct reactor_options options = {
+        .generation = generation,
+        .horizon_hours = config->outbox.horizon_hours,
+        .stored = wake_relay,
+        .context = applier->relay,
+    };
+    applier->reactor = applier->relay ? reactor_start(&options, err) : NULL;
+    return applier->reactor != NULL;
+}
+
 static bool open_pipeline(struct applier *applier, const struct config *config,
                           struct script_generation *generation, struct err *err) {
     struct pipeline_options options = {
@@ -157,19 +186,24 @@ static bool open_pipeline(struct applier *applier, const struct config *config,
         .group = config->kafka.group,
         .application_name = "apply",
         .with_redis = true,
+        .marks = applier->publishes,
+        .relay = applier->relay,
+        .marked = wake_reactor,
+        .marked_context = applier->reactor,
         .mode = PIPELINE_FOLLOW,
         .release = release_line,
     };
     return pipeline_open(&applier->pipeline, &options, err);
 }
 
-static bool run(const struct config *config, struct err *err) {
+static bool run(const struct config *config, bool publishes, struct err *err) {
     struct script_generation *generation = script_generation_load(config, 1, err);
     if (!generation) {
         return false;
     }
-    struct applier applier = {.must_load = true};
-    bool ok = open_pipeline(&applier, config, generation, err);
+    struct applier applier = {.must_load = true, .publishes = publishes};
+    bool ok = (!publishes || start_publishing(&applier, config, generation, err)) &&
+              open_pipeline(&applier, config, generation, err);
     if (ok) {
         batch_init(&applier.batch, generation);
         follow(&applier, stdin);
@@ -178,6 +212,8 @@ static bool run(const struct config *config, struct err *err) {
         free(applier.pending);
     }
     pipeline_close(&applier.pipeline);
+    reactor_stop(applier.reactor);
+    outbox_relay_stop(applier.relay);
     script_generation_unref(generation);
     return ok;
 }
@@ -185,11 +221,13 @@ static bool run(const struct config *config, struct err *err) {
 int main(int argc, char **argv) {
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
-    struct config *config = config_load(argc > 1 ? argv[1] : "config.lua", &err);
+    bool publishes = argc > 1 && strcmp(argv[1], "--publish") == 0;
+    const char *path = argv[publishes ? 2 : 1];
+    struct config *config = config_load(path ? path : "config.lua", &err);
     bool ok = config != NULL;
     if (ok) {
         log_configure(LOG_ERROR, true);
-        ok = run(config, &err);
+        ok = run(config, publishes, &err);
         config_unref(config);
     }
     if (!ok) {

@@ -1,5 +1,5 @@
-/* fault: named points of the commit sequence at which a test can end or freeze the process.
- * Compiled in only with -DFAULTS=ON; a release has none of it.
+/* fault: named points, on the way from a batch to what is published of it, at which a test can end
+ * or freeze the process. Compiled in only with -DFAULTS=ON; a release has none of it.
  *
  *     AGGREGATOR_FAULT=NAME:COUNT:SIGNAL   raises SIGNAL (KILL, STOP) at the COUNT-th passing of
  * NAME; instead of one, HANG keeps that thread until somebody opens the FIFO that

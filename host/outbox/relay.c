@@ -135,6 +135,9 @@ static void note_kafka(struct outbox_relay *relay, int64_t now_us) {
 }
 
 static void note_publishes(struct outbox_relay *relay, bool holds) {
+    if (holds && !relay->holds) {
+        FAULT_POINT("outbox_lease");
+    }
     if (holds != relay->holds) {
         log_info(holds ? "this process publishes what is in the outbox"
                        : "another process publishes what is in the outbox");

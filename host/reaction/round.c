@@ -327,9 +327,15 @@ static bool run_work(struct round_work *work, size_t max_keys, struct err *err) 
         return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
                exchange(work, &keeping, err);
     }
-    if (!ask(work, err) || !react(work, err) || !store(work, err)) {
+    FAULT_POINT("reaction_taken");
+    if (!ask(work, err)) {
         return false;
     }
+    FAULT_POINT("reaction_asked");
+    if (!react(work, err) || !store(work, err)) {
+        return false;
+    }
+    FAULT_POINT("reaction_stored");
     work->counts->messages = work->message_count;
     return true;
 }

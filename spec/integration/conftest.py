@@ -5,11 +5,9 @@ that no answer cached for one is served to another.
     /usr/bin/python3 -m pytest [-n 4] spec/integration [--build FOLDER]
 """
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -19,6 +17,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
+import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
 import servers  # noqa: E402
@@ -52,13 +51,7 @@ def build(request):
 @pytest.fixture(scope="session")
 def faulty_build():
     """The folder of a program with fault points (host/base/fault.h)."""
-    folder = ROOT / "build-faults"
-    folder.mkdir(exist_ok=True)
-    with open(folder / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test processes makes it
-        subprocess.run(["tools/lib/build.sh", "build-faults", "-DFAULTS=ON"], cwd=ROOT, check=True,
-                       env=os.environ | {"TARGETS": "aggregator feed"})
-    return folder
+    return faulty_builds.make()
 
 
 @pytest.fixture(scope="session")

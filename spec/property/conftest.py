@@ -18,6 +18,8 @@ import redis as redis_client
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
+import faulty_build  # noqa: E402
+import publishing  # noqa: E402
 import servers  # noqa: E402
 import stack  # noqa: E402
 import workbench  # noqa: E402
@@ -64,3 +66,11 @@ def bench(build):
         bench = workbench.Workbench(build, url, server.url, client)
         cleanup.callback(bench.close)
         yield bench
+
+
+@pytest.fixture(scope="session")
+def world(bench):
+    """The same bench, and processes that publish; they have fault points."""
+    with tempfile.TemporaryDirectory(prefix="aggregator-") as folder:
+        with publishing.publishing(bench, faulty_build.make(), pathlib.Path(folder)) as it:
+            yield it

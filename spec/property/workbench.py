@@ -29,9 +29,9 @@ def statement(query):
 class Apply:
     """One apply process, which lives over many streams."""
 
-    def __init__(self, build, env):
+    def __init__(self, build, env, options=()):
         self.process = subprocess.Popen(
-            tethered([build / "apply"]), cwd=ROOT, text=True,
+            tethered([build / "apply", *options]), cwd=ROOT, text=True,
             env=os.environ | env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, line):
