@@ -76,7 +76,6 @@ static void wake_relay(void *context) {
 static bool start_reactor(struct program *program, struct err *err) {
     struct reactor_options options = {
         .generation = program->generation,
-        .horizon_hours = program->config->outbox.horizon_hours,
         .stored = wake_relay,
         .context = program->relay,
     };

@@ -171,7 +171,6 @@ static bool start_publishing(struct applier *applier, const struct config *confi
     applier->relay = outbox_relay_start(config, err);
     struct reactor_options options = {
         .generation = generation,
-        .horizon_hours = config->outbox.horizon_hours,
         .stored = wake_relay,
         .context = applier->relay,
     };

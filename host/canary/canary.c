@@ -10,6 +10,8 @@
 #include "../check/schema_check.h"
 #include "../base/xalloc.h"
 #include "differences.h"
+#include "messages.h"
+#include "reacting.h"
 #include "rejections.h"
 #include "tail.h"
 #include "undecided.h"
@@ -33,6 +35,7 @@ struct canary {
     size_t place_count, place_cap;
     struct rejections rejections;
     struct undecided undecided;
+    struct messages messages;
     int64_t started_us;
     unsigned turns;
 };
@@ -51,7 +54,7 @@ static bool goes_on(const struct canary *canary, struct err *err) {
 /* The messages are both sides': the new one, which takes all, releases them. */
 static bool open_sides(struct canary *canary, struct err *err) {
     static const struct shadow_kind kinds[CANARY_SIDES] = {
-        {"aggregator_canary_old", 7236016, "canary"}, {"aggregator_canary_new", 7236017, "canary"}};
+        {SIDE_OLD_SCHEMA, 7236016, "canary", true}, {SIDE_NEW_SCHEMA, 7236017, "canary", true}};
     const struct canary_options *options = canary->options;
     struct side *sides = canary->sides;
     return side_open(&sides[CANARY_OLD], options->running, &canary->session, &kinds[CANARY_OLD],
@@ -93,6 +96,7 @@ static void close_parts(struct canary *canary) {
     common_free(&canary->common);
     rejections_free(&canary->rejections);
     undecided_free(&canary->undecided);
+    messages_free(&canary->messages);
     free(canary->places);
 }
 
@@ -167,6 +171,28 @@ static bool feed(struct canary *canary, struct err *err) {
     return true;
 }
 
+/* ---- what follows -------------------------------------------------------------------------- */
+
+static bool canary_react_side(struct canary *canary, const struct side *side, struct err *err) {
+    struct reacting reacting;
+    bool ok = true, done = false;
+    reacting_begin(&reacting, side);
+    while (ok && !done) {
+        ok = goes_on(canary, err) && reacting_turn(&reacting, &done, err);
+    }
+    reacting_end(&reacting);
+    return ok;
+}
+
+static bool canary_react(struct canary *canary, struct err *err) {
+    const struct side *sides = canary->sides;
+    return side_analyze(&sides[CANARY_OLD], &canary->session, err) &&
+           side_analyze(&sides[CANARY_NEW], &canary->session, err) &&
+           (canary_react_side(canary, &sides[CANARY_OLD], err) ||
+            err_wrap(err, "the scripts that run")) &&
+           (canary_react_side(canary, &sides[CANARY_NEW], err) || err_wrap(err, "the new scripts"));
+}
+
 /* ---- the result ---------------------------------------------------------------------------- */
 
 static bool compare(struct canary *canary, struct differences *differences, struct err *err) {
@@ -176,7 +202,7 @@ static bool compare(struct canary *canary, struct differences *differences, stru
         ok = goes_on(canary, err) &&
              differences_find(differences, &canary->session, canary->sides, &view->tables[i], err);
     }
-    return ok;
+    return ok && goes_on(canary, err) && messages_compare(&canary->messages, &canary->session, err);
 }
 
 static void put_side(struct buffer *json, const char *name,
@@ -200,13 +226,18 @@ static void put_side(struct buffer *json, const char *name,
 static void put_result(const struct canary *canary, const struct differences *differences,
                        struct canary_result *result) {
     const struct rejections *rejections = &canary->rejections;
+    const struct messages *messages = &canary->messages;
     struct buffer *json = &result->json;
     result->events = canary->sides[CANARY_NEW].counts.events;
     result->rows = differences->rows;
     result->differing_rows = differences->differing;
     result->newly_rejected = rejections->alone[CANARY_NEW];
-    result->equal = differences->differing == 0 && rejections->alone[CANARY_OLD] == 0 &&
-                    rejections->alone[CANARY_NEW] == 0 &&
+    result->messages = messages->count;
+    result->differing_messages = messages->differing;
+    result->newly_failing = messages->newly_failing;
+    result->equal = differences->differing == 0 && messages->differing == 0 &&
+                    messages->newly_failing == 0 && messages->no_longer_failing == 0 &&
+                    rejections->alone[CANARY_OLD] == 0 && rejections->alone[CANARY_NEW] == 0 &&
                     canary->common.only[CANARY_OLD].len == 0 &&
                     canary->common.only[CANARY_NEW].len == 0;
     buffer_append_text(json, "{");
@@ -222,6 +253,7 @@ static void put_result(const struct canary *canary, const struct differences *di
     json_put_list(json, "only_old", &canary->common.only[CANARY_OLD]);
     json_put_list(json, "only_new", &canary->common.only[CANARY_NEW]);
     json_put_list(json, "tables", differences->tables);
+    messages_append(messages, json);
     rejections_append(rejections, json);
     json_put_name(json, "took_ms");
     buffer_append_format(json, "%.1f}", (double)(clock_monotonic_us() - canary->started_us) / 1000);
@@ -233,6 +265,9 @@ static void log_end(const struct canary *canary, const struct canary_result *res
              LOG_INT("events", result->events), LOG_INT("rows", result->rows),
              LOG_INT("differing_rows", result->differing_rows),
              LOG_INT("newly_rejected", result->newly_rejected),
+             LOG_INT("messages", result->messages),
+             LOG_INT("differing_messages", result->differing_messages),
+             LOG_INT("newly_failing", result->newly_failing),
              LOG_INT("not_compared", canary->undecided.count),
              LOG_INT("took_us", clock_monotonic_us() - canary->started_us));
 }
@@ -243,7 +278,8 @@ bool canary_run(const struct canary_options *options, struct canary_result *resu
     struct differences differences = {.tables = &tables};
     struct canary canary = {.options = options, .started_us = clock_monotonic_us()};
     *result = (struct canary_result){0};
-    bool ok = open_parts(&canary, err) && feed(&canary, err) && compare(&canary, &differences, err);
+    bool ok = open_parts(&canary, err) && feed(&canary, err) && canary_react(&canary, err) &&
+              compare(&canary, &differences, err);
     if (ok) {
         put_result(&canary, &differences, result);
     }
@@ -270,13 +306,18 @@ bool canary_accepts(const struct canary_options *options, const struct canary_re
         percent = script_generation_config(options->candidate)->scripts.canary_accept_percent;
     }
     if (!is_over(result->differing_rows, result->rows, percent) &&
-        !is_over(result->newly_rejected, result->events, percent)) {
+        !is_over(result->newly_rejected, result->events, percent) &&
+        !is_over(result->differing_messages + result->newly_failing,
+                 result->messages + result->newly_failing, percent)) {
         return true;
     }
     return err_set(err, ERR_INPUT,
-                   "%lld of %lld rows differ and %lld of %lld events are newly rejected, where %d "
-                   "%% are accepted: see `aggregator diff`, then mend the scripts, or reload with "
+                   "%lld of %lld rows differ, %lld of %lld events are newly rejected, %lld of %lld "
+                   "published messages differ and reactions newly fail for %lld keys, where %d %% "
+                   "are accepted: see `aggregator diff`, then mend the scripts, or reload with "
                    "--canary --accept PERCENT",
                    (long long)result->differing_rows, (long long)result->rows,
-                   (long long)result->newly_rejected, (long long)result->events, percent);
+                   (long long)result->newly_rejected, (long long)result->events,
+                   (long long)result->differing_messages, (long long)result->messages,
+                   (long long)result->newly_failing, percent);
 }

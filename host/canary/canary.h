@@ -1,6 +1,7 @@
 /* canary: the newest events of the log through the scripts that run and through those that might,
- * side by side, into two schemas of their own; what they make of them is compared. Nothing of the
- * live view, its offsets, the caches and the metrics is touched. */
+ * side by side, into two schemas of their own; what they make of them, and what their reactions
+ * would publish of that, is compared. Nothing of the live view, its offsets, the outbox, the caches
+ * and the metrics is touched. */
 #ifndef AGG_HOST_CANARY_CANARY_H
 #define AGG_HOST_CANARY_CANARY_H
 
@@ -23,8 +24,11 @@ struct canary_result {
     int64_t rows;   /* that were compared: of either, each key once */
     int64_t differing_rows;
     int64_t newly_rejected; /* events that the new scripts alone reject */
-    bool equal;             /* rows, rejections and declarations */
-    struct buffer json;     /* all of it, an object that begins with "equal" */
+    int64_t messages;       /* that either would publish, each identity once */
+    int64_t differing_messages;
+    int64_t newly_failing; /* keys for which a reaction of the new scripts alone fails */
+    bool equal;            /* rows, rejections, messages, failures and declarations */
+    struct buffer json;    /* all of it, an object that begins with "equal" */
 };
 
 /* Blocks the calling thread, for minutes at most. One at a time on a database, whoever asks: else
@@ -33,8 +37,8 @@ bool canary_run(const struct canary_options *options, struct canary_result *resu
                 struct err *err);
 void canary_free(struct canary_result *result);
 
-/* False where a larger share of the rows differs or of the events is newly rejected than is
- * accepted: err says how many. */
+/* False where a larger share of the rows or messages differs, or of the events is newly rejected,
+ * than is accepted: err says how many. */
 bool canary_accepts(const struct canary_options *options, const struct canary_result *result,
                     struct err *err);
 

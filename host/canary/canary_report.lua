@@ -55,6 +55,62 @@ local function say_table(item)
   end
 end
 
+local function say_messages(which, count, messages)
+  if count > 0 then
+    say("  by the %s scripts only: %d messages", which, count)
+  end
+  for _, message in ipairs(messages) do
+    say("    to %s  key %s  identity %s", message.topic, shown(message.key), message.identity)
+    say("      %s", message.value)
+  end
+  if count > #messages then
+    say("    … and %d more", count - #messages)
+  end
+end
+
+local function say_field(field)
+  say("  %s: in %d messages", field.field, field.messages)
+  for _, example in ipairs(field.examples) do
+    say("    to %s  key %s", example.topic, shown(example.key))
+    say("      old: %s", shown(example.old))
+    say("      new: %s", shown(example.new))
+  end
+  if field.messages > #field.examples then
+    say("    … and %d more", field.messages - #field.examples)
+  end
+end
+
+local function say_published(item)
+  local differing = item.differing + item.only_old + item.only_new
+  if differing == 0 then
+    say("%s publishes %d messages, equal", item.source, item.messages)
+    return
+  end
+  say("%s publishes %d messages, %d of them differ", item.source, item.messages, differing)
+  say_messages("old", item.only_old, item.only_old_messages)
+  say_messages("new", item.only_new, item.only_new_messages)
+  for _, field in ipairs(item.fields) do
+    say_field(field)
+  end
+end
+
+local function say_failing()
+  local counts = { old = result.no_longer_failing, new = result.newly_failing }
+  for _, which in ipairs({ "old", "new" }) do
+    if counts[which] > 0 then
+      say("reactions of the %s scripts only fail: for %d keys", which, counts[which])
+    end
+  end
+  for _, one in ipairs(result.failing) do
+    local by_old = one.new == json.null
+    say("  %s  key %s, of the %s scripts", one.reaction, one.key, by_old and "old" or "new")
+    say("    %s", ((by_old and one.old or one.new):gsub("\n", "\n    ")))
+  end
+  if result.failing_on_both > 0 then
+    say("reactions of both scripts fail: for %d keys", result.failing_on_both)
+  end
+end
+
 local function say_undecided()
   if result.not_compared > 0 then
     say("rest on answers from outside, and not compared: %d events", result.not_compared)
@@ -81,17 +137,23 @@ local function say_rejected(title, count, examples)
   end
 end
 
-say("%d events, %d rows, in %.1f s", result.events, result.rows, result.took_ms / 1000)
+say("%d events, %d rows, %d messages, in %.1f s", result.events, result.rows, result.messages,
+  result.took_ms / 1000)
 say_side("old", result.old)
 say_side("new", result.new)
 for _, which in ipairs({ "old", "new" }) do
   for _, what in ipairs(result["only_" .. which]) do
-    say("declared by the %s scripts only, and not compared: %s", which, what)
+    local compared = what:find("^reaction ") and "" or ", and not compared"
+    say("declared by the %s scripts only%s: %s", which, compared, what)
   end
 end
 for _, item in ipairs(result.tables) do
   say_table(item)
 end
+for _, item in ipairs(result.published) do
+  say_published(item)
+end
+say_failing()
 for _, reason in ipairs(result.rejected) do
   say("rejected by %s, %s: %d old, %d new", reason.handler, reason.reason, reason.old, reason.new)
 end

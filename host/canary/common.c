@@ -113,10 +113,22 @@ static void note_topics(struct buffer *only, const struct script_generation *of,
     }
 }
 
+static void common_note_reactions(struct buffer *only, const struct script_generation *of,
+                                  const struct script_generation *other) {
+    size_t count;
+    const struct script_reaction *reactions = script_generation_reactions(of, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (script_reaction_of(other, reactions[i].name) < 0) {
+            add_only(only, "reaction", reactions[i].name, NULL);
+        }
+    }
+}
+
 static void note_only(struct buffer *only, const struct script_generation *of,
                       const struct script_generation *other) {
     const struct view *view = script_generation_view(of);
     note_topics(only, of, other);
+    common_note_reactions(only, of, other);
     for (size_t i = 0; i < view->table_count; i++) {
         const struct view_table *table = &view->tables[i];
         const struct view_table *twin = find_table(script_generation_view(other), table);

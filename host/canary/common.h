@@ -10,7 +10,7 @@ enum canary_which { CANARY_OLD, CANARY_NEW, CANARY_SIDES };
 
 struct common {
     struct view view; /* tables, groups and columns that both have; names are the new view's */
-    /* "topic X", "table X", "column X.Y" of one alone, as elements of a JSON list. */
+    /* "topic X", "reaction X", "table X", "column X.Y" of one alone, as elements of a JSON list. */
     struct buffer only[CANARY_SIDES];
 };
 

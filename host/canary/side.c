@@ -7,7 +7,7 @@
 
 #define MOMENT_US 200000
 
-static const char muted[] = "this is a canary, which touches no outside system";
+const char side_muted[] = "this is a canary, which touches no outside system";
 
 bool side_open(struct side *side, struct script_generation *generation, struct sql_session *session,
                const struct shadow_kind *kind, void (*release)(void *owner), struct err *err) {
@@ -20,7 +20,8 @@ bool side_open(struct side *side, struct script_generation *generation, struct s
         .group = SHADOW_GROUP,
         .search_path = side->shadow.search_path,
         .application_name = "aggregator canary",
-        .muted = muted,
+        .muted = side_muted,
+        .marks = true, /* in the side's own schema */
         .no_breaker = true,
         .quiet = true,
         .uncounted = true,
@@ -111,6 +112,15 @@ void side_clear(struct side *side) {
     if (side->batch.count > 0) {
         commit_finish(&side->pipeline, &side->batch);
     }
+}
+
+bool side_analyze(const struct side *side, struct sql_session *session, struct err *err) {
+    const struct view *view = script_generation_view(side->pipeline.generation);
+    bool ok = true;
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = sql_run(session, err, "ANALYZE %s.\"%s\"", side->shadow.schema, view->tables[i].name);
+    }
+    return ok;
 }
 
 void side_put_event(struct buffer *json, const struct side *side, const struct event *event) {

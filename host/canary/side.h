@@ -8,6 +8,9 @@
 #include "../rebuild/shadow.h"
 
 #define SIDE_NO_EVENT SIZE_MAX
+/* The schemas of the two sides; names that need no quotes. */
+#define SIDE_OLD_SCHEMA "aggregator_canary_old"
+#define SIDE_NEW_SCHEMA "aggregator_canary_new"
 
 struct side_counts {
     int64_t events, applied, superseded, ignored, rejected, outside;
@@ -21,6 +24,9 @@ struct side {
     bool open;
     struct side_counts counts;
 };
+
+/* Why scripts may touch no outside system. */
+extern const char side_muted[];
 
 /* `release` is for the messages, or NULL. False: side_close is still to be called. */
 bool side_open(struct side *side, struct script_generation *generation, struct sql_session *session,
@@ -39,6 +45,8 @@ size_t side_take(struct side *side, const struct message *message);
 bool side_handle(struct side *side);
 bool side_settle(struct side *side, struct err *err);
 void side_clear(struct side *side);
+/* After the last turn: the server learns how many rows there are, to plan queries of them. */
+bool side_analyze(const struct side *side, struct sql_session *session, struct err *err);
 
 /* Appends the members of a JSON object that say which event it is, and whose. */
 void side_put_event(struct buffer *json, const struct side *side, const struct event *event);

@@ -152,9 +152,11 @@ const struct command_spec commands[] = {
                        "first give the newest events of the log to both, and replace only where "
                        "no more differs than is accepted"),
                 EVENTS("with --canary: of so many events; default: scripts.canary_events"),
-                WHOLE("accept", "PERCENT", accept, 0, 100, -1,
-                      "with --canary: so many of the rows may differ, and of the events be newly "
-                      "rejected; default: scripts.canary_accept_percent; 100: whatever is found"),
+                WHOLE(
+                    "accept", "PERCENT", accept, 0, 100, -1,
+                    "with --canary: so many of the rows and of the published messages may differ, "
+                    "and of the events be newly rejected; default: scripts.canary_accept_percent; "
+                    "100: whatever is found"),
             },
         .conflict = reload_conflict,
     },
@@ -164,7 +166,9 @@ const struct command_spec commands[] = {
         .synopsis = "[--events N] [--json]",
         .summary = "what the scripts on the disk would make of the newest events",
         .help = "Gives the newest events of the log to the scripts that run and to those on the "
-                "disk, outside the live view, and prints what differs. Changes nothing.",
+                "disk, outside the live view, and prints what differs in the rows, in what is "
+                "rejected and in what handlers and reactions would publish. Changes and publishes "
+                "nothing.",
         .status = "0 equal, 1 different, 2 failed",
         .options = {EVENTS("of so many events; default: scripts.canary_events"),
                     SWITCH("json", json, "everything, as one JSON object")},

@@ -198,7 +198,8 @@ void commit_finish(struct pipeline *pipeline, struct batch *batch) {
     if (batch->marks > 0 && pipeline->options.marked) {
         pipeline->options.marked(pipeline->options.marked_context);
     }
-    if (pipeline->stored.pending + pipeline->stored.settled + pipeline->stored.known > 0) {
+    struct outbox_stored stored = pipeline->stored;
+    if (stored.pending + stored.settled + stored.known > 0 && !pipeline->options.uncounted) {
         outbox_stored_count(&pipeline->stored);
         outbox_wake(pipeline->options.relay);
     }

@@ -113,8 +113,8 @@ struct pipeline_options {
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;
-    bool marks; /* what handlers publish is stored, and what reactions follow is marked: only where
-                   events are taken for good */
+    bool marks; /* what handlers publish is stored, and what reactions follow is marked: where
+                   events are taken for good, and in a shadow that has tables of its own for both */
     struct outbox_relay *relay;    /* that looks once messages are stored; NULL: none runs here */
     void (*marked)(void *context); /* a commit has marked keys; on the pipeline's thread; or NULL */
     void *marked_context;

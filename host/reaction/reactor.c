@@ -16,8 +16,6 @@
 #define BUSY_KEYS 16        /* a round of so many is one of many */
 #define REST_FACTOR 10      /* then it rests so many times as long as it worked … */
 #define REST_MAX_US 1000000 /* … at most */
-#define GRACE_MS 5000       /* beyond the server's own statement_timeout */
-#define ARENA_CHUNK_BYTES 65536
 
 struct reactor {
     struct reactor_options options;
@@ -120,19 +118,17 @@ static void note_outage(struct reactor *reactor, const struct err *err) {
 /* Fewer keys are tried, until the one at fault is alone; that one waits. */
 static bool isolate(struct reactor *reactor, size_t reaction, const struct round_counts *counts,
                     const struct err *refusal, struct err *err) {
-    if (counts->keys > 1) {
-        reactor->max_keys = (counts->keys + 7) / 8;
-        return true;
-    }
-    if (log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
+    bool alone = counts->keys <= 1;
+    if (alone && log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
         log_error("what a reaction asks or publishes is refused for a key, which is tried again "
                   "later; mend the script or its query and reload",
                   LOG_TEXT("reaction", reaction_name(reactor, reaction)),
                   LOG_TEXT("error", refusal->text));
     }
-    note_failure(reactor, 1, refusal->text);
-    return pg_connect(reactor->round.pg, err) &&
-           round_park(&reactor->round, reaction, refusal->text, err);
+    if (alone) {
+        note_failure(reactor, 1, refusal->text);
+    }
+    return round_isolate(&reactor->round, reaction, counts, refusal->text, &reactor->max_keys, err);
 }
 
 static bool work_on(struct reactor *reactor, size_t reaction, struct round_counts *counts,
@@ -270,27 +266,12 @@ static void open_round(struct reactor *reactor) {
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
         .writes = true,
     };
-    reactor->round = (struct round){
-        .pg = pg_create(&options),
-        .params = pg_params_create(),
-        .arena = arena_create(ARENA_CHUNK_BYTES),
-        .generation = script_generation_ref(generation),
-        .timeout_ms = config->postgres.statement_timeout_ms + GRACE_MS,
-        .horizon_hours = reactor->options.horizon_hours,
-    };
+    round_open(&reactor->round, pg_create(&options), generation);
     reactor->max_keys = ROUND_MAX_KEYS;
 }
 
-static void close_round(struct round *round) {
-    script_instance_destroy(round->instance);
-    script_generation_unref(round->generation);
-    arena_destroy(round->arena);
-    pg_params_destroy(round->params);
-    pg_destroy(round->pg);
-}
-
 static void free_reactor(struct reactor *reactor) {
-    close_round(&reactor->round);
+    round_close(&reactor->round);
     script_generation_unref(reactor->next);
     pthread_cond_destroy(&reactor->changed);
     pthread_mutex_destroy(&reactor->lock);

@@ -13,7 +13,6 @@ struct reactor;
 
 struct reactor_options {
     struct script_generation *generation;
-    int horizon_hours;             /* see outbox_send */
     void (*stored)(void *context); /* messages were committed; on the reactor's thread; or NULL */
     void *context;
 };

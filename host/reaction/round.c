@@ -8,9 +8,12 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 
-/* The class of the advisory locks, apart from those of other uses. */
-#define LOCK_CLASS "7236020"
+/* The class of the advisory locks: that of the table of marks, so that the keys of a shadow are not
+ * those of the live view. */
+#define LOCK_CLASS "'reaction_marks'::regclass::oid::int4"
 #define LONGEST_REST_S "600"
+#define GRACE_MS 5000 /* beyond the server's own statement_timeout */
+#define ARENA_CHUNK_BYTES 65536
 
 /* The keys first, in a CTE of its own: a lock is tried for those alone. */
 static const char take_sql[] =
@@ -213,6 +216,9 @@ static bool renew_instance(struct round *round, struct err *err) {
     }
     script_instance_destroy(round->instance);
     round->instance = script_instance_create(round->generation, err);
+    if (round->instance) {
+        script_instance_mute(round->instance, round->muted);
+    }
     return round->instance != NULL;
 }
 
@@ -313,7 +319,9 @@ static bool store(struct round_work *work, struct err *err) {
     if (!ok || !exchange(work, &keeping, err)) {
         return false;
     }
-    outbox_stored_count(&stored);
+    if (!round->muted) {
+        outbox_stored_count(&stored);
+    }
     return true;
 }
 
@@ -373,9 +381,31 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
     return outage ? ROUND_OUTAGE : ROUND_REFUSED;
 }
 
+/* ---- its parts ----------------------------------------------------------------------------- */
+
+void round_open(struct round *round, struct pg *pg, struct script_generation *generation) {
+    const struct config *config = script_generation_config(generation);
+    *round = (struct round){
+        .pg = pg,
+        .params = pg_params_create(),
+        .arena = arena_create(ARENA_CHUNK_BYTES),
+        .generation = script_generation_ref(generation),
+        .timeout_ms = config->postgres.statement_timeout_ms + GRACE_MS,
+        .horizon_hours = config->outbox.horizon_hours,
+    };
+}
+
+void round_close(struct round *round) {
+    script_instance_destroy(round->instance);
+    script_generation_unref(round->generation);
+    arena_destroy(round->arena);
+    pg_params_destroy(round->params);
+    pg_destroy(round->pg);
+}
+
 /* ---- marks --------------------------------------------------------------------------------- */
 
-bool round_park(struct round *round, size_t reaction, const char *reason, struct err *err) {
+static bool round_park(struct round *round, size_t reaction, const char *reason, struct err *err) {
     size_t count;
     pg_params_reset(round->params);
     pg_params_add_text(
@@ -384,6 +414,15 @@ bool round_park(struct round *round, size_t reaction, const char *reason, struct
     pg_params_add_text(round->params, slice_of(reason));
     return pg_query(round->pg, "park_mark", park_oldest_sql, round->params, round->timeout_ms, NULL,
                     err);
+}
+
+bool round_isolate(struct round *round, size_t reaction, const struct round_counts *counts,
+                   const char *reason, size_t *max_keys, struct err *err) {
+    if (counts->keys > 1) {
+        *max_keys = (counts->keys + 7) / 8;
+        return true;
+    }
+    return pg_connect(round->pg, err) && round_park(round, reaction, reason, err);
 }
 
 static void add_reactions(struct round *round) {

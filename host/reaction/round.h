@@ -22,6 +22,7 @@ struct round {
     struct script_instance *instance;
     int timeout_ms;    /* of each exchange with the database */
     int horizon_hours; /* an older fact is not published */
+    const char *muted; /* why nothing of the rounds is counted: they are of a shadow; or NULL */
     struct log_limit log_limit;
 };
 
@@ -36,11 +37,19 @@ struct round_counts {
     const char *failure;           /* of the first of them, until the next round; or NULL */
 };
 
+/* With the settings of the scripts, of which it takes a reference, on a connection that it takes
+ * over; no database need be there. */
+void round_open(struct round *round, struct pg *pg, struct script_generation *generation);
+void round_close(struct round *round);
+
 /* Works on at most max_keys keys of one reaction. */
 enum round_result round_run(struct round *round, size_t reaction, size_t max_keys,
                             struct round_counts *counts, struct err *err);
-/* What ended in ROUND_REFUSED with one key: its mark waits, longer each time. */
-bool round_park(struct round *round, size_t reaction, const char *reason, struct err *err);
+/* After a round that ended in ROUND_REFUSED, or whose query ended its connection: the next is to
+ * work on *max_keys, fewer, until the key at fault is alone. The mark of that one waits, longer
+ * each time. */
+bool round_isolate(struct round *round, size_t reaction, const struct round_counts *counts,
+                   const char *reason, size_t *max_keys, struct err *err);
 /* Marks that wait for a failure to be mended are due: the scripts are other ones. */
 bool round_make_due(struct round *round, struct err *err);
 

@@ -19,7 +19,7 @@
 /* ---- the shadow ---------------------------------------------------------------------------- */
 
 static bool open_parts(struct rebuild *rebuild, struct err *err) {
-    static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify"};
+    static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify", false};
     const struct config *config = rebuild->options.config;
     rebuild->generation = script_generation_load_service(config, 1, err);
     if (!rebuild->generation) {

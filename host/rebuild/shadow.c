@@ -69,9 +69,25 @@ static void append_key(void *context, const struct view_table *table, int group,
     view_sql_append_name(out, table, group, column);
 }
 
-/* The key is the only index that the upserts need: the others would cost time for nothing. Not
- * logged: a shadow that did not live to its end is worth nothing. */
-static bool make_table(struct shadow *shadow, struct sql_session *session,
+/* A table of the live schema with all that it has. Not logged: a shadow that did not live to its
+ * end is worth nothing. */
+static bool make_twin(const struct shadow *shadow, struct sql_session *session, const char *table,
+                      struct err *err) {
+    return sql_run(session, err, "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" INCLUDING ALL)",
+                   shadow->schema, table, shadow->live, table);
+}
+
+static bool make_twins(const struct shadow *shadow, struct sql_session *session,
+                       const char *const *tables, size_t count, struct err *err) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = make_twin(shadow, session, tables[i], err);
+    }
+    return ok;
+}
+
+/* The key is the only index that the upserts need: the others would cost time for nothing. */
+static bool make_table(const struct shadow *shadow, struct sql_session *session,
                        const struct view_table *table, struct err *err) {
     struct buffer key = {0};
     view_sql_columns(table, 0, append_key, &key);
@@ -105,16 +121,16 @@ bool shadow_create(struct shadow *shadow, struct sql_session *session,
                    const struct shadow_kind *kind, const struct view *view, struct err *err) {
     static const char *const host_tables[] = {"consumer_offsets", "offset_scripts",
                                               "rejected_events"};
+    static const char *const out_tables[] = {"reaction_marks", "outbox"};
     *shadow = (struct shadow){.schema = kind->schema};
     bool ok = take_lock(shadow, session, kind, err) && find_live(shadow, session, err) &&
               drop(shadow, session, err) && sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
-    for (size_t i = 0; ok && i < sizeof host_tables / sizeof *host_tables; i++) {
-        ok = sql_run(session, err, "CREATE UNLOGGED TABLE %s.%s (LIKE %s.%s INCLUDING ALL)",
-                     kind->schema, host_tables[i], shadow->live, host_tables[i]);
-    }
-    ok = ok && make_outside_table(shadow, session, err);
+    ok = ok && make_twins(shadow, session, host_tables, 3, err) &&
+         (!kind->publishes || make_twins(shadow, session, out_tables, 2, err)) &&
+         make_outside_table(shadow, session, err);
     for (size_t i = 0; ok && i < view->table_count; i++) {
-        ok = make_table(shadow, session, &view->tables[i], err);
+        ok = kind->publishes ? make_twin(shadow, session, view->tables[i].name, err)
+                             : make_table(shadow, session, &view->tables[i], err);
     }
     return ok || err_wrap(err, "making the schema %s", kind->schema);
 }

@@ -13,6 +13,8 @@ struct shadow_kind {
     const char *schema; /* a name that needs no quotes */
     int64_t lock;       /* migrate.c holds 7236014 */
     const char *makers; /* "rebuild or verify", for whoever comes second */
+    bool
+        publishes; /* with marks and an outbox of its own, and all indexes for reactions' queries */
 };
 
 struct shadow {

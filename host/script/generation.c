@@ -198,6 +198,15 @@ int script_handler_of(const struct script_generation *generation, const char *to
     return -1;
 }
 
+int script_reaction_of(const struct script_generation *generation, const char *name) {
+    for (size_t i = 0; i < generation->reaction_count; i++) {
+        if (strcmp(generation->reactions[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 const struct script_route *script_generation_routes(const struct script_generation *generation,
                                                     size_t *count) {
     *count = generation->route_count;

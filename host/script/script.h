@@ -140,6 +140,8 @@ const struct script_route *script_generation_routes(const struct script_generati
                                                     size_t *count);
 const struct script_reaction *
 script_generation_reactions(const struct script_generation *generation, size_t *count);
+/* The reaction of that name ("reactions/x"), as an index; -1: none. */
+int script_reaction_of(const struct script_generation *generation, const char *name);
 /* True for patterns that match the same paths: the names of parameters do not matter. */
 bool script_same_paths(const char *one, const char *other);
 /* The route that answers the method on the pattern's paths, as an index; -1: none. */

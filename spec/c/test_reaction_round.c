@@ -33,26 +33,13 @@ static const char reaction_lua[] =
     "end end }";
 
 static void open_round(struct round *round) {
-    *round = (struct round){
-        .pg = outbox_connect(SCHEMA),
-        .params = pg_params_create(),
-        .arena = arena_create(4096),
-        .generation = script_generation_load(&scripts.config, 1, &err),
-        .timeout_ms = OUTBOX_WAIT_MS,
-        .horizon_hours = 24,
-    };
-    CHECK_OK(round->generation != NULL, &err);
-    if (!round->generation) {
+    struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    if (!generation) {
         exit(1); /* no case can be told any further */
     }
-}
-
-static void close_round(struct round *round) {
-    script_instance_destroy(round->instance);
-    script_generation_unref(round->generation);
-    arena_destroy(round->arena);
-    pg_params_destroy(round->params);
-    pg_destroy(round->pg);
+    round_open(round, outbox_connect(SCHEMA), generation);
+    script_generation_unref(generation);
 }
 
 static void begin(struct round *round) {
@@ -60,6 +47,8 @@ static void begin(struct round *round) {
     log_mute(true);
     scripts_begin(&scripts);
     scripts.config.scripts.handler_timeout_ms = 300;
+    scripts.config.postgres.statement_timeout_ms = OUTBOX_WAIT_MS;
+    scripts.config.outbox.horizon_hours = 24;
     scripts_write(&scripts, "queries/facts.sql", "%s", facts_sql);
     scripts_write(&scripts, "reactions/news.lua", "%s", reaction_lua);
     pg = outbox_connect(SCHEMA);
@@ -71,7 +60,7 @@ static void begin(struct round *round) {
 }
 
 static void end(struct round *round) {
-    close_round(round);
+    round_close(round);
     outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
     pg_destroy(pg);
     scripts_end(&scripts);
@@ -152,6 +141,7 @@ static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
 static void a_query_that_is_refused_changes_nothing(void) {
     struct round round;
     struct round_counts counts;
+    size_t max_keys = ROUND_MAX_KEYS;
     begin(&round);
     say("a", "refused");
     say("b", "good");
@@ -159,9 +149,11 @@ static void a_query_that_is_refused_changes_nothing(void) {
     CHECK_HAS(err.text, "queries/facts.sql");
     CHECK_HAS(err.text, "division by zero");
     CHECK_INT(counts.keys, 2);
+    CHECK_OK(round_isolate(&round, 0, &counts, "the reason", &max_keys, &err), &err);
+    CHECK_INT(max_keys, 1);
     CHECK_TEXT(marked(), "a 0;b 0");
     CHECK_INT(round_run(&round, 0, 1, &counts, &err), ROUND_REFUSED); /* alone: the oldest */
-    CHECK_OK(round_park(&round, 0, "the reason", &err), &err);
+    CHECK_OK(round_isolate(&round, 0, &counts, "the reason", &max_keys, &err), &err);
     CHECK_TEXT(marked(), "a 1 the reason;b 0");
     CHECK_INT(run(&round, &counts), ROUND_DONE);
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "b");
@@ -270,7 +262,7 @@ static void two_rounds_never_work_on_one_key_at_a_time(void) {
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',' ORDER BY id) "
                               "FROM outbox WHERE key = 'a'"),
                "[\"slow\"],[\"newer\"]");
-    close_round(&other);
+    round_close(&other);
     end(&round);
 }
 

@@ -49,14 +49,15 @@ def live(service):
     offsets = service.query("SELECT o::text FROM consumer_offsets o ORDER BY 1")
     handled = service.query("SELECT o::text FROM offset_scripts o ORDER BY 1")
     rejected = service.query("SELECT r::text FROM rejected_events r ORDER BY 1")
-    return dump(service), offsets, handled, rejected
+    published = service.query("SELECT identity FROM outbox ORDER BY 1")
+    return dump(service), offsets, handled, rejected, published
 
 
 def counted(program):
     """What the metrics say of events, rows, transactions and scripts."""
     text = program.get("/metrics")[1].decode()
     return [line for line in text.splitlines() if re.match(
-        r"ras_(\w*messages?|rows|merges|batch|script|db_transaction)_|ras_db_operations_total.*"
+        r"ras_(\w*messages?|rows|merges|batch|script|db_transaction|reaction)_|ras_db_operations_total.*"
         r"(commit_batch|upsert|q\d)", line)]
 
 
@@ -217,6 +218,114 @@ def test_a_topic_that_is_new_is_run_through_the_new_scripts(bare_service, script
     assert said["only_new"] == [f"topic {SLOTS}"]
     assert (said["old"]["events"], said["new"]["events"]) == (0, 7)
     assert table(said)["only_new"] == 7
+
+
+# ---- what would be published ---------------------------------------------------------------------
+
+RESULTS = "reactions/results_ready"
+
+
+def published(said, source=RESULTS):
+    return next(one for one in said["published"] if one["source"] == source)
+
+
+def wait_for_outbox(service):
+    """All that follows from the stream is stored, with the marks gone; the identities by reaction."""
+    wait_until("the reactions", lambda: service.query(
+        "SELECT 1 FROM outbox HAVING count(*) > 0 AND NOT EXISTS (SELECT 1 FROM reaction_marks)"))
+    return {source: {identity for _, identity in service.query(
+        "SELECT source, identity FROM outbox WHERE source = %s", source)}
+        for source, in service.query("SELECT DISTINCT source FROM outbox")}
+
+
+def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
+    stored = wait_for_outbox(service)
+    before = live(service)
+    said = diff(service.program, status=0)
+    assert said["messages"] == sum(len(identities) for identities in stored.values()) > 0
+    assert said["differing_messages"] == said["newly_failing"] == said["no_longer_failing"] == 0
+    assert {one["source"]: one["messages"] for one in said["published"]} == {
+        source: len(identities) for source, identities in stored.items()}
+    assert live(service) == before
+    assert service.query("SELECT count(*) FROM reaction_marks") == [(0,)]
+    done = service.program.command("diff")
+    assert re.search(rf"^{RESULTS} publishes \d+ messages, equal$", done.stdout, re.M)
+
+
+def test_what_other_contents_a_reaction_would_publish_is_shown_and_refused(service, scripts):
+    wait_for_outbox(service)
+    before, metrics = live(service), counted(service.program)
+    text = "        status = row.status,\n        overall_status = row.status,\n        total_essays = "
+    scripts.edit("scripts/reactions/results_ready.lua", text, text + "1 + ")
+    said = canary(service.program, status=1)
+    found = said["canary"]
+    assert found["differing_rows"] == 0 and found["equal"] is False
+    item = published(found)
+    # its identity names all that it says: another content is another message
+    assert item["only_old"] == item["only_new"] == found["differing_messages"] // 2 > 0
+    assert f"{found['differing_messages']} of {found['messages']} published messages" in said["error"]
+    field = next(one for one in item["fields"] if one["field"] == "value.data.total_essays")
+    for example in field["examples"]:
+        assert int(example["new"]) == int(example["old"]) + 1 and example["topic"] and example["key"]
+    shown = item["only_new_messages"][0]
+    assert shown["identity"] not in {row for row, in before[-1]}
+    assert json.loads(shown["value"].partition(',"data"')[0] + "}")["event_id"] == shown["identity"]
+    assert live(service) == before
+    changed = set(counted(service.program)) ^ set(metrics)
+    assert {line.split("{")[0] for line in changed} == {"ras_script_reloads_total"}
+
+
+def test_other_contents_under_one_identity_are_shown_by_field(service, scripts):
+    wait_for_outbox(service)
+    scripts.edit("scripts/reactions/results_ready.lua", "---@type Reaction\nreturn {", """
+local function quietly(list)
+  for _, message in ipairs(list) do
+    message.value = message.value:gsub('"total_essays":', '"essays":')
+    message.at = message.at + 1
+  end
+  return list
+end
+return {""")
+    scripts.edit("scripts/reactions/results_ready.lua", "    return {\n      outgoing.event(fact,",
+                 "    return quietly {\n      outgoing.event(fact,")
+    item = published(diff(service.program, status=1))
+    assert (item["only_old"], item["only_new"]) == (0, 0) and item["differing"] == item["messages"]
+    fields = {one["field"]: one for one in item["fields"]}
+    assert {"at", "value.data.total_essays", "value.data.essays"} <= set(fields)
+    assert "identity" not in fields and "topic" not in fields
+    gone, came = (fields[f"value.data.{name}"]["examples"][0] for name in ("total_essays", "essays"))
+    assert gone["new"] is None and came["old"] is None and gone["old"] == came["new"]
+    done = service.program.command("diff", check=False)
+    assert re.search(rf"^{RESULTS} publishes (\d+) messages, \1 of them differ\n  at: in ",
+                     done.stdout, re.M), done.stdout
+
+
+def test_a_reaction_of_one_side_alone_is_told_with_all_that_it_would_publish(service, scripts):
+    stored = wait_for_outbox(service)
+    (scripts.folder / "scripts/reactions/results_ready.lua").unlink()
+    said = diff(service.program, status=1)
+    assert said["only_old"] == [f"reaction {RESULTS}"] and said["only_new"] == []
+    item = published(said)
+    assert (item["only_old"], item["only_new"]) == (len(stored[RESULTS]), 0)
+    assert {one["identity"] for one in item["only_old_messages"]} <= stored[RESULTS]
+
+
+def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(service, scripts):
+    wait_for_outbox(service)
+    scripts.edit("scripts/reactions/results_ready.lua", "publish = function(row)\n",
+                 "publish = function(row)\n    error('on purpose')\n")
+    said = diff(service.program, status=1)
+    keys = {key for key, in service.query("SELECT DISTINCT key FROM outbox WHERE source = %s "
+                                          "AND key <> ''", RESULTS)}
+    assert said["newly_failing"] > 0 and said["no_longer_failing"] == 0
+    for one in said["failing"]:
+        assert (one["reaction"], one["old"]) == (RESULTS, None) and one["key"] in keys
+        assert "results_ready.lua:" in one["new"] and "on purpose" in one["new"]
+    scripts.restore("scripts/reactions/results_ready.lua")
+    scripts.edit("sql/queries/reaction_results.sql", "b.user_id,", "b.user_id, 1 / 0 AS nothing,")
+    refused = diff(service.program, status=1)
+    assert refused["newly_failing"] >= said["newly_failing"]
+    assert "division by zero" in refused["failing"][0]["new"]
 
 
 def test_the_report_is_for_people(service, scripts):
