@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "config/config.h"
+#include "http/builtin_paths.h"
 #include "ingest/ingest.h"
 #include "script/script.h"
 
@@ -18,13 +19,6 @@ struct health_options {
     /* Appends `"kafka":{…}` of the consumers. */
     enum ingest_state (*consuming)(void *context, struct buffer *json);
     void *context;
-};
-
-enum health_question {
-    HEALTH_ALIVE,
-    HEALTH_READY,   /* it answers, and consumes but for topics that wait */
-    HEALTH_READS,   /* it answers */
-    HEALTH_CONSUMES /* it consumes all topics */
 };
 
 /* Everything in options must outlive it. */

@@ -12,6 +12,7 @@
 #include "http/http.h"
 #include "pipeline/announcement_audit.h"
 #include "ingest/ingest.h"
+#include "metrics_page.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
@@ -119,9 +120,16 @@ static bool start_health(struct program *program, struct err *err) {
     return program->health != NULL;
 }
 
+/* What the HTTP paths of the program itself ask. */
+static struct builtin_sources builtin_sources(const struct program *program) {
+    return (struct builtin_sources){program->health, health_is_fresh, health_report,
+                                    metrics_page_append};
+}
+
 static bool start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
-    struct api_scripts *scripts = api_scripts_create(program->generation, program->health, err);
+    struct builtin_sources sources = builtin_sources(program);
+    struct api_scripts *scripts = api_scripts_create(program->generation, &sources, err);
     if (!scripts) {
         return false;
     }
@@ -148,7 +156,7 @@ static void start_reload(struct program *program) {
     struct reload_options options = {
         .config_path = program->config_path,
         .generation = program->generation,
-        .health = program->health,
+        .sources = builtin_sources(program),
         .presence = program->presence,
         .ingest = program->ingest,
         .reactor = program->reactor,

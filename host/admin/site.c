@@ -55,7 +55,8 @@ void admin_site_destroy(struct admin_site *site) {
     }
 }
 
-static enum admission_result judge(const struct admin_site *site, struct slice authorization) {
+static enum admission_result admin_site_judge(const struct admin_site *site,
+                                              struct slice authorization) {
     size_t scheme_len = sizeof SCHEME - 1;
     if (authorization.len <= scheme_len ||
         strncasecmp(authorization.data, SCHEME, scheme_len) != 0) {
@@ -65,25 +66,21 @@ static enum admission_result judge(const struct admin_site *site, struct slice a
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
-static void refuse_stranger(struct exchange *exchange, enum admission_result result) {
+static void admin_site_refuse(struct exchange *exchange, enum admission_result result) {
     endpoint_count_unauthorized(exchange->endpoint, result);
     exchange->why = xstrdup(admission_reason(result));
     reply_set_error(&exchange->reply, 401, admission_message(result));
     exchange->reply.challenge = "Bearer";
 }
 
-static void ask(struct admin_site *site, struct exchange *exchange,
-                const struct router_match *match) {
-    struct router_pairs query;
-    const char *problem = router_parse_query(exchange->request.query, &query);
-    if (problem) {
-        reply_set_error(&exchange->reply, 400, problem);
-        return;
-    }
-    struct admin_request request = {match->params.items, match->params.count, query.items,
-                                    query.count};
+/* On a worker. */
+static void admin_site_ask(void *context, struct exchange *exchange) {
+    const struct admin_site *site = context;
+    const struct router_pairs *params = &exchange->plan.match.params;
+    const struct router_pairs *query = &exchange->plan.query;
+    struct admin_request request = {params->items, params->count, query->items, query->count};
     struct buffer json = {0};
-    int status = site->verbs[match->route].answer(site->context, &request, &json);
+    int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
     log_info("administration asked", LOG_TEXT("endpoint", exchange->endpoint->name),
              LOG_INT("status", status));
     reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(&json)),
@@ -91,37 +88,42 @@ static void ask(struct admin_site *site, struct exchange *exchange,
     buffer_free(&json);
 }
 
-static void find_and_ask(struct admin_site *site, struct exchange *exchange) {
-    struct router_match match;
-    enum router_result found = router_find(site->routes, site->count, &exchange->request, &match);
+static void admin_site_plan_verb(struct admin_site *site, struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    struct plan *plan = &exchange->plan;
+    enum router_result found = router_find(site->routes, site->count, request, &plan->match);
     if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
-        exchange->endpoint = site->endpoints[match.route];
+        exchange->endpoint = site->endpoints[plan->match.route];
     }
-    if (found == ROUTER_FOUND) {
-        ask(site, exchange, &match);
-    } else {
-        router_refuse(found, &match, &exchange->reply);
+    if (found != ROUTER_FOUND) {
+        router_refuse(found, &plan->match, &exchange->reply);
+        return;
     }
+    const char *problem = router_parse_query(request->query, &plan->query);
+    if (problem) {
+        reply_set_error(&exchange->reply, 400, problem);
+        return;
+    }
+    plan->context = site;
+    plan->carry_out = admin_site_ask;
 }
 
-static bool answer(void *context, struct exchange *exchange, bool may_block) {
+static void admin_site_plan(void *context, struct exchange *exchange) {
     struct admin_site *site = context;
     exchange->endpoint = site->refused;
-    enum admission_result result = judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
+    enum admission_result result =
+        admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (result != ADMISSION_GOOD) {
-        refuse_stranger(exchange, result);
+        admin_site_refuse(exchange, result);
     } else if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {
         reply_set_options(&exchange->reply, "GET, HEAD, POST, OPTIONS");
-    } else if (may_block) {
-        find_and_ask(site, exchange);
     } else {
-        return false;
+        admin_site_plan_verb(site, exchange);
     }
-    return true;
 }
 
 struct site admin_site(struct admin_site *site) {
-    return (struct site){site, answer};
+    return (struct site){site, admin_site_plan};
 }

@@ -4,7 +4,7 @@
 #include "command.h"
 #include "../http/admission.h"
 #include "../http/credentials.h"
-#include "../http/own.h"
+#include "../http/builtin_paths.h"
 #include "../ingest/kafka_client.h"
 #include "../view/migrate.h"
 #include "../check/schema_check.h"
@@ -89,7 +89,7 @@ int command_check(const struct command *command) {
         return 1;
     }
     struct script_generation *generation = script_generation_load_service(config, 1, &err);
-    if (!generation || !own_leaves_routes(generation, &err)) {
+    if (!generation || !builtin_paths_leave_routes(generation, &err)) {
         fprintf(stderr, "scripts: %s\n", err.text);
         script_generation_unref(generation);
         return 1;

@@ -5,7 +5,7 @@
 
 #include "command.h"
 #include "../base/nearest.h"
-#include "../http/own.h"
+#include "../http/builtin_paths.h"
 #include "../scaffold/scaffold.h"
 #include "../script/script.h"
 
@@ -52,7 +52,7 @@ static bool check_path(const struct script_generation *generation, const char *p
     if (!scaffold_check_path(path, err)) {
         return false;
     }
-    if (own_has_path(path)) {
+    if (builtin_paths_include(path)) {
         return err_set(err, ERR_INPUT, "the program itself answers %s: say another --path", path);
     }
     int owner = script_route_of(generation, "GET", path);

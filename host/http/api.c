@@ -10,8 +10,8 @@
 #include "../base/reaper.h"
 #include "../base/xalloc.h"
 #include "admission.h"
+#include "builtin_paths.h"
 #include "endpoint.h"
-#include "own.h"
 #include "router.h"
 #include "words.h"
 
@@ -19,6 +19,7 @@
 #define SHOWN_SERVICE_BYTES 64
 
 struct api_scripts {
+    struct api *api; /* that they answer for; NULL before that */
     struct script_generation *generation;
     uint64_t hash;                     /* of the generation's */
     const struct script_route *routes; /* of the generation */
@@ -26,7 +27,7 @@ struct api_scripts {
     const struct config_pairs *vocabularies; /* by X-Service-ID; of the generation */
     struct endpoint **endpoints;             /* one a route */
     struct script_pool *pool;
-    struct own *own;
+    struct builtin_paths *builtin;
     int users;    /* requests under way; by the api's lock, as what follows */
     bool retired; /* freed once it has no user */
 };
@@ -41,7 +42,7 @@ struct api {
 
 /* ---- admission ----------------------------------------------------------------------------- */
 
-static void log_warnings(const struct problems *warnings) {
+static void api_log_warnings(const struct problems *warnings) {
     for (size_t i = 0; i < warnings->count; i++) {
         log_warning("a setting is hardly meant as it is",
                     LOG_TEXT("setting", warnings->items[i].text));
@@ -53,7 +54,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     if (!admission) {
         return false;
     }
-    log_warnings(admission_warnings(admission));
+    api_log_warnings(admission_warnings(admission));
     pthread_mutex_lock(&api->lock);
     struct admission *old = api->admission;
     api->admission = admission;
@@ -62,7 +63,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     return true;
 }
 
-static struct admission *current_admission(struct api *api) {
+static struct admission *api_current_admission(struct api *api) {
     pthread_mutex_lock(&api->lock);
     struct admission *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
@@ -70,7 +71,7 @@ static struct admission *current_admission(struct api *api) {
 }
 
 void api_report_warnings(struct api *api, struct buffer *json) {
-    struct admission *admission = current_admission(api);
+    struct admission *admission = api_current_admission(api);
     const struct problems *warnings = admission_warnings(admission);
     struct buffer elements = {0};
     for (size_t i = 0; i < warnings->count; i++) {
@@ -83,8 +84,8 @@ void api_report_warnings(struct api *api, struct buffer *json) {
 }
 
 /* Of a key that was right, or a service that is known: neither name is a secret. */
-static char *explain_refusal(const struct admission *admission, enum admission_result result,
-                             struct slice service) {
+static char *api_explain_refusal(const struct admission *admission, enum admission_result result,
+                                 struct slice service) {
     struct buffer text = {0};
     bool known = admission_knows_service(admission, service); /* asked always: it takes time */
     buffer_append_text(&text, admission_reason(result));
@@ -96,23 +97,21 @@ static char *explain_refusal(const struct admission *admission, enum admission_r
 }
 
 /* False: the reply is the 401. */
-static bool admit(struct api *api, struct exchange *exchange) {
+static bool api_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
-    struct admission *admission = current_admission(api);
     enum admission_result result =
         admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
-        exchange->why = explain_refusal(admission, result, fields[FIELD_SERVICE_ID]);
+        exchange->why = api_explain_refusal(admission, result, fields[FIELD_SERVICE_ID]);
         reply_set_error(&exchange->reply, 401, admission_message(result));
     }
-    admission_unref(admission);
     return result == ADMISSION_GOOD;
 }
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static void find_endpoints(struct api_scripts *scripts) {
+static void api_find_endpoints(struct api_scripts *scripts) {
     scripts->routes = script_generation_routes(scripts->generation, &scripts->route_count);
     scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
     for (size_t i = 0; i < scripts->route_count; i++) {
@@ -120,17 +119,17 @@ static void find_endpoints(struct api_scripts *scripts) {
     }
 }
 
-struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
-                                       struct err *err) {
-    if (!own_leaves_routes(generation, err)) {
+struct api_scripts *api_scripts_create(struct script_generation *generation,
+                                       const struct builtin_sources *sources, struct err *err) {
+    if (!builtin_paths_leave_routes(generation, err)) {
         return NULL;
     }
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
     scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
-    find_endpoints(scripts);
-    scripts->own = own_create(script_generation_config(generation), health);
+    api_find_endpoints(scripts);
+    scripts->builtin = builtin_paths_create(script_generation_config(generation), sources);
     scripts->pool = script_pool_create(generation, err);
     if (!scripts->pool) {
         api_scripts_destroy(scripts);
@@ -143,31 +142,35 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     if (!scripts) {
         return;
     }
-    own_destroy(scripts->own);
+    builtin_paths_destroy(scripts->builtin);
     script_pool_destroy(scripts->pool);
     script_generation_unref(scripts->generation);
     free(scripts->endpoints);
     free(scripts);
 }
 
-static struct api_scripts *begin_use(struct api *api) {
+/* The scripts and settings of the moment; *admission has a reference. */
+static struct api_scripts *api_begin_use(struct api *api, struct admission **admission) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *scripts = api->scripts;
     scripts->users++;
+    *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
     return scripts;
 }
 
-static void destroy_retired(void *scripts) {
+static void api_destroy_retired(void *scripts) {
     api_scripts_destroy(scripts);
 }
 
-static void end_use(struct api *api, struct api_scripts *scripts) {
+static void api_end_use(void *held) {
+    struct api_scripts *scripts = held;
+    struct api *api = scripts->api;
     pthread_mutex_lock(&api->lock);
     bool last = --scripts->users == 0 && scripts->retired;
     pthread_mutex_unlock(&api->lock);
     if (last) {
-        reaper_give(api->reaper, destroy_retired, scripts);
+        reaper_give(api->reaper, api_destroy_retired, scripts);
     }
 }
 
@@ -175,11 +178,12 @@ void api_replace(struct api *api, struct api_scripts *scripts) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *old = api->scripts;
     api->scripts = scripts;
+    scripts->api = api;
     old->retired = true;
     bool unused = old->users == 0;
     pthread_mutex_unlock(&api->lock);
     if (unused) {
-        reaper_give(api->reaper, destroy_retired, old);
+        reaper_give(api->reaper, api_destroy_retired, old);
     }
 }
 
@@ -194,6 +198,7 @@ struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct 
     }
     api->cache = cache;
     api->scripts = scripts;
+    scripts->api = api;
     pthread_mutex_init(&api->lock, NULL);
     if (!api_admit(api, script_generation_config(scripts->generation), err)) {
         api_destroy(api);
@@ -212,14 +217,7 @@ void api_destroy(struct api *api) {
     }
 }
 
-/* ---- answers of scripts -------------------------------------------------------------------- */
-
-/* What one request is answered with. */
-struct use {
-    struct api *api;
-    struct api_scripts *scripts;
-    struct cache *cache;
-};
+/* ---- plans and their carrying out: a request has one set of scripts from begin to end -------- */
 
 /* What the computation of a missing answer needs; on the stack of the request's worker. */
 struct computation {
@@ -229,7 +227,8 @@ struct computation {
 };
 
 /* On a miss: the script's answer. */
-static struct answer *compute(void *context, uint64_t **tags, size_t *tag_count, struct err *err) {
+static struct answer *api_compute(void *context, uint64_t **tags, size_t *tag_count,
+                                  struct err *err) {
     struct computation *computation = context;
     struct script_response response;
     enum script_result result = script_pool_answer(computation->pool, &computation->request,
@@ -247,7 +246,9 @@ static struct answer *compute(void *context, uint64_t **tags, size_t *tag_count,
 }
 
 /* "api:batch:{batch_id}" with the path's parameters in place. */
-static void expand_key(const char *pattern, const struct router_pairs *params, struct buffer *key) {
+static void api_expand_key(const char *pattern, const struct router_pairs *params,
+                           struct buffer *key) {
+    buffer_clear(key);
     while (*pattern) {
         size_t plain = strcspn(pattern, "{");
         buffer_append(key, pattern, plain);
@@ -265,7 +266,7 @@ static void expand_key(const char *pattern, const struct router_pairs *params, s
     }
 }
 
-static void set_failure(struct exchange *exchange, const struct err *err) {
+static void api_set_failure(struct exchange *exchange, const struct err *err) {
     bool away = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
     exchange->why = xstrdup(err->text);
     reply_set_error(&exchange->reply, away ? 503 : 500,
@@ -273,110 +274,103 @@ static void set_failure(struct exchange *exchange, const struct err *err) {
 }
 
 /* The answer, in the words that the caller reads; takes the reference. */
-static void send_answer(const struct use *use, struct exchange *exchange,
-                        const struct script_route *route, struct answer *answer) {
-    const struct config_pairs *callers = use->scripts->vocabularies;
+static void api_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
+                           struct answer *answer) {
+    const struct script_route *route = &scripts->routes[exchange->plan.match.route];
+    const struct config_pairs *callers = scripts->vocabularies;
     struct slice caller = exchange->request.fields[FIELD_SERVICE_ID];
     const char *vocabulary = NULL;
-    for (size_t i = 0; i < callers->count && !vocabulary; i++) {
+    for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
     }
     reply_set(&exchange->reply, &exchange->request, words_speak(answer, route->words, vocabulary),
               JSON);
 }
 
-/* The slow half: on a worker. The key is absent where the route is not cached. */
-static void ask_script(const struct use *use, struct exchange *exchange,
-                       const struct router_match *match, const struct cache_key *key) {
-    struct router_pairs query;
+/* On a worker: Redis, else the database through a script. The cache looks at its process level
+ * once more: the answer may have come while the request waited for a worker. */
+static void api_ask_script(void *context, struct exchange *exchange) {
+    struct api_scripts *scripts = context;
+    const struct plan *plan = &exchange->plan;
+    const struct router_pairs *params = &plan->match.params, *query = &plan->query;
     struct err err = {0};
-    const char *problem = router_parse_query(exchange->request.query, &query);
-    if (problem) {
-        reply_set_error(&exchange->reply, 400, problem);
-        return;
-    }
     struct computation computation = {
-        .pool = use->scripts->pool,
-        .request = {match->route, match->params.items, match->params.count, query.items,
-                    query.count, exchange->correlation_id,
-                    traceparent_read(slice_of(exchange->traceparent))},
+        .pool = scripts->pool,
+        .request = {plan->match.route, params->items, params->count, query->items, query->count,
+                    exchange->correlation_id, traceparent_read(slice_of(exchange->traceparent))},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct answer *answer =
-        cache_get(use->cache, key, computation.timeout_ms, compute, &computation, &err);
+    struct answer *answer = cache_get(scripts->api->cache, &plan->key, computation.timeout_ms,
+                                      api_compute, &computation, &err);
     if (answer) {
-        send_answer(use, exchange, &use->scripts->routes[match->route], answer);
+        api_set_answer(scripts, exchange, answer);
     } else {
-        set_failure(exchange, &err);
+        api_set_failure(exchange, &err);
     }
 }
 
-/* Authentication first, then the process' cache, then all else. */
-static bool answer_route(const struct use *use, struct exchange *exchange,
-                         const struct router_match *match, bool may_block) {
-    const struct script_route *route = &use->scripts->routes[match->route];
-    struct buffer text = {0};
-    struct cache_key key = {.type = route->cache_type, .scripts = use->scripts->hash};
-    if (route->cache_key) {
-        expand_key(route->cache_key, &match->params, &text);
-        key.text = buffer_slice(&text);
-    }
+/* The answer of the process' cache, or what a worker asks for it. */
+static void api_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
+    struct plan *plan = &exchange->plan;
+    const struct script_route *route = &scripts->routes[plan->match.route];
     struct answer *kept = NULL;
-    if (route->authenticated && !admit(use->api, exchange)) {
-        buffer_free(&text);
-        return true;
+    plan->key = (struct cache_key){.type = route->cache_type, .scripts = scripts->hash};
+    if (route->cache_key) {
+        api_expand_key(route->cache_key, &plan->match.params, &plan->key_text);
+        plan->key.text = buffer_slice(&plan->key_text);
+        kept = cache_lookup(scripts->api->cache, &plan->key);
     }
-    if (exchange->request.has_body) {
-        reply_set_body_refused(&exchange->reply);
-    } else if (route->cache_key && !exchange->request.query.len &&
-               (kept = cache_lookup(use->cache, &key))) {
-        send_answer(use, exchange, route, kept);
-    } else if (may_block) {
-        ask_script(use, exchange, match, &key);
+    if (kept) {
+        api_set_answer(scripts, exchange, kept);
     } else {
-        buffer_free(&text);
-        return false;
+        plan->context = scripts;
+        plan->carry_out = api_ask_script;
     }
-    buffer_free(&text);
-    return true;
 }
 
-static bool find_and_answer(const struct use *use, struct exchange *exchange, bool may_block) {
-    const struct api_scripts *scripts = use->scripts;
-    struct router_match match;
-    enum router_result found =
-        router_find(scripts->routes, scripts->route_count, &exchange->request, &match);
+static void api_plan_route(struct api_scripts *scripts, const struct admission *admission,
+                           struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    struct router_match *match = &exchange->plan.match;
+    enum router_result found = router_find(scripts->routes, scripts->route_count, request, match);
     if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
-        exchange->endpoint = scripts->endpoints[match.route];
+        exchange->endpoint = scripts->endpoints[match->route];
     }
-    if (found == ROUTER_FOUND) {
-        return answer_route(use, exchange, &match, may_block);
+    if (found != ROUTER_FOUND) {
+        router_refuse(found, match, &exchange->reply);
+        return;
     }
-    router_refuse(found, &match, &exchange->reply);
-    return true;
+    if (scripts->routes[match->route].authenticated && !api_admit_request(admission, exchange)) {
+        return;
+    }
+    const char *problem = router_parse_query(request->query, &exchange->plan.query);
+    if (request->has_body) {
+        reply_set_body_refused(&exchange->reply);
+    } else if (problem) {
+        reply_set_error(&exchange->reply, 400, problem);
+    } else {
+        api_plan_answer(scripts, exchange);
+    }
 }
 
-static bool answer_by(const struct use *use, struct exchange *exchange, bool may_block) {
-    switch (own_answer(use->scripts->own, exchange, may_block)) {
-    case OWN_ANSWERED:
-        return true;
-    case OWN_WOULD_BLOCK:
-        return false;
-    case OWN_NOT_MINE:
-        break;
-    }
-    return find_and_answer(use, exchange, may_block);
-}
-
-/* A site's answer: by one set of scripts from its begin to its end. */
-static bool answer(void *context, struct exchange *exchange, bool may_block) {
+/* The site's: a request of which a worker has the plan goes on using its scripts. */
+static void api_plan(void *context, struct exchange *exchange) {
     struct api *api = context;
-    struct use use = {api, begin_use(api), api->cache};
-    bool answered = answer_by(&use, exchange, may_block);
-    end_use(api, use.scripts);
-    return answered;
+    struct admission *admission;
+    struct api_scripts *scripts = api_begin_use(api, &admission);
+    struct plan *plan = &exchange->plan;
+    if (!builtin_paths_plan(scripts->builtin, exchange)) {
+        api_plan_route(scripts, admission, exchange);
+    }
+    admission_unref(admission);
+    if (plan->carry_out) {
+        plan->held = scripts;
+        plan->release = api_end_use;
+    } else {
+        api_end_use(scripts);
+    }
 }
 
 struct site api_site(struct api *api) {
-    return (struct site){api, answer};
+    return (struct site){api, api_plan};
 }

@@ -4,8 +4,8 @@
 #define AGG_HOST_HTTP_API_H
 
 #include "../cache/cache.h"
-#include "../health.h"
 #include "../script/script.h"
+#include "builtin_paths.h"
 #include "http.h"
 
 struct api;
@@ -13,8 +13,8 @@ struct api_scripts;
 
 /* All that a script generation and its settings bring: Lua states and routes. NULL: err
  * says why. */
-struct api_scripts *api_scripts_create(struct script_generation *generation, struct health *health,
-                                       struct err *err);
+struct api_scripts *api_scripts_create(struct script_generation *generation,
+                                       const struct builtin_sources *sources, struct err *err);
 void api_scripts_destroy(struct api_scripts *scripts);
 
 /* Cache, health and scripts outlive the api (the scripts: it destroys them), and the api every

@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -121,16 +122,19 @@ static void take_reply(struct connection *connection, const struct exchange *exc
                                              loop_date(connection->loop), connection->head);
 }
 
-static bool write_reply(struct connection *connection, const struct exchange *exchange) {
+/* Gives the exchange back, too. */
+static bool connection_write_reply(struct connection *connection, struct exchange *exchange) {
     take_reply(connection, exchange);
+    loop_give_exchange(connection->loop, exchange);
     return write_on(connection);
 }
 
 void connection_turn_away(struct connection *connection, struct refusal refusal) {
-    struct exchange exchange;
+    struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
-    service_refuse(loop_shared(connection->loop)->service, &exchange, refusal);
-    take_reply(connection, &exchange);
+    service_refuse(loop_shared(connection->loop)->service, exchange, refusal);
+    take_reply(connection, exchange);
+    loop_give_exchange(connection->loop, exchange);
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = rest_of(connection, pieces)};
     if (sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         log_debug("a client that was one too many has gone already");
@@ -140,9 +144,9 @@ void connection_turn_away(struct connection *connection, struct refusal refusal)
 /* ---- requests ----------------------------------------------------------------------------- */
 
 static bool refuse(struct connection *connection, struct refusal refusal) {
-    struct exchange exchange;
-    service_refuse(loop_shared(connection->loop)->service, &exchange, refusal);
-    return write_reply(connection, &exchange);
+    struct exchange *exchange = loop_take_exchange(connection->loop);
+    service_refuse(loop_shared(connection->loop)->service, exchange, refusal);
+    return connection_write_reply(connection, exchange);
 }
 
 static void use_input(struct connection *connection, size_t len) {
@@ -155,42 +159,40 @@ static void use_input(struct connection *connection, size_t len) {
     }
 }
 
-/* Answers the request whose head stands at the input's begin. */
-static bool serve(struct connection *connection, size_t head_len) {
+/* Answers the request whose head stands at the input's begin; false when a worker has to. */
+static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
-    struct slice head = {connection->input, head_len};
-    struct exchange exchange;
-    if (!service_begin(shared->service, &exchange, head) ||
-        service_answer(shared->service, &exchange, false)) {
+    struct exchange *exchange = loop_take_exchange(connection->loop);
+    if (service_plan(shared->service, exchange, (struct slice){connection->input, head_len})) {
         use_input(connection, head_len);
-        return write_reply(connection, &exchange);
+        return connection_write_reply(connection, exchange);
     }
-    connection->job = job_create(connection, &exchange, head);
-    use_input(connection, head_len);
+    exchange->connection = connection;
+    connection->exchange = exchange;
+    connection->exchange_len = head_len;
     loop_set_state(connection->loop, connection, CONNECTION_BUSY);
-    workers_submit(shared->workers, connection->job); /* from here on it is the worker's */
+    workers_submit(shared->workers, exchange); /* from here on it is the worker's */
     return false;
 }
 
 void connection_resume(struct connection *connection) {
-    struct job *job = connection->job;
-    connection->job = NULL;
-    if (!job->answered) {
-        free(job);
+    struct exchange *exchange = connection->exchange;
+    connection->exchange = NULL;
+    if (!exchange->answered) {
+        loop_give_exchange(connection->loop, exchange);
         metric_add(loop_shared(connection->loop)->abandoned, 1);
         loop_close(connection->loop, connection);
         return;
     }
-    bool go_on = write_reply(connection, &job->exchange);
-    free(job);
-    if (go_on) {
+    use_input(connection, connection->exchange_len);
+    if (connection_write_reply(connection, exchange)) {
         connection_drive(connection);
     }
 }
 
 void connection_abandon(struct connection *connection) {
-    if (connection->job) {
-        atomic_store_explicit(&connection->job->abandoned, true, memory_order_relaxed);
+    if (connection->exchange) {
+        atomic_store_explicit(&connection->exchange->abandoned, true, memory_order_relaxed);
     }
 }
 
@@ -260,7 +262,7 @@ static bool take_request(struct connection *connection) {
             }
         }
         if (head_len > 0) {
-            return serve(connection, head_len);
+            return connection_serve(connection, head_len);
         }
         if (input.len == REQUEST_MAX_HEAD_BYTES) {
             return refuse(connection, request_too_large(input));

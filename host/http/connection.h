@@ -5,8 +5,8 @@
 
 #include "loop.h"
 
-/* Owned by its loop's thread; while a worker has its job, the loop notes what epoll says of it, and
- * touches nothing else. */
+/* Owned by its loop's thread; while a worker has its exchange, the loop notes what epoll says of
+ * it, and touches nothing else: the input stays, for the request points into it. */
 struct connection {
     struct loop *loop;
     struct connection *previous, *next; /* the loop's list of the state */
@@ -20,7 +20,8 @@ struct connection {
     char *input;    /* REQUEST_MAX_HEAD_BYTES from the loop; NULL while nothing is kept */
     size_t len;     /* of the input: from the first byte that no request has used */
     size_t scanned; /* bytes of it in which no head ends */
-    struct job *job;
+    struct exchange *exchange; /* a worker's; NULL while none has one */
+    size_t exchange_len;       /* of its head, at the begin of the input */
     /* The answer being written. */
     char head[REPLY_HEAD_BYTES];
     size_t head_len;
@@ -36,7 +37,7 @@ void connection_destroy(struct connection *connection);
 
 /* Goes on as far as it can; the connection may be gone afterwards. */
 void connection_drive(struct connection *connection);
-/* Its job is done. */
+/* The worker is done with its exchange. */
 void connection_resume(struct connection *connection);
 /* Answers what was never read, as far as the socket takes it at once. It is in no loop's list. */
 void connection_turn_away(struct connection *connection, struct refusal refusal);

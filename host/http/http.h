@@ -23,9 +23,9 @@ struct http_server;
 /* What a server says. */
 struct site {
     void *context;
-    /* Sets the exchange's endpoint and reply. Where may_block is false it returns false, having
-     * done nothing, when it would have to wait. Any thread. */
-    bool (*answer)(void *context, struct exchange *exchange, bool may_block);
+    /* Sets the exchange's endpoint, and its reply or, where that would have to wait, its plan
+     * (plan.h). Any loop's thread. */
+    void (*plan)(void *context, struct exchange *exchange);
 };
 
 struct http_options {

@@ -36,10 +36,11 @@ struct loop {
     struct list lists[CONNECTION_STATES];
     size_t count;
     char *spare; /* an input buffer */
+    struct exchange *spare_exchange;
     char date[REPLY_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
-    struct connection *mail; /* new ones and those whose job is done, in order */
+    struct connection *mail; /* new ones and those whose exchange is done, in order */
     struct connection **mail_end;
     _Atomic bool stopping;
 };
@@ -105,6 +106,17 @@ void loop_give_buffer(struct loop *loop, char *buffer) {
     loop->spare = buffer;
 }
 
+struct exchange *loop_take_exchange(struct loop *loop) {
+    struct exchange *exchange = loop->spare_exchange ? loop->spare_exchange : exchange_create();
+    loop->spare_exchange = NULL;
+    return exchange;
+}
+
+void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
+    exchange_destroy(loop->spare_exchange);
+    loop->spare_exchange = exchange;
+}
+
 static bool watch(struct loop *loop, int operation, struct connection *connection) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = connection};
@@ -140,8 +152,8 @@ static void post(struct loop *loop, struct connection *connection) {
     }
 }
 
-void loop_post_done(struct job *job) {
-    post(job->connection->loop, job->connection);
+void loop_post_done(struct exchange *exchange) {
+    post(exchange->connection->loop, exchange->connection);
 }
 
 static struct connection *older(struct connection *a, struct connection *b) {
@@ -199,7 +211,7 @@ static void read_mail(struct loop *loop) {
     pthread_mutex_unlock(&loop->lock);
     while (connection) {
         struct connection *next = connection->next_mail;
-        if (connection->job) {
+        if (connection->exchange) {
             connection_resume(connection);
         } else {
             adopt(loop, connection);
@@ -396,5 +408,6 @@ void loop_destroy(struct loop *loop) {
     }
     pthread_mutex_destroy(&loop->lock);
     free(loop->spare);
+    exchange_destroy(loop->spare_exchange);
     free(loop);
 }

@@ -56,6 +56,9 @@ const char *loop_date(struct loop *loop);
 /* A buffer for the bytes of one request head; the last one given back is reused. */
 char *loop_take_buffer(struct loop *loop);
 void loop_give_buffer(struct loop *loop, char *buffer);
+/* The same for exchanges. */
+struct exchange *loop_take_exchange(struct loop *loop);
+void loop_give_exchange(struct loop *loop, struct exchange *exchange);
 /* Moves the connection to the end of the state's list and sets its deadline anew. */
 void loop_set_state(struct loop *loop, struct connection *connection, enum connection_state state);
 /* Has connection_drive called again soon, after the others had their turn. */
@@ -63,7 +66,7 @@ void loop_requeue(struct loop *loop, struct connection *connection);
 /* Unlinks, closes, frees. */
 void loop_close(struct loop *loop, struct connection *connection);
 
-/* Any thread: gives a connection whose job is done back to its loop. */
-void loop_post_done(struct job *job);
+/* Any thread: gives a connection whose exchange a worker is done with back to its loop. */
+void loop_post_done(struct exchange *exchange);
 
 #endif

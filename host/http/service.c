@@ -34,16 +34,31 @@ void service_stop(struct service *service) {
     atomic_store(&service->stopping, true);
 }
 
-/* The ids come later, from the request if it has good ones. */
-static void begin(struct service *service, struct exchange *exchange) {
-    int64_t now_us = clock_monotonic_us();
-    *exchange = (struct exchange){.request.method = METHOD_OTHER,
-                                  .started_us = now_us,
-                                  .deadline_us = now_us + service->request_timeout_ms * 1000LL,
-                                  .endpoint = service->unknown};
+struct exchange *exchange_create(void) {
+    return xcalloc(1, sizeof(struct exchange));
 }
 
-static void set_ids(struct exchange *exchange) {
+void exchange_destroy(struct exchange *exchange) {
+    if (exchange) {
+        buffer_free(&exchange->plan.key_text);
+        free(exchange);
+    }
+}
+
+/* The ids come later, from the request if it has good ones. Not the whole struct: a plan is large,
+ * and mostly room. */
+static void service_begin(struct service *service, struct exchange *exchange) {
+    int64_t now_us = clock_monotonic_us();
+    exchange->request = (struct request){.method = METHOD_OTHER};
+    exchange->started_us = now_us;
+    exchange->deadline_us = now_us + service->request_timeout_ms * 1000LL;
+    exchange->endpoint = service->unknown;
+    exchange->plan.carry_out = NULL;
+    exchange->plan.release = NULL;
+    exchange->reply = (struct reply){0};
+}
+
+static void service_set_ids(struct exchange *exchange) {
     struct slice given = exchange->request.fields[FIELD_CORRELATION_ID];
     if (given.data && correlation_id_acceptable(given)) {
         memcpy(exchange->correlation_id, given.data, given.len);
@@ -58,19 +73,19 @@ static void set_ids(struct exchange *exchange) {
 }
 
 /* What the thread logs from now on is about the exchange. */
-static void bind_log(const struct exchange *exchange) {
+static void service_bind_log(const struct exchange *exchange) {
     struct slice traceparent = traceparent_read(slice_of(exchange->traceparent));
     log_set_correlation_id(slice_of(exchange->correlation_id));
     log_set_trace_id(traceparent_trace_id(traceparent));
 }
 
-static void unbind_log(void) {
+static void service_unbind_log(void) {
     log_set_correlation_id((struct slice){0});
     log_set_trace_id((struct slice){0});
 }
 
 /* With the log bound to the exchange. */
-static void finish(struct service *service, struct exchange *exchange) {
+static void service_finish(struct service *service, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
     int64_t took_us = clock_monotonic_us() - exchange->started_us;
@@ -89,42 +104,53 @@ static void finish(struct service *service, struct exchange *exchange) {
     }
 }
 
-static void refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
+static void service_finish_refused(struct service *service, struct exchange *exchange,
+                                   struct refusal refusal) {
     exchange->request.keep_alive = false;
     reply_set_error(&exchange->reply, refusal.status, refusal.message);
-    bind_log(exchange);
-    finish(service, exchange);
-    unbind_log();
+    service_finish(service, exchange);
 }
 
-bool service_begin(struct service *service, struct exchange *exchange, struct slice head) {
+bool service_plan(struct service *service, struct exchange *exchange, struct slice head) {
     struct refusal refusal;
-    begin(service, exchange);
+    service_begin(service, exchange);
     bool good = request_parse(head, &exchange->request, &refusal);
-    set_ids(exchange);
+    service_set_ids(exchange);
+    service_bind_log(exchange);
     if (!good) {
-        refuse(service, exchange, refusal);
+        service_finish_refused(service, exchange, refusal);
+    } else {
+        service->site.plan(service->site.context, exchange);
+        if (!exchange->plan.carry_out) {
+            service_finish(service, exchange);
+        }
     }
-    return good;
+    service_unbind_log();
+    return !exchange->plan.carry_out;
 }
 
 void service_refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
-    begin(service, exchange);
-    set_ids(exchange);
-    refuse(service, exchange, refusal);
+    service_begin(service, exchange);
+    service_set_ids(exchange);
+    service_bind_log(exchange);
+    service_finish_refused(service, exchange, refusal);
+    service_unbind_log();
 }
 
-bool service_answer(struct service *service, struct exchange *exchange, bool may_block) {
-    bind_log(exchange);
-    bool answered = true;
-    if (may_block && clock_remaining_ms(exchange->deadline_us) == 0) {
+void service_carry_out(struct service *service, struct exchange *exchange) {
+    service_bind_log(exchange);
+    if (clock_remaining_ms(exchange->deadline_us) == 0) {
         reply_set_error(&exchange->reply, 503, "Too many requests are waiting");
     } else {
-        answered = service->site.answer(service->site.context, exchange, may_block);
+        exchange->plan.carry_out(exchange->plan.context, exchange);
     }
-    if (answered) {
-        finish(service, exchange);
+    service_drop(exchange);
+    service_finish(service, exchange);
+    service_unbind_log();
+}
+
+void service_drop(struct exchange *exchange) {
+    if (exchange->plan.release) {
+        exchange->plan.release(exchange->plan.held);
     }
-    unbind_log();
-    return answered;
 }

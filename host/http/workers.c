@@ -1,15 +1,16 @@
 #include "workers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
 
-/* The jobs of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one endpoint
- * does not hold up the others. */
+/* The exchanges of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one
+ * endpoint does not hold up the others. */
 struct lane {
     const struct endpoint *endpoint;
-    struct job *first, *last;
+    struct exchange *first, *last;
 };
 
 struct workers {
@@ -19,23 +20,11 @@ struct workers {
     size_t count;
     pthread_mutex_t lock; /* all that follows */
     pthread_cond_t work;
-    struct lane *lanes; /* one an endpoint that ever had a job */
+    struct lane *lanes; /* one an endpoint that ever had one */
     size_t lane_count;
     size_t turn; /* the lane that is served next */
     bool stopping;
 };
-
-struct job *job_create(struct connection *connection, const struct exchange *exchange,
-                       struct slice head) {
-    struct job *job = xcalloc(1, sizeof *job + head.len);
-    struct refusal refusal;
-    job->connection = connection;
-    job->exchange = *exchange;
-    memcpy(job->head, head.data, head.len);
-    /* Again, so that every slice of the request points into the copy. */
-    request_parse((struct slice){job->head, head.len}, &job->exchange.request, &refusal);
-    return job;
-}
 
 static struct lane *lane_of(struct workers *workers, const struct endpoint *endpoint) {
     for (size_t i = 0; i < workers->lane_count; i++) {
@@ -49,47 +38,53 @@ static struct lane *lane_of(struct workers *workers, const struct endpoint *endp
     return lane;
 }
 
-/* The first job of the next lane that has one; NULL: there is none. */
-static struct job *next_job(struct workers *workers) {
+/* The first exchange of the next lane that has one; NULL: there is none. */
+static struct exchange *workers_next(struct workers *workers) {
     for (size_t i = 0; i < workers->lane_count; i++) {
         struct lane *lane = &workers->lanes[workers->turn++ % workers->lane_count];
-        struct job *job = lane->first;
-        if (job) {
-            lane->first = job->next;
-            return job;
+        struct exchange *exchange = lane->first;
+        if (exchange) {
+            lane->first = exchange->next;
+            return exchange;
         }
     }
     return NULL;
 }
 
 /* NULL: stop. */
-static struct job *take(struct workers *workers) {
-    struct job *job;
+static struct exchange *workers_take(struct workers *workers) {
+    struct exchange *exchange;
     pthread_mutex_lock(&workers->lock);
-    while (!(job = next_job(workers)) && !workers->stopping) {
+    while (!(exchange = workers_next(workers)) && !workers->stopping) {
         pthread_cond_wait(&workers->work, &workers->lock);
     }
     pthread_mutex_unlock(&workers->lock);
-    return job;
+    return exchange;
 }
 
 static void *worker_main(void *context) {
     struct workers *workers = context;
-    struct job *job;
-    while ((job = take(workers))) {
-        job->answered = !atomic_load_explicit(&job->abandoned, memory_order_relaxed) &&
-                        service_answer(workers->service, &job->exchange, true);
-        workers->on_done(job);
+    struct exchange *exchange;
+    while ((exchange = workers_take(workers))) {
+        exchange->answered = !atomic_load_explicit(&exchange->abandoned, memory_order_relaxed);
+        if (exchange->answered) {
+            service_carry_out(workers->service, exchange);
+        } else {
+            service_drop(exchange);
+        }
+        workers->on_done(exchange);
     }
     return NULL;
 }
 
-void workers_submit(struct workers *workers, struct job *job) {
-    job->next = NULL;
+void workers_submit(struct workers *workers, struct exchange *exchange) {
+    exchange->next = NULL;
+    exchange->answered = false;
+    atomic_store_explicit(&exchange->abandoned, false, memory_order_relaxed);
     pthread_mutex_lock(&workers->lock);
-    struct lane *lane = lane_of(workers, job->exchange.endpoint);
-    *(lane->first ? &lane->last->next : &lane->first) = job;
-    lane->last = job;
+    struct lane *lane = lane_of(workers, exchange->endpoint);
+    *(lane->first ? &lane->last->next : &lane->first) = exchange;
+    lane->last = exchange;
     pthread_cond_signal(&workers->work);
     pthread_mutex_unlock(&workers->lock);
 }

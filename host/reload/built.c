@@ -19,7 +19,8 @@ static bool is_outage(const struct err *err) {
 }
 
 bool built_make(struct built *built, struct script_generation *generation, enum built_schema schema,
-                struct health *health, const struct ingest *ingest, struct err *err) {
+                const struct builtin_sources *sources, const struct ingest *ingest,
+                struct err *err) {
     *built = (struct built){0};
     if (!check_schema(generation, err)) {
         if (schema == BUILT_UNCHECKED || !is_outage(err)) {
@@ -29,7 +30,7 @@ bool built_make(struct built *built, struct script_generation *generation, enum 
                     LOG_TEXT("error", err->text));
         err_clear(err);
     }
-    built->api = api_scripts_create(generation, health, err);
+    built->api = api_scripts_create(generation, sources, err);
     built->ingest = built->api ? ingest_scripts_create(ingest, generation, err) : NULL;
     if (!built->ingest) {
         api_scripts_destroy(built->api);

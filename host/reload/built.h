@@ -23,6 +23,7 @@ void built_free(struct built *built);
 /* Holds the generation's view and queries against the schema, then makes the states. False: err
  * says why, and there is nothing to free. Blocks for some seconds at most. */
 bool built_make(struct built *built, struct script_generation *generation, enum built_schema schema,
-                struct health *health, const struct ingest *ingest, struct err *err);
+                const struct builtin_sources *sources, const struct ingest *ingest,
+                struct err *err);
 
 #endif

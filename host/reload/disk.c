@@ -96,7 +96,7 @@ static bool prepare(struct from_disk *from, struct built *built, struct err *err
         }
     }
     note_step(reload, from->item, "building");
-    return built_make(built, from->generation, schema_of(from), options->health, options->ingest,
+    return built_make(built, from->generation, schema_of(from), &options->sources, options->ingest,
                       err);
 }
 

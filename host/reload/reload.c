@@ -7,6 +7,7 @@
 #include "../base/log.h"
 #include "../base/stop.h"
 #include "../base/xalloc.h"
+#include "../health.h"
 #include "answer.h"
 #include "reload_private.h"
 
@@ -32,7 +33,7 @@ static void show_running(struct reload *reload) {
     metric_set(reload->number, (double)number);
     show_hash(reload, hash);
     script_generation_show_metrics(running);
-    health_set_scripts(reload->options.health, number, hash);
+    health_set_scripts(reload->options.sources.health, number, hash);
     presence_set_scripts(reload->options.presence, number, hash);
 }
 

@@ -15,7 +15,7 @@ struct reload;
 struct reload_options {
     const char *config_path;
     struct script_generation *generation; /* that runs */
-    struct health *health;
+    struct builtin_sources sources;       /* of the HTTP paths; its health is told what runs */
     struct presence *presence;
     struct ingest *ingest;
     struct reactor *reactor;

@@ -10,7 +10,7 @@ static bool roll_back_to(const struct change *change, struct script_generation *
     const struct reload_options *options = &change->reload->options;
     struct built built;
     struct err err = {0};
-    if (!built_make(&built, generation, schema, options->health, options->ingest, &err) ||
+    if (!built_make(&built, generation, schema, &options->sources, options->ingest, &err) ||
         !reload_swap(change, generation, &built, &err)) {
         return reload_refuse(change, &err, NULL, json);
     }

@@ -39,16 +39,9 @@ static struct {
 static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool waits;
 
-static bool answer(void *context, struct exchange *exchange, bool may_block) {
-    (void)context;
-    if (told.status == 0 && !may_block) {
-        return false;
-    }
-    if (told.status == 0) {
-        waits = true;
-        pthread_mutex_lock(&waiting);
-        pthread_mutex_unlock(&waiting);
-    }
+static const char *endpoint_name; /* each case has an endpoint, and so a limit, of its own */
+
+static void answer(struct exchange *exchange) {
     if (told.message) {
         reply_set_error(&exchange->reply, told.status, told.message);
     } else {
@@ -56,29 +49,45 @@ static bool answer(void *context, struct exchange *exchange, bool may_block) {
                             answer_create(told.status ? told.status : 200, slice_of("{}")), "t/t");
     }
     exchange->why = told.why ? strdup(told.why) : NULL;
-    return true;
+}
+
+static void wait_and_answer(void *context, struct exchange *exchange) {
+    (void)context;
+    waits = true;
+    pthread_mutex_lock(&waiting);
+    pthread_mutex_unlock(&waiting);
+    answer(exchange);
+}
+
+static void plan(void *context, struct exchange *exchange) {
+    (void)context;
+    exchange->endpoint = endpoint_of(endpoint_name);
+    if (told.status == 0) {
+        exchange->plan.carry_out = wait_and_answer;
+    } else {
+        answer(exchange);
+    }
 }
 
 static struct service *service;
+static struct exchange *exchange;
 
 static void begin(void) {
     captured_begin();
-    service = service_create((struct site){NULL, answer}, 1000);
+    exchange = exchange_create();
+    service = service_create((struct site){NULL, plan}, 1000);
 }
 
 static void end(void) {
     service_destroy(service);
+    exchange_destroy(exchange);
     captured_end();
 }
 
-/* Each case has an endpoint, and so a limit, of its own. */
 static void ask(const char *endpoint, const char *head) {
-    struct exchange exchange;
-    if (service_begin(service, &exchange, slice_of(head))) {
-        exchange.endpoint = endpoint_of(endpoint);
-        CHECK(service_answer(service, &exchange, false));
-    }
-    answer_unref(exchange.reply.answer);
+    endpoint_name = endpoint;
+    CHECK(service_plan(service, exchange, slice_of(head)));
+    answer_unref(exchange->reply.answer);
 }
 
 #define HEAD "GET /x HTTP/1.1\r\nHost: h\r\nX-Correlation-ID: mine\r\n"
@@ -144,18 +153,17 @@ static void answers_leave_no_line(void) {
 }
 
 static void what_is_no_request_leaves_a_line_with_a_reason(void) {
-    struct exchange exchange;
     begin();
     ask("none", HEAD "Content-Length: x\r\n\r\n");
     const char *line = captured_take();
     CHECK_HAS(line, "\"status\":400");
     CHECK_HAS(line, "\"correlation_id\":\"mine\"");
     CHECK_HAS(line, "\"reason\":\"Invalid Content-Length\"");
-    service_refuse(service, &exchange, (struct refusal){408, "The request did not come in time"});
+    service_refuse(service, exchange, (struct refusal){408, "The request did not come in time"});
     line = captured_take();
     CHECK_HAS(line, "\"status\":408");
-    CHECK_HAS(line, exchange.correlation_id);
-    answer_unref(exchange.reply.answer);
+    CHECK_HAS(line, exchange->correlation_id);
+    answer_unref(exchange->reply.answer);
     end();
 }
 
@@ -201,6 +209,7 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
     char said[1024] = "", id[64] = "";
     captured_begin();
     told.status = 0;
+    endpoint_name = "waits";
     told.message = told.why = NULL;
     pthread_mutex_lock(&waiting);
     struct http_server *server = http_start(&(struct http_options){.settings = "http",
@@ -210,7 +219,7 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
                                                                    .max_connections = 1,
                                                                    .request_timeout_ms = 10000,
                                                                    .keep_alive_timeout_ms = 5000,
-                                                                   .site = {NULL, answer}},
+                                                                   .site = {NULL, plan}},
                                             &err);
     CHECK_OK(server != NULL, &err);
     int first = dial(server), second;

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../host/health.h"
+#include "../../host/metrics_page.h"
 #include "../../host/http/api.h"
 #include "../../host/http/http.h"
 #include "../../host/base/log.h"
@@ -21,6 +23,7 @@ static struct config *config;
 static struct script_generation *generation;
 static struct cache *cache;
 static struct health *health;
+static struct builtin_sources sources;
 static struct api *api;
 static struct http_server *server;
 
@@ -43,7 +46,8 @@ static bool start(void) {
     cache = cache_create(&(struct cache_options){.redis_url = "", .max_bytes = 1000}, &err);
     health =
         generation ? health_start(&(struct health_options){config, consuming, NULL}, &err) : NULL;
-    struct api_scripts *scripts = health ? api_scripts_create(generation, health, &err) : NULL;
+    sources = (struct builtin_sources){health, health_is_fresh, health_report, metrics_page_append};
+    struct api_scripts *scripts = health ? api_scripts_create(generation, &sources, &err) : NULL;
     api = scripts ? api_create(cache, scripts, &err) : NULL;
     server = api ? http_start(&(struct http_options){.host = "127.0.0.1",
                                                      .loops = 2,
@@ -153,7 +157,7 @@ static void replaces_scripts_under_load(void) {
         pthread_create(&threads[i], NULL, be_client, (void *)i);
     }
     for (int i = 0; i < REPLACEMENTS; i++) {
-        struct api_scripts *scripts = api_scripts_create(generation, health, &err);
+        struct api_scripts *scripts = api_scripts_create(generation, &sources, &err);
         CHECK_OK(scripts != NULL, &err);
         api_replace(api, scripts);
     }

@@ -1,7 +1,7 @@
 /* Paths that the program answers itself: a route that declares one is refused by name. */
 #include <stdlib.h>
 
-#include "../../host/http/own.h"
+#include "../../host/http/builtin_paths.h"
 #include "scripts.h"
 
 static void routes_on_paths_of_the_program_are_named(void) {
@@ -14,7 +14,7 @@ static void routes_on_paths_of_the_program_are_named(void) {
                   "return { path = '/healthz', handle = function() end }");
     struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
-    CHECK(generation && !own_leaves_routes(generation, &err));
+    CHECK(generation && !builtin_paths_leave_routes(generation, &err));
     CHECK_TEXT(err.text,
                "routes/a: the path /metrics is answered by the program itself: take another\n"
                "routes/b: the path /healthz is answered by the program itself: take another");

@@ -1,0 +1,206 @@
+#include "builtin_paths.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../base/aside.h"
+#include "../base/log.h"
+#include "../base/problems.h"
+#include "../base/regular_file.h"
+#include "../base/xalloc.h"
+#include "endpoint.h"
+
+#define JSON "application/json"
+#define PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
+#define OPENAPI_MAX_BYTES (1024UL * 1024)
+#define OPENAPI_TIMEOUT_MS 5000
+#define READINESS_WAIT_MS 5000 /* longer than a probe of every dependency takes */
+
+enum builtin_kind { BUILTIN_HEALTH, BUILTIN_METRICS, BUILTIN_OPENAPI, BUILTIN_SERVER };
+
+static const struct {
+    const char *path;
+    const char *endpoint;
+    enum builtin_kind kind;
+    enum health_question question; /* of BUILTIN_HEALTH */
+} builtin[] = {
+    {"/healthz", "healthz", BUILTIN_HEALTH, HEALTH_ALIVE},
+    {"/readyz", "readyz", BUILTIN_HEALTH, HEALTH_READY},
+    {"/readyz/read", "readyz_read", BUILTIN_HEALTH, HEALTH_READS},
+    {"/readyz/consume", "readyz_consume", BUILTIN_HEALTH, HEALTH_CONSUMES},
+    {"/metrics", "metrics", BUILTIN_METRICS, 0},
+    {"/openapi.json", "openapi", BUILTIN_OPENAPI, 0},
+    {"*", "server", BUILTIN_SERVER, 0}, /* OPTIONS * */
+};
+#define BUILTIN_COUNT (sizeof builtin / sizeof *builtin)
+
+struct builtin_paths {
+    struct builtin_sources sources;
+    struct answer *openapi;
+    char *service; /* its name */
+    struct endpoint *endpoints[BUILTIN_COUNT];
+};
+
+/* The API description, read aside: it lies beside the scripts, maybe on a mount that hangs. */
+struct openapi_file {
+    char path[4096];
+    struct buffer text;
+    struct err err;
+};
+
+static void builtin_read_file(void *context) {
+    struct openapi_file *file = context;
+    regular_file_read(AT_FDCWD, file->path, file->path, OPENAPI_MAX_BYTES, &file->text, &file->err);
+}
+
+static void builtin_free_file(void *context) {
+    struct openapi_file *file = context;
+    buffer_free(&file->text);
+    free(file);
+}
+
+static struct answer *builtin_read_openapi(const struct config *config) {
+    static const struct aside_work work = {"reading openapi.json", builtin_read_file,
+                                           builtin_free_file};
+    struct openapi_file *file = xcalloc(1, sizeof *file);
+    struct answer *answer = NULL;
+    struct err err = {0};
+    snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
+    if (aside_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
+        err = file->err;
+        if (err.kind == ERR_NONE) {
+            answer = answer_create(200, buffer_slice(&file->text));
+        }
+        builtin_free_file(file);
+    }
+    if (!answer) {
+        log_warning("no API description: /openapi.json answers 404", LOG_TEXT("error", err.text));
+    }
+    return answer;
+}
+
+struct builtin_paths *builtin_paths_create(const struct config *config,
+                                           const struct builtin_sources *sources) {
+    struct builtin_paths *paths = xcalloc(1, sizeof *paths);
+    paths->sources = *sources;
+    paths->openapi = builtin_read_openapi(config);
+    paths->service = xstrdup(config->service.name);
+    for (size_t i = 0; i < BUILTIN_COUNT; i++) {
+        paths->endpoints[i] = endpoint_of(builtin[i].endpoint);
+    }
+    return paths;
+}
+
+void builtin_paths_destroy(struct builtin_paths *paths) {
+    if (paths) {
+        answer_unref(paths->openapi);
+        free(paths->service);
+        free(paths);
+    }
+}
+
+/* BUILTIN_COUNT: it is none of them. */
+static size_t builtin_find(struct slice path) {
+    size_t which = 0;
+    while (which < BUILTIN_COUNT && !slice_equal(path, slice_of(builtin[which].path))) {
+        which++;
+    }
+    return which;
+}
+
+bool builtin_paths_include(const char *path) {
+    return builtin_find(slice_of(path)) < BUILTIN_COUNT;
+}
+
+bool builtin_paths_leave_routes(const struct script_generation *generation, struct err *err) {
+    struct problems problems = {0};
+    size_t count;
+    const struct script_route *routes = script_generation_routes(generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t p = 0; p < routes[i].path_count; p++) {
+            if (builtin_paths_include(routes[i].paths[p])) {
+                problems_add(&problems, routes[i].name, 0,
+                             "the path %s is answered by the program itself: take another",
+                             routes[i].paths[p]);
+            }
+        }
+    }
+    bool good = problems_report(&problems, err);
+    problems_free(&problems);
+    return good;
+}
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static void builtin_set_openapi(const struct builtin_paths *paths, struct exchange *exchange) {
+    if (paths->openapi) {
+        reply_set(&exchange->reply, &exchange->request, answer_ref(paths->openapi), JSON);
+    } else {
+        reply_set_error(&exchange->reply, 404, "Not found");
+    }
+}
+
+static void builtin_set_body(struct exchange *exchange, int status, struct buffer *body,
+                             const char *content_type) {
+    reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(body)), content_type);
+    buffer_free(body);
+}
+
+/* The path's answer; waits where builtin_waits says so. */
+static void builtin_answer(const struct builtin_paths *paths, size_t which,
+                           struct exchange *exchange) {
+    const struct builtin_sources *sources = &paths->sources;
+    struct buffer body = {0};
+    bool good;
+    switch (builtin[which].kind) {
+    case BUILTIN_HEALTH:
+        good = sources->health_report(sources->health, builtin[which].question, READINESS_WAIT_MS,
+                                      &body);
+        builtin_set_body(exchange, good ? 200 : 503, &body, JSON);
+        break;
+    case BUILTIN_METRICS:
+        sources->metrics(&body, paths->service);
+        builtin_set_body(exchange, 200, &body, PROMETHEUS);
+        break;
+    case BUILTIN_OPENAPI:
+        builtin_set_openapi(paths, exchange);
+        break;
+    case BUILTIN_SERVER:
+        reply_set_options(&exchange->reply, "GET, HEAD, OPTIONS");
+        break;
+    }
+}
+
+/* For the dependencies, unless they were asked just now, or for /proc. */
+static bool builtin_waits(const struct builtin_paths *paths, size_t which) {
+    return builtin[which].kind == BUILTIN_METRICS ||
+           (builtin[which].kind == BUILTIN_HEALTH && builtin[which].question != HEALTH_ALIVE &&
+            !paths->sources.health_is_fresh(paths->sources.health));
+}
+
+static void builtin_carry_out(void *context, struct exchange *exchange) {
+    builtin_answer(context, exchange->plan.match.route, exchange);
+}
+
+bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    struct plan *plan = &exchange->plan;
+    size_t which = builtin_find(request->path);
+    if (which == BUILTIN_COUNT) {
+        return false;
+    }
+    exchange->endpoint = paths->endpoints[which];
+    if (request->method == METHOD_OTHER && builtin[which].kind != BUILTIN_SERVER) {
+        reply_set_wrong_method(&exchange->reply, "GET, HEAD");
+    } else if (request->has_body) {
+        reply_set_body_refused(&exchange->reply);
+    } else if (builtin_waits(paths, which)) {
+        plan->match.route = which;
+        plan->context = paths;
+        plan->carry_out = builtin_carry_out;
+    } else {
+        builtin_answer(paths, which, exchange);
+    }
+    return true;
+}

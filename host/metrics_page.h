@@ -1,0 +1,11 @@
+/* metrics_page: the page of /metrics. Any thread. */
+#ifndef AGG_HOST_METRICS_PAGE_H
+#define AGG_HOST_METRICS_PAGE_H
+
+#include "base/buffer.h"
+
+/* Appends all metrics as they are now, and under the platform's names. service: service.name. Reads
+ * /proc. */
+void metrics_page_append(struct buffer *page, const char *service);
+
+#endif
