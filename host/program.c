@@ -8,8 +8,8 @@
 #include "../bindings/pg_spare.h"
 #include "cache/cache.h"
 #include "health.h"
-#include "http/api.h"
-#include "http/http.h"
+#include "http/api_site.h"
+#include "http/http_server.h"
 #include "pipeline/announcement_audit.h"
 #include "ingest/ingest.h"
 #include "metrics_page.h"
@@ -148,7 +148,7 @@ static bool start_http(struct program *program, struct err *err) {
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .site = api_site(program->api),
     };
-    program->http = http_start(&options, err);
+    program->http = http_server_start(&options, err);
     return program->http != NULL;
 }
 
@@ -190,7 +190,7 @@ static bool start_admin_http(struct program *program, struct err *err) {
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .site = admin_site(program->admin_site),
     };
-    program->admin_http = http_start(&options, err);
+    program->admin_http = http_server_start(&options, err);
     return program->admin_http != NULL;
 }
 
@@ -275,7 +275,8 @@ static bool stop_answering(struct program *program) {
     int64_t limit_ms = program->config->http.request_timeout_ms + ANSWER_MARGIN_MS;
     int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
     return admin_socket_stop(program->admin_socket, deadline_us) &&
-           http_stop(program->admin_http, deadline_us) && http_stop(program->http, deadline_us);
+           http_server_stop(program->admin_http, deadline_us) &&
+           http_server_stop(program->http, deadline_us);
 }
 
 bool program_stop(struct program *program) {
@@ -304,8 +305,8 @@ bool program_stop(struct program *program) {
 }
 
 void program_log(const struct program *program) {
-    log_info("running", LOG_INT("port", http_port(program->http)),
-             LOG_INT("admin_port", program->admin_http ? http_port(program->admin_http) : 0),
+    log_info("running", LOG_INT("port", http_server_port(program->http)),
+             LOG_INT("admin_port", program->admin_http ? http_server_port(program->admin_http) : 0),
              LOG_INT("workers", program->config->ingest.workers),
              LOG_TEXT("scripts", script_generation_hash(program->generation)));
 }

@@ -6,7 +6,7 @@
 #include "../http/credentials.h"
 #include "../http/endpoint.h"
 #include "../http/router.h"
-#include "../http/service.h"
+#include "../http/exchange.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
 

@@ -4,7 +4,7 @@
 #define AGG_HOST_ADMIN_SITE_H
 
 #include "../config/config.h"
-#include "../http/http.h"
+#include "../http/http_server.h"
 #include "verb.h"
 
 struct admin_site;

@@ -14,7 +14,7 @@ static int answer_status(void *context, const struct admin_request *request, str
     (void)request;
     bool ready = health_report(program->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
     buffer_append_text(json, "{");
-    json_put_int(json, "port", http_port(program->http));
+    json_put_int(json, "port", http_server_port(program->http));
     json_put_bool(json, "ready", ready);
     json_put_name(json, "health");
     buffer_append(json, health.data, health.len);

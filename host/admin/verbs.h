@@ -3,7 +3,7 @@
 #define AGG_HOST_ADMIN_VERBS_H
 
 #include "../health.h"
-#include "../http/http.h"
+#include "../http/http_server.h"
 #include "../ingest/ingest.h"
 #include "../outbox/relay.h"
 #include "../reload/reload.h"

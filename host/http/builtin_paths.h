@@ -6,7 +6,7 @@
 
 #include "../config/config.h"
 #include "../script/script.h"
-#include "service.h"
+#include "exchange.h"
 
 struct builtin_paths;
 struct health; /* the functions' own */

@@ -132,7 +132,7 @@ static bool connection_write_reply(struct connection *connection, struct exchang
 void connection_turn_away(struct connection *connection, struct refusal refusal) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
-    service_refuse(loop_shared(connection->loop)->service, exchange, refusal);
+    exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
     take_reply(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = rest_of(connection, pieces)};
@@ -145,7 +145,7 @@ void connection_turn_away(struct connection *connection, struct refusal refusal)
 
 static bool refuse(struct connection *connection, struct refusal refusal) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
-    service_refuse(loop_shared(connection->loop)->service, exchange, refusal);
+    exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
     return connection_write_reply(connection, exchange);
 }
 
@@ -163,7 +163,7 @@ static void use_input(struct connection *connection, size_t len) {
 static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
     struct exchange *exchange = loop_take_exchange(connection->loop);
-    if (service_plan(shared->service, exchange, (struct slice){connection->input, head_len})) {
+    if (exchange_plan(shared->exchanges, exchange, (struct slice){connection->input, head_len})) {
         use_input(connection, head_len);
         return connection_write_reply(connection, exchange);
     }
@@ -247,7 +247,7 @@ static void wait_for_input(struct connection *connection) {
 }
 
 /* One request from the input; false when it has to wait, or the connection is gone. */
-static bool take_request(struct connection *connection) {
+static bool connection_take_request(struct connection *connection) {
     for (;;) {
         bool bad, gone;
         skip_empty_lines(connection);
@@ -285,7 +285,7 @@ void connection_drive(struct connection *connection) {
         case CONNECTION_FRESH:
         case CONNECTION_READING:
         case CONNECTION_IDLE:
-            go_on = take_request(connection);
+            go_on = connection_take_request(connection);
             break;
         case CONNECTION_WRITING:
             go_on = write_on(connection);

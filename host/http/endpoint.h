@@ -20,7 +20,7 @@ struct endpoint {
     _Atomic(struct metric_cell *) seconds[METHOD_COUNT];
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
     _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
-    struct log_limit limits[ENDPOINT_ERRORS]; /* failures.c's */
+    struct log_limit limits[ENDPOINT_ERRORS]; /* error_log.c's */
 };
 
 /* The one of that name, made at first use. They live as long as the process: scripts come and go,

@@ -14,7 +14,7 @@
 #include "../base/metrics.h"
 #include "../base/xalloc.h"
 #include "connection.h"
-#include "failures.h"
+#include "error_log.h"
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
@@ -283,7 +283,7 @@ static void expire(struct loop *loop) {
             connection_expire(loop->lists[i].first);
         }
     }
-    failures_flush(now_us);
+    error_log_flush(now_us);
     if (loop->accept_again_us && loop->accept_again_us <= now_us) {
         loop->accept_again_us = 0;
         evict(loop); /* a descriptor for the next client */
@@ -299,7 +299,7 @@ static int wait_ms(const struct loop *loop) {
             next_us = first->deadline_us;
         }
     }
-    int64_t due_us = failures_due_us();
+    int64_t due_us = error_log_due_us();
     next_us = due_us < next_us ? due_us : next_us;
     return next_us == INT64_MAX ? -1 : clock_remaining_ms(next_us);
 }

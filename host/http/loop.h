@@ -5,7 +5,7 @@
 #define AGG_HOST_HTTP_LOOP_H
 
 #include "reply.h"
-#include "service.h"
+#include "exchange.h"
 #include "workers.h"
 
 struct loop;
@@ -24,7 +24,7 @@ enum connection_state {
 };
 
 struct loop_shared {
-    struct service *service;
+    struct exchanges *exchanges;
     struct workers *workers;
     int timeout_ms[CONNECTION_STATES];
     size_t max_connections;   /* of one loop */

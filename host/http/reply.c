@@ -5,7 +5,7 @@
 
 #include "../base/buffer.h"
 #include "../base/number.h"
-#include "values.h"
+#include "etag.h"
 
 #define JSON "application/json"
 #define RETRY_AFTER_S "1"

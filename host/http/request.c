@@ -311,3 +311,15 @@ bool request_parse(struct slice head, struct request *request, struct refusal *r
     }
     return parse_fields(rest, request, refusal) && check_framing(request, refusal);
 }
+
+bool correlation_id_acceptable(struct slice text) {
+    if (text.len == 0 || text.len > CORRELATION_MAX_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 0x20 || text.data[i] >= 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -9,6 +9,7 @@
 #define REQUEST_MAX_HEAD_BYTES 16384
 #define REQUEST_MAX_TARGET_BYTES 8192
 #define REQUEST_MAX_FIELDS 64
+#define CORRELATION_MAX_BYTES 128
 
 enum request_method { METHOD_GET, METHOD_HEAD, METHOD_OTHER, METHOD_COUNT };
 
@@ -53,6 +54,9 @@ size_t request_scan(struct slice bytes, size_t from, bool *bad);
 /* Parses a head that request_scan found. On false the refusal is filled and the connection is of no
  * more use; the request then holds what was read before the fault. */
 bool request_parse(struct slice head, struct request *request, struct refusal *refusal);
+
+/* True for 1 to 128 bytes of printable ASCII: fit to be sent back and to stand in a log line. */
+bool correlation_id_acceptable(struct slice text);
 
 /* Room is used up and the head has not ended: 414 or 431. */
 struct refusal request_too_large(struct slice bytes);

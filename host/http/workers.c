@@ -14,7 +14,7 @@ struct lane {
 };
 
 struct workers {
-    struct service *service;
+    struct exchanges *exchanges;
     workers_on_done on_done;
     pthread_t *threads;
     size_t count;
@@ -68,9 +68,9 @@ static void *worker_main(void *context) {
     while ((exchange = workers_take(workers))) {
         exchange->answered = !atomic_load_explicit(&exchange->abandoned, memory_order_relaxed);
         if (exchange->answered) {
-            service_carry_out(workers->service, exchange);
+            exchange_carry_out(workers->exchanges, exchange);
         } else {
-            service_drop(exchange);
+            exchange_drop(exchange);
         }
         workers->on_done(exchange);
     }
@@ -89,10 +89,10 @@ void workers_submit(struct workers *workers, struct exchange *exchange) {
     pthread_mutex_unlock(&workers->lock);
 }
 
-struct workers *workers_start(struct service *service, int count, workers_on_done on_done,
+struct workers *workers_start(struct exchanges *exchanges, int count, workers_on_done on_done,
                               struct err *err) {
     struct workers *workers = xcalloc(1, sizeof *workers);
-    workers->service = service;
+    workers->exchanges = exchanges;
     workers->on_done = on_done;
     workers->threads = xcalloc((size_t)count, sizeof *workers->threads);
     pthread_mutex_init(&workers->lock, NULL);

@@ -2,14 +2,14 @@
 #ifndef AGG_HOST_HTTP_WORKERS_H
 #define AGG_HOST_HTTP_WORKERS_H
 
-#include "service.h"
+#include "exchange.h"
 
 struct workers;
 
 /* Called on a worker's thread when the reply is made or, where it was abandoned, not wanted. */
 typedef void (*workers_on_done)(struct exchange *exchange);
 
-struct workers *workers_start(struct service *service, int count, workers_on_done on_done,
+struct workers *workers_start(struct exchanges *exchanges, int count, workers_on_done on_done,
                               struct err *err);
 /* Takes the planned exchange until on_done. The queue needs no bound of its own: a connection has
  * at most one and connections are bounded. */

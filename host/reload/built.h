@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_RELOAD_BUILT_H
 #define AGG_HOST_RELOAD_BUILT_H
 
-#include "../http/api.h"
+#include "../http/api_site.h"
 #include "../ingest/ingest.h"
 
 /* What is known of a generation's view and queries. */

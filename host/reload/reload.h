@@ -5,7 +5,7 @@
 #define AGG_HOST_RELOAD_RELOAD_H
 
 #include "../canary/canary.h"
-#include "../http/api.h"
+#include "../http/api_site.h"
 #include "../ingest/ingest.h"
 #include "../reaction/reactor.h"
 #include "presence.h"

@@ -10,8 +10,8 @@
 
 #include "../../host/health.h"
 #include "../../host/metrics_page.h"
-#include "../../host/http/api.h"
-#include "../../host/http/http.h"
+#include "../../host/http/api_site.h"
+#include "../../host/http/http_server.h"
 #include "../../host/base/log.h"
 #include "test.h"
 
@@ -49,14 +49,14 @@ static bool start(void) {
     sources = (struct builtin_sources){health, health_is_fresh, health_report, metrics_page_append};
     struct api_scripts *scripts = health ? api_scripts_create(generation, &sources, &err) : NULL;
     api = scripts ? api_create(cache, scripts, &err) : NULL;
-    server = api ? http_start(&(struct http_options){.host = "127.0.0.1",
-                                                     .loops = 2,
-                                                     .threads = 16,
-                                                     .max_connections = 4096,
-                                                     .request_timeout_ms = 10000,
-                                                     .keep_alive_timeout_ms = 5000,
-                                                     .site = api_site(api)},
-                              &err)
+    server = api ? http_server_start(&(struct http_options){.host = "127.0.0.1",
+                                                            .loops = 2,
+                                                            .threads = 16,
+                                                            .max_connections = 4096,
+                                                            .request_timeout_ms = 10000,
+                                                            .keep_alive_timeout_ms = 5000,
+                                                            .site = api_site(api)},
+                                     &err)
                  : NULL;
     if (!server) {
         printf("    %s\n", err.text);
@@ -65,7 +65,7 @@ static bool start(void) {
 }
 
 static void stop(void) {
-    CHECK(http_stop(server, INT64_MAX));
+    CHECK(http_server_stop(server, INT64_MAX));
     api_destroy(api);
     health_stop(health);
     cache_destroy(cache);
@@ -117,7 +117,7 @@ static _Atomic int wrong;
 static void *be_client(void *context) {
     char statuses[128];
     for (int round = 0; round < ROUNDS; round++) {
-        int fd = dial(http_port(server));
+        int fd = dial(http_server_port(server));
         bool sent = fd >= 0 && send(fd, pipeline, sizeof pipeline - 1, 0) > 0;
         if (sent && round % 4 != (int)(intptr_t)context % 4) { /* else it goes without reading */
             read_statuses(fd, statuses, sizeof statuses);
@@ -191,7 +191,7 @@ static void stops_under_load(void) {
         CHECK(server);
         return;
     }
-    intptr_t port = http_port(server);
+    intptr_t port = http_server_port(server);
     for (int i = 0; i < CLIENTS; i++) {
         pthread_create(&threads[i], NULL, ask_until_stopped, (void *)port);
     }

@@ -2,7 +2,7 @@
 #include "../../host/http/credentials.h"
 #include "../../host/http/reply.h"
 #include "../../host/http/request.h"
-#include "../../host/http/values.h"
+#include "../../host/http/etag.h"
 #include "test.h"
 
 static struct request request;

@@ -7,7 +7,7 @@
 #include "../../host/http/reply.h"
 #include "../../host/http/request.h"
 #include "../../host/http/router.h"
-#include "../../host/http/values.h"
+#include "../../host/http/etag.h"
 #include "../../host/base/utf8.h"
 
 static const char *const status_paths[] = {"/internal/v1/batches/{batch_id}/status",

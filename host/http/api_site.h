@@ -1,12 +1,13 @@
-/* api: the site of the gateway: the host's own paths, authentication, the scripts' routes and the
- * cache in front of them. What comes from scripts and settings can be replaced while it answers. */
-#ifndef AGG_HOST_HTTP_API_H
-#define AGG_HOST_HTTP_API_H
+/* api_site: what the API answers: the program's own paths, authentication, the scripts' routes and
+ * the cache in front of them. What comes from scripts and settings can be replaced while it
+ * answers. */
+#ifndef AGG_HOST_HTTP_API_SITE_H
+#define AGG_HOST_HTTP_API_SITE_H
 
 #include "../cache/cache.h"
 #include "../script/script.h"
 #include "builtin_paths.h"
-#include "http.h"
+#include "http_server.h"
 
 struct api;
 struct api_scripts;

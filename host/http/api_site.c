@@ -1,4 +1,4 @@
-#include "api.h"
+#include "api_site.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include "builtin_paths.h"
 #include "endpoint.h"
 #include "router.h"
-#include "words.h"
+#include "vocabulary.h"
 
 #define JSON "application/json"
 #define SHOWN_SERVICE_BYTES 64
@@ -283,8 +283,8 @@ static void api_set_answer(const struct api_scripts *scripts, struct exchange *e
     for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
     }
-    reply_set(&exchange->reply, &exchange->request, words_speak(answer, route->words, vocabulary),
-              JSON);
+    reply_set(&exchange->reply, &exchange->request,
+              vocabulary_speak(answer, route->words, vocabulary), JSON);
 }
 
 /* On a worker: Redis, else the database through a script. The cache looks at its process level

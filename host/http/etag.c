@@ -1,6 +1,6 @@
-#include "values.h"
+#include "etag.h"
 
-static size_t blank_len(struct slice text, const char *blanks) {
+static size_t etag_blank_len(struct slice text, const char *blanks) {
     size_t len = 0;
     while (len < text.len && text.data[len] && strchr(blanks, text.data[len])) {
         len++;
@@ -8,13 +8,13 @@ static size_t blank_len(struct slice text, const char *blanks) {
     return len;
 }
 
-static void skip(struct slice *text, size_t len) {
+static void etag_skip(struct slice *text, size_t len) {
     text->data += len;
     text->len -= len;
 }
 
 /* The length of an entity tag without W/ at the text's begin, with its quotes; 0: there is none. */
-static size_t opaque_tag_len(struct slice text) {
+static size_t etag_opaque_len(struct slice text) {
     if (text.len < 2 || text.data[0] != '"') {
         return 0;
     }
@@ -31,40 +31,28 @@ static size_t opaque_tag_len(struct slice text) {
 }
 
 bool etag_listed(struct slice list, const char *etag) {
-    skip(&list, blank_len(list, " \t"));
+    etag_skip(&list, etag_blank_len(list, " \t"));
     if (list.len > 0 && list.data[0] == '*') {
-        skip(&list, 1);
-        return blank_len(list, " \t") == list.len;
+        etag_skip(&list, 1);
+        return etag_blank_len(list, " \t") == list.len;
     }
     while (list.len > 0) {
-        skip(&list, blank_len(list, " \t,"));
+        etag_skip(&list, etag_blank_len(list, " \t,"));
         if (list.len > 2 && memcmp(list.data, "W/", 2) == 0) {
-            skip(&list, 2);
+            etag_skip(&list, 2);
         }
-        size_t len = opaque_tag_len(list);
+        size_t len = etag_opaque_len(list);
         if (len == 0) {
             return false;
         }
         if (slice_equal((struct slice){list.data, len}, slice_of(etag))) {
             return true;
         }
-        skip(&list, len);
-        skip(&list, blank_len(list, " \t"));
+        etag_skip(&list, len);
+        etag_skip(&list, etag_blank_len(list, " \t"));
         if (list.len > 0 && list.data[0] != ',') {
             return false;
         }
     }
     return false;
-}
-
-bool correlation_id_acceptable(struct slice text) {
-    if (text.len == 0 || text.len > CORRELATION_MAX_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < 0x20 || text.data[i] >= 0x7F) {
-            return false;
-        }
-    }
-    return true;
 }

@@ -1,4 +1,4 @@
-#include "failures.h"
+#include "error_log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the limits of all endpoints */
 static _Atomic int64_t due_us = INT64_MAX;
 
-int64_t failures_due_us(void) {
+int64_t error_log_due_us(void) {
     return atomic_load_explicit(&due_us, memory_order_relaxed);
 }
 
@@ -21,7 +21,7 @@ static void say_left_out(const struct endpoint *endpoint, size_t type, size_t co
 }
 
 static void note_due(int64_t at_us) {
-    if (at_us < failures_due_us()) {
+    if (at_us < error_log_due_us()) {
         atomic_store_explicit(&due_us, at_us, memory_order_relaxed);
     }
 }
@@ -39,7 +39,7 @@ static bool admit(struct log_limit *limit, size_t *left_out) {
     return admitted;
 }
 
-void failures_log(const struct exchange *exchange) {
+void error_log_write(const struct exchange *exchange) {
     struct endpoint *endpoint = exchange->endpoint;
     int status = exchange->reply.status;
     if (status < 400 || status == 404) {
@@ -78,8 +78,8 @@ static void flush_endpoint(struct endpoint *endpoint, void *context) {
     }
 }
 
-void failures_flush(int64_t now_us) {
-    if (now_us < failures_due_us()) {
+void error_log_flush(int64_t now_us) {
+    if (now_us < error_log_due_us()) {
         return;
     }
     pthread_mutex_lock(&lock);

@@ -1,4 +1,4 @@
-#include "service.h"
+#include "exchange.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,30 +8,30 @@
 #include "../base/uuid.h"
 #include "../base/xalloc.h"
 #include "endpoint.h"
-#include "failures.h"
+#include "error_log.h"
 
-struct service {
+struct exchanges {
     struct site site;
     int request_timeout_ms;
     struct endpoint *unknown; /* no path of the site */
     _Atomic bool stopping;
 };
 
-struct service *service_create(struct site site, int request_timeout_ms) {
-    struct service *service = xcalloc(1, sizeof *service);
-    service->site = site;
-    service->request_timeout_ms = request_timeout_ms;
-    service->unknown = endpoint_of("unknown");
-    return service;
+struct exchanges *exchanges_create(struct site site, int request_timeout_ms) {
+    struct exchanges *exchanges = xcalloc(1, sizeof *exchanges);
+    exchanges->site = site;
+    exchanges->request_timeout_ms = request_timeout_ms;
+    exchanges->unknown = endpoint_of("unknown");
+    return exchanges;
 }
 
-void service_destroy(struct service *service) {
-    failures_flush(INT64_MAX);
-    free(service);
+void exchanges_destroy(struct exchanges *exchanges) {
+    error_log_flush(INT64_MAX);
+    free(exchanges);
 }
 
-void service_stop(struct service *service) {
-    atomic_store(&service->stopping, true);
+void exchanges_stop(struct exchanges *exchanges) {
+    atomic_store(&exchanges->stopping, true);
 }
 
 struct exchange *exchange_create(void) {
@@ -47,18 +47,18 @@ void exchange_destroy(struct exchange *exchange) {
 
 /* The ids come later, from the request if it has good ones. Not the whole struct: a plan is large,
  * and mostly room. */
-static void service_begin(struct service *service, struct exchange *exchange) {
+static void exchange_begin(struct exchanges *exchanges, struct exchange *exchange) {
     int64_t now_us = clock_monotonic_us();
     exchange->request = (struct request){.method = METHOD_OTHER};
     exchange->started_us = now_us;
-    exchange->deadline_us = now_us + service->request_timeout_ms * 1000LL;
-    exchange->endpoint = service->unknown;
+    exchange->deadline_us = now_us + exchanges->request_timeout_ms * 1000LL;
+    exchange->endpoint = exchanges->unknown;
     exchange->plan.carry_out = NULL;
     exchange->plan.release = NULL;
     exchange->reply = (struct reply){0};
 }
 
-static void service_set_ids(struct exchange *exchange) {
+static void exchange_set_ids(struct exchange *exchange) {
     struct slice given = exchange->request.fields[FIELD_CORRELATION_ID];
     if (given.data && correlation_id_acceptable(given)) {
         memcpy(exchange->correlation_id, given.data, given.len);
@@ -73,28 +73,28 @@ static void service_set_ids(struct exchange *exchange) {
 }
 
 /* What the thread logs from now on is about the exchange. */
-static void service_bind_log(const struct exchange *exchange) {
+static void exchange_bind_log(const struct exchange *exchange) {
     struct slice traceparent = traceparent_read(slice_of(exchange->traceparent));
     log_set_correlation_id(slice_of(exchange->correlation_id));
     log_set_trace_id(traceparent_trace_id(traceparent));
 }
 
-static void service_unbind_log(void) {
+static void exchange_unbind_log(void) {
     log_set_correlation_id((struct slice){0});
     log_set_trace_id((struct slice){0});
 }
 
 /* With the log bound to the exchange. */
-static void service_finish(struct service *service, struct exchange *exchange) {
+static void exchange_finish(struct exchanges *exchanges, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
     int64_t took_us = clock_monotonic_us() - exchange->started_us;
     reply->head_only = request->method == METHOD_HEAD;
     reply->close =
-        !request->keep_alive || atomic_load_explicit(&service->stopping, memory_order_relaxed);
+        !request->keep_alive || atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
     reply->says_keep_alive = request->is_1_0 && !reply->close;
     endpoint_count(exchange->endpoint, request->method, reply->status, (double)took_us / 1e6);
-    failures_log(exchange);
+    error_log_write(exchange);
     free(exchange->why);
     exchange->why = NULL;
     if (log_enabled(LOG_DEBUG)) {
@@ -104,52 +104,53 @@ static void service_finish(struct service *service, struct exchange *exchange) {
     }
 }
 
-static void service_finish_refused(struct service *service, struct exchange *exchange,
-                                   struct refusal refusal) {
+static void exchange_finish_refused(struct exchanges *exchanges, struct exchange *exchange,
+                                    struct refusal refusal) {
     exchange->request.keep_alive = false;
     reply_set_error(&exchange->reply, refusal.status, refusal.message);
-    service_finish(service, exchange);
+    exchange_finish(exchanges, exchange);
 }
 
-bool service_plan(struct service *service, struct exchange *exchange, struct slice head) {
+bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head) {
     struct refusal refusal;
-    service_begin(service, exchange);
+    exchange_begin(exchanges, exchange);
     bool good = request_parse(head, &exchange->request, &refusal);
-    service_set_ids(exchange);
-    service_bind_log(exchange);
+    exchange_set_ids(exchange);
+    exchange_bind_log(exchange);
     if (!good) {
-        service_finish_refused(service, exchange, refusal);
+        exchange_finish_refused(exchanges, exchange, refusal);
     } else {
-        service->site.plan(service->site.context, exchange);
+        exchanges->site.plan(exchanges->site.context, exchange);
         if (!exchange->plan.carry_out) {
-            service_finish(service, exchange);
+            exchange_finish(exchanges, exchange);
         }
     }
-    service_unbind_log();
+    exchange_unbind_log();
     return !exchange->plan.carry_out;
 }
 
-void service_refuse(struct service *service, struct exchange *exchange, struct refusal refusal) {
-    service_begin(service, exchange);
-    service_set_ids(exchange);
-    service_bind_log(exchange);
-    service_finish_refused(service, exchange, refusal);
-    service_unbind_log();
+void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
+                     struct refusal refusal) {
+    exchange_begin(exchanges, exchange);
+    exchange_set_ids(exchange);
+    exchange_bind_log(exchange);
+    exchange_finish_refused(exchanges, exchange, refusal);
+    exchange_unbind_log();
 }
 
-void service_carry_out(struct service *service, struct exchange *exchange) {
-    service_bind_log(exchange);
+void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange) {
+    exchange_bind_log(exchange);
     if (clock_remaining_ms(exchange->deadline_us) == 0) {
         reply_set_error(&exchange->reply, 503, "Too many requests are waiting");
     } else {
         exchange->plan.carry_out(exchange->plan.context, exchange);
     }
-    service_drop(exchange);
-    service_finish(service, exchange);
-    service_unbind_log();
+    exchange_drop(exchange);
+    exchange_finish(exchanges, exchange);
+    exchange_unbind_log();
 }
 
-void service_drop(struct exchange *exchange) {
+void exchange_drop(struct exchange *exchange) {
     if (exchange->plan.release) {
         exchange->plan.release(exchange->plan.held);
     }

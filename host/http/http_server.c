@@ -1,4 +1,4 @@
-#include "http.h"
+#include "http_server.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -21,7 +21,7 @@
 #define OTHER_DESCRIPTORS 256 /* for all but clients: databases, brokers, files */
 
 struct http_server {
-    struct service *service;
+    struct exchanges *exchanges;
     struct loop_shared shared;
     struct loop **loops;
     size_t count, started;
@@ -120,7 +120,7 @@ static void share(struct http_server *server, const struct http_options *options
     size_t connections = bound_connections(options->max_connections);
     struct loop_shared *shared = &server->shared;
     *shared = (struct loop_shared){
-        .service = server->service,
+        .exchanges = server->exchanges,
         .timeout_ms =
             {
                 [CONNECTION_FRESH] = options->request_timeout_ms,
@@ -145,9 +145,10 @@ static void share(struct http_server *server, const struct http_options *options
 }
 
 static bool start(struct http_server *server, const struct http_options *options, struct err *err) {
-    server->service = service_create(options->site, options->request_timeout_ms);
+    server->exchanges = exchanges_create(options->site, options->request_timeout_ms);
     share(server, options);
-    server->shared.workers = workers_start(server->service, options->threads, loop_post_done, err);
+    server->shared.workers =
+        workers_start(server->exchanges, options->threads, loop_post_done, err);
     if (!server->shared.workers) {
         return false;
     }
@@ -175,18 +176,18 @@ static bool start(struct http_server *server, const struct http_options *options
     return true;
 }
 
-struct http_server *http_start(const struct http_options *options, struct err *err) {
+struct http_server *http_server_start(const struct http_options *options, struct err *err) {
     struct http_server *server = xcalloc(1, sizeof *server);
     server->count = (size_t)options->loops;
     server->loops = xcalloc(server->count, sizeof(struct loop *));
     if (!start(server, options, err)) {
-        http_stop(server, INT64_MAX);
+        http_server_stop(server, INT64_MAX);
         return NULL;
     }
     return server;
 }
 
-int http_port(const struct http_server *server) {
+int http_server_port(const struct http_server *server) {
     return server->port;
 }
 
@@ -200,12 +201,12 @@ static bool join_loops(struct http_server *server, size_t first, int64_t deadlin
     return true;
 }
 
-bool http_stop(struct http_server *server, int64_t deadline_us) {
+bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     if (!server) {
         return true;
     }
-    if (server->service) {
-        service_stop(server->service);
+    if (server->exchanges) {
+        exchanges_stop(server->exchanges);
     }
     size_t first_started = server->count - server->started;
     for (size_t i = first_started; i < server->count; i++) {
@@ -220,8 +221,8 @@ bool http_stop(struct http_server *server, int64_t deadline_us) {
     for (size_t i = 0; i < server->count; i++) {
         loop_destroy(server->loops[i]);
     }
-    if (server->service) {
-        service_destroy(server->service);
+    if (server->exchanges) {
+        exchanges_destroy(server->exchanges);
     }
     free(server->loops);
     free(server);

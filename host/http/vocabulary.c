@@ -1,4 +1,4 @@
-#include "words.h"
+#include "vocabulary.h"
 
 #include "../base/buffer.h"
 #include "../base/json_scan.h"
@@ -81,8 +81,8 @@ static void speak_at(struct speech *speech, const char *path) {
     }
 }
 
-struct answer *words_speak(struct answer *answer, const struct script_words *words,
-                           const char *vocabulary) {
+struct answer *vocabulary_speak(struct answer *answer, const struct script_words *words,
+                                const char *vocabulary) {
     struct speech speech = {.vocabulary = find_vocabulary(words, vocabulary)};
     if (!speech.vocabulary || answer->status != 200) {
         return answer;

@@ -1,16 +1,15 @@
-/* service: what every request goes through before and after its site: framing, correlation ids, the
- * time it may take, metrics. Knows no socket. A request is read and planned once, by its loop; what
- * the plan leaves over is carried out by a worker. */
-#ifndef AGG_HOST_HTTP_SERVICE_H
-#define AGG_HOST_HTTP_SERVICE_H
+/* exchange: one request and its reply, and what each goes through before and after its site:
+ * parsing, correlation ids, the time it may take, metrics, the log. Knows no socket. A request is
+ * read and planned once, by its loop; what its plan leaves over is carried out by a worker. */
+#ifndef AGG_HOST_HTTP_EXCHANGE_H
+#define AGG_HOST_HTTP_EXCHANGE_H
 
 #include "../base/traceparent.h"
-#include "http.h"
+#include "http_server.h"
 #include "plan.h"
 #include "reply.h"
-#include "values.h"
 
-struct service;
+struct exchanges; /* what those of one server share */
 struct endpoint;
 struct connection;
 
@@ -26,8 +25,8 @@ struct exchange {
     struct endpoint *endpoint; /* metrics */
     struct plan plan;
     struct reply reply; /* the answer is the connection's to release */
-    char *why; /* of an error, for the log alone; NULL: the reply's message is all. The service's
-                  to free */
+    char *why;          /* of an error, for the log alone; NULL: the reply's message is all. Freed
+                           when the reply is logged */
     /* Of workers.c: */
     struct exchange *next;
     struct connection *connection;
@@ -39,21 +38,22 @@ struct exchange {
 struct exchange *exchange_create(void);
 void exchange_destroy(struct exchange *exchange);
 
-/* The site must outlive the service. */
-struct service *service_create(struct site site, int request_timeout_ms);
-void service_destroy(struct service *service);
+/* The site must outlive them. */
+struct exchanges *exchanges_create(struct site site, int request_timeout_ms);
+void exchanges_destroy(struct exchanges *exchanges);
 /* From now on every reply closes its connection. */
-void service_stop(struct service *service);
+void exchanges_stop(struct exchanges *exchanges);
 
 /* Loop: reads a head that request_scan found and has the site plan its answer. True: the reply is
- * made, be it a refusal. False: service_carry_out or service_drop must follow. */
-bool service_plan(struct service *service, struct exchange *exchange, struct slice head);
+ * made, be it a refusal. False: exchange_carry_out or exchange_drop must follow. */
+bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head);
 /* Loop: refuses what never became a request. */
-void service_refuse(struct service *service, struct exchange *exchange, struct refusal refusal);
+void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
+                     struct refusal refusal);
 
 /* Worker: carries out the plan, unless its time is over. Makes the reply. */
-void service_carry_out(struct service *service, struct exchange *exchange);
+void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);
 /* Worker: releases a plan that nobody waits for any longer. Makes no reply. */
-void service_drop(struct exchange *exchange);
+void exchange_drop(struct exchange *exchange);
 
 #endif

@@ -1,6 +1,6 @@
 /* Errors answered over HTTP: each leaves a line with its correlation id, a storm of them a few
  * lines and a count; who is let in, and what is hardly meant. */
-#include "../../host/http/failures.h"
+#include "../../host/http/error_log.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -69,24 +69,24 @@ static void plan(void *context, struct exchange *exchange) {
     }
 }
 
-static struct service *service;
+static struct exchanges *exchanges;
 static struct exchange *exchange;
 
 static void begin(void) {
     captured_begin();
     exchange = exchange_create();
-    service = service_create((struct site){NULL, plan}, 1000);
+    exchanges = exchanges_create((struct site){NULL, plan}, 1000);
 }
 
 static void end(void) {
-    service_destroy(service);
+    exchanges_destroy(exchanges);
     exchange_destroy(exchange);
     captured_end();
 }
 
 static void ask(const char *endpoint, const char *head) {
     endpoint_name = endpoint;
-    CHECK(service_plan(service, exchange, slice_of(head)));
+    CHECK(exchange_plan(exchanges, exchange, slice_of(head)));
     answer_unref(exchange->reply.answer);
 }
 
@@ -159,7 +159,7 @@ static void what_is_no_request_leaves_a_line_with_a_reason(void) {
     CHECK_HAS(line, "\"status\":400");
     CHECK_HAS(line, "\"correlation_id\":\"mine\"");
     CHECK_HAS(line, "\"reason\":\"Invalid Content-Length\"");
-    service_refuse(service, exchange, (struct refusal){408, "The request did not come in time"});
+    exchange_refuse(exchanges, exchange, (struct refusal){408, "The request did not come in time"});
     line = captured_take();
     CHECK_HAS(line, "\"status\":408");
     CHECK_HAS(line, exchange->correlation_id);
@@ -179,15 +179,15 @@ static void a_storm_of_errors_leaves_a_few_lines_and_a_count(void) {
     const char *lines = captured_take();
     CHECK_INT(count_of(lines, "\"status\":503"), LOG_LIMIT_LINES);
     CHECK_INT(count_of(lines, "\"status\":500"), 1);
-    CHECK(failures_due_us() < clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
-    failures_flush(clock_monotonic_us());
+    CHECK(error_log_due_us() < clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
+    error_log_flush(clock_monotonic_us());
     CHECK_TEXT(captured_take(), "");
-    failures_flush(clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
+    error_log_flush(clock_monotonic_us() + LOG_LIMIT_WINDOW_US);
     lines = captured_take();
     CHECK_INT(count_of(lines, "\n"), 1);
     CHECK_HAS(lines, "\"message\":\"request errors left out of the log\",\"endpoint\":\"storm\","
                      "\"error_type\":\"unavailable\",\"count\":15");
-    CHECK(failures_due_us() == INT64_MAX);
+    CHECK(error_log_due_us() == INT64_MAX);
     end();
 }
 
@@ -195,7 +195,7 @@ static void a_storm_of_errors_leaves_a_few_lines_and_a_count(void) {
 
 static int dial(const struct http_server *server) {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_port(server)),
+                                  .sin_port = htons((uint16_t)http_server_port(server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval patience = {10, 0};
@@ -212,15 +212,16 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
     endpoint_name = "waits";
     told.message = told.why = NULL;
     pthread_mutex_lock(&waiting);
-    struct http_server *server = http_start(&(struct http_options){.settings = "http",
-                                                                   .host = "127.0.0.1",
-                                                                   .loops = 1,
-                                                                   .threads = 1,
-                                                                   .max_connections = 1,
-                                                                   .request_timeout_ms = 10000,
-                                                                   .keep_alive_timeout_ms = 5000,
-                                                                   .site = {NULL, plan}},
-                                            &err);
+    struct http_server *server =
+        http_server_start(&(struct http_options){.settings = "http",
+                                                 .host = "127.0.0.1",
+                                                 .loops = 1,
+                                                 .threads = 1,
+                                                 .max_connections = 1,
+                                                 .request_timeout_ms = 10000,
+                                                 .keep_alive_timeout_ms = 5000,
+                                                 .site = {NULL, plan}},
+                          &err);
     CHECK_OK(server != NULL, &err);
     int first = dial(server), second;
     CHECK(send(first, HEAD "\r\n", sizeof HEAD + 1, 0) > 0);
@@ -239,7 +240,7 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
     pthread_mutex_unlock(&waiting);
     close(first);
     close(second);
-    CHECK(http_stop(server, INT64_MAX));
+    CHECK(http_server_stop(server, INT64_MAX));
     captured_end();
 }
 

@@ -1,0 +1,120 @@
+/* A request and its plan: made once by the loop, carried out once by a worker, released once. */
+#include "../../host/http/exchange.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../../host/base/clock.h"
+#include "../../host/base/log.h"
+#include "test.h"
+
+static _Atomic int planned, carried_out, released;
+
+/* The path, as it still stands in the connection's input. */
+static void answer_with_path(void *context, struct exchange *exchange) {
+    (void)context;
+    carried_out++;
+    reply_set_momentary(&exchange->reply, answer_create(200, exchange->request.path), "t/t");
+}
+
+static void release(void *held) {
+    (void)held;
+    released++;
+}
+
+static void plan(void *context, struct exchange *exchange) {
+    (void)context;
+    planned++;
+    exchange->plan.carry_out = answer_with_path;
+    exchange->plan.release = release;
+}
+
+static const struct site site = {NULL, plan};
+
+static void begin(void) {
+    log_configure(LOG_ERROR + 1, true);
+    planned = carried_out = released = 0;
+}
+
+#define REQUEST(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
+
+static int dial(const struct http_server *server) {
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)http_server_port(server)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct timeval patience = {10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+/* Two requests in one segment: the second lies behind the first while a worker has that one. */
+static void a_worker_carries_out_what_was_planned_once(void) {
+    struct err err = {0};
+    char said[2048] = "";
+    size_t len = 0;
+    begin();
+    struct http_server *server =
+        http_server_start(&(struct http_options){.host = "127.0.0.1",
+                                                 .loops = 1,
+                                                 .threads = 2,
+                                                 .max_connections = 4,
+                                                 .request_timeout_ms = 9000,
+                                                 .keep_alive_timeout_ms = 9000,
+                                                 .site = site},
+                          &err);
+    CHECK_OK(server != NULL, &err);
+    int fd = dial(server);
+    static const char requests[] = REQUEST("/first") REQUEST("/second");
+    CHECK(send(fd, requests, sizeof requests - 1, 0) > 0);
+    for (ssize_t got = 1; got > 0 && !strstr(said, "\r\n\r\n/second"); len += (size_t)got) {
+        got = recv(fd, said + len, sizeof said - 1 - len, 0);
+        got = got > 0 ? got : 0;
+    }
+    const char *first = strstr(said, "\r\n\r\n/first");
+    CHECK(first && strstr(first, "\r\n\r\n/second"));
+    close(fd);
+    CHECK(http_server_stop(server, INT64_MAX));
+    CHECK_INT(planned, 2);
+    CHECK_INT(carried_out, 2);
+    CHECK_INT(released, 2);
+}
+
+static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
+    begin();
+    struct exchanges *exchanges = exchanges_create(site, 0); /* ms: over at once */
+    struct exchange *exchange = exchange_create();
+    CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
+    exchange_carry_out(exchanges, exchange);
+    CHECK_INT(exchange->reply.status, 503);
+    CHECK_INT(carried_out, 0);
+    CHECK_INT(released, 1);
+    answer_unref(exchange->reply.answer);
+    exchange_destroy(exchange);
+    exchanges_destroy(exchanges);
+}
+
+static void a_plan_that_nobody_waits_for_is_released(void) {
+    begin();
+    struct exchanges *exchanges = exchanges_create(site, 1000);
+    struct exchange *exchange = exchange_create();
+    CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
+    exchange_drop(exchange);
+    CHECK_INT(carried_out, 0);
+    CHECK_INT(released, 1);
+    CHECK(!exchange->reply.answer);
+    exchange_destroy(exchange);
+    exchanges_destroy(exchanges);
+}
+
+static const struct test_case cases[] = {
+    {"a worker carries out what was planned once", a_worker_carries_out_what_was_planned_once},
+    {"a plan whose time is over is released and answered 503",
+     a_plan_whose_time_is_over_is_released_and_answered_503},
+    {"a plan that nobody waits for is released", a_plan_that_nobody_waits_for_is_released},
+};
+
+TEST_MAIN(cases)
