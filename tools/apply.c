@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../host/pipeline/batch.h"
+#include "../host/pipeline/commit.h"
+#include "../host/pipeline/database_offsets.h"
 #include "../host/pipeline/pipeline.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"

@@ -8,6 +8,7 @@
 #include "../base/json_put.h"
 #include "../base/log.h"
 #include "../check/schema_check.h"
+#include "../pipeline/outside_events.h"
 #include "../base/xalloc.h"
 #include "differences.h"
 #include "messages.h"
@@ -131,8 +132,8 @@ static void set_undecided_aside(struct canary *canary) {
     for (size_t i = 0; i < canary->place_count; i++) {
         undecided_note(&canary->undecided, canary->sides, canary->places[i].at);
     }
-    outside_set_aside(&canary->sides[CANARY_OLD].batch);
-    outside_set_aside(&canary->sides[CANARY_NEW].batch);
+    outside_events_set_aside(&canary->sides[CANARY_OLD].batch);
+    outside_events_set_aside(&canary->sides[CANARY_NEW].batch);
 }
 
 /* Neither is always the one that finds the events in the processor's cache. */

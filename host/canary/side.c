@@ -4,6 +4,9 @@
 
 #include "../base/json_put.h"
 #include "../base/log.h"
+#include "../pipeline/after_commit.h"
+#include "../pipeline/commit.h"
+#include "../pipeline/database_offsets.h"
 
 #define MOMENT_US 200000
 
@@ -110,7 +113,7 @@ bool side_settle(struct side *side, struct err *err) {
 
 void side_clear(struct side *side) {
     if (side->batch.count > 0) {
-        commit_finish(&side->pipeline, &side->batch);
+        after_commit(&side->pipeline, &side->batch);
     }
 }
 

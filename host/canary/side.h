@@ -3,6 +3,7 @@
 #ifndef AGG_HOST_CANARY_SIDE_H
 #define AGG_HOST_CANARY_SIDE_H
 
+#include "../pipeline/batch.h"
 #include "../pipeline/pipeline.h"
 #include "../rebuild/log_reader.h"
 #include "../rebuild/shadow.h"

@@ -2,6 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../pipeline/after_commit.h"
+#include "../pipeline/batch.h"
+#include "../pipeline/commit.h"
 #include "../pipeline/pipeline.h"
 #include "rejected.h"
 #include "../base/xalloc.h"
@@ -92,7 +95,7 @@ static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
     }
     retry->again += retry->batch.rejected;
     retry->applied += taken - retry->batch.rejected;
-    commit_finish(&retry->pipeline, &retry->batch);
+    after_commit(&retry->pipeline, &retry->batch);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../../bindings/kafka_login.h"
+#include "../pipeline/topic_waits.h"
 #include "kafka_client.h"
 #include "worker.h"
 
@@ -75,7 +76,7 @@ static bool is_next(struct worker *worker, struct partition *partition,
     }
     /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
     return message->offset >= partition->next_offset && partition->handler >= 0 &&
-           !holding_holds(&worker->pipeline, partition);
+           !topic_waits_hold(&worker->pipeline, partition);
 }
 
 static void take(struct worker *worker, rd_kafka_message_t *record) {

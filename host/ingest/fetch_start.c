@@ -5,6 +5,8 @@
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
+#include "../pipeline/database_offsets.h"
+#include "../pipeline/topic_waits.h"
 #include "kafka_client.h"
 #include "worker.h"
 
@@ -86,7 +88,7 @@ bool start_assign(struct worker *worker, struct err *err) {
             worker->unsettled++;
             continue;
         }
-        if (holding_holds(&worker->pipeline, partition) || FAULT_MISSES("fetch_partition")) {
+        if (topic_waits_hold(&worker->pipeline, partition) || FAULT_MISSES("fetch_partition")) {
             continue;
         }
         rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =

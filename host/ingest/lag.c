@@ -1,5 +1,6 @@
 /* lag: how far behind each partition is, as metrics of the worker that owns it. */
 #include "../base/clock.h"
+#include "../pipeline/topic_waits.h"
 #include "kafka_client.h"
 #include "worker.h"
 
@@ -60,7 +61,7 @@ bool lag_measure(struct worker *worker) {
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         struct partition *partition = &worker->pipeline.partitions.items[i];
         int64_t low = 0, high = -1;
-        if (fetching && !holding_holds(&worker->pipeline, partition) &&
+        if (fetching && !topic_waits_hold(&worker->pipeline, partition) &&
             rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
                                            &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
             high >= 0) {

@@ -4,6 +4,8 @@
  * until then the worker keeps polling, which is what keeps it in the group. */
 #include "../base/fault.h"
 #include "../base/log.h"
+#include "../pipeline/after_commit.h"
+#include "../pipeline/commit.h"
 #include "kafka_client.h"
 #include "worker.h"
 
@@ -36,7 +38,7 @@ static void settle_inflight(struct worker *worker) {
     }
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
-    commit_finish(&worker->pipeline, batch);
+    after_commit(&worker->pipeline, batch);
 }
 
 /* ---- the worker's assignment --------------------------------------------------------------- */

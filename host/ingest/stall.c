@@ -3,6 +3,7 @@
  * where it stood at the look before, short of the end, is read from its offset again; where that
  * does not help, by another client. */
 #include "../base/log.h"
+#include "../pipeline/topic_waits.h"
 #include "worker.h"
 
 #define RESTARTS 1 /* of the fetching, before another client is opened */
@@ -33,7 +34,7 @@ void stall_look(struct worker *worker) {
     log_debug("looked for stalled partitions");
     for (size_t i = 0; i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
-        if (holding_holds(&worker->pipeline, partition)) {
+        if (topic_waits_hold(&worker->pipeline, partition)) {
             partition->stalled_offset = -1;
         } else if (note_position(partition)) {
             stalled = true;

@@ -8,6 +8,11 @@
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
+#include "../pipeline/after_commit.h"
+#include "../pipeline/announcer.h"
+#include "../pipeline/bisect.h"
+#include "../pipeline/commit.h"
+#include "../pipeline/database_offsets.h"
 #include "worker.h"
 
 #define BACKOFF_MIN_MS 100
@@ -122,7 +127,7 @@ static void finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
     worker->had_backlog |= batch_full(&worker->pipeline, batch);
-    commit_finish(&worker->pipeline, batch);
+    after_commit(&worker->pipeline, batch);
     grow_batches(&worker->pipeline);
     waiting_turn(worker); /* a trouble that ends is told at once */
     worker->failures = 0;
@@ -138,11 +143,11 @@ static void handle_anew(struct worker *worker, const struct err *err) {
 static void settle_failure(struct worker *worker, struct err *err) {
     if (err->kind == ERR_INPUT && batch_is_left(&worker->pipeline, worker->inflight)) {
         handle_anew(worker, err);
-    } else if (err->kind == ERR_INPUT && pg_connected(worker->pipeline.pg) &&
+    } else if (bisect_is_due(&worker->pipeline, err) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
         finish_batch(worker);
-    } else if (worker->pipeline.opened_at_commit) {
-        worker->pipeline.opened_at_commit = false;
+    } else if (worker->pipeline.transaction.opened_breaker) {
+        worker->pipeline.transaction.opened_breaker = false;
         consumer_restart(worker); /* and goes on without the handler that waits now */
     } else if (err->kind == ERR_CONFLICT) {
         step_back(worker, err->text);
@@ -281,10 +286,7 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     } else if (worker->unsettled > 0) {
         timeout_ms = bounded_ms(timeout_ms, worker->check_at_us);
     }
-    if (worker->pipeline.marking) {
-        fds[3].fd = redis_socket(worker->pipeline.marks);
-        fds[3].events = redis_poll_events(worker->pipeline.marks);
-    }
+    fds[3] = announcer_poll(&worker->pipeline.announcer);
     timeout_ms = bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
     poll(fds, 4, timeout_ms);
     uint64_t count;
@@ -366,7 +368,7 @@ static void turn(struct worker *worker) {
     if (may_begin_commit(worker)) {
         begin_commit(worker);
     }
-    seen_progress(&worker->pipeline);
+    announcer_progress(&worker->pipeline);
     wait_for_work(worker, dry);
 }
 

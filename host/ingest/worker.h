@@ -11,6 +11,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "../base/buffer.h"
+#include "../base/metrics.h"
+#include "../pipeline/batch.h"
 #include "../pipeline/pipeline.h"
 
 #define WORKER_BATCHES 3

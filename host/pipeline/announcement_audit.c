@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "../../bindings/pg.h"
+#include "../../bindings/redis.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
-#include "pipeline.h"
+#include "database_offsets.h"
 
 /* Short: who stops the program waits for both. */
 #define CONNECT_TIMEOUT_MS 1500

@@ -1,6 +1,8 @@
 /* database_offsets: where each partition goes on, in the database. One row a partition; a batch
  * moves it by compare-and-set and adds what became of its events, so that every event is accounted
  * for. */
+#include "database_offsets.h"
+
 #include <stdlib.h>
 
 #include "../base/xalloc.h"

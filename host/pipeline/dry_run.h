@@ -3,6 +3,7 @@
 #ifndef AGG_HOST_PIPELINE_DRY_RUN_H
 #define AGG_HOST_PIPELINE_DRY_RUN_H
 
+#include "batch.h"
 #include "pipeline.h"
 
 struct dry_run {

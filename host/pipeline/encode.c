@@ -1,5 +1,7 @@
 /* encode: a batch's rows as the parameters of its upserts. That takes a tenth of the time in which
  * Postgres commits them: of a full batch it is done while the one before it is committed. */
+#include "encode.h"
+
 #include <stdlib.h>
 
 #include "../base/xalloc.h"
@@ -51,7 +53,7 @@ static bool send_table(struct pipeline *pipeline, const struct view_table *table
     char name[64];
     view_sql_upsert(table, encoded->groups, &sql);
     snprintf(name, sizeof name, "upsert %s", table->name);
-    pipeline->rows_sent += encoded->rows;
+    pipeline->transaction.rows_sent += encoded->rows;
     bool ok = pg_send(pipeline->pg, name, sql.data, encoded->params, false, err);
     buffer_free(&sql);
     return ok;

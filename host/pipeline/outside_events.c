@@ -1,6 +1,9 @@
 /* outside_events: events of a muted pipeline whose handlers asked an outside system something. What
  * live ingestion made of them is not known: they are set aside, neither applied nor rejected, and
  * stand in outside_events of the pipeline's schema (rebuild/shadow.c makes it). */
+#include "outside_events.h"
+
+#include "encode.h"
 #include "pipeline.h"
 
 static const char insert_sql[] =
@@ -8,7 +11,7 @@ static const char insert_sql[] =
     "SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[], $4::uuid[], $5::timestamptz[], "
     "$6::text[], $7::text[]) ON CONFLICT DO NOTHING";
 
-void outside_set_aside(struct batch *batch) {
+void outside_events_set_aside(struct batch *batch) {
     size_t before = batch->outside;
     for (size_t i = 0; i < batch->count; i++) {
         struct event *event = &batch->events[i];
@@ -64,7 +67,7 @@ static void put_outside_cell(const struct pipeline *pipeline, const struct batch
     }
 }
 
-bool outside_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+bool outside_events_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     if (batch->outside == 0) {
         return true;
     }

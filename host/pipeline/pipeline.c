@@ -4,8 +4,9 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "../view/view_check.h"
-#include "../base/xalloc.h"
+#include "database_offsets.h"
 
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {
     return metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
@@ -13,39 +14,16 @@ struct metric_cell *pipeline_dependency_metric(const char *dependency) {
                        dependency);
 }
 
-static struct metric_cell *single(const struct pipeline *pipeline, enum metric_type type,
-                                  const char *name, const char *help) {
-    return pipeline->options.uncounted ? metric_unshown(type) : metric_single(type, name, help);
-}
-
 static void make_metrics(struct pipeline *pipeline) {
     struct pipeline_metrics *metrics = &pipeline->metrics;
-    metrics->processed = single(pipeline, METRIC_COUNTER, PIPELINE_PROCESSED_METRIC,
-                                "Messages taken and committed.");
-    metrics->duplicates = single(pipeline, METRIC_COUNTER, "ras_duplicate_messages_total",
-                                 "Messages Redis had seen.");
-    metrics->ignored = single(pipeline, METRIC_COUNTER, "ras_ignored_messages_total",
-                              "Events their handler ignores.");
-    metrics->superseded = single(pipeline, METRIC_COUNTER, "ras_superseded_messages_total",
-                                 "Events that lost to another of their batch.");
-    metrics->rejected = single(pipeline, METRIC_COUNTER, PIPELINE_REJECTED_METRIC,
-                               "Events that were rejected, whatever the reason.");
-    metrics->rows = single(pipeline, METRIC_COUNTER, "ras_rows_written_total",
-                           "Merged rows sent to the database.");
-    metrics->rows_superseded = single(pipeline, METRIC_COUNTER, "ras_rows_superseded_total",
-                                      "Merged rows that changed nothing in the database.");
-    metrics->merges =
-        single(pipeline, METRIC_COUNTER, "ras_merges_total", "Merges that handlers asked for.");
-    metrics->batch_events = single(pipeline, METRIC_GAUGE, "ras_batch_events",
-                                   "Messages of the last committed transaction.");
-    metrics->commit_seconds =
-        single(pipeline, METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
-               "From the first byte sent to the commit's answer.");
+    bool uncounted = pipeline->options.uncounted;
+    after_commit_make_metrics(&metrics->commit, uncounted);
     metrics->processing_seconds =
-        single(pipeline, METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
-               "Parsing, looking up and handling one read.");
-    metrics->redis_up = pipeline->options.uncounted ? metric_unshown(METRIC_GAUGE)
-                                                    : pipeline_dependency_metric("redis");
+        uncounted ? metric_unshown(METRIC_HISTOGRAM)
+                  : metric_single(METRIC_HISTOGRAM, "ras_message_processing_duration_seconds",
+                                  "Parsing, looking up and handling one read.");
+    metrics->redis_up =
+        uncounted ? metric_unshown(METRIC_GAUGE) : pipeline_dependency_metric("redis");
 }
 
 static void init_breaker(struct pipeline *pipeline) {
@@ -87,8 +65,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
     pipeline->params = pg_params_create();
     if (options->with_redis && config->redis.url[0]) {
         pipeline->redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
-        pipeline->marks = redis_create(config->redis.url, config->redis.timeout_ms, err);
-        if (!pipeline->redis || !pipeline->marks) {
+        pipeline->announcer.redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
+        if (!pipeline->redis || !pipeline->announcer.redis) {
             return false;
         }
     }
@@ -96,12 +74,11 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
 }
 
 void pipeline_close(struct pipeline *pipeline) {
-    seen_close(pipeline);
+    announcer_close(pipeline);
     script_instance_destroy(pipeline->scripts);
     pg_destroy(pipeline->pg);
     pg_params_destroy(pipeline->params);
     redis_destroy(pipeline->redis);
-    redis_destroy(pipeline->marks);
     partitions_clear(&pipeline->partitions);
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);

@@ -1,6 +1,8 @@
 /* reaction_marks: the keys that a batch touches and that reactions follow are written down in the
  * batch's own transaction, so that a mark is there if and only if what it stands for is. A mark is
  * a row of its own: neither a commit nor a reaction ever waits for the other. */
+#include "reaction_marks.h"
+
 #include <stdlib.h>
 
 #include "../base/traceparent.h"
@@ -119,8 +121,8 @@ static void add_traceparents(struct pg_params *params, const struct marked *mark
 
 /* ---- the statement ------------------------------------------------------------------------- */
 
-static bool send_marks(struct pipeline *pipeline, const struct marked *marked, size_t count,
-                       struct err *err) {
+static bool reaction_marks_send_all(struct pipeline *pipeline, const struct marked *marked,
+                                    size_t count, struct err *err) {
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -145,7 +147,7 @@ static bool send_marks(struct pipeline *pipeline, const struct marked *marked, s
     return pg_send(pipeline->pg, "reaction_marks", marks_sql, params, false, err);
 }
 
-bool marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+bool reaction_marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     size_t reaction_count, total = 0;
     const struct script_reaction *reactions =
         script_generation_reactions(batch->generation, &reaction_count);
@@ -163,5 +165,5 @@ bool marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err)
         total += marked[i].count;
     }
     batch->marks = total;
-    return total == 0 || send_marks(pipeline, marked, reaction_count, err);
+    return total == 0 || reaction_marks_send_all(pipeline, marked, reaction_count, err);
 }

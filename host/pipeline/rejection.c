@@ -1,6 +1,9 @@
 /* rejection: an event that cannot be applied is set aside alone: logged, counted, and kept with its
  * bytes in the transaction that passes it. */
+#include "rejection.h"
+
 #include "../base/log.h"
+#include "../base/metrics.h"
 #include "../base/traceparent.h"
 #include "../base/uuid.h"
 #include "pipeline.h"
@@ -69,7 +72,7 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
                 LOG_SLICE("trace_id", traceparent_trace_id(event->message.traceparent)));
 }
 
-void reject_event(struct batch *batch, struct event *event, const char *text) {
+void rejection_set(struct batch *batch, struct event *event, const char *text) {
     set_reason(merge_arena(batch->merge), event, text);
     event->state = EVENT_REJECTED;
     batch->rejected++;
@@ -84,7 +87,7 @@ static void count_reason(const struct pipeline *pipeline, const struct event *ev
     metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
 }
 
-void reject_count(const struct pipeline *pipeline, const struct event *event) {
+void rejection_count(const struct pipeline *pipeline, const struct event *event) {
     if (!pipeline->options.uncounted) {
         count_reason(pipeline, event);
     }
@@ -158,7 +161,7 @@ static void add_column(const struct pipeline *pipeline, const struct batch *batc
     }
 }
 
-bool reject_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     if (batch->rejected == 0) {
         return true;
     }

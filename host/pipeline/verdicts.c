@@ -1,16 +1,20 @@
-/* verdicts: what became of a batch's events, told to the breaker. Before its commit a batch is on
- * trial, behind the one that is being committed; what was committed counts, and counts once. */
+/* A batch is judged before its commit, behind the one that is being committed; what was committed
+ * counts, and counts once. */
+#include "verdicts.h"
+
 #include "pipeline.h"
+#include "rejection.h"
+#include "topic_waits.h"
 
 /* A duplicate says nothing of its handler: it was not run. Nor does what waits or rests on
  * outside. */
-static bool is_verdict(const struct event *event) {
+static bool verdicts_counts(const struct event *event) {
     return event->handler >= 0 && event->state != EVENT_PENDING &&
            event->state != EVENT_DUPLICATE && event->state != EVENT_WAITS &&
            event->state != EVENT_OUTSIDE;
 }
 
-static void open_breaker(struct pipeline *pipeline, const struct event *event) {
+static void verdicts_open_breaker(struct pipeline *pipeline, const struct event *event) {
     size_t count, handler = (size_t)event->handler;
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &count);
@@ -18,52 +22,69 @@ static void open_breaker(struct pipeline *pipeline, const struct event *event) {
     snprintf(detail, sizeof detail, "%.*s: %.*s", (int)event->reason.len, event->reason.data,
              (int)event->detail.len, event->detail.data);
     breaker_say(&pipeline->breaker, handler, handlers[handler].name, detail, reason);
-    holding_begin(pipeline, handler, WAIT_BREAKER, reason);
+    topic_waits_begin(pipeline, handler, WAIT_BREAKER, reason);
 }
 
-static int judge(struct pipeline *pipeline, const struct batch *batch, size_t first, size_t last) {
+static int verdicts_judge_range(struct pipeline *pipeline, const struct batch *batch, size_t first,
+                                size_t last) {
     for (size_t i = first; i < last; i++) {
         const struct event *event = &batch->events[i];
         size_t handler = (size_t)event->handler;
-        if (is_verdict(event) &&
+        if (verdicts_counts(event) &&
             !breaker_judge(&pipeline->breaker, handler, event->state == EVENT_REJECTED) &&
             !waits_holds(&pipeline->waits, handler)) {
-            open_breaker(pipeline, event);
+            verdicts_open_breaker(pipeline, event);
             return event->handler;
         }
     }
     return -1;
 }
 
-int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last) {
-    const struct batch *before = pipeline->committing;
+/* Judges the events in [judged, last), behind all that come before them. The handler for which they
+ * open the breaker, which waits from now on; -1: none. */
+static int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last) {
+    const struct batch *before = pipeline->transaction.batch;
     if (batch->rejected == 0) {
         return -1;
     }
     if (batch->judged == 0) {
         breaker_judge_anew(&pipeline->breaker);
         int opened = before && before != batch && !batch_is_left(pipeline, before)
-                         ? judge(pipeline, before, 0, before->count)
+                         ? verdicts_judge_range(pipeline, before, 0, before->count)
                          : -1;
         if (opened >= 0) {
             return opened;
         }
     }
-    int opened = judge(pipeline, batch, batch->judged, last);
+    int opened = verdicts_judge_range(pipeline, batch, batch->judged, last);
     batch->judged = last;
     return opened;
+}
+
+void verdicts_leave_out(struct pipeline *pipeline, struct batch *batch, size_t last) {
+    for (int opened = verdicts_judge(pipeline, batch, last); opened >= 0;
+         opened = verdicts_judge(pipeline, batch, last)) {
+        batch_leave_out(pipeline, batch, opened, 0);
+    }
+}
+
+bool verdicts_permit(struct pipeline *pipeline, struct batch *batch, size_t last, struct err *err) {
+    pipeline->transaction.opened_breaker =
+        !batch_is_left(pipeline, batch) && verdicts_judge(pipeline, batch, last) >= 0;
+    return !pipeline->transaction.opened_breaker ||
+           err_set(err, ERR_UNAVAILABLE, "too many events are rejected");
 }
 
 void verdicts_enter(struct pipeline *pipeline, const struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state == EVENT_REJECTED) {
-            reject_count(pipeline, event);
+            rejection_count(pipeline, event);
         }
-        if (is_verdict(event) && !batch_is_left(pipeline, batch)) {
+        if (verdicts_counts(event) && !batch_is_left(pipeline, batch)) {
             breaker_enter(&pipeline->breaker, (size_t)event->handler,
                           event->state == EVENT_REJECTED);
-            holding_settle(pipeline, (size_t)event->handler);
+            topic_waits_note_committed(pipeline, (size_t)event->handler);
         }
     }
 }

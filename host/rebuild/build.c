@@ -3,6 +3,10 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../ingest/kafka_client.h"
+#include "../pipeline/after_commit.h"
+#include "../pipeline/commit.h"
+#include "../pipeline/database_offsets.h"
+#include "../pipeline/outside_events.h"
 #include "shadow.h"
 
 #define POLL_MS 500
@@ -81,7 +85,7 @@ static bool fill(struct build *build, struct err *err) {
     batch_handle(pipeline, batch);
     log_mute(false);
     doubt_timeouts(batch);
-    outside_set_aside(batch);
+    outside_events_set_aside(batch);
     return err->kind == ERR_NONE;
 }
 
@@ -93,14 +97,10 @@ static bool finish(struct build *build, struct err *err) {
         return true;
     }
     build->inflight = false;
-    if (!commit_wait(pipeline, err)) {
-        bool refused = err->kind == ERR_INPUT && pg_connected(pipeline->pg);
-        if (!refused || !bisect_batch(pipeline, batch, err)) {
-            return false;
-        }
-        err_clear(err);
+    if (!commit_end(pipeline, batch, err)) {
+        return false;
     }
-    commit_finish(pipeline, batch);
+    after_commit(pipeline, batch);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #ifndef AGG_HOST_REBUILD_BUILD_H
 #define AGG_HOST_REBUILD_BUILD_H
 
+#include "../pipeline/batch.h"
 #include "../pipeline/pipeline.h"
 #include "log_reader.h"
 

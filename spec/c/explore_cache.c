@@ -1,6 +1,7 @@
 /* explore_cache: the cache's protocol under every interleaving. A scheduler drives the real code of
- * host/cache and host/pipeline/seen.c, of two processes, with the scripts that Redis runs, from one
- * place where it waits to the next, and looks at every state that can be reached (explore/world.h).
+ * host/cache and host/pipeline/announcer.c, of two processes, with the scripts that Redis runs,
+ * from one place where it waits to the next, and looks at every state that can be reached
+ * (explore/world.h).
  *
  * In every state: no answer is older than a commit of which its process' cache had been told when
  * it was asked. Where nothing happens any more by itself: every process answers with what the

@@ -3,6 +3,9 @@
 #include "../../host/base/log.h"
 #include "../../host/base/timestamp.h"
 #include "../../host/base/traceparent.h"
+#include "../../host/pipeline/batch.h"
+#include "../../host/pipeline/commit.h"
+#include "../../host/pipeline/database_offsets.h"
 #include "../../host/pipeline/pipeline.h"
 #include "../../host/view/migrate.h"
 #include "outbox_tables.h"
@@ -142,7 +145,7 @@ static void a_bisected_batch_stores_what_its_committed_events_publish(void) {
     CHECK_TEXT(outbox_ask(pg, OUTBOX), "a,c,e");
     CHECK_TEXT(outbox_ask(pg, THINGS), "a,c,e");
     CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM rejected_events"), "2");
-    CHECK_INT(pipeline.stored.pending, 3);
+    CHECK_INT(pipeline.transaction.stored.pending, 3);
     end();
 }
 
@@ -154,6 +157,23 @@ static void a_transaction_that_fails_publishes_nothing(void) {
     CHECK(!commit_batch(&pipeline, &batch, &err));
     CHECK_INT(err.kind, ERR_CONFLICT);
     CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    end();
+}
+
+static void a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts(void) {
+    begin(true);
+    take("a", "w");
+    take("b", "w");
+    struct config *config = (struct config *)pipeline.config;
+    int bytes = config->ingest.batch_max_merge_bytes;
+    config->ingest.batch_max_merge_bytes = 1;
+    batch_handle(&pipeline, &batch);
+    CHECK_INT(batch.handled, 1);
+    CHECK(!commit_settle(&pipeline, &batch, &err));
+    CHECK_HAS(err.text, "batch_max_merge_bytes");
+    config->ingest.batch_max_merge_bytes = bytes;
+    CHECK_TEXT(outbox_ask(pg, "SELECT next_offset FROM consumer_offsets"), "-1");
+    CHECK_TEXT(outbox_ask(pg, THINGS), "");
     end();
 }
 
@@ -206,6 +226,8 @@ static const struct test_case cases[] = {
     {"a bisected batch stores what its committed events publish",
      a_bisected_batch_stores_what_its_committed_events_publish},
     {"a transaction that fails publishes nothing", a_transaction_that_fails_publishes_nothing},
+    {"a batch that is not handled to its end is not committed in parts",
+     a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts},
     {"messages and marks have the trace of their event",
      messages_and_marks_have_the_trace_of_their_event},
     {"a mark has the trace of the newest event of its key",

@@ -76,7 +76,7 @@ void process_note_restored(void) {
 static struct versions least_versions(void) {
     int subscriber = process_of(actor_running) * ACTORS_A_PROCESS + SUBSCRIBER;
     bool hears = world->actors[subscriber].wait == WAIT_MESSAGE;
-    bool asks = !hears || self()->pipeline->caches_doubtful;
+    bool asks = !hears || self()->pipeline->announcer.caches_doubtful;
     if (is_led_astray(process_of(actor_running))) {
         return (struct versions){{0}};
     }
@@ -177,7 +177,7 @@ static void announce(int process) {
                           .advances = advances,
                           .advance_count = me->pipeline->partitions.count};
     advances[own].next = 1;
-    seen_mark(me->pipeline, &batch);
+    announcer_begin(me->pipeline, &batch);
 }
 
 /* The commit has become visible; its end is heard of later, or never. */
@@ -212,7 +212,7 @@ static void writer_body(int actor) {
         if (me->must_load) {
             load_offsets(process);
         }
-        seen_progress(me->pipeline);
+        announcer_progress(me->pipeline);
         switch (actor_wait(WAIT_WORK, "is idle")) {
         case WORK_COMMIT:
             if (mutation_is(ANNOUNCED_BEFORE_COMMIT)) {
@@ -223,10 +223,10 @@ static void writer_body(int actor) {
             commit(process);
             break;
         case WORK_REST_OVER:
-            if (me->pipeline->marks_rest_until_us > START_US + me->clock_us) {
+            if (me->pipeline->announcer.rest_until_us > START_US + me->clock_us) {
                 me->clock_us += REST_US;
             }
-            client_stop_resting(me->pipeline->marks);
+            client_stop_resting(me->pipeline->announcer.redis);
             break;
         case WORK_LOAD:
             me->must_load = true;
@@ -240,16 +240,16 @@ static void writer_body(int actor) {
 bool writer_rests(int process) {
     const struct pipeline *pipeline = world->processes[process].pipeline;
     int64_t now_us = START_US + world->processes[process].clock_us;
-    return redis_resting(pipeline->marks) || now_us < pipeline->marks_rest_until_us;
+    return redis_resting(pipeline->announcer.redis) || now_us < pipeline->announcer.rest_until_us;
 }
 
 bool writer_has_progress(int process) {
     const struct pipeline *pipeline = world->processes[process].pipeline;
-    const struct redis *marks = pipeline->marks;
-    if (pipeline->marking) {
+    const struct redis *marks = pipeline->announcer.redis;
+    if (pipeline->announcer.under_way) {
         return client_can_progress(marks);
     }
-    return pipeline->caches_doubtful && !writer_rests(process);
+    return pipeline->announcer.caches_doubtful && !writer_rests(process);
 }
 
 /* ---- processes ----------------------------------------------------------------------------- */
@@ -266,8 +266,8 @@ static struct pipeline *make_pipeline(struct cache *cache) {
     pipeline->config = &settings;
     pipeline->view_epoch = VIEW;
     pipeline->partitions.items = xcalloc(PROCESSES, sizeof *pipeline->partitions.items);
-    pipeline->marks = redis_create("", 1, &err);
-    client_be_patient(pipeline->marks);
+    pipeline->announcer.redis = redis_create("", 1, &err);
+    client_be_patient(pipeline->announcer.redis);
     return pipeline;
 }
 

@@ -189,6 +189,17 @@ bool redis_connected(const struct redis *redis) {
     return redis->connection != NO_CONNECTION;
 }
 
+/* For announcer_poll, which nothing here calls. */
+int redis_socket(const struct redis *redis) {
+    (void)redis;
+    abort();
+}
+
+short redis_poll_events(const struct redis *redis) {
+    (void)redis;
+    abort();
+}
+
 bool redis_resting(const struct redis *redis) {
     return redis->resting && (redis->patient || !world->server.up);
 }

@@ -35,9 +35,9 @@ static void add_for_writer(struct list *list, int actor) {
     const struct pipeline *pipeline = world->processes[process].pipeline;
     if (writer_has_progress(process)) {
         add(list, STEP_WAKE, actor, WORK_PROGRESS);
-    } else if (pipeline->marking) {
+    } else if (pipeline->announcer.under_way) {
         add_if_left(list, MAY_TIME_OUT, STEP_ANNOUNCEMENT_LATE, actor, 0);
-    } else if (pipeline->caches_doubtful && world->server.up && !world->server.refuses) {
+    } else if (pipeline->announcer.caches_doubtful && world->server.up && !world->server.refuses) {
         add(list, STEP_WAKE, actor, WORK_REST_OVER);
     }
     for (int tags = 1; tags < 1 << TAGS; tags++) {
@@ -420,7 +420,7 @@ void step_perform(const struct step *step) {
         wake(step->who, WORK_COMMIT);
         break;
     case STEP_ANNOUNCEMENT_LATE:
-        client_be_late(world->processes[process_of(step->who)].pipeline->marks);
+        client_be_late(world->processes[process_of(step->who)].pipeline->announcer.redis);
         wake(step->who, WORK_PROGRESS);
         break;
     case STEP_LOSE:

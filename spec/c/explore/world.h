@@ -3,8 +3,8 @@
  *
  * A state is: the database (a version per tag), one Redis, the connections to it with what is on
  * the way, and two processes. What a process does is the real code of host/cache and
- * host/pipeline/seen.c on coroutines ("actors"); it runs from one place where it waits for somebody
- * else to the next, and nothing comes in between. */
+ * host/pipeline/announcer.c on coroutines ("actors"); it runs from one place where it waits for
+ * somebody else to the next, and nothing comes in between. */
 #ifndef AGG_SPEC_EXPLORE_WORLD_H
 #define AGG_SPEC_EXPLORE_WORLD_H
 

@@ -1,17 +1,19 @@
-/* holding: which of a pipeline's topics wait, said to whoever operates it: one line when a
+/* topic_waits: which of a pipeline's topics wait, said to whoever operates it: one line when a
  * handler's topics begin to wait and one when they go on. */
+#include "topic_waits.h"
+
 #include "../base/log.h"
 #include "pipeline.h"
 
-static const struct script_handler *holding_handler(const struct pipeline *pipeline,
-                                                    size_t handler) {
+static const struct script_handler *topic_waits_handler(const struct pipeline *pipeline,
+                                                        size_t handler) {
     size_t count;
     return &script_generation_handlers(pipeline->generation, &count)[handler];
 }
 
-void holding_begin(struct pipeline *pipeline, size_t handler, enum wait_cause cause,
-                   const char *reason) {
-    const struct script_handler *declared = holding_handler(pipeline, handler);
+void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_cause cause,
+                       const char *reason) {
+    const struct script_handler *declared = topic_waits_handler(pipeline, handler);
     if (!waits_hold(&pipeline->waits, handler, cause, reason, waits_now())) {
         return;
     }
@@ -23,16 +25,16 @@ void holding_begin(struct pipeline *pipeline, size_t handler, enum wait_cause ca
               LOG_INT("topics", (int64_t)declared->topic_count), LOG_TEXT("reason", reason));
 }
 
-void holding_settle(struct pipeline *pipeline, size_t handler) {
+void topic_waits_note_committed(struct pipeline *pipeline, size_t handler) {
     if (waits_settle(&pipeline->waits, handler)) {
-        const struct script_handler *declared = holding_handler(pipeline, handler);
+        const struct script_handler *declared = topic_waits_handler(pipeline, handler);
         log_info("a handler's topics go on", LOG_TEXT("handler", declared->name),
                  LOG_TEXT("topic", declared->topics[0]),
                  LOG_INT("topics", (int64_t)declared->topic_count));
     }
 }
 
-bool holding_holds(const struct pipeline *pipeline, const struct partition *partition) {
+bool topic_waits_hold(const struct pipeline *pipeline, const struct partition *partition) {
     return partition->trouble.retry_at_us != 0 ||
            (partition->handler >= 0 && waits_holds(&pipeline->waits, (size_t)partition->handler));
 }

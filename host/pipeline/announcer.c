@@ -1,0 +1,202 @@
+#include "announcer.h"
+
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/log.h"
+#include "../base/xalloc.h"
+#include "pipeline.h"
+#include "processed_ids.h"
+
+#define REFUSED_REST_US 5000000 /* whatever made Redis refuse a command does not end at once */
+
+/* One line for all that a pipeline's commands are refused for. The only integer is the answer to
+ * what a batch's announcement notes. */
+static void announcer_note_reply(void *context, size_t index, const redisReply *reply) {
+    (void)index;
+    struct announcer *announcer = context;
+    if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        announcer->missed = true;
+    }
+    if (reply->type == REDIS_REPLY_ERROR && !announcer->refused) {
+        announcer->refused = true;
+        log_warning("redis refused a command: no answer is cached until it takes one again",
+                    LOG_TEXT("error", reply->str));
+    }
+}
+
+static void announcer_end_pending(struct pipeline *pipeline) {
+    if (pipeline->options.cache) {
+        cache_end_pending(pipeline->options.cache, &pipeline->announcer.pending);
+    }
+}
+
+static void announcer_set_doubt(struct pipeline *pipeline, bool doubtful) {
+    if (pipeline->options.cache && pipeline->announcer.caches_doubtful != doubtful) {
+        cache_doubt(pipeline->options.cache, doubtful, CACHE_DROP_NOT_ANNOUNCED);
+    }
+    pipeline->announcer.caches_doubtful = doubtful;
+}
+
+static bool announcer_rests(const struct announcer *announcer) {
+    return redis_resting(announcer->redis) || clock_monotonic_us() < announcer->rest_until_us;
+}
+
+/* What other processes are told of a batch. The caller frees the positions. */
+static struct cache_announcement announcer_of_batch(const struct pipeline *pipeline,
+                                                    const struct batch *batch) {
+    struct cache_announcement announcement = {.view = pipeline->view_epoch};
+    struct cache_position *positions = xcalloc(batch->advance_count + 1, sizeof *positions);
+    int64_t *events = xcalloc(batch->advance_count + 1, sizeof *events);
+    for (size_t i = 0; i < batch->count; i++) {
+        events[batch->events[i].message.partition] += batch->events[i].state != EVENT_WAITS;
+    }
+    for (size_t i = 0; i < batch->advance_count; i++) {
+        const struct partition *partition = &pipeline->partitions.items[i];
+        if (batch->advances[i].next >= 0 && partition->position) {
+            positions[announcement.position_count++] = (struct cache_position){
+                .name = partition->position,
+                .before = (uint64_t)(partition->counted - events[i]),
+                .counted = (uint64_t)partition->counted,
+            };
+        }
+    }
+    free(events);
+    announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
+    announcement.positions = positions;
+    return announcement;
+}
+
+/* Of all partitions that the pipeline has. */
+static struct cache_announcement announcer_all(const struct pipeline *pipeline) {
+    const struct partitions *partitions = &pipeline->partitions;
+    struct cache_announcement announcement = {.view = pipeline->view_epoch};
+    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
+    for (size_t i = 0; i < partitions->count; i++) {
+        if (partitions->items[i].position) {
+            positions[announcement.position_count++] = (struct cache_position){
+                .name = partitions->items[i].position,
+                .counted = (uint64_t)partitions->items[i].counted,
+            };
+        }
+    }
+    announcement.positions = positions;
+    return announcement;
+}
+
+/* batch NULL: all must be forgotten in any case. */
+static bool announcer_append(struct pipeline *pipeline, const struct batch *batch,
+                             struct err *err) {
+    struct cache *cache = pipeline->options.cache;
+    struct redis *redis = pipeline->announcer.redis;
+    if (!cache) {
+        return true;
+    }
+    bool of_all = pipeline->announcer.caches_doubtful || !batch;
+    struct cache_announcement announcement =
+        of_all ? announcer_all(pipeline) : announcer_of_batch(pipeline, batch);
+    bool ok = of_all ? cache_append_announcement_of_all(cache, redis, &announcement, err)
+                     : cache_append_announcement(cache, redis, &announcement, err);
+    free((void *)announcement.positions);
+    return ok;
+}
+
+static bool announcer_append_ids(struct pipeline *pipeline, const struct batch *batch,
+                                 struct err *err) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && event->has_id) {
+            ok = processed_ids_append(pipeline->announcer.redis, event,
+                                      pipeline->config->redis.seen_ttl_s, err);
+        }
+    }
+    return ok;
+}
+
+/* Whether Redis was told of all commits is known only where it answered, and did not refuse (it is
+ * out of memory, say). */
+static void announcer_end(struct pipeline *pipeline, bool ok, const struct err *err) {
+    struct announcer *announcer = &pipeline->announcer;
+    announcer->under_way = false;
+    if (announcer->refused) {
+        announcer->rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
+    }
+    announcer_set_doubt(pipeline, !ok || announcer->refused || announcer->missed);
+    if (announcer->of_commit) {
+        announcer_end_pending(pipeline);
+    }
+    announcer->of_commit = announcer->refused = announcer->missed = false;
+    processed_ids_note_redis(pipeline, ok, err);
+    if (ok) {
+        FAULT_POINT("after_redis");
+    }
+}
+
+static void announcer_send(struct pipeline *pipeline, bool appended, struct err *err) {
+    struct announcer *announcer = &pipeline->announcer;
+    announcer->under_way =
+        appended && redis_begin(announcer->redis, announcer_note_reply, announcer, err);
+    if (!announcer->under_way) {
+        announcer_end(pipeline, false, err);
+    }
+}
+
+static void announcer_finish(struct pipeline *pipeline) {
+    struct err err = {0};
+    if (pipeline->announcer.under_way) {
+        announcer_end(pipeline, redis_finish(pipeline->announcer.redis, &err), &err);
+    }
+}
+
+void announcer_close(struct pipeline *pipeline) {
+    announcer_progress(pipeline); /* what is not announced yet has a last chance */
+    announcer_finish(pipeline);
+    announcer_set_doubt(pipeline, false);
+    redis_destroy(pipeline->announcer.redis);
+}
+
+void announcer_begin(struct pipeline *pipeline, struct batch *batch) {
+    struct announcer *announcer = &pipeline->announcer;
+    size_t tag_count;
+    const uint64_t *tags = merge_tags(batch->merge, &tag_count);
+    if (pipeline->options.cache) {
+        cache_invalidate_pending(pipeline->options.cache, tags, tag_count, &announcer->pending);
+    }
+    if (!announcer->redis) {
+        announcer_end_pending(pipeline);
+        return;
+    }
+    announcer_finish(pipeline);
+    if (announcer_rests(announcer)) {
+        announcer_set_doubt(pipeline, true);
+        announcer_end_pending(pipeline);
+        return;
+    }
+    struct err err = {0};
+    bool ok =
+        announcer_append(pipeline, batch, &err) && announcer_append_ids(pipeline, batch, &err);
+    announcer->of_commit = true;
+    announcer_send(pipeline, ok, &err);
+}
+
+void announcer_progress(struct pipeline *pipeline) {
+    struct announcer *announcer = &pipeline->announcer;
+    struct err err = {0};
+    if (announcer->under_way) {
+        enum redis_progress progress = redis_progress(announcer->redis, &err);
+        if (progress != REDIS_PENDING) {
+            announcer_end(pipeline, progress == REDIS_DONE, &err);
+        }
+    }
+    if (!announcer->under_way && announcer->caches_doubtful && !announcer_rests(announcer)) {
+        announcer_send(pipeline, announcer_append(pipeline, NULL, &err), &err);
+    }
+}
+
+struct pollfd announcer_poll(const struct announcer *announcer) {
+    return announcer->under_way ? (struct pollfd){redis_socket(announcer->redis),
+                                                  redis_poll_events(announcer->redis), 0}
+                                : (struct pollfd){-1, 0, 0};
+}

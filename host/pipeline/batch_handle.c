@@ -1,0 +1,230 @@
+/* batch_handle: events become merged rows: fields are extracted, Redis is asked which events it
+ * knows, and the handlers run. */
+#include "../base/clock.h"
+#include "../base/fault.h"
+#include "../base/hash.h"
+#include "../base/log.h"
+#include "../base/metrics.h"
+#include "../base/traceparent.h"
+#include "batch.h"
+#include "pipeline.h"
+#include "processed_ids.h"
+#include "rejection.h"
+#include "topic_waits.h"
+#include "verdicts.h"
+
+/* What outlives the values. Of the payload, which stays until the commit, no copy is needed. */
+static void batch_keep_ids(struct batch *batch, struct event *event) {
+    const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
+    const struct extract_value *correlation_id = &event->values[ENVELOPE_CORRELATION_ID];
+    event->has_id = id->present;
+    if (id->present) {
+        memcpy(event->id, id->as.uuid, sizeof event->id);
+    }
+    if (correlation_id->present) {
+        struct slice text = correlation_id->as.text, payload = event->message.payload;
+        bool stays = text.data >= payload.data && text.data < payload.data + payload.len;
+        event->correlation_id = stays ? text : arena_copy(merge_arena(batch->merge), text);
+    }
+}
+
+static void batch_extract_event(struct pipeline *pipeline, struct batch *batch,
+                                struct event *event) {
+    size_t count;
+    const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
+    const struct partition *partition = &pipeline->partitions.items[event->message.partition];
+    if (event->handler < 0) {
+        rejection_set(batch, event, "no_handler: no handler is declared for this topic");
+        return;
+    }
+    if (!event->message.payload.data) {
+        rejection_set(batch, event, "null_value: the record has no value");
+        return;
+    }
+    const struct script_handler *handler = &handlers[event->handler];
+    struct arena *arena = batch->extracted;
+    struct err err;
+    err_clear(&err);
+    event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
+    memset(event->values, 0, handler->field_count * sizeof *event->values);
+    bool extracted = extract_run(handler->plan, event->message.payload, arena, event->values, &err);
+    batch_keep_ids(batch, event);
+    if (!extracted) {
+        rejection_set(batch, event, err.text);
+        return;
+    }
+    uint64_t seed = hash64_seeded(slice_of(partition->topic), pipeline->view_epoch) +
+                    (uint64_t)partition->number;
+    event->identity = hash64_seeded(event->message.payload, seed);
+}
+
+/* A state that hit a limit is not used again. The event need not be at fault: the process may have
+ * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
+ * fresh one. False: none can be made. */
+static bool batch_run_handler(struct pipeline *pipeline, struct batch *batch,
+                              const struct event *event, enum script_result *result,
+                              struct err *err) {
+    size_t handler = (size_t)event->handler;
+    for (int tries = 0; tries < 2; tries++) {
+        if (!pipeline_renew_scripts(pipeline)) {
+            return false;
+        }
+        FAULT_POINT("before_handling");
+        *result = script_handle(pipeline->scripts, handler, event->values, batch->merge, err);
+        if (*result == SCRIPT_OK || *result == SCRIPT_IGNORED) {
+            return true;
+        }
+        merge_discard(batch->merge);
+        if (*result == SCRIPT_OUTAGE || script_instance_healthy(pipeline->scripts)) {
+            return true;
+        }
+    }
+    return true;
+}
+
+/* What the event publishes belongs to its trace. */
+static void batch_trace_messages(struct batch *batch, const struct event *event) {
+    if (event->message.traceparent.data) {
+        char text[TRACEPARENT_LEN + 1];
+        traceparent_format(event->message.traceparent, text);
+        merge_trace(batch->merge, slice_of(text));
+    }
+}
+
+static void batch_note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
+                              enum script_result result, const struct err *err) {
+    struct event *event = &batch->events[index];
+    if (result == SCRIPT_OK) {
+        batch_trace_messages(batch, event);
+        merge_accept(batch->merge, index);
+        event->state = EVENT_APPLIED;
+    } else if (result == SCRIPT_IGNORED) {
+        merge_discard(batch->merge);
+        event->state = EVENT_IGNORED;
+    } else if (result == SCRIPT_OUTAGE && !pipeline->options.no_breaker) {
+        topic_waits_begin(pipeline, (size_t)event->handler, WAIT_OUTAGE, err->text);
+        batch_leave_out(pipeline, batch, event->handler, index);
+        return;
+    } else {
+        char text[sizeof err->text + 32];
+        snprintf(text, sizeof text, "%s: %s", script_rejection_code(result), err->text);
+        rejection_set(batch, event, text);
+    }
+    waits_note_good(&pipeline->waits, (size_t)event->handler);
+}
+
+static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+    struct event *event = &batch->events[index];
+    struct err err;
+    err_clear(&err);
+    enum script_result result = SCRIPT_ERROR;
+    log_set_correlation_id(event->correlation_id);
+    log_set_trace_id(traceparent_trace_id(event->message.traceparent));
+    bool handled = batch_run_handler(pipeline, batch, event, &result, &err);
+    log_set_trace_id((struct slice){0});
+    log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
+    if (!handled) {
+        return false;
+    }
+    event->rests_on = script_instance_rests_on(pipeline->scripts);
+    event->at_us = event->values[ENVELOPE_TIME].as.integer;
+    batch_note_result(pipeline, batch, index, result, &err);
+    return true;
+}
+
+/* False: no script state can be made. */
+static bool batch_settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
+    if (batch->events[index].state == EVENT_PENDING &&
+        !batch_handle_event(pipeline, batch, index)) {
+        return false;
+    }
+    batch->handled = index + 1;
+    verdicts_leave_out(pipeline, batch, index + 1);
+    return true;
+}
+
+/* The others' events are not to wait behind those of a handler that takes long for each. */
+static void batch_bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
+                              int64_t spent_us) {
+    const struct partitions *partitions = &pipeline->partitions;
+    const struct event *event = &batch->events[index];
+    int handler = event->handler;
+    bool others = false;
+    if (pipeline->options.no_breaker || handler < 0 || event->state == EVENT_DUPLICATE ||
+        waits_holds(&pipeline->waits, (size_t)handler) ||
+        !waits_spend(&pipeline->waits, (size_t)handler, spent_us)) {
+        return;
+    }
+    for (size_t i = 0; i < partitions->count && !others; i++) {
+        others = partitions->items[i].handler >= 0 && partitions->items[i].handler != handler;
+    }
+    if (others) {
+        waits_hold_turn(&pipeline->waits, (size_t)handler, clock_monotonic_us());
+        batch_leave_out(pipeline, batch, handler, index + 1);
+    }
+}
+
+/* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
+static void batch_forget_values(struct batch *batch) {
+    for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
+        batch->events[batch->forgotten].values = NULL;
+    }
+    arena_reset(batch->extracted);
+}
+
+static void batch_look_up(struct pipeline *pipeline, struct batch *batch) {
+    size_t first = batch->looked_up;
+    if (batch->handled == first) {
+        batch_forget_values(batch);
+    }
+    for (size_t i = first; i < batch->count; i++) {
+        if (batch->events[i].state == EVENT_PENDING) {
+            batch_extract_event(pipeline, batch, &batch->events[i]);
+        }
+    }
+    processed_ids_look_up(pipeline, batch->events + first, batch->count - first);
+    batch->looked_up = batch->count;
+}
+
+bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
+    int64_t started_us = clock_monotonic_us();
+    if (batch->looked_up < batch->count) {
+        batch_look_up(pipeline, batch);
+    }
+    int64_t now_us = clock_monotonic_us();
+    batch->judged = 0; /* the batch before it may have been committed meanwhile */
+    bool going = true;
+    if (batch->handled == 0) {
+        waits_begin_batch(&pipeline->waits);
+    }
+    while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
+           !batch_has_merged_enough(pipeline, batch)) {
+        int64_t began_us = now_us;
+        going = batch_settle_event(pipeline, batch, batch->handled);
+        now_us = clock_monotonic_us();
+        if (going) {
+            batch_bound_share(pipeline, batch, batch->handled - 1, now_us - began_us);
+        }
+    }
+    script_collect_step(pipeline->scripts);
+    metric_observe(pipeline->metrics.processing_seconds,
+                   (double)(clock_monotonic_us() - started_us) / 1e6);
+    return batch->handled == batch->count;
+}
+
+bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *batch,
+                         struct err *err) {
+    if (batch_has_merged_enough(pipeline, batch)) {
+        return err_set(err, ERR_INPUT,
+                       "the first %zu of %zu events merge more than the %d bytes of a batch "
+                       "(config.lua, ingest.batch_max_merge_bytes)",
+                       batch->handled, batch->count,
+                       pipeline->config->ingest.batch_max_merge_bytes);
+    }
+    return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+                   pipeline->scripts_err.text);
+}
+
+void batch_handle(struct pipeline *pipeline, struct batch *batch) {
+    batch_handle_for(pipeline, batch, INT64_MAX);
+}

@@ -1,0 +1,12 @@
+/* bisect: commits a batch of which the database has refused a row. The pipeline's thread. */
+#ifndef AGG_HOST_PIPELINE_BISECT_H
+#define AGG_HOST_PIPELINE_BISECT_H
+
+#include "batch.h"
+
+/* True where the failure is of the batch's data, and can be bisected. */
+bool bisect_is_due(const struct pipeline *pipeline, const struct err *err);
+/* The same transaction, statement by statement, rejecting the events that the database refuses. */
+bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
+
+#endif

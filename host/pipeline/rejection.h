@@ -1,0 +1,15 @@
+/* rejection: events that cannot be applied: their reason, and their rows in rejected_events. The
+ * pipeline's thread. */
+#ifndef AGG_HOST_PIPELINE_REJECTION_H
+#define AGG_HOST_PIPELINE_REJECTION_H
+
+#include "batch.h"
+
+/* `text` is "code: detail"; a text without a code counts as handler_error. */
+void rejection_set(struct batch *batch, struct event *event, const char *text);
+/* Counts and logs a rejected event that was committed. */
+void rejection_count(const struct pipeline *pipeline, const struct event *event);
+/* Queues the batch's rejected events, and the bounds on how many are kept. */
+bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+
+#endif

@@ -1,0 +1,96 @@
+#include "transaction.h"
+
+#include <stdlib.h>
+
+#include "database_offsets.h"
+#include "encode.h"
+#include "outside_events.h"
+#include "pipeline.h"
+#include "reaction_marks.h"
+#include "rejection.h"
+
+static const char retried_sql[] =
+    "DELETE FROM rejected_events r USING unnest($1::text[], $2::int4[], $3::int8[]) "
+    "AS a (topic, partition, \"offset\") WHERE r.topic = a.topic AND r.partition = a.partition "
+    "AND r.\"offset\" = a.\"offset\"";
+
+/* The events of the batch are rows of rejected_events: they leave; those that are rejected again
+ * come back by rejection_send. */
+static bool transaction_send_retried(struct pipeline *pipeline, const struct batch *batch,
+                                     struct err *err) {
+    struct pg_params *params = pipeline->params;
+    const struct partition *partitions = pipeline->partitions.items;
+    pg_params_reset(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < batch->count; i++) {
+        pg_array_bytes(params, slice_of(partitions[batch->events[i].message.partition].topic));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT4);
+    for (size_t i = 0; i < batch->count; i++) {
+        pg_array_int(params, partitions[batch->events[i].message.partition].number);
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT8);
+    for (size_t i = 0; i < batch->count; i++) {
+        pg_array_int(params, batch->events[i].message.offset);
+    }
+    pg_array_end(params);
+    return pg_send(pipeline->pg, "retried_events", retried_sql, params, false, err);
+}
+
+void transaction_reset(struct pipeline *pipeline) {
+    struct transaction *transaction = &pipeline->transaction;
+    transaction->acknowledged = false;
+    transaction->rows_sent = transaction->rows_written = 0;
+    transaction->stored = (struct outbox_stored){0};
+}
+
+bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct err *err) {
+    return pg_send(pipeline->pg, sql, sql, NULL, false, err); /* its text is its name */
+}
+
+bool transaction_send_position(struct pipeline *pipeline, const struct batch *batch,
+                               struct err *err) {
+    return pipeline->options.mode == PIPELINE_RETRY ? transaction_send_retried(pipeline, batch, err)
+                                                    : offsets_send(pipeline, batch, err);
+}
+
+/* What handlers publish is there if and only if the merges of their events are. */
+static bool transaction_send_published(struct pipeline *pipeline, const struct batch *batch,
+                                       struct err *err) {
+    size_t count;
+    const struct outbox_message *messages = merge_messages(batch->merge, &count);
+    return !pipeline->options.marks || outbox_send(pipeline->pg, pipeline->params, messages, count,
+                                                   pipeline->config->outbox.horizon_hours, err);
+}
+
+bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+    return encode_send(pipeline, batch, err) && transaction_send_published(pipeline, batch, err);
+}
+
+bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+    return rejection_send(pipeline, batch, err) && outside_events_send(pipeline, batch, err) &&
+           reaction_marks_send(pipeline, batch, err);
+}
+
+/* COMMIT of a failed block answers ROLLBACK: only the tag tells. */
+bool transaction_note(void *context, size_t index, PGresult *result, struct err *err) {
+    (void)index;
+    (void)err;
+    struct transaction *transaction = &((struct pipeline *)context)->transaction;
+    const char *tag = PQcmdStatus(result);
+    if (strcmp(tag, "COMMIT") == 0) {
+        transaction->acknowledged = true;
+    } else if (strncmp(tag, "INSERT", 6) == 0) {
+        transaction->rows_written += strtoull(PQcmdTuples(result), NULL, 10);
+    } else {
+        outbox_stored_add(&transaction->stored, result);
+    }
+    return true;
+}
+
+bool transaction_acknowledged(const struct pipeline *pipeline, struct err *err) {
+    return pipeline->transaction.acknowledged ||
+           err_set(err, ERR_INTERNAL, "the transaction was rolled back without an error");
+}
