@@ -11,12 +11,12 @@ import tempfile
 import stack
 
 from . import (batches, beside, drain, every, flame, footprint, fresh, growth, handling, http, peer,
-               plot, reload, scale, settings, stopped)
+               plot, reactions, reload, scale, settings, stopped)
 
 BENCHES = {"drain": drain, "handling": handling, "peer": peer, "scale": scale, "growth": growth,
            "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
-           "footprint": footprint, "reload": reload, "settings": settings, "batches": batches,
-           "flame": flame, "plot": plot}
+           "footprint": footprint, "reactions": reactions, "reload": reload,
+           "settings": settings, "batches": batches, "flame": flame, "plot": plot}
 
 
 def add_word(words, name, bench):

@@ -17,7 +17,7 @@ PARTS = {**{f"drain {name}": ["drain", "--stream", name] for name in streams.STR
          "drain spell, two workers": ["drain", "--workers", "2"],
          "drain spell, with Redis": ["drain", "--redis"],
          **{name: [name] for name in ("peer", "scale", "growth", "stopped", "handling", "http",
-                                      "fresh", "beside", "footprint", "reload")}}
+                                      "fresh", "reactions", "beside", "footprint", "reload")}}
 DISK_GB = 30  # what the largest part takes: a view of ten million rows, and copies of it
 
 
