@@ -74,6 +74,10 @@ def rows_of(rows):
             [state for *_, state in rows])
 
 
+def batch_of(message):
+    return json.loads(message.value)["data"]["batch_id"]
+
+
 def content(message):
     """What a message says beside its id."""
     value = json.loads(message.value)

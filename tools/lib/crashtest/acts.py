@@ -4,7 +4,7 @@ back what it broke."""
 import collections
 import signal
 
-from . import slips
+from . import outbox, slips
 
 Act = collections.namedtuple("Act", "weight name do")
 
@@ -40,6 +40,26 @@ def freeze_program(driver):
     if not slot:
         return False
     driver.journal.note("freeze", str(slot), f"SIGSTOP {slot} for {seconds:.1f} s")
+    driver.freeze(slot, seconds)
+    return True
+
+
+def kill_publisher(driver):
+    slot = outbox.publisher(driver)
+    if not slot or slot.frozen:
+        return False
+    driver.journal.note("kill", str(slot), f"SIGKILL {slot}, which publishes")
+    slot.kill()
+    return True
+
+
+def freeze_publisher(driver):
+    """Another one takes its lease, and then it goes on with what its Kafka client had."""
+    slot = outbox.publisher(driver)
+    seconds = driver.random.uniform(*outbox.BEYOND_LEASE_S)
+    if not slot or slot.frozen or slot.ending:
+        return False
+    driver.journal.note("freeze", str(slot), f"SIGSTOP {slot}, which publishes, for {seconds:.1f} s")
     driver.freeze(slot, seconds)
     return True
 
@@ -156,6 +176,8 @@ ACTS = (
     Act(18, "kill a process", kill_program),
     Act(6, "end a process in order", term_program),
     Act(10, "freeze a process beyond its session timeout", freeze_program),
+    Act(8, "kill the process that publishes", kill_publisher),
+    Act(6, "freeze the process that publishes beyond its lease", freeze_publisher),
     Act(8, "add a process", add_program),
     Act(3, "remove a process", remove_program),
     Act(24, "reload with other scripts", reload_program),

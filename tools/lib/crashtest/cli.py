@@ -4,6 +4,7 @@ import random
 
 import stack
 
+from . import outbox
 from .acts import ACTS
 from .deployment import Deployment
 from .driver import Driver
@@ -82,7 +83,7 @@ def closing_report(options, journal, done, findings):
     problems = findings.report()
     kills = sum(journal.total(kind) for kind in ("kill", "fault kill", "move", "failover"))
     others = sum(journal.total(kind) for kind in ("freeze", "fault freeze", "cut", "delay"))
-    print(f"view, answers and accounting: {'UNEQUAL' if problems else 'equal'}",
+    print(f"view, answers, accounting and what is published: {'UNEQUAL' if problems else 'equal'}",
           f"{kills} kills, {others} freezes and cuts", sep="\n")
 
 
@@ -90,7 +91,7 @@ def run(options, folder, cleanup):
     journal = Journal()
     journal.say(f"crashtest, seed {options.seed}, logs in {folder}")
     deployment = Deployment(folder, stack.ROOT / options.build, options.kafka, cleanup,
-                            neighbours=True)
+                            env=outbox.ENV, neighbours=True)
     deployment.start(SLOTS)
     stream = AskingStream(options.seed)
     producer = Producer(deployment.kafka.brokers, stream, options.rate)

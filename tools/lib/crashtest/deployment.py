@@ -2,6 +2,7 @@
 processes of the program. A second, undisturbed program reads the same log in the end."""
 import shutil
 
+import outgoing_forms
 import stack
 
 from . import outside, proxy, slips, verify
@@ -33,7 +34,8 @@ class Deployment:
         self.servers, self.proxies = {}, {}  # by name; those of Postgres change places
         self.database = Database(folder, self.loop, cleanup, self.servers, self.proxies)
         self.outside = outside.Service(self.loop) if neighbours else None
-        names = [*stack.topics(), slips.TOPIC, *([outside.TOPIC] if neighbours else [])]
+        self.fed = [*stack.topics(), slips.TOPIC, *([outside.TOPIC] if neighbours else [])]
+        names = [*self.fed, *outgoing_forms.TOPICS]
         self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
             if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
         self.slots = []
@@ -49,8 +51,12 @@ class Deployment:
     @property
     def topics(self):
         """Those of the service that the program reads."""
-        return [topic for topic in self.kafka.names
+        return [topic for topic in self.fed
                 if topic not in (stack.UNREAD_TOPIC, slips.TOPIC)]
+
+    def database_url(self):
+        """Of the processes' database, at the primary of now."""
+        return self.postgres.url(DATABASE)
 
     @property
     def postgres(self):

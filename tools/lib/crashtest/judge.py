@@ -6,8 +6,8 @@ import time
 
 import stack
 
-from . import log, verify
-from .deployment import DATABASE, PARTITIONS
+from . import log, outbox, verify
+from .deployment import PARTITIONS
 
 DRAIN_LIMIT_S = 180
 STOP_LIMIT_S = 30
@@ -93,7 +93,7 @@ def judge_readiness(deployment, findings):
 
 
 def judge_accounting(deployment, producer, records, ends, findings):
-    url = deployment.postgres.url(DATABASE)
+    url = deployment.database_url()
     held = verify.offsets(url)
     totals = {outcome: sum(counts[outcome] for _, counts in held.values())
               for outcome in verify.OUTCOMES}
@@ -118,13 +118,13 @@ def judge_answers(deployment, clean, where, findings):
 
 def judge(deployment, producer, journal, findings):
     judge_readiness(deployment, findings)
-    url = deployment.postgres.url(DATABASE)
+    url = deployment.database_url()
     reader = log.open_reader(deployment.kafka.brokers)
     ends = log.end_offsets(reader, deployment.topics, PARTITIONS)
     drained_s = verify.wait_drained(url, ends, DRAIN_LIMIT_S)
     findings.fact("drained in s", round(drained_s, 1), "after the end of faults and stream")
     journal.say("drained; reading the log")
-    records = log.read_all(reader, log.end_offsets(reader, deployment.kafka.names, PARTITIONS))
+    records = log.read_all(reader, log.end_offsets(reader, deployment.fed, PARTITIONS))
     reader.close()
     journal.say("an undisturbed program reads the same log")
     clean, clean_url = deployment.start_clean()
@@ -137,4 +137,6 @@ def judge(deployment, producer, journal, findings):
     judge_accounting(deployment, producer, records, ends, findings)
     findings.problems += verify.check_view(verify.dump(url, deployment.folder / "dump"),
                                            verify.dump(clean_url, deployment.folder / "dump-clean"))
+    journal.say("reading what was published")
+    outbox.judge(deployment, clean_url, findings)
     judge_answers(deployment, clean, verify.paths(clean_url, producer.stream.batch_ids), findings)

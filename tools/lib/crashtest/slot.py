@@ -5,9 +5,12 @@ import signal
 import time
 
 FAULT_POINTS = ("before_handling", "before_commit", "after_commit_sent", "after_commit",
-                "after_redis", "after_report", "in_rebalance")
-# The most passings before a fault: events, rebalances, reports (one a second); else batches.
-MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2}
+                "after_redis", "after_report", "in_rebalance", "reaction_taken", "reaction_asked",
+                "reaction_commit", "reaction_stored", "outbox_lease", "outbox_produced",
+                "outbox_acknowledged", "outbox_noted")
+# The most passings before a fault: events, rebalances, reports (one a second), leases taken; else
+# batches, of events, keys or messages.
+MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2, "outbox_lease": 1}
 MOST_BATCHES = 6
 YOUNG_S = 1  # so young a process may not yet have taken charge of its signals
 

@@ -1,0 +1,83 @@
+"""What the processes publish: who does it, and whether Kafka holds what it must in the end."""
+import pathlib
+
+import psycopg2
+import published
+import stack
+
+from . import verify
+
+# The samples' facts are old, and are to be sent.
+ENV = {"OUTBOX_HORIZON_HOURS": "876000"}
+BEYOND_LEASE_S = (7.5, 9)  # five seconds, and one in which others see that it has run out
+EMPTY_LIMIT_S = 90
+HOLDER = "SELECT split_part(holder, ':', 2)::int FROM outbox_relay WHERE until > now()"
+WAITING = "SELECT (SELECT count(*) FROM reaction_marks), " \
+    "(SELECT count(*) FROM outbox WHERE state = 'pending')"
+
+
+def publisher(driver):
+    """The slot whose process holds the lease; None where nobody does, or the database is away."""
+    url = driver.deployment.database_url()
+    try:
+        holders = [] if "postgres" in driver.down else verify.query(f"{url}?connect_timeout=2", HOLDER)
+    except psycopg2.Error:
+        holders = []
+    return next((slot for slot in driver.slots
+                 if slot.running() and (slot.program.process.pid,) in holders), None)
+
+
+def wait_empty(url):
+    """Until every mark is worked off, and every message sent or settled."""
+    stack.wait_until("the marks and the outbox to be worked off",
+                     lambda: verify.query(url, WAITING) == [(0, 0)], EMPTY_LIMIT_S, 0.1)
+
+
+def reactions():
+    return [f"reactions/{path.stem}"
+            for path in pathlib.Path(stack.ROOT / "scripts/reactions").glob("*.lua")]
+
+
+def facts_of(url):
+    """What the view of a program that runs gives in the end, without what was true on the way there:
+    every key is looked at once more."""
+    wait_empty(url)
+    marks = ", ".join(f"('{name}')" for name in reactions())
+    verify.query(url, "TRUNCATE outbox; INSERT INTO reaction_marks (reaction, key) SELECT name, "
+                      f"batch_id FROM batch_results, (VALUES {marks}) AS r (name)")
+    wait_empty(url)
+    return published.rows_of(verify.query(url, published.ROWS))[0]
+
+
+def read_all(brokers):
+    reader = published.Reader(brokers)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def check_keys(messages, url):
+    """Nothing is said of a batch that the undisturbed view does not know."""
+    known = {batch for batch, in verify.query(
+        url, "SELECT batch_id FROM batch_results WHERE registration_at IS NOT NULL")}
+    return [f"published of an unknown batch: {message}" for message in messages
+            if published.batch_of(message) not in known]
+
+
+def judge(deployment, clean_url, findings):
+    """Each fact of the undisturbed program is in Kafka, each under one id."""
+    url = deployment.database_url()
+    wait_empty(url)
+    facts = facts_of(clean_url)
+    messages = read_all(deployment.kafka.brokers)
+    rows = verify.query(url, published.ROWS)
+    findings.fact("facts", len(facts), f"of the undisturbed view; the outbox stored {len(rows)}, "
+                  "those true on the way included")
+    findings.fact("published", len(messages),
+                  f"{published.repeats(messages)} of them repeat one after a kill or a freeze")
+    held = set(messages)
+    findings.problems += [f"never published: {fact}" for fact in facts if fact not in held]
+    findings.problems += published.check(messages, rows) + check_keys(messages, clean_url)
+    if not facts:
+        findings.problems.append("no fact was to be published: the run proves nothing about them")
