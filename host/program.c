@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "admin/site.h"
+#include "admin/http_site.h"
 #include "admin/socket.h"
 #include "admin/verbs.h"
 #include "../bindings/pg_spare.h"
@@ -42,7 +42,7 @@ struct program {
     struct health *health;
     struct api *api;
     struct http_server *http;
-    struct presence *presence;
+    struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_context admin;
     struct admin_site *admin_site;     /* NULL: no keys, nothing listens */
@@ -157,7 +157,7 @@ static void start_reload(struct program *program) {
         .config_path = program->config_path,
         .generation = program->generation,
         .sources = builtin_sources(program),
-        .presence = program->presence,
+        .heartbeat = program->heartbeat,
         .ingest = program->ingest,
         .reactor = program->reactor,
         .api = program->api,
@@ -208,8 +208,8 @@ static void start_admin_socket(struct program *program) {
 }
 
 static bool start_admin(struct program *program, struct err *err) {
-    program->presence = presence_start(program->config, err);
-    if (!program->presence) {
+    program->heartbeat = heartbeat_start(program->config, err);
+    if (!program->heartbeat) {
         return false;
     }
     start_reload(program);
@@ -221,7 +221,7 @@ static bool start_admin(struct program *program, struct err *err) {
         .reactor = program->reactor,
         .api = program->api,
         .http = program->http,
-        .presence = program->presence,
+        .heartbeat = program->heartbeat,
         .reload = program->reload,
         .explain = {program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
     };
@@ -289,7 +289,7 @@ bool program_stop(struct program *program) {
     }
     admin_site_destroy(program->admin_site);
     reload_destroy(program->reload);
-    presence_stop(program->presence);
+    heartbeat_stop(program->heartbeat);
     api_destroy(program->api);
     health_stop(program->health);
     ingest_stop(program->ingest);

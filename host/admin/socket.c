@@ -13,7 +13,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
-#include "words.h"
+#include "socket_line.h"
 
 #define REQUEST_TIMEOUT_MS 2000
 #define LINE_MAX_BYTES 1024

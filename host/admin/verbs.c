@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#include "../reload/store.h"
-#include "fleet.h"
+#include "../reload/generation_store.h"
+#include "instances.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 
@@ -24,9 +24,9 @@ static int answer_status(void *context, const struct admin_request *request, str
     json_put_name(json, "generations");
     reload_list(program->reload, json);
     json_put_name(json, "before_start");
-    presence_append_before(program->presence, json);
+    heartbeat_append_before(program->heartbeat, json);
     /* Nobody who asks why it is not ready should wait for the database. */
-    fleet_append(program->config, presence_instance(program->presence), ready, json);
+    instances_append(program->config, heartbeat_instance(program->heartbeat), ready, json);
     buffer_append_text(json, "}");
     buffer_free(&health);
     return 200;
@@ -52,7 +52,8 @@ static bool all(struct slice text, int (*is)(int)) {
 /* Its number, or so much of its hash that it can be told from numbers. */
 static bool names_generation(struct slice text) {
     return text.len > 0 && text.len <= SCRIPT_HASH_LEN &&
-           (all(text, isdigit) || (text.len >= STORE_LEAST_DIGITS && all(text, isxdigit)));
+           (all(text, isdigit) ||
+            (text.len >= GENERATION_STORE_LEAST_DIGITS && all(text, isxdigit)));
 }
 
 static bool read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {

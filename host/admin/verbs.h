@@ -18,7 +18,7 @@ struct admin_context {
     struct reactor *reactor;
     struct api *api;
     struct http_server *http;
-    struct presence *presence;
+    struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_explain explain;
 };

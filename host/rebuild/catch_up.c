@@ -82,7 +82,7 @@ bool catch_up(struct rebuild *rebuild, struct err *err) {
     do {
         started_us = clock_monotonic_us();
         if (!catch_up_bounds(rebuild, err) ||
-            !build_run(&rebuild->build, 0, tell, &rebuild->progress, err)) {
+            !replay_run(&rebuild->build, 0, tell, &rebuild->progress, err)) {
             return false;
         }
     } while (clock_monotonic_us() - started_us > SHORT_ROUND_US);

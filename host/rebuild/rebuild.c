@@ -31,8 +31,8 @@ static bool open_parts(struct rebuild *rebuild, struct err *err) {
            view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
            shadow_create(&rebuild->shadow, &rebuild->session, &kind, rebuild->view, err) &&
            log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
-           build_open(&rebuild->build, rebuild->generation, &rebuild->reader,
-                      rebuild->shadow.search_path, err);
+           replay_open(&rebuild->build, rebuild->generation, &rebuild->reader,
+                       rebuild->shadow.search_path, err);
 }
 
 static bool build_shadow(struct rebuild *rebuild, struct err *err) {
@@ -100,7 +100,7 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
 }
 
 void rebuild_close(struct rebuild *rebuild) {
-    build_close(&rebuild->build);
+    replay_close(&rebuild->build);
     log_reader_close(&rebuild->reader);
     shadow_close(&rebuild->shadow, &rebuild->session, rebuild->options.keep_shadow);
     sql_session_close(&rebuild->session);
@@ -176,7 +176,7 @@ static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct 
     bool ok = sql_run(session, err, "BEGIN ISOLATION LEVEL READ COMMITTED") &&
               sql_run(session, err, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") &&
               hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
-              build_run(&rebuild->build, deadline_us, tell_nothing, NULL, err);
+              replay_run(&rebuild->build, deadline_us, tell_nothing, NULL, err);
     note_lost(rebuild);
     ok = ok && note_outside(rebuild, err) && compare_tables(rebuild, quiet, err) &&
          (!apply || mend(rebuild, err)) && sql_run(session, err, "COMMIT");

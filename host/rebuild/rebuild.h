@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "build.h"
+#include "replay.h"
 #include "compare_sql.h"
 #include "progress.h"
 #include "shadow.h"
@@ -31,7 +31,7 @@ struct rebuild {
     struct sql_session session;
     struct shadow shadow;
     struct log_reader reader;
-    struct build build;
+    struct replay build;
     struct progress progress;
     struct compare_scope scope;
     char since_xid[16]; /* what was written since may differ otherwise than the candidates say */

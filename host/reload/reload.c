@@ -8,7 +8,7 @@
 #include "../base/stop.h"
 #include "../base/xalloc.h"
 #include "../health.h"
-#include "answer.h"
+#include "result_json.h"
 #include "reload_private.h"
 
 /* So long the answer waits for the workers, to name those that are late. */
@@ -27,14 +27,14 @@ static void show_hash(struct reload *reload, const char *hash) {
 }
 
 static void show_running(struct reload *reload) {
-    const struct script_generation *running = kept_running(&reload->kept);
+    const struct script_generation *running = history_running(&reload->history);
     uint64_t number = script_generation_number(running);
     const char *hash = script_generation_hash(running);
     metric_set(reload->number, (double)number);
     show_hash(reload, hash);
     script_generation_show_metrics(running);
     health_set_scripts(reload->options.sources.health, number, hash);
-    presence_set_scripts(reload->options.presence, number, hash);
+    heartbeat_set_scripts(reload->options.heartbeat, number, hash);
 }
 
 static struct metric_cell *reloads(const char *result) {
@@ -50,9 +50,9 @@ struct reload *reload_create(const struct reload_options *options) {
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
     reload->lint = lint_create();
-    trial_init(&reload->trial, options->ingest, options->generation);
+    bake_init(&reload->bake, options->ingest, options->generation);
     reload->last_number = script_generation_number(options->generation);
-    kept_add(&reload->kept, options->generation);
+    history_add(&reload->history, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
                                    "Number of the script generation that runs.");
     reload->done = reloads("done");
@@ -70,7 +70,7 @@ void reload_destroy(struct reload *reload) {
         watcher_stop(reload);
         pthread_cond_destroy(&reload->changed);
         lint_destroy(reload->lint);
-        kept_clear(&reload->kept);
+        history_clear(&reload->history);
         pthread_mutex_destroy(&reload->lint_lock);
         pthread_mutex_destroy(&reload->lock);
         free(reload);
@@ -93,7 +93,7 @@ struct change reload_begin_locked(struct reload *reload, const char *verb) {
     return (struct change){.reload = reload,
                            .verb = verb,
                            .started_us = clock_monotonic_us(),
-                           .running = script_generation_ref(kept_running(&reload->kept)),
+                           .running = script_generation_ref(history_running(&reload->history)),
                            .last_number = reload->last_number};
 }
 
@@ -110,37 +110,37 @@ void reload_end(struct change *change) {
 
 /* Under the lock. `built` has what was offered to workers before, and never taken. */
 static void replace(struct reload *reload, struct script_generation *generation,
-                    struct built *built, bool on_trial) {
-    api_replace(reload->options.api, built->api);
-    built->api = NULL;
-    ingest_replace(reload->options.ingest, built->ingest);
+                    struct candidate *candidate, bool on_trial) {
+    api_replace(reload->options.api, candidate->api);
+    candidate->api = NULL;
+    ingest_replace(reload->options.ingest, candidate->ingest);
     reactor_replace_scripts(reload->options.reactor, generation);
-    apply_log_settings(script_generation_config(kept_running(&reload->kept)),
+    apply_log_settings(script_generation_config(history_running(&reload->history)),
                        script_generation_config(generation));
-    kept_add(&reload->kept, generation);
+    history_add(&reload->history, generation);
     if (reload->last_number < script_generation_number(generation)) {
         reload->last_number = script_generation_number(generation);
     }
-    trial_begin(&reload->trial, generation, on_trial);
+    bake_begin(&reload->bake, generation, on_trial);
     watcher_note(reload);
     show_running(reload);
 }
 
 bool reload_swap(const struct change *change, struct script_generation *generation,
-                 struct built *built, struct err *err) {
+                 struct candidate *candidate, struct err *err) {
     struct reload *reload = change->reload;
     if (stop_requested()) {
-        built_free(built);
+        candidate_free(candidate);
         return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
     }
     pthread_mutex_lock(&reload->lock);
-    bool same = kept_running(&reload->kept) == change->running &&
+    bool same = history_running(&reload->history) == change->running &&
                 reload->last_number == change->last_number;
     if (same) {
-        replace(reload, generation, built, strcmp(change->verb, BY_RELOAD) == 0);
+        replace(reload, generation, candidate, strcmp(change->verb, BY_RELOAD) == 0);
     }
     pthread_mutex_unlock(&reload->lock);
-    built_free(built);
+    candidate_free(candidate);
     return same || err_set(err, ERR_CONFLICT,
                            "another reload or rollback finished first: run the command again");
 }
@@ -156,10 +156,10 @@ bool reload_refuse(const struct change *change, const struct err *err, const str
               LOG_TEXT("error", err->text));
     buffer_append_text(json, "{");
     json_put_bool(json, "done", false);
-    answer_put_generation(json, now.running);
+    result_json_put_generation(json, now.running);
     json_put_text(json, "error", slice_of(err->text));
     if (report) {
-        answer_put_canary(json, report);
+        result_json_put_canary(json, report);
     }
     buffer_append_text(json, "}");
     reload_end(&now);
@@ -185,8 +185,8 @@ void reload_finish(const struct change *change, const struct script_generation *
 
 void reload_list(struct reload *reload, struct buffer *json) {
     pthread_mutex_lock(&reload->lock);
-    kept_list(&reload->kept, json);
+    history_list(&reload->history, json);
     json_put_name(json, "reloads_under_way");
-    under_way_list(&reload->under_way, json);
+    in_progress_list(&reload->under_way, json);
     pthread_mutex_unlock(&reload->lock);
 }

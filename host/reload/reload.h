@@ -8,7 +8,7 @@
 #include "../http/api_site.h"
 #include "../ingest/ingest.h"
 #include "../reaction/reactor.h"
-#include "presence.h"
+#include "heartbeat.h"
 
 struct reload;
 
@@ -16,7 +16,7 @@ struct reload_options {
     const char *config_path;
     struct script_generation *generation; /* that runs */
     struct builtin_sources sources;       /* of the HTTP paths; its health is told what runs */
-    struct presence *presence;
+    struct heartbeat *heartbeat;
     struct ingest *ingest;
     struct reactor *reactor;
     struct api *api;
@@ -43,8 +43,9 @@ bool reload_from_disk(struct reload *reload, const struct reload_request *reques
 /* The same, if the files are others than those that were last tried; for whoever looks often. One
  * thread. */
 void reload_if_changed(struct reload *reload);
-/* By a generation that ran before: its number, since the start, or STORE_LEAST_DIGITS or more of
- * its hash, on this database; "": the one that ran last. Its files may have changed meanwhile. */
+/* By a generation that ran before: its number, since the start, or GENERATION_STORE_LEAST_DIGITS or
+ * more of its hash, on this database; "": the one that ran last. Its files may have changed
+ * meanwhile. */
 bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json);
 /* A canary of what stands on the disk; changes nothing. Appends what it found, a JSON object; false
  * with err where nothing could be found. */

@@ -7,11 +7,11 @@
 
 #include "../base/metrics.h"
 #include "../check/lint.h"
-#include "built.h"
-#include "kept.h"
+#include "candidate.h"
+#include "history.h"
 #include "reload.h"
-#include "trial.h"
-#include "under_way.h"
+#include "bake.h"
+#include "in_progress.h"
 
 #define BY_RELOAD "reload"
 
@@ -24,9 +24,9 @@ struct reload {
     /* Guards all that follows. Held for a moment: neither while a file is read, a script runs or
      * the database is asked, nor while a worker is waited for. */
     pthread_mutex_t lock;
-    struct kept kept;
-    struct under_way under_way;
-    struct trial trial;
+    struct history history;
+    struct in_progress under_way;
+    struct bake bake;
     uint64_t last_number;
     struct metric_cell *info; /* 1 under the running scripts' hash; NULL: not yet */
     struct metric_cell *number, *done, *failed, *rolled_back;
@@ -55,7 +55,7 @@ void reload_end(struct change *change);
 /* Replaces what runs by the generation, which the caller keeps. Takes `built` over in any case.
  * False, with err, where other scripts have come to run since the change began. */
 bool reload_swap(const struct change *change, struct script_generation *generation,
-                 struct built *built, struct err *err);
+                 struct candidate *candidate, struct err *err);
 /* Waits a moment for the workers to take what was swapped in; appends the end of the answer, and
  * says in the log what was done. */
 void reload_finish(const struct change *change, const struct script_generation *generation,

@@ -1,23 +1,23 @@
 /* rollback: back to scripts that ran before, from memory or from the store. */
 #include "../base/json_put.h"
-#include "answer.h"
+#include "result_json.h"
 #include "dropped.h"
 #include "reload_private.h"
-#include "store.h"
+#include "generation_store.h"
 
 static bool roll_back_to(const struct change *change, struct script_generation *generation,
-                         enum built_schema schema, struct buffer *json) {
+                         enum candidate_schema schema, struct buffer *json) {
     const struct reload_options *options = &change->reload->options;
-    struct built built;
+    struct candidate candidate;
     struct err err = {0};
-    if (!built_make(&built, generation, schema, &options->sources, options->ingest, &err) ||
-        !reload_swap(change, generation, &built, &err)) {
+    if (!candidate_make(&candidate, generation, schema, &options->sources, options->ingest, &err) ||
+        !reload_swap(change, generation, &candidate, &err)) {
         return reload_refuse(change, &err, NULL, json);
     }
     buffer_append_text(json, "{");
     json_put_bool(json, "done", true);
-    answer_put_generation(json, generation);
-    answer_put_changed(json, change->running, generation);
+    result_json_put_generation(json, generation);
+    result_json_put_changed(json, change->running, generation);
     dropped_put(json, change->running, generation);
     reload_finish(change, generation, json);
     return true;
@@ -25,22 +25,22 @@ static bool roll_back_to(const struct change *change, struct script_generation *
 
 /* *schema: one that is kept has run on this database. */
 static struct script_generation *find_generation(const struct change *change, struct slice which,
-                                                 enum built_schema *schema, struct err *err) {
+                                                 enum candidate_schema *schema, struct err *err) {
     struct reload *reload = change->reload;
     pthread_mutex_lock(&reload->lock);
-    struct script_generation *generation = kept_find(&reload->kept, which, err);
+    struct script_generation *generation = history_find(&reload->history, which, err);
     pthread_mutex_unlock(&reload->lock);
-    *schema = generation ? BUILT_CHECKED : BUILT_UNCHECKED;
+    *schema = generation ? CANDIDATE_CHECKED : CANDIDATE_UNCHECKED;
     if (generation || err->kind != ERR_NONE) {
         return generation;
     }
-    return store_load(script_generation_config(change->running), change->last_number + 1, which,
-                      script_generation_hash(change->running), err);
+    return generation_store_load(script_generation_config(change->running), change->last_number + 1,
+                                 which, script_generation_hash(change->running), err);
 }
 
 bool rollback_by(struct change *change, struct slice which, struct buffer *json) {
     struct err err = {0};
-    enum built_schema schema;
+    enum candidate_schema schema;
     struct script_generation *generation = find_generation(change, which, &schema, &err);
     bool done = generation ? roll_back_to(change, generation, schema, json)
                            : reload_refuse(change, &err, NULL, json);

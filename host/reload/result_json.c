@@ -1,10 +1,10 @@
-#include "answer.h"
+#include "result_json.h"
 
 #include <stdio.h>
 
 #include "../base/json_put.h"
 
-void answer_put_generation(struct buffer *json, const struct script_generation *generation) {
+void result_json_put_generation(struct buffer *json, const struct script_generation *generation) {
     json_put_int(json, "generation", (int64_t)script_generation_number(generation));
     json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
 }
@@ -13,8 +13,8 @@ static void note_file(void *json, const char *path) {
     json_put_text(json, NULL, slice_of(path));
 }
 
-void answer_put_changed(struct buffer *json, const struct script_generation *old,
-                        const struct script_generation *new) {
+void result_json_put_changed(struct buffer *json, const struct script_generation *old,
+                             const struct script_generation *new) {
     json_put_name(json, "changed");
     buffer_append_text(json, "[");
     script_generation_compare(old, new, note_file, json);
@@ -44,17 +44,18 @@ static void put_settings(struct buffer *json, const char *name, const struct con
     buffer_append_text(json, "]");
 }
 
-void answer_put_canary(struct buffer *json, const struct buffer *report) {
+void result_json_put_canary(struct buffer *json, const struct buffer *report) {
     if (report->len > 0) {
         json_put_name(json, "canary");
         buffer_append(json, report->data, report->len);
     }
 }
 
-void answer_put_changes(struct buffer *json, const struct script_generation *running,
-                        const struct script_generation *generation, const struct config *fresh) {
+void result_json_put_changes(struct buffer *json, const struct script_generation *running,
+                             const struct script_generation *generation,
+                             const struct config *fresh) {
     const struct config *old = script_generation_config(running);
-    answer_put_changed(json, running, generation);
+    result_json_put_changed(json, running, generation);
     put_settings(json, "settings", old, fresh, true);
     put_settings(json, "needs_restart", old, fresh, false);
 }

@@ -1,4 +1,4 @@
-#include "store.h"
+#include "generation_store.h"
 
 #include <stdlib.h>
 
@@ -54,7 +54,7 @@ static void add_column(struct pg_params *params, const struct script_generation 
     pg_array_end(params);
 }
 
-bool store_save(const struct script_generation *generation, struct err *err) {
+bool generation_store_save(const struct script_generation *generation, struct err *err) {
     struct sql_session session;
     bool ok = sql_session_open(&session, script_generation_config(generation), "aggregator reload",
                                TIMEOUT_MS, err);
@@ -132,8 +132,9 @@ static struct script_generation *load(struct sql_session *session, const struct 
     return generation;
 }
 
-struct script_generation *store_load(const struct config *config, uint64_t number,
-                                     struct slice hash, const char *running, struct err *err) {
+struct script_generation *generation_store_load(const struct config *config, uint64_t number,
+                                                struct slice hash, const char *running,
+                                                struct err *err) {
     struct sql_session session;
     struct script_generation *generation = NULL;
     if (sql_session_open(&session, config, "aggregator rollback", TIMEOUT_MS, err)) {
@@ -145,7 +146,7 @@ struct script_generation *store_load(const struct config *config, uint64_t numbe
 
 /* ---- listing ------------------------------------------------------------------------------- */
 
-bool store_list(struct sql_session *session, struct buffer *json, struct err *err) {
+bool generation_store_list(struct sql_session *session, struct buffer *json, struct err *err) {
     PGresult *rows;
     if (!sql_query(session, slice_of(list_sql), &rows, err)) {
         return false;

@@ -1,8 +1,8 @@
-/* disk: what stands on the disk is loaded, checked and made to run. */
+/* from_disk: what stands on the disk is loaded, checked and made to run. */
 #include "../base/json_put.h"
-#include "answer.h"
+#include "result_json.h"
 #include "dropped.h"
-#include "gate.h"
+#include "spec_gate.h"
 #include "reload_private.h"
 
 static void count_live(void *count, const char *section, const char *key, bool live) {
@@ -19,7 +19,7 @@ static bool is_same(const struct script_generation *running,
            strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
 }
 
-static void note_step(struct reload *reload, struct under_way_item *item, const char *step) {
+static void note_step(struct reload *reload, struct in_progress_item *item, const char *step) {
     pthread_mutex_lock(&reload->lock);
     item->step = step;
     pthread_mutex_unlock(&reload->lock);
@@ -58,22 +58,22 @@ static bool lint_passes(const struct change *change, const struct script_generat
 struct from_disk {
     struct change change;
     const struct reload_request *request;
-    struct under_way_item *item; /* NULL: it has not begun */
-    struct config *fresh;        /* what the file says */
+    struct in_progress_item *item; /* NULL: it has not begun */
+    struct config *fresh;          /* what the file says */
     struct script_generation *generation;
     struct buffer report; /* of the canary */
 };
 
 /* The same files have been checked when they came to run: only settings are new. */
-static enum built_schema schema_of(const struct from_disk *from) {
+static enum candidate_schema schema_of(const struct from_disk *from) {
     return strcmp(script_generation_hash(from->change.running),
                   script_generation_hash(from->generation)) == 0
-               ? BUILT_CHECKED
-               : BUILT_UNCHECKED;
+               ? CANDIDATE_CHECKED
+               : CANDIDATE_UNCHECKED;
 }
 
 /* Whether the generation can replace the one that runs; then everything for it is built. */
-static bool prepare(struct from_disk *from, struct built *built, struct err *err) {
+static bool prepare(struct from_disk *from, struct candidate *candidate, struct err *err) {
     const struct change *change = &from->change;
     struct reload *reload = change->reload;
     const struct reload_options *options = &reload->options;
@@ -81,9 +81,9 @@ static bool prepare(struct from_disk *from, struct built *built, struct err *err
     if (!lint_passes(change, from->generation, err)) {
         return false;
     }
-    if (gate_is_there(from->generation)) {
+    if (spec_gate_is_there(from->generation)) {
         note_step(reload, from->item, "running the specs");
-        if (!gate_run(options->config_path, from->generation, options->stop_fd, err)) {
+        if (!spec_gate_run(options->config_path, from->generation, options->stop_fd, err)) {
             return false;
         }
     }
@@ -96,22 +96,22 @@ static bool prepare(struct from_disk *from, struct built *built, struct err *err
         }
     }
     note_step(reload, from->item, "building");
-    return built_make(built, from->generation, schema_of(from), &options->sources, options->ingest,
-                      err);
+    return candidate_make(candidate, from->generation, schema_of(from), &options->sources,
+                          options->ingest, err);
 }
 
 static void put_answer(const struct from_disk *from, bool done, struct buffer *json) {
     const struct script_generation *running = from->change.running;
     buffer_append_text(json, "{");
     json_put_bool(json, "done", done);
-    answer_put_generation(json, done ? from->generation : running);
-    answer_put_changes(json, running, from->generation, from->fresh);
+    result_json_put_generation(json, done ? from->generation : running);
+    result_json_put_changes(json, running, from->generation, from->fresh);
     dropped_put(json, from->change.running, from->generation);
-    answer_put_canary(json, &from->report);
+    result_json_put_canary(json, &from->report);
 }
 
 static bool reload_by(struct from_disk *from, struct buffer *json) {
-    struct built built;
+    struct candidate candidate;
     struct err err = {0};
     if (is_same(from->change.running, from->generation, from->fresh)) {
         put_answer(from, false, json);
@@ -120,8 +120,8 @@ static bool reload_by(struct from_disk *from, struct buffer *json) {
         return false;
     }
     if (!dropped_allow(from->change.running, from->generation, from->request->drop, &err) ||
-        !prepare(from, &built, &err) ||
-        !reload_swap(&from->change, from->generation, &built, &err)) {
+        !prepare(from, &candidate, &err) ||
+        !reload_swap(&from->change, from->generation, &candidate, &err)) {
         return reload_refuse(&from->change, &err, &from->report, json);
     }
     put_answer(from, true, json);
@@ -151,9 +151,9 @@ static bool admit_and_load(struct from_disk *from, struct err *err) {
     return from->generation != NULL;
 }
 
-static struct under_way_item *begin_item(struct reload *reload, struct err *err) {
+static struct in_progress_item *begin_item(struct reload *reload, struct err *err) {
     pthread_mutex_lock(&reload->lock);
-    struct under_way_item *item = under_way_begin(&reload->under_way, err);
+    struct in_progress_item *item = in_progress_begin(&reload->under_way, err);
     pthread_mutex_unlock(&reload->lock);
     return item;
 }
@@ -162,7 +162,7 @@ static void end_from_disk(struct from_disk *from) {
     struct reload *reload = from->change.reload;
     if (from->item) {
         pthread_mutex_lock(&reload->lock);
-        under_way_end(from->item);
+        in_progress_end(from->item);
         pthread_mutex_unlock(&reload->lock);
     }
     buffer_free(&from->report);

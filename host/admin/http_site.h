@@ -1,7 +1,7 @@
-/* site: the administration over HTTP, on a listener and with credentials of its own. Every request
- * must bring "Authorization: Bearer KEY". */
-#ifndef AGG_HOST_ADMIN_SITE_H
-#define AGG_HOST_ADMIN_SITE_H
+/* http_site: the administration over HTTP, on a listener and with credentials of its own. Every
+ * request must bring "Authorization: Bearer KEY". */
+#ifndef AGG_HOST_ADMIN_HTTP_SITE_H
+#define AGG_HOST_ADMIN_HTTP_SITE_H
 
 #include "../config/config.h"
 #include "../http/http_server.h"

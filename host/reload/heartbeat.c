@@ -1,4 +1,4 @@
-#include "presence.h"
+#include "heartbeat.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -58,7 +58,7 @@ struct before {
     int64_t seen_us;                /* Unix */
 };
 
-struct presence {
+struct heartbeat {
     const struct config *config;
     char host[256];
     char instance[256];
@@ -77,15 +77,16 @@ struct presence {
 
 /* ---- the database -------------------------------------------------------------------------- */
 
-static void add_key(struct presence *presence) {
-    pg_params_add_text(presence->params, slice_of(presence->config->kafka.group));
-    pg_params_add_text(presence->params, slice_of(presence->instance));
+static void add_key(struct heartbeat *heartbeat) {
+    pg_params_add_text(heartbeat->params, slice_of(heartbeat->config->kafka.group));
+    pg_params_add_text(heartbeat->params, slice_of(heartbeat->instance));
 }
 
-static bool query(struct presence *presence, const char *name, const char *sql, PGresult **rows,
+static bool query(struct heartbeat *heartbeat, const char *name, const char *sql, PGresult **rows,
                   struct err *err) {
-    bool ok = pg_query(presence->pg, name, sql, presence->params, STATEMENT_TIMEOUT_MS, rows, err);
-    pg_params_reset(presence->params);
+    bool ok =
+        pg_query(heartbeat->pg, name, sql, heartbeat->params, STATEMENT_TIMEOUT_MS, rows, err);
+    pg_params_reset(heartbeat->params);
     return ok;
 }
 
@@ -94,13 +95,13 @@ static void copy_cell(const PGresult *rows, int column, char *to, size_t cap) {
 }
 
 /* Once, before the row that is asked for may be overwritten. */
-static bool look_back(struct presence *presence, struct err *err) {
+static bool look_back(struct heartbeat *heartbeat, struct err *err) {
     struct before before = {.known = true};
     PGresult *rows;
-    add_key(presence);
-    pg_params_add_text(presence->params, slice_of(presence->host));
-    pg_params_add_int8(presence->params, presence->started_us);
-    if (!query(presence, "presence_before", before_sql, &rows, err)) {
+    add_key(heartbeat);
+    pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
+    pg_params_add_int8(heartbeat->params, heartbeat->started_us);
+    if (!query(heartbeat, "presence_before", before_sql, &rows, err)) {
         return false;
     }
     if (PQntuples(rows) > 0) {
@@ -109,36 +110,36 @@ static bool look_back(struct presence *presence, struct err *err) {
         before.seen_us = strtoll(PQgetvalue(rows, 0, 2), NULL, 10);
     }
     PQclear(rows);
-    pthread_mutex_lock(&presence->lock);
-    presence->before = before;
-    bool differs = before.hash[0] && strcmp(before.hash, presence->first_hash) != 0;
-    pthread_mutex_unlock(&presence->lock);
+    pthread_mutex_lock(&heartbeat->lock);
+    heartbeat->before = before;
+    bool differs = before.hash[0] && strcmp(before.hash, heartbeat->first_hash) != 0;
+    pthread_mutex_unlock(&heartbeat->lock);
     if (differs) {
         log_info("other scripts run since this start than before it",
-                 LOG_TEXT("scripts", presence->first_hash), LOG_TEXT("before", before.hash));
+                 LOG_TEXT("scripts", heartbeat->first_hash), LOG_TEXT("before", before.hash));
     }
     return true;
 }
 
-static bool announce(struct presence *presence, const struct scripts *scripts, struct err *err) {
-    if (!pg_wake(presence->pg, CONNECT_TIMEOUT_MS, err) ||
-        (!presence->before.known && !look_back(presence, err))) {
+static bool announce(struct heartbeat *heartbeat, const struct scripts *scripts, struct err *err) {
+    if (!pg_wake(heartbeat->pg, CONNECT_TIMEOUT_MS, err) ||
+        (!heartbeat->before.known && !look_back(heartbeat, err))) {
         return false;
     }
-    add_key(presence);
-    pg_params_add_text(presence->params, slice_of(presence->host));
-    pg_params_add_int8(presence->params, presence->started_us);
-    pg_params_add_int8(presence->params, (int64_t)scripts->generation);
-    pg_params_add_text(presence->params, slice_of(scripts->hash));
-    pg_params_add_int8(presence->params, scripts->since_us);
-    return query(presence, "presence", announce_sql, NULL, err);
+    add_key(heartbeat);
+    pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
+    pg_params_add_int8(heartbeat->params, heartbeat->started_us);
+    pg_params_add_int8(heartbeat->params, (int64_t)scripts->generation);
+    pg_params_add_text(heartbeat->params, slice_of(scripts->hash));
+    pg_params_add_int8(heartbeat->params, scripts->since_us);
+    return query(heartbeat, "presence", announce_sql, NULL, err);
 }
 
-static void announce_end(struct presence *presence) {
+static void announce_end(struct heartbeat *heartbeat) {
     struct err err = {0};
-    add_key(presence);
-    pg_params_add_int8(presence->params, presence->started_us);
-    if (pg_connected(presence->pg) && !query(presence, "presence_end", stop_sql, NULL, &err)) {
+    add_key(heartbeat);
+    pg_params_add_int8(heartbeat->params, heartbeat->started_us);
+    if (pg_connected(heartbeat->pg) && !query(heartbeat, "presence_end", stop_sql, NULL, &err)) {
         log_warning("the other instances are not told that this one stops",
                     LOG_TEXT("error", err.text));
     }
@@ -147,42 +148,42 @@ static void announce_end(struct presence *presence) {
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 /* Says what has changed, not what has not. */
-static void note_outcome(struct presence *presence, bool ok, const struct err *err) {
-    if (!ok && !presence->failed) {
+static void note_outcome(struct heartbeat *heartbeat, bool ok, const struct err *err) {
+    if (!ok && !heartbeat->failed) {
         log_warning("the other instances are not told which scripts run here; tried again",
                     LOG_TEXT("error", err->text));
-    } else if (ok && presence->failed) {
+    } else if (ok && heartbeat->failed) {
         log_info("the other instances are told again which scripts run here");
     }
-    presence->failed = !ok;
+    heartbeat->failed = !ok;
 }
 
 /* False: stop. */
-static bool wait_for_work(struct presence *presence, struct scripts *scripts) {
+static bool wait_for_work(struct heartbeat *heartbeat, struct scripts *scripts) {
     int64_t next_us = clock_monotonic_us() + INTERVAL_US;
     int status = 0;
-    pthread_mutex_lock(&presence->lock);
-    while (!presence->is_new && !presence->stopping && status == 0) {
-        status = clock_condition_wait(&presence->changed, &presence->lock, next_us);
+    pthread_mutex_lock(&heartbeat->lock);
+    while (!heartbeat->is_new && !heartbeat->stopping && status == 0) {
+        status = clock_condition_wait(&heartbeat->changed, &heartbeat->lock, next_us);
     }
-    presence->is_new = false;
-    *scripts = presence->scripts;
-    bool go_on = !presence->stopping;
-    pthread_mutex_unlock(&presence->lock);
+    heartbeat->is_new = false;
+    *scripts = heartbeat->scripts;
+    bool go_on = !heartbeat->stopping;
+    pthread_mutex_unlock(&heartbeat->lock);
     return go_on;
 }
 
 static void *presence_main(void *context) {
-    struct presence *presence = context;
+    struct heartbeat *heartbeat = context;
     struct scripts scripts;
-    while (wait_for_work(presence, &scripts)) {
+    while (wait_for_work(heartbeat, &scripts)) {
         struct err err = {0};
         if (scripts.generation > 0) {
-            bool ok = announce(presence, &scripts, &err);
-            note_outcome(presence, ok, &err);
+            bool ok = announce(heartbeat, &scripts, &err);
+            note_outcome(heartbeat, ok, &err);
         }
     }
-    announce_end(presence);
+    announce_end(heartbeat);
     return NULL;
 }
 
@@ -198,93 +199,93 @@ static const char *static_member(const struct config *config) {
     return NULL;
 }
 
-static void name_instance(struct presence *presence) {
-    const char *member = static_member(presence->config);
-    if (gethostname(presence->host, sizeof presence->host) != 0) {
-        snprintf(presence->host, sizeof presence->host, "unknown");
+static void name_instance(struct heartbeat *heartbeat) {
+    const char *member = static_member(heartbeat->config);
+    if (gethostname(heartbeat->host, sizeof heartbeat->host) != 0) {
+        snprintf(heartbeat->host, sizeof heartbeat->host, "unknown");
     }
-    presence->host[sizeof presence->host - 1] = '\0';
+    heartbeat->host[sizeof heartbeat->host - 1] = '\0';
     if (member) {
-        snprintf(presence->instance, sizeof presence->instance, "%s", member);
+        snprintf(heartbeat->instance, sizeof heartbeat->instance, "%s", member);
     } else {
-        snprintf(presence->instance, sizeof presence->instance, "%.200s:%d:%" PRId64,
-                 presence->host, (int)getpid(), presence->started_us / 1000000);
+        snprintf(heartbeat->instance, sizeof heartbeat->instance, "%.200s:%d:%" PRId64,
+                 heartbeat->host, (int)getpid(), heartbeat->started_us / 1000000);
     }
 }
 
-static void free_presence(struct presence *presence) {
-    pg_destroy(presence->pg);
-    pg_params_destroy(presence->params);
-    pthread_cond_destroy(&presence->changed);
-    pthread_mutex_destroy(&presence->lock);
-    free(presence);
+static void free_presence(struct heartbeat *heartbeat) {
+    pg_destroy(heartbeat->pg);
+    pg_params_destroy(heartbeat->params);
+    pthread_cond_destroy(&heartbeat->changed);
+    pthread_mutex_destroy(&heartbeat->lock);
+    free(heartbeat);
 }
 
-struct presence *presence_start(const struct config *config, struct err *err) {
+struct heartbeat *heartbeat_start(const struct config *config, struct err *err) {
     struct pg_options options = {
         .url = config->postgres.url,
         .application_name = "aggregator presence",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
     };
-    struct presence *presence = xcalloc(1, sizeof *presence);
-    presence->config = config;
-    presence->started_us = clock_wall_us();
-    presence->pg = pg_create(&options);
-    presence->params = pg_params_create();
-    pthread_mutex_init(&presence->lock, NULL);
-    clock_condition_init(&presence->changed);
-    name_instance(presence);
-    if (pthread_create(&presence->thread, NULL, presence_main, presence) != 0) {
+    struct heartbeat *heartbeat = xcalloc(1, sizeof *heartbeat);
+    heartbeat->config = config;
+    heartbeat->started_us = clock_wall_us();
+    heartbeat->pg = pg_create(&options);
+    heartbeat->params = pg_params_create();
+    pthread_mutex_init(&heartbeat->lock, NULL);
+    clock_condition_init(&heartbeat->changed);
+    name_instance(heartbeat);
+    if (pthread_create(&heartbeat->thread, NULL, presence_main, heartbeat) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the thread of the instance's presence");
-        free_presence(presence);
+        free_presence(heartbeat);
         return NULL;
     }
-    return presence;
+    return heartbeat;
 }
 
-void presence_stop(struct presence *presence) {
-    if (!presence) {
+void heartbeat_stop(struct heartbeat *heartbeat) {
+    if (!heartbeat) {
         return;
     }
-    pthread_mutex_lock(&presence->lock);
-    presence->stopping = true;
-    pthread_cond_signal(&presence->changed);
-    pthread_mutex_unlock(&presence->lock);
-    pthread_join(presence->thread, NULL);
-    free_presence(presence);
+    pthread_mutex_lock(&heartbeat->lock);
+    heartbeat->stopping = true;
+    pthread_cond_signal(&heartbeat->changed);
+    pthread_mutex_unlock(&heartbeat->lock);
+    pthread_join(heartbeat->thread, NULL);
+    free_presence(heartbeat);
 }
 
 /* ---- for others ---------------------------------------------------------------------------- */
 
-void presence_set_scripts(struct presence *presence, uint64_t generation, const char *hash) {
-    pthread_mutex_lock(&presence->lock);
-    presence->scripts = (struct scripts){.generation = generation, .since_us = clock_wall_us()};
-    snprintf(presence->scripts.hash, sizeof presence->scripts.hash, "%s", hash);
-    if (!presence->first_hash[0]) {
-        memcpy(presence->first_hash, presence->scripts.hash, sizeof presence->first_hash);
+void heartbeat_set_scripts(struct heartbeat *heartbeat, uint64_t generation, const char *hash) {
+    pthread_mutex_lock(&heartbeat->lock);
+    heartbeat->scripts = (struct scripts){.generation = generation, .since_us = clock_wall_us()};
+    snprintf(heartbeat->scripts.hash, sizeof heartbeat->scripts.hash, "%s", hash);
+    if (!heartbeat->first_hash[0]) {
+        memcpy(heartbeat->first_hash, heartbeat->scripts.hash, sizeof heartbeat->first_hash);
     }
-    presence->is_new = true;
-    pthread_cond_signal(&presence->changed);
-    pthread_mutex_unlock(&presence->lock);
+    heartbeat->is_new = true;
+    pthread_cond_signal(&heartbeat->changed);
+    pthread_mutex_unlock(&heartbeat->lock);
 }
 
-const char *presence_instance(const struct presence *presence) {
-    return presence->instance;
+const char *heartbeat_instance(const struct heartbeat *heartbeat) {
+    return heartbeat->instance;
 }
 
-void presence_append_before(struct presence *presence, struct buffer *json) {
-    pthread_mutex_lock(&presence->lock);
-    const struct before *before = &presence->before;
+void heartbeat_append_before(struct heartbeat *heartbeat, struct buffer *json) {
+    pthread_mutex_lock(&heartbeat->lock);
+    const struct before *before = &heartbeat->before;
     if (before->hash[0]) {
         buffer_append_text(json, "{");
         json_put_text(json, "hash", slice_of(before->hash));
-        json_put_bool(json, "same", strcmp(before->hash, presence->first_hash) == 0);
+        json_put_bool(json, "same", strcmp(before->hash, heartbeat->first_hash) == 0);
         json_put_text(json, "instance", slice_of(before->instance[0] ? before->instance : NULL));
         json_put_time(json, "last_seen", before->seen_us);
         buffer_append_text(json, "}");
     } else {
         buffer_append_text(json, "null");
     }
-    pthread_mutex_unlock(&presence->lock);
+    pthread_mutex_unlock(&heartbeat->lock);
 }

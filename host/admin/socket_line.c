@@ -1,4 +1,4 @@
-#include "words.h"
+#include "socket_line.h"
 
 static struct slice cut_word(struct slice *line) {
     const char *blank = memchr(line->data, ' ', line->len);

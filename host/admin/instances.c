@@ -1,8 +1,8 @@
-#include "fleet.h"
+#include "instances.h"
 
 #include "../base/json_put.h"
 #include "../base/log.h"
-#include "../reload/store.h"
+#include "../reload/generation_store.h"
 #include "../view/sql_session.h"
 
 #define TIMEOUT_MS 2000
@@ -90,7 +90,7 @@ static bool ask_database(const struct config *config, const char *this, struct b
               query(&session, config, instances_sql, &instances, &err) &&
               query(&session, config, partitions_sql, &partitions, &err);
     struct buffer stored = {0};
-    ok = ok && store_list(&session, &stored, &err);
+    ok = ok && generation_store_list(&session, &stored, &err);
     if (ok) {
         put_instances(json, instances, this);
         put_partitions(json, partitions);
@@ -106,8 +106,8 @@ static bool ask_database(const struct config *config, const char *this, struct b
     return ok;
 }
 
-void fleet_append(const struct config *config, const char *instance, bool ask,
-                  struct buffer *json) {
+void instances_append(const struct config *config, const char *instance, bool ask,
+                      struct buffer *json) {
     static const char *const members[] = {"instances", "scripts_agree", "partitions_handled_by",
                                           "stored_generations"};
     if (ask && ask_database(config, instance, json)) {

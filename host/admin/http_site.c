@@ -1,4 +1,4 @@
-#include "site.h"
+#include "http_site.h"
 
 #include <stdlib.h>
 #include <strings.h>

@@ -1,4 +1,4 @@
-#include "build.h"
+#include "replay.h"
 
 #include "../base/clock.h"
 #include "../base/log.h"
@@ -13,7 +13,7 @@
 /* Kafka is silent for so long while records must still come. */
 #define SILENCE_US (60 * 1000000LL)
 
-static bool open_pipeline(struct build *build, struct script_generation *generation,
+static bool open_pipeline(struct replay *replay, struct script_generation *generation,
                           const char *search_path, struct err *err) {
     struct pipeline_options options = {
         .generation = generation,
@@ -26,32 +26,32 @@ static bool open_pipeline(struct build *build, struct script_generation *generat
         .mode = PIPELINE_FOLLOW,
         .release = kafka_client_release,
     };
-    return pipeline_open(&build->pipeline, &options, err);
+    return pipeline_open(&replay->pipeline, &options, err);
 }
 
-bool build_open(struct build *build, struct script_generation *generation,
-                struct log_reader *reader, const char *search_path, struct err *err) {
-    *build = (struct build){.open = true, .reader = reader};
-    bool ok = open_pipeline(build, generation, search_path, err);
-    batch_init(&build->batches[0], generation);
-    batch_init(&build->batches[1], generation);
+bool replay_open(struct replay *replay, struct script_generation *generation,
+                 struct log_reader *reader, const char *search_path, struct err *err) {
+    *replay = (struct replay){.open = true, .reader = reader};
+    bool ok = open_pipeline(replay, generation, search_path, err);
+    batch_init(&replay->batches[0], generation);
+    batch_init(&replay->batches[1], generation);
     if (ok) {
-        log_reader_add_partitions(reader, &build->pipeline.partitions);
+        log_reader_add_partitions(reader, &replay->pipeline.partitions);
     }
-    ok = ok && pipeline_connect(&build->pipeline, err) && offsets_load(&build->pipeline, err);
+    ok = ok && pipeline_connect(&replay->pipeline, err) && offsets_load(&replay->pipeline, err);
     for (int i = 0; ok && i < 2; i++) {
-        batch_clear(&build->pipeline, &build->batches[i]);
+        batch_clear(&replay->pipeline, &replay->batches[i]);
     }
     return ok;
 }
 
-void build_close(struct build *build) {
-    if (build->open) {
-        batch_free(&build->pipeline, &build->batches[0]);
-        batch_free(&build->pipeline, &build->batches[1]);
-        pipeline_close(&build->pipeline);
+void replay_close(struct replay *replay) {
+    if (replay->open) {
+        batch_free(&replay->pipeline, &replay->batches[0]);
+        batch_free(&replay->pipeline, &replay->batches[1]);
+        pipeline_close(&replay->pipeline);
     }
-    build->open = false;
+    replay->open = false;
 }
 
 /* ---- one turn ------------------------------------------------------------------------------ */
@@ -67,13 +67,13 @@ static void doubt_timeouts(struct batch *batch) {
     }
 }
 
-static bool fill(struct build *build, struct err *err) {
-    struct pipeline *pipeline = &build->pipeline;
-    struct batch *batch = &build->batches[build->filling];
-    int wait_ms = build->inflight ? 0 : POLL_MS;
+static bool fill(struct replay *replay, struct err *err) {
+    struct pipeline *pipeline = &replay->pipeline;
+    struct batch *batch = &replay->batches[replay->filling];
+    int wait_ms = replay->inflight ? 0 : POLL_MS;
     while (!batch_full(pipeline, batch)) {
         size_t partition;
-        rd_kafka_message_t *record = log_reader_next(build->reader, wait_ms, &partition, err);
+        rd_kafka_message_t *record = log_reader_next(replay->reader, wait_ms, &partition, err);
         if (!record) {
             break;
         }
@@ -90,13 +90,13 @@ static bool fill(struct build *build, struct err *err) {
 }
 
 /* Ends the transaction under way, refused rows set aside. */
-static bool finish(struct build *build, struct err *err) {
-    struct pipeline *pipeline = &build->pipeline;
-    struct batch *batch = &build->batches[!build->filling];
-    if (!build->inflight) {
+static bool finish(struct replay *replay, struct err *err) {
+    struct pipeline *pipeline = &replay->pipeline;
+    struct batch *batch = &replay->batches[!replay->filling];
+    if (!replay->inflight) {
         return true;
     }
-    build->inflight = false;
+    replay->inflight = false;
     if (!commit_end(pipeline, batch, err)) {
         return false;
     }
@@ -104,26 +104,26 @@ static bool finish(struct build *build, struct err *err) {
     return true;
 }
 
-static bool turn(struct build *build, size_t *events, struct err *err) {
-    struct batch *batch = &build->batches[build->filling];
-    bool ok = fill(build, err) && finish(build, err);
+static bool turn(struct replay *replay, size_t *events, struct err *err) {
+    struct batch *batch = &replay->batches[replay->filling];
+    bool ok = fill(replay, err) && finish(replay, err);
     *events = batch->count;
     if (!ok || batch->count == 0) {
         return ok;
     }
-    build->inflight = true;
-    build->filling = !build->filling;
-    batch_split(&build->pipeline, batch, &build->batches[build->filling]);
-    return commit_begin(&build->pipeline, batch, err);
+    replay->inflight = true;
+    replay->filling = !replay->filling;
+    batch_split(&replay->pipeline, batch, &replay->batches[replay->filling]);
+    return commit_begin(&replay->pipeline, batch, err);
 }
 
-bool build_run(struct build *build, int64_t deadline_us,
-               void (*tell)(void *context, const struct log_reader *reader), void *context,
-               struct err *err) {
+bool replay_run(struct replay *replay, int64_t deadline_us,
+                void (*tell)(void *context, const struct log_reader *reader), void *context,
+                struct err *err) {
     int64_t heard_us = clock_monotonic_us();
-    while (build->reader->unfinished > 0 || build->inflight) {
+    while (replay->reader->unfinished > 0 || replay->inflight) {
         size_t events;
-        if (!turn(build, &events, err)) {
+        if (!turn(replay, &events, err)) {
             return false;
         }
         int64_t now_us = clock_monotonic_us();
@@ -133,10 +133,10 @@ bool build_run(struct build *build, int64_t deadline_us,
                            (int)(SILENCE_US / 1000000));
         }
         if (deadline_us > 0 && now_us > deadline_us) {
-            return finish(build, err) &&
+            return finish(replay, err) &&
                    err_set(err, ERR_TIMEOUT, "the log could not be read in time");
         }
-        tell(context, build->reader);
+        tell(context, replay->reader);
     }
     return true;
 }

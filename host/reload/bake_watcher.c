@@ -1,8 +1,8 @@
-/* watcher: a thread that stores what runs, and looks at it while it is on trial. */
+/* bake_watcher: a thread that stores what runs, and looks at it while it is on trial. */
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "reload_private.h"
-#include "store.h"
+#include "generation_store.h"
 
 #define LOOK_INTERVAL_MS 250 /* at scripts on trial */
 #define STORE_AGAIN_S 10
@@ -13,10 +13,10 @@
 static void look(struct reload *reload) {
     char reason[160];
     struct buffer answer = {0}; /* the log says the same */
-    enum trial_verdict verdict = trial_look(&reload->trial, reason, sizeof reason);
-    if (verdict == TRIAL_PASSED) {
+    enum bake_verdict verdict = bake_look(&reload->bake, reason, sizeof reason);
+    if (verdict == BAKE_PASSED) {
         log_info("the new scripts have passed their trial");
-    } else if (verdict == TRIAL_FAILED) {
+    } else if (verdict == BAKE_FAILED) {
         /* From what has failed: others may come to run meanwhile. */
         struct change change = reload_begin_locked(reload, "trial");
         pthread_mutex_unlock(&reload->lock);
@@ -33,11 +33,11 @@ static void look(struct reload *reload) {
 
 /* Under the lock, which it leaves while it asks the database. */
 static void store_running(struct reload *reload) {
-    struct script_generation *running = script_generation_ref(kept_running(&reload->kept));
+    struct script_generation *running = script_generation_ref(history_running(&reload->history));
     struct err err = {0};
     reload->store_us = 0;
     pthread_mutex_unlock(&reload->lock);
-    bool ok = store_save(running, &err);
+    bool ok = generation_store_save(running, &err);
     pthread_mutex_lock(&reload->lock);
     if (!ok) {
         log_warning("the running scripts are not stored yet: a rollback after a restart would not "
@@ -51,7 +51,7 @@ static void store_running(struct reload *reload) {
 /* 0: never. */
 static int64_t next_work_us(const struct reload *reload) {
     int64_t look_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
-    if (reload->trial.until_us == 0) {
+    if (reload->bake.until_us == 0) {
         return reload->store_us;
     }
     return reload->store_us > 0 && reload->store_us < look_us ? reload->store_us : look_us;

@@ -1,4 +1,4 @@
-#include "gate.h"
+#include "spec_gate.h"
 
 #include "../base/subprocess.h"
 
@@ -35,12 +35,12 @@ static bool check_unchanged(const struct script_generation *generation, struct e
             err_set(err, ERR_INPUT, "scripts were changed while the specs ran: reload again"));
 }
 
-bool gate_is_there(const struct script_generation *generation) {
+bool spec_gate_is_there(const struct script_generation *generation) {
     return script_generation_config(generation)->scripts.specs[0] != '\0';
 }
 
-bool gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
-              struct err *err) {
+bool spec_gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
+                   struct err *err) {
     const struct config *config = script_generation_config(generation);
     struct buffer output = {0};
     bool ok =

@@ -1,4 +1,4 @@
-#include "built.h"
+#include "candidate.h"
 
 #include "../base/log.h"
 #include "../check/schema_check.h"
@@ -18,28 +18,28 @@ static bool is_outage(const struct err *err) {
     return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
 }
 
-bool built_make(struct built *built, struct script_generation *generation, enum built_schema schema,
-                const struct builtin_sources *sources, const struct ingest *ingest,
-                struct err *err) {
-    *built = (struct built){0};
+bool candidate_make(struct candidate *candidate, struct script_generation *generation,
+                    enum candidate_schema schema, const struct builtin_sources *sources,
+                    const struct ingest *ingest, struct err *err) {
+    *candidate = (struct candidate){0};
     if (!check_schema(generation, err)) {
-        if (schema == BUILT_UNCHECKED || !is_outage(err)) {
+        if (schema == CANDIDATE_UNCHECKED || !is_outage(err)) {
             return false;
         }
         log_warning("the database is away: the scripts are not checked against its schema again",
                     LOG_TEXT("error", err->text));
         err_clear(err);
     }
-    built->api = api_scripts_create(generation, sources, err);
-    built->ingest = built->api ? ingest_scripts_create(ingest, generation, err) : NULL;
-    if (!built->ingest) {
-        api_scripts_destroy(built->api);
+    candidate->api = api_scripts_create(generation, sources, err);
+    candidate->ingest = candidate->api ? ingest_scripts_create(ingest, generation, err) : NULL;
+    if (!candidate->ingest) {
+        api_scripts_destroy(candidate->api);
     }
-    return built->ingest != NULL;
+    return candidate->ingest != NULL;
 }
 
-void built_free(struct built *built) {
-    api_scripts_destroy(built->api);
-    ingest_scripts_destroy(built->ingest);
-    *built = (struct built){0};
+void candidate_free(struct candidate *candidate) {
+    api_scripts_destroy(candidate->api);
+    ingest_scripts_destroy(candidate->ingest);
+    *candidate = (struct candidate){0};
 }

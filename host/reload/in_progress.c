@@ -1,31 +1,31 @@
-#include "under_way.h"
+#include "in_progress.h"
 
 #include "../base/clock.h"
 #include "../base/json_put.h"
 
-struct under_way_item *under_way_begin(struct under_way *under_way, struct err *err) {
-    for (size_t i = 0; i < UNDER_WAY_MAX; i++) {
-        struct under_way_item *item = &under_way->items[i];
+struct in_progress_item *in_progress_begin(struct in_progress *under_way, struct err *err) {
+    for (size_t i = 0; i < IN_PROGRESS_MAX; i++) {
+        struct in_progress_item *item = &under_way->items[i];
         if (!item->step) {
-            *item = (struct under_way_item){"reading", clock_wall_us()};
+            *item = (struct in_progress_item){"reading", clock_wall_us()};
             return item;
         }
     }
     err_set(err, ERR_CONFLICT,
             "%d reloads are under way: wait for one to end (aggregator status); a rollback is "
             "possible meanwhile",
-            UNDER_WAY_MAX);
+            IN_PROGRESS_MAX);
     return NULL;
 }
 
-void under_way_end(struct under_way_item *item) {
+void in_progress_end(struct in_progress_item *item) {
     item->step = NULL;
 }
 
-void under_way_list(const struct under_way *under_way, struct buffer *json) {
+void in_progress_list(const struct in_progress *under_way, struct buffer *json) {
     buffer_append_text(json, "[");
-    for (size_t i = 0; i < UNDER_WAY_MAX; i++) {
-        const struct under_way_item *item = &under_way->items[i];
+    for (size_t i = 0; i < IN_PROGRESS_MAX; i++) {
+        const struct in_progress_item *item = &under_way->items[i];
         if (item->step) {
             json_put_name(json, NULL);
             buffer_append_text(json, "{");

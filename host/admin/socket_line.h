@@ -1,6 +1,6 @@
-/* words: a line of the Unix socket, cut into a verb and what stands behind it. Pure. */
-#ifndef AGG_HOST_ADMIN_WORDS_H
-#define AGG_HOST_ADMIN_WORDS_H
+/* socket_line: a line of the Unix socket, cut into a verb and what stands behind it. Pure. */
+#ifndef AGG_HOST_ADMIN_SOCKET_LINE_H
+#define AGG_HOST_ADMIN_SOCKET_LINE_H
 
 #include "../script/script.h"
 
