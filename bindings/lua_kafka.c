@@ -4,9 +4,9 @@
  * Every record is checked before any is queued. */
 #include <stdlib.h>
 
-#include "../host/config/config.h"
-#include "kafka.h"
 #include "lua_host.h"
+#include "../host/config/clients.h"
+#include "kafka_producer.h"
 #include "lua_util.h"
 
 #define MAX_RECORDS 10000
@@ -87,8 +87,9 @@ static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) 
         handle->producer = NULL;
     }
     if (!handle->producer) {
-        handle->producer = kafka_producer_acquire(lua_host_of(L)->services.config,
-                                                  lua_host_of(L)->services.longest_call_ms, err);
+        struct kafka_settings settings = config_kafka_settings(lua_host_of(L)->services.config);
+        handle->producer =
+            kafka_producer_acquire(&settings, lua_host_of(L)->services.longest_call_ms, err);
     }
     return handle->producer != NULL;
 }

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "../ingest/kafka_client.h"
 #include "../base/json_put.h"
 #include "../base/nearest.h"
 #include "../rebuild/log_reader.h"
@@ -121,11 +120,10 @@ static void announce(const struct tap *tap) {
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static bool matches(const struct tap_options *options, const rd_kafka_message_t *record) {
-    struct slice value = {record->payload, record->len};
+static bool matches(const struct tap_options *options, const struct message *message) {
     for (size_t i = 0; i < sizeof options->needles / sizeof *options->needles; i++) {
         const char *needle = options->needles[i];
-        if (needle && !slice_contains(value, slice_of(needle))) {
+        if (needle && !slice_contains(message->payload, slice_of(needle))) {
             return false;
         }
     }
@@ -163,11 +161,10 @@ static bool write_out(struct tap *tap, struct err *err) {
     return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
 }
 
-/* Takes the record. */
-static bool handle(struct tap *tap, rd_kafka_message_t *record, size_t partition, struct err *err) {
-    struct message message = kafka_client_message(record, partition);
+/* Takes the message. */
+static bool handle(struct tap *tap, const struct message *message, struct err *err) {
     struct dry_run_outcome outcome;
-    if (!dry_run_handle(&tap->dry_run, &message, &outcome, err)) {
+    if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
         return false;
     }
     show(tap, &outcome);
@@ -179,15 +176,15 @@ static bool handle(struct tap *tap, rd_kafka_message_t *record, size_t partition
 static bool follow(struct tap *tap, struct err *err) {
     int64_t limit = tap->options->limit;
     while (!stopped && (limit == 0 || tap->shown < limit)) {
-        size_t partition;
-        rd_kafka_message_t *record = log_reader_next(&tap->reader, POLL_MS, &partition, err);
-        if (!record && err->kind != ERR_NONE) {
+        struct message message;
+        bool found = log_reader_next(&tap->reader, POLL_MS, &message, err);
+        if (!found && err->kind != ERR_NONE) {
             return false;
         }
-        tap->read += record != NULL;
-        if (record && !matches(tap->options, record)) {
-            rd_kafka_message_destroy(record);
-        } else if (record && !handle(tap, record, partition, err)) {
+        tap->read += found;
+        if (found && !matches(tap->options, &message)) {
+            kafka_message_release(message.owner);
+        } else if (found && !handle(tap, &message, err)) {
             return false;
         }
     }
@@ -214,7 +211,7 @@ static bool open_and_run(struct tap *tap, struct err *err) {
         log_reader_open(&tap->reader, config, tap->generation, err) && choose_topics(tap, err);
     if (ok) {
         ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches nothing",
-                          kafka_client_release, err) &&
+                          kafka_message_release, err) &&
              run(tap, err);
         dry_run_close(&tap->dry_run);
     }

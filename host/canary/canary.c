@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "../base/clock.h"
-#include "../ingest/kafka_client.h"
 #include "../base/json_put.h"
 #include "../base/log.h"
 #include "../check/schema_check.h"
@@ -61,7 +60,7 @@ static bool open_sides(struct canary *canary, struct err *err) {
     return side_open(&sides[CANARY_OLD], options->running, &canary->session, &kinds[CANARY_OLD],
                      NULL, err) &&
            side_open(&sides[CANARY_NEW], options->candidate, &canary->session, &kinds[CANARY_NEW],
-                     kafka_client_release, err);
+                     kafka_message_release, err);
 }
 
 /* The new scripts' topics: what the old ones alone declare is read no more after a reload. */
@@ -103,27 +102,25 @@ static void close_parts(struct canary *canary) {
 
 /* ---- a turn -------------------------------------------------------------------------------- */
 
-static void take(struct canary *canary, rd_kafka_message_t *record, size_t partition) {
-    struct message message = kafka_client_message(record, partition);
+static void take(struct canary *canary, const struct message *message) {
     if (canary->place_count == canary->place_cap) {
         canary->place_cap = canary->place_cap ? canary->place_cap * 2 : 256;
         canary->places = xrealloc(canary->places, canary->place_cap * sizeof *canary->places);
     }
     struct place *place = &canary->places[canary->place_count++];
     for (int i = 0; i < CANARY_SIDES; i++) {
-        place->at[i] = side_take(&canary->sides[i], &message);
+        place->at[i] = side_take(&canary->sides[i], message);
     }
 }
 
 static bool fill(struct canary *canary, struct err *err) {
     canary->place_count = 0;
     while (!side_full(&canary->sides[CANARY_OLD]) && !side_full(&canary->sides[CANARY_NEW])) {
-        size_t partition;
-        rd_kafka_message_t *record = log_reader_next(&canary->reader, POLL_MS, &partition, err);
-        if (!record) {
+        struct message message;
+        if (!log_reader_next(&canary->reader, POLL_MS, &message, err)) {
             break;
         }
-        take(canary, record, partition);
+        take(canary, &message);
     }
     return err->kind == ERR_NONE;
 }

@@ -5,7 +5,8 @@
 #include "../http/admission.h"
 #include "../http/credentials.h"
 #include "../http/builtin_paths.h"
-#include "../ingest/kafka_client.h"
+#include "../../bindings/kafka_consumer.h"
+#include "../config/clients.h"
 #include "../view/migrate.h"
 #include "../check/schema_check.h"
 #include "../check/lint.h"
@@ -30,19 +31,13 @@ static bool check_database(const struct config *config, const struct script_gene
 
 /* Whether a client can be made of the properties; it is told of no broker. */
 static bool check_kafka(const struct config *config, struct err *err) {
-    rd_kafka_conf_t *conf = kafka_client_conf(config, 0, err);
-    if (!conf) {
-        return false;
-    }
-    if (!kafka_client_set(conf, "bootstrap.servers", "", err)) {
-        rd_kafka_conf_destroy(conf);
-        return false;
-    }
-    rd_kafka_t *kafka = kafka_client_consumer(conf, err);
-    if (kafka) {
-        rd_kafka_destroy(kafka);
-    }
-    return kafka != NULL;
+    static const struct kafka_member_calls calls; /* a member, for its group.instance.id */
+    struct kafka_consumer_options options = {.settings = config_kafka_settings(config),
+                                             .calls = &calls};
+    options.settings.brokers = "";
+    struct kafka_consumer *consumer = kafka_consumer_open(&options, err);
+    kafka_consumer_destroy(consumer);
+    return consumer != NULL;
 }
 
 static bool check_names(const struct script_generation *generation) {

@@ -2,9 +2,12 @@
  * compare-and-set fails) or, idle, within seconds, and go on from there. The view converges, so
  * that reading twice changes nothing but what a mended script makes of it. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "command.h"
-#include "../ingest/kafka_client.h"
+#include "../../bindings/kafka_consumer.h"
+#include "../base/xalloc.h"
+#include "../config/clients.h"
 #include "../view/sql_session.h"
 
 static const char list_sql[] =
@@ -32,58 +35,57 @@ static void fill(struct replay *replay) {
     pg_params_add_text(replay->session.params, slice_of(replay->command->topic));
 }
 
-/* The partitions, each with the offset that was asked for. */
-static rd_kafka_topic_partition_list_t *list_partitions(struct replay *replay, struct err *err) {
+/* The partitions, each with the offset that was asked for; to be freed. NULL: err says why. */
+static struct kafka_place *list_partitions(struct replay *replay, size_t *count, struct err *err) {
     PGresult *rows = NULL;
     fill(replay);
     pg_params_add_int8(replay->session.params, replay->command->partition);
     if (!sql_query(&replay->session, slice_of(list_sql), &rows, err)) {
         return NULL;
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PQntuples(rows));
-    for (int i = 0; i < PQntuples(rows); i++) {
-        int32_t number = (int32_t)sql_cell_int(rows, i, 0);
-        rd_kafka_topic_partition_list_add(list, replay->command->topic, number)->offset =
-            replay->command->from_offset;
+    *count = (size_t)PQntuples(rows);
+    struct kafka_place *places = xcalloc(*count + 1, sizeof *places);
+    for (size_t i = 0; i < *count; i++) {
+        places[i].topic = replay->command->topic;
+        places[i].partition = (int32_t)sql_cell_int(rows, (int)i, 0);
+        places[i].offset = replay->command->from_offset;
     }
     PQclear(rows);
-    return list;
+    return places;
 }
 
 /* Kafka says which offset each partition had at the time. */
-static bool look_up_times(struct replay *replay, rd_kafka_topic_partition_list_t *list,
+static bool look_up_times(struct replay *replay, struct kafka_place *places, size_t count,
                           struct err *err) {
-    rd_kafka_conf_t *conf = kafka_client_conf(replay->command->config, KAFKA_CLIENT_NO_MEMBER, err);
-    rd_kafka_t *client = conf ? kafka_client_consumer(conf, err) : NULL;
-    if (!client) {
-        return false;
-    }
-    bool ok = kafka_client_offsets_at(client, list, replay->command->from_time_us / 1000, err);
-    rd_kafka_destroy(client);
+    struct kafka_consumer_options options = {.settings =
+                                                 config_kafka_settings(replay->command->config)};
+    struct kafka_consumer *consumer = kafka_consumer_open(&options, err);
+    bool ok = consumer && kafka_consumer_offsets_at(consumer, places, count,
+                                                    replay->command->from_time_us / 1000, err);
+    kafka_consumer_destroy(consumer);
     return ok;
 }
 
 /* ---- the rewind ---------------------------------------------------------------------------- */
 
-static bool rewind_one(struct replay *replay, const rd_kafka_topic_partition_t *element,
-                       struct err *err) {
+static bool rewind_one(struct replay *replay, const struct kafka_place *place, struct err *err) {
     PGresult *result = NULL;
-    if (element->offset < 0) { /* nothing so young in this partition */
-        printf("%s/%d: nothing from then on\n", element->topic, element->partition);
+    if (place->offset < 0) { /* nothing so young in this partition */
+        printf("%s/%d: nothing from then on\n", place->topic, place->partition);
         return true;
     }
     fill(replay);
-    pg_params_add_int8(replay->session.params, element->partition);
-    pg_params_add_int8(replay->session.params, element->offset);
+    pg_params_add_int8(replay->session.params, place->partition);
+    pg_params_add_int8(replay->session.params, place->offset);
     if (!sql_query(&replay->session, slice_of(rewind_sql), &result, err)) {
         return false;
     }
     if (PQntuples(result) == 1) {
-        printf("%s/%d: reads again from offset %lld: %s offsets\n", element->topic,
-               element->partition, (long long)element->offset, PQgetvalue(result, 0, 0));
+        printf("%s/%d: reads again from offset %lld: %s offsets\n", place->topic, place->partition,
+               (long long)place->offset, PQgetvalue(result, 0, 0));
     } else {
-        printf("%s/%d: has not come to offset %lld yet\n", element->topic, element->partition,
-               (long long)element->offset);
+        printf("%s/%d: has not come to offset %lld yet\n", place->topic, place->partition,
+               (long long)place->offset);
     }
     PQclear(result);
     return true;
@@ -99,16 +101,17 @@ static bool refuse_replay(const struct command *command, struct err *err) {
 }
 
 static bool run(struct replay *replay, struct err *err) {
-    rd_kafka_topic_partition_list_t *list = list_partitions(replay, err);
-    if (!list) {
+    size_t count = 0;
+    struct kafka_place *places = list_partitions(replay, &count, err);
+    if (!places) {
         return false;
     }
-    bool ok = list->cnt > 0 || refuse_replay(replay->command, err);
-    ok = ok && (replay->command->from_offset >= 0 || look_up_times(replay, list, err));
-    for (int i = 0; ok && i < list->cnt; i++) {
-        ok = rewind_one(replay, &list->elems[i], err);
+    bool ok = count > 0 || refuse_replay(replay->command, err);
+    ok = ok && (replay->command->from_offset >= 0 || look_up_times(replay, places, count, err));
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = rewind_one(replay, &places[i], err);
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    free(places);
     return ok;
 }
 

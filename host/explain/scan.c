@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "../pipeline/dry_run.h"
-#include "../ingest/kafka_client.h"
 #include "../base/log.h"
 #include "../rebuild/progress.h"
 #include "../base/uuid.h"
@@ -62,13 +61,9 @@ static void find_needles(struct scan *scan) {
     scan->needle_count = ok ? scan->needle_count : 0;
 }
 
-static bool names(const rd_kafka_message_t *record, struct slice text) {
-    return slice_contains((struct slice){record->payload, record->len}, text);
-}
-
-static bool may_concern(const struct scan *scan, const rd_kafka_message_t *record) {
+static bool may_concern(const struct scan *scan, const struct message *message) {
     for (size_t i = 0; i < scan->needle_count; i++) {
-        if (names(record, scan->needles[i])) {
+        if (slice_contains(message->payload, scan->needles[i])) {
             return true;
         }
     }
@@ -247,15 +242,14 @@ static void take_other(struct scan *scan, const struct event *event,
     }
 }
 
-/* Takes the record. False: no script state can be made. */
-static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partition,
-                   struct err *err) {
-    struct message message = kafka_client_message(record, partition);
-    struct explain_place place = {
-        .partition = partition, .offset = message.offset, .stored_us = message.broker_time_us};
+/* Takes the message. False: no script state can be made. */
+static bool handle(struct scan *scan, const struct message *message, struct err *err) {
+    struct explain_place place = {.partition = message->partition,
+                                  .offset = message->offset,
+                                  .stored_us = message->broker_time_us};
     struct dry_run_outcome outcome;
     log_mute(true); /* what scripts log of the event has been said */
-    bool handled = dry_run_handle(&scan->dry_run, &message, &outcome, err);
+    bool handled = dry_run_handle(&scan->dry_run, message, &outcome, err);
     log_mute(false);
     if (!handled) {
         return false;
@@ -266,7 +260,8 @@ static bool handle(struct scan *scan, rd_kafka_message_t *record, size_t partiti
     }
     bool without_effect =
         event->rests_on ? !take_outside(scan, event, &place) : event->state != EVENT_APPLIED;
-    if (without_effect && names(record, slice_of(scan->explanation->options.id)) &&
+    if (without_effect &&
+        slice_contains(message->payload, slice_of(scan->explanation->options.id)) &&
         !is_known_rejected(scan->explanation, &place)) {
         take_other(scan, event, &place);
     }
@@ -278,18 +273,18 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
     struct log_reader *reader = &scan->explanation->reader;
     int silent = 0;
     while (reader->unfinished > 0) {
-        size_t partition;
+        struct message message;
         int64_t done, total;
-        rd_kafka_message_t *record = log_reader_next(reader, POLL_MS, &partition, err);
+        bool found = log_reader_next(reader, POLL_MS, &message, err);
         if (err->kind != ERR_NONE) {
             return false;
         }
-        silent = record ? 0 : silent + 1;
-        if (record) {
+        silent = found ? 0 : silent + 1;
+        if (found) {
             scan->explanation->records_read++;
-            if (!may_concern(scan, record)) {
-                rd_kafka_message_destroy(record);
-            } else if (!handle(scan, record, partition, err)) {
+            if (!may_concern(scan, &message)) {
+                kafka_message_release(message.owner);
+            } else if (!handle(scan, &message, err)) {
                 return false;
             }
         } else if (silent > SILENT_POLLS) {
@@ -304,7 +299,7 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
 static bool open_bench(struct scan *scan, struct err *err) {
     struct explanation *explanation = scan->explanation;
     if (!dry_run_open(&scan->dry_run, explanation->generation, "explain touches nothing",
-                      kafka_client_release, err)) {
+                      kafka_message_release, err)) {
         return false;
     }
     log_reader_add_partitions(&explanation->reader, &scan->dry_run.pipeline.partitions);

@@ -1,22 +1,16 @@
 /* consumer: the Kafka side of a worker: the client, and what it takes. */
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include <stdlib.h>
 
-#include "../base/aside.h"
-#include "../base/clock.h"
 #include "../base/log.h"
-#include "../../bindings/kafka_login.h"
 #include "../pipeline/topic_waits.h"
-#include "kafka_client.h"
+#include "../base/xalloc.h"
+#include "../config/clients.h"
+#include "../pipeline/kafka_message.h"
 #include "worker.h"
 
 /* Handling should not keep the worker from polling for longer. */
 #define TURN_US 250000
 #define TURN_EVENTS 1024
-/* How long leaving the group may take. */
-#define CLOSE_TIMEOUT_US 5000000
-#define CLOSE_POLL_MS 100
-#define DESTROY_TIMEOUT_MS 1000
 
 /* ---- the log against the offset ------------------------------------------------------------ */
 
@@ -51,12 +45,11 @@ static void note_passed(struct worker *worker, const struct partition *partition
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
-static struct partition *partition_of(struct worker *worker, const rd_kafka_message_t *record,
+static struct partition *partition_of(struct worker *worker, const struct kafka_message *message,
                                       size_t *at) {
     struct partitions *partitions = &worker->pipeline.partitions;
-    *at = record->rkt
-              ? partitions_find(partitions, rd_kafka_topic_name(record->rkt), record->partition)
-              : PARTITION_NONE;
+    *at = message->topic ? partitions_find(partitions, message->topic, message->partition)
+                         : PARTITION_NONE;
     return *at == PARTITION_NONE ? NULL : &partitions->items[*at];
 }
 
@@ -79,18 +72,15 @@ static bool is_next(struct worker *worker, struct partition *partition,
            !topic_waits_hold(&worker->pipeline, partition);
 }
 
-static void take(struct worker *worker, rd_kafka_message_t *record) {
+static void take(struct worker *worker, const struct kafka_message *record) {
     size_t at;
     struct partition *partition = partition_of(worker, record, &at);
-    if (kafka_client_refill_is_due(&worker->taken_bytes, record) && worker->assignment) {
-        kafka_client_refill(worker->kafka, worker->assignment);
-    }
-    struct message message = kafka_client_message(record, at);
+    struct message message = kafka_message_of_partition(record, at);
     if (is_next(worker, partition, &message)) {
         trouble_note_good(worker, partition);
         batch_take(&worker->pipeline, worker->filling, &message);
     } else {
-        rd_kafka_message_destroy(record);
+        kafka_message_release(record->owner);
     }
 }
 
@@ -121,62 +111,60 @@ static bool has_other_spelling(const struct worker *worker, const char *topic) {
     return false;
 }
 
-static void log_missing_topic(const struct worker *worker, const rd_kafka_message_t *record) {
-    const char *topic = record->rkt ? rd_kafka_topic_name(record->rkt) : "";
+static void log_missing_topic(const struct worker *worker, const struct kafka_message *message) {
+    const char *topic = message->topic ? message->topic : "";
     if (has_other_spelling(worker, topic)) {
         log_debug("of two spellings of a topic one is not there", LOG_TEXT("topic", topic));
     } else {
-        log_warning("a topic is not there", LOG_TEXT("detail", rd_kafka_message_errstr(record)));
+        log_warning("a topic is not there", LOG_TEXT("detail", message->detail));
     }
 }
 
-static void note_error(struct worker *worker, rd_kafka_message_t *record) {
+static void note_error(struct worker *worker, const struct kafka_message *message) {
     size_t at;
-    struct partition *partition = partition_of(worker, record, &at);
-    const char *text = rd_kafka_message_errstr(record);
-    switch (record->err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+    struct partition *partition = partition_of(worker, message, &at);
+    switch (message->error.kind) {
+    case KAFKA_ERROR_END:
         if (partition) {
-            partition->end_offset = record->offset;
+            partition->end_offset = message->offset;
             trouble_note_good(worker, partition);
         }
         break;
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case KAFKA_ERROR_NO_OFFSET:
         if (partition) {
-            note_contradiction(worker, partition, text);
+            note_contradiction(worker, partition, message->detail);
         }
         break;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-        log_missing_topic(worker, record);
+    case KAFKA_ERROR_NO_TOPIC:
+        log_missing_topic(worker, message);
         if (partition) { /* of ours: when it is back, is it the same? */
             consumer_restart(worker);
         }
         break;
-    case RD_KAFKA_RESP_ERR__FATAL:
+    case KAFKA_ERROR_FATAL:
         reopen_ask_failed(worker);
-        log_warning("consumer error", LOG_TEXT("error", text));
+        log_warning("consumer error", LOG_TEXT("error", message->detail));
         metric_add(worker->errors, 1);
         break;
     default:
-        trouble_note_record(worker, partition, record);
+        trouble_note_message(worker, partition, message);
         metric_add(worker->errors, 1);
     }
-    rd_kafka_message_destroy(record);
+    kafka_message_release(message->owner);
 }
 
 /* True when the queue ran dry. */
 static bool take_messages(struct worker *worker) {
     for (size_t taken = 0; taken < TURN_EVENTS && !batch_full(&worker->pipeline, worker->filling);
          taken++) {
-        rd_kafka_message_t *record = rd_kafka_consumer_poll(worker->kafka, 0);
-        if (!record) {
+        struct kafka_message message;
+        if (!kafka_consumer_next(worker->kafka, 0, &message)) {
             return true;
         }
-        if (record->err) {
-            note_error(worker, record);
+        if (message.error.kind != KAFKA_ERROR_NONE) {
+            note_error(worker, &message);
         } else {
-            take(worker, record);
+            take(worker, &message);
         }
     }
     return false;
@@ -195,129 +183,80 @@ bool consumer_fill(struct worker *worker, bool may_take) {
 }
 
 bool consumer_is_fetching(const struct worker *worker) {
-    return worker->assignment && !worker->must_load_offsets;
+    return worker->has_assignment && !worker->must_load_offsets;
 }
 
 /* ---- starting again ------------------------------------------------------------------------ */
 
 void consumer_restart(struct worker *worker) {
     rebalance_drop_batches(worker);
-    if (!worker->assignment || worker->must_load_offsets) {
+    if (!worker->has_assignment || worker->must_load_offsets) {
         return;
     }
     worker->must_load_offsets = true;
     struct err err = {0};
-    if (!kafka_client_fetch_nothing(worker->kafka, &err)) {
+    if (!kafka_consumer_fetch(worker->kafka, NULL, 0, &err)) {
         log_warning("cannot stop fetching", LOG_TEXT("error", err.text));
     }
 }
 
 /* ---- the client --------------------------------------------------------------------------- */
 
-static rd_kafka_topic_partition_list_t *
-declared_topics(const struct script_generation *generation) {
-    size_t count;
-    const struct script_handler *handlers = script_generation_handlers(generation, &count);
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(8);
-    for (size_t i = 0; i < count; i++) {
+/* To be freed; the names are the generation's. */
+static const char **declared_topics(const struct script_generation *generation, size_t *count) {
+    size_t handler_count, all = 0;
+    const struct script_handler *handlers = script_generation_handlers(generation, &handler_count);
+    for (size_t i = 0; i < handler_count; i++) {
+        all += handlers[i].topic_count;
+    }
+    const char **topics = xcalloc(all + 1, sizeof *topics);
+    *count = 0;
+    for (size_t i = 0; i < handler_count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            rd_kafka_topic_partition_list_add(topics, handlers[i].topics[t], RD_KAFKA_PARTITION_UA);
+            topics[(*count)++] = handlers[i].topics[t];
         }
     }
     return topics;
 }
 
 bool consumer_subscribe(struct worker *worker, struct err *err) {
+    size_t count;
     trouble_forget_topics(worker);
-    rd_kafka_topic_partition_list_t *topics = declared_topics(worker->pipeline.generation);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(worker->kafka, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
+    const char **topics = declared_topics(worker->pipeline.generation, &count);
+    bool ok = kafka_consumer_subscribe(worker->kafka, topics, count, err);
+    free(topics);
+    return ok;
 }
 
-void consumer_renew_login(struct worker *worker, bool after_refusal) {
-    if (worker->kafka && kafka_login_renew(worker->kafka, worker->config->kafka.brokers,
-                                           after_refusal, &worker->login_used)) {
-        log_debug("the kafka client has its login", LOG_INT("worker", worker->number));
+struct kafka_place *consumer_places(const struct worker *worker) {
+    const struct partitions *partitions = &worker->pipeline.partitions;
+    struct kafka_place *places = xcalloc(partitions->count + 1, sizeof *places);
+    for (size_t i = 0; i < partitions->count; i++) {
+        places[i].topic = partitions->items[i].topic;
+        places[i].partition = partitions->items[i].number;
     }
+    return places;
 }
 
-static void on_client_error(rd_kafka_t *kafka, int code, const char *reason, void *worker) {
-    (void)kafka;
-    log_warning("kafka error", LOG_TEXT("code", rd_kafka_err2name(code)),
-                LOG_TEXT("detail", reason));
-    trouble_note_client(worker, code, reason);
-    moved_note(worker, reason);
-    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
-        consumer_renew_login(worker, true);
-    }
+static void on_client_error(void *worker, const struct kafka_error *error, const char *detail) {
+    trouble_note_client(worker, error, detail);
+    moved_note(worker, detail);
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
-    rd_kafka_conf_t *conf = kafka_client_conf(worker->config, worker->number, err);
-    if (!conf) {
-        return false;
-    }
-    rd_kafka_conf_set_opaque(conf, worker);
-    rd_kafka_conf_set_rebalance_cb(conf, rebalance);
-    rd_kafka_conf_set_error_cb(conf, on_client_error);
-    worker->kafka = kafka_client_consumer(conf, err);
+    struct kafka_member_calls calls = {rebalance, on_client_error, worker};
+    struct kafka_consumer_options options = {
+        .settings = config_kafka_settings(worker->config),
+        .member = worker->number,
+        .calls = &calls,
+    };
+    worker->kafka = kafka_consumer_open(&options, err);
     if (!worker->kafka) {
         return false;
     }
-    worker->login_used = 0; /* it has the one that the program began with */
-    consumer_renew_login(worker, false);
-    worker->queue = rd_kafka_queue_get_consumer(worker->kafka);
-    worker->report = (struct report){.answers = rd_kafka_queue_new(worker->kafka)};
-    worker->kafka_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (worker->kafka_fd < 0) {
-        return err_set(err, ERR_INTERNAL, "cannot make an eventfd");
-    }
-    uint64_t one = 1; /* an eventfd takes eight bytes */
-    rd_kafka_queue_io_event_enable(worker->queue, worker->kafka_fd, &one, sizeof one);
+    worker->report = (struct report){0};
     reopen_note_opened(worker);
     return consumer_subscribe(worker, err);
-}
-
-/* Leaves the group, which has rebalance() called. False: that takes too long. */
-static bool leave_in_time(struct worker *worker) {
-    rd_kafka_queue_t *events = rd_kafka_queue_new(worker->kafka);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(worker->kafka, events);
-    int64_t deadline_us = clock_monotonic_us() + CLOSE_TIMEOUT_US;
-    bool failed = error != NULL; /* for good: there is nothing to wait for */
-    if (failed) {
-        log_warning("leaving the group failed", LOG_INT("worker", worker->number),
-                    LOG_TEXT("error", rd_kafka_error_string(error)));
-        rd_kafka_error_destroy(error);
-    }
-    while (!failed && !rd_kafka_consumer_closed(worker->kafka) &&
-           clock_monotonic_us() < deadline_us) {
-        rd_kafka_message_t *record = rd_kafka_consume_queue(events, CLOSE_POLL_MS);
-        if (record) {
-            rd_kafka_message_destroy(record);
-        }
-    }
-    rd_kafka_queue_destroy(events);
-    return failed || rd_kafka_consumer_closed(worker->kafka);
-}
-
-static void destroy_client(void *kafka) {
-    rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-}
-
-static void forget_client(void *kafka) {
-    (void)kafka; /* destroy_client has freed it, or its thread was never begun */
-}
-
-/* A client that does not let go, because its coordinator answers nothing, is left to a thread. */
-static void destroy_aside(struct worker *worker) {
-    static const struct aside_work work = {"closing a Kafka client", destroy_client, forget_client};
-    struct err err = {0};
-    log_warning("the group does not let go of the kafka client: it is left to end by itself",
-                LOG_INT("worker", worker->number));
-    if (!aside_run(&work, worker->kafka, DESTROY_TIMEOUT_MS, &err)) {
-        log_debug("a kafka client goes on ending", LOG_TEXT("detail", err.text));
-    }
 }
 
 void consumer_close(struct worker *worker) {
@@ -325,19 +264,10 @@ void consumer_close(struct worker *worker) {
         return;
     }
     report_last(worker);
-    rd_kafka_queue_io_event_enable(worker->queue, -1, NULL, 0);
-    bool left = leave_in_time(worker);
+    kafka_consumer_leave(worker->kafka);
     rebalance_forget(worker); /* a client that has failed for good has revoked nothing */
-    rd_kafka_queue_destroy(worker->queue);
-    rd_kafka_queue_destroy(worker->report.answers);
-    if (left) {
-        rd_kafka_destroy(worker->kafka);
-    } else {
-        destroy_aside(worker);
-    }
-    close(worker->kafka_fd);
+    kafka_consumer_destroy(worker->kafka);
     trouble_forget_topics(worker);
     moved_forget(worker);
     worker->kafka = NULL;
-    worker->kafka_fd = -1;
 }

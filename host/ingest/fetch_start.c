@@ -2,12 +2,13 @@
  * is the one that was read and still has it. The client is told nothing but numbers: an outdated
  * answer to "from the beginning" or "from the end" can take effect on a later assignment
  * (librdkafka 2.0), and would have records read twice or not at all. */
+#include <stdlib.h>
+
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
 #include "../pipeline/database_offsets.h"
 #include "../pipeline/topic_waits.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 #define BOUNDS_TIMEOUT_MS 3000
@@ -21,10 +22,8 @@ struct bounds {
     int64_t low, high;
 };
 
-static int64_t bound_of(rd_kafka_topic_partition_list_t *list, const struct partition *partition) {
-    const rd_kafka_topic_partition_t *element =
-        rd_kafka_topic_partition_list_find(list, partition->topic, partition->number);
-    return element && !element->err ? element->offset : -1;
+static int64_t bound_of(const struct kafka_place *place) {
+    return place->error.kind == KAFKA_ERROR_NONE ? place->offset : -1;
 }
 
 /* ---- what follows -------------------------------------------------------------------------- */
@@ -79,8 +78,8 @@ static bool settle(struct worker *worker, struct partition *partition, struct bo
 
 bool start_assign(struct worker *worker, struct err *err) {
     const struct partitions *partitions = &worker->pipeline.partitions;
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)partitions->count + 1);
+    struct kafka_place *places = consumer_places(worker);
+    size_t count = 0;
     worker->unsettled = 0;
     for (size_t i = 0; i < partitions->count; i++) {
         const struct partition *partition = &partitions->items[i];
@@ -91,11 +90,12 @@ bool start_assign(struct worker *worker, struct err *err) {
         if (topic_waits_hold(&worker->pipeline, partition) || FAULT_MISSES("fetch_partition")) {
             continue;
         }
-        rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
+        places[count] = places[i];
+        places[count++].offset =
             partition->probe_offset >= 0 ? partition->probe_offset : partition->next_offset;
     }
-    bool ok = kafka_client_fetch(worker->kafka, list, err);
-    rd_kafka_topic_partition_list_destroy(list);
+    bool ok = kafka_consumer_fetch(worker->kafka, places, count, err);
+    free(places);
     return ok;
 }
 
@@ -108,20 +108,19 @@ static void plan_probe(struct partition *partition, int64_t low) {
 
 static bool settle_all(struct worker *worker, struct err *err) {
     struct partitions *partitions = &worker->pipeline.partitions;
-    rd_kafka_topic_partition_list_t *lows = rd_kafka_topic_partition_list_copy(worker->assignment);
-    rd_kafka_topic_partition_list_t *highs = rd_kafka_topic_partition_list_copy(worker->assignment);
-    kafka_client_ask(worker->kafka, lows, RD_KAFKA_OFFSET_BEGINNING, BOUNDS_TIMEOUT_MS);
-    kafka_client_ask(worker->kafka, highs, RD_KAFKA_OFFSET_END, BOUNDS_TIMEOUT_MS);
+    struct kafka_place *lows = consumer_places(worker), *highs = consumer_places(worker);
+    kafka_consumer_ask(worker->kafka, lows, partitions->count, KAFKA_LOG_BEGIN, BOUNDS_TIMEOUT_MS);
+    kafka_consumer_ask(worker->kafka, highs, partitions->count, KAFKA_LOG_END, BOUNDS_TIMEOUT_MS);
     bool ok = true;
     for (size_t i = 0; ok && i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
-        struct bounds bounds = {bound_of(lows, partition), bound_of(highs, partition)};
+        struct bounds bounds = {bound_of(&lows[i]), bound_of(&highs[i])};
         ok = settle(worker, partition, bounds, err);
         plan_probe(partition, bounds.low);
         partition->high_offset = bounds.high;
     }
-    rd_kafka_topic_partition_list_destroy(lows);
-    rd_kafka_topic_partition_list_destroy(highs);
+    free(lows);
+    free(highs);
     return ok;
 }
 

@@ -8,7 +8,6 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/xalloc.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 struct ingest {
@@ -53,7 +52,7 @@ static bool init_worker(struct worker *worker, const struct ingest_options *inge
         .marked = ingest->marked,
         .marked_context = ingest->context,
         .mode = PIPELINE_FOLLOW,
-        .release = kafka_client_release,
+        .release = kafka_message_release,
     };
     make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);

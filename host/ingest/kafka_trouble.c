@@ -133,31 +133,17 @@ void trouble_forget_topics(struct worker *worker) {
     worker->trouble.topics = NULL;
 }
 
-static rd_kafka_resp_err_t topic_error(rd_kafka_t *kafka, const char *name) {
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka, name, NULL);
-    if (!topic) {
-        return rd_kafka_last_error();
-    }
-    rd_kafka_resp_err_t code = rd_kafka_metadata(kafka, 0, topic, &metadata, METADATA_TIMEOUT_MS);
-    if (!code) {
-        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(topic);
-    return code;
-}
-
 /* Drops those that may be read now. One that cannot be asked for, because no broker answers, ends
  * the look: each would be waited for. */
 static void trouble_look_at_topics(struct worker *worker) {
     for (size_t i = worker->trouble.topic_count; i > 0 && worker->kafka; i--) {
         const char *name = worker->trouble.topics[i - 1].name;
-        rd_kafka_resp_err_t code = topic_error(worker->kafka, name);
-        if (code < 0) { /* the client's own: it got no answer */
+        enum kafka_access access =
+            kafka_consumer_topic_access(worker->kafka, name, METADATA_TIMEOUT_MS);
+        if (access == KAFKA_ACCESS_UNKNOWN) {
             return;
         }
-        if (code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        if (access == KAFKA_ACCESS_GIVEN) {
             log_info("a topic goes on", LOG_TEXT("topic", name));
             trouble_drop_topic(worker, i - 1);
         }
@@ -166,65 +152,33 @@ static void trouble_look_at_topics(struct worker *worker) {
 
 /* ---- the client ---------------------------------------------------------------------------- */
 
-/* In words that a caller without a key may read: no host, no user. */
-static const char *trouble_reason(rd_kafka_resp_err_t code) {
-    switch ((int)code) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return NULL;
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-        return "Kafka refuses the login";
-    case RD_KAFKA_RESP_ERR__SSL:
-        return "the TLS connection to Kafka fails";
-    case RD_KAFKA_RESP_ERR__RESOLVE:
-        return "the name of a Kafka broker cannot be looked up";
-    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        return "no Kafka broker can be reached";
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        return "Kafka refuses the consumer group";
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return "Kafka does not let the topic be read";
-    case RD_KAFKA_RESP_ERR__BAD_MSG:
-        return "a batch of records is damaged";
-    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-        return "a batch of records cannot be unpacked";
-    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-        return "a batch of records has a format or compression that is not known";
-    default:
-        return rd_kafka_err2str(code);
-    }
-}
-
 static void trouble_publish(struct worker *worker) {
     pthread_mutex_lock(&worker->status.lock);
-    worker->status.kafka = trouble_reason(worker->trouble.code);
+    worker->status.kafka = worker->trouble.error.reason;
     pthread_mutex_unlock(&worker->status.lock);
 }
 
-static bool is_of_one_connection(rd_kafka_resp_err_t code) {
-    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-           code == RD_KAFKA_RESP_ERR__FATAL;
-}
-
-void trouble_note_client(struct worker *worker, rd_kafka_resp_err_t code, const char *detail) {
+void trouble_note_client(struct worker *worker, const struct kafka_error *error,
+                         const char *detail) {
+    struct kafka_error *present = &worker->trouble.error;
     /* Brokers are down because they refuse the login, say: the cause is worth more. */
-    bool known = worker->trouble.code == code ||
-                 (worker->trouble.code && code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
-    if (known || is_of_one_connection(code)) {
+    bool known = kafka_error_same(present, error) ||
+                 (present->kind != KAFKA_ERROR_NONE && error->kind == KAFKA_ERROR_BROKERS_DOWN);
+    if (known || error->kind == KAFKA_ERROR_CONNECTION || error->kind == KAFKA_ERROR_FATAL) {
         return;
     }
-    worker->trouble.code = code;
+    *present = *error;
     log_error("nothing comes from Kafka", LOG_INT("worker", worker->number),
-              LOG_TEXT("reason", trouble_reason(code)), LOG_TEXT("code", rd_kafka_err2name(code)),
+              LOG_TEXT("reason", error->reason), LOG_TEXT("code", error->name),
               LOG_TEXT("detail", detail));
     trouble_publish(worker);
 }
 
 static void trouble_end_of_client(struct worker *worker) {
-    if (worker->trouble.code) {
+    if (worker->trouble.error.kind != KAFKA_ERROR_NONE) {
         log_info("Kafka is there", LOG_INT("worker", worker->number),
-                 LOG_TEXT("after", trouble_reason(worker->trouble.code)));
-        worker->trouble.code = RD_KAFKA_RESP_ERR_NO_ERROR;
+                 LOG_TEXT("after", worker->trouble.error.reason));
+        worker->trouble.error = (struct kafka_error){0};
         trouble_publish(worker);
     }
 }
@@ -235,26 +189,23 @@ void trouble_note_assigned(struct worker *worker) {
 
 /* ---- what the client says ------------------------------------------------------------------ */
 
-void trouble_note_record(struct worker *worker, struct partition *partition,
-                         const rd_kafka_message_t *record) {
-    struct trouble_news news = {trouble_reason(record->err), rd_kafka_message_errstr(record),
-                                record->offset};
+void trouble_note_message(struct worker *worker, struct partition *partition,
+                          const struct kafka_message *message) {
+    struct trouble_news news = {message->error.reason, message->detail, message->offset};
     if (partition) {
         trouble_hold(worker, partition, &news);
-    } else if (!record->rkt) {
-        trouble_note_client(worker, record->err, news.detail);
-    } else if (record->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-        trouble_add_topic(worker, rd_kafka_topic_name(record->rkt), news.reason);
+    } else if (!message->topic) {
+        trouble_note_client(worker, &message->error, news.detail);
+    } else if (message->error.kind == KAFKA_ERROR_TOPIC_REFUSED) {
+        trouble_add_topic(worker, message->topic, news.reason);
     } else {
-        log_warning("consumer error", LOG_TEXT("topic", rd_kafka_topic_name(record->rkt)),
+        log_warning("consumer error", LOG_TEXT("topic", message->topic),
                     LOG_TEXT("error", news.detail));
     }
 }
 
 void trouble_note_good(struct worker *worker, struct partition *partition) {
-    if (worker->trouble.code) {
-        trouble_end_of_client(worker);
-    }
+    trouble_end_of_client(worker);
     if (partition->trouble.reason && partition->trouble.retry_at_us == 0) {
         trouble_end(worker, partition);
     }
@@ -270,7 +221,8 @@ static bool trouble_client_answers(struct worker *worker) {
 
 void trouble_look(struct worker *worker) {
     trouble_look_at_topics(worker);
-    if (worker->trouble.code && consumer_is_fetching(worker) && trouble_client_answers(worker)) {
+    if (worker->trouble.error.kind != KAFKA_ERROR_NONE && consumer_is_fetching(worker) &&
+        trouble_client_answers(worker)) {
         trouble_end_of_client(worker);
     }
 }

@@ -1,7 +1,8 @@
 /* lag: how far behind each partition is, as metrics of the worker that owns it. */
+#include <stdlib.h>
+
 #include "../base/clock.h"
 #include "../pipeline/topic_waits.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 #define TIMEOUT_MS 1000
@@ -24,20 +25,16 @@ static void set_lag(struct partition *partition, int64_t messages, int64_t age_u
 
 void lag_ask_ends(struct worker *worker) {
     struct partitions *partitions = &worker->pipeline.partitions;
-    rd_kafka_topic_partition_list_t *ends = rd_kafka_topic_partition_list_copy(worker->assignment);
-    kafka_client_ask(worker->kafka, ends, RD_KAFKA_OFFSET_END, TIMEOUT_MS);
-    for (int i = 0; i < ends->cnt; i++) {
-        size_t at = partitions_find(partitions, ends->elems[i].topic, ends->elems[i].partition);
-        if (at == PARTITION_NONE) {
-            continue;
-        }
-        partitions->items[at].end_known = !ends->elems[i].err;
-        if (!ends->elems[i].err) {
-            partitions->items[at].high_offset = ends->elems[i].offset;
+    struct kafka_place *ends = consumer_places(worker);
+    kafka_consumer_ask(worker->kafka, ends, partitions->count, KAFKA_LOG_END, TIMEOUT_MS);
+    for (size_t i = 0; i < partitions->count; i++) {
+        partitions->items[i].end_known = ends[i].error.kind == KAFKA_ERROR_NONE;
+        if (partitions->items[i].end_known) {
+            partitions->items[i].high_offset = ends[i].offset;
             worker->ends_heard++;
         }
     }
-    rd_kafka_topic_partition_list_destroy(ends);
+    free(ends);
 }
 
 /* Behind the last record there may be offsets without one: markers of transactions. */
@@ -54,23 +51,22 @@ bool lag_measure(struct worker *worker) {
     bool fetching = consumer_is_fetching(worker);
     bool all = fetching && worker->trouble.partitions == 0 &&
                waits_next_us(&worker->pipeline.waits) == INT64_MAX;
-    bool asks = !all && worker->assignment && worker->assignment->cnt > 0;
+    bool asks = !all && worker->has_assignment && worker->pipeline.partitions.count > 0;
     if (asks) {
         lag_ask_ends(worker); /* the client does not hear of what is published */
     }
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         struct partition *partition = &worker->pipeline.partitions.items[i];
-        int64_t low = 0, high = -1;
+        int64_t bounds[2] = {0, -1};
         if (fetching && !topic_waits_hold(&worker->pipeline, partition) &&
-            rd_kafka_get_watermark_offsets(worker->kafka, partition->topic, partition->number, &low,
-                                           &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-            high >= 0) {
-            partition->high_offset = high;
+            kafka_consumer_heard_bounds(worker->kafka, partition->topic, partition->number,
+                                        bounds)) {
+            partition->high_offset = bounds[1];
         }
         if (partition->high_offset < 0) {
             continue;
         }
-        int64_t next = partition->committed_offset >= 0 ? partition->committed_offset : low;
+        int64_t next = partition->committed_offset >= 0 ? partition->committed_offset : bounds[0];
         int64_t lag = is_at_end(partition) ? 0 : partition->high_offset - next;
         int64_t age_us = partition->broker_time_us > 0 && lag > 0
                              ? clock_wall_us() - partition->broker_time_us

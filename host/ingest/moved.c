@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../base/xalloc.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 #define ASK_TIMEOUT_MS 1000
@@ -30,13 +29,7 @@ void moved_note(struct worker *worker, const char *reason) {
     }
 }
 
-static struct moved_broker broker_of(const struct rd_kafka_metadata_broker *from) {
-    struct moved_broker broker = {.id = from->id};
-    snprintf(broker.address, sizeof broker.address, "%s:%d", from->host, from->port);
-    return broker;
-}
-
-static struct moved_broker *find_broker(struct moved *moved, int32_t id) {
+static struct kafka_broker *find_broker(struct moved *moved, int32_t id) {
     for (size_t i = 0; i < moved->count; i++) {
         if (moved->brokers[i].id == id) {
             return &moved->brokers[i];
@@ -46,8 +39,8 @@ static struct moved_broker *find_broker(struct moved *moved, int32_t id) {
 }
 
 /* A broker that the cluster does not name now may come back. */
-static void remember(struct moved *moved, const struct moved_broker *now) {
-    struct moved_broker *known = find_broker(moved, now->id);
+static void remember(struct moved *moved, const struct kafka_broker *now) {
+    struct kafka_broker *known = find_broker(moved, now->id);
     if (!known) {
         moved->brokers = xrealloc(moved->brokers, (moved->count + 1) * sizeof *moved->brokers);
         known = &moved->brokers[moved->count++];
@@ -56,28 +49,28 @@ static void remember(struct moved *moved, const struct moved_broker *now) {
 }
 
 /* Whether the broker that had the address that fails has another one now. */
-static bool take_metadata(struct moved *moved, const struct rd_kafka_metadata *metadata) {
+static bool take_brokers(struct moved *moved, const struct kafka_broker *brokers, size_t count) {
     bool has_moved = false;
-    for (int i = 0; i < metadata->broker_cnt; i++) {
-        struct moved_broker now = broker_of(&metadata->brokers[i]);
-        const struct moved_broker *before = find_broker(moved, now.id);
+    for (size_t i = 0; i < count; i++) {
+        const struct kafka_broker *now = &brokers[i];
+        const struct kafka_broker *before = find_broker(moved, now->id);
         if (before && strcmp(before->address, moved->failed) == 0) {
-            has_moved = strcmp(now.address, moved->failed) != 0;
+            has_moved = strcmp(now->address, moved->failed) != 0;
             moved->failed[0] = '\0';
         }
-        remember(moved, &now);
+        remember(moved, now);
     }
     return has_moved;
 }
 
 bool moved_look(struct worker *worker) {
     struct moved *moved = &worker->moved;
-    const struct rd_kafka_metadata *metadata = NULL;
-    if ((moved->count > 0 && !moved->failed[0]) ||
-        rd_kafka_metadata(worker->kafka, 0, NULL, &metadata, ASK_TIMEOUT_MS) != 0) {
+    size_t count = 0;
+    if (moved->count > 0 && !moved->failed[0]) {
         return false;
     }
-    bool has_moved = take_metadata(moved, metadata);
-    rd_kafka_metadata_destroy(metadata);
+    struct kafka_broker *brokers = kafka_consumer_brokers(worker->kafka, ASK_TIMEOUT_MS, &count);
+    bool has_moved = brokers && take_brokers(moved, brokers, count);
+    free(brokers);
     return has_moved;
 }

@@ -6,7 +6,6 @@
 #include "../base/log.h"
 #include "../pipeline/after_commit.h"
 #include "../pipeline/commit.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 static void clear_batches(struct worker *worker) {
@@ -43,93 +42,64 @@ static void settle_inflight(struct worker *worker) {
 
 /* ---- the worker's assignment --------------------------------------------------------------- */
 
-static void replace_assignment(struct worker *worker, rd_kafka_topic_partition_list_t *partitions) {
-    if (worker->assignment) {
-        rd_kafka_topic_partition_list_destroy(worker->assignment);
-    }
-    worker->assignment = partitions;
-    worker->must_load_offsets = partitions != NULL;
-    for (int i = 0; partitions && i < partitions->cnt; i++) {
-        partitions_add(&worker->pipeline.partitions, partitions->elems[i].topic,
-                       partitions->elems[i].partition);
-    }
-    clear_batches(worker);
-}
-
-/* `next`: the partitions that the worker has from now on, its own to destroy; NULL: none. */
-static void rebalance_become(struct worker *worker, rd_kafka_topic_partition_list_t *next) {
+/* The worker has other partitions from now on: whatever it knows of those it had is forgotten. */
+static void rebalance_begin(struct worker *worker) {
     rebalance_drop_batches(worker);
     lag_forget(worker);
     trouble_forget_partitions(worker);
-    partitions_clear(&worker->pipeline.partitions);
-    waits_forget(&worker->pipeline.waits); /* whoever has them next tries at once */
+    waits_forget(&worker->pipeline.waits); /* the partitions' next owner tries at once */
     worker->unsettled = 0;
     worker->unsettled_wait_us = 0;
     atomic_store(&worker->assigned, false);
-    replace_assignment(worker, next);
+}
+
+static void rebalance_end(struct worker *worker, bool has_assignment) {
+    worker->has_assignment = has_assignment;
+    worker->must_load_offsets = has_assignment;
+    clear_batches(worker);
 }
 
 void rebalance_forget(struct worker *worker) {
-    rebalance_become(worker, NULL);
+    rebalance_begin(worker);
+    partitions_clear(&worker->pipeline.partitions);
+    rebalance_end(worker, false);
 }
 
-static rd_kafka_topic_partition_list_t *
-with_partitions(const rd_kafka_topic_partition_list_t *assignment,
-                const rd_kafka_topic_partition_list_t *partitions) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
-    for (int i = 0; assignment && i < assignment->cnt; i++) {
-        rd_kafka_topic_partition_list_add(list, assignment->elems[i].topic,
-                                          assignment->elems[i].partition);
+static void rebalance_partitions(struct partitions *partitions,
+                                 const struct kafka_rebalance *change) {
+    if (change->cooperative) {
+        partitions_reset(partitions);
+    } else {
+        partitions_clear(partitions);
     }
-    return list;
-}
-
-static rd_kafka_topic_partition_list_t *
-without_partitions(const rd_kafka_topic_partition_list_t *assignment,
-                   const rd_kafka_topic_partition_list_t *partitions) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(assignment);
-    for (int i = 0; i < partitions->cnt; i++) {
-        (void)rd_kafka_topic_partition_list_del(list, partitions->elems[i].topic,
-                                                partitions->elems[i].partition);
+    for (size_t i = 0; i < change->count; i++) {
+        const struct kafka_place *place = &change->places[i];
+        if (change->come) {
+            partitions_add(partitions, place->topic, place->partition);
+        } else {
+            partitions_remove(partitions, place->topic, place->partition);
+        }
     }
-    return list;
-}
-
-/* What the worker has once the partitions have come or gone; NULL: nothing. */
-static rd_kafka_topic_partition_list_t *
-assignment_after(const struct worker *worker, bool come,
-                 const rd_kafka_topic_partition_list_t *partitions) {
-    bool cooperative = kafka_client_is_cooperative(worker->kafka);
-    if (come) {
-        return with_partitions(cooperative ? worker->assignment : NULL, partitions);
-    }
-    return cooperative && worker->assignment ? without_partitions(worker->assignment, partitions)
-                                             : NULL;
 }
 
 /* ---- the callback -------------------------------------------------------------------------- */
 
-void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
-               rd_kafka_topic_partition_list_t *partitions, void *opaque) {
-    struct worker *worker = opaque;
-    struct err err = {0};
-    bool come = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+void rebalance(void *context, const struct kafka_rebalance *change) {
+    struct worker *worker = context;
     FAULT_POINT("in_rebalance");
     settle_inflight(worker);
-    if (!come && !rd_kafka_assignment_lost(kafka)) {
+    if (!change->come && !change->lost) {
         report_last(worker);
     }
-    rebalance_become(worker, assignment_after(worker, come, partitions));
-    if (come) {
+    rebalance_begin(worker);
+    rebalance_partitions(&worker->pipeline.partitions, change);
+    rebalance_end(worker, change->come || (change->cooperative && worker->has_assignment));
+    if (change->come) {
         trouble_note_assigned(worker);
     }
-    reopen_note_assignment(worker, come);
+    reopen_note_assignment(worker, change->come);
     report_rest(worker);
-    if (!kafka_client_rebalance_done(kafka, come, &err)) {
-        log_warning("kafka refused an assignment", LOG_INT("worker", worker->number),
-                    LOG_TEXT("error", err.text));
-    }
-    log_info(come ? "partitions assigned" : "partitions revoked", LOG_INT("worker", worker->number),
-             LOG_INT("partitions", partitions->cnt),
-             LOG_INT("has", worker->assignment ? worker->assignment->cnt : 0));
+    log_info(change->come ? "partitions assigned" : "partitions revoked",
+             LOG_INT("worker", worker->number), LOG_INT("partitions", (int64_t)change->count),
+             LOG_INT("has", (int64_t)worker->pipeline.partitions.count));
 }

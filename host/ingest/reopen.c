@@ -1,11 +1,8 @@
 /* reopen: another Kafka client in place of one that has failed, whether it says so or not. How soon
  * doubles from one to the next, to five minutes, until one has worked for ten: where a new client
  * does not help, it must not cost the group a rebalance again and again. */
-#include <stdlib.h>
-
 #include "../base/clock.h"
 #include "../base/log.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 #define FIRST_WAIT_US 1000000
@@ -54,19 +51,19 @@ void reopen_ask(struct worker *worker, enum reopen_reason reason) {
     log_error("another kafka client is opened", LOG_INT("worker", worker->number),
               LOG_TEXT("reason", reopen_reasons[reason].what),
               LOG_INT("in_ms", reopen->at_us > now_us ? (reopen->at_us - now_us) / 1000 : 0));
-    if (!worker->assignment) {
+    if (!worker->has_assignment) {
         worker_say(worker, reopen_reasons[reason].what);
     }
 }
 
 void reopen_ask_failed(struct worker *worker) {
-    char text[512];
-    rd_kafka_resp_err_t code =
-        worker->kafka ? rd_kafka_fatal_error(worker->kafka, text, sizeof text) : 0;
-    if (code) {
-        bool fenced = code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+    struct kafka_error error = {0};
+    if (worker->kafka) {
+        error = kafka_consumer_fatal(worker->kafka);
+    }
+    if (error.kind != KAFKA_ERROR_NONE) {
         rebalance_forget(worker); /* nothing comes any more */
-        reopen_ask(worker, fenced ? REOPEN_FENCED : REOPEN_FATAL);
+        reopen_ask(worker, error.kind == KAFKA_ERROR_FENCED ? REOPEN_FENCED : REOPEN_FATAL);
         worker_say(worker, reopen_reasons[worker->reopen.reason].what);
     }
 }
@@ -77,19 +74,8 @@ void reopen_note_opened(struct worker *worker) {
 }
 
 void reopen_note_assignment(struct worker *worker, bool come) {
-    bool has_none = !worker->assignment || worker->assignment->cnt == 0;
+    bool has_none = worker->pipeline.partitions.count == 0;
     worker->reopen.unassigned_since_us = !come && has_none ? clock_monotonic_us() : 0;
-}
-
-/* While others of the group are slow to agree, a member waits for them so long. */
-static int64_t rebalance_limit_us(rd_kafka_t *kafka) {
-    char text[32] = "";
-    size_t size = sizeof text;
-    if (rd_kafka_conf_get(rd_kafka_conf(kafka), "max.poll.interval.ms", text, &size) !=
-        RD_KAFKA_CONF_OK) {
-        return INT64_MAX;
-    }
-    return strtoll(text, NULL, 10) * 1000;
 }
 
 /* What the client may not have said. */
@@ -101,8 +87,8 @@ static void reopen_look(struct worker *worker) {
     }
     reopen->look_at_us = now_us + LOOK_INTERVAL_US;
     reopen_ask_failed(worker);
-    if (reopen->unassigned_since_us > 0 &&
-        (now_us - reopen->unassigned_since_us) / 2 > rebalance_limit_us(worker->kafka)) {
+    if (reopen->unassigned_since_us > 0 && (now_us - reopen->unassigned_since_us) / 2 >
+                                               kafka_consumer_rebalance_limit_us(worker->kafka)) {
         reopen_ask(worker, REOPEN_UNASSIGNED);
     }
     if (moved_look(worker)) {

@@ -2,10 +2,11 @@
  * offsets: that Kafka refuses them, or does not answer, is no failure of the service. While a
  * report is under way the client can neither begin to fetch nor leave the group, so there is one at
  * a time, and only where something has changed. */
+#include <stdlib.h>
+
 #include "../base/clock.h"
 #include "../base/fault.h"
 #include "../base/log.h"
-#include "kafka_client.h"
 #include "worker.h"
 
 #define INTERVAL_US 1000000
@@ -23,21 +24,20 @@ static bool is_due(const struct partition *partition) {
 static void report_begin(struct worker *worker) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     struct report *report = &worker->report;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    struct kafka_place *places = consumer_places(worker);
+    size_t count = 0;
     for (size_t i = 0; i < partitions->count; i++) {
-        const struct partition *partition = &partitions->items[i];
-        if (is_due(partition)) {
-            rd_kafka_topic_partition_list_add(list, partition->topic, partition->number)->offset =
-                partition->committed_offset;
+        if (is_due(&partitions->items[i])) {
+            places[count] = places[i];
+            places[count++].offset = partitions->items[i].committed_offset;
         }
     }
-    if (list->cnt > 0) {
-        report->is_under_way =
-            rd_kafka_commit_queue(worker->kafka, list, report->answers, NULL, NULL) == 0;
+    if (count > 0) {
+        report->is_under_way = kafka_consumer_report(worker->kafka, places, count);
         report->at_us = clock_monotonic_us() + INTERVAL_US;
         FAULT_POINT("after_report");
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    free(places);
 }
 
 static void report_note_refusal(struct worker *worker, const char *reason) {
@@ -50,42 +50,34 @@ static void report_note_refusal(struct worker *worker, const char *reason) {
     report->is_refused = true;
 }
 
-/* Partitions may have been given away since. */
-static void report_take(struct worker *worker, rd_kafka_event_t *event) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    rd_kafka_resp_err_t refusal = rd_kafka_event_error(event);
-    for (int i = 0; list && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *element = &list->elems[i];
-        size_t at =
-            partitions_find(&worker->pipeline.partitions, element->topic, element->partition);
-        refusal = refusal ? refusal : element->err;
-        if (at != PARTITION_NONE && !element->err) {
-            worker->pipeline.partitions.items[at].reported_offset = element->offset;
-        }
-    }
-    if (refusal) {
-        report_note_refusal(worker, rd_kafka_err2str(refusal));
-    } else {
-        worker->report.is_refused = false;
+/* The partition may have been given away since. */
+static void report_take(void *context, const struct kafka_place *place) {
+    struct partitions *partitions = context;
+    size_t at = partitions_find(partitions, place->topic, place->partition);
+    if (at != PARTITION_NONE && place->error.kind == KAFKA_ERROR_NONE) {
+        partitions->items[at].reported_offset = place->offset;
     }
 }
 
 /* Waits for the answer to what is under way, at most so long. */
 static void report_await(struct worker *worker, int timeout_ms) {
     struct report *report = &worker->report;
-    rd_kafka_event_t *event =
-        report->is_under_way ? rd_kafka_queue_poll(report->answers, timeout_ms) : NULL;
-    if (event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT) {
-        report->is_under_way = false;
-        report_take(worker, event);
+    struct kafka_error refusal;
+    if (!report->is_under_way ||
+        !kafka_consumer_report_answer(worker->kafka, timeout_ms, report_take,
+                                      &worker->pipeline.partitions, &refusal)) {
+        return;
     }
-    if (event) {
-        rd_kafka_event_destroy(event);
+    report->is_under_way = false;
+    if (refusal.kind != KAFKA_ERROR_NONE) {
+        report_note_refusal(worker, refusal.reason);
+    } else {
+        report->is_refused = false;
     }
 }
 
 void report_rest(struct worker *worker) {
-    if (kafka_client_is_cooperative(worker->kafka)) {
+    if (kafka_consumer_is_cooperative(worker->kafka)) {
         worker->report.at_us = clock_monotonic_us() + COOPERATIVE_REST_US;
     }
 }

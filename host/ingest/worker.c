@@ -239,7 +239,7 @@ static void prepare_database(struct worker *worker) {
  * events of the partition it would meet that itself. */
 static void check_offsets(struct worker *worker) {
     struct err err = {0};
-    if (worker->inflight || worker->must_load_offsets || !worker->assignment ||
+    if (worker->inflight || worker->must_load_offsets || !worker->has_assignment ||
         !pg_connected(worker->pipeline.pg)) {
         return;
     }
@@ -275,8 +275,8 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     if ((room && !kafka_dry) || may_handle_more(worker) || replace_is_due(worker)) {
         return;
     }
-    if (room) {
-        fds[1].fd = worker->kafka_fd;
+    if (room && worker->kafka) {
+        fds[1].fd = kafka_consumer_event_fd(worker->kafka);
     }
     if (worker->inflight) {
         fds[2].fd = pg_socket(worker->pipeline.pg);
@@ -290,7 +290,7 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     timeout_ms = bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
     poll(fds, 4, timeout_ms);
     uint64_t count;
-    if (fds[1].revents && read(worker->kafka_fd, &count, sizeof count) < 0) {
+    if (fds[1].revents && read(fds[1].fd, &count, sizeof count) < 0) {
         log_debug("eventfd was read already");
     }
     if (fds[0].revents && read(worker->wake_fd, &count, sizeof count) < 0) {
@@ -330,7 +330,9 @@ static void check_now_and_then(struct worker *worker, bool idle) {
     if (now_us >= worker->trouble_look_at_us) {
         worker->trouble_look_at_us = now_us + TROUBLE_INTERVAL_US;
         trouble_look(worker);
-        consumer_renew_login(worker, false);
+        if (worker->kafka) {
+            kafka_consumer_renew_login(worker->kafka, false);
+        }
     }
     if (idle && now_us >= worker->look_at_us) {
         worker->look_at_us = now_us + LOOK_INTERVAL_US;

@@ -7,13 +7,13 @@
 #ifndef AGG_HOST_INGEST_WORKER_H
 #define AGG_HOST_INGEST_WORKER_H
 
-#include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "../base/buffer.h"
 #include "../base/metrics.h"
 #include "../pipeline/batch.h"
+#include "../../bindings/kafka_consumer.h"
 #include "../pipeline/pipeline.h"
 
 #define WORKER_BATCHES 3
@@ -34,7 +34,7 @@ struct refused_topic {
 
 /* What keeps records from coming that is no single partition's: kafka_trouble.c. */
 struct client_trouble {
-    rd_kafka_resp_err_t code; /* of the client as a whole; 0: none */
+    struct kafka_error error; /* of the client as a whole; KAFKA_ERROR_NONE: none */
     struct refused_topic *topics;
     size_t topic_count;
     size_t partitions; /* how many of the worker's partitions are in trouble */
@@ -58,7 +58,6 @@ struct worker_replacement {
 
 /* What Kafka is told for lag tools: report.c. */
 struct report {
-    rd_kafka_queue_t *answers;
     bool is_under_way;
     bool is_refused; /* the last one was */
     int64_t at_us;   /* not before */
@@ -85,15 +84,9 @@ struct reopen {
     int64_t look_at_us;
 };
 
-/* A broker of the cluster. */
-struct moved_broker {
-    int32_t id;
-    char address[264];
-};
-
 /* Whether the coordinator has moved: moved.c. */
 struct moved {
-    struct moved_broker *brokers; /* as the cluster named them last */
+    struct kafka_broker *brokers; /* as the cluster named them last */
     size_t count;
     char failed[264]; /* the coordinator's address that could not be reached lately; "": none */
 };
@@ -102,25 +95,21 @@ struct worker {
     int number;
     const struct config *config;
     struct pipeline pipeline;
-    rd_kafka_t *kafka;
-    rd_kafka_queue_t *queue;
-    int kafka_fd; /* eventfd: the consumer queue became non-empty */
-    int wake_fd;  /* eventfd: something was asked for (stop, resume) */
+    struct kafka_consumer *kafka; /* NULL: none is open */
+    int wake_fd;                  /* eventfd: something was asked for (stop, resume) */
     struct batch batches[WORKER_BATCHES];
     struct batch *filling;
     struct batch *set_aside; /* handled by old scripts, and committed next; NULL: none */
     struct batch *inflight;  /* NULL: no transaction under way */
-    rd_kafka_topic_partition_list_t *assignment; /* of the group; NULL: none */
-    bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
+    bool has_assignment;     /* of the group: the pipeline's partitions, which may be none */
+    bool must_load_offsets;  /* the assignment is not being fetched until offsets are read */
     size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
     int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
     struct client_trouble trouble;
-    uint64_t login_used; /* for kafka_login_renew */
-    int64_t ends_heard;  /* how often Kafka has said where a partition ends */
+    int64_t ends_heard; /* how often Kafka has said where a partition ends */
     struct reopen reopen;
     struct moved moved;
-    size_t taken_bytes; /* for kafka_client_refill_is_due */
-    bool came_again;    /* it was logged that records came below an offset */
+    bool came_again; /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures;            /* in a row, for the back-off */
     char logged_sqlstate[6]; /* of the last failure in the log */
@@ -151,12 +140,12 @@ bool consumer_open(struct worker *worker, struct err *err);
 /* Follows the topics of the pipeline's scripts. */
 bool consumer_subscribe(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
-/* Gives the client the SASL login that the configuration has now. */
-void consumer_renew_login(struct worker *worker, bool after_refusal);
 /* Takes what the consumer has, up to the bounds of the batch and of the turn, and handles as much
  * of it as a turn's time allows. Where it may not take, it handles only. True when nothing is left.
  */
 bool consumer_fill(struct worker *worker, bool may_take);
+/* A place of each of the worker's partitions, in their order, offsets 0; to be freed. */
+struct kafka_place *consumer_places(const struct worker *worker);
 /* Whether the client is to fetch what it was assigned. */
 bool consumer_is_fetching(const struct worker *worker);
 /* Forgets all batches and stops fetching until the offsets are read again. */
@@ -199,8 +188,8 @@ bool start_assign(struct worker *worker, struct err *err);
  * `waiting` or as the reason of /readyz, and is tried again by itself. */
 /* Kafka's client has said an error instead of a record. Wherever its partition is known, that one
  * is left alone for a while, and the others go on. */
-void trouble_note_record(struct worker *worker, struct partition *partition,
-                         const rd_kafka_message_t *record);
+void trouble_note_message(struct worker *worker, struct partition *partition,
+                          const struct kafka_message *message);
 struct trouble_news {
     const char *reason; /* static, in words for a caller without a key */
     const char *detail; /* for the log; NULL: none */
@@ -210,7 +199,8 @@ struct trouble_news {
 void trouble_hold(struct worker *worker, struct partition *partition,
                   const struct trouble_news *news);
 /* An error of the client as a whole, or of its group. */
-void trouble_note_client(struct worker *worker, rd_kafka_resp_err_t code, const char *detail);
+void trouble_note_client(struct worker *worker, const struct kafka_error *error,
+                         const char *detail);
 /* Something of the partition could be read. */
 void trouble_note_good(struct worker *worker, struct partition *partition);
 /* The group has given partitions. */
@@ -250,9 +240,8 @@ void lag_forget(struct worker *worker);
  * To be called now and then, when everything that was fetched has been taken. */
 void stall_look(struct worker *worker);
 
-/* rebalance.c: who owns which partitions. Runs inside the consumer's poll. */
-void rebalance(rd_kafka_t *kafka, rd_kafka_resp_err_t code,
-               rd_kafka_topic_partition_list_t *partitions, void *worker);
+/* rebalance.c: who owns which partitions. Runs inside kafka_consumer_next and _leave. */
+void rebalance(void *worker, const struct kafka_rebalance *rebalance);
 /* The worker has no partitions. */
 void rebalance_forget(struct worker *worker);
 /* Forgets all batches; a transaction under way is cut off: the offsets will say how it ended. */

@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-#include "../../bindings/kafka.h"
+#include "../../bindings/kafka_producer.h"
 #include "../base/arena.h"
 
 struct flight_message {

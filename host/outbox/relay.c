@@ -11,6 +11,7 @@
 #include "../base/log.h"
 #include "../base/metrics.h"
 #include "../base/xalloc.h"
+#include "../config/clients.h"
 #include "flights.h"
 #include "rests.h"
 #include "rows.h"
@@ -300,7 +301,8 @@ static bool hold_producer(struct outbox_relay *relay, struct err *err) {
         relay->producer = NULL;
     }
     if (!relay->producer) {
-        relay->producer = kafka_producer_open(relay->config, message_timeout_ms(relay), err);
+        struct kafka_settings settings = config_kafka_settings(relay->config);
+        relay->producer = kafka_producer_open(&settings, message_timeout_ms(relay), err);
     }
     return relay->producer && !kafka_producer_broken(relay->producer);
 }

@@ -22,21 +22,43 @@ size_t partitions_find(struct partitions *partitions, const char *topic, int32_t
     return PARTITION_NONE;
 }
 
+/* Takes the topic. */
+static struct partition partition_new(char *topic, int32_t number) {
+    return (struct partition){.topic = topic,
+                              .number = number,
+                              .handler = -1,
+                              .next_offset = -1,
+                              .committed_offset = -1,
+                              .reported_offset = -1,
+                              .counted = -1,
+                              .probe_offset = -1,
+                              .high_offset = -1,
+                              .end_offset = -1,
+                              .stalled_offset = -1};
+}
+
 size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number) {
     size_t count = partitions->count + 1;
     partitions->items = xrealloc(partitions->items, count * sizeof *partitions->items);
-    partitions->items[partitions->count] = (struct partition){.topic = xstrdup(topic),
-                                                              .number = number,
-                                                              .handler = -1,
-                                                              .next_offset = -1,
-                                                              .committed_offset = -1,
-                                                              .reported_offset = -1,
-                                                              .counted = -1,
-                                                              .probe_offset = -1,
-                                                              .high_offset = -1,
-                                                              .end_offset = -1,
-                                                              .stalled_offset = -1};
+    partitions->items[partitions->count] = partition_new(xstrdup(topic), number);
     return partitions->count++;
+}
+
+void partitions_remove(struct partitions *partitions, const char *topic, int32_t number) {
+    size_t at = partitions_find(partitions, topic, number);
+    if (at != PARTITION_NONE) {
+        free(partitions->items[at].topic);
+        free(partitions->items[at].position);
+        partitions->items[at] = partitions->items[--partitions->count];
+    }
+}
+
+void partitions_reset(struct partitions *partitions) {
+    for (size_t i = 0; i < partitions->count; i++) {
+        struct partition *partition = &partitions->items[i];
+        free(partition->position);
+        *partition = partition_new(partition->topic, partition->number);
+    }
 }
 
 void partitions_clear(struct partitions *partitions) {

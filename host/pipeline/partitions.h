@@ -51,6 +51,10 @@ struct partitions {
 size_t partitions_find(struct partitions *partitions, const char *topic, int32_t number);
 /* Adds one with next_offset -1 and no handler; its index. Not twice the same. */
 size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number);
+/* Forgets one, if it is there: the others' indices change. */
+void partitions_remove(struct partitions *partitions, const char *topic, int32_t number);
+/* Forgets all that is known of each but where it is: as if they were just added. */
+void partitions_reset(struct partitions *partitions);
 void partitions_clear(struct partitions *partitions);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/clock.h"
-#include "../ingest/kafka_client.h"
+#include "../config/clients.h"
 #include "../base/log.h"
 #include "../base/stop.h"
 #include "../base/xalloc.h"
@@ -16,35 +16,30 @@ static int compare_partitions(const void *a, const void *b) {
     return order ? order : (left->number > right->number) - (left->number < right->number);
 }
 
-static void add_topic(struct log_reader *reader, const rd_kafka_metadata_topic_t *topic,
-                      int handler) {
-    size_t count = reader->count + (size_t)topic->partition_cnt;
-    reader->partitions = xrealloc(reader->partitions, (count + 1) * sizeof *reader->partitions);
-    for (int i = 0; i < topic->partition_cnt; i++) {
-        reader->partitions[reader->count++] = (struct log_partition){
-            .topic = xstrdup(topic->topic),
-            .number = topic->partitions[i].id,
-            .handler = handler,
-        };
+struct log_reader_search {
+    struct log_reader *reader;
+    const struct script_generation *generation;
+};
+
+static void log_reader_add(void *context, const char *topic, int32_t number) {
+    const struct log_reader_search *search = context;
+    struct log_reader *reader = search->reader;
+    int handler = script_handler_of(search->generation, topic);
+    if (handler < 0) {
+        return;
     }
+    reader->partitions =
+        xrealloc(reader->partitions, (reader->count + 1) * sizeof *reader->partitions);
+    reader->partitions[reader->count++] =
+        (struct log_partition){.topic = xstrdup(topic), .number = number, .handler = handler};
 }
 
 static bool find_partitions(struct log_reader *reader, const struct script_generation *generation,
                             struct err *err) {
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(reader->kafka, 1, NULL, &metadata, KAFKA_CLIENT_ASK_TIMEOUT_MS);
-    if (code) {
-        return err_set(err, ERR_UNAVAILABLE, "kafka does not say which topics it has: %s",
-                       rd_kafka_err2str(code));
+    struct log_reader_search search = {reader, generation};
+    if (!kafka_consumer_list(reader->kafka, log_reader_add, &search, err)) {
+        return false;
     }
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        int handler = script_handler_of(generation, metadata->topics[i].topic);
-        if (handler >= 0 && !metadata->topics[i].err) {
-            add_topic(reader, &metadata->topics[i], handler);
-        }
-    }
-    rd_kafka_metadata_destroy(metadata);
     if (reader->count == 0) {
         return err_set(err, ERR_UNAVAILABLE, "kafka has none of the topics that handlers declare");
     }
@@ -54,26 +49,22 @@ static bool find_partitions(struct log_reader *reader, const struct script_gener
 
 bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *partition,
                            struct err *err) {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        reader->kafka, partition->topic, partition->number, &partition->low, &partition->high,
-        KAFKA_CLIENT_ASK_TIMEOUT_MS);
-    return !code || err_set(err, ERR_UNAVAILABLE, "kafka does not say where %s [%d] ends: %s",
-                            partition->topic, partition->number, rd_kafka_err2str(code));
+    int64_t bounds[2] = {partition->low, partition->high};
+    bool ok =
+        kafka_consumer_bounds(reader->kafka, partition->topic, partition->number, bounds, err);
+    partition->low = bounds[0];
+    partition->high = bounds[1];
+    return ok;
 }
 
 bool log_reader_open(struct log_reader *reader, const struct config *config,
                      const struct script_generation *generation, struct err *err) {
     *reader = (struct log_reader){0};
-    rd_kafka_conf_t *conf = kafka_client_conf(config, KAFKA_CLIENT_NO_MEMBER, err);
-    if (!conf) {
-        return false;
-    }
-    /* What Kafka deletes meanwhile is a gap like another. */
-    if (!kafka_client_set(conf, "auto.offset.reset", "earliest", err)) {
-        rd_kafka_conf_destroy(conf);
-        return false;
-    }
-    reader->kafka = kafka_client_consumer(conf, err);
+    struct kafka_consumer_options options = {
+        .settings = config_kafka_settings(config),
+        .skips_gaps = true, /* what Kafka deletes meanwhile is a gap like another */
+    };
+    reader->kafka = kafka_consumer_open(&options, err);
     bool ok = reader->kafka && find_partitions(reader, generation, err);
     for (size_t i = 0; ok && i < reader->count; i++) {
         ok = log_reader_ask_bounds(reader, &reader->partitions[i], err);
@@ -84,17 +75,11 @@ bool log_reader_open(struct log_reader *reader, const struct config *config,
 
 void log_reader_close(struct log_reader *reader) {
     for (size_t i = 0; i < reader->count; i++) {
-        if (reader->partitions[i].held) {
-            rd_kafka_message_destroy(reader->partitions[i].held);
+        if (reader->partitions[i].held.owner) {
+            kafka_message_release(reader->partitions[i].held.owner);
         }
     }
-    if (reader->kafka) {
-        rd_kafka_resp_err_t code = rd_kafka_consumer_close(reader->kafka);
-        if (code) {
-            log_warning("kafka client did not close", LOG_TEXT("error", rd_kafka_err2str(code)));
-        }
-        rd_kafka_destroy(reader->kafka);
-    }
+    kafka_consumer_destroy(reader->kafka);
     for (size_t i = 0; i < reader->count; i++) {
         free(reader->partitions[i].topic);
     }
@@ -125,40 +110,42 @@ static bool is_finished(const struct log_partition *partition) {
     return partition->position >= partition->until;
 }
 
-static rd_kafka_topic_partition_list_t *list_partitions(const struct log_reader *reader) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)reader->count);
+/* At their starts; to be freed. */
+static struct kafka_place *list_places(const struct log_reader *reader) {
+    struct kafka_place *places = xcalloc(reader->count + 1, sizeof *places);
     for (size_t i = 0; i < reader->count; i++) {
-        rd_kafka_topic_partition_list_add(list, reader->partitions[i].topic,
-                                          reader->partitions[i].number);
+        const struct log_partition *partition = &reader->partitions[i];
+        places[i] = (struct kafka_place){
+            .topic = partition->topic, .partition = partition->number, .offset = partition->start};
     }
-    return list;
+    return places;
 }
 
 bool log_reader_start_there(struct log_reader *reader, struct err *err) {
-    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
+    struct kafka_place *places = list_places(reader);
     reader->unfinished = 0;
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
-        partition->position = list->elems[i].offset = partition->start;
+        partition->position = partition->start;
         reader->unfinished += !is_finished(partition);
     }
-    rd_kafka_resp_err_t code = rd_kafka_assign(reader->kafka, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return !code ||
-           err_set(err, ERR_UNAVAILABLE, "cannot read the log: %s", rd_kafka_err2str(code));
+    bool ok = kafka_consumer_fetch(reader->kafka, places, reader->count, err);
+    free(places);
+    return ok;
 }
 
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err) {
-    rd_kafka_topic_partition_list_t *list = list_partitions(reader);
-    bool ok = since_us < 0 || kafka_client_offsets_at(reader->kafka, list, since_us / 1000, err);
+    struct kafka_place *places = list_places(reader);
+    bool ok = since_us < 0 ||
+              kafka_consumer_offsets_at(reader->kafka, places, reader->count, since_us / 1000, err);
     for (size_t i = 0; ok && i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
-        int64_t found = since_us < 0 ? partition->low : list->elems[i].offset;
+        int64_t found = since_us < 0 ? partition->low : places[i].offset;
         /* No record is as young as that. */
         partition->start = found >= 0 ? found : partition->high;
         partition->gap = since_us < 0 && partition->low > 0;
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    free(places);
     return ok && log_reader_start_there(reader, err);
 }
 
@@ -178,14 +165,9 @@ static bool set_paused(struct log_reader *reader, struct log_partition *partitio
     if (partition->paused == paused) {
         return true;
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, partition->topic, partition->number);
-    rd_kafka_resp_err_t code = paused ? rd_kafka_pause_partitions(reader->kafka, list)
-                                      : rd_kafka_resume_partitions(reader->kafka, list);
-    rd_kafka_topic_partition_list_destroy(list);
     partition->paused = paused;
-    return !code || err_set(err, ERR_UNAVAILABLE, "cannot pause or resume %s [%d]: %s",
-                            partition->topic, partition->number, rd_kafka_err2str(code));
+    return kafka_consumer_set_paused(reader->kafka, partition->topic, partition->number, paused,
+                                     err);
 }
 
 bool log_reader_extend(struct log_reader *reader, struct log_partition *partition, int64_t until,
@@ -197,7 +179,7 @@ bool log_reader_extend(struct log_reader *reader, struct log_partition *partitio
     if (was_finished && !is_finished(partition)) {
         reader->unfinished++;
     }
-    bool beyond = partition->held && partition->held->offset >= partition->until;
+    bool beyond = partition->held.owner && partition->held.offset >= partition->until;
     return is_finished(partition) || beyond || set_paused(reader, partition, false, err);
 }
 
@@ -209,109 +191,101 @@ static void move_to(struct log_reader *reader, struct log_partition *partition, 
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static void note_gap(struct log_partition *partition, const rd_kafka_message_t *record) {
+static void note_gap(struct log_partition *partition, const struct kafka_message *record) {
     if (!partition->gap && record->offset <= partition->position) {
         return;
     }
-    int64_t known_us = kafka_client_time_us(record);
-    int64_t time_us = known_us > 0 ? known_us : INT64_MAX;
+    int64_t time_us = record->time_us > 0 ? record->time_us : INT64_MAX;
     if (time_us > partition->missing_before_us) {
         partition->missing_before_us = time_us;
     }
     partition->gap = false;
 }
 
-static size_t find(const struct log_reader *reader, const rd_kafka_message_t *record) {
-    struct log_partition wanted = {.topic = (char *)rd_kafka_topic_name(record->rkt),
-                                   .number = record->partition};
-    struct log_partition *found =
-        bsearch(&wanted, reader->partitions, reader->count, sizeof wanted, compare_partitions);
-    return found ? (size_t)(found - reader->partitions) : SIZE_MAX;
+static struct log_partition *find(const struct log_reader *reader,
+                                  const struct kafka_message *record) {
+    struct log_partition wanted = {.topic = (char *)record->topic, .number = record->partition};
+    return record->topic ? bsearch(&wanted, reader->partitions, reader->count, sizeof wanted,
+                                   compare_partitions)
+                         : NULL;
 }
 
-/* Gives the record out, or keeps or drops it: then NULL. */
-static rd_kafka_message_t *take(struct log_reader *reader, struct log_partition *partition,
-                                rd_kafka_message_t *record, struct err *err) {
-    if (record->offset < partition->position || partition->held) {
-        rd_kafka_message_destroy(record); /* fetched before a pause, and fetched again */
-        return NULL;
-    }
-    if (record->offset >= partition->until) {
-        if (partition->gap || partition->position < partition->until) {
-            note_gap(partition, record);
-        }
-        partition->held = record;
-        if (!is_finished(partition)) {
-            move_to(reader, partition, partition->until); /* nothing is left in front of it */
-        }
-        (void)set_paused(reader, partition, true, err);
-        return NULL;
-    }
+/* Gives the record out. */
+static bool give(struct log_reader *reader, struct log_partition *partition,
+                 const struct kafka_message *record, struct message *message) {
     note_gap(partition, record);
     move_to(reader, partition, record->offset + 1);
-    return record;
+    *message = kafka_message_of_partition(record, (size_t)(partition - reader->partitions));
+    return true;
 }
 
-static rd_kafka_message_t *take_held(struct log_reader *reader, size_t *at) {
+/* Gives the record out, or keeps or drops it: then false. */
+static bool take(struct log_reader *reader, struct log_partition *partition,
+                 const struct kafka_message *record, struct message *message, struct err *err) {
+    if (record->offset < partition->position || partition->held.owner) {
+        kafka_message_release(record->owner); /* fetched before a pause, and fetched again */
+        return false;
+    }
+    if (record->offset < partition->until) {
+        return give(reader, partition, record, message);
+    }
+    if (partition->gap || partition->position < partition->until) {
+        note_gap(partition, record);
+    }
+    partition->held = *record;
+    if (!is_finished(partition)) {
+        move_to(reader, partition, partition->until); /* nothing is left in front of it */
+    }
+    (void)set_paused(reader, partition, true, err);
+    return false;
+}
+
+static bool take_held(struct log_reader *reader, struct message *message) {
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
-        rd_kafka_message_t *record = partition->held;
-        if (record && record->offset < partition->until) {
-            partition->held = NULL;
-            note_gap(partition, record);
-            move_to(reader, partition, record->offset + 1);
-            *at = i;
-            return record;
+        struct kafka_message record = partition->held;
+        if (record.owner && record.offset < partition->until) {
+            partition->held.owner = NULL;
+            return give(reader, partition, &record, message);
         }
     }
-    return NULL;
+    return false;
 }
 
-static void refill(struct log_reader *reader, const rd_kafka_message_t *record) {
-    if (kafka_client_refill_is_due(&reader->taken_bytes, record)) {
-        rd_kafka_topic_partition_list_t *list = list_partitions(reader);
-        kafka_client_refill(reader->kafka, list);
-        rd_kafka_topic_partition_list_destroy(list);
+static bool judge(struct log_reader *reader, const struct kafka_message *record,
+                  struct message *message, struct err *err) {
+    struct log_partition *partition = find(reader, record);
+    enum kafka_error_kind error = record->error.kind;
+    if (partition && error == KAFKA_ERROR_NONE) {
+        return take(reader, partition, record, message, err);
     }
-}
-
-static rd_kafka_message_t *judge(struct log_reader *reader, rd_kafka_message_t *record, size_t *at,
-                                 struct err *err) {
-    size_t i = record->rkt ? find(reader, record) : SIZE_MAX;
-    if (record->err && record->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    if (error != KAFKA_ERROR_NONE && error != KAFKA_ERROR_END) {
         err_set(err, ERR_UNAVAILABLE, "cannot read the log of %s [%d] at offset %lld: %s",
-                record->rkt ? rd_kafka_topic_name(record->rkt) : "the group", record->partition,
-                (long long)record->offset, rd_kafka_message_errstr(record));
-    } else if (i != SIZE_MAX && record->err) {
-        if (record->offset > reader->partitions[i].position && !reader->partitions[i].held) {
-            move_to(reader, &reader->partitions[i], record->offset); /* control records only */
-        }
-    } else if (i != SIZE_MAX) {
-        *at = i;
-        return take(reader, &reader->partitions[i], record, err);
+                record->topic ? record->topic : "the group", record->partition,
+                (long long)record->offset, record->detail);
+    } else if (partition && record->offset > partition->position && !partition->held.owner) {
+        move_to(reader, partition, record->offset); /* control records only */
     }
-    rd_kafka_message_destroy(record);
-    return NULL;
+    kafka_message_release(record->owner);
+    return false;
 }
 
-rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, size_t *at,
-                                    struct err *err) {
-    rd_kafka_message_t *record = take_held(reader, at);
+bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *message,
+                     struct err *err) {
+    bool found = take_held(reader, message);
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    while (!record && reader->unfinished > 0 && err->kind == ERR_NONE) {
+    while (!found && reader->unfinished > 0 && err->kind == ERR_NONE) {
+        struct kafka_message record;
         if (stop_requested()) {
             err_set(err, ERR_UNAVAILABLE, "the program is stopping");
             break;
         }
-        rd_kafka_message_t *polled =
-            rd_kafka_consumer_poll(reader->kafka, clock_remaining_ms(deadline_us));
-        if (!polled) {
+        if (!kafka_consumer_next(reader->kafka, clock_remaining_ms(deadline_us), &record)) {
             break;
         }
-        refill(reader, polled);
-        record = judge(reader, polled, at, err);
+        found = judge(reader, &record, message, err);
     }
-    return record;
+    return found;
 }
 
 /* ---- what is known ------------------------------------------------------------------------- */

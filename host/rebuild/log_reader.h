@@ -6,10 +6,8 @@
 #ifndef AGG_HOST_REBUILD_LOG_READER_H
 #define AGG_HOST_REBUILD_LOG_READER_H
 
-#include <librdkafka/rdkafka.h>
-
 #include "../config/config.h"
-#include "../pipeline/partitions.h"
+#include "../pipeline/kafka_message.h"
 #include "../script/script.h"
 
 struct log_partition {
@@ -27,15 +25,14 @@ struct log_partition {
     /* private */
     bool gap; /* records are missing in front of position: the next one dates them */
     bool paused;
-    rd_kafka_message_t *held; /* the first one from `until` on */
+    struct kafka_message held; /* the first one from `until` on; owner NULL: none */
 };
 
 struct log_reader {
-    rd_kafka_t *kafka;
+    struct kafka_consumer *kafka;
     struct log_partition *partitions; /* by topic, then number */
     size_t count;
-    size_t unfinished;  /* partitions that are not at their bound */
-    size_t taken_bytes; /* for kafka_client_refill_is_due */
+    size_t unfinished; /* partitions that are not at their bound */
 };
 
 /* Connects, and asks for the partitions and their bounds: until = high. False: log_reader_close is
@@ -60,10 +57,11 @@ bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *part
 bool log_reader_extend(struct log_reader *reader, struct log_partition *partition, int64_t until,
                        struct err *err);
 
-/* The next record and its partition; the caller destroys it. NULL without an error: none came
- * within timeout_ms, or all partitions are at their bounds (unfinished is 0). */
-rd_kafka_message_t *log_reader_next(struct log_reader *reader, int timeout_ms, size_t *partition,
-                                    struct err *err);
+/* The next record, to be released by kafka_message_release; its partition is an index of the
+ * reader's. False without an error: none came within timeout_ms, or all partitions are at their
+ * bounds (unfinished is 0). */
+bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *message,
+                     struct err *err);
 
 /* Adds its partitions, in order, to a pipeline's that has none: a record's index is the same. */
 void log_reader_add_partitions(const struct log_reader *reader, struct partitions *partitions);

@@ -2,7 +2,6 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
-#include "../ingest/kafka_client.h"
 #include "../pipeline/after_commit.h"
 #include "../pipeline/commit.h"
 #include "../pipeline/database_offsets.h"
@@ -24,7 +23,7 @@ static bool open_pipeline(struct replay *replay, struct script_generation *gener
         .no_breaker = true,
         .quiet = true,
         .mode = PIPELINE_FOLLOW,
-        .release = kafka_client_release,
+        .release = kafka_message_release,
     };
     return pipeline_open(&replay->pipeline, &options, err);
 }
@@ -72,12 +71,10 @@ static bool fill(struct replay *replay, struct err *err) {
     struct batch *batch = &replay->batches[replay->filling];
     int wait_ms = replay->inflight ? 0 : POLL_MS;
     while (!batch_full(pipeline, batch)) {
-        size_t partition;
-        rd_kafka_message_t *record = log_reader_next(replay->reader, wait_ms, &partition, err);
-        if (!record) {
+        struct message message;
+        if (!log_reader_next(replay->reader, wait_ms, &message, err)) {
             break;
         }
-        struct message message = kafka_client_message(record, partition);
         batch_take(pipeline, batch, &message);
         wait_ms = 0;
     }

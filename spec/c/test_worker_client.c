@@ -1,7 +1,7 @@
 /* What a worker does about a Kafka client that fails without a word, and about a Kafka that refuses
  * what is only for lag tools. The broker is librdkafka's mock cluster, in this process. */
+#include "../../bindings/kafka_consumer_private.h"
 #include "../../host/base/clock.h"
-#include "../../host/ingest/kafka_client.h"
 #include "../../host/ingest/worker.h"
 #include "broker.h"
 #include "scripts.h"
@@ -12,7 +12,7 @@ static struct scripts scripts;
 static struct script_generation *generation;
 static struct broker broker;
 static struct worker worker;
-static char *static_names[] = {(char *)KAFKA_CLIENT_INSTANCE}, *static_values[] = {(char *)"one"};
+static char *static_names[] = {(char *)"group.instance.id"}, *static_values[] = {(char *)"one"};
 static struct err err;
 static double stalls_before; /* the cell is every case's */
 
@@ -37,7 +37,7 @@ static void begin(void) {
     struct pipeline_options options = {.generation = generation,
                                        .group = "spec",
                                        .application_name = "spec",
-                                       .release = kafka_client_release};
+                                       .release = kafka_message_release};
     worker = (struct worker){.config = &scripts.config, .filling = &worker.batches[0]};
     worker.errors = metric_unshown(METRIC_COUNTER);
     worker.stalls = metric_unshown(METRIC_COUNTER);
@@ -65,8 +65,7 @@ static void end(void) {
 
 /* As the group and start_fetching leave it, but that the client fetches nothing. */
 static struct partition *take_partition(void) {
-    worker.assignment = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(worker.assignment, BROKER_TOPIC, 0);
+    worker.has_assignment = true;
     worker.must_load_offsets = false;
     size_t at = pipeline_partition(&worker.pipeline, BROKER_TOPIC, 0);
     struct partition *partition = &worker.pipeline.partitions.items[at];
@@ -77,7 +76,7 @@ static struct partition *take_partition(void) {
 
 /* The same by the group, which takes reports of its members alone. */
 static struct partition *join_group(void) {
-    WAIT_UNTIL((consumer_fill(&worker, true), worker.assignment != NULL));
+    WAIT_UNTIL((consumer_fill(&worker, true), worker.has_assignment));
     struct partition *partition = &worker.pipeline.partitions.items[0];
     worker.must_load_offsets = false;
     partition->next_offset = partition->committed_offset = 0;
@@ -146,24 +145,54 @@ static void a_report_without_an_answer_is_left(void) {
     CHECK(clock_monotonic_us() - began_us < 20000000);
 }
 
+/* ---- the assignment ------------------------------------------------------------------------ */
+
+static void change_assignment(bool come, bool cooperative, int32_t number) {
+    struct kafka_place place = {.topic = BROKER_TOPIC, .partition = number};
+    rebalance(&worker, &(struct kafka_rebalance){
+                           .come = come, .cooperative = cooperative, .places = &place, .count = 1});
+}
+
+static void check_has(int32_t number) {
+    CHECK(worker.has_assignment && worker.must_load_offsets);
+    CHECK_INT(worker.pipeline.partitions.count, 1);
+    CHECK_INT(worker.pipeline.partitions.items[0].number, number);
+    CHECK_INT(worker.pipeline.partitions.items[0].next_offset, -1);
+}
+
+static void keeps_the_other_partitions_where_the_group_is_cooperative(void) {
+    begin();
+    change_assignment(true, true, 0);
+    change_assignment(true, true, 1);
+    CHECK_INT(worker.pipeline.partitions.count, 2);
+    worker.pipeline.partitions.items[1].next_offset = 7; /* the database is asked again */
+    change_assignment(false, true, 0);
+    check_has(1);
+    change_assignment(true, false, 2);
+    check_has(2);
+    change_assignment(false, false, 2);
+    CHECK(!worker.has_assignment && worker.pipeline.partitions.count == 0);
+    end();
+}
+
 /* ---- another client ------------------------------------------------------------------------ */
 
 static void a_silent_fatal_error(void) {
     begin();
-    rd_kafka_t *before = worker.kafka;
     double count = restarts("fatal");
     take_partition();
-    rd_kafka_test_fatal_error(before, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
+    rd_kafka_test_fatal_error(worker.kafka->client, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                              "a test");
     reopen_turn(&worker);
-    CHECK(worker.kafka != NULL && rd_kafka_fatal_error(worker.kafka, NULL, 0) == 0);
-    CHECK(!worker.assignment && !worker.must_load_offsets);
+    CHECK(worker.kafka && kafka_consumer_fatal(worker.kafka).kind == KAFKA_ERROR_NONE);
+    CHECK(!worker.has_assignment && !worker.must_load_offsets);
     CHECK_INT(restarts("fatal"), count + 1);
     end();
 }
 
 static void a_fenced_member_says_so(void) {
     begin();
-    rd_kafka_test_fatal_error(worker.kafka, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "a test");
+    rd_kafka_test_fatal_error(worker.kafka->client, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "a test");
     reopen_ask_failed(&worker);
     CHECK_INT(worker.reopen.reason, REOPEN_FENCED);
     CHECK_HAS(worker.status.text, "group.instance.id");
@@ -245,6 +274,8 @@ static const struct test_case cases[] = {
     {"counts a refused report as no error, and rests", a_refused_report_rests},
     {"waits a second for a report's answer, and seconds to leave the group",
      a_report_without_an_answer_is_left},
+    {"keeps the other partitions where the group is cooperative",
+     keeps_the_other_partitions_where_the_group_is_cooperative},
     {"opens another client where a fatal error was not reported", a_silent_fatal_error},
     {"says that another member has its group.instance.id", a_fenced_member_says_so},
     {"opens another client where fetching again does not help", records_that_wait_in_vain},

@@ -129,8 +129,8 @@ def test_each_worker_is_a_static_member_of_its_own(make_service, cleanup, apache
     service = make_service(cleanup, apache, redis="none")
     config = config_with(service, "static", {"group.instance.id": "one"})
     program = service.start(config, INGEST_WORKERS="2")
-    wait_shared(program)
-    assert len(held(program)) == 2
+    wait_until("each worker's partitions", lambda: all(held(program)) and len(held(program)) == 2 and
+               sum(held(program)) == PARTITIONS, 60)
     service.publish(slots("some", 50))
     service.wait_committed(50)
     other = service.start(config_with(service, "other", {"group.instance.id": "two"}))

@@ -1,6 +1,6 @@
 /* kafka: two lifetimes. A producer is counted by its users. A send is counted by its sender and by
  * each record that librdkafka holds, so that a report that comes late still finds its place. */
-#include "kafka.h"
+#include "kafka_producer.h"
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
@@ -12,6 +12,7 @@
 #include "../host/base/clock.h"
 #include "../host/base/log.h"
 #include "../host/base/xalloc.h"
+#include "kafka_conf.h"
 #include "kafka_login.h"
 
 #define POLL_MS 100
@@ -210,13 +211,6 @@ struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index)
 
 /* ---- the producer ------------------------------------------------------------------------- */
 
-static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text) {
-    (void)kafka;
-    (void)facility;
-    log_write(level <= 3 ? LOG_WARNING : LOG_DEBUG, "kafka producer",
-              (struct log_field[]){LOG_TEXT("detail", text)}, 1);
-}
-
 static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
     struct kafka_producer *producer = opaque;
     char text[512];
@@ -233,23 +227,15 @@ static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaq
                 LOG_TEXT("detail", reason));
 }
 
-static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err) {
-    char text[512];
-    return rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK ||
-           err_set(err, ERR_INPUT, "kafka property %s: %s", name, text);
-}
-
-static bool set_properties(const struct config *config, int message_timeout_ms,
-                           rd_kafka_conf_t *conf, struct err *err) {
+static rd_kafka_conf_t *producer_conf(const struct kafka_settings *settings, int message_timeout_ms,
+                                      struct err *err) {
     char timeout[16], propagation[16];
     int half_ms = message_timeout_ms / 2;
     bool soon = half_ms > 0 && half_ms < UNKNOWN_TOPIC_MS;
     snprintf(timeout, sizeof timeout, "%d", message_timeout_ms);
     /* Sooner than the record's end, so that an unknown topic is called that. */
     snprintf(propagation, sizeof propagation, "%d", soon ? half_ms : UNKNOWN_TOPIC_MS);
-    const char *const ours[][2] = {
-        {"bootstrap.servers", config->kafka.brokers},
-        {"client.id", config->kafka.client_id},
+    const struct kafka_property invariants[] = {
         {"acks", "all"},
         {"enable.idempotence", "true"},
         {"linger.ms", "1"}, /* a caller waits */
@@ -257,17 +243,13 @@ static bool set_properties(const struct config *config, int message_timeout_ms,
         {"topic.metadata.propagation.max.ms", propagation},
         {"queue.buffering.max.kbytes", "65536"},
     };
-    for (size_t i = 0; i < config->kafka.options.count; i++) {
-        if (!set(conf, config->kafka.options.names[i], config->kafka.options.values[i], err)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
-        if (!set(conf, ours[i][0], ours[i][1], err)) {
-            return false;
-        }
-    }
-    return true;
+    return kafka_conf_create(
+        &(struct kafka_conf_options){
+            .settings = settings,
+            .member = -1,
+            .invariants = {invariants, sizeof invariants / sizeof *invariants},
+        },
+        err);
 }
 
 static void *poll_reports(void *context) {
@@ -294,26 +276,22 @@ static bool start_poller(struct kafka_producer *producer, struct err *err) {
     return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start a thread for kafka reports");
 }
 
-struct kafka_producer *kafka_producer_open(const struct config *config, int message_timeout_ms,
-                                           struct err *err) {
-    char text[512];
+struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
+                                           int message_timeout_ms, struct err *err) {
+    rd_kafka_conf_t *conf = producer_conf(settings, message_timeout_ms, err);
+    if (!conf) {
+        return NULL;
+    }
     struct kafka_producer *producer = xcalloc(1, sizeof *producer);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    bool ok = set_properties(config, message_timeout_ms, conf, err);
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    producer->kafka = ok ? rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text) : NULL;
+    producer->kafka = kafka_conf_client(RD_KAFKA_PRODUCER, conf, err);
     if (!producer->kafka) {
-        rd_kafka_conf_destroy(conf); /* the producer's otherwise */
-        if (ok) {
-            err_set(err, ERR_INPUT, "cannot make a kafka producer: %s", text);
-        }
         free(producer);
         return NULL;
     }
-    producer->brokers = xstrdup(config->kafka.brokers);
+    producer->brokers = xstrdup(settings->brokers);
     if (!start_poller(producer, err)) {
         rd_kafka_destroy(producer->kafka);
         free(producer->brokers);
@@ -345,14 +323,14 @@ bool kafka_producer_broken(const struct kafka_producer *producer) {
     return atomic_load(&producer->broken);
 }
 
-struct kafka_producer *kafka_producer_acquire(const struct config *config, int message_timeout_ms,
+struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings, int message_timeout_ms,
                                               struct err *err) {
     pthread_mutex_lock(&lock);
     if (shared && kafka_producer_broken(shared)) {
         shared = NULL; /* its users release it */
     }
     if (!shared) {
-        shared = kafka_producer_open(config, message_timeout_ms, err);
+        shared = kafka_producer_open(settings, message_timeout_ms, err);
     }
     struct kafka_producer *producer = shared;
     if (producer) {

@@ -2,42 +2,52 @@
  * librdkafka's mock cluster, in this process. */
 #include "../../host/base/timestamp.h"
 #include "../../host/base/traceparent.h"
-#include "../../host/ingest/kafka_client.h"
+#include "../../host/config/clients.h"
+#include "../../host/pipeline/kafka_message.h"
+#include "../../bindings/kafka_consumer_private.h"
 #include "broker.h"
 
 static struct config config;
 
-static rd_kafka_t *follow(void) {
+/* member < 0: no member of the group. */
+static struct kafka_consumer *open_client(int member) {
+    static const struct kafka_member_calls calls;
+    struct kafka_consumer_options options = {.settings = config_kafka_settings(&config),
+                                             .member = member,
+                                             .calls = member < 0 ? NULL : &calls};
     struct err err = {0};
-    rd_kafka_conf_t *conf = kafka_client_conf(&config, KAFKA_CLIENT_NO_MEMBER, &err);
-    rd_kafka_t *client = conf ? kafka_client_consumer(conf, &err) : NULL;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, BROKER_TOPIC, 0)->offset = 0;
+    struct kafka_consumer *client = kafka_consumer_open(&options, &err);
     CHECK_TEXT(err.text, "");
-    CHECK_INT(rd_kafka_assign(client, list), 0);
-    rd_kafka_topic_partition_list_destroy(list);
+    return client;
+}
+
+static struct kafka_consumer *follow(void) {
+    struct err err = {0};
+    struct kafka_consumer *client = open_client(-1);
+    CHECK(kafka_consumer_fetch(client, &(struct kafka_place){.topic = BROKER_TOPIC}, 1, &err));
     return client;
 }
 
 /* To be released. */
-static struct message next_message(rd_kafka_t *client) {
+static struct message next_message(struct kafka_consumer *client) {
     int64_t deadline_us = clock_monotonic_us() + BROKER_TIMEOUT_MS * 1000LL;
     while (clock_monotonic_us() < deadline_us) {
-        rd_kafka_message_t *record = rd_kafka_consumer_poll(client, 100);
-        if (record && !record->err) {
-            return kafka_client_message(record, 0);
+        struct kafka_message record;
+        if (!kafka_consumer_next(client, 100, &record)) {
+            continue;
         }
-        if (record) {
-            rd_kafka_message_destroy(record);
+        if (record.error.kind == KAFKA_ERROR_NONE) {
+            return kafka_message_of_partition(&record, 0);
         }
+        kafka_message_release(record.owner);
     }
     TEST_FAIL("no record came");
     exit(1); /* no case can be told any further */
 }
 
-static int64_t next_time_us(rd_kafka_t *client) {
+static int64_t next_time_us(struct kafka_consumer *client) {
     struct message message = next_message(client);
-    kafka_client_release(message.owner);
+    kafka_message_release(message.owner);
     return message.broker_time_us;
 }
 
@@ -60,11 +70,11 @@ static void wild_record_times_end_with_the_year_9999(void) {
     for (size_t i = 0; i < COUNT; i++) {
         broker_publish(&broker, table[i].time_ms);
     }
-    rd_kafka_t *client = follow();
+    struct kafka_consumer *client = follow();
     for (size_t i = 0; i < COUNT; i++) {
         CHECK_INT(next_time_us(client), table[i].time_us);
     }
-    rd_kafka_destroy(client);
+    kafka_consumer_destroy(client);
     broker_stop(&broker);
 }
 
@@ -96,15 +106,15 @@ static void a_record_has_the_trace_that_its_header_names_well(void) {
     for (size_t i = 0; i < COUNT; i++) {
         publish_traced(&broker, table[i][0]);
     }
-    rd_kafka_t *client = follow();
+    struct kafka_consumer *client = follow();
     for (size_t i = 0; i < COUNT; i++) {
         char text[TRACEPARENT_LEN + 1] = "";
         struct message message = next_message(client);
         traceparent_format(message.traceparent, text);
         CHECK_TEXT(text, table[i][1]);
-        kafka_client_release(message.owner);
+        kafka_message_release(message.owner);
     }
-    rd_kafka_destroy(client);
+    kafka_consumer_destroy(client);
     broker_stop(&broker);
 }
 
@@ -112,23 +122,21 @@ static void a_record_has_the_trace_that_its_header_names_well(void) {
 static void check_instance(int member, const char *want) {
     char value[64] = "";
     size_t size = sizeof value;
-    struct err err = {0};
-    rd_kafka_conf_t *conf = kafka_client_conf(&config, member, &err);
-    CHECK_OK(conf != NULL, &err);
-    (void)rd_kafka_conf_get(conf, KAFKA_CLIENT_INSTANCE, value,
+    struct kafka_consumer *client = open_client(member);
+    (void)rd_kafka_conf_get(rd_kafka_conf(client->client), "group.instance.id", value,
                             &size); /* one that is not set: fails */
     CHECK_TEXT(value, want);
-    rd_kafka_conf_destroy(conf);
+    kafka_consumer_destroy(client);
 }
 
 static void every_worker_has_a_group_instance_id_of_its_own(void) {
-    char *names[] = {(char *)KAFKA_CLIENT_INSTANCE}, *values[] = {(char *)"here"};
+    char *names[] = {(char *)"group.instance.id"}, *values[] = {(char *)"here"};
     struct broker broker;
     broker_start(&broker, &config);
     config.kafka.options = (struct config_pairs){names, values, 1};
     check_instance(0, "here-0");
     check_instance(12, "here-12");
-    check_instance(KAFKA_CLIENT_NO_MEMBER, ""); /* else it would fence one */
+    check_instance(-1, ""); /* else it would fence one */
     config.kafka.options = (struct config_pairs){0};
     broker_stop(&broker);
 }

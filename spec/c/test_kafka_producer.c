@@ -4,7 +4,7 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 
-#include "../../bindings/kafka.h"
+#include "../../bindings/kafka_producer.h"
 #include "../../host/base/clock.h"
 #include "../../host/base/log.h"
 #include "test.h"
@@ -15,7 +15,7 @@
 struct broker {
     rd_kafka_t *client;
     rd_kafka_mock_cluster_t *cluster;
-    struct config config;
+    struct kafka_settings settings;
 };
 
 static struct broker broker_start(void) {
@@ -24,8 +24,8 @@ static struct broker broker_start(void) {
     broker.client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
     broker.cluster = rd_kafka_mock_cluster_new(broker.client, 1);
     rd_kafka_mock_topic_create(broker.cluster, "records", 1, 1);
-    broker.config.kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(broker.cluster);
-    broker.config.kafka.client_id = "spec";
+    broker.settings.brokers = rd_kafka_mock_cluster_bootstraps(broker.cluster);
+    broker.settings.client_id = "spec";
     return broker;
 }
 
@@ -34,9 +34,9 @@ static void broker_stop(struct broker *broker) {
     rd_kafka_destroy(broker->client);
 }
 
-static struct kafka_producer *acquire(const struct config *config) {
+static struct kafka_producer *acquire(const struct kafka_settings *settings) {
     struct err err = {0};
-    struct kafka_producer *producer = kafka_producer_acquire(config, TIMEOUT_MS, &err);
+    struct kafka_producer *producer = kafka_producer_acquire(settings, TIMEOUT_MS, &err);
     CHECK_TEXT(err.text, "");
     return producer;
 }
@@ -58,7 +58,7 @@ static struct kafka_delivery produce(struct kafka_producer *producer, int timeou
 
 static void delivers(void) {
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     struct kafka_delivery first = produce(producer, 10000), second = produce(producer, 10000);
     CHECK_INT(first.kind, ERR_NONE);
     CHECK_INT(second.kind, ERR_NONE);
@@ -70,7 +70,7 @@ static void delivers(void) {
 /* Reads the one record back as a consumer. */
 static void carries_everything(void) {
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     struct kafka_header headers[] = {{"name", {"a\0b", 3}}, {"empty", {"", 0}}};
     struct kafka_record records[] = {
         {"records", {"k\0", 2}, {"v\0w", 3}, headers, 2},
@@ -88,7 +88,7 @@ static void carries_everything(void) {
 
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", broker.config.kafka.brokers, text, sizeof text);
+    rd_kafka_conf_set(conf, "bootstrap.servers", broker.settings.brokers, text, sizeof text);
     rd_kafka_conf_set(conf, "group.id", "spec", text, sizeof text);
     rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(1);
@@ -121,7 +121,7 @@ static void carries_everything(void) {
 
 static void late_report(void) {
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
     rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 500);
     struct kafka_delivery delivery = produce(producer, 50);
@@ -135,8 +135,8 @@ static void late_report(void) {
 }
 
 static void no_broker(void) {
-    struct config config = {.kafka = {.brokers = "127.0.0.1:1", .client_id = "spec"}};
-    struct kafka_producer *producer = acquire(&config);
+    struct kafka_settings settings = {.brokers = "127.0.0.1:1", .client_id = "spec"};
+    struct kafka_producer *producer = acquire(&settings);
     int64_t started_us = clock_monotonic_us();
     CHECK_INT(produce(producer, 100).kind, ERR_TIMEOUT);
     struct kafka_delivery delivery = produce(producer, 10000);
@@ -150,7 +150,7 @@ static void no_broker(void) {
 static void refused(void) {
     enum { API_PRODUCE = 0 };
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
     struct kafka_delivery delivery = produce(producer, 10000);
@@ -163,7 +163,7 @@ static void refused(void) {
 static void fatal(void) {
     enum { API_PRODUCE = 0 };
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
     rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
@@ -172,7 +172,7 @@ static void fatal(void) {
          !kafka_producer_broken(producer) && clock_monotonic_us() < end_us;) {
     }
     CHECK(kafka_producer_broken(producer));
-    struct kafka_producer *other = acquire(&broker.config);
+    struct kafka_producer *other = acquire(&broker.settings);
     CHECK(other != producer);
     kafka_producer_release(producer);
     CHECK_INT(produce(other, 10000).kind, ERR_NONE);
@@ -182,10 +182,13 @@ static void fatal(void) {
 
 static void bad_property(void) {
     char *names[] = {"no.such"}, *values[] = {"x"};
-    struct config config = {
-        .kafka = {.brokers = "127.0.0.1:1", .client_id = "spec", .options = {names, values, 1}}};
+    struct kafka_settings settings = {.brokers = "127.0.0.1:1",
+                                      .client_id = "spec",
+                                      .option_names = names,
+                                      .option_values = values,
+                                      .option_count = 1};
     struct err err = {0};
-    CHECK(kafka_producer_acquire(&config, TIMEOUT_MS, &err) == NULL);
+    CHECK(kafka_producer_acquire(&settings, TIMEOUT_MS, &err) == NULL);
     CHECK(strstr(err.text, "kafka property no.such") != NULL);
 }
 
@@ -193,7 +196,7 @@ static void *produce_many(void *context) {
     const struct broker *broker = context;
     size_t failed = 0;
     for (int round = 0; round < 3; round++) {
-        struct kafka_producer *producer = acquire(&broker->config);
+        struct kafka_producer *producer = acquire(&broker->settings);
         struct kafka_send *send = kafka_send_create(100);
         struct kafka_record one = record("x");
         for (int i = 0; i < 100; i++) {
@@ -225,7 +228,7 @@ static void threads(void) {
 
 static void one_producer(void) {
     struct broker broker = broker_start();
-    struct kafka_producer *a = acquire(&broker.config), *b = acquire(&broker.config);
+    struct kafka_producer *a = acquire(&broker.settings), *b = acquire(&broker.settings);
     CHECK(a == b);
     kafka_producer_release(a);
     CHECK_INT(produce(b, 10000).kind, ERR_NONE);

@@ -1,0 +1,89 @@
+#include "kafka_conf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../host/base/log.h"
+
+static void kafka_conf_log(const rd_kafka_t *kafka, int level, const char *facility,
+                           const char *text) {
+    bool producer = rd_kafka_type(kafka) == RD_KAFKA_PRODUCER;
+    /* A producer warns of every property in the configuration that is a consumer's. */
+    int last_warning = producer ? 3 : 4;
+    LOG_AT(level <= last_warning ? LOG_WARNING : LOG_DEBUG,
+           producer ? "kafka producer" : "kafka client", LOG_TEXT("facility", facility),
+           LOG_TEXT("detail", text));
+}
+
+static bool kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+                           struct err *err) {
+    char text[512];
+    return rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK ||
+           err_set(err, ERR_INPUT, "kafka property %s: %s", name, text);
+}
+
+static bool kafka_conf_set_all(rd_kafka_conf_t *conf, const struct kafka_properties *properties,
+                               struct err *err) {
+    for (size_t i = 0; i < properties->count; i++) {
+        if (!kafka_conf_set(conf, properties->items[i].name, properties->items[i].value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Each worker is a member of its own: one group.instance.id for several would have them fence each
+ * other. */
+static bool kafka_conf_set_instance(rd_kafka_conf_t *conf, const char *value, int member,
+                                    struct err *err) {
+    char instance[256];
+    if (member < 0) {
+        return true;
+    }
+    int len = snprintf(instance, sizeof instance, "%s-%d", value, member);
+    if (len >= (int)sizeof instance) {
+        return err_set(err, ERR_INPUT,
+                       "kafka property " KAFKA_CONF_INSTANCE
+                       ": %d bytes with the worker's number, more than %zu",
+                       len, sizeof instance - 1);
+    }
+    return kafka_conf_set(conf, KAFKA_CONF_INSTANCE, instance, err);
+}
+
+static bool kafka_conf_set_options(rd_kafka_conf_t *conf, const struct kafka_settings *settings,
+                                   int member, struct err *err) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < settings->option_count; i++) {
+        const char *name = settings->option_names[i], *value = settings->option_values[i];
+        ok = strcmp(name, KAFKA_CONF_INSTANCE) == 0
+                 ? kafka_conf_set_instance(conf, value, member, err)
+                 : kafka_conf_set(conf, name, value, err);
+    }
+    return ok;
+}
+
+rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, struct err *err) {
+    const struct kafka_settings *settings = options->settings;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, kafka_conf_log);
+    if (!kafka_conf_set(conf, "bootstrap.servers", settings->brokers, err) ||
+        !kafka_conf_set(conf, "client.id", settings->client_id, err) ||
+        !kafka_conf_set_all(conf, &options->defaults, err) ||
+        !kafka_conf_set_options(conf, settings, options->member, err) ||
+        !kafka_conf_set_all(conf, &options->invariants, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    return conf;
+}
+
+rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err) {
+    char text[512];
+    rd_kafka_t *kafka = rd_kafka_new(type, conf, text, sizeof text);
+    if (!kafka) {
+        rd_kafka_conf_destroy(conf); /* the client's otherwise */
+        err_set(err, ERR_INPUT, "cannot make a kafka %s: %s",
+                type == RD_KAFKA_PRODUCER ? "producer" : "consumer", text);
+    }
+    return kafka;
+}

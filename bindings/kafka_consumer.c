@@ -1,0 +1,274 @@
+/* kafka_consumer: the client: opening, taking, leaving. */
+#include "kafka_consumer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../host/base/aside.h"
+#include "../host/base/clock.h"
+#include "../host/base/log.h"
+#include "../host/base/timestamp.h"
+#include "../host/base/xalloc.h"
+#include "kafka_conf.h"
+#include "kafka_consumer_private.h"
+#include "kafka_login.h"
+
+#define REFILL_BYTES (2UL * 1024 * 1024) /* half of queued.max.messages.kbytes */
+#define LEAVE_TIMEOUT_US 5000000
+#define LEAVE_POLL_MS 100
+#define DESTROY_TIMEOUT_MS 1000
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static void kafka_consumer_on_error(rd_kafka_t *client, int code, const char *detail,
+                                    void *opaque) {
+    struct kafka_consumer *consumer = opaque;
+    struct kafka_error error = kafka_error_of(code);
+    (void)client;
+    log_warning("kafka error", LOG_TEXT("code", error.name), LOG_TEXT("detail", detail));
+    if (consumer->calls.on_error) {
+        consumer->calls.on_error(consumer->calls.context, &error, detail);
+    }
+    if (error.kind == KAFKA_ERROR_LOGIN_REFUSED) {
+        kafka_consumer_renew_login(consumer, true);
+    }
+}
+
+static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options *options,
+                                            struct err *err) {
+    char session_timeout_ms[16];
+    snprintf(session_timeout_ms, sizeof session_timeout_ms, "%d",
+             options->settings.session_timeout_ms);
+    const struct kafka_property defaults[] = {
+        {"session.timeout.ms", session_timeout_ms},
+        /* A broker that comes back under another address is found: the group's coordinator is asked
+         * for this often (by default every ten minutes), the leaders that often. */
+        {"coordinator.query.interval.ms", "5000"},
+        {"topic.metadata.refresh.interval.ms", "10000"},
+        {"socket.timeout.ms", "15000"},         /* a broker that answers nothing is left after it */
+        {"queued.max.messages.kbytes", "4096"}, /* see kafka_consumer_refill */
+        {"queued.min.messages", "100000"},
+        {"fetch.error.backoff.ms", "50"},
+        {"check.crcs", "true"}, /* damaged bytes would be taken for what the event says */
+        {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
+        /* The first that all members know is used. roundrobin gives every member as many partitions
+         * as any other, and is what aiokafka's members offer; range is for members of old. */
+        {"partition.assignment.strategy", "roundrobin,range"},
+    };
+    const struct kafka_property invariants[] = {
+        {"group.id", options->settings.group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", options->skips_gaps ? "earliest" : "error"},
+        /* The end of a partition is where its last record need not be: only this tells. */
+        {"enable.partition.eof", "true"},
+    };
+    return kafka_conf_create(
+        &(struct kafka_conf_options){
+            .settings = &options->settings,
+            .member = options->calls ? options->member : -1,
+            .defaults = {defaults, sizeof defaults / sizeof *defaults},
+            .invariants = {invariants, sizeof invariants / sizeof *invariants},
+        },
+        err);
+}
+
+static bool kafka_consumer_watch_queue(struct kafka_consumer *consumer, struct err *err) {
+    uint64_t one = 1; /* an eventfd takes eight bytes */
+    consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (consumer->event_fd < 0) {
+        return err_set(err, ERR_INTERNAL, "cannot make an eventfd for a kafka consumer");
+    }
+    consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
+    consumer->answers = rd_kafka_queue_new(consumer->client);
+    rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof one);
+    return true;
+}
+
+struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *options,
+                                           struct err *err) {
+    rd_kafka_conf_t *conf = kafka_consumer_conf(options, err);
+    if (!conf) {
+        return NULL;
+    }
+    struct kafka_consumer *consumer = xcalloc(1, sizeof *consumer);
+    consumer->number = options->member;
+    consumer->event_fd = -1;
+    consumer->brokers = xstrdup(options->settings.brokers);
+    rd_kafka_conf_set_opaque(conf, consumer);
+    rd_kafka_conf_set_error_cb(conf, kafka_consumer_on_error);
+    if (options->calls) {
+        consumer->calls = *options->calls;
+        rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance);
+    }
+    consumer->client = kafka_conf_client(RD_KAFKA_CONSUMER, conf, err);
+    if (consumer->client) {
+        rd_kafka_poll_set_consumer(consumer->client);
+    }
+    if (!consumer->client || (options->calls && !kafka_consumer_watch_queue(consumer, err))) {
+        kafka_consumer_destroy(consumer);
+        return NULL;
+    }
+    kafka_consumer_renew_login(consumer, false);
+    return consumer;
+}
+
+void kafka_consumer_renew_login(struct kafka_consumer *consumer, bool after_refusal) {
+    if (kafka_login_renew(consumer->client, consumer->brokers, after_refusal,
+                          &consumer->login_used)) {
+        log_debug("the kafka client has its login", LOG_INT("member", consumer->number));
+    }
+}
+
+struct kafka_error kafka_consumer_fatal(const struct kafka_consumer *consumer) {
+    char text[512];
+    struct kafka_error error =
+        kafka_error_of(rd_kafka_fatal_error(consumer->client, text, sizeof text));
+    if (error.kind != KAFKA_ERROR_NONE && error.kind != KAFKA_ERROR_FENCED) {
+        error.kind = KAFKA_ERROR_FATAL;
+    }
+    return error;
+}
+
+/* ---- leaving ------------------------------------------------------------------------------- */
+
+void kafka_consumer_leave(struct kafka_consumer *consumer) {
+    rd_kafka_queue_t *events = rd_kafka_queue_new(consumer->client);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client, events);
+    int64_t deadline_us = clock_monotonic_us() + LEAVE_TIMEOUT_US;
+    bool failed = error != NULL; /* for good: there is nothing to wait for */
+    if (failed) {
+        log_warning("leaving the group failed", LOG_INT("member", consumer->number),
+                    LOG_TEXT("error", rd_kafka_error_string(error)));
+        rd_kafka_error_destroy(error);
+    }
+    while (!failed && !rd_kafka_consumer_closed(consumer->client) &&
+           clock_monotonic_us() < deadline_us) {
+        rd_kafka_message_t *record = rd_kafka_consume_queue(events, LEAVE_POLL_MS);
+        if (record) {
+            rd_kafka_message_destroy(record);
+        }
+    }
+    rd_kafka_queue_destroy(events);
+    consumer->stuck = !failed && !rd_kafka_consumer_closed(consumer->client);
+}
+
+static void kafka_consumer_destroy_stuck(void *client) {
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+}
+
+static void kafka_consumer_forget_stuck(void *client) {
+    (void)client; /* kafka_consumer_destroy_stuck has freed it, or its thread was never begun */
+}
+
+/* The client's coordinator answers nothing: a thread waits for it. */
+static void kafka_consumer_destroy_aside(struct kafka_consumer *consumer) {
+    static const struct aside_work work = {"closing a Kafka client", kafka_consumer_destroy_stuck,
+                                           kafka_consumer_forget_stuck};
+    struct err err = {0};
+    log_warning("the group does not let go of the kafka client: it is left to end by itself",
+                LOG_INT("member", consumer->number));
+    if (!aside_run(&work, consumer->client, DESTROY_TIMEOUT_MS, &err)) {
+        log_debug("a kafka client goes on ending", LOG_TEXT("detail", err.text));
+    }
+}
+
+void kafka_consumer_destroy(struct kafka_consumer *consumer) {
+    if (!consumer) {
+        return;
+    }
+    if (consumer->fetched) {
+        rd_kafka_topic_partition_list_destroy(consumer->fetched);
+    }
+    if (consumer->queue) {
+        rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
+        rd_kafka_queue_destroy(consumer->queue);
+        rd_kafka_queue_destroy(consumer->answers);
+        close(consumer->event_fd);
+    }
+    if (consumer->client && consumer->stuck) {
+        kafka_consumer_destroy_aside(consumer);
+    } else if (consumer->client) {
+        rd_kafka_destroy(consumer->client);
+    }
+    free(consumer->brokers);
+    free(consumer);
+}
+
+/* ---- taking -------------------------------------------------------------------------------- */
+
+/* Has the brokers' threads look at the queue. A full one they look at again only a second later
+ * (librdkafka 2.0), unless they have something else to do meanwhile: so they are asked for where
+ * the partitions end, and nobody waits for the answer. Without it the queue would have to hold more
+ * than a second's work, or the consumer would starve. */
+static void kafka_consumer_refill(struct kafka_consumer *consumer) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(consumer->fetched);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = KAFKA_LOG_END;
+    }
+    (void)rd_kafka_offsets_for_times(consumer->client, list, 0); /* is asked, and times out */
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void kafka_consumer_count(struct kafka_consumer *consumer, size_t bytes) {
+    consumer->taken_bytes += bytes;
+    if (consumer->taken_bytes >= REFILL_BYTES && consumer->fetched) {
+        consumer->taken_bytes = 0;
+        kafka_consumer_refill(consumer);
+    }
+}
+
+/* A producer may send any number (nanoseconds, say): what computes with it must not overflow. */
+static int64_t kafka_consumer_time_us(const rd_kafka_message_t *record) {
+    int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
+    if (time_ms <= 0) {
+        return 0;
+    }
+    return time_ms <= TIMESTAMP_LAST_US / 1000 ? time_ms * 1000 : TIMESTAMP_LAST_US;
+}
+
+bool kafka_consumer_next(struct kafka_consumer *consumer, int timeout_ms,
+                         struct kafka_message *message) {
+    rd_kafka_message_t *record = rd_kafka_consumer_poll(consumer->client, timeout_ms);
+    if (!record) {
+        return false;
+    }
+    *message = (struct kafka_message){
+        .topic = record->rkt ? rd_kafka_topic_name(record->rkt) : NULL,
+        .partition = record->partition,
+        .offset = record->offset,
+        .owner = record,
+    };
+    if (record->err) {
+        message->error = kafka_error_of(record->err);
+        message->detail = rd_kafka_message_errstr(record);
+        return true;
+    }
+    message->time_us = kafka_consumer_time_us(record);
+    message->value = (struct slice){record->payload, record->payload ? record->len : 0};
+    kafka_consumer_count(consumer, record->len);
+    return true;
+}
+
+/* librdkafka parses the headers of a record that has some, and allocates nothing for one without.
+ */
+struct slice kafka_message_header(const struct kafka_message *message, const char *name) {
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(message->owner, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return (struct slice){0};
+    }
+    return (struct slice){value, len};
+}
+
+void kafka_message_release(void *owner) {
+    rd_kafka_message_destroy(owner);
+}
+
+int kafka_consumer_event_fd(const struct kafka_consumer *consumer) {
+    return consumer->event_fd;
+}

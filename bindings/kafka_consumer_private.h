@@ -1,0 +1,31 @@
+/* kafka_consumer_private: what the parts of kafka_consumer share. For bindings and tests. */
+#ifndef AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
+#define AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "kafka_consumer.h"
+
+struct kafka_consumer {
+    rd_kafka_t *client;
+    int number; /* of the member */
+    struct kafka_member_calls calls;
+    rd_kafka_queue_t *queue;   /* of messages; NULL: no member */
+    rd_kafka_queue_t *answers; /* to reports; NULL: no member */
+    int event_fd;              /* -1: no member */
+    bool stuck;                /* it has not left the group in time */
+    char *brokers;             /* for kafka_login_renew */
+    uint64_t login_used;       /* for kafka_login_renew */
+    size_t taken_bytes;        /* since the brokers' threads last looked at the queue */
+    rd_kafka_topic_partition_list_t *fetched; /* NULL: nothing */
+};
+
+/* kafka_group.c: librdkafka's call back. */
+void kafka_group_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                           rd_kafka_topic_partition_list_t *partitions, void *consumer);
+/* The caller destroys it. */
+rd_kafka_topic_partition_list_t *kafka_places_list(const struct kafka_place *places, size_t count);
+/* places: as many as the list has; borrowed from it. */
+void kafka_places_read(const rd_kafka_topic_partition_list_t *list, struct kafka_place *places);
+
+#endif

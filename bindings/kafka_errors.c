@@ -1,0 +1,76 @@
+#include "kafka_errors.h"
+
+#include <librdkafka/rdkafka.h>
+#include <string.h>
+
+static enum kafka_error_kind kafka_error_kind_of(rd_kafka_resp_err_t code) {
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return KAFKA_ERROR_NONE;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return KAFKA_ERROR_END;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        return KAFKA_ERROR_NO_OFFSET;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return KAFKA_ERROR_NO_TOPIC;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return KAFKA_ERROR_TOPIC_REFUSED;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return KAFKA_ERROR_LOGIN_REFUSED;
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        return KAFKA_ERROR_BROKERS_DOWN;
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        return KAFKA_ERROR_CONNECTION;
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+        return KAFKA_ERROR_FENCED;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return KAFKA_ERROR_FATAL;
+    default:
+        return KAFKA_ERROR_OTHER;
+    }
+}
+
+static const char *kafka_error_reason(rd_kafka_resp_err_t code) {
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return "Kafka refuses the login";
+    case RD_KAFKA_RESP_ERR__SSL:
+        return "the TLS connection to Kafka fails";
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        return "the name of a Kafka broker cannot be looked up";
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+        return "no Kafka broker can be reached";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return "Kafka refuses the consumer group";
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        return "Kafka does not let the topic be read";
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+        return "a batch of records is damaged";
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+        return "a batch of records cannot be unpacked";
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+        return "a batch of records has a format or compression that is not known";
+    default:
+        return rd_kafka_err2str(code);
+    }
+}
+
+struct kafka_error kafka_error_of(int code) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return (struct kafka_error){0};
+    }
+    rd_kafka_resp_err_t library = (rd_kafka_resp_err_t)code;
+    return (struct kafka_error){
+        .kind = kafka_error_kind_of(library),
+        .name = rd_kafka_err2name(library),
+        .reason = kafka_error_reason(library),
+    };
+}
+
+bool kafka_error_same(const struct kafka_error *a, const struct kafka_error *b) {
+    return a->kind == b->kind && (a->kind == KAFKA_ERROR_NONE || strcmp(a->name, b->name) == 0);
+}
