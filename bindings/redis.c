@@ -39,6 +39,7 @@ struct redis {
     struct exchange exchange;
     bool under_way; /* the exchange */
     bool all_sent;
+    bool subscribed; /* what comes behind the last reply is redis_hear's */
     int backoff_ms;
     int64_t rest_until_us;
 };
@@ -55,19 +56,20 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     return redis;
 }
 
-static void disconnect(struct redis *redis) {
+void redis_disconnect(struct redis *redis) {
     if (redis->context) {
         redisFree(redis->context);
     }
     redis->context = NULL;
     redis->under_way = false;
+    redis->subscribed = false;
 }
 
 void redis_destroy(struct redis *redis) {
     if (!redis) {
         return;
     }
-    disconnect(redis);
+    redis_disconnect(redis);
     buffer_free(&redis->queue);
     redis_address_free(&redis->address);
     free(redis->url);
@@ -93,7 +95,7 @@ static void clear_queue(struct redis *redis) {
 /* Always false. A failure rests the server's callers for twice as long as the one before. */
 static bool give_up(struct redis *redis) {
     clear_queue(redis);
-    disconnect(redis);
+    redis_disconnect(redis);
     redis->rest_until_us = clock_monotonic_us() + redis->backoff_ms * 1000LL;
     redis->backoff_ms =
         redis->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : redis->backoff_ms * 2;
@@ -235,7 +237,7 @@ static bool set_up(struct redis *redis, int64_t deadline_us, bool *refused, stru
 }
 
 static bool open_session(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
-    disconnect(redis);
+    redis_disconnect(redis);
     redis_address_free(&redis->address);
     return redis_url_parse(redis->present_url, &redis->address, err) &&
            connect_socket(redis, deadline_us, err) && set_up(redis, deadline_us, refused, err);
@@ -279,7 +281,7 @@ static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struc
 }
 
 static bool take_replies(struct redis *redis, struct err *err) {
-    for (;;) {
+    while (!redis->subscribed || redis->exchange.index < redis->exchange.wanted) {
         void *reply = NULL;
         if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
             return lost(redis, err);
@@ -296,6 +298,7 @@ static bool take_replies(struct redis *redis, struct err *err) {
             return false;
         }
     }
+    return true;
 }
 
 /* Reads while it writes: a server whose replies are not taken stops reading. */
@@ -361,7 +364,7 @@ static void drop_if_closed(struct redis *redis) {
     }
     struct pollfd fd = {redis->context->fd, POLLIN, 0};
     if (poll(&fd, 1, 0) > 0) { /* nothing was asked: this is the end, or out of step */
-        disconnect(redis);
+        redis_disconnect(redis);
     }
 }
 
@@ -418,4 +421,53 @@ bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies,
     struct exchange exchange = {.replies = replies};
     int bound_ms = timeout_ms < redis->timeout_ms ? timeout_ms : redis->timeout_ms;
     return begin(redis, &exchange, bound_ms, err) && redis_finish(redis, err);
+}
+
+/* ---- subscriptions -------------------------------------------------------------------------- */
+
+bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on_reply,
+                     void *context, struct err *err) {
+    struct exchange exchange = {.on_reply = on_reply, .context = context};
+    struct slice args[] = {slice_of("SUBSCRIBE"), slice_of(channel)};
+    if (!redis_append(redis, args, sizeof args / sizeof *args, err) ||
+        !begin(redis, &exchange, redis->timeout_ms, err)) {
+        return false;
+    }
+    redis->subscribed = true;
+    return redis_finish(redis, err);
+}
+
+bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
+    if (redisBufferRead(redis->context) != REDIS_OK) {
+        return lost(redis, err);
+    }
+    for (;;) {
+        void *reply = NULL;
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+            return lost(redis, err);
+        }
+        if (!reply) {
+            return true;
+        }
+        on_push(context, 0, reply);
+        freeReplyObject(reply);
+    }
+}
+
+bool redis_ping(struct redis *redis, struct err *err) {
+    struct buffer out = {0};
+    struct slice name = slice_of("PING");
+    int written = 0;
+    format_command(&out, &name, 1);
+    bool ok = redisAppendFormattedCommand(redis->context, out.data, out.len) == REDIS_OK &&
+              redisBufferWrite(redis->context, &written) == REDIS_OK;
+    buffer_free(&out);
+    if (!ok) {
+        return lost(redis, err);
+    }
+    return written || err_set(err, ERR_UNAVAILABLE, "Redis reads nothing of the connection");
+}
+
+int redis_hearing_socket(const struct redis *redis) {
+    return redis->context->fd;
 }

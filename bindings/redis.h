@@ -61,4 +61,18 @@ bool redis_all_sent(const struct redis *redis);
 int redis_socket(const struct redis *redis);
 short redis_poll_events(const struct redis *redis);
 
+/* A subscription: runs what is queued and SUBSCRIBE in one exchange of one connection, as redis_run
+ * does; SUBSCRIBE's reply is the last. From then on the connection only takes redis_hear and
+ * redis_ping, until redis_disconnect. */
+bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on_reply,
+                     void *context, struct err *err);
+/* Gives what has come to on_push, messages and replies to redis_ping in order, without waiting:
+ * index is 0. False: the connection is lost. */
+bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err);
+/* Its reply is heard after all that was published before. False: the connection is lost. */
+bool redis_ping(struct redis *redis, struct err *err);
+/* What to poll(2) for reading while subscribed. */
+int redis_hearing_socket(const struct redis *redis);
+void redis_disconnect(struct redis *redis);
+
 #endif

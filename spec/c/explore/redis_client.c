@@ -1,8 +1,7 @@
-/* redis_client: in place of bindings/redis.c and of what host/cache/subscriber.c calls in hiredis.
+/* redis_client: in place of bindings/redis.c.
  * What is sent is on the way at once; the server executes it when the search has it do so. A
  * failure makes a connection rest, as the breaker of bindings/redis.c does, until the search has
  * that time pass. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@ struct redis {
     void *context;
     redisReply **replies;
     int wanted, taken;
+    int first; /* index of the first reply: that of SUBSCRIBE alone where no greeting is sent */
 };
 
 static struct {
@@ -286,7 +286,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     for (; redis->taken < redis->wanted; redis->taken++) {
         redisReply *reply = take_reply(redis->connection);
         if (redis->on_reply) {
-            redis->on_reply(redis->context, (size_t)redis->taken, reply);
+            redis->on_reply(redis->context, (size_t)(redis->first + redis->taken), reply);
         }
         freeReplyObject(reply);
     }
@@ -326,94 +326,52 @@ bool redis_all_sent(const struct redis *redis) {
     return true;
 }
 
-/* ---- what the subscriber calls of hiredis ---------------------------------------------------- */
+/* ---- subscriptions -------------------------------------------------------------------------- */
 
-redisContext *redisConnectWithTimeout(const char *host, int port, const struct timeval timeout) {
-    (void)host, (void)port, (void)timeout;
-    redisContext *context = xcalloc(1, sizeof *context);
-    context->fd = server_connect(actor_running);
-    context->err = context->fd == NO_CONNECTION ? REDIS_ERR_IO : 0;
-    return context;
+void redis_disconnect(struct redis *redis) {
+    disconnect(redis);
 }
 
-void redisFree(redisContext *context) {
-    if (context->fd != NO_CONNECTION) {
-        server_close(context->fd);
+bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on_reply,
+                     void *context, struct err *err) {
+    redisReply none = {.type = REDIS_REPLY_INTEGER};
+    if (mutation_is(NO_GREETING)) {
+        buffer_free(&redis->queue);
+        redis->queued = 0;
+        on_reply(context, 0, &none);
+        redis->first = 1;
     }
-    free(context);
+    struct slice args[] = {slice_of("SUBSCRIBE"), slice_of(channel)};
+    return redis_append(redis, args, 2, err) && redis_run(redis, on_reply, context, err);
 }
 
-int redisSetTimeout(redisContext *context, const struct timeval timeout) {
-    (void)context, (void)timeout;
-    return REDIS_OK;
+bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
+    struct connection *connection = &world->connections[redis->connection];
+    redisReply *reply;
+    world->actors[actor_running].connection = redis->connection; /* where it waits for the next */
+    if (connection->lost && connection->out.len == 0) {
+        return err_set(err, ERR_UNAVAILABLE, "no Redis");
+    }
+    while ((reply = take_reply(redis->connection))) {
+        on_push(context, 0, reply);
+        freeReplyObject(reply);
+    }
+    connection->asked = connection->executed = 0;
+    return true;
 }
 
-static void send(const redisContext *context, const struct slice *args, size_t count) {
+bool redis_ping(struct redis *redis, struct err *err) {
+    struct slice name = slice_of("PING");
     struct buffer bytes = {0};
-    encode(&bytes, args, count);
-    struct connection *connection = &world->connections[context->fd];
+    (void)err;
+    encode(&bytes, &name, 1);
+    struct connection *connection = &world->connections[redis->connection];
     wire_put(&connection->in, bytes.data, (int)bytes.len);
     connection->asked++;
     buffer_free(&bytes);
+    return true;
 }
 
-static redisReply *ask(const redisContext *context, const struct slice *args, size_t count) {
-    struct connection *connection = &world->connections[context->fd];
-    send(context, args, count);
-    while (connection->out.len == 0) {
-        if (connection->lost) {
-            return NULL;
-        }
-        world->actors[actor_running].connection = context->fd;
-        if (actor_wait(WAIT_REPLIES, "waits for Redis") == SIGNAL_LATE) {
-            return NULL;
-        }
-    }
-    return take_reply(context->fd);
-}
-
-void *redisCommandArgv(redisContext *context, int argc, const char **argv, const size_t *lengths) {
-    struct slice args[ARGUMENTS];
-    for (int i = 0; i < argc; i++) {
-        args[i] = lengths ? (struct slice){argv[i], lengths[i]} : slice_of(argv[i]);
-    }
-    if (strcmp(argv[0], "EVAL") == 0 && mutation_is(NO_GREETING)) {
-        redisReply *done = xcalloc(1, sizeof *done);
-        done->type = REDIS_REPLY_INTEGER;
-        return done;
-    }
-    return ask(context, args, (size_t)argc);
-}
-
-/* SUBSCRIBE, which takes no other argument here. */
-void *redisCommand(redisContext *context, const char *format, ...) {
-    struct slice args[] = {slice_of("SUBSCRIBE"), slice_of(format + strlen("SUBSCRIBE "))};
-    return ask(context, args, 2);
-}
-
-int redisAppendCommand(redisContext *context, const char *format, ...) {
-    send(context, (const struct slice[]){slice_of(format)}, 1); /* PING */
-    return REDIS_OK;
-}
-
-int redisBufferWrite(redisContext *context, int *done) {
-    (void)context;
-    *done = 1;
-    return REDIS_OK;
-}
-
-int redisBufferRead(redisContext *context) {
-    const struct connection *connection = &world->connections[context->fd];
-    world->actors[actor_running].connection = context->fd;
-    return connection->lost && connection->out.len == 0 ? REDIS_ERR : REDIS_OK;
-}
-
-int redisGetReplyFromReader(redisContext *context, void **reply) {
-    world->actors[actor_running].connection = context->fd; /* where it waits for the next */
-    *reply = take_reply(context->fd);
-    if (!*reply) {
-        struct connection *connection = &world->connections[context->fd];
-        connection->asked = connection->executed = 0;
-    }
-    return REDIS_OK;
+int redis_hearing_socket(const struct redis *redis) {
+    return redis->connection;
 }

@@ -4,8 +4,6 @@
 #include "../../../host/base/log.h"
 #include "../../../host/base/metrics.h"
 #include "../../../host/base/redact.h"
-#include "../../../host/base/xalloc.h"
-#include "../../../bindings/login.h"
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {
@@ -54,11 +52,4 @@ void redact_text(char *text) {
 
 void redis_refusal_note(const char *error) {
     (void)error;
-}
-
-/* ---- logins -------------------------------------------------------------------------------- */
-
-char *login_url(enum login_of of, const char *url) {
-    (void)of;
-    return xstrdup(url); /* none is rotated */
 }
