@@ -1,5 +1,6 @@
 /* kafka_conf: the one set-up of a librdkafka client, consumer or producer: brokers, the
- * configuration's own options, the program's properties, and librdkafka's log. For bindings only. */
+ * configuration's own options, the program's properties, and librdkafka's log. For bindings only.
+ */
 #ifndef AGG_BINDINGS_KAFKA_CONF_H
 #define AGG_BINDINGS_KAFKA_CONF_H
 

@@ -78,7 +78,7 @@ struct kafka_message {
     const char *topic;        /* NULL: an error of the whole client */
     int32_t partition;
     int64_t offset;
-    int64_t time_us;    /* the broker's or the producer's, since 1970, until the year 9999; 0: none */
+    int64_t time_us; /* the broker's or the producer's, since 1970, until the year 9999; 0: none */
     struct slice value; /* data NULL: none */
     void *owner;        /* keeps all that is borrowed; for kafka_message_release */
 };

@@ -323,8 +323,8 @@ bool kafka_producer_broken(const struct kafka_producer *producer) {
     return atomic_load(&producer->broken);
 }
 
-struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings, int message_timeout_ms,
-                                              struct err *err) {
+struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,
+                                              int message_timeout_ms, struct err *err) {
     pthread_mutex_lock(&lock);
     if (shared && kafka_producer_broken(shared)) {
         shared = NULL; /* its users release it */

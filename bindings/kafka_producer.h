@@ -1,7 +1,7 @@
-/* kafka_producer: producers. The threads that run scripts share one, made at the first acquire and gone with
- * the last release, which waits at most a second for what is still under way; the outbox has one of
- * its own. acks=all, idempotent: a record that is reported delivered is in every in-sync replica,
- * once. Knows no Lua. */
+/* kafka_producer: producers. The threads that run scripts share one, made at the first acquire and
+ * gone with the last release, which waits at most a second for what is still under way; the outbox
+ * has one of its own. acks=all, idempotent: a record that is reported delivered is in every in-sync
+ * replica, once. Knows no Lua. */
 #ifndef AGG_BINDINGS_KAFKA_PRODUCER_H
 #define AGG_BINDINGS_KAFKA_PRODUCER_H
 
@@ -36,17 +36,16 @@ struct kafka_delivery {
     int64_t offset;
 };
 
-/* Any thread. The first settings hold for all until the last release. A record is given up after message_timeout_ms. No network yet. The one who acquires
- * releases. A producer that met a fatal error is replaced at the next acquire. */
+/* Any thread. The first settings hold for all until the last release. A record is given up after
+ * message_timeout_ms. No network yet. The one who acquires releases. A producer that met a fatal
+ * error is replaced at the next acquire. */
 struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,
-  int message_timeout_ms,
-                                              struct err *err);
+                                              int message_timeout_ms, struct err *err);
 void kafka_producer_release(struct kafka_producer *producer);
 /* One that is not shared. A record is given up after message_timeout_ms (0: never), or once its
  * topic is known not to be there. */
 struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
-  int message_timeout_ms,
-                                           struct err *err);
+                                           int message_timeout_ms, struct err *err);
 /* Gives up what was not delivered: whatever has been sent may arrive, the rest is not sent. All
  * that was added has its report when this returns. */
 void kafka_producer_abandon(struct kafka_producer *producer);

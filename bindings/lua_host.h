@@ -12,10 +12,10 @@
 
 #include "../host/base/err.h"
 #include "../host/base/slice.h"
+#include "kafka_settings.h"
 #include "pg.h"
 
 struct metric_scope;
-struct config;
 
 /* The time of one protected call. */
 struct lua_limit {
@@ -29,7 +29,7 @@ struct lua_services {
     struct pg_options pg;
     const char *redis_url; /* "": none is configured */
     int redis_timeout_ms;
-    const struct config *config;  /* of Kafka's producer */
+    struct kafka_settings kafka;
     int longest_call_ms;          /* that a handler or a route may take */
     struct metric_scope *metrics; /* where the metrics that scripts declare belong */
     /* The text of a query by its name, NULL: there is none; and the set of their names, pushed. */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "lua_host.h"
-#include "../host/config/clients.h"
 #include "kafka_producer.h"
 #include "lua_util.h"
 
@@ -87,9 +86,8 @@ static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) 
         handle->producer = NULL;
     }
     if (!handle->producer) {
-        struct kafka_settings settings = config_kafka_settings(lua_host_of(L)->services.config);
-        handle->producer =
-            kafka_producer_acquire(&settings, lua_host_of(L)->services.longest_call_ms, err);
+        const struct lua_services *services = &lua_host_of(L)->services;
+        handle->producer = kafka_producer_acquire(&services->kafka, services->longest_call_ms, err);
     }
     return handle->producer != NULL;
 }

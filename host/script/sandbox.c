@@ -8,6 +8,7 @@
 #include "../../bindings/lua_modules.h"
 #include "../../bindings/lua_names.h"
 #include "advice.h"
+#include "../config/clients.h"
 #include "../base/lua_lexer.h"
 #include "script_private.h"
 
@@ -249,7 +250,7 @@ static void set_services(struct script_instance *instance) {
                .read_only = read_only},
         .redis_url = config->redis.url,
         .redis_timeout_ms = config->redis.timeout_ms,
-        .config = config,
+        .kafka = config_kafka_settings(config),
         .longest_call_ms = longest_ms,
         .metrics = instance->generation->metrics,
         .query = query_text,
