@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_ADMIN_VERBS_H
 #define AGG_HOST_ADMIN_VERBS_H
 
-#include "../health.h"
+#include "../monitor/health.h"
 #include "../http/http_server.h"
 #include "../ingest/ingest.h"
 #include "../outbox/relay.h"

@@ -7,7 +7,7 @@
 #include "../base/log.h"
 #include "../base/stop.h"
 #include "../base/xalloc.h"
-#include "../health.h"
+#include "../monitor/health.h"
 #include "result_json.h"
 #include "reload_private.h"
 

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../host/health.h"
-#include "../../host/metrics_page.h"
+#include "../../host/monitor/health.h"
+#include "../../host/monitor/metrics_page.h"
 #include "../../host/http/api_site.h"
 #include "../../host/http/http_server.h"
 #include "../../host/base/log.h"

@@ -3,14 +3,14 @@
  * a second, and every five seconds unasked. A storm of questions costs one look a second, and a
  * dependency that hangs holds nobody up but that thread. A script that is stuck makes the process
  * unready at once. Any thread may ask. */
-#ifndef AGG_HOST_HEALTH_H
-#define AGG_HOST_HEALTH_H
+#ifndef AGG_HOST_MONITOR_HEALTH_H
+#define AGG_HOST_MONITOR_HEALTH_H
 
-#include "base/buffer.h"
-#include "config/config.h"
-#include "http/builtin_paths.h"
-#include "ingest/ingest.h"
-#include "script/script.h"
+#include "../base/buffer.h"
+#include "../config/config.h"
+#include "../http/builtin_paths.h"
+#include "../ingest/ingest.h"
+#include "../script/script.h"
 
 struct health;
 
