@@ -4,6 +4,7 @@
  * and what waits is tried again. */
 #include <stdlib.h>
 
+#include "../base/backoff.h"
 #include "../base/clock.h"
 #include "../base/json_put.h"
 #include "../base/log.h"
@@ -41,11 +42,9 @@ void trouble_hold(struct worker *worker, struct partition *partition,
                   const struct trouble_news *news) {
     trouble_begin(worker, partition, news);
     if (partition->trouble.retry_at_us == 0) { /* else it is said of what was fetched before */
-        int shift = partition->trouble.tries < 5 ? partition->trouble.tries : 5;
-        int64_t wait_us = (int64_t)RETRY_FIRST_US << shift;
-        partition->trouble.tries++;
         partition->trouble.retry_at_us =
-            clock_monotonic_us() + (wait_us < RETRY_LAST_US ? wait_us : RETRY_LAST_US);
+            clock_monotonic_us() +
+            backoff_us(partition->trouble.tries++, RETRY_FIRST_US, RETRY_LAST_US);
         worker->pipeline.waits.refetch = true;
         trouble_changed(worker);
     }

@@ -2,31 +2,22 @@
  * told.
  */
 #include "../base/clock.h"
+#include "../base/json_put.h"
 #include "../base/log.h"
-#include "../base/timestamp.h"
 #include "worker.h"
-
-static void waiting_append_time(struct buffer *json, const char *name, int64_t wall_us) {
-    char text[TIMESTAMP_TEXT_CAP];
-    timestamp_format(wall_us, text);
-    buffer_append_format(json, ",\"%s\":\"%s\"", name, text);
-}
 
 static void waiting_append(struct buffer *json, const char *topic, const char *handler,
                            const struct wait *wait) {
-    buffer_append_text(json, json->len > 0 ? ",{\"topic\":" : "{\"topic\":");
-    buffer_append_json_string(json, slice_of(topic));
-    buffer_append_text(json, ",\"handler\":");
-    buffer_append_json_string(json, slice_of(handler));
-    buffer_append_format(json, ",\"cause\":\"%s\",\"tries\":%d",
-                         wait->cause == WAIT_BREAKER ? "rejections" : "outage", wait->tries);
-    waiting_append_time(json, "since", wait->since_wall_us);
+    buffer_append_text(json, json->len > 0 ? ",{" : "{");
+    json_put_text(json, "topic", slice_of(topic));
+    json_put_text(json, "handler", slice_of(handler));
+    json_put_text(json, "cause", slice_of(wait->cause == WAIT_BREAKER ? "rejections" : "outage"));
+    json_put_int(json, "tries", wait->tries);
+    json_put_time(json, "since", wait->since_wall_us);
     if (wait->held) {
-        int64_t left_us = wait->retry_at_us - clock_monotonic_us();
-        waiting_append_time(json, "next_try", clock_wall_us() + left_us);
+        json_put_time(json, "next_try", clock_wall_us() + wait->retry_at_us - clock_monotonic_us());
     }
-    buffer_append_text(json, ",\"reason\":");
-    buffer_append_json_string(json, slice_of(wait->reason));
+    json_put_text(json, "reason", slice_of(wait->reason));
     buffer_append_text(json, "}");
 }
 

@@ -15,8 +15,6 @@
 #include "../pipeline/database_offsets.h"
 #include "worker.h"
 
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 10000
 /* How soon a replay asked for elsewhere is noticed while nothing is consumed. */
 #define CHECK_INTERVAL_US 5000000
 #define LAG_INTERVAL_US 500000 /* what /metrics says of it is never older than a second */
@@ -31,96 +29,6 @@ void worker_say(struct worker *worker, const char *text) {
     pthread_mutex_unlock(&worker->status.lock);
 }
 
-/* ---- failure and back-off ------------------------------------------------------------------ */
-
-static int64_t backoff_us(struct worker *worker) {
-    int shift = worker->failures < 7 ? worker->failures : 7;
-    int64_t ms = (int64_t)BACKOFF_MIN_MS << shift;
-    if (ms > BACKOFF_MAX_MS) {
-        ms = BACKOFF_MAX_MS;
-    }
-    /* Jitter: so that workers which failed together do not come back together. */
-    int64_t jitter_ms = clock_monotonic_us() % (ms / 2 + 1);
-    return (ms / 2 + jitter_ms) * 1000;
-}
-
-static void say_waiting(struct worker *worker, const char *what, const struct err *err) {
-    char text[sizeof worker->status.text];
-    /* Whoever asks for readiness needs no key: what a server said is in the log. */
-    bool outside = worker->pipeline.scripts &&
-                   (err->sqlstate[0] || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
-    snprintf(text, sizeof text, "waits for %s: %.400s", what,
-             outside ? pg_plain_reason(err) : err->text);
-    worker_say(worker, text);
-}
-
-/* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
-static void abandon(struct worker *worker) {
-    consumer_restart(worker);
-    pg_disconnect(worker->pipeline.pg);
-    worker->retry_at_us = clock_monotonic_us() + backoff_us(worker);
-    worker->failures++;
-}
-
-/* A transaction that takes longer than a statement may is not to be tried at that size again. */
-static void shrink_batches(struct worker *worker, const struct err *err) {
-    bool too_slow = err->kind == ERR_TIMEOUT || strcmp(err->sqlstate, "57014") == 0;
-    if (!too_slow || !worker->inflight || worker->inflight->count < 2) {
-        return;
-    }
-    worker->pipeline.batch_limit = worker->inflight->count / 2;
-    log_warning("the transaction took too long: batches are made smaller",
-                LOG_INT("worker", worker->number),
-                LOG_INT("events", (int64_t)worker->pipeline.batch_limit));
-}
-
-/* Slowly: what was too much may be so again. */
-static void grow_batches(struct pipeline *pipeline) {
-    size_t most = (size_t)pipeline->config->ingest.batch_max_events;
-    size_t next = pipeline->batch_limit + most / 64 + 1;
-    pipeline->batch_limit = next < most ? next : most;
-}
-
-/* The database only reads (25006): the partitions are left to whoever can write. */
-static void leave_group(struct worker *worker) {
-    if (worker->kafka) {
-        log_warning("the database is read-only: the partitions are left to other processes",
-                    LOG_INT("worker", worker->number));
-        consumer_close(worker);
-        worker->reopen.reason = REOPEN_NONE;
-    }
-}
-
-static void fail(struct worker *worker, const struct err *err) {
-    bool scripts = worker->pipeline.scripts != NULL;
-    bool was_ready = atomic_exchange(&worker->database_ready, false);
-    if (scripts) {
-        metric_set(worker->database_up, 0);
-    }
-    bool is_other = strcmp(worker->logged_sqlstate, err->sqlstate) != 0;
-    if (was_ready || worker->failures == 0 || is_other) {
-        snprintf(worker->logged_sqlstate, sizeof worker->logged_sqlstate, "%s", err->sqlstate);
-        log_error(scripts ? "ingest waits for the database" : "ingest waits for a script state",
-                  LOG_INT("worker", worker->number), LOG_TEXT("error", err->text),
-                  LOG_TEXT("kind", err_kind_name(err->kind)),
-                  LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
-    }
-    say_waiting(worker, scripts ? "the database" : "a script state", err);
-    metric_add(worker->errors, 1);
-    shrink_batches(worker, err);
-    abandon(worker);
-    if (strcmp(err->sqlstate, "25006") == 0) {
-        leave_group(worker);
-    }
-}
-
-/* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
-static void step_back(struct worker *worker, const char *detail) {
-    log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
-                LOG_TEXT("detail", detail));
-    abandon(worker);
-}
-
 /* ---- the batch under way ------------------------------------------------------------------- */
 
 static void finish_batch(struct worker *worker) {
@@ -128,7 +36,7 @@ static void finish_batch(struct worker *worker) {
     worker->inflight = NULL;
     worker->had_backlog |= batch_full(&worker->pipeline, batch);
     after_commit(&worker->pipeline, batch);
-    grow_batches(&worker->pipeline);
+    outage_grow_batches(&worker->pipeline);
     waiting_turn(worker); /* a trouble that ends is told at once */
     worker->failures = 0;
 }
@@ -150,9 +58,9 @@ static void settle_failure(struct worker *worker, struct err *err) {
         worker->pipeline.transaction.opened_breaker = false;
         consumer_restart(worker); /* and goes on without the handler that waits now */
     } else if (err->kind == ERR_CONFLICT) {
-        step_back(worker, err->text);
+        outage_step_back(worker, err->text);
     } else {
-        fail(worker, err);
+        outage_fail(worker, err);
     }
 }
 
@@ -221,11 +129,11 @@ static void prepare_database(struct worker *worker) {
         ok = start_fetching(worker, &err);
     }
     if (!ok && err.kind == ERR_CONFLICT) {
-        step_back(worker, err.text);
+        outage_step_back(worker, err.text);
         return;
     }
     if (!ok) {
-        fail(worker, &err);
+        outage_fail(worker, &err);
         return;
     }
     if (!atomic_exchange(&worker->database_ready, true)) {
@@ -249,9 +157,9 @@ static void check_offsets(struct worker *worker) {
     } else if (offsets_unmoved(&worker->pipeline, &err)) {
         return;
     } else if (err.kind == ERR_NONE) {
-        step_back(worker, "at a check");
+        outage_step_back(worker, "at a check");
     } else {
-        fail(worker, &err);
+        outage_fail(worker, &err);
     }
 }
 

@@ -260,6 +260,14 @@ bool replace_turn(struct worker *worker);
 bool replace_is_due(const struct worker *worker);
 void worker_scripts_free(struct worker_scripts *scripts);
 
+/* outage_backoff.c: both drop the batches and the connection; the next try is after a time that
+ * doubles with each failure. The database, or the script state, has failed: */
+void outage_fail(struct worker *worker, const struct err *err);
+/* Somebody has moved the offsets: */
+void outage_step_back(struct worker *worker, const char *detail);
+/* A batch was committed: those that follow may be larger. */
+void outage_grow_batches(struct pipeline *pipeline);
+
 /* worker.c */
 /* One that is neither filling, set aside nor under way. */
 struct batch *worker_spare_batch(struct worker *worker);

@@ -6,14 +6,15 @@
 #include "../base/metrics.h"
 #include "../base/traceparent.h"
 #include "../base/uuid.h"
+#include "event_columns.h"
 #include "pipeline.h"
 
 /* What stands at the place already is of a log that is no more, or the same event once more. */
 static const char insert_sql[] =
     "INSERT INTO rejected_events (topic, partition, \"offset\", reason, detail, raw, event_id, "
     "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
-    "raw, event_id, correlation_id, handler, $1::text FROM unnest($2::text[], $3::int4[], "
-    "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::text[], $10::text[]) AS r "
+    "raw, event_id::text, correlation_id, handler, $1::text FROM unnest($2::text[], $3::int4[], "
+    "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::text[], $10::text[]) AS r "
     "(topic, partition, \"offset\", reason, detail, raw, event_id, correlation_id, handler) "
     "ON CONFLICT (topic, partition, \"offset\") DO UPDATE SET rejected_at = now(), "
     "reason = EXCLUDED.reason, detail = EXCLUDED.detail, raw = EXCLUDED.raw, "
@@ -96,70 +97,10 @@ void rejection_count(const struct pipeline *pipeline, const struct event *event)
 
 /* ---- the rows ------------------------------------------------------------------------------ */
 
-enum rejected_column {
-    R_TOPIC,
-    R_PARTITION,
-    R_OFFSET,
-    R_REASON,
-    R_DETAIL,
-    R_RAW,
-    R_EVENT_ID,
-    R_CORRELATION_ID,
-    R_HANDLER,
-    R_COLUMNS
+static const enum event_column rejection_columns[] = {
+    COLUMN_TOPIC,   COLUMN_PARTITION, COLUMN_OFFSET,         COLUMN_REASON,  COLUMN_DETAIL,
+    COLUMN_PAYLOAD, COLUMN_EVENT_ID,  COLUMN_CORRELATION_ID, COLUMN_HANDLER,
 };
-
-static struct slice handler_of(const struct batch *batch, const struct event *event) {
-    size_t count;
-    const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
-    return event->handler >= 0 ? slice_of(handlers[event->handler].name) : (struct slice){0};
-}
-
-static struct slice text_of(const struct pipeline *pipeline, const struct batch *batch,
-                            const struct event *event, enum rejected_column column, char *scratch) {
-    switch (column) {
-    case R_TOPIC:
-        return slice_of(partition_of(pipeline, event)->topic);
-    case R_REASON:
-        return event->reason;
-    case R_DETAIL:
-        return event->detail;
-    case R_RAW:
-        return event->message.payload;
-    case R_EVENT_ID:
-        return event_id_of(event, scratch) ? slice_of(scratch) : (struct slice){0};
-    case R_CORRELATION_ID:
-        return event->correlation_id;
-    default:
-        return handler_of(batch, event);
-    }
-}
-
-static void add_column(const struct pipeline *pipeline, const struct batch *batch,
-                       enum rejected_column column) {
-    struct pg_params *params = pipeline->params;
-    char scratch[UUID_TEXT_LEN + 1];
-    for (size_t i = 0; i < batch->count; i++) {
-        const struct event *event = &batch->events[i];
-        if (event->state != EVENT_REJECTED) {
-            continue;
-        }
-        if (column == R_PARTITION) {
-            pg_array_int(params, partition_of(pipeline, event)->number);
-            continue;
-        }
-        if (column == R_OFFSET) {
-            pg_array_int(params, event->message.offset);
-            continue;
-        }
-        struct slice text = text_of(pipeline, batch, event, column, scratch);
-        if (text.data) {
-            pg_array_bytes(params, text);
-        } else {
-            pg_array_null(params);
-        }
-    }
-}
 
 bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     if (batch->rejected == 0) {
@@ -168,14 +109,8 @@ bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
-    for (enum rejected_column column = R_TOPIC; column < R_COLUMNS; column++) {
-        pg_array_begin(params, column == R_PARTITION ? PG_ARRAY_INT4
-                               : column == R_OFFSET  ? PG_ARRAY_INT8
-                               : column == R_RAW     ? PG_ARRAY_BYTEA
-                                                     : PG_ARRAY_TEXT);
-        add_column(pipeline, batch, column);
-        pg_array_end(params);
-    }
+    event_columns_add(pipeline, batch, 1U << EVENT_REJECTED, rejection_columns,
+                      sizeof rejection_columns / sizeof *rejection_columns);
     if (!pg_send(pipeline->pg, "reject_events", insert_sql, params, false, err)) {
         return false;
     }

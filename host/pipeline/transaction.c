@@ -4,6 +4,7 @@
 
 #include "database_offsets.h"
 #include "encode.h"
+#include "event_columns.h"
 #include "outside_events.h"
 #include "pipeline.h"
 #include "reaction_marks.h"
@@ -18,25 +19,11 @@ static const char retried_sql[] =
  * come back by rejection_send. */
 static bool transaction_send_retried(struct pipeline *pipeline, const struct batch *batch,
                                      struct err *err) {
-    struct pg_params *params = pipeline->params;
-    const struct partition *partitions = pipeline->partitions.items;
-    pg_params_reset(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < batch->count; i++) {
-        pg_array_bytes(params, slice_of(partitions[batch->events[i].message.partition].topic));
-    }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_INT4);
-    for (size_t i = 0; i < batch->count; i++) {
-        pg_array_int(params, partitions[batch->events[i].message.partition].number);
-    }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_INT8);
-    for (size_t i = 0; i < batch->count; i++) {
-        pg_array_int(params, batch->events[i].message.offset);
-    }
-    pg_array_end(params);
-    return pg_send(pipeline->pg, "retried_events", retried_sql, params, false, err);
+    static const enum event_column columns[] = {COLUMN_TOPIC, COLUMN_PARTITION, COLUMN_OFFSET};
+    pg_params_reset(pipeline->params);
+    event_columns_add(pipeline, batch, EVENT_COLUMNS_ALL_STATES, columns,
+                      sizeof columns / sizeof *columns);
+    return pg_send(pipeline->pg, "retried_events", retried_sql, pipeline->params, false, err);
 }
 
 void transaction_reset(struct pipeline *pipeline) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/backoff.h"
 #include "../base/clock.h"
 #include "../base/xalloc.h"
 
@@ -33,17 +34,6 @@ static uint64_t waits_random(struct waits *waits) {
     return waits->random;
 }
 
-/* Between half and all of the doubled time, so that processes that failed together do not come back
- * together. */
-static int64_t waits_backoff_us(struct waits *waits, int tries) {
-    int64_t us = WAITS_FIRST_US;
-    for (int i = 1; i < tries && us < WAITS_LAST_US; i++) {
-        us *= 2;
-    }
-    us = us < WAITS_LAST_US ? us : WAITS_LAST_US;
-    return us / 2 + (int64_t)(waits_random(waits) % (uint64_t)(us / 2 + 1));
-}
-
 bool waits_holds(const struct waits *waits, size_t handler) {
     return waits->items[handler].held;
 }
@@ -65,7 +55,8 @@ bool waits_hold(struct waits *waits, size_t handler, enum wait_cause cause, cons
     }
     wait->cause = cause;
     wait->tries++;
-    waits_hold_until(waits, wait, false, now.us + waits_backoff_us(waits, wait->tries));
+    int64_t us = backoff_us(wait->tries - 1, WAITS_FIRST_US, WAITS_LAST_US);
+    waits_hold_until(waits, wait, false, now.us + backoff_jitter_us(us, waits_random(waits)));
     /* Without the traceback: the log has it. */
     int len = (int)strcspn(reason, "\n");
     int most = (int)sizeof wait->reason - 1;
