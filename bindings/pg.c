@@ -166,6 +166,11 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
     if (pg->synced) {
         return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
     }
+    if (pg->replaced) {
+        buffer_clear(&pg->replaced_sql);
+        buffer_append_replaced(&pg->replaced_sql, sql, pg->replaced, pg->replacement);
+        sql = pg->replaced_sql.data;
+    }
     bool sent = pg->pooled ? send_whole(pg, name, sql, params, binary_result)
                 : pg->comment
                     ? send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result)

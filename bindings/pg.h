@@ -20,9 +20,12 @@ struct pg_options {
     int connect_timeout_ms; /* of each server of the URL, unless that has a connect_timeout */
     int statement_timeout_ms;
     const char *search_path; /* NULL: as the server has it */
-    bool read_only;          /* transactions begin so unless they say otherwise */
-    bool writes;             /* a server that only reads, such as a standby, is refused */
-    bool uncounted;          /* its statements do not show in the metrics */
+    /* Each statement has the second text wherever it says the first: tables of one schema stand in
+     * for those of another. NULL: it is sent as it is. */
+    const char *replaced, *replacement;
+    bool read_only; /* transactions begin so unless they say otherwise */
+    bool writes;    /* a server that only reads, such as a standby, is refused */
+    bool uncounted; /* its statements do not show in the metrics */
 };
 
 /* No network yet. Copies the options. */

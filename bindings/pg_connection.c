@@ -9,11 +9,17 @@
 #include "pg_params.h"
 #include "pg_url.h"
 
+static char *copy_option(const char *text) {
+    return text ? xstrdup(text) : NULL;
+}
+
 struct pg *pg_create(const struct pg_options *options) {
     struct pg *pg = xcalloc(1, sizeof *pg);
     pg->url = pg_url_plain(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
-    pg->search_path = options->search_path ? xstrdup(options->search_path) : NULL;
+    pg->search_path = copy_option(options->search_path);
+    pg->replaced = copy_option(options->replaced);
+    pg->replacement = copy_option(options->replacement);
     pg->settings = pg_params_create();
     pg->read_only = options->read_only;
     pg->writes = options->writes;
@@ -30,6 +36,8 @@ struct pg *pg_create_like(const struct pg *other) {
         .connect_timeout_ms = other->connect_timeout_ms,
         .statement_timeout_ms = other->statement_timeout_ms,
         .search_path = other->search_path,
+        .replaced = other->replaced,
+        .replacement = other->replacement,
         .read_only = other->read_only,
         .writes = other->writes,
         .uncounted = other->uncounted,
@@ -45,6 +53,8 @@ bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
     char *url = pg_url_plain(options->url ? options->url : "");
     bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
                 is_same(pg->search_path, options->search_path) &&
+                is_same(pg->replaced, options->replaced) &&
+                is_same(pg->replacement, options->replacement) &&
                 pg->read_only == options->read_only && pg->writes == options->writes &&
                 pg->uncounted == options->uncounted &&
                 pg->connect_timeout_ms == options->connect_timeout_ms &&
@@ -63,6 +73,9 @@ void pg_destroy(struct pg *pg) {
     free(pg->password);
     free(pg->application_name);
     free(pg->search_path);
+    free(pg->replaced);
+    free(pg->replacement);
+    buffer_free(&pg->replaced_sql);
     pg_params_destroy(pg->settings);
     free(pg->statements);
     free(pg->items);

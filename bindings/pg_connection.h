@@ -3,6 +3,7 @@
 #ifndef AGG_BINDINGS_PG_CONNECTION_H
 #define AGG_BINDINGS_PG_CONNECTION_H
 
+#include "../host/base/buffer.h"
 #include "pg.h"
 
 #define PG_SERVER_NAME_CAP 48
@@ -34,6 +35,8 @@ struct pg {
     char *password;
     char *application_name;
     char *search_path; /* NULL: as the server has it */
+    char *replaced, *replacement;
+    struct buffer replaced_sql; /* the statement sent last, where something is replaced */
     bool read_only;
     bool writes;
     bool uncounted;

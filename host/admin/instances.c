@@ -12,11 +12,12 @@ static const char instances_sql[] =
     "(extract(epoch FROM started_at) * 1e6)::int8::text, "
     "(extract(epoch FROM last_seen) * 1e6)::int8::text, "
     "(last_seen < now() - interval '60 s')::int::text "
-    "FROM instances WHERE consumer_group = $1::text AND stopped_at IS NULL "
+    "FROM aggregator_state.instances WHERE consumer_group = $1::text AND stopped_at IS NULL "
     "ORDER BY started_at, instance";
 
 static const char partitions_sql[] =
-    "SELECT scripts, count(*)::text FROM consumer_offsets WHERE consumer_group = $1::text "
+    "SELECT scripts, count(*)::text FROM aggregator_state.consumer_offsets WHERE consumer_group = "
+    "$1::text "
     "AND scripts IS NOT NULL GROUP BY scripts ORDER BY count(*) DESC, scripts";
 
 enum column { INSTANCE, GENERATION, HASH, SINCE, STARTED_AT, LAST_SEEN, GONE };

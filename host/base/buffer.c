@@ -45,6 +45,17 @@ void buffer_append_text(struct buffer *buffer, const char *text) {
     buffer_append(buffer, text, strlen(text));
 }
 
+void buffer_append_replaced(struct buffer *buffer, const char *text, const char *replaced,
+                            const char *replacement) {
+    const char *found;
+    while ((found = strstr(text, replaced))) {
+        buffer_append(buffer, text, (size_t)(found - text));
+        buffer_append_text(buffer, replacement);
+        text = found + strlen(replaced);
+    }
+    buffer_append_text(buffer, text);
+}
+
 void buffer_append_format(struct buffer *buffer, const char *format, ...) {
     va_list arguments, again;
     va_start(arguments, format);

@@ -16,6 +16,9 @@ void buffer_clear(struct buffer *buffer);
 char *buffer_reserve(struct buffer *buffer, size_t bytes);
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
 void buffer_append_text(struct buffer *buffer, const char *text);
+/* Appends the text with `replacement` wherever it says `replaced`, which is not empty. */
+void buffer_append_replaced(struct buffer *buffer, const char *text, const char *replaced,
+                            const char *replacement);
 void buffer_append_format(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* A JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */

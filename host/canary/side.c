@@ -22,6 +22,7 @@ bool side_open(struct side *side, struct script_generation *generation, struct s
         .generation = generation,
         .group = SHADOW_GROUP,
         .search_path = side->shadow.search_path,
+        .qualifier = side->shadow.qualifier,
         .application_name = "aggregator canary",
         .muted = side_muted,
         .marks = true, /* in the side's own schema */

@@ -7,7 +7,7 @@
 #include "../http/builtin_paths.h"
 #include "../../bindings/kafka_consumer.h"
 #include "../config/clients.h"
-#include "../view/migrate.h"
+#include "../schema/migrate.h"
 #include "../check/schema_check.h"
 #include "../check/lint.h"
 #include "../script/script.h"

@@ -16,23 +16,27 @@
 
 static const char list_sql[] =
     "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), state, topic, "
-    "coalesce(key, '-'), identity, coalesce(error, '') FROM outbox WHERE " SELECTED
+    "coalesce(key, '-'), identity, coalesce(error, '') FROM aggregator_state.outbox WHERE " SELECTED
     " AND ($4::text IS NULL OR state = $4::text) ORDER BY id DESC LIMIT $5::int8";
 static const char show_sql[] =
     "SELECT id, identity, topic, key, state, attempts, error, created_at, fact_at, done_at, "
-    "source, scripts, traceparent, headers, encode(value, 'escape') AS value FROM outbox "
+    "source, scripts, traceparent, headers, encode(value, 'escape') AS value FROM "
+    "aggregator_state.outbox "
     "WHERE " SELECTED " ORDER BY id";
 static const char missing_sql[] =
     "SELECT wanted.id FROM unnest($3::text[]) AS wanted (id) WHERE $1::text IS NULL "
-    "AND $2::text IS NULL AND NOT EXISTS (SELECT FROM outbox o WHERE o.id::text = wanted.id)";
-static const char count_sql[] = "SELECT topic, state, count(*)::text FROM outbox WHERE " SELECTED
-                                " AND state = ANY (string_to_array($4::text, ' or ')) GROUP BY "
-                                "topic, state ORDER BY topic, state";
-static const char retry_sql[] = "UPDATE outbox SET state = 'pending', done_at = NULL, error = NULL "
-                                "WHERE " SELECTED " AND state = 'failed'";
-static const char drop_sql[] =
-    "UPDATE outbox SET state = 'settled', done_at = now(), error = 'dropped by an operator' "
-    "WHERE " SELECTED " AND state IN ('pending', 'failed')";
+    "AND $2::text IS NULL AND NOT EXISTS (SELECT FROM aggregator_state.outbox o WHERE o.id::text = "
+    "wanted.id)";
+static const char count_sql[] =
+    "SELECT topic, state, count(*)::text FROM aggregator_state.outbox WHERE " SELECTED
+    " AND state = ANY (string_to_array($4::text, ' or ')) GROUP BY "
+    "topic, state ORDER BY topic, state";
+static const char retry_sql[] =
+    "UPDATE aggregator_state.outbox SET state = 'pending', done_at = NULL, error = NULL "
+    "WHERE " SELECTED " AND state = 'failed'";
+static const char drop_sql[] = "UPDATE aggregator_state.outbox SET state = 'settled', done_at = "
+                               "now(), error = 'dropped by an operator' "
+                               "WHERE " SELECTED " AND state IN ('pending', 'failed')";
 
 struct outbox_command {
     const struct command *command;

@@ -11,22 +11,26 @@
 static const char list_sql[] =
     "SELECT topic || '/' || partition || '/' || \"offset\", "
     "to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), reason, "
-    "coalesce(event_id, '-'), split_part(coalesce(detail, ''), E'\\n', 1) FROM rejected_events "
+    "coalesce(event_id, '-'), split_part(coalesce(detail, ''), E'\\n', 1) FROM "
+    "aggregator_state.rejected_events "
     "WHERE " REJECTED_SELECTED
     " ORDER BY rejected_at DESC, topic, partition, \"offset\" LIMIT $4::int8";
 static const char count_sql[] =
-    "SELECT topic, reason, count(*)::text FROM rejected_events WHERE " REJECTED_SELECTED
-    " GROUP BY topic, reason ORDER BY topic, reason";
+    "SELECT topic, reason, count(*)::text FROM aggregator_state.rejected_events "
+    "WHERE " REJECTED_SELECTED " GROUP BY topic, reason ORDER BY topic, reason";
 /* $1 and $2 belong to every statement; ids come without them. */
 static const char missing_sql[] =
     "SELECT id FROM unnest($3::text[]) AS id WHERE $1::text IS NULL AND $2::text IS NULL AND "
-    "NOT EXISTS (SELECT FROM rejected_events WHERE topic || '/' || partition || '/' || \"offset\" "
+    "NOT EXISTS (SELECT FROM aggregator_state.rejected_events WHERE topic || '/' || partition || "
+    "'/' || \"offset\" "
     "= id) LIMIT 1";
-static const char drop_sql[] = "DELETE FROM rejected_events WHERE " REJECTED_SELECTED;
+static const char drop_sql[] =
+    "DELETE FROM aggregator_state.rejected_events WHERE " REJECTED_SELECTED;
 static const char show_sql[] =
     "SELECT topic, partition, \"offset\", rejected_at, reason, detail, event_id, correlation_id, "
     "handler, generation AS scripts, CASE WHEN raw IS NULL THEN 'no value' ELSE "
-    "encode(raw, 'escape') END AS value FROM rejected_events WHERE " REJECTED_SELECTED;
+    "encode(raw, 'escape') END AS value FROM aggregator_state.rejected_events "
+    "WHERE " REJECTED_SELECTED;
 
 void rejected_fill(const struct rejected *rejected) {
     const struct command *command = rejected->command;

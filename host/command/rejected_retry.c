@@ -18,7 +18,7 @@ static const char read_sql[] =
     "SELECT topic, partition::text, \"offset\"::text, raw FROM (SELECT topic, partition, "
     "\"offset\", raw, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, partition, "
     "\"offset\") - coalesce(octet_length(raw), 0) AS bytes_before FROM (SELECT topic, partition, "
-    "\"offset\", raw FROM rejected_events WHERE " REJECTED_SELECTED
+    "\"offset\", raw FROM aggregator_state.rejected_events WHERE " REJECTED_SELECTED
     " AND (topic, partition, \"offset\") > ($4::text, $5::int8, $6::int8) "
     "ORDER BY topic, partition, \"offset\" LIMIT " CHUNK_SQL ") AS next) AS summed "
     "WHERE bytes_before < $7::int8 ORDER BY summed.topic, summed.partition, summed.\"offset\"";

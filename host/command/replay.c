@@ -11,14 +11,15 @@
 #include "../view/sql_session.h"
 
 static const char list_sql[] =
-    "SELECT partition::text FROM consumer_offsets WHERE consumer_group = "
+    "SELECT partition::text FROM aggregator_state.consumer_offsets WHERE consumer_group = "
     "$1::text AND topic = $2::text AND next_offset >= 0 AND ($3::int8 < 0 OR partition = $3::int8) "
     "ORDER BY partition";
 
 static const char rewind_sql[] =
-    "WITH old AS (SELECT consumer_group, topic, partition, next_offset FROM consumer_offsets WHERE "
+    "WITH old AS (SELECT consumer_group, topic, partition, next_offset FROM "
+    "aggregator_state.consumer_offsets WHERE "
     "consumer_group = $1::text AND topic = $2::text AND partition = $3::int8 AND next_offset > "
-    "$4::int8 FOR UPDATE) UPDATE consumer_offsets AS new SET fresh_offset = "
+    "$4::int8 FOR UPDATE) UPDATE aggregator_state.consumer_offsets AS new SET fresh_offset = "
     "greatest(fresh_offset, new.next_offset), next_offset = $4::int8 FROM old WHERE "
     "new.consumer_group = old.consumer_group AND new.topic = old.topic AND new.partition = "
     "old.partition RETURNING (old.next_offset - $4::int8)::text";

@@ -17,7 +17,7 @@
 
 static const char counts_sql[] =
     "SELECT " OFFSETS_POSITION_SQL ", " OFFSETS_EPOCH_SQL ", pg_is_in_recovery() "
-    "FROM (SELECT) AS once LEFT JOIN consumer_offsets o ON o.next_offset >= 0 "
+    "FROM (SELECT) AS once LEFT JOIN aggregator_state.consumer_offsets o ON o.next_offset >= 0 "
     "ORDER BY " OFFSETS_NAME_SQL " COLLATE \"C\"";
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };

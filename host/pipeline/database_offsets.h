@@ -17,7 +17,7 @@
 #define OFFSETS_EPOCH_SQL                                                                          \
     "(SELECT system_identifier::text FROM pg_control_system()), "                                  \
     "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "                     \
-    "'consumer_offsets'::regclass::oid::text"
+    "'aggregator_state.consumer_offsets'::regclass::oid::text"
 #define OFFSETS_EPOCH_COLUMNS 3
 uint64_t offsets_epoch(const PGresult *rows, int row, int column);
 /* Reads it, for `view_epoch` and for the cache. */

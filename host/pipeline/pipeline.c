@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/metrics.h"
+#include "../schema/program_schema.h"
 #include "../view/view_check.h"
 #include "database_offsets.h"
 
@@ -52,6 +53,8 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .url = config->postgres.url,
         .application_name = options->application_name,
         .search_path = options->search_path,
+        .replaced = options->qualifier ? PROGRAM_SCHEMA_QUALIFIER : NULL,
+        .replacement = options->qualifier,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = config->postgres.statement_timeout_ms,
         .writes = true,

@@ -29,6 +29,7 @@ struct pipeline_options {
     struct cache *cache;     /* what a commit outdates is dropped here; NULL: no caches */
     const char *group;       /* whose offsets these are */
     const char *search_path; /* of the connection; NULL: as the server has it */
+    const char *qualifier;   /* in the place of PROGRAM_SCHEMA_QUALIFIER; NULL: that */
     const char *application_name;
     const char *muted; /* why scripts may touch no outside system; NULL: they may */
     bool with_redis;

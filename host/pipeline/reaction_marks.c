@@ -9,8 +9,9 @@
 #include "pipeline.h"
 
 /* The shortest array is filled up with NULL: that of traceparents is empty where there are none. */
-static const char marks_sql[] = "INSERT INTO reaction_marks (reaction, key, traceparent) "
-                                "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
+static const char marks_sql[] =
+    "INSERT INTO aggregator_state.reaction_marks (reaction, key, traceparent) "
+    "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
 
 /* The key that a row brings to who follows it; NULL: the batch says nothing of it. */
 static const struct view_value *followed_value(const struct merge_row *row,

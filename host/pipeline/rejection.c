@@ -11,7 +11,8 @@
 
 /* What stands at the place already is of a log that is no more, or the same event once more. */
 static const char insert_sql[] =
-    "INSERT INTO rejected_events (topic, partition, \"offset\", reason, detail, raw, event_id, "
+    "INSERT INTO aggregator_state.rejected_events (topic, partition, \"offset\", reason, detail, "
+    "raw, event_id, "
     "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
     "raw, event_id::text, correlation_id, handler, $1::text FROM unnest($2::text[], $3::int4[], "
     "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::text[], $10::text[]) AS r "
@@ -25,13 +26,15 @@ static const char insert_sql[] =
  * one transaction kept all stays or goes, and the newest stays. Rows that somebody holds are left
  * to him, or to the next time: two workers must not wait for each other. */
 static const char trim_sql[] =
-    "DELETE FROM rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM rejected_events "
+    "DELETE FROM aggregator_state.rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM "
+    "aggregator_state.rejected_events "
     "WHERE rejected_at < greatest(now() - $1::int8 * interval '1 hour', "
-    "(SELECT rejected_at FROM rejected_events ORDER BY rejected_at DESC OFFSET $2::int8 LIMIT 1), "
+    "(SELECT rejected_at FROM aggregator_state.rejected_events ORDER BY rejected_at DESC OFFSET "
+    "$2::int8 LIMIT 1), "
     "(SELECT max(rejected_at) FROM (SELECT rejected_at, sum(200 + "
     "coalesce(pg_column_size(raw), 0) + coalesce(pg_column_size(detail), 0)) "
-    "OVER (ORDER BY rejected_at DESC) AS bytes FROM rejected_events "
-    "WHERE (SELECT pg_total_relation_size('rejected_events')) > $3::int8) AS kept "
+    "OVER (ORDER BY rejected_at DESC) AS bytes FROM aggregator_state.rejected_events "
+    "WHERE (SELECT pg_total_relation_size('aggregator_state.rejected_events')) > $3::int8) AS kept "
     "WHERE bytes > $3::int8)) FOR UPDATE SKIP LOCKED))";
 
 /* ---- one event ----------------------------------------------------------------------------- */

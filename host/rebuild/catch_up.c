@@ -7,8 +7,8 @@
 
 /* Below fresh_offset everything was handled before a replay began to handle it again. */
 static const char offsets_sql[] =
-    "SELECT topic, partition, greatest(next_offset, fresh_offset) FROM %s.consumer_offsets "
-    "WHERE consumer_group = $1::text";
+    "SELECT topic, partition, greatest(next_offset, fresh_offset) "
+    "FROM aggregator_state.consumer_offsets WHERE consumer_group = $1::text";
 
 static struct log_partition *find(const struct log_reader *reader, const char *topic,
                                   int32_t number) {
@@ -48,15 +48,12 @@ static bool follow(struct rebuild *rebuild, const char *topic, int32_t number, i
 
 bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
     const char *group = rebuild->options.config->kafka.group;
-    struct buffer sql = {0};
     PGresult *rows;
-    buffer_append_format(&sql, offsets_sql, rebuild->shadow.live);
     pg_params_add_text(rebuild->session.params, slice_of(group));
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
-    if (!ok) {
+    if (!sql_query(&rebuild->session, slice_of(offsets_sql), &rows, err)) {
         return false;
     }
+    bool ok = true;
     if (PQntuples(rows) == 0) {
         ok = err_set(err, ERR_INPUT,
                      "the database knows no offsets of the group \"%s\": is this the group that "

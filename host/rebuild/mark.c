@@ -15,10 +15,10 @@ bool mark_changes(struct rebuild *rebuild, const struct view_table *table, struc
             }
             pg_params_add_text(rebuild->session.params, slice_of(reactions[i].name));
             ok = sql_run(&rebuild->session, err,
-                         "INSERT INTO %s.reaction_marks (reaction, key) SELECT DISTINCT $1::text, "
-                         "d.\"%s\" FROM %s.\"differences_%s\" d WHERE d.\"%s\" IS NOT NULL",
-                         rebuild->shadow.live, follow->column, rebuild->shadow.schema, table->name,
-                         follow->column);
+                         "INSERT INTO aggregator_state.reaction_marks (reaction, key) "
+                         "SELECT DISTINCT $1::text, d.\"%s\" FROM %s.\"differences_%s\" d "
+                         "WHERE d.\"%s\" IS NOT NULL",
+                         follow->column, rebuild->shadow.schema, table->name, follow->column);
         }
     }
     return ok;

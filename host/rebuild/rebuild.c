@@ -31,8 +31,8 @@ static bool open_parts(struct rebuild *rebuild, struct err *err) {
            view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
            shadow_create(&rebuild->shadow, &rebuild->session, &kind, rebuild->view, err) &&
            log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
-           replay_open(&rebuild->build, rebuild->generation, &rebuild->reader,
-                       rebuild->shadow.search_path, err);
+           replay_open(&rebuild->build, rebuild->generation, &rebuild->reader, &rebuild->shadow,
+                       err);
 }
 
 static bool build_shadow(struct rebuild *rebuild, struct err *err) {
@@ -118,9 +118,8 @@ static bool hold_live(struct rebuild *rebuild, struct err *err) {
     struct sql_session *session = &rebuild->session;
     pg_params_add_text(session->params, slice_of(rebuild->options.config->kafka.group));
     bool ok = sql_run(session, err,
-                      "SELECT FROM %s.consumer_offsets WHERE consumer_group = $1::text "
-                      "ORDER BY topic, partition FOR UPDATE",
-                      rebuild->shadow.live);
+                      "SELECT FROM aggregator_state.consumer_offsets "
+                      "WHERE consumer_group = $1::text ORDER BY topic, partition FOR UPDATE");
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         ok = sql_run(session, err, "LOCK TABLE %s.\"%s\" IN SHARE ROW EXCLUSIVE MODE",
                      rebuild->shadow.live, rebuild->view->tables[i].name);

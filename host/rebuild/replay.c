@@ -13,11 +13,12 @@
 #define SILENCE_US (60 * 1000000LL)
 
 static bool open_pipeline(struct replay *replay, struct script_generation *generation,
-                          const char *search_path, struct err *err) {
+                          const struct shadow *shadow, struct err *err) {
     struct pipeline_options options = {
         .generation = generation,
         .group = SHADOW_GROUP,
-        .search_path = search_path,
+        .search_path = shadow->search_path,
+        .qualifier = shadow->qualifier,
         .application_name = "aggregator rebuild",
         .muted = "the view is built anew, and touches no outside system",
         .no_breaker = true,
@@ -29,9 +30,9 @@ static bool open_pipeline(struct replay *replay, struct script_generation *gener
 }
 
 bool replay_open(struct replay *replay, struct script_generation *generation,
-                 struct log_reader *reader, const char *search_path, struct err *err) {
+                 struct log_reader *reader, const struct shadow *shadow, struct err *err) {
     *replay = (struct replay){.open = true, .reader = reader};
-    bool ok = open_pipeline(replay, generation, search_path, err);
+    bool ok = open_pipeline(replay, generation, shadow, err);
     batch_init(&replay->batches[0], generation);
     batch_init(&replay->batches[1], generation);
     if (ok) {

@@ -6,6 +6,7 @@
 #include "../pipeline/batch.h"
 #include "../pipeline/pipeline.h"
 #include "log_reader.h"
+#include "shadow.h"
 
 struct replay {
     struct pipeline pipeline;
@@ -18,7 +19,7 @@ struct replay {
 
 /* False: replay_close is still to be called. */
 bool replay_open(struct replay *replay, struct script_generation *generation,
-                 struct log_reader *reader, const char *search_path, struct err *err);
+                 struct log_reader *reader, const struct shadow *shadow, struct err *err);
 void replay_close(struct replay *replay);
 
 /* Reads up to the reader's bounds and commits all of it. ERR_TIMEOUT where the deadline (of the

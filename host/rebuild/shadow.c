@@ -3,16 +3,18 @@
 #include <stdlib.h>
 
 #include "../base/log.h"
+#include "../schema/program_schema.h"
 #include "../view/view_sql.h"
 #include "../base/xalloc.h"
 
 #define LOCK_TIMEOUT_MS 30000
+#define FUNCTIONS_TIMEOUT_MS 30000
 
 static const char lock_sql[] = "SELECT pg_try_advisory_xact_lock($1::int8)";
 
-static const char live_sql[] =
-    "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
-    "(SELECT relnamespace FROM pg_class WHERE oid = to_regclass('consumer_offsets'))";
+static const char live_sql[] = "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
+                               "(SELECT relnamespace FROM pg_class WHERE oid = "
+                               "to_regclass('schema_migrations'))";
 
 static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *params, PGresult **row,
                      struct err *err) {
@@ -52,14 +54,16 @@ static bool find_live(struct shadow *shadow, struct sql_session *session, struct
         return false;
     }
     if (PQntuples(row) == 1) {
-        struct buffer path = {0};
+        struct buffer path = {0}, qualifier = {0};
         shadow->live = xstrdup(PQgetvalue(row, 0, 0));
         buffer_append_format(&path, "%s, %s", shadow->schema, shadow->live);
+        buffer_append_format(&qualifier, "%s.", shadow->schema);
         shadow->search_path = path.data;
+        shadow->qualifier = qualifier.data;
     }
     PQclear(row);
     return shadow->live || err_set(err, ERR_INPUT,
-                                   "the database has no table consumer_offsets: "
+                                   "the database has no table schema_migrations: "
                                    "run `aggregator migrate`");
 }
 
@@ -69,21 +73,12 @@ static void append_key(void *context, const struct view_table *table, int group,
     view_sql_append_name(out, table, group, column);
 }
 
-/* A table of the live schema with all that it has. Not logged: a shadow that did not live to its
+/* A table of a live schema with all that it has. Not logged: a shadow that did not live to its
  * end is worth nothing. */
-static bool make_twin(const struct shadow *shadow, struct sql_session *session, const char *table,
-                      struct err *err) {
+static bool make_twin(const struct shadow *shadow, struct sql_session *session, const char *schema,
+                      const char *table, struct err *err) {
     return sql_run(session, err, "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" INCLUDING ALL)",
-                   shadow->schema, table, shadow->live, table);
-}
-
-static bool make_twins(const struct shadow *shadow, struct sql_session *session,
-                       const char *const *tables, size_t count, struct err *err) {
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        ok = make_twin(shadow, session, tables[i], err);
-    }
-    return ok;
+                   shadow->schema, table, schema, table);
 }
 
 /* The key is the only index that the upserts need: the others would cost time for nothing. */
@@ -113,23 +108,36 @@ static bool make_outside_table(const struct shadow *shadow, struct sql_session *
                    shadow->schema);
 }
 
+/* The program's own tables, and its functions, which name them. */
+static bool shadow_make_program_tables(const struct shadow *shadow, struct sql_session *session,
+                                       bool publishes, struct err *err) {
+    static const char *const tables[] = {"consumer_offsets", "offset_scripts", "rejected_events",
+                                         "reaction_marks", "outbox"};
+    struct buffer functions = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < (publishes ? 5 : 3); i++) {
+        ok = make_twin(shadow, session, PROGRAM_SCHEMA, tables[i], err);
+    }
+    buffer_append_replaced(&functions, program_schema_functions, PROGRAM_SCHEMA_QUALIFIER,
+                           shadow->qualifier);
+    ok = ok && pg_script(session->pg, functions.data, FUNCTIONS_TIMEOUT_MS, err);
+    buffer_free(&functions);
+    return ok;
+}
+
 static bool drop(const struct shadow *shadow, struct sql_session *session, struct err *err) {
     return sql_run(session, err, "DROP SCHEMA IF EXISTS %s CASCADE", shadow->schema);
 }
 
 bool shadow_create(struct shadow *shadow, struct sql_session *session,
                    const struct shadow_kind *kind, const struct view *view, struct err *err) {
-    static const char *const host_tables[] = {"consumer_offsets", "offset_scripts",
-                                              "rejected_events"};
-    static const char *const out_tables[] = {"reaction_marks", "outbox"};
     *shadow = (struct shadow){.schema = kind->schema};
     bool ok = take_lock(shadow, session, kind, err) && find_live(shadow, session, err) &&
               drop(shadow, session, err) && sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
-    ok = ok && make_twins(shadow, session, host_tables, 3, err) &&
-         (!kind->publishes || make_twins(shadow, session, out_tables, 2, err)) &&
+    ok = ok && shadow_make_program_tables(shadow, session, kind->publishes, err) &&
          make_outside_table(shadow, session, err);
     for (size_t i = 0; ok && i < view->table_count; i++) {
-        ok = kind->publishes ? make_twin(shadow, session, view->tables[i].name, err)
+        ok = kind->publishes ? make_twin(shadow, session, shadow->live, view->tables[i].name, err)
                              : make_table(shadow, session, &view->tables[i], err);
     }
     return ok || err_wrap(err, "making the schema %s", kind->schema);
@@ -144,5 +152,6 @@ void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep)
     pg_destroy(shadow->lock);
     free(shadow->live);
     free(shadow->search_path);
+    free(shadow->qualifier);
     *shadow = (struct shadow){0};
 }

@@ -1,6 +1,7 @@
-/* shadow: a schema beside the live one in the same database, with empty tables of the same form,
- * into which the view is built anew. Only one of each kind at a time: its maker holds an advisory
- * lock. What was left where one was interrupted is dropped by the next. */
+/* shadow: a schema beside the live ones in the same database, with empty tables of the same form,
+ * the view's and the program's own, into which the view is built anew. Only one of each kind at a
+ * time: its maker holds an advisory lock. What was left where one was interrupted is dropped by the
+ * next. */
 #ifndef AGG_HOST_REBUILD_SHADOW_H
 #define AGG_HOST_REBUILD_SHADOW_H
 
@@ -20,8 +21,9 @@ struct shadow_kind {
 struct shadow {
     const char *schema;
     struct pg *lock;   /* holds the lock in a transaction that does nothing else */
-    char *live;        /* the live schema's name, quoted */
+    char *live;        /* the name of the live view's schema, quoted */
     char *search_path; /* of connections that write into the shadow; NULL: it is not ours */
+    char *qualifier;   /* which they have in the place of PROGRAM_SCHEMA_QUALIFIER */
 };
 
 /* Finds the live schema, takes the lock until shadow_close, and makes the tables. False:

@@ -20,9 +20,11 @@
 
 /* Times of this process are microseconds since 1970. Who is not heard of for a day is forgotten. */
 static const char announce_sql[] =
-    "WITH forgotten AS (DELETE FROM instances WHERE last_seen < now() - interval '1 day' "
+    "WITH forgotten AS (DELETE FROM aggregator_state.instances WHERE last_seen < now() - interval "
+    "'1 day' "
     "AND (consumer_group, instance) <> ($1::text, $2::text)) "
-    "INSERT INTO instances (consumer_group, instance, host, started_at, last_seen, generation, "
+    "INSERT INTO aggregator_state.instances (consumer_group, instance, host, started_at, "
+    "last_seen, generation, "
     "scripts, since) VALUES ($1::text, $2::text, $3::text, "
     "'epoch'::timestamptz + $4::int8 * interval '1 us', now(), $5::int8, $6::text, "
     "'epoch'::timestamptz + $7::int8 * interval '1 us') "
@@ -31,7 +33,8 @@ static const char announce_sql[] =
     "generation = excluded.generation, scripts = excluded.scripts, since = excluded.since";
 
 static const char stop_sql[] =
-    "UPDATE instances SET last_seen = now(), stopped_at = now() WHERE consumer_group = $1::text "
+    "UPDATE aggregator_state.instances SET last_seen = now(), stopped_at = now() WHERE "
+    "consumer_group = $1::text "
     "AND instance = $2::text AND started_at = 'epoch'::timestamptz + $3::int8 * interval '1 us'";
 
 /* Of this instance, this host, the group; and where none of it was seen lately, what handled the
@@ -39,9 +42,10 @@ static const char stop_sql[] =
 static const char before_sql[] =
     "SELECT scripts, instance, (extract(epoch FROM seen) * 1e6)::int8::text FROM ("
     "SELECT scripts, instance, last_seen AS seen, 1 + (host = $3::text)::int "
-    "+ 2 * (instance = $2::text)::int AS nearness FROM instances WHERE consumer_group = $1::text "
+    "+ 2 * (instance = $2::text)::int AS nearness FROM aggregator_state.instances WHERE "
+    "consumer_group = $1::text "
     "AND started_at < 'epoch'::timestamptz + $4::int8 * interval '1 us' "
-    "UNION ALL SELECT scripts, NULL, last_time, 0 FROM consumer_offsets "
+    "UNION ALL SELECT scripts, NULL, last_time, 0 FROM aggregator_state.consumer_offsets "
     "WHERE consumer_group = $1::text AND scripts IS NOT NULL) AS known "
     "ORDER BY nearness DESC, seen DESC NULLS LAST LIMIT 1";
 

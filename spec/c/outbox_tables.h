@@ -1,32 +1,17 @@
-/* outbox_tables: the outbox's tables as the migration makes them, in a schema of the test's own,
- * and the few questions that tests have about them. Needs PG_TEST_URL; run in the project's folder.
- */
+/* outbox_tables: the program's own tables in a database of the test's own, and the few questions
+ * that tests have about the outbox. Needs PG_TEST_URL. */
 #ifndef AGG_SPEC_OUTBOX_TABLES_H
 #define AGG_SPEC_OUTBOX_TABLES_H
 
 #include "../../bindings/pg.h"
+#include "../../host/schema/program_schema.h"
 #include "test.h"
+#include "test_database.h"
 
 #define OUTBOX_WAIT_MS 10000
 
-static char outbox_url[512];
-
-/* The URL of connections that have `schema` first. */
-static inline const char *outbox_url_of(const char *schema) {
-    snprintf(outbox_url, sizeof outbox_url, "%s?options=-csearch_path%%3D%s",
-             test_url("PG_TEST_URL"), schema);
-    return outbox_url;
-}
-
-static inline struct pg *outbox_connect(const char *schema) {
-    struct pg_options options = {.url = outbox_url_of(schema),
-                                 .application_name = schema,
-                                 .connect_timeout_ms = 5000,
-                                 .statement_timeout_ms = 5000};
-    struct err err = {0};
-    struct pg *pg = pg_create(&options);
-    CHECK_OK(pg_connect(pg, &err), &err);
-    return pg;
+static inline struct pg *outbox_connect(const char *database) {
+    return test_database_connect(test_database_url(database), database);
 }
 
 static inline void outbox_script(struct pg *pg, const char *sql) {
@@ -34,20 +19,21 @@ static inline void outbox_script(struct pg *pg, const char *sql) {
     CHECK_OK(pg_script(pg, sql, OUTBOX_WAIT_MS, &err), &err);
 }
 
-/* Empty tables. */
-static inline void outbox_tables_make(struct pg *pg, const char *schema) {
-    static char sql[16384];
-    FILE *file = fopen("sql/migrations/0012_outbox.sql", "r");
-    if (!file) {
-        TEST_FAIL("sql/migrations/0012_outbox.sql is not here: run this in the project's folder");
-        return;
+/* A database with nothing but empty tables; its connection. */
+static inline struct pg *outbox_database_make(const char *database) {
+    test_database_renew(database, true);
+    struct pg *pg = outbox_connect(database);
+    outbox_script(pg,
+                  "CREATE SCHEMA " PROGRAM_SCHEMA "; CREATE TABLE schema_migrations (name text)");
+    for (const struct program_schema_file *file = program_schema_files; file->name; file++) {
+        outbox_script(pg, file->sql);
     }
-    int used = snprintf(sql, sizeof sql, "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s;",
-                        schema, schema);
-    size_t len = (size_t)used + fread(sql + used, 1, sizeof sql - (size_t)used - 1, file);
-    sql[len] = '\0';
-    fclose(file);
-    outbox_script(pg, sql);
+    return pg;
+}
+
+static inline void outbox_database_drop(struct pg *pg, const char *database) {
+    pg_destroy(pg);
+    test_database_renew(database, false);
 }
 
 /* The one cell that a statement answers; "" where it is null or there is none. */

@@ -1,5 +1,5 @@
 /* migrate: numbered files, forward only, each whole or not at all. Needs PG_TEST_URL. */
-#include "../../host/view/migrate.h"
+#include "../../host/schema/migrate.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -7,12 +7,14 @@
 
 #include "../../bindings/pg.h"
 #include "../../host/base/log.h"
+#include "../../host/schema/program_schema.h"
 #include "test.h"
+#include "test_database.h"
 
 #define WAIT_MS 10000
 
 static char folder[] = "/tmp/test_migrate.XXXXXX";
-static char url[256]; /* a schema of this test's own comes first */
+static char url[512];
 static struct config config;
 static struct pg *pg;
 static struct err err;
@@ -45,35 +47,6 @@ static const char *ask(const char *sql) {
     return text;
 }
 
-static void begin(void) {
-    char path[64];
-    log_configure(LOG_ERROR, false);
-    strcpy(folder, "/tmp/test_migrate.XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/migrations", folder);
-    CHECK(mkdir(path, 0700) == 0);
-    snprintf(url, sizeof url, "%s?options=-csearch_path%%3Dtest_migrate", test_url("PG_TEST_URL"));
-    config.postgres.url = url;
-    config.postgres.connect_timeout_ms = 5000;
-    config.scripts.sql = folder;
-    struct pg_options options = {.url = url,
-                                 .application_name = "test_migrate",
-                                 .connect_timeout_ms = 5000,
-                                 .statement_timeout_ms = 5000};
-    pg = pg_create(&options);
-    err_clear(&err);
-    CHECK_OK(pg_connect(pg, &err), &err);
-    script("DROP SCHEMA IF EXISTS test_migrate CASCADE; CREATE SCHEMA test_migrate");
-}
-
-static void end(void) {
-    char command[64];
-    script("DROP SCHEMA test_migrate CASCADE");
-    pg_destroy(pg);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    CHECK(system(command) == 0);
-}
-
 /* Runs; the number applied, or -1. */
 static int run(void) {
     int applied = -1;
@@ -85,6 +58,41 @@ static int pending(void) {
     int count = -1;
     err_clear(&err);
     return migrate_pending(pg, &config, &count, &err) ? count : -1;
+}
+
+static int program_files(void) {
+    int count = 0;
+    while (program_schema_files[count].name) {
+        count++;
+    }
+    return count;
+}
+
+/* A database where only the program's own files are applied. */
+static void begin(void) {
+    char path[64];
+    log_configure(LOG_ERROR, false);
+    strcpy(folder, "/tmp/test_migrate.XXXXXX");
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/migrations", folder);
+    CHECK(mkdir(path, 0700) == 0);
+    snprintf(path, sizeof path, "%s/functions", folder);
+    CHECK(mkdir(path, 0700) == 0);
+    test_database_renew("test_migrate", true);
+    snprintf(url, sizeof url, "%s", test_database_url("test_migrate"));
+    config.postgres.url = url;
+    config.postgres.connect_timeout_ms = 5000;
+    config.scripts.sql = folder;
+    pg = test_database_connect(config.postgres.url, "test_migrate");
+    CHECK_INT(run(), program_files());
+}
+
+static void end(void) {
+    char command[64];
+    pg_destroy(pg);
+    test_database_renew("test_migrate", false);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
 }
 
 static void files_are_applied_in_order_once(void) {
@@ -189,6 +197,37 @@ static void bad_names_and_files_are_refused(void) {
     end();
 }
 
+static void a_file_without_a_number_is_applied_whenever_it_has_changed(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    write_file("../functions/a.sql",
+               "INSERT INTO steps VALUES (1);"); /* after those with a number */
+    CHECK_INT(run(), 2);
+    CHECK_INT(run(), 0);
+    write_file("../functions/a.sql", "INSERT INTO steps VALUES (2);");
+    CHECK_INT(pending(), 1);
+    CHECK_INT(run(), 1);
+    CHECK_INT(run(), 0);
+    CHECK_TEXT(ask("SELECT string_agg(a::text, ',') FROM steps"), "1,2");
+    write_file("../functions/a.sql", "INSERT INTO nowhere VALUES (2);");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "functions/a.sql: line 1: relation \"nowhere\" does not exist");
+    end();
+}
+
+static void the_program_s_tables_stand_apart_from_the_service_s(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE outbox (a int);"); /* the service's own */
+    CHECK_INT(run(), 1);
+    CHECK_TEXT(ask("SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE "
+                   "relkind = 'r' AND relnamespace = 'public'::regnamespace"),
+               "outbox,schema_migrations");
+    CHECK_TEXT(ask("SELECT count(*) > 8 FROM pg_class WHERE relkind = 'r' AND "
+                   "relnamespace = '" PROGRAM_SCHEMA "'::regnamespace"),
+               "t");
+    end();
+}
+
 static void *run_in_thread(void *argument) {
     int *applied = argument;
     struct err reason = {0};
@@ -243,7 +282,7 @@ static void behind_a_pooler_no_lock_is_left(void) {
              atoi(strrchr(test_url("PGBOUNCER_TEST_URL"), ':') + 1));
     config.postgres.url = pooled;
     write_file("0001_first.sql", "CREATE TABLE steps (a int);");
-    CHECK_INT(run(), 1);
+    CHECK_INT(run(), program_files() + 1);
     CHECK_TEXT(ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
                    "(SELECT oid FROM pg_database WHERE datname = 'test_migrate_pooled')"),
                "0");
@@ -259,6 +298,10 @@ static const struct test_case cases[] = {
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
     {"bad names and files are refused", bad_names_and_files_are_refused},
+    {"a file without a number is applied whenever it has changed",
+     a_file_without_a_number_is_applied_whenever_it_has_changed},
+    {"the program's tables stand apart from the service's",
+     the_program_s_tables_stand_apart_from_the_service_s},
     {"runs at once apply each file once", runs_at_once_apply_each_file_once},
     {"the shipped files apply to an empty schema", the_shipped_files_apply_to_an_empty_schema},
     {"an absent database is an outage", an_absent_database_is_an_outage},

@@ -11,7 +11,7 @@
 #include "outbox_tables.h"
 #include "proxy.h"
 
-#define SCHEMA "test_outbox_relay"
+#define DATABASE "test_outbox_relay"
 #define BROKER 1
 #define PRODUCE_REQUEST 0 /* its number in the protocol */
 #define RECORDS_MAX 8192
@@ -58,12 +58,11 @@ static void begin(void) {
     rd_kafka_mock_topic_create(world.cluster, "other", 2, 1);
     world.config.kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(world.cluster);
     world.config.kafka.client_id = "spec";
-    world.config.postgres.url = strdup(outbox_url_of(SCHEMA));
+    world.config.postgres.url = strdup(test_database_url(DATABASE));
     world.config.outbox.enabled = 1;
     world.config.outbox.horizon_hours = 24;
     world.config.outbox.keep_rows = 1000;
-    world.pg = outbox_connect(SCHEMA);
-    outbox_tables_make(world.pg, SCHEMA);
+    world.pg = outbox_database_make(DATABASE);
     follow_topics();
 }
 
@@ -85,8 +84,7 @@ static void end(void) {
     rd_kafka_destroy(world.consumer);
     rd_kafka_mock_cluster_destroy(world.cluster);
     rd_kafka_destroy(world.client);
-    outbox_script(world.pg, "DROP SCHEMA " SCHEMA " CASCADE");
-    pg_destroy(world.pg);
+    outbox_database_drop(world.pg, DATABASE);
     free(world.config.postgres.url);
     for (size_t i = 0; i < world.count; i++) {
         free(world.records[i]);
@@ -98,7 +96,8 @@ static void end(void) {
 static void store(const char *topic, int first, int last) {
     char sql[512];
     snprintf(sql, sizeof sql,
-             "INSERT INTO outbox (identity, topic, key, value, fact_at, source, scripts) "
+             "INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, source, "
+             "scripts) "
              "SELECT '%s' || n, '%s', 'k' || n %% 5, convert_to(n::text, 'UTF8'), now(), 's', 'h' "
              "FROM generate_series(%d, %d) AS n ORDER BY n",
              topic, topic, first, last);
@@ -122,7 +121,8 @@ static bool has_read(size_t wanted) {
 
 static bool all_done(const char *states) {
     char sql[128];
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM outbox WHERE state NOT IN (%s)", states);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM aggregator_state.outbox WHERE state NOT IN (%s)", states);
     return strcmp(outbox_ask(world.pg, sql), "0") == 0;
 }
 
@@ -153,7 +153,9 @@ static void pending_messages_are_sent_in_order(void) {
     outbox_wake(world.relays[0]);
     WAIT_UNTIL(all_done("'sent'") && has_read(2600));
     check_each_once_in_order(2600);
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE done_at IS NULL"), "0");
+    CHECK_TEXT(
+        outbox_ask(world.pg, "SELECT count(*) FROM aggregator_state.outbox WHERE done_at IS NULL"),
+        "0");
     end();
 }
 
@@ -163,7 +165,8 @@ static void a_message_carries_its_headers_and_its_trace(void) {
     size_t size;
     begin();
     outbox_script(world.pg,
-                  "INSERT INTO outbox (identity, topic, key, value, headers, traceparent, fact_at, "
+                  "INSERT INTO aggregator_state.outbox (identity, topic, key, value, headers, "
+                  "traceparent, fact_at, "
                   "source, scripts) VALUES ('a', 'news', 'k', '1', '{\"event_id\": \"\\u00e9\"}', "
                   "'00-1-2-01', now(), 's', 'h')");
     start_relay(0);
@@ -197,18 +200,19 @@ static void one_of_two_relays_publishes_and_the_other_goes_on(void) {
 
 static void a_lease_that_ran_out_is_taken_over(void) {
     begin();
-    outbox_script(world.pg, "UPDATE outbox_relay SET holder = 'dead', "
+    outbox_script(world.pg, "UPDATE aggregator_state.outbox_relay SET holder = 'dead', "
                             "until = clock_timestamp() + interval '500 ms'");
     store("news", 1, 5);
     start_relay(0);
     WAIT_UNTIL(has_read(5));
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT holder <> 'dead' FROM outbox_relay"), "t");
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT holder <> 'dead' FROM aggregator_state.outbox_relay"),
+               "t");
     end();
 }
 
 static void a_lease_whose_row_is_gone_is_made_anew(void) {
     begin();
-    outbox_script(world.pg, "DELETE FROM outbox_relay");
+    outbox_script(world.pg, "DELETE FROM aggregator_state.outbox_relay");
     store("news", 1, 5);
     start_relay(0);
     WAIT_UNTIL(has_read(5));
@@ -227,8 +231,10 @@ static void kafka_away_and_back_sends_all_once(void) {
         outbox_wake(world.relays[0]);
         outbox_wake(world.relays[1]);
     }
-    WAIT_UNTIL(strcmp(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'sent'"),
-                      "100") == 0);
+    WAIT_UNTIL(
+        strcmp(outbox_ask(world.pg,
+                          "SELECT count(*) FROM aggregator_state.outbox WHERE state = 'sent'"),
+               "100") == 0);
     rd_kafka_mock_broker_set_up(world.cluster, BROKER);
     WAIT_UNTIL(has_read(500));
     WAIT_UNTIL(all_done("'sent'"));
@@ -241,8 +247,7 @@ static void the_database_away_in_between_sends_nothing_twice(void) {
     char url[512];
     begin();
     proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
-    snprintf(url, sizeof url, "postgresql://ras@127.0.0.1:%d/postgres?options=-csearch_path%%3D%s",
-             proxy.port, SCHEMA);
+    snprintf(url, sizeof url, "postgresql://ras@127.0.0.1:%d/%s", proxy.port, DATABASE);
     free(world.config.postgres.url);
     world.config.postgres.url = strdup(url);
     start_relay(0);
@@ -268,8 +273,10 @@ static void a_topic_that_may_not_be_written_holds_up_itself_alone(void) {
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
     store("news", 1, 1);
     start_relay(0);
-    WAIT_UNTIL(strstr(outbox_ask(world.pg, "SELECT error FROM outbox"), "authoriz"));
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT state || attempts FROM outbox"), "pending1");
+    WAIT_UNTIL(
+        strstr(outbox_ask(world.pg, "SELECT error FROM aggregator_state.outbox"), "authoriz"));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT state || attempts FROM aggregator_state.outbox"),
+               "pending1");
     store("other", 6, 6); /* does not wait for the second try */
     store("news", 11, 11);
     outbox_wake(world.relays[0]);
@@ -289,7 +296,7 @@ static void a_message_that_kafka_refuses_fails_alone(void) {
     store("news", 1, 1);
     start_relay(0);
     WAIT_UNTIL(all_done("'failed'"));
-    CHECK_HAS(outbox_ask(world.pg, "SELECT error FROM outbox"), "too large");
+    CHECK_HAS(outbox_ask(world.pg, "SELECT error FROM aggregator_state.outbox"), "too large");
     store("news", 6, 6);
     outbox_wake(world.relays[0]);
     WAIT_UNTIL(has_read(1));
@@ -300,11 +307,14 @@ static void a_message_that_kafka_refuses_fails_alone(void) {
 static void what_has_become_old_is_settled_unsent(void) {
     begin();
     store("news", 1, 3);
-    outbox_script(world.pg, "UPDATE outbox SET fact_at = now() - interval '25 hours' WHERE id = 2");
+    outbox_script(
+        world.pg,
+        "UPDATE aggregator_state.outbox SET fact_at = now() - interval '25 hours' WHERE id = 2");
     start_relay(0);
     WAIT_UNTIL(all_done("'sent', 'settled'"));
     WAIT_UNTIL(has_read(2));
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(state, ' ' ORDER BY id) FROM outbox"),
+    CHECK_TEXT(outbox_ask(world.pg,
+                          "SELECT string_agg(state, ' ' ORDER BY id) FROM aggregator_state.outbox"),
                "sent settled sent");
     end();
 }
@@ -316,14 +326,18 @@ static void a_holder_that_lost_its_lease_sends_no_more(void) {
     WAIT_UNTIL(all_done("'sent'"));
     rd_kafka_mock_broker_set_down(world.cluster, BROKER);
     store("news", 2, 50);
-    outbox_script(world.pg, "UPDATE outbox_relay SET holder = 'another', until = 'infinity'");
+    outbox_script(
+        world.pg,
+        "UPDATE aggregator_state.outbox_relay SET holder = 'another', until = 'infinity'");
     struct buffer report = {0};
     WAIT_UNTIL((buffer_clear(&report), outbox_relay_report(world.relays[0], &report),
                 strstr(report.data, "\"publishes\":false")));
     rd_kafka_mock_broker_set_up(world.cluster, BROKER);
     WAIT_UNTIL(has_read(1));
     CHECK(!has_read(2));
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'pending'"), "49");
+    CHECK_TEXT(outbox_ask(world.pg,
+                          "SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending'"),
+               "49");
     buffer_free(&report);
     end();
 }
@@ -333,12 +347,17 @@ static void a_relay_ends_in_time_whatever_is_away(void) {
     rd_kafka_mock_broker_set_down(world.cluster, BROKER);
     store("news", 1, 100);
     start_relay(0);
-    WAIT_UNTIL(strcmp(outbox_ask(world.pg, "SELECT until > now() FROM outbox_relay"), "t") == 0);
+    WAIT_UNTIL(
+        strcmp(outbox_ask(world.pg, "SELECT until > now() FROM aggregator_state.outbox_relay"),
+               "t") == 0);
     int64_t began_us = clock_monotonic_us();
     stop_relay(0);
     CHECK(clock_monotonic_us() - began_us < 8000000);
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT until FROM outbox_relay"), "-infinity");
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM outbox WHERE state = 'pending'"), "100");
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT until FROM aggregator_state.outbox_relay"),
+               "-infinity");
+    CHECK_TEXT(outbox_ask(world.pg,
+                          "SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending'"),
+               "100");
     end();
 }
 
@@ -355,23 +374,29 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     begin();
     struct rows rows = rows_of_the_world();
     store("news", 1, 8);
-    outbox_script(world.pg,
-                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours', "
-                  "fact_at = now() - interval '49 hours' WHERE id <= 2; "
-                  "UPDATE outbox SET fact_at = now() - interval '49 hours' WHERE id = 3; "
-                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours' "
-                  "WHERE id = 4");
+    outbox_script(
+        world.pg,
+        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours', "
+        "fact_at = now() - interval '49 hours' WHERE id <= 2; "
+        "UPDATE aggregator_state.outbox SET fact_at = now() - interval '49 hours' WHERE id = 3; "
+        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours' "
+        "WHERE id = 4");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 2);
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
-               "3 4 5 6 7 8"); /* pending ones and young facts stay */
-    outbox_script(world.pg, "UPDATE outbox SET state = 'settled', done_at = now() - id * "
-                            "interval '1 minute', fact_at = now() - interval '25 hours' "
-                            "WHERE id > 4; ANALYZE outbox");
+    CHECK_TEXT(
+        outbox_ask(world.pg,
+                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
+        "3 4 5 6 7 8"); /* pending ones and young facts stay */
+    outbox_script(world.pg,
+                  "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now() - id * "
+                  "interval '1 minute', fact_at = now() - interval '25 hours' "
+                  "WHERE id > 4; ANALYZE outbox");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 2); /* the oldest of four, of which keep_rows leaves two */
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
-               "3 4 5 6");
+    CHECK_TEXT(
+        outbox_ask(world.pg,
+                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
+        "3 4 5 6");
     pg_params_destroy(rows.params);
     end();
 }
@@ -381,17 +406,21 @@ static void a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored(void) {
     begin();
     struct rows rows = rows_of_the_world();
     store("news", 1, 3);
-    outbox_script(world.pg,
-                  "UPDATE outbox SET fact_at = '9999-01-01'; "
-                  "UPDATE outbox SET state = 'sent', done_at = now() - interval '25 hours', "
-                  "created_at = now() - id * interval '25 hours' WHERE id <= 2; "
-                  "UPDATE outbox SET created_at = now() - interval '25 hours' WHERE id = 3");
+    outbox_script(
+        world.pg,
+        "UPDATE aggregator_state.outbox SET fact_at = '9999-01-01'; "
+        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours', "
+        "created_at = now() - id * interval '25 hours' WHERE id <= 2; "
+        "UPDATE aggregator_state.outbox SET created_at = now() - interval '25 hours' WHERE id = 3");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM outbox"),
-               "1 3");
+    CHECK_TEXT(
+        outbox_ask(world.pg,
+                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
+        "1 3");
     start_relay(0);
     WAIT_UNTIL(all_done("'sent', 'settled'"));
-    CHECK_TEXT(outbox_ask(world.pg, "SELECT state FROM outbox WHERE id = 3"), "settled");
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT state FROM aggregator_state.outbox WHERE id = 3"),
+               "settled");
     pg_params_destroy(rows.params);
     end();
 }

@@ -5,7 +5,7 @@
 #include "../../host/base/metrics.h"
 #include "outbox_tables.h"
 
-#define SCHEMA "test_outbox_store"
+#define DATABASE "test_outbox_store"
 #define HOUR_US 3600000000LL
 
 static struct pg *pg;
@@ -14,14 +14,12 @@ static struct err err;
 
 static void begin(void) {
     log_configure(LOG_ERROR, false);
-    pg = outbox_connect(SCHEMA);
+    pg = outbox_database_make(DATABASE);
     params = pg_params_create();
-    outbox_tables_make(pg, SCHEMA);
 }
 
 static void end(void) {
-    outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
-    pg_destroy(pg);
+    outbox_database_drop(pg, DATABASE);
     pg_params_destroy(params);
 }
 
@@ -63,7 +61,7 @@ static void messages_are_stored_in_order_as_they_were_given(void) {
     CHECK_INT(stored.settled + stored.known + stored.conflicting, 0);
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(concat_ws('|', identity, topic, key, "
                               "convert_from(value, 'UTF8'), headers, source, scripts, traceparent, "
-                              "state), ';' ORDER BY id) FROM outbox"),
+                              "state), ';' ORDER BY id) FROM aggregator_state.outbox"),
                "b|news|k|1|{\"event_id\": \"b\"}|reaction news|abc|00-1-2-01|pending;"
                "a|news|2\xC3\xA9|{}|reaction news|abc|pending");
     end();
@@ -74,12 +72,13 @@ static void a_fact_given_again_changes_nothing(void) {
     begin();
     struct outbox_message one = message("a", "k", "1"), same[] = {one, one};
     CHECK_OK(store(&one, 1, &stored), &err);
-    outbox_script(pg, "UPDATE outbox SET state = 'sent', done_at = now()");
+    outbox_script(pg, "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now()");
     CHECK_OK(store(same, 2, &stored), &err);
     CHECK_INT(stored.pending, 0);
     CHECK_INT(stored.known, 2);
     CHECK_INT(stored.conflicting, 0);
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(state, ',') FROM outbox"), "sent");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(state, ',') FROM aggregator_state.outbox"),
+               "sent");
     end();
 }
 
@@ -109,8 +108,10 @@ static void an_identity_never_has_two_contents(void) {
     CHECK_OK(store(&other_headers, 1, &stored), &err);
     CHECK_INT(stored.conflicting, 1);
     CHECK_INT(metric_value(conflicts) - before, 1);
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',') FROM outbox"),
-               "1");
+    CHECK_TEXT(
+        outbox_ask(
+            pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',') FROM aggregator_state.outbox"),
+        "1");
     log_mute(false);
     end();
 }
@@ -125,7 +126,7 @@ static void a_fact_older_than_the_horizon_is_settled_unsent(void) {
     CHECK_INT(stored.settled, 1);
     CHECK_INT(stored.pending, 1);
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(concat_ws(' ', identity, state, done_at IS NULL), "
-                              "',' ORDER BY id) FROM outbox"),
+                              "',' ORDER BY id) FROM aggregator_state.outbox"),
                "old settled f,young pending t");
     end();
 }
@@ -136,7 +137,7 @@ static void what_postgres_cannot_take_is_an_error_of_input(void) {
     struct outbox_message bad = message("a", "\xFF", "1");
     CHECK(!store(&bad, 1, &stored));
     CHECK_INT(err.kind, ERR_INPUT);
-    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM aggregator_state.outbox"), "0");
     end();
 }
 
@@ -147,7 +148,7 @@ static void a_rolled_back_transaction_stores_nothing(void) {
     outbox_script(pg, "BEGIN");
     CHECK_OK(store(&one, 1, &stored), &err);
     outbox_script(pg, "ROLLBACK");
-    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM aggregator_state.outbox"), "0");
     CHECK_OK(store(&one, 1, &stored), &err);
     CHECK_INT(stored.pending, 1);
     end();

@@ -7,11 +7,10 @@
 #include "../../host/pipeline/commit.h"
 #include "../../host/pipeline/database_offsets.h"
 #include "../../host/pipeline/pipeline.h"
-#include "../../host/view/migrate.h"
 #include "outbox_tables.h"
 #include "scripts.h"
 
-#define SCHEMA "test_publish_commit"
+#define DATABASE "test_publish_commit"
 
 static struct scripts scripts;
 static struct script_generation *generation;
@@ -33,12 +32,7 @@ static const char reaction[] = "return { follows = { things = 'id' }, query = 'f
                                "publish = function(row) end }";
 
 static void make_tables(void) {
-    int applied;
-    pg = outbox_connect(SCHEMA);
-    outbox_script(pg, "DROP SCHEMA IF EXISTS " SCHEMA " CASCADE; CREATE SCHEMA " SCHEMA);
-    struct config config = scripts.config;
-    config.scripts.sql = (char *)"sql";
-    CHECK_OK(migrate_run(&config, &applied, &err), &err);
+    pg = outbox_database_make(DATABASE);
     outbox_script(pg, "CREATE TABLE things (id text PRIMARY KEY, said_at timestamptz, "
                       "said_event_id uuid, word text CHECK (word <> 'refuse'))");
 }
@@ -47,7 +41,7 @@ static void begin(bool lasting) {
     log_configure(LOG_ERROR, false);
     err_clear(&err);
     scripts_begin(&scripts);
-    scripts.config.postgres.url = (char *)outbox_url_of(SCHEMA);
+    scripts.config.postgres.url = (char *)test_database_url(DATABASE);
     scripts.config.postgres.connect_timeout_ms = 5000;
     scripts.config.postgres.statement_timeout_ms = 5000;
     scripts.config.ingest.batch_max_events = 1000;
@@ -69,7 +63,7 @@ static void begin(bool lasting) {
     CHECK_OK(generation != NULL, &err);
     struct pipeline_options options = {.generation = generation,
                                        .group = "g",
-                                       .application_name = SCHEMA,
+                                       .application_name = DATABASE,
                                        .marks = lasting,
                                        .quiet = true,
                                        .no_breaker = true};
@@ -84,8 +78,7 @@ static void end(void) {
     batch_free(&pipeline, &batch);
     pipeline_close(&pipeline);
     script_generation_unref(generation);
-    outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
-    pg_destroy(pg);
+    outbox_database_drop(pg, DATABASE);
     scripts_end(&scripts);
 }
 
@@ -116,7 +109,8 @@ static void commit(void) {
     CHECK_OK(commit_batch(&pipeline, &batch, &err), &err);
 }
 
-#define OUTBOX "SELECT coalesce(string_agg(identity, ',' ORDER BY id), '') FROM outbox"
+#define OUTBOX                                                                                     \
+    "SELECT coalesce(string_agg(identity, ',' ORDER BY id), '') FROM aggregator_state.outbox"
 #define THINGS "SELECT coalesce(string_agg(id, ',' ORDER BY id), '') FROM things"
 
 static void messages_of_applied_events_alone_are_stored(void) {
@@ -129,7 +123,7 @@ static void messages_of_applied_events_alone_are_stored(void) {
     CHECK_TEXT(outbox_ask(pg, OUTBOX), "b,a");
     CHECK_TEXT(outbox_ask(pg, THINGS), "a,b");
     CHECK_TEXT(outbox_ask(pg, "SELECT concat_ws(' ', topic, key, convert_from(value, 'UTF8'), "
-                              "source, state) FROM outbox WHERE identity = 'a'"),
+                              "source, state) FROM aggregator_state.outbox WHERE identity = 'a'"),
                "news a {\"word\":\"w\"} handlers/h pending");
     end();
 }
@@ -144,7 +138,7 @@ static void a_bisected_batch_stores_what_its_committed_events_publish(void) {
     commit();
     CHECK_TEXT(outbox_ask(pg, OUTBOX), "a,c,e");
     CHECK_TEXT(outbox_ask(pg, THINGS), "a,c,e");
-    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM rejected_events"), "2");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM aggregator_state.rejected_events"), "2");
     CHECK_INT(pipeline.transaction.stored.pending, 3);
     end();
 }
@@ -153,10 +147,11 @@ static void a_transaction_that_fails_publishes_nothing(void) {
     begin(true);
     take("a", "w");
     batch_handle(&pipeline, &batch);
-    outbox_script(pg, "UPDATE consumer_offsets SET next_offset = 99"); /* another owner */
+    outbox_script(
+        pg, "UPDATE aggregator_state.consumer_offsets SET next_offset = 99"); /* another owner */
     CHECK(!commit_batch(&pipeline, &batch, &err));
     CHECK_INT(err.kind, ERR_CONFLICT);
-    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM aggregator_state.outbox"), "0");
     end();
 }
 
@@ -172,7 +167,7 @@ static void a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts(voi
     CHECK(!commit_settle(&pipeline, &batch, &err));
     CHECK_HAS(err.text, "batch_max_merge_bytes");
     config->ingest.batch_max_merge_bytes = bytes;
-    CHECK_TEXT(outbox_ask(pg, "SELECT next_offset FROM consumer_offsets"), "-1");
+    CHECK_TEXT(outbox_ask(pg, "SELECT next_offset FROM aggregator_state.consumer_offsets"), "-1");
     CHECK_TEXT(outbox_ask(pg, THINGS), "");
     end();
 }
@@ -182,14 +177,15 @@ static void a_view_that_is_built_aside_publishes_nothing(void) {
     take("a", "w");
     commit();
     CHECK_TEXT(outbox_ask(pg, THINGS), "a");
-    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM outbox"), "0");
+    CHECK_TEXT(outbox_ask(pg, "SELECT count(*) FROM aggregator_state.outbox"), "0");
     end();
 }
 
 #define TRACE_OF(digit)                                                                            \
     "0000000000000000000000000000000" digit "-0000000000000001-01" /* without its version */
 #define MARKS                                                                                      \
-    "SELECT string_agg(concat_ws(' ', key, traceparent), ',' ORDER BY key) FROM reaction_marks"
+    "SELECT string_agg(concat_ws(' ', key, traceparent), ',' ORDER BY key) FROM "                  \
+    "aggregator_state.reaction_marks"
 
 static void messages_and_marks_have_the_trace_of_their_event(void) {
     begin(true);
@@ -198,7 +194,7 @@ static void messages_and_marks_have_the_trace_of_their_event(void) {
     take_traced("c", "w", "cc-" TRACE_OF("2") "-of-a-later-version");
     commit();
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(concat_ws(' ', identity, traceparent), ',' "
-                              "ORDER BY id) FROM outbox"),
+                              "ORDER BY id) FROM aggregator_state.outbox"),
                "a,b 00-" TRACE_OF("1") ",c 00-" TRACE_OF("2"));
     CHECK_TEXT(outbox_ask(pg, MARKS), "a,b 00-" TRACE_OF("1") ",c 00-" TRACE_OF("2"));
     end();

@@ -8,7 +8,7 @@
 #include "outbox_tables.h"
 #include "scripts.h"
 
-#define SCHEMA "test_reaction_round"
+#define DATABASE "test_reaction_round"
 /* The query of a key that is "slow" waits for whoever holds this lock. */
 #define GATE "4711"
 
@@ -38,7 +38,7 @@ static void open_round(struct round *round) {
     if (!generation) {
         exit(1); /* no case can be told any further */
     }
-    round_open(round, outbox_connect(SCHEMA), generation);
+    round_open(round, outbox_connect(DATABASE), generation);
     script_generation_unref(generation);
 }
 
@@ -51,8 +51,7 @@ static void begin(struct round *round) {
     scripts.config.outbox.horizon_hours = 24;
     scripts_write(&scripts, "queries/facts.sql", "%s", facts_sql);
     scripts_write(&scripts, "reactions/news.lua", "%s", reaction_lua);
-    pg = outbox_connect(SCHEMA);
-    outbox_tables_make(pg, SCHEMA);
+    pg = outbox_database_make(DATABASE);
     outbox_script(pg, "CREATE TABLE words (key text PRIMARY KEY, word text NOT NULL); "
                       "CREATE FUNCTION write_word() RETURNS int LANGUAGE sql AS "
                       "$$ DELETE FROM words RETURNING 1 $$");
@@ -61,8 +60,7 @@ static void begin(struct round *round) {
 
 static void end(struct round *round) {
     round_close(round);
-    outbox_script(pg, "DROP SCHEMA " SCHEMA " CASCADE");
-    pg_destroy(pg);
+    outbox_database_drop(pg, DATABASE);
     scripts_end(&scripts);
     log_mute(false);
 }
@@ -72,7 +70,8 @@ static void say(const char *key, const char *word) {
     char sql[512];
     snprintf(sql, sizeof sql,
              "BEGIN; INSERT INTO words VALUES ('%s', '%s') ON CONFLICT (key) DO UPDATE SET word = "
-             "excluded.word; INSERT INTO reaction_marks (reaction, key, traceparent) VALUES "
+             "excluded.word; INSERT INTO aggregator_state.reaction_marks (reaction, key, "
+             "traceparent) VALUES "
              "('reactions/news', '%s', 'trace of %s'); COMMIT",
              key, word, key, word);
     outbox_script(pg, sql);
@@ -84,13 +83,15 @@ static enum round_result run(struct round *round, struct round_counts *counts) {
 }
 
 static const char *published(void) {
-    return outbox_ask(pg, "SELECT string_agg(concat_ws('|', topic, key, convert_from(value, "
-                          "'UTF8'), headers, source, traceparent), ';' ORDER BY id) FROM outbox");
+    return outbox_ask(
+        pg,
+        "SELECT string_agg(concat_ws('|', topic, key, convert_from(value, "
+        "'UTF8'), headers, source, traceparent), ';' ORDER BY id) FROM aggregator_state.outbox");
 }
 
 static const char *marked(void) {
     return outbox_ask(pg, "SELECT string_agg(key || ' ' || attempts || coalesce(' ' || error, ''), "
-                          "';' ORDER BY id) FROM reaction_marks");
+                          "';' ORDER BY id) FROM aggregator_state.reaction_marks");
 }
 
 static void what_follows_from_marked_keys_is_stored_and_the_marks_go(void) {
@@ -122,10 +123,13 @@ static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
     CHECK_INT(run(&round, &counts), ROUND_DONE);
     CHECK_INT(counts.failed, 2);
     CHECK_HAS(counts.failure, "cannot say a");
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "c");
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key || attempts, ',' ORDER BY key) FROM "
-                              "reaction_marks WHERE retry_at > now() AND error LIKE '%news.lua%'"),
-               "a1,b1");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM aggregator_state.outbox"), "c");
+    CHECK_TEXT(
+        outbox_ask(
+            pg,
+            "SELECT string_agg(key || attempts, ',' ORDER BY key) FROM "
+            "aggregator_state.reaction_marks WHERE retry_at > now() AND error LIKE '%news.lua%'"),
+        "a1,b1");
     CHECK_OK(round_look(&round, &due, &err), &err);
     CHECK(!due);
     outbox_script(pg, "UPDATE words SET word = 'mended'");
@@ -133,7 +137,9 @@ static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
     CHECK_OK(round_look(&round, &due, &err), &err);
     CHECK(due);
     CHECK_INT(run(&round, &counts), ROUND_DONE);
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',' ORDER BY id) FROM outbox"), "c,a,b");
+    CHECK_TEXT(
+        outbox_ask(pg, "SELECT string_agg(key, ',' ORDER BY id) FROM aggregator_state.outbox"),
+        "c,a,b");
     CHECK_TEXT(marked(), "");
     end(&round);
 }
@@ -156,7 +162,7 @@ static void a_query_that_is_refused_changes_nothing(void) {
     CHECK_OK(round_isolate(&round, 0, &counts, "the reason", &max_keys, &err), &err);
     CHECK_TEXT(marked(), "a 1 the reason;b 0");
     CHECK_INT(run(&round, &counts), ROUND_DONE);
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "b");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM aggregator_state.outbox"), "b");
     end(&round);
 }
 
@@ -182,13 +188,16 @@ static void what_failed_keeps_the_time_of_its_mark_and_its_reason_in_any_encodin
     struct round_counts counts;
     begin(&round);
     say("a", "latin1");
-    outbox_script(pg, "UPDATE reaction_marks SET marked_at = '2020-01-01T00:00:00Z'");
+    outbox_script(pg,
+                  "UPDATE aggregator_state.reaction_marks SET marked_at = '2020-01-01T00:00:00Z'");
     CHECK_INT(run(&round, &counts), ROUND_DONE);
     CHECK_INT(counts.failed, 1);
     CHECK_HAS(counts.failure, "caf?");
-    CHECK_TEXT(outbox_ask(pg, "SELECT marked_at = '2020-01-01T00:00:00Z' FROM reaction_marks "
-                              "WHERE error LIKE '%caf?%'"),
-               "t");
+    CHECK_TEXT(
+        outbox_ask(pg,
+                   "SELECT marked_at = '2020-01-01T00:00:00Z' FROM aggregator_state.reaction_marks "
+                   "WHERE error LIKE '%caf?%'"),
+        "t");
     end(&round);
 }
 
@@ -240,7 +249,7 @@ static void a_mark_that_comes_while_its_key_is_worked_on_is_not_lost(void) {
     CHECK_TEXT(marked(), "a 0");
     CHECK_INT(run(&round, &counts), ROUND_DONE);
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',' ORDER BY id) "
-                              "FROM outbox"),
+                              "FROM aggregator_state.outbox"),
                "[\"slow\"],[\"newer\"]");
     end(&round);
 }
@@ -256,11 +265,11 @@ static void two_rounds_never_work_on_one_key_at_a_time(void) {
     say("b", "good");
     CHECK_INT(run(&other, &counts), ROUND_DONE); /* does not wait for the first */
     CHECK_INT(counts.keys, 1);
-    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM outbox"), "b");
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM aggregator_state.outbox"), "b");
     end_slow_round(thread);
     CHECK_INT(run(&other, &counts), ROUND_DONE);
     CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(convert_from(value, 'UTF8'), ',' ORDER BY id) "
-                              "FROM outbox WHERE key = 'a'"),
+                              "FROM aggregator_state.outbox WHERE key = 'a'"),
                "[\"slow\"],[\"newer\"]");
     round_close(&other);
     end(&round);
@@ -270,7 +279,8 @@ static void a_transaction_that_is_rolled_back_marks_nothing(void) {
     struct round round;
     struct round_counts counts;
     begin(&round);
-    outbox_script(pg, "BEGIN; INSERT INTO words VALUES ('a', 'never'); INSERT INTO reaction_marks "
+    outbox_script(pg, "BEGIN; INSERT INTO words VALUES ('a', 'never'); INSERT INTO "
+                      "aggregator_state.reaction_marks "
                       "(reaction, key) VALUES ('reactions/news', 'a')");
     CHECK_INT(run(&round, &counts), ROUND_DONE);
     CHECK_INT(counts.keys, 0);

@@ -106,7 +106,7 @@ class Service:
     def committed_events(self):
         """How many records the database's offsets have passed."""
         return int(self.query("SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
-                              "FROM consumer_offsets")[0][0])
+                              "FROM aggregator_state.consumer_offsets")[0][0])
 
     def wait_committed(self, count):
         wait_until(f"{count} events committed (now {self.committed_events()})",

@@ -133,7 +133,7 @@ def held_up(service, essay, cleanup):
     """An explanation that waits for a lock, which the fixture returns, and its answer when there is
     one."""
     lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
-    lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+    lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(
         ask(service.program, f"/admin/explain/{essay}?since=beginning")))

@@ -46,10 +46,10 @@ def canary(program, *words, status):
 
 def live(service):
     """All that a canary may not touch."""
-    offsets = service.query("SELECT o::text FROM consumer_offsets o ORDER BY 1")
-    handled = service.query("SELECT o::text FROM offset_scripts o ORDER BY 1")
-    rejected = service.query("SELECT r::text FROM rejected_events r ORDER BY 1")
-    published = service.query("SELECT identity FROM outbox ORDER BY 1")
+    offsets = service.query("SELECT o::text FROM aggregator_state.consumer_offsets o ORDER BY 1")
+    handled = service.query("SELECT o::text FROM aggregator_state.offset_scripts o ORDER BY 1")
+    rejected = service.query("SELECT r::text FROM aggregator_state.rejected_events r ORDER BY 1")
+    published = service.query("SELECT identity FROM aggregator_state.outbox ORDER BY 1")
     return dump(service), offsets, handled, rejected, published
 
 
@@ -146,7 +146,7 @@ def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
                                  "reason": "handler_error", "old": 0, "new": 1}]
     assert (table(said)["only_old"], table(said)["only_old_keys"]) == (1, ["essay_id=bad"])
     partition, offset = service.query(
-        "SELECT partition, last_offset FROM consumer_offsets WHERE topic = %s AND next_offset > 0 "
+        "SELECT partition, last_offset FROM aggregator_state.consumer_offsets WHERE topic = %s AND next_offset > 0 "
         "AND partition = %s", SLOTS, event["partition"])[0]
     assert event["partition"] == partition and 0 <= event["offset"] <= offset
     assert live(service) == before
@@ -232,10 +232,10 @@ def published(said, source=RESULTS):
 def wait_for_outbox(service):
     """All that follows from the stream is stored, with the marks gone; the identities by reaction."""
     wait_until("the reactions", lambda: service.query(
-        "SELECT 1 FROM outbox HAVING count(*) > 0 AND NOT EXISTS (SELECT 1 FROM reaction_marks)"))
+        "SELECT 1 FROM aggregator_state.outbox HAVING count(*) > 0 AND NOT EXISTS (SELECT 1 FROM aggregator_state.reaction_marks)"))
     return {source: {identity for _, identity in service.query(
-        "SELECT source, identity FROM outbox WHERE source = %s", source)}
-        for source, in service.query("SELECT DISTINCT source FROM outbox")}
+        "SELECT source, identity FROM aggregator_state.outbox WHERE source = %s", source)}
+        for source, in service.query("SELECT DISTINCT source FROM aggregator_state.outbox")}
 
 
 def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
@@ -247,7 +247,7 @@ def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
     assert {one["source"]: one["messages"] for one in said["published"]} == {
         source: len(identities) for source, identities in stored.items()}
     assert live(service) == before
-    assert service.query("SELECT count(*) FROM reaction_marks") == [(0,)]
+    assert service.query("SELECT count(*) FROM aggregator_state.reaction_marks") == [(0,)]
     done = service.program.command("diff")
     assert re.search(rf"^{RESULTS} publishes \d+ messages, equal$", done.stdout, re.M)
 
@@ -315,7 +315,7 @@ def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(se
     scripts.edit("scripts/reactions/results_ready.lua", "publish = function(row)\n",
                  "publish = function(row)\n    error('on purpose')\n")
     said = diff(service.program, status=1)
-    keys = {key for key, in service.query("SELECT DISTINCT key FROM outbox WHERE source = %s "
+    keys = {key for key, in service.query("SELECT DISTINCT key FROM aggregator_state.outbox WHERE source = %s "
                                           "AND key <> ''", RESULTS)}
     assert said["newly_failing"] > 0 and said["no_longer_failing"] == 0
     for one in said["failing"]:
@@ -404,7 +404,7 @@ def held_up(service, scripts, cleanup):
     answer when there is one."""
     scripts.name_files("new ")
     lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
-    lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+    lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(
         command(service.program, "reload", "--canary", "--accept", "100")))

@@ -8,7 +8,8 @@ from harness import edited_config, log_lines, read_records
 from stack import ROOT, wait_until
 from views import check_view, status_path, wait_for_view
 
-MIGRATIONS = sorted(path.name for path in (ROOT / "sql/migrations").glob("*.sql"))
+MIGRATIONS = [path for folder in ("host/schema", "sql/migrations", "sql/functions")
+              for path in (ROOT / folder).glob("*.sql")]
 PASSWORD, KEY = "s3cret-of-the-database", "s3cret-key-of-the-gateway"
 
 

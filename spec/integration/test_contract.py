@@ -27,7 +27,7 @@ def feed_release(service, release, change=lambda record: record):
     lines = [change(record) for record in events(release)]
     service.publish(lines)
     service.wait_committed(sum(line["topic"] != UNREAD_TOPIC for line in lines))
-    rejected = service.query("SELECT topic, reason, detail FROM rejected_events")
+    rejected = service.query("SELECT topic, reason, detail FROM aggregator_state.rejected_events")
     assert rejected == []
     answer = service.program.status_of(BATCH)
     check_form(answer)

@@ -107,7 +107,7 @@ def rows(service):
 
 def announced(service):
     """How many messages the handler has published; facts of long ago, which are not sent."""
-    return service.query("SELECT count(*) FROM outbox WHERE source = 'handlers/nlp_feedback'")[0][0]
+    return service.query("SELECT count(*) FROM aggregator_state.outbox WHERE source = 'handlers/nlp_feedback'")[0][0]
 
 
 def run(service, *words):
@@ -246,7 +246,7 @@ def test_rejected_events_are_retried_for_effect(service, content):
     events = len(nlp_events())
     content.status = 404
     service.publish([variant(nlp_events()[0], "one more")])
-    wait_until("the rejection", lambda: service.query("SELECT 1 FROM rejected_events"))
+    wait_until("the rejection", lambda: service.query("SELECT 1 FROM aggregator_state.rejected_events"))
     content.status = 200
     asked = len(content.requests)
     wait_until("an answer in time", lambda: "1 applied" in run(

@@ -58,11 +58,11 @@ def test_the_winner_and_the_losers_of_a_group_are_named(service):
                         ("lost", late["value"]["event_id"]),
                         ("lost", failed["value"]["event_id"])]
     winner = group["events"][0]
-    offset = service.query("SELECT \"offset\" FROM rejected_events")[0][0] - 2
+    offset = service.query("SELECT \"offset\" FROM aggregator_state.rejected_events")[0][0] - 2
     assert (winner["topic"], winner["offset"]) == (SPELLCHECK, offset)
     assert winner["at"] == "2025-06-28T09:00:20.000000Z"
     assert winner["handler"] == "handlers/spellcheck_result"
-    assert winner["scripts"] == service.query("SELECT max(scripts) FROM offset_scripts")[0][0]
+    assert winner["scripts"] == service.query("SELECT max(scripts) FROM aggregator_state.offset_scripts")[0][0]
     first = group_of(said, "essay_results", "result_link")
     assert [event["event_id"] for event in first["events"]][0] == failed["value"]["event_id"]
     least = group_of(said, "essay_results", "first_result")

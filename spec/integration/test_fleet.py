@@ -78,20 +78,20 @@ def test_one_that_died_is_gone_and_is_forgotten(bare_service, two):
     first, second = two
     pid = str(second.process.pid)
     second.kill()
-    bare_service.query("UPDATE instances SET last_seen = now() - interval '61 s' "
+    bare_service.query("UPDATE aggregator_state.instances SET last_seen = now() - interval '61 s' "
                        "WHERE split_part(instance, ':', 2) = %s", pid)
     said = status(first)
     assert [(one["this"], one["gone"]) for one in said["instances"]] == \
         [(True, False), (False, True)]
     assert said["scripts_agree"] is True
-    bare_service.query("UPDATE instances SET last_seen = now() - interval '25 h' "
+    bare_service.query("UPDATE aggregator_state.instances SET last_seen = now() - interval '25 h' "
                        "WHERE split_part(instance, ':', 2) = %s", pid)
     wait_until("the next announcement", lambda: len(status(first)["instances"]) == 1)
 
 
 def test_other_groups_are_not_of_the_fleet(bare_service, two):
-    bare_service.query("INSERT INTO instances SELECT 'other', instance, host, started_at, last_seen, "
-                       "stopped_at, generation, 'hash', since FROM instances")
+    bare_service.query("INSERT INTO aggregator_state.instances SELECT 'other', instance, host, started_at, last_seen, "
+                       "stopped_at, generation, 'hash', since FROM aggregator_state.instances")
     assert len(status(two[0])["instances"]) == 2
 
 
@@ -124,8 +124,8 @@ def test_what_ran_before_is_known_by_the_partitions_too(bare_service):
     bare_service.publish(read_records("current")[:1])
     bare_service.wait_committed(1)
     program.stop()
-    bare_service.query("DELETE FROM instances")
-    bare_service.query("UPDATE consumer_offsets SET scripts = 'another' WHERE scripts IS NOT NULL")
+    bare_service.query("DELETE FROM aggregator_state.instances")
+    bare_service.query("UPDATE aggregator_state.consumer_offsets SET scripts = 'another' WHERE scripts IS NOT NULL")
     program.start()
     bare_service.wait_ready()
     said = before(program)
@@ -149,7 +149,7 @@ def test_a_static_member_keeps_its_name(bare_service, tmp_path):
 
 
 def test_without_its_table_it_warns_once_and_tries_again(bare_service):
-    bare_service.query("ALTER TABLE instances RENAME TO elsewhere")
+    bare_service.query("ALTER TABLE aggregator_state.instances RENAME TO elsewhere")
     program = bare_service.start()
     bare_service.wait_ready()
     wait_until("the warning", lambda: log_lines(program, LOST))

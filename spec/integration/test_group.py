@@ -120,7 +120,7 @@ def test_a_cooperative_assignor_takes_only_what_another_member_gets(
     wait_shared(second)
     service.publish(slots("three", 50))
     service.wait_committed(150)
-    assert service.query("SELECT sum(applied), sum(skipped) FROM consumer_offsets") == [(150, 0)]
+    assert service.query("SELECT sum(applied), sum(skipped) FROM aggregator_state.consumer_offsets") == [(150, 0)]
     assert second.stop() == 0
 
 
@@ -192,7 +192,7 @@ def offsets_in_kafka(service, partitions):
 
 def offsets_in_database(service):
     return {(topic, partition): offset for topic, partition, offset in service.query(
-        "SELECT topic, partition, next_offset FROM consumer_offsets WHERE next_offset >= 0")}
+        "SELECT topic, partition, next_offset FROM aggregator_state.consumer_offsets WHERE next_offset >= 0")}
 
 
 def test_the_offsets_in_kafka_follow_when_all_is_read(service):

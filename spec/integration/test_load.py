@@ -121,7 +121,7 @@ def test_a_record_of_ten_megabytes(make_service, cleanup, make_apache):
     check_accounted(service)
     assert service.query("SELECT essay_id FROM essay_results ORDER BY 1") == [
         ("large",), ("small",)]
-    [(offset, reason, raw)] = service.query('SELECT "offset", reason, raw FROM rejected_events')
+    [(offset, reason, raw)] = service.query('SELECT "offset", reason, raw FROM aggregator_state.rejected_events')
     assert (offset, reason) == (1, "not_json") and bytes(raw) == malformed
     assert len(malformed) > 10_000_000
 
@@ -192,7 +192,7 @@ def large_batch(patient):
 def test_a_batch_of_five_thousand_essays(patient, large_batch):
     batch_id, essay_ids = large_batch
     assert sum(check_accounted(patient).values()) == 2 * ESSAYS + 3
-    assert patient.query("SELECT count(*) FROM rejected_events") == [(0,)]
+    assert patient.query("SELECT count(*) FROM aggregator_state.rejected_events") == [(0,)]
     before = statement_calls(patient)
     answer = patient.program.status_of(batch_id)
     assert statement_calls(patient) == before + 1

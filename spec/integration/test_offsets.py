@@ -29,7 +29,7 @@ def offset_row(service):
     where it has none."""
     return tuple(map(int, service.query(
         f"SELECT coalesce(sum(next_offset), -1), coalesce(sum({OUTCOMES}), -1), "
-        "coalesce(sum(skipped), -1) FROM consumer_offsets WHERE topic = %s", SLOTS)[0]))
+        "coalesce(sum(skipped), -1) FROM aggregator_state.consumer_offsets WHERE topic = %s", SLOTS)[0]))
 
 
 def delete_topic(kafka):
@@ -151,18 +151,18 @@ def test_latest_reads_a_partition_that_a_known_topic_has_got_from_its_beginning(
     ((2, 0, 0, 0, 0), 1), ((1, 1, 1, 1, 1), 4), ((0, 0, 0, 0, 0), 1), ((2, 0, -1, 0, 0), 1)])
 def test_the_database_refuses_more_events_than_offsets(bare_service, counts, next_offset):
     """Whatever the program might do: an offset's events cannot be counted twice."""
-    bare_service.query("INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+    bare_service.query("INSERT INTO aggregator_state.consumer_offsets (consumer_group, topic, partition, next_offset) "
                        "VALUES ('g', 't', 0, 0)")
     with pytest.raises(psycopg2.Error) as refused:
-        bare_service.query("SELECT advance_offset('g', 't', 0, 0, %s, now(), 's', %s, %s, %s, %s, %s)",
+        bare_service.query("SELECT aggregator_state.advance_offset('g', 't', 0, 0, %s, now(), 's', %s, %s, %s, %s, %s)",
                            next_offset, *counts)
     assert refused.value.pgcode == "AG002"
 
 
 def test_a_log_with_gaps_is_accounted_for(bare_service):
-    bare_service.query("INSERT INTO consumer_offsets (consumer_group, topic, partition, next_offset) "
+    bare_service.query("INSERT INTO aggregator_state.consumer_offsets (consumer_group, topic, partition, next_offset) "
                        "VALUES (%s, %s, 0, 5)", "g", SLOTS)
-    bare_service.query("SELECT advance_offset('g', %s, 0, 5, 9, now(), 's', 1, 0, 1, 0, 0)", SLOTS)
+    bare_service.query("SELECT aggregator_state.advance_offset('g', %s, 0, 5, 9, now(), 's', 1, 0, 1, 0, 0)", SLOTS)
     assert offset_row(bare_service) == (9, 2, 2)
 
 
@@ -173,7 +173,7 @@ def test_the_configuration_cannot_undo_what_offsets_rely_on(bare_service):
     bare_service.publish(slots("some", 9))
     bare_service.start(config)
     bare_service.wait_committed(9)
-    assert bare_service.query("SELECT DISTINCT consumer_group FROM consumer_offsets") == \
+    assert bare_service.query("SELECT DISTINCT consumer_group FROM aggregator_state.consumer_offsets") == \
         [("result_aggregator_group",)]
 
 
@@ -260,14 +260,14 @@ def quiet_and_busy(service):
 
 def test_a_replay_is_noticed_beside_a_busy_partition(service):
     quiet = quiet_and_busy(service)
-    service.query("UPDATE consumer_offsets SET applied = 0 WHERE topic = %s", quiet)
+    service.query("UPDATE aggregator_state.consumer_offsets SET applied = 0 WHERE topic = %s", quiet)
     path = service.folder / "busy.jsonl"
     path.write_text("".join(json.dumps(event) + "\n" for event in slots("busy", 3000)))
     feeder = service.feed(path, rate=100, wait=False)
     wait_until("the flow", lambda: offset_row(service)[0] > 100)
     service.program.command("replay", "--topic", quiet, "--from-offset", "0")
     wait_until("the replay", lambda: service.query(
-        "SELECT sum(applied + superseded + duplicate) FROM consumer_offsets WHERE topic = %s",
+        "SELECT sum(applied + superseded + duplicate) FROM aggregator_state.consumer_offsets WHERE topic = %s",
         quiet)[0][0] == 1)
     assert feeder.poll() is None, "the flow has ended before"
 
@@ -275,5 +275,5 @@ def test_a_replay_is_noticed_beside_a_busy_partition(service):
 def test_offsets_that_were_deleted_are_noticed(service):
     service.publish(slots("some", 5))
     service.wait_committed(5)
-    service.query("DELETE FROM consumer_offsets")
+    service.query("DELETE FROM aggregator_state.consumer_offsets")
     wait_until("the events to be read again", lambda: offset_row(service)[:2] == (5, 5))

@@ -82,7 +82,7 @@ def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_
     events = slot_events()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))
-    assert bare_service.query("SELECT count(*) FROM rejected_events WHERE reason = 'handler_error'"
+    assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events WHERE reason = 'handler_error'"
                               )[0][0] == len(events)
     # the merge before the error left nothing behind
     assert bare_service.query("SELECT count(*) FROM essay_results WHERE slot_batch_id = 'half'"
@@ -99,7 +99,7 @@ def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_
     assert refused.returncode == 1 and "--yes" in refused.stderr
     retried = program.command("rejected", "retry", "--topic", SLOTS, "--yes").stdout
     assert f"{len(events)} applied or ignored, 0 rejected again" in retried
-    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
     assert bare_service.query("SELECT count(*) FROM essay_results WHERE filename IS NOT NULL"
                               )[0][0] == len({e["value"]["data"]["essay_id"] for e in events})
 
@@ -120,7 +120,7 @@ def test_dropped_rejections_are_gone_and_only_those_that_are_meant(service):
     service.feed("current-hard")
     service.wait_committed(len(read_records("current-hard")))
     topic, partition, offset, count = service.query(
-        "SELECT topic, partition, \"offset\", count(*) OVER () FROM rejected_events LIMIT 1")[0]
+        "SELECT topic, partition, \"offset\", count(*) OVER () FROM aggregator_state.rejected_events LIMIT 1")[0]
     assert count > 5
     identifier = f"{topic}/{partition}/{offset}"
     for words, status, reason in (
@@ -129,7 +129,7 @@ def test_dropped_rejections_are_gone_and_only_those_that_are_meant(service):
             ((identifier, f"{topic}/x/y", "--yes"), 1, f"no such rejected event: {topic}/x/y")):
         failed = service.program.command("rejected", "drop", *words, check=False)
         assert failed.returncode == status and reason in failed.stderr
-        assert service.query("SELECT count(*) FROM rejected_events")[0][0] == count
+        assert service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == count
     refused = service.program.command("rejected", "drop", "--all", check=False)
     assert refused.returncode == 1 and "--yes" in refused.stderr
     assert refused.stdout.startswith(f"{count} rejected events are selected:\n  ")
@@ -203,12 +203,12 @@ def test_the_breaker_stops_before_a_topic_is_rejected_away(bare_service, scripts
 
     wait_until("a look at it", lambda: "were rejected" in reason())
     assert program.get("/readyz/consume")[0] == 503 and "broken on purpose" in reason()
-    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
     program.stop()
     mend_slots(scripts)
     bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
     bare_service.wait_committed(len(events))
-    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
 
 
 def test_resume_rejects_what_is_there_and_goes_on(bare_service, scripts):
@@ -220,6 +220,6 @@ def test_resume_rejects_what_is_there_and_goes_on(bare_service, scripts):
     wait_until("the breaker", lambda: program.metric("ras_breaker_open") == 1)
     assert json.loads(program.command("resume").stdout) == {"resumed_workers": 1}
     bare_service.wait_committed(len(events))
-    assert bare_service.query("SELECT count(*) FROM rejected_events")[0][0] == len(events)
+    assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == len(events)
     assert program.metric("ras_breaker_open") == 0
     wait_until("readiness", lambda: program.get("/readyz/consume")[0] == 200)

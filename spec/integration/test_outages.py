@@ -44,7 +44,7 @@ def filenames(service):
 def rejected(service):
     """[(what its essay's id is in, reason, detail)]"""
     return [(json.loads(bytes(raw))["data"]["essay_id"], reason, detail) for raw, reason, detail in
-            service.query('SELECT raw, reason, detail FROM rejected_events ORDER BY "offset"')]
+            service.query('SELECT raw, reason, detail FROM aggregator_state.rejected_events ORDER BY "offset"')]
 
 
 def publish(service, *essays):
@@ -123,7 +123,7 @@ def test_a_deadlock_is_tried_again(service):
         other.execute("SELECT FROM essay_results FOR UPDATE")
         publish(service, "one", "two")
         wait_until("the program to wait for the row", lambda: lock_waits(service))
-        other.execute("SELECT FROM consumer_offsets FOR UPDATE")
+        other.execute("SELECT FROM aggregator_state.consumer_offsets FOR UPDATE")
         wait_until("the deadlock", lambda: log_lines(service.program,
                                                      "ingest waits for the database"))
     assert log_lines(service.program, "ingest waits for the database")[0]["sqlstate"] == "40P01"
@@ -169,7 +169,8 @@ def test_a_database_that_is_read_only_for_a_while(service):
 def test_too_many_connections(bare_service):
     service = bare_service
     role = "limited_" + service.database_url.rsplit("/ras_", 1)[1]
-    service.query(f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    service.query(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA aggregator_state TO {role}; "
+                  f"GRANT ALL ON ALL TABLES IN SCHEMA public, aggregator_state TO {role}")
     service.start(RESULT_AGGREGATOR_SERVICE_DATABASE_URL=service.database_url.replace(
         "//ras@", f"//{role}@"))
     service.wait_ready()
@@ -227,7 +228,7 @@ def test_many_refusals_need_few_subtransactions(bare_service):
         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
           INSERT INTO depths SELECT count(*) FROM pg_locks
           WHERE pid = pg_backend_pid() AND locktype = 'transactionid'; RETURN NULL; END $$;
-        CREATE TRIGGER note AFTER INSERT ON rejected_events FOR EACH STATEMENT
+        CREATE TRIGGER note AFTER INSERT ON aggregator_state.rejected_events FOR EACH STATEMENT
         EXECUTE FUNCTION note()""")
     publish(service, *[f"{'bad' if number % 5 == 0 else 'good'}-{number}" for number in range(60)])
     service.start()
@@ -255,7 +256,7 @@ def test_an_event_is_applied_where_the_one_that_superseded_it_is_refused(bare_se
     service.wait_committed(3)
     assert filenames(service) == {"one": "better.txt"}
     assert service.query("SELECT sum(applied), sum(superseded), sum(rejected) "
-                         "FROM consumer_offsets") == [(2, 0, 1)]
+                         "FROM aggregator_state.consumer_offsets") == [(2, 0, 1)]
 
 
 def test_rows_of_a_range_that_was_rolled_back_are_not_counted_as_written(bare_service):
@@ -366,12 +367,12 @@ def test_one_bad_event_counts_once_however_often_its_batch_is_tried(bare_service
     service = bare_service
     program = service.start(INGEST_BREAKER_WINDOW_EVENTS="10")
     service.query(RAISE.format(code="53100", when="").replace(
-        "INSERT OR UPDATE ON essay_results", "UPDATE ON consumer_offsets"))  # read, not moved
+        "INSERT OR UPDATE ON essay_results", "UPDATE ON aggregator_state.consumer_offsets"))  # read, not moved
     bad = slot_event("batch-of-outages", "bad", "bad.txt")
     del bad["value"]["data"]["batch_id"]
     service.publish([bad])
     wait_until("some attempts", lambda: program.metric("ras_consumer_errors_total") > 6)
-    service.query(HEALED.replace("essay_results", "consumer_offsets"))
+    service.query(HEALED.replace("essay_results", "aggregator_state.consumer_offsets"))
     publish(service, "good")
     wait_until("the next event", lambda: filenames(service) == {"good": "good.txt"})
     assert len(rejected(service)) == 1

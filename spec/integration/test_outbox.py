@@ -15,14 +15,14 @@ POINTS = ("outbox_produced", "outbox_acknowledged", "outbox_noted")
 def store(service, first, last):
     """Messages with the numbers first to last, over a few keys, as a handler's batch stores them."""
     service.query(
-        "INSERT INTO outbox (identity, topic, key, value, headers, fact_at, source, scripts) "
+        "INSERT INTO aggregator_state.outbox (identity, topic, key, value, headers, fact_at, source, scripts) "
         "SELECT 'fact ' || n, %s, 'key ' || n %% %s, convert_to(n::text, 'UTF8'), "
         "jsonb_build_object('event_id', 'fact ' || n), now(), 'handlers/t', 'h' "
         "FROM generate_series(%s, %s) AS n ORDER BY n", TOPIC, KEYS, first, last)
 
 
 def counts(service):
-    return dict(service.query("SELECT state, count(*) FROM outbox GROUP BY state"))
+    return dict(service.query("SELECT state, count(*) FROM aggregator_state.outbox GROUP BY state"))
 
 
 def wait_sent(service, count):
@@ -74,9 +74,9 @@ def outbox(bare_service):
     """Six messages, of which Kafka has refused one, and the commands; nothing publishes."""
     program = bare_service.prepare()
     store(bare_service, 1, 6)
-    bare_service.query("UPDATE outbox SET state = 'failed', done_at = now(), attempts = 1, "
+    bare_service.query("UPDATE aggregator_state.outbox SET state = 'failed', done_at = now(), attempts = 1, "
                        "error = 'too large' WHERE id = 2")
-    bare_service.query("UPDATE outbox SET state = 'sent', done_at = now() WHERE id = 1")
+    bare_service.query("UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() WHERE id = 1")
 
     def run(*words, check=True):
         return program.command("outbox", *words, check=check)
@@ -84,7 +84,7 @@ def outbox(bare_service):
 
 
 def states(service):
-    return [state for state, in service.query("SELECT state FROM outbox ORDER BY id")]
+    return [state for state, in service.query("SELECT state FROM aggregator_state.outbox ORDER BY id")]
 
 
 def test_messages_are_listed_and_shown(outbox):
@@ -108,7 +108,7 @@ def test_refused_messages_are_tried_again_and_dropped_ones_stay_known(bare_servi
     assert states(bare_service) == ["sent"] + 5 * ["pending"]
     assert outbox("drop", "3").stdout.endswith("\n1 message changed\n")
     assert states(bare_service)[2] == "settled"
-    assert bare_service.query("SELECT error FROM outbox WHERE id = 3") == \
+    assert bare_service.query("SELECT error FROM aggregator_state.outbox WHERE id = 3") == \
         [("dropped by an operator",)]
     assert outbox("drop", check=False).returncode == 2
     store(bare_service, 7, 9)

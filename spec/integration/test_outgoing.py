@@ -29,8 +29,8 @@ def reader(service, cleanup):
 
 def wait_published(service):
     wait_until("the marks are worked off, and the outbox is sent", lambda: service.query(
-        "SELECT (SELECT count(*) FROM reaction_marks), "
-        "(SELECT count(*) FROM outbox WHERE state = 'pending')") == [(0, 0)])
+        "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks), "
+        "(SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending')") == [(0, 0)])
 
 
 def said_of(messages, topic):

@@ -67,7 +67,7 @@ def test_lag_in_metrics_is_not_older_than_a_second(service):
     """With commits held up; the quickest of three counts, because the machine may be busy."""
     delays = []
     with psycopg2.connect(service.database_url) as holder, holder.cursor() as cursor:
-        cursor.execute("LOCK TABLE consumer_offsets")
+        cursor.execute("LOCK TABLE aggregator_state.consumer_offsets")
         for count in range(1, 5):
             service.publish([slot_event("batch", f"essay-{count}", "a.txt")])
             published = time.monotonic()

@@ -92,12 +92,12 @@ def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(w
     wait_until("the batch", lambda: program.status_of(batch))
     wait_until("the whole log", lambda: query(
         world.database_url, "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
-        "FROM consumer_offsets WHERE consumer_group = 'behind-a-pooler'")[0][0] >= len(records))
+        "FROM aggregator_state.consumer_offsets WHERE consumer_group = 'behind-a-pooler'")[0][0] >= len(records))
     assert len(log_lines(program, "a pooler stands before Postgres: statements are not kept "
                                   "prepared, and settings go with each transaction")) == 1
     verified = program.command("verify", check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert not query(world.database_url, "SELECT FROM consumer_offsets "
+    assert not query(world.database_url, "SELECT FROM aggregator_state.consumer_offsets "
                                          "WHERE consumer_group = 'shadow'")
     assert query(world.database_url, "SELECT count(*) FROM pg_locks "
                                      "WHERE locktype = 'advisory'")[0][0] == 0

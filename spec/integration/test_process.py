@@ -136,7 +136,7 @@ def test_a_rebuild_that_is_told_to_end_leaves_no_shadow(bare_service):
     bare_service.feed("first-unlinked")
     bare_service.wait_committed(len(read_records("first-unlinked")))
     with contextlib.closing(psycopg2.connect(bare_service.database_url)) as lock:
-        lock.cursor().execute("LOCK TABLE rejected_events IN ACCESS EXCLUSIVE MODE")
+        lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
         rebuild = subprocess.Popen([program.build / "aggregator", "rebuild", "--yes"], cwd=ROOT,
                                    env=program.env, stderr=subprocess.PIPE, text=True)
         bare_service.cleanup.callback(rebuild.kill)

@@ -48,11 +48,11 @@ class Reacting:
         (self.scripts / "reactions/named.lua").write_text(REACTION % slip)
 
     def stored(self):
-        return self.service.query("SELECT identity FROM outbox WHERE source = 'reactions/named' "
+        return self.service.query("SELECT identity FROM aggregator_state.outbox WHERE source = 'reactions/named' "
                                   "ORDER BY id")
 
     def marks(self):
-        return self.service.query("SELECT key, attempts, error FROM reaction_marks "
+        return self.service.query("SELECT key, attempts, error FROM aggregator_state.reaction_marks "
                                   "WHERE reaction = 'reactions/named' ORDER BY id")
 
 
@@ -107,7 +107,7 @@ def test_the_trace_of_an_event_goes_on_in_what_is_published_and_in_the_log(react
                    [(json.dumps(event["value"]), good), ("{", bad),
                     (json.dumps(other["value"]), good.upper())])
     wait_until("both messages to be sent", lambda: sorted(world.service.query(
-        "SELECT key, traceparent FROM outbox WHERE source = 'reactions/named' AND "
+        "SELECT key, traceparent FROM aggregator_state.outbox WHERE source = 'reactions/named' AND "
         "state = 'sent'")) == [("essay", good), ("other", None)])
     assert traceparents(world.service.kafka.brokers, "essays.named.v1", 2, cleanup) == {
         b"essay": good.encode(), b"other": None}
@@ -135,7 +135,7 @@ def test_what_a_rebuild_changes_is_looked_at_again(reacting):
     world = reacting()
     world.service.publish([slot_event("b", f"essay {n}", f"file {n}") for n in range(3)])
     wait_until("all are stored", lambda: len(world.stored()) == 3)
-    world.service.query("DELETE FROM outbox")
+    world.service.query("DELETE FROM aggregator_state.outbox")
     world.service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = 'essay 1'")
     world.program.command("rebuild", "--yes")
     wait_until("what was mended is told", lambda: world.stored() == [("essay 1 is named file 1",)])

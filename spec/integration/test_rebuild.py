@@ -221,7 +221,7 @@ def test_another_groups_offsets_are_no_reason_to_empty_the_view(service):
     before = dump(service)
     done = run(service, "rebuild", "--yes", KAFKA_CONSUMER_GROUP_ID="other")
     assert done.returncode == 1 and "knows no offsets of the group" in done.stderr
-    service.query("UPDATE consumer_offsets SET next_offset = 1000000 WHERE topic = %s", SLOT_TOPIC)
+    service.query("UPDATE aggregator_state.consumer_offsets SET next_offset = 1000000 WHERE topic = %s", SLOT_TOPIC)
     done = run(service, "rebuild", "--yes")
     assert done.returncode == 1 and "not the log that it was made of" in done.stderr
     assert dump(service) == before
@@ -232,7 +232,7 @@ def test_rows_whose_history_retention_has_cut_are_kept_and_named(make_service, a
     service.start()
     feed_and_wait(service)
     before = dump(service)
-    offsets = service.query("SELECT partition, next_offset FROM consumer_offsets "
+    offsets = service.query("SELECT partition, next_offset FROM aggregator_state.consumer_offsets "
                             "WHERE topic = %s AND next_offset > 1", SLOT_TOPIC)
     cut = [str(word) for partition, end in offsets for word in (SLOT_TOPIC, partition, end // 2)]
     subprocess.run([service.build / "cut_log", apache.brokers, *cut], check=True)

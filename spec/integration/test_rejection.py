@@ -33,7 +33,7 @@ def rejected_rows(service):
     columns = ("topic", "partition", "offset", "reason", "detail", "raw", "event_id",
                "correlation_id", "handler")
     quoted = ", ".join(f'"{column}"' for column in columns)
-    rows = service.query(f"SELECT {quoted} FROM rejected_events ORDER BY topic, partition, 3")
+    rows = service.query(f"SELECT {quoted} FROM aggregator_state.rejected_events ORDER BY topic, partition, 3")
     return [dict(zip(columns, row)) | {"raw": row[5] and bytes(row[5])} for row in rows]
 
 
@@ -147,7 +147,7 @@ def bad_slot(essay="bad"):
 
 def keep(service, topic, offset, raw="old", age="1 minute"):
     """A rejected event of partition 0, of a former log of the topic."""
-    service.query('INSERT INTO rejected_events (topic, partition, "offset", rejected_at, reason, '
+    service.query('INSERT INTO aggregator_state.rejected_events (topic, partition, "offset", rejected_at, reason, '
                   'raw, event_id, correlation_id) VALUES (%s, 0, %s, now() - %s::interval, '
                   "'handler_error', %s, 'old', 'old')", topic, offset, age, raw)
 
@@ -155,7 +155,7 @@ def keep(service, topic, offset, raw="old", age="1 minute"):
 def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
     for offset in range(3):
         for partition in range(3):
-            service.query('INSERT INTO rejected_events (topic, partition, "offset", reason, raw, '
+            service.query('INSERT INTO aggregator_state.rejected_events (topic, partition, "offset", reason, raw, '
                           "event_id, correlation_id) VALUES (%s, %s, %s, 'handler_error', 'old', "
                           "'old', 'old')", SLOT, partition, offset)
     record = bad_slot()
@@ -172,7 +172,7 @@ def test_expired_rejections_that_somebody_holds_are_not_waited_for(service):
     keep(service, "gone", 1, age="1 year")
     keep(service, "gone", 2, age="1 year")
     with contextlib.closing(psycopg2.connect(service.database_url)) as other:
-        other.cursor().execute('SELECT FROM rejected_events WHERE "offset" = 1 FOR UPDATE')
+        other.cursor().execute('SELECT FROM aggregator_state.rejected_events WHERE "offset" = 1 FOR UPDATE')
         service.publish([bad_slot()])
         wait_until("the event", lambda: service.committed_events() == 1, seconds=10)
         assert [(row["topic"], row["offset"]) for row in rejected_rows(service)
@@ -181,7 +181,7 @@ def test_expired_rejections_that_somebody_holds_are_not_waited_for(service):
 
 def test_rejected_events_are_bounded_in_bytes_and_the_oldest_go(bare_service):
     service = bare_service
-    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    service.query("ALTER TABLE aggregator_state.rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
     for offset in range(5):
         keep(service, "old", offset, "x" * 400_000, f"{10 - offset} minutes")
     program = service.start(edited_config(service.folder / "narrow.lua", (
@@ -196,7 +196,7 @@ def test_rejected_events_are_bounded_in_bytes_and_the_oldest_go(bare_service):
 
 def test_within_the_bound_nothing_is_trimmed(bare_service):
     service = bare_service
-    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    service.query("ALTER TABLE aggregator_state.rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
     for offset in range(2):
         keep(service, "old", offset, "x" * 400_000)
     service.start(edited_config(service.folder / "narrow.lua", (
@@ -208,7 +208,7 @@ def test_within_the_bound_nothing_is_trimmed(bare_service):
 
 def test_a_batch_that_is_larger_than_the_bound_is_kept(bare_service):
     service = bare_service
-    service.query("ALTER TABLE rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
+    service.query("ALTER TABLE aggregator_state.rejected_events ALTER COLUMN raw SET STORAGE EXTERNAL")
     keep(service, "old", 0)
     bad = [bad_slot(f"{number}" + "x" * 400_000) for number in range(4)]
     service.publish(bad)
@@ -226,7 +226,7 @@ def test_a_retry_takes_few_bytes_at_once(bare_service):
         "batch_max_bytes = 16 * 1024 * 1024", "batch_max_bytes = 1024")))
     said = program.command("rejected", "retry", "--all", "--yes").stdout
     assert "5 applied or ignored, 0 rejected again" in said
-    assert statement_calls(service, "DELETE FROM rejected_events r") == 3
+    assert statement_calls(service, "DELETE FROM aggregator_state.rejected_events r") == 3
     assert rejected_rows(service) == []
 
 

@@ -197,7 +197,7 @@ def test_a_rollback_without_another_generation_says_so(service):
 
 def stored(service):
     return [row[0] for row in service.query(
-        "SELECT hash FROM script_generations ORDER BY last_ran_at DESC")]
+        "SELECT hash FROM aggregator_state.script_generations ORDER BY last_ran_at DESC")]
 
 
 def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, scripts):
@@ -235,7 +235,7 @@ def test_a_rollback_to_what_is_not_stored_says_so(service, which, error):
 
 def test_stored_files_that_were_changed_by_hand_are_not_run(service, scripts):
     first = wait_until("the first to be stored", lambda: stored(service))[0]
-    service.query("UPDATE script_files SET source = source || '--' WHERE name = 'view'")
+    service.query("UPDATE aggregator_state.script_files SET source = source || '--' WHERE name = 'view'")
     scripts.name_files("second ")
     service.program.kill()
     program = service.start(**scripts.env)
@@ -246,7 +246,7 @@ def test_stored_files_that_were_changed_by_hand_are_not_run(service, scripts):
 
 
 def test_the_generations_that_ran_longest_ago_are_forgotten(bare_service, scripts):
-    bare_service.query("INSERT INTO script_generations SELECT 'old ' || number, now(), now() - "
+    bare_service.query("INSERT INTO aggregator_state.script_generations SELECT 'old ' || number, now(), now() - "
                        "number * interval '1 day' FROM generate_series(1, 30) AS number")
     bare_service.start(**scripts.env)
     kept = wait_until("the running one", lambda: len(stored(bare_service)) == 20 and
@@ -255,11 +255,11 @@ def test_the_generations_that_ran_longest_ago_are_forgotten(bare_service, script
 
 
 def test_the_scripts_are_stored_when_the_database_is_back(bare_service, scripts):
-    bare_service.query("ALTER TABLE script_files RENAME TO away")
+    bare_service.query("ALTER TABLE aggregator_state.script_files RENAME TO away")
     program = bare_service.start(**scripts.env)
     wait_until("the warning", lambda: log_lines(program, "the running scripts are not stored yet: "
                "a rollback after a restart would not find them; tried again"))
-    bare_service.query("ALTER TABLE away RENAME TO script_files")
+    bare_service.query("ALTER TABLE aggregator_state.away RENAME TO script_files")
     wait_until("the scripts", lambda: stored(bare_service))
 
 
@@ -530,7 +530,7 @@ def test_topics_are_followed_and_left_with_the_scripts(service, scripts):
     service.publish([record])
     service.wait_committed(2)
     assert filename_of(service, "meanwhile") is None
-    assert service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
     handler.write_text(text)
     reload(service.program)
     assert wait_until("the event that came meanwhile",
@@ -571,7 +571,7 @@ def test_a_worker_takes_new_scripts_though_a_transaction_hangs(service, scripts)
     assert filename_of(service, "locked") == "second"
     assert filename_of(service, "behind") == "file"
     assert filename_of(service, "after") == "new file"
-    assert service.query("SELECT sum(applied), sum(next_offset) FROM consumer_offsets "
+    assert service.query("SELECT sum(applied), sum(next_offset) FROM aggregator_state.consumer_offsets "
                          "WHERE next_offset > 0")[0] == (4, 4)
 
 
@@ -606,7 +606,7 @@ def test_what_the_database_refuses_of_the_old_scripts_the_new_ones_handle(servic
     held.release()
     service.wait_committed(3)
     assert filename_of(service, "behind") == "new refused"
-    assert service.query("SELECT count(*) FROM rejected_events")[0][0] == 0
+    assert service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
 
 
 class Flow:
@@ -656,4 +656,4 @@ def test_reloads_under_load_lose_no_event_and_fail_no_request(bare_service, scri
     assert names.keys() == {"file", "odd file", "even file"}
     assert bare_service.query(
         "SELECT sum(applied), sum(rejected + ignored + duplicate + superseded) "
-        "FROM consumer_offsets")[0] == (flow.count, 0)
+        "FROM aggregator_state.consumer_offsets")[0] == (flow.count, 0)

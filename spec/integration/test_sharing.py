@@ -76,7 +76,7 @@ def test_lag_is_told_by_the_owner_only(make_service, cleanup, apache):
     service.wait_ready(first)
     total = 20_000
     with contextlib.closing(psycopg2.connect(service.database_url)) as lock:
-        lock.cursor().execute("LOCK TABLE consumer_offsets IN SHARE ROW EXCLUSIVE MODE")
+        lock.cursor().execute("LOCK TABLE aggregator_state.consumer_offsets IN SHARE ROW EXCLUSIVE MODE")
         path = service.folder / "backlog.jsonl"
         spell_results.write(path, ({"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()}
                                    for _ in range(total)))

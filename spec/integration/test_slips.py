@@ -99,7 +99,7 @@ class Slips:
                               for n in range(SLOTS)])
 
     def rejections(self):
-        return self.service.query("SELECT count(*) FROM rejected_events")[0][0]
+        return self.service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0]
 
     def settle(self):
         """Waits until every record that is there by now is accounted for; more may come meanwhile."""

@@ -206,7 +206,7 @@ def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, 
     assert running.finish() == 0
     service.publish([slot_event("b-1", "e-20", "f", 20)])
     service.wait_committed(21)
-    assert service.query("SELECT sum(applied) FROM consumer_offsets")[0][0] == 21
+    assert service.query("SELECT sum(applied) FROM aggregator_state.consumer_offsets")[0][0] == 21
 
 
 @pytest.mark.parametrize("arguments, reason", [

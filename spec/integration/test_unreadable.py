@@ -8,7 +8,7 @@ from stack import wait_until
 
 TOPIC = "huleedu.els.essay.slot.assigned.v1"
 GROUP = "result_aggregator_group"
-SKIP = "SELECT move_offset(%s, %s, %s, %s, %s)"
+SKIP = "SELECT aggregator_state.move_offset(%s, %s, %s, %s, %s)"
 
 
 def kafka_of(program, path="/readyz"):
@@ -63,7 +63,7 @@ def test_a_batch_that_cannot_be_unpacked_keeps_its_partition_waiting_and_no_othe
     wait_until("all other events", lambda: essays(service) == len(events))
     wait_until("no partition waits", lambda: not waiting(program))
     assert kafka_of(program, "/readyz/consume")[0] == 200
-    assert service.query("SELECT sum(skipped) FROM consumer_offsets WHERE topic = %s", TOPIC) == \
+    assert service.query("SELECT sum(skipped) FROM aggregator_state.consumer_offsets WHERE topic = %s", TOPIC) == \
         [(11,)]
     lines = log_lines(program, "a partition waits: nothing can be read from it")
     assert sorted(line["partition"] for line in lines) == [0, 1, 2]

@@ -124,7 +124,7 @@ def circumstances(program, batch_id):
     with psycopg2.connect(program.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT body FROM batch_answer(%s)", [batch_id])
         stored = [json.loads(body)["overall_status"] for body, in cursor.fetchall()]
-        cursor.execute("SELECT topic, partition, next_offset FROM consumer_offsets ORDER BY 1, 2")
+        cursor.execute("SELECT topic, partition, next_offset FROM aggregator_state.consumer_offsets ORDER BY 1, 2")
         offsets = cursor.fetchall()
     processed = program.metric("ras_messages_processed_total")
     return f"in the database it is {stored}, {processed:.0f} processed, the offsets {offsets}, the log\n{tail(program.log)}"

@@ -15,12 +15,13 @@ POINTS = ("before_commit", "after_commit_sent", "after_commit", "reaction_taken"
           "reaction_commit", "reaction_stored", "outbox_lease", "outbox_produced",
           "outbox_acknowledged", "outbox_noted")
 PATIENCE = 100  # conflicts with other processes in a row
-EMPTY = """TRUNCATE reaction_marks, outbox;
-           UPDATE outbox_relay SET until = '-infinity'"""
+EMPTY = """TRUNCATE aggregator_state.reaction_marks, aggregator_state.outbox;
+           UPDATE aggregator_state.outbox_relay SET until = '-infinity'"""
 # Its holder is dead: nobody has to wait until the lease has run out.
-FREE_LEASE = "UPDATE outbox_relay SET until = '-infinity' WHERE split_part(holder, ':', 2) = %s"
-LEFT = """SELECT (SELECT count(*) FROM reaction_marks)
-          + (SELECT count(*) FROM outbox WHERE state = 'pending')"""
+FREE_LEASE = """UPDATE aggregator_state.outbox_relay SET until = '-infinity'
+                WHERE split_part(holder, ':', 2) = %s"""
+LEFT = """SELECT (SELECT count(*) FROM aggregator_state.reaction_marks)
+          + (SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending')"""
 
 
 class Publishing:

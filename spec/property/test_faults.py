@@ -60,7 +60,7 @@ def placed(records):
 
 
 def rejected(bench):
-    return bench.query("SELECT topic, reason, detail, raw FROM rejected_events ORDER BY topic, "
+    return bench.query("SELECT topic, reason, detail, raw FROM aggregator_state.rejected_events ORDER BY topic, "
                        "partition, \"offset\"")
 
 
@@ -329,7 +329,7 @@ def test_fault_27_a_batch_of_events_is_one_transaction(bench):
                      assessment(s(2), B, [(essay_id, 1, 0.5, False) for essay_id in essay_ids])))
     assert bench.query("SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM batch_results "
                        "UNION ALL SELECT xmin FROM essay_results UNION ALL "
-                       "SELECT xmin FROM assessments UNION ALL SELECT xmin FROM consumer_offsets) "
+                       "SELECT xmin FROM assessments UNION ALL SELECT xmin FROM aggregator_state.consumer_offsets) "
                        "rows") == [(1,)]
     assert len(bench.answer(B)["essays"]) == 30
 

@@ -47,7 +47,7 @@ def test_a_prefix_applied_twice_changes_nothing(bench, case, data):
     prefix = data.draw(st.integers(0, len(delivery.steps)))
     bench.deliver(records, Delivery(delivery.steps[:prefix], delivery.redis))
     # as a replay does: below fresh_offset Redis' memory is passed by
-    bench.query("UPDATE consumer_offsets SET fresh_offset = next_offset, next_offset = 0")
+    bench.query("UPDATE aggregator_state.consumer_offsets SET fresh_offset = next_offset, next_offset = 0")
     bench.forget_offsets()
     bench.deliver(records, delivery)
     same(reference, bench.everything())
@@ -59,7 +59,7 @@ def test_a_replay_handles_again_what_redis_remembers(bench):
     twice = Delivery([(0, 0, True), (0, 0, True)], redis=True)
     bench.apply([slot], twice)
     assert bench.accounts() | {"applied": 1, "duplicate": 1} == bench.accounts()
-    bench.query("UPDATE consumer_offsets SET fresh_offset = next_offset, next_offset = 1")
+    bench.query("UPDATE aggregator_state.consumer_offsets SET fresh_offset = next_offset, next_offset = 1")
     bench.forget_offsets()
     bench.deliver([slot], twice)
     assert bench.accounts() | {"applied": 2, "duplicate": 1} == bench.accounts()

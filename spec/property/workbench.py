@@ -16,7 +16,8 @@ import psycopg2.extras
 from stack import ROOT, tethered
 
 VIEW_TABLES = re.findall(r'^    name = "(\w+)",$', (ROOT / "scripts/view.lua").read_text(), re.M)
-HOST_TABLES = ["consumer_offsets", "offset_scripts", "rejected_events"]
+PROGRAM_TABLES = ["aggregator_state.consumer_offsets", "aggregator_state.offset_scripts",
+                  "aggregator_state.rejected_events"]
 OUTCOMES = ["applied", "superseded", "ignored", "duplicate", "rejected"]
 GROUP = "result_aggregator_group"
 
@@ -155,7 +156,7 @@ class Workbench:
 
     def empty(self):
         """The database alone."""
-        self.query("TRUNCATE " + ", ".join(VIEW_TABLES + HOST_TABLES))
+        self.query("TRUNCATE " + ", ".join(VIEW_TABLES + PROGRAM_TABLES))
         self.forget_offsets()
 
     def forget_offsets(self):
@@ -232,4 +233,4 @@ class Workbench:
     def accounts(self):
         """{outcome: events}, over all partitions."""
         columns = ", ".join(f"coalesce(sum({name}), 0)::int" for name in OUTCOMES)
-        return dict(zip(OUTCOMES, self.query(f"SELECT {columns} FROM consumer_offsets")[0]))
+        return dict(zip(OUTCOMES, self.query(f"SELECT {columns} FROM aggregator_state.consumer_offsets")[0]))

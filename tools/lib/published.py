@@ -64,7 +64,7 @@ def message_of(record):
                    record.value() or b"", headers)
 
 
-ROWS = "SELECT topic, key, identity, value, headers, state FROM outbox ORDER BY id"
+ROWS = "SELECT topic, key, identity, value, headers, state FROM aggregator_state.outbox ORDER BY id"
 
 
 def rows_of(rows):

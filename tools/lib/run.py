@@ -168,7 +168,7 @@ try, in another terminal{coming}:
   curl -s {headers} '{base}/internal/v1/batches/user/{batch['user_id']}?limit=2'
   curl -s {base}/readyz
   curl -s {base}/metrics | grep ras_messages
-  psql '{service.postgres}' -c 'SELECT topic, reason, detail FROM rejected_events'
+  psql '{service.postgres}' -c 'SELECT topic, reason, detail FROM aggregator_state.rejected_events'
   tail -f {service.program.log}
 
 commands of the program, in a shell that has read .run/env:

@@ -63,9 +63,9 @@ class Servers:
 
 
 COMMITTED = "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) " \
-    "FROM consumer_offsets"
-REJECTED = "SELECT coalesce(sum(rejected), 0) FROM consumer_offsets"
-REASON = "SELECT topic, reason, detail FROM rejected_events LIMIT 1"
+    "FROM aggregator_state.consumer_offsets"
+REJECTED = "SELECT coalesce(sum(rejected), 0) FROM aggregator_state.consumer_offsets"
+REASON = "SELECT topic, reason, detail FROM aggregator_state.rejected_events LIMIT 1"
 
 
 def committed(url):

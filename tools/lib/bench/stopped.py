@@ -24,7 +24,7 @@ WORKERS = 2
 PARTITIONS = 4  # as many for each worker
 PATIENCE_S = 600
 MOMENT_S = 0.1  # an event that came within it is under way, and not behind
-OFFSETS = "SELECT partition, next_offset FROM consumer_offsets " \
+OFFSETS = "SELECT partition, next_offset FROM aggregator_state.consumer_offsets " \
     f"WHERE topic = '{spell_results.TOPIC}'"
 
 

@@ -11,9 +11,9 @@ from . import verify
 ENV = {"OUTBOX_HORIZON_HOURS": "876000"}
 BEYOND_LEASE_S = (7.5, 9)  # five seconds, and one in which others see that it has run out
 EMPTY_LIMIT_S = 90
-HOLDER = "SELECT split_part(holder, ':', 2)::int FROM outbox_relay WHERE until > now()"
-WAITING = "SELECT (SELECT count(*) FROM reaction_marks), " \
-    "(SELECT count(*) FROM outbox WHERE state = 'pending')"
+HOLDER = "SELECT split_part(holder, ':', 2)::int FROM aggregator_state.outbox_relay WHERE until > now()"
+WAITING = "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks), " \
+    "(SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending')"
 
 
 def publisher(driver):
@@ -43,7 +43,7 @@ def facts_of(url):
     every key is looked at once more."""
     wait_empty(url)
     marks = ", ".join(f"('{name}')" for name in reactions())
-    verify.query(url, "TRUNCATE outbox; INSERT INTO reaction_marks (reaction, key) SELECT name, "
+    verify.query(url, "TRUNCATE aggregator_state.outbox; INSERT INTO aggregator_state.reaction_marks (reaction, key) SELECT name, "
                       f"batch_id FROM batch_results, (VALUES {marks}) AS r (name)")
     wait_empty(url)
     return published.rows_of(verify.query(url, published.ROWS))[0]

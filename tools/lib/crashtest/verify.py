@@ -34,7 +34,7 @@ def keep_history(url):
           VALUES (new.topic, new.partition, old.next_offset, new.next_offset);
           RETURN NULL;
         END $$;
-        CREATE TRIGGER note_offset AFTER UPDATE ON consumer_offsets FOR EACH ROW
+        CREATE TRIGGER note_offset AFTER UPDATE ON aggregator_state.consumer_offsets FOR EACH ROW
         EXECUTE FUNCTION note_offset()""")
 
 
@@ -54,7 +54,7 @@ def analyze(url):
 def offsets(url):
     """{(topic, partition): (next offset, {outcome: count})}"""
     rows = query(url, "SELECT topic, partition, next_offset, applied, superseded, ignored, "
-                      "duplicate, rejected FROM consumer_offsets")
+                      "duplicate, rejected FROM aggregator_state.consumer_offsets")
     return {(topic, number): (next_offset, dict(zip(OUTCOMES, counts)))
             for topic, number, next_offset, *counts in rows}
 
@@ -114,7 +114,7 @@ def check_rejected(url, records, malformed, topics):
     """The malformed records and no others, each once, with its bytes."""
     wanted = {(r.topic, r.partition, r.offset): r.value for r in records
               if r.topic in topics and (r.topic, r.value) in malformed}
-    rows = query(url, 'SELECT topic, partition, "offset", raw FROM rejected_events')
+    rows = query(url, 'SELECT topic, partition, "offset", raw FROM aggregator_state.rejected_events')
     got = {tuple(place): bytes(raw or b"") for *place, raw in rows if place[0] in topics}
     missing, extra = wanted.keys() - got.keys(), got.keys() - wanted.keys()
     problems = [f"{place} should have been rejected" for place in sorted(missing)[:5]]

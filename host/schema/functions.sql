@@ -1,28 +1,18 @@
--- Offsets that no record came for, and checks that make it impossible to count an event twice.
+-- The functions of the program's own tables. Applied whole whenever this text has changed.
 
-ALTER TABLE consumer_offsets
-  -- passed without a record: deleted by Kafka before they were read, compacted away, or the markers
-  -- of transactions
-  ADD COLUMN skipped bigint NOT NULL DEFAULT 0,
-  -- the last record passed, and its time by the broker: by these the log is known again
-  ADD COLUMN last_offset bigint,
-  ADD COLUMN last_time timestamptz;
-
-DROP FUNCTION advance_offset(text, text, integer, bigint, bigint, text, integer, integer, integer,
-  integer, integer);
-
-CREATE FUNCTION advance_offset(
+-- Compare-and-set: a consumer that lost its partition fails here, before it has written a row.
+CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
   add_duplicate integer, add_rejected integer
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  held consumer_offsets;
+  held aggregator_state.consumer_offsets;
   passed bigint := next - greatest(expected, 0);
   counted bigint := add_applied::bigint + add_superseded + add_ignored + add_duplicate
     + add_rejected;
 BEGIN
-  SELECT * INTO held FROM consumer_offsets
+  SELECT * INTO held FROM aggregator_state.consumer_offsets
   WHERE consumer_group = wanted_group AND topic = wanted_topic AND partition = wanted_partition
   FOR UPDATE;
   IF held.next_offset IS DISTINCT FROM expected THEN
@@ -37,11 +27,11 @@ BEGIN
       wanted_topic, counted, expected, next USING ERRCODE = 'AG002';
   END IF;
   IF held.scripts IS DISTINCT FROM wanted_scripts THEN
-    INSERT INTO offset_scripts (consumer_group, topic, partition, from_offset, scripts)
+    INSERT INTO aggregator_state.offset_scripts (consumer_group, topic, partition, from_offset, scripts)
     VALUES (wanted_group, wanted_topic, wanted_partition, greatest(expected, 0), wanted_scripts)
     ON CONFLICT DO NOTHING;
   END IF;
-  UPDATE consumer_offsets SET next_offset = next, last_offset = next - 1, last_time = at,
+  UPDATE aggregator_state.consumer_offsets SET next_offset = next, last_offset = next - 1, last_time = at,
     scripts = wanted_scripts, applied = applied + add_applied, superseded = superseded + add_superseded,
     ignored = ignored + add_ignored, duplicate = duplicate + add_duplicate,
     rejected = rejected + add_rejected, skipped = skipped + passed - counted
@@ -51,11 +41,11 @@ $$;
 
 -- Compare-and-set of an offset where the log does not have what is expected: the first one of a
 -- partition never read (-1), the first that is left behind a gap, or another log's.
-CREATE FUNCTION move_offset(
+CREATE OR REPLACE FUNCTION aggregator_state.move_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE consumer_offsets SET next_offset = next,
+  UPDATE aggregator_state.consumer_offsets SET next_offset = next,
     skipped = skipped + CASE WHEN expected >= 0 THEN greatest(next - expected, 0) ELSE 0 END,
     -- Redis remembers offsets of the log that was
     fresh_offset = CASE WHEN next < expected THEN greatest(fresh_offset, expected)

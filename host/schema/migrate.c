@@ -1,0 +1,346 @@
+/* migrate: the checksum is taken by the server, of the text as it was sent. */
+#include "migrate.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "../../bindings/pg.h"
+#include "../base/buffer.h"
+#include "../base/log.h"
+#include "../base/regular_file.h"
+#include "../base/xalloc.h"
+#include "program_schema.h"
+
+/* Any number all instances agree on. Each migration's transaction takes it: a lock of the session
+ * would stay with a pooler's connection. */
+#define LOCK_SQL "SELECT pg_advisory_xact_lock(7236014)"
+#define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
+#define FILE_MAX_BYTES (16UL * 1024 * 1024)
+/* A migration may rewrite a table. */
+#define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
+#define UNNUMBERED (-1)
+
+enum migrate_owner { MIGRATE_PROGRAM, MIGRATE_SERVICE, MIGRATE_OWNERS };
+
+struct migration {
+    enum migrate_owner owner;
+    int version;        /* or UNNUMBERED */
+    struct buffer name; /* the file's; of one without a number with its folder */
+    struct buffer sql;
+};
+
+struct migrations {
+    struct migration *items;
+    size_t count;
+};
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static void migrate_free(struct migrations *migrations) {
+    for (size_t i = 0; i < migrations->count; i++) {
+        buffer_free(&migrations->items[i].name);
+        buffer_free(&migrations->items[i].sql);
+    }
+    free(migrations->items);
+}
+
+static struct migration *migrate_add(struct migrations *migrations, enum migrate_owner owner) {
+    migrations->items =
+        xrealloc(migrations->items, (migrations->count + 1) * sizeof *migrations->items);
+    struct migration *migration = &migrations->items[migrations->count++];
+    *migration = (struct migration){.owner = owner, .version = UNNUMBERED};
+    return migration;
+}
+
+static int migrate_is_sql(const struct dirent *entry) {
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".sql") == 0;
+}
+
+static bool migrate_parse_version(const char *name, int *version) {
+    *version = 0;
+    for (int i = 0; i < 4; i++) {
+        if (!isdigit((unsigned char)name[i])) {
+            return false;
+        }
+        *version = *version * 10 + (name[i] - '0');
+    }
+    return name[4] == '_';
+}
+
+static void migrate_add_program(struct migrations *migrations) {
+    for (const struct program_schema_file *file = program_schema_files; file->name; file++) {
+        struct migration *migration = migrate_add(migrations, MIGRATE_PROGRAM);
+        if (!migrate_parse_version(file->name, &migration->version)) {
+            migration->version = UNNUMBERED;
+            buffer_append_text(&migration->name, PROGRAM_SCHEMA "/");
+        }
+        buffer_append_text(&migration->name, file->name);
+        buffer_append_text(&migration->sql, file->sql);
+    }
+}
+
+static bool migrate_number(struct migrations *migrations, const char *name, struct err *err) {
+    struct migration *migration = &migrations->items[migrations->count - 1];
+    if (!migrate_parse_version(name, &migration->version)) {
+        return err_set(err, ERR_INPUT, "%s: must be named NNNN_name.sql", name);
+    }
+    bool is_second = migrations->count > 1 && migration[-1].owner == MIGRATE_SERVICE &&
+                     migration->version == migration[-1].version;
+    return !is_second ||
+           err_set(err, ERR_INPUT, "%s and %s have one number", migration[-1].name.data, name);
+}
+
+static bool migrate_read_file(const char *root, const char *folder, const char *name,
+                              bool is_numbered, struct migrations *migrations, struct err *err) {
+    struct migration *migration = migrate_add(migrations, MIGRATE_SERVICE);
+    struct buffer path = {0};
+    buffer_append_format(&migration->name, "%s%s%s", is_numbered ? "" : folder,
+                         is_numbered ? "" : "/", name);
+    buffer_append_format(&path, "%s/%s/%s", root, folder, name);
+    bool ok = (!is_numbered || migrate_number(migrations, name, err)) &&
+              regular_file_read(AT_FDCWD, path.data, migration->name.data, FILE_MAX_BYTES,
+                                &migration->sql, err);
+    buffer_free(&path);
+    return ok;
+}
+
+/* A service need not have functions, and so no folder of them. */
+static bool migrate_read_folder(const char *root, const char *folder, bool is_numbered,
+                                struct migrations *migrations, struct err *err) {
+    struct buffer path = {0};
+    struct dirent **entries = NULL;
+    buffer_append_format(&path, "%s/%s", root, folder);
+    int count = scandir(path.data, &entries, migrate_is_sql, alphasort);
+    bool ok = count >= 0 || (!is_numbered && errno == ENOENT) ||
+              err_set(err, ERR_INPUT, "%s: %s", path.data, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        ok =
+            ok && migrate_read_file(root, folder, entries[i]->d_name, is_numbered, migrations, err);
+        free(entries[i]);
+    }
+    free(entries);
+    buffer_free(&path);
+    return ok;
+}
+
+static bool migrate_read(const struct config *config, struct migrations *migrations,
+                         struct err *err) {
+    migrate_add_program(migrations);
+    return migrate_read_folder(config->scripts.sql, "migrations", true, migrations, err) &&
+           migrate_read_folder(config->scripts.sql, "functions", false, migrations, err);
+}
+
+/* ---- the tables of what is applied ----------------------------------------------------------- */
+
+#define PROGRAM_VERSIONS PROGRAM_SCHEMA ".schema_migrations"
+#define SERVICE_VERSIONS "schema_migrations"
+#define UNNUMBERED_FILES PROGRAM_SCHEMA ".unnumbered_files"
+#define VERSION_COLUMNS                                                                            \
+    " (version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "                      \
+    "applied_at timestamptz NOT NULL DEFAULT now())"
+
+/* Where there is a schema its tables are there, too: one transaction makes both. The service's has
+ * them before the program's first file, which looks into it. The right to make a schema is asked
+ * for even where there is one. */
+static const char *const migrate_tables_sql[] = {
+    "DO $$ BEGIN IF to_regnamespace('" PROGRAM_SCHEMA "') IS NULL THEN "
+    "CREATE SCHEMA " PROGRAM_SCHEMA "; END IF; END $$",
+    "CREATE TABLE IF NOT EXISTS " PROGRAM_VERSIONS VERSION_COLUMNS,
+    "CREATE TABLE IF NOT EXISTS " UNNUMBERED_FILES " (name text PRIMARY KEY, "
+    "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+    "CREATE TABLE IF NOT EXISTS " SERVICE_VERSIONS VERSION_COLUMNS,
+};
+
+struct migrate_statements {
+    const char *has_table, *newest, *is_applied, *record;
+};
+
+/* $1: the name; $2: the text. */
+#define NUMBERED_STATEMENTS(table)                                                                 \
+    {                                                                                              \
+        .has_table = "SELECT (to_regclass('" table "') IS NOT NULL)::int",                         \
+        .newest = "SELECT coalesce(max(version), -1) FROM " table,                                 \
+        .is_applied = "SELECT checksum = " CHECKSUM " FROM " table                                 \
+                      " WHERE version = left($1::text, 4)::int",                                   \
+        .record = "INSERT INTO " table " (version, checksum, name) "                               \
+                  "VALUES (left($1::text, 4)::int, " CHECKSUM ", $1::text)",                       \
+    }
+
+static const struct migrate_statements numbered[MIGRATE_OWNERS] = {
+    [MIGRATE_PROGRAM] = NUMBERED_STATEMENTS(PROGRAM_VERSIONS),
+    [MIGRATE_SERVICE] = NUMBERED_STATEMENTS(SERVICE_VERSIONS),
+};
+
+static const struct migrate_statements unnumbered = {
+    .is_applied = "SELECT checksum = " CHECKSUM " FROM " UNNUMBERED_FILES " WHERE name = $1::text",
+    .record = "INSERT INTO " UNNUMBERED_FILES " (name, checksum) VALUES ($1::text, " CHECKSUM ") "
+              "ON CONFLICT (name) DO UPDATE SET checksum = EXCLUDED.checksum, applied_at = now()",
+};
+
+static const struct migrate_statements *migrate_statements(const struct migration *migration) {
+    return migration->version == UNNUMBERED ? &unnumbered : &numbered[migration->owner];
+}
+
+static bool migrate_ask_int(struct pg *pg, const char *name, const char *sql, int *out,
+                            struct err *err) {
+    PGresult *row;
+    if (!pg_query(pg, name, sql, NULL, MIGRATION_TIMEOUT_MS, &row, err)) {
+        return false;
+    }
+    *out = (int)strtol(PQgetvalue(row, 0, 0), NULL, 10);
+    PQclear(row);
+    return true;
+}
+
+static bool migrate_query(struct pg *pg, const char *name, const char *sql,
+                          const struct migration *migration, PGresult **rows, struct err *err) {
+    struct pg_params *params = pg_params_create();
+    pg_params_add_text(params, buffer_slice(&migration->name));
+    pg_params_add_text(params, buffer_slice(&migration->sql));
+    bool ok = pg_query(pg, name, sql, params, MIGRATION_TIMEOUT_MS, rows, err);
+    pg_params_destroy(params);
+    return ok;
+}
+
+/* Whether a file is applied; ERR_INPUT where the folder and the table disagree. `newest` has the
+ * newest version of each owner. */
+static bool migrate_check(struct pg *pg, const struct migration *migration, const int *newest,
+                          bool *is_applied, struct err *err) {
+    PGresult *rows;
+    bool is_numbered = migration->version != UNNUMBERED, ok = true;
+    if (!migrate_query(pg, "migration_applied", migrate_statements(migration)->is_applied,
+                       migration, &rows, err)) {
+        return false;
+    }
+    bool is_known = PQntuples(rows) == 1;
+    bool is_same = is_known && strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
+    PQclear(rows);
+    *is_applied = is_numbered ? is_known : is_same;
+    if (is_numbered && is_known && !is_same) {
+        ok = err_set(err, ERR_INPUT,
+                     "%s: has changed since it was applied: put its old text back, and write "
+                     "the change as a new migration",
+                     migration->name.data);
+    } else if (is_numbered && !is_known && migration->version < newest[migration->owner]) {
+        ok = err_set(err, ERR_INPUT, "%s: is older than the newest applied, %04d",
+                     migration->name.data, newest[migration->owner]);
+    }
+    return ok;
+}
+
+/* -1: none. has_table may be NULL: all have theirs. */
+static bool migrate_read_newest(struct pg *pg, const int *has_table, int *newest, struct err *err) {
+    bool ok = true;
+    for (int i = 0; ok && i < MIGRATE_OWNERS; i++) {
+        newest[i] = -1;
+        ok = (has_table && !has_table[i]) ||
+             migrate_ask_int(pg, "migration_newest", numbered[i].newest, &newest[i], err);
+    }
+    return ok;
+}
+
+/* ---- applying ------------------------------------------------------------------------------- */
+
+static bool migrate_run_plain(struct pg *pg, const char *sql, struct err *err) {
+    return pg_query(pg, "migration", sql, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
+}
+
+static bool migrate_begin_locked(struct pg *pg, struct err *err) {
+    return migrate_run_plain(pg, "BEGIN", err) &&
+           pg_query(pg, "migration_lock", LOCK_SQL, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
+}
+
+static bool migrate_apply(struct pg *pg, const struct migration *migration, struct err *err) {
+    if (!pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) ||
+        !migrate_query(pg, "migration_record", migrate_statements(migration)->record, migration,
+                       NULL, err)) {
+        if (strncmp(err->sqlstate, "42", 2) == 0) {
+            err->kind = ERR_INPUT; /* the file is at fault: waiting would not mend it */
+        }
+        /* the caller's disconnect rolls it back */
+        return err_wrap(err, "%s", migration->name.data);
+    }
+    return true;
+}
+
+/* Under the lock: another instance may have applied it, and newer ones, since the last look. */
+static bool migrate_apply_if_missing(struct pg *pg, const struct migration *migration,
+                                     const int *newest_before, int *applied, struct err *err) {
+    bool is_applied = false;
+    bool ok = migrate_begin_locked(pg, err) &&
+              migrate_check(pg, migration, newest_before, &is_applied, err) &&
+              (is_applied || migrate_apply(pg, migration, err)) &&
+              migrate_run_plain(pg, "COMMIT", err);
+    if (ok && !is_applied) {
+        log_info("migration applied", LOG_TEXT("migration", migration->name.data));
+        *applied += 1;
+    }
+    return ok;
+}
+
+static bool migrate_make_tables(struct pg *pg, struct err *err) {
+    bool ok = migrate_begin_locked(pg, err);
+    for (size_t i = 0; ok && i < sizeof migrate_tables_sql / sizeof *migrate_tables_sql; i++) {
+        ok = migrate_run_plain(pg, migrate_tables_sql[i], err);
+    }
+    return ok && migrate_run_plain(pg, "COMMIT", err);
+}
+
+static bool migrate_apply_missing(struct pg *pg, const struct migrations *migrations, int *applied,
+                                  struct err *err) {
+    int newest[MIGRATE_OWNERS];
+    bool ok = migrate_make_tables(pg, err) && migrate_read_newest(pg, NULL, newest, err);
+    for (size_t i = 0; ok && i < migrations->count; i++) {
+        ok = migrate_apply_if_missing(pg, &migrations->items[i], newest, applied, err);
+    }
+    return ok;
+}
+
+bool migrate_run(const struct config *config, int *applied, struct err *err) {
+    struct migrations migrations = {0};
+    struct pg_options options = {
+        .url = config->postgres.url,
+        .application_name = "aggregator migrate",
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+        .writes = true,
+        .statement_timeout_ms = 0, /* the lock may be held for as long as a migration takes */
+    };
+    *applied = 0;
+    struct pg *pg = pg_create(&options);
+    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
+              migrate_apply_missing(pg, &migrations, applied, err);
+    pg_destroy(pg);
+    migrate_free(&migrations);
+    return ok;
+}
+
+static bool migrate_look(struct pg *pg, const struct migrations *migrations, int *pending,
+                         struct err *err) {
+    int has_table[MIGRATE_OWNERS] = {0}, newest[MIGRATE_OWNERS];
+    bool ok = true;
+    for (int i = 0; ok && i < MIGRATE_OWNERS; i++) {
+        ok = migrate_ask_int(pg, "migration_table", numbered[i].has_table, &has_table[i], err);
+    }
+    ok = ok && migrate_read_newest(pg, has_table, newest, err);
+    for (size_t i = 0; ok && i < migrations->count; i++) {
+        const struct migration *migration = &migrations->items[i];
+        bool is_noted =
+            has_table[migration->version == UNNUMBERED ? MIGRATE_PROGRAM : migration->owner];
+        bool is_applied = false;
+        ok = !is_noted || migrate_check(pg, migration, newest, &is_applied, err);
+        *pending += ok && !is_applied;
+    }
+    return ok;
+}
+
+bool migrate_pending(struct pg *pg, const struct config *config, int *pending, struct err *err) {
+    struct migrations migrations = {0};
+    *pending = 0;
+    bool ok = migrate_read(config, &migrations, err) && migrate_look(pg, &migrations, pending, err);
+    migrate_free(&migrations);
+    return ok;
+}

@@ -1,0 +1,14 @@
+#include "program_schema.h"
+
+#include <stddef.h>
+
+#include "functions.sql.h"
+#include "0001_tables.sql.h"
+
+const struct program_schema_file program_schema_files[] = {
+    {"0001_tables.sql", (const char *)file_0001_tables_sql},
+    {"functions.sql", (const char *)functions_sql},
+    {NULL, NULL},
+};
+
+const char *const program_schema_functions = (const char *)functions_sql;
