@@ -1,4 +1,5 @@
-/* uuid: text to 16 bytes and back (RFC 9562 section 4). Byte order equals canonical text order. */
+/* uuid: text to 16 bytes and back (RFC 9562 section 4), over libuuid, which reads one spelling
+ * only. Byte order equals canonical text order. Any thread. */
 #ifndef AGG_HOST_BASE_UUID_H
 #define AGG_HOST_BASE_UUID_H
 
@@ -9,13 +10,12 @@
 #define UUID_TEXT_LEN 36
 
 /* Accepts what Python's uuid.UUID accepts: hyphens anywhere, braces, "urn:uuid:", either case. */
-bool uuid_parse(struct slice text, uint8_t out[16]);
+bool uuid_read(struct slice text, uint8_t out[16]);
 /* Canonical lower-case form and a NUL. */
 void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]);
-/* A random version 4 UUID. libuuid reads one spelling only, and its names are these. */
+/* A random version 4 UUID. */
 void uuid_generate_v4(uint8_t out[16]);
-/* The version 5 UUID of a name in a namespace (RFC 9562, section 5.5). False: libcrypto refuses
- * SHA-1. */
-bool uuid_generate_v5(const uint8_t space[16], struct slice name, uint8_t out[16]);
+/* The version 5 UUID of a name in a namespace (RFC 9562, section 5.5). */
+void uuid_generate_v5(const uint8_t space[16], struct slice name, uint8_t out[16]);
 
 #endif

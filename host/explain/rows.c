@@ -91,7 +91,7 @@ static void take_row(struct explanation *explanation, const struct view_table *t
     }
     for (size_t g = 0; g < table->group_count; g++, column += 2) {
         struct slice event_id = sql_cell(rows, at, column + 1);
-        groups[g].present = event_id.data && uuid_parse(event_id, groups[g].version.event_id);
+        groups[g].present = event_id.data && uuid_read(event_id, groups[g].version.event_id);
         groups[g].version.at_us = sql_cell_int(rows, at, column);
     }
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});

@@ -202,7 +202,7 @@ static bool convert_coded(const struct conversion *c) {
     if (!take_text(c, &text)) {
         return false;
     }
-    bool ok = c->item->type == FIELD_UUID ? uuid_parse(text, c->to->as.uuid)
+    bool ok = c->item->type == FIELD_UUID ? uuid_read(text, c->to->as.uuid)
                                           : timestamp_parse(text, &c->to->as.integer);
     return ok || err_set(c->err, ERR_INPUT, "wrong_type: %s is \"%.*s\", not a %s", c->item->path,
                          (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data,

@@ -39,7 +39,7 @@ static bool parse(const char *text, uint8_t out[16]) {
     size_t len = strlen(text);
     char *copy = malloc(len ? len : 1);
     memcpy(copy, text, len);
-    bool ok = uuid_parse((struct slice){copy, len}, out);
+    bool ok = uuid_read((struct slice){copy, len}, out);
     free(copy);
     return ok;
 }
