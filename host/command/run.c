@@ -9,7 +9,7 @@
 #include "../base/log.h"
 #include "../base/signals.h"
 #include "../base/stop.h"
-#include "../program.h"
+#include "../program/program.h"
 #include "../base/watch.h"
 
 /* Longer than a transaction's deadline and the leaving of the group together. */

@@ -1,8 +1,8 @@
 /* program: the parts of the running service, built in order and taken down in reverse. */
-#ifndef AGG_HOST_PROGRAM_H
-#define AGG_HOST_PROGRAM_H
+#ifndef AGG_HOST_PROGRAM_PROGRAM_H
+#define AGG_HOST_PROGRAM_PROGRAM_H
 
-#include "config/config.h"
+#include "../config/config.h"
 
 struct program;
 
