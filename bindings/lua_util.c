@@ -194,6 +194,16 @@ void lua_mark_list(lua_State *L) {
     lua_setmetatable(L, -2);
 }
 
+bool lua_is_marked_list(lua_State *L, int at) {
+    if (!lua_getmetatable(L, at)) {
+        return false;
+    }
+    luaL_getmetatable(L, LUA_LIST_TYPE);
+    bool marked = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return marked;
+}
+
 void *lua_new_resource(lua_State *L, size_t bytes, lua_CFunction finish) {
     void *resource = lua_newuserdata(L, bytes);
     memset(resource, 0, bytes);

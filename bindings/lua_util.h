@@ -58,6 +58,8 @@ void lua_push_failure_table(lua_State *L, const struct err *err);
 
 /* Marks the table at the top as a list: json writes it as [] even when it is empty. */
 void lua_mark_list(lua_State *L);
+/* Whether the table at `at` is marked so: a decoded list is, a decoded object is not. */
+bool lua_is_marked_list(lua_State *L, int at);
 
 /* A zeroed userdata whose `finish` is its __gc, in place before anything is opened in it. */
 void *lua_new_resource(lua_State *L, size_t bytes, lua_CFunction finish);

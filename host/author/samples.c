@@ -21,20 +21,20 @@ static bool read_stream(FILE *file, struct buffer *text) {
     return !ferror(file);
 }
 
-static bool read_text(struct samples *samples, const char *path, struct err *err) {
+bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err) {
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "re");
-    samples->path = is_stdin ? "standard input" : path;
-    bool ok = file && read_stream(file, &samples->text);
+    *name = is_stdin ? "standard input" : path;
+    bool ok = file && read_stream(file, text);
     if (!ok) {
-        err_set(err, ERR_INPUT, "%s cannot be read: %s", samples->path, strerror(errno));
+        err_set(err, ERR_INPUT, "%s cannot be read: %s", *name, strerror(errno));
     }
     if (file && !is_stdin) {
         fclose(file);
     }
-    const char *nul = ok ? memchr(samples->text.data, '\0', samples->text.len) : NULL;
-    return nul ? err_set(err, ERR_INPUT, "%s holds a NUL byte, at byte %zd", samples->path,
-                         nul - samples->text.data)
+    const char *nul = ok ? memchr(text->data, '\0', text->len) : NULL;
+    return nul ? err_set(err, ERR_INPUT, "%s holds a NUL byte, at byte %zd", *name,
+                         nul - text->data)
                : ok;
 }
 
@@ -91,7 +91,7 @@ static bool first_line_is_whole(const char *text) {
 
 bool samples_read(struct samples *samples, const char *path, struct err *err) {
     *samples = (struct samples){0};
-    if (!read_text(samples, path, err)) {
+    if (!samples_read_text(&samples->text, path, &samples->path, err)) {
         return false;
     }
     char *text = samples->text.data;

@@ -18,6 +18,9 @@ struct samples {
     size_t count;
 };
 
+/* The whole of a file, with a NUL behind it; `name` is the path as messages name it. "-" is
+ * standard input. False: ERR_INPUT. */
+bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err);
 /* "-" is standard input. False: err names file and line; samples_free is still to be called. */
 bool samples_read(struct samples *samples, const char *path, struct err *err);
 void samples_free(struct samples *samples);

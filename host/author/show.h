@@ -26,6 +26,9 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome);
 void show_messages(struct buffer *out, const struct outbox_message *messages, size_t count);
 /* Every row that would be written, group by group. */
 void show_rows(struct buffer *out, const struct view *view, struct merge *merge);
+/* Which reactions would be asked for which keys. Nothing where none would. */
+void show_asked(struct buffer *out, const struct script_generation *generation,
+                struct batch *batch);
 /* The statements that would write them. */
 void show_statements(struct buffer *out, const struct view *view, struct merge *merge);
 
@@ -35,6 +38,8 @@ void show_statements(struct buffer *out, const struct view *view, struct merge *
 void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome);
 void show_messages_json(struct buffer *json, const struct outbox_message *messages, size_t count);
 void show_rows_json(struct buffer *json, const struct view *view, struct merge *merge);
+void show_asked_json(struct buffer *json, const struct script_generation *generation,
+                     struct batch *batch);
 void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge);
 
 #endif

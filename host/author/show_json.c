@@ -1,5 +1,6 @@
 /* show_json: handled events and merged rows for programs. */
 #include "../base/json_put.h"
+#include "../pipeline/reaction_marks.h"
 #include "../view/view_sql.h"
 #include "show.h"
 
@@ -74,6 +75,14 @@ void show_messages_json(struct buffer *json, const struct outbox_message *messag
     buffer_append_text(json, "]");
 }
 
+/* In the order in which the handler touched them. */
+static void show_put_touches(struct buffer *json, const struct script_touch *touch) {
+    if (touch) {
+        show_put_touches(json, touch->before);
+        json_put_text(json, NULL, touch->id);
+    }
+}
+
 void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome) {
     const struct event *event = outcome->event;
     json_put_text(json, "handler", slice_of(outcome->handler->name));
@@ -88,6 +97,10 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
     put_fields(json, outcome);
     put_merges(json, outcome);
+    json_put_name(json, "touches");
+    buffer_append_text(json, "[");
+    show_put_touches(json, outcome->touches);
+    buffer_append_text(json, "]");
     show_messages_json(json, outcome->messages, outcome->message_count);
 }
 
@@ -152,6 +165,33 @@ void show_statements_json(struct buffer *json, const struct view *view, struct m
             buffer_append_text(json, "}");
         }
         buffer_free(&sql);
+    }
+    buffer_append_text(json, "]");
+}
+
+void show_asked_json(struct buffer *json, const struct script_generation *generation,
+                     struct batch *batch) {
+    size_t reaction_count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(generation, &reaction_count);
+    json_put_name(json, "reactions");
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < reaction_count; i++) {
+        size_t count;
+        const struct slice *keys = reaction_marks_collect(batch, &reactions[i], &count);
+        if (count == 0) {
+            continue;
+        }
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        json_put_text(json, "reaction", slice_of(reactions[i].name));
+        json_put_text(json, "query", slice_of(reactions[i].query));
+        json_put_name(json, "keys");
+        buffer_append_text(json, "[");
+        for (size_t k = 0; k < count; k++) {
+            json_put_text(json, NULL, keys[k]);
+        }
+        buffer_append_text(json, "]}");
     }
     buffer_append_text(json, "]");
 }

@@ -2,6 +2,7 @@
 #include "../base/json_scan.h"
 #include "../base/timestamp.h"
 #include "../base/uuid.h"
+#include "../pipeline/reaction_marks.h"
 #include "../view/view_sql.h"
 #include "show.h"
 
@@ -150,6 +151,15 @@ void show_messages(struct buffer *out, const struct outbox_message *messages, si
     }
 }
 
+/* In the order in which the handler touched them. */
+static void show_append_touches(struct buffer *out, const struct script_touch *touch) {
+    if (touch) {
+        show_append_touches(out, touch->before);
+        buffer_append_text(out, touch->before ? ", " : "  touches ");
+        buffer_append_json_string(out, touch->id);
+    }
+}
+
 void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
     if (outcome->event->values) {
         append_envelope(out, outcome);
@@ -168,6 +178,8 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
         append_fields(out, outcome);
     }
     append_merges(out, outcome);
+    show_append_touches(out, outcome->touches);
+    buffer_append_text(out, outcome->touches ? "\n" : "");
     show_messages(out, outcome->messages, outcome->message_count);
 }
 
@@ -210,4 +222,28 @@ void show_statements(struct buffer *out, const struct view *view, struct merge *
             buffer_append_text(out, ";\n");
         }
     }
+}
+
+void show_asked(struct buffer *out, const struct script_generation *generation,
+                struct batch *batch) {
+    size_t reaction_count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(generation, &reaction_count);
+    const char *title = "reactions that these events would have asked\n";
+    for (size_t i = 0; i < reaction_count; i++) {
+        size_t count;
+        const struct slice *keys = reaction_marks_collect(batch, &reactions[i], &count);
+        if (count == 0) {
+            continue;
+        }
+        buffer_append_format(out, "%s    %s, by %s.sql, for ", title, reactions[i].name,
+                             reactions[i].query);
+        for (size_t k = 0; k < count; k++) {
+            buffer_append_text(out, k > 0 ? ", " : "");
+            buffer_append_json_string(out, keys[k]);
+        }
+        buffer_append_text(out, "\n");
+        title = "";
+    }
+    buffer_append_text(out, *title ? "" : "\n");
 }

@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "../base/json_put.h"
-#include "../base/nearest.h"
-#include "../base/xalloc.h"
 #include "samples.h"
 #include "show.h"
+#include "which.h"
 
 #define ANY_HANDLER (-1)
 
@@ -26,53 +24,12 @@ struct attempt {
 
 /* ---- the handler --------------------------------------------------------------------------- */
 
-/* "x", "handlers/x", and as a shell completes it: "scripts/handlers/x.lua". */
-static bool names_handler(const char *word, const char *name) {
-    static const char folder[] = "handlers/", ending[] = ".lua";
-    size_t len = strlen(word), name_len = strlen(name);
-    size_t end = sizeof ending - 1;
-    len -= len > end && strcmp(word + len - end, ending) == 0 ? end : 0;
-    const char *bare = name + sizeof folder - 1;
-    if (len == strlen(bare) && strncmp(word, bare, len) == 0) {
-        return true;
-    }
-    return len >= name_len && strncmp(word + len - name_len, name, name_len) == 0 &&
-           (len == name_len || word[len - name_len - 1] == '/');
-}
-
-static bool refuse_handler(const struct attempt *attempt, const char *word, struct err *err) {
-    struct buffer all = {0};
-    const char **names = xcalloc(attempt->handler_count + 1, sizeof *names);
-    for (size_t i = 0; i < attempt->handler_count; i++) {
-        names[i] = strchr(attempt->handlers[i].name, '/') + 1;
-        buffer_append_format(&all, "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *nearest = nearest_name(word, names, attempt->handler_count);
-    if (nearest) {
-        err_set(err, ERR_INPUT, "no handler \"%s\": did you mean \"%s\"? There are: %s", word,
-                nearest, all.data);
-    } else {
-        err_set(err, ERR_INPUT, "no handler \"%s\". There are: %s", word,
-                all.len ? all.data : "none");
-    }
-    free(names);
-    buffer_free(&all);
-    return false;
-}
-
 static bool find_handler(struct attempt *attempt, struct err *err) {
     const char *word = attempt->options->handler;
-    attempt->handler = ANY_HANDLER;
-    if (!word) {
-        return true;
-    }
-    for (size_t i = 0; i < attempt->handler_count; i++) {
-        if (names_handler(word, attempt->handlers[i].name)) {
-            attempt->handler = (int)i;
-            return true;
-        }
-    }
-    return refuse_handler(attempt, word, err);
+    attempt->handler = word ? which_script("handler", word, attempt->handlers,
+                                           attempt->handler_count, sizeof *attempt->handlers, err)
+                            : ANY_HANDLER;
+    return !word || attempt->handler >= 0;
 }
 
 /* Bare envelopes do not say their topic. */
@@ -194,6 +151,7 @@ static bool show_end(struct attempt *attempt, struct err *err) {
         show_totals(attempt);
         show_rows_json(out, view, merge);
         show_statements_json(out, view, merge);
+        show_asked_json(out, attempt->generation, &attempt->dry_run.batch);
         buffer_append_text(out, "}\n");
         return write_out(attempt, err);
     }
@@ -203,6 +161,7 @@ static bool show_end(struct attempt *attempt, struct err *err) {
         buffer_append_text(out, "\n");
         show_statements(out, view, merge);
         buffer_append_text(out, "\n");
+        show_asked(out, attempt->generation, &attempt->dry_run.batch);
     }
     show_totals(attempt);
     buffer_append_text(out, "\n");

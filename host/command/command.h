@@ -16,6 +16,7 @@ struct command {
     char **words; /* the arguments behind the command's name; none is empty */
     int word_count;
     bool help, version;
+    const char *reaction, *row; /* of try */
     const char *topic, *key, *state, *reason, *table, *path, *batch, *contains;
     const char *topics[COMMAND_TOPICS_MAX]; /* of an option that may be repeated */
     size_t topic_count;

@@ -72,6 +72,18 @@ static const char *reload_conflict(const struct command *command) {
                : NULL;
 }
 
+static const char *try_conflict(const struct command *command) {
+    if (!command->reaction != !command->row) {
+        return "--reaction NAME and --row FILE|- go together";
+    }
+    if (command->reaction && command->word_count > 0) {
+        return "a FILE of events or --reaction NAME --row FILE|-: one of the two";
+    }
+    return command->reaction || command->word_count > 0
+               ? NULL
+               : "say which FILE|- of events, or --reaction NAME --row FILE|-";
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const char *const message_states[] = {"pending", "sent", "settled", "failed", NULL};
@@ -394,28 +406,38 @@ const struct command_spec commands[] = {
     {
         .name = "try",
         .run = command_try,
-        .synopsis = "[HANDLER] FILE|- [--json]",
-        .summary = "what the scripts make of the events of a file; touches nothing",
+        .synopsis = "[HANDLER] FILE|- [--json] | --reaction NAME --row FILE|- [--json]",
+        .summary = "what the scripts make of the events or rows of a file; touches nothing",
         .help = "Gives the events of a file, or of standard input, to the handlers on the disk "
                 "under the limits of production, and prints for each its fields as the handler "
-                "gets them, its merges, or why it is rejected; then the rows, and the SQL that "
-                "would write them. Needs no server: what a script asks of pg, redis, kafka or "
+                "gets them, its merges, what it touches and publishes, or why it is rejected; then "
+                "the rows, the SQL that would write them, and which reactions would be asked for "
+                "which keys. With --reaction, calls that reaction for the rows of a file and "
+                "prints what it would publish, or the error. Needs no server: what a script asks "
+                "of pg, redis, kafka or "
                 "http fails with the kind \"unavailable\".",
-        .status = "0 all applied or ignored, 1 some rejected or the scripts are wrong, 2 wrong "
-                  "usage, handler or file",
+        .status = "0 all applied or ignored, 1 some rejected or failed, or the scripts are wrong, "
+                  "2 wrong usage, handler, reaction or file",
         .arguments = {{.name = "HANDLER",
                        .is_optional = true,
                        .help = "spellcheck_result, handlers/spellcheck_result, …; events of topics "
                                "that it does not declare are not read. Default: the handler of "
                                "each topic"},
                       {.name = "FILE|-",
+                       .is_optional = true,
                        .help = "JSON lines or one JSON document. Each is a record, {\"topic\": …, "
                                "\"key\": …, \"value\": …} (or \"raw_b64\" in place of value: any "
                                "bytes in base64), or a bare envelope, which has no topic and so "
                                "needs a HANDLER"}},
-        .options = {SWITCH("json", json,
-                           "one JSON object for each event, and a last one for rows and "
-                           "statements")},
+        .options = {TEXT("reaction", "NAME", reaction, "results_ready, reactions/results_ready, …"),
+                    TEXT(
+                        "row", "FILE|-", row,
+                        "with --reaction: a row as its query gives it, a JSON object by column, or "
+                        "a list of rows"),
+                    SWITCH("json", json,
+                           "one JSON object for each event, and a last one for rows, statements "
+                           "and reactions; or one for each row")},
+        .conflict = try_conflict,
     },
     {
         .name = "tap",

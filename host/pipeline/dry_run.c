@@ -47,14 +47,17 @@ bool dry_run_handle(struct dry_run *dry_run, const struct message *message,
     }
     const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
     const struct outbox_message *messages = merge_messages(batch->merge, &message_count);
+    const struct event *event = &batch->events[batch->count - 1];
+    bool applied = event->state == EVENT_APPLIED && pipeline->scripts;
     *outcome = (struct dry_run_outcome){
         .view = script_generation_view(pipeline->generation),
         .handler = &handlers[pipeline->partitions.items[message->partition].handler],
-        .event = &batch->events[batch->count - 1],
+        .event = event,
         .merges = count > first ? merges + first : NULL,
         .merge_count = count - first,
         .messages = message_count > first_message ? messages + first_message : NULL,
         .message_count = message_count - first_message,
+        .touches = applied ? script_instance_touches(pipeline->scripts) : NULL,
     };
     return true;
 }

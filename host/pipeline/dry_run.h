@@ -21,6 +21,7 @@ struct dry_run_outcome {
     size_t merge_count;
     const struct outbox_message *messages; /* likewise */
     size_t message_count;
+    const struct script_touch *touches; /* likewise; the last one first */
 };
 
 /* Scripts are muted; `muted` says to them why. It and the generation are borrowed; `release` is for

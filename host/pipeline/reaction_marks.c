@@ -28,9 +28,8 @@ static int compare_marks(const void *one, const void *other) {
     return slice_compare(*(const struct slice *)one, *(const struct slice *)other);
 }
 
-/* The keys that a reaction has in the batch, sorted, each once; in the batch's arena. */
-static struct slice *collect_marks(struct batch *batch, const struct script_reaction *reaction,
-                                   size_t *count) {
+const struct slice *reaction_marks_collect(struct batch *batch,
+                                           const struct script_reaction *reaction, size_t *count) {
     size_t room = 0, found = 0;
     for (size_t f = 0; f < reaction->follow_count; f++) {
         size_t rows;
@@ -61,7 +60,7 @@ static struct slice *collect_marks(struct batch *batch, const struct script_reac
 
 struct marked {
     const char *reaction;
-    struct slice *keys;
+    const struct slice *keys;
     struct slice *traceparents; /* parallel to them; NULL: the batch has none */
     size_t count;
 };
@@ -88,9 +87,9 @@ static void trace_operation(const struct merge_accepted *accepted,
                             struct marked *marked) {
     for (size_t f = 0; f < reaction->follow_count; f++) {
         const struct view_value *value = operation_value(&accepted->op, &reaction->follows[f]);
-        struct slice *key = value ? bsearch(&value->as.text, marked->keys, marked->count,
-                                            sizeof *marked->keys, compare_marks)
-                                  : NULL;
+        const struct slice *key = value ? bsearch(&value->as.text, marked->keys, marked->count,
+                                                  sizeof *marked->keys, compare_marks)
+                                        : NULL;
         if (key) {
             marked->traceparents[key - marked->keys] = traceparent;
         }
@@ -159,7 +158,7 @@ bool reaction_marks_send(struct pipeline *pipeline, struct batch *batch, struct 
     memset(marked, 0, reaction_count * sizeof *marked);
     for (size_t i = 0; i < reaction_count; i++) {
         marked[i].reaction = reactions[i].name;
-        marked[i].keys = collect_marks(batch, &reactions[i], &marked[i].count);
+        marked[i].keys = reaction_marks_collect(batch, &reactions[i], &marked[i].count);
         if (batch->traced) {
             trace_marks(batch, &reactions[i], &marked[i]);
         }

@@ -253,6 +253,10 @@ void script_instance_mute(struct script_instance *instance, const char *reason) 
     instance->host.muted = reason;
 }
 
+const struct script_touch *script_instance_touches(const struct script_instance *instance) {
+    return instance->touches;
+}
+
 const char *script_instance_rests_on(const struct script_instance *instance) {
     return instance->host.rests_on;
 }
@@ -319,6 +323,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->host.may_not_produce = ADVICE_PRODUCE_IN_HANDLER;
     instance->handler_name = name;
     instance->host.rests_on = NULL;
+    instance->touches = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;

@@ -1,5 +1,7 @@
 /* reaction: calls the `publish` function of a reaction for a row of its query, and reads the
  * messages that it returns. */
+#include "../../bindings/lua_json.h"
+#include "../../bindings/lua_names.h"
 #include "../../bindings/lua_pg.h"
 #include "../base/clock.h"
 #include "advice.h"
@@ -29,6 +31,102 @@ bool script_react_to(struct script_instance *instance, size_t reaction, const PG
     return script_guard(instance, load_rows, &loaded, err) ||
            err_wrap(err, "%s", loaded.reaction->name);
 }
+
+/* ---- rows of JSON -------------------------------------------------------------------------- */
+
+struct reaction_json {
+    const struct script_reaction *reaction;
+    struct slice json;
+    int row_count;
+};
+
+/* Whether a column of json alone has the value at the top: an object, or a list with an object. */
+static bool reaction_is_document(lua_State *L) {
+    bool is = lua_istable(L, -1) && !lua_is_marked_list(L, -1);
+    size_t count = lua_istable(L, -1) && !is ? lua_objlen(L, -1) : 0;
+    for (size_t i = 1; i <= count && !is; i++) {
+        lua_rawgeti(L, -1, (int)i);
+        is = lua_istable(L, -1) && !lua_is_marked_list(L, -1);
+        lua_pop(L, 1);
+    }
+    return is;
+}
+
+/* A copy of the row at the top takes its place, as libpq's rows come: null is nil, a column that is
+ * not there is an error. */
+static void reaction_make_row(lua_State *L, const char *query) {
+    int from = lua_gettop(L), row = from + 1, names = from + 2;
+    lua_newtable(L);
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, from); lua_settop(L, names + 1)) {
+        lua_pushvalue(L, names + 1); /* [row, copy, names, name, value, name] */
+        lua_pushboolean(L, 1);
+        lua_rawset(L, names);
+        if (lua_islightuserdata(L, names + 2)) {
+            continue;
+        }
+        if (reaction_is_document(L)) {
+            lua_json_push_text(L);
+        }
+        lua_pushvalue(L, names + 1);
+        lua_insert(L, -2);
+        lua_rawset(L, row);
+    }
+    const char *place = lua_pushfstring(L, "the row given; sql/queries/%s.sql", query);
+    lua_insert(L, -2);
+    lua_names_push_strict(L, "the row", "column ", place);
+    lua_setmetatable(L, row);
+    lua_settop(L, row);
+    lua_remove(L, from);
+}
+
+static void reaction_check_row(lua_State *L, int number) {
+    if (!lua_istable(L, -1) || lua_is_marked_list(L, -1)) {
+        luaL_error(L, "row %d is a %s: a row is a JSON object by column, {\"key\": …}", number,
+                   lua_istable(L, -1) ? "list" : luaL_typename(L, -1));
+    }
+}
+
+static int reaction_load_json(lua_State *L) {
+    struct script_instance *instance = sandbox_instance(L);
+    struct reaction_json *loaded = lua_touserdata(L, 1);
+    lua_pushcfunction(L, lua_json_decode);
+    lua_pushlstring(L, loaded->json.data, loaded->json.len);
+    lua_call(L, 1, 2);
+    if (lua_isnil(L, -2)) {
+        lua_getfield(L, -1, "message");
+        return luaL_error(L, "%s", lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
+    if (!lua_istable(L, -1) || !lua_is_marked_list(L, -1)) { /* one row */
+        lua_createtable(L, 1, 0);
+        lua_insert(L, -2);
+        lua_rawseti(L, -2, 1);
+    }
+    loaded->row_count = (int)lua_objlen(L, -1);
+    for (int i = 1; i <= loaded->row_count; i++) {
+        lua_rawgeti(L, -1, i);
+        reaction_check_row(L, i);
+        reaction_make_row(L, loaded->reaction->query);
+        lua_rawseti(L, -2, i);
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
+    instance->rows_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+bool script_react_to_json(struct script_instance *instance, size_t reaction, struct slice json,
+                          int *row_count, struct err *err) {
+    struct reaction_json loaded = {&instance->generation->reactions[reaction], json, 0};
+    bool ok = script_guard(instance, reaction_load_json, &loaded, err);
+    *row_count = loaded.row_count;
+    if (!ok) {
+        err->kind = ERR_INPUT;
+    }
+    return ok;
+}
+
+/* ---- a call -------------------------------------------------------------------------------- */
 
 struct reaction_call {
     size_t reaction;

@@ -163,6 +163,13 @@ void script_instance_mute(struct script_instance *instance, const char *reason);
  * such as "http": what the call merged, raised or returned says nothing of what live ingestion
  * makes of the event. NULL: the call asked nothing. */
 const char *script_instance_rests_on(const struct script_instance *instance);
+/* The ids that the last handler call of a muted instance touched, the last one first; in the arena
+ * of its merge. NULL: none, or not muted. */
+struct script_touch {
+    struct slice id;
+    const struct script_touch *before;
+};
+const struct script_touch *script_instance_touches(const struct script_instance *instance);
 /* False once a limit was hit: retire it (destroy, create another). */
 bool script_instance_healthy(const struct script_instance *instance);
 
@@ -196,6 +203,10 @@ struct script_published {
 /* Hands the rows of a reaction's query to the state, which keeps a copy. */
 bool script_react_to(struct script_instance *instance, size_t reaction,
                      const struct pg_result *rows, struct err *err);
+/* The same of rows as JSON: an object, or a list of objects. What is null is no column of the row,
+ * and an object, or a list with one, becomes its text, as a column of json is. False: ERR_INPUT. */
+bool script_react_to_json(struct script_instance *instance, size_t reaction, struct slice json,
+                          int *row_count, struct err *err);
 /* Calls the reaction for one of these rows. What it wants to be published is in the arena and, its
  * source and scripts, in the generation; nothing unless SCRIPT_OK comes back. */
 enum script_result script_react(struct script_instance *instance, size_t reaction, int row,

@@ -94,6 +94,8 @@ struct script_instance {
     struct merge *merge;      /* of the handler call under way */
     const char *handler_name; /* likewise */
     struct merge_version version;
+    const struct script_touch
+        *touches;           /* of the last handler call of a muted state, in merge_arena */
     bool merged_too_much;   /* the event of this call: it is rejected */
     struct watched watched; /* while the state is open */
     struct script_metrics *handler_metrics;

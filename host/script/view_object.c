@@ -406,6 +406,14 @@ static int lua_merge(lua_State *L) {
     return 0;
 }
 
+/* For those who look; live ingestion needs no more than the tag. */
+static void view_note_touch(struct script_instance *instance, struct slice id) {
+    struct arena *arena = merge_arena(instance->merge);
+    struct script_touch *touch = arena_alloc(arena, sizeof *touch);
+    *touch = (struct script_touch){arena_copy(arena, id), instance->touches};
+    instance->touches = touch;
+}
+
 /* view:touch(id) */
 static int lua_touch(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
@@ -417,6 +425,9 @@ static int lua_touch(lua_State *L) {
     if (instance->merge) {
         check_room(L, sizeof(uint64_t));
         merge_add_tag(instance->merge, (struct slice){id, len});
+        if (instance->host.muted) {
+            view_note_touch(instance, (struct slice){id, len});
+        }
     }
     return 0;
 }

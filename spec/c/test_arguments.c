@@ -289,10 +289,15 @@ static void options_that_rule_each_other_out_are_refused(void) {
     check_refused("rejected drop --all --topic t", "not several of these");
     check_refused("rejected drop --all t/0/1", "not several of these");
     check_refused("rejected drop --topic t t/0/1", "not several of these");
+    check_refused("try", "try: say which FILE|- of events, or --reaction");
+    check_refused("try --reaction r", "go together");
+    check_refused("try --row -", "go together");
+    check_refused("try --reaction r --row - events", "one of the two");
     check_refused("reload --accept 0", "say --canary, too");
     check_refused("reload --events 5", "say --canary, too");
     CHECK(read_line("rejected drop --topic t --reason r"));
     CHECK(read_line("reload --canary --accept 0"));
+    CHECK(read_line("try --reaction r --row -"));
 }
 
 /* ---- arguments and commands ---------------------------------------------------------------- */
@@ -306,7 +311,6 @@ static void arguments_are_counted_and_not_empty(void) {
         {"rollback ''", "argument 1 of rollback is empty"},
         {"explain", "explain needs ID"},
         {"explain a b c", "explain takes no \"c\""},
-        {"try", "try needs FILE|-"},
         {"rejected show", "rejected show needs ID"},
         {"rejected drop t/0/1 ''", "argument 2 of rejected drop is empty"},
         {"new route", "new route needs NAME"},

@@ -148,6 +148,28 @@ def test_what_is_published_is_shown(author):
 """ in done.stdout
 
 
+def test_ids_that_a_handler_touches_are_shown_for_an_event_that_is_applied(author):
+    body = """view:touch("a \\"b\\"") view:touch(event.id)
+    if event.id == "bad" then error("no") end"""
+    _, said = author(body, event(), event(id="bad"), event(1, id="t-2"))
+    assert [one["touches"] for one in said[:3]] == [['a "b"', "t-1"], [], ['a "b"', "t-2"]]
+    done, _ = author(body, event(), options=())
+    assert '\n  touches "a \\"b\\"", "t-1"\n' in done.stdout
+
+
+def test_reactions_that_the_events_would_have_asked_are_named_with_their_keys(run):
+    end = objects(run(SAMPLES / "current.jsonl", "--json"))[-1]
+    keys = {row["key"]["batch_id"] for row in end["rows"] if row["table"] == "phase_outcomes"}
+    ready = next(one for one in end["reactions"] if one["reaction"] == "reactions/results_ready")
+    assert ready["query"] == "reaction_results" and keys <= set(ready["keys"])
+    assert ready["keys"] == sorted(set(ready["keys"]))
+    text = run(SAMPLES / "current.jsonl").stdout
+    assert re.search(r"^reactions that these events would have asked\n    reactions/\w+, by \w+\.sql, "
+                     rf'for "{sorted(ready["keys"])[0]}"', text, re.M)
+    slots = objects(run("essay_slot_assigned", SAMPLES / "current.jsonl", "--json"))[-1]
+    assert slots["reactions"] == []
+
+
 def test_rows_are_merged_by_the_declared_rules(author):
     events = [event(1, 20, word="late"), event(2, 10, word="early"), event(3, 10, id="t-2")]
     _, said = author("view.things:merge(event.id, 'said', { word = event.word })\n"
@@ -168,6 +190,78 @@ def test_postgres_takes_the_statements(bare_service, run):
     assert {one["table"] for one in statements} >= {"batch_results", "essay_results"}
     for one in statements:
         bare_service.query("PREPARE statement AS " + one["sql"])
+
+
+# ---- reactions -----------------------------------------------------------------------------------
+
+REACTION = """local json = require("json")
+return { follows = { things = "thing_id" }, query = "named", publish = function(row)
+  if row.word == nil then return nil end
+  if row.word == "bad" then error("cannot say " .. row.key) end
+  if row.word == "loop" then while true do end end
+  return { topic = "news.v1", key = row.key, identity = row.key .. " is " .. row.word, at = row.at,
+    value = { words = row.words, said = row.document and json.decode(row.document).said,
+      good = row.good, share = row.share } }
+end }"""
+
+
+@pytest.fixture
+def react(run, tmp_path):
+    """react(rows, …): tries a reaction on them; the process, and with --json its objects."""
+    for folder in ("scripts/handlers", "scripts/reactions", "sql/queries"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "scripts/view.lua").write_text(VIEW)
+    (tmp_path / "scripts/reactions/named.lua").write_text(REACTION)
+    (tmp_path / "sql/queries/named.sql").write_text("SELECT thing_id AS key FROM things WHERE "
+                                                    "thing_id = ANY(:keys::text[])")
+    env = {"SCRIPTS_ROOT": str(tmp_path / "scripts"), "SQL_ROOT": str(tmp_path / "sql")}
+
+    def start(rows, *options, name="named"):
+        text = rows if isinstance(rows, str) else json.dumps(rows)
+        done = run("--reaction", name, "--row", "-", *options, text=text, **env)
+        return done, objects(done) if "--json" in options else []
+
+    return start
+
+
+AT = 1751097600000000
+MESSAGE = {"topic": "news.v1", "key": "t-1", "identity": "t-1 is w", "at": "2025-06-28T08:00:00.000000Z",
+           "value": {"words": ["a", "b"], "said": 1.5, "good": False, "share": 0.25}, "headers": {}}
+
+
+def test_what_a_reaction_publishes_of_a_row_is_shown(react):
+    row = {"key": "t-1", "word": "w", "at": AT, "words": ["a", "b"], "good": False, "share": 0.25,
+           "document": {"said": 1.5}}
+    quiet = row | {"word": None}
+    done, said = react([row, quiet], "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said == [
+        {"reaction": "reactions/named", "row": 1, "error": None, "published": [MESSAGE]},
+        {"reaction": "reactions/named", "row": 2, "error": None, "published": []}]
+    done, _ = react(row)
+    assert re.search(r'^standard input row 1  reactions/named\n  published\n    news\.v1  key = "t-1"  '
+                     r'identity = "t-1 is w"', done.stdout)
+    assert react(quiet)[0].stdout.endswith("row 1  reactions/named\n  publishes nothing\n")
+
+
+@pytest.mark.parametrize("word, reason", [
+    ("bad", r"reactions/named\.lua:4: cannot say t-1"), ("loop", r"named\.lua:5: the script took too long"),
+    ("w", r'reactions/named\.lua:\d+: the row has no column "document"')])
+def test_a_reaction_that_fails_says_where_and_the_next_row_is_tried(react, word, reason):
+    row = {"key": "t-1", "word": word, "at": AT, "words": [], "good": True, "share": 1}
+    done, said = react([row, row | {"word": None}], "--json")
+    assert done.returncode == 1
+    assert re.search(reason, said[0]["error"]), said[0]["error"]
+    assert [one["published"] for one in said] == [[], []] and said[1]["error"] is None
+
+
+@pytest.mark.parametrize("rows, name, reason", [
+    ("[", "named", "standard input: not JSON"), ("[1]", "named", "row 1 is a number: a row is a JSON"),
+    ('"text"', "named", "row 1 is a string"), ("[{}, []]", "named", "row 2 is a list"),
+    ("{}", "namd", 'no reaction "namd": did you mean "named"? There are: named')])
+def test_what_is_no_row_or_reaction_is_refused(react, rows, name, reason):
+    done, _ = react(rows, name=name)
+    assert (done.returncode, done.stdout) == (2, "") and reason in done.stderr, done.stderr
 
 
 # ---- what is rejected ----------------------------------------------------------------------------

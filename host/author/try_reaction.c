@@ -1,0 +1,126 @@
+#include "try_reaction.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "../base/json_put.h"
+#include "samples.h"
+#include "show.h"
+#include "which.h"
+
+#define ARENA_CHUNK_BYTES 65536
+
+struct try_reaction {
+    const struct try_reaction_options *options;
+    struct script_generation *generation;
+    struct script_instance *instance;
+    const struct script_reaction *reaction;
+    size_t index;
+    const char *path; /* as messages name it */
+    struct buffer rows;
+    struct arena *arena;
+    struct buffer out; /* of one row at a time */
+    size_t failed;
+};
+
+/* The lines of an error (a traceback follows its message) under one another. */
+static void try_reaction_append_error(struct buffer *out, const char *text) {
+    buffer_append_text(out, "  failed: ");
+    for (; *text; text++) {
+        buffer_append(out, text, 1);
+        buffer_append_text(out, *text == '\n' ? "    " : "");
+    }
+    buffer_append_text(out, "\n");
+}
+
+static void try_reaction_show(struct try_reaction *attempt, int row,
+                              const struct script_published *published, const char *error) {
+    struct buffer *out = &attempt->out;
+    if (attempt->options->json) {
+        buffer_append_text(out, "{");
+        json_put_text(out, "reaction", slice_of(attempt->reaction->name));
+        json_put_int(out, "row", row + 1);
+        json_put_text(out, "error", error ? slice_of(error) : (struct slice){0});
+        show_messages_json(out, published->messages, published->count);
+        buffer_append_text(out, "}\n");
+        return;
+    }
+    buffer_append_format(out, "%s row %d  %s\n", attempt->path, row + 1, attempt->reaction->name);
+    if (error) {
+        try_reaction_append_error(out, error);
+    } else if (published->count == 0) {
+        buffer_append_text(out, "  publishes nothing\n");
+    }
+    show_messages(out, published->messages, published->count);
+}
+
+static bool try_reaction_load(struct try_reaction *attempt, int *count, struct err *err) {
+    if (!attempt->instance || !script_instance_healthy(attempt->instance)) {
+        script_instance_destroy(attempt->instance);
+        attempt->instance = script_instance_create(attempt->generation, err);
+        if (!attempt->instance) {
+            err->kind = ERR_INTERNAL;
+            return false;
+        }
+        script_instance_mute(attempt->instance, "try touches nothing");
+    }
+    return script_react_to_json(attempt->instance, attempt->index, buffer_slice(&attempt->rows),
+                                count, err) ||
+           err_wrap(err, "%s", attempt->path);
+}
+
+static bool try_reaction_row(struct try_reaction *attempt, int row, struct err *err) {
+    struct script_published published;
+    struct err failure = {0};
+    int count;
+    arena_reset(attempt->arena);
+    bool failed = script_react(attempt->instance, attempt->index, row, attempt->arena, &published,
+                               &failure) != SCRIPT_OK;
+    attempt->failed += failed;
+    try_reaction_show(attempt, row, &published, failed ? failure.text : NULL);
+    bool written = fwrite(attempt->out.data, 1, attempt->out.len, stdout) == attempt->out.len &&
+                   fflush(stdout) == 0;
+    buffer_clear(&attempt->out);
+    if (!written) {
+        return err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
+    }
+    return script_instance_healthy(attempt->instance) || try_reaction_load(attempt, &count, err);
+}
+
+static bool try_reaction_all(struct try_reaction *attempt, struct err *err) {
+    size_t count;
+    int rows = 0;
+    const struct script_reaction *reactions =
+        script_generation_reactions(attempt->generation, &count);
+    int index = which_script("reaction", attempt->options->reaction, reactions, count,
+                             sizeof *reactions, err);
+    if (index < 0) {
+        return false;
+    }
+    attempt->index = (size_t)index;
+    attempt->reaction = &reactions[index];
+    bool ok = samples_read_text(&attempt->rows, attempt->options->path, &attempt->path, err) &&
+              try_reaction_load(attempt, &rows, err);
+    for (int row = 0; ok && row < rows; row++) {
+        ok = try_reaction_row(attempt, row, err);
+    }
+    return ok;
+}
+
+bool try_reaction_run(const struct try_reaction_options *options, size_t *failed, struct err *err) {
+    struct try_reaction attempt = {.options = options};
+    attempt.generation = script_generation_load(options->config, 1, err);
+    if (!attempt.generation) {
+        err->kind = ERR_INTERNAL;
+        return false;
+    }
+    attempt.arena = arena_create(ARENA_CHUNK_BYTES);
+    bool ok = try_reaction_all(&attempt, err);
+    *failed = attempt.failed;
+    script_instance_destroy(attempt.instance);
+    arena_destroy(attempt.arena);
+    buffer_free(&attempt.rows);
+    buffer_free(&attempt.out);
+    script_generation_unref(attempt.generation);
+    return ok;
+}
