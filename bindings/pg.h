@@ -9,6 +9,7 @@
 
 #include "../host/base/err.h"
 #include "../host/base/slice.h"
+#include "pg_rows.h"
 
 struct pg;
 struct pg_params;

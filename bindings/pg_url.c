@@ -65,6 +65,12 @@ static bool is_login(const char *keyword) {
     return strcmp(keyword, "user") == 0 || strcmp(keyword, "password") == 0;
 }
 
+bool pg_url_check(const char *url, struct err *err) {
+    PQconninfoOption *options = pg_url_read(url, err);
+    PQconninfoFree(options);
+    return options != NULL;
+}
+
 bool pg_url_same_place(const char *a, const char *b) {
     struct err ignored = {0};
     PQconninfoOption *one = pg_url_read(a, &ignored), *other = pg_url_read(b, &ignored);

@@ -12,6 +12,8 @@ char *pg_url_plain(const char *url);
 /* Its parameters, for PQconninfoFree. NULL: err says so without its text, which may hold parts of a
  * password. */
 PQconninfoOption *pg_url_read(const char *url, struct err *err);
+/* The same, without them. */
+bool pg_url_check(const char *url, struct err *err);
 /* Whether both lead to the same database of the same servers in the same way: all but user and
  * password is alike. */
 bool pg_url_same_place(const char *a, const char *b);

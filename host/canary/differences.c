@@ -18,7 +18,8 @@ struct comparison {
 typedef void (*statement)(const struct compare_scope *scope, const struct view_table *table,
                           struct buffer *sql);
 
-static bool ask(struct comparison *comparison, statement write, PGresult **rows, struct err *err) {
+static bool ask(struct comparison *comparison, statement write, struct pg_result **rows,
+                struct err *err) {
     struct buffer sql = {0};
     write(&comparison->scope, comparison->table, &sql);
     pg_params_add_int8(comparison->session->params, EXAMPLES);
@@ -37,26 +38,26 @@ static bool compare(struct comparison *comparison, struct err *err) {
 
 static bool count_rows(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
-    PGresult *row;
+    struct pg_result *row;
     buffer_append_format(&sql, "SELECT count(*) FROM %s.\"%s\"", comparison->scope.live,
                          comparison->table->name);
     bool ok = sql_query(comparison->session, buffer_slice(&sql), &row, err);
     buffer_free(&sql);
     if (ok) {
         comparison->rows = sql_cell_int(row, 0, 0);
-        PQclear(row);
+        pg_rows_free(row);
     }
     return ok;
 }
 
 /* "Missing" and "extra" are said of the old side's rows. */
 static bool find_kinds(struct comparison *comparison, struct err *err) {
-    PGresult *rows;
+    struct pg_result *rows;
     if (!ask(comparison, compare_sql_rows, &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        const char *kind = PQgetvalue(rows, i, 0);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        const char *kind = pg_rows_text(rows, i, 0);
         int64_t count = sql_cell_int(rows, i, 1);
         if (strcmp(kind, "missing") == 0) {
             comparison->only_new = count;
@@ -68,11 +69,11 @@ static bool find_kinds(struct comparison *comparison, struct err *err) {
             comparison->differing = count;
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
-static void put_example(struct buffer *json, const PGresult *rows, int row) {
+static void put_example(struct buffer *json, const struct pg_result *rows, int row) {
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "key", sql_cell(rows, row, 2));
@@ -81,17 +82,17 @@ static void put_example(struct buffer *json, const PGresult *rows, int row) {
     buffer_append_text(json, "}");
 }
 
-static bool same_column(const PGresult *rows, int a, int b) {
-    return strcmp(PQgetvalue(rows, a, 0), PQgetvalue(rows, b, 0)) == 0;
+static bool same_column(const struct pg_result *rows, int a, int b) {
+    return strcmp(pg_rows_text(rows, a, 0), pg_rows_text(rows, b, 0)) == 0;
 }
 
 static bool find_columns(struct comparison *comparison, struct err *err) {
     struct buffer *json = &comparison->columns;
-    PGresult *rows;
+    struct pg_result *rows;
     if (!ask(comparison, compare_sql_columns, &rows, err)) {
         return false;
     }
-    int count = PQntuples(rows);
+    int count = pg_rows_count(rows);
     for (int i = 0; i < count; i++) {
         if (i == 0 || !same_column(rows, i, i - 1)) {
             json_put_name(json, NULL);
@@ -106,7 +107,7 @@ static bool find_columns(struct comparison *comparison, struct err *err) {
             buffer_append_text(json, "]}");
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 

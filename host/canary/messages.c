@@ -107,19 +107,19 @@ static const char failures_sql[] =
              "WHERE old IS NULL OR new IS NULL ORDER BY old IS NULL DESC, reaction, key "
              "LIMIT " FAILURES ") shown) FROM failed";
 
-static bool messages_ask(struct sql_session *session, const char *sql, PGresult **row,
+static bool messages_ask(struct sql_session *session, const char *sql, struct pg_result **row,
                          struct err *err) {
     return sql_query(session, slice_of(sql), row, err) ||
            err_wrap(err, "comparing what would be published");
 }
 
-static void messages_take_list(struct buffer *list, const PGresult *row, int column) {
+static void messages_take_list(struct buffer *list, const struct pg_result *row, int column) {
     struct slice elements = sql_cell(row, 0, column);
     buffer_append(list, elements.data ? elements.data : "", elements.len);
 }
 
 bool messages_compare(struct messages *messages, struct sql_session *session, struct err *err) {
-    PGresult *row;
+    struct pg_result *row;
     *messages = (struct messages){0};
     if (!messages_ask(session, pair_sql, NULL, err) ||
         !messages_ask(session, sources_sql, &row, err)) {
@@ -128,7 +128,7 @@ bool messages_compare(struct messages *messages, struct sql_session *session, st
     messages->count = sql_cell_int(row, 0, 0);
     messages->differing = sql_cell_int(row, 0, 1);
     messages_take_list(&messages->sources, row, 2);
-    PQclear(row);
+    pg_rows_free(row);
     if (!messages_ask(session, failures_sql, &row, err)) {
         return false;
     }
@@ -136,7 +136,7 @@ bool messages_compare(struct messages *messages, struct sql_session *session, st
     messages->no_longer_failing = sql_cell_int(row, 0, 1);
     messages->failing = sql_cell_int(row, 0, 2);
     messages_take_list(&messages->failures, row, 3);
-    PQclear(row);
+    pg_rows_free(row);
     return true;
 }
 

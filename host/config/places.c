@@ -53,9 +53,7 @@ static bool check_brokers(const char *text, struct err *err) {
 }
 
 static bool check_postgres(const char *text, struct err *err) {
-    PQconninfoOption *options = pg_url_read(text, err);
-    PQconninfoFree(options);
-    return options != NULL;
+    return pg_url_check(text, err);
 }
 
 static bool check_redis(const char *text, struct err *err) {

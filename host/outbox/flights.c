@@ -11,13 +11,6 @@
 
 /* ---- one record ----------------------------------------------------------------------------- */
 
-static struct slice cell_of(const PGresult *rows, int row, int column) {
-    if (PQgetisnull(rows, row, column)) {
-        return (struct slice){0};
-    }
-    return (struct slice){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
-}
-
 static struct slice unescaped(struct arena *arena, const struct json_value *value) {
     char *text = arena_alloc(arena, value->raw.len + 1);
     size_t len = json_unescape(value, text);
@@ -61,23 +54,21 @@ static size_t add_traceparent(struct slice traceparent, struct kafka_header *hea
 }
 
 /* Returns the bytes of the value. */
-static size_t launch(struct flight *flight, struct kafka_producer *producer, const PGresult *taken,
-                     int row) {
+static size_t launch(struct flight *flight, struct kafka_producer *producer,
+                     const struct pg_result *taken, int row) {
     struct kafka_header headers[HEADERS_MAX];
-    size_t len = 0;
-    unsigned char *value =
-        PQunescapeBytea((const unsigned char *)PQgetvalue(taken, row, ROW_VALUE), &len);
-    size_t count = read_headers(flight->arena, cell_of(taken, row, ROW_HEADERS), headers);
+    struct slice value = pg_rows_bytes(taken, row, ROW_VALUE);
+    size_t count = read_headers(flight->arena, pg_rows_cell(taken, row, ROW_HEADERS), headers);
     struct kafka_record record = {
-        .topic = PQgetvalue(taken, row, ROW_TOPIC),
-        .key = cell_of(taken, row, ROW_KEY),
-        .value = {(const char *)value, len},
+        .topic = pg_rows_text(taken, row, ROW_TOPIC),
+        .key = pg_rows_cell(taken, row, ROW_KEY),
+        .value = value,
         .headers = headers,
-        .header_count = add_traceparent(cell_of(taken, row, ROW_TRACEPARENT), headers, count),
+        .header_count = add_traceparent(pg_rows_cell(taken, row, ROW_TRACEPARENT), headers, count),
     };
     kafka_send_add(flight->send, producer, &record);
-    PQfreemem(value);
-    return len;
+    pg_rows_free_bytes((void *)value.data);
+    return value.len;
 }
 
 /* ---- flights -------------------------------------------------------------------------------- */
@@ -97,23 +88,23 @@ static void free_flight(struct flight *flight) {
     free(flight);
 }
 
-static bool is_old(const PGresult *taken, int row) {
-    return strcmp(PQgetvalue(taken, row, ROW_OLD), "t") == 0;
+static bool is_old(const struct pg_result *taken, int row) {
+    return strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0;
 }
 
-void flights_launch(struct flights *flights, struct kafka_producer *producer, const PGresult *taken,
-                    void (*done)(void *context), void *context) {
-    struct flight *flight = make_flight((size_t)PQntuples(taken));
+void flights_launch(struct flights *flights, struct kafka_producer *producer,
+                    const struct pg_result *taken, void (*done)(void *context), void *context) {
+    struct flight *flight = make_flight((size_t)pg_rows_count(taken));
     struct flight **last = &flights->first;
     kafka_send_on_done(flight->send, done, context);
-    for (int row = 0; row < PQntuples(taken); row++) {
+    for (int row = 0; row < pg_rows_count(taken); row++) {
         if (is_old(taken, row)) {
             continue;
         }
         struct flight_message *message = &flight->messages[flight->count++];
-        message->id = strtoll(PQgetvalue(taken, row, ROW_ID), NULL, 10);
-        message->created_us = strtoll(PQgetvalue(taken, row, ROW_CREATED), NULL, 10);
-        struct slice topic = cell_of(taken, row, ROW_TOPIC);
+        message->id = strtoll(pg_rows_text(taken, row, ROW_ID), NULL, 10);
+        message->created_us = strtoll(pg_rows_text(taken, row, ROW_CREATED), NULL, 10);
+        struct slice topic = pg_rows_cell(taken, row, ROW_TOPIC);
         topic.len++; /* its NUL */
         message->topic = arena_copy(flight->arena, topic).data;
         message->bytes = launch(flight, producer, taken, row);

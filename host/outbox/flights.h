@@ -3,9 +3,8 @@
 #ifndef AGG_HOST_OUTBOX_FLIGHTS_H
 #define AGG_HOST_OUTBOX_FLIGHTS_H
 
-#include <libpq-fe.h>
-
 #include "../../bindings/kafka_producer.h"
+#include "../../bindings/pg_rows.h"
 #include "../base/arena.h"
 
 struct flight_message {
@@ -36,8 +35,8 @@ typedef void (*flight_report)(void *context, const struct flight_message *messag
                               const struct kafka_delivery *delivery);
 
 /* Produces the taken rows that are not old, in order; `done` as in kafka_send_on_done. */
-void flights_launch(struct flights *flights, struct kafka_producer *producer, const PGresult *taken,
-                    void (*done)(void *context), void *context);
+void flights_launch(struct flights *flights, struct kafka_producer *producer,
+                    const struct pg_result *taken, void (*done)(void *context), void *context);
 /* The ids of the messages that are not over; valid until the next call. */
 const int64_t *flights_ids(struct flights *flights, size_t *count);
 /* Calls `report` for every message that has a report and is not over. */

@@ -43,7 +43,7 @@ bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_me
                  size_t count, int horizon_hours, struct err *err);
 /* Adds up what a result of outbox_send says. False, with nothing done: it is another statement's.
  */
-bool outbox_stored_add(struct outbox_stored *stored, const PGresult *result);
+bool outbox_stored_add(struct outbox_stored *stored, const struct pg_result *result);
 /* After the commit: counts them, and logs a conflict as an error. */
 void outbox_stored_count(const struct outbox_stored *stored);
 

@@ -270,14 +270,14 @@ static bool note_reports(struct outbox_relay *relay, struct err *err) {
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
-static bool settle_old(struct outbox_relay *relay, const PGresult *taken, struct err *err) {
-    struct row_result *results = xcalloc((size_t)PQntuples(taken) + 1, sizeof *results);
+static bool settle_old(struct outbox_relay *relay, const struct pg_result *taken, struct err *err) {
+    struct row_result *results = xcalloc((size_t)pg_rows_count(taken) + 1, sizeof *results);
     size_t count = 0;
-    for (int row = 0; row < PQntuples(taken); row++) {
-        if (strcmp(PQgetvalue(taken, row, ROW_OLD), "t") == 0) {
+    for (int row = 0; row < pg_rows_count(taken); row++) {
+        if (strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0) {
             results[count++] =
-                (struct row_result){strtoll(PQgetvalue(taken, row, ROW_ID), NULL, 10), ROW_SETTLED,
-                                    "older than the horizon when it was to be sent"};
+                (struct row_result){strtoll(pg_rows_text(taken, row, ROW_ID), NULL, 10),
+                                    ROW_SETTLED, "older than the horizon when it was to be sent"};
         }
     }
     bool ok = count == 0 || rows_note(&relay->rows, results, count, err);
@@ -323,16 +323,16 @@ static void wake_for_reports(void *context) {
     pthread_mutex_unlock(&relay->lock);
 }
 
-static bool has_news(const PGresult *taken) {
-    for (int row = 0; row < PQntuples(taken); row++) {
-        if (strcmp(PQgetvalue(taken, row, ROW_OLD), "t") != 0) {
+static bool has_news(const struct pg_result *taken) {
+    for (int row = 0; row < pg_rows_count(taken); row++) {
+        if (strcmp(pg_rows_text(taken, row, ROW_OLD), "t") != 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool launch(struct outbox_relay *relay, const PGresult *taken) {
+static bool launch(struct outbox_relay *relay, const struct pg_result *taken) {
     struct err reason = {0};
     if (!may_publish(relay, clock_monotonic_us()) || !has_news(taken)) {
         return true;
@@ -353,7 +353,7 @@ static bool take_room(const struct outbox_relay *relay, size_t *messages, size_t
     return *messages > 0 && *bytes > 0;
 }
 
-static bool take_pending(struct outbox_relay *relay, PGresult **taken, struct err *err) {
+static bool take_pending(struct outbox_relay *relay, struct pg_result **taken, struct err *err) {
     const char *topics[RESTS_MAX];
     struct rows_passed_over passed_over = {.topics = topics};
     size_t messages, bytes;
@@ -368,7 +368,7 @@ static bool take_pending(struct outbox_relay *relay, PGresult **taken, struct er
 
 static bool publish_pending(struct outbox_relay *relay, struct err *err) {
     int64_t began_us = clock_monotonic_us();
-    PGresult *taken;
+    struct pg_result *taken;
     if (!may_publish(relay, began_us)) {
         return true;
     }
@@ -377,13 +377,13 @@ static bool publish_pending(struct outbox_relay *relay, struct err *err) {
     }
     bool ok = !taken || settle_old(relay, taken, err);
     bool launched = ok && taken && launch(relay, taken);
-    bool more = launched && PQntuples(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
+    bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us(), rest_us = LOOK_FACTOR * (now_us - began_us);
     relay->look_at_us = now_us + (more                       ? 0
                                   : ok && taken && !launched ? CLAIM_US
                                   : rest_us > LOOK_US        ? rest_us
                                                              : LOOK_US);
-    PQclear(taken);
+    pg_rows_free(taken);
     return ok;
 }
 

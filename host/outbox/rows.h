@@ -32,7 +32,7 @@ bool rows_release(struct rows *rows, struct err *err);
 enum { ROW_ID, ROW_TOPIC, ROW_KEY, ROW_VALUE, ROW_HEADERS, ROW_TRACEPARENT, ROW_CREATED, ROW_OLD };
 /* Pending messages in order of their ids, without those of `flying` and of the resting topics; up
  * to `limit` rows, and `bytes` or one row. ROW_CREATED is in microseconds since 1970; ROW_OLD is
- * "t" for a fact past the horizon. *taken is the caller's to PQclear. */
+ * "t" for a fact past the horizon. *taken is the caller's to pg_rows_free. */
 struct rows_passed_over {
     const int64_t *flying;
     size_t flying_count;
@@ -40,7 +40,7 @@ struct rows_passed_over {
     size_t topic_count;
 };
 bool rows_take(struct rows *rows, const struct rows_passed_over *passed_over, size_t limit,
-               size_t bytes, PGresult **taken, struct err *err);
+               size_t bytes, struct pg_result **taken, struct err *err);
 
 /* What became of a message that was taken. */
 enum row_outcome { ROW_SENT, ROW_SETTLED, ROW_FAILED, ROW_PENDING };

@@ -31,7 +31,7 @@ bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struc
 bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* For pg_progress and pg_finish: notes the COMMIT's tag and the rows written; context is the
  * pipeline. */
-bool transaction_note(void *context, size_t index, PGresult *result, struct err *err);
+bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err);
 /* Whether COMMIT was acknowledged. False: err says that the server has rolled back. */
 bool transaction_acknowledged(const struct pipeline *pipeline, struct err *err);
 

@@ -13,19 +13,19 @@
 
 bool announce_collect(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     compare_sql_ids(&rebuild->scope, table, &sql);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
     if (!ok) {
         return false;
     }
-    size_t count = rebuild->tag_count + (size_t)PQntuples(rows);
+    size_t count = rebuild->tag_count + (size_t)pg_rows_count(rows);
     rebuild->tags = xrealloc(rebuild->tags, (count + 1) * sizeof *rebuild->tags);
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         rebuild->tags[rebuild->tag_count++] = hash64(sql_cell(rows, i, 0));
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 

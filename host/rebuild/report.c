@@ -24,8 +24,8 @@ static void say_lost(const struct rebuild *rebuild) {
     }
 }
 
-static void say_more(const struct rebuild *rebuild, const PGresult *rows) {
-    int64_t shown = PQntuples(rows);
+static void say_more(const struct rebuild *rebuild, const struct pg_result *rows) {
+    int64_t shown = pg_rows_count(rows);
     if (shown > 0 && sql_cell_int(rows, 0, 0) > shown) {
         fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
                 sql_cell_int(rows, 0, 0) - shown);
@@ -35,7 +35,7 @@ static void say_more(const struct rebuild *rebuild, const PGresult *rows) {
 static bool say_kept(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
     struct compare_scope scope = rebuild->scope;
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     scope.outside = false; /* say_outside */
     compare_sql_kept(&scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
@@ -44,16 +44,16 @@ static bool say_kept(struct rebuild *rebuild, const struct view_table *table, st
     if (!ok) {
         return false;
     }
-    int count = PQntuples(rows);
+    int count = pg_rows_count(rows);
     if (count > 0) {
         fprintf(rebuild->options.out, "%s: %s rows cannot be rebuilt from the log and are kept\n",
-                table->name, PQgetvalue(rows, 0, 0));
+                table->name, pg_rows_text(rows, 0, 0));
     }
     for (int i = 0; i < count; i++) {
-        fprintf(rebuild->options.out, "  kept       %s\n", PQgetvalue(rows, i, 1));
+        fprintf(rebuild->options.out, "  kept       %s\n", pg_rows_text(rows, i, 1));
     }
     say_more(rebuild, rows);
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
@@ -74,22 +74,22 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
 static bool say_questions(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT count(*), handler, rests_on FROM " REBUILD_SCHEMA
                               ".outside_events GROUP BY 2, 3 ORDER BY 2, 3";
-    PGresult *rows;
+    struct pg_result *rows;
     if (!sql_query(&rebuild->session, slice_of(sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         fprintf(rebuild->options.out,
                 "%s events of %s rest on %s: what they wrote is kept, not derived again\n",
-                PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 2));
+                pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 2));
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
 static bool say_outside(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     compare_sql_outside(&rebuild->scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
@@ -97,18 +97,18 @@ static bool say_outside(struct rebuild *rebuild, const struct view_table *table,
     if (!ok) {
         return false;
     }
-    int count = PQntuples(rows);
+    int count = pg_rows_count(rows);
     if (count > 0) {
         rebuild->outside += sql_cell_int(rows, 0, 0);
         fprintf(rebuild->options.out, "%s: %s rows rest on answers from outside and are kept\n",
-                table->name, PQgetvalue(rows, 0, 0));
+                table->name, pg_rows_text(rows, 0, 0));
     }
     for (int i = 0; i < count; i++) {
-        fprintf(rebuild->options.out, "  kept       %s  (%s)\n", PQgetvalue(rows, i, 1),
-                PQgetvalue(rows, i, 2));
+        fprintf(rebuild->options.out, "  kept       %s  (%s)\n", pg_rows_text(rows, i, 1),
+                pg_rows_text(rows, i, 2));
     }
     say_more(rebuild, rows);
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
@@ -123,15 +123,15 @@ bool report_outside(struct rebuild *rebuild, struct err *err) {
 
 bool report_rejected(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT count(*) FROM " REBUILD_SCHEMA ".rejected_events";
-    PGresult *row;
+    struct pg_result *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
         return false;
     }
     if (sql_cell_int(row, 0, 0) > 0) {
         fprintf(rebuild->options.out, "%s events of the log were rejected\n",
-                PQgetvalue(row, 0, 0));
+                pg_rows_text(row, 0, 0));
     }
-    PQclear(row);
+    pg_rows_free(row);
     return true;
 }
 
@@ -140,7 +140,7 @@ bool report_rejected(struct rebuild *rebuild, struct err *err) {
 static bool count_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
                               int64_t *different, struct err *err) {
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     compare_sql_counts(&rebuild->scope, table, &sql);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
@@ -151,17 +151,17 @@ static bool count_differences(struct rebuild *rebuild, const struct view_table *
     if (!quiet) {
         fprintf(rebuild->options.out, "%s:", table->name);
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         *different += sql_cell_int(rows, i, 1);
         if (!quiet) {
-            fprintf(rebuild->options.out, "%s %s %s", i ? "," : "", PQgetvalue(rows, i, 1),
-                    PQgetvalue(rows, i, 0));
+            fprintf(rebuild->options.out, "%s %s %s", i ? "," : "", pg_rows_text(rows, i, 1),
+                    pg_rows_text(rows, i, 0));
         }
     }
     if (!quiet) {
         fprintf(rebuild->options.out, "%s\n", *different ? "" : " equal");
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
@@ -171,11 +171,11 @@ static void print_value(FILE *out, struct slice value) {
 
 enum { KIND, KEY, COLUMN, LIVE, WANTED };
 
-static void print_column(FILE *out, const PGresult *rows, int row) {
+static void print_column(FILE *out, const struct pg_result *rows, int row) {
     struct slice live = sql_cell(rows, row, LIVE), wanted = sql_cell(rows, row, WANTED);
-    bool both = strcmp(PQgetvalue(rows, row, KIND), "differing") == 0;
+    bool both = strcmp(pg_rows_text(rows, row, KIND), "differing") == 0;
     bool same = live.data && wanted.data && slice_equal(live, wanted);
-    fprintf(out, "      %s: ", PQgetvalue(rows, row, COLUMN));
+    fprintf(out, "      %s: ", pg_rows_text(rows, row, COLUMN));
     if (both && !same) {
         print_value(out, live);
         fputs("  from the log: ", out);
@@ -190,16 +190,16 @@ static bool print_differences(struct rebuild *rebuild, const struct view_table *
                               int64_t different, struct err *err) {
     FILE *out = rebuild->options.out;
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     compare_sql_report(&rebuild->scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
-    for (int i = 0; ok && i < PQntuples(rows); i++) {
-        if (i == 0 || strcmp(PQgetvalue(rows, i, KEY), PQgetvalue(rows, i - 1, KEY)) != 0) {
-            fprintf(out, "  %-10s %s\n", PQgetvalue(rows, i, KIND), PQgetvalue(rows, i, KEY));
+    for (int i = 0; ok && i < pg_rows_count(rows); i++) {
+        if (i == 0 || strcmp(pg_rows_text(rows, i, KEY), pg_rows_text(rows, i - 1, KEY)) != 0) {
+            fprintf(out, "  %-10s %s\n", pg_rows_text(rows, i, KIND), pg_rows_text(rows, i, KEY));
         }
-        if (!PQgetisnull(rows, i, COLUMN)) {
+        if (!pg_rows_is_null(rows, i, COLUMN)) {
             print_column(out, rows, i);
         }
     }
@@ -207,7 +207,7 @@ static bool print_differences(struct rebuild *rebuild, const struct view_table *
         fprintf(out, "  … and %" PRId64 " more\n", different - rebuild->options.shown_rows);
     }
     if (ok) {
-        PQclear(rows);
+        pg_rows_free(rows);
     }
     return ok;
 }

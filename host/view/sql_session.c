@@ -86,7 +86,8 @@ static void remove_statement_name(struct err *err, const char *name) {
     }
 }
 
-bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, struct err *err) {
+bool sql_query(struct sql_session *session, struct slice sql, struct pg_result **rows,
+               struct err *err) {
     const char *name, *text;
     name_statement(session, sql, &name, &text);
     /* The server's own limit comes first: it leaves the connection usable. */
@@ -109,15 +110,4 @@ bool sql_run(struct sql_session *session, struct err *err, const char *format, .
                        : err_set(err, ERR_INTERNAL, "out of memory");
     free(sql);
     return ok;
-}
-
-struct slice sql_cell(const PGresult *rows, int row, int column) {
-    if (PQgetisnull(rows, row, column)) {
-        return (struct slice){0};
-    }
-    return (struct slice){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
-}
-
-int64_t sql_cell_int(const PGresult *rows, int row, int column) {
-    return strtoll(PQgetvalue(rows, row, column), NULL, 10);
 }

@@ -1,5 +1,5 @@
 /* sql_session: a database connection for a command, whose statements may be composed as it goes.
- * One thread. Results are libpq's, in text. */
+ * One thread. Results are as pg_rows.h reads them. */
 #ifndef AGG_HOST_VIEW_SQL_SESSION_H
 #define AGG_HOST_VIEW_SQL_SESSION_H
 
@@ -26,14 +26,18 @@ bool sql_session_borrow(struct sql_session *session, const struct config *config
 void sql_session_give_back(struct sql_session *session);
 
 /* Runs one statement with the parameters in session->params. *rows (may be NULL) is the caller's
- * to PQclear. */
-bool sql_query(struct sql_session *session, struct slice sql, PGresult **rows, struct err *err);
+ * to pg_rows_free. */
+bool sql_query(struct sql_session *session, struct slice sql, struct pg_result **rows,
+               struct err *err);
 /* The same without rows, from a format. */
 bool sql_run(struct sql_session *session, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* One cell; absent (data NULL) where it is null. Valid as long as the rows. */
-struct slice sql_cell(const PGresult *rows, int row, int column);
-int64_t sql_cell_int(const PGresult *rows, int row, int column); /* null: 0 */
+static inline struct slice sql_cell(const struct pg_result *rows, int row, int column) {
+    return pg_rows_cell(rows, row, column);
+}
+static inline int64_t sql_cell_int(const struct pg_result *rows, int row, int column) {
+    return pg_rows_int(rows, row, column);
+}
 
 #endif

@@ -19,8 +19,8 @@ struct checker {
     view_problem problem;
     void *context;
     const struct view_table *table;
-    const PGresult *columns; /* of the table, as the database has it */
-    PGresult *enums;         /* NULL: not asked for yet */
+    const struct pg_result *columns; /* of the table, as the database has it */
+    struct pg_result *enums;         /* NULL: not asked for yet */
     struct err *err;
     bool failed; /* the database could not be asked */
 };
@@ -94,8 +94,8 @@ static bool refuses_type(struct checker *checker, const char *name,
     for (; count < VIEW_TYPES; count++) {
         known[count] = view_type_names[count];
     }
-    for (int i = 0; i < PQntuples(checker->enums) && count < MAX_TYPES; i++) {
-        known[count] = PQgetvalue(checker->enums, i, 0);
+    for (int i = 0; i < pg_rows_count(checker->enums) && count < MAX_TYPES; i++) {
+        known[count] = pg_rows_text(checker->enums, i, 0);
         if (strcmp(known[count++], word) == 0) {
             return false;
         }
@@ -105,9 +105,9 @@ static bool refuses_type(struct checker *checker, const char *name,
     return true;
 }
 
-static int find_column(const PGresult *columns, const char *name) {
-    int row = PQntuples(columns) - 1;
-    while (row >= 0 && strcmp(PQgetvalue(columns, row, 0), name) != 0) {
+static int find_column(const struct pg_result *columns, const char *name) {
+    int row = pg_rows_count(columns) - 1;
+    while (row >= 0 && strcmp(pg_rows_text(columns, row, 0), name) != 0) {
         row--;
     }
     return row;
@@ -120,7 +120,7 @@ static void check_column(void *context, const struct view_table *table, int grou
     char name[MAX_COLUMN];
     name_column(name, table, group, column);
     int row = find_column(checker->columns, name);
-    const char *have = row >= 0 ? PQgetvalue(checker->columns, row, 1) : "no such column";
+    const char *have = row >= 0 ? pg_rows_text(checker->columns, row, 1) : "no such column";
     if (strcmp(have, want) != 0 && !refuses_type(checker, name, declared)) {
         tell(checker, name,
              "the view declares it as %s, the database has %s: run `aggregator migrate`, or mend "
@@ -143,10 +143,10 @@ static void find_declared(void *context, const struct view_table *table, int gro
 
 /* A row is inserted without what the view does not declare. */
 static void check_others(const struct checker *checker) {
-    for (int row = 0; row < PQntuples(checker->columns); row++) {
-        struct search search = {.name = PQgetvalue(checker->columns, row, 0)};
+    for (int row = 0; row < pg_rows_count(checker->columns); row++) {
+        struct search search = {.name = pg_rows_text(checker->columns, row, 0)};
         view_sql_columns(checker->table, UINT32_MAX, find_declared, &search);
-        if (!search.found && PQgetvalue(checker->columns, row, 2)[0] == 't') {
+        if (!search.found && pg_rows_text(checker->columns, row, 2)[0] == 't') {
             tell(checker, search.name,
                  "it is NOT NULL without a default, and the view does not write it, so that no row "
                  "can be inserted: give it a default, or declare it in scripts/view.lua");
@@ -167,7 +167,7 @@ static void check_unique(struct checker *checker) {
     const struct view_table *table = checker->table;
     struct pg_params *params = checker->params;
     struct buffer key = {0};
-    PGresult *found = NULL;
+    struct pg_result *found = NULL;
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(table->name));
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -178,18 +178,18 @@ static void check_unique(struct checker *checker) {
     pg_array_end(params);
     checker->failed = !pg_query(checker->pg, "view_unique", unique_sql, params, checker->timeout_ms,
                                 &found, checker->err);
-    if (!checker->failed && PQntuples(found) == 0) {
+    if (!checker->failed && pg_rows_count(found) == 0) {
         tell(checker, NULL, "the table needs a primary key or unique index on exactly (%s)",
              key.data);
     }
-    PQclear(found);
+    pg_rows_free(found);
     buffer_free(&key);
 }
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
 static bool check_table(struct checker *checker) {
-    PGresult *columns = NULL;
+    struct pg_result *columns = NULL;
     pg_params_reset(checker->params);
     pg_params_add_text(checker->params, slice_of(checker->table->name));
     if (!pg_query(checker->pg, "view_schema", columns_sql, checker->params, checker->timeout_ms,
@@ -197,7 +197,7 @@ static bool check_table(struct checker *checker) {
         return false;
     }
     checker->columns = columns;
-    if (PQntuples(columns) == 0) {
+    if (pg_rows_count(columns) == 0) {
         tell(checker, NULL,
              "the database has no such table: run `aggregator migrate`, or mend scripts/view.lua");
     } else {
@@ -205,7 +205,7 @@ static bool check_table(struct checker *checker) {
         check_others(checker);
         check_unique(checker);
     }
-    PQclear(columns);
+    pg_rows_free(columns);
     return !checker->failed;
 }
 
@@ -222,7 +222,7 @@ bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_pro
         checker.table = &view->tables[i];
         asked = check_table(&checker);
     }
-    PQclear(checker.enums);
+    pg_rows_free(checker.enums);
     pg_params_destroy(checker.params);
     return asked;
 }
