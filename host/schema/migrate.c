@@ -18,6 +18,8 @@
  * would stay with a pooler's connection. */
 #define LOCK_SQL "SELECT pg_advisory_xact_lock(7236014)"
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
+/* A numbered file may stand for an earlier text, whose checksum it names. */
+#define REPLACES "strpos($2::text, E'\\n-- replaces ' || checksum || E'\\n') > 0"
 #define FILE_MAX_BYTES (16UL * 1024 * 1024)
 /* A migration may rewrite a table. */
 #define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
@@ -164,7 +166,7 @@ struct migrate_statements {
     {                                                                                              \
         .has_table = "SELECT (to_regclass('" table "') IS NOT NULL)::int",                         \
         .newest = "SELECT coalesce(max(version), -1) FROM " table,                                 \
-        .is_applied = "SELECT checksum = " CHECKSUM " FROM " table                                 \
+        .is_applied = "SELECT checksum = " CHECKSUM " OR " REPLACES " FROM " table                 \
                       " WHERE version = left($1::text, 4)::int",                                   \
         .record = "INSERT INTO " table " (version, checksum, name) "                               \
                   "VALUES (left($1::text, 4)::int, " CHECKSUM ", $1::text)",                       \

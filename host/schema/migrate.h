@@ -1,6 +1,7 @@
 /* migrate: the program's own files, then the service's, applied in order and only forward. A file
  * NNNN_name.sql is applied once; one without a number, which must say CREATE OR REPLACE, whenever
- * its text has changed. Knows nothing of what the files do. */
+ * its text has changed. A numbered file with the line `-- replaces CHECKSUM` stands for the text
+ * with that checksum (sha256sum), where that is applied. Knows nothing of what the files do. */
 #ifndef AGG_HOST_SCHEMA_MIGRATE_H
 #define AGG_HOST_SCHEMA_MIGRATE_H
 

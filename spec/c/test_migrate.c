@@ -129,6 +129,20 @@ static void a_file_that_changed_is_refused(void) {
     end();
 }
 
+static void a_file_stands_for_an_earlier_text_that_it_names(void) {
+    char text[256];
+    begin();
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    CHECK_INT(run(), 1);
+    snprintf(text, sizeof text, "CREATE TABLE others ();\n-- replaces %s\n",
+             ask("SELECT checksum FROM schema_migrations"));
+    write_file("0001_first.sql", text);
+    CHECK_INT(pending(), 0);
+    CHECK_INT(run(), 0);
+    CHECK_TEXT(ask("SELECT to_regclass('others') IS NULL"), "t");
+    end();
+}
+
 static void a_file_older_than_the_newest_applied_is_refused(void) {
     begin();
     write_file("0001_first.sql", "SELECT 1;");
@@ -294,6 +308,8 @@ static void behind_a_pooler_no_lock_is_left(void) {
 static const struct test_case cases[] = {
     {"files are applied in order, once", files_are_applied_in_order_once},
     {"a file that changed is refused", a_file_that_changed_is_refused},
+    {"a file stands for an earlier text that it names",
+     a_file_stands_for_an_earlier_text_that_it_names},
     {"a file older than the newest applied is refused",
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},

@@ -1,6 +1,27 @@
--- An answer at half of what it cost Postgres. Of a batch as large as a class most went into setting
--- up a plan of hundreds of nodes: what is said of essays is gathered once, and reduced in one pass.
+-- What answers and reactions say of a batch, derived from the rows of the view in one place. Applied
+-- whole whenever this text has changed; a function that is to return other columns is dropped by a
+-- migration before.
 
+CREATE OR REPLACE FUNCTION wire_time(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
+$$;
+
+CREATE OR REPLACE FUNCTION client_status(status batch_result_status) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE status
+    WHEN 'REGISTERED' THEN 'pending_content'
+    WHEN 'PROCESSING' THEN 'processing'
+    WHEN 'PARTIALLY_COMPLETED' THEN 'completed_with_failures'
+    WHEN 'COMPLETED' THEN 'completed_successfully'
+    WHEN 'FAILED' THEN 'failed'
+    WHEN 'CANCELLED' THEN 'cancelled'
+  END
+$$;
+
+-- The essays of a batch that any event but the registration has named, with their statuses.
+-- What is known of each is brought together by grouping: the planner takes lists for short ones, whatever
+-- their length, and would join them in nested loops. What is said of essays is gathered once, and reduced
+-- in one pass: setting up a larger plan would cost more than the answer.
 CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   essay_id text, filename text, file_upload_id text,
   spellcheck_status text, spellcheck_correction_count integer,
@@ -37,7 +58,7 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     WHERE id_hashes(b.essay_ids) && (SELECT hashes FROM names)
     UNION ALL
     SELECT 'outcome', u.essay_id, p.batch_id, p.outcome_at, p.outcome_event_id,
-      p.phase_name, p.restated_at, p.restated_event_id, u.status, NULL, NULL
+      p.phase_name, p.outcome_at, p.outcome_event_id, u.status, NULL, NULL
     FROM phase_outcomes p CROSS JOIN LATERAL (
       SELECT unnest(p.processed_ids), 'COMPLETED' UNION ALL SELECT unnest(p.failed_ids), 'FAILED'
     ) AS u (essay_id, status)
@@ -91,6 +112,103 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
 $$;
 
+-- One row if the batch is registered: what its phases and its completion make of it. Essays matter
+-- only to a batch that has not ended.
+CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
+  reported bigint, completed bigint, failed bigint, phases json, phase_names text[],
+  first_outcome_at timestamptz, last_outcome_at timestamptz,
+  end_status batch_result_status, -- NULL: it has not ended
+  ended_at timestamptz,
+  run text -- the correlation id of the run that ended it
+) LANGUAGE sql STABLE AS $$
+  WITH batch AS (
+    SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
+  ),
+  outcomes AS MATERIALIZED (
+    SELECT p.*, row_number() OVER (PARTITION BY phase_name
+      ORDER BY outcome_at DESC, outcome_event_id DESC) = 1 AS is_latest -- of its phase
+    FROM phase_outcomes p WHERE batch_id = wanted
+  ),
+  phases AS ( -- one row
+    SELECT count(*) AS reported,
+      coalesce(bool_or(o.result_status = 'CANCELLED'), false) AS has_cancelled,
+      coalesce(bool_or(o.result_status = 'FAILED'), false) AS has_failed,
+      -- by a run later than the one that the newest completion ends
+      coalesce(bool_or(o.correlation_id <> b.completion_correlation_id
+        AND (o.outcome_at, o.outcome_event_id) > (b.completion_at, b.completion_event_id)), false)
+        AS is_open_again,
+      min(o.outcome_at) AS first_outcome_at, max(o.outcome_at) AS last_outcome_at,
+      (array_agg(o.correlation_id ORDER BY o.outcome_at DESC, o.outcome_event_id DESC))[1]
+        AS last_run,
+      array_agg(o.phase_name) AS phase_names,
+      coalesce(array_to_json(array_agg(row_to_json(o.item))), '[]') AS phases
+    FROM batch b, (
+      SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
+        SELECT o.phase_name, o.phase_status, cardinality(o.processed_ids) AS completed,
+          cardinality(o.failed_ids) AS failed, wire_time(o.outcome_at) AS at
+      ) item
+      WHERE o.is_latest
+      ORDER BY coalesce(array_position(
+        ARRAY['spellcheck', 'nlp', 'ai_feedback', 'cj_assessment'], o.phase_name), 9),
+        o.phase_name COLLATE "C"
+    ) o
+  ),
+  through AS ( -- one row: essays failed in a phase, and those processed in all that are reported
+    SELECT count(*) FILTER (WHERE t.has_failed) AS failed_essays,
+      count(*) FILTER (WHERE NOT t.has_failed
+        AND t.phases = (SELECT count(*) FROM outcomes WHERE is_latest)) AS completed_essays
+    FROM (
+      SELECT s.essay_id, bool_or(s.has_failed) AS has_failed, count(*) AS phases FROM (
+        SELECT unnest(processed_ids) AS essay_id, phase_name, false AS has_failed
+        FROM outcomes WHERE is_latest
+        UNION SELECT unnest(failed_ids), phase_name, true FROM outcomes WHERE is_latest
+      ) s GROUP BY s.essay_id
+    ) t
+  ),
+  facts AS (
+    SELECT b.*, p.*,
+      CASE WHEN p.reported > 0 THEN t.completed_essays
+        ELSE coalesce(b.completion_successful_count, 0) END AS completed,
+      CASE WHEN p.reported > 0 THEN t.failed_essays
+        ELSE coalesce(b.completion_failed_count, 0) END AS failed,
+      NOT p.is_open_again AND (b.completion_at IS NOT NULL OR (b.first_release
+        AND p.reported > 0 AND t.completed_essays + t.failed_essays >= b.essay_count))
+        AS is_finished
+    FROM batch b, phases p, through t
+  ),
+  judged AS (
+    SELECT f.*, CASE
+      WHEN completion_status = 'CANCELLED' OR has_cancelled THEN 'CANCELLED'
+      WHEN completion_status = 'FAILED' OR has_failed THEN 'FAILED'
+      WHEN is_finished AND completed = 0 AND failed > 0 THEN 'FAILED'
+      WHEN is_finished AND (failed > 0 OR completion_status = 'PARTIALLY_COMPLETED')
+        THEN 'PARTIALLY_COMPLETED'
+      WHEN is_finished THEN 'COMPLETED'
+    END::batch_result_status AS end_status
+    FROM facts f
+  )
+  SELECT j.reported, j.completed, j.failed, j.phases, j.phase_names,
+    j.first_outcome_at, j.last_outcome_at, j.end_status,
+    CASE WHEN j.end_status IS NOT NULL THEN coalesce(j.completion_at, j.last_outcome_at) END,
+    CASE WHEN j.completion_at IS NOT NULL THEN j.completion_correlation_id ELSE j.last_run END
+  FROM judged j
+$$;
+
+-- How many essays shown a phase has brought through, and how many not. Not SQL, which would be planned
+-- with each statement that only seldom asks; of NULL it says nothing.
+CREATE OR REPLACE FUNCTION essay_counts(wanted text) RETURNS TABLE (
+  checked bigint, unchecked bigint, judged bigint, unjudged bigint
+) LANGUAGE plpgsql STABLE STRICT AS $$
+BEGIN
+  RETURN QUERY SELECT count(*) FILTER (WHERE e.spellcheck_status = 'completed'),
+    count(*) FILTER (WHERE e.spellcheck_status = 'failed'),
+    count(*) FILTER (WHERE e.cj_assessment_status = 'completed'),
+    count(*) FILTER (WHERE e.cj_assessment_status = 'failed')
+  FROM batch_essays(wanted) e;
+END
+$$;
+
+-- One row if the batch is registered: the answer's JSON, what it depends on, and its status.
 CREATE OR REPLACE FUNCTION batch_answer(wanted text)
 RETURNS TABLE (body text, tags text[], result_status batch_result_status)
 LANGUAGE sql STABLE AS $$
@@ -113,68 +231,14 @@ LANGUAGE sql STABLE AS $$
       ORDER BY e.cj_rank NULLS LAST, e.filename COLLATE "C", e.essay_id COLLATE "C"
     ) e
   ),
-  outcomes AS MATERIALIZED (
-    SELECT p.*, row_number() OVER (PARTITION BY phase_name
-      ORDER BY restated_at DESC, restated_event_id DESC) = 1 AS is_latest -- of its phase
-    FROM phase_outcomes p WHERE batch_id = wanted
-  ),
-  phases AS ( -- one row
-    SELECT count(*) FILTER (WHERE o.is_latest) AS reported,
-      coalesce(bool_or(o.is_latest AND o.result_status = 'CANCELLED'), false) AS has_cancelled,
-      coalesce(bool_or(o.is_latest AND o.result_status = 'FAILED'), false) AS has_failed,
-      min(o.outcome_at) AS outcome_at, max(o.restated_at) AS outcomes_at,
-      max(o.restated_at) FILTER (WHERE o.is_latest) AS phases_at,
-      coalesce(array_to_json(array_agg(row_to_json(o.item)) FILTER (WHERE o.is_latest)), '[]')
-        AS phases
-    FROM (
-      SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
-        SELECT o.phase_name, o.phase_status, cardinality(o.processed_ids) AS completed,
-          cardinality(o.failed_ids) AS failed, wire_time(o.restated_at) AS at
-      ) item
-      ORDER BY coalesce(array_position(
-        ARRAY['spellcheck', 'nlp', 'ai_feedback', 'cj_assessment'], o.phase_name), 9),
-        o.phase_name COLLATE "C"
-    ) o
-  ),
-  through AS ( -- one row: essays failed in a phase, and those processed in all that are reported
-    SELECT count(*) FILTER (WHERE t.has_failed) AS failed_essays,
-      count(*) FILTER (WHERE NOT t.has_failed
-        AND t.phases = (SELECT count(*) FROM outcomes WHERE is_latest)) AS completed_essays
-    FROM (
-      SELECT s.essay_id, bool_or(s.has_failed) AS has_failed, count(*) AS phases FROM (
-        SELECT unnest(processed_ids) AS essay_id, phase_name, false AS has_failed
-        FROM outcomes WHERE is_latest
-        UNION SELECT unnest(failed_ids), phase_name, true FROM outcomes WHERE is_latest
-      ) s GROUP BY s.essay_id
-    ) t
-  ),
   assessed AS (
     SELECT max(restated_at) AS assessments_at FROM assessments WHERE batch_id = wanted
   ),
-  facts AS (
-    SELECT b.*, e.*, p.*, a.*,
-      CASE WHEN p.reported > 0 THEN t.completed_essays
-        ELSE coalesce(b.completion_successful_count, 0) END AS completed,
-      CASE WHEN p.reported > 0 THEN t.failed_essays
-        ELSE coalesce(b.completion_failed_count, 0) END AS failed,
-      b.completion_status IS NOT DISTINCT FROM 'CANCELLED' OR p.has_cancelled AS is_cancelled,
-      b.completion_status IS NOT DISTINCT FROM 'FAILED' OR p.has_failed AS is_failed,
-      b.completion_at IS NOT NULL OR (b.first_release AND p.reported > 0
-        AND t.completed_essays + t.failed_essays >= b.essay_count) AS is_finished
-    FROM batch b, essays e, phases p, through t, assessed a
-  ),
   judged AS (
-    SELECT f.*, CASE
-      WHEN is_cancelled THEN 'CANCELLED'
-      WHEN is_failed THEN 'FAILED'
-      WHEN is_finished AND completed = 0 AND failed > 0 THEN 'FAILED'
-      WHEN is_finished AND (failed > 0 OR completion_status = 'PARTIALLY_COMPLETED')
-        THEN 'PARTIALLY_COMPLETED'
-      WHEN is_finished THEN 'COMPLETED'
-      WHEN reported > 0 OR result_at IS NOT NULL THEN 'PROCESSING'
-      ELSE 'REGISTERED'
-    END::batch_result_status AS status
-    FROM facts f
+    SELECT b.*, s.*, e.*, a.*, coalesce(s.end_status,
+      CASE WHEN s.reported > 0 OR e.result_at IS NOT NULL THEN 'PROCESSING'
+        ELSE 'REGISTERED' END::batch_result_status) AS status
+    FROM batch b, batch_state(wanted) s, essays e, assessed a
   )
   SELECT row_to_json(answer)::text,
     (SELECT array_agg(DISTINCT t.id COLLATE "C")
@@ -191,12 +255,10 @@ LANGUAGE sql STABLE AS $$
       END AS current_phase,
       j.essays,
       wire_time(j.registration_at) AS created_at,
-      wire_time(greatest(j.registration_at, j.assignment_at, j.completion_at, j.outcomes_at,
-        j.assessments_at, j.essays_at)) AS last_updated,
-      wire_time(least(j.result_at, j.outcome_at)) AS processing_started_at,
-      CASE WHEN j.is_finished OR j.is_failed OR j.is_cancelled THEN
-        wire_time(coalesce(j.completion_at, j.phases_at))
-      END AS processing_completed_at,
+      wire_time(greatest(j.registration_at, j.assignment_at, j.completion_at,
+        j.last_outcome_at, j.assessments_at, j.essays_at)) AS last_updated,
+      wire_time(least(j.result_at, j.first_outcome_at)) AS processing_started_at,
+      wire_time(j.ended_at) AS processing_completed_at,
       j.student_prompt_ref,
       j.status AS result_status,
       j.phases
