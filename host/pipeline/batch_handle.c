@@ -113,6 +113,7 @@ static void batch_note_result(struct pipeline *pipeline, struct batch *batch, si
     waits_note_good(&pipeline->waits, (size_t)event->handler);
 }
 
+/* False: no script state can be made. */
 static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
     struct err err;
@@ -129,17 +130,6 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     event->rests_on = script_instance_rests_on(pipeline->scripts);
     event->at_us = event->values[ENVELOPE_TIME].as.integer;
     batch_note_result(pipeline, batch, index, result, &err);
-    return true;
-}
-
-/* False: no script state can be made. */
-static bool batch_settle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
-    if (batch->events[index].state == EVENT_PENDING &&
-        !batch_handle_event(pipeline, batch, index)) {
-        return false;
-    }
-    batch->handled = index + 1;
-    verdicts_leave_out(pipeline, batch, index + 1);
     return true;
 }
 
@@ -200,10 +190,15 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
            !batch_has_merged_enough(pipeline, batch)) {
         int64_t began_us = now_us;
-        going = batch_settle_event(pipeline, batch, batch->handled);
+        size_t at = batch->handled;
+        going = batch->events[at].state != EVENT_PENDING || batch_handle_event(pipeline, batch, at);
+        if (going) {
+            batch->handled = at + 1;
+            verdicts_leave_out(pipeline, batch, at + 1);
+        }
         now_us = clock_monotonic_us();
         if (going) {
-            batch_bound_share(pipeline, batch, batch->handled - 1, now_us - began_us);
+            batch_bound_share(pipeline, batch, at, now_us - began_us);
         }
     }
     script_collect_step(pipeline->scripts);
