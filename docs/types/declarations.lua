@@ -61,6 +61,7 @@
 --- names it by `X-Service-ID`. The cache has one answer for all; the words are put in as it leaves.
 ---@class RouteWords
 ---@field at string names of objects of the body, down to the word, with dots; lists between them are gone through: `"batches.overall_status"`
+---@field known? string|string[] the words that a body may have there: a vocabulary with a word for another one is refused
 ---@field vocabularies table<string, table<string, string>> by name: what is said for a word of the body; others stay
 
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the

@@ -47,38 +47,47 @@ struct script_generation *script_generation_load(const struct config *config, ui
     return load(config, number, false, err);
 }
 
-#define MAX_VOCABULARY_NAMES 64
-
-static bool names_include(const char *name, const char *const *names, size_t count) {
-    while (count > 0 && strcmp(names[count - 1], name) != 0) {
-        count--;
+/* One route that lacks a caller's vocabulary would answer it in other words than the rest. */
+static bool check_vocabulary(const struct script_generation *generation,
+                             const struct script_route *route, const char *caller,
+                             const char *wanted, struct err *err) {
+    char hint[NEAREST_HINT_CAP];
+    const struct script_words *words = route->words;
+    const char **names = xcalloc(words->count + 1, sizeof *names);
+    bool found = false;
+    for (size_t v = 0; v < words->count; v++) {
+        names[v] = words->vocabularies[v].name;
+        found = found || strcmp(names[v], wanted) == 0;
     }
-    return count > 0;
+    if (!found) {
+        err_set(err, ERR_INPUT,
+                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which %s/%s.lua does "
+                "not answer in: %s",
+                caller, wanted, generation->config->scripts.root, route->name,
+                nearest_hint(hint, wanted, names, words->count));
+    }
+    free(names);
+    return found;
 }
 
-/* Every vocabulary that the settings give a caller is one of a route. */
+/* Every vocabulary that the settings give a caller is one of each route that has any. */
 static bool check_vocabularies(const struct script_generation *generation, struct err *err) {
     const struct config_pairs *callers = &generation->config->http.vocabularies;
-    const char *names[MAX_VOCABULARY_NAMES];
-    char hint[NEAREST_HINT_CAP];
-    size_t count = 0;
-    for (size_t i = 0; i < generation->route_count; i++) {
-        const struct script_words *words = generation->routes[i].words;
-        for (size_t v = 0; words && v < words->count && count < MAX_VOCABULARY_NAMES; v++) {
-            const char *name = words->vocabularies[v].name;
-            if (!names_include(name, names, count)) {
-                names[count++] = name;
+    for (size_t c = 0; c < callers->count; c++) {
+        size_t routes = 0;
+        for (size_t i = 0; i < generation->route_count; i++) {
+            const struct script_route *route = &generation->routes[i];
+            if (route->words &&
+                !check_vocabulary(generation, route, callers->names[c], callers->values[c], err)) {
+                return false;
             }
+            routes += route->words != NULL;
         }
-    }
-    for (size_t i = 0; i < callers->count; i++) {
-        if (!names_include(callers->values[i], names, count)) {
-            return err_set(
-                err, ERR_INPUT,
-                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which no route of %s "
-                "answers in: %s",
-                callers->names[i], callers->values[i], generation->config->scripts.root,
-                nearest_hint(hint, callers->values[i], names, count));
+        if (routes == 0) {
+            return err_set(err, ERR_INPUT,
+                           "http.vocabularies of config.lua: %.200s reads \"%.200s\", and no route "
+                           "of %s has `words`",
+                           callers->names[c], callers->values[c], generation->config->scripts.root);
         }
     }
     return true;

@@ -178,7 +178,8 @@ void manifest_check_reactions(struct manifest_reader *r) {
         struct manifest_scope scope = {0};
         r->file = bundle_find(&r->generation->bundle, reaction->name);
         manifest_enter(r, &scope, NULL, "reaction");
-        for (size_t f = 0; f < reaction->follow_count && r->generation->view; f++) {
+        /* A view with problems may lack what it means to declare. */
+        for (size_t f = 0; f < reaction->follow_count && r->view_good; f++) {
             check_follow(r, (struct script_follow *)&reaction->follows[f]);
         }
         if (reaction->query) {

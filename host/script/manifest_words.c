@@ -1,4 +1,5 @@
 /* Reads a route's `words`: where its answers have words, and what each vocabulary says for them. */
+#include "../base/nearest.h"
 #include "manifest.h"
 
 #define MAX_VOCABULARIES 16
@@ -7,6 +8,8 @@
 
 struct words_reading {
     const char *at;
+    const char **known; /* the words that a body may have there; NULL: not declared */
+    size_t known_count;
     struct script_words *words;
 };
 
@@ -66,12 +69,40 @@ static void read_vocabularies(struct manifest_reader *r, void *target) {
     }
 }
 
+static void words_read_known(struct manifest_reader *r, void *target) {
+    struct words_reading *reading = target;
+    reading->known = manifest_take_texts(r, "known", MAX_WORDS, &reading->known_count);
+}
+
+/* A word that no body has would never be said otherwise. */
+static void words_check_known(struct manifest_reader *r, const struct words_reading *reading,
+                              const struct script_vocabulary *vocabulary) {
+    char hint[NEAREST_HINT_CAP];
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        size_t k = 0;
+        while (k < reading->known_count && strcmp(reading->known[k], vocabulary->words[i]) != 0) {
+            k++;
+        }
+        if (k == reading->known_count) {
+            manifest_problem(
+                r, vocabulary->words[i],
+                "vocabulary \"%.80s\" says \"%.80s\" for \"%.80s\", which is none of `known`: %s",
+                vocabulary->name, vocabulary->spoken[i], vocabulary->words[i],
+                nearest_hint(hint, vocabulary->words[i], reading->known, reading->known_count));
+        }
+    }
+}
+
 static const struct manifest_key words_keys[] = {
     {.name = "at",
      .kind = MANIFEST_TEXT,
      .required = true,
      .wanted = "where a body has them, \"batches.overall_status\"",
      .offset = offsetof(struct words_reading, at)},
+    {.name = "known",
+     .kind = MANIFEST_TEXTS,
+     .wanted = "the words that a body has there, { \"pending\", \"failed\" }",
+     .read = words_read_known},
     {.name = "vocabularies",
      .kind = MANIFEST_TABLE,
      .required = true,
@@ -95,6 +126,9 @@ const struct script_words *manifest_read_words(struct manifest_reader *r) {
     if (reading.at && !is_place(reading.at)) {
         manifest_problem(r, "at", "`at` is \"%.200s\": names with a dot between two of them",
                          reading.at);
+    }
+    for (size_t v = 0; reading.known && v < reading.words->count; v++) {
+        words_check_known(r, &reading, &reading.words->vocabularies[v]);
     }
     reading.words->at = reading.at ? reading.at : "";
     manifest_leave(r);

@@ -84,6 +84,16 @@ for own, words in pairs(OWN) do
   end
 end
 
+--- The words that an answer's `overall_status` has, as the queries write it (`client_status`).
+M.CLIENT = {
+  "pending_content",
+  "processing",
+  "completed_successfully",
+  "completed_with_failures",
+  "failed",
+  "cancelled",
+}
+
 --- What callers read for the words of an answer's `overall_status`: a table for each vocabulary.
 --- The platform's gateway and its teacher back-end read the orchestrator's own words.
 M.VOCABULARIES = {

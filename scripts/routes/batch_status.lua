@@ -10,7 +10,11 @@ return {
   aliases = { "/batches/{batch_id}/status" }, -- the service guide's path
   endpoint = "get_batch_status",
   auth = true,
-  words = { at = "overall_status", vocabularies = statuses.VOCABULARIES },
+  words = {
+    at = "overall_status",
+    known = statuses.CLIENT,
+    vocabularies = statuses.VOCABULARIES,
+  },
   cache = { key = "api:batch:{batch_id}", type = "batch_status" },
   handle = function(request)
     local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })

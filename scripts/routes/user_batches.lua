@@ -11,7 +11,11 @@ return {
   path = "/internal/v1/batches/user/{user_id}",
   endpoint = "get_user_batches",
   auth = true,
-  words = { at = "batches.overall_status", vocabularies = statuses.VOCABULARIES },
+  words = {
+    at = "batches.overall_status",
+    known = statuses.CLIENT,
+    vocabularies = statuses.VOCABULARIES,
+  },
   handle = function(request)
     local page, problem = pagination.read(request.query)
     if not page then

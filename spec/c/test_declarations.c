@@ -333,10 +333,22 @@ static void names_vocabularies_that_say_nothing(void) {
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 'a\"b' } } }", words);
 }
 
-/* The settings name a vocabulary for a caller: it must be one of a route. */
-static void names_vocabularies_that_no_route_answers_in(void) {
+static void names_misspelt_words_of_a_vocabulary(void) {
+    refuses_route("path = '/', words = { at = 'a', known = { 'failed', 'ready' }, vocabularies = "
+                  "{ x = { faild = 'bad' } } }",
+                  "words: vocabulary \"x\" says \"bad\" for \"faild\", which is none of `known`: "
+                  "did you mean \"failed\"?");
+    refuses_route("path = '/', words = { at = 'a', known = 7, vocabularies = {} }",
+                  "words: `known` takes a list, not a number: the words that a body has there, "
+                  "{ \"pending\", \"failed\" }");
+}
+
+/* The settings name a vocabulary for a caller: it must be one of each route that has any. */
+static void names_vocabularies_that_a_route_does_not_answer_in(void) {
     static const char route[] = "return { path = '/', words = { at = 'a', vocabularies = { internal"
                                 " = { b = 'c' } } }, handle = function() end }";
+    static const char slip[] = "return { path = '/b', words = { at = 'a', vocabularies = { intrnal"
+                               " = { b = 'c' } } }, handle = function() end }";
     char *callers[] = {"gateway"}, *wrong[] = {"intenal"}, *right[] = {"internal"};
     make_folders();
     write_file("view.lua", good_view);
@@ -346,13 +358,17 @@ static void names_vocabularies_that_no_route_answers_in(void) {
                             .scripts = {.root = folder, .sql = folder, .memory_limit_mb = 64},
                             .http.vocabularies = {callers, wrong, 1}};
     CHECK(script_generation_load_service(&config, 1, &err) == NULL);
-    CHECK_HAS(err.text, "http.vocabularies of config.lua: gateway reads \"intenal\", which no "
-                        "route of ");
+    CHECK_HAS(err.text, "http.vocabularies of config.lua: gateway reads \"intenal\", which ");
+    CHECK_HAS(err.text, "/routes/r.lua does not answer in: ");
     CHECK_HAS(err.text, "did you mean \"internal\"?");
     config.http.vocabularies.values = right;
     struct script_generation *generation = script_generation_load_service(&config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     script_generation_unref(generation);
+    write_file("routes/s.lua", slip);
+    CHECK(script_generation_load_service(&config, 1, &err) == NULL);
+    CHECK_HAS(err.text, "/routes/s.lua does not answer in: did you mean \"intrnal\"?");
+    remove_file("routes/s.lua");
 }
 
 static void names_wrong_values_of_a_route(void) {
@@ -554,6 +570,18 @@ static void names_wrong_words_of_a_reaction(void) {
                      "SELECT :key::text", "has the one parameter :keys");
 }
 
+static void leaves_out_what_follows_from_a_problem_of_the_view(void) {
+    make_folders();
+    write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
+    write_file("reactions/a.lua",
+               "return { follows = { t = 'id' }, query = 'facts', publish = tostring }");
+    const char *got = error_with("view.lua", "return { { name = 't', ky = { 'id' } } }");
+    CHECK_HAS(got, "view.lua");
+    CHECK(!strstr(got, "reactions/a.lua"));
+    remove_file("reactions/a.lua");
+    remove_file("queries/facts.sql");
+}
+
 static void takes_a_good_reaction(void) {
     make_folders();
     write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
@@ -566,7 +594,9 @@ static void takes_a_good_reaction(void) {
 
 static const struct test_case cases[] = {
     {"names vocabularies that say nothing", names_vocabularies_that_say_nothing},
-    {"names vocabularies that no route answers in", names_vocabularies_that_no_route_answers_in},
+    {"names misspelt words of a vocabulary", names_misspelt_words_of_a_vocabulary},
+    {"names vocabularies that a route does not answer in",
+     names_vocabularies_that_a_route_does_not_answer_in},
     {"takes good declarations", takes_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},
@@ -586,6 +616,8 @@ static const struct test_case cases[] = {
     {"names wrong values of a route", names_wrong_values_of_a_route},
     {"names routes that hide each other", names_routes_that_hide_each_other},
     {"names wrong words of a reaction", names_wrong_words_of_a_reaction},
+    {"leaves out what follows from a problem of the view",
+     leaves_out_what_follows_from_a_problem_of_the_view},
     {"takes a good reaction", takes_a_good_reaction},
     {"slips that were called good are named", slips_that_were_called_good_are_named},
     {"names all that is wrong at once", names_all_that_is_wrong_at_once},
