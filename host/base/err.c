@@ -47,6 +47,8 @@ const char *err_kind_name(enum err_kind kind) {
         return "unavailable";
     case ERR_CONFLICT:
         return "conflict";
+    case ERR_BUSY:
+        return "busy";
     case ERR_TIMEOUT:
         return "timeout";
     case ERR_INTERNAL:

@@ -11,6 +11,7 @@ enum err_kind {
     ERR_UNAVAILABLE, /* an outside system is away, slow or overloaded: retry later */
     ERR_CONFLICT,    /* another process owns this partition now (offset fence) */
     ERR_TIMEOUT,     /* a deadline passed: the outcome may be unknown */
+    ERR_BUSY,        /* this process has too much to do: retry later */
     ERR_INTERNAL,    /* a bug or an exhausted process */
 };
 

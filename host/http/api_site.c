@@ -267,10 +267,13 @@ static void api_expand_key(const char *pattern, const struct router_pairs *param
 }
 
 static void api_set_failure(struct exchange *exchange, const struct err *err) {
-    bool away = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+    enum unavailable reason = unavailable_of(err);
     exchange->why = xstrdup(err->text);
-    reply_set_error(&exchange->reply, away ? 503 : 500,
-                    away ? "Service unavailable" : "Internal server error");
+    if (reason != UNAVAILABLE_NOT) {
+        reply_set_unavailable(&exchange->reply, reason);
+    } else {
+        reply_set_error(&exchange->reply, 500, "Internal server error");
+    }
 }
 
 /* The answer, in the words that the caller reads; takes the reference. */

@@ -158,6 +158,7 @@ static void builtin_answer(const struct builtin_paths *paths, size_t which,
         good = sources->health_report(sources->health, builtin[which].question, READINESS_WAIT_MS,
                                       &body);
         builtin_set_body(exchange, good ? 200 : 503, &body, JSON);
+        exchange->reply.unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
         sources->metrics(&body, paths->service);

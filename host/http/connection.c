@@ -129,10 +129,10 @@ static bool connection_write_reply(struct connection *connection, struct exchang
     return write_on(connection);
 }
 
-void connection_turn_away(struct connection *connection, struct refusal refusal) {
+void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
-    exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
+    exchange_turn_away(loop_shared(connection->loop)->exchanges, exchange);
     take_reply(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     struct msghdr message = {.msg_iov = pieces, .msg_iovlen = rest_of(connection, pieces)};

@@ -39,8 +39,8 @@ void connection_destroy(struct connection *connection);
 void connection_drive(struct connection *connection);
 /* The worker is done with its exchange. */
 void connection_resume(struct connection *connection);
-/* Answers what was never read, as far as the socket takes it at once. It is in no loop's list. */
-void connection_turn_away(struct connection *connection, struct refusal refusal);
+/* Says that there are too many, as far as the socket takes it at once. It is in no loop's list. */
+void connection_turn_away(struct connection *connection);
 /* The client has reset it: a request that still waits for a worker is not answered. */
 void connection_abandon(struct connection *connection);
 /* Its state's deadline has passed; the connection may be gone afterwards. */

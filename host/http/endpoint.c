@@ -101,17 +101,36 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
     }
 }
 
-void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result) {
-    struct metric_cell *cell =
-        atomic_load_explicit(&endpoint->unauthorized[result], memory_order_acquire);
+/* Counts one in a family with the labels endpoint and reason. */
+static void endpoint_count_reason(struct endpoint *endpoint, _Atomic(struct metric_cell *) *kept,
+                                  struct metric *(*family)(void), const char *reason) {
+    struct metric_cell *cell = atomic_load_explicit(kept, memory_order_acquire);
     if (!cell) {
-        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_unauthorized_total",
-                                         "Requests answered 401, by what their credentials lacked.",
-                                         "endpoint,reason"),
-                           endpoint->name, admission_reason(result));
-        atomic_store_explicit(&endpoint->unauthorized[result], cell, memory_order_release);
+        cell = metric_cell(family(), endpoint->name, reason);
+        atomic_store_explicit(kept, cell, memory_order_release);
     }
     metric_add(cell, 1);
+}
+
+static struct metric *endpoint_unauthorized(void) {
+    return metric_family(METRIC_COUNTER, "ras_api_unauthorized_total",
+                         "Requests answered 401, by what their credentials lacked.",
+                         "endpoint,reason");
+}
+
+static struct metric *endpoint_unavailable(void) {
+    return metric_family(METRIC_COUNTER, "ras_api_unavailable_total",
+                         "Requests answered 503, by what was missing.", "endpoint,reason");
+}
+
+void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result) {
+    endpoint_count_reason(endpoint, &endpoint->unauthorized[result], endpoint_unauthorized,
+                          admission_reason(result));
+}
+
+void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason) {
+    endpoint_count_reason(endpoint, &endpoint->unavailable[reason], endpoint_unavailable,
+                          unavailable_name(reason));
 }
 
 void endpoint_visit(void (*visit)(struct endpoint *endpoint, void *context), void *context) {

@@ -9,6 +9,7 @@
 #include "../base/metrics.h"
 #include "admission.h"
 #include "request.h"
+#include "unavailable.h"
 
 #define ENDPOINT_STATUSES 17 /* the server's own and one for whatever else a script says */
 #define ENDPOINT_ERRORS 4
@@ -20,6 +21,7 @@ struct endpoint {
     _Atomic(struct metric_cell *) seconds[METHOD_COUNT];
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
     _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
+    _Atomic(struct metric_cell *) unavailable[UNAVAILABLE_REASONS];
     struct log_limit limits[ENDPOINT_ERRORS]; /* error_log.c's */
 };
 
@@ -33,6 +35,9 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
                     double seconds);
 /* Counts one 401: ras_api_unauthorized_total. */
 void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result);
+
+/* Counts one 503: ras_api_unavailable_total. */
+void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason);
 
 /* The kind of an error's status, below ENDPOINT_ERRORS, and its name. */
 size_t endpoint_error_type(int status);

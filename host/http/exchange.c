@@ -93,7 +93,13 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
     reply->close =
         !request->keep_alive || atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
     reply->says_keep_alive = request->is_1_0 && !reply->close;
+    if (reply->status == 503 && reply->unavailable == UNAVAILABLE_NOT) {
+        reply->unavailable = UNAVAILABLE_SAID;
+    }
     endpoint_count(exchange->endpoint, request->method, reply->status, (double)took_us / 1e6);
+    if (reply->unavailable != UNAVAILABLE_NOT) {
+        endpoint_count_unavailable(exchange->endpoint, reply->unavailable);
+    }
     error_log_write(exchange);
     free(exchange->why);
     exchange->why = NULL;
@@ -104,11 +110,9 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
     }
 }
 
-static void exchange_finish_refused(struct exchanges *exchanges, struct exchange *exchange,
-                                    struct refusal refusal) {
+static void exchange_set_refused(struct exchange *exchange, struct refusal refusal) {
     exchange->request.keep_alive = false;
     reply_set_error(&exchange->reply, refusal.status, refusal.message);
-    exchange_finish(exchanges, exchange);
 }
 
 bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head) {
@@ -118,30 +122,42 @@ bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struc
     exchange_set_ids(exchange);
     exchange_bind_log(exchange);
     if (!good) {
-        exchange_finish_refused(exchanges, exchange, refusal);
+        exchange_set_refused(exchange, refusal);
     } else {
         exchanges->site.plan(exchanges->site.context, exchange);
-        if (!exchange->plan.carry_out) {
-            exchange_finish(exchanges, exchange);
-        }
+    }
+    if (!exchange->plan.carry_out) {
+        exchange_finish(exchanges, exchange);
     }
     exchange_unbind_log();
     return !exchange->plan.carry_out;
 }
 
+/* Of what never became a request: the reply is made. */
+static void exchange_finish_none(struct exchanges *exchanges, struct exchange *exchange) {
+    exchange_set_ids(exchange);
+    exchange_bind_log(exchange);
+    exchange_finish(exchanges, exchange);
+    exchange_unbind_log();
+}
+
 void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
                      struct refusal refusal) {
     exchange_begin(exchanges, exchange);
-    exchange_set_ids(exchange);
-    exchange_bind_log(exchange);
-    exchange_finish_refused(exchanges, exchange, refusal);
-    exchange_unbind_log();
+    exchange_set_refused(exchange, refusal);
+    exchange_finish_none(exchanges, exchange);
+}
+
+void exchange_turn_away(struct exchanges *exchanges, struct exchange *exchange) {
+    exchange_begin(exchanges, exchange);
+    reply_set_unavailable(&exchange->reply, UNAVAILABLE_CONNECTIONS);
+    exchange_finish_none(exchanges, exchange);
 }
 
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange) {
     exchange_bind_log(exchange);
     if (clock_remaining_ms(exchange->deadline_us) == 0) {
-        reply_set_error(&exchange->reply, 503, "Too many requests are waiting");
+        reply_set_unavailable(&exchange->reply, UNAVAILABLE_WORKERS);
     } else {
         exchange->plan.carry_out(exchange->plan.context, exchange);
     }

@@ -50,6 +50,8 @@ bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struc
 /* Loop: refuses what never became a request. */
 void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
                      struct refusal refusal);
+/* Loop: the same for a connection too many. */
+void exchange_turn_away(struct exchanges *exchanges, struct exchange *exchange);
 
 /* Worker: carries out the plan, unless its time is over. Makes the reply. */
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);

@@ -181,7 +181,7 @@ static bool evict(struct loop *loop) {
 
 static void refuse(struct loop *loop, struct connection *connection) {
     metric_add(loop->shared->refused, 1);
-    connection_turn_away(connection, (struct refusal){503, "Too many connections"});
+    connection_turn_away(connection);
     connection_destroy(connection);
 }
 

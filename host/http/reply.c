@@ -72,6 +72,11 @@ void reply_set_error(struct reply *reply, int status, const char *message) {
     buffer_free(&body);
 }
 
+void reply_set_unavailable(struct reply *reply, enum unavailable reason) {
+    reply_set_error(reply, 503, unavailable_message(reason));
+    reply->unavailable = reason;
+}
+
 void reply_set_wrong_method(struct reply *reply, const char *allow) {
     snprintf(reply->allow, REPLY_ALLOW_BYTES, "%s", allow);
     reply_set_error(reply, 405, "Method not allowed");

@@ -4,6 +4,7 @@
 
 #include "../cache/cache.h"
 #include "request.h"
+#include "unavailable.h"
 
 #define REPLY_ALLOW_BYTES 64
 
@@ -12,6 +13,7 @@ struct reply {
     int status;            /* the answer's, or 304 */
     const char *content_type;
     const char *message;           /* of an error that the host made: a literal; else NULL */
+    enum unavailable unavailable;  /* with 503: why */
     const char *challenge;         /* with 401: what lets a client in; NULL: an API key */
     char allow[REPLY_ALLOW_BYTES]; /* with 405 and OPTIONS: "GET, HEAD"; "" = none */
     bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
@@ -33,6 +35,8 @@ void reply_set(struct reply *reply, const struct request *request, struct answer
 void reply_set_momentary(struct reply *reply, struct answer *answer, const char *content_type);
 /* {"error":"…"}; the message is a literal. */
 void reply_set_error(struct reply *reply, int status, const char *message);
+/* The 503 of a reason that has a message. */
+void reply_set_unavailable(struct reply *reply, enum unavailable reason);
 /* The 405 of a path that takes other methods: "GET, HEAD". */
 void reply_set_wrong_method(struct reply *reply, const char *allow);
 /* The 204 of `OPTIONS *` (RFC 9110 9.3.7). */

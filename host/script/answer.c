@@ -1,6 +1,7 @@
 /* answer: reads what a route returned, raw and inside the protected call. An answer with a key or a
  * type that is none, or a status that cannot be, is the script's slip: it raises. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../base/hash.h"
@@ -103,17 +104,31 @@ static void answer_take_tags(lua_State *L, int at, struct script_response *respo
     lua_pop(L, 1);
 }
 
-static bool answer_take_unavailable(lua_State *L, int at, struct script_response *response) {
+/* The string failure[key], "" where it is none. */
+static void answer_copy_text(lua_State *L, int at, const char *key, char *out, size_t size) {
+    answer_push(L, at, key);
+    snprintf(out, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
+    lua_pop(L, 1);
+}
+
+/* A failure as bindings return it, or a text. */
+static bool answer_take_unavailable(lua_State *L, int at, struct err *outage) {
     answer_push(L, at, "unavailable");
     bool there = !lua_isnil(L, -1);
-    if (there && !lua_istable(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
+    if (lua_istable(L, -1)) {
+        int failure = lua_gettop(L);
+        char kind[16], message[1024];
+        answer_copy_text(L, failure, "kind", kind, sizeof kind);
+        answer_copy_text(L, failure, "message", message, sizeof message);
+        bool slow = strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
+        err_set(outage, slow ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", message);
+        answer_copy_text(L, failure, "sqlstate", outage->sqlstate, sizeof outage->sqlstate);
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        err_set(outage, ERR_UNAVAILABLE, "%s", lua_tostring(L, -1));
+    } else if (there) {
         luaL_error(L, "`unavailable` of its answer is a failure, not a %s", luaL_typename(L, -1));
     }
     lua_pop(L, 1);
-    if (there) {
-        answer_set_error(response, 503, "Service unavailable");
-        response->retry_after_s = 1;
-    }
     return there;
 }
 
@@ -144,7 +159,7 @@ static void answer_take_body(lua_State *L, int at, struct script_response *respo
     }
 }
 
-void answer_take(lua_State *L, struct script_response *response) {
+bool answer_take(lua_State *L, struct script_response *response, struct err *outage) {
     int at = lua_gettop(L);
     if (!lua_istable(L, at)) {
         luaL_error(L, "it returned a %s, which is no answer: an answer is " EXPECTED,
@@ -155,8 +170,10 @@ void answer_take(lua_State *L, struct script_response *response) {
                       "answer is " EXPECTED);
     }
     answer_check_keys(L, at);
-    if (!answer_take_unavailable(L, at, response)) {
+    bool unavailable = answer_take_unavailable(L, at, outage);
+    if (!unavailable) {
         answer_take_body(L, at, response);
     }
     answer_take_tags(L, at, response);
+    return unavailable;
 }

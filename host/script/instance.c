@@ -356,6 +356,8 @@ const char *script_rejection_code(enum script_result result) {
 struct route_call {
     const struct script_request *request;
     struct script_response *response;
+    struct err *outage;
+    bool unavailable;
 };
 
 static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t count) {
@@ -369,7 +371,7 @@ static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t cou
 
 static int run_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
-    const struct route_call *call = lua_touserdata(L, 1);
+    struct route_call *call = lua_touserdata(L, 1);
     const struct script_request *request = call->request;
     bool cached = instance->generation->routes[request->route].cache_key != NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
@@ -393,7 +395,7 @@ static int run_route(lua_State *L) {
     lua_setmetatable(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    answer_take(L, call->response);
+    call->unavailable = answer_take(L, call->response, call->outage);
     return 0;
 }
 
@@ -401,7 +403,7 @@ enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err) {
     const char *name = instance->generation->routes[request->route].name;
-    struct route_call call = {request, response};
+    struct route_call call = {request, response, err, false};
     int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
@@ -411,6 +413,9 @@ enum script_result script_answer(struct script_instance *instance,
     instance->host.traceparent = (struct slice){0};
     instance_count_call(instance, &instance->route_metrics[request->route], started_us,
                         result != SCRIPT_OK);
+    if (result == SCRIPT_OK && call.unavailable) {
+        result = SCRIPT_OUTAGE;
+    }
     if (result != SCRIPT_OK) {
         free((char *)response->body.data);
         free(response->tags);

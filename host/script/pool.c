@@ -133,7 +133,7 @@ enum script_result script_pool_answer(struct script_pool *pool,
     struct script_instance *instance = acquire(pool, timeout_ms);
     *response = (struct script_response){0};
     if (!instance) {
-        err_set(err, ERR_TIMEOUT, "no script state came free in %d ms", timeout_ms);
+        err_set(err, ERR_BUSY, "no Lua state came free in %d ms (http.states)", timeout_ms);
         return SCRIPT_TIMEOUT;
     }
     enum script_result result = script_answer(instance, request, response, err);

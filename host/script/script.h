@@ -178,7 +178,8 @@ enum script_result {
     SCRIPT_IGNORED,
     SCRIPT_ERROR,
     SCRIPT_TIMEOUT,
-    SCRIPT_OUTAGE, /* of a handler: an outside system is away or slow, and the event not at fault */
+    SCRIPT_OUTAGE, /* an outside system is away or slow, and neither the event nor the script at
+                    * fault */
 };
 
 /* Runs one handler on extracted values; merges are staged in `merge` under the event's version (the
@@ -225,10 +226,10 @@ struct script_request {
 struct script_response {
     int status;
     struct slice body; /* malloc'ed; the caller frees body.data and tags */
-    int retry_after_s; /* 0: none */
     uint64_t *tags;    /* hash64 of the ids that the body depends on */
     size_t tag_count;
 };
+/* SCRIPT_OUTAGE: the route passed on what is unavailable; err says it, and there is no response. */
 enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err);
@@ -242,7 +243,7 @@ struct script_pool;
 struct script_pool *script_pool_create(struct script_generation *generation, struct err *err);
 void script_pool_destroy(struct script_pool *pool);
 /* Waits at most timeout_ms for a free instance, behind all that wait already, calls, gives it back
- * (or retires it). ERR_TIMEOUT when none came free. */
+ * (or retires it). ERR_BUSY when none came free. */
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err);

@@ -195,8 +195,8 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
 void view_object_push(struct script_instance *instance);
 
 /* answer.c: reads what a route returned, at the top, into the response, whose memory is freed where
- * this raises. */
-void answer_take(lua_State *L, struct script_response *response);
+ * this raises. True: it is no answer but what is unavailable. */
+bool answer_take(lua_State *L, struct script_response *response, struct err *outage);
 
 /* event_names.c: what can be read of an event: its declared fields, and no other name. */
 /* Pushes the table of a handler's events, which scripts see read-only. */

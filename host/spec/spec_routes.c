@@ -59,10 +59,19 @@ static void push_answer(lua_State *L, const struct script_response *response) {
     if (response->status >= 400) {
         set_error(L, response->body);
     }
-    if (response->retry_after_s) {
-        set_number(L, "retry_after", response->retry_after_s);
-    }
     spec_set_tags(L, response->tags, response->tag_count);
+}
+
+/* As the server says it to a client. */
+static void spec_routes_push_outage(lua_State *L) {
+    lua_newtable(L);
+    set_number(L, "status", 503);
+    set_number(L, "retry_after", 1);
+    lua_pushliteral(L, "Service unavailable");
+    lua_setfield(L, -2, "error");
+    lua_pushliteral(L, "{\"error\":\"Service unavailable\"}");
+    lua_setfield(L, -2, "body");
+    spec_set_tags(L, NULL, 0);
 }
 
 static void push_failure(lua_State *L, const struct err *err) {
@@ -93,8 +102,11 @@ static int lua_call_route(lua_State *L) {
     call.request.query_count = read_pairs(L, "query", call.query);
     call.request.params = call.params;
     call.request.query = call.query;
-    if (script_answer(instance, &call.request, &response, &err) == SCRIPT_OK) {
+    enum script_result result = script_answer(instance, &call.request, &response, &err);
+    if (result == SCRIPT_OK) {
         push_answer(L, &response);
+    } else if (result == SCRIPT_OUTAGE) {
+        spec_routes_push_outage(L);
     } else {
         push_failure(L, &err);
     }

@@ -35,6 +35,7 @@ static struct {
     int status;          /* of a script's answer; 0: the site waits */
     const char *message; /* of the host's own error; NULL: a script's answer */
     const char *why;
+    enum unavailable unavailable;
 } told;
 static pthread_mutex_t waiting = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool waits;
@@ -48,6 +49,7 @@ static void answer(struct exchange *exchange) {
         reply_set_momentary(&exchange->reply,
                             answer_create(told.status ? told.status : 200, slice_of("{}")), "t/t");
     }
+    exchange->reply.unavailable = told.unavailable;
     exchange->why = told.why ? strdup(told.why) : NULL;
 }
 
@@ -191,6 +193,50 @@ static void a_storm_of_errors_leaves_a_few_lines_and_a_count(void) {
     end();
 }
 
+static void a_503_says_what_was_missing_in_its_line_and_in_a_metric(void) {
+    begin();
+    for (int reason = UNAVAILABLE_CONNECTIONS; reason < UNAVAILABLE_REASONS; reason++) {
+        char part[128];
+        const char *name = unavailable_name(reason);
+        told.status = 503;
+        told.message = unavailable_message(reason);
+        told.unavailable = reason == UNAVAILABLE_SAID ? UNAVAILABLE_NOT : reason;
+        ask(name, HEAD "\r\n");
+        snprintf(part, sizeof part, "\"unavailable\":\"%s\"", name);
+        CHECK_HAS(captured_take(), part);
+        snprintf(part, sizeof part, "ras_api_unavailable_total{endpoint=\"%s\",reason=\"%s\"} 1",
+                 name, name);
+        struct buffer page = {0};
+        metrics_render(&page);
+        CHECK_HAS(page.data, part);
+        buffer_free(&page);
+    }
+    told.unavailable = UNAVAILABLE_NOT;
+    told.message = NULL;
+    end();
+}
+
+static void a_failure_is_unavailable_or_a_fault(void) {
+    static const struct {
+        enum err_kind kind;
+        const char *sqlstate;
+        enum unavailable reason;
+    } failures[] = {
+        {ERR_BUSY, "", UNAVAILABLE_STATES},
+        {ERR_UNAVAILABLE, "", UNAVAILABLE_AWAY},
+        {ERR_UNAVAILABLE, "57P01", UNAVAILABLE_AWAY},
+        {ERR_UNAVAILABLE, "53300", UNAVAILABLE_DATABASE_BUSY},
+        {ERR_TIMEOUT, "", UNAVAILABLE_SLOW},
+        {ERR_INPUT, "22021", UNAVAILABLE_NOT},
+        {ERR_INTERNAL, "", UNAVAILABLE_NOT},
+    };
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        struct err err = {.kind = failures[i].kind};
+        snprintf(err.sqlstate, sizeof err.sqlstate, "%s", failures[i].sqlstate);
+        CHECK_INT(unavailable_of(&err), failures[i].reason);
+    }
+}
+
 /* ---- a connection too many ----------------------------------------------------------------- */
 
 static int dial(const struct http_server *server) {
@@ -235,7 +281,7 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
     CHECK(given && sscanf(given, "X-Correlation-ID: %63[^\r]", id) == 1);
     const char *line = captured_take();
     CHECK_HAS(line, "\"status\":503");
-    CHECK_HAS(line, "\"reason\":\"Too many connections\"");
+    CHECK_HAS(line, "\"reason\":\"Too many connections\",\"unavailable\":\"connections\"");
     CHECK_HAS(line, id);
     pthread_mutex_unlock(&waiting);
     close(first);
@@ -347,6 +393,9 @@ static const struct test_case cases[] = {
      what_is_no_request_leaves_a_line_with_a_reason},
     {"a storm of errors leaves a few lines and a count",
      a_storm_of_errors_leaves_a_few_lines_and_a_count},
+    {"a 503 says what was missing, in its line and in a metric",
+     a_503_says_what_was_missing_in_its_line_and_in_a_metric},
+    {"a failure is unavailable or a fault", a_failure_is_unavailable_or_a_fault},
     {"a connection too many is told and logged with one id",
      a_connection_too_many_is_told_and_logged_with_one_id},
     {"refusals have a reason", refusals_have_a_reason},

@@ -142,6 +142,11 @@ static void answers_many_clients_at_once(void) {
         pthread_join(threads[i], NULL);
     }
     CHECK_INT(wrong, 0);
+    struct buffer page = {0};
+    metrics_page_append(&page, "service");
+    CHECK_HAS(page.data,
+              "ras_api_unavailable_total{endpoint=\"get_batch_status\",reason=\"away\"}");
+    buffer_free(&page);
     stop();
 }
 

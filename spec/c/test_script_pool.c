@@ -119,13 +119,14 @@ static void waiting_for_a_state_ends_in_time(void) {
     for (size_t i = 0; i < 3; i++) {
         pthread_create(&threads[i], NULL, loop_in_thread, NULL);
     }
-    for (int i = 0; i < 20 && !strstr(mine.err.text, "no script state came free"); i++) {
+    for (int i = 0; i < 20 && !strstr(mine.err.text, "no Lua state came free"); i++) {
         int64_t started_us = clock_monotonic_us();
         mine = answer("loop", 20);
         took_us = clock_monotonic_us() - started_us;
     }
     CHECK_INT(mine.result, SCRIPT_TIMEOUT);
-    CHECK_HAS(mine.err.text, "no script state came free in 20 ms");
+    CHECK_INT(mine.err.kind, ERR_BUSY);
+    CHECK_HAS(mine.err.text, "no Lua state came free in 20 ms");
     CHECK(took_us >= 20000 && took_us < 300000);
     stop = true;
     for (size_t i = 0; i < 3; i++) {
@@ -200,14 +201,39 @@ static void answers_that_are_none_are_errors(void) {
     }
 }
 
-static void errors_and_absence_have_their_shapes(void) {
-    begin("if request.params.id == 'gone' then return { status = 404, error = 'No \"such\" id' } "
-          "end return { unavailable = 'db' }");
-    struct reply gone = answer("gone", 1000), away = answer("x", 1000);
+static void an_error_is_sent_as_json(void) {
+    begin("return { status = 404, error = 'No \"such\" id' }");
+    struct reply gone = answer("gone", 1000);
     CHECK_INT(gone.status, 404);
     CHECK_TEXT(gone.body, "{\"error\":\"No \\\"such\\\" id\"}");
-    CHECK_INT(away.status, 503);
     end();
+}
+
+static void what_a_route_says_is_unavailable_comes_back_as_its_failure(void) {
+    static const struct {
+        const char *failure;
+        enum err_kind kind;
+        const char *sqlstate, *text;
+    } outages[] = {
+        {"'the essay service is away'", ERR_UNAVAILABLE, "", "the essay service is away"},
+        {"{ kind = 'unavailable', message = 'too many clients', sqlstate = '53300' }",
+         ERR_UNAVAILABLE, "53300", "too many clients"},
+        {"{ kind = 'timeout', message = 'no answer' }", ERR_TIMEOUT, "", "no answer"},
+        {"{ kind = {}, message = 7 }", ERR_UNAVAILABLE, "", "routes/r.lua: "},
+    };
+    for (size_t i = 0; i < sizeof outages / sizeof *outages; i++) {
+        char body[256];
+        snprintf(body, sizeof body, "return { unavailable = %s, tags = { 'x' } }",
+                 outages[i].failure);
+        begin(body);
+        struct reply away = answer("x", 1000);
+        CHECK_INT(away.result, SCRIPT_OUTAGE);
+        CHECK_INT(away.status, 0);
+        CHECK_INT(away.err.kind, outages[i].kind);
+        CHECK_TEXT(away.err.sqlstate, outages[i].sqlstate);
+        CHECK_HAS(away.err.text, outages[i].text);
+        end();
+    }
 }
 
 static const struct test_case cases[] = {
@@ -216,7 +242,9 @@ static const struct test_case cases[] = {
     {"waiting for a state ends in time", waiting_for_a_state_ends_in_time},
     {"a state is given to whoever waited longest", a_state_is_given_to_whoever_waited_longest},
     {"answers that are none are errors", answers_that_are_none_are_errors},
-    {"errors and absence have their shapes", errors_and_absence_have_their_shapes},
+    {"an error is sent as JSON", an_error_is_sent_as_json},
+    {"what a route says is unavailable comes back as its failure",
+     what_a_route_says_is_unavailable_comes_back_as_its_failure},
 };
 
 TEST_MAIN(cases)

@@ -1,0 +1,41 @@
+#include "unavailable.h"
+
+#include <string.h>
+
+/* Of a system behind the program a client learns no more than that it is unavailable. */
+static const struct {
+    const char *name;
+    const char *message;
+} unavailable_reasons[UNAVAILABLE_REASONS] = {
+    [UNAVAILABLE_NOT] = {"none", NULL},
+    [UNAVAILABLE_CONNECTIONS] = {"connections", "Too many connections"},
+    [UNAVAILABLE_WORKERS] = {"workers", "Too many requests are waiting"},
+    [UNAVAILABLE_STATES] = {"script_states", "Too many requests are waiting for a script"},
+    [UNAVAILABLE_DATABASE_BUSY] = {"database_busy", "Service unavailable"},
+    [UNAVAILABLE_AWAY] = {"away", "Service unavailable"},
+    [UNAVAILABLE_SLOW] = {"slow", "Service unavailable"},
+    [UNAVAILABLE_NOT_READY] = {"not_ready", NULL},
+    [UNAVAILABLE_SAID] = {"said", NULL},
+};
+
+enum unavailable unavailable_of(const struct err *err) {
+    switch (err->kind) {
+    case ERR_BUSY:
+        return UNAVAILABLE_STATES;
+    case ERR_UNAVAILABLE:
+        /* Class 53: insufficient resources. */
+        return strncmp(err->sqlstate, "53", 2) == 0 ? UNAVAILABLE_DATABASE_BUSY : UNAVAILABLE_AWAY;
+    case ERR_TIMEOUT:
+        return UNAVAILABLE_SLOW;
+    default:
+        return UNAVAILABLE_NOT;
+    }
+}
+
+const char *unavailable_name(enum unavailable reason) {
+    return unavailable_reasons[reason].name;
+}
+
+const char *unavailable_message(enum unavailable reason) {
+    return unavailable_reasons[reason].message;
+}
