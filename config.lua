@@ -52,13 +52,17 @@ return {
     -- /healthz is 503 while Postgres is away, as the platform's compose file checks it; false: only
     -- while the process hangs, for what restarts a container that is not healthy
     healthz_needs_database = env("HEALTHZ_NEEDS_DATABASE", true),
+    -- the fields of a request that name its key, its caller and its id; the last is in answers, too
+    api_key_header = "X-Internal-API-Key",
+    caller_header = "X-Service-ID",
+    correlation_id_header = "X-Correlation-ID",
     -- several at once while keys are rotated, separated by commas; none: nobody is let in, and the
     -- program warns
     api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or env_or_file("INTERNAL_API_KEY")),
     allowed_services = list(
       env("ALLOWED_SERVICE_IDS", "api-gateway-service,admin-dashboard-service,bff-teacher-service")
     ),
-    -- callers that read other words than the query wrote, by X-Service-ID: each names a vocabulary
+    -- callers that read other words than the query wrote, by caller: each names a vocabulary
     -- that routes declare. A caller that is not named reads the body as it is
     vocabularies = {
       ["api-gateway-service"] = "internal",

@@ -23,6 +23,7 @@
 #include "../base/xalloc.h"
 
 #define TIMEOUT_MS 5000
+#define HEADER_NAME_BYTES 64
 #define MEMORY_BYTES (64UL * 1024 * 1024)
 
 /* ---- checking ----------------------------------------------------------------------------- */
@@ -141,9 +142,23 @@ static bool is_among(const char *word, const char *words) {
     return false;
 }
 
+/* A token of RFC 9110; not what HTTP itself reads. */
+static bool config_is_header_name(const char *text) {
+    static const char *const taken = " host content-length transfer-encoding connection expect "
+                                     "if-none-match authorization traceparent ";
+    size_t len = strlen(text);
+    return len > 0 && len <= HEADER_NAME_BYTES && !is_among(text, taken) &&
+           strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == len;
+}
+
 static bool read_field(struct reader *reader, const struct config_field *field) {
     lua_State *L = reader->L; /* [section, value] */
     void *target = (char *)reader->config + field->offset;
+    if (lua_isnil(L, -1) && field->kind == HEADER) {
+        lua_pop(L, 1);
+        lua_pushstring(L, field->words);
+    }
     if (lua_isnil(L, -1)) {
         return complain(reader, field->section, field->key, "is missing");
     }
@@ -166,6 +181,11 @@ static bool read_field(struct reader *reader, const struct config_field *field) 
     const char *text = lua_tostring(L, -1);
     if (strlen(text) != lua_objlen(L, -1)) {
         return complain(reader, field->section, field->key, "must not hold a NUL byte");
+    }
+    if (field->kind == HEADER && !config_is_header_name(text)) {
+        return complain(reader, field->section, field->key,
+                        "must be the name of a header field that HTTP does not use itself, of 1 to "
+                        "64 letters, digits and hyphens");
     }
     if (field->kind == WORD && !is_among(text, field->words)) {
         char what[160];

@@ -43,9 +43,12 @@ struct config {
         int request_timeout_ms;
         int keep_alive_timeout_ms;
         int healthz_needs_database;
+        char *api_key_header; /* names of fields of requests */
+        char *caller_header;
+        char *correlation_id_header;    /* and of answers */
         struct config_strings api_keys; /* secret */
         struct config_strings allowed_services;
-        struct config_pairs vocabularies; /* by X-Service-ID; scripts know what each says */
+        struct config_pairs vocabularies; /* by caller; scripts know what each says */
     } http;
     struct {
         char *brokers;

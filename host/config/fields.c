@@ -14,6 +14,8 @@
     { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, true }
 #define WORD_OF(section, key, words, live)                                                         \
     { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words, live }
+#define HEADER_FIELD(section, key, otherwise)                                                      \
+    { #section, #key, HEADER, offsetof(struct config, section.key), 0, 0, otherwise, false }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct config_field config_fields[] = {
@@ -29,6 +31,9 @@ const struct config_field config_fields[] = {
     FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
     FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
     FIELD(http, healthz_needs_database, SWITCH, 0, 0),
+    HEADER_FIELD(http, api_key_header, "X-Internal-API-Key"),
+    HEADER_FIELD(http, caller_header, "X-Service-ID"),
+    HEADER_FIELD(http, correlation_id_header, "X-Correlation-ID"),
     LIVE(http, api_keys, STRINGS, 0, 0),
     LIVE(http, allowed_services, STRINGS, 0, 0),
     LIVE(http, vocabularies, PAIRS, 0, 0),

@@ -15,7 +15,8 @@ enum config_kind {
     INTEGER,
     SWITCH,
     STRINGS,
-    PAIRS /* librdkafka's properties */
+    HEADER, /* the name of a header field; where it is missing, the one in `words` */
+    PAIRS   /* librdkafka's properties */
 };
 
 struct config_field {
@@ -24,7 +25,7 @@ struct config_field {
     enum config_kind kind;
     size_t offset;
     long min, max;     /* INTEGER */
-    const char *words; /* WORD: the ones it takes, with a space around each */
+    const char *words; /* WORD: the ones it takes, with a space around each; HEADER: the default */
     bool live;         /* can change while the program runs */
 };
 

@@ -24,7 +24,7 @@ struct api_scripts {
     uint64_t hash;                     /* of the generation's */
     const struct script_route *routes; /* of the generation */
     size_t route_count;
-    const struct config_pairs *vocabularies; /* by X-Service-ID; of the generation */
+    const struct config_pairs *vocabularies; /* by the caller; of the generation */
     struct endpoint **endpoints;             /* one a route */
     struct script_pool *pool;
     struct builtin_paths *builtin;
@@ -100,10 +100,10 @@ static char *api_explain_refusal(const struct admission *admission, enum admissi
 static bool api_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
-        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_SERVICE_ID]);
+        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER]);
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
-        exchange->why = api_explain_refusal(admission, result, fields[FIELD_SERVICE_ID]);
+        exchange->why = api_explain_refusal(admission, result, fields[FIELD_CALLER]);
         reply_set_error(&exchange->reply, 401, admission_message(result));
     }
     return result == ADMISSION_GOOD;
@@ -281,7 +281,7 @@ static void api_set_answer(const struct api_scripts *scripts, struct exchange *e
                            struct answer *answer) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
     const struct config_pairs *callers = scripts->vocabularies;
-    struct slice caller = exchange->request.fields[FIELD_SERVICE_ID];
+    struct slice caller = exchange->request.fields[FIELD_CALLER];
     const char *vocabulary = NULL;
     for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;

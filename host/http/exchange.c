@@ -12,15 +12,20 @@
 
 struct exchanges {
     struct site site;
+    struct request_names names;
+    struct http_headers headers;
     int request_timeout_ms;
     struct endpoint *unknown; /* no path of the site */
     _Atomic bool stopping;
 };
 
-struct exchanges *exchanges_create(struct site site, int request_timeout_ms) {
+struct exchanges *exchanges_create(const struct http_options *options) {
     struct exchanges *exchanges = xcalloc(1, sizeof *exchanges);
-    exchanges->site = site;
-    exchanges->request_timeout_ms = request_timeout_ms;
+    exchanges->site = options->site;
+    exchanges->request_timeout_ms = options->request_timeout_ms;
+    exchanges->headers = options->headers;
+    exchanges->names = request_names(options->headers.api_key, options->headers.caller,
+                                     options->headers.correlation_id);
     exchanges->unknown = endpoint_of("unknown");
     return exchanges;
 }
@@ -89,6 +94,8 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
     const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
     int64_t took_us = clock_monotonic_us() - exchange->started_us;
+    reply->correlation_name = exchanges->headers.correlation_id;
+    reply->challenge = reply->challenge ? reply->challenge : exchanges->headers.api_key;
     reply->head_only = request->method == METHOD_HEAD;
     reply->close =
         !request->keep_alive || atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
@@ -118,7 +125,7 @@ static void exchange_set_refused(struct exchange *exchange, struct refusal refus
 bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head) {
     struct refusal refusal;
     exchange_begin(exchanges, exchange);
-    bool good = request_parse(head, &exchange->request, &refusal);
+    bool good = request_parse(head, &exchanges->names, &exchange->request, &refusal);
     exchange_set_ids(exchange);
     exchange_bind_log(exchange);
     if (!good) {

@@ -38,8 +38,8 @@ struct exchange {
 struct exchange *exchange_create(void);
 void exchange_destroy(struct exchange *exchange);
 
-/* The site must outlive them. */
-struct exchanges *exchanges_create(struct site site, int request_timeout_ms);
+/* Of the options: site, headers and request_timeout_ms. */
+struct exchanges *exchanges_create(const struct http_options *options);
 void exchanges_destroy(struct exchanges *exchanges);
 /* From now on every reply closes its connection. */
 void exchanges_stop(struct exchanges *exchanges);

@@ -145,7 +145,7 @@ static void share(struct http_server *server, const struct http_options *options
 }
 
 static bool start(struct http_server *server, const struct http_options *options, struct err *err) {
-    server->exchanges = exchanges_create(options->site, options->request_timeout_ms);
+    server->exchanges = exchanges_create(options);
     share(server, options);
     server->shared.workers =
         workers_start(server->exchanges, options->threads, loop_post_done, err);

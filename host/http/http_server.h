@@ -31,6 +31,13 @@ struct site {
     void (*plan)(void *context, struct exchange *exchange);
 };
 
+/* Names of fields that HTTP leaves to a service, of 64 bytes at most; NULL: it has none. */
+struct http_headers {
+    const char *api_key;
+    const char *caller;
+    const char *correlation_id; /* of requests and answers */
+};
+
 struct http_options {
     const char *settings; /* the section of config.lua, for errors */
     const char *host;
@@ -40,7 +47,8 @@ struct http_options {
     int max_connections;
     int request_timeout_ms;
     int keep_alive_timeout_ms;
-    struct site site; /* outlives the server */
+    struct site site;            /* outlives the server */
+    struct http_headers headers; /* likewise */
 };
 
 struct http_server *http_server_start(const struct http_options *options, struct err *err);

@@ -136,9 +136,8 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
     if (reply->allow[0]) {
         put_line(&head, "Allow: ", reply->allow);
     }
-    if (reply->status == 401) {
-        put_line(&head,
-                 "WWW-Authenticate: ", reply->challenge ? reply->challenge : "X-Internal-API-Key");
+    if (reply->status == 401 && reply->challenge) {
+        put_line(&head, "WWW-Authenticate: ", reply->challenge);
     }
     if (reply->status == 503) {
         put_line(&head, "Retry-After: ", RETRY_AFTER_S);
@@ -149,7 +148,10 @@ size_t reply_format_head(const struct reply *reply, const char *correlation_id, 
         put_line(&head, "Connection: ", "keep-alive");
     }
     put_line(&head, "X-Content-Type-Options: ", "nosniff");
-    put_line(&head, "X-Correlation-ID: ", correlation_id);
+    if (reply->correlation_name) {
+        put(&head, reply->correlation_name);
+        put_line(&head, ": ", correlation_id);
+    }
     put_line(&head, "Date: ", date);
     put(&head, "\r\n");
     return (size_t)(head.at - out);

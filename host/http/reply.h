@@ -14,7 +14,8 @@ struct reply {
     const char *content_type;
     const char *message;           /* of an error that the host made: a literal; else NULL */
     enum unavailable unavailable;  /* with 503: why */
-    const char *challenge;         /* with 401: what lets a client in; NULL: an API key */
+    const char *challenge;         /* with 401: what lets a client in; NULL: not said */
+    const char *correlation_name;  /* of the field with the correlation id; NULL: there is none */
     char allow[REPLY_ALLOW_BYTES]; /* with 405 and OPTIONS: "GET, HEAD"; "" = none */
     bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
     bool head_only;
@@ -22,9 +23,8 @@ struct reply {
     bool says_keep_alive; /* else a client of HTTP/1.0 would take it to end */
 };
 
-#define REPLY_HEAD_BYTES                                                                           \
-    768 /* longer than any head: correlation id, ETag and Allow are bounded                        \
-         */
+/* Longer than any head: correlation id, challenge, ETag, Allow and the names are bounded. */
+#define REPLY_HEAD_BYTES 1024
 #define REPLY_DATE_BYTES 32
 
 /* Sets status and body; takes the reference. A 200 gets an ETag, and becomes a 304 where the

@@ -4,22 +4,28 @@
 
 #include "authority.h"
 
-static const struct {
-    const char *name;
-    bool may_repeat; /* a list whose first line may be followed by others */
-} known_fields[FIELD_COUNT] = {
-    [FIELD_HOST] = {"host", false},
-    [FIELD_CONTENT_LENGTH] = {"content-length", false},
-    [FIELD_TRANSFER_ENCODING] = {"transfer-encoding", true},
-    [FIELD_CONNECTION] = {"connection", true},
-    [FIELD_EXPECT] = {"expect", true},
-    [FIELD_IF_NONE_MATCH] = {"if-none-match", true},
-    [FIELD_AUTHORIZATION] = {"authorization", false},
-    [FIELD_API_KEY] = {"x-internal-api-key", false},
-    [FIELD_SERVICE_ID] = {"x-service-id", false},
-    [FIELD_CORRELATION_ID] = {"x-correlation-id", false},
-    [FIELD_TRACEPARENT] = {"traceparent", true},
+/* Lists whose first line may be followed by others. */
+static const bool request_repeats[FIELD_COUNT] = {
+    [FIELD_TRANSFER_ENCODING] = true, [FIELD_CONNECTION] = true,  [FIELD_EXPECT] = true,
+    [FIELD_IF_NONE_MATCH] = true,     [FIELD_TRACEPARENT] = true,
 };
+
+struct request_names request_names(const char *api_key, const char *caller,
+                                   const char *correlation_id) {
+    return (struct request_names){{
+        [FIELD_HOST] = slice_of("host"),
+        [FIELD_CONTENT_LENGTH] = slice_of("content-length"),
+        [FIELD_TRANSFER_ENCODING] = slice_of("transfer-encoding"),
+        [FIELD_CONNECTION] = slice_of("connection"),
+        [FIELD_EXPECT] = slice_of("expect"),
+        [FIELD_IF_NONE_MATCH] = slice_of("if-none-match"),
+        [FIELD_AUTHORIZATION] = slice_of("authorization"),
+        [FIELD_API_KEY] = slice_of(api_key),
+        [FIELD_CALLER] = slice_of(caller),
+        [FIELD_CORRELATION_ID] = slice_of(correlation_id),
+        [FIELD_TRACEPARENT] = slice_of("traceparent"),
+    }};
+}
 
 static bool refuse(struct refusal *refusal, int status, const char *message) {
     *refusal = (struct refusal){status, message};
@@ -204,26 +210,31 @@ static void read_connection(struct slice list, struct request *request, bool *cl
     }
 }
 
-static bool keep_field(struct request *request, struct slice name, struct slice value,
-                       struct refusal *refusal) {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!is_text(name, known_fields[i].name)) {
-            continue;
-        }
-        if (!request->fields[i].data) {
-            request->fields[i] = value;
-        } else if (!known_fields[i].may_repeat) {
-            return refuse(refusal, 400, "A header field is repeated that may stand once only");
-        } else if (i == FIELD_IF_NONE_MATCH || i == FIELD_TRACEPARENT) {
-            /* Repeated it says nothing: the whole answer is always right, and so is no trace. */
-            request->fields[i].len = 0;
-        }
-        return true;
+/* FIELD_COUNT: it is none of them. */
+static size_t request_find_field(const struct request_names *names, struct slice name) {
+    size_t i = 0;
+    while (i < FIELD_COUNT && (names->of[i].len != name.len ||
+                               strncasecmp(names->of[i].data, name.data, name.len) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+static bool request_keep_field(struct request *request, size_t field, struct slice value,
+                               struct refusal *refusal) {
+    if (!request->fields[field].data) {
+        request->fields[field] = value;
+    } else if (!request_repeats[field]) {
+        return refuse(refusal, 400, "A header field is repeated that may stand once only");
+    } else if (field == FIELD_IF_NONE_MATCH || field == FIELD_TRACEPARENT) {
+        /* Repeated it says nothing: the whole answer is always right, and so is no trace. */
+        request->fields[field].len = 0;
     }
     return true;
 }
 
-static bool parse_fields(struct slice rest, struct request *request, struct refusal *refusal) {
+static bool parse_fields(struct slice rest, const struct request_names *names,
+                         struct request *request, struct refusal *refusal) {
     bool closing = false;
     for (size_t count = 0;; count++) {
         struct slice line = next_line(&rest);
@@ -243,10 +254,11 @@ static bool parse_fields(struct slice rest, struct request *request, struct refu
         if (!is_field_value(value)) {
             return refuse(refusal, 400, "Invalid header field");
         }
-        if (!keep_field(request, name, value, refusal)) {
+        size_t field = request_find_field(names, name);
+        if (field < FIELD_COUNT && !request_keep_field(request, field, value, refusal)) {
             return false;
         }
-        if (is_text(name, "connection")) {
+        if (field == FIELD_CONNECTION) {
             read_connection(value, request, &closing);
         }
     }
@@ -302,14 +314,15 @@ static bool check_framing(struct request *request, struct refusal *refusal) {
     return true;
 }
 
-bool request_parse(struct slice head, struct request *request, struct refusal *refusal) {
+bool request_parse(struct slice head, const struct request_names *names, struct request *request,
+                   struct refusal *refusal) {
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
     struct slice line = next_line(&rest);
     if (!parse_request_line(line, request, refusal)) {
         return false;
     }
-    return parse_fields(rest, request, refusal) && check_framing(request, refusal);
+    return parse_fields(rest, names, request, refusal) && check_framing(request, refusal);
 }
 
 bool correlation_id_acceptable(struct slice text) {

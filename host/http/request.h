@@ -23,11 +23,20 @@ enum request_field {
     FIELD_IF_NONE_MATCH,
     FIELD_AUTHORIZATION,
     FIELD_API_KEY,
-    FIELD_SERVICE_ID,
+    FIELD_CALLER,
     FIELD_CORRELATION_ID,
     FIELD_TRACEPARENT,
     FIELD_COUNT
 };
+
+/* What the fields are called; data NULL for one that no request has. */
+struct request_names {
+    struct slice of[FIELD_COUNT];
+};
+
+/* The names of HTTP, and these of the service; NULL: it has no such field. Borrows the texts. */
+struct request_names request_names(const char *api_key, const char *caller,
+                                   const char *correlation_id);
 
 /* Why a request is answered without being looked at further. */
 struct refusal {
@@ -53,7 +62,8 @@ size_t request_scan(struct slice bytes, size_t from, bool *bad);
 
 /* Parses a head that request_scan found. On false the refusal is filled and the connection is of no
  * more use; the request then holds what was read before the fault. */
-bool request_parse(struct slice head, struct request *request, struct refusal *refusal);
+bool request_parse(struct slice head, const struct request_names *names, struct request *request,
+                   struct refusal *refusal);
 
 /* True for 1 to 128 bytes of printable ASCII: fit to be sent back and to stand in a log line. */
 bool correlation_id_acceptable(struct slice text);

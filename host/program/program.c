@@ -126,6 +126,11 @@ static struct builtin_sources builtin_sources(const struct program *program) {
                                     metrics_page_append};
 }
 
+static struct http_headers program_headers(const struct config *config) {
+    return (struct http_headers){config->http.api_key_header, config->http.caller_header,
+                                 config->http.correlation_id_header};
+}
+
 static bool start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct builtin_sources sources = builtin_sources(program);
@@ -147,6 +152,7 @@ static bool start_http(struct program *program, struct err *err) {
         .request_timeout_ms = config->http.request_timeout_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .site = api_site(program->api),
+        .headers = program_headers(config),
     };
     program->http = http_server_start(&options, err);
     return program->http != NULL;
@@ -189,6 +195,7 @@ static bool start_admin_http(struct program *program, struct err *err) {
         .request_timeout_ms = config->http.request_timeout_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .site = admin_site(program->admin_site),
+        .headers = program_headers(config),
     };
     program->admin_http = http_server_start(&options, err);
     return program->admin_http != NULL;

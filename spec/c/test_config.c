@@ -122,6 +122,16 @@ static void the_shipped_file_loads(void) {
     config_unref(config);
 }
 
+static void headers_have_names_where_the_file_gives_none(void) {
+    char *text = with("api_key_header = \"X-Internal-API-Key\",", "");
+    struct config *config = load(text);
+    CHECK_OK(config != NULL, &err);
+    CHECK_TEXT(config ? config->http.api_key_header : "", "X-Internal-API-Key");
+    CHECK_TEXT(config ? config->http.correlation_id_header : "", "X-Correlation-ID");
+    config_unref(config);
+    free(text);
+}
+
 static void folders_lie_beside_the_file(void) {
     struct config *config = load(shipped);
     CHECK_OK(config != NULL, &err);
@@ -318,6 +328,8 @@ static void what_is_no_key_in_a_key_file_is_refused(void) {
 }
 
 static void wrong_values_are_named(void) {
+    refuses("\"X-Service-ID\"", "\"X Service\"", "http.caller_header", "name of a header field");
+    refuses("\"X-Service-ID\"", "\"Host\"", "http.caller_header", "that HTTP does not use itself");
     refuses("threads = 16", "threads = \"many\"", "http.threads", "from 1 to 4096, not many");
     refuses("threads = 16", "threads = {}", "http.threads", "not table");
     refuses("threads = 16", "threads = 0", "http.threads", "from 1 to 4096, not 0");
@@ -558,6 +570,7 @@ static void a_reload_says_what_it_takes(void) {
 static const struct test_case cases[] = {
     {"a reload says what it takes", a_reload_says_what_it_takes},
     {"the shipped file loads", the_shipped_file_loads},
+    {"headers have names where the file gives none", headers_have_names_where_the_file_gives_none},
     {"folders lie beside the file", folders_lie_beside_the_file},
     {"the environment overrides", the_environment_overrides},
     {"the database is found as the platform finds its own",

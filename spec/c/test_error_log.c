@@ -71,13 +71,17 @@ static void plan(void *context, struct exchange *exchange) {
     }
 }
 
+#define CORRELATION "X-Correlation-ID"
+#define HEAD "GET /x HTTP/1.1\r\nHost: h\r\n" CORRELATION ": mine\r\n"
+
 static struct exchanges *exchanges;
 static struct exchange *exchange;
 
 static void begin(void) {
     captured_begin();
     exchange = exchange_create();
-    exchanges = exchanges_create((struct site){NULL, plan}, 1000);
+    exchanges = exchanges_create(&(struct http_options){
+        .site = {NULL, plan}, .request_timeout_ms = 1000, .headers = {NULL, NULL, CORRELATION}});
 }
 
 static void end(void) {
@@ -91,8 +95,6 @@ static void ask(const char *endpoint, const char *head) {
     CHECK(exchange_plan(exchanges, exchange, slice_of(head)));
     answer_unref(exchange->reply.answer);
 }
-
-#define HEAD "GET /x HTTP/1.1\r\nHost: h\r\nX-Correlation-ID: mine\r\n"
 
 static size_t count_of(const char *text, const char *part) {
     size_t count = 0;
@@ -237,6 +239,28 @@ static void a_failure_is_unavailable_or_a_fault(void) {
     }
 }
 
+static void fields_of_the_service_have_the_names_that_the_server_is_given(void) {
+    begin();
+    exchanges_destroy(exchanges);
+    exchanges = exchanges_create(&(struct http_options){.site = {NULL, plan},
+                                                        .request_timeout_ms = 1000,
+                                                        .headers = {"My-Key", "My-Name", "My-Id"}});
+    char head[REPLY_HEAD_BYTES + 1];
+    told.status = 401;
+    endpoint_name = "named";
+    CHECK(exchange_plan(
+        exchanges, exchange,
+        slice_of("GET / HTTP/1.1\r\nHost: h\r\nmy-key: k\r\nmy-name: n\r\nmy-id: i\r\n"
+                 "X-Service-ID: none\r\n\r\n")));
+    CHECK(slice_equal(exchange->request.fields[FIELD_API_KEY], slice_of("k")));
+    CHECK(slice_equal(exchange->request.fields[FIELD_CALLER], slice_of("n")));
+    head[reply_format_head(&exchange->reply, exchange->correlation_id, "now", head)] = '\0';
+    CHECK_HAS(head, "\r\nMy-Id: i\r\n");
+    CHECK_HAS(head, "\r\nWWW-Authenticate: My-Key\r\n");
+    answer_unref(exchange->reply.answer);
+    end();
+}
+
 /* ---- a connection too many ----------------------------------------------------------------- */
 
 static int dial(const struct http_server *server) {
@@ -266,7 +290,8 @@ static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
                                                  .max_connections = 1,
                                                  .request_timeout_ms = 10000,
                                                  .keep_alive_timeout_ms = 5000,
-                                                 .site = {NULL, plan}},
+                                                 .site = {NULL, plan},
+                                                 .headers = {NULL, NULL, CORRELATION}},
                           &err);
     CHECK_OK(server != NULL, &err);
     int first = dial(server), second;
@@ -396,6 +421,8 @@ static const struct test_case cases[] = {
     {"a 503 says what was missing, in its line and in a metric",
      a_503_says_what_was_missing_in_its_line_and_in_a_metric},
     {"a failure is unavailable or a fault", a_failure_is_unavailable_or_a_fault},
+    {"fields of the service have the names that the server is given",
+     fields_of_the_service_have_the_names_that_the_server_is_given},
     {"a connection too many is told and logged with one id",
      a_connection_too_many_is_told_and_logged_with_one_id},
     {"refusals have a reason", refusals_have_a_reason},

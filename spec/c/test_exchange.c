@@ -85,7 +85,8 @@ static void a_worker_carries_out_what_was_planned_once(void) {
 
 static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
     begin();
-    struct exchanges *exchanges = exchanges_create(site, 0); /* ms: over at once */
+    struct exchanges *exchanges = exchanges_create(
+        &(struct http_options){.site = site, .request_timeout_ms = 0}); /* over at once */
     struct exchange *exchange = exchange_create();
     CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
     exchange_carry_out(exchanges, exchange);
@@ -99,7 +100,8 @@ static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
 
 static void a_plan_that_nobody_waits_for_is_released(void) {
     begin();
-    struct exchanges *exchanges = exchanges_create(site, 1000);
+    struct exchanges *exchanges =
+        exchanges_create(&(struct http_options){.site = site, .request_timeout_ms = 1000});
     struct exchange *exchange = exchange_create();
     CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
     exchange_drop(exchange);

@@ -49,14 +49,18 @@ static bool start(void) {
     sources = (struct builtin_sources){health, health_is_fresh, health_report, metrics_page_append};
     struct api_scripts *scripts = health ? api_scripts_create(generation, &sources, &err) : NULL;
     api = scripts ? api_create(cache, scripts, &err) : NULL;
-    server = api ? http_server_start(&(struct http_options){.host = "127.0.0.1",
-                                                            .loops = 2,
-                                                            .threads = 16,
-                                                            .max_connections = 4096,
-                                                            .request_timeout_ms = 10000,
-                                                            .keep_alive_timeout_ms = 5000,
-                                                            .site = api_site(api)},
-                                     &err)
+    server = api ? http_server_start(
+                       &(struct http_options){.host = "127.0.0.1",
+                                              .loops = 2,
+                                              .threads = 16,
+                                              .max_connections = 4096,
+                                              .request_timeout_ms = 10000,
+                                              .keep_alive_timeout_ms = 5000,
+                                              .site = api_site(api),
+                                              .headers = {config->http.api_key_header,
+                                                          config->http.caller_header,
+                                                          config->http.correlation_id_header}},
+                       &err)
                  : NULL;
     if (!server) {
         printf("    %s\n", err.text);

@@ -10,7 +10,9 @@ static struct refusal refusal;
 
 static bool parse(const char *head) {
     refusal = (struct refusal){0};
-    return request_parse(slice_of(head), &request, &refusal);
+    struct request_names names =
+        request_names("X-Internal-API-Key", "X-Service-ID", "X-Correlation-ID");
+    return request_parse(slice_of(head), &names, &request, &refusal);
 }
 
 static void check_refused(const char *head, int status) {
@@ -26,7 +28,7 @@ static void reads_a_request(void) {
     CHECK_INT(request.method, METHOD_GET);
     CHECK(slice_equal(request.path, slice_of("/a/b")));
     CHECK(slice_equal(request.query, slice_of("c=d")));
-    CHECK(slice_equal(request.fields[FIELD_SERVICE_ID], slice_of("me")));
+    CHECK(slice_equal(request.fields[FIELD_CALLER], slice_of("me")));
     CHECK(slice_equal(request.fields[FIELD_API_KEY], slice_of("k")));
     CHECK(request.fields[FIELD_CORRELATION_ID].data && !request.fields[FIELD_CORRELATION_ID].len);
     CHECK(!request.fields[FIELD_IF_NONE_MATCH].data);
@@ -320,7 +322,7 @@ static const char *head_of(const struct reply *reply) {
 
 static void formats_the_head_of_an_answer(void) {
     struct request plain = {0};
-    struct reply reply = {0};
+    struct reply reply = {.correlation_name = "X-Correlation-ID"};
     reply_set(&reply, &plain, answer_create(200, slice_of("{}")), "application/json");
     const char *head = head_of(&reply);
     CHECK(strncmp(head, "HTTP/1.1 200 OK\r\n", 17) == 0);

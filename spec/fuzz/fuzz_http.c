@@ -59,7 +59,7 @@ static void check_reply(const struct request *request) {
         memcpy(id, given.data, given.len);
         id[given.len] = '\0';
     }
-    struct reply reply = {0};
+    struct reply reply = {.correlation_name = "X-Correlation-ID"};
     reply_set(&reply, request, answer_create(200, slice_of("{}")), "application/json");
     size_t len = reply_format_head(&reply, id, "Thu, 01 Jan 1970 00:00:00 GMT", head);
     want(len < REPLY_HEAD_BYTES);
@@ -73,7 +73,9 @@ static void serve(struct slice head) {
     static struct router_pairs query;
     struct request request;
     struct refusal refusal = {0};
-    if (!request_parse(head, &request, &refusal)) {
+    struct request_names names =
+        request_names("X-Internal-API-Key", "X-Service-ID", "X-Correlation-ID");
+    if (!request_parse(head, &names, &request, &refusal)) {
         want(refusal.status >= 400 && refusal.message);
         return;
     }
