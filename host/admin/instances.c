@@ -23,35 +23,36 @@ static const char partitions_sql[] =
 enum column { INSTANCE, GENERATION, HASH, SINCE, STARTED_AT, LAST_SEEN, GONE };
 
 static bool query(struct sql_session *session, const struct config *config, const char *sql,
-                  PGresult **rows, struct err *err) {
+                  struct pg_result **rows, struct err *err) {
     pg_params_add_text(session->params, slice_of(config->kafka.group));
     return sql_query(session, slice_of(sql), rows, err);
 }
 
-static bool is_gone(const PGresult *rows, int row) {
-    return sql_cell_int(rows, row, GONE) != 0;
+static bool is_gone(const struct pg_result *rows, int row) {
+    return pg_rows_int(rows, row, GONE) != 0;
 }
 
-static void put_instance(struct buffer *json, const PGresult *rows, int row, const char *this) {
-    struct slice instance = sql_cell(rows, row, INSTANCE);
+static void put_instance(struct buffer *json, const struct pg_result *rows, int row,
+                         const char *this) {
+    struct slice instance = pg_rows_cell(rows, row, INSTANCE);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "instance", instance);
     json_put_bool(json, "this", slice_equal(instance, slice_of(this)));
-    json_put_int(json, "generation", sql_cell_int(rows, row, GENERATION));
-    json_put_text(json, "hash", sql_cell(rows, row, HASH));
-    json_put_time(json, "since", sql_cell_int(rows, row, SINCE));
-    json_put_time(json, "started", sql_cell_int(rows, row, STARTED_AT));
-    json_put_time(json, "last_seen", sql_cell_int(rows, row, LAST_SEEN));
+    json_put_int(json, "generation", pg_rows_int(rows, row, GENERATION));
+    json_put_text(json, "hash", pg_rows_cell(rows, row, HASH));
+    json_put_time(json, "since", pg_rows_int(rows, row, SINCE));
+    json_put_time(json, "started", pg_rows_int(rows, row, STARTED_AT));
+    json_put_time(json, "last_seen", pg_rows_int(rows, row, LAST_SEEN));
     json_put_bool(json, "gone", is_gone(rows, row));
     buffer_append_text(json, "}");
 }
 
 /* Whether those that live run the same scripts. */
-static bool agree(const PGresult *rows) {
+static bool agree(const struct pg_result *rows) {
     struct slice hash = {0};
-    for (int i = 0; i < PQntuples(rows); i++) {
-        struct slice other = sql_cell(rows, i, HASH);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        struct slice other = pg_rows_cell(rows, i, HASH);
         if (!is_gone(rows, i) && hash.data && !slice_equal(hash, other)) {
             return false;
         }
@@ -60,24 +61,24 @@ static bool agree(const PGresult *rows) {
     return true;
 }
 
-static void put_instances(struct buffer *json, const PGresult *rows, const char *this) {
+static void put_instances(struct buffer *json, const struct pg_result *rows, const char *this) {
     json_put_name(json, "instances");
     buffer_append_text(json, "[");
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         put_instance(json, rows, i, this);
     }
     buffer_append_text(json, "]");
     json_put_bool(json, "scripts_agree", agree(rows));
 }
 
-static void put_partitions(struct buffer *json, const PGresult *rows) {
+static void put_partitions(struct buffer *json, const struct pg_result *rows) {
     json_put_name(json, "partitions_handled_by");
     buffer_append_text(json, "[");
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        json_put_text(json, "hash", sql_cell(rows, i, 0));
-        json_put_int(json, "partitions", sql_cell_int(rows, i, 1));
+        json_put_text(json, "hash", pg_rows_cell(rows, i, 0));
+        json_put_int(json, "partitions", pg_rows_int(rows, i, 1));
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
@@ -86,7 +87,7 @@ static void put_partitions(struct buffer *json, const PGresult *rows) {
 static bool ask_database(const struct config *config, const char *this, struct buffer *json) {
     struct sql_session session;
     struct err err = {0};
-    PGresult *instances = NULL, *partitions = NULL;
+    struct pg_result *instances = NULL, *partitions = NULL;
     bool ok = sql_session_open(&session, config, "aggregator status", TIMEOUT_MS, &err) &&
               query(&session, config, instances_sql, &instances, &err) &&
               query(&session, config, partitions_sql, &partitions, &err);
@@ -101,8 +102,8 @@ static bool ask_database(const struct config *config, const char *this, struct b
         log_warning("status cannot say what the other instances run", LOG_TEXT("error", err.text));
     }
     buffer_free(&stored);
-    PQclear(instances);
-    PQclear(partitions);
+    pg_rows_free(instances);
+    pg_rows_free(partitions);
     sql_session_close(&session);
     return ok;
 }

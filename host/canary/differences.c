@@ -44,7 +44,7 @@ static bool count_rows(struct comparison *comparison, struct err *err) {
     bool ok = sql_query(comparison->session, buffer_slice(&sql), &row, err);
     buffer_free(&sql);
     if (ok) {
-        comparison->rows = sql_cell_int(row, 0, 0);
+        comparison->rows = pg_rows_int(row, 0, 0);
         pg_rows_free(row);
     }
     return ok;
@@ -58,13 +58,13 @@ static bool find_kinds(struct comparison *comparison, struct err *err) {
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
         const char *kind = pg_rows_text(rows, i, 0);
-        int64_t count = sql_cell_int(rows, i, 1);
+        int64_t count = pg_rows_int(rows, i, 1);
         if (strcmp(kind, "missing") == 0) {
             comparison->only_new = count;
-            json_put_text(&comparison->keys[CANARY_NEW], NULL, sql_cell(rows, i, 2));
+            json_put_text(&comparison->keys[CANARY_NEW], NULL, pg_rows_cell(rows, i, 2));
         } else if (strcmp(kind, "extra") == 0) {
             comparison->only_old = count;
-            json_put_text(&comparison->keys[CANARY_OLD], NULL, sql_cell(rows, i, 2));
+            json_put_text(&comparison->keys[CANARY_OLD], NULL, pg_rows_cell(rows, i, 2));
         } else {
             comparison->differing = count;
         }
@@ -76,9 +76,9 @@ static bool find_kinds(struct comparison *comparison, struct err *err) {
 static void put_example(struct buffer *json, const struct pg_result *rows, int row) {
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
-    json_put_text(json, "key", sql_cell(rows, row, 2));
-    json_put_text(json, "old", sql_cell(rows, row, 3));
-    json_put_text(json, "new", sql_cell(rows, row, 4));
+    json_put_text(json, "key", pg_rows_cell(rows, row, 2));
+    json_put_text(json, "old", pg_rows_cell(rows, row, 3));
+    json_put_text(json, "new", pg_rows_cell(rows, row, 4));
     buffer_append_text(json, "}");
 }
 
@@ -97,8 +97,8 @@ static bool find_columns(struct comparison *comparison, struct err *err) {
         if (i == 0 || !same_column(rows, i, i - 1)) {
             json_put_name(json, NULL);
             buffer_append_text(json, "{");
-            json_put_text(json, "column", sql_cell(rows, i, 0));
-            json_put_int(json, "rows", sql_cell_int(rows, i, 1));
+            json_put_text(json, "column", pg_rows_cell(rows, i, 0));
+            json_put_int(json, "rows", pg_rows_int(rows, i, 1));
             json_put_name(json, "examples");
             buffer_append_text(json, "[");
         }

@@ -114,7 +114,7 @@ static bool messages_ask(struct sql_session *session, const char *sql, struct pg
 }
 
 static void messages_take_list(struct buffer *list, const struct pg_result *row, int column) {
-    struct slice elements = sql_cell(row, 0, column);
+    struct slice elements = pg_rows_cell(row, 0, column);
     buffer_append(list, elements.data ? elements.data : "", elements.len);
 }
 
@@ -125,16 +125,16 @@ bool messages_compare(struct messages *messages, struct sql_session *session, st
         !messages_ask(session, sources_sql, &row, err)) {
         return false;
     }
-    messages->count = sql_cell_int(row, 0, 0);
-    messages->differing = sql_cell_int(row, 0, 1);
+    messages->count = pg_rows_int(row, 0, 0);
+    messages->differing = pg_rows_int(row, 0, 1);
     messages_take_list(&messages->sources, row, 2);
     pg_rows_free(row);
     if (!messages_ask(session, failures_sql, &row, err)) {
         return false;
     }
-    messages->newly_failing = sql_cell_int(row, 0, 0);
-    messages->no_longer_failing = sql_cell_int(row, 0, 1);
-    messages->failing = sql_cell_int(row, 0, 2);
+    messages->newly_failing = pg_rows_int(row, 0, 0);
+    messages->no_longer_failing = pg_rows_int(row, 0, 1);
+    messages->failing = pg_rows_int(row, 0, 2);
     messages_take_list(&messages->failures, row, 3);
     pg_rows_free(row);
     return true;

@@ -68,43 +68,43 @@ static void fill_selection(const struct outbox_command *outbox) {
 }
 
 static bool list_messages(const struct outbox_command *outbox, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     fill_selection(outbox);
     add_text(outbox, outbox->command->state);
     pg_params_add_int8(outbox->session->params, outbox->command->limit);
     if (!sql_query(outbox->session, slice_of(list_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        const char *error = PQgetvalue(rows, i, 6);
-        printf("%s  %s  %s  %s  %s  %s%s%s\n", PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 1),
-               PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4),
-               PQgetvalue(rows, i, 5), error[0] ? "  " : "", error);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        const char *error = pg_rows_text(rows, i, 6);
+        printf("%s  %s  %s  %s  %s  %s%s%s\n", pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1),
+               pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), pg_rows_text(rows, i, 4),
+               pg_rows_text(rows, i, 5), error[0] ? "  " : "", error);
     }
-    printf("%d message%s\n", PQntuples(rows), PQntuples(rows) == 1 ? "" : "s");
-    PQclear(rows);
+    printf("%d message%s\n", pg_rows_count(rows), pg_rows_count(rows) == 1 ? "" : "s");
+    pg_rows_free(rows);
     return true;
 }
 
 /* Every id that was given is of a message: a misspelt one is not passed by. */
 static bool check_message_ids(const struct outbox_command *outbox, struct err *err) {
-    PGresult *missing = NULL;
+    struct pg_result *missing = NULL;
     fill_selection(outbox);
     if (!sql_query(outbox->session, slice_of(missing_sql), &missing, err)) {
         return false;
     }
-    bool good = PQntuples(missing) == 0;
+    bool good = pg_rows_count(missing) == 0;
     if (!good) {
         err_set(err, ERR_INPUT,
                 "no message %s in the outbox: pruned, or misspelt; `outbox list` prints ids",
-                PQgetvalue(missing, 0, 0));
+                pg_rows_text(missing, 0, 0));
     }
-    PQclear(missing);
+    pg_rows_free(missing);
     return good;
 }
 
 static bool show_messages(const struct outbox_command *outbox, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     if (!check_message_ids(outbox, err)) {
         return false;
     }
@@ -112,37 +112,37 @@ static bool show_messages(const struct outbox_command *outbox, struct err *err) 
     if (!sql_query(outbox->session, slice_of(show_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        for (int column = 0; column < PQnfields(rows); column++) {
-            printf("%-12s %s\n", PQfname(rows, column), PQgetvalue(rows, i, column));
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        for (int column = 0; column < pg_rows_column_count(rows); column++) {
+            printf("%-12s %s\n", pg_rows_column_name(rows, column), pg_rows_text(rows, i, column));
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
 /* Prints what is selected and in one of the states ("pending or failed"), by topic and state. */
 static bool count_messages(const struct outbox_command *outbox, const char *states, int64_t *count,
                            struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     *count = 0;
     fill_selection(outbox);
     add_text(outbox, states);
     if (!sql_query(outbox->session, slice_of(count_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        *count += sql_cell_int(rows, i, 2);
-        printf("  %s  %s  %s\n", PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 0),
-               PQgetvalue(rows, i, 1));
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        *count += pg_rows_int(rows, i, 2);
+        printf("  %s  %s  %s\n", pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 0),
+               pg_rows_text(rows, i, 1));
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return *count > 0 || err_set(err, ERR_INPUT, "none of the selected messages is %s", states);
 }
 
 static bool change_messages(const struct outbox_command *outbox, const char *verb,
                             const char *states, const char *sql, struct err *err) {
-    PGresult *result = NULL;
+    struct pg_result *result = NULL;
     int64_t count;
     char question[128];
     if (!check_message_ids(outbox, err) || !count_messages(outbox, states, &count, err)) {
@@ -156,9 +156,9 @@ static bool change_messages(const struct outbox_command *outbox, const char *ver
     if (!sql_query(outbox->session, slice_of(sql), &result, err)) {
         return false;
     }
-    bool is_one = strcmp(PQcmdTuples(result), "1") == 0;
-    printf("%s message%s changed\n", PQcmdTuples(result), is_one ? "" : "s");
-    PQclear(result);
+    int64_t changed = pg_rows_written(result);
+    printf("%lld message%s changed\n", (long long)changed, changed == 1 ? "" : "s");
+    pg_rows_free(result);
     return true;
 }
 

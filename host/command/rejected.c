@@ -55,39 +55,39 @@ void rejected_fill(const struct rejected *rejected) {
 }
 
 static bool list(const struct rejected *rejected, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     rejected_fill(rejected);
     pg_params_add_int8(rejected->session->params, rejected->command->limit);
     if (!sql_query(rejected->session, slice_of(list_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        printf("%s  %s  %s  %s  %s\n", PQgetvalue(rows, i, 1), PQgetvalue(rows, i, 0),
-               PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 3), PQgetvalue(rows, i, 4));
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        printf("%s  %s  %s  %s  %s\n", pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 0),
+               pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), pg_rows_text(rows, i, 4));
     }
-    printf("%d rejected event%s\n", PQntuples(rows), PQntuples(rows) == 1 ? "" : "s");
-    PQclear(rows);
+    printf("%d rejected event%s\n", pg_rows_count(rows), pg_rows_count(rows) == 1 ? "" : "s");
+    pg_rows_free(rows);
     return true;
 }
 
 /* Every id that was given is of an event: a misspelt one is not passed by. */
 static bool check_ids(const struct rejected *rejected, struct err *err) {
-    PGresult *missing = NULL;
+    struct pg_result *missing = NULL;
     rejected_fill(rejected);
     if (!sql_query(rejected->session, slice_of(missing_sql), &missing, err)) {
         return false;
     }
-    if (PQntuples(missing) > 0) {
+    if (pg_rows_count(missing) > 0) {
         err_set(err, ERR_INPUT, "no such rejected event: %s: too old, dropped, or misspelt",
-                PQgetvalue(missing, 0, 0));
+                pg_rows_text(missing, 0, 0));
     }
-    bool good = PQntuples(missing) == 0;
-    PQclear(missing);
+    bool good = pg_rows_count(missing) == 0;
+    pg_rows_free(missing);
     return good;
 }
 
 static bool show(const struct rejected *rejected, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     if (!check_ids(rejected, err)) {
         return false;
     }
@@ -95,34 +95,34 @@ static bool show(const struct rejected *rejected, struct err *err) {
     if (!sql_query(rejected->session, slice_of(show_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        for (int column = 0; column < PQnfields(rows); column++) {
-            printf("%-15s %s\n", PQfname(rows, column), PQgetvalue(rows, i, column));
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        for (int column = 0; column < pg_rows_column_count(rows); column++) {
+            printf("%-15s %s\n", pg_rows_column_name(rows, column), pg_rows_text(rows, i, column));
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
 /* Prints what is selected, by topic and reason. */
 static bool count_selected(const struct rejected *rejected, int64_t *count, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     *count = 0;
     rejected_fill(rejected);
     if (!sql_query(rejected->session, slice_of(count_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        *count += sql_cell_int(rows, i, 2);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        *count += pg_rows_int(rows, i, 2);
     }
     if (*count > 0) {
         printf("%lld rejected events are selected:\n", (long long)*count);
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        printf("  %s  %s  %s\n", PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 0),
-               PQgetvalue(rows, i, 1));
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        printf("  %s  %s  %s\n", pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 0),
+               pg_rows_text(rows, i, 1));
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return *count > 0 || err_set(err, ERR_INPUT, "no such rejected event");
 }
 
@@ -139,7 +139,7 @@ static bool may_go_on(const struct rejected *rejected, const char *verb, struct 
 }
 
 static bool drop(const struct rejected *rejected, struct err *err) {
-    PGresult *result = NULL;
+    struct pg_result *result = NULL;
     if (!may_go_on(rejected, "Drop", err)) {
         return false;
     }
@@ -147,8 +147,8 @@ static bool drop(const struct rejected *rejected, struct err *err) {
     if (!sql_query(rejected->session, slice_of(drop_sql), &result, err)) {
         return false;
     }
-    printf("%s dropped\n", PQcmdTuples(result));
-    PQclear(result);
+    printf("%lld dropped\n", (long long)pg_rows_written(result));
+    pg_rows_free(result);
     return true;
 }
 

@@ -34,7 +34,7 @@ struct retry {
     size_t applied, again;
 };
 
-static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
+static bool read_rows(struct retry *retry, struct pg_result **rows, struct err *err) {
     rejected_fill(retry->rejected);
     struct pg_params *params = retry->rejected->session->params;
     pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
@@ -44,38 +44,32 @@ static bool read_rows(struct retry *retry, PGresult **rows, struct err *err) {
     return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
 }
 
-static size_t partition_of(struct retry *retry, const PGresult *rows, int row) {
-    return pipeline_partition(&retry->pipeline, PQgetvalue(rows, row, 0),
-                              (int32_t)sql_cell_int(rows, row, 1));
+static size_t partition_of(struct retry *retry, const struct pg_result *rows, int row) {
+    return pipeline_partition(&retry->pipeline, pg_rows_text(rows, row, 0),
+                              (int32_t)pg_rows_int(rows, row, 1));
 }
 
-static void take_row(struct retry *retry, PGresult *rows, int row) {
-    size_t len = 0;
+static void take_row(struct retry *retry, struct pg_result *rows, int row) {
     struct message message = {
         .partition = partition_of(retry, rows, row),
-        .offset = sql_cell_int(rows, row, 2),
+        .offset = pg_rows_int(rows, row, 2),
     };
-    if (!PQgetisnull(rows, row, 3)) {
-        unsigned char *raw = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 3), &len);
-        message.payload = (struct slice){(const char *)raw, len};
-        message.owner = raw;
+    if (!pg_rows_is_null(rows, row, 3)) {
+        message.payload = pg_rows_bytes(rows, row, 3);
+        message.owner = (void *)message.payload.data;
     }
     batch_take(&retry->pipeline, &retry->batch, &message);
 }
 
-static void release_raw(void *raw) {
-    PQfreemem(raw);
-}
-
-static void note_position(struct retry *retry, const PGresult *rows, int row) {
+static void note_position(struct retry *retry, const struct pg_result *rows, int row) {
     free(retry->last_topic);
-    retry->last_topic = xstrdup(PQgetvalue(rows, row, 0));
-    retry->last_partition = sql_cell_int(rows, row, 1);
-    retry->last_offset = sql_cell_int(rows, row, 2);
+    retry->last_topic = xstrdup(pg_rows_text(rows, row, 0));
+    retry->last_partition = pg_rows_int(rows, row, 1);
+    retry->last_offset = pg_rows_int(rows, row, 2);
 }
 
-static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
-    int count = PQntuples(rows);
+static bool run_chunk(struct retry *retry, struct pg_result *rows, struct err *err) {
+    int count = pg_rows_count(rows);
     for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
         partition_of(retry, rows, i);
     }
@@ -101,13 +95,13 @@ static bool run_chunk(struct retry *retry, PGresult *rows, struct err *err) {
 
 static bool run_all(struct retry *retry, struct err *err) {
     for (;;) {
-        PGresult *rows = NULL;
+        struct pg_result *rows = NULL;
         if (!read_rows(retry, &rows, err)) {
             return false;
         }
-        bool more = PQntuples(rows) > 0;
+        bool more = pg_rows_count(rows) > 0;
         bool ok = !more || run_chunk(retry, rows, err);
-        PQclear(rows);
+        pg_rows_free(rows);
         if (!ok || !more) {
             return ok;
         }
@@ -125,7 +119,7 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
         .with_redis = true,
         .marks = true,
         .mode = PIPELINE_RETRY,
-        .release = release_raw,
+        .release = pg_rows_free_bytes,
     };
     bool ok = pipeline_open(&retry->pipeline, &options, err);
     batch_init(&retry->batch, generation);

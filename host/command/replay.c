@@ -38,20 +38,20 @@ static void fill(struct replay *replay) {
 
 /* The partitions, each with the offset that was asked for; to be freed. NULL: err says why. */
 static struct kafka_place *list_partitions(struct replay *replay, size_t *count, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     fill(replay);
     pg_params_add_int8(replay->session.params, replay->command->partition);
     if (!sql_query(&replay->session, slice_of(list_sql), &rows, err)) {
         return NULL;
     }
-    *count = (size_t)PQntuples(rows);
+    *count = (size_t)pg_rows_count(rows);
     struct kafka_place *places = xcalloc(*count + 1, sizeof *places);
     for (size_t i = 0; i < *count; i++) {
         places[i].topic = replay->command->topic;
-        places[i].partition = (int32_t)sql_cell_int(rows, (int)i, 0);
+        places[i].partition = (int32_t)pg_rows_int(rows, (int)i, 0);
         places[i].offset = replay->command->from_offset;
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return places;
 }
 
@@ -70,7 +70,7 @@ static bool look_up_times(struct replay *replay, struct kafka_place *places, siz
 /* ---- the rewind ---------------------------------------------------------------------------- */
 
 static bool rewind_one(struct replay *replay, const struct kafka_place *place, struct err *err) {
-    PGresult *result = NULL;
+    struct pg_result *result = NULL;
     if (place->offset < 0) { /* nothing so young in this partition */
         printf("%s/%d: nothing from then on\n", place->topic, place->partition);
         return true;
@@ -81,14 +81,14 @@ static bool rewind_one(struct replay *replay, const struct kafka_place *place, s
     if (!sql_query(&replay->session, slice_of(rewind_sql), &result, err)) {
         return false;
     }
-    if (PQntuples(result) == 1) {
+    if (pg_rows_count(result) == 1) {
         printf("%s/%d: reads again from offset %lld: %s offsets\n", place->topic, place->partition,
-               (long long)place->offset, PQgetvalue(result, 0, 0));
+               (long long)place->offset, pg_rows_text(result, 0, 0));
     } else {
         printf("%s/%d: has not come to offset %lld yet\n", place->topic, place->partition,
                (long long)place->offset);
     }
-    PQclear(result);
+    pg_rows_free(result);
     return true;
 }
 

@@ -80,19 +80,19 @@ size_t explain_add_row(struct explanation *explanation, const struct explain_row
 }
 
 static void take_row(struct explanation *explanation, const struct view_table *table,
-                     const PGresult *rows, int at) {
+                     const struct pg_result *rows, int at) {
     struct slice *key = arena_alloc(explanation->arena, table->key_count * sizeof *key);
     struct explain_held *groups =
         arena_alloc(explanation->arena, table->group_count * sizeof *groups);
     memset(groups, 0, table->group_count * sizeof *groups);
     int column = 0;
     for (size_t i = 0; i < table->key_count; i++) {
-        key[i] = arena_copy(explanation->arena, sql_cell(rows, at, column++));
+        key[i] = arena_copy(explanation->arena, pg_rows_cell(rows, at, column++));
     }
     for (size_t g = 0; g < table->group_count; g++, column += 2) {
-        struct slice event_id = sql_cell(rows, at, column + 1);
+        struct slice event_id = pg_rows_cell(rows, at, column + 1);
         groups[g].present = event_id.data && uuid_read(event_id, groups[g].version.event_id);
-        groups[g].version.at_us = sql_cell_int(rows, at, column);
+        groups[g].version.at_us = pg_rows_int(rows, at, column);
     }
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
 }
@@ -100,16 +100,16 @@ static void take_row(struct explanation *explanation, const struct view_table *t
 static bool find_in(struct explanation *explanation, const struct view_table *table,
                     struct err *err) {
     struct buffer sql = {0};
-    PGresult *rows;
+    struct pg_result *rows;
     append_select(explanation, table, &sql);
     pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
     bool ok = sql_query(&explanation->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
-    for (int i = 0; ok && i < PQntuples(rows); i++) {
+    for (int i = 0; ok && i < pg_rows_count(rows); i++) {
         take_row(explanation, table, rows, i);
     }
     if (ok) {
-        PQclear(rows);
+        pg_rows_free(rows);
     }
     return ok;
 }
@@ -129,28 +129,28 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
 /* ---- rejected events ----------------------------------------------------------------------- */
 
 bool explain_find_rejected(struct explanation *explanation, struct err *err) {
-    PGresult *rows;
+    struct pg_result *rows;
     pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
     if (!sql_query(&explanation->session, slice_of(rejected_sql), &rows, err)) {
         return false;
     }
-    size_t count = (size_t)PQntuples(rows);
+    size_t count = (size_t)pg_rows_count(rows);
     explanation->rejected =
         arena_alloc(explanation->arena, (count + 1) * sizeof *explanation->rejected);
     for (size_t i = 0; i < count; i++) {
         struct explain_rejected *event = &explanation->rejected[i];
-        event->partition = (int32_t)sql_cell_int(rows, (int)i, 0);
-        event->offset = sql_cell_int(rows, (int)i, 1);
+        event->partition = (int32_t)pg_rows_int(rows, (int)i, 0);
+        event->offset = pg_rows_int(rows, (int)i, 1);
         struct slice *const cells[] = {&event->topic,  &event->rejected_at, &event->reason,
                                        &event->detail, &event->event_id,    &event->handler,
                                        &event->scripts};
         for (int c = 0; c < 7; c++) {
-            struct slice cell = sql_cell(rows, (int)i, c + 2);
+            struct slice cell = pg_rows_cell(rows, (int)i, c + 2);
             *cells[c] = cell.data ? arena_copy(explanation->arena, cell) : cell;
         }
     }
     explanation->rejected_count = count;
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
@@ -186,19 +186,19 @@ static void fill_places(struct explanation *explanation, size_t count) {
 
 bool explain_find_scripts(struct explanation *explanation, struct err *err) {
     size_t count = explanation->event_count + explanation->other_count;
-    PGresult *rows;
+    struct pg_result *rows;
     fill_places(explanation, count);
     if (!sql_query(&explanation->session, slice_of(scripts_sql), &rows, err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         struct explain_place *place = place_at(explanation, (size_t)i);
-        struct slice scripts = sql_cell(rows, i, 0);
-        place->consumed = slice_equal(sql_cell(rows, i, 1), slice_of("t"));
+        struct slice scripts = pg_rows_cell(rows, i, 0);
+        place->consumed = slice_equal(pg_rows_cell(rows, i, 1), slice_of("t"));
         if (scripts.data && place->consumed) {
             place->scripts = arena_copy(explanation->arena, scripts);
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }

@@ -73,13 +73,13 @@ static void log_change(struct err *failure, const char *name, const struct err *
 static bool ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *err) {
     static const char sql[] =
         "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool";
-    PGresult *row = NULL;
+    struct pg_result *row = NULL;
     *sent = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
     if (!*sent || !pg_query(pg, "health", sql, NULL, STATEMENT_TIMEOUT_MS, &row, err)) {
         return false;
     }
-    *reads_only = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
-    PQclear(row);
+    *reads_only = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
+    pg_rows_free(row);
     return true;
 }
 

@@ -58,7 +58,7 @@ static const char prune_sql[] =
     "$3::int8 "
     "ORDER BY done_at DESC OFFSET $3::int8 LIMIT $2::int8))";
 
-static bool query(struct rows *rows, const char *name, const char *sql, PGresult **result,
+static bool query(struct rows *rows, const char *name, const char *sql, struct pg_result **result,
                   struct err *err) {
     bool ok = pg_query(rows->pg, name, sql, rows->params, ROWS_STATEMENT_MS + 1000, result, err);
     pg_params_reset(rows->params);
@@ -68,22 +68,22 @@ static bool query(struct rows *rows, const char *name, const char *sql, PGresult
 /* ---- the lease ------------------------------------------------------------------------------ */
 
 bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, struct err *err) {
-    PGresult *row;
+    struct pg_result *row;
     pg_params_add_text(rows->params, slice_of(rows->holder));
     pg_params_add_int8(rows->params, ROWS_LEASE_MS);
     pg_params_add_bool(rows->params, takes_over);
     if (!query(rows, "outbox_claim", claim_sql, &row, err)) {
         return false;
     }
-    if (PQntuples(row) == 0) { /* somebody has emptied the table */
-        PQclear(row);
+    if (pg_rows_count(row) == 0) { /* somebody has emptied the table */
+        pg_rows_free(row);
         *lease = ROWS_OTHERS;
         return query(rows, "outbox_lease", lease_sql, NULL, err);
     }
-    bool mine = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
-    bool run_out = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
+    bool mine = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
+    bool run_out = strcmp(pg_rows_text(row, 0, 1), "t") == 0;
     *lease = mine ? ROWS_MINE : run_out ? ROWS_RUN_OUT : ROWS_OTHERS;
-    PQclear(row);
+    pg_rows_free(row);
     return true;
 }
 
@@ -95,7 +95,7 @@ bool rows_release(struct rows *rows, struct err *err) {
 /* ---- messages ------------------------------------------------------------------------------- */
 
 bool rows_take(struct rows *rows, const struct rows_passed_over *passed_over, size_t limit,
-               size_t bytes, PGresult **taken, struct err *err) {
+               size_t bytes, struct pg_result **taken, struct err *err) {
     struct pg_params *params = rows->params;
     pg_params_add_int8(params, rows->horizon_hours);
     pg_array_begin(params, PG_ARRAY_INT8);
@@ -146,27 +146,27 @@ bool rows_note(struct rows *rows, const struct row_result *results, size_t count
 /* ---- the table ------------------------------------------------------------------------------ */
 
 bool rows_measure(struct rows *rows, struct rows_depth *depth, struct err *err) {
-    PGresult *row;
+    struct pg_result *row;
     pg_params_add_int8(rows->params, ROWS_DEPTH_MAX);
     if (!query(rows, "outbox_measure", measure_sql, &row, err)) {
         return false;
     }
-    depth->pending = strtoll(PQgetvalue(row, 0, 0), NULL, 10);
-    depth->failed = strtoll(PQgetvalue(row, 0, 1), NULL, 10);
-    depth->oldest_s = strtod(PQgetvalue(row, 0, 2), NULL);
-    PQclear(row);
+    depth->pending = strtoll(pg_rows_text(row, 0, 0), NULL, 10);
+    depth->failed = strtoll(pg_rows_text(row, 0, 1), NULL, 10);
+    depth->oldest_s = strtod(pg_rows_text(row, 0, 2), NULL);
+    pg_rows_free(row);
     return true;
 }
 
 bool rows_prune(struct rows *rows, int64_t *pruned, struct err *err) {
-    PGresult *result;
+    struct pg_result *result;
     pg_params_add_int8(rows->params, rows->horizon_hours);
     pg_params_add_int8(rows->params, ROWS_PRUNED);
     pg_params_add_int8(rows->params, rows->keep_rows);
     if (!query(rows, "outbox_prune", prune_sql, &result, err)) {
         return false;
     }
-    *pruned = strtoll(PQcmdTuples(result), NULL, 10);
-    PQclear(result);
+    *pruned = pg_rows_written(result);
+    pg_rows_free(result);
     return true;
 }

@@ -104,23 +104,23 @@ bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_me
     return pg_send(pg, "store_messages", store_sql, params, false, err);
 }
 
-static int64_t cell_int(const PGresult *result, int column) {
-    return strtoll(PQgetvalue(result, 0, column), NULL, 10);
+static int64_t cell_int(const struct pg_result *result, int column) {
+    return strtoll(pg_rows_text(result, 0, column), NULL, 10);
 }
 
-static void copy_cell(char *text, size_t cap, const PGresult *result, int column) {
-    snprintf(text, cap, "%s", PQgetvalue(result, 0, column));
+static void copy_cell(char *text, size_t cap, const struct pg_result *result, int column) {
+    snprintf(text, cap, "%s", pg_rows_text(result, 0, column));
 }
 
-bool outbox_stored_add(struct outbox_stored *stored, const PGresult *result) {
-    if (PQntuples(result) != 1 || PQfnumber(result, "outbox_pending") != 0) {
+bool outbox_stored_add(struct outbox_stored *stored, const struct pg_result *result) {
+    if (pg_rows_count(result) != 1 || pg_rows_find_column(result, "outbox_pending") != 0) {
         return false;
     }
     stored->pending += cell_int(result, S_PENDING);
     stored->settled += cell_int(result, S_SETTLED);
     stored->known += cell_int(result, S_KNOWN);
     stored->conflicting += cell_int(result, S_CONFLICTING);
-    if (!PQgetisnull(result, 0, S_IDENTITY)) {
+    if (!pg_rows_is_null(result, 0, S_IDENTITY)) {
         copy_cell(stored->conflict, sizeof stored->conflict, result, S_IDENTITY);
         copy_cell(stored->conflict_source, sizeof stored->conflict_source, result, S_SOURCE);
         copy_cell(stored->conflict_topic, sizeof stored->conflict_topic, result, S_TOPIC);

@@ -77,26 +77,27 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
     audit->view = view;
 }
 
-static bool audit_check(const PGresult *rows, struct err *err) {
-    bool is_standby = strcmp(PQgetvalue(rows, 0, IN_RECOVERY), "t") == 0;
+static bool audit_check(const struct pg_result *rows, struct err *err) {
+    bool is_standby = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") == 0;
     return !is_standby ||
            err_set(err, ERR_UNAVAILABLE,
                    "the database is a standby: what it shows may be older than what was announced");
 }
 
 bool audit_read(struct audit *audit, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
         !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
         return false;
     }
     bool ok = audit_check(rows, err);
-    bool is_empty = PQgetisnull(rows, 0, NAME); /* one row all the same, for the other columns */
-    size_t count = ok && !is_empty ? (size_t)PQntuples(rows) : 0;
+    bool is_empty =
+        pg_rows_is_null(rows, 0, NAME); /* one row all the same, for the other columns */
+    size_t count = ok && !is_empty ? (size_t)pg_rows_count(rows) : 0;
     struct cache_position *positions = xcalloc(count + 1, sizeof *positions);
     for (size_t i = 0; i < count; i++) {
-        positions[i].name = PQgetvalue(rows, (int)i, NAME);
-        positions[i].counted = strtoull(PQgetvalue(rows, (int)i, COUNTED), NULL, 10);
+        positions[i].name = pg_rows_text(rows, (int)i, NAME);
+        positions[i].counted = strtoull(pg_rows_text(rows, (int)i, COUNTED), NULL, 10);
     }
     if (ok) {
         audit_take(audit, offsets_epoch(rows, 0, EPOCH), positions, count);
@@ -104,7 +105,7 @@ bool audit_read(struct audit *audit, struct err *err) {
         pg_disconnect(audit->pg); /* the next one may be the primary */
     }
     free(positions);
-    PQclear(rows);
+    pg_rows_free(rows);
     return ok;
 }
 

@@ -65,19 +65,19 @@ static void fill_names(struct pipeline *pipeline) {
     pg_array_end(params);
 }
 
-uint64_t offsets_epoch(const PGresult *rows, int row, int column) {
-    return strtoull(PQgetvalue(rows, row, column), NULL, 10) * 31 +
-           strtoull(PQgetvalue(rows, row, column + 1), NULL, 10) * 7 +
-           strtoull(PQgetvalue(rows, row, column + 2), NULL, 10);
+uint64_t offsets_epoch(const struct pg_result *rows, int row, int column) {
+    return strtoull(pg_rows_text(rows, row, column), NULL, 10) * 31 +
+           strtoull(pg_rows_text(rows, row, column + 1), NULL, 10) * 7 +
+           strtoull(pg_rows_text(rows, row, column + 2), NULL, 10);
 }
 
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
-    PGresult *row = NULL;
+    struct pg_result *row = NULL;
     if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL, timeout_ms(pipeline), &row, err)) {
         return false;
     }
     pipeline->view_epoch = offsets_epoch(row, 0, 0);
-    PQclear(row);
+    pg_rows_free(row);
     if (pipeline->options.cache) {
         cache_set_view(pipeline->options.cache, pipeline->view_epoch);
     }
@@ -85,7 +85,7 @@ bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
 }
 
 bool offsets_load(struct pipeline *pipeline, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     if (!offsets_read_epoch(pipeline, err)) {
         return false;
     }
@@ -96,24 +96,24 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
                   &rows, err)) {
         return false;
     }
-    int found = PQntuples(rows);
+    int found = pg_rows_count(rows);
     for (int i = 0; i < found; i++) {
-        size_t at = partitions_find(&pipeline->partitions, PQgetvalue(rows, i, 0),
-                                    (int32_t)strtol(PQgetvalue(rows, i, 1), NULL, 10));
+        size_t at = partitions_find(&pipeline->partitions, pg_rows_text(rows, i, 0),
+                                    (int32_t)strtol(pg_rows_text(rows, i, 1), NULL, 10));
         if (at != PARTITION_NONE) {
             struct partition *partition = &pipeline->partitions.items[at];
-            partition->next_offset = strtoll(PQgetvalue(rows, i, 2), NULL, 10);
+            partition->next_offset = strtoll(pg_rows_text(rows, i, 2), NULL, 10);
             partition->committed_offset = partition->next_offset;
-            partition->fresh_offset = strtoll(PQgetvalue(rows, i, 3), NULL, 10);
-            partition->topic_known = strcmp(PQgetvalue(rows, i, 4), "t") == 0;
+            partition->fresh_offset = strtoll(pg_rows_text(rows, i, 3), NULL, 10);
+            partition->topic_known = strcmp(pg_rows_text(rows, i, 4), "t") == 0;
             partition->committed_time_us =
-                PQgetisnull(rows, i, 5) ? 0 : strtoll(PQgetvalue(rows, i, 5), NULL, 10);
+                pg_rows_is_null(rows, i, 5) ? 0 : strtoll(pg_rows_text(rows, i, 5), NULL, 10);
             free(partition->position);
-            partition->position = xstrdup(PQgetvalue(rows, i, 6));
-            partition->counted = strtoll(PQgetvalue(rows, i, 7), NULL, 10);
+            partition->position = xstrdup(pg_rows_text(rows, i, 6));
+            partition->counted = strtoll(pg_rows_text(rows, i, 7), NULL, 10);
         }
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return found == (int)pipeline->partitions.count ||
            err_set(err, ERR_UNAVAILABLE, "%d of %zu offsets are in consumer_offsets", found,
                    pipeline->partitions.count);
@@ -137,7 +137,7 @@ bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_
 }
 
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
-    PGresult *row = NULL;
+    struct pg_result *row = NULL;
     fill_names(pipeline);
     pg_array_begin(pipeline->params, PG_ARRAY_INT8);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
@@ -148,8 +148,8 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
                   timeout_ms(pipeline), &row, err)) {
         return false;
     }
-    bool unmoved = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
-    PQclear(row);
+    bool unmoved = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
+    pg_rows_free(row);
     return unmoved;
 }
 

@@ -3,8 +3,7 @@
 #ifndef AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
 #define AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
 
-#include <libpq-fe.h>
-
+#include "../../bindings/pg_rows.h"
 #include "batch.h"
 #include "partitions.h"
 
@@ -19,7 +18,7 @@
     "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "                     \
     "'aggregator_state.consumer_offsets'::regclass::oid::text"
 #define OFFSETS_EPOCH_COLUMNS 3
-uint64_t offsets_epoch(const PGresult *rows, int row, int column);
+uint64_t offsets_epoch(const struct pg_result *rows, int row, int column);
 /* Reads it, for `view_epoch` and for the cache. */
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads where each of the pipeline's partitions goes on, adding those that the database does not

@@ -63,15 +63,15 @@ bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struc
 }
 
 /* COMMIT of a failed block answers ROLLBACK: only the tag tells. */
-bool transaction_note(void *context, size_t index, PGresult *result, struct err *err) {
+bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err) {
     (void)index;
     (void)err;
     struct transaction *transaction = &((struct pipeline *)context)->transaction;
-    const char *tag = PQcmdStatus(result);
+    const char *tag = pg_rows_command(result);
     if (strcmp(tag, "COMMIT") == 0) {
         transaction->acknowledged = true;
     } else if (strncmp(tag, "INSERT", 6) == 0) {
-        transaction->rows_written += strtoull(PQcmdTuples(result), NULL, 10);
+        transaction->rows_written += (uint64_t)pg_rows_written(result);
     } else {
         outbox_stored_add(&transaction->stored, result);
     }

@@ -67,7 +67,7 @@ struct round_work {
     const struct script_reaction *reaction;
     size_t index;
     struct round_counts *counts;
-    PGresult *taken, *gone, *rows;
+    struct pg_result *taken, *gone, *rows;
     struct outbox_message *messages;
     size_t message_count, message_room;
     struct failed_row *failed;
@@ -80,18 +80,10 @@ struct failed_row {
 
 /* ---- the keys ------------------------------------------------------------------------------ */
 
-static struct slice cell_of(const PGresult *result, int row, int column) {
-    if (PQgetisnull(result, row, column)) {
-        return (struct slice){0};
-    }
-    return (struct slice){PQgetvalue(result, row, column),
-                          (size_t)PQgetlength(result, row, column)};
-}
-
-static void add_keys(struct pg_params *params, const PGresult *keys) {
+static void add_keys(struct pg_params *params, const struct pg_result *keys) {
     pg_array_begin(params, PG_ARRAY_TEXT);
-    for (int i = 0; i < PQntuples(keys); i++) {
-        pg_array_bytes(params, cell_of(keys, i, 0));
+    for (int i = 0; i < pg_rows_count(keys); i++) {
+        pg_array_bytes(params, pg_rows_cell(keys, i, 0));
     }
     pg_array_end(params);
 }
@@ -99,18 +91,18 @@ static void add_keys(struct pg_params *params, const PGresult *keys) {
 /* Keeps the results of the exchange: those of the statements in order of `wanted`, NULL for one
  * whose result nobody needs. */
 struct keeping {
-    PGresult **wanted[4];
+    struct pg_result **wanted[4];
     struct outbox_stored *stored;
 };
 
-static bool keep_result(void *context, size_t index, PGresult *result, struct err *err) {
+static bool keep_result(void *context, size_t index, struct pg_result *result, struct err *err) {
     struct keeping *keeping = context;
     (void)err;
     if (keeping->stored) {
         outbox_stored_add(keeping->stored, result);
     }
     if (index < sizeof keeping->wanted / sizeof *keeping->wanted && keeping->wanted[index]) {
-        *keeping->wanted[index] = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        *keeping->wanted[index] = pg_rows_copy(result);
         return *keeping->wanted[index] ||
                err_set(err, ERR_INTERNAL, "no memory for the rows of a reaction");
     }
@@ -158,7 +150,7 @@ static bool ask(struct round_work *work, struct err *err) {
         pg_send(round->pg, "ROLLBACK TO", "ROLLBACK TO SAVEPOINT asked", NULL, false, err) &&
         exchange(work, &keeping, err);
     pg_named_free(&query);
-    if (ok && PQfnumber(work->rows, "key") < 0) {
+    if (ok && pg_rows_find_column(work->rows, "key") < 0) {
         return err_set(err, ERR_INPUT,
                        "%s returns no column \"key\": each row of it belongs to one of :keys",
                        file.path);
@@ -169,11 +161,11 @@ static bool ask(struct round_work *work, struct err *err) {
 /* ---- the script ---------------------------------------------------------------------------- */
 
 /* The row that has the key in its first column, by which the rows are sorted; -1: none. */
-static int find_key(const PGresult *rows, struct slice key) {
-    int low = 0, high = PQntuples(rows);
+static int find_key(const struct pg_result *rows, struct slice key) {
+    int low = 0, high = pg_rows_count(rows);
     while (low < high) {
         int middle = low + (high - low) / 2;
-        int order = slice_compare(key, cell_of(rows, middle, 0));
+        int order = slice_compare(key, pg_rows_cell(rows, middle, 0));
         if (order == 0) {
             return middle;
         }
@@ -206,7 +198,7 @@ static void note_failure(struct round_work *work, int gone, const struct err *fa
     const char *copy = arena_copy_utf8(work->round->arena, slice_of(failure->text)).data;
     work->counts->failure = work->counts->failure ? work->counts->failure : copy;
     work->failed[work->counts->failed++] = (struct failed_row){gone, copy};
-    struct slice key = cell_of(work->gone, gone, 0);
+    struct slice key = pg_rows_cell(work->gone, gone, 0);
     if (log_limit_admits(&work->round->log_limit, clock_monotonic_us())) {
         log_error(
             "a reaction fails for a key, which is tried again later; mend the script and reload",
@@ -234,9 +226,9 @@ static bool load_rows(struct round_work *work, struct err *err) {
 
 /* What a row says of a key that was not asked for would be told of without its mark. */
 static bool check_keys(const struct round_work *work, struct err *err) {
-    int column = PQfnumber(work->rows, "key");
-    for (int row = 0; row < PQntuples(work->rows); row++) {
-        struct slice key = cell_of(work->rows, row, column);
+    int column = pg_rows_find_column(work->rows, "key");
+    for (int row = 0; row < pg_rows_count(work->rows); row++) {
+        struct slice key = pg_rows_cell(work->rows, row, column);
         if (!key.data || find_key(work->taken, key) < 0) {
             return err_set(err, ERR_INPUT,
                            "the query %s returned the key \"%.*s\", which it was not asked for",
@@ -248,22 +240,22 @@ static bool check_keys(const struct round_work *work, struct err *err) {
 
 static bool react(struct round_work *work, struct err *err) {
     struct round *round = work->round;
-    int key_column = PQfnumber(work->rows, "key");
+    int key_column = pg_rows_find_column(work->rows, "key");
     work->failed =
-        arena_alloc(round->arena, ((size_t)PQntuples(work->rows) + 1) * sizeof *work->failed);
+        arena_alloc(round->arena, ((size_t)pg_rows_count(work->rows) + 1) * sizeof *work->failed);
     if (!check_keys(work, err) || !load_rows(work, err)) {
         return false;
     }
-    for (int row = 0; row < PQntuples(work->rows); row++) {
+    for (int row = 0; row < pg_rows_count(work->rows); row++) {
         struct err failure = {0};
         struct script_published published;
-        int gone = find_key(work->gone, cell_of(work->rows, row, key_column));
+        int gone = find_key(work->gone, pg_rows_cell(work->rows, row, key_column));
         if (gone < 0) {
             continue; /* its mark is somebody else's by now */
         }
         if (script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
             SCRIPT_OK) {
-            note_messages(work, &published, cell_of(work->gone, gone, 2));
+            note_messages(work, &published, pg_rows_cell(work->gone, gone, 2));
             continue;
         }
         note_failure(work, gone, &failure);
@@ -286,18 +278,18 @@ static bool send_failed(struct round_work *work, struct err *err) {
     pg_params_add_text(params, slice_of(work->reaction->name));
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        pg_array_bytes(params, cell_of(work->gone, work->failed[i].gone, 0));
+        pg_array_bytes(params, pg_rows_cell(work->gone, work->failed[i].gone, 0));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        struct slice traceparent = cell_of(work->gone, work->failed[i].gone, 2);
+        struct slice traceparent = pg_rows_cell(work->gone, work->failed[i].gone, 2);
         traceparent.data ? pg_array_bytes(params, traceparent) : pg_array_null(params);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_INT4);
     for (size_t i = 0; i < count; i++) {
-        pg_array_int(params, strtol(PQgetvalue(work->gone, work->failed[i].gone, 1), NULL, 10));
+        pg_array_int(params, strtol(pg_rows_text(work->gone, work->failed[i].gone, 1), NULL, 10));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -307,7 +299,7 @@ static bool send_failed(struct round_work *work, struct err *err) {
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        pg_array_bytes(params, cell_of(work->gone, work->failed[i].gone, 3));
+        pg_array_bytes(params, pg_rows_cell(work->gone, work->failed[i].gone, 3));
     }
     pg_array_end(params);
     return pg_send(work->round->pg, "park_marks", park_failed_sql, params, false, err);
@@ -334,7 +326,7 @@ static bool run_work(struct round_work *work, size_t max_keys, struct err *err) 
     if (!take_keys(work, max_keys, err)) {
         return false;
     }
-    work->counts->keys = (size_t)PQntuples(work->taken);
+    work->counts->keys = (size_t)pg_rows_count(work->taken);
     if (work->counts->keys == 0) {
         struct keeping keeping = {.stored = NULL};
         return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
@@ -375,9 +367,9 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
     if (!ok) {
         give_up(round);
     }
-    PQclear(work.taken);
-    PQclear(work.gone);
-    PQclear(work.rows);
+    pg_rows_free(work.taken);
+    pg_rows_free(work.gone);
+    pg_rows_free(work.rows);
     if (ok) {
         return ROUND_DONE;
     }
@@ -448,29 +440,29 @@ bool round_make_due(struct round *round, struct err *err) {
 }
 
 bool round_look(struct round *round, bool *due, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     add_reactions(round);
     if (!pg_query(round->pg, "look_at_marks", look_sql, round->params, round->timeout_ms, &rows,
                   err)) {
         return false;
     }
-    for (int i = 0; i < PQntuples(rows); i++) {
-        due[strtol(PQgetvalue(rows, i, 0), NULL, 10) - 1] = true;
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        due[strtol(pg_rows_text(rows, i, 0), NULL, 10) - 1] = true;
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }
 
 bool round_measure(struct round *round, int64_t *marks, double *oldest_s, struct err *err) {
-    PGresult *rows = NULL;
+    struct pg_result *rows = NULL;
     pg_params_reset(round->params);
     pg_params_add_int8(round->params, ROUND_COUNT_MAX);
     if (!pg_query(round->pg, "count_marks", measure_sql, round->params, round->timeout_ms, &rows,
                   err)) {
         return false;
     }
-    *marks = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-    *oldest_s = strtod(PQgetvalue(rows, 0, 1), NULL);
-    PQclear(rows);
+    *marks = strtoll(pg_rows_text(rows, 0, 0), NULL, 10);
+    *oldest_s = strtod(pg_rows_text(rows, 0, 1), NULL);
+    pg_rows_free(rows);
     return true;
 }

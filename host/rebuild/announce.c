@@ -23,7 +23,7 @@ bool announce_collect(struct rebuild *rebuild, const struct view_table *table, s
     size_t count = rebuild->tag_count + (size_t)pg_rows_count(rows);
     rebuild->tags = xrealloc(rebuild->tags, (count + 1) * sizeof *rebuild->tags);
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        rebuild->tags[rebuild->tag_count++] = hash64(sql_cell(rows, i, 0));
+        rebuild->tags[rebuild->tag_count++] = hash64(pg_rows_cell(rows, i, 0));
     }
     pg_rows_free(rows);
     return true;

@@ -48,23 +48,23 @@ static bool follow(struct rebuild *rebuild, const char *topic, int32_t number, i
 
 bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
     const char *group = rebuild->options.config->kafka.group;
-    PGresult *rows;
+    struct pg_result *rows;
     pg_params_add_text(rebuild->session.params, slice_of(group));
     if (!sql_query(&rebuild->session, slice_of(offsets_sql), &rows, err)) {
         return false;
     }
     bool ok = true;
-    if (PQntuples(rows) == 0) {
+    if (pg_rows_count(rows) == 0) {
         ok = err_set(err, ERR_INPUT,
                      "the database knows no offsets of the group \"%s\": is this the group that "
                      "the view was made by?",
                      group);
     }
-    for (int i = 0; ok && i < PQntuples(rows); i++) {
-        ok = follow(rebuild, PQgetvalue(rows, i, 0), (int32_t)sql_cell_int(rows, i, 1),
-                    sql_cell_int(rows, i, 2), err);
+    for (int i = 0; ok && i < pg_rows_count(rows); i++) {
+        ok = follow(rebuild, pg_rows_text(rows, i, 0), (int32_t)pg_rows_int(rows, i, 1),
+                    pg_rows_int(rows, i, 2), err);
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return ok;
 }
 

@@ -54,24 +54,24 @@ static void note_lost(struct rebuild *rebuild) {
 
 static bool note_outside(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT EXISTS (SELECT FROM " REBUILD_SCHEMA ".outside_events)::int";
-    PGresult *row;
+    struct pg_result *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
         return false;
     }
-    rebuild->scope.outside = sql_cell_int(row, 0, 0) != 0;
-    PQclear(row);
+    rebuild->scope.outside = pg_rows_int(row, 0, 0) != 0;
+    pg_rows_free(row);
     return true;
 }
 
 static bool note_time(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
-    PGresult *row;
+    struct pg_result *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
         return false;
     }
-    uint32_t xid = (uint32_t)strtoull(PQgetvalue(row, 0, 0), NULL, 10); /* rows hold 32 bits */
+    uint32_t xid = (uint32_t)strtoull(pg_rows_text(row, 0, 0), NULL, 10); /* rows hold 32 bits */
     snprintf(rebuild->since_xid, sizeof rebuild->since_xid, "%u", xid);
-    PQclear(row);
+    pg_rows_free(row);
     return true;
 }
 

@@ -26,9 +26,9 @@ static void say_lost(const struct rebuild *rebuild) {
 
 static void say_more(const struct rebuild *rebuild, const struct pg_result *rows) {
     int64_t shown = pg_rows_count(rows);
-    if (shown > 0 && sql_cell_int(rows, 0, 0) > shown) {
+    if (shown > 0 && pg_rows_int(rows, 0, 0) > shown) {
         fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
-                sql_cell_int(rows, 0, 0) - shown);
+                pg_rows_int(rows, 0, 0) - shown);
     }
 }
 
@@ -99,7 +99,7 @@ static bool say_outside(struct rebuild *rebuild, const struct view_table *table,
     }
     int count = pg_rows_count(rows);
     if (count > 0) {
-        rebuild->outside += sql_cell_int(rows, 0, 0);
+        rebuild->outside += pg_rows_int(rows, 0, 0);
         fprintf(rebuild->options.out, "%s: %s rows rest on answers from outside and are kept\n",
                 table->name, pg_rows_text(rows, 0, 0));
     }
@@ -127,7 +127,7 @@ bool report_rejected(struct rebuild *rebuild, struct err *err) {
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
         return false;
     }
-    if (sql_cell_int(row, 0, 0) > 0) {
+    if (pg_rows_int(row, 0, 0) > 0) {
         fprintf(rebuild->options.out, "%s events of the log were rejected\n",
                 pg_rows_text(row, 0, 0));
     }
@@ -152,7 +152,7 @@ static bool count_differences(struct rebuild *rebuild, const struct view_table *
         fprintf(rebuild->options.out, "%s:", table->name);
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        *different += sql_cell_int(rows, i, 1);
+        *different += pg_rows_int(rows, i, 1);
         if (!quiet) {
             fprintf(rebuild->options.out, "%s %s %s", i ? "," : "", pg_rows_text(rows, i, 1),
                     pg_rows_text(rows, i, 0));
@@ -172,7 +172,7 @@ static void print_value(FILE *out, struct slice value) {
 enum { KIND, KEY, COLUMN, LIVE, WANTED };
 
 static void print_column(FILE *out, const struct pg_result *rows, int row) {
-    struct slice live = sql_cell(rows, row, LIVE), wanted = sql_cell(rows, row, WANTED);
+    struct slice live = pg_rows_cell(rows, row, LIVE), wanted = pg_rows_cell(rows, row, WANTED);
     bool both = strcmp(pg_rows_text(rows, row, KIND), "differing") == 0;
     bool same = live.data && wanted.data && slice_equal(live, wanted);
     fprintf(out, "      %s: ", pg_rows_text(rows, row, COLUMN));

@@ -16,8 +16,8 @@ static const char live_sql[] = "SELECT quote_ident(nspname) FROM pg_namespace WH
                                "(SELECT relnamespace FROM pg_class WHERE oid = "
                                "to_regclass('schema_migrations'))";
 
-static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *params, PGresult **row,
-                     struct err *err) {
+static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *params,
+                     struct pg_result **row, struct err *err) {
     return pg_query(pg, "shadow lock", sql, params, LOCK_TIMEOUT_MS, row, err);
 }
 
@@ -25,7 +25,7 @@ static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *par
  * pooler's connection, and this transaction holds up nothing, not even vacuum. */
 static bool take_lock(struct shadow *shadow, struct sql_session *session,
                       const struct shadow_kind *kind, struct err *err) {
-    PGresult *row = NULL;
+    struct pg_result *row = NULL;
     struct pg_params *params = pg_params_create();
     pg_params_add_int8(params, kind->lock);
     shadow->lock = pg_create_like(session->pg);
@@ -37,8 +37,8 @@ static bool take_lock(struct shadow *shadow, struct sql_session *session,
     if (!ok) {
         return false;
     }
-    bool locked = slice_equal(sql_cell(row, 0, 0), slice_of("t"));
-    PQclear(row);
+    bool locked = slice_equal(pg_rows_cell(row, 0, 0), slice_of("t"));
+    pg_rows_free(row);
     return locked ||
            err_set(err, ERR_UNAVAILABLE, "another %s is at work on this database", kind->makers);
 }
@@ -49,19 +49,19 @@ bool shadow_still_locked(struct shadow *shadow, struct err *err) {
 }
 
 static bool find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
-    PGresult *row;
+    struct pg_result *row;
     if (!sql_query(session, slice_of(live_sql), &row, err)) {
         return false;
     }
-    if (PQntuples(row) == 1) {
+    if (pg_rows_count(row) == 1) {
         struct buffer path = {0}, qualifier = {0};
-        shadow->live = xstrdup(PQgetvalue(row, 0, 0));
+        shadow->live = xstrdup(pg_rows_text(row, 0, 0));
         buffer_append_format(&path, "%s, %s", shadow->schema, shadow->live);
         buffer_append_format(&qualifier, "%s.", shadow->schema);
         shadow->search_path = path.data;
         shadow->qualifier = qualifier.data;
     }
-    PQclear(row);
+    pg_rows_free(row);
     return shadow->live || err_set(err, ERR_INPUT,
                                    "the database has no table schema_migrations: "
                                    "run `aggregator migrate`");

@@ -74,26 +74,19 @@ bool generation_store_save(const struct script_generation *generation, struct er
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static struct slice unescape(const PGresult *rows, int row) {
-    size_t len = 0;
-    unsigned char *bytes =
-        PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, COLUMN_SOURCE), &len);
-    return (struct slice){(char *)bytes, bytes ? len : 0};
-}
-
 static struct script_generation *restore(const struct config *config, uint64_t number,
-                                         const PGresult *rows, struct err *err) {
-    size_t count = (size_t)PQntuples(rows);
+                                         const struct pg_result *rows, struct err *err) {
+    size_t count = (size_t)pg_rows_count(rows);
     struct script_source *sources = xcalloc(count, sizeof *sources);
     for (size_t i = 0; i < count; i++) {
-        sources[i] =
-            (struct script_source){PQgetvalue(rows, (int)i, COLUMN_NAME),
-                                   PQgetvalue(rows, (int)i, COLUMN_PATH), unescape(rows, (int)i)};
+        sources[i] = (struct script_source){pg_rows_text(rows, (int)i, COLUMN_NAME),
+                                            pg_rows_text(rows, (int)i, COLUMN_PATH),
+                                            pg_rows_bytes(rows, (int)i, COLUMN_SOURCE)};
     }
     struct script_generation *generation =
         script_generation_restore(config, number, sources, count, err);
     for (size_t i = 0; i < count; i++) {
-        PQfreemem((void *)sources[i].text.data);
+        pg_rows_free_bytes((void *)sources[i].text.data);
     }
     free(sources);
     return generation;
@@ -113,24 +106,24 @@ static struct script_generation *check_hash(struct script_generation *generation
 static struct script_generation *load(struct sql_session *session, const struct config *config,
                                       uint64_t number, struct slice hash, const char *running,
                                       struct err *err) {
-    PGresult *rows;
+    struct pg_result *rows;
     struct script_generation *generation = NULL;
     pg_params_add_text(session->params, hash);
     pg_params_add_text(session->params, slice_of(running));
     if (!sql_query(session, slice_of(load_sql), &rows, err)) {
         return NULL;
     }
-    if (PQntuples(rows) == 0 && hash.len == 0) {
+    if (pg_rows_count(rows) == 0 && hash.len == 0) {
         err_set(err, ERR_INPUT, "no other generation has run on this database");
-    } else if (PQntuples(rows) == 0) {
+    } else if (pg_rows_count(rows) == 0) {
         err_set(err, ERR_INPUT,
                 "no generation %.*s has run on this database, or it is too long ago", (int)hash.len,
                 hash.data);
     } else {
         generation =
-            check_hash(restore(config, number, rows, err), PQgetvalue(rows, 0, COLUMN_HASH), err);
+            check_hash(restore(config, number, rows, err), pg_rows_text(rows, 0, COLUMN_HASH), err);
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     return generation;
 }
 
@@ -149,20 +142,20 @@ struct script_generation *generation_store_load(const struct config *config, uin
 /* ---- listing ------------------------------------------------------------------------------- */
 
 bool generation_store_list(struct sql_session *session, struct buffer *json, struct err *err) {
-    PGresult *rows;
+    struct pg_result *rows;
     if (!sql_query(session, slice_of(list_sql), &rows, err)) {
         return false;
     }
     buffer_append_text(json, "[");
-    for (int i = 0; i < PQntuples(rows); i++) {
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        json_put_text(json, "hash", sql_cell(rows, i, 0));
-        json_put_time(json, "first_ran_at", sql_cell_int(rows, i, 1));
-        json_put_time(json, "last_ran_at", sql_cell_int(rows, i, 2));
+        json_put_text(json, "hash", pg_rows_cell(rows, i, 0));
+        json_put_time(json, "first_ran_at", pg_rows_int(rows, i, 1));
+        json_put_time(json, "last_ran_at", pg_rows_int(rows, i, 2));
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
-    PQclear(rows);
+    pg_rows_free(rows);
     return true;
 }

@@ -86,34 +86,34 @@ static void add_key(struct heartbeat *heartbeat) {
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->instance));
 }
 
-static bool query(struct heartbeat *heartbeat, const char *name, const char *sql, PGresult **rows,
-                  struct err *err) {
+static bool query(struct heartbeat *heartbeat, const char *name, const char *sql,
+                  struct pg_result **rows, struct err *err) {
     bool ok =
         pg_query(heartbeat->pg, name, sql, heartbeat->params, STATEMENT_TIMEOUT_MS, rows, err);
     pg_params_reset(heartbeat->params);
     return ok;
 }
 
-static void copy_cell(const PGresult *rows, int column, char *to, size_t cap) {
-    snprintf(to, cap, "%s", PQgetvalue(rows, 0, column)); /* "" where it is null */
+static void copy_cell(const struct pg_result *rows, int column, char *to, size_t cap) {
+    snprintf(to, cap, "%s", pg_rows_text(rows, 0, column)); /* "" where it is null */
 }
 
 /* Once, before the row that is asked for may be overwritten. */
 static bool look_back(struct heartbeat *heartbeat, struct err *err) {
     struct before before = {.known = true};
-    PGresult *rows;
+    struct pg_result *rows;
     add_key(heartbeat);
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
     if (!query(heartbeat, "presence_before", before_sql, &rows, err)) {
         return false;
     }
-    if (PQntuples(rows) > 0) {
+    if (pg_rows_count(rows) > 0) {
         copy_cell(rows, 0, before.hash, sizeof before.hash);
         copy_cell(rows, 1, before.instance, sizeof before.instance);
-        before.seen_us = strtoll(PQgetvalue(rows, 0, 2), NULL, 10);
+        before.seen_us = strtoll(pg_rows_text(rows, 0, 2), NULL, 10);
     }
-    PQclear(rows);
+    pg_rows_free(rows);
     pthread_mutex_lock(&heartbeat->lock);
     heartbeat->before = before;
     bool differs = before.hash[0] && strcmp(before.hash, heartbeat->first_hash) != 0;

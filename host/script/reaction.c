@@ -13,7 +13,7 @@ static const char returned[] = "the message that it returned";
 
 struct reaction_rows {
     const struct script_reaction *reaction;
-    const PGresult *result;
+    const struct pg_result *result;
 };
 
 static int load_rows(lua_State *L) {
@@ -25,8 +25,8 @@ static int load_rows(lua_State *L) {
     return 0;
 }
 
-bool script_react_to(struct script_instance *instance, size_t reaction, const PGresult *rows,
-                     struct err *err) {
+bool script_react_to(struct script_instance *instance, size_t reaction,
+                     const struct pg_result *rows, struct err *err) {
     struct reaction_rows loaded = {&instance->generation->reactions[reaction], rows};
     return script_guard(instance, load_rows, &loaded, err) ||
            err_wrap(err, "%s", loaded.reaction->name);
@@ -52,8 +52,8 @@ static bool reaction_is_document(lua_State *L) {
     return is;
 }
 
-/* A copy of the row at the top takes its place, as libpq's rows come: null is nil, a column that is
- * not there is an error. */
+/* A copy of the row at the top takes its place, as the database's rows come: null is nil, a column
+ * that is not there is an error. */
 static void reaction_make_row(lua_State *L, const char *query) {
     int from = lua_gettop(L), row = from + 1, names = from + 2;
     lua_newtable(L);

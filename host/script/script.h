@@ -196,7 +196,7 @@ struct script_pair {
     struct slice name;
     struct slice value;
 };
-struct pg_result; /* libpq's PGresult */
+struct pg_result; /* bindings/pg_rows.h */
 struct script_published {
     struct outbox_message *messages;
     size_t count;

@@ -33,11 +33,4 @@ bool sql_query(struct sql_session *session, struct slice sql, struct pg_result *
 bool sql_run(struct sql_session *session, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static inline struct slice sql_cell(const struct pg_result *rows, int row, int column) {
-    return pg_rows_cell(rows, row, column);
-}
-static inline int64_t sql_cell_int(const struct pg_result *rows, int row, int column) {
-    return pg_rows_int(rows, row, column);
-}
-
 #endif
