@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 
 struct http_client {
     CURL *easy;

@@ -4,9 +4,9 @@
 #ifndef AGG_BINDINGS_HTTP_CLIENT_H
 #define AGG_BINDINGS_HTTP_CLIENT_H
 
-#include "../host/base/buffer.h"
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 #define HTTP_CLIENT_MAX_BODY_BYTES (8 * 1024 * 1024)
 #define HTTP_CLIENT_MAX_HEADER_BYTES (64 * 1024)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "kafka_consumer_private.h"
 
 /* ---- offsets ------------------------------------------------------------------------------- */

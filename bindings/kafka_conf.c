@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../host/base/log.h"
+#include "base/log.h"
 
 static void kafka_conf_log(const rd_kafka_t *kafka, int level, const char *facility,
                            const char *text) {

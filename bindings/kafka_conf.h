@@ -7,7 +7,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 
-#include "../host/base/err.h"
+#include "base/err.h"
 #include "kafka_settings.h"
 
 /* The option that makes a consumer a static member of its group. */

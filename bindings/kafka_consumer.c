@@ -6,11 +6,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../host/base/aside.h"
-#include "../host/base/clock.h"
-#include "../host/base/log.h"
-#include "../host/base/timestamp.h"
-#include "../host/base/xalloc.h"
+#include "base/aside.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "base/xalloc.h"
 #include "kafka_conf.h"
 #include "kafka_consumer_private.h"
 #include "kafka_login.h"

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 #include "kafka_errors.h"
 #include "kafka_settings.h"
 

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/base/log.h"
-#include "../host/base/xalloc.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "kafka_consumer_private.h"
 
 /* ---- places -------------------------------------------------------------------------------- */

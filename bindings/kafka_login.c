@@ -1,7 +1,7 @@
 #include "kafka_login.h"
 
-#include "../host/base/hash.h"
-#include "../host/base/log.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "login.h"
 
 static uint64_t login_hash(const struct login_sasl *sasl) {

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/base/clock.h"
-#include "../host/base/log.h"
-#include "../host/base/xalloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "kafka_conf.h"
 #include "kafka_login.h"
 

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 #include "kafka_settings.h"
 
 struct kafka_producer;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 
 #define HISTORY_LINES 1000
 #define MAX_LISTED 200

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 
 static const struct login_source *source;
 

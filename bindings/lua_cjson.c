@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "../host/base/json_scan.h"
+#include "base/json_scan.h"
 #include "lua_json.h"
 #include "lua_modules.h"
 

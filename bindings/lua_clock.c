@@ -2,7 +2,7 @@
  * handler reads a clock cannot be derived again. */
 #include <lauxlib.h>
 
-#include "../host/base/clock.h"
+#include "base/clock.h"
 #include "lua_host.h"
 
 /* clock.monotonic() -> seconds since an arbitrary moment, for durations */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "../host/base/clock.h"
+#include "base/clock.h"
 
 /* How often the clock is looked at. One instruction may read a whole string or table (a text made a
  * number takes some ns a byte): the instructions between two looks read no more than HOOK_BYTES, or

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 #include "kafka_settings.h"
 #include "pg.h"
 

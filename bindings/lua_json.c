@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "../host/base/json_scan.h"
+#include "base/json_scan.h"
 #include "lua_host.h"
 #include "lua_host.h"
 #include "lua_util.h"

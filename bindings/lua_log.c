@@ -2,8 +2,8 @@
  * flood the log with one value. */
 #include <stdlib.h>
 
-#include "../host/base/log.h"
-#include "../host/base/utf8.h"
+#include "base/log.h"
+#include "base/utf8.h"
 #include "lua_modules.h"
 #include "lua_util.h"
 

@@ -3,8 +3,8 @@
  * metric. */
 #include <math.h>
 
-#include "../host/base/metrics.h"
-#include "../host/base/utf8.h"
+#include "base/metrics.h"
+#include "base/utf8.h"
 #include "lua_host.h"
 #include "lua_util.h"
 

@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "../host/base/nearest.h"
+#include "base/nearest.h"
 
 /* nearest_hint among the keys of the table at `at` that are strings. */
 const char *lua_names_hint(lua_State *L, int at, const char *word, char hint[NEAREST_HINT_CAP]);

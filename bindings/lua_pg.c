@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-#include "../host/base/clock.h"
-#include "../host/base/traceparent.h"
-#include "../host/base/xalloc.h"
+#include "base/clock.h"
+#include "base/traceparent.h"
+#include "base/xalloc.h"
 #include "lua_host.h"
 #include "lua_names.h"
 #include "pg_spare.h"

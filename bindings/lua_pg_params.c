@@ -1,6 +1,6 @@
 /* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
  * use; bytea is sent in binary. */
-#include "../host/base/nearest.h"
+#include "base/nearest.h"
 #include "lua_names.h"
 #include "lua_pg.h"
 

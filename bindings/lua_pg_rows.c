@@ -1,7 +1,7 @@
 /* Results of Postgres as values of scripts. Results come in text form. */
 #include <stdlib.h>
 
-#include "../host/base/hex.h"
+#include "base/hex.h"
 #include "lua_names.h"
 #include "lua_pg.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "lua_host.h"
 #include "lua_util.h"
 #include "redis.h"

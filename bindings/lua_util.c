@@ -5,9 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "../host/base/nearest.h"
-#include "../host/base/number.h"
-#include "../host/base/utf8.h"
+#include "base/nearest.h"
+#include "base/number.h"
+#include "base/utf8.h"
 #include "lua_host.h"
 
 #define SHOWN_BYTES 40

@@ -11,9 +11,9 @@
 #include <lua.h>
 #include <stdint.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 /* Registry name of the metatable that lua_mark_list gives. */
 #define LUA_LIST_TYPE "aggregator.list"

@@ -1,6 +1,6 @@
 /* uuid for scripts: names become identifiers, the same everywhere and always (RFC 9562, section
  * 5.5). Random ones are not offered: no replay could repeat them. */
-#include "../host/base/uuid.h"
+#include "base/uuid.h"
 #include "lua_modules.h"
 #include "lua_util.h"
 

@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/clock.h"
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "pg_metrics.h"
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "pg_connection.h"
 #include "pg_params.h"
 

@@ -7,8 +7,8 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 #include "pg_rows.h"
 
 struct pg;

@@ -4,10 +4,10 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/clock.h"
-#include "../host/base/log.h"
-#include "../host/base/xalloc.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "login.h"
 #include "pg_connection.h"
 #include "pg_hosts.h"

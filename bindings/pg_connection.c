@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "pg_metrics.h"
 #include "pg_params.h"
 #include "pg_url.h"

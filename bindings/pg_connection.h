@@ -3,7 +3,7 @@
 #ifndef AGG_BINDINGS_PG_CONNECTION_H
 #define AGG_BINDINGS_PG_CONNECTION_H
 
-#include "../host/base/buffer.h"
+#include "base/buffer.h"
 #include "pg.h"
 
 #define PG_SERVER_NAME_CAP 48

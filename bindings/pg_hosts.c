@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../host/base/hash.h"
-#include "../host/base/slice.h"
-#include "../host/base/xalloc.h"
+#include "base/hash.h"
+#include "base/slice.h"
+#include "base/xalloc.h"
 
 /* ---- lists of the URL ----------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
 
 #include <stdatomic.h>
 
-#include "../host/base/clock.h"
-#include "../host/base/metrics.h"
+#include "base/clock.h"
+#include "base/metrics.h"
 
 static _Atomic int open_connections, active_connections;
 

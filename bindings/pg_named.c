@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/xalloc.h"
+#include "base/buffer.h"
+#include "base/xalloc.h"
 
 #define NAME_FIRST "abcdefghijklmnopqrstuvwxyz_"
 #define NAME_REST NAME_FIRST "0123456789"

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "pg_params.h"
 
 #define POSTGRES_EPOCH_UNIX_US 946684800000000LL

@@ -2,7 +2,7 @@
 #ifndef AGG_BINDINGS_PG_PARAMS_H
 #define AGG_BINDINGS_PG_PARAMS_H
 
-#include "../host/base/buffer.h"
+#include "base/buffer.h"
 #include "pg.h"
 
 struct pg_params {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../host/base/slice.h"
+#include "base/slice.h"
 
 struct pg_result; /* libpq's PGresult */
 

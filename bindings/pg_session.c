@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../host/base/clock.h"
-#include "../host/base/log.h"
-#include "../host/base/uuid.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/uuid.h"
 #include "pg_connection.h"
 #include "pg_params.h"
 

@@ -2,7 +2,7 @@
 
 #include <pthread.h>
 
-#include "../host/base/clock.h"
+#include "base/clock.h"
 #include "pg_connection.h"
 
 #define SPARE_MOST 64

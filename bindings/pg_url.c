@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/xalloc.h"
+#include "base/buffer.h"
+#include "base/xalloc.h"
 
 char *pg_url_plain(const char *url) {
     static const char *const schemes[] = {"postgresql", "postgres"};

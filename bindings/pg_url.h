@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-#include "../host/base/err.h"
+#include "base/err.h"
 
 /* The URL without the name of SQLAlchemy's driver (postgresql+asyncpg://); malloc'ed. */
 char *pg_url_plain(const char *url);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/clock.h"
-#include "../host/base/number.h"
-#include "../host/base/xalloc.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/number.h"
+#include "base/xalloc.h"
 #include "redis.h"
 #include "redis_refusal.h"
 #include "login.h"

@@ -7,8 +7,8 @@
 
 #include <hiredis/hiredis.h>
 
-#include "../host/base/err.h"
-#include "../host/base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 /* What a URL says. Owned strings. */
 struct redis_address {

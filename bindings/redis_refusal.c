@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../host/base/clock.h"
-#include "../host/base/log.h"
-#include "../host/base/metrics.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
 
 #define SHOWN_US 15000000
 

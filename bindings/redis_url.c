@@ -2,8 +2,8 @@
  * decoded. */
 #include <stdlib.h>
 
-#include "../host/base/hex.h"
-#include "../host/base/xalloc.h"
+#include "base/hex.h"
+#include "base/xalloc.h"
 #include "redis.h"
 
 static char *percent_decode(const char *text, size_t len) {

@@ -18,15 +18,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../host/pipeline/batch.h"
-#include "../host/pipeline/commit.h"
-#include "../host/pipeline/database_offsets.h"
-#include "../host/pipeline/pipeline.h"
-#include "../host/base/log.h"
-#include "../host/base/xalloc.h"
-#include "../host/author/record.h"
-#include "../host/outbox/relay.h"
-#include "../host/reaction/reactor.h"
+#include "pipeline/batch.h"
+#include "pipeline/commit.h"
+#include "pipeline/database_offsets.h"
+#include "pipeline/pipeline.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "author/record.h"
+#include "outbox/relay.h"
+#include "reaction/reactor.h"
 
 struct pending {
     struct record record;

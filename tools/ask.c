@@ -20,10 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../host/base/buffer.h"
-#include "../host/base/clock.h"
-#include "../host/base/json_put.h"
-#include "../host/base/xalloc.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/xalloc.h"
 
 #define ANSWER_LIMIT_US 10000000
 #define HEAD_END "\r\n\r\n"

@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../bindings/pg.h"
-#include "../host/base/buffer.h"
-#include "../host/base/clock.h"
+#include "bindings/pg.h"
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "lib/own_cpu.h"
 #include "lib/spellcheck_upsert.h"
 

@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "../host/base/buffer.h"
+#include "base/buffer.h"
 
 static bool read_file(const char *path, struct buffer *text) {
     FILE *file = fopen(path, "re");

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/base/clock.h"
+#include "base/clock.h"
 #include "lib/own_cpu.h"
 #include "lib/kafka_conf.h"
 

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/base/clock.h"
+#include "base/clock.h"
 #include "lib/kafka_conf.h"
-#include "../host/author/record.h"
+#include "author/record.h"
 
 #define FLUSH_TIMEOUT_MS 120000 /* a broker that restarts is waited for */
 #define CREATE_TIMEOUT_MS 30000

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../host/author/record.h"
-#include "../host/base/log.h"
-#include "../host/base/xalloc.h"
-#include "../host/pipeline/dry_run.h"
+#include "author/record.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "pipeline/dry_run.h"
 #include "lib/own_cpu.h"
 
 struct handling {

@@ -20,7 +20,7 @@
 #include <jsmn.h>
 #include <xxhash.h>
 
-#include "../host/base/buffer.h"
+#include "base/buffer.h"
 #include "lib/kafka_conf.h"
 #include "lib/spellcheck_upsert.h"
 

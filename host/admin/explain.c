@@ -1,7 +1,7 @@
 #include "explain.h"
 
-#include "../base/log.h"
-#include "../base/subprocess.h"
+#include "base/log.h"
+#include "base/subprocess.h"
 
 #define TIMEOUT_MS 120000
 #define ANSWER_MAX_BYTES (64 * 1024 * 1024)

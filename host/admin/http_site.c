@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "../http/credentials.h"
-#include "../http/endpoint.h"
-#include "../http/router.h"
-#include "../http/exchange.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "http/credentials.h"
+#include "http/endpoint.h"
+#include "http/router.h"
+#include "http/exchange.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 
 #define SCHEME "Bearer "
 

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_ADMIN_HTTP_SITE_H
 #define AGG_HOST_ADMIN_HTTP_SITE_H
 
-#include "../config/config.h"
-#include "../http/http_server.h"
+#include "config/config.h"
+#include "http/http_server.h"
 #include "verb.h"
 
 struct admin_site;

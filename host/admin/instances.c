@@ -1,9 +1,9 @@
 #include "instances.h"
 
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../reload/generation_store.h"
-#include "../view/sql_session.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "reload/generation_store.h"
+#include "view/sql_session.h"
 
 #define TIMEOUT_MS 2000
 /* Who is not heard of for six heartbeats is gone. */

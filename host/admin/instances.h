@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_ADMIN_INSTANCES_H
 #define AGG_HOST_ADMIN_INSTANCES_H
 
-#include "../base/buffer.h"
-#include "../config/config.h"
+#include "base/buffer.h"
+#include "config/config.h"
 
 /* Appends the members "instances", "scripts_agree", "partitions_handled_by" and
  * "stored_generations" (what a rollback finds by its hash) of a JSON object; null where the

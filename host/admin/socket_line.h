@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_ADMIN_SOCKET_LINE_H
 #define AGG_HOST_ADMIN_SOCKET_LINE_H
 
-#include "../script/script.h"
+#include "script/script.h"
 
 #define ADMIN_WORDS_MAX 8 /* of either kind */
 

@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_ADMIN_VERB_H
 #define AGG_HOST_ADMIN_VERB_H
 
-#include "../base/buffer.h"
-#include "../base/json_put.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "base/json_put.h"
+#include "script/script.h"
 
 /* Over the socket: the words behind the verb, those with a "=" being the query. */
 struct admin_request {

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#include "../reload/generation_store.h"
+#include "reload/generation_store.h"
 #include "instances.h"
 
 #define HEALTH_TIMEOUT_MS 5000

@@ -2,11 +2,11 @@
 #ifndef AGG_HOST_ADMIN_VERBS_H
 #define AGG_HOST_ADMIN_VERBS_H
 
-#include "../monitor/health.h"
-#include "../http/http_server.h"
-#include "../ingest/ingest.h"
-#include "../outbox/relay.h"
-#include "../reload/reload.h"
+#include "monitor/health.h"
+#include "http/http_server.h"
+#include "ingest/ingest.h"
+#include "outbox/relay.h"
+#include "reload/reload.h"
 #include "explain.h"
 
 /* The parts of the program that verbs reach: all of them outlive the ways in. */

@@ -1,6 +1,6 @@
 #include "record.h"
 
-#include "../base/json_scan.h"
+#include "base/json_scan.h"
 
 struct members {
     struct json_value topic, key, value, raw, partition, offset;

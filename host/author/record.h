@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "../base/err.h"
-#include "../base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 /* Members of one JSON object: topic, and value (its very bytes are the payload) or raw_b64 (the
  * payload in base64; null: a record without value); key, partition and offset where given. */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/json_scan.h"
-#include "../base/xalloc.h"
+#include "base/json_scan.h"
+#include "base/xalloc.h"
 
 #define READ_BYTES 65536
 

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_AUTHOR_SAMPLES_H
 #define AGG_HOST_AUTHOR_SAMPLES_H
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 #include "record.h"
 
 struct sample {

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_AUTHOR_SHOW_H
 #define AGG_HOST_AUTHOR_SHOW_H
 
-#include "../pipeline/dry_run.h"
+#include "pipeline/dry_run.h"
 
 /* "applied", "ignored", "rejected". */
 const char *show_outcome_name(const struct dry_run_outcome *outcome);

@@ -1,7 +1,7 @@
 /* show_json: handled events and merged rows for programs. */
-#include "../base/json_put.h"
-#include "../pipeline/reaction_marks.h"
-#include "../view/view_sql.h"
+#include "base/json_put.h"
+#include "pipeline/reaction_marks.h"
+#include "view/view_sql.h"
 #include "show.h"
 
 static void put_field(struct buffer *json, const char *name, const struct dry_run_outcome *outcome,

@@ -1,9 +1,9 @@
 /* show_text: handled events and merged rows for people. */
-#include "../base/json_scan.h"
-#include "../base/timestamp.h"
-#include "../base/uuid.h"
-#include "../pipeline/reaction_marks.h"
-#include "../view/view_sql.h"
+#include "base/json_scan.h"
+#include "base/timestamp.h"
+#include "base/uuid.h"
+#include "pipeline/reaction_marks.h"
+#include "view/view_sql.h"
 #include "show.h"
 
 const char *show_outcome_name(const struct dry_run_outcome *outcome) {

@@ -2,10 +2,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "../base/json_put.h"
-#include "../base/number.h"
-#include "../base/timestamp.h"
-#include "../base/uuid.h"
+#include "base/json_put.h"
+#include "base/number.h"
+#include "base/timestamp.h"
+#include "base/uuid.h"
 #include "show.h"
 
 static void append_number(struct buffer *out, double number) {

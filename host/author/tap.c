@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "../base/json_put.h"
-#include "../base/nearest.h"
-#include "../rebuild/log_reader.h"
-#include "../base/timestamp.h"
-#include "../base/xalloc.h"
+#include "base/json_put.h"
+#include "base/nearest.h"
+#include "rebuild/log_reader.h"
+#include "base/timestamp.h"
+#include "base/xalloc.h"
 #include "show.h"
 
 #define POLL_MS 200 /* how late a signal may be seen */

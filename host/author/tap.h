@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_AUTHOR_TAP_H
 #define AGG_HOST_AUTHOR_TAP_H
 
-#include "../config/config.h"
+#include "config/config.h"
 
 struct tap_options {
     const struct config *config;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "../base/json_put.h"
+#include "base/json_put.h"
 #include "samples.h"
 #include "show.h"
 #include "which.h"

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_AUTHOR_TRY_H
 #define AGG_HOST_AUTHOR_TRY_H
 
-#include "../config/config.h"
+#include "config/config.h"
 
 struct try_options {
     const struct config *config;

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "../config/config.h"
+#include "config/config.h"
 
 struct try_reaction_options {
     const struct config *config;

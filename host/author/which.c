@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/buffer.h"
-#include "../base/nearest.h"
-#include "../base/xalloc.h"
+#include "base/buffer.h"
+#include "base/nearest.h"
+#include "base/xalloc.h"
 
 static const char *which_name(const void *scripts, size_t index, size_t size) {
     return *(const char *const *)((const char *)scripts + index * size);

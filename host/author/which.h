@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "../base/err.h"
+#include "base/err.h"
 
 /* Among `count` structs of `size` bytes that begin with the script's name ("handlers/x"): the index
  * of the one that `word` names, as "x", "handlers/x", or as a shell completes it,

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../../bindings/redis.h"
-#include "../base/clock.h"
-#include "../base/xalloc.h"
+#include "bindings/redis.h"
+#include "base/clock.h"
+#include "base/xalloc.h"
 #include "cache_internal.h"
 
 #define RUN_KEY "ras:cache:run"

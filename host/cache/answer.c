@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/hash.h"
-#include "../base/xalloc.h"
+#include "base/hash.h"
+#include "base/xalloc.h"
 #include "cache.h"
 
 struct answer *answer_create(int status, struct slice body) {

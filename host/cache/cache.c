@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "cache_internal.h"
 
 /* The longest that an answer may be served after a commit that nobody announced. */

@@ -15,8 +15,8 @@
 
 #include <stdint.h>
 
-#include "../base/err.h"
-#include "../base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 struct cache;
 struct redis;

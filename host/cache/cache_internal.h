@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "../base/metrics.h"
+#include "base/metrics.h"
 #include "cache.h"
 
 #ifndef CACHE_BUCKETS /* spec/c/explore_cache.c has fewer */

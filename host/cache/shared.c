@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../bindings/redis.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "bindings/redis.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "cache_internal.h"
 
 #define POOL_SIZE 8

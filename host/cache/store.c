@@ -2,9 +2,9 @@
  * once the bytes are spent. */
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/hash.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/xalloc.h"
 #include "cache_internal.h"
 
 #ifndef STORE_CHAINS /* spec/c/explore_cache.c has fewer */

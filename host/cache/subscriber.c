@@ -8,10 +8,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "../../bindings/redis.h"
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "bindings/redis.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "cache_internal.h"
 
 #define PING_INTERVAL_US 200000

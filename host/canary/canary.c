@@ -3,12 +3,12 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../check/schema_check.h"
-#include "../pipeline/outside_events.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "check/schema_check.h"
+#include "pipeline/outside_events.h"
+#include "base/xalloc.h"
 #include "differences.h"
 #include "messages.h"
 #include "reacting.h"

@@ -5,8 +5,8 @@
 #ifndef AGG_HOST_CANARY_CANARY_H
 #define AGG_HOST_CANARY_CANARY_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 struct canary_request {
     int64_t events;     /* of all topics of the new scripts, at most; 0: as their settings say */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/json_put.h"
-#include "../view/view_sql.h"
-#include "../base/xalloc.h"
+#include "base/json_put.h"
+#include "view/view_sql.h"
+#include "base/xalloc.h"
 
 /* ---- twins --------------------------------------------------------------------------------- */
 

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_CANARY_COMMON_H
 #define AGG_HOST_CANARY_COMMON_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 enum canary_which { CANARY_OLD, CANARY_NEW, CANARY_SIDES };
 

@@ -1,7 +1,7 @@
 #include "differences.h"
 
-#include "../base/json_put.h"
-#include "../rebuild/compare_sql.h"
+#include "base/json_put.h"
+#include "rebuild/compare_sql.h"
 
 #define EXAMPLES 3 /* of each column, and of each kind of row */
 

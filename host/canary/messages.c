@@ -1,6 +1,6 @@
 #include "messages.h"
 
-#include "../base/json_put.h"
+#include "base/json_put.h"
 #include "side.h"
 
 #define OLD SIDE_OLD_SCHEMA

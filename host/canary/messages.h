@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_CANARY_MESSAGES_H
 #define AGG_HOST_CANARY_MESSAGES_H
 
-#include "../base/buffer.h"
-#include "../view/sql_session.h"
+#include "base/buffer.h"
+#include "view/sql_session.h"
 
 struct messages {
     int64_t count;     /* of either side, each identity once */

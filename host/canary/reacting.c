@@ -1,6 +1,6 @@
 #include "reacting.h"
 
-#include "../base/log.h"
+#include "base/log.h"
 
 void reacting_begin(struct reacting *reacting, const struct side *side) {
     *reacting = (struct reacting){.max_keys = ROUND_MAX_KEYS};

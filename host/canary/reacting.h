@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_CANARY_REACTING_H
 #define AGG_HOST_CANARY_REACTING_H
 
-#include "../reaction/round.h"
+#include "reaction/round.h"
 #include "side.h"
 
 struct reacting {

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../base/json_put.h"
-#include "../base/xalloc.h"
+#include "base/json_put.h"
+#include "base/xalloc.h"
 
 #define EXAMPLES 10 /* of each side */
 

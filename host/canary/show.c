@@ -2,8 +2,8 @@
 
 #include <lualib.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../base/lua_job.h"
+#include "bindings/lua_modules.h"
+#include "base/lua_job.h"
 #include "canary_report.lua.h"
 
 #define TIMEOUT_MS 60000

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#include "../base/err.h"
-#include "../base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 /* Prints the JSON object of canary_run as text. False: it is none. */
 bool canary_show(struct slice json, FILE *out, struct err *err);

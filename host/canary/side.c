@@ -2,11 +2,11 @@
 
 #include <time.h>
 
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../pipeline/after_commit.h"
-#include "../pipeline/commit.h"
-#include "../pipeline/database_offsets.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "pipeline/after_commit.h"
+#include "pipeline/commit.h"
+#include "pipeline/database_offsets.h"
 
 #define MOMENT_US 200000
 

@@ -3,10 +3,10 @@
 #ifndef AGG_HOST_CANARY_SIDE_H
 #define AGG_HOST_CANARY_SIDE_H
 
-#include "../pipeline/batch.h"
-#include "../pipeline/pipeline.h"
-#include "../rebuild/log_reader.h"
-#include "../rebuild/shadow.h"
+#include "pipeline/batch.h"
+#include "pipeline/pipeline.h"
+#include "rebuild/log_reader.h"
+#include "rebuild/shadow.h"
 
 #define SIDE_NO_EVENT SIZE_MAX
 /* The schemas of the two sides; names that need no quotes. */

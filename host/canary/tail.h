@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_CANARY_TAIL_H
 #define AGG_HOST_CANARY_TAIL_H
 
-#include "../rebuild/log_reader.h"
+#include "rebuild/log_reader.h"
 
 /* Sets `start` of each partition so that about `events` offsets are left in all, never more. Each
  * has the same share, so that kinds of events that are rare are looked at, too; what a short one

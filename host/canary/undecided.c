@@ -1,6 +1,6 @@
 #include "undecided.h"
 
-#include "../base/json_put.h"
+#include "base/json_put.h"
 
 #define EXAMPLES 10
 

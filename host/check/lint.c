@@ -4,11 +4,11 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "../base/problems.h"
-#include "../base/xalloc.h"
-#include "../script/advice.h"
+#include "base/problems.h"
+#include "base/xalloc.h"
+#include "script/advice.h"
 #include "lint.lua.h"
-#include "../script/script_private.h"
+#include "script/script_private.h"
 
 struct lint {
     lua_State *L; /* with luacheck loaded; NULL: not yet */

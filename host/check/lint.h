@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_SCRIPT_LINT_H
 #define AGG_HOST_SCRIPT_LINT_H
 
-#include "../script/script.h"
+#include "script/script.h"
 
 enum lint_result { LINT_GOOD, LINT_BAD, LINT_MISSING /* luacheck is not installed */ };
 

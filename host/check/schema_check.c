@@ -1,8 +1,8 @@
 #include "schema_check.h"
 
-#include "../../bindings/pg_named.h"
-#include "../base/problems.h"
-#include "../view/view_check.h"
+#include "bindings/pg_named.h"
+#include "base/problems.h"
+#include "view/view_check.h"
 
 #define RUN_TIMEOUT_MS 2000 /* of one query */
 

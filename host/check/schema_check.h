@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_VIEW_SCHEMA_CHECK_H
 #define AGG_HOST_VIEW_SCHEMA_CHECK_H
 
-#include "../script/script.h"
-#include "../view/sql_session.h"
+#include "script/script.h"
+#include "view/sql_session.h"
 
 enum schema_depth {
     SCHEMA_PREPARE, /* each query is prepared: while the program runs */

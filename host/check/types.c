@@ -2,8 +2,8 @@
  * every service. */
 #include "types.h"
 
-#include "../../bindings/pg_named.h"
-#include "../script/script_private.h"
+#include "bindings/pg_named.h"
+#include "script/script_private.h"
 
 static const char header[] =
     "---@meta _\n"

@@ -2,10 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../admin/socket.h"
-#include "../canary/show.h"
+#include "admin/socket.h"
+#include "canary/show.h"
 #include "command.h"
-#include "../script/script.h"
+#include "script/script.h"
 
 #define ANSWER_TIMEOUT_MS 30000
 /* Specs and a canary bound themselves; this is for a program that hangs. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/nearest.h"
+#include "base/nearest.h"
 #include "option_value.h"
 
 #define CONFIG_PATH "config.lua"

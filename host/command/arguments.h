@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_COMMAND_ARGUMENTS_H
 #define AGG_HOST_COMMAND_ARGUMENTS_H
 
-#include "../base/err.h"
+#include "base/err.h"
 #include "commands.h"
 
 struct arguments {

@@ -2,16 +2,16 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "../http/admission.h"
-#include "../http/credentials.h"
-#include "../http/builtin_paths.h"
-#include "../../bindings/kafka_consumer.h"
-#include "../config/clients.h"
-#include "../schema/migrate.h"
-#include "../check/schema_check.h"
-#include "../check/lint.h"
-#include "../script/script.h"
-#include "../view/sql_session.h"
+#include "http/admission.h"
+#include "http/credentials.h"
+#include "http/builtin_paths.h"
+#include "bindings/kafka_consumer.h"
+#include "config/clients.h"
+#include "schema/migrate.h"
+#include "check/schema_check.h"
+#include "check/lint.h"
+#include "script/script.h"
+#include "view/sql_session.h"
 
 static bool check_database(const struct config *config, const struct script_generation *generation,
                            struct err *err) {

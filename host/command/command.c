@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../base/stop.h"
+#include "base/stop.h"
 
 bool command_confirm(const struct command *command, const char *question) {
     char answer[16];

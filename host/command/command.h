@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_COMMAND_COMMAND_H
 #define AGG_HOST_COMMAND_COMMAND_H
 
-#include "../config/config.h"
+#include "config/config.h"
 
 #define COMMAND_TOPICS_MAX 64
 

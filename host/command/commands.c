@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "../canary/canary.h"
-#include "../explain/explain.h"
-#include "../rebuild/rebuild.h"
+#include "canary/canary.h"
+#include "explain/explain.h"
+#include "rebuild/rebuild.h"
 
 #define FIELD(name) offsetof(struct command, name)
 #define SWITCH(called, field, said)                                                                \

@@ -1,6 +1,6 @@
 /* explain: `aggregator explain`. */
 #include "command.h"
-#include "../explain/explain.h"
+#include "explain/explain.h"
 
 static void print(const struct explanation *explanation, bool as_json, size_t limit) {
     if (!as_json) {

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_COMMAND_HELP_H
 #define AGG_HOST_COMMAND_HELP_H
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 #include "commands.h"
 
 /* All commands whose names begin with the word (NULL: all there are), and what they share. */

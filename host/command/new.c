@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "command.h"
-#include "../base/nearest.h"
-#include "../http/builtin_paths.h"
-#include "../scaffold/scaffold.h"
-#include "../script/script.h"
+#include "base/nearest.h"
+#include "http/builtin_paths.h"
+#include "scaffold/scaffold.h"
+#include "script/script.h"
 
 #define MAX_NAME_BYTES 48 /* so that the lines that say it keep to 100 columns */
 

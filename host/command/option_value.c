@@ -7,8 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../base/timestamp.h"
-#include "../explain/explain.h"
+#include "base/timestamp.h"
+#include "explain/explain.h"
 
 static void *field_of(const struct option_spec *option, struct command *command) {
     return (char *)command + option->offset;

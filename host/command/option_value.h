@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_COMMAND_OPTION_VALUE_H
 #define AGG_HOST_COMMAND_OPTION_VALUE_H
 
-#include "../base/err.h"
+#include "base/err.h"
 #include "commands.h"
 
 /* `text` is NULL for a switch, and outlives the command. False: ERR_INPUT says what the option

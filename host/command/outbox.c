@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../view/sql_session.h"
+#include "view/sql_session.h"
 #include "command.h"
 
 /* More than these are not retried or dropped without asking. */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "../base/signals.h"
-#include "../rebuild/rebuild.h"
+#include "base/signals.h"
+#include "rebuild/rebuild.h"
 
 /* Longer than it takes to drop the shadow. */
 #define END_LIMIT_S 30

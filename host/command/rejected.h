@@ -3,7 +3,7 @@
 #define AGG_HOST_COMMAND_REJECTED_H
 
 #include "command.h"
-#include "../view/sql_session.h"
+#include "view/sql_session.h"
 
 /* What rejected_fill's parameters select: $1 topic, $2 reason, $3 ids; NULL: any. */
 #define REJECTED_SELECTED                                                                          \

@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../pipeline/after_commit.h"
-#include "../pipeline/batch.h"
-#include "../pipeline/commit.h"
-#include "../pipeline/pipeline.h"
+#include "pipeline/after_commit.h"
+#include "pipeline/batch.h"
+#include "pipeline/commit.h"
+#include "pipeline/pipeline.h"
 #include "rejected.h"
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 /* Events of one transaction. */
 #define CHUNK_SQL "200"

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 #include "command.h"
-#include "../base/folders.h"
-#include "../repl/repl.h"
+#include "base/folders.h"
+#include "repl/repl.h"
 
 #define PROMPT "> "
 #define PROMPT_MORE ">> "

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "command.h"
-#include "../../bindings/kafka_consumer.h"
-#include "../base/xalloc.h"
-#include "../config/clients.h"
-#include "../view/sql_session.h"
+#include "bindings/kafka_consumer.h"
+#include "base/xalloc.h"
+#include "config/clients.h"
+#include "view/sql_session.h"
 
 static const char list_sql[] =
     "SELECT partition::text FROM aggregator_state.consumer_offsets WHERE consumer_group = "

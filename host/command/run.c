@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "../base/log.h"
-#include "../base/signals.h"
-#include "../base/stop.h"
-#include "../program/program.h"
-#include "../base/watch.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "base/stop.h"
+#include "program/program.h"
+#include "base/watch.h"
 
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45

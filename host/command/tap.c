@@ -1,7 +1,7 @@
 /* tap: `aggregator tap`. */
 #include <stdio.h>
 
-#include "../author/tap.h"
+#include "author/tap.h"
 #include "command.h"
 
 int command_tap(const struct command *command) {

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 
 #include "command.h"
-#include "../spec/spec.h"
-#include "../base/terminal.h"
-#include "../base/watch.h"
-#include "../base/xalloc.h"
+#include "spec/spec.h"
+#include "base/terminal.h"
+#include "base/watch.h"
+#include "base/xalloc.h"
 
 #define DEFAULT_SPECS "spec/unit"
 #define SUPPORT "spec/support"

@@ -1,8 +1,8 @@
 /* try: `aggregator try`. */
 #include <stdio.h>
 
-#include "../author/try.h"
-#include "../author/try_reaction.h"
+#include "author/try.h"
+#include "author/try_reaction.h"
 #include "command.h"
 
 static int try_report(const struct err *err) {

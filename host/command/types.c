@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "../check/types.h"
+#include "check/types.h"
 
 int command_types(const struct command *command) {
     struct err err = {0};

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_CONFIG_CLIENTS_H
 #define AGG_HOST_CONFIG_CLIENTS_H
 
-#include "../../bindings/kafka_settings.h"
+#include "bindings/kafka_settings.h"
 #include "config.h"
 
 /* Borrowed from the configuration. */

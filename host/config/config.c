@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/buffer.h"
-#include "../base/lua_job.h"
+#include "base/buffer.h"
+#include "base/lua_job.h"
 #include "fields.h"
 #include "functions.h"
 #include "lines.h"
 #include "places.h"
 #include "secrets.h"
-#include "../base/nearest.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "base/nearest.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 
 #define TIMEOUT_MS 5000
 #define HEADER_NAME_BYTES 64

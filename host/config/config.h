@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../base/err.h"
+#include "base/err.h"
 
 /* Events of a canary, at most: each side keeps what it rejects in memory. */
 #define CONFIG_CANARY_EVENTS_MAX 1000000

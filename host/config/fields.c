@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bindings/pg_url.h"
-#include "../../bindings/redis.h"
-#include "../base/xalloc.h"
+#include "bindings/pg_url.h"
+#include "bindings/redis.h"
+#include "base/xalloc.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
 #define FIELD(section, key, kind, min, max)                                                        \

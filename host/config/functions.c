@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/json_scan.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "base/json_scan.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 
 #define KEY_FILE_MAX_BYTES 8191
 

@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 
-#include "../base/lua_lexer.h"
-#include "../base/regular_file.h"
+#include "base/lua_lexer.h"
+#include "base/regular_file.h"
 
 struct search {
     struct slice section, key;

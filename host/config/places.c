@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bindings/pg_url.h"
-#include "../../bindings/redis.h"
+#include "bindings/pg_url.h"
+#include "bindings/redis.h"
 
 static bool is_port(const char *text, size_t len) {
     char digits[8] = "";

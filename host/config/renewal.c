@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "../../bindings/login.h"
-#include "../../bindings/pg_url.h"
-#include "../../bindings/redis.h"
-#include "../base/clock.h"
-#include "../base/hash.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "bindings/login.h"
+#include "bindings/pg_url.h"
+#include "bindings/redis.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 
 /* Where a login is refused again and again the file is not read more often. */
 #define REREAD_INTERVAL_US 1000000

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../base/redact.h"
+#include "base/redact.h"
 
 static void note_keys(const struct config_strings *keys) {
     for (size_t i = 0; i < keys->count; i++) {

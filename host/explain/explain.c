@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../view/view_check.h"
-#include "../view/view_sql.h"
+#include "base/clock.h"
+#include "view/view_check.h"
+#include "view/view_sql.h"
 
 #define STATEMENT_TIMEOUT_MS 60000
 /* An event is stored soon after the time that it states; clocks differ. */

@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 
-#include "../base/arena.h"
-#include "../base/buffer.h"
-#include "../rebuild/log_reader.h"
-#include "../view/sql_session.h"
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "rebuild/log_reader.h"
+#include "view/sql_session.h"
 
 #define EXPLAIN_SINCE_ROWS INT64_MIN /* an hour before the oldest version of the rows found */
 #define EXPLAIN_SINCE_BEGINNING (-1)

@@ -1,5 +1,5 @@
 /* json: an explanation for programs. */
-#include "../base/json_put.h"
+#include "base/json_put.h"
 #include "explain.h"
 
 static void put_place(struct buffer *json, const struct explanation *explanation,

@@ -1,9 +1,9 @@
 /* print: an explanation for people. */
 #include <inttypes.h>
 
-#include "../base/timestamp.h"
-#include "../base/uuid.h"
-#include "../view/view_sql.h"
+#include "base/timestamp.h"
+#include "base/uuid.h"
+#include "view/view_sql.h"
 #include "explain.h"
 
 static void print_version(FILE *out, const struct merge_version *version) {

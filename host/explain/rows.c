@@ -2,9 +2,9 @@
  * events that name it, and which scripts handled which offsets. */
 #include <stdlib.h>
 
-#include "../base/uuid.h"
-#include "../view/view_sql.h"
-#include "../base/xalloc.h"
+#include "base/uuid.h"
+#include "view/view_sql.h"
+#include "base/xalloc.h"
 #include "explain.h"
 
 static const char rejected_sql[] =

@@ -2,11 +2,11 @@
  * neither the id nor a row's key are passed by unread. */
 #include <stdlib.h>
 
-#include "../pipeline/dry_run.h"
-#include "../base/log.h"
-#include "../rebuild/progress.h"
-#include "../base/uuid.h"
-#include "../base/xalloc.h"
+#include "pipeline/dry_run.h"
+#include "base/log.h"
+#include "rebuild/progress.h"
+#include "base/uuid.h"
+#include "base/xalloc.h"
 #include "explain.h"
 
 #define POLL_MS 1000

@@ -4,10 +4,10 @@
 #include <math.h>
 
 #include "plan.h"
-#include "../base/json_scan.h"
-#include "../base/timestamp.h"
-#include "../base/utf8.h"
-#include "../base/uuid.h"
+#include "base/json_scan.h"
+#include "base/timestamp.h"
+#include "base/utf8.h"
+#include "base/uuid.h"
 
 #define QUOTED_BYTES 80 /* of a value in a message */
 

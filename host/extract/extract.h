@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-#include "../base/arena.h"
-#include "../base/err.h"
+#include "base/arena.h"
+#include "base/err.h"
 
 enum field_type {
     FIELD_STRING,  /* UTF-8, no NUL */

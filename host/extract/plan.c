@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "../base/buffer.h"
-#include "../base/xalloc.h"
+#include "base/buffer.h"
+#include "base/xalloc.h"
 
 static struct extract_node *find_or_add(struct extract_plan *plan, struct extract_node *parent,
                                         const char *name, size_t len) {

@@ -3,8 +3,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "credentials.h"
 
 #define LEAST_KEY_BYTES 16

@@ -5,9 +5,9 @@
 #ifndef AGG_HOST_HTTP_ADMISSION_H
 #define AGG_HOST_HTTP_ADMISSION_H
 
-#include "../base/problems.h"
-#include "../config/config.h"
-#include "../base/slice.h"
+#include "base/problems.h"
+#include "config/config.h"
+#include "base/slice.h"
 
 enum admission_result {
     ADMISSION_GOOD,

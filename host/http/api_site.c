@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/hash.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/reaper.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/reaper.h"
+#include "base/xalloc.h"
 #include "admission.h"
 #include "builtin_paths.h"
 #include "endpoint.h"

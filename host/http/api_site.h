@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_HTTP_API_SITE_H
 #define AGG_HOST_HTTP_API_SITE_H
 
-#include "../cache/cache.h"
-#include "../script/script.h"
+#include "cache/cache.h"
+#include "script/script.h"
 #include "builtin_paths.h"
 #include "http_server.h"
 

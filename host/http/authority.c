@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 
-#include "../base/hex.h"
+#include "base/hex.h"
 
 #define MAX_PORT 65535
 

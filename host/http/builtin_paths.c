@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/aside.h"
-#include "../base/log.h"
-#include "../base/problems.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "base/aside.h"
+#include "base/log.h"
+#include "base/problems.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 #include "endpoint.h"
 
 #define JSON "application/json"

@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_HTTP_BUILTIN_PATHS_H
 #define AGG_HOST_HTTP_BUILTIN_PATHS_H
 
-#include "../config/config.h"
-#include "../script/script.h"
+#include "config/config.h"
+#include "script/script.h"
 #include "exchange.h"
 
 struct builtin_paths;

@@ -7,9 +7,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/xalloc.h"
 
 #define MAX_TURNS 64         /* pipelined requests answered before other clients have their turn */
 #define PROGRESS_BYTES 16384 /* a reader that takes this much in its time may have more time */

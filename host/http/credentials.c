@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 /* Values are compared as whole fields padded with NUL bytes, which no header value can hold: every
  * comparison reads the same number of bytes. */

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_HTTP_CREDENTIALS_H
 #define AGG_HOST_HTTP_CREDENTIALS_H
 
-#include "../config/config.h"
-#include "../base/slice.h"
+#include "config/config.h"
+#include "base/slice.h"
 
 struct credentials;
 

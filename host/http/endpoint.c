@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 static const int statuses[] = {200, 204, 304, 400, 401, 404, 405, 408,
                                413, 414, 417, 431, 500, 503, 504, 505};

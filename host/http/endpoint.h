@@ -5,8 +5,8 @@
 
 #include <stdatomic.h>
 
-#include "../base/log_limit.h"
-#include "../base/metrics.h"
+#include "base/log_limit.h"
+#include "base/metrics.h"
 #include "admission.h"
 #include "request.h"
 #include "unavailable.h"

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_HTTP_EXCHANGE_H
 #define AGG_HOST_HTTP_EXCHANGE_H
 
-#include "../base/traceparent.h"
+#include "base/traceparent.h"
 #include "http_server.h"
 #include "plan.h"
 #include "reply.h"

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/xalloc.h"
 #include "loop.h"
 
 #define LINGER_TIMEOUT_MS 1000

@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "../base/err.h"
+#include "base/err.h"
 
 struct exchange; /* exchange.h */
 struct http_server;

@@ -2,8 +2,8 @@
 #ifndef AGG_HOST_HTTP_PLAN_H
 #define AGG_HOST_HTTP_PLAN_H
 
-#include "../base/buffer.h"
-#include "../cache/cache.h"
+#include "base/buffer.h"
+#include "cache/cache.h"
 #include "router.h"
 
 struct exchange;

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "../base/buffer.h"
-#include "../base/number.h"
+#include "base/buffer.h"
+#include "base/number.h"
 #include "etag.h"
 
 #define JSON "application/json"

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_HTTP_REPLY_H
 #define AGG_HOST_HTTP_REPLY_H
 
-#include "../cache/cache.h"
+#include "cache/cache.h"
 #include "request.h"
 #include "unavailable.h"
 

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_HTTP_REQUEST_H
 #define AGG_HOST_HTTP_REQUEST_H
 
-#include "../base/slice.h"
+#include "base/slice.h"
 
 #define REQUEST_MAX_HEAD_BYTES 16384
 #define REQUEST_MAX_TARGET_BYTES 8192

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "../base/hex.h"
-#include "../base/utf8.h"
+#include "base/hex.h"
+#include "base/utf8.h"
 
 static bool is_clean(struct slice text) {
     for (size_t i = 0, step; i < text.len; i += step) {

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_HTTP_ROUTER_H
 #define AGG_HOST_HTTP_ROUTER_H
 
-#include "../script/script.h"
+#include "script/script.h"
 #include "reply.h"
 
 #define ROUTER_MAX_PAIRS 16

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_HTTP_UNAVAILABLE_H
 #define AGG_HOST_HTTP_UNAVAILABLE_H
 
-#include "../base/err.h"
+#include "base/err.h"
 
 enum unavailable {
     UNAVAILABLE_NOT,           /* the reply is no 503 */

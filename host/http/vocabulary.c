@@ -1,7 +1,7 @@
 #include "vocabulary.h"
 
-#include "../base/buffer.h"
-#include "../base/json_scan.h"
+#include "base/buffer.h"
+#include "base/json_scan.h"
 
 struct speech {
     struct json_cursor cursor;

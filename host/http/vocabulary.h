@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_HTTP_VOCABULARY_H
 #define AGG_HOST_HTTP_VOCABULARY_H
 
-#include "../cache/cache.h"
-#include "../script/script.h"
+#include "cache/cache.h"
+#include "script/script.h"
 
 /* The answer with the words at words->at as the named vocabulary says them. Takes the reference and
  * returns one, of the same answer where nothing differs: another status than 200, no such

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 /* The exchanges of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one
  * endpoint does not hold up the others. */

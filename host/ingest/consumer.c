@@ -1,11 +1,11 @@
 /* consumer: the Kafka side of a worker: the client, and what it takes. */
 #include <stdlib.h>
 
-#include "../base/log.h"
-#include "../pipeline/topic_waits.h"
-#include "../base/xalloc.h"
-#include "../config/clients.h"
-#include "../pipeline/kafka_message.h"
+#include "base/log.h"
+#include "pipeline/topic_waits.h"
+#include "base/xalloc.h"
+#include "config/clients.h"
+#include "pipeline/kafka_message.h"
 #include "worker.h"
 
 /* Handling should not keep the worker from polling for longer. */

@@ -4,11 +4,11 @@
  * (librdkafka 2.0), and would have records read twice or not at all. */
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/log.h"
-#include "../pipeline/database_offsets.h"
-#include "../pipeline/topic_waits.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/database_offsets.h"
+#include "pipeline/topic_waits.h"
 #include "worker.h"
 
 #define BOUNDS_TIMEOUT_MS 3000

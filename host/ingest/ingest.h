@@ -3,10 +3,10 @@
 #ifndef AGG_HOST_INGEST_INGEST_H
 #define AGG_HOST_INGEST_INGEST_H
 
-#include "../base/buffer.h"
-#include "../cache/cache.h"
-#include "../config/config.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "cache/cache.h"
+#include "config/config.h"
+#include "script/script.h"
 
 struct ingest;
 

@@ -4,11 +4,11 @@
  * and what waits is tried again. */
 #include <stdlib.h>
 
-#include "../base/backoff.h"
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "worker.h"
 
 #define RETRY_FIRST_US 1000000

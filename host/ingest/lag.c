@@ -1,8 +1,8 @@
 /* lag: how far behind each partition is, as metrics of the worker that owns it. */
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../pipeline/topic_waits.h"
+#include "base/clock.h"
+#include "pipeline/topic_waits.h"
 #include "worker.h"
 
 #define TIMEOUT_MS 1000

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 #include "worker.h"
 
 #define ASK_TIMEOUT_MS 1000

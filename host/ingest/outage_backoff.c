@@ -1,8 +1,8 @@
 /* outage_backoff: what a worker does when the database, or its script state, fails: it drops its
  * batches, says so once, and tries again after a time that doubles. */
-#include "../base/backoff.h"
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "worker.h"
 
 #define BACKOFF_FIRST_US 100000

@@ -2,10 +2,10 @@
  * all; with a cooperative one (kafka.options) it takes some or gives some, and the worker goes on
  * with the others meanwhile. Partitions are not fetched before Postgres has said where they start;
  * until then the worker keeps polling, which is what keeps it in the group. */
-#include "../base/fault.h"
-#include "../base/log.h"
-#include "../pipeline/after_commit.h"
-#include "../pipeline/commit.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/after_commit.h"
+#include "pipeline/commit.h"
 #include "worker.h"
 
 static void clear_batches(struct worker *worker) {

@@ -1,8 +1,8 @@
 /* reopen: another Kafka client in place of one that has failed, whether it says so or not. How soon
  * doubles from one to the next, to five minutes, until one has worked for ten: where a new client
  * does not help, it must not cost the group a rebalance again and again. */
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "worker.h"
 
 #define FIRST_WAIT_US 1000000

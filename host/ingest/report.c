@@ -4,9 +4,9 @@
  * a time, and only where something has changed. */
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/log.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
 #include "worker.h"
 
 #define INTERVAL_US 1000000

@@ -1,7 +1,7 @@
 /* script_switch: a worker goes on by other scripts between two batches. What it has taken is
  * handled by the old ones, what it takes next by the new ones; neither waits for a transaction. */
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "worker.h"
 
 void worker_scripts_free(struct worker_scripts *scripts) {

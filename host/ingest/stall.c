@@ -2,8 +2,8 @@
  * tell: what it has not fetched it has not heard of. So Kafka is asked, and a partition that stands
  * where it stood at the look before, short of the end, is read from its offset again; where that
  * does not help, by another client. */
-#include "../base/log.h"
-#include "../pipeline/topic_waits.h"
+#include "base/log.h"
+#include "pipeline/topic_waits.h"
 #include "worker.h"
 
 #define RESTARTS 1 /* of the fetching, before another client is opened */

@@ -1,9 +1,9 @@
 /* waiting_topics: the worker's side of handlers that wait: what its client fetches, what others are
  * told.
  */
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
 #include "worker.h"
 
 static void waiting_append(struct buffer *json, const char *topic, const char *handler,

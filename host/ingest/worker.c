@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/log.h"
-#include "../pipeline/after_commit.h"
-#include "../pipeline/announcer.h"
-#include "../pipeline/bisect.h"
-#include "../pipeline/commit.h"
-#include "../pipeline/database_offsets.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "pipeline/after_commit.h"
+#include "pipeline/announcer.h"
+#include "pipeline/bisect.h"
+#include "pipeline/commit.h"
+#include "pipeline/database_offsets.h"
 #include "worker.h"
 
 /* How soon a replay asked for elsewhere is noticed while nothing is consumed. */

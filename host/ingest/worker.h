@@ -10,11 +10,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "../base/buffer.h"
-#include "../base/metrics.h"
-#include "../pipeline/batch.h"
-#include "../../bindings/kafka_consumer.h"
-#include "../pipeline/pipeline.h"
+#include "base/buffer.h"
+#include "base/metrics.h"
+#include "pipeline/batch.h"
+#include "bindings/kafka_consumer.h"
+#include "pipeline/pipeline.h"
 
 #define WORKER_BATCHES 3
 

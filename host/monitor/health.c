@@ -3,13 +3,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../../bindings/pg.h"
-#include "../../bindings/redis.h"
-#include "../../bindings/redis_refusal.h"
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../script/watchdog.h"
-#include "../base/xalloc.h"
+#include "bindings/pg.h"
+#include "bindings/redis.h"
+#include "bindings/redis_refusal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "script/watchdog.h"
+#include "base/xalloc.h"
 
 #define FRESH_US 1000000
 #define UNREADY_FRESH_US 50000 /* whoever waits for readiness hears of it soon */

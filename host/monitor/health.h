@@ -6,11 +6,11 @@
 #ifndef AGG_HOST_MONITOR_HEALTH_H
 #define AGG_HOST_MONITOR_HEALTH_H
 
-#include "../base/buffer.h"
-#include "../config/config.h"
-#include "../http/builtin_paths.h"
-#include "../ingest/ingest.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include "http/builtin_paths.h"
+#include "ingest/ingest.h"
+#include "script/script.h"
 
 struct health;
 

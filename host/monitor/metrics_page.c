@@ -1,7 +1,7 @@
 #include "metrics_page.h"
 
-#include "../../bindings/pg_metrics.h"
-#include "../base/metrics.h"
+#include "bindings/pg_metrics.h"
+#include "base/metrics.h"
 #include "platform_metrics.h"
 #include "process_metrics.h"
 

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_MONITOR_METRICS_PAGE_H
 #define AGG_HOST_MONITOR_METRICS_PAGE_H
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 
 /* Appends all metrics as they are now, and under the platform's names. service: service.name. Reads
  * /proc. */

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_MONITOR_PLATFORM_METRICS_H
 #define AGG_HOST_MONITOR_PLATFORM_METRICS_H
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 
 /* Appends to a page of metrics what the platform calls otherwise. service: service.name; where it
  * is part of a name, what a name may not hold becomes "_". A family that is not on the page yet has

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../base/metrics.h"
+#include "base/metrics.h"
 
 static struct {
     struct metric_cell *cpu_seconds, *resident_bytes, *virtual_bytes, *threads, *start_time;

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../base/json_scan.h"
-#include "../base/xalloc.h"
+#include "base/json_scan.h"
+#include "base/xalloc.h"
 #include "rows.h"
 
 #define ARENA_CHUNK_BYTES 16384

@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_OUTBOX_FLIGHTS_H
 #define AGG_HOST_OUTBOX_FLIGHTS_H
 
-#include "../../bindings/kafka_producer.h"
-#include "../../bindings/pg_rows.h"
-#include "../base/arena.h"
+#include "bindings/kafka_producer.h"
+#include "bindings/pg_rows.h"
+#include "base/arena.h"
 
 struct flight_message {
     int64_t id;

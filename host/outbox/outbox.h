@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 
 /* Of topic, key, value and headers together: what a broker takes with its defaults. */
 #define OUTBOX_MESSAGE_MAX_BYTES 1000000

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/xalloc.h"
-#include "../config/clients.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/xalloc.h"
+#include "config/clients.h"
 #include "flights.h"
 #include "rests.h"
 #include "rows.h"

@@ -8,8 +8,8 @@
 #ifndef AGG_HOST_OUTBOX_RELAY_H
 #define AGG_HOST_OUTBOX_RELAY_H
 
-#include "../base/buffer.h"
-#include "../config/config.h"
+#include "base/buffer.h"
+#include "config/config.h"
 #include "outbox.h"
 
 /* The config must outlive it. NULL: err says why. No server need be there. */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 
 #define FIRST_US 1000000
 #define LONGEST_US 30000000

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_OUTBOX_ROWS_H
 #define AGG_HOST_OUTBOX_ROWS_H
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 
 struct rows {
     struct pg *pg;

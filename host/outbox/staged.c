@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 void staged_free(struct staged_messages *staged) {
     free(staged->items);

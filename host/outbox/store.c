@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/log.h"
-#include "../base/metrics.h"
+#include "base/log.h"
+#include "base/metrics.h"
 
 /* Of one identity given twice the first counts. Others are compared with what stands there, or with
  * the first; a row that another transaction stores at the same moment is not seen, and so not

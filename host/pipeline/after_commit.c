@@ -1,8 +1,8 @@
 #include "after_commit.h"
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/metrics.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/metrics.h"
 #include "database_offsets.h"
 #include "pipeline.h"
 #include "verdicts.h"

@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../../bindings/pg.h"
-#include "../../bindings/redis.h"
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "bindings/pg.h"
+#include "bindings/redis.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "database_offsets.h"
 
 /* Short: who stops the program waits for both. */

@@ -6,8 +6,8 @@
 #ifndef AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
 #define AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
 
-#include "../cache/cache.h"
-#include "../config/config.h"
+#include "cache/cache.h"
+#include "config/config.h"
 
 struct audit;
 

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "pipeline.h"
 #include "processed_ids.h"
 

@@ -6,8 +6,8 @@
 
 #include <poll.h>
 
-#include "../../bindings/redis.h"
-#include "../cache/cache.h"
+#include "bindings/redis.h"
+#include "cache/cache.h"
 #include "batch.h"
 
 struct announcer {

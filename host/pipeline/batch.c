@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 #include "pipeline.h"
 
 #define EXTRACTED_CHUNK_BYTES (256UL * 1024)

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../base/err.h"
-#include "../base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 #include "encode.h"
 
 struct arena;

@@ -1,11 +1,11 @@
 /* batch_handle: events become merged rows: fields are extracted, Redis is asked which events it
  * knows, and the handlers run. */
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/hash.h"
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/traceparent.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/traceparent.h"
 #include "batch.h"
 #include "pipeline.h"
 #include "processed_ids.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 static struct breaker_window *make_windows(const struct breaker *breaker) {
     struct breaker_window *windows = xcalloc(breaker->handler_count, sizeof *windows);

@@ -6,9 +6,9 @@
 
 #include <poll.h>
 
-#include "../../bindings/pg_metrics.h"
-#include "../base/clock.h"
-#include "../base/fault.h"
+#include "bindings/pg_metrics.h"
+#include "base/clock.h"
+#include "base/fault.h"
 #include "after_commit.h"
 #include "bisect.h"
 #include "pipeline.h"

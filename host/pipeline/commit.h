@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_PIPELINE_COMMIT_H
 #define AGG_HOST_PIPELINE_COMMIT_H
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 #include "batch.h"
 
 /* Sends the whole transaction without waiting for it; nothing where that opens the breaker. */

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 #include "pipeline.h"
 
 static const char add_sql[] =

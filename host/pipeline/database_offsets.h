@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
 #define AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
 
-#include "../../bindings/pg_rows.h"
+#include "bindings/pg_rows.h"
 #include "batch.h"
 #include "partitions.h"
 

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
-#include "../view/view_sql.h"
+#include "base/xalloc.h"
+#include "view/view_sql.h"
 #include "pipeline.h"
 
 struct encoded_table {

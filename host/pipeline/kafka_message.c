@@ -1,6 +1,6 @@
 #include "kafka_message.h"
 
-#include "../base/traceparent.h"
+#include "base/traceparent.h"
 
 struct message kafka_message_of_partition(const struct kafka_message *record, size_t partition) {
     return (struct message){

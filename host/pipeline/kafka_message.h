@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_PIPELINE_KAFKA_MESSAGE_H
 #define AGG_HOST_PIPELINE_KAFKA_MESSAGE_H
 
-#include "../../bindings/kafka_consumer.h"
+#include "bindings/kafka_consumer.h"
 #include "pipeline.h"
 
 /* The record as a message of that partition, an index of the pipeline's. It owns the record from

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 static bool is_at(const struct partition *partition, const char *topic, int32_t number) {
     return partition->number == number && strcmp(partition->topic, topic) == 0;

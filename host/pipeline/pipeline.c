@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../schema/program_schema.h"
-#include "../view/view_check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "schema/program_schema.h"
+#include "view/view_check.h"
 #include "database_offsets.h"
 
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {

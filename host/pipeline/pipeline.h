@@ -8,10 +8,10 @@
 #ifndef AGG_HOST_PIPELINE_PIPELINE_H
 #define AGG_HOST_PIPELINE_PIPELINE_H
 
-#include "../../bindings/pg.h"
-#include "../../bindings/redis.h"
-#include "../config/config.h"
-#include "../script/script.h"
+#include "bindings/pg.h"
+#include "bindings/redis.h"
+#include "config/config.h"
+#include "script/script.h"
 #include "after_commit.h"
 #include "announcer.h"
 #include "breaker.h"

@@ -9,10 +9,10 @@
 
 #include <stdlib.h>
 
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/uuid.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/uuid.h"
+#include "base/xalloc.h"
 #include "pipeline.h"
 
 #define PROCESSED_PREFIX "ras:seen:"

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_PIPELINE_PROCESSED_IDS_H
 #define AGG_HOST_PIPELINE_PROCESSED_IDS_H
 
-#include "../../bindings/redis.h"
+#include "bindings/redis.h"
 #include "batch.h"
 
 /* Asks in one MGET; events that Redis knows become EVENT_DUPLICATE. */

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "../base/traceparent.h"
+#include "base/traceparent.h"
 #include "pipeline.h"
 
 /* The shortest array is filled up with NULL: that of traceparents is empty where there are none. */

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_PIPELINE_REACTION_MARKS_H
 #define AGG_HOST_PIPELINE_REACTION_MARKS_H
 
-#include "../script/script.h"
+#include "script/script.h"
 #include "batch.h"
 
 /* The keys of the reaction that the batch touches, sorted, each once; in the batch's arena. */

@@ -2,10 +2,10 @@
  * bytes in the transaction that passes it. */
 #include "rejection.h"
 
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/traceparent.h"
-#include "../base/uuid.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/traceparent.h"
+#include "base/uuid.h"
 #include "event_columns.h"
 #include "pipeline.h"
 

@@ -2,7 +2,7 @@
  * handler's topics begin to wait and one when they go on. */
 #include "topic_waits.h"
 
-#include "../base/log.h"
+#include "base/log.h"
 #include "pipeline.h"
 
 static const struct script_handler *topic_waits_handler(const struct pipeline *pipeline,

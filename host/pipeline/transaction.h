@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_PIPELINE_TRANSACTION_H
 #define AGG_HOST_PIPELINE_TRANSACTION_H
 
-#include "../../bindings/pg.h"
-#include "../outbox/outbox.h"
+#include "bindings/pg.h"
+#include "outbox/outbox.h"
 #include "batch.h"
 
 struct transaction {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/backoff.h"
-#include "../base/clock.h"
-#include "../base/xalloc.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/xalloc.h"
 
 /* What a batch may spend on one handler whose events take longer than SLOW_EVENT_US. */
 #define TURN_SPENT_US 200000

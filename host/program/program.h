@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_PROGRAM_PROGRAM_H
 #define AGG_HOST_PROGRAM_PROGRAM_H
 
-#include "../config/config.h"
+#include "config/config.h"
 
 struct program;
 

@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/xalloc.h"
 #include "round.h"
 
 #define LOOK_INTERVAL_US 1000000 /* for marks that other processes made, or that come due */

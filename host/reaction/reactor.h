@@ -6,8 +6,8 @@
 #ifndef AGG_HOST_REACTION_REACTOR_H
 #define AGG_HOST_REACTION_REACTOR_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 struct reactor;
 

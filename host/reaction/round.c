@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-#include "../../bindings/pg_named.h"
-#include "../base/buffer.h"
-#include "../base/fault.h"
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "bindings/pg_named.h"
+#include "base/buffer.h"
+#include "base/fault.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 /* The class of the advisory locks: that of the table of marks, so that the keys of a shadow are not
  * those of the live view. */

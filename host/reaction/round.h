@@ -6,11 +6,11 @@
 #ifndef AGG_HOST_REACTION_ROUND_H
 #define AGG_HOST_REACTION_ROUND_H
 
-#include "../../bindings/pg.h"
-#include "../base/arena.h"
-#include "../base/log_limit.h"
-#include "../outbox/outbox.h"
-#include "../script/script.h"
+#include "bindings/pg.h"
+#include "base/arena.h"
+#include "base/log_limit.h"
+#include "outbox/outbox.h"
+#include "script/script.h"
 
 #define ROUND_MAX_KEYS 500
 

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../base/hash.h"
-#include "../base/log.h"
-#include "../base/xalloc.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "rebuild.h"
 
 #define TAGS_A_PIPELINE 5000

@@ -1,5 +1,5 @@
 /* catch_up: follows the live view's offsets with the shadow. */
-#include "../base/clock.h"
+#include "base/clock.h"
 #include "rebuild.h"
 
 /* A round that took no longer leaves so little that it can be read under the locks. */

@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "../view/view_sql.h"
+#include "view/view_sql.h"
 
 #define VALUE_MAX_CHARACTERS 300
 

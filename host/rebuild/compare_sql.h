@@ -11,8 +11,8 @@
 #ifndef AGG_HOST_REBUILD_COMPARE_SQL_H
 #define AGG_HOST_REBUILD_COMPARE_SQL_H
 
-#include "../base/buffer.h"
-#include "../view/view.h"
+#include "base/buffer.h"
+#include "view/view.h"
 
 struct compare_scope {
     const char *live;   /* the live schema, quoted */

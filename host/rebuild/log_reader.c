@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../config/clients.h"
-#include "../base/log.h"
-#include "../base/stop.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "config/clients.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/xalloc.h"
 
 /* ---- which partitions ---------------------------------------------------------------------- */
 

@@ -6,9 +6,9 @@
 #ifndef AGG_HOST_REBUILD_LOG_READER_H
 #define AGG_HOST_REBUILD_LOG_READER_H
 
-#include "../config/config.h"
-#include "../pipeline/kafka_message.h"
-#include "../script/script.h"
+#include "config/config.h"
+#include "pipeline/kafka_message.h"
+#include "script/script.h"
 
 struct log_partition {
     char *topic;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "../base/clock.h"
+#include "base/clock.h"
 
 static int64_t pace_us(const struct progress *progress) {
     return progress->terminal ? 1000000 : 5000000;

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/stop.h"
-#include "../view/view_check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "view/view_check.h"
 
 /* A comparison of a large view may take long. */
 #define STATEMENT_TIMEOUT_MS (30 * 60 * 1000)

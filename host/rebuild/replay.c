@@ -1,11 +1,11 @@
 #include "replay.h"
 
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../pipeline/after_commit.h"
-#include "../pipeline/commit.h"
-#include "../pipeline/database_offsets.h"
-#include "../pipeline/outside_events.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "pipeline/after_commit.h"
+#include "pipeline/commit.h"
+#include "pipeline/database_offsets.h"
+#include "pipeline/outside_events.h"
 #include "shadow.h"
 
 #define POLL_MS 500

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_REBUILD_REPLAY_H
 #define AGG_HOST_REBUILD_REPLAY_H
 
-#include "../pipeline/batch.h"
-#include "../pipeline/pipeline.h"
+#include "pipeline/batch.h"
+#include "pipeline/pipeline.h"
 #include "log_reader.h"
 #include "shadow.h"
 

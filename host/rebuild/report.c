@@ -1,7 +1,7 @@
 /* report: what a rebuild has found, for people. */
 #include <inttypes.h>
 
-#include "../base/timestamp.h"
+#include "base/timestamp.h"
 #include "rebuild.h"
 
 /* ---- what cannot be rebuilt ---------------------------------------------------------------- */

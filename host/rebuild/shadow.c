@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "../base/log.h"
-#include "../schema/program_schema.h"
-#include "../view/view_sql.h"
-#include "../base/xalloc.h"
+#include "base/log.h"
+#include "schema/program_schema.h"
+#include "view/view_sql.h"
+#include "base/xalloc.h"
 
 #define LOCK_TIMEOUT_MS 30000
 #define FUNCTIONS_TIMEOUT_MS 30000

@@ -5,8 +5,8 @@
 #ifndef AGG_HOST_REBUILD_SHADOW_H
 #define AGG_HOST_REBUILD_SHADOW_H
 
-#include "../view/sql_session.h"
-#include "../view/view.h"
+#include "view/sql_session.h"
+#include "view/view.h"
 
 #define SHADOW_GROUP "shadow" /* whose offsets stand in it */
 

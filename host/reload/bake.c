@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../base/clock.h"
+#include "base/clock.h"
 
 #define BAKE_LEAST_EVENTS 20
 #define BAKE_LEAST_REJECTED 5

@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_RELOAD_BAKE_H
 #define AGG_HOST_RELOAD_BAKE_H
 
-#include "../ingest/ingest.h"
+#include "ingest/ingest.h"
 
 struct bake {
     const struct ingest *ingest;

@@ -1,6 +1,6 @@
 /* bake_watcher: a thread that stores what runs, and looks at it while it is on trial. */
-#include "../base/clock.h"
-#include "../base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "reload_private.h"
 #include "generation_store.h"
 

@@ -1,7 +1,7 @@
 #include "candidate.h"
 
-#include "../base/log.h"
-#include "../check/schema_check.h"
+#include "base/log.h"
+#include "check/schema_check.h"
 
 #define CHECK_TIMEOUT_MS 5000
 

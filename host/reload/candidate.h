@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_RELOAD_CANDIDATE_H
 #define AGG_HOST_RELOAD_CANDIDATE_H
 
-#include "../http/api_site.h"
-#include "../ingest/ingest.h"
+#include "http/api_site.h"
+#include "ingest/ingest.h"
 
 /* What is known of a generation's view and queries. */
 enum candidate_schema {

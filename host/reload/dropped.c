@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "../base/json_put.h"
-#include "../base/log.h"
+#include "base/json_put.h"
+#include "base/log.h"
 
 /* "topic x" or "GET /x/{y}". */
 typedef void dropped_found(void *context, const char *what);

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_RELOAD_DROPPED_H
 #define AGG_HOST_RELOAD_DROPPED_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 /* True: nothing is dropped, or it is meant to be (a line in the log says what). False: err names
  * it. */

@@ -1,5 +1,5 @@
 /* from_disk: what stands on the disk is loaded, checked and made to run. */
-#include "../base/json_put.h"
+#include "base/json_put.h"
 #include "result_json.h"
 #include "dropped.h"
 #include "spec_gate.h"

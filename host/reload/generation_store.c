@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../base/json_put.h"
-#include "../base/xalloc.h"
+#include "base/json_put.h"
+#include "base/xalloc.h"
 
 #define TIMEOUT_MS 5000
 #define MOST_SQL "20" /* generations */

@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_RELOAD_GENERATION_STORE_H
 #define AGG_HOST_RELOAD_GENERATION_STORE_H
 
-#include "../script/script.h"
-#include "../view/sql_session.h"
+#include "script/script.h"
+#include "view/sql_session.h"
 
 #define GENERATION_STORE_LEAST_DIGITS 8 /* of a hash, to name a generation by */
 

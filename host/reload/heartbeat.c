@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "../../bindings/pg.h"
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../script/script.h"
-#include "../base/xalloc.h"
+#include "bindings/pg.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "script/script.h"
+#include "base/xalloc.h"
 
 #define INTERVAL_US 10000000
 /* Short: who stops the program waits for both. */

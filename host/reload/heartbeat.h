@@ -4,8 +4,8 @@
 #ifndef AGG_HOST_RELOAD_HEARTBEAT_H
 #define AGG_HOST_RELOAD_HEARTBEAT_H
 
-#include "../base/buffer.h"
-#include "../config/config.h"
+#include "base/buffer.h"
+#include "config/config.h"
 
 struct heartbeat;
 

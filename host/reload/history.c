@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
+#include "base/clock.h"
+#include "base/json_put.h"
 #include "generation_store.h"
 
 static size_t index_of(const struct history *history, uint64_t number) {

@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_RELOAD_HISTORY_H
 #define AGG_HOST_RELOAD_HISTORY_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 #define HISTORY_MOST 10
 

@@ -1,7 +1,7 @@
 #include "in_progress.h"
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
+#include "base/clock.h"
+#include "base/json_put.h"
 
 struct in_progress_item *in_progress_begin(struct in_progress *under_way, struct err *err) {
     for (size_t i = 0; i < IN_PROGRESS_MAX; i++) {

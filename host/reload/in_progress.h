@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "../base/buffer.h"
-#include "../base/err.h"
+#include "base/buffer.h"
+#include "base/err.h"
 
 /* A slow one, and one that mends what it is about to bring. */
 #define IN_PROGRESS_MAX 2

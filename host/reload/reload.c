@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/stop.h"
-#include "../base/xalloc.h"
-#include "../monitor/health.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/xalloc.h"
+#include "monitor/health.h"
 #include "result_json.h"
 #include "reload_private.h"
 

@@ -4,10 +4,10 @@
 #ifndef AGG_HOST_RELOAD_RELOAD_H
 #define AGG_HOST_RELOAD_RELOAD_H
 
-#include "../canary/canary.h"
-#include "../http/api_site.h"
-#include "../ingest/ingest.h"
-#include "../reaction/reactor.h"
+#include "canary/canary.h"
+#include "http/api_site.h"
+#include "ingest/ingest.h"
+#include "reaction/reactor.h"
 #include "heartbeat.h"
 
 struct reload;

@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
-#include "../base/metrics.h"
-#include "../check/lint.h"
+#include "base/metrics.h"
+#include "check/lint.h"
 #include "candidate.h"
 #include "history.h"
 #include "reload.h"

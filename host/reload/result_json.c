@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "../base/json_put.h"
+#include "base/json_put.h"
 
 void result_json_put_generation(struct buffer *json, const struct script_generation *generation) {
     json_put_int(json, "generation", (int64_t)script_generation_number(generation));

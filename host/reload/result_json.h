@@ -3,8 +3,8 @@
 #ifndef AGG_HOST_RELOAD_RESULT_JSON_H
 #define AGG_HOST_RELOAD_RESULT_JSON_H
 
-#include "../base/buffer.h"
-#include "../script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 
 /* "generation" and "hash". */
 void result_json_put_generation(struct buffer *json, const struct script_generation *generation);

@@ -1,5 +1,5 @@
 /* rollback: back to scripts that ran before, from memory or from the store. */
-#include "../base/json_put.h"
+#include "base/json_put.h"
 #include "result_json.h"
 #include "dropped.h"
 #include "reload_private.h"

@@ -1,6 +1,6 @@
 #include "spec_gate.h"
 
-#include "../base/subprocess.h"
+#include "base/subprocess.h"
 
 #define OUTPUT_MAX_BYTES (16UL * 1024 * 1024)
 #define SHOWN_BYTES 700 /* of what the failures are; err.text holds little more */

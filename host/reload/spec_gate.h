@@ -3,7 +3,7 @@
 #ifndef AGG_HOST_RELOAD_SPEC_GATE_H
 #define AGG_HOST_RELOAD_SPEC_GATE_H
 
-#include "../script/script.h"
+#include "script/script.h"
 
 /* Whether its settings (scripts.specs) name any, a folder or a file. */
 bool spec_gate_is_there(const struct script_generation *generation);

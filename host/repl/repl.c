@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../../bindings/lua_names.h"
-#include "../base/terminal.h"
-#include "../base/xalloc.h"
+#include "bindings/lua_modules.h"
+#include "bindings/lua_names.h"
+#include "base/terminal.h"
+#include "base/xalloc.h"
 #include "repl_private.h"
 
 #define CHUNK "=console"

@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_SCRIPT_REPL_H
 #define AGG_HOST_SCRIPT_REPL_H
 
-#include "../../bindings/line_editor.h"
-#include "../config/config.h"
-#include "../base/err.h"
+#include "bindings/line_editor.h"
+#include "config/config.h"
+#include "base/err.h"
 
 struct repl;
 

@@ -3,8 +3,8 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-#include "../../bindings/lua_names.h"
-#include "../base/lua_lexer.h"
+#include "bindings/lua_names.h"
+#include "base/lua_lexer.h"
 #include "repl_private.h"
 
 #define MAX_LINE 4096

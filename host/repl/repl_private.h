@@ -3,7 +3,7 @@
 #define AGG_HOST_SCRIPT_REPL_PRIVATE_H
 
 #include "repl.h"
-#include "../script/script_private.h"
+#include "script/script_private.h"
 
 struct repl {
     struct script_generation *generation;

@@ -2,8 +2,8 @@
  * short, else indented; proxies as what stands behind them. */
 #include <stdlib.h>
 
-#include "../../bindings/lua_util.h"
-#include "../base/xalloc.h"
+#include "bindings/lua_util.h"
+#include "base/xalloc.h"
 #include "repl_private.h"
 
 #define MAX_DEPTH 5

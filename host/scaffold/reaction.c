@@ -1,7 +1,7 @@
 /* A reaction, its spec, and its query. */
 #include <stdio.h>
 
-#include "../base/uuid.h"
+#include "base/uuid.h"
 #include "new_reaction.lua.h"
 #include "new_reaction.sql.h"
 #include "new_reaction_spec.lua.h"

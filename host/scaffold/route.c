@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../base/lua_lexer.h"
+#include "base/lua_lexer.h"
 #include "new_route.lua.h"
 #include "new_route.sql.h"
 #include "new_route_spec.lua.h"

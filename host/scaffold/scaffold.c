@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../base/folders.h"
+#include "base/folders.h"
 
 /* The text of the word that begins at `at`, whose length goes to *len; NULL: it is none. */
 static const char *find_word(const char *at, const struct scaffold_word *words, size_t *len) {

@@ -3,10 +3,10 @@
 #ifndef AGG_HOST_SCAFFOLD_SCAFFOLD_H
 #define AGG_HOST_SCAFFOLD_SCAFFOLD_H
 
-#include "../base/buffer.h"
-#include "../config/config.h"
-#include "../base/err.h"
-#include "../view/view.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include "base/err.h"
+#include "view/view.h"
 
 #define SCAFFOLD_MAX_FILES 4
 

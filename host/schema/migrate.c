@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "../../bindings/pg.h"
-#include "../base/buffer.h"
-#include "../base/log.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "bindings/pg.h"
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 #include "program_schema.h"
 
 /* Any number all instances agree on. Each migration's transaction takes it: a lock of the session

@@ -5,8 +5,8 @@
 #ifndef AGG_HOST_SCHEMA_MIGRATE_H
 #define AGG_HOST_SCHEMA_MIGRATE_H
 
-#include "../config/config.h"
-#include "../base/err.h"
+#include "config/config.h"
+#include "base/err.h"
 
 struct pg;
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/hash.h"
-#include "../base/nearest.h"
-#include "../base/xalloc.h"
+#include "base/hash.h"
+#include "base/nearest.h"
+#include "base/xalloc.h"
 #include "script_private.h"
 
 #define EXPECTED "a table with `status` and `body`, or `status` and `error`, or `unavailable`"

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/hash.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "base/hash.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 #include "script_private.h"
 
 #define FILE_MAX_BYTES (1024UL * 1024)

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../base/aside.h"
-#include "../base/clock.h"
-#include "../base/regular_file.h"
-#include "../base/xalloc.h"
+#include "base/aside.h"
+#include "base/clock.h"
+#include "base/regular_file.h"
+#include "base/xalloc.h"
 
 #define DEADLINE_MS 15000 /* of all; a mount hangs then */
 #define AGREE_MS 10000    /* until two looks agree */

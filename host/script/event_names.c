@@ -1,6 +1,6 @@
 /* event_names: reading a field that a handler did not declare is an error that names the nearest.
  */
-#include "../../bindings/lua_names.h"
+#include "bindings/lua_names.h"
 #include "script_private.h"
 
 /* Pushes a set of the fields that scripts may read, with the reason for those that they may not. */

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "../base/nearest.h"
-#include "../base/xalloc.h"
+#include "base/nearest.h"
+#include "base/xalloc.h"
 #include "bundle_disk.h"
 #include "script_private.h"
 

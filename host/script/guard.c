@@ -5,7 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../base/log.h"
+#include "base/log.h"
 #include "script_private.h"
 
 #define HOST_TIMEOUT_MS 5000 /* for what the host does of its own accord: loading, reading */

@@ -1,11 +1,11 @@
 /* instance: one Lua state with the functions of a generation; runs handlers and routes. */
 #include <stdlib.h>
 
-#include "../../bindings/lua_names.h"
-#include "../base/clock.h"
-#include "../base/fault.h"
-#include "../base/stop.h"
-#include "../base/xalloc.h"
+#include "bindings/lua_names.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/stop.h"
+#include "base/xalloc.h"
 #include "advice.h"
 #include "script_private.h"
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 
 void *manifest_alloc(struct script_generation *generation, size_t bytes) {
     struct manifest_memory *memory = xcalloc(1, sizeof *memory + bytes);

@@ -6,7 +6,7 @@
 #ifndef AGG_HOST_SCRIPT_MANIFEST_H
 #define AGG_HOST_SCRIPT_MANIFEST_H
 
-#include "../base/problems.h"
+#include "base/problems.h"
 #include "script_private.h"
 
 /* Of what the reader is inside: "field x". On the C stack of who reads it. */

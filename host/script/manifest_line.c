@@ -1,5 +1,5 @@
 /* Finds the line of a declaration's word in its source. */
-#include "../base/lua_lexer.h"
+#include "base/lua_lexer.h"
 #include "manifest.h"
 
 /* Moves the lexer behind the word: where it is written as a key, or else where it is first written.

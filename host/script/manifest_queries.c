@@ -1,6 +1,6 @@
 /* Looks for queries that scripts name as literals and that are no file of sql/queries, and for
  * parameters that are not given. */
-#include "../../bindings/pg_named.h"
+#include "bindings/pg_named.h"
 #include "manifest.h"
 #include "source.h"
 

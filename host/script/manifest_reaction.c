@@ -1,7 +1,7 @@
 /* Reads a reaction's declaration: the tables that it follows, its query, its function. */
 #include <stdlib.h>
 
-#include "../../bindings/pg_named.h"
+#include "bindings/pg_named.h"
 #include "manifest.h"
 
 #define MAX_FOLLOWS 16

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "../base/nearest.h"
+#include "base/nearest.h"
 #include "manifest.h"
 
 #define MAX_SCOPES 8

@@ -1,7 +1,7 @@
 /* Looks for names that handlers and routes say as literals and that nothing declares. It reads the
  * source of `handle` alone, and only what it names by the parameters: what a library does with them
  * is seen when it runs. */
-#include "../base/nearest.h"
+#include "base/nearest.h"
 #include "advice.h"
 #include "manifest.h"
 #include "source.h"

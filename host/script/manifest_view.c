@@ -1,7 +1,7 @@
 /* Reads scripts/view.lua into struct view. */
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
+#include "base/xalloc.h"
 #include "manifest.h"
 
 #define MAX_TABLES 64

@@ -1,5 +1,5 @@
 /* Reads a route's `words`: where its answers have words, and what each vocabulary says for them. */
-#include "../base/nearest.h"
+#include "base/nearest.h"
 #include "manifest.h"
 
 #define MAX_VOCABULARIES 16

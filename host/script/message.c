@@ -1,8 +1,8 @@
 #include "message.h"
 
-#include "../../bindings/lua_json.h"
-#include "../../bindings/lua_util.h"
-#include "../base/json_scan.h"
+#include "bindings/lua_json.h"
+#include "bindings/lua_util.h"
+#include "base/json_scan.h"
 
 /* ---- texts --------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_SCRIPT_MESSAGE_H
 #define AGG_HOST_SCRIPT_MESSAGE_H
 
-#include "../outbox/outbox.h"
+#include "outbox/outbox.h"
 #include "script_private.h"
 
 #define MESSAGE_HEADERS_MAX 32

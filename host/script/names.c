@@ -1,5 +1,5 @@
 /* names: what scripts may name in this state: queries and modules. */
-#include "../../bindings/lua_modules.h"
+#include "bindings/lua_modules.h"
 #include "script_private.h"
 
 #define QUERIES "queries/"

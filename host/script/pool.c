@@ -2,10 +2,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "../base/clock.h"
-#include "../base/log.h"
-#include "../base/stop.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/xalloc.h"
 #include "script_private.h"
 
 /* A request that waits for a state; on its thread's stack. */

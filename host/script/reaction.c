@@ -1,9 +1,9 @@
 /* reaction: calls the `publish` function of a reaction for a row of its query, and reads the
  * messages that it returns. */
-#include "../../bindings/lua_json.h"
-#include "../../bindings/lua_names.h"
-#include "../../bindings/lua_pg.h"
-#include "../base/clock.h"
+#include "bindings/lua_json.h"
+#include "bindings/lua_names.h"
+#include "bindings/lua_pg.h"
+#include "base/clock.h"
 #include "advice.h"
 #include "message.h"
 

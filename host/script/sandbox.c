@@ -5,11 +5,11 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../../bindings/lua_names.h"
+#include "bindings/lua_modules.h"
+#include "bindings/lua_names.h"
 #include "advice.h"
-#include "../config/clients.h"
-#include "../base/lua_lexer.h"
+#include "config/clients.h"
+#include "base/lua_lexer.h"
 #include "script_private.h"
 
 /* An allocation of this size may take a while: it asks the clock (see allocate). */

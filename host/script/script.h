@@ -4,10 +4,10 @@
 #ifndef AGG_HOST_SCRIPT_SCRIPT_H
 #define AGG_HOST_SCRIPT_SCRIPT_H
 
-#include "../base/arena.h"
-#include "../config/config.h"
-#include "../extract/extract.h"
-#include "../view/merge.h"
+#include "base/arena.h"
+#include "config/config.h"
+#include "extract/extract.h"
+#include "view/merge.h"
 
 #define SCRIPT_HASH_LEN 32 /* hexadecimal digits */
 

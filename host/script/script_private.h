@@ -6,9 +6,9 @@
 #include <lua.h>
 #include <stdatomic.h>
 
-#include "../base/buffer.h"
-#include "../base/metrics.h"
-#include "../../bindings/lua_host.h"
+#include "base/buffer.h"
+#include "base/metrics.h"
+#include "bindings/lua_host.h"
 #include "script.h"
 #include "watched.h"
 

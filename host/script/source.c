@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../base/lua_lexer.h"
-#include "../base/xalloc.h"
+#include "base/lua_lexer.h"
+#include "base/xalloc.h"
 
 /* ---- tokens ------------------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../base/slice.h"
+#include "base/slice.h"
 
 struct source_token {
     struct slice text; /* of a name, keyword, number or short string */

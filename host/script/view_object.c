@@ -2,10 +2,10 @@
  * are checked against the declaration and staged. */
 #include <math.h>
 
-#include "../../bindings/lua_names.h"
-#include "../base/ascii.h"
-#include "../base/utf8.h"
-#include "../base/uuid.h"
+#include "bindings/lua_names.h"
+#include "base/ascii.h"
+#include "base/utf8.h"
+#include "base/uuid.h"
 #include "message.h"
 
 /* ---- event -------------------------------------------------------------------------------- */

@@ -5,12 +5,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../base/clock.h"
-#include "../base/json_put.h"
-#include "../base/log.h"
-#include "../base/metrics.h"
-#include "../base/uuid.h"
-#include "../base/xalloc.h"
+#include "base/clock.h"
+#include "base/json_put.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/uuid.h"
+#include "base/xalloc.h"
 #include "script_private.h"
 
 #define LOOK_INTERVAL_US 500000

@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-#include "../base/buffer.h"
-#include "../base/err.h"
+#include "base/buffer.h"
+#include "base/err.h"
 
 struct watchdog;
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "../base/xalloc.h"
-#include "../script/script_private.h"
+#include "base/xalloc.h"
+#include "script/script_private.h"
 
 struct covered {
     const struct bundle_file *file;

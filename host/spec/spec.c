@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../base/lua_job.h"
-#include "../base/xalloc.h"
-#include "../script/bundle_disk.h"
+#include "base/lua_job.h"
+#include "base/xalloc.h"
+#include "script/bundle_disk.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
 #include "spec_private.h"

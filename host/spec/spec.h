@@ -6,8 +6,8 @@
 #ifndef AGG_HOST_SCRIPT_SPEC_H
 #define AGG_HOST_SCRIPT_SPEC_H
 
-#include "../config/config.h"
-#include "../base/err.h"
+#include "config/config.h"
+#include "base/err.h"
 
 struct spec_options {
     const char *support; /* folder of modules for specs; its doubles/NAME.lua replace bindings */

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../../bindings/lua_names.h"
+#include "bindings/lua_modules.h"
+#include "bindings/lua_names.h"
 #include "spec_private.h"
 
 #define ROOT "spec/fixtures/"

@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_SCRIPT_SPEC_PRIVATE_H
 #define AGG_HOST_SCRIPT_SPEC_PRIVATE_H
 
-#include "../script/script_private.h"
+#include "script/script_private.h"
 
 /* spec_libraries.c: a table with all of Lua's libraries, left on the stack; the state's globals
  * stay as they are. Chunks get it as their environment. May raise. */

@@ -1,7 +1,7 @@
 /* testing.reactions: rows handed to the very reactions of production.
  * docs/types/testing/reactions.lua says what specs get. */
-#include "../../bindings/lua_util.h"
-#include "../script/message.h"
+#include "bindings/lua_util.h"
+#include "script/message.h"
 #include "spec_private.h"
 
 #define ARENA_CHUNK_BYTES 4096

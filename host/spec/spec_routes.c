@@ -2,7 +2,7 @@
  * state has. docs/types/testing/routes.lua says what specs get. */
 #include <stdlib.h>
 
-#include "../base/traceparent.h"
+#include "base/traceparent.h"
 #include "spec_private.h"
 
 #define MAX_PAIRS 32

@@ -1,11 +1,11 @@
 /* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
 #include <stdio.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../../bindings/lua_pg.h"
-#include "../base/hash.h"
-#include "../base/timestamp.h"
-#include "../base/uuid.h"
+#include "bindings/lua_modules.h"
+#include "bindings/lua_pg.h"
+#include "base/hash.h"
+#include "base/timestamp.h"
+#include "base/uuid.h"
 #include "spec_private.h"
 
 void spec_call_json(lua_State *L, const char *function) {

@@ -3,9 +3,9 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#include "../base/hash.h"
-#include "../outbox/staged.h"
-#include "../base/xalloc.h"
+#include "base/hash.h"
+#include "outbox/staged.h"
+#include "base/xalloc.h"
 
 /* Rows are found by an open-addressing table over the hash of their key; everything that a row
  * points to lives in the arena until merge_reset. */

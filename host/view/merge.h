@@ -6,8 +6,8 @@
 #ifndef AGG_HOST_VIEW_MERGE_H
 #define AGG_HOST_VIEW_MERGE_H
 
-#include "../base/arena.h"
-#include "../outbox/outbox.h"
+#include "base/arena.h"
+#include "outbox/outbox.h"
 #include "view.h"
 
 struct merge_version {

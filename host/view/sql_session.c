@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../bindings/pg_spare.h"
-#include "../base/xalloc.h"
+#include "bindings/pg_spare.h"
+#include "base/xalloc.h"
 
 static struct pg_options options_of(const struct config *config, const char *application_name,
                                     int timeout_ms) {

@@ -3,9 +3,9 @@
 #ifndef AGG_HOST_VIEW_SQL_SESSION_H
 #define AGG_HOST_VIEW_SQL_SESSION_H
 
-#include "../../bindings/pg.h"
-#include "../base/buffer.h"
-#include "../config/config.h"
+#include "bindings/pg.h"
+#include "base/buffer.h"
+#include "config/config.h"
 
 struct sql_session {
     struct pg *pg;

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../base/err.h"
-#include "../base/slice.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 enum view_type {
     VIEW_TEXT,

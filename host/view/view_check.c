@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../bindings/pg.h"
-#include "../base/nearest.h"
-#include "../base/problems.h"
+#include "bindings/pg.h"
+#include "base/nearest.h"
+#include "base/problems.h"
 #include "view_sql.h"
 
 #define MAX_TYPES 128

@@ -1,6 +1,6 @@
 #include "view_sql.h"
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 
 /* ---- columns of the statement, in one order for SQL and parameters ------------------------- */
 

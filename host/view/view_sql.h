@@ -2,7 +2,7 @@
 #ifndef AGG_HOST_VIEW_VIEW_SQL_H
 #define AGG_HOST_VIEW_VIEW_SQL_H
 
-#include "../base/buffer.h"
+#include "base/buffer.h"
 #include "merge.h"
 
 struct pg;

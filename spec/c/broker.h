@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include "../../host/config/config.h"
+#include "config/config.h"
 #include "test.h"
 
 #define BROKER_TOPIC "records"

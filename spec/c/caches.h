@@ -3,10 +3,10 @@
 #ifndef AGG_SPEC_CACHES_H
 #define AGG_SPEC_CACHES_H
 
-#include "../../bindings/redis.h"
-#include "../../host/base/log.h"
-#include "../../host/base/metrics.h"
-#include "../../host/cache/cache.h"
+#include "bindings/redis.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cache/cache.h"
 #include "proxy.h"
 #include "test.h"
 

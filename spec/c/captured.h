@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "../../host/base/log.h"
+#include "base/log.h"
 #include "test.h"
 
 static int captured_reading; /* the end of the pipe that is standard error meanwhile */

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../host/base/clock.h"
+#include "base/clock.h"
 #include "explore/search.h"
 
 #define SHORT_TABLE_BITS 22

@@ -3,8 +3,8 @@
 #ifndef AGG_SPEC_OUTBOX_TABLES_H
 #define AGG_SPEC_OUTBOX_TABLES_H
 
-#include "../../bindings/pg.h"
-#include "../../host/schema/program_schema.h"
+#include "bindings/pg.h"
+#include "schema/program_schema.h"
 #include "test.h"
 #include "test_database.h"
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../host/script/script.h"
+#include "script/script.h"
 #include "test.h"
 
 struct sandbox {

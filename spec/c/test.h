@@ -13,9 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../host/base/clock.h"
-#include "../../host/base/err.h"
-#include "../../host/base/slice.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/slice.h"
 
 struct test_case {
     const char *name; /* the behaviour: "rejects a lone surrogate" */

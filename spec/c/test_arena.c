@@ -1,5 +1,5 @@
 /* arena: aligned memory until the reset, chunks kept, oversized ones given back. */
-#include "../../host/base/arena.h"
+#include "base/arena.h"
 #include "test.h"
 
 static void memory_is_aligned_and_apart(void) {

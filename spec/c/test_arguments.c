@@ -1,7 +1,7 @@
 /* The command line: what each command takes is read, all else is refused and nothing runs. */
-#include "../../host/command/arguments.h"
-#include "../../host/command/help.h"
-#include "../../host/explain/explain.h"
+#include "command/arguments.h"
+#include "command/help.h"
+#include "explain/explain.h"
 #include "test.h"
 
 #define WORDS_MAX 80

@@ -1,5 +1,5 @@
 /* ascii: sixteen bytes at a time find what one at a time would. */
-#include "../../host/base/ascii.h"
+#include "base/ascii.h"
 #include "test.h"
 
 #define MOST 40

@@ -1,5 +1,5 @@
 /* Work aside: who asks for it goes on at its deadline, what is left behind frees itself. */
-#include "../../host/base/aside.h"
+#include "base/aside.h"
 #include "test.h"
 
 #include <fcntl.h>

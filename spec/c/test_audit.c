@@ -1,6 +1,6 @@
 /* audit: what a process does about commits that were not announced; its steps, with counts and
  * times of the test's own. Needs REDIS_TEST_URL. */
-#include "../../host/pipeline/announcement_audit.h"
+#include "pipeline/announcement_audit.h"
 #include "caches.h"
 
 #define PARTITION "group/topic/0"

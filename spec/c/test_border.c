@@ -1,6 +1,6 @@
 /* What a script hands the host, whatever it is: an answer, an outcome or a declaration that raises,
  * yields, recurses or is of no type that was asked for ends in a message; the process goes on. */
-#include "../../host/base/log.h"
+#include "base/log.h"
 #include "scripts.h"
 
 static struct scripts scripts;

@@ -1,6 +1,6 @@
 /* The breaker: opens on a handler's own share of rejected events, counts what was committed once,
  * and accepts rejections while told so. */
-#include "../../host/pipeline/breaker.h"
+#include "pipeline/breaker.h"
 #include "test.h"
 
 #define WINDOW 100

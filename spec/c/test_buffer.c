@@ -1,6 +1,6 @@
 /* buffer: bytes grow, always end in a NUL, and become JSON strings that any reader takes. */
-#include "../../host/base/buffer.h"
-#include "../../host/base/json_scan.h"
+#include "base/buffer.h"
+#include "base/json_scan.h"
 #include "test.h"
 
 static void appends_end_in_a_nul(void) {

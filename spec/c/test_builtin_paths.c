@@ -1,7 +1,7 @@
 /* Paths that the program answers itself: a route that declares one is refused by name. */
 #include <stdlib.h>
 
-#include "../../host/http/builtin_paths.h"
+#include "http/builtin_paths.h"
 #include "scripts.h"
 
 static void routes_on_paths_of_the_program_are_named(void) {

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "../../host/base/regular_file.h"
+#include "base/regular_file.h"
 #include "scripts.h"
 
 #define HANDLER                                                                                    \

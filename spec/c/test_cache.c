@@ -1,11 +1,11 @@
 /* cache without Redis: one compute for many, no answer older than an invalidation. Run under
  * ThreadSanitizer too. */
-#include "../../host/cache/cache.h"
+#include "cache/cache.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 
-#include "../../host/base/log.h"
+#include "base/log.h"
 #include "test.h"
 
 static struct cache *cache;

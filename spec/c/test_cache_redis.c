@@ -1,6 +1,6 @@
 /* cache with Redis: two processes' caches in one, each with its own subscription. Run under
  * ThreadSanitizer too. Needs REDIS_TEST_URL. */
-#include "../../host/cache/cache_internal.h"
+#include "cache/cache_internal.h"
 #include "caches.h"
 
 /* ---- two processes ------------------------------------------------------------------------ */

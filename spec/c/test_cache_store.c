@@ -1,5 +1,5 @@
 /* store: the process level of the cache: bounded, least recently used first, dropped by tag. */
-#include "../../host/cache/cache_internal.h"
+#include "cache/cache_internal.h"
 #include "test.h"
 
 #define HOUR_US 3600000000LL

@@ -1,5 +1,5 @@
 /* Where the newest events of a log begin. */
-#include "../../host/canary/tail.h"
+#include "canary/tail.h"
 #include "test.h"
 
 static struct log_partition partitions[3];

@@ -2,12 +2,12 @@
  * key, file and line. */
 #include <sys/stat.h>
 
-#include "../../host/config/config.h"
+#include "config/config.h"
 
 #include <unistd.h>
 
-#include "../../host/config/lines.h"
-#include "../../host/base/xalloc.h"
+#include "config/lines.h"
+#include "base/xalloc.h"
 #include "test.h"
 
 /* What the file reads: unset, so that a case means the same everywhere. */

@@ -2,7 +2,7 @@
 #ifndef AGG_SPEC_TEST_DATABASE_H
 #define AGG_SPEC_TEST_DATABASE_H
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 #include "test.h"
 
 #define TEST_DATABASE_WAIT_MS 30000

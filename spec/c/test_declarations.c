@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../host/base/buffer.h"
-#include "../../host/script/script.h"
+#include "base/buffer.h"
+#include "script/script.h"
 #include "test.h"
 
 static char folder[] = "/tmp/aggregator-declarations.XXXXXX";

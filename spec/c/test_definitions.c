@@ -3,10 +3,10 @@
 #include <glob.h>
 #include <libgen.h>
 
-#include "../../bindings/lua_modules.h"
-#include "../../bindings/lua_util.h"
-#include "../../host/script/script_private.h"
-#include "../../host/spec/spec_private.h"
+#include "bindings/lua_modules.h"
+#include "bindings/lua_util.h"
+#include "script/script_private.h"
+#include "spec/spec_private.h"
 #include "scripts.h"
 #include "words.h"
 

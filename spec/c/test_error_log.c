@@ -1,16 +1,16 @@
 /* Errors answered over HTTP: each leaves a line with its correlation id, a storm of them a few
  * lines and a count; who is let in, and what is hardly meant. */
-#include "../../host/http/error_log.h"
+#include "http/error_log.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "../../host/base/log_limit.h"
-#include "../../host/base/metrics.h"
-#include "../../host/http/admission.h"
-#include "../../host/http/endpoint.h"
+#include "base/log_limit.h"
+#include "base/metrics.h"
+#include "http/admission.h"
+#include "http/endpoint.h"
 #include "captured.h"
 
 /* ---- the limit ----------------------------------------------------------------------------- */

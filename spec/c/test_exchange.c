@@ -1,13 +1,13 @@
 /* A request and its plan: made once by the loop, carried out once by a worker, released once. */
-#include "../../host/http/exchange.h"
+#include "http/exchange.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../host/base/clock.h"
-#include "../../host/base/log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "test.h"
 
 static _Atomic int planned, carried_out, released;

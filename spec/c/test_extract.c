@@ -1,5 +1,5 @@
 /* extract: declared fields come out checked; what is wrong is named. */
-#include "../../host/extract/extract.h"
+#include "extract/extract.h"
 #include "test.h"
 
 #define PATHS(...)                                                                                 \

@@ -1,5 +1,5 @@
 /* extract: bounds of lengths, fields that another one makes required, objects. */
-#include "../../host/extract/extract.h"
+#include "extract/extract.h"
 #include "test.h"
 
 static const char *const id_paths[] = {"id"};

@@ -1,6 +1,6 @@
 /* hash: the values are stored (content keys) and shared between processes (cache tags), so they
  * must never change. */
-#include "../../host/base/hash.h"
+#include "base/hash.h"
 #include "test.h"
 
 static void values_are_what_they_always_were(void) {

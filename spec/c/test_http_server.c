@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../host/monitor/health.h"
-#include "../../host/monitor/metrics_page.h"
-#include "../../host/http/api_site.h"
-#include "../../host/http/http_server.h"
-#include "../../host/base/log.h"
+#include "monitor/health.h"
+#include "monitor/metrics_page.h"
+#include "http/api_site.h"
+#include "http/http_server.h"
+#include "base/log.h"
 #include "test.h"
 
 #define CLIENTS 8

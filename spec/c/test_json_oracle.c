@@ -4,7 +4,7 @@
 #include <lualib.h>
 #include <time.h>
 
-#include "../../host/script/script_private.h"
+#include "script/script_private.h"
 #include "scripts.h"
 
 #define TIMEOUT_MS 60000

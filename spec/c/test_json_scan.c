@@ -1,5 +1,5 @@
 /* json_scan: RFC 8259 and nothing else, told byte by byte where it ends. */
-#include "../../host/base/json_scan.h"
+#include "base/json_scan.h"
 #include "test.h"
 
 struct verdict {

@@ -1,10 +1,10 @@
 /* What a record is to the program, whatever its producer has written into it. The broker is
  * librdkafka's mock cluster, in this process. */
-#include "../../host/base/timestamp.h"
-#include "../../host/base/traceparent.h"
-#include "../../host/config/clients.h"
-#include "../../host/pipeline/kafka_message.h"
-#include "../../bindings/kafka_consumer_private.h"
+#include "base/timestamp.h"
+#include "base/traceparent.h"
+#include "config/clients.h"
+#include "pipeline/kafka_message.h"
+#include "bindings/kafka_consumer_private.h"
 #include "broker.h"
 
 static struct config config;

@@ -4,9 +4,9 @@
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 
-#include "../../bindings/kafka_producer.h"
-#include "../../host/base/clock.h"
-#include "../../host/base/log.h"
+#include "bindings/kafka_producer.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "test.h"
 
 #define TIMEOUT_MS 2000

@@ -2,7 +2,7 @@
  * where luacheck is not installed. */
 #include <stdlib.h>
 
-#include "../../host/check/lint.h"
+#include "check/lint.h"
 #include "scripts.h"
 
 static void names_every_warning_of_every_file(void) {

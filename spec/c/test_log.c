@@ -1,12 +1,12 @@
 /* log: whole lines, valid JSON, and no reader can stop the service. */
-#include "../../host/base/log.h"
+#include "base/log.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
 
-#include "../../host/base/json_scan.h"
-#include "../../host/base/redact.h"
+#include "base/json_scan.h"
+#include "base/redact.h"
 #include "captured.h"
 #include "test.h"
 

@@ -7,10 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../host/base/buffer.h"
-#include "../../host/base/clock.h"
-#include "../../host/base/log.h"
-#include "../../host/base/metrics.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "sandbox.h"
 
 static bool begins(const char *text, const char *with) {

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../host/base/buffer.h"
-#include "../../host/base/clock.h"
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "sandbox.h"
 
 /* Answers every request with `reply`, then repeats `filler` of `filler_bytes`. */

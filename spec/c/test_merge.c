@@ -1,8 +1,8 @@
 /* merge: one winner whatever the order, staging undone by a discard, rows rebuilt for a bisection.
  */
-#include "../../host/view/merge.h"
-#include "../../host/base/buffer.h"
-#include "../../host/base/hash.h"
+#include "view/merge.h"
+#include "base/buffer.h"
+#include "base/hash.h"
 #include "test.h"
 
 static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text"}};

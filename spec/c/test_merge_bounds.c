@@ -1,6 +1,6 @@
 /* What events may merge has a bound: an event above its own is rejected, a batch at its bound takes
  * no further event, and what is left goes to the next one with the right offsets. */
-#include "../../host/pipeline/dry_run.h"
+#include "pipeline/dry_run.h"
 #include "scripts.h"
 
 #define EVENT_MAX_BYTES (1024 * 1024)

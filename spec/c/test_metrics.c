@@ -2,7 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "../../host/base/metrics.h"
+#include "base/metrics.h"
 #include "test.h"
 
 static const char *rendered(void) {

@@ -1,13 +1,13 @@
 /* migrate: numbered files, forward only, each whole or not at all. Needs PG_TEST_URL. */
-#include "../../host/schema/migrate.h"
+#include "schema/migrate.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../bindings/pg.h"
-#include "../../host/base/log.h"
-#include "../../host/schema/program_schema.h"
+#include "bindings/pg.h"
+#include "base/log.h"
+#include "schema/program_schema.h"
 #include "test.h"
 #include "test_database.h"
 

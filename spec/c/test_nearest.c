@@ -1,5 +1,5 @@
 /* nearest: what is suggested for a misspelt word, and that nothing is where nothing is near. */
-#include "../../host/base/nearest.h"
+#include "base/nearest.h"
 #include "test.h"
 
 static const char *const names[] = {"topics", "time", "fields", "handle", "batch_id", "warning"};

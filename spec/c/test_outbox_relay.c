@@ -1,13 +1,13 @@
 /* outbox relay: every pending message reaches Kafka, once while both servers and the relay live, in
  * order per key, whatever is away in between. The broker is librdkafka's mock cluster, in this
  * process. Needs PG_TEST_URL; run in the project's folder. */
-#include "../../host/outbox/relay.h"
+#include "outbox/relay.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include "../../host/base/log.h"
-#include "../../host/outbox/rows.h"
+#include "base/log.h"
+#include "outbox/rows.h"
 #include "outbox_tables.h"
 #include "proxy.h"
 

@@ -1,8 +1,8 @@
 /* outbox store: what becomes of messages that are given to the table. Needs PG_TEST_URL. */
-#include "../../host/outbox/outbox.h"
+#include "outbox/outbox.h"
 
-#include "../../host/base/log.h"
-#include "../../host/base/metrics.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "outbox_tables.h"
 
 #define DATABASE "test_outbox_store"

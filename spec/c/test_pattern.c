@@ -2,7 +2,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../host/script/script_private.h"
+#include "script/script_private.h"
 #include "scripts.h"
 
 static struct scripts scripts;

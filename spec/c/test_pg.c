@@ -1,8 +1,8 @@
 /* pg: groups of statements, their errors, and every way a server can leave. Needs PG_TEST_URL. */
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 
-#include "../../bindings/pg_connection.h"
-#include "../../host/base/buffer.h"
+#include "bindings/pg_connection.h"
+#include "base/buffer.h"
 #include "proxy.h"
 #include "test.h"
 

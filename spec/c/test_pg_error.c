@@ -1,5 +1,5 @@
 /* pg_error: an outage is waited for, only a value that Postgres refuses is data. */
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 #include "test.h"
 
 static const struct {

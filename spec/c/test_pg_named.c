@@ -1,5 +1,5 @@
 /* Named parameters of query files: what is one, and what only looks like one. */
-#include "../../bindings/pg_named.h"
+#include "bindings/pg_named.h"
 #include "test.h"
 
 static void check_sql(const char *text, const char *want, size_t parameters) {

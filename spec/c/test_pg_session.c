@@ -1,8 +1,8 @@
 /* pg: which server of a URL is taken, how its connection is set up, and the same behind a pooler.
  * Needs PG_TEST_URL, and PGBOUNCER_TEST_URL: a pooler in transaction mode with one connection. */
-#include "../../bindings/pg.h"
-#include "../../host/base/buffer.h"
-#include "../../host/base/clock.h"
+#include "bindings/pg.h"
+#include "base/buffer.h"
+#include "base/clock.h"
 #include "proxy.h"
 #include "test.h"
 

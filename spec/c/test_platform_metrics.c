@@ -1,5 +1,5 @@
 /* What the page of metrics has under the platform's names. */
-#include "../../host/monitor/platform_metrics.h"
+#include "monitor/platform_metrics.h"
 #include "test.h"
 
 static const char *with_platform_names(const char *service, const char *page) {

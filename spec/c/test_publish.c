@@ -1,6 +1,6 @@
 /* publish: what a handler publishes is checked where it says it, copied, and shares the fate of its
  * event's merges. */
-#include "../../host/base/log.h"
+#include "base/log.h"
 #include "scripts.h"
 
 #define GOOD                                                                                       \

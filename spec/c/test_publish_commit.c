@@ -1,12 +1,12 @@
 /* publish: what handlers publish is in the outbox if and only if their events' merges are in the
  * view. Needs PG_TEST_URL; run in the project's folder. */
-#include "../../host/base/log.h"
-#include "../../host/base/timestamp.h"
-#include "../../host/base/traceparent.h"
-#include "../../host/pipeline/batch.h"
-#include "../../host/pipeline/commit.h"
-#include "../../host/pipeline/database_offsets.h"
-#include "../../host/pipeline/pipeline.h"
+#include "base/log.h"
+#include "base/timestamp.h"
+#include "base/traceparent.h"
+#include "pipeline/batch.h"
+#include "pipeline/commit.h"
+#include "pipeline/database_offsets.h"
+#include "pipeline/pipeline.h"
 #include "outbox_tables.h"
 #include "scripts.h"
 

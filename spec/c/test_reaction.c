@@ -2,7 +2,7 @@
  * gives is refused with the script's name, and the state goes on. */
 #include <libpq-fe.h>
 
-#include "../../host/outbox/outbox.h"
+#include "outbox/outbox.h"
 #include "scripts.h"
 
 static struct scripts scripts;

@@ -1,10 +1,10 @@
 /* A round of a reaction: its marks, its query, its script and the outbox in one transaction, beside
  * other rounds and commits. Needs PG_TEST_URL. */
-#include "../../host/reaction/round.h"
+#include "reaction/round.h"
 
 #include <pthread.h>
 
-#include "../../host/base/log.h"
+#include "base/log.h"
 #include "outbox_tables.h"
 #include "scripts.h"
 

@@ -1,8 +1,8 @@
 /* redact: a secret of the configuration shows nowhere, whole or in the parts that a reader of a
  * broken URL makes of it, and nothing else is touched. */
-#include "../../host/base/redact.h"
+#include "base/redact.h"
 
-#include "../../host/base/err.h"
+#include "base/err.h"
 #include "test.h"
 
 static const char *clean(const char *text) {

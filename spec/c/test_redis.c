@@ -1,8 +1,8 @@
 /* redis: pipelines, deadlines, and no reply that ever answers the wrong command. Needs
  * REDIS_TEST_URL. */
-#include "../../bindings/redis.h"
+#include "bindings/redis.h"
 
-#include "../../host/base/buffer.h"
+#include "base/buffer.h"
 #include "proxy.h"
 #include "test.h"
 

@@ -1,14 +1,14 @@
 /* Logins that are rotated while the program runs: the next connection has the new one, and nobody
  * hears of an outage. Needs PG_TEST_URL and REDIS_TEST_URL. */
-#include "../../host/config/renewal.h"
-#include "../../bindings/login.h"
+#include "config/renewal.h"
+#include "bindings/login.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../bindings/pg.h"
-#include "../../bindings/redis.h"
-#include "../../host/base/buffer.h"
+#include "bindings/pg.h"
+#include "bindings/redis.h"
+#include "base/buffer.h"
 #include "test.h"
 
 static struct err err;

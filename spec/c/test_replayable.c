@@ -2,8 +2,8 @@
  * garbage and earlier events, each event gives the same verdict and merges, byte for byte. */
 #include <libgen.h>
 
-#include "../../host/author/samples.h"
-#include "../../host/pipeline/dry_run.h"
+#include "author/samples.h"
+#include "pipeline/dry_run.h"
 #include "scripts.h"
 
 #define STATES 8 /* each has another seed for its strings' hashes */

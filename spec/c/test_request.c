@@ -1,8 +1,8 @@
 /* Request heads, header values, credentials and reply heads. */
-#include "../../host/http/credentials.h"
-#include "../../host/http/reply.h"
-#include "../../host/http/request.h"
-#include "../../host/http/etag.h"
+#include "http/credentials.h"
+#include "http/reply.h"
+#include "http/request.h"
+#include "http/etag.h"
 #include "test.h"
 
 static struct request request;

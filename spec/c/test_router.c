@@ -1,7 +1,7 @@
 /* Paths to routes, query strings to pairs. */
 #include <stdlib.h>
 
-#include "../../host/http/router.h"
+#include "http/router.h"
 #include "test.h"
 
 static const char *const status_paths[] = {"/internal/v1/batches/{batch_id}/status",

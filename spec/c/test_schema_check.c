@@ -1,7 +1,7 @@
 /* Queries of scripts against a database: every one that cannot run is named. Needs PG_TEST_URL. */
 #include <stdlib.h>
 
-#include "../../host/check/schema_check.h"
+#include "check/schema_check.h"
 #include "scripts.h"
 
 static struct scripts scripts;

@@ -2,7 +2,7 @@
  * ThreadSanitizer too. */
 #include <pthread.h>
 
-#include "../../host/base/metrics.h"
+#include "base/metrics.h"
 #include "scripts.h"
 
 static struct scripts scripts;

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../host/spec/spec.h"
+#include "spec/spec.h"
 #include "test.h"
 
 static char folder[] = "/tmp/aggregator-specs.XXXXXX";

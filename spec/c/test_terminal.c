@@ -1,6 +1,6 @@
 /* Text from outside in which nothing is left that a terminal obeys. */
-#include "../../host/base/terminal.h"
-#include "../../host/base/json_scan.h"
+#include "base/terminal.h"
+#include "base/json_scan.h"
 #include "test.h"
 
 static void shows(const char *text, const char *shown) {

@@ -1,5 +1,5 @@
 /* timestamp: the spellings that Python and its peers write, one meaning each, and back. */
-#include "../../host/base/timestamp.h"
+#include "base/timestamp.h"
 #include "test.h"
 
 static const struct {

@@ -1,5 +1,5 @@
 /* traceparent: what W3C Trace Context takes for one, and nothing else. */
-#include "../../host/base/traceparent.h"
+#include "base/traceparent.h"
 #include "test.h"
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -1,5 +1,5 @@
 /* What a generation declares, written as definitions for editors. */
-#include "../../host/check/types.h"
+#include "check/types.h"
 #include "scripts.h"
 
 static const char view[] =

@@ -1,5 +1,5 @@
 /* uuid: every spelling that Python's uuid.UUID takes is one identifier. */
-#include "../../host/base/uuid.h"
+#include "base/uuid.h"
 #include "test.h"
 
 #define CANONICAL "0123abcd-4567-89ef-0123-456789abcdef"

@@ -1,11 +1,11 @@
 /* view_sql: the upsert merges in Postgres exactly as merge does in memory, by every rule and for
  * every type, from any number of connections. Needs PG_TEST_URL. */
-#include "../../host/view/view_check.h"
-#include "../../host/view/view_sql.h"
+#include "view/view_check.h"
+#include "view/view_sql.h"
 
 #include <pthread.h>
 
-#include "../../bindings/pg.h"
+#include "bindings/pg.h"
 #include "test.h"
 
 #define WAIT_MS 10000

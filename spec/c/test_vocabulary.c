@@ -1,5 +1,5 @@
 /* An answer in the vocabulary of its caller. */
-#include "../../host/http/vocabulary.h"
+#include "http/vocabulary.h"
 #include "test.h"
 
 static const char *const stored[] = {"processing", "failed"};

@@ -1,5 +1,5 @@
 /* Handlers that wait: who is held and until when, by a clock of the test's own. */
-#include "../../host/pipeline/waits.h"
+#include "pipeline/waits.h"
 #include "test.h"
 
 #define A 0

@@ -1,9 +1,9 @@
 /* The watchdog: a script that hangs in a C function is seen, told, and the reason to end; what ends
  * in time, and a process that stood still, are not. Time is made up: each look is told it. */
-#include "../../host/base/clock.h"
-#include "../../host/base/metrics.h"
-#include "../../host/script/script_private.h"
-#include "../../host/script/watchdog.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "script/script_private.h"
+#include "script/watchdog.h"
 #include "scripts.h"
 
 #define LOOK_US 500000LL

@@ -1,8 +1,8 @@
 /* What a worker does about a Kafka client that fails without a word, and about a Kafka that refuses
  * what is only for lag tools. The broker is librdkafka's mock cluster, in this process. */
-#include "../../bindings/kafka_consumer_private.h"
-#include "../../host/base/clock.h"
-#include "../../host/ingest/worker.h"
+#include "bindings/kafka_consumer_private.h"
+#include "base/clock.h"
+#include "ingest/worker.h"
 #include "broker.h"
 #include "scripts.h"
 

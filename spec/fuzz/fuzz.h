@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../host/base/slice.h"
+#include "base/slice.h"
 
 #define PROMISE(condition)                                                                         \
     do {                                                                                           \

@@ -1,11 +1,11 @@
 /* fuzz_extract: an event's whole way through the service's own scripts, up to the parameters of the
  * upserts. The input is a topic, a line end, and the message. Run at the project's root. */
-#include "../../bindings/pg.h"
-#include "../../host/base/json_scan.h"
-#include "../../host/base/log.h"
-#include "../../host/script/script.h"
-#include "../../host/base/utf8.h"
-#include "../../host/view/view_sql.h"
+#include "bindings/pg.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "script/script.h"
+#include "base/utf8.h"
+#include "view/view_sql.h"
 #include "fuzz.h"
 
 static struct config config;

@@ -3,12 +3,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../../host/http/authority.h"
-#include "../../host/http/reply.h"
-#include "../../host/http/request.h"
-#include "../../host/http/router.h"
-#include "../../host/http/etag.h"
-#include "../../host/base/utf8.h"
+#include "http/authority.h"
+#include "http/reply.h"
+#include "http/request.h"
+#include "http/router.h"
+#include "http/etag.h"
+#include "base/utf8.h"
 
 static const char *const status_paths[] = {"/internal/v1/batches/{batch_id}/status",
                                            "/batches/{batch_id}/status"};

@@ -1,9 +1,9 @@
 /* fuzz_json: whatever is accepted is accepted again from its own bytes, unescapes to UTF-8 within
  * its size, and survives being written as a string; whatever is refused is refused within itself.
  */
-#include "../../host/base/buffer.h"
-#include "../../host/base/json_scan.h"
-#include "../../host/base/utf8.h"
+#include "base/buffer.h"
+#include "base/json_scan.h"
+#include "base/utf8.h"
 #include "fuzz.h"
 
 static bool scan(struct slice text, struct json_value *value, size_t *offset) {

@@ -1,8 +1,8 @@
 /* fuzz_pattern: patterns of scripts. The input is a pattern, a NUL, and the subject. */
 #include <lauxlib.h>
 
-#include "../../host/base/clock.h"
-#include "../../host/script/script_private.h"
+#include "base/clock.h"
+#include "script/script_private.h"
 #include "fuzz.h"
 
 static struct config config;

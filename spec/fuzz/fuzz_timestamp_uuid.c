@@ -1,6 +1,6 @@
 /* fuzz_timestamp_uuid: what is read is written in one spelling that reads back as the same. */
-#include "../../host/base/timestamp.h"
-#include "../../host/base/uuid.h"
+#include "base/timestamp.h"
+#include "base/uuid.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../../bindings/pg.h"
-#include "../../../host/base/xalloc.h"
+#include "bindings/pg.h"
+#include "base/xalloc.h"
 #include "world.h"
 
 const char *const partition_names[PROCESSES] = {"p0", "p1"};

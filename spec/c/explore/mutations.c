@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../host/base/xalloc.h"
-#include "../../../host/cache/cache_internal.h"
+#include "base/xalloc.h"
+#include "cache/cache_internal.h"
 #include "world.h"
 
 enum mutation mutation;

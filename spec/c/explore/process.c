@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../host/base/clock.h"
-#include "../../../host/base/xalloc.h"
-#include "../../../host/pipeline/announcement_audit.h"
+#include "base/clock.h"
+#include "base/xalloc.h"
+#include "pipeline/announcement_audit.h"
 #include "world.h"
 
 #define REST_US 6000000

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../bindings/redis.h"
-#include "../../../host/base/buffer.h"
-#include "../../../host/base/xalloc.h"
+#include "bindings/redis.h"
+#include "base/buffer.h"
+#include "base/xalloc.h"
 #include "wire.h"
 
 #define SCRIPTS 8

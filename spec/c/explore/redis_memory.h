@@ -2,7 +2,7 @@
 #ifndef AGG_SPEC_EXPLORE_REDIS_MEMORY_H
 #define AGG_SPEC_EXPLORE_REDIS_MEMORY_H
 
-#include "../../../host/base/slice.h"
+#include "base/slice.h"
 #include "world.h"
 
 /* A string's row has no member and holds its value in `member`: is_string. */

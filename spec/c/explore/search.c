@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../../host/base/xalloc.h"
+#include "base/xalloc.h"
 #include "search.h"
 
 /* Of the processor: how busy the machine is decides nothing. */

@@ -1,9 +1,9 @@
 /* silent: in place of the metrics, the log and its redactor of the code under test, which are no
  * part of a state. The cells are never looked into. */
-#include "../../../bindings/redis_refusal.h"
-#include "../../../host/base/log.h"
-#include "../../../host/base/metrics.h"
-#include "../../../host/base/redact.h"
+#include "bindings/redis_refusal.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/redact.h"
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {

@@ -8,7 +8,7 @@
 #ifndef AGG_SPEC_EXPLORE_WIRE_H
 #define AGG_SPEC_EXPLORE_WIRE_H
 
-#include "../../../host/base/slice.h"
+#include "base/slice.h"
 #include "world.h"
 
 #define ARGUMENTS 24

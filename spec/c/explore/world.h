@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <ucontext.h>
 
-#include "../../../host/cache/cache.h"
-#include "../../../host/pipeline/pipeline.h"
+#include "cache/cache.h"
+#include "pipeline/pipeline.h"
 
 #define PROCESSES 2
 #define READERS 2 /* request threads of a process */
