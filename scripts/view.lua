@@ -6,8 +6,9 @@
 --- version. A key column of type `content` is the hash of the named group's values: the same fact
 --- said twice is one row.
 ---
---- Types: text, text[], integer, integer[], double, double[], boolean, timestamp, json, content, or
---- the name of an enum of the database.
+--- Types: text, text[], id, id[], integer, integer[], double, double[], boolean, timestamp, json,
+--- content, or the name of an enum of the database. An id is a text that an index holds: its length
+--- has a bound, as that of each text of a key.
 
 ---@type TableDeclaration[]
 return {
@@ -19,14 +20,14 @@ return {
         name = "registration",
         rule = "first",
         columns = {
-          { "user_id", "text" },
+          { "user_id", "id" },
           { "essay_count", "integer" },
-          { "essay_ids", "text[]" },
+          { "essay_ids", "id[]" },
           { "student_prompt_ref", "json" },
           { "first_release", "boolean" },
         },
       },
-      { name = "assignment", rule = "first", columns = { { "assignment_id", "text" } } },
+      { name = "assignment", rule = "first", columns = { { "assignment_id", "id" } } },
       {
         name = "completion",
         rule = "latest",
@@ -35,7 +36,7 @@ return {
           { "completion_status", "batch_result_status" },
           { "completion_successful_count", "integer" },
           { "completion_failed_count", "integer" },
-          { "completion_correlation_id", "text" },
+          { "completion_correlation_id", "id" },
           { "completion_duration_s", "double" },
         },
       },
@@ -50,23 +51,23 @@ return {
         rule = "latest",
         columns = {
           { "filename", "text" },
-          { "file_upload_id", "text" },
-          { "original_text_storage_id", "text" },
+          { "file_upload_id", "id" },
+          { "original_text_storage_id", "id" },
         },
       },
-      { name = "slot_link", rule = "first", columns = { { "slot_batch_id", "text" } } },
+      { name = "slot_link", rule = "first", columns = { { "slot_batch_id", "id" } } },
       {
         name = "spellcheck",
         rule = "latest",
         columns = {
           { "spellcheck_status", "essay_phase_status" },
           { "spellcheck_correction_count", "integer" },
-          { "spellcheck_corrected_text_storage_id", "text" },
+          { "spellcheck_corrected_text_storage_id", "id" },
           { "spellcheck_metrics", "json" },
           { "spellcheck_error_detail", "json" },
         },
       },
-      { name = "result_link", rule = "first", columns = { { "result_batch_id", "text" } } },
+      { name = "result_link", rule = "first", columns = { { "result_batch_id", "id" } } },
       {
         name = "first_result",
         rule = "min",
@@ -85,11 +86,11 @@ return {
         name = "outcome",
         rule = "first",
         columns = {
-          { "correlation_id", "text" },
+          { "correlation_id", "id" },
           { "phase_status", "text" },
           { "result_status", "batch_result_status" },
-          { "processed_ids", "text[]" },
-          { "failed_ids", "text[]" },
+          { "processed_ids", "id[]" },
+          { "failed_ids", "id[]" },
         },
       },
     },
@@ -104,12 +105,12 @@ return {
         name = "judgement",
         rule = "first",
         columns = {
-          { "essay_ids", "text[]" },
+          { "essay_ids", "id[]" },
           { "ranks", "integer[]" },
           { "scores", "double[]" },
           { "statuses", "text[]" },
           { "comparison_count", "integer" },
-          { "job_id", "text" },
+          { "job_id", "id" },
           -- of the current release
           { "letter_grades", "text[]" },
           { "confidence_scores", "double[]" },
@@ -118,7 +119,7 @@ return {
         },
       },
       -- the envelope's, and so no part of the content
-      { name = "run", rule = "first", columns = { { "correlation_id", "text" } } },
+      { name = "run", rule = "first", columns = { { "correlation_id", "id" } } },
       { name = "restated", rule = "latest", columns = {} },
     },
   },

@@ -337,7 +337,7 @@ const struct command_spec commands[] = {
         .status = "0 explained, 1 failed, 2 wrong usage, or no such table or word",
         .arguments = {{.name = "WORD",
                        .is_optional = true,
-                       .help = "batch: the id is one of the key column batch or batch_id only"},
+                       .help = "batch: the id is one of a key column batch or batch_… only"},
                       {.name = "ID", .help = "of a batch, an essay, a user, …"}},
         .options =
             {

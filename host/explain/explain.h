@@ -18,7 +18,7 @@
 struct explain_options {
     const struct config *config;
     const char *id;
-    const char *word;  /* "batch": the key column batch or batch_id; NULL: any key column */
+    const char *word;  /* "batch": key columns batch or batch_…; NULL: any key column */
     const char *table; /* NULL: all */
     int64_t since_us;  /* broker time, or one of the above */
 };

@@ -31,7 +31,7 @@ bool explain_is_asked(const struct explanation *explanation, const struct view_c
     }
     size_t len = word ? strlen(word) : 0;
     return !word || (strncmp(key->name, word, len) == 0 &&
-                     (key->name[len] == '\0' || strcmp(key->name + len, "_id") == 0));
+                     (key->name[len] == '\0' || key->name[len] == '_'));
 }
 
 static void append_match(void *context, const struct view_table *table, int group, int column) {

@@ -49,8 +49,10 @@ struct group_reading {
 
 static void fill_column(struct manifest_reader *r, struct view_column *column, const char *name,
                         const char *type) {
+    bool is_id = strcmp(type, "id") == 0, is_ids = strcmp(type, "id[]") == 0;
+    type = is_id ? "text" : is_ids ? "text[]" : type;
     const char *sql_type = type;
-    *column = (struct view_column){xstrdup(name), VIEW_ENUM, NULL};
+    *column = (struct view_column){xstrdup(name), VIEW_ENUM, .is_id = is_id || is_ids};
     for (size_t i = 0; i < VIEW_TYPES; i++) {
         if (strcmp(view_type_names[i], type) == 0) {
             column->type = (enum view_type)i;
@@ -193,6 +195,9 @@ static void read_groups(struct manifest_reader *r, void *target) {
 static void read_key_columns(struct manifest_reader *r, void *target) {
     struct view_table *table = ((struct table_reading *)target)->table;
     read_columns(r, "key", table->key, VIEW_MAX_KEY, &table->key_count);
+    for (size_t i = 0; i < table->key_count; i++) {
+        table->key[i].is_id = table->key[i].type == VIEW_TEXT;
+    }
     if (table->key_count == 0) {
         manifest_problem(r, "key", "`key` has 1 to %d columns", VIEW_MAX_KEY);
     }

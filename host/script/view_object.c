@@ -97,12 +97,6 @@ void event_fill(lua_State *L, const struct script_handler *handler,
  */
 #define ID_MAX_BYTES 1024
 
-static bool is_id(const char *column) {
-    size_t len = strlen(column);
-    return (len > 3 && strcmp(column + len - 3, "_id") == 0) ||
-           (len > 4 && strcmp(column + len - 4, "_ids") == 0);
-}
-
 /* What is wanted of the merges' arena has a bound for each event, which is looked at before
  * anything is taken. An event at its bound is rejected even where the script hides the error. */
 static void check_room(lua_State *L, size_t bytes) {
@@ -127,16 +121,16 @@ static struct slice view_copy(lua_State *L, struct slice bytes) {
     return arena_copy(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
-static struct slice check_text(lua_State *L, int at, const char *column) {
+static struct slice check_text(lua_State *L, int at, const struct view_column *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
-    if (len > ID_MAX_BYTES && is_id(column)) {
-        luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column, ID_MAX_BYTES);
+    if (len > ID_MAX_BYTES && column->is_id) {
+        luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column->name, ID_MAX_BYTES);
     }
     for (size_t i = ascii_text_run(text, len), step; i < len; i += step) {
         step = utf8_sequence(text + i, len - i);
         if (step == 0 || text[i] == '\0') {
-            luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column);
+            luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column->name);
         }
         step += ascii_text_run(text + i + step, len - i - step);
     }
@@ -164,7 +158,7 @@ static struct slice array_literal(lua_State *L, int at, const struct view_column
             len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
             text = number;
         } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
-            text = check_text(L, -1, column->name).data;
+            text = check_text(L, -1, column).data;
             len = lua_objlen(L, -1);
         } else if (!null) {
             luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)i,
@@ -249,7 +243,7 @@ static struct view_value to_value(lua_State *L, int at, const struct view_column
         value.as.text = array_literal(L, at, column);
         break;
     case LUA_TSTRING:
-        value.as.text = check_text(L, at, column->name);
+        value.as.text = check_text(L, at, column);
         break;
     case LUA_TBOOLEAN:
         value.as.integer = lua_toboolean(L, at);

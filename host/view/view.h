@@ -3,6 +3,7 @@
 #ifndef AGG_HOST_VIEW_VIEW_H
 #define AGG_HOST_VIEW_VIEW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,7 @@ struct view_column {
     char *name;
     enum view_type type;
     char *sql_type; /* "text", "integer", "essay_phase_status[]"…: of the database's column */
+    bool is_id;     /* of the types id and id[], or a text of the key: indexes hold the value */
 };
 struct view_group {
     char *name;

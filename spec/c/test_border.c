@@ -119,9 +119,8 @@ static const char *const views[] = {
 static const char rich_view[] =
     "return { { name = 'things', key = { { 'id', 'text' } }, groups = { { name = 'said', rule = "
     "'latest', columns = { { 'word', 'text' }, { 'words', 'text[]' }, { 'numbers', 'integer[]' }, "
-    "{ 'at', 'timestamp' }, { 'amount', 'double' }, { 'count', 'integer' }, { 'good', 'boolean' } "
-    "} "
-    "} } } }";
+    "{ 'at', 'timestamp' }, { 'amount', 'double' }, { 'count', 'integer' }, { 'good', 'boolean' }, "
+    "{ 'owner', 'id' }, { 'members', 'id[]' } } } } } }";
 
 static void begin(void) {
     scripts_begin(&scripts);
@@ -315,6 +314,11 @@ static void a_slip_with_the_view_is_refused(void) {
         {"v.things:merge('a', 'said', { at = 0.5 })", "takes whole microseconds"},
         {"v.things:merge('a', 'said', { at = 0 / 0 })", "takes whole microseconds"},
         {"v.things:merge('a', 'said', { count = 2 ^ 31 })", "to 2147483647, not 2147483648"},
+        {"v.things:merge(('x'):rep(1025), 'said', {})", "\"id\" takes ids of at most 1024 bytes"},
+        {"v.things:merge('a', 'said', { owner = ('x'):rep(1025) })",
+         "\"owner\" takes ids of at most 1024 bytes"},
+        {"v.things:merge('a', 'said', { members = { 'a', ('x'):rep(1025) } })",
+         "\"members\" takes ids of at most 1024 bytes"},
         {"v.touch('a')", "call view:touch(id)"},
         {"v:touch(5)", "call view:touch(id)"},
         {"v:touch()", "call view:touch(id)"},

@@ -5,11 +5,11 @@
 #include "base/hash.h"
 #include "test.h"
 
-static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text"}};
-static struct view_column time_columns[] = {{"seen_at", VIEW_TIMESTAMP, "timestamptz"}};
+static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text", false}};
+static struct view_column time_columns[] = {{"seen_at", VIEW_TIMESTAMP, "timestamptz", false}};
 static struct view_table tables[] = {
     {.name = "things",
-     .key = {{"id", VIEW_TEXT, "text"}},
+     .key = {{"id", VIEW_TEXT, "text", false}},
      .key_count = 1,
      .content_group = -1,
      .groups = {{"newest", VIEW_LATEST, text_columns, 1},
@@ -17,7 +17,7 @@ static struct view_table tables[] = {
                 {"seen", VIEW_MIN, time_columns, 1}},
      .group_count = 3},
     {.name = "facts",
-     .key = {{"id", VIEW_TEXT, "text"}, {"content_id", VIEW_CONTENT, "uuid"}},
+     .key = {{"id", VIEW_TEXT, "text", false}, {"content_id", VIEW_CONTENT, "uuid", false}},
      .key_count = 2,
      .content_group = 0,
      .groups = {{"fact", VIEW_FIRST, text_columns, 1}, {"restated", VIEW_LATEST, NULL, 0}},

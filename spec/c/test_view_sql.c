@@ -11,27 +11,27 @@
 #define WAIT_MS 10000
 #define FACTS 60
 
-static struct view_column all_columns[] = {{"name", VIEW_TEXT, "text"},
-                                           {"ids", VIEW_TEXTS, "text[]"},
-                                           {"total", VIEW_INTEGER, "integer"},
-                                           {"counts", VIEW_INTEGERS, "integer[]"},
-                                           {"score", VIEW_DOUBLE, "double precision"},
-                                           {"scores", VIEW_DOUBLES, "double precision[]"},
-                                           {"done", VIEW_BOOLEAN, "boolean"},
-                                           {"seen", VIEW_TIMESTAMP, "timestamptz"},
-                                           {"raw", VIEW_JSON, "json"},
-                                           {"mood", VIEW_ENUM, "view_sql_mood"},
-                                           {"moods", VIEW_ENUM, "view_sql_mood[]"}};
+static struct view_column all_columns[] = {{"name", VIEW_TEXT, "text", false},
+                                           {"ids", VIEW_TEXTS, "text[]", false},
+                                           {"total", VIEW_INTEGER, "integer", false},
+                                           {"counts", VIEW_INTEGERS, "integer[]", false},
+                                           {"score", VIEW_DOUBLE, "double precision", false},
+                                           {"scores", VIEW_DOUBLES, "double precision[]", false},
+                                           {"done", VIEW_BOOLEAN, "boolean", false},
+                                           {"seen", VIEW_TIMESTAMP, "timestamptz", false},
+                                           {"raw", VIEW_JSON, "json", false},
+                                           {"mood", VIEW_ENUM, "view_sql_mood", false},
+                                           {"moods", VIEW_ENUM, "view_sql_mood[]", false}};
 #define ALL_COUNT (sizeof all_columns / sizeof *all_columns)
-static struct view_column note_columns[] = {{"note", VIEW_TEXT, "text"}};
-static struct view_column first_seen[] = {{"first_seen", VIEW_TIMESTAMP, "timestamptz"}};
-static struct view_column last_seen[] = {{"last_seen", VIEW_TIMESTAMP, "timestamptz"}};
-static struct view_column lowest[] = {{"lowest", VIEW_DOUBLE, "double precision"}};
-static struct view_column highest_word[] = {{"highest_word", VIEW_TEXT, "text"}};
-static struct view_column ever[] = {{"ever", VIEW_BOOLEAN, "boolean"}};
+static struct view_column note_columns[] = {{"note", VIEW_TEXT, "text", false}};
+static struct view_column first_seen[] = {{"first_seen", VIEW_TIMESTAMP, "timestamptz", false}};
+static struct view_column last_seen[] = {{"last_seen", VIEW_TIMESTAMP, "timestamptz", false}};
+static struct view_column lowest[] = {{"lowest", VIEW_DOUBLE, "double precision", false}};
+static struct view_column highest_word[] = {{"highest_word", VIEW_TEXT, "text", false}};
+static struct view_column ever[] = {{"ever", VIEW_BOOLEAN, "boolean", false}};
 static struct view_table tables[] = {
     {.name = "view_sql_things",
-     .key = {{"id", VIEW_TEXT, "text"}, {"part", VIEW_TEXT, "text"}},
+     .key = {{"id", VIEW_TEXT, "text", false}, {"part", VIEW_TEXT, "text", false}},
      .key_count = 2,
      .content_group = -1,
      .groups = {{"newest", VIEW_LATEST, all_columns, ALL_COUNT},
@@ -43,7 +43,7 @@ static struct view_table tables[] = {
                 {"once", VIEW_MAX, ever, 1}},
      .group_count = 7},
     {.name = "view_sql_facts",
-     .key = {{"id", VIEW_TEXT, "text"}, {"content_id", VIEW_CONTENT, "uuid"}},
+     .key = {{"id", VIEW_TEXT, "text", false}, {"content_id", VIEW_CONTENT, "uuid", false}},
      .key_count = 2,
      .content_group = 0,
      .groups = {{"fact", VIEW_FIRST, note_columns, 1}, {"restated", VIEW_LATEST, NULL, 0}},
@@ -406,12 +406,12 @@ static void a_schema_that_differs_is_named(void) {
 }
 
 static void a_type_that_is_none_suggests_the_nearest(void) {
-    static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger"},
-                                         {"m", VIEW_ENUM, "view_sql_mod"}};
+    static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger", false},
+                                         {"m", VIEW_ENUM, "view_sql_mod", false}};
     static struct view_table table = {
         .name = "view_sql_things",
         .content_group = -1,
-        .key = {{"id", VIEW_TEXT, "text"}, {"part", VIEW_INTEGER, "integer"}},
+        .key = {{"id", VIEW_TEXT, "text", false}, {"part", VIEW_INTEGER, "integer", false}},
         .key_count = 2,
         .group_count = 1,
         .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 2}}};
