@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 /* So long, at most, a topic that no broker knows may still come to be. */
 #define UNKNOWN_TOPIC_MS 10000
 #define LOGIN_INTERVAL_US 2000000 /* how soon a rotated password is taken */
+#define TOPICS_MAX 64             /* that are asked for at once; the others within a second */
 
 struct kafka_producer {
     rd_kafka_t *kafka;
@@ -29,6 +31,9 @@ struct kafka_producer {
     char *brokers;
     uint64_t login_used; /* for kafka_login_renew; the poller's */
     int users;           /* guarded by `lock` */
+    pthread_mutex_t topics_lock;
+    rd_kafka_topic_t *topics[TOPICS_MAX]; /* that records went to; owned */
+    size_t topic_count;
 };
 
 /* Guards the pointer and the count of users. */
@@ -149,10 +154,38 @@ static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {
     return headers;
 }
 
+static bool producer_knows_topic(const struct kafka_producer *producer, const char *name) {
+    for (size_t i = 0; i < producer->topic_count; i++) {
+        if (strcmp(rd_kafka_topic_name(producer->topics[i]), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A connected librdkafka asks for the partitions of a topic that is new to it once a second, and
+ * its first record waits for that. So they are asked for here; nobody waits for the answer. */
+static void producer_meet_topic(struct kafka_producer *producer, const char *name) {
+    pthread_mutex_lock(&producer->topics_lock);
+    if (producer->topic_count < TOPICS_MAX && !producer_knows_topic(producer, name)) {
+        const struct rd_kafka_metadata *answer = NULL;
+        rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->kafka, name, NULL);
+        if (topic) { /* NULL: no name of a topic, as the record's report will say */
+            producer->topics[producer->topic_count++] = topic;
+            if (rd_kafka_metadata(producer->kafka, 0, topic, &answer, 0) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR) { /* mostly a timeout */
+                rd_kafka_metadata_destroy(answer);
+            }
+        }
+    }
+    pthread_mutex_unlock(&producer->topics_lock);
+}
+
 void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                     const struct kafka_record *record) {
     struct report *report = open_report(send);
     rd_kafka_headers_t *headers = record->header_count ? make_headers(record) : NULL;
+    producer_meet_topic(producer, record->topic);
     rd_kafka_resp_err_t code =
         rd_kafka_producev(producer->kafka, RD_KAFKA_V_TOPIC(record->topic),
                           RD_KAFKA_V_KEY(record->key.data, record->key.len),
@@ -252,6 +285,16 @@ static rd_kafka_conf_t *producer_conf(const struct kafka_settings *settings, int
         err);
 }
 
+static void free_producer(struct kafka_producer *producer) {
+    for (size_t i = 0; i < producer->topic_count; i++) {
+        rd_kafka_topic_destroy(producer->topics[i]);
+    }
+    rd_kafka_destroy(producer->kafka);
+    pthread_mutex_destroy(&producer->topics_lock);
+    free(producer->brokers);
+    free(producer);
+}
+
 static void *poll_reports(void *context) {
     struct kafka_producer *producer = context;
     int64_t login_at_us = 0;
@@ -291,11 +334,10 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
         free(producer);
         return NULL;
     }
+    pthread_mutex_init(&producer->topics_lock, NULL);
     producer->brokers = xstrdup(settings->brokers);
     if (!start_poller(producer, err)) {
-        rd_kafka_destroy(producer->kafka);
-        free(producer->brokers);
-        free(producer);
+        free_producer(producer);
         return NULL;
     }
     return producer;
@@ -309,9 +351,7 @@ void kafka_producer_abandon(struct kafka_producer *producer) {
     pthread_join(producer->poller, NULL);
     while (rd_kafka_poll(producer->kafka, 0) > 0) {
     }
-    rd_kafka_destroy(producer->kafka);
-    free(producer->brokers);
-    free(producer);
+    free_producer(producer);
 }
 
 static void close_producer(struct kafka_producer *producer) {

@@ -67,6 +67,29 @@ static void delivers(void) {
     broker_stop(&broker);
 }
 
+/* librdkafka asks for a new topic once a second. */
+static void new_topics_take_no_second(void) {
+    static const char *const names[] = {"records", "second", "third", "fourth", "fifth"};
+    enum { COUNT = sizeof names / sizeof *names };
+    struct broker broker = broker_start();
+    struct kafka_producer *producer = acquire(&broker.config);
+    CHECK_INT(produce(producer, 10000).kind, ERR_NONE); /* it is connected */
+    int64_t started_us = clock_monotonic_us();
+    for (int i = 1; i < COUNT; i++) {
+        rd_kafka_mock_topic_create(broker.cluster, names[i], 1, 1);
+        struct kafka_record one = record("x");
+        one.topic = names[i];
+        struct kafka_send *send = kafka_send_create(1);
+        kafka_send_add(send, producer, &one);
+        kafka_send_wait(send, 10000);
+        CHECK_INT(kafka_send_delivery(send, 0).kind, ERR_NONE);
+        kafka_send_unref(send);
+    }
+    CHECK(clock_monotonic_us() - started_us < (COUNT - 2) * 1000000 / 2);
+    kafka_producer_release(producer);
+    broker_stop(&broker);
+}
+
 /* Reads the one record back as a consumer. */
 static void carries_everything(void) {
     struct broker broker = broker_start();
@@ -238,6 +261,7 @@ static void one_producer(void) {
 
 static const struct test_case cases[] = {
     {"reports where each record stands", delivers},
+    {"sends the first records of topics at once", new_topics_take_no_second},
     {"carries keys, values and headers byte for byte, and none as none", carries_everything},
     {"takes a report that comes after the sender has gone", late_report},
     {"gives up within its time where there is no broker", no_broker},
