@@ -3,7 +3,6 @@
 local json = require("json")
 local outgoing = require("lib.outgoing")
 
---- What became of the essays in a phase: by its outcome, or by the essays where it sent none.
 local function phase(completed, failed, seconds)
   return {
     status = failed > 0 and "completed_with_failures" or "completed",
@@ -13,9 +12,11 @@ local function phase(completed, failed, seconds)
   }
 end
 
+--- What became of the essays in each phase, by its outcome. Without one the latest judgement says
+--- it of the judging, and nothing does of the spell check.
 local function phases_of(row)
   local phases = {
-    spellcheck = phase(row.checked, row.unchecked),
+    spellcheck = phase(0, 0),
     cj_assessment = phase(row.judged, row.unjudged, row.judging_s),
   }
   for _, reported in ipairs(json.decode(row.phases)) do

@@ -188,8 +188,11 @@ class Model:
 
     def judged(self, version, batch_id, items, duration_s=None):
         """items: (essay_id, rank, score). Of an essay listed twice the last item counts."""
-        self.batches[batch_id].judged.append((version, duration_s))
-        for essay_id, rank, score in {item[0]: item for item in items}.values():
+        students = {item[0]: item for item in items}.values()
+        unjudged = sum(score is None for *_, score in students)
+        self.batches[batch_id].judged.append((version, {
+            "judging_s": duration_s, "judged": len(students) - unjudged, "unjudged": unjudged}))
+        for essay_id, rank, score in students:
             essay = self.essays[essay_id]
             scored = score is not None
             essay.linked_by.append((version, batch_id))
@@ -271,16 +274,8 @@ class Model:
                "run": run_of(completion) if completion else latest(newest)["run"],
                "completed": answer["completed_essay_count"], "status": answer["overall_status"],
                "duration_s": duration_s if duration_s > 0 else 1e-6,
-               "judging_s": latest(batch.judged),
                "at": max(ended_at, microseconds(answer["created_at"]))}
-        essays = answer["essays"]
-        if {"spellcheck", "cj_assessment"} <= set(batch.outcomes):
-            essays = []
-        for phase, good, bad in [("spellcheck_status", "checked", "unchecked"),
-                                 ("cj_assessment_status", "judged", "unjudged")]:
-            row[good] = sum(essay[phase] == "completed" for essay in essays)
-            row[bad] = sum(essay[phase] == "failed" for essay in essays)
-        return row
+        return row | (latest(batch.judged) or {"judging_s": None, "judged": 0, "unjudged": 0})
 
     # ---- what the answers are
 

@@ -1,5 +1,6 @@
 """Whatever is killed on the way from an event to Kafka: each fact is published at least once, always
 under one id that has one content, and nothing of a transaction that was rolled back."""
+import events
 import hypothesis
 import publishing
 import pytest
@@ -31,6 +32,20 @@ def test_a_kill_at_each_point_loses_and_changes_no_fact(world, point):
     steps = [(index, 0, index % 20 == 19) for index in range(len(records))]
     run(world, records, Delivery(steps), [(point, 1), (point, 2)])
     assert world.reached[0] == (point, 1)
+
+
+def test_what_comes_after_the_end_of_a_run_leaves_no_fact_unpublished(world):
+    """Such as the result of an essay, whose table the reaction does not follow."""
+    said = [events.registered("current", 0, "batch-1", ["essay-1", "essay-2"]),
+            events.completed(2, "batch-1", "completed_successfully", 2, 0),
+            events.assessment(1, "batch-1", [("essay-1", 1, 2.5, False)]),
+            events.spellcheck(1, "essay-1", "batch-1")]
+    records = [events.record(number, number, event) for number, event in enumerate(said)]
+    lane = Delivery([(number, 0, True) for number in range(len(said))]).lanes(records)[0]
+    world.reset()
+    for batch in filter(None, lane):
+        assert world.live([batch], None) == []
+    publishing.check(records, *world.read())
 
 
 def test_a_transaction_that_is_rolled_back_publishes_nothing(world):

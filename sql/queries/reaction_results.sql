@@ -1,24 +1,24 @@
--- Batches whose run has ended with results. Essays are counted only where a phase sent no outcome. A
--- completion without its run came before runs were kept. The keys stand in a query of their own so
--- that one plan does for any number of them: to plan takes longer than to ask.
+-- Batches whose run has ended with results. The reaction follows all tables that this reads: what it
+-- returns of a key does not change without a mark. So it counts no essays; while the judging has no
+-- outcome, the latest judgement says how many it judged. A completion without its run came before
+-- runs were kept. The keys stand in a query of their own so that one plan does for any number of
+-- them: to plan takes longer than to ask.
 SELECT b.batch_id AS key, b.user_id, b.essay_count, s.run, s.completed, s.phases,
   client_status(s.end_status) AS status,
   coalesce(nullif(greatest(b.completion_duration_s, 0), 0), nullif(greatest(
     extract(epoch FROM s.ended_at - s.first_outcome_at), 0), 0), 0.000001)::double precision
     AS duration_s,
-  j.processing_duration_s AS judging_s, coalesce(e.checked, 0) AS checked,
-  coalesce(e.unchecked, 0) AS unchecked, coalesce(e.judged, 0) AS judged,
-  coalesce(e.unjudged, 0) AS unjudged,
+  j.processing_duration_s AS judging_s, coalesce(j.judged, 0) AS judged,
+  coalesce(j.unjudged, 0) AS unjudged,
   (extract(epoch FROM greatest(s.ended_at, b.registration_at)) * 1000000)::bigint AS at
 FROM batch_results b
 CROSS JOIN LATERAL batch_state(b.batch_id) s
 LEFT JOIN LATERAL (
-  SELECT a.processing_duration_s FROM assessments a WHERE a.batch_id = b.batch_id
+  SELECT a.processing_duration_s, cardinality(array_positions(a.statuses, 'COMPLETED')) AS judged,
+    cardinality(array_positions(a.statuses, 'FAILED')) AS unjudged
+  FROM assessments a WHERE a.batch_id = b.batch_id
   ORDER BY a.restated_at DESC, a.restated_event_id DESC LIMIT 1
 ) j ON true
-LEFT JOIN LATERAL essay_counts(
-  CASE WHEN s.phase_names @> '{spellcheck,cj_assessment}' THEN NULL ELSE b.batch_id END
-) e ON true
 WHERE b.batch_id = ANY ((SELECT :keys::text[])::text[]) AND b.registration_at IS NOT NULL
   AND (b.completion_correlation_id IS NOT NULL OR (b.first_release AND b.completion_at IS NULL))
   AND s.end_status IN ('COMPLETED', 'PARTIALLY_COMPLETED')

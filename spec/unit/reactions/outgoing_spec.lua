@@ -33,8 +33,6 @@ local RESULTS = {
   }),
   status = "completed_with_failures",
   duration_s = 40.092863,
-  checked = 0,
-  unchecked = 0,
   judged = 0,
   unjudged = 0,
   at = AT,
@@ -165,12 +163,12 @@ describe("reactions.assessment_completed", function()
 end)
 
 describe("reactions.results_ready", function()
-  it("counts the essays of a phase that sent no outcome", function()
-    local row = with(RESULTS, { phases = "[]", checked = 3, unchecked = 1, judged = 2 })
+  it("takes the judging's counts from the judgement where it sent no outcome", function()
+    local row = with(RESULTS, { phases = "[]", judged = 2, unjudged = 1 })
     local results = publish("results_ready", row)[1].value.data.phase_results
-    assert.are.same({ 3, 1, "completed_with_failures" }, { results.spellcheck.completed_count,
+    assert.are.same({ 0, 0, "completed" }, { results.spellcheck.completed_count,
       results.spellcheck.failed_count, results.spellcheck.status })
-    assert.are.same({ 2, 0, "completed" }, { results.cj_assessment.completed_count,
+    assert.are.same({ 2, 1, "completed_with_failures" }, { results.cj_assessment.completed_count,
       results.cj_assessment.failed_count, results.cj_assessment.status })
   end)
 
