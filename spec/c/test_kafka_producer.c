@@ -72,7 +72,7 @@ static void new_topics_take_no_second(void) {
     static const char *const names[] = {"records", "second", "third", "fourth", "fifth"};
     enum { COUNT = sizeof names / sizeof *names };
     struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.config);
+    struct kafka_producer *producer = acquire(&broker.settings);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE); /* it is connected */
     int64_t started_us = clock_monotonic_us();
     for (int i = 1; i < COUNT; i++) {
