@@ -1,29 +1,25 @@
 /* testing.fixtures: the files of spec/fixtures, for specs, which have no io. testing.sources: what
  * the generation under test was made of. docs/types/testing says what specs get. */
-#include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 
+#include "base/regular_file.h"
 #include "bindings/lua_modules.h"
 #include "bindings/lua_names.h"
 #include "spec_private.h"
 
 #define ROOT "spec/fixtures/"
+#define FIXTURE_MAX_BYTES (64UL * 1024 * 1024)
 
 static int lua_read(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     luaL_argcheck(L, name[0] != '/' && !strstr(name, ".."), 1, "takes a path below " ROOT);
     const char *path = lua_pushfstring(L, ROOT "%s", name);
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        return luaL_error(L, "%s cannot be read: %s", path, strerror(errno));
-    }
     struct buffer text = {0};
-    size_t got;
-    do {
-        got = fread(buffer_reserve(&text, 65536), 1, 65536, file);
-        text.len += got;
-    } while (got > 0);
-    fclose(file);
+    struct err err = {0};
+    if (!regular_file_read(AT_FDCWD, path, path, FIXTURE_MAX_BYTES, &text, &err)) {
+        buffer_free(&text);
+        return luaL_error(L, "%s", err.text);
+    }
     lua_pushlstring(L, text.data, text.len);
     buffer_free(&text);
     return 1;
