@@ -20,7 +20,7 @@ struct connection {
     struct pg *pg; /* NULL: none is borrowed */
     struct pg_params *params;
     struct buffer list; /* scratch */
-    PGresult *result;
+    struct pg_result *result;
     struct lua_pg_query *queries;
     /* The transaction under way. */
     bool in_transaction;
@@ -31,7 +31,7 @@ struct connection {
 
 static int close_connection(lua_State *L) {
     struct connection *connection = lua_touserdata(L, 1);
-    PQclear(connection->result);
+    pg_rows_free(connection->result);
     pg_destroy(connection->pg);
     pg_params_destroy(connection->params);
     buffer_free(&connection->list);
@@ -123,7 +123,7 @@ static const char *trace_comment(const struct connection *connection,
 
 static bool execute(struct connection *connection, const char *name, const char *sql,
                     const struct pg_params *params, int64_t deadline_us, struct err *err) {
-    PQclear(connection->result);
+    pg_rows_free(connection->result);
     connection->result = NULL;
     int timeout_ms = clock_remaining_ms(deadline_us);
     if (timeout_ms == 0) {
@@ -146,7 +146,7 @@ static bool is_stale(const struct err *err) {
 static int push_result(lua_State *L, struct connection *connection, const char *call,
                        const struct lua_pg_query *query) {
     lua_pg_push_rows(L, call, query->name, connection->result);
-    PQclear(connection->result);
+    pg_rows_free(connection->result);
     connection->result = NULL;
     return 1;
 }
@@ -199,10 +199,10 @@ static bool ask_read_only(struct connection *connection, const struct lua_pg_que
     }
     bool ok =
         execute(connection, query->name, query->named.sql, connection->params, deadline_us, err);
-    PGresult *result = connection->result;
+    struct pg_result *result = connection->result;
     connection->result = NULL;
     roll_back(connection);
-    PQclear(connection->result);
+    pg_rows_free(connection->result);
     connection->result = result;
     return ok;
 }
@@ -274,7 +274,7 @@ static bool commit(struct connection *connection, struct err *err) {
         }
         return false;
     }
-    return strcmp(PQcmdStatus(connection->result), "COMMIT") == 0 ||
+    return strcmp(pg_rows_command(connection->result), "COMMIT") == 0 ||
            err_set(err, ERR_INTERNAL, "Postgres rolled the transaction back");
 }
 

@@ -29,7 +29,8 @@ void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua
 int lua_pg_bytes(lua_State *L);
 
 /* Pushes the list of rows. Raises where two columns have one name. */
-void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const PGresult *result);
+void lua_pg_push_rows(lua_State *L, const char *call, const char *query,
+                      const struct pg_result *result);
 /* Pushes the literal of an array as the list that rows have it as: {"a","b c",NULL}. */
 void lua_pg_push_list(lua_State *L, const char *literal, bool numbers);
 

@@ -1,4 +1,5 @@
 /* Results of Postgres as values of scripts. Results come in text form. */
+#include <libpq-fe.h>
 #include <stdlib.h>
 
 #include "base/hex.h"

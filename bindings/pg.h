@@ -4,7 +4,6 @@
 #ifndef AGG_BINDINGS_PG_H
 #define AGG_BINDINGS_PG_H
 
-#include <libpq-fe.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -62,7 +61,8 @@ bool pg_sync(struct pg *pg, struct err *err);
 
 enum pg_progress { PG_PENDING, PG_DONE, PG_FAILED };
 /* Called once per statement in order of pg_send. Owns nothing; `result` is cleared afterwards. */
-typedef bool (*pg_on_result)(void *context, size_t index, PGresult *result, struct err *err);
+typedef bool (*pg_on_result)(void *context, size_t index, struct pg_result *result,
+                             struct err *err);
 /* Moves bytes without blocking; PG_DONE when every statement up to the sync has answered. On
  * PG_FAILED the first error is in err (with sqlstate; kind from pg_error_kind); the connection is
  * either usable again (statement error) or disconnected (pg_connected tells). */
@@ -74,7 +74,7 @@ bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *cont
                struct err *err);
 /* pg_send + pg_finish of one statement; *result (may be NULL) is the caller's to PQclear. */
 bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
-              int timeout_ms, PGresult **result, struct err *err);
+              int timeout_ms, struct pg_result **result, struct err *err);
 /* Several statements in one string, no parameters (migrations). */
 bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
 

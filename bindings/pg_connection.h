@@ -3,6 +3,7 @@
 #ifndef AGG_BINDINGS_PG_CONNECTION_H
 #define AGG_BINDINGS_PG_CONNECTION_H
 
+#include <libpq-fe.h>
 #include "base/buffer.h"
 #include "pg.h"
 

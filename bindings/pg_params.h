@@ -2,6 +2,7 @@
 #ifndef AGG_BINDINGS_PG_PARAMS_H
 #define AGG_BINDINGS_PG_PARAMS_H
 
+#include <postgres_ext.h> /* Oid */
 #include "base/buffer.h"
 #include "pg.h"
 

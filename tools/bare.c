@@ -7,6 +7,7 @@
  * a thread. unnest: one prepared upsert over binary arrays, while the next one's are made. copy:
  * COPY into a temporary table, and one upsert from it. --again: the rows are there, and are
  * updated. Prints the seconds, and the microseconds of its own CPU for each row. */
+#include <libpq-fe.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>

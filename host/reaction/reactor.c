@@ -1,6 +1,7 @@
 #include "reactor.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"

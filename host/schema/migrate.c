@@ -189,17 +189,18 @@ static const struct migrate_statements *migrate_statements(const struct migratio
 
 static bool migrate_ask_int(struct pg *pg, const char *name, const char *sql, int *out,
                             struct err *err) {
-    PGresult *row;
+    struct pg_result *row;
     if (!pg_query(pg, name, sql, NULL, MIGRATION_TIMEOUT_MS, &row, err)) {
         return false;
     }
-    *out = (int)strtol(PQgetvalue(row, 0, 0), NULL, 10);
-    PQclear(row);
+    *out = (int)strtol(pg_rows_text(row, 0, 0), NULL, 10);
+    pg_rows_free(row);
     return true;
 }
 
 static bool migrate_query(struct pg *pg, const char *name, const char *sql,
-                          const struct migration *migration, PGresult **rows, struct err *err) {
+                          const struct migration *migration, struct pg_result **rows,
+                          struct err *err) {
     struct pg_params *params = pg_params_create();
     pg_params_add_text(params, buffer_slice(&migration->name));
     pg_params_add_text(params, buffer_slice(&migration->sql));
@@ -212,15 +213,15 @@ static bool migrate_query(struct pg *pg, const char *name, const char *sql,
  * newest version of each owner. */
 static bool migrate_check(struct pg *pg, const struct migration *migration, const int *newest,
                           bool *is_applied, struct err *err) {
-    PGresult *rows;
+    struct pg_result *rows;
     bool is_numbered = migration->version != UNNUMBERED, ok = true;
     if (!migrate_query(pg, "migration_applied", migrate_statements(migration)->is_applied,
                        migration, &rows, err)) {
         return false;
     }
-    bool is_known = PQntuples(rows) == 1;
-    bool is_same = is_known && strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
-    PQclear(rows);
+    bool is_known = pg_rows_count(rows) == 1;
+    bool is_same = is_known && strcmp(pg_rows_text(rows, 0, 0), "t") == 0;
+    pg_rows_free(rows);
     *is_applied = is_numbered ? is_known : is_same;
     if (is_numbered && is_known && !is_same) {
         ok = err_set(err, ERR_INPUT,

@@ -3,6 +3,7 @@
 #ifndef AGG_SPEC_OUTBOX_TABLES_H
 #define AGG_SPEC_OUTBOX_TABLES_H
 
+#include <libpq-fe.h>
 #include "bindings/pg.h"
 #include "schema/program_schema.h"
 #include "test.h"

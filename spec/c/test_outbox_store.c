@@ -1,4 +1,5 @@
 /* outbox store: what becomes of messages that are given to the table. Needs PG_TEST_URL. */
+#include <libpq-fe.h>
 #include "outbox/outbox.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 /* pg: groups of statements, their errors, and every way a server can leave. Needs PG_TEST_URL. */
+#include <libpq-fe.h>
 #include "bindings/pg.h"
 
 #include "bindings/pg_connection.h"

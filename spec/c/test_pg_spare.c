@@ -1,4 +1,5 @@
 /* pg_spare: who borrows a connection gets a warm one of the same kind. Needs PG_TEST_URL. */
+#include <libpq-fe.h>
 #include "bindings/pg_spare.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* Logins that are rotated while the program runs: the next connection has the new one, and nobody
  * hears of an outage. Needs PG_TEST_URL and REDIS_TEST_URL. */
+#include <libpq-fe.h>
 #include "config/renewal.h"
 #include "bindings/login.h"
 

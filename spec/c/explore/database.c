@@ -1,5 +1,6 @@
 /* database: in place of bindings/pg.c and libpq, for what host/pipeline/announcement_audit.c asks:
  * the counts of the partitions, all at one moment. */
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 
