@@ -158,7 +158,7 @@ def test_without_its_table_it_warns_once_and_tries_again(bare_service):
     failures = 'ras_db_operations_total{operation="presence_before",status="error"} '
     wait_until("another try", lambda: int(program.get("/metrics")[1].decode().partition(failures)[2]
                                           .partition("\n")[0] or 0) >= 2)
-    bare_service.query("ALTER TABLE elsewhere RENAME TO instances")
+    bare_service.query("ALTER TABLE aggregator_state.elsewhere RENAME TO instances")
     wait_listed(program, program)
     assert len(log_lines(program, LOST)) == 1
 
