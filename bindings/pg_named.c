@@ -63,9 +63,7 @@ static size_t dollar_length(const char *at) {
     return 0;
 }
 
-/* Length of what stands at `at` and is no parameter. `start` is where the text begins: a quote's
- * meaning hangs on what is before it. */
-static size_t plain_length(const char *at, const char *start) {
+size_t pg_named_plain_length(const char *at, const char *start) {
     char before = at > start ? at[-1] : ' ';
     if (at[0] == ':' && at[1] == ':') {
         return 2;
@@ -120,7 +118,7 @@ bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
             at += name + 1;
             continue;
         }
-        size_t len = plain_length(at, text);
+        size_t len = pg_named_plain_length(at, text);
         if (len == 0) {
             buffer_free(&sql);
             pg_named_free(named);

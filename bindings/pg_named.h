@@ -18,5 +18,9 @@ struct pg_named {
  * err names the line. */
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err);
 void pg_named_free(struct pg_named *named);
+/* Length of what stands at `at` and is no parameter: a quote, a comment, a cast, or one byte.
+ * `start` is where the text begins: a quote's meaning hangs on what is before it. 0: it does not
+ * end. */
+size_t pg_named_plain_length(const char *at, const char *start);
 
 #endif

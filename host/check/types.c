@@ -4,6 +4,7 @@
 
 #include "bindings/pg_named.h"
 #include "script/script_private.h"
+#include "query_columns.h"
 
 static const char header[] =
     "---@meta _\n"
@@ -187,14 +188,42 @@ static void add_handler(struct buffer *text, const struct script_handler *handle
     buffer_append_text(text, ".Event, view: View): \"ignored\"?\n");
 }
 
+/* ---- reactions ---------------------------------------------------------------------------- */
+
+static void types_add_reaction(struct buffer *text, const struct script_reaction *reaction) {
+    add_class(text, "\n---@class ", reaction->name);
+    add_class(text, ": Reaction\n---@field publish fun(row: sql.", reaction->query);
+    buffer_append_text(text, ".Row): Message|Message[]|nil\n");
+}
+
 /* ---- queries ------------------------------------------------------------------------------ */
 
 static const char *query_name(const struct bundle_file *file) {
     return strchr(file->name, '/') + 1;
 }
 
+static void types_add_column(void *context, struct slice name, const char *type) {
+    buffer_append_format(context, "---@field %.*s %s\n", (int)name.len, name.data, type);
+}
+
+/* A row of a query, and the list of them. Where its text does not name the columns any may be
+ * there. */
+static void types_add_rows(struct buffer *text, const struct view *view,
+                           const struct bundle_file *file) {
+    const char *name = query_name(file);
+    add_class(text, "\n---@class sql.", name);
+    buffer_append_text(text, ".Row\n");
+    if (!query_columns(file->text, view, types_add_column, text)) {
+        buffer_append_text(text, "---@field [string] any\n");
+    }
+    add_class(text, "\n---@class sql.", name);
+    add_class(text, ".Rows: pg.Rows\n---@field [integer] sql.", name);
+    buffer_append_text(text, ".Row\n");
+}
+
 /* The parameters of a query; their types are Postgres' matter. */
-static bool add_query(struct buffer *text, const struct bundle_file *file, struct err *err) {
+static bool add_query(struct buffer *text, const struct script_generation *generation,
+                      const struct bundle_file *file, struct err *err) {
     struct pg_named named;
     if (!pg_named_parse(&named, file->text, err)) {
         return err_wrap(err, "%s", file->path);
@@ -205,6 +234,7 @@ static bool add_query(struct buffer *text, const struct bundle_file *file, struc
         buffer_append_format(text, "---@field %s any\n", named.names[i]);
     }
     pg_named_free(&named);
+    types_add_rows(text, generation->view, file);
     return true;
 }
 
@@ -220,14 +250,17 @@ static void add_calls(struct buffer *text, const struct bundle *bundle, const ch
             const char *name = query_name(&bundle->files[i]);
             buffer_append_format(text, "---@field query fun(name: \"%s\", params?: ", name);
             add_class(text, "sql.", name);
-            buffer_append_text(text, "): pg.Rows?, Failure\n");
+            add_class(text, "): sql.", name);
+            buffer_append_text(text, ".Rows?, Failure\n");
         }
     }
 }
 
-static bool add_queries(struct buffer *text, const struct bundle *bundle, struct err *err) {
+static bool add_queries(struct buffer *text, const struct script_generation *generation,
+                        struct err *err) {
+    const struct bundle *bundle = &generation->bundle;
     for (size_t i = 0; i < bundle->count; i++) {
-        if (is_query(&bundle->files[i]) && !add_query(text, &bundle->files[i], err)) {
+        if (is_query(&bundle->files[i]) && !add_query(text, generation, &bundle->files[i], err)) {
             return false;
         }
     }
@@ -243,5 +276,8 @@ bool script_types(const struct script_generation *generation, struct buffer *tex
     for (size_t i = 0; i < generation->handler_count; i++) {
         add_handler(text, &generation->handlers[i]);
     }
-    return add_queries(text, &generation->bundle, err);
+    for (size_t i = 0; i < generation->reaction_count; i++) {
+        types_add_reaction(text, &generation->reactions[i]);
+    }
+    return add_queries(text, generation, err);
 }

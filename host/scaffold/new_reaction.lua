@@ -5,7 +5,7 @@ local TOPIC = "@topic@"
 -- drawn for this reaction: what it calls a fact, no other does
 local FACTS = "@namespace@"
 
----@type Reaction
+---@type reactions.@name@
 return {
   follows = { @table@ = "@column@" },
   query = "@name@", -- sql/queries/@name@.sql

@@ -17,7 +17,7 @@ local function rankings(row)
   return list
 end
 
----@type Reaction
+---@type reactions.assessment_completed
 return {
   follows = { assessments = "batch_id", batch_results = "batch_id" },
   query = "reaction_judgements",

@@ -41,7 +41,7 @@ local function named(phases)
   return results
 end
 
----@type Reaction
+---@type reactions.results_ready
 return {
   follows = { batch_results = "batch_id", phase_outcomes = "batch_id", assessments = "batch_id" },
   query = "reaction_results",

@@ -79,8 +79,39 @@ static void events(void) {
 static void queries(void) {
     check_has("---@class sql.find\n---@field id any\n---@field at any\n");
     check_has("---@class pg\n"
-              "---@field query fun(name: \"find\", params?: sql.find): pg.Rows?, Failure\n");
+              "---@field query fun(name: \"find\", params?: sql.find): sql.find.Rows?, Failure\n");
     check_has("---@class pg.Transaction\n---@field query fun(name: \"find\", ");
+}
+
+static void check_row(const char *query, const char *fields) {
+    struct buffer wanted = {0}, text = definitions_of(query);
+    buffer_append_format(&wanted,
+                         "---@class sql.find.Row\n%s\n---@class sql.find.Rows: pg.Rows\n"
+                         "---@field [integer] sql.find.Row\n",
+                         fields);
+    CHECK_HAS(text.data, wanted.data);
+    buffer_free(&wanted);
+    buffer_free(&text);
+}
+
+static void columns(void) {
+    check_row("SELECT e.word, e.ranks AS places, p.one key, e.id::uuid, count(*), sum(1)::bigint "
+              "FROM essays AS e JOIN pairs p ON true",
+              "---@field word string\n---@field places (integer|json.Null)[]\n"
+              "---@field key string\n---@field id string\n---@field count integer\n"
+              "---@field sum integer\n");
+    check_row(
+        "WITH x AS (SELECT a, b FROM c) SELECT DISTINCT ON (y) 'a, b' /* FROM */ AS \"Text\", "
+        "a IS DISTINCT FROM b AS other, (SELECT 1 FROM d)::double precision AS share, "
+        "CASE WHEN y THEN 1 END, x.ids::text[] ids FROM x",
+        "---@field Text any\n---@field other any\n---@field share number\n"
+        "---@field ids (string|json.Null)[]\n");
+    check_row("INSERT INTO t SELECT a FROM b RETURNING t.id::int, essays.word",
+              "---@field id integer\n---@field word string\n");
+    check_row("SELECT '{' || :limit::int || '}' AS body, :at::int8 AS at, :from::text FROM pairs",
+              "---@field body any\n---@field at integer\n");
+    check_row("SELECT e.*, 1 AS one FROM essays e", "---@field [string] any\n");
+    check_row("DELETE FROM essays", "---@field [string] any\n");
 }
 
 static const struct test_case cases[] = {
@@ -88,5 +119,6 @@ static const struct test_case cases[] = {
     {"a table takes each group with its own columns", merges},
     {"an event has the fields that scripts see", events},
     {"a query has its parameters", queries},
+    {"a row has the columns that its query names", columns},
 };
 TEST_MAIN(cases)

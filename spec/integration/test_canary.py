@@ -277,7 +277,7 @@ def test_what_other_contents_a_reaction_would_publish_is_shown_and_refused(servi
 
 def test_other_contents_under_one_identity_are_shown_by_field(service, scripts):
     wait_for_outbox(service)
-    scripts.edit("scripts/reactions/results_ready.lua", "---@type Reaction\nreturn {", """
+    scripts.edit("scripts/reactions/results_ready.lua", "---@type reactions.results_ready\nreturn {", """
 local function quietly(list)
   for _, message in ipairs(list) do
     message.value = message.value:gsub('"total_essays":', '"essays":')

@@ -30,6 +30,22 @@ def test_every_handler_names_its_own_class(build):
         assert f"---@class handlers.{path.stem}: Handler\n" in text
 
 
+def test_every_reaction_names_its_own_class_with_the_columns_of_its_query(build):
+    text = types_of(build, ROOT / "scripts").stdout
+    for path in (ROOT / "scripts/reactions").glob("*.lua"):
+        assert f"---@type reactions.{path.stem}\nreturn {{" in path.read_text(), path
+        assert f"---@class reactions.{path.stem}: Reaction\n" in text
+    assert ("---@field publish fun(row: sql.reaction_judgements.Row): Message|Message[]|nil\n") in text
+    row = text.partition("---@class sql.reaction_judgements.Row\n")[2].partition("\n\n")[0]
+    assert row.splitlines() == [
+        "---@field key string", "---@field user_id string", "---@field job_id string",
+        "---@field correlation_id string", "---@field essay_ids (string|json.Null)[]",
+        "---@field ranks (integer|json.Null)[]", "---@field scores (number|json.Null)[]",
+        "---@field letter_grades (string|json.Null)[]",
+        "---@field confidence_scores (number|json.Null)[]",
+        "---@field confidence_labels (string|json.Null)[]", "---@field at integer"]
+
+
 def test_types_of_broken_scripts_are_refused(build, scripts):
     (scripts / "view.lua").write_text("return {")
     failed = types_of(build, scripts)
