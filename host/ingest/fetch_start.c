@@ -61,7 +61,7 @@ static int64_t choose(struct worker *worker, struct partition *partition, struct
     }
     /* Kafka has said that it has no such offset, and it is not that it has deleted it. */
     if (committed > bounds.high || contradicted) {
-        log_move(partition, "the log is another one than was read: it is read from its beginning",
+        log_move(partition, "the topic was recreated or truncated: reading it from its start",
                  bounds.low, bounds);
         return bounds.low;
     }
@@ -100,7 +100,7 @@ bool start_assign(struct worker *worker, struct err *err) {
 }
 
 /* The record in front of the offset is read again where the log has it: had it another time, it
- * would be another log (a topic made anew under its name), of which all is news. */
+ * would be another log (a topic recreated under its name), of which every record is new. */
 static void plan_probe(struct partition *partition, int64_t low) {
     bool possible = partition->committed_time_us > 0 && low >= 0 && partition->next_offset > low;
     partition->probe_offset = possible ? partition->next_offset - 1 : -1;

@@ -1,5 +1,5 @@
 /* outage_backoff: what a worker does when the database, or its script state, fails: it drops its
- * batches, says so once, and tries again after a time that doubles. */
+ * batches, logs the failure once, and tries again after a time that doubles. */
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -50,7 +50,7 @@ void outage_grow_batches(struct pipeline *pipeline) {
     pipeline->batch_limit = next < most ? next : most;
 }
 
-/* The database only reads (25006): the partitions are left to whoever can write. */
+/* The database only reads (25006): another process, which can write, gets the partitions. */
 static void outage_leave_group(struct worker *worker) {
     if (worker->kafka) {
         log_warning("the database is read-only: the partitions are left to other processes",

@@ -113,7 +113,7 @@ static void take(struct worker *worker) {
     pthread_cond_broadcast(&replacement->done);
     pthread_mutex_unlock(&replacement->lock);
     worker_scripts_free(&not_fetched);
-    log_info("other scripts", LOG_INT("worker", worker->number),
+    log_info("worker switched scripts", LOG_INT("worker", worker->number),
              LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)),
              LOG_INT("paused_us", clock_monotonic_us() - began_us));
 }

@@ -21,7 +21,7 @@ static void announcer_note_reply(void *context, size_t index, const redisReply *
     }
     if (reply->type == REDIS_REPLY_ERROR && !announcer->refused) {
         announcer->refused = true;
-        log_warning("redis refused a command: no answer is cached until it takes one again",
+        log_warning("redis rejected a write: caching is off until a write succeeds",
                     LOG_TEXT("error", reply->str));
     }
 }

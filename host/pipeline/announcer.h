@@ -11,7 +11,7 @@
 #include "batch.h"
 
 struct announcer {
-    struct redis *redis;          /* owned; NULL: nobody is told but this process */
+    struct redis *redis;          /* owned; NULL: other processes receive nothing */
     bool under_way;               /* commands are sent, and not all are answered */
     bool of_commit;               /* what is under way announces `pending`, the older one */
     struct cache_pending pending; /* commits that Redis may not have been told of yet */

@@ -59,7 +59,7 @@ static bool too_many(const struct breaker *breaker, const struct breaker_window 
            window->rejected * 100 > events * breaker->share_percent;
 }
 
-void breaker_judge_anew(struct breaker *breaker) {
+void breaker_judge_restart(struct breaker *breaker) {
     for (size_t i = 0; i < breaker->handler_count; i++) {
         const struct breaker_window *entered = &breaker->entered[i];
         struct breaker_window *judged = &breaker->judged[i];

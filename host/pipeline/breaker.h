@@ -5,17 +5,17 @@
  * - Each handler has a window of its own, the verdicts over its last events: nobody else's good
  *   events hide that it is broken.
  * - A verdict enters a window when its event is committed, so that a batch that is tried again
- *   counts once. Batches under way are judged before: breaker_judge_anew, then breaker_judge for
- *   each of their events in order. All of it is forgotten by the next breaker_judge_anew.
+ *   counts once. Batches under way are judged before: breaker_judge_restart, then breaker_judge for
+ *   each of their events in order. All of it is forgotten by the next breaker_judge_restart.
  * - It opens where more than the share of the window is rejected, at each event of the order. A
  *   window with few events is judged as if it had BREAKER_LEAST_EVENTS, and BREAKER_LEAST_REJECTED
  *   must be rejected at the least: a few bad events stop nothing, a broken handler is stopped
  * early.
  * - Nothing of the handler is committed then, and its topics wait (waits.h). When they are tried
- *   again its window is what it was: the first events of which too many are rejected open it anew.
+ *   again its window is what it was: the first events of which too many are rejected open it again.
  * - After breaker_resume the handler begins with an empty window, and what it rejects is accepted,
  *   until a whole window has entered of which no more than the share is rejected.
- * - For other scripts it begins anew: free it and init it again. */
+ * - After a switch of scripts it begins without verdicts: free it and init it again. */
 #ifndef AGG_HOST_PIPELINE_BREAKER_H
 #define AGG_HOST_PIPELINE_BREAKER_H
 
@@ -46,7 +46,7 @@ void breaker_init(struct breaker *breaker, size_t handler_count, size_t window_e
 void breaker_free(struct breaker *breaker);
 
 /* From what is committed on. */
-void breaker_judge_anew(struct breaker *breaker);
+void breaker_judge_restart(struct breaker *breaker);
 /* The next event under way. False where the share of its handler is too large: it opens. */
 bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected);
 #define BREAKER_REASON_CAP 640

@@ -1,4 +1,4 @@
-/* topic_waits: which of a pipeline's topics wait, said to whoever operates it: one line when a
+/* topic_waits: which of a pipeline's topics wait, for its operator: one line in the log when a
  * handler's topics begin to wait and one when they go on. */
 #include "topic_waits.h"
 

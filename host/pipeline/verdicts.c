@@ -48,7 +48,7 @@ static int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t
         return -1;
     }
     if (batch->judged == 0) {
-        breaker_judge_anew(&pipeline->breaker);
+        breaker_judge_restart(&pipeline->breaker);
         int opened = before && before != batch && !batch_is_left(pipeline, before)
                          ? verdicts_judge_range(pipeline, before, 0, before->count)
                          : -1;

@@ -35,7 +35,7 @@ struct waits {
     size_t count;
     uint64_t random; /* for the jitter */
     /* Until the owner puts them back: */
-    bool changed; /* something that is told */
+    bool changed; /* something that status shows */
     bool refetch; /* which are held */
 };
 

@@ -33,7 +33,7 @@ static void enter(size_t handler, size_t count, bool rejected) {
 
 /* How many rejections in a row it takes from what has entered. */
 static size_t endures(size_t handler) {
-    breaker_judge_anew(&breaker);
+    breaker_judge_restart(&breaker);
     return judge(handler, 2 * WINDOW, true);
 }
 
@@ -69,7 +69,7 @@ static void half_of_the_events_is_not_more_than_half(void) {
 static void what_is_judged_again_counts_once(void) {
     start(WINDOW, SHARE);
     for (size_t attempt = 0; attempt < 50; attempt++) {
-        breaker_judge_anew(&breaker);
+        breaker_judge_restart(&breaker);
         CHECK_INT(judge(BROKEN, 2, true), 2);
     }
     CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2);
@@ -81,14 +81,14 @@ static void what_is_judged_again_counts_once(void) {
 static void rejections_that_good_events_follow_in_one_batch_are_seen(void) {
     start(WINDOW, SHARE);
     enter(BROKEN, WINDOW, false);
-    breaker_judge_anew(&breaker);
+    breaker_judge_restart(&breaker);
     CHECK_INT(judge(BROKEN, 40 * WINDOW, true), WINDOW / 2);
     breaker_free(&breaker);
 }
 
 static void a_batch_larger_than_the_window_is_judged_by_its_share(void) {
     start(WINDOW, SHARE);
-    breaker_judge_anew(&breaker);
+    breaker_judge_restart(&breaker);
     for (size_t i = 0; i < 40 * WINDOW; i++) {
         CHECK(breaker_judge(&breaker, BROKEN, i % 8 == 0)); /* 12.5 %: 500 of 4,000 */
     }
@@ -97,7 +97,7 @@ static void a_batch_larger_than_the_window_is_judged_by_its_share(void) {
 
 static void the_reason_names_the_handler(void) {
     start(WINDOW, SHARE);
-    breaker_judge_anew(&breaker);
+    breaker_judge_restart(&breaker);
     CHECK_INT(judge(BROKEN, WINDOW, true), 10);
     char reason[BREAKER_REASON_CAP];
     breaker_say(&breaker, BROKEN, "handlers/broken", "handler_error: why", reason);

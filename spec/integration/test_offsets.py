@@ -79,7 +79,7 @@ def check_new_topic(service, program, count):
     wait_until("the new topic's events", lambda: essays(service) >= {
         f"new-{number}" for number in range(count)})
     assert offset_row(service) == (count, 5 + count, 0)
-    line, = log_lines(program, "the log is another one than was read: it is read from its beginning")
+    line, = log_lines(program, "the topic was recreated or truncated: reading it from its start")
     assert (line["committed"], line["goes_on_at"]) == (5, 0)
 
 

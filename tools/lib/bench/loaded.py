@@ -16,7 +16,7 @@ from .servers import Servers, committed
 
 MOST_PAIRS = 5  # of a phase without reloads and one with
 LEAST_SECONDS = 3  # of a phase
-PAUSE_LINE = "other scripts"
+PAUSE_LINE = "worker switched scripts"
 
 
 @dataclasses.dataclass(frozen=True)
