@@ -329,16 +329,20 @@ const struct command_spec commands[] = {
         .name = "explain",
         .run = command_explain,
         .synopsis = "[WORD] ID [--table TABLE] [--since TIME|beginning] [--limit N] [--json]",
-        .summary = "which events made the rows of an id, and which lost against them",
+        .summary = "which events made the rows of an id, and what was published of them",
         .help = "Prints for each row that the id is a key of, or stands in a list of, and for "
                 "each group of columns: which event wrote it (its id and time, topic, partition "
                 "and offset, the scripts that handled it), which events lost against it, and "
-                "which events that name the id were rejected.",
-        .status = "0 explained, 1 failed, 2 wrong usage, or no such table or word",
+                "which events that name the id were rejected. Then which reactions follow the "
+                "rows, what was published of them, by which scripts, and whether the present "
+                "scripts would publish the same. `explain outbox ID` begins with a message and "
+                "prints the row of its reaction's query and the events behind it.",
+        .status = "0 explained, 1 failed, 2 wrong usage, or no such table, word or message",
         .arguments = {{.name = "WORD",
                        .is_optional = true,
-                       .help = "batch: the id is one of a key column batch or batch_… only"},
-                      {.name = "ID", .help = "of a batch, an essay, a user, …"}},
+                       .help = "batch: the id is one of a key column batch or batch_… only; "
+                               "event: an event's; outbox: a message's, or its identity"},
+                      {.name = "ID", .help = "of a batch, an essay, a user, an event, …"}},
         .options =
             {
                 TEXT("table", "TABLE", table, "rows of that table only"),

@@ -20,6 +20,11 @@ const char *explain_other_name(const struct explain_other *other) {
     return other->rests_on ? "not derived" : other->rejected ? "rejected" : "ignored";
 }
 
+const char *explain_today_name(enum explain_today today) {
+    static const char *const names[] = {"the same", "other content", "not made", "unknown", "new"};
+    return names[today];
+}
+
 /* ---- who won ------------------------------------------------------------------------------- */
 
 static const struct view_group *group_of(const struct explanation *explanation,
@@ -104,31 +109,6 @@ static void judge_all(struct explanation *explanation) {
 
 /* ---- open and close ------------------------------------------------------------------------ */
 
-static bool check_question(const struct explanation *explanation, struct err *err) {
-    const struct view *view = explanation->view;
-    const char *word = explanation->options.word, *table = explanation->options.table;
-    struct buffer words = {0}, tables = {0};
-    bool word_found = !word, table_found = !table;
-    for (size_t t = 0; t < view->table_count; t++) {
-        table_found = table_found || strcmp(table, view->tables[t].name) == 0;
-        buffer_append_format(&tables, "%s%s", t ? ", " : "", view->tables[t].name);
-        const struct view_column *key = &view->tables[t].key[0];
-        buffer_append_format(&words, "%s%s", t ? ", " : "", key->name);
-        for (size_t i = 0; i < view->tables[t].key_count; i++) {
-            word_found = word_found || explain_is_asked(explanation, &view->tables[t].key[i]);
-        }
-    }
-    if (!word_found) {
-        err_set(err, ERR_INPUT, "no key column is called %s or %s_id; the tables' first ones: %s",
-                word, word, words.data);
-    } else if (!table_found) {
-        err_set(err, ERR_INPUT, "the view has no table %s; it has: %s", table, tables.data);
-    }
-    buffer_free(&words);
-    buffer_free(&tables);
-    return word_found && table_found;
-}
-
 static void choose_since(struct explanation *explanation) {
     int64_t oldest_us = INT64_MAX;
     explanation->since_us = explanation->options.since_us;
@@ -155,29 +135,44 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
         return false;
     }
     explanation->view = script_generation_view(explanation->generation);
-    if (!check_question(explanation, err) ||
-        !sql_session_open(&explanation->session, config, "aggregator explain", STATEMENT_TIMEOUT_MS,
+    if (!sql_session_open(&explanation->session, config, "aggregator explain", STATEMENT_TIMEOUT_MS,
                           err) ||
+        !explain_read_question(explanation, err) ||
         !view_sql_check(explanation->session.pg, explanation->view, STATEMENT_TIMEOUT_MS, err) ||
-        !explain_find_rows(explanation, err) || !explain_find_rejected(explanation, err)) {
+        !explain_find_rows(explanation, err) || !explain_find_rejected(explanation, err) ||
+        !explain_react(explanation, err)) {
         return false;
     }
     choose_since(explanation);
     if (!log_reader_open(&explanation->reader, config, explanation->generation, err) ||
-        !explain_scan(explanation, err) || !explain_find_scripts(explanation, err)) {
+        !explain_scan(explanation, err) || !explain_find_scripts(explanation, err) ||
+        !explain_find_facts(explanation, err)) {
         return false;
     }
     judge_all(explanation);
     return true;
 }
 
+static void clear_answers(struct explanation *explanation) {
+    size_t count = 0;
+    if (explanation->answers) {
+        script_generation_reactions(explanation->generation, &count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pg_rows_free(explanation->answers[i]);
+    }
+}
+
 void explain_close(struct explanation *explanation) {
+    clear_answers(explanation);
     log_reader_close(&explanation->reader);
     sql_session_close(&explanation->session);
     script_generation_unref(explanation->generation);
     free(explanation->rows);
     free(explanation->events);
     free(explanation->others);
+    free(explanation->reacted);
+    free(explanation->made);
     arena_destroy(explanation->arena);
     *explanation = (struct explanation){0};
 }

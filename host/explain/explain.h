@@ -1,7 +1,8 @@
-/* explain: which events made the rows of an id, and what lost against them. The rows say which
- * version won each group; topic, partition and offset, and the losers, come from reading Kafka's
- * log again through the handlers, without committing anything. Touches neither the view nor any
- * offset; one thread. */
+/* explain: which events made the rows of an id, what lost against them, and what was published of
+ * the rows. The rows say which version won each group; topic, partition and offset, and the losers,
+ * come from reading Kafka's log again through the handlers, without committing anything. What was
+ * published comes from the outbox, and the reactions are asked what they would publish now. Touches
+ * neither the view nor any offset nor the outbox; one thread. */
 #ifndef AGG_HOST_EXPLAIN_EXPLAIN_H
 #define AGG_HOST_EXPLAIN_EXPLAIN_H
 
@@ -9,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "outbox/outbox.h"
 #include "rebuild/log_reader.h"
 #include "view/sql_session.h"
 
@@ -18,7 +20,9 @@
 struct explain_options {
     const struct config *config;
     const char *id;
-    const char *word;  /* "batch": key columns batch or batch_…; NULL: any key column */
+    /* "batch": key columns batch or batch_…; "event": the id is an event's; "outbox": a
+     * message's, or its identity; NULL: any key column, or an event */
+    const char *word;
     const char *table; /* NULL: all */
     int64_t since_us;  /* broker time, or one of the above */
 };
@@ -81,8 +85,52 @@ struct explain_rejected {
     struct slice rejected_at, reason, detail, event_id, handler, scripts; /* data NULL: unknown */
 };
 
+/* Where the id is looked for; see question.c. */
+struct explain_question {
+    const char *id;
+    const struct script_follow *columns;
+    size_t column_count;
+    bool in_lists; /* of texts, too */
+    bool by_event; /* rows that this event wrote: */
+    uint8_t event_id[16];
+    size_t reaction; /* of a message of the outbox: only that one; SIZE_MAX: all */
+};
+
+/* A key that the rows found bring to a reaction. */
+struct explain_reacted {
+    size_t reaction; /* of the generation */
+    struct slice key;
+    size_t answers;     /* rows of the reaction's query for it, now */
+    size_t made;        /* messages that follow from them */
+    struct slice error; /* instead: of the query or the script; absent: none */
+    struct slice marked_at, attempts, mark_error; /* its oldest mark; absent: none waits */
+};
+
+/* A message that follows by the present scripts. */
+struct explain_made {
+    struct outbox_message message;
+    bool stored; /* the outbox has its identity */
+};
+
+enum explain_today {
+    EXPLAIN_SAME,    /* the present scripts make the same message */
+    EXPLAIN_CHANGED, /* … one of that identity with other content */
+    EXPLAIN_UNMADE,  /* … none of that identity */
+    EXPLAIN_UNKNOWN, /* what would make it is not known, or could not be run */
+    EXPLAIN_NEW,     /* the outbox does not have it */
+};
+
+/* A message of the outbox, or one that would come into it. Texts are absent where unknown. */
+struct explain_fact {
+    struct slice id, state, topic, key, identity, source, about, scripts, traceparent, attempts,
+        error, fact_at, created_at, done_at;
+    enum explain_today today;
+    struct slice value_today; /* where the outbox has another value, or none */
+};
+
 struct explanation {
     struct explain_options options;
+    struct explain_question question;
     struct script_generation *generation;
     const struct view *view;
     struct arena *arena; /* of all that is pointed to */
@@ -96,6 +144,15 @@ struct explanation {
     size_t other_count;
     struct explain_rejected *rejected;
     size_t rejected_count;
+    const struct explain_fact *asked_for; /* the message of the question; NULL: another question */
+    struct explain_reacted *reacted;
+    size_t reacted_count, reacted_left_out;
+    struct pg_result *
+        *answers; /* of each reaction's query for its keys in `reacted`; NULL: not asked */
+    struct explain_made *made;
+    size_t made_count;
+    struct explain_fact *facts; /* in order of their ids, then those that are not stored */
+    size_t fact_count;
     int64_t since_us;
     int64_t records_read;
 };
@@ -111,6 +168,12 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
 void explain_json(const struct explanation *explanation, struct buffer *json);
 const char *explain_outcome_name(enum explain_outcome outcome);
 const char *explain_other_name(const struct explain_other *other);
+const char *explain_today_name(enum explain_today today);
+
+/* ---- question.c ----------------------------------------------------------------------------- */
+
+/* Fills in the question. ERR_INPUT: it cannot be meant; err says what can. */
+bool explain_read_question(struct explanation *explanation, struct err *err);
 
 /* ---- rows.c: what the database knows -------------------------------------------------------- */
 
@@ -118,12 +181,31 @@ bool explain_find_rows(struct explanation *explanation, struct err *err);
 bool explain_find_rejected(struct explanation *explanation, struct err *err);
 /* Fills in which scripts handled the events and others, and whether they were consumed. */
 bool explain_find_scripts(struct explanation *explanation, struct err *err);
-/* True where the word (or any, without one) names this key column. */
-bool explain_is_asked(const struct explanation *explanation, const struct view_column *key);
 size_t explain_add_row(struct explanation *explanation, const struct explain_row *row);
 
 /* ---- scan.c: what the log knows ------------------------------------------------------------- */
 
 bool explain_scan(struct explanation *explanation, struct err *err);
+
+/* ---- today.c: what the present scripts publish ----------------------------------------------- */
+
+#define EXPLAIN_REACTED_MAX 200 /* keys; more are counted and left out */
+void explain_add_reacted(struct explanation *explanation, size_t reaction, struct slice key);
+/* Copies the message. */
+void explain_add_made(struct explanation *explanation, const struct outbox_message *message);
+/* Asks the reactions about their keys. */
+bool explain_react(struct explanation *explanation, struct err *err);
+
+/* ---- facts.c: what the outbox has ------------------------------------------------------------ */
+
+/* The message of the question. ERR_INPUT: there is none. */
+bool explain_find_message(struct explanation *explanation, struct err *err);
+/* The messages of the rows and events found, and the marks that wait. */
+bool explain_find_facts(struct explanation *explanation, struct err *err);
+
+/* ---- show_published.c ------------------------------------------------------------------------ */
+
+void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out);
+void explain_put_published(const struct explanation *explanation, struct buffer *json);
 
 #endif

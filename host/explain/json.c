@@ -122,6 +122,7 @@ void explain_json(const struct explanation *explanation, struct buffer *json) {
     put_rows(json, explanation);
     put_rejected(json, explanation);
     put_others(json, explanation);
+    explain_put_published(explanation, json);
     json_put_time(json, "read_since", explanation->since_us);
     json_put_int(json, "records_read", explanation->records_read);
     buffer_append_text(json, "}");

@@ -143,7 +143,10 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
     print_rows(out, explanation, limit);
     print_rejected(out, explanation);
     print_others(out, explanation);
-    if (explanation->row_count + explanation->rejected_count + explanation->other_count == 0) {
+    explain_print_published(explanation, limit, out);
+    if (explanation->row_count + explanation->rejected_count + explanation->other_count +
+            explanation->fact_count ==
+        0) {
         fprintf(out, "neither the view nor the log names %s\n", explanation->options.id);
     }
     fprintf(out, "%" PRId64 " records read, from %s on\n", explanation->records_read, since);

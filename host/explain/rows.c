@@ -24,16 +24,6 @@ static const char scripts_sql[] =
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-bool explain_is_asked(const struct explanation *explanation, const struct view_column *key) {
-    const char *word = explanation->options.word;
-    if (key->type != VIEW_TEXT) {
-        return false;
-    }
-    size_t len = word ? strlen(word) : 0;
-    return !word || (strncmp(key->name, word, len) == 0 &&
-                     (key->name[len] == '\0' || key->name[len] == '_'));
-}
-
 static void append_match(void *context, const struct view_table *table, int group, int column) {
     struct buffer *sql = context;
     if (group >= 0 && column >= 0 && table->groups[group].columns[column].type == VIEW_TEXTS) {
@@ -42,8 +32,43 @@ static void append_match(void *context, const struct view_table *table, int grou
     }
 }
 
-static void append_select(const struct explanation *explanation, const struct view_table *table,
-                          struct buffer *sql) {
+/* The columns that bring the table's rows to reactions. */
+static void append_follows(const struct explanation *explanation, size_t table,
+                           struct buffer *sql) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(explanation->generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t f = 0; f < reactions[i].follow_count; f++) {
+            if (reactions[i].follows[f].table_index == table) {
+                buffer_append_format(sql, ", \"%s\"::text", reactions[i].follows[f].column);
+            }
+        }
+    }
+}
+
+static void append_where(const struct explanation *explanation, size_t t, struct buffer *sql) {
+    const struct explain_question *question = &explanation->question;
+    const struct view_table *table = &explanation->view->tables[t];
+    buffer_append_text(sql, " WHERE $1::text IS NULL");
+    for (size_t i = 0; i < question->column_count; i++) {
+        if (question->columns[i].table_index == t) {
+            buffer_append_format(sql, " OR \"%s\" = $1::text", question->columns[i].column);
+        }
+    }
+    for (size_t g = 0; question->by_event && g < table->group_count; g++) {
+        if (view_sql_is_versioned(&table->groups[g])) {
+            buffer_append_format(sql, " OR \"%s_event_id\" = $1::text::uuid",
+                                 table->groups[g].name);
+        }
+    }
+    if (question->in_lists) {
+        view_sql_columns(table, UINT32_MAX, append_match, sql);
+    }
+}
+
+static void append_select(const struct explanation *explanation, size_t t, struct buffer *sql) {
+    const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, "SELECT ");
     for (size_t i = 0; i < table->key_count; i++) {
         buffer_append_format(sql, "%s\"%s\"::text", i ? ", " : "", table->key[i].name);
@@ -59,13 +84,9 @@ static void append_select(const struct explanation *explanation, const struct vi
             buffer_append_text(sql, ", NULL, NULL");
         }
     }
-    buffer_append_format(sql, " FROM \"%s\" WHERE $1::text IS NULL", table->name);
-    for (size_t i = 0; i < table->key_count; i++) {
-        if (explain_is_asked(explanation, &table->key[i])) {
-            buffer_append_format(sql, " OR \"%s\" = $1::text", table->key[i].name);
-        }
-    }
-    view_sql_columns(table, UINT32_MAX, append_match, sql);
+    append_follows(explanation, t, sql);
+    buffer_append_format(sql, " FROM \"%s\"", table->name);
+    append_where(explanation, t, sql);
     buffer_append_text(sql, " ORDER BY ");
     for (size_t i = 0; i < table->key_count; i++) {
         buffer_append_format(sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
@@ -79,8 +100,27 @@ size_t explain_add_row(struct explanation *explanation, const struct explain_row
     return explanation->row_count++;
 }
 
-static void take_row(struct explanation *explanation, const struct view_table *table,
-                     const struct pg_result *rows, int at) {
+/* The keys that a row brings to reactions, from this column on. */
+static void take_follows(struct explanation *explanation, size_t table,
+                         const struct pg_result *rows, int at, int column) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(explanation->generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t f = 0; f < reactions[i].follow_count; f++) {
+            if (reactions[i].follows[f].table_index == table) {
+                struct slice key = pg_rows_cell(rows, at, column++);
+                if (key.data && explanation->question.reaction == SIZE_MAX) {
+                    explain_add_reacted(explanation, i, key);
+                }
+            }
+        }
+    }
+}
+
+static void take_row(struct explanation *explanation, size_t t, const struct pg_result *rows,
+                     int at) {
+    const struct view_table *table = &explanation->view->tables[t];
     struct slice *key = arena_alloc(explanation->arena, table->key_count * sizeof *key);
     struct explain_held *groups =
         arena_alloc(explanation->arena, table->group_count * sizeof *groups);
@@ -95,18 +135,18 @@ static void take_row(struct explanation *explanation, const struct view_table *t
         groups[g].version.at_us = pg_rows_int(rows, at, column);
     }
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
+    take_follows(explanation, t, rows, at, column);
 }
 
-static bool find_in(struct explanation *explanation, const struct view_table *table,
-                    struct err *err) {
+static bool find_in(struct explanation *explanation, size_t t, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
-    append_select(explanation, table, &sql);
-    pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
+    append_select(explanation, t, &sql);
+    pg_params_add_text(explanation->session.params, slice_of(explanation->question.id));
     bool ok = sql_query(&explanation->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {
-        take_row(explanation, table, rows, i);
+        take_row(explanation, t, rows, i);
     }
     if (ok) {
         pg_rows_free(rows);
@@ -120,7 +160,7 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
     for (size_t i = 0; ok && i < explanation->view->table_count; i++) {
         const struct view_table *table = &explanation->view->tables[i];
         if (!only || strcmp(only, table->name) == 0) {
-            ok = find_in(explanation, table, err);
+            ok = find_in(explanation, i, err);
         }
     }
     return ok;
@@ -130,7 +170,7 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
 
 bool explain_find_rejected(struct explanation *explanation, struct err *err) {
     struct pg_result *rows;
-    pg_params_add_text(explanation->session.params, slice_of(explanation->options.id));
+    pg_params_add_text(explanation->session.params, slice_of(explanation->question.id));
     if (!sql_query(&explanation->session, slice_of(rejected_sql), &rows, err)) {
         return false;
     }

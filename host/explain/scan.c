@@ -53,7 +53,7 @@ static bool add_needle(struct scan *scan, struct slice text) {
 /* The id, and the first key of each row: events that know the row by it only count too. */
 static void find_needles(struct scan *scan) {
     const struct explanation *explanation = scan->explanation;
-    bool ok = add_needle(scan, slice_of(explanation->options.id));
+    bool ok = add_needle(scan, slice_of(explanation->question.id));
     for (size_t i = 0; ok && i < explanation->row_count; i++) {
         ok = explanation->rows[i].table->key[0].type != VIEW_TEXT ||
              add_needle(scan, explanation->rows[i].key[0]);
@@ -96,30 +96,47 @@ static struct slice key_text(struct arena *arena, const struct view_column *colu
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
-static bool is_asked_for(const struct explanation *explanation, const struct merge_op *op) {
+/* The text that an operation brings in the column; absent: none. */
+static struct slice column_text(const struct merge_op *op, const struct script_follow *column) {
+    const struct view_value *value = NULL;
+    if (op->table == column->table_index && column->group == SCRIPT_FOLLOWS_KEY) {
+        value = &op->key[column->at];
+    } else if (op->table == column->table_index && op->group == (size_t)column->group) {
+        value = &op->values[column->at];
+    }
+    return value && !value->is_null ? value->as.text : (struct slice){0};
+}
+
+static bool is_asked_for(const struct explanation *explanation,
+                         const struct merge_accepted *accepted) {
+    const struct explain_question *question = &explanation->question;
+    const struct merge_op *op = &accepted->op;
     const struct view_table *table = &explanation->view->tables[op->table];
     const struct view_group *group = &table->groups[op->group];
-    struct slice id = slice_of(explanation->options.id);
+    struct slice id = slice_of(question->id);
     if (explanation->options.table && strcmp(explanation->options.table, table->name) != 0) {
         return false;
     }
-    for (size_t i = 0; i < table->key_count; i++) {
-        if (explain_is_asked(explanation, &table->key[i]) && slice_equal(op->key[i].as.text, id)) {
+    for (size_t i = 0; i < question->column_count; i++) {
+        struct slice text = column_text(op, &question->columns[i]);
+        if (text.data && slice_equal(text, id)) {
             return true;
         }
     }
-    for (size_t c = 0; c < group->column_count; c++) {
+    for (size_t c = 0; question->in_lists && c < group->column_count; c++) {
         if (group->columns[c].type == VIEW_TEXTS && !op->values[c].is_null &&
             lists(op->values[c].as.text, id)) {
             return true;
         }
     }
-    return false;
+    return question->by_event &&
+           memcmp(accepted->version.event_id, question->event_id, sizeof question->event_id) == 0;
 }
 
 /* The row that an operation is about; SIZE_MAX: none that was asked for. */
-static size_t find_row(struct scan *scan, const struct merge_op *op) {
+static size_t find_row(struct scan *scan, const struct merge_accepted *accepted) {
     struct explanation *explanation = scan->explanation;
+    const struct merge_op *op = &accepted->op;
     const struct view_table *table = &explanation->view->tables[op->table];
     struct slice key[VIEW_MAX_KEY];
     for (size_t i = 0; i < table->key_count; i++) {
@@ -134,7 +151,7 @@ static size_t find_row(struct scan *scan, const struct merge_op *op) {
             return r;
         }
     }
-    if (!is_asked_for(explanation, op)) {
+    if (!is_asked_for(explanation, accepted)) {
         return SIZE_MAX;
     }
     struct slice *copy = arena_alloc(explanation->arena, table->key_count * sizeof *copy);
@@ -170,7 +187,7 @@ static struct explain_event *add_event(struct scan *scan) {
 static void take_op(struct scan *scan, const struct merge_accepted *accepted,
                     const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
-    size_t row = find_row(scan, &accepted->op);
+    size_t row = find_row(scan, accepted);
     if (row == SIZE_MAX) {
         return;
     }
@@ -255,13 +272,19 @@ static bool handle(struct scan *scan, const struct message *message, struct err 
         return false;
     }
     const struct event *event = outcome.event;
+    size_t before = scan->explanation->event_count;
     for (size_t i = 0; !event->rests_on && i < outcome.merge_count; i++) {
         take_op(scan, &outcome.merges[i], &place);
+    }
+    bool concerns = scan->explanation->event_count > before ||
+                    slice_contains(message->payload, slice_of(scan->explanation->question.id));
+    for (size_t i = 0; concerns && !event->rests_on && i < outcome.message_count; i++) {
+        explain_add_made(scan->explanation, &outcome.messages[i]);
     }
     bool without_effect =
         event->rests_on ? !take_outside(scan, event, &place) : event->state != EVENT_APPLIED;
     if (without_effect &&
-        slice_contains(message->payload, slice_of(scan->explanation->options.id)) &&
+        slice_contains(message->payload, slice_of(scan->explanation->question.id)) &&
         !is_known_rejected(scan->explanation, &place)) {
         take_other(scan, event, &place);
     }

@@ -14,14 +14,15 @@
 #define OUTBOX_TOPIC_MAX_BYTES 249
 #define OUTBOX_KEY_MAX_BYTES 1024
 
-/* One message. Slices are borrowed, and UTF-8 without NUL; `key` and `traceparent` may be absent.
- */
+/* One message. Slices are borrowed, and UTF-8 without NUL; `key`, `about` and `traceparent` may be
+ * absent. */
 struct outbox_message {
     struct slice topic, key, value;
     struct slice headers;  /* a JSON object of texts; absent: none */
     struct slice identity; /* of the fact: the same fact has the same one, and the same bytes */
     int64_t fact_at_us;    /* when it became true, Unix */
     struct slice source;   /* "reaction NAME" or "handler NAME" */
+    struct slice about;    /* what it was made of: the reaction's key, or the id of the event */
     struct slice scripts;  /* the hash of the scripts that made it */
     struct slice traceparent;
 };

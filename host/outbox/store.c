@@ -14,17 +14,16 @@
 static const char store_sql[] =
     "WITH given AS (SELECT identity COLLATE \"C\" AS identity, topic COLLATE \"C\" AS topic, "
     "key COLLATE \"C\" AS key, value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, "
-    "scripts, traceparent, n FROM unnest($2::text[], $3::text[], $4::text[], "
-    "$5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[]) "
-    "WITH ORDINALITY AS g (identity, topic, key, value, headers, fact_at, source, scripts, "
-    "traceparent, n)), "
+    "about, scripts, traceparent, n FROM unnest($2::text[], $3::text[], $4::text[], "
+    "$5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], "
+    "$11::text[]) WITH ORDINALITY AS g (identity, topic, key, value, headers, fact_at, source, "
+    "about, scripts, traceparent, n)), "
     "firsts AS (SELECT DISTINCT ON (identity) *, fact_at < now() - $1::int8 * interval '1 hour' "
     "AS old FROM given ORDER BY identity, n), "
     "stored AS (INSERT INTO aggregator_state.outbox (identity, topic, key, value, headers, "
-    "fact_at, source, "
-    "scripts, "
+    "fact_at, source, about, scripts, "
     "traceparent, state, done_at, error) SELECT identity, topic, key, value, headers, fact_at, "
-    "source, scripts, traceparent, CASE WHEN old THEN 'settled' ELSE 'pending' END, "
+    "source, about, scripts, traceparent, CASE WHEN old THEN 'settled' ELSE 'pending' END, "
     "CASE WHEN old THEN now() END, CASE WHEN old THEN 'older than the horizon when it was stored' "
     "END FROM firsts ORDER BY n ON CONFLICT (identity) DO NOTHING RETURNING state), "
     "conflicts AS (SELECT g.identity, g.source, g.topic, g.key FROM given g LEFT JOIN "
@@ -58,6 +57,7 @@ enum outbox_column {
     O_HEADERS,
     O_FACT_AT,
     O_SOURCE,
+    O_ABOUT,
     O_SCRIPTS,
     O_TRACEPARENT,
     O_COLUMNS
@@ -65,10 +65,15 @@ enum outbox_column {
 
 static struct slice column_of(const struct outbox_message *message, enum outbox_column column) {
     const struct slice texts[O_COLUMNS] = {
-        [O_IDENTITY] = message->identity, [O_TOPIC] = message->topic,
-        [O_KEY] = message->key,           [O_VALUE] = message->value,
-        [O_HEADERS] = message->headers,   [O_SOURCE] = message->source,
-        [O_SCRIPTS] = message->scripts,   [O_TRACEPARENT] = message->traceparent,
+        [O_IDENTITY] = message->identity,
+        [O_TOPIC] = message->topic,
+        [O_KEY] = message->key,
+        [O_VALUE] = message->value,
+        [O_HEADERS] = message->headers,
+        [O_SOURCE] = message->source,
+        [O_ABOUT] = message->about,
+        [O_SCRIPTS] = message->scripts,
+        [O_TRACEPARENT] = message->traceparent,
     };
     return texts[column];
 }

@@ -176,7 +176,7 @@ static int find_key(const struct pg_result *rows, struct slice key) {
 }
 
 static void note_messages(struct round_work *work, const struct script_published *published,
-                          struct slice traceparent) {
+                          int gone) {
     struct arena *arena = work->round->arena;
     if (work->message_count + published->count > work->message_room) {
         size_t room = 2 * (work->message_count + published->count);
@@ -188,8 +188,10 @@ static void note_messages(struct round_work *work, const struct script_published
         work->message_room = room;
     }
     for (size_t i = 0; i < published->count; i++) {
-        work->messages[work->message_count] = published->messages[i];
-        work->messages[work->message_count++].traceparent = traceparent;
+        struct outbox_message *message = &work->messages[work->message_count++];
+        *message = published->messages[i];
+        message->about = pg_rows_cell(work->gone, gone, 0);
+        message->traceparent = pg_rows_cell(work->gone, gone, 2);
     }
 }
 
@@ -255,7 +257,7 @@ static bool react(struct round_work *work, struct err *err) {
         }
         if (script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
             SCRIPT_OK) {
-            note_messages(work, &published, pg_rows_cell(work->gone, gone, 2));
+            note_messages(work, &published, gone);
             continue;
         }
         note_failure(work, gone, &failure);

@@ -430,6 +430,7 @@ static int lua_touch(lua_State *L) {
 static int lua_publish(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct outbox_message message;
+    char event_id[UUID_TEXT_LEN + 1];
     if (lua_gettop(L) == 0 || !is_self(L)) {
         luaL_error(L, "a colon is missing: call view:publish(message)");
     }
@@ -440,6 +441,8 @@ static int lua_publish(lua_State *L) {
     check_room(L, 1); /* one message may go beyond the bound, the next one is not read any more */
     message_read(L, 2, "view:publish", instance->handler_name, merge_arena(instance->merge),
                  &message);
+    uuid_format(instance->version.event_id, event_id);
+    message.about = arena_copy(merge_arena(instance->merge), slice_of(event_id));
     merge_publish(instance->merge, &message);
     check_room(L, 0);
     return 0;

@@ -127,6 +127,72 @@ def test_a_winner_that_the_view_lacks_is_told_from_one_not_yet_consumed(service)
     assert event["scripts"] is None
 
 
+# ---- what was published -------------------------------------------------------------------------
+
+READY = "huleedu.ras.batch.results.ready.v1"
+
+
+def published_result(service):
+    """(id, identity, batch) of a message that reactions/results_ready made."""
+    wait_until("the marks are worked off",
+               lambda: service.query("SELECT count(*) FROM aggregator_state.reaction_marks") == [(0,)])
+    return service.query("SELECT id::text, identity, key FROM aggregator_state.outbox JOIN batch_results "
+                         "ON batch_id = key WHERE topic = %s AND completion_at IS NOT NULL "
+                         "ORDER BY id DESC LIMIT 1", READY)[0]
+
+
+def test_a_message_is_explained_by_its_reaction_the_row_of_its_query_and_its_events(fed):
+    number, identity, batch = published_result(fed)
+    said = explain(fed, "outbox", number)
+    message = said["message"]
+    assert (message["source"], message["about"]) == ("reactions/results_ready", batch)
+    assert message["scripts"] == fed.query("SELECT scripts FROM aggregator_state.outbox WHERE id = %s", number)[0][0]
+    assert message["today"] == "the same"
+    reaction, = said["reactions"]
+    assert (reaction["reaction"], reaction["key"]) == ("reactions/results_ready", batch)
+    assert [row["key"] for row in reaction["rows"]] == [batch]
+    assert {row["table"] for row in said["rows"]} >= {"batch_results", "phase_outcomes"}
+    assert all(row["key"]["batch_id"] == batch for row in said["rows"])
+    completion = group_of(said, "batch_results", "completion")
+    assert completion["events"][0]["outcome"] == "wrote"
+    by_identity = explain(fed, "outbox", identity)
+    assert by_identity["message"] == message
+    text = fed.program.command("explain", "outbox", number, "--since", "beginning").stdout
+    assert "the present scripts make the same message" in text and "user_id" in text
+
+
+def test_a_batch_is_explained_with_all_that_was_published_of_it(fed):
+    *_, batch = published_result(fed)
+    stored = fed.query("SELECT id::text FROM aggregator_state.outbox WHERE about = %s ORDER BY id DESC", batch)
+    said = explain(fed, "batch", batch)
+    assert [(fact["id"],) for fact in said["published"]] == stored
+    assert {fact["today"] for fact in said["published"]} == {"the same"}
+    assert {reaction["reaction"] for reaction in said["reactions"]} == \
+        {"reactions/results_ready", "reactions/assessment_completed"}
+    completion = group_of(said, "batch_results", "completion")["event_id"]
+    by_event = explain(fed, "event", completion)
+    assert [row["key"]["batch_id"] for row in by_event["rows"]] == [batch]
+    assert [(fact["id"],) for fact in by_event["published"]] == stored
+
+
+def test_a_message_that_the_present_scripts_would_not_make_is_told_from_one_they_change(service):
+    for other in ("one", "two"):
+        store_message(service, other)
+    said = explain(service, "outbox", "one")
+    assert (said["message"]["today"], said["reactions"][0]["rows"]) == ("not made", [])
+    said = explain(service, "outbox", "two")
+    assert said["message"]["today"] == "unknown"
+    done = service.program.command("explain", "outbox", "three", check=False)
+    assert done.returncode == 2 and "no message of the outbox" in done.stderr
+
+
+def store_message(service, identity):
+    source = "reactions/results_ready" if identity == "one" else "reactions/gone"
+    service.query("INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, source, about, "
+                  "scripts) VALUES (%s, 'facts', 'k', '{}', now(), %s, 'no batch', 'h')",
+                  identity, source)
+
+
 def test_apache_kafka_is_read_from_an_hour_before_the_row(fed_apache):
     essay = wait_until("a spell check", lambda: fed_apache.query(
         "SELECT essay_id FROM essay_results WHERE spellcheck_at IS NOT NULL LIMIT 1"))[0][0]

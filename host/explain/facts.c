@@ -1,0 +1,248 @@
+/* facts: what the outbox has of an explanation: messages, which of them the present scripts make
+ * again, and marks that reactions have yet to look at. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/uuid.h"
+#include "explain.h"
+
+#define FACTS_MAX "1000"
+#define TIME_OF(column)                                                                            \
+    "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define FACT_COLUMNS                                                                               \
+    "o.id::text, o.state, o.topic, o.key, o.identity, o.source, o.about, o.scripts, "              \
+    "o.traceparent, o.attempts::text, o.error, " TIME_OF("o.fact_at") ", " TIME_OF(                \
+        "o.created_at") ", " TIME_OF("o.done_at")
+#define FACT_TEXTS 14 /* of FACT_COLUMNS */
+
+static const char message_sql[] =
+    "SELECT " FACT_COLUMNS
+    " FROM aggregator_state.outbox o WHERE o.id::text = $1::text OR o.identity = $1::text "
+    "ORDER BY o.identity = $1::text DESC LIMIT 1";
+
+/* $1, $2: who made it of what; $3 … $7: what is made now; $8: its id; $9: of what, whoever made it.
+ */
+static const char facts_sql[] =
+    "WITH made AS (SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], "
+    "$7::text[]) WITH ORDINALITY AS m (identity, topic, key, value, headers, n)) "
+    "SELECT " FACT_COLUMNS ", m.n, (o.topic, o.key, o.value, o.headers) IS NOT DISTINCT FROM "
+    "(m.topic COLLATE \"C\", m.key COLLATE \"C\", m.value, coalesce(m.headers, '{}')::jsonb) "
+    "FROM aggregator_state.outbox o LEFT JOIN made m ON m.identity COLLATE \"C\" = o.identity "
+    "WHERE m.n IS NOT NULL OR o.id::text = $8::text OR o.about = $9::text OR (o.source, o.about) "
+    "IN "
+    "(SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY o.id DESC LIMIT " FACTS_MAX;
+
+static const char marks_sql[] = "SELECT w.n, " TIME_OF(
+    "min(m.marked_at)") ", max(m.attempts)::text, "
+                        "(array_agg(m.error ORDER BY m.id DESC) FILTER "
+                        "(WHERE m.error IS NOT NULL))[1] "
+                        "FROM unnest($1::text[], $2::text[]) WITH "
+                        "ORDINALITY AS w (reaction, key, n) "
+                        "JOIN aggregator_state.reaction_marks m ON m.reaction = w.reaction "
+                        "AND m.key = w.key GROUP BY w.n";
+
+static const char *fact_reaction_name(const struct explanation *explanation, size_t reaction) {
+    size_t count;
+    return script_generation_reactions(explanation->generation, &count)[reaction].name;
+}
+
+static struct slice fact_copy(struct explanation *explanation, const struct pg_result *rows,
+                              int row, int column) {
+    struct slice cell = pg_rows_cell(rows, row, column);
+    return cell.data ? arena_copy(explanation->arena, cell) : cell;
+}
+
+static void fact_read(struct explanation *explanation, const struct pg_result *rows, int row,
+                      struct explain_fact *fact) {
+    struct slice *const texts[FACT_TEXTS] = {
+        &fact->id,     &fact->state,   &fact->topic,      &fact->key,         &fact->identity,
+        &fact->source, &fact->about,   &fact->scripts,    &fact->traceparent, &fact->attempts,
+        &fact->error,  &fact->fact_at, &fact->created_at, &fact->done_at};
+    for (int i = 0; i < FACT_TEXTS; i++) {
+        *texts[i] = fact_copy(explanation, rows, row, i);
+    }
+}
+
+bool explain_find_message(struct explanation *explanation, struct err *err) {
+    const char *id = explanation->options.id;
+    struct pg_result *rows;
+    pg_params_add_text(explanation->session.params, slice_of(id));
+    if (!sql_query(&explanation->session, slice_of(message_sql), &rows, err)) {
+        return false;
+    }
+    bool found = pg_rows_count(rows) == 1;
+    if (found) {
+        struct explain_fact *fact = arena_alloc(explanation->arena, sizeof *fact);
+        *fact = (struct explain_fact){.today = EXPLAIN_UNKNOWN};
+        fact_read(explanation, rows, 0, fact);
+        explanation->asked_for = fact;
+    }
+    pg_rows_free(rows);
+    return found || err_set(err, ERR_INPUT,
+                            "no message of the outbox has the id or identity %s: pruned, or "
+                            "misspelt; `outbox list` prints ids",
+                            id);
+}
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+/* Adds the two lists of who and of what: reactions and their keys, handlers and their events. */
+static void fact_add_makers(struct explanation *explanation) {
+    struct pg_params *params = explanation->session.params;
+    const struct log_reader *reader = &explanation->reader;
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(explanation->generation, &count);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        pg_array_bytes(params,
+                       slice_of(fact_reaction_name(explanation, explanation->reacted[i].reaction)));
+    }
+    for (size_t i = 0; i < explanation->event_count; i++) {
+        int handler = reader->partitions[explanation->events[i].place.partition].handler;
+        pg_array_bytes(params, slice_of(handlers[handler].name));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        pg_array_bytes(params, explanation->reacted[i].key);
+    }
+    for (size_t i = 0; i < explanation->event_count; i++) {
+        char event_id[UUID_TEXT_LEN + 1];
+        uuid_format(explanation->events[i].version.event_id, event_id);
+        pg_array_bytes(params, slice_of(event_id));
+    }
+    pg_array_end(params);
+}
+
+static void fact_add_made(struct explanation *explanation) {
+    struct pg_params *params = explanation->session.params;
+    for (int column = 0; column < 5; column++) {
+        pg_array_begin(params, column == 3 ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
+        for (size_t i = 0; i < explanation->made_count; i++) {
+            const struct outbox_message *message = &explanation->made[i].message;
+            const struct slice texts[] = {message->identity, message->topic, message->key,
+                                          message->value, message->headers};
+            texts[column].data ? pg_array_bytes(params, texts[column]) : pg_array_null(params);
+        }
+        pg_array_end(params);
+    }
+}
+
+/* Of a reaction whose key was asked about without an error nothing is unknown. */
+static enum explain_today fact_unmade(const struct explanation *explanation,
+                                      const struct explain_fact *fact) {
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        const struct explain_reacted *reacted = &explanation->reacted[i];
+        const char *name = fact_reaction_name(explanation, reacted->reaction);
+        if (fact->about.data && slice_equal(reacted->key, fact->about) &&
+            slice_equal(slice_of(name), fact->source)) {
+            return reacted->error.data ? EXPLAIN_UNKNOWN : EXPLAIN_UNMADE;
+        }
+    }
+    return EXPLAIN_UNKNOWN;
+}
+
+static void fact_judge(struct explanation *explanation, const struct pg_result *rows, int row,
+                       struct explain_fact *fact) {
+    struct slice number = pg_rows_cell(rows, row, FACT_TEXTS);
+    if (!number.data) {
+        fact->today = fact_unmade(explanation, fact);
+        return;
+    }
+    struct explain_made *made = &explanation->made[pg_rows_int(rows, row, FACT_TEXTS) - 1];
+    bool same = slice_equal(pg_rows_cell(rows, row, FACT_TEXTS + 1), slice_of("t"));
+    made->stored = true;
+    fact->today = same ? EXPLAIN_SAME : EXPLAIN_CHANGED;
+    fact->value_today = same ? (struct slice){0} : made->message.value;
+}
+
+static void fact_add_new(struct explanation *explanation, const struct outbox_message *message) {
+    explanation->facts[explanation->fact_count++] = (struct explain_fact){
+        .topic = message->topic,
+        .key = message->key,
+        .identity = message->identity,
+        .source = message->source,
+        .about = message->about,
+        .scripts = message->scripts,
+        .today = EXPLAIN_NEW,
+        .value_today = message->value,
+    };
+}
+
+static void fact_take_all(struct explanation *explanation, const struct pg_result *rows) {
+    size_t room = (size_t)pg_rows_count(rows) + explanation->made_count + 1;
+    explanation->facts = arena_alloc(explanation->arena, room * sizeof *explanation->facts);
+    for (int row = 0; row < pg_rows_count(rows); row++) {
+        struct explain_fact *fact = &explanation->facts[explanation->fact_count++];
+        *fact = (struct explain_fact){0};
+        fact_read(explanation, rows, row, fact);
+        fact_judge(explanation, rows, row, fact);
+        if (explanation->asked_for && slice_equal(explanation->asked_for->id, fact->id)) {
+            explanation->asked_for = fact;
+        }
+    }
+    for (size_t i = 0; i < explanation->made_count; i++) {
+        if (!explanation->made[i].stored) {
+            fact_add_new(explanation, &explanation->made[i].message);
+        }
+    }
+}
+
+/* ---- marks --------------------------------------------------------------------------------- */
+
+static bool fact_find_marks(struct explanation *explanation, struct err *err) {
+    struct pg_params *params = explanation->session.params;
+    struct pg_result *rows;
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        pg_array_bytes(params,
+                       slice_of(fact_reaction_name(explanation, explanation->reacted[i].reaction)));
+    }
+    pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        pg_array_bytes(params, explanation->reacted[i].key);
+    }
+    pg_array_end(params);
+    if (!sql_query(&explanation->session, slice_of(marks_sql), &rows, err)) {
+        return false;
+    }
+    for (int row = 0; row < pg_rows_count(rows); row++) {
+        struct explain_reacted *reacted = &explanation->reacted[pg_rows_int(rows, row, 0) - 1];
+        reacted->marked_at = fact_copy(explanation, rows, row, 1);
+        reacted->attempts = fact_copy(explanation, rows, row, 2);
+        reacted->mark_error = fact_copy(explanation, rows, row, 3);
+    }
+    pg_rows_free(rows);
+    return true;
+}
+
+/* The message asked for, and messages about the id that another release's scripts made. */
+static void fact_add_question(struct explanation *explanation) {
+    const struct explain_question *question = &explanation->question;
+    struct pg_params *params = explanation->session.params;
+    char event_id[UUID_TEXT_LEN + 1];
+    explanation->asked_for ? pg_params_add_text(params, explanation->asked_for->id)
+                           : pg_params_add_null(params);
+    if (question->reaction < SIZE_MAX) {
+        pg_params_add_null(params);
+        return;
+    }
+    uuid_format(question->event_id, event_id);
+    pg_params_add_text(params, slice_of(question->by_event ? event_id : question->id));
+}
+
+bool explain_find_facts(struct explanation *explanation, struct err *err) {
+    struct pg_result *rows;
+    fact_add_makers(explanation);
+    fact_add_made(explanation);
+    fact_add_question(explanation);
+    if (!sql_query(&explanation->session, slice_of(facts_sql), &rows, err)) {
+        return false;
+    }
+    fact_take_all(explanation, rows);
+    pg_rows_free(rows);
+    return fact_find_marks(explanation, err);
+}

@@ -1,0 +1,201 @@
+/* show_published: the part of an explanation that is about published messages, for people and for
+ * programs. */
+#include "base/json_put.h"
+#include "explain.h"
+
+static const struct script_reaction *shown_reaction(const struct explanation *explanation,
+                                                    const struct explain_reacted *reacted) {
+    size_t count;
+    return &script_generation_reactions(explanation->generation, &count)[reacted->reaction];
+}
+
+/* ---- for people ---------------------------------------------------------------------------- */
+
+static void print_part(FILE *out, const char *before, struct slice text) {
+    if (text.data) {
+        fprintf(out, "%s%.*s", before, (int)text.len, text.data);
+    }
+}
+
+static void print_today(FILE *out, const struct explain_fact *fact) {
+    static const char *const sentences[] = {
+        [EXPLAIN_SAME] = "the present scripts make the same message",
+        [EXPLAIN_CHANGED] = "the present scripts make other content under this identity, which is "
+                            "not published: ",
+        [EXPLAIN_UNMADE] = "the present scripts do not make this message",
+        [EXPLAIN_UNKNOWN] = "what the present scripts make of it is not known",
+        [EXPLAIN_NEW] = "the present scripts make it, and the outbox does not have it: ",
+    };
+    print_part(out, "\n        today: ", slice_of(sentences[fact->today]));
+    print_part(out, "", fact->value_today);
+    fputc('\n', out);
+}
+
+static void print_fact(FILE *out, const struct explain_fact *fact) {
+    print_part(out, "    ", fact->id.data ? fact->state : slice_of("not stored"));
+    print_part(out, "  message ", fact->id);
+    print_part(out, "  ", fact->topic);
+    print_part(out, "  key ", fact->key);
+    print_part(out, "\n        identity ", fact->identity);
+    print_part(out, "\n        by ", fact->source);
+    print_part(out, " of ", fact->about);
+    print_part(out, ", scripts ", fact->scripts);
+    print_part(out, "\n        true since ", fact->fact_at);
+    print_part(out, ", stored ", fact->created_at);
+    print_part(out, ", done ", fact->done_at);
+    print_part(out, "\n        traceparent ", fact->traceparent);
+    print_part(out, "\n        ", fact->error);
+    print_today(out, fact);
+}
+
+/* The row of the query as it is now; long values are in the JSON form whole. */
+static void print_answer(FILE *out, const struct pg_result *rows, int row) {
+    enum { VALUE_MAX_BYTES = 200 };
+    for (int column = 0; column < pg_rows_column_count(rows); column++) {
+        struct slice value = pg_rows_cell(rows, row, column);
+        bool cut = value.len > VALUE_MAX_BYTES;
+        fprintf(out, "        %-24s %.*s%s\n", pg_rows_column_name(rows, column),
+                cut ? VALUE_MAX_BYTES : (int)value.len, value.data ? value.data : "-",
+                cut ? " …" : "");
+    }
+}
+
+static void print_answers(FILE *out, const struct explanation *explanation,
+                          const struct explain_reacted *reacted) {
+    const struct pg_result *rows = explanation->answers[reacted->reaction];
+    int key = rows ? pg_rows_find_column(rows, "key") : -1;
+    for (int row = 0; key >= 0 && row < pg_rows_count(rows); row++) {
+        if (slice_equal(pg_rows_cell(rows, row, key), reacted->key)) {
+            print_answer(out, rows, row);
+        }
+    }
+}
+
+static void print_reacted(FILE *out, const struct explanation *explanation,
+                          const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = shown_reaction(explanation, reacted);
+    fprintf(out, "    %s of %.*s: ", reaction->name, (int)reacted->key.len, reacted->key.data);
+    if (reacted->error.data) {
+        print_part(out, "", reacted->error);
+    } else {
+        fprintf(out, "%zu row%s of queries/%s now, %zu message%s", reacted->answers,
+                reacted->answers == 1 ? "" : "s", reaction->query, reacted->made,
+                reacted->made == 1 ? "" : "s");
+    }
+    print_part(out, "\n        marked since ", reacted->marked_at);
+    print_part(out, ", failed attempts ", reacted->attempts);
+    print_part(out, ": ", reacted->mark_error);
+    fputc('\n', out);
+    if (explanation->asked_for) {
+        print_answers(out, explanation, reacted);
+    }
+}
+
+void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out) {
+    if (explanation->asked_for) {
+        fputs("the message\n", out);
+        print_fact(out, explanation->asked_for);
+    }
+    fputs(explanation->reacted_count ? "reactions that follow the rows\n" : "", out);
+    for (size_t i = 0; i < explanation->reacted_count && i < limit; i++) {
+        print_reacted(out, explanation, &explanation->reacted[i]);
+    }
+    size_t shown = explanation->reacted_count < limit ? explanation->reacted_count : limit;
+    size_t more = explanation->reacted_count - shown + explanation->reacted_left_out;
+    if (more > 0) {
+        fprintf(out, "    … and %zu more\n", more);
+    }
+    fputs(explanation->fact_count ? "published messages\n" : "", out);
+    for (size_t i = 0; i < explanation->fact_count && i < limit; i++) {
+        print_fact(out, &explanation->facts[i]);
+    }
+    if (explanation->fact_count > limit) {
+        fprintf(out, "    … and %zu more\n", explanation->fact_count - limit);
+    }
+}
+
+/* ---- for programs -------------------------------------------------------------------------- */
+
+static void put_fact(struct buffer *json, const struct explain_fact *fact) {
+    json_put_text(json, "id", fact->id);
+    json_put_text(json, "state", fact->state);
+    json_put_text(json, "topic", fact->topic);
+    json_put_text(json, "key", fact->key);
+    json_put_text(json, "identity", fact->identity);
+    json_put_text(json, "source", fact->source);
+    json_put_text(json, "about", fact->about);
+    json_put_text(json, "scripts", fact->scripts);
+    json_put_text(json, "fact_at", fact->fact_at);
+    json_put_text(json, "created_at", fact->created_at);
+    json_put_text(json, "done_at", fact->done_at);
+    json_put_text(json, "traceparent", fact->traceparent);
+    json_put_text(json, "error", fact->error);
+    json_put_text(json, "today", slice_of(explain_today_name(fact->today)));
+    json_put_text(json, "value_today", fact->value_today);
+}
+
+static void put_facts(struct buffer *json, const struct explanation *explanation) {
+    json_put_name(json, "published");
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < explanation->fact_count; i++) {
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        put_fact(json, &explanation->facts[i]);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void put_answers(struct buffer *json, const struct explanation *explanation,
+                        const struct explain_reacted *reacted) {
+    const struct pg_result *rows = explanation->answers[reacted->reaction];
+    int key = rows ? pg_rows_find_column(rows, "key") : -1;
+    json_put_name(json, "rows");
+    buffer_append_text(json, "[");
+    for (int row = 0; key >= 0 && row < pg_rows_count(rows); row++) {
+        if (!slice_equal(pg_rows_cell(rows, row, key), reacted->key)) {
+            continue;
+        }
+        json_put_name(json, NULL);
+        buffer_append_text(json, "{");
+        for (int column = 0; column < pg_rows_column_count(rows); column++) {
+            json_put_text(json, pg_rows_column_name(rows, column), pg_rows_cell(rows, row, column));
+        }
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void put_reacted(struct buffer *json, const struct explanation *explanation,
+                        const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = shown_reaction(explanation, reacted);
+    json_put_name(json, NULL);
+    buffer_append_text(json, "{");
+    json_put_text(json, "reaction", slice_of(reaction->name));
+    json_put_text(json, "query", slice_of(reaction->query));
+    json_put_text(json, "key", reacted->key);
+    put_answers(json, explanation, reacted);
+    json_put_int(json, "messages", (int64_t)reacted->made);
+    json_put_text(json, "error", reacted->error);
+    json_put_text(json, "marked_at", reacted->marked_at);
+    json_put_text(json, "mark_attempts", reacted->attempts);
+    json_put_text(json, "mark_error", reacted->mark_error);
+    buffer_append_text(json, "}");
+}
+
+void explain_put_published(const struct explanation *explanation, struct buffer *json) {
+    json_put_name(json, "message");
+    buffer_append_text(json, explanation->asked_for ? "{" : "null");
+    if (explanation->asked_for) {
+        put_fact(json, explanation->asked_for);
+        buffer_append_text(json, "}");
+    }
+    json_put_name(json, "reactions");
+    buffer_append_text(json, "[");
+    for (size_t i = 0; i < explanation->reacted_count; i++) {
+        put_reacted(json, explanation, &explanation->reacted[i]);
+    }
+    buffer_append_text(json, "]");
+    json_put_int(json, "reactions_left_out", (int64_t)explanation->reacted_left_out);
+    put_facts(json, explanation);
+}
