@@ -19,7 +19,8 @@ from .readers import Readers
 
 SLOTS = 3
 NEIGHBOUR_PAUSE_S = (0.5, 1.5)
-POINT_LIMIT_S = 40  # without any fault point being reached
+POINT_LIMIT_S = 10  # without any fault point being reached: the processes wait for one another
+MOST_HELD_UP = 4
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
          "delay": "connections delayed", "reload": "scripts changed, SIGHUP", "slip": "scripts with a slip, SIGHUP",
@@ -63,8 +64,12 @@ def disturb(options, driver, journal):
         done += 1
         driver.act()
         driver.run_for(driver.random.uniform(*pause))
-    while not driver.plan.complete() and driver.quiet_s() < POINT_LIMIT_S:
+    held_up = 0
+    while not driver.plan.complete() and held_up <= MOST_HELD_UP:
         driver.arm_idle()
+        if driver.quiet_s() > POINT_LIMIT_S:
+            held_up += 1
+            driver.kill_one_of_all()
         driver.run_for(0.2)
     return done
 

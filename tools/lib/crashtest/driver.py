@@ -184,6 +184,13 @@ class Driver:
                 self.journal.note("kill", str(slot), f"SIGKILL {slot}: it has no fault")
                 slot.kill()
 
+    def kill_one_of_all(self):
+        """The one that publishes may wait for a rebalance, and the others for its lease."""
+        slot = self.random.choice([slot for slot in self.slots if slot.running()] or [None])
+        if slot and not slot.frozen and not slot.ending:
+            self.journal.note("kill", str(slot), f"SIGKILL {slot}: no fault point was reached")
+            slot.kill()
+
     def quiet_s(self):
         """How long ago a process has begun or was found at a fault point."""
         return time.monotonic() - self.stirred
