@@ -97,7 +97,6 @@ void pg_params_reset(struct pg_params *params);
 void pg_params_add_null(struct pg_params *params);
 void pg_params_add_text(struct pg_params *params, struct slice text); /* any type, in text form */
 void pg_params_add_int8(struct pg_params *params, int64_t value);
-void pg_params_add_float8(struct pg_params *params, double value);
 void pg_params_add_bool(struct pg_params *params, bool value);
 void pg_params_add_bytea(struct pg_params *params, struct slice bytes);
 

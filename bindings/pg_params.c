@@ -109,11 +109,6 @@ void pg_params_add_int8(struct pg_params *params, int64_t value) {
     add_fixed(params, TYPE_INT8, &bits, sizeof bits);
 }
 
-void pg_params_add_float8(struct pg_params *params, double value) {
-    uint64_t bits = float8_bits(value);
-    add_fixed(params, TYPE_FLOAT8, &bits, sizeof bits);
-}
-
 void pg_params_add_bool(struct pg_params *params, bool value) {
     char byte = value;
     add_fixed(params, TYPE_BOOL, &byte, 1);
