@@ -18,6 +18,7 @@
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
+#define SPARES_MOST 64      /* kept for the next requests: about as many as workers have at once */
 #define ACCEPT_PAUSE_MS 100 /* after the process ran out of descriptors */
 
 struct list {
@@ -35,8 +36,9 @@ struct loop {
     size_t loop_count, next_loop;
     struct list lists[CONNECTION_STATES];
     size_t count;
-    char *spare; /* an input buffer */
-    struct exchange *spare_exchange;
+    char *spare_buffers[SPARES_MOST];
+    struct exchange *spare_exchanges[SPARES_MOST];
+    size_t spare_buffer_count, spare_exchange_count;
     char date[REPLY_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
@@ -96,25 +98,29 @@ const char *loop_date(struct loop *loop) {
 }
 
 char *loop_take_buffer(struct loop *loop) {
-    char *buffer = loop->spare ? loop->spare : xcalloc(1, REQUEST_MAX_HEAD_BYTES);
-    loop->spare = NULL;
-    return buffer;
+    return loop->spare_buffer_count > 0 ? loop->spare_buffers[--loop->spare_buffer_count]
+                                        : xcalloc(1, REQUEST_MAX_HEAD_BYTES);
 }
 
 void loop_give_buffer(struct loop *loop, char *buffer) {
-    free(loop->spare);
-    loop->spare = buffer;
+    if (loop->spare_buffer_count < SPARES_MOST) {
+        loop->spare_buffers[loop->spare_buffer_count++] = buffer;
+    } else {
+        free(buffer);
+    }
 }
 
 struct exchange *loop_take_exchange(struct loop *loop) {
-    struct exchange *exchange = loop->spare_exchange ? loop->spare_exchange : exchange_create();
-    loop->spare_exchange = NULL;
-    return exchange;
+    return loop->spare_exchange_count > 0 ? loop->spare_exchanges[--loop->spare_exchange_count]
+                                          : exchange_create();
 }
 
 void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
-    exchange_destroy(loop->spare_exchange);
-    loop->spare_exchange = exchange;
+    if (loop->spare_exchange_count < SPARES_MOST) {
+        loop->spare_exchanges[loop->spare_exchange_count++] = exchange;
+    } else {
+        exchange_destroy(exchange);
+    }
 }
 
 static bool watch(struct loop *loop, int operation, struct connection *connection) {
@@ -407,7 +413,11 @@ void loop_destroy(struct loop *loop) {
         close(loop->wake_fd);
     }
     pthread_mutex_destroy(&loop->lock);
-    free(loop->spare);
-    exchange_destroy(loop->spare_exchange);
+    while (loop->spare_buffer_count > 0) {
+        free(loop->spare_buffers[--loop->spare_buffer_count]);
+    }
+    while (loop->spare_exchange_count > 0) {
+        exchange_destroy(loop->spare_exchanges[--loop->spare_exchange_count]);
+    }
     free(loop);
 }

@@ -53,7 +53,7 @@ void loop_destroy(struct loop *loop);
 const struct loop_shared *loop_shared(const struct loop *loop);
 /* The present second as an IMF-fixdate. */
 const char *loop_date(struct loop *loop);
-/* A buffer for the bytes of one request head; the last one given back is reused. */
+/* A buffer for the bytes of one request head; some that were given back are reused. */
 char *loop_take_buffer(struct loop *loop);
 void loop_give_buffer(struct loop *loop, char *buffer);
 /* The same for exchanges. */
