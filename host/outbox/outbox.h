@@ -8,8 +8,10 @@
 
 #include "bindings/pg.h"
 
-/* Of topic, key, value and headers together: what a broker takes with its defaults. */
-#define OUTBOX_MESSAGE_MAX_BYTES 1000000
+/* Of topic, key, value and headers together. Far above what Kafka takes by its defaults: a message
+ * between the two is stored and becomes `failed`, so that operators see it and may raise Kafka's.
+ */
+#define OUTBOX_MESSAGE_MAX_BYTES 4000000
 #define OUTBOX_IDENTITY_MAX_BYTES 200
 #define OUTBOX_TOPIC_MAX_BYTES 249
 #define OUTBOX_KEY_MAX_BYTES 1024

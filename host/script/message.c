@@ -127,7 +127,7 @@ static void message_check_size(lua_State *L, const char *call,
     if (bytes > OUTBOX_MESSAGE_MAX_BYTES) {
         luaL_error(L,
                    "%s: topic, key, value and headers have %d bytes together, more than the %d "
-                   "that a broker takes",
+                   "that the outbox holds",
                    call, (int)bytes, OUTBOX_MESSAGE_MAX_BYTES);
     }
 }

@@ -304,6 +304,19 @@ static void a_message_that_kafka_refuses_fails_alone(void) {
     end();
 }
 
+static void a_message_above_the_limit_of_the_client_fails_alone(void) {
+    begin();
+    store("news", 1, 2);
+    outbox_script(world.pg, "UPDATE aggregator_state.outbox SET key = 'k', value = "
+                            "convert_to(repeat('x', 1500000), 'UTF8') WHERE id = 1");
+    start_relay(0);
+    WAIT_UNTIL(all_done("'failed', 'sent'"));
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(state, ' ' ORDER BY id) FROM "
+                                    "aggregator_state.outbox"),
+               "failed sent");
+    end();
+}
+
 static void what_has_become_old_is_settled_unsent(void) {
     begin();
     store("news", 1, 3);
@@ -390,7 +403,7 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     outbox_script(world.pg,
                   "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now() - id * "
                   "interval '1 minute', fact_at = now() - interval '25 hours' "
-                  "WHERE id > 4; ANALYZE outbox");
+                  "WHERE id > 4; ANALYZE aggregator_state.outbox");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 2); /* the oldest of four, of which keep_rows leaves two */
     CHECK_TEXT(
@@ -438,6 +451,8 @@ static const struct test_case cases[] = {
     {"a topic that may not be written holds up itself alone",
      a_topic_that_may_not_be_written_holds_up_itself_alone},
     {"a message that Kafka refuses fails alone", a_message_that_kafka_refuses_fails_alone},
+    {"a message above the limit of the client fails alone",
+     a_message_above_the_limit_of_the_client_fails_alone},
     {"what has become old is settled, unsent", what_has_become_old_is_settled_unsent},
     {"a holder that lost its lease sends no more", a_holder_that_lost_its_lease_sends_no_more},
     {"a relay ends in time, whatever is away", a_relay_ends_in_time_whatever_is_away},
