@@ -47,7 +47,8 @@ def test_the_environment_of_the_platforms_compose_file_is_enough(make_service, t
         BOS_URL="http://batch_orchestrator_service:5000")
     program.command("migrate")
     program.start()
-    wait_until("health", lambda: program.get("/healthz")[0] == 200)
+    wait_until("health, with its partitions",
+               lambda: json.loads(program.get("/healthz")[1])["status"] == "healthy")
     health = json.loads(program.get("/healthz")[1])
     assert (health["status"], health["service"], health["version"], health["message"]) == (
         "healthy", "result_aggregator_service", "1.0.0", "Result Aggregator Service is healthy")
