@@ -14,13 +14,13 @@ struct http_client {
     char error[CURL_ERROR_SIZE];
 };
 
-static void init_curl(void) {
+static void http_client_init_curl(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
 struct http_client *http_client_create(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
+    pthread_once(&once, http_client_init_curl);
     struct http_client *client = xcalloc(1, sizeof *client);
     client->easy = curl_easy_init();
     return client;
@@ -36,7 +36,7 @@ void http_client_destroy(struct http_client *client) {
     free(client);
 }
 
-static size_t take_body(char *data, size_t size, size_t count, void *context) {
+static size_t http_client_take_body(char *data, size_t size, size_t count, void *context) {
     struct http_client *client = context;
     if (client->body.len + size * count > HTTP_CLIENT_MAX_BODY_BYTES) {
         client->too_large = "the body is over 8 MiB";
@@ -47,7 +47,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context) {
 }
 
 /* A status line begins a new answer: those before were interim ones (100, 103). */
-static size_t take_header(char *data, size_t size, size_t count, void *context) {
+static size_t http_client_take_header(char *data, size_t size, size_t count, void *context) {
     struct http_client *client = context;
     size_t len = size * count;
     while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == '\n')) {
@@ -66,7 +66,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
 }
 
 /* Those that the caller gives; and none that curl would make up for a body. */
-static struct curl_slist *list_headers(const struct http_client_request *request) {
+static struct curl_slist *http_client_list_headers(const struct http_client_request *request) {
     struct curl_slist *list = NULL;
     bool typed = false;
     for (size_t i = 0; i < request->header_count; i++) {
@@ -77,8 +77,9 @@ static struct curl_slist *list_headers(const struct http_client_request *request
     return typed ? list : curl_slist_append(list, "Content-Type:");
 }
 
-static void set_options(struct http_client *client, const struct http_client_request *request,
-                        struct curl_slist *headers) {
+static void http_client_set_options(struct http_client *client,
+                                    const struct http_client_request *request,
+                                    struct curl_slist *headers) {
     CURL *easy = client->easy;
     curl_easy_reset(easy); /* keeps the connections */
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
@@ -92,9 +93,9 @@ static void set_options(struct http_client *client, const struct http_client_req
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "aggregator/" AGGREGATOR_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, client->error);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_client_take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_client_take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     if (request->body.data) {
@@ -106,7 +107,7 @@ static void set_options(struct http_client *client, const struct http_client_req
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-static enum err_kind error_kind(CURLcode code) {
+static enum err_kind http_client_error_kind(CURLcode code) {
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
@@ -124,12 +125,12 @@ static enum err_kind error_kind(CURLcode code) {
     }
 }
 
-static bool refuse(const struct http_client *client, CURLcode code, struct err *err) {
+static bool http_client_refuse(const struct http_client *client, CURLcode code, struct err *err) {
     const char *reason = client->error[0] ? client->error : curl_easy_strerror(code);
     if (client->too_large || code == CURLE_FILESIZE_EXCEEDED) {
         reason = client->too_large ? client->too_large : "the body is over 8 MiB";
     }
-    return err_set(err, error_kind(code), "%s", reason);
+    return err_set(err, http_client_error_kind(code), "%s", reason);
 }
 
 bool http_client_run(struct http_client *client, const struct http_client_request *request,
@@ -137,16 +138,16 @@ bool http_client_run(struct http_client *client, const struct http_client_reques
     if (!client->easy) {
         return err_set(err, ERR_INTERNAL, "curl cannot be set up");
     }
-    struct curl_slist *headers = list_headers(request);
+    struct curl_slist *headers = http_client_list_headers(request);
     buffer_clear(&client->headers);
     buffer_clear(&client->body);
     client->too_large = NULL;
     client->error[0] = '\0';
-    set_options(client, request, headers);
+    http_client_set_options(client, request, headers);
     CURLcode code = curl_easy_perform(client->easy);
     curl_slist_free_all(headers);
     if (code != CURLE_OK) {
-        return refuse(client, code, err);
+        return http_client_refuse(client, code, err);
     }
     long status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -3,7 +3,7 @@
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
-static enum kafka_error_kind kafka_error_kind_of(rd_kafka_resp_err_t code) {
+static enum kafka_error_kind kafka_errors_error_kind_of(rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return KAFKA_ERROR_NONE;
@@ -33,7 +33,7 @@ static enum kafka_error_kind kafka_error_kind_of(rd_kafka_resp_err_t code) {
     }
 }
 
-static const char *kafka_error_reason(rd_kafka_resp_err_t code) {
+static const char *kafka_errors_error_reason(rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
@@ -65,9 +65,9 @@ struct kafka_error kafka_error_of(int code) {
     }
     rd_kafka_resp_err_t library = (rd_kafka_resp_err_t)code;
     return (struct kafka_error){
-        .kind = kafka_error_kind_of(library),
+        .kind = kafka_errors_error_kind_of(library),
         .name = rd_kafka_err2name(library),
-        .reason = kafka_error_reason(library),
+        .reason = kafka_errors_error_reason(library),
     };
 }
 

@@ -17,14 +17,14 @@ rd_kafka_topic_partition_list_t *kafka_places_list(const struct kafka_place *pla
     return list;
 }
 
-static struct kafka_place kafka_place_of(const rd_kafka_topic_partition_t *element) {
+static struct kafka_place kafka_group_place_of(const rd_kafka_topic_partition_t *element) {
     return (struct kafka_place){element->topic, element->partition, element->offset,
                                 kafka_error_of(element->err)};
 }
 
 void kafka_places_read(const rd_kafka_topic_partition_list_t *list, struct kafka_place *places) {
     for (int i = 0; i < list->cnt; i++) {
-        places[i] = kafka_place_of(&list->elems[i]);
+        places[i] = kafka_group_place_of(&list->elems[i]);
     }
 }
 
@@ -179,7 +179,7 @@ bool kafka_consumer_report_answer(struct kafka_consumer *consumer, int timeout_m
         rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
         *refusal = kafka_error_of(rd_kafka_event_error(event));
         for (int i = 0; list && i < list->cnt; i++) {
-            struct kafka_place place = kafka_place_of(&list->elems[i]);
+            struct kafka_place place = kafka_group_place_of(&list->elems[i]);
             *refusal = refusal->kind == KAFKA_ERROR_NONE ? place.error : *refusal;
             on_place(context, &place);
         }

@@ -76,14 +76,15 @@ void kafka_send_unref(struct kafka_send *send) {
     free(send);
 }
 
-static bool is_of_topic(rd_kafka_resp_err_t code) {
+static bool kafka_producer_is_of_topic(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION ||
            code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
            code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
-static enum err_kind error_kind(rd_kafka_resp_err_t code, rd_kafka_msg_status_t status) {
+static enum err_kind kafka_producer_error_kind(rd_kafka_resp_err_t code,
+                                               rd_kafka_msg_status_t status) {
     switch (code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return ERR_NONE;
@@ -103,7 +104,7 @@ static enum err_kind error_kind(rd_kafka_resp_err_t code, rd_kafka_msg_status_t 
 }
 
 /* Ends what the record holds of the send. */
-static void settle(struct report *report, struct kafka_delivery delivery) {
+static void kafka_producer_settle(struct report *report, struct kafka_delivery delivery) {
     struct kafka_send *send = report->send;
     pthread_mutex_lock(&send->mutex);
     report->delivery = delivery;
@@ -121,20 +122,21 @@ static void settle(struct report *report, struct kafka_delivery delivery) {
     kafka_send_unref(send);
 }
 
-static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *opaque) {
+static void kafka_producer_on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message,
+                                       void *opaque) {
     (void)kafka;
     (void)opaque;
     struct kafka_delivery delivery = {
-        .kind = error_kind(message->err, rd_kafka_message_status(message)),
+        .kind = kafka_producer_error_kind(message->err, rd_kafka_message_status(message)),
         .reason = rd_kafka_err2str(message->err),
-        .of_topic = is_of_topic(message->err),
+        .of_topic = kafka_producer_is_of_topic(message->err),
         .partition = message->partition,
         .offset = message->offset,
     };
-    settle(message->_private, delivery);
+    kafka_producer_settle(message->_private, delivery);
 }
 
-static struct report *open_report(struct kafka_send *send) {
+static struct report *kafka_producer_open_report(struct kafka_send *send) {
     atomic_fetch_add(&send->refs, 1);
     pthread_mutex_lock(&send->mutex);
     struct report *report = &send->reports[send->count++];
@@ -144,7 +146,7 @@ static struct report *open_report(struct kafka_send *send) {
     return report;
 }
 
-static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {
+static rd_kafka_headers_t *kafka_producer_make_headers(const struct kafka_record *record) {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
     for (size_t i = 0; i < record->header_count; i++) {
         const struct kafka_header *header = &record->headers[i];
@@ -154,7 +156,7 @@ static rd_kafka_headers_t *make_headers(const struct kafka_record *record) {
     return headers;
 }
 
-static bool producer_knows_topic(const struct kafka_producer *producer, const char *name) {
+static bool kafka_producer_knows_topic(const struct kafka_producer *producer, const char *name) {
     for (size_t i = 0; i < producer->topic_count; i++) {
         if (strcmp(rd_kafka_topic_name(producer->topics[i]), name) == 0) {
             return true;
@@ -165,9 +167,9 @@ static bool producer_knows_topic(const struct kafka_producer *producer, const ch
 
 /* A connected librdkafka asks for the partitions of a topic that is new to it once a second, and
  * its first record waits for that. So they are asked for here; nobody waits for the answer. */
-static void producer_meet_topic(struct kafka_producer *producer, const char *name) {
+static void kafka_producer_meet_topic(struct kafka_producer *producer, const char *name) {
     pthread_mutex_lock(&producer->topics_lock);
-    if (producer->topic_count < TOPICS_MAX && !producer_knows_topic(producer, name)) {
+    if (producer->topic_count < TOPICS_MAX && !kafka_producer_knows_topic(producer, name)) {
         const struct rd_kafka_metadata *answer = NULL;
         rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->kafka, name, NULL);
         if (topic) { /* NULL: no name of a topic, as the record's report will say */
@@ -183,9 +185,9 @@ static void producer_meet_topic(struct kafka_producer *producer, const char *nam
 
 void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                     const struct kafka_record *record) {
-    struct report *report = open_report(send);
-    rd_kafka_headers_t *headers = record->header_count ? make_headers(record) : NULL;
-    producer_meet_topic(producer, record->topic);
+    struct report *report = kafka_producer_open_report(send);
+    rd_kafka_headers_t *headers = record->header_count ? kafka_producer_make_headers(record) : NULL;
+    kafka_producer_meet_topic(producer, record->topic);
     rd_kafka_resp_err_t code =
         rd_kafka_producev(producer->kafka, RD_KAFKA_V_TOPIC(record->topic),
                           RD_KAFKA_V_KEY(record->key.data, record->key.len),
@@ -197,11 +199,11 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
             rd_kafka_headers_destroy(headers); /* the producer's otherwise */
         }
         struct kafka_delivery delivery = {
-            .kind = error_kind(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED),
+            .kind = kafka_producer_error_kind(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED),
             .reason = rd_kafka_err2str(code),
-            .of_topic = is_of_topic(code),
+            .of_topic = kafka_producer_is_of_topic(code),
         };
-        settle(report, delivery);
+        kafka_producer_settle(report, delivery);
     }
 }
 
@@ -244,7 +246,7 @@ struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index)
 
 /* ---- the producer ------------------------------------------------------------------------- */
 
-static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
+static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
     struct kafka_producer *producer = opaque;
     char text[512];
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
@@ -260,8 +262,8 @@ static void on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaq
                 LOG_TEXT("detail", reason));
 }
 
-static rd_kafka_conf_t *producer_conf(const struct kafka_settings *settings, int message_timeout_ms,
-                                      struct err *err) {
+static rd_kafka_conf_t *kafka_producer_conf(const struct kafka_settings *settings,
+                                            int message_timeout_ms, struct err *err) {
     char timeout[16], propagation[16];
     int half_ms = message_timeout_ms / 2;
     bool soon = half_ms > 0 && half_ms < UNKNOWN_TOPIC_MS;
@@ -285,7 +287,7 @@ static rd_kafka_conf_t *producer_conf(const struct kafka_settings *settings, int
         err);
 }
 
-static void free_producer(struct kafka_producer *producer) {
+static void kafka_producer_free_producer(struct kafka_producer *producer) {
     for (size_t i = 0; i < producer->topic_count; i++) {
         rd_kafka_topic_destroy(producer->topics[i]);
     }
@@ -295,7 +297,7 @@ static void free_producer(struct kafka_producer *producer) {
     free(producer);
 }
 
-static void *poll_reports(void *context) {
+static void *kafka_producer_poll_reports(void *context) {
     struct kafka_producer *producer = context;
     int64_t login_at_us = 0;
     while (!atomic_load(&producer->stopping)) {
@@ -310,25 +312,25 @@ static void *poll_reports(void *context) {
 }
 
 /* Signals are for the main thread. */
-static bool start_poller(struct kafka_producer *producer, struct err *err) {
+static bool kafka_producer_start_poller(struct kafka_producer *producer, struct err *err) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&producer->poller, NULL, poll_reports, producer);
+    int failure = pthread_create(&producer->poller, NULL, kafka_producer_poll_reports, producer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start a thread for kafka reports");
 }
 
 struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
                                            int message_timeout_ms, struct err *err) {
-    rd_kafka_conf_t *conf = producer_conf(settings, message_timeout_ms, err);
+    rd_kafka_conf_t *conf = kafka_producer_conf(settings, message_timeout_ms, err);
     if (!conf) {
         return NULL;
     }
     struct kafka_producer *producer = xcalloc(1, sizeof *producer);
     rd_kafka_conf_set_opaque(conf, producer);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_dr_msg_cb(conf, kafka_producer_on_delivery);
+    rd_kafka_conf_set_error_cb(conf, kafka_producer_on_error);
     producer->kafka = kafka_conf_client(RD_KAFKA_PRODUCER, conf, err);
     if (!producer->kafka) {
         free(producer);
@@ -336,8 +338,8 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
     }
     pthread_mutex_init(&producer->topics_lock, NULL);
     producer->brokers = xstrdup(settings->brokers);
-    if (!start_poller(producer, err)) {
-        free_producer(producer);
+    if (!kafka_producer_start_poller(producer, err)) {
+        kafka_producer_free_producer(producer);
         return NULL;
     }
     return producer;
@@ -351,10 +353,10 @@ void kafka_producer_abandon(struct kafka_producer *producer) {
     pthread_join(producer->poller, NULL);
     while (rd_kafka_poll(producer->kafka, 0) > 0) {
     }
-    free_producer(producer);
+    kafka_producer_free_producer(producer);
 }
 
-static void close_producer(struct kafka_producer *producer) {
+static void kafka_producer_close_producer(struct kafka_producer *producer) {
     rd_kafka_flush(producer->kafka, FLUSH_MS);
     kafka_producer_abandon(producer);
 }
@@ -391,6 +393,6 @@ void kafka_producer_release(struct kafka_producer *producer) {
     }
     pthread_mutex_unlock(&lock);
     if (last) {
-        close_producer(producer);
+        kafka_producer_close_producer(producer);
     }
 }

@@ -42,7 +42,7 @@ void line_words_free(struct line_words *words) {
 }
 
 /* How many bytes all words begin with alike. */
-static size_t common_len(const struct line_words *words) {
+static size_t line_editor_common_len(const struct line_words *words) {
     size_t len = strlen(words->items[0]);
     for (size_t i = 1; i < words->count; i++) {
         size_t same = 0;
@@ -54,7 +54,7 @@ static size_t common_len(const struct line_words *words) {
     return len;
 }
 
-static void list_words(EditLine *edit, const struct line_words *words) {
+static void line_editor_list_words(EditLine *edit, const struct line_words *words) {
     FILE *out = stdout;
     (void)el_get(edit, EL_GETFP, 1, &out);
     fputc('\n', out);
@@ -66,19 +66,19 @@ static void list_words(EditLine *edit, const struct line_words *words) {
 
 /* ---- libedit's callbacks ------------------------------------------------------------------ */
 
-static struct line_editor *editor_of(EditLine *edit) {
+static struct line_editor *line_editor_of(EditLine *edit) {
     struct line_editor *editor = NULL;
     (void)el_get(edit, EL_CLIENTDATA, &editor);
     return editor;
 }
 
-static char *show_prompt(EditLine *edit) {
-    return (char *)editor_of(edit)->prompt;
+static char *line_editor_show_prompt(EditLine *edit) {
+    return (char *)line_editor_of(edit)->prompt;
 }
 
 /* SIGINT is blocked while a line is read, and let through here only: none is lost between libedit's
  * own steps. False: it came. */
-static bool wait_input(void) {
+static bool line_editor_wait_input(void) {
     struct pollfd fd = {STDIN_FILENO, POLLIN, 0};
     sigset_t mask;
     (void)sigprocmask(SIG_SETMASK, NULL, &mask);
@@ -88,13 +88,13 @@ static bool wait_input(void) {
 
 /* 1: a character; 0: the end; -1: none. NUL is passed over: the terminal makes one of a Ctrl-D that
  * came before libedit took its modes over, and libedit would quote the next character for it. */
-static int read_char(EditLine *edit, wchar_t *out) {
+static int line_editor_read_char(EditLine *edit, wchar_t *out) {
     mbstate_t state = {0};
     size_t len;
     do {
         char byte;
-        if (!wait_input()) {
-            editor_of(edit)->interrupted = true;
+        if (!line_editor_wait_input()) {
+            line_editor_of(edit)->interrupted = true;
             return -1;
         }
         ssize_t got = read(STDIN_FILENO, &byte, 1);
@@ -107,20 +107,20 @@ static int read_char(EditLine *edit, wchar_t *out) {
     return 1;
 }
 
-static unsigned char complete(EditLine *edit, int key) {
-    const struct line_editor *editor = editor_of(edit);
+static unsigned char line_editor_complete(EditLine *edit, int key) {
+    const struct line_editor *editor = line_editor_of(edit);
     const LineInfo *info = el_line(edit);
     struct line_words words = {0};
     unsigned char todo = CC_REFRESH_BEEP;
     (void)key;
     editor->complete(editor->context, info->buffer, (size_t)(info->cursor - info->buffer), &words);
-    size_t common = words.count > 0 ? common_len(&words) : 0;
+    size_t common = words.count > 0 ? line_editor_common_len(&words) : 0;
     if (common > words.typed) {
         char *rest = xstrndup(words.items[0] + words.typed, common - words.typed);
         todo = el_insertstr(edit, rest) == 0 ? CC_REFRESH : CC_ERROR;
         free(rest);
     } else if (words.count > 1) {
-        list_words(edit, &words);
+        line_editor_list_words(edit, &words);
         todo = CC_REDISPLAY;
     }
     line_words_free(&words);
@@ -130,14 +130,14 @@ static unsigned char complete(EditLine *edit, int key) {
 /* ---- an editor ---------------------------------------------------------------------------- */
 
 /* Without a locale libedit takes bytes past ASCII for control characters. */
-static void set_locale(void) {
+static void line_editor_set_locale(void) {
     const char *name = setlocale(LC_CTYPE, "");
     if (!name || strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0) {
         (void)setlocale(LC_CTYPE, "C.UTF-8");
     }
 }
 
-static void open_history(struct line_editor *editor, const char *path) {
+static void line_editor_open_history(struct line_editor *editor, const char *path) {
     HistEvent event;
     editor->history = history_init();
     if (!editor->history) {
@@ -154,7 +154,7 @@ static void open_history(struct line_editor *editor, const char *path) {
 
 struct line_editor *line_editor_open(const char *history_path, line_complete complete_line,
                                      void *context) {
-    set_locale();
+    line_editor_set_locale();
     EditLine *edit = el_init("aggregator", stdin, stdout, stderr);
     if (!edit) {
         return NULL;
@@ -162,13 +162,13 @@ struct line_editor *line_editor_open(const char *history_path, line_complete com
     struct line_editor *editor = xcalloc(1, sizeof *editor);
     *editor = (struct line_editor){.edit = edit, .complete = complete_line, .context = context};
     (void)el_set(edit, EL_CLIENTDATA, editor);
-    (void)el_set(edit, EL_PROMPT, show_prompt);
-    (void)el_set(edit, EL_GETCFN, read_char);
+    (void)el_set(edit, EL_PROMPT, line_editor_show_prompt);
+    (void)el_set(edit, EL_GETCFN, line_editor_read_char);
     (void)el_set(edit, EL_EDITOR, "emacs");
     /* wide: it would copy and never free the others */
-    (void)el_wset(edit, EL_ADDFN, L"complete", L"Complete the name", complete);
+    (void)el_wset(edit, EL_ADDFN, L"complete", L"Complete the name", line_editor_complete);
     (void)el_set(edit, EL_BIND, "^I", "complete", NULL);
-    open_history(editor, history_path);
+    line_editor_open_history(editor, history_path);
     (void)el_source(edit, NULL); /* ~/.editrc, if there is one */
     return editor;
 }
@@ -187,7 +187,7 @@ void line_editor_close(struct line_editor *editor) {
 }
 
 /* Kept at once: a console may be killed. */
-static void remember(struct line_editor *editor) {
+static void line_editor_remember(struct line_editor *editor) {
     HistEvent event;
     if (!editor->history || editor->line[strspn(editor->line, " \t")] == '\0') {
         return;
@@ -199,7 +199,7 @@ static void remember(struct line_editor *editor) {
 }
 
 /* libedit's line, with SIGINT held back but where it waits. */
-static const char *read_text(struct line_editor *editor) {
+static const char *line_editor_read_text(struct line_editor *editor) {
     sigset_t blocked, before;
     int len = 0;
     sigemptyset(&blocked);
@@ -214,13 +214,13 @@ static const char *read_text(struct line_editor *editor) {
 enum line_result line_editor_read(struct line_editor *editor, const char *prompt,
                                   const char **line) {
     editor->prompt = prompt;
-    const char *text = read_text(editor);
+    const char *text = line_editor_read_text(editor);
     if (!text) {
         return editor->interrupted ? LINE_INTERRUPTED : LINE_END;
     }
     free(editor->line);
     editor->line = xstrndup(text, strcspn(text, "\r\n"));
-    remember(editor);
+    line_editor_remember(editor);
     *line = editor->line;
     return LINE_READ;
 }

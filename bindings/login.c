@@ -11,16 +11,16 @@ void login_set_source(const struct login_source *from) {
     source = from;
 }
 
-static char *present_url(enum login_of of, const char *url, bool after_refusal) {
+static char *login_present_url(enum login_of of, const char *url, bool after_refusal) {
     return source ? source->url(of, url, after_refusal) : xstrdup(url);
 }
 
 char *login_url(enum login_of of, const char *url) {
-    return present_url(of, url, false);
+    return login_present_url(of, url, false);
 }
 
 bool login_after_refusal(enum login_of of, const char *url, char **present) {
-    char *now = present_url(of, url, true);
+    char *now = login_present_url(of, url, true);
     bool is_other = strcmp(now, *present) != 0;
     free(*present);
     *present = now;

@@ -30,7 +30,7 @@ static const struct cjson_setting cjson_settings[] = {
      "JSON has no NaN, no infinity and no hexadecimal number; ask the sender for null or a string"},
 };
 
-static bool cjson_takes(lua_State *L, const struct cjson_setting *setting) {
+static bool lua_cjson_takes(lua_State *L, const struct cjson_setting *setting) {
     if (setting->has_no_effect || lua_isnoneornil(L, 1)) {
         return true;
     }
@@ -46,9 +46,9 @@ static bool cjson_takes(lua_State *L, const struct cjson_setting *setting) {
  * cjson.encode_number_precision(digits), cjson.encode_keep_buffer(keep),
  * cjson.encode_invalid_numbers(setting), cjson.decode_invalid_numbers(setting) -> what holds.
  * Upvalue 1: the place in cjson_settings. */
-static int cjson_set(lua_State *L) {
+static int lua_cjson_set(lua_State *L) {
     const struct cjson_setting *setting = &cjson_settings[lua_tointeger(L, lua_upvalueindex(1))];
-    if (!cjson_takes(L, setting)) {
+    if (!lua_cjson_takes(L, setting)) {
         return luaL_error(L, "cjson.%s cannot be set: %s", setting->name, setting->instead);
     }
     if (setting->value == 0) {
@@ -61,7 +61,7 @@ static int cjson_set(lua_State *L) {
 
 /* cjson.encode_sparse_array(convert, ratio, safe) -> false, 1, 0: a list with a gap raises, in
  * lua-cjson's terms. */
-static int cjson_encode_sparse_array(lua_State *L) {
+static int lua_cjson_encode_sparse_array(lua_State *L) {
     if (lua_toboolean(L, 1) || luaL_optinteger(L, 2, 1) != 1 || luaL_optinteger(L, 3, 0) != 0) {
         return luaL_error(L, "cjson.encode_sparse_array cannot be set: a list has no gap; fill it "
                              "with cjson.null, or make its keys strings by tostring");
@@ -75,7 +75,7 @@ static int cjson_encode_sparse_array(lua_State *L) {
 /* ---- codec -------------------------------------------------------------------------------- */
 
 /* cjson.decode(text) -> value. Raises where the text is not JSON. cjson.encode(value) is json's. */
-static int cjson_decode(lua_State *L) {
+static int lua_cjson_decode(lua_State *L) {
     int count = lua_json_decode(L);
     if (count == 1) {
         return 1;
@@ -86,7 +86,7 @@ static int cjson_decode(lua_State *L) {
 
 /* cjson.safe.encode(value), cjson.safe.decode(text) -> value, or nil and the error's text. Calls
  * upvalue 1 by upvalue 2, the pcall of scripts, which ends a script whose time is over. */
-static int cjson_call_safe(lua_State *L) {
+static int lua_cjson_call_safe(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_insert(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -100,24 +100,24 @@ static int cjson_call_safe(lua_State *L) {
     return 2;
 }
 
-static void cjson_push_safe(lua_State *L, lua_CFunction function) {
+static void lua_cjson_push_safe(lua_State *L, lua_CFunction function) {
     lua_pushcfunction(L, function);
     lua_getglobal(L, "pcall");
-    lua_pushcclosure(L, cjson_call_safe, 2);
+    lua_pushcclosure(L, lua_cjson_call_safe, 2);
 }
 
 /* ---- modules ------------------------------------------------------------------------------ */
 
 /* Leaves a table with what both modules have. */
-static void cjson_push_module(lua_State *L, lua_CFunction open) {
+static void lua_cjson_push_module(lua_State *L, lua_CFunction open) {
     size_t count = sizeof cjson_settings / sizeof *cjson_settings;
     lua_createtable(L, 0, (int)count + 5);
     for (size_t i = 0; i < count; i++) {
         lua_pushinteger(L, (lua_Integer)i);
-        lua_pushcclosure(L, cjson_set, 1);
+        lua_pushcclosure(L, lua_cjson_set, 1);
         lua_setfield(L, -2, cjson_settings[i].name);
     }
-    lua_pushcfunction(L, cjson_encode_sparse_array);
+    lua_pushcfunction(L, lua_cjson_encode_sparse_array);
     lua_setfield(L, -2, "encode_sparse_array");
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");
@@ -126,19 +126,19 @@ static void cjson_push_module(lua_State *L, lua_CFunction open) {
 }
 
 int luaopen_agg_cjson(lua_State *L) {
-    cjson_push_module(L, luaopen_agg_cjson);
+    lua_cjson_push_module(L, luaopen_agg_cjson);
     lua_pushcfunction(L, lua_json_encode);
     lua_setfield(L, -2, "encode");
-    lua_pushcfunction(L, cjson_decode);
+    lua_pushcfunction(L, lua_cjson_decode);
     lua_setfield(L, -2, "decode");
     return 1;
 }
 
 int luaopen_agg_cjson_safe(lua_State *L) {
-    cjson_push_module(L, luaopen_agg_cjson_safe);
-    cjson_push_safe(L, lua_json_encode);
+    lua_cjson_push_module(L, luaopen_agg_cjson_safe);
+    lua_cjson_push_safe(L, lua_json_encode);
     lua_setfield(L, -2, "encode");
-    cjson_push_safe(L, cjson_decode);
+    lua_cjson_push_safe(L, lua_cjson_decode);
     lua_setfield(L, -2, "decode");
     return 1;
 }

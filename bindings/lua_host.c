@@ -19,14 +19,14 @@
 #define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
 #define MAX_STACK_BYTES (1024L * 1024)
 
-static bool is_interrupted(const struct lua_host *host) {
+static bool lua_host_is_interrupted(const struct lua_host *host) {
     return host->interrupted && *host->interrupted;
 }
 
 /* Pushes why the call ends. */
-static const char *push_reason(lua_State *L, const struct lua_host *host) {
+static const char *lua_host_push_reason(lua_State *L, const struct lua_host *host) {
     const struct lua_limit *limit = &host->limit;
-    if (is_interrupted(host)) {
+    if (lua_host_is_interrupted(host)) {
         lua_pushliteral(L, "interrupted");
     } else {
         lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
@@ -36,50 +36,50 @@ static const char *push_reason(lua_State *L, const struct lua_host *host) {
     return lua_tostring(L, -1);
 }
 
-static bool is_late(const struct lua_host *host) {
+static bool lua_host_is_late(const struct lua_host *host) {
     const struct lua_limit *limit = &host->limit;
-    return limit->hit || is_interrupted(host) ||
+    return limit->hit || lua_host_is_interrupted(host) ||
            (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
 }
 
-static void on_hook(lua_State *L, lua_Debug *where);
+static void lua_host_on_hook(lua_State *L, lua_Debug *where);
 
 /* Raises from now on at every instruction. */
-static void give_up(lua_State *L, struct lua_host *host) {
+static void lua_host_give_up(lua_State *L, struct lua_host *host) {
     host->limit.hit = true;
     host->healthy = false;
-    lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    lua_sethook(L, lua_host_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-static void on_hook(lua_State *L, lua_Debug *where) {
+static void lua_host_on_hook(lua_State *L, lua_Debug *where) {
     struct lua_host *host = lua_host_of(L);
     if (where->event == LUA_HOOKLINE && host->on_line) {
         host->on_line(L, where);
     }
     bool counts_only = where->event == LUA_HOOKLINE && !host->limit.hit;
-    if (counts_only || !is_late(host)) {
+    if (counts_only || !lua_host_is_late(host)) {
         return;
     }
-    give_up(L, host);
+    lua_host_give_up(L, host);
     lua_getinfo(L, "Sl", where);
-    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, push_reason(L, host));
+    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, lua_host_push_reason(L, host));
 }
 
-static int hook_instructions(const struct lua_host *host) {
+static int lua_host_hook_instructions(const struct lua_host *host) {
     size_t fitting = HOOK_BYTES / (host->large_bytes + 1);
     return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
 }
 
 /* To set a hook costs as much as a short call, so the one that counts is left in place between
  * calls, when it finds no limit. */
-static void arm(struct lua_host *host) {
+static void lua_host_arm(struct lua_host *host) {
     lua_State *L = host->L;
     int lines = host->on_line ? LUA_MASKLINE : 0;
     if (host->limit.hit) {
-        lua_sethook(L, on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+        lua_sethook(L, lua_host_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
     } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
-               lua_gethookcount(L) != hook_instructions(host)) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT | lines, hook_instructions(host));
+               lua_gethookcount(L) != lua_host_hook_instructions(host)) {
+        lua_sethook(L, lua_host_on_hook, LUA_MASKCOUNT | lines, lua_host_hook_instructions(host));
     }
 }
 
@@ -87,7 +87,7 @@ struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms) {
     struct lua_limit outer = host->limit;
     int64_t now_us = clock_monotonic_us();
     host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false};
-    arm(host);
+    lua_host_arm(host);
     return outer;
 }
 
@@ -97,7 +97,7 @@ bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
         outer.deadline_us += clock_monotonic_us() - host->limit.started_us;
     }
     host->limit = outer;
-    arm(host);
+    lua_host_arm(host);
     return hit;
 }
 
@@ -106,16 +106,16 @@ void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_siz
     host->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
     host->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
     if (new_size >= LARGE_BLOCK_BYTES && host->limit.deadline_us && !host->limit.hit &&
-        lua_gethookcount(host->L) > hook_instructions(host)) {
-        arm(host);
+        lua_gethookcount(host->L) > lua_host_hook_instructions(host)) {
+        lua_host_arm(host);
     }
 }
 
 void lua_host_check_time(lua_State *L) {
     struct lua_host *host = lua_host_of(L);
-    if (is_late(host)) {
-        give_up(L, host);
-        luaL_error(L, "%s", push_reason(L, host));
+    if (lua_host_is_late(host)) {
+        lua_host_give_up(L, host);
+        luaL_error(L, "%s", lua_host_push_reason(L, host));
     }
 }
 
@@ -128,8 +128,8 @@ void lua_host_check_stack(lua_State *L) {
 }
 
 void lua_host_hurry(struct lua_host *host) {
-    if (host->L && is_late(host) && !host->limit.hit) {
-        lua_sethook(host->L, on_hook, LUA_MASKCOUNT, 1);
+    if (host->L && lua_host_is_late(host) && !host->limit.hit) {
+        lua_sethook(host->L, lua_host_on_hook, LUA_MASKCOUNT, 1);
     }
 }
 

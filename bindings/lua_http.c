@@ -11,7 +11,7 @@ struct handle {
     struct http_client *client;
 };
 
-static int close_handle(lua_State *L) {
+static int lua_http_close_handle(lua_State *L) {
     struct handle *handle = lua_touserdata(L, 1);
     http_client_destroy(handle->client);
     handle->client = NULL;
@@ -22,7 +22,7 @@ static int close_handle(lua_State *L) {
 
 static const char call[] = "http.request";
 
-static const char *read_method(lua_State *L) {
+static const char *lua_http_read_method(lua_State *L) {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
                                           "PATCH", "DELETE", "OPTIONS"};
     lua_getfield(L, 1, "method");
@@ -43,7 +43,7 @@ static const char *read_method(lua_State *L) {
 }
 
 /* A token of RFC 9110. */
-static bool is_header_name(struct slice name) {
+static bool lua_http_is_header_name(struct slice name) {
     for (size_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.data[i];
         if (!isalnum(c) && !(c && strchr("!#$%&'*+-.^_`|~", c))) {
@@ -54,7 +54,7 @@ static bool is_header_name(struct slice name) {
 }
 
 /* A line break would begin another header. */
-static bool is_header_value(struct slice value) {
+static bool lua_http_is_header_value(struct slice value) {
     for (size_t i = 0; i < value.len; i++) {
         if (value.data[i] == '\r' || value.data[i] == '\n' || value.data[i] == '\0') {
             return false;
@@ -64,15 +64,15 @@ static bool is_header_value(struct slice value) {
 }
 
 /* The name is below the value at the top of the stack. The line goes into the list at `lines`. */
-static void add_header(lua_State *L, int lines) {
+static void lua_http_add_header(lua_State *L, int lines) {
     int at = lua_gettop(L);
     struct slice name = lua_check_text(L, at - 1, call, "a header's name");
-    if (!is_header_name(name)) {
+    if (!lua_http_is_header_name(name)) {
         lua_bad_argument(L, at - 1, call, "a header's name", "letters, digits and hyphens");
     }
     const char *what = lua_pushfstring(L, "header \"%s\"", name.data);
     struct slice value = lua_check_text(L, at, call, what);
-    if (!is_header_value(value)) {
+    if (!lua_http_is_header_value(value)) {
         lua_bad_argument(L, at, call, what, "text without line breaks and NUL");
     }
     /* curl's way of saying that the value is empty is a semicolon */
@@ -81,12 +81,12 @@ static void add_header(lua_State *L, int lines) {
     lua_settop(L, at);
 }
 
-static int compare_lines(const void *a, const void *b) {
+static int lua_http_compare_lines(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The headers as lines; two values are left on the stack that they hang on. */
-static void read_headers(lua_State *L, struct http_client_request *request) {
+static void lua_http_read_headers(lua_State *L, struct http_client_request *request) {
     lua_newtable(L);
     int lines = lua_gettop(L);
     lua_getfield(L, 1, "headers");
@@ -94,7 +94,7 @@ static void read_headers(lua_State *L, struct http_client_request *request) {
         int at = lua_gettop(L);
         lua_check_table(L, at, call, "field \"headers\"");
         for (lua_pushnil(L); lua_next(L, at); lua_settop(L, at + 1)) {
-            add_header(L, lines);
+            lua_http_add_header(L, lines);
         }
     }
     lua_settop(L, lines);
@@ -105,12 +105,12 @@ static void read_headers(lua_State *L, struct http_client_request *request) {
         headers[i] = lua_tostring(L, -1);
         lua_pop(L, 1);
     }
-    qsort(headers, count, sizeof *headers, compare_lines); /* Lua has no order */
+    qsort(headers, count, sizeof *headers, lua_http_compare_lines); /* Lua has no order */
     request->headers = headers;
     request->header_count = count;
 }
 
-static struct http_client_request read_request(lua_State *L) {
+static struct http_client_request lua_http_read_request(lua_State *L) {
     static const char *const fields[] = {"url", "method", "headers", "body", "timeout_ms"};
     struct http_client_request request = {0};
     lua_settop(L, 1);
@@ -118,7 +118,7 @@ static struct http_client_request read_request(lua_State *L) {
     lua_check_fields(L, 1, call, fields, sizeof fields / sizeof *fields);
     lua_getfield(L, 1, "url");
     request.url = lua_check_name(L, 2, call, "field \"url\"");
-    request.method = read_method(L);
+    request.method = lua_http_read_method(L);
     request.body = lua_field_text(L, 1, call, "body", false);
     if (request.body.data &&
         (strcmp(request.method, "GET") == 0 || strcmp(request.method, "HEAD") == 0)) {
@@ -127,7 +127,7 @@ static struct http_client_request read_request(lua_State *L) {
     if (!request.body.data && request.method[0] == 'P') {
         request.body = slice_of(""); /* POST, PUT and PATCH state its length, be it 0 */
     }
-    read_headers(L, &request);
+    lua_http_read_headers(L, &request);
     int left_ms = lua_host_remaining_ms(L, call);
     request.timeout_ms = lua_field_integer(L, 1, call, "timeout_ms", 1, 3600000, 3600000);
     request.timeout_ms = request.timeout_ms < left_ms ? request.timeout_ms : left_ms;
@@ -136,7 +136,7 @@ static struct http_client_request read_request(lua_State *L) {
 
 /* ---- the answer --------------------------------------------------------------------------- */
 
-static struct slice trimmed(struct slice text) {
+static struct slice lua_http_trimmed(struct slice text) {
     while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
         text.data++;
         text.len--;
@@ -148,7 +148,7 @@ static struct slice trimmed(struct slice text) {
 }
 
 /* Into the table at the top: repeated headers are joined, but for set-cookie, which is a list. */
-static void set_header(lua_State *L, struct slice name, struct slice value) {
+static void lua_http_set_header(lua_State *L, struct slice name, struct slice value) {
     luaL_Buffer lower;
     luaL_buffinit(L, &lower);
     for (size_t i = 0; i < name.len; i++) {
@@ -176,23 +176,24 @@ static void set_header(lua_State *L, struct slice name, struct slice value) {
     lua_rawset(L, -3);
 }
 
-static void push_headers(lua_State *L, struct slice lines) {
+static void lua_http_push_headers(lua_State *L, struct slice lines) {
     lua_newtable(L);
     for (const char *at = lines.data, *end = at + lines.len; at < end;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         const char *colon = memchr(at, ':', (size_t)(stop - at));
         if (colon) {
             struct slice value = {colon + 1, (size_t)(stop - colon - 1)};
-            set_header(L, (struct slice){at, (size_t)(colon - at)}, trimmed(value));
+            lua_http_set_header(L, (struct slice){at, (size_t)(colon - at)},
+                                lua_http_trimmed(value));
         }
         at = stop + 1;
     }
 }
 
 /* http.request(request) -> { status, headers, body } | nil, failure */
-static int lua_request(lua_State *L) {
+static int lua_http_request(lua_State *L) {
     struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
-    struct http_client_request request = read_request(L);
+    struct http_client_request request = lua_http_read_request(L);
     struct http_client_answer answer;
     struct err err = {0};
     if (!lua_host_may_ask(L, "http", &err)) {
@@ -211,7 +212,7 @@ static int lua_request(lua_State *L) {
     lua_createtable(L, 0, 3);
     lua_pushinteger(L, answer.status);
     lua_setfield(L, -2, "status");
-    push_headers(L, answer.headers);
+    lua_http_push_headers(L, answer.headers);
     lua_setfield(L, -2, "headers");
     lua_pushlstring(L, answer.body.data, answer.body.len);
     lua_setfield(L, -2, "body");
@@ -219,9 +220,9 @@ static int lua_request(lua_State *L) {
 }
 
 int luaopen_agg_http(lua_State *L) {
-    static const luaL_Reg functions[] = {{"request", lua_request}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"request", lua_http_request}, {NULL, NULL}};
     lua_createtable(L, 0, 1);
-    lua_new_resource(L, sizeof(struct handle), close_handle);
+    lua_new_resource(L, sizeof(struct handle), lua_http_close_handle);
     lua_bind_functions(L, functions);
     return 1;
 }

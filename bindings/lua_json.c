@@ -19,9 +19,9 @@
 
 static const char encode_call[] = "json.encode";
 
-static void encode(lua_State *L, struct buffer *out, int depth);
+static void lua_json_encode_value(lua_State *L, struct buffer *out, int depth);
 
-static void encode_number(lua_State *L, struct buffer *out) {
+static void lua_json_encode_number(lua_State *L, struct buffer *out) {
     char text[LUA_NUMBER_TEXT_CAP];
     double number = lua_tonumber(L, -1);
     if (!isfinite(number)) {
@@ -30,25 +30,25 @@ static void encode_number(lua_State *L, struct buffer *out) {
     buffer_append_text(out, lua_format_number(number, text));
 }
 
-static void encode_list(lua_State *L, struct buffer *out, int depth) {
+static void lua_json_encode_list(lua_State *L, struct buffer *out, int depth) {
     int count = lua_check_list(L, lua_gettop(L), encode_call, "a table with items");
     buffer_append(out, "[", 1);
     for (int i = 1; i <= count; i++) {
         buffer_append_text(out, i > 1 ? "," : "");
         lua_rawgeti(L, -1, i);
-        encode(L, out, depth + 1);
+        lua_json_encode_value(L, out, depth + 1);
         lua_pop(L, 1);
     }
     buffer_append(out, "]", 1);
 }
 
-static int compare_keys(const void *a, const void *b) {
+static int lua_json_compare_keys(const void *a, const void *b) {
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
 /* The keys of the table at the top, sorted: equal tables must have equal texts. The list is Lua's
  * own memory; it is left on the stack above the table. */
-static struct slice *sorted_keys(lua_State *L, size_t *count) {
+static struct slice *lua_json_sorted_keys(lua_State *L, size_t *count) {
     int table = lua_gettop(L);
     *count = 0;
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
@@ -63,13 +63,13 @@ static struct slice *sorted_keys(lua_State *L, size_t *count) {
         keys[at].data = lua_tolstring(L, -2, &keys[at].len);
         at++;
     }
-    qsort(keys, *count, sizeof *keys, compare_keys);
+    qsort(keys, *count, sizeof *keys, lua_json_compare_keys);
     return keys;
 }
 
-static void encode_object(lua_State *L, struct buffer *out, int depth) {
+static void lua_json_encode_object(lua_State *L, struct buffer *out, int depth) {
     size_t count;
-    struct slice *keys = sorted_keys(L, &count); /* [table, keys] */
+    struct slice *keys = lua_json_sorted_keys(L, &count); /* [table, keys] */
     buffer_append(out, "{", 1);
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(out, i > 0 ? "," : "");
@@ -77,14 +77,14 @@ static void encode_object(lua_State *L, struct buffer *out, int depth) {
         buffer_append(out, ":", 1);
         lua_pushlstring(L, keys[i].data, keys[i].len);
         lua_rawget(L, -3);
-        encode(L, out, depth + 1);
+        lua_json_encode_value(L, out, depth + 1);
         lua_pop(L, 1);
     }
     buffer_append(out, "}", 1);
     lua_pop(L, 1);
 }
 
-static bool is_list(lua_State *L) {
+static bool lua_json_is_list(lua_State *L) {
     if (lua_objlen(L, -1) > 0) {
         return true;
     }
@@ -94,7 +94,7 @@ static bool is_list(lua_State *L) {
 }
 
 /* The value at the top stays there. */
-static void encode(lua_State *L, struct buffer *out, int depth) {
+static void lua_json_encode_value(lua_State *L, struct buffer *out, int depth) {
     struct slice text;
     luaL_checkstack(L, 8, encode_call);
     if (out->len > MAX_TEXT_BYTES) {
@@ -109,7 +109,7 @@ static void encode(lua_State *L, struct buffer *out, int depth) {
         buffer_append_text(out, lua_toboolean(L, -1) ? "true" : "false");
         break;
     case LUA_TNUMBER:
-        encode_number(L, out);
+        lua_json_encode_number(L, out);
         break;
     case LUA_TSTRING:
         text.data = lua_tolstring(L, -1, &text.len);
@@ -121,22 +121,23 @@ static void encode(lua_State *L, struct buffer *out, int depth) {
                        JSON_MAX_DEPTH);
         }
         lua_host_check_time(L); /* one table may stand in the text a million times */
-        is_list(L) ? encode_list(L, out, depth) : encode_object(L, out, depth);
+        lua_json_is_list(L) ? lua_json_encode_list(L, out, depth)
+                            : lua_json_encode_object(L, out, depth);
         break;
     default:
         luaL_error(L, "%s: a %s has no form in JSON", encode_call, luaL_typename(L, -1));
     }
 }
 
-static int free_output(lua_State *L) {
+static int lua_json_free_output(lua_State *L) {
     buffer_free(lua_touserdata(L, 1));
     return 0;
 }
 
 void lua_json_push_text(lua_State *L) {
-    struct buffer *out = lua_new_resource(L, sizeof *out, free_output);
+    struct buffer *out = lua_new_resource(L, sizeof *out, lua_json_free_output);
     lua_insert(L, -2); /* [out, value] */
-    encode(L, out, 0);
+    lua_json_encode_value(L, out, 0);
     lua_pushlstring(L, out->data, out->len);
     buffer_free(out); /* rather than when it is collected */
     lua_replace(L, -3);
@@ -157,9 +158,9 @@ int lua_json_encode(lua_State *L) {
 
 /* Pushes the one value at the cursor. False: the cursor has the error; what is on the stack above
  * is the caller's to drop. */
-static bool decode(lua_State *L, struct json_cursor *cursor);
+static bool lua_json_decode_value(lua_State *L, struct json_cursor *cursor);
 
-static void push_string(lua_State *L, const struct json_value *value) {
+static void lua_json_push_string(lua_State *L, const struct json_value *value) {
     if (!value->has_escapes) {
         lua_pushlstring(L, value->raw.data, value->raw.len);
         return;
@@ -170,7 +171,8 @@ static void push_string(lua_State *L, const struct json_value *value) {
 }
 
 /* A whole number that a double would round comes as its digits. */
-static bool push_number(lua_State *L, struct json_cursor *cursor, const struct json_value *value) {
+static bool lua_json_push_number(lua_State *L, struct json_cursor *cursor,
+                                 const struct json_value *value) {
     int64_t integer;
     double number;
     if (!value->is_integer) {
@@ -187,7 +189,7 @@ static bool push_number(lua_State *L, struct json_cursor *cursor, const struct j
     return true;
 }
 
-static bool decode_list(lua_State *L, struct json_cursor *cursor) {
+static bool lua_json_decode_list(lua_State *L, struct json_cursor *cursor) {
     bool more;
     lua_newtable(L);
     lua_mark_list(L);
@@ -198,7 +200,7 @@ static bool decode_list(lua_State *L, struct json_cursor *cursor) {
         if (!more) {
             return true;
         }
-        if (!decode(L, cursor)) {
+        if (!lua_json_decode_value(L, cursor)) {
             return false;
         }
         lua_rawseti(L, -2, i);
@@ -206,7 +208,7 @@ static bool decode_list(lua_State *L, struct json_cursor *cursor) {
     return false;
 }
 
-static bool decode_object(lua_State *L, struct json_cursor *cursor) {
+static bool lua_json_decode_object(lua_State *L, struct json_cursor *cursor) {
     struct json_value key;
     bool more;
     lua_newtable(L);
@@ -217,8 +219,8 @@ static bool decode_object(lua_State *L, struct json_cursor *cursor) {
         if (!more) {
             return true;
         }
-        push_string(L, &key);
-        if (!decode(L, cursor)) {
+        lua_json_push_string(L, &key);
+        if (!lua_json_decode_value(L, cursor)) {
             return false;
         }
         lua_rawset(L, -3); /* of equal keys the last wins, as in the fields of events */
@@ -226,26 +228,26 @@ static bool decode_object(lua_State *L, struct json_cursor *cursor) {
     return false;
 }
 
-static bool decode(lua_State *L, struct json_cursor *cursor) {
+static bool lua_json_decode_value(lua_State *L, struct json_cursor *cursor) {
     struct json_value value;
     luaL_checkstack(L, 8, "json.decode");
     if (!json_peek(cursor, &value.type)) {
         return false;
     }
     if (value.type == JSON_ARRAY) {
-        return decode_list(L, cursor);
+        return lua_json_decode_list(L, cursor);
     }
     if (value.type == JSON_OBJECT) {
-        return decode_object(L, cursor);
+        return lua_json_decode_object(L, cursor);
     }
     if (!json_read(cursor, &value)) {
         return false;
     }
     switch (value.type) {
     case JSON_NUMBER:
-        return push_number(L, cursor, &value);
+        return lua_json_push_number(L, cursor, &value);
     case JSON_STRING:
-        push_string(L, &value);
+        lua_json_push_string(L, &value);
         return true;
     case JSON_BOOL:
         lua_pushboolean(L, value.boolean);
@@ -266,7 +268,7 @@ int lua_json_decode(lua_State *L) {
         return lua_push_failure(L, &err);
     }
     json_begin(&cursor, text);
-    if (!decode(L, &cursor) || !json_finish(&cursor)) {
+    if (!lua_json_decode_value(L, &cursor) || !json_finish(&cursor)) {
         err_set(&err, ERR_INPUT, "not JSON: %s, at byte %zu", cursor.error,
                 json_offset(&cursor) + 1);
         return lua_push_failure(L, &err);
@@ -277,7 +279,7 @@ int lua_json_decode(lua_State *L) {
 /* ---- module ------------------------------------------------------------------------------- */
 
 /* json.array(table) -> the same table, marked: an empty one is written as [] */
-static int lua_array(lua_State *L) {
+static int lua_json_array(lua_State *L) {
     lua_check_table(L, 1, "json.array", "the argument");
     lua_settop(L, 1);
     /* It would lose what its metatable does: read-only tables are read-only by it. */
@@ -296,7 +298,7 @@ static int lua_array(lua_State *L) {
 int luaopen_agg_json(lua_State *L) {
     static const luaL_Reg functions[] = {{"encode", lua_json_encode},
                                          {"decode", lua_json_decode},
-                                         {"array", lua_array},
+                                         {"array", lua_json_array},
                                          {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);

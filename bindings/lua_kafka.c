@@ -18,14 +18,14 @@ struct sending {
     struct kafka_send *send;
 };
 
-static int close_handle(lua_State *L) {
+static int lua_kafka_close_handle(lua_State *L) {
     struct handle *handle = lua_touserdata(L, 1);
     kafka_producer_release(handle->producer);
     handle->producer = NULL;
     return 0;
 }
 
-static int close_sending(lua_State *L) {
+static int lua_kafka_close_sending(lua_State *L) {
     struct sending *sending = lua_touserdata(L, 1);
     kafka_send_unref(sending->send);
     sending->send = NULL;
@@ -34,13 +34,13 @@ static int close_sending(lua_State *L) {
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
-static int compare_headers(const void *a, const void *b) {
+static int lua_kafka_compare_headers(const void *a, const void *b) {
     const struct kafka_header *left = a, *right = b;
     return strcmp(left->name, right->name);
 }
 
 /* Reads the table of headers at the top of the stack; the list is left in its place. */
-static void read_headers(lua_State *L, const char *call, struct kafka_record *record) {
+static void lua_kafka_read_headers(lua_State *L, const char *call, struct kafka_record *record) {
     int at = lua_gettop(L);
     size_t count = 0;
     lua_check_table(L, at, call, "field \"headers\"");
@@ -56,12 +56,14 @@ static void read_headers(lua_State *L, const char *call, struct kafka_record *re
         header->name = lua_tostring(L, -2);
         header->value.data = lua_tolstring(L, -1, &header->value.len);
     }
-    qsort(headers, record->header_count, sizeof *headers, compare_headers); /* Lua has no order */
-    lua_remove(L, at); /* the record still holds it, and it the strings */
+    qsort(headers, record->header_count, sizeof *headers,
+          lua_kafka_compare_headers); /* Lua has no order */
+    lua_remove(L, at);                /* the record still holds it, and it the strings */
 }
 
 /* The record in the table at `at`, whose strings it borrows. Pushes one value, which is to stay. */
-static struct kafka_record read_record(lua_State *L, int at, const char *call, bool alone) {
+static struct kafka_record lua_kafka_read_record(lua_State *L, int at, const char *call,
+                                                 bool alone) {
     static const char *const fields[] = {"topic", "key", "value", "headers", "timeout_ms"};
     struct kafka_record record = {0};
     lua_check_table(L, at, call, "the record");
@@ -73,14 +75,14 @@ static struct kafka_record read_record(lua_State *L, int at, const char *call, b
     record.value = lua_field_text(L, at, call, "value", false);
     lua_getfield(L, at, "headers");
     if (!lua_isnil(L, -1)) {
-        read_headers(L, call, &record);
+        lua_kafka_read_headers(L, call, &record);
     }
     return record;
 }
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
-static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) {
+static bool lua_kafka_hold_producer(lua_State *L, struct handle *handle, struct err *err) {
     if (handle->producer && kafka_producer_broken(handle->producer)) {
         kafka_producer_release(handle->producer);
         handle->producer = NULL;
@@ -92,12 +94,12 @@ static bool hold_producer(lua_State *L, struct handle *handle, struct err *err) 
     return handle->producer != NULL;
 }
 
-static void note_failure(struct err *err, const struct kafka_record *record,
-                         const struct kafka_delivery *delivery) {
+static void lua_kafka_note_failure(struct err *err, const struct kafka_record *record,
+                                   const struct kafka_delivery *delivery) {
     err_set(err, delivery->kind, "%s: %s", record->topic, delivery->reason);
 }
 
-static void push_delivery(lua_State *L, const struct kafka_delivery *delivery) {
+static void lua_kafka_push_delivery(lua_State *L, const struct kafka_delivery *delivery) {
     lua_createtable(L, 0, 2);
     lua_pushinteger(L, delivery->partition);
     lua_setfield(L, -2, "partition");
@@ -108,15 +110,15 @@ static void push_delivery(lua_State *L, const struct kafka_delivery *delivery) {
 /* ---- sending ------------------------------------------------------------------------------- */
 
 /* Queues the records and waits for their reports. Leaves the send's userdata on the stack. */
-static struct kafka_send *send_records(lua_State *L, const struct kafka_record *records,
-                                       size_t count, int timeout_ms, struct err *err) {
+static struct kafka_send *lua_kafka_send_records(lua_State *L, const struct kafka_record *records,
+                                                 size_t count, int timeout_ms, struct err *err) {
     struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
-    struct sending *sending = lua_new_resource(L, sizeof *sending, close_sending);
+    struct sending *sending = lua_new_resource(L, sizeof *sending, lua_kafka_close_sending);
     if (timeout_ms == 0) {
         err_set(err, ERR_TIMEOUT, "no time is left to produce");
         return NULL;
     }
-    if (!hold_producer(L, handle, err)) {
+    if (!lua_kafka_hold_producer(L, handle, err)) {
         return NULL;
     }
     sending->send = kafka_send_create(count);
@@ -127,36 +129,37 @@ static struct kafka_send *send_records(lua_State *L, const struct kafka_record *
     return sending->send;
 }
 
-static int bounded_timeout(lua_State *L, int at, const char *call) {
+static int lua_kafka_bounded_timeout(lua_State *L, int at, const char *call) {
     int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
     int left_ms = lua_host_remaining_ms(L, call);
     return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 
 /* kafka.produce(record) -> { partition, offset } | nil, failure */
-static int lua_produce(lua_State *L) {
+static int lua_kafka_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
     struct err err = {0};
     lua_host_check_may_produce(L, call);
     lua_settop(L, 1);
-    struct kafka_record record = read_record(L, 1, call, true);
-    int timeout_ms = bounded_timeout(L, 1, call);
-    struct kafka_send *send = send_records(L, &record, 1, timeout_ms, &err);
+    struct kafka_record record = lua_kafka_read_record(L, 1, call, true);
+    int timeout_ms = lua_kafka_bounded_timeout(L, 1, call);
+    struct kafka_send *send = lua_kafka_send_records(L, &record, 1, timeout_ms, &err);
     if (!send) {
         return lua_push_failure(L, &err);
     }
     struct kafka_delivery delivery = kafka_send_delivery(send, 0);
     if (delivery.kind != ERR_NONE) {
-        note_failure(&err, &record, &delivery);
+        lua_kafka_note_failure(&err, &record, &delivery);
         return lua_push_failure(L, &err);
     }
-    push_delivery(L, &delivery);
+    lua_kafka_push_delivery(L, &delivery);
     return 1;
 }
 
 /* Pushes the list of deliveries; returns how many failed, the first of them in err. */
-static size_t push_deliveries(lua_State *L, struct kafka_send *send,
-                              const struct kafka_record *records, size_t count, struct err *err) {
+static size_t lua_kafka_push_deliveries(lua_State *L, struct kafka_send *send,
+                                        const struct kafka_record *records, size_t count,
+                                        struct err *err) {
     size_t failed = 0;
     lua_createtable(L, (int)count, 0);
     lua_mark_list(L);
@@ -164,9 +167,9 @@ static size_t push_deliveries(lua_State *L, struct kafka_send *send,
         struct err one = {0};
         struct kafka_delivery delivery = kafka_send_delivery(send, i);
         if (delivery.kind == ERR_NONE) {
-            push_delivery(L, &delivery);
+            lua_kafka_push_delivery(L, &delivery);
         } else {
-            note_failure(&one, &records[i], &delivery);
+            lua_kafka_note_failure(&one, &records[i], &delivery);
             lua_createtable(L, 0, 1);
             lua_push_failure_table(L, &one);
             lua_setfield(L, -2, "error");
@@ -181,7 +184,7 @@ static size_t push_deliveries(lua_State *L, struct kafka_send *send,
 
 /* kafka.produce_all(records, options) -> deliveries in order
  *   | nil, { kind, message, results }: not all were delivered */
-static int lua_produce_all(lua_State *L) {
+static int lua_kafka_produce_all(lua_State *L) {
     static const char call[] = "kafka.produce_all";
     static const char *const options[] = {"timeout_ms"};
     struct err err = {0};
@@ -193,7 +196,7 @@ static int lua_produce_all(lua_State *L) {
     }
     lua_check_table(L, 2, call, "the options");
     lua_check_fields(L, 2, call, options, 1);
-    int timeout_ms = bounded_timeout(L, 2, call);
+    int timeout_ms = lua_kafka_bounded_timeout(L, 2, call);
     size_t count = (size_t)lua_check_list(L, 1, call, "the records");
     if (count > MAX_RECORDS) {
         luaL_error(L, "%s: %d records, at most %d can be sent together", call, (int)count,
@@ -205,15 +208,15 @@ static int lua_produce_all(lua_State *L) {
     for (size_t i = 0; i < count; i++) {
         const char *where = lua_pushfstring(L, "%s: record %d", call, (int)i + 1);
         lua_rawgeti(L, 1, (int)i + 1);
-        records[i] = read_record(L, lua_gettop(L), where, false);
+        records[i] = lua_kafka_read_record(L, lua_gettop(L), where, false);
         lua_rawseti(L, anchor, (int)i + 1);
         lua_settop(L, anchor);
     }
-    struct kafka_send *send = send_records(L, records, count, timeout_ms, &err);
+    struct kafka_send *send = lua_kafka_send_records(L, records, count, timeout_ms, &err);
     if (!send) {
         return lua_push_failure(L, &err);
     }
-    size_t failed = push_deliveries(L, send, records, count, &err);
+    size_t failed = lua_kafka_push_deliveries(L, send, records, count, &err);
     if (failed == 0) {
         return 1;
     }
@@ -227,9 +230,9 @@ static int lua_produce_all(lua_State *L) {
 
 int luaopen_agg_kafka(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"produce", lua_produce}, {"produce_all", lua_produce_all}, {NULL, NULL}};
+        {"produce", lua_kafka_produce}, {"produce_all", lua_kafka_produce_all}, {NULL, NULL}};
     lua_createtable(L, 0, 2);
-    lua_new_resource(L, sizeof(struct handle), close_handle);
+    lua_new_resource(L, sizeof(struct handle), lua_kafka_close_handle);
     lua_bind_functions(L, functions);
     return 1;
 }

@@ -18,7 +18,7 @@ struct line {
 };
 
 /* Not past MAX_TEXT_BYTES, and not within a character. */
-static struct slice cut(struct slice text) {
+static struct slice lua_log_cut(struct slice text) {
     if (text.len <= MAX_TEXT_BYTES) {
         return text;
     }
@@ -31,7 +31,7 @@ static struct slice cut(struct slice text) {
 }
 
 /* The line's own keys are not a script's. */
-static const char *check_key(lua_State *L, int at, const char *call) {
+static const char *lua_log_check_key(lua_State *L, int at, const char *call) {
     static const char *const own[] = {"time", "level", "message", "correlation_id", "trace_id"};
     const char *key = lua_check_name(L, at, call, "a field's name");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
@@ -46,9 +46,9 @@ static const char *check_key(lua_State *L, int at, const char *call) {
 }
 
 /* Name and value are the two at the top of the stack. */
-static void add_field(lua_State *L, struct line *line) {
+static void lua_log_add_field(lua_State *L, struct line *line) {
     int at = lua_gettop(L);
-    const char *key = check_key(L, at - 1, line->call);
+    const char *key = lua_log_check_key(L, at - 1, line->call);
     if (line->count == MAX_FIELDS) {
         luaL_error(L, "%s: more than %d fields", line->call, MAX_FIELDS);
     }
@@ -67,7 +67,7 @@ static void add_field(lua_State *L, struct line *line) {
     }
     case LUA_TSTRING:
         text.data = lua_tolstring(L, at, &text.len);
-        *field = LOG_SLICE(key, cut(text));
+        *field = LOG_SLICE(key, lua_log_cut(text));
         break;
     default:
         lua_bad_argument(L, at, line->call, lua_pushfstring(L, "field \"%s\"", key),
@@ -76,43 +76,43 @@ static void add_field(lua_State *L, struct line *line) {
     line->count++;
 }
 
-static int compare_fields(const void *a, const void *b) {
+static int lua_log_compare_fields(const void *a, const void *b) {
     return strcmp(((const struct log_field *)a)->key, ((const struct log_field *)b)->key);
 }
 
 /* log.debug(message, fields), log.info(message, fields), log.warning(message, fields) and
  * log.error(message, fields); fields maps names to strings, numbers or booleans. */
-static int write_line(lua_State *L, enum log_level level, const char *call) {
+static int lua_log_write_line(lua_State *L, enum log_level level, const char *call) {
     struct line line = {.call = call};
     char message[MAX_TEXT_BYTES + 1];
-    struct slice text = cut(lua_check_text(L, 1, call, "the message"));
+    struct slice text = lua_log_cut(lua_check_text(L, 1, call, "the message"));
     lua_settop(L, 2);
     if (!lua_isnil(L, 2)) {
         lua_check_table(L, 2, call, "the fields");
         for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-            add_field(L, &line);
+            lua_log_add_field(L, &line);
         }
     }
     for (size_t i = 0; i < text.len; i++) { /* one line stays one line */
         message[i] = (unsigned char)text.data[i] < 0x20 ? ' ' : text.data[i];
     }
     message[text.len] = '\0';
-    qsort(line.fields, line.count, sizeof *line.fields, compare_fields);
+    qsort(line.fields, line.count, sizeof *line.fields, lua_log_compare_fields);
     log_write(level, message, line.fields, line.count);
     return 0;
 }
 
 static int lua_log_debug(lua_State *L) {
-    return write_line(L, LOG_DEBUG, "log.debug");
+    return lua_log_write_line(L, LOG_DEBUG, "log.debug");
 }
 static int lua_log_info(lua_State *L) {
-    return write_line(L, LOG_INFO, "log.info");
+    return lua_log_write_line(L, LOG_INFO, "log.info");
 }
 static int lua_log_warning(lua_State *L) {
-    return write_line(L, LOG_WARNING, "log.warning");
+    return lua_log_write_line(L, LOG_WARNING, "log.warning");
 }
 static int lua_log_error(lua_State *L) {
-    return write_line(L, LOG_ERROR, "log.error");
+    return lua_log_write_line(L, LOG_ERROR, "log.error");
 }
 
 int luaopen_agg_log(lua_State *L) {

@@ -24,7 +24,7 @@ struct handle {
 
 /* ---- declaring ---------------------------------------------------------------------------- */
 
-static bool is_name(const char *name, const char *more) {
+static bool lua_metrics_is_name(const char *name, const char *more) {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
     for (size_t i = 0; name[i]; i++) {
         bool digit = i > 0 && name[i] >= '0' && name[i] <= '9';
@@ -35,15 +35,15 @@ static bool is_name(const char *name, const char *more) {
     return name[0] && strlen(name) <= MAX_NAME_BYTES;
 }
 
-static const char *check_metric_name(lua_State *L, const char *call) {
+static const char *lua_metrics_check_metric_name(lua_State *L, const char *call) {
     const char *name = lua_check_name(L, 1, call, "the name");
-    if (!is_name(name, ":")) {
+    if (!lua_metrics_is_name(name, ":")) {
         lua_bad_argument(L, 1, call, "the name", "like [a-z_:][a-z0-9_:]*, at most 100 bytes");
     }
     return name;
 }
 
-static const char *check_help(lua_State *L, const char *call) {
+static const char *lua_metrics_check_help(lua_State *L, const char *call) {
     struct slice help = lua_check_text(L, 2, call, "the help");
     for (size_t i = 0; i < help.len; i++) {
         if ((unsigned char)help.data[i] < 0x20 || help.data[i] == '\\') {
@@ -57,7 +57,7 @@ static const char *check_help(lua_State *L, const char *call) {
 }
 
 /* Reads the list of label names (argument 3) and pushes them joined by commas. */
-static const char *read_labels(lua_State *L, const char *call, struct handle *handle) {
+static const char *lua_metrics_read_labels(lua_State *L, const char *call, struct handle *handle) {
     lua_pushliteral(L, "");
     if (lua_isnil(L, 3)) {
         return "";
@@ -69,7 +69,8 @@ static const char *read_labels(lua_State *L, const char *call, struct handle *ha
     for (int i = 0; i < count; i++) {
         lua_rawgeti(L, 3, i + 1);
         const char *label = lua_check_name(L, lua_gettop(L), call, "a label's name");
-        if (!is_name(label, "") || strncmp(label, "__", 2) == 0 || strcmp(label, "le") == 0) {
+        if (!lua_metrics_is_name(label, "") || strncmp(label, "__", 2) == 0 ||
+            strcmp(label, "le") == 0) {
             lua_bad_argument(L, lua_gettop(L), call, "a label's name",
                              "like [a-z_][a-z0-9_]*, not le, not beginning with __");
         }
@@ -87,7 +88,7 @@ static const char *read_labels(lua_State *L, const char *call, struct handle *ha
 }
 
 /* The strings that the handle points to live as long as it does. */
-static void keep_strings(lua_State *L, const struct handle *handle) {
+static void lua_metrics_keep_strings(lua_State *L, const struct handle *handle) {
     lua_createtable(L, METRIC_MAX_LABELS + 1, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, -2, 1);
@@ -98,22 +99,22 @@ static void keep_strings(lua_State *L, const struct handle *handle) {
     lua_setfenv(L, -2);
 }
 
-static int declare(lua_State *L, enum metric_type type) {
+static int lua_metrics_declare(lua_State *L, enum metric_type type) {
     struct err err = {0};
     lua_settop(L, 3);
     const char *call = lua_pushfstring(L, "metrics.%s", type_names[type]);
-    const char *name = check_metric_name(L, call);
-    const char *help = check_help(L, call);
+    const char *name = lua_metrics_check_metric_name(L, call);
+    const char *help = lua_metrics_check_help(L, call);
     struct handle *handle = lua_newuserdata(L, sizeof *handle);
     *handle = (struct handle){.type = type, .name = name};
-    const char *labels = read_labels(L, call, handle);
+    const char *labels = lua_metrics_read_labels(L, call, handle);
     handle->metric =
         metric_scope_family(lua_host_of(L)->services.metrics, type, name, help, labels, &err);
     if (!handle->metric) {
         return luaL_error(L, "%s: %s", call, err.text);
     }
     lua_settop(L, 5); /* the handle */
-    keep_strings(L, handle);
+    lua_metrics_keep_strings(L, handle);
     luaL_getmetatable(L, METRIC_TYPE);
     lua_setmetatable(L, -2);
     return 1;
@@ -121,21 +122,21 @@ static int declare(lua_State *L, enum metric_type type) {
 
 /* metrics.counter(name, help, labels), metrics.gauge(name, help, labels) and
  * metrics.histogram(name, help, labels) -> metric */
-static int lua_counter(lua_State *L) {
-    return declare(L, METRIC_COUNTER);
+static int lua_metrics_counter(lua_State *L) {
+    return lua_metrics_declare(L, METRIC_COUNTER);
 }
-static int lua_gauge(lua_State *L) {
-    return declare(L, METRIC_GAUGE);
+static int lua_metrics_gauge(lua_State *L) {
+    return lua_metrics_declare(L, METRIC_GAUGE);
 }
-static int lua_histogram(lua_State *L) {
-    return declare(L, METRIC_HISTOGRAM);
+static int lua_metrics_histogram(lua_State *L) {
+    return lua_metrics_declare(L, METRIC_HISTOGRAM);
 }
 
 /* ---- using -------------------------------------------------------------------------------- */
 
 /* Whole characters up to the bound; what is not text becomes ?, or the whole page would be refused.
  */
-static void copy_label_value(struct slice from, char to[MAX_LABEL_VALUE_BYTES + 1]) {
+static void lua_metrics_copy_label_value(struct slice from, char to[MAX_LABEL_VALUE_BYTES + 1]) {
     size_t used = 0;
     for (size_t i = 0; i < from.len;) {
         size_t step = utf8_sequence(from.data + i, from.len - i);
@@ -151,8 +152,8 @@ static void copy_label_value(struct slice from, char to[MAX_LABEL_VALUE_BYTES + 
     to[used] = '\0';
 }
 
-static void read_label_value(lua_State *L, int labels, const char *call, const char *label,
-                             char value[MAX_LABEL_VALUE_BYTES + 1]) {
+static void lua_metrics_read_label_value(lua_State *L, int labels, const char *call,
+                                         const char *label, char value[MAX_LABEL_VALUE_BYTES + 1]) {
     char number[LUA_NUMBER_TEXT_CAP];
     struct slice text;
     lua_getfield(L, labels, label);
@@ -168,11 +169,12 @@ static void read_label_value(lua_State *L, int labels, const char *call, const c
                          "a string, a number or a boolean");
         return;
     }
-    copy_label_value(text, value);
+    lua_metrics_copy_label_value(text, value);
     lua_pop(L, 1);
 }
 
-static struct metric_cell *find_cell(lua_State *L, const struct handle *handle, const char *call) {
+static struct metric_cell *lua_metrics_find_cell(lua_State *L, const struct handle *handle,
+                                                 const char *call) {
     char texts[METRIC_MAX_LABELS][MAX_LABEL_VALUE_BYTES + 1];
     const char *values[METRIC_MAX_LABELS];
     if (lua_isnil(L, 3)) {
@@ -189,7 +191,7 @@ static struct metric_cell *find_cell(lua_State *L, const struct handle *handle, 
         }
     }
     for (size_t i = 0; i < handle->label_count; i++) {
-        read_label_value(L, 3, call, handle->labels[i], texts[i]);
+        lua_metrics_read_label_value(L, 3, call, handle->labels[i], texts[i]);
         values[i] = texts[i];
     }
     return !lua_host_of(L)->muted ? metric_cell_of(handle->metric, values, handle->label_count)
@@ -197,8 +199,8 @@ static struct metric_cell *find_cell(lua_State *L, const struct handle *handle, 
 }
 
 /* The handle in argument 1, which must be of a type that has the method; `call` names both. */
-static struct handle *check_handle(lua_State *L, const char *method, unsigned types,
-                                   const char **call) {
+static struct handle *lua_metrics_check_handle(lua_State *L, const char *method, unsigned types,
+                                               const char **call) {
     struct handle *handle = luaL_testudata(L, 1, METRIC_TYPE);
     if (!handle) {
         luaL_error(L, "%s: call it as metric:%s(number, labels)", method, method);
@@ -212,7 +214,7 @@ static struct handle *check_handle(lua_State *L, const char *method, unsigned ty
     return handle;
 }
 
-static double check_number(lua_State *L, const char *call, bool negative_too) {
+static double lua_metrics_check_number(lua_State *L, const char *call, bool negative_too) {
     double number = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : NAN;
     if (!isfinite(number) || (number < 0 && !negative_too)) {
         lua_bad_argument(L, 2, call, "the number",
@@ -222,38 +224,42 @@ static double check_number(lua_State *L, const char *call, bool negative_too) {
 }
 
 /* metric:add(number, labels): counters (not below 0) and gauges */
-static int lua_add(lua_State *L) {
+static int lua_metrics_add(lua_State *L) {
     const char *call = NULL;
     struct handle *handle =
-        check_handle(L, "add", 1u << METRIC_COUNTER | 1u << METRIC_GAUGE, &call);
-    double number = check_number(L, call, handle->type == METRIC_GAUGE);
-    metric_add(find_cell(L, handle, call), number);
+        lua_metrics_check_handle(L, "add", 1u << METRIC_COUNTER | 1u << METRIC_GAUGE, &call);
+    double number = lua_metrics_check_number(L, call, handle->type == METRIC_GAUGE);
+    metric_add(lua_metrics_find_cell(L, handle, call), number);
     return 0;
 }
 
 /* metric:set(number, labels): gauges */
-static int lua_set(lua_State *L) {
+static int lua_metrics_set(lua_State *L) {
     const char *call = NULL;
-    struct handle *handle = check_handle(L, "set", 1u << METRIC_GAUGE, &call);
-    double number = check_number(L, call, true);
-    metric_set(find_cell(L, handle, call), number);
+    struct handle *handle = lua_metrics_check_handle(L, "set", 1u << METRIC_GAUGE, &call);
+    double number = lua_metrics_check_number(L, call, true);
+    metric_set(lua_metrics_find_cell(L, handle, call), number);
     return 0;
 }
 
 /* metric:observe(number, labels): histograms */
-static int lua_observe(lua_State *L) {
+static int lua_metrics_observe(lua_State *L) {
     const char *call = NULL;
-    struct handle *handle = check_handle(L, "observe", 1u << METRIC_HISTOGRAM, &call);
-    double number = check_number(L, call, false);
-    metric_observe(find_cell(L, handle, call), number);
+    struct handle *handle = lua_metrics_check_handle(L, "observe", 1u << METRIC_HISTOGRAM, &call);
+    double number = lua_metrics_check_number(L, call, false);
+    metric_observe(lua_metrics_find_cell(L, handle, call), number);
     return 0;
 }
 
 int luaopen_agg_metrics(lua_State *L) {
-    static const luaL_Reg methods[] = {
-        {"add", lua_add}, {"set", lua_set}, {"observe", lua_observe}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"counter", lua_counter}, {"gauge", lua_gauge}, {"histogram", lua_histogram}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"add", lua_metrics_add},
+                                       {"set", lua_metrics_set},
+                                       {"observe", lua_metrics_observe},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"counter", lua_metrics_counter},
+                                         {"gauge", lua_metrics_gauge},
+                                         {"histogram", lua_metrics_histogram},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, METRIC_TYPE);
     lua_newtable(L);
     luaL_register(L, NULL, methods);

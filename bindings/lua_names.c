@@ -11,12 +11,12 @@ struct names {
     size_t count;
 };
 
-static int compare_names(const void *a, const void *b) {
+static int lua_names_compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* Sorted, so that the same mistake is always answered alike. */
-static void collect(lua_State *L, int at, struct names *names) {
+static void lua_names_collect(lua_State *L, int at, struct names *names) {
     at = at < 0 ? lua_gettop(L) + at + 1 : at;
     names->count = 0;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
@@ -25,18 +25,18 @@ static void collect(lua_State *L, int at, struct names *names) {
             names->items[names->count++] = lua_tostring(L, -2);
         }
     }
-    qsort(names->items, names->count, sizeof *names->items, compare_names);
+    qsort(names->items, names->count, sizeof *names->items, lua_names_compare_names);
 }
 
 const char *lua_names_hint(lua_State *L, int at, const char *word, char hint[NEAREST_HINT_CAP]) {
     struct names names;
-    collect(L, at, &names);
+    lua_names_collect(L, at, &names);
     return nearest_hint(hint, word, names.items, names.count);
 }
 
 const char *lua_names_nearest(lua_State *L, int at, const char *word) {
     struct names names;
-    collect(L, at, &names);
+    lua_names_collect(L, at, &names);
     return nearest_name(word, names.items, names.count);
 }
 
@@ -57,7 +57,7 @@ const char *lua_names_unknown(lua_State *L, int at, const char *const *names, si
 }
 
 /* __index; upvalues: the set, owner, kind, " (PLACE)" */
-static int refuse(lua_State *L) {
+static int lua_names_refuse(lua_State *L) {
     char hint[NEAREST_HINT_CAP];
     if (lua_type(L, 2) != LUA_TSTRING) {
         return 0;
@@ -82,7 +82,7 @@ void lua_names_push_strict(lua_State *L, const char *owner, const char *kind, co
     lua_pushstring(L, owner);
     lua_pushstring(L, kind);
     lua_pushfstring(L, place ? " (%s)" : "", place);
-    lua_pushcclosure(L, refuse, 4);
+    lua_pushcclosure(L, lua_names_refuse, 4);
     lua_createtable(L, 0, 2);
     lua_insert(L, -2);
     lua_setfield(L, -2, "__index");

@@ -29,7 +29,7 @@ struct connection {
     struct err failure; /* the first in it: nothing of it can be committed any more */
 };
 
-static int close_connection(lua_State *L) {
+static int lua_pg_close_connection(lua_State *L) {
     struct connection *connection = lua_touserdata(L, 1);
     pg_rows_free(connection->result);
     pg_destroy(connection->pg);
@@ -45,7 +45,7 @@ static int close_connection(lua_State *L) {
     return 0;
 }
 
-static void refuse_query(lua_State *L, const char *call, const char *name) {
+static void lua_pg_refuse_query(lua_State *L, const char *call, const char *name) {
     char hint[NEAREST_HINT_CAP];
     lua_host_of(L)->services.push_queries(L);
     luaL_error(L, "%s: no query \"%s\": %s (it would be sql/queries/%s.sql)", call, name,
@@ -53,8 +53,8 @@ static void refuse_query(lua_State *L, const char *call, const char *name) {
 }
 
 /* The query named by the first argument. */
-static struct lua_pg_query *find_query(lua_State *L, struct connection *connection,
-                                       const char *call) {
+static struct lua_pg_query *lua_pg_find_query(lua_State *L, struct connection *connection,
+                                              const char *call) {
     const char *name = lua_check_name(L, 1, call, "the query's name");
     for (struct lua_pg_query *query = connection->queries; query; query = query->next) {
         if (strcmp(query->name, name) == 0) {
@@ -65,7 +65,7 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     struct pg_named named;
     const char *text = connection->host->services.query(L, name);
     if (!text) {
-        refuse_query(L, call, name);
+        lua_pg_refuse_query(L, call, name);
         return NULL;
     }
     if (!pg_named_parse(&named, text, &err)) {
@@ -78,7 +78,7 @@ static struct lua_pg_query *find_query(lua_State *L, struct connection *connecti
     return connection->queries = query;
 }
 
-static int push_failure(lua_State *L, const struct err *err) {
+static int lua_pg_push_failure(lua_State *L, const struct err *err) {
     lua_push_failure(L, err);
     lua_pushstring(L, err->sqlstate); /* "" unless Postgres stated one */
     lua_setfield(L, -2, "sqlstate");
@@ -89,8 +89,8 @@ static int push_failure(lua_State *L, const struct err *err) {
 
 /* Connected, and not to a server that has gone. A loop of calls past the deadline must not become a
  * loop of connections. */
-static bool wake(struct connection *connection, const char *name, int64_t deadline_us,
-                 struct err *err) {
+static bool lua_pg_wake(struct connection *connection, const char *name, int64_t deadline_us,
+                        struct err *err) {
     int timeout_ms = clock_remaining_ms(deadline_us);
     if (timeout_ms == 0) {
         return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
@@ -99,7 +99,7 @@ static bool wake(struct connection *connection, const char *name, int64_t deadli
     return pg_wake(connection->pg, timeout_ms, err);
 }
 
-static void give_back(struct connection *connection) {
+static void lua_pg_give_back(struct connection *connection) {
     if (connection->pg) {
         pg_give_back(connection->pg);
     }
@@ -110,8 +110,8 @@ static void give_back(struct connection *connection) {
 
 /* So that the database's log and views name the trace of a statement (sqlcommenter). A trace that
  * nobody records is not worth parsing the statement for. NULL: none. */
-static const char *trace_comment(const struct connection *connection,
-                                 char text[TRACE_COMMENT_CAP]) {
+static const char *lua_pg_trace_comment(const struct connection *connection,
+                                        char text[TRACE_COMMENT_CAP]) {
     char traceparent[TRACEPARENT_LEN + 1];
     if (!traceparent_is_sampled(connection->host->traceparent)) {
         return NULL;
@@ -121,8 +121,8 @@ static const char *trace_comment(const struct connection *connection,
     return text;
 }
 
-static bool execute(struct connection *connection, const char *name, const char *sql,
-                    const struct pg_params *params, int64_t deadline_us, struct err *err) {
+static bool lua_pg_execute(struct connection *connection, const char *name, const char *sql,
+                           const struct pg_params *params, int64_t deadline_us, struct err *err) {
     pg_rows_free(connection->result);
     connection->result = NULL;
     int timeout_ms = clock_remaining_ms(deadline_us);
@@ -130,7 +130,7 @@ static bool execute(struct connection *connection, const char *name, const char 
         return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
     }
     char comment[TRACE_COMMENT_CAP];
-    pg_set_comment(connection->pg, trace_comment(connection, comment));
+    pg_set_comment(connection->pg, lua_pg_trace_comment(connection, comment));
     bool ok = pg_query(connection->pg, name, sql, params, timeout_ms, &connection->result, err);
     pg_set_comment(connection->pg, NULL);
     return ok;
@@ -138,13 +138,13 @@ static bool execute(struct connection *connection, const char *name, const char 
 
 /* A migration has changed what the prepared statement returns, or a pooler has dropped it. It was
  * refused before it ran, and is parsed anew at the next try. */
-static bool is_stale(const struct err *err) {
+static bool lua_pg_is_stale(const struct err *err) {
     return err->kind == ERR_UNAVAILABLE &&
            (strcmp(err->sqlstate, "0A000") == 0 || strcmp(err->sqlstate, "26000") == 0);
 }
 
-static int push_result(lua_State *L, struct connection *connection, const char *call,
-                       const struct lua_pg_query *query) {
+static int lua_pg_push_result(lua_State *L, struct connection *connection, const char *call,
+                              const struct lua_pg_query *query) {
     lua_pg_push_rows(L, call, query->name, connection->result);
     pg_rows_free(connection->result);
     connection->result = NULL;
@@ -152,87 +152,88 @@ static int push_result(lua_State *L, struct connection *connection, const char *
 }
 
 /* Ends it in every case: a connection that cannot be asked any more is closed. */
-static void roll_back(struct connection *connection) {
+static void lua_pg_roll_back(struct connection *connection) {
     struct err ignored = {0};
     connection->in_transaction = false;
-    if (!execute(connection, "ROLLBACK", "ROLLBACK", NULL, connection->deadline_us, &ignored)) {
+    if (!lua_pg_execute(connection, "ROLLBACK", "ROLLBACK", NULL, connection->deadline_us,
+                        &ignored)) {
         pg_disconnect(connection->pg);
     }
 }
 
 /* A transaction may say READ WRITE until its first query; so that none in the console does, that
  * query is ours. */
-static bool begin(struct connection *connection, struct err *err) {
+static bool lua_pg_begin(struct connection *connection, struct err *err) {
     const char *sql = connection->options.read_only ? "BEGIN READ ONLY" : "BEGIN";
-    if (!wake(connection, "BEGIN", connection->deadline_us, err) ||
-        !execute(connection, "BEGIN", sql, NULL, connection->deadline_us, err)) {
+    if (!lua_pg_wake(connection, "BEGIN", connection->deadline_us, err) ||
+        !lua_pg_execute(connection, "BEGIN", sql, NULL, connection->deadline_us, err)) {
         return false;
     }
     connection->in_transaction = true;
     if (connection->options.read_only &&
-        !execute(connection, "snapshot", "SELECT 1", NULL, connection->deadline_us, err)) {
-        roll_back(connection);
+        !lua_pg_execute(connection, "snapshot", "SELECT 1", NULL, connection->deadline_us, err)) {
+        lua_pg_roll_back(connection);
         return false;
     }
     return true;
 }
 
-static bool ask(struct connection *connection, const struct lua_pg_query *query,
-                int64_t deadline_us, struct err *err) {
+static bool lua_pg_ask(struct connection *connection, const struct lua_pg_query *query,
+                       int64_t deadline_us, struct err *err) {
     const char *sql = query->named.sql;
-    if (!wake(connection, query->name, deadline_us, err)) {
+    if (!lua_pg_wake(connection, query->name, deadline_us, err)) {
         return false;
     }
-    bool ok = execute(connection, query->name, sql, connection->params, deadline_us, err);
-    if (!ok && is_stale(err) && pg_connected(connection->pg)) {
-        ok = execute(connection, query->name, sql, connection->params, deadline_us, err);
+    bool ok = lua_pg_execute(connection, query->name, sql, connection->params, deadline_us, err);
+    if (!ok && lua_pg_is_stale(err) && pg_connected(connection->pg)) {
+        ok = lua_pg_execute(connection, query->name, sql, connection->params, deadline_us, err);
     }
     return ok;
 }
 
 /* In a transaction of its own, which is rolled back: with it, what the query may have set. */
-static bool ask_read_only(struct connection *connection, const struct lua_pg_query *query,
-                          int64_t deadline_us, struct err *err) {
+static bool lua_pg_ask_read_only(struct connection *connection, const struct lua_pg_query *query,
+                                 int64_t deadline_us, struct err *err) {
     connection->deadline_us = deadline_us;
-    if (!begin(connection, err)) {
+    if (!lua_pg_begin(connection, err)) {
         return false;
     }
-    bool ok =
-        execute(connection, query->name, query->named.sql, connection->params, deadline_us, err);
+    bool ok = lua_pg_execute(connection, query->name, query->named.sql, connection->params,
+                             deadline_us, err);
     struct pg_result *result = connection->result;
     connection->result = NULL;
-    roll_back(connection);
+    lua_pg_roll_back(connection);
     pg_rows_free(connection->result);
     connection->result = result;
     return ok;
 }
 
 /* pg.query(name, params) -> rows | nil, { kind, message, sqlstate } */
-static int lua_query(lua_State *L) {
+static int lua_pg_query(lua_State *L) {
     static const char call[] = "pg.query";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
-    struct lua_pg_query *query = find_query(L, connection, call);
+    struct lua_pg_query *query = lua_pg_find_query(L, connection, call);
     struct err err = {0};
     int64_t deadline_us = clock_monotonic_us() + lua_host_remaining_ms(L, call) * 1000LL;
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
     }
-    bool ok =
-        lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
-        lua_host_may_ask(L, "pg", &err) &&
-        (connection->options.read_only ? ask_read_only : ask)(connection, query, deadline_us, &err);
-    give_back(connection);
+    bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
+              lua_host_may_ask(L, "pg", &err) &&
+              (connection->options.read_only ? lua_pg_ask_read_only
+                                             : lua_pg_ask)(connection, query, deadline_us, &err);
+    lua_pg_give_back(connection);
     if (!ok) {
         lua_pg_check_types(L, 2, call, query, &err);
-        return push_failure(L, &err);
+        return lua_pg_push_failure(L, &err);
     }
-    return push_result(L, connection, call, query);
+    return lua_pg_push_result(L, connection, call, query);
 }
 
 /* ---- transactions ------------------------------------------------------------------------- */
 
 /* The connection of a `tx` whose transaction has not ended. */
-static struct connection *transaction_of(lua_State *L, const char *call) {
+static struct connection *lua_pg_transaction_of(lua_State *L, const char *call) {
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     if (!connection->in_transaction ||
         connection->serial != lua_tointeger(L, lua_upvalueindex(2))) {
@@ -242,32 +243,32 @@ static struct connection *transaction_of(lua_State *L, const char *call) {
 }
 
 /* tx.query(name, params) -> rows | nil, failure. After a failure nothing more is sent. */
-static int transaction_query(lua_State *L) {
+static int lua_pg_transaction_query(lua_State *L) {
     static const char call[] = "tx.query";
-    struct connection *connection = transaction_of(L, call);
-    struct lua_pg_query *query = find_query(L, connection, call);
+    struct connection *connection = lua_pg_transaction_of(L, call);
+    struct lua_pg_query *query = lua_pg_find_query(L, connection, call);
     struct err err = {0};
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err);
     if (connection->failure.kind != ERR_NONE) {
-        return push_failure(L, &connection->failure);
+        return lua_pg_push_failure(L, &connection->failure);
     }
-    ok = ok && execute(connection, query->name, query->named.sql, connection->params,
-                       connection->deadline_us, &err);
+    ok = ok && lua_pg_execute(connection, query->name, query->named.sql, connection->params,
+                              connection->deadline_us, &err);
     if (!ok) {
         connection->failure = err;
         lua_pg_check_types(L, 2, call, query, &err);
-        return push_failure(L, &err);
+        return lua_pg_push_failure(L, &err);
     }
-    return push_result(L, connection, call, query);
+    return lua_pg_push_result(L, connection, call, query);
 }
 
-static bool commit(struct connection *connection, struct err *err) {
+static bool lua_pg_commit(struct connection *connection, struct err *err) {
     connection->in_transaction = false;
     if (clock_remaining_ms(connection->deadline_us) == 0) {
         pg_disconnect(connection->pg);
         return err_set(err, ERR_TIMEOUT, "no time was left to commit: rolled back");
     }
-    if (!execute(connection, "COMMIT", "COMMIT", NULL, connection->deadline_us, err)) {
+    if (!lua_pg_execute(connection, "COMMIT", "COMMIT", NULL, connection->deadline_us, err)) {
         if (!err->sqlstate[0]) { /* no answer */
             pg_disconnect(connection->pg);
             err_wrap(err, "whether the transaction was committed is not known");
@@ -279,14 +280,14 @@ static bool commit(struct connection *connection, struct err *err) {
 }
 
 /* tx.rollback(): ends the transaction; the function goes on. */
-static int transaction_rollback(lua_State *L) {
-    roll_back(transaction_of(L, "tx.rollback"));
+static int lua_pg_transaction_rollback(lua_State *L) {
+    lua_pg_roll_back(lua_pg_transaction_of(L, "tx.rollback"));
     return 0;
 }
 
-static void push_transaction(lua_State *L, int serial) {
-    static const luaL_Reg functions[] = {{"query", transaction_query},
-                                         {"rollback", transaction_rollback}};
+static void lua_pg_push_transaction(lua_State *L, int serial) {
+    static const luaL_Reg functions[] = {{"query", lua_pg_transaction_query},
+                                         {"rollback", lua_pg_transaction_rollback}};
     lua_createtable(L, 0, 2);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         lua_pushvalue(L, lua_upvalueindex(1));
@@ -297,7 +298,7 @@ static void push_transaction(lua_State *L, int serial) {
 }
 
 /* pg.transaction(run), run(tx) -> what the function returned, or true | nil, failure */
-static int lua_transaction(lua_State *L) {
+static int lua_pg_transaction(lua_State *L) {
     static const char call[] = "pg.transaction";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct err err = {0};
@@ -309,26 +310,26 @@ static int lua_transaction(lua_State *L) {
     if (connection->in_transaction) {
         luaL_error(L, "%s: a transaction is under way: they cannot be nested", call);
     }
-    push_transaction(L, connection->serial + 1);
+    lua_pg_push_transaction(L, connection->serial + 1);
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!lua_host_may_ask(L, "pg", &err) || !begin(connection, &err)) {
-        give_back(connection);
-        return push_failure(L, &err);
+    if (!lua_host_may_ask(L, "pg", &err) || !lua_pg_begin(connection, &err)) {
+        lua_pg_give_back(connection);
+        return lua_pg_push_failure(L, &err);
     }
     int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */
     bool open = connection->in_transaction;
     bool failed = status != 0 || connection->failure.kind != ERR_NONE;
     bool committed = false;
     if (open && failed) {
-        roll_back(connection);
+        lua_pg_roll_back(connection);
     } else if (open) {
-        committed = commit(connection, &err);
+        committed = lua_pg_commit(connection, &err);
     }
-    give_back(connection);
+    lua_pg_give_back(connection);
     if (open && !failed && !committed) {
-        return push_failure(L, &err);
+        return lua_pg_push_failure(L, &err);
     }
     if (status != 0) {
         if (status == LUA_ERRMEM) {
@@ -337,7 +338,7 @@ static int lua_transaction(lua_State *L) {
         return lua_error(L);
     }
     if (open && failed) {
-        return push_failure(L, &connection->failure);
+        return lua_pg_push_failure(L, &connection->failure);
     }
     if (lua_gettop(L) == 0) {
         lua_pushboolean(L, 1);
@@ -349,9 +350,10 @@ static int lua_transaction(lua_State *L) {
 
 int luaopen_agg_pg(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"query", lua_query}, {"transaction", lua_transaction}, {NULL, NULL}};
+        {"query", lua_pg_query}, {"transaction", lua_pg_transaction}, {NULL, NULL}};
     lua_createtable(L, 0, 3);
-    struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
+    struct connection *connection =
+        lua_new_resource(L, sizeof *connection, lua_pg_close_connection);
     connection->host = lua_host_of(L);
     connection->options = connection->host->services.pg;
     connection->params = pg_params_create();

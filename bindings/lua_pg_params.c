@@ -19,7 +19,8 @@ int lua_pg_bytes(lua_State *L) {
 }
 
 /* The text of the scalar at `at`, in `number` if it has to be made; data NULL if it is none. */
-static struct slice scalar_text(lua_State *L, int at, char number[LUA_NUMBER_TEXT_CAP]) {
+static struct slice lua_pg_params_scalar_text(lua_State *L, int at,
+                                              char number[LUA_NUMBER_TEXT_CAP]) {
     struct slice text = {0};
     switch (lua_type(L, at)) {
     case LUA_TBOOLEAN:
@@ -34,13 +35,13 @@ static struct slice scalar_text(lua_State *L, int at, char number[LUA_NUMBER_TEX
     }
 }
 
-static bool refuse_text(struct err *err, const char *name, const char *problem) {
+static bool lua_pg_params_refuse_text(struct err *err, const char *name, const char *problem) {
     err_set(err, ERR_INPUT, "parameter \"%s\" %s", name, problem);
     memcpy(err->sqlstate, "22021", sizeof err->sqlstate); /* as the server would have said */
     return false;
 }
 
-static void append_item(struct buffer *list, struct slice text) {
+static void lua_pg_params_append_item(struct buffer *list, struct slice text) {
     buffer_append(list, "\"", 1);
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] == '"' || text.data[i] == '\\') {
@@ -52,8 +53,8 @@ static void append_item(struct buffer *list, struct slice text) {
 }
 
 /* The list at `at` as the literal of an array, which takes the type that the query gives it. */
-static bool write_list(lua_State *L, int at, const char *call, const char *name,
-                       struct buffer *list, struct err *err) {
+static bool lua_pg_params_write_list(lua_State *L, int at, const char *call, const char *name,
+                                     struct buffer *list, struct err *err) {
     const char *what = lua_pushfstring(L, "parameter \"%s\"", name);
     int count = lua_check_list(L, at, call, what);
     buffer_clear(list);
@@ -61,10 +62,10 @@ static bool write_list(lua_State *L, int at, const char *call, const char *name,
     for (int i = 1; i <= count; i++) {
         char number[LUA_NUMBER_TEXT_CAP];
         lua_rawgeti(L, at, i);
-        struct slice text = scalar_text(L, lua_gettop(L), number);
+        struct slice text = lua_pg_params_scalar_text(L, lua_gettop(L), number);
         const char *problem = text.data ? lua_text_problem(text) : NULL;
         if (problem) {
-            return refuse_text(err, name, problem);
+            return lua_pg_params_refuse_text(err, name, problem);
         }
         if (list->len + text.len > MAX_LIST_BYTES) { /* one text may stand in it often */
             luaL_error(L, "%s: %s has over %d MiB: send fewer items", call, what,
@@ -72,7 +73,7 @@ static bool write_list(lua_State *L, int at, const char *call, const char *name,
         }
         buffer_append_text(list, i > 1 ? "," : "");
         if (text.data) {
-            append_item(list, text);
+            lua_pg_params_append_item(list, text);
         } else if (lua_islightuserdata(L, -1)) {
             buffer_append_text(list, "NULL");
         } else {
@@ -86,21 +87,22 @@ static bool write_list(lua_State *L, int at, const char *call, const char *name,
 }
 
 /* The value at the top of the stack, which is left as it is. */
-static bool add_param(lua_State *L, const char *call, const char *name, struct pg_params *params,
-                      struct buffer *list, struct err *err) {
+static bool lua_pg_params_add_param(lua_State *L, const char *call, const char *name,
+                                    struct pg_params *params, struct buffer *list,
+                                    struct err *err) {
     int at = lua_gettop(L);
     char number[LUA_NUMBER_TEXT_CAP];
-    struct slice text = scalar_text(L, at, number);
+    struct slice text = lua_pg_params_scalar_text(L, at, number);
     if (text.data) {
         const char *problem = lua_text_problem(text);
         if (problem) {
-            return refuse_text(err, name, problem);
+            return lua_pg_params_refuse_text(err, name, problem);
         }
         pg_params_add_text(params, text);
     } else if (lua_islightuserdata(L, at)) {
         pg_params_add_null(params);
     } else if (lua_istable(L, at)) {
-        if (!write_list(L, at, call, name, list, err)) {
+        if (!lua_pg_params_write_list(L, at, call, name, list, err)) {
             return false;
         }
         pg_params_add_text(params, buffer_slice(list));
@@ -113,7 +115,8 @@ static bool add_param(lua_State *L, const char *call, const char *name, struct p
     return true;
 }
 
-static void check_names(lua_State *L, int at, const char *call, const struct lua_pg_query *query) {
+static void lua_pg_params_check_names(lua_State *L, int at, const char *call,
+                                      const struct lua_pg_query *query) {
     const struct pg_named *named = &query->named;
     char hint[NEAREST_HINT_CAP];
     const char *const *names = (const char *const *)named->names;
@@ -139,7 +142,7 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
     bool given = !lua_isnoneornil(L, at);
     if (given) {
         lua_check_table(L, at, call, "params");
-        check_names(L, at, call, query);
+        lua_pg_params_check_names(L, at, call, query);
     }
     pg_params_reset(params);
     for (size_t i = 0; i < query->named.count; i++) {
@@ -155,7 +158,7 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
                               "json.null where NULL is meant (sql/queries/%s.sql)",
                               call, query->named.names[i], query->name, query->name);
         }
-        bool ok = add_param(L, call, query->named.names[i], params, list, err);
+        bool ok = lua_pg_params_add_param(L, call, query->named.names[i], params, list, err);
         lua_settop(L, top);
         if (!ok) {
             return err_wrap(err, "%s", query->name);
@@ -165,7 +168,7 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
 }
 
 /* Whether the server's words quote the text: invalid input syntax for type uuid: "true". */
-static bool quotes(const char *message, struct slice text) {
+static bool lua_pg_params_quotes(const char *message, struct slice text) {
     for (const char *at = strchr(message, '"'); text.data && at; at = strchr(at + 1, '"')) {
         if (strncmp(at + 1, text.data, text.len) == 0 && at[1 + text.len] == '"') {
             return true;
@@ -176,15 +179,15 @@ static bool quotes(const char *message, struct slice text) {
 
 /* A string may be the client's, of the wrong form; that a value is a number, a boolean or a list,
  * or a string in the place of one, is the script's doing. */
-static bool is_own_slip(lua_State *L, const struct err *err) {
+static bool lua_pg_params_is_own_slip(lua_State *L, const struct err *err) {
     char number[LUA_NUMBER_TEXT_CAP];
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
         return strstr(err->text, "malformed array literal") &&
-               quotes(err->text, scalar_text(L, lua_gettop(L), number));
+               lua_pg_params_quotes(err->text, lua_pg_params_scalar_text(L, lua_gettop(L), number));
     case LUA_TNUMBER:
     case LUA_TBOOLEAN:
-        return quotes(err->text, scalar_text(L, lua_gettop(L), number));
+        return lua_pg_params_quotes(err->text, lua_pg_params_scalar_text(L, lua_gettop(L), number));
     case LUA_TTABLE:
         return strstr(err->text, ": \"{") != NULL;
     default:
@@ -199,7 +202,7 @@ void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua
     }
     for (size_t i = 0; i < query->named.count; i++) {
         lua_getfield(L, at, query->named.names[i]);
-        if (is_own_slip(L, err)) {
+        if (lua_pg_params_is_own_slip(L, err)) {
             luaL_error(L,
                        "%s: parameter \"%s\" of \"%s\" is a %s, which its type does not take: %s",
                        call, query->named.names[i], query->name, luaL_typename(L, -1), err->text);

@@ -27,7 +27,7 @@ static const struct {
     {2951, OID_TEXT},                                         /* uuid */
 };
 
-static Oid element_of(Oid type) {
+static Oid lua_pg_rows_element_of(Oid type) {
     for (size_t i = 0; i < sizeof array_types / sizeof *array_types; i++) {
         if (array_types[i].array == type) {
             return array_types[i].element;
@@ -37,7 +37,7 @@ static Oid element_of(Oid type) {
 }
 
 /* \x and two digits a byte: pg_connect sets bytea_output. */
-static void push_bytea(lua_State *L, struct slice text) {
+static void lua_pg_rows_push_bytea(lua_State *L, struct slice text) {
     luaL_Buffer out;
     luaL_buffinit(L, &out);
     for (size_t i = 2; i + 1 < text.len; i += 2) {
@@ -46,7 +46,7 @@ static void push_bytea(lua_State *L, struct slice text) {
     luaL_pushresult(&out);
 }
 
-static void push_scalar(lua_State *L, Oid type, struct slice text) {
+static void lua_pg_rows_push_scalar(lua_State *L, Oid type, struct slice text) {
     switch (type) {
     case OID_BOOL:
         lua_pushboolean(L, text.data[0] == 't');
@@ -61,7 +61,7 @@ static void push_scalar(lua_State *L, Oid type, struct slice text) {
         lua_push_integer(L, strtoll(text.data, NULL, 10));
         break;
     case OID_BYTEA:
-        push_bytea(L, text);
+        lua_pg_rows_push_bytea(L, text);
         break;
     default:
         lua_pushlstring(L, text.data, text.len);
@@ -69,7 +69,7 @@ static void push_scalar(lua_State *L, Oid type, struct slice text) {
 }
 
 /* Pushes the item of an array literal at `at`; returns where it ends. */
-static const char *push_item(lua_State *L, const char *at, Oid element) {
+static const char *lua_pg_rows_push_item(lua_State *L, const char *at, Oid element) {
     luaL_Buffer item;
     struct slice text;
     bool quoted = *at == '"';
@@ -83,7 +83,7 @@ static const char *push_item(lua_State *L, const char *at, Oid element) {
     if (!quoted && strcmp(text.data, "NULL") == 0) {
         lua_pushlightuserdata(L, NULL);
     } else {
-        push_scalar(L, element, text);
+        lua_pg_rows_push_scalar(L, element, text);
     }
     lua_remove(L, -2);
     return at + (quoted && *at);
@@ -91,13 +91,14 @@ static const char *push_item(lua_State *L, const char *at, Oid element) {
 
 /* Pushes {a,"b c",NULL} as a list, of lists where it has more dimensions; `at` is the bracket.
  * Postgres allows six dimensions. */
-static const char *push_array(lua_State *L, const char *at, Oid element) {
+static const char *lua_pg_rows_push_array(lua_State *L, const char *at, Oid element) {
     luaL_checkstack(L, 8, "pg");
     lua_newtable(L);
     lua_mark_list(L);
     at++;
     for (int count = 1; *at && *at != '}'; count++) {
-        at = *at == '{' ? push_array(L, at, element) : push_item(L, at, element);
+        at = *at == '{' ? lua_pg_rows_push_array(L, at, element)
+                        : lua_pg_rows_push_item(L, at, element);
         lua_rawseti(L, -2, count);
         at += *at == ',';
     }
@@ -105,24 +106,25 @@ static const char *push_array(lua_State *L, const char *at, Oid element) {
 }
 
 void lua_pg_push_list(lua_State *L, const char *literal, bool numbers) {
-    push_array(L, literal, numbers ? OID_FLOAT8 : OID_TEXT);
+    lua_pg_rows_push_array(L, literal, numbers ? OID_FLOAT8 : OID_TEXT);
 }
 
-static void push_value(lua_State *L, const PGresult *result, int row, int column) {
+static void lua_pg_rows_push_value(lua_State *L, const PGresult *result, int row, int column) {
     struct slice text = {PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
     Oid type = PQftype(result, column);
-    Oid element = element_of(type);
+    Oid element = lua_pg_rows_element_of(type);
     if (PQgetisnull(result, row, column)) {
         lua_pushnil(L);
     } else if (element) {
-        push_array(L, strchr(text.data, '{'), element); /* bounds may stand before: [0:1]={a,b} */
+        lua_pg_rows_push_array(L, strchr(text.data, '{'),
+                               element); /* bounds may stand before: [0:1]={a,b} */
     } else {
-        push_scalar(L, type, text);
+        lua_pg_rows_push_scalar(L, type, text);
     }
 }
 
-static void check_columns(lua_State *L, const char *call, const char *query,
-                          const PGresult *result) {
+static void lua_pg_rows_check_columns(lua_State *L, const char *call, const char *query,
+                                      const PGresult *result) {
     int columns = PQnfields(result);
     for (int i = 1; i < columns; i++) {
         for (int j = 0; j < i; j++) {
@@ -135,7 +137,7 @@ static void check_columns(lua_State *L, const char *call, const char *query,
 }
 
 /* Pushes the metatable of rows: reading a column that the query does not return is an error. */
-static void push_column_names(lua_State *L, const char *query, const PGresult *result) {
+static void lua_pg_rows_push_column_names(lua_State *L, const char *query, const PGresult *result) {
     int columns = PQnfields(result);
     lua_createtable(L, 0, columns);
     for (int i = 0; i < columns; i++) {
@@ -150,14 +152,14 @@ static void push_column_names(lua_State *L, const char *query, const PGresult *r
 
 void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const PGresult *result) {
     int rows = PQntuples(result), columns = PQnfields(result);
-    check_columns(L, call, query, result);
-    push_column_names(L, query, result);
+    lua_pg_rows_check_columns(L, call, query, result);
+    lua_pg_rows_push_column_names(L, query, result);
     lua_createtable(L, rows, columns ? 0 : 1);
     lua_mark_list(L); /* [names, rows] */
     for (int row = 0; row < rows; row++) {
         lua_createtable(L, 0, columns);
         for (int column = 0; column < columns; column++) {
-            push_value(L, result, row, column);
+            lua_pg_rows_push_value(L, result, row, column);
             lua_setfield(L, -2, PQfname(result, column));
         }
         lua_pushvalue(L, -3);

@@ -28,7 +28,7 @@ struct commands {
     int count;
 };
 
-static void free_replies(struct connection *connection) {
+static void lua_redis_free_replies(struct connection *connection) {
     for (size_t i = 0; i < connection->reply_count; i++) {
         if (connection->replies[i]) {
             freeReplyObject(connection->replies[i]);
@@ -39,9 +39,9 @@ static void free_replies(struct connection *connection) {
     connection->reply_count = 0;
 }
 
-static int close_connection(lua_State *L) {
+static int lua_redis_close_connection(lua_State *L) {
     struct connection *connection = lua_touserdata(L, 1);
-    free_replies(connection);
+    lua_redis_free_replies(connection);
     redis_destroy(connection->redis);
     *connection = (struct connection){0};
     return 0;
@@ -69,19 +69,19 @@ static const struct {
     {"READWRITE", changes},    {"ASKING", changes},      {"REPLCONF", changes},
 };
 
-static bool is(struct slice word, const char *name) {
+static bool lua_redis_is(struct slice word, const char *name) {
     return word.len == strlen(name) && strncasecmp(word.data, name, word.len) == 0;
 }
 
-static const char *refusal(const struct slice *args, int count) {
+static const char *lua_redis_refusal(const struct slice *args, int count) {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (is(args[0], refused[i].name)) {
+        if (lua_redis_is(args[0], refused[i].name)) {
             return refused[i].reason;
         }
     }
-    if (is(args[0], "XREAD") || is(args[0], "XREADGROUP")) {
-        for (int i = 1; i < count && !is(args[i], "STREAMS"); i++) {
-            if (is(args[i], "BLOCK")) {
+    if (lua_redis_is(args[0], "XREAD") || lua_redis_is(args[0], "XREADGROUP")) {
+        for (int i = 1; i < count && !lua_redis_is(args[i], "STREAMS"); i++) {
+            if (lua_redis_is(args[i], "BLOCK")) {
                 return waits;
             }
         }
@@ -90,7 +90,7 @@ static const char *refusal(const struct slice *args, int count) {
 }
 
 /* The commands are copied outside the Lua state: one text may stand in many of them. */
-static void check_size(lua_State *L, const char *call, const struct commands *commands) {
+static void lua_redis_check_size(lua_State *L, const char *call, const struct commands *commands) {
     const struct slice *args = commands->args;
     size_t bytes = 0;
     for (int i = 0; i < commands->count; i++) {
@@ -104,17 +104,19 @@ static void check_size(lua_State *L, const char *call, const struct commands *co
     }
 }
 
-static void check_commands(lua_State *L, const char *call, const struct commands *commands) {
-    check_size(L, call, commands);
+static void lua_redis_check_commands(lua_State *L, const char *call,
+                                     const struct commands *commands) {
+    lua_redis_check_size(L, call, commands);
     bool open = false; /* a MULTI without its end would catch the commands of other calls */
     const struct slice *args = commands->args;
     for (int i = 0; i < commands->count; args += commands->arg_counts[i++]) {
-        const char *reason = refusal(args, commands->arg_counts[i]);
+        const char *reason = lua_redis_refusal(args, commands->arg_counts[i]);
         if (reason) {
             lua_pushlstring(L, args[0].data, args[0].len);
             luaL_error(L, "%s: %s is refused: %s", call, lua_tostring(L, -1), reason);
         }
-        open = is(args[0], "MULTI") || (open && !is(args[0], "EXEC") && !is(args[0], "DISCARD"));
+        open = lua_redis_is(args[0], "MULTI") ||
+               (open && !lua_redis_is(args[0], "EXEC") && !lua_redis_is(args[0], "DISCARD"));
     }
     if (open) {
         luaL_error(L, "%s: MULTI needs its EXEC or DISCARD in the same redis.pipeline", call);
@@ -125,7 +127,8 @@ static void check_commands(lua_State *L, const char *call, const struct commands
 
 /* The argument at the top of the stack as text; popped. Numbers become strings that the table at
  * `anchor` keeps. */
-static struct slice take_argument(lua_State *L, const char *call, int number, int anchor) {
+static struct slice lua_redis_take_argument(lua_State *L, const char *call, int number,
+                                            int anchor) {
     char text[LUA_NUMBER_TEXT_CAP];
     struct slice arg;
     int at = lua_gettop(L);
@@ -144,7 +147,7 @@ static struct slice take_argument(lua_State *L, const char *call, int number, in
 
 /* Arguments 1 to n of the call are one command. Leaves userdata on the stack that the result
  * points into. */
-static struct commands read_call(lua_State *L, const char *call) {
+static struct commands lua_redis_read_call(lua_State *L, const char *call) {
     int count = lua_gettop(L);
     struct commands commands = {.count = 1};
     if (count == 0) {
@@ -157,13 +160,13 @@ static struct commands read_call(lua_State *L, const char *call) {
     int anchor = lua_gettop(L);
     for (int i = 0; i < count; i++) {
         lua_pushvalue(L, i + 1);
-        commands.args[i] = take_argument(L, call, i + 1, anchor);
+        commands.args[i] = lua_redis_take_argument(L, call, i + 1, anchor);
     }
     return commands;
 }
 
 /* Argument 1 is a list of commands, each a list. */
-static struct commands read_pipeline(lua_State *L, const char *call) {
+static struct commands lua_redis_read_pipeline(lua_State *L, const char *call) {
     struct commands commands = {0};
     lua_settop(L, 1);
     commands.count = lua_check_list(L, 1, call, "the argument");
@@ -189,7 +192,7 @@ static struct commands read_pipeline(lua_State *L, const char *call) {
         const char *where = lua_pushfstring(L, "%s: command %d", call, i + 1);
         for (int j = 1; j <= commands.arg_counts[i]; j++) {
             lua_rawgeti(L, -2, j);
-            *arg++ = take_argument(L, where, j, anchor);
+            *arg++ = lua_redis_take_argument(L, where, j, anchor);
         }
         lua_pop(L, 2);
     }
@@ -199,7 +202,7 @@ static struct commands read_pipeline(lua_State *L, const char *call) {
 /* ---- replies ------------------------------------------------------------------------------ */
 
 /* An error that says "not now" rather than "not so". */
-static enum err_kind reply_kind(const char *text) {
+static enum err_kind lua_redis_reply_kind(const char *text) {
     static const char *const passing[] = {"LOADING",    "BUSY",     "MASTERDOWN", "CLUSTERDOWN",
                                           "TRYAGAIN",   "READONLY", "OOM",        "MISCONF",
                                           "NOREPLICAS", "UNBLOCKED"};
@@ -213,7 +216,7 @@ static enum err_kind reply_kind(const char *text) {
 }
 
 /* Inside a list nil is false, so that the list has no hole, and an error { error = failure }. */
-static void push_reply(lua_State *L, const redisReply *reply, bool in_list) {
+static void lua_redis_push_reply(lua_State *L, const redisReply *reply, bool in_list) {
     struct err err = {0};
     luaL_checkstack(L, 8, "redis");
     switch (reply->type) {
@@ -228,12 +231,12 @@ static void push_reply(lua_State *L, const redisReply *reply, bool in_list) {
         lua_createtable(L, (int)reply->elements, 0);
         lua_mark_list(L);
         for (size_t i = 0; i < reply->elements; i++) {
-            push_reply(L, reply->element[i], true);
+            lua_redis_push_reply(L, reply->element[i], true);
             lua_rawseti(L, -2, (int)i + 1);
         }
         break;
     case REDIS_REPLY_ERROR:
-        err_set(&err, reply_kind(reply->str), "%s", reply->str);
+        err_set(&err, lua_redis_reply_kind(reply->str), "%s", reply->str);
         lua_createtable(L, 0, 1);
         lua_push_failure_table(L, &err);
         lua_setfield(L, -2, "error");
@@ -246,9 +249,9 @@ static void push_reply(lua_State *L, const redisReply *reply, bool in_list) {
 /* ---- calls -------------------------------------------------------------------------------- */
 
 /* Replies are then in connection->replies. */
-static bool exchange(struct connection *connection, const struct commands *commands, int timeout_ms,
-                     struct err *err) {
-    free_replies(connection);
+static bool lua_redis_exchange(struct connection *connection, const struct commands *commands,
+                               int timeout_ms, struct err *err) {
+    lua_redis_free_replies(connection);
     if (!connection->redis) {
         return err_set(err, ERR_UNAVAILABLE, "no Redis is configured (redis.url)");
     }
@@ -271,24 +274,25 @@ static int lua_redis_call(lua_State *L) {
     static const char call[] = "redis.call";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct err err = {0};
-    struct commands commands = read_call(L, call);
-    if (is(commands.args[0], "MULTI") || is(commands.args[0], "EXEC") ||
-        is(commands.args[0], "DISCARD")) {
+    struct commands commands = lua_redis_read_call(L, call);
+    if (lua_redis_is(commands.args[0], "MULTI") || lua_redis_is(commands.args[0], "EXEC") ||
+        lua_redis_is(commands.args[0], "DISCARD")) {
         luaL_error(L, "%s: MULTI and its EXEC belong in one redis.pipeline", call);
     }
-    check_commands(L, call, &commands);
+    lua_redis_check_commands(L, call, &commands);
     int timeout_ms = lua_host_remaining_ms(L, call);
-    if (!lua_host_may_ask(L, "redis", &err) || !exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_host_may_ask(L, "redis", &err) ||
+        !lua_redis_exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
     if (reply->type == REDIS_REPLY_ERROR) {
-        err_set(&err, reply_kind(reply->str), "%s", reply->str);
-        free_replies(connection);
+        err_set(&err, lua_redis_reply_kind(reply->str), "%s", reply->str);
+        lua_redis_free_replies(connection);
         return lua_push_failure(L, &err);
     }
-    push_reply(L, reply, false);
-    free_replies(connection);
+    lua_redis_push_reply(L, reply, false);
+    lua_redis_free_replies(connection);
     return 1;
 }
 
@@ -297,20 +301,21 @@ static int lua_redis_pipeline(lua_State *L) {
     static const char call[] = "redis.pipeline";
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct err err = {0};
-    struct commands commands = read_pipeline(L, call);
-    check_commands(L, call, &commands);
+    struct commands commands = lua_redis_read_pipeline(L, call);
+    lua_redis_check_commands(L, call, &commands);
     int timeout_ms = lua_host_remaining_ms(L, call);
-    if (!lua_host_may_ask(L, "redis", &err) || !exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_host_may_ask(L, "redis", &err) ||
+        !lua_redis_exchange(connection, &commands, timeout_ms, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);
     lua_mark_list(L);
     for (int i = 0; i < commands.count; i++) {
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): exchange made them */
-        push_reply(L, connection->replies[i], true);
+        lua_redis_push_reply(L, connection->replies[i], true);
         lua_rawseti(L, -2, i + 1);
     }
-    free_replies(connection);
+    lua_redis_free_replies(connection);
     return 1;
 }
 
@@ -320,7 +325,8 @@ int luaopen_agg_redis(lua_State *L) {
     const struct lua_services *services = &lua_host_of(L)->services;
     struct err err = {0};
     lua_createtable(L, 0, 2);
-    struct connection *connection = lua_new_resource(L, sizeof *connection, close_connection);
+    struct connection *connection =
+        lua_new_resource(L, sizeof *connection, lua_redis_close_connection);
     if (services->redis_url[0]) {
         connection->redis = redis_create(services->redis_url, services->redis_timeout_ms, &err);
         if (!connection->redis) {

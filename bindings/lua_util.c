@@ -15,7 +15,7 @@
 /* ---- arguments ---------------------------------------------------------------------------- */
 
 /* Pushes how an error names the value: what it is, and what it says if that is short. */
-static const char *push_description(lua_State *L, int at) {
+static const char *lua_util_push_description(lua_State *L, int at) {
     char text[LUA_NUMBER_TEXT_CAP];
     switch (lua_type(L, at)) {
     case LUA_TNONE:
@@ -46,7 +46,7 @@ static const char *push_description(lua_State *L, int at) {
 
 int lua_bad_argument(lua_State *L, int at, const char *call, const char *what,
                      const char *expected) {
-    const char *got = push_description(L, at);
+    const char *got = lua_util_push_description(L, at);
     return luaL_error(L, "%s: %s must be %s, got %s", call, what, expected, got);
 }
 
@@ -107,7 +107,7 @@ void lua_check_fields(lua_State *L, int at, const char *call, const char *const 
 }
 
 /* "field NAME", left on the stack. */
-static const char *push_field_name(lua_State *L, const char *name) {
+static const char *lua_util_push_field_name(lua_State *L, const char *name) {
     return lua_pushfstring(L, "field \"%s\"", name);
 }
 
@@ -117,7 +117,7 @@ struct slice lua_field_text(lua_State *L, int at, const char *call, const char *
     lua_pushstring(L, name);
     lua_rawget(L, at); /* what a metamethod makes would be nobody's once it is popped */
     if (!lua_isnil(L, -1) || required) {
-        const char *what = push_field_name(L, name);
+        const char *what = lua_util_push_field_name(L, name);
         text = lua_check_text(L, -2, call, what);
         lua_pop(L, 1);
     }
@@ -133,7 +133,7 @@ int lua_field_integer(lua_State *L, int at, const char *call, const char *name, 
         double number = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : NAN;
         if (!(number >= min && number <= max && number == floor(number))) {
             const char *range = lua_pushfstring(L, "a whole number from %d to %d", min, max);
-            const char *what = push_field_name(L, name);
+            const char *what = lua_util_push_field_name(L, name);
             lua_bad_argument(L, -3, call, what, range);
         }
         value = (int)number;

@@ -5,7 +5,7 @@
 #include "lua_util.h"
 
 /* uuid.v5(namespace, name) -> text */
-static int lua_v5(lua_State *L) {
+static int lua_uuid_v5(lua_State *L) {
     static const char call[] = "uuid.v5";
     uint8_t space[16], uuid[16];
     char text[UUID_TEXT_LEN + 1];
@@ -20,7 +20,7 @@ static int lua_v5(lua_State *L) {
 }
 
 int luaopen_agg_uuid(lua_State *L) {
-    static const luaL_Reg functions[] = {{"v5", lua_v5}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"v5", lua_uuid_v5}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
     return 1;

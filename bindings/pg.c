@@ -17,7 +17,7 @@
 
 /* A NULL or a text fits whatever type the statement was parsed with; a binary value only its own.
  */
-static bool types_fit(const struct pg_statement *statement, const struct pg_params *params) {
+static bool pg_types_fit(const struct pg_statement *statement, const struct pg_params *params) {
     size_t count = params ? params->count : 0;
     if (statement->type_count != count) {
         return false;
@@ -31,20 +31,20 @@ static bool types_fit(const struct pg_statement *statement, const struct pg_para
 }
 
 /* `whole`: one that is sent whole each time, or one that the server keeps. */
-static struct pg_statement *find_statement(struct pg *pg, bool whole, const char *name,
-                                           const char *sql, const struct pg_params *params) {
+static struct pg_statement *pg_find_statement(struct pg *pg, bool whole, const char *name,
+                                              const char *sql, const struct pg_params *params) {
     for (size_t i = 0; i < pg->statement_count; i++) {
         struct pg_statement *statement = pg->statements[i];
         if (statement->state != PG_STATEMENT_FORGOTTEN && !statement->server_name[0] == whole &&
             strcmp(statement->name, name) == 0 && strcmp(statement->sql, sql) == 0 &&
-            types_fit(statement, params)) {
+            pg_types_fit(statement, params)) {
             return statement;
         }
     }
     return NULL;
 }
 
-static void push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *statement) {
+static void pg_push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *statement) {
     if (pg->item_count == pg->item_cap) {
         pg->item_cap = pg->item_cap ? pg->item_cap * 2 : 32;
         pg->items = xrealloc(pg->items, pg->item_cap * sizeof *pg->items);
@@ -56,13 +56,13 @@ static void push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *sta
 
 /* Names of one process and connection alone, and numbered, so that neither parsing a name anew nor
  * a pooler's other client meets an old one. */
-static void name_on_server(struct pg *pg, struct pg_statement *statement) {
+static void pg_name_on_server(struct pg *pg, struct pg_statement *statement) {
     snprintf(statement->server_name, sizeof statement->server_name, "agg_%s_%u_%u",
              pg_process_mark(), pg->connection_number, ++pg->serial);
 }
 
-static struct pg_statement *add_statement(struct pg *pg, const char *name, const char *sql,
-                                          const struct pg_params *params) {
+static struct pg_statement *pg_add_statement(struct pg *pg, const char *name, const char *sql,
+                                             const struct pg_params *params) {
     size_t count = params ? params->count : 0;
     struct pg_statement *statement = xcalloc(1, sizeof *statement);
     statement->name = xstrdup(name);
@@ -78,22 +78,22 @@ static struct pg_statement *add_statement(struct pg *pg, const char *name, const
     return statement;
 }
 
-static struct pg_statement *prepare(struct pg *pg, const char *name, const char *sql,
-                                    const struct pg_params *params) {
+static struct pg_statement *pg_prepare(struct pg *pg, const char *name, const char *sql,
+                                       const struct pg_params *params) {
     size_t count = params ? params->count : 0;
-    struct pg_statement *statement = add_statement(pg, name, sql, params);
-    name_on_server(pg, statement);
+    struct pg_statement *statement = pg_add_statement(pg, name, sql, params);
+    pg_name_on_server(pg, statement);
     if (PQsendPrepare(pg->conn, statement->server_name, sql, (int)count, statement->types) != 1) {
         return NULL;
     }
-    push(pg, PG_ITEM_PREPARE, statement);
+    pg_push(pg, PG_ITEM_PREPARE, statement);
     return statement;
 }
 
-static bool send_prepared(struct pg *pg, const char *name, const char *sql,
-                          const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = find_statement(pg, false, name, sql, params);
-    if (!statement && !(statement = prepare(pg, name, sql, params))) {
+static bool pg_send_prepared(struct pg *pg, const char *name, const char *sql,
+                             const struct pg_params *params, bool binary_result) {
+    struct pg_statement *statement = pg_find_statement(pg, false, name, sql, params);
+    if (!statement && !(statement = pg_prepare(pg, name, sql, params))) {
         return false;
     }
     if (PQsendQueryPrepared(pg->conn, statement->server_name, params ? (int)params->count : 0,
@@ -102,7 +102,7 @@ static bool send_prepared(struct pg *pg, const char *name, const char *sql,
                             binary_result) != 1) {
         return false;
     }
-    push(pg, PG_ITEM_STATEMENT, statement);
+    pg_push(pg, PG_ITEM_STATEMENT, statement);
     return true;
 }
 
@@ -113,8 +113,8 @@ void pg_set_comment(struct pg *pg, const char *comment) {
 }
 
 /* On a line of its own: the statement's last one may be a comment, too. */
-static bool send_text(struct pg *pg, const char *sql, const struct pg_params *params,
-                      bool binary_result) {
+static bool pg_send_text(struct pg *pg, const char *sql, const struct pg_params *params,
+                         bool binary_result) {
     struct buffer commented = {0};
     if (pg->comment) {
         buffer_append_text(&commented, sql);
@@ -129,32 +129,33 @@ static bool send_text(struct pg *pg, const char *sql, const struct pg_params *pa
     return sent == 1;
 }
 
-static bool send_unnamed(struct pg *pg, enum pg_item_kind kind, const char *name, const char *sql,
-                         const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = find_statement(pg, true, name, sql, params);
+static bool pg_send_unnamed(struct pg *pg, enum pg_item_kind kind, const char *name,
+                            const char *sql, const struct pg_params *params, bool binary_result) {
+    struct pg_statement *statement = pg_find_statement(pg, true, name, sql, params);
     if (!statement) {
-        statement = add_statement(pg, name, sql, params);
+        statement = pg_add_statement(pg, name, sql, params);
         statement->state = PG_STATEMENT_READY;
     }
-    if (!send_text(pg, sql, params, binary_result)) {
+    if (!pg_send_text(pg, sql, params, binary_result)) {
         return false;
     }
-    push(pg, kind, statement);
+    pg_push(pg, kind, statement);
     return true;
 }
 
 bool pg_send_settings(struct pg *pg) {
-    return send_unnamed(pg, PG_ITEM_SETTINGS, "pg session", pg_settings_sql, pg->settings, false);
+    return pg_send_unnamed(pg, PG_ITEM_SETTINGS, "pg session", pg_settings_sql, pg->settings,
+                           false);
 }
 
 /* The settings go with each transaction: before its one group, or behind its BEGIN, because BEGIN
  * may state an isolation, which is to come before the first query. */
-static bool send_whole(struct pg *pg, const char *name, const char *sql,
-                       const struct pg_params *params, bool binary_result) {
+static bool pg_send_whole(struct pg *pg, const char *name, const char *sql,
+                          const struct pg_params *params, bool binary_result) {
     bool begins = pg->item_count == 0 && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
     bool is_begin = strncmp(sql, "BEGIN", 5) == 0;
     return (!begins || is_begin || pg_send_settings(pg)) &&
-           send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result) &&
+           pg_send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result) &&
            (!begins || !is_begin || pg_send_settings(pg));
 }
 
@@ -171,10 +172,10 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
         buffer_append_replaced(&pg->replaced_sql, sql, pg->replaced, pg->replacement);
         sql = pg->replaced_sql.data;
     }
-    bool sent = pg->pooled ? send_whole(pg, name, sql, params, binary_result)
+    bool sent = pg->pooled ? pg_send_whole(pg, name, sql, params, binary_result)
                 : pg->comment
-                    ? send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result)
-                    : send_prepared(pg, name, sql, params, binary_result);
+                    ? pg_send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result)
+                    : pg_send_prepared(pg, name, sql, params, binary_result);
     return sent || pg_lose(pg, err);
 }
 
@@ -188,7 +189,7 @@ bool pg_sync(struct pg *pg, struct err *err) {
     if (PQpipelineSync(pg->conn) != 1) {
         return pg_lose(pg, err);
     }
-    push(pg, PG_ITEM_SYNC, NULL);
+    pg_push(pg, PG_ITEM_SYNC, NULL);
     pg->synced = true;
     int left = PQflush(pg->conn);
     pg->flushing = left > 0;
@@ -198,7 +199,7 @@ bool pg_sync(struct pg *pg, struct err *err) {
 /* ---- results ------------------------------------------------------------------------------ */
 
 /* Ends the group; the connection stays. */
-static enum pg_progress end_group(struct pg *pg, struct err *err) {
+static enum pg_progress pg_end_group(struct pg *pg, struct err *err) {
     bool failed = pg->first.kind != ERR_NONE;
     if (failed) {
         *err = pg->first;
@@ -207,7 +208,7 @@ static enum pg_progress end_group(struct pg *pg, struct err *err) {
     return failed ? PG_FAILED : PG_DONE;
 }
 
-static void note_error(struct pg *pg, struct pg_item *item, const PGresult *result) {
+static void pg_note_error(struct pg *pg, struct pg_item *item, const PGresult *result) {
     struct pg_statement *statement = item->statement;
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool was_ready = statement->state == PG_STATEMENT_READY;
@@ -228,8 +229,8 @@ static void note_error(struct pg *pg, struct pg_item *item, const PGresult *resu
 }
 
 /* True if the result was kept by the caller of pg_query. */
-static bool take_result(struct pg *pg, struct pg_item *item, PGresult *result,
-                        pg_on_result on_result, void *context) {
+static bool pg_take_result(struct pg *pg, struct pg_item *item, PGresult *result,
+                           pg_on_result on_result, void *context) {
     struct pg_statement *statement = item->statement;
     switch (PQresultStatus(result)) {
     case PGRES_COMMAND_OK:
@@ -242,7 +243,7 @@ static bool take_result(struct pg *pg, struct pg_item *item, PGresult *result,
         }
         return false;
     default:
-        note_error(pg, item, result);
+        pg_note_error(pg, item, result);
         return false;
     }
     if (item->kind == PG_ITEM_PREPARE) {
@@ -270,7 +271,7 @@ static bool take_result(struct pg *pg, struct pg_item *item, PGresult *result,
 }
 
 /* False: results and queue are out of step, the connection is of no more use. */
-static bool drain(struct pg *pg, pg_on_result on_result, void *context, bool *ended) {
+static bool pg_drain(struct pg *pg, pg_on_result on_result, void *context, bool *ended) {
     while (pg->item_next < pg->item_count && !PQisBusy(pg->conn)) {
         struct pg_item *item = &pg->items[pg->item_next];
         PGresult *result = PQgetResult(pg->conn);
@@ -292,7 +293,7 @@ static bool drain(struct pg *pg, pg_on_result on_result, void *context, bool *en
             return in_step;
         }
         item->answered = true;
-        if (!take_result(pg, item, result, on_result, context)) {
+        if (!pg_take_result(pg, item, result, on_result, context)) {
             PQclear(result);
         }
     }
@@ -313,9 +314,9 @@ enum pg_progress pg_progress(struct pg *pg, pg_on_result on_result, void *contex
     /* A server that goes away may have left results and a reason: they are read first. */
     bool alive = PQconsumeInput(pg->conn) == 1 && left >= 0;
     bool ended = false;
-    bool in_step = drain(pg, on_result, context, &ended);
+    bool in_step = pg_drain(pg, on_result, context, &ended);
     if (ended) {
-        return end_group(pg, err);
+        return pg_end_group(pg, err);
     }
     if (!alive || !in_step || PQstatus(pg->conn) != CONNECTION_OK) {
         pg_lose(pg, err);
@@ -329,7 +330,7 @@ short pg_poll_events(const struct pg *pg) {
 }
 
 /* False when the deadline has passed: the connection is dropped then. */
-static bool wait_socket(struct pg *pg, int64_t deadline_us, struct err *err) {
+static bool pg_wait_socket(struct pg *pg, int64_t deadline_us, struct err *err) {
     struct pollfd fd = {PQsocket(pg->conn), pg_poll_events(pg), 0};
     int ready = poll(&fd, 1, clock_remaining_ms(deadline_us));
     if (ready > 0 || (ready < 0 && errno == EINTR) || clock_remaining_ms(deadline_us) > 0) {
@@ -350,14 +351,15 @@ bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *cont
         if (progress != PG_PENDING) {
             return progress == PG_DONE;
         }
-        if (!wait_socket(pg, deadline_us, err)) {
+        if (!pg_wait_socket(pg, deadline_us, err)) {
             return false;
         }
     }
 }
 
-static bool query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
-                  int timeout_ms, PGresult **result, struct err *err) {
+static bool pg_run_query(struct pg *pg, const char *name, const char *sql,
+                         const struct pg_params *params, int timeout_ms, PGresult **result,
+                         struct err *err) {
     PGresult *kept = NULL;
     if (result) {
         *result = NULL;
@@ -379,7 +381,7 @@ static bool query(struct pg *pg, const char *name, const char *sql, const struct
 bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
               int timeout_ms, PGresult **result, struct err *err) {
     int64_t began_us = clock_monotonic_us();
-    bool ok = query(pg, name, sql, params, timeout_ms, result, err);
+    bool ok = pg_run_query(pg, name, sql, params, timeout_ms, result, err);
     pg->slow |= clock_monotonic_us() - began_us >= SLOW_US;
     if (!pg->uncounted) {
         pg_metrics_count(name, ok, began_us);
@@ -389,7 +391,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
 
 /* ---- scripts ------------------------------------------------------------------------------ */
 
-static void note_script_error(struct pg *pg, const char *sql, const PGresult *result) {
+static void pg_note_script_error(struct pg *pg, const char *sql, const PGresult *result) {
     if (pg->first.kind != ERR_NONE) {
         return;
     }
@@ -406,7 +408,7 @@ static void note_script_error(struct pg *pg, const char *sql, const PGresult *re
     }
 }
 
-static bool run_script(struct pg *pg, const char *sql, int64_t deadline_us, struct err *err) {
+static bool pg_run_script(struct pg *pg, const char *sql, int64_t deadline_us, struct err *err) {
     if (PQsendQuery(pg->conn, sql) != 1) {
         return pg_lose(pg, err);
     }
@@ -421,7 +423,7 @@ static bool run_script(struct pg *pg, const char *sql, int64_t deadline_us, stru
             }
             ExecStatusType status = PQresultStatus(result);
             if (status == PGRES_FATAL_ERROR) {
-                note_script_error(pg, sql, result);
+                pg_note_script_error(pg, sql, result);
             }
             PQclear(result);
             if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
@@ -432,7 +434,7 @@ static bool run_script(struct pg *pg, const char *sql, int64_t deadline_us, stru
         if (!alive) {
             return pg_lose(pg, err);
         }
-        if (!wait_socket(pg, deadline_us, err)) {
+        if (!pg_wait_socket(pg, deadline_us, err)) {
             return false;
         }
     }
@@ -446,11 +448,11 @@ bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err) 
     if (pg->item_count > 0 || PQexitPipelineMode(pg->conn) != 1) {
         return err_set(err, ERR_INTERNAL, "a script was sent while a group is under way");
     }
-    if (!run_script(pg, sql, clock_monotonic_us() + timeout_ms * 1000LL, err)) {
+    if (!pg_run_script(pg, sql, clock_monotonic_us() + timeout_ms * 1000LL, err)) {
         return false;
     }
     if (PQenterPipelineMode(pg->conn) != 1) {
         return pg_lose(pg, err);
     }
-    return end_group(pg, err) == PG_DONE;
+    return pg_end_group(pg, err) == PG_DONE;
 }

@@ -21,7 +21,7 @@
 /* A connect_timeout beyond it is none. */
 #define LONGEST_CONNECT_S 3600
 
-static void read_option(struct pg *pg, const PQconninfoOption *option) {
+static void pg_connect_read_option(struct pg *pg, const PQconninfoOption *option) {
     if (strcmp(option->keyword, "password") == 0) {
         free(pg->password);
         pg->password = xstrdup(option->val);
@@ -34,19 +34,19 @@ static void read_option(struct pg *pg, const PQconninfoOption *option) {
 }
 
 /* The URL as it is to be used now: its user and password may have changed. */
-static void renew_url(struct pg *pg) {
+static void pg_connect_renew_url(struct pg *pg) {
     free(pg->present_url);
     pg->present_url = login_url(LOGIN_POSTGRES, pg->url);
 }
 
-static bool read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
+static bool pg_connect_read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
     PQconninfoOption *options = pg_url_read(pg->present_url, err);
     if (!options) {
         return false;
     }
     for (const PQconninfoOption *option = options; option->keyword; option++) {
         if (option->val) {
-            read_option(pg, option);
+            pg_connect_read_option(pg, option);
         }
     }
     pg_hosts_find(hosts, options);
@@ -54,14 +54,14 @@ static bool read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
     return true;
 }
 
-static void on_notice(void *context, const PGresult *result) {
+static void pg_connect_on_notice(void *context, const PGresult *result) {
     (void)context;
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     log_debug("Postgres notice", LOG_TEXT("notice", text));
 }
 
-static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_host *host,
-                  struct err *err) {
+static bool pg_connect_start(struct pg *pg, const struct pg_hosts *hosts,
+                             const struct pg_host *host, struct err *err) {
     char user_timeout[16], *url = pg_url_plain(pg->present_url);
     snprintf(user_timeout, sizeof user_timeout, "%d", pg->statement_timeout_ms + 10000);
     struct {
@@ -95,14 +95,14 @@ static bool start(struct pg *pg, const struct pg_hosts *hosts, const struct pg_h
     if (!pg->conn) {
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
-    PQsetNoticeReceiver(pg->conn, on_notice, NULL);
+    PQsetNoticeReceiver(pg->conn, pg_connect_on_notice, NULL);
     PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE); /* why it is refused, as a code */
     return true;
 }
 
 /* libpq keeps the code of a refusal only in its verbose text, "FATAL:  53300: sorry, too many…",
  * with the place in the server's source behind. Takes both out of the text. */
-static void split_refusal(char *text, char sqlstate[6]) {
+static void pg_connect_split_refusal(char *text, char sqlstate[6]) {
     char *source = strstr(text, "LOCATION: ");
     if (source) {
         *source = '\0';
@@ -120,10 +120,10 @@ static void split_refusal(char *text, char sqlstate[6]) {
     }
 }
 
-static bool note_refusal(struct pg *pg, struct err *err) {
+static bool pg_connect_note_refusal(struct pg *pg, struct err *err) {
     char text[768], sqlstate[6] = "";
     pg_clean_message(pg, PQerrorMessage(pg->conn), text, sizeof text);
-    split_refusal(text, sqlstate);
+    pg_connect_split_refusal(text, sqlstate);
     if (strstr(text, "no more connections allowed")) { /* PgBouncer's, with a code of its own */
         snprintf(sqlstate, sizeof sqlstate, "53300");
     }
@@ -135,7 +135,7 @@ static bool note_refusal(struct pg *pg, struct err *err) {
     return false;
 }
 
-static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
+static bool pg_connect_shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
     PostgresPollingStatusType want = PGRES_POLLING_WRITING;
     while (PQstatus(pg->conn) != CONNECTION_BAD && want != PGRES_POLLING_FAILED) {
         if (want == PGRES_POLLING_OK) {
@@ -152,11 +152,11 @@ static bool shake_hands(struct pg *pg, int64_t deadline_us, struct err *err) {
             return err_set(err, ERR_UNAVAILABLE, "Postgres did not accept in time");
         }
     }
-    return note_refusal(pg, err);
+    return pg_connect_note_refusal(pg, err);
 }
 
 /* In another encoding the server could not hold every text, and would refuse the value for it. */
-static bool check_encoding(struct pg *pg, struct err *err) {
+static bool pg_connect_check_encoding(struct pg *pg, struct err *err) {
     const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
     return !encoding || strcmp(encoding, "UTF8") == 0 ||
            err_set(err, ERR_UNAVAILABLE,
@@ -166,22 +166,23 @@ static bool check_encoding(struct pg *pg, struct err *err) {
 }
 
 /* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
-static bool is_ready(bool ok, struct err *err) {
+static bool pg_connect_is_ready(bool ok, struct err *err) {
     if (!ok && err->kind == ERR_TIMEOUT) {
         err->kind = ERR_UNAVAILABLE;
     }
     return ok;
 }
 
-static void note_new_plans(struct pg *pg) {
+static void pg_connect_note_new_plans(struct pg *pg) {
     pg->planned_us = clock_monotonic_us();
     pg->slow = false;
 }
 
-static bool try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place, int64_t deadline_us,
-                     struct err *err) {
-    bool ok = start(pg, hosts, &hosts->items[place], err) && shake_hands(pg, deadline_us, err) &&
-              check_encoding(pg, err) && pg_set_up_session(pg, deadline_us, err);
+static bool pg_connect_try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place,
+                                int64_t deadline_us, struct err *err) {
+    bool ok = pg_connect_start(pg, hosts, &hosts->items[place], err) &&
+              pg_connect_shake_hands(pg, deadline_us, err) && pg_connect_check_encoding(pg, err) &&
+              pg_set_up_session(pg, deadline_us, err);
     if (ok) {
         pg_count_open(pg, true);
     } else {
@@ -190,14 +191,14 @@ static bool try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place, 
     return ok;
 }
 
-static bool is_refused_login(const struct err *err) {
+static bool pg_connect_is_refused_login(const struct err *err) {
     return strncmp(err->sqlstate, "28", 2) == 0;
 }
 
 /* *refused_login: one of them did so. The servers share the time that is left, so that one that is
  * frozen leaves some to the next. */
-static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
-                      bool *refused_login, struct err *err) {
+static bool pg_connect_try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
+                                 bool *refused_login, struct err *err) {
     size_t first = pg_hosts_last_good(pg->url);
     for (size_t i = 0; i < hosts->count; i++) {
         size_t place = (first + i) % hosts->count;
@@ -205,12 +206,12 @@ static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadl
         int64_t share_us = (deadline_us - now_us) / (int64_t)(hosts->count - i);
         int64_t most_us = pg->connect_timeout_ms * 1000LL;
         struct err reason = {0};
-        if (try_host(pg, hosts, place, now_us + (share_us < most_us ? share_us : most_us),
-                     &reason)) {
+        if (pg_connect_try_host(pg, hosts, place,
+                                now_us + (share_us < most_us ? share_us : most_us), &reason)) {
             pg_hosts_note_good(pg->url, place);
             return true;
         }
-        *refused_login |= is_refused_login(&reason);
+        *refused_login |= pg_connect_is_refused_login(&reason);
         if (i > 0) {
             err_wrap(&reason, "%.400s; then", err->text);
         }
@@ -219,13 +220,15 @@ static bool try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadl
     return false;
 }
 
-static bool try_url(struct pg *pg, int timeout_ms, bool *refused_login, struct err *err) {
+static bool pg_connect_try_url(struct pg *pg, int timeout_ms, bool *refused_login,
+                               struct err *err) {
     struct pg_hosts hosts = {0};
-    bool ok = read_url(pg, &hosts, err);
+    bool ok = pg_connect_read_url(pg, &hosts, err);
     if (ok) {
         int64_t all_ms =
             timeout_ms < 0 ? pg->connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
-        ok = try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, refused_login, err);
+        ok = pg_connect_try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, refused_login,
+                                  err);
     }
     pg_hosts_free(&hosts);
     return ok;
@@ -233,52 +236,52 @@ static bool try_url(struct pg *pg, int timeout_ms, bool *refused_login, struct e
 
 /* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
  * written down now is tried, before anybody hears of an outage. */
-static bool try_login(struct pg *pg, int timeout_ms, struct err *err) {
+static bool pg_connect_try_login(struct pg *pg, int timeout_ms, struct err *err) {
     bool refused_login = false;
-    renew_url(pg);
-    if (try_url(pg, timeout_ms, &refused_login, err)) {
+    pg_connect_renew_url(pg);
+    if (pg_connect_try_url(pg, timeout_ms, &refused_login, err)) {
         return true;
     }
     if (!refused_login || !login_after_refusal(LOGIN_POSTGRES, pg->url, &pg->present_url)) {
         return false;
     }
     err_clear(err);
-    return try_url(pg, timeout_ms, &refused_login, err);
+    return pg_connect_try_url(pg, timeout_ms, &refused_login, err);
 }
 
 /* timeout_ms: for all servers; negative: each as long as it may take. */
-static bool connect_within(struct pg *pg, int timeout_ms, struct err *err) {
+static bool pg_connect_within(struct pg *pg, int timeout_ms, struct err *err) {
     if (pg_connected(pg)) {
         return true;
     }
     pg_disconnect(pg);
-    bool ok = try_login(pg, timeout_ms, err);
-    note_new_plans(pg);
+    bool ok = pg_connect_try_login(pg, timeout_ms, err);
+    pg_connect_note_new_plans(pg);
     pg->plans_last_us = PLANS_YOUNG_US;
     return ok;
 }
 
 bool pg_connect(struct pg *pg, struct err *err) {
-    return connect_within(pg, -1, err);
+    return pg_connect_within(pg, -1, err);
 }
 
 /* A plan is kept until its tables are analysed, a minute or more: one made while they were small
  * reads them from end to end, whatever they have grown to. Statements that are parsed anew are
  * planned for the size of now. DISCARD PLANS alone would leave them the costs of their first plans,
  * beside which a plan for every call seems cheap; it is for the plans of functions. */
-static bool plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
+static bool pg_connect_plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
     if (!pg->slow || pg->pooled || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
         return true;
     }
     bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
     pg_forget_statements(pg);
-    note_new_plans(pg);
+    pg_connect_note_new_plans(pg);
     pg->plans_last_us = pg->plans_last_us * 2 < PLANS_OLD_US ? pg->plans_last_us * 2 : PLANS_OLD_US;
-    return is_ready(ok, err);
+    return pg_connect_is_ready(ok, err);
 }
 
 /* What comes while nothing was asked is a notice, or the server's farewell and the end. */
-static void drop_if_closed(struct pg *pg) {
+static void pg_connect_drop_if_closed(struct pg *pg) {
     while (pg_connected(pg)) {
         struct pollfd fd = {PQsocket(pg->conn), POLLIN, 0};
         if (poll(&fd, 1, 0) <= 0) {
@@ -292,6 +295,6 @@ static void drop_if_closed(struct pg *pg) {
 
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    drop_if_closed(pg);
-    return connect_within(pg, timeout_ms, err) && plan_anew(pg, deadline_us, err);
+    pg_connect_drop_if_closed(pg);
+    return pg_connect_within(pg, timeout_ms, err) && pg_connect_plan_anew(pg, deadline_us, err);
 }

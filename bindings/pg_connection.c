@@ -9,7 +9,7 @@
 #include "pg_params.h"
 #include "pg_url.h"
 
-static char *copy_option(const char *text) {
+static char *pg_connection_copy_option(const char *text) {
     return text ? xstrdup(text) : NULL;
 }
 
@@ -17,9 +17,9 @@ struct pg *pg_create(const struct pg_options *options) {
     struct pg *pg = xcalloc(1, sizeof *pg);
     pg->url = pg_url_plain(options->url ? options->url : "");
     pg->application_name = xstrdup(options->application_name ? options->application_name : "");
-    pg->search_path = copy_option(options->search_path);
-    pg->replaced = copy_option(options->replaced);
-    pg->replacement = copy_option(options->replacement);
+    pg->search_path = pg_connection_copy_option(options->search_path);
+    pg->replaced = pg_connection_copy_option(options->replaced);
+    pg->replacement = pg_connection_copy_option(options->replacement);
     pg->settings = pg_params_create();
     pg->read_only = options->read_only;
     pg->writes = options->writes;
@@ -45,16 +45,17 @@ struct pg *pg_create_like(const struct pg *other) {
     return pg_create(&options);
 }
 
-static bool is_same(const char *text, const char *other) {
+static bool pg_connection_is_same(const char *text, const char *other) {
     return strcmp(text ? text : "", other ? other : "") == 0;
 }
 
 bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
     char *url = pg_url_plain(options->url ? options->url : "");
-    bool like = is_same(pg->url, url) && is_same(pg->application_name, options->application_name) &&
-                is_same(pg->search_path, options->search_path) &&
-                is_same(pg->replaced, options->replaced) &&
-                is_same(pg->replacement, options->replacement) &&
+    bool like = pg_connection_is_same(pg->url, url) &&
+                pg_connection_is_same(pg->application_name, options->application_name) &&
+                pg_connection_is_same(pg->search_path, options->search_path) &&
+                pg_connection_is_same(pg->replaced, options->replaced) &&
+                pg_connection_is_same(pg->replacement, options->replacement) &&
                 pg->read_only == options->read_only && pg->writes == options->writes &&
                 pg->uncounted == options->uncounted &&
                 pg->connect_timeout_ms == options->connect_timeout_ms &&
@@ -90,7 +91,7 @@ int pg_socket(const struct pg *pg) {
     return pg->conn ? PQsocket(pg->conn) : -1;
 }
 
-static void free_statement(struct pg_statement *statement) {
+static void pg_connection_free_statement(struct pg_statement *statement) {
     free(statement->name);
     free(statement->sql);
     free(statement->types);
@@ -117,7 +118,7 @@ void pg_clear_group(struct pg *pg) {
     size_t kept = 0;
     for (size_t i = 0; i < pg->statement_count; i++) {
         if (pg->statements[i]->state == PG_STATEMENT_FORGOTTEN) {
-            free_statement(pg->statements[i]);
+            pg_connection_free_statement(pg->statements[i]);
         } else {
             pg->statements[kept++] = pg->statements[i];
         }
@@ -131,7 +132,7 @@ void pg_clear_group(struct pg *pg) {
 
 void pg_forget_statements(struct pg *pg) {
     for (size_t i = 0; i < pg->statement_count; i++) {
-        free_statement(pg->statements[i]);
+        pg_connection_free_statement(pg->statements[i]);
     }
     pg->statement_count = 0;
 }

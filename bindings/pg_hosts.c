@@ -13,7 +13,7 @@
 
 /* ---- lists of the URL ----------------------------------------------------------------------- */
 
-static const char *option_value(const PQconninfoOption *options, const char *keyword) {
+static const char *pg_hosts_option_value(const PQconninfoOption *options, const char *keyword) {
     for (const PQconninfoOption *option = options; option->keyword; option++) {
         if (strcmp(option->keyword, keyword) == 0) {
             return option->val && option->val[0] ? option->val : NULL;
@@ -22,7 +22,7 @@ static const char *option_value(const PQconninfoOption *options, const char *key
     return NULL;
 }
 
-static size_t list_length(const char *list) {
+static size_t pg_hosts_list_length(const char *list) {
     size_t count = list ? 1 : 0;
     for (const char *at = list; at && *at; at++) {
         count += *at == ',';
@@ -31,7 +31,7 @@ static size_t list_length(const char *list) {
 }
 
 /* One item of a list separated by commas; NULL where it is empty or past the end. */
-static char *list_item(const char *list, size_t place) {
+static char *pg_hosts_list_item(const char *list, size_t place) {
     for (; list && place > 0; place--) {
         list = strchr(list, ',');
         list = list ? list + 1 : NULL;
@@ -42,21 +42,21 @@ static char *list_item(const char *list, size_t place) {
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-static void add_host(struct pg_hosts *hosts, struct pg_host host) {
+static void pg_hosts_add_host(struct pg_hosts *hosts, struct pg_host host) {
     hosts->items = xrealloc(hosts->items, (hosts->count + 1) * sizeof *hosts->items);
     hosts->items[hosts->count++] = host;
 }
 
-static bool has_addresses(const struct pg_host *host) {
+static bool pg_hosts_has_addresses(const struct pg_host *host) {
     /* A path, or @ and an abstract name, is a Unix socket. */
     return host->name && !host->address && host->name[0] != '/' && host->name[0] != '@';
 }
 
 /* The host as it is where the name cannot be looked up: libpq says why. Takes over its texts. */
-static void add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
+static void pg_hosts_add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
     struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    if (!has_addresses(host) || getaddrinfo(host->name, NULL, &wanted, &found) != 0) {
-        add_host(hosts, *host);
+    if (!pg_hosts_has_addresses(host) || getaddrinfo(host->name, NULL, &wanted, &found) != 0) {
+        pg_hosts_add_host(hosts, *host);
         return;
     }
     size_t before = hosts->count;
@@ -64,13 +64,13 @@ static void add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
         char text[NI_MAXHOST];
         if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, NULL, 0,
                         NI_NUMERICHOST) == 0) {
-            add_host(hosts, (struct pg_host){xstrdup(host->name), xstrdup(text),
-                                             host->port ? xstrdup(host->port) : NULL});
+            pg_hosts_add_host(hosts, (struct pg_host){xstrdup(host->name), xstrdup(text),
+                                                      host->port ? xstrdup(host->port) : NULL});
         }
     }
     freeaddrinfo(found);
     if (hosts->count == before) {
-        add_host(hosts, *host);
+        pg_hosts_add_host(hosts, *host);
         return;
     }
     free(host->name);
@@ -78,22 +78,22 @@ static void add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
 }
 
 void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options) {
-    const char *names = option_value(options, "host");
-    const char *addresses = option_value(options, "hostaddr");
-    const char *ports = option_value(options, "port");
-    size_t count = list_length(addresses ? addresses : names);
-    size_t port_count = list_length(ports);
-    bool agree = (!names || !addresses || list_length(names) == count) &&
+    const char *names = pg_hosts_option_value(options, "host");
+    const char *addresses = pg_hosts_option_value(options, "hostaddr");
+    const char *ports = pg_hosts_option_value(options, "port");
+    size_t count = pg_hosts_list_length(addresses ? addresses : names);
+    size_t port_count = pg_hosts_list_length(ports);
+    bool agree = (!names || !addresses || pg_hosts_list_length(names) == count) &&
                  (port_count <= 1 || port_count == count);
     *hosts = (struct pg_hosts){.listed = count > 1};
     if (count == 0 || !agree) {
-        add_host(hosts, (struct pg_host){0}); /* libpq's defaults, or its refusal */
+        pg_hosts_add_host(hosts, (struct pg_host){0}); /* libpq's defaults, or its refusal */
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        struct pg_host host = {list_item(names, i), list_item(addresses, i),
-                               list_item(ports, port_count > 1 ? i : 0)};
-        add_addresses(hosts, &host);
+        struct pg_host host = {pg_hosts_list_item(names, i), pg_hosts_list_item(addresses, i),
+                               pg_hosts_list_item(ports, port_count > 1 ? i : 0)};
+        pg_hosts_add_addresses(hosts, &host);
     }
 }
 
@@ -115,15 +115,15 @@ void pg_hosts_free(struct pg_hosts *hosts) {
 /* The URL's hash and, in the lowest bits, the place: a process has one URL. */
 static _Atomic uint64_t last_good;
 
-static uint64_t url_mark(const char *url) {
+static uint64_t pg_hosts_url_mark(const char *url) {
     return hash64(slice_of(url)) & ~(uint64_t)PLACE_MASK;
 }
 
 size_t pg_hosts_last_good(const char *url) {
     uint64_t noted = atomic_load(&last_good);
-    return (noted & ~(uint64_t)PLACE_MASK) == url_mark(url) ? noted & PLACE_MASK : 0;
+    return (noted & ~(uint64_t)PLACE_MASK) == pg_hosts_url_mark(url) ? noted & PLACE_MASK : 0;
 }
 
 void pg_hosts_note_good(const char *url, size_t place) {
-    atomic_store(&last_good, url_mark(url) | (place & PLACE_MASK));
+    atomic_store(&last_good, pg_hosts_url_mark(url) | (place & PLACE_MASK));
 }

@@ -11,13 +11,13 @@
 #define NAME_REST NAME_FIRST "0123456789"
 
 /* Whether `c` may stand within a name of SQL. Bytes past ASCII may. */
-static bool in_word(char c) {
+static bool pg_named_in_word(char c) {
     return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
 /* ---- what is passed over: its length, or 0 where it is refused ------------------------------ */
 
-static size_t quoted_length(const char *at, bool backslashes) {
+static size_t pg_named_quoted_length(const char *at, bool backslashes) {
     const char *end = at + 1;
     while (*end && *end != *at) {
         end += backslashes && *end == '\\' && end[1] ? 2 : 1;
@@ -26,7 +26,7 @@ static size_t quoted_length(const char *at, bool backslashes) {
 }
 
 /* Comments of SQL may be nested. */
-static size_t comment_length(const char *at) {
+static size_t pg_named_comment_length(const char *at) {
     const char *end = at + 2;
     for (int depth = 1; *end; end++) {
         if (end[0] == '*' && end[1] == '/') {
@@ -43,12 +43,12 @@ static size_t comment_length(const char *at) {
 }
 
 /* $$…$$ or $tag$…$tag$. 1 where the dollar begins no quote; 0 for $1, which our own would meet. */
-static size_t dollar_length(const char *at) {
+static size_t pg_named_dollar_length(const char *at) {
     size_t tag = 1;
     if (isdigit((unsigned char)at[1])) {
         return 0;
     }
-    while (in_word(at[tag]) && at[tag] != '$') {
+    while (pg_named_in_word(at[tag]) && at[tag] != '$') {
         tag++;
     }
     if (at[tag] != '$') {
@@ -72,18 +72,18 @@ size_t pg_named_plain_length(const char *at, const char *start) {
         return strcspn(at, "\n");
     }
     if (at[0] == '/' && at[1] == '*') {
-        return comment_length(at);
+        return pg_named_comment_length(at);
     }
     if (at[0] == '\'' || at[0] == '"') {
-        bool is_word = at - start >= 2 && in_word(at[-2]);
-        return quoted_length(at, at[0] == '\'' && tolower(before) == 'e' && !is_word);
+        bool is_word = at - start >= 2 && pg_named_in_word(at[-2]);
+        return pg_named_quoted_length(at, at[0] == '\'' && tolower(before) == 'e' && !is_word);
     }
-    return at[0] == '$' && !in_word(before) ? dollar_length(at) : 1;
+    return at[0] == '$' && !pg_named_in_word(before) ? pg_named_dollar_length(at) : 1;
 }
 
 /* ---- parameters --------------------------------------------------------------------------- */
 
-static size_t number_of(struct pg_named *named, const char *name, size_t len) {
+static size_t pg_named_number_of(struct pg_named *named, const char *name, size_t len) {
     for (size_t i = 0; i < named->count; i++) {
         if (strlen(named->names[i]) == len && memcmp(named->names[i], name, len) == 0) {
             return i + 1;
@@ -94,7 +94,7 @@ static size_t number_of(struct pg_named *named, const char *name, size_t len) {
     return ++named->count;
 }
 
-static bool refuse(const char *text, const char *at, struct err *err) {
+static bool pg_named_refuse(const char *text, const char *at, struct err *err) {
     int line = 1;
     for (const char *c = text; c < at; c++) {
         line += *c == '\n';
@@ -114,7 +114,7 @@ bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
     for (const char *at = text; *at;) {
         size_t name = *at == ':' && strchr(NAME_FIRST, at[1]) ? strspn(at + 1, NAME_REST) : 0;
         if (name > 0) {
-            buffer_append_format(&sql, "$%zu", number_of(named, at + 1, name));
+            buffer_append_format(&sql, "$%zu", pg_named_number_of(named, at + 1, name));
             at += name + 1;
             continue;
         }
@@ -122,7 +122,7 @@ bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
         if (len == 0) {
             buffer_free(&sql);
             pg_named_free(named);
-            return refuse(text, at, err);
+            return pg_named_refuse(text, at, err);
         }
         buffer_append(&sql, at, len);
         at += len;

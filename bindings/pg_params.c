@@ -53,7 +53,7 @@ const char *const *pg_params_values(const struct pg_params *params) {
     return params->values;
 }
 
-static size_t add(struct pg_params *params, Oid type, bool binary) {
+static size_t pg_params_add(struct pg_params *params, Oid type, bool binary) {
     if (params->count == params->cap) {
         size_t cap = params->cap ? params->cap * 2 : 16;
         params->offsets = xrealloc(params->offsets, cap * sizeof *params->offsets);
@@ -73,20 +73,20 @@ static size_t add(struct pg_params *params, Oid type, bool binary) {
     return i;
 }
 
-static void add_fixed(struct pg_params *params, Oid type, const void *bytes, size_t len) {
-    size_t i = add(params, type, true);
+static void pg_params_add_fixed(struct pg_params *params, Oid type, const void *bytes, size_t len) {
+    size_t i = pg_params_add(params, type, true);
     params->lengths[i] = (int)len;
     buffer_append(&params->bytes, bytes, len);
 }
 
-static uint64_t float8_bits(double value) {
+static uint64_t pg_params_float8_bits(double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return htobe64(bits);
 }
 
 void pg_params_add_null(struct pg_params *params) {
-    size_t i = add(params, 0, false); /* may move params->nulls */
+    size_t i = pg_params_add(params, 0, false); /* may move params->nulls */
     params->nulls[i] = true;
 }
 
@@ -98,7 +98,7 @@ void pg_params_add_text(struct pg_params *params, struct slice text) {
     /* libpq ends text at a NUL: such a value goes with its length, so that the server refuses it
      * rather than taking half of it. */
     bool has_nul = text.len > 0 && memchr(text.data, 0, text.len);
-    size_t i = add(params, has_nul ? TYPE_TEXT : 0, has_nul);
+    size_t i = pg_params_add(params, has_nul ? TYPE_TEXT : 0, has_nul);
     params->lengths[i] = (int)text.len;
     buffer_append(&params->bytes, text.data, text.len);
     buffer_append(&params->bytes, "", 1);
@@ -106,28 +106,28 @@ void pg_params_add_text(struct pg_params *params, struct slice text) {
 
 void pg_params_add_int8(struct pg_params *params, int64_t value) {
     uint64_t bits = htobe64((uint64_t)value);
-    add_fixed(params, TYPE_INT8, &bits, sizeof bits);
+    pg_params_add_fixed(params, TYPE_INT8, &bits, sizeof bits);
 }
 
 void pg_params_add_bool(struct pg_params *params, bool value) {
     char byte = value;
-    add_fixed(params, TYPE_BOOL, &byte, 1);
+    pg_params_add_fixed(params, TYPE_BOOL, &byte, 1);
 }
 
 void pg_params_add_bytea(struct pg_params *params, struct slice bytes) {
-    add_fixed(params, TYPE_BYTEA, bytes.data, bytes.len);
+    pg_params_add_fixed(params, TYPE_BYTEA, bytes.data, bytes.len);
 }
 
 /* ---- arrays ------------------------------------------------------------------------------- */
 
-static void put_int32(char *at, int32_t value) {
+static void pg_params_put_int32(char *at, int32_t value) {
     uint32_t bits = htobe32((uint32_t)value);
     memcpy(at, &bits, sizeof bits);
 }
 
-static void add_element(struct pg_params *params, const void *bytes, size_t len) {
+static void pg_params_add_element(struct pg_params *params, const void *bytes, size_t len) {
     char length[4];
-    put_int32(length, (int32_t)len);
+    pg_params_put_int32(length, (int32_t)len);
     buffer_append(&params->bytes, length, sizeof length);
     if (len > 0) {
         buffer_append(&params->bytes, bytes, len);
@@ -137,7 +137,7 @@ static void add_element(struct pg_params *params, const void *bytes, size_t len)
 
 void pg_array_begin(struct pg_params *params, enum pg_array type) {
     static const char header[ARRAY_HEADER_BYTES];
-    add(params, array_types[type].array, true);
+    pg_params_add(params, array_types[type].array, true);
     params->array_type = type;
     params->array_start = params->bytes.len;
     params->array_count = 0;
@@ -147,28 +147,28 @@ void pg_array_begin(struct pg_params *params, enum pg_array type) {
 
 void pg_array_null(struct pg_params *params) {
     char length[4];
-    put_int32(length, -1);
+    pg_params_put_int32(length, -1);
     buffer_append(&params->bytes, length, sizeof length);
     params->array_has_null = true;
     params->array_count++;
 }
 
 void pg_array_bytes(struct pg_params *params, struct slice bytes) {
-    add_element(params, bytes.data, bytes.len);
+    pg_params_add_element(params, bytes.data, bytes.len);
 }
 
 void pg_array_int(struct pg_params *params, int64_t value) {
     uint64_t wide = htobe64((uint64_t)value);
     if (params->array_type == PG_ARRAY_BOOL) {
         char byte = value != 0;
-        add_element(params, &byte, 1);
+        pg_params_add_element(params, &byte, 1);
     } else if (params->array_type == PG_ARRAY_INT4 && value >= INT32_MIN && value <= INT32_MAX) {
         char narrow[4];
-        put_int32(narrow, (int32_t)value);
-        add_element(params, narrow, sizeof narrow);
+        pg_params_put_int32(narrow, (int32_t)value);
+        pg_params_add_element(params, narrow, sizeof narrow);
     } else {
         /* What does not fit an int4 goes whole: the server refuses it (22P03), nothing is cut. */
-        add_element(params, &wide, sizeof wide);
+        pg_params_add_element(params, &wide, sizeof wide);
     }
 }
 
@@ -181,22 +181,22 @@ void pg_array_timestamp(struct pg_params *params, int64_t unix_us) {
         value = INT64_MIN + 1;
     }
     uint64_t bits = htobe64((uint64_t)value);
-    add_element(params, &bits, sizeof bits);
+    pg_params_add_element(params, &bits, sizeof bits);
 }
 
 void pg_array_float8(struct pg_params *params, double value) {
-    uint64_t bits = float8_bits(value);
-    add_element(params, &bits, sizeof bits);
+    uint64_t bits = pg_params_float8_bits(value);
+    pg_params_add_element(params, &bits, sizeof bits);
 }
 
 void pg_array_end(struct pg_params *params) {
     char *header = params->bytes.data + params->array_start;
     bool empty = params->array_count == 0;
-    put_int32(header, empty ? 0 : 1);
-    put_int32(header + 4, params->array_has_null);
-    put_int32(header + 8, (int32_t)array_types[params->array_type].element);
-    put_int32(header + 12, params->array_count);
-    put_int32(header + 16, 1);
+    pg_params_put_int32(header, empty ? 0 : 1);
+    pg_params_put_int32(header + 4, params->array_has_null);
+    pg_params_put_int32(header + 8, (int32_t)array_types[params->array_type].element);
+    pg_params_put_int32(header + 12, params->array_count);
+    pg_params_put_int32(header + 16, 1);
     if (empty) {
         params->bytes.len = params->array_start + EMPTY_ARRAY_HEADER_BYTES;
     }

@@ -38,7 +38,7 @@ const char pg_settings_sql[] =
 
 static char process_mark[9];
 
-static void make_mark(void) {
+static void pg_session_make_mark(void) {
     uint8_t id[16];
     uuid_generate_v4(id);
     snprintf(process_mark, sizeof process_mark, "%02x%02x%02x%02x", id[0], id[1], id[2], id[3]);
@@ -46,7 +46,7 @@ static void make_mark(void) {
 
 const char *pg_process_mark(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_mark);
+    pthread_once(&once, pg_session_make_mark);
     return process_mark;
 }
 
@@ -67,7 +67,7 @@ bool pg_short_of_connections(void) {
 
 /* ---- setting up ------------------------------------------------------------------------------ */
 
-static void add_setting(struct pg_params *params, const char *value) {
+static void pg_session_add_setting(struct pg_params *params, const char *value) {
     if (value) {
         pg_params_add_text(params, slice_of(value));
     } else {
@@ -75,20 +75,20 @@ static void add_setting(struct pg_params *params, const char *value) {
     }
 }
 
-static void fill_settings(struct pg *pg) {
+static void pg_session_fill_settings(struct pg *pg) {
     char timeout[16], process[16];
     struct pg_params *params = pg->settings;
     snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
     snprintf(process, sizeof process, "%d", PQbackendPID(pg->conn));
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(timeout));
-    add_setting(params, pg->search_path);
-    add_setting(params, pg->read_only ? "on" : NULL);
+    pg_session_add_setting(params, pg->search_path);
+    pg_session_add_setting(params, pg->read_only ? "on" : NULL);
     pg_params_add_text(params, slice_of(process));
 }
 
 /* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
-static bool no_answer(struct err *err) {
+static bool pg_session_no_answer(struct err *err) {
     if (err->kind == ERR_TIMEOUT) {
         pg_note_shortage();
         err_set(err, ERR_UNAVAILABLE,
@@ -100,7 +100,7 @@ static bool no_answer(struct err *err) {
     return false;
 }
 
-static bool refuse_read_only(struct err *err) {
+static bool pg_session_refuse_read_only(struct err *err) {
     err_set(err, ERR_UNAVAILABLE,
             "the database is a standby, or its transactions are set read-only: nothing can be "
             "written there; name the primary in the URL");
@@ -109,7 +109,7 @@ static bool refuse_read_only(struct err *err) {
 }
 
 /* A pooler that ends its hold of a connection with each statement has no transactions. */
-static bool check_transactions(struct pg *pg, int64_t deadline_us, struct err *err) {
+static bool pg_session_check_transactions(struct pg *pg, int64_t deadline_us, struct err *err) {
     bool ok =
         pg_query(pg, "pg session", "BEGIN", NULL, clock_remaining_ms(deadline_us), NULL, err) &&
         pg_query(pg, "pg session", "COMMIT", NULL, clock_remaining_ms(deadline_us), NULL, err);
@@ -122,7 +122,7 @@ void pg_note_session(struct pg *pg, const PGresult *row) {
 }
 
 /* Once: what the connections of this process have in common. */
-static void log_pooler(void) {
+static void pg_session_log_pooler(void) {
     static atomic_flag is_logged = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&is_logged)) {
         log_info("a pooler stands before Postgres: statements are not kept prepared, and settings "
@@ -136,22 +136,22 @@ bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
         return pg_lose(pg, err);
     }
     pg->connection_number = atomic_fetch_add(&connections, 1);
-    fill_settings(pg);
+    pg_session_fill_settings(pg);
     if (!pg_send_settings(pg)) {
         return pg_lose(pg, err);
     }
     if (!pg_finish(pg, clock_remaining_ms(deadline_us), NULL, NULL, err)) {
-        return no_answer(err);
+        return pg_session_no_answer(err);
     }
     if (pg->writes && pg->reads_only) {
-        return refuse_read_only(err);
+        return pg_session_refuse_read_only(err);
     }
     if (!pg->pooled) {
         return true;
     }
-    bool ok = check_transactions(pg, deadline_us, err);
+    bool ok = pg_session_check_transactions(pg, deadline_us, err);
     if (ok) {
-        log_pooler();
+        pg_session_log_pooler();
     }
     return ok;
 }

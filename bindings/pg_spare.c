@@ -21,7 +21,7 @@ static size_t spare_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Under the lock. */
-static struct pg *take_out(size_t at) {
+static struct pg *pg_spare_take_out(size_t at) {
     struct pg *pg = spares[at].pg;
     spare_count--;
     memmove(spares + at, spares + at + 1, (spare_count - at) * sizeof *spares);
@@ -33,7 +33,7 @@ struct pg *pg_borrow(const struct pg_options *options) {
     pthread_mutex_lock(&lock);
     for (size_t i = spare_count; i > 0 && !pg; i--) {
         if (pg_is_like(spares[i - 1].pg, options)) {
-            pg = take_out(i - 1);
+            pg = pg_spare_take_out(i - 1);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -45,7 +45,7 @@ void pg_give_back(struct pg *pg) {
     struct pg *unused = NULL;
     pthread_mutex_lock(&lock);
     if (spare_count > 0 && spares[0].since_us < now_us - UNUSED_US) {
-        unused = take_out(0);
+        unused = pg_spare_take_out(0);
     }
     bool keep =
         pg_connected(pg) && pg->statement_count <= STATEMENTS_MOST && spare_count < SPARE_MOST;
@@ -62,7 +62,7 @@ void pg_give_back(struct pg *pg) {
 void pg_close_spare(void) {
     pthread_mutex_lock(&lock);
     while (spare_count > 0) {
-        pg_destroy(take_out(spare_count - 1));
+        pg_destroy(pg_spare_take_out(spare_count - 1));
     }
     pthread_mutex_unlock(&lock);
 }

@@ -21,7 +21,7 @@ char *pg_url_plain(const char *url) {
 }
 
 /* A raw @ behind the authority is a part of a password that holds a / as well. */
-static bool has_stray_at(const char *url) {
+static bool pg_url_has_stray_at(const char *url) {
     const char *authority = strstr(url, "://");
     if (!authority) {
         return false;
@@ -34,7 +34,7 @@ static bool has_stray_at(const char *url) {
     return twice || memchr(authority + len, '@', path);
 }
 
-static bool is_good_option(const PQconninfoOption *option) {
+static bool pg_url_is_good_option(const PQconninfoOption *option) {
     if (strcmp(option->keyword, "port") == 0) {
         return strspn(option->val, "0123456789,") == strlen(option->val);
     }
@@ -45,9 +45,9 @@ static bool is_good_option(const PQconninfoOption *option) {
 PQconninfoOption *pg_url_read(const char *url, struct err *err) {
     char *reason = NULL, *plain = pg_url_plain(url);
     PQconninfoOption *options = PQconninfoParse(plain, &reason);
-    bool good = options != NULL && !has_stray_at(plain);
+    bool good = options != NULL && !pg_url_has_stray_at(plain);
     for (const PQconninfoOption *option = options; good && option->keyword; option++) {
-        good = !option->val || is_good_option(option);
+        good = !option->val || pg_url_is_good_option(option);
     }
     PQfreemem(reason); /* quotes parts of the URL */
     free(plain);
@@ -61,7 +61,7 @@ PQconninfoOption *pg_url_read(const char *url, struct err *err) {
     return options;
 }
 
-static bool is_login(const char *keyword) {
+static bool pg_url_is_login(const char *keyword) {
     return strcmp(keyword, "user") == 0 || strcmp(keyword, "password") == 0;
 }
 
@@ -77,7 +77,7 @@ bool pg_url_same_place(const char *a, const char *b) {
     bool same = one && other;
     for (size_t i = 0; same && one[i].keyword; i++) { /* libpq lists the same in the same order */
         const char *left = one[i].val ? one[i].val : "", *right = other[i].val ? other[i].val : "";
-        same = is_login(one[i].keyword) || strcmp(left, right) == 0;
+        same = pg_url_is_login(one[i].keyword) || strcmp(left, right) == 0;
     }
     PQconninfoFree(one);
     PQconninfoFree(other);

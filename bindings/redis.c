@@ -87,14 +87,14 @@ bool redis_resting(const struct redis *redis) {
 
 /* ---- one exchange ------------------------------------------------------------------------- */
 
-static void clear_queue(struct redis *redis) {
+static void redis_clear_queue(struct redis *redis) {
     buffer_clear(&redis->queue);
     redis->queued = 0;
 }
 
 /* Always false. A failure rests the server's callers for twice as long as the one before. */
-static bool give_up(struct redis *redis) {
-    clear_queue(redis);
+static bool redis_give_up(struct redis *redis) {
+    redis_clear_queue(redis);
     redis_disconnect(redis);
     redis->rest_until_us = clock_monotonic_us() + redis->backoff_ms * 1000LL;
     redis->backoff_ms =
@@ -102,13 +102,13 @@ static bool give_up(struct redis *redis) {
     return false;
 }
 
-static bool lost(const struct redis *redis, struct err *err) {
+static bool redis_lost(const struct redis *redis, struct err *err) {
     return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
                    redis->context->errstr);
 }
 
 /* Without printf: a batch of events sends tens of thousands of lengths. */
-static void append_length(struct buffer *out, char mark, size_t length) {
+static void redis_append_length(struct buffer *out, char mark, size_t length) {
     char text[LENGTH_BYTES], *at = text + sizeof text;
     *--at = '\n';
     *--at = '\r';
@@ -117,10 +117,10 @@ static void append_length(struct buffer *out, char mark, size_t length) {
     buffer_append(out, at, (size_t)(text + sizeof text - at));
 }
 
-static void format_command(struct buffer *out, const struct slice *args, size_t count) {
-    append_length(out, '*', count);
+static void redis_format_command(struct buffer *out, const struct slice *args, size_t count) {
+    redis_append_length(out, '*', count);
     for (size_t i = 0; i < count; i++) {
-        append_length(out, '$', args[i].len);
+        redis_append_length(out, '$', args[i].len);
         buffer_append(out, args[i].data, args[i].len);
         buffer_append(out, "\r\n", 2);
     }
@@ -130,14 +130,14 @@ bool redis_append(struct redis *redis, const struct slice *args, size_t count, s
     if (count == 0) {
         return err_set(err, ERR_INTERNAL, "a Redis command without a name");
     }
-    format_command(&redis->queue, args, count);
+    redis_format_command(&redis->queue, args, count);
     redis->queued++;
     return true;
 }
 
 /* False when the deadline has passed. */
-static bool wait_socket(int socket, short events, short *ready, int64_t deadline_us,
-                        struct err *err) {
+static bool redis_wait_socket(int socket, short events, short *ready, int64_t deadline_us,
+                              struct err *err) {
     struct pollfd fd = {socket, events, 0};
     int left_ms = clock_remaining_ms(deadline_us);
     int count = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
@@ -145,7 +145,7 @@ static bool wait_socket(int socket, short events, short *ready, int64_t deadline
     return left_ms > 0 || err_set(err, ERR_TIMEOUT, TOO_LATE);
 }
 
-static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
+static bool redis_connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
     redis->context = redisConnectNonBlock(redis->address.host, redis->address.port);
     if (!redis->context) {
         return err_set(err, ERR_INTERNAL, "out of memory");
@@ -154,7 +154,7 @@ static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err 
         return err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", redis->context->errstr);
     }
     for (short ready = 0; ready == 0;) {
-        if (!wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
+        if (!redis_wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
             err->kind = ERR_UNAVAILABLE; /* nothing was sent yet: no outcome is unknown */
             return false;
         }
@@ -167,7 +167,7 @@ static bool connect_socket(struct redis *redis, int64_t deadline_us, struct err 
 }
 
 /* Queues AUTH and SELECT, as far as they are needed; how many. */
-static size_t queue_setup(struct redis *redis) {
+static size_t redis_queue_setup(struct redis *redis) {
     struct buffer out = {0};
     size_t commands = 0;
     const struct redis_address *address = &redis->address;
@@ -178,14 +178,14 @@ static size_t queue_setup(struct redis *redis) {
             args[count++] = slice_of(address->user);
         }
         args[count++] = slice_of(address->password);
-        format_command(&out, args, count);
+        redis_format_command(&out, args, count);
         commands++;
     }
     if (address->db > 0) {
         char number[16];
         snprintf(number, sizeof number, "%d", address->db);
         struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
-        format_command(&out, args, 2);
+        redis_format_command(&out, args, 2);
         commands++;
     }
     if (out.len > 0) {
@@ -196,11 +196,11 @@ static size_t queue_setup(struct redis *redis) {
 }
 
 /* Takes what has come of the replies to the setup. */
-static bool take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
+static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
     while (*missing > 0 && !*refused) {
         void *reply = NULL;
         if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
-            return lost(redis, err);
+            return redis_lost(redis, err);
         }
         if (!reply) {
             return true;
@@ -217,39 +217,41 @@ static bool take_setup(struct redis *redis, size_t *missing, bool *refused, stru
 }
 
 /* Nothing else is sent before: where the login is refused, nothing was asked yet. */
-static bool set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
-    size_t missing = queue_setup(redis);
+static bool redis_set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
+    size_t missing = redis_queue_setup(redis);
     int written = 0;
     while (missing > 0) {
         short ready, events = (short)(POLLIN | (written ? 0 : POLLOUT));
-        if (!wait_socket(redis->context->fd, events, &ready, deadline_us, err)) {
+        if (!redis_wait_socket(redis->context->fd, events, &ready, deadline_us, err)) {
             return false;
         }
         if ((!written && redisBufferWrite(redis->context, &written) != REDIS_OK) ||
             ((ready & ~POLLOUT) && redisBufferRead(redis->context) != REDIS_OK)) {
-            return lost(redis, err);
+            return redis_lost(redis, err);
         }
-        if (!take_setup(redis, &missing, refused, err)) {
+        if (!redis_take_setup(redis, &missing, refused, err)) {
             return false;
         }
     }
     return true;
 }
 
-static bool open_session(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
+static bool redis_open_session(struct redis *redis, int64_t deadline_us, bool *refused,
+                               struct err *err) {
     redis_disconnect(redis);
     redis_address_free(&redis->address);
     return redis_url_parse(redis->present_url, &redis->address, err) &&
-           connect_socket(redis, deadline_us, err) && set_up(redis, deadline_us, refused, err);
+           redis_connect_socket(redis, deadline_us, err) &&
+           redis_set_up(redis, deadline_us, refused, err);
 }
 
 /* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
  * written down now is tried, before anybody hears of an outage. */
-static bool connect_anew(struct redis *redis, int64_t deadline_us, struct err *err) {
+static bool redis_connect_anew(struct redis *redis, int64_t deadline_us, struct err *err) {
     bool refused = false;
     free(redis->present_url);
     redis->present_url = login_url(LOGIN_REDIS, redis->url);
-    if (open_session(redis, deadline_us, &refused, err)) {
+    if (redis_open_session(redis, deadline_us, &refused, err)) {
         return true;
     }
     if (!refused || !login_after_refusal(LOGIN_REDIS, redis->url, &redis->present_url)) {
@@ -257,11 +259,11 @@ static bool connect_anew(struct redis *redis, int64_t deadline_us, struct err *e
     }
     err_clear(err);
     refused = false;
-    return open_session(redis, deadline_us, &refused, err);
+    return redis_open_session(redis, deadline_us, &refused, err);
 }
 
 /* *kept: the reply is someone else's to free. */
-static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
+static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
     struct exchange *exchange = &redis->exchange;
     if (exchange->index == exchange->wanted) {
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
@@ -280,17 +282,17 @@ static bool take_reply(struct redis *redis, redisReply *reply, bool *kept, struc
     return true;
 }
 
-static bool take_replies(struct redis *redis, struct err *err) {
+static bool redis_take_replies(struct redis *redis, struct err *err) {
     while (!redis->subscribed || redis->exchange.index < redis->exchange.wanted) {
         void *reply = NULL;
         if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
-            return lost(redis, err);
+            return redis_lost(redis, err);
         }
         if (!reply) {
             return true;
         }
         bool kept = false;
-        bool ok = take_reply(redis, reply, &kept, err);
+        bool ok = redis_take_reply(redis, reply, &kept, err);
         if (!kept) {
             freeReplyObject(reply);
         }
@@ -302,14 +304,14 @@ static bool take_replies(struct redis *redis, struct err *err) {
 }
 
 /* Reads while it writes: a server whose replies are not taken stops reading. */
-static bool write_and_read(struct redis *redis, struct err *err) {
+static bool redis_write_and_read(struct redis *redis, struct err *err) {
     int written = 0;
     if (redisBufferWrite(redis->context, &written) != REDIS_OK ||
         redisBufferRead(redis->context) != REDIS_OK) {
-        return lost(redis, err);
+        return redis_lost(redis, err);
     }
     redis->all_sent = written;
-    return take_replies(redis, err);
+    return redis_take_replies(redis, err);
 }
 
 enum redis_progress redis_progress(struct redis *redis, struct err *err) {
@@ -317,7 +319,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     if (!redis->under_way) {
         return REDIS_DONE;
     }
-    bool ok = write_and_read(redis, err);
+    bool ok = redis_write_and_read(redis, err);
     if (ok && redis->all_sent && exchange->index == exchange->wanted) {
         redis->under_way = false;
         redis->backoff_ms = BACKOFF_FIRST_MS;
@@ -330,7 +332,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     if (ok) {
         err_set(err, ERR_TIMEOUT, TOO_LATE);
     }
-    give_up(redis);
+    redis_give_up(redis);
     return REDIS_FAILED;
 }
 
@@ -358,7 +360,7 @@ bool redis_finish(struct redis *redis, struct err *err) {
 }
 
 /* A server that has gone since the last exchange is noticed before anything is sent to it. */
-static void drop_if_closed(struct redis *redis) {
+static void redis_drop_if_closed(struct redis *redis) {
     if (!redis->context) {
         return;
     }
@@ -368,20 +370,20 @@ static void drop_if_closed(struct redis *redis) {
     }
 }
 
-static bool connect_if_need_be(struct redis *redis, int64_t deadline_us, struct err *err) {
-    drop_if_closed(redis);
+static bool redis_connect_if_need_be(struct redis *redis, int64_t deadline_us, struct err *err) {
+    redis_drop_if_closed(redis);
     if (redis->context) {
         return true;
     }
     if (redis_resting(redis)) {
-        clear_queue(redis);
+        redis_clear_queue(redis);
         return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
     }
-    return connect_anew(redis, deadline_us, err) || give_up(redis);
+    return redis_connect_anew(redis, deadline_us, err) || redis_give_up(redis);
 }
 
-static bool begin(struct redis *redis, const struct exchange *exchange, int timeout_ms,
-                  struct err *err) {
+static bool redis_begin_exchange(struct redis *redis, const struct exchange *exchange,
+                                 int timeout_ms, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     if (redis->under_way) {
         return err_set(err, ERR_INTERNAL, "a Redis pipeline is under way already");
@@ -389,38 +391,39 @@ static bool begin(struct redis *redis, const struct exchange *exchange, int time
     if (redis->queued == 0) {
         return true;
     }
-    if (!connect_if_need_be(redis, deadline_us, err)) {
+    if (!redis_connect_if_need_be(redis, deadline_us, err)) {
         return false;
     }
     if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
         REDIS_OK) {
         err_set(err, ERR_INTERNAL, "out of memory");
-        return give_up(redis);
+        return redis_give_up(redis);
     }
     redis->exchange = *exchange;
     redis->exchange.wanted = redis->queued;
     redis->exchange.deadline_us = deadline_us;
     redis->under_way = true;
     redis->all_sent = false;
-    clear_queue(redis);
+    redis_clear_queue(redis);
     return true;
 }
 
 bool redis_begin(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
     struct exchange exchange = {.on_reply = on_reply, .context = context};
-    return begin(redis, &exchange, redis->timeout_ms, err) &&
+    return redis_begin_exchange(redis, &exchange, redis->timeout_ms, err) &&
            redis_progress(redis, err) != REDIS_FAILED;
 }
 
 bool redis_run(struct redis *redis, redis_on_reply on_reply, void *context, struct err *err) {
     struct exchange exchange = {.on_reply = on_reply, .context = context};
-    return begin(redis, &exchange, redis->timeout_ms, err) && redis_finish(redis, err);
+    return redis_begin_exchange(redis, &exchange, redis->timeout_ms, err) &&
+           redis_finish(redis, err);
 }
 
 bool redis_run_within(struct redis *redis, int timeout_ms, redisReply **replies, struct err *err) {
     struct exchange exchange = {.replies = replies};
     int bound_ms = timeout_ms < redis->timeout_ms ? timeout_ms : redis->timeout_ms;
-    return begin(redis, &exchange, bound_ms, err) && redis_finish(redis, err);
+    return redis_begin_exchange(redis, &exchange, bound_ms, err) && redis_finish(redis, err);
 }
 
 /* ---- subscriptions -------------------------------------------------------------------------- */
@@ -430,7 +433,7 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
     struct exchange exchange = {.on_reply = on_reply, .context = context};
     struct slice args[] = {slice_of("SUBSCRIBE"), slice_of(channel)};
     if (!redis_append(redis, args, sizeof args / sizeof *args, err) ||
-        !begin(redis, &exchange, redis->timeout_ms, err)) {
+        !redis_begin_exchange(redis, &exchange, redis->timeout_ms, err)) {
         return false;
     }
     redis->subscribed = true;
@@ -439,12 +442,12 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
 
 bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
     if (redisBufferRead(redis->context) != REDIS_OK) {
-        return lost(redis, err);
+        return redis_lost(redis, err);
     }
     for (;;) {
         void *reply = NULL;
         if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
-            return lost(redis, err);
+            return redis_lost(redis, err);
         }
         if (!reply) {
             return true;
@@ -458,12 +461,12 @@ bool redis_ping(struct redis *redis, struct err *err) {
     struct buffer out = {0};
     struct slice name = slice_of("PING");
     int written = 0;
-    format_command(&out, &name, 1);
+    redis_format_command(&out, &name, 1);
     bool ok = redisAppendFormattedCommand(redis->context, out.data, out.len) == REDIS_OK &&
               redisBufferWrite(redis->context, &written) == REDIS_OK;
     buffer_free(&out);
     if (!ok) {
-        return lost(redis, err);
+        return redis_lost(redis, err);
     }
     return written || err_set(err, ERR_UNAVAILABLE, "Redis reads nothing of the connection");
 }

@@ -49,15 +49,15 @@ static struct {
 } noted[REFUSALS];
 
 /* Codes are in capitals, and stand first or behind a script's "-". */
-static bool has_sign(const char *error, const char *words) {
+static bool redis_refusal_has_sign(const char *error, const char *words) {
     const char *at = strstr(error, words);
     bool is_code = words[0] >= 'A' && words[0] <= 'Z';
     return at && (!is_code || at == error || at[-1] == '-');
 }
 
-static int refusal_of(const char *error) {
+static int redis_refusal_of(const char *error) {
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
-        if (has_sign(error, signs[i].words)) {
+        if (redis_refusal_has_sign(error, signs[i].words)) {
             return signs[i].refusal;
         }
     }
@@ -65,7 +65,7 @@ static int refusal_of(const char *error) {
 }
 
 /* Redis names a command between quotes; of a key or a channel it says that it is one. */
-static void name_right(const char *error, char *out, size_t cap) {
+static void redis_refusal_name_right(const char *error, char *out, size_t cap) {
     const char *quote = strchr(error, '\'');
     size_t len = quote ? strspn(quote + 1, "abcdefghijklmnopqrstuvwxyz|") : 0;
     if (len > 0 && quote[len + 1] == '\'') {
@@ -77,35 +77,35 @@ static void name_right(const char *error, char *out, size_t cap) {
     }
 }
 
-static void count_refusal(enum refusal refusal) {
+static void redis_refusal_count_refusal(enum refusal refusal) {
     metric_add(metric_cell(metric_family(METRIC_COUNTER, "ras_redis_refusals_total",
                                          "Commands that Redis refused, by why.", "reason"),
                            refusals[refusal].label),
                1);
 }
 
-static bool is_going_on(enum refusal refusal, int64_t now_us) {
+static bool redis_refusal_is_going_on(enum refusal refusal, int64_t now_us) {
     return noted[refusal].noted_us != 0 && now_us - noted[refusal].noted_us < SHOWN_US;
 }
 
 void redis_refusal_note(const char *error) {
-    int refusal = refusal_of(error);
+    int refusal = redis_refusal_of(error);
     char right[sizeof noted[0].right] = "";
     if (refusal < 0) {
         return;
     }
     if (refusal == RIGHT) {
-        name_right(error, right, sizeof right);
+        redis_refusal_name_right(error, right, sizeof right);
     }
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&lock);
-    bool is_new = !is_going_on((enum refusal)refusal, now_us);
+    bool is_new = !redis_refusal_is_going_on((enum refusal)refusal, now_us);
     noted[refusal].noted_us = now_us;
     if (is_new) {
         snprintf(noted[refusal].right, sizeof noted[refusal].right, "%s", right);
     }
     pthread_mutex_unlock(&lock);
-    count_refusal((enum refusal)refusal);
+    redis_refusal_count_refusal((enum refusal)refusal);
     if (is_new) {
         log_warning("Redis refuses what it is asked: the service goes on without it",
                     LOG_TEXT("reason", refusals[refusal].reason), LOG_TEXT("error", error));
@@ -117,7 +117,7 @@ bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]) {
     bool found = false;
     pthread_mutex_lock(&lock);
     for (int i = 0; i < REFUSALS && !found; i++) {
-        found = is_going_on((enum refusal)i, now_us);
+        found = redis_refusal_is_going_on((enum refusal)i, now_us);
         if (found) {
             snprintf(text, REDIS_REFUSAL_TEXT_CAP, "%s%s%s", refusals[i].reason,
                      noted[i].right[0] ? ": " : "", noted[i].right);

@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "redis.h"
 
-static char *percent_decode(const char *text, size_t len) {
+static char *redis_url_percent_decode(const char *text, size_t len) {
     char *out = xstrndup(text, len);
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
@@ -18,7 +18,7 @@ static char *percent_decode(const char *text, size_t len) {
     return out;
 }
 
-static bool parse_number(const char *text, size_t len, int max, int *out) {
+static bool redis_url_parse_number(const char *text, size_t len, int max, int *out) {
     int value = 0;
     if (len == 0 || len > 5) {
         return false;
@@ -34,8 +34,8 @@ static bool parse_number(const char *text, size_t len, int max, int *out) {
 }
 
 /* The host at `at`, of `len` bytes up to the slash; *rest is what follows it within them. */
-static bool parse_host(struct redis_address *address, const char *at, size_t len,
-                       const char **rest) {
+static bool redis_url_parse_host(struct redis_address *address, const char *at, size_t len,
+                                 const char **rest) {
     size_t host_len = 0;
     if (len > 0 && *at == '[') { /* an IPv6 address */
         const char *close = memchr(at, ']', len);
@@ -55,18 +55,18 @@ static bool parse_host(struct redis_address *address, const char *at, size_t len
     return host_len > 0;
 }
 
-static bool parse_place(struct redis_address *address, const char *at) {
+static bool redis_url_parse_place(struct redis_address *address, const char *at) {
     size_t len = strcspn(at, "/");
     const char *end = at + len, *rest;
-    if (!parse_host(address, at, len, &rest)) {
+    if (!redis_url_parse_host(address, at, len, &rest)) {
         return false;
     }
-    if (rest < end && (*rest != ':' ||
-                       !parse_number(rest + 1, (size_t)(end - rest - 1), 65535, &address->port))) {
+    if (rest < end && (*rest != ':' || !redis_url_parse_number(rest + 1, (size_t)(end - rest - 1),
+                                                               65535, &address->port))) {
         return false;
     }
     return end[0] == '\0' || end[1] == '\0' ||
-           parse_number(end + 1, strlen(end + 1), 99999, &address->db);
+           redis_url_parse_number(end + 1, strlen(end + 1), 99999, &address->db);
 }
 
 bool redis_url_parse(const char *url, struct redis_address *address, struct err *err) {
@@ -79,12 +79,12 @@ bool redis_url_parse(const char *url, struct redis_address *address, struct err 
         const char *colon = memchr(at, ':', (size_t)(end - at));
         ok = colon != NULL;
         if (ok) {
-            address->user = percent_decode(at, (size_t)(colon - at));
-            address->password = percent_decode(colon + 1, (size_t)(end - colon - 1));
+            address->user = redis_url_percent_decode(at, (size_t)(colon - at));
+            address->password = redis_url_percent_decode(colon + 1, (size_t)(end - colon - 1));
         }
         at = end + 1;
     }
-    if (ok && parse_place(address, at)) {
+    if (ok && redis_url_parse_place(address, at)) {
         return true;
     }
     redis_address_free(address);

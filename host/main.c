@@ -9,7 +9,7 @@
 #include "base/signals.h"
 #include "base/terminal.h"
 
-static int refuse_usage(const struct arguments *arguments, const struct err *err) {
+static int main_refuse_usage(const struct arguments *arguments, const struct err *err) {
     struct buffer text = {0};
     buffer_append_format(&text, "aggregator: %s\n", err->text);
     help_usage(arguments->spec, arguments->group, &text);
@@ -18,7 +18,7 @@ static int refuse_usage(const struct arguments *arguments, const struct err *err
     return 2;
 }
 
-static int print_help(const struct arguments *arguments) {
+static int main_print_help(const struct arguments *arguments) {
     struct buffer text = {0};
     if (arguments->spec) {
         help_command(arguments->spec, &text);
@@ -28,12 +28,12 @@ static int print_help(const struct arguments *arguments) {
     return help_print(&text);
 }
 
-static int fail_start(const struct err *err) {
+static int main_fail_start(const struct err *err) {
     fprintf(stderr, "aggregator: %s\n", err->text);
     return 1;
 }
 
-static int configure_log(const struct command *command, const struct config *config) {
+static int main_configure_log(const struct command *command, const struct config *config) {
     const char *format = command->log_format ? command->log_format : config->log.format;
     const char *name = command->log_level ? command->log_level : config->log.level;
     enum log_level level;
@@ -50,14 +50,14 @@ static int configure_log(const struct command *command, const struct config *con
     return 0;
 }
 
-static int run_configured(const struct command_spec *spec, struct command *command) {
+static int main_run_configured(const struct command_spec *spec, struct command *command) {
     struct err err = {0};
     struct config *config = config_load(command->config_path, &err);
     if (!config) {
-        return fail_start(&err);
+        return main_fail_start(&err);
     }
     renewal_begin(command->config_path, config);
-    int status = configure_log(command, config);
+    int status = main_configure_log(command, config);
     command->config = config;
     status = status ? status : signals_status(spec->run(command));
     config_unref(config);
@@ -72,17 +72,17 @@ int main(int argc, char **argv) {
     }
     signals_init();
     if (!arguments_read(argc, argv, &arguments, &err)) {
-        return refuse_usage(&arguments, &err);
+        return main_refuse_usage(&arguments, &err);
     }
     if (arguments.command.help) {
-        return print_help(&arguments);
+        return main_print_help(&arguments);
     }
     if (arguments.command.version) {
         return command_version(&arguments.command);
     }
     if (!arguments.spec->is_raw && !terminal_guard_output(&err)) {
-        return fail_start(&err);
+        return main_fail_start(&err);
     }
     return arguments.spec->without_config ? arguments.spec->run(&arguments.command)
-                                          : run_configured(arguments.spec, &arguments.command);
+                                          : main_run_configured(arguments.spec, &arguments.command);
 }

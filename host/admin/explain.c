@@ -17,40 +17,41 @@ struct arguments {
     size_t text_count;
 };
 
-static void add(struct arguments *arguments, const char *text) {
+static void admin_explain_add(struct arguments *arguments, const char *text) {
     arguments->items[arguments->count++] = text;
 }
 
-static void add_copy(struct arguments *arguments, struct slice text) {
+static void admin_explain_add_copy(struct arguments *arguments, struct slice text) {
     struct buffer *copy = &arguments->texts[arguments->text_count++];
     buffer_append(copy, text.data, text.len);
-    add(arguments, copy->data);
+    admin_explain_add(arguments, copy->data);
 }
 
-static void free_arguments(struct arguments *arguments) {
+static void admin_explain_free_arguments(struct arguments *arguments) {
     for (size_t i = 0; i < arguments->text_count; i++) {
         buffer_free(&arguments->texts[i]);
     }
 }
 
 /* NULL, or why the query is not acceptable. */
-static const char *add_options(struct arguments *arguments, const struct admin_request *request) {
+static const char *admin_explain_add_options(struct arguments *arguments,
+                                             const struct admin_request *request) {
     for (size_t i = 0; i < request->query_count; i++) {
         const struct script_pair *pair = &request->query[i];
         if (slice_equal(pair->name, slice_of("table"))) {
-            add(arguments, "--table");
+            admin_explain_add(arguments, "--table");
         } else if (slice_equal(pair->name, slice_of("since"))) {
-            add(arguments, "--since");
+            admin_explain_add(arguments, "--since");
         } else {
             return "Only table and since may be asked for";
         }
-        add_copy(arguments, pair->value);
+        admin_explain_add_copy(arguments, pair->value);
     }
     return NULL;
 }
 
 /* What the command has complained about: its last line that is no log line. */
-static struct slice complaint(const struct buffer *errors) {
+static struct slice admin_explain_complaint(const struct buffer *errors) {
     struct slice found = slice_of("it failed without a word");
     for (const char *at = errors->data; at && (at = strstr(at, MESSAGE)); at++) {
         if (at == errors->data || at[-1] == '\n') {
@@ -60,8 +61,8 @@ static struct slice complaint(const struct buffer *errors) {
     return found;
 }
 
-static int run(struct admin_explain *explain, const struct arguments *arguments,
-               struct buffer *json) {
+static int admin_explain_run(struct admin_explain *explain, const struct arguments *arguments,
+                             struct buffer *json) {
     struct subprocess_options options = {arguments->items, TIMEOUT_MS, explain->stop_fd,
                                          ANSWER_MAX_BYTES};
     struct buffer output = {0}, errors = {0};
@@ -71,7 +72,8 @@ static int run(struct admin_explain *explain, const struct arguments *arguments,
         log_error("no explanation could be made", LOG_TEXT("error", err.text));
         answer = admin_fail(json, err.kind == ERR_INTERNAL ? 500 : 503, slice_of(err.text));
     } else if (status != 0) {
-        answer = admin_fail(json, status == WRONG_USAGE ? 400 : 503, complaint(&errors));
+        answer =
+            admin_fail(json, status == WRONG_USAGE ? 400 : 503, admin_explain_complaint(&errors));
     } else {
         buffer_append(json, output.data, output.len);
     }
@@ -88,17 +90,17 @@ int admin_explain(struct admin_explain *explain, const struct admin_request *req
         return admin_fail(json, 503, slice_of("Another explanation is being made"));
     }
     int status;
-    const char *problem = add_options(&arguments, request);
+    const char *problem = admin_explain_add_options(&arguments, request);
     if (problem) {
         status = admin_fail(json, 400, slice_of(problem));
     } else {
-        add(&arguments, "--"); /* an id may look like an option */
+        admin_explain_add(&arguments, "--"); /* an id may look like an option */
         for (size_t i = 0; i < request->param_count; i++) {
-            add_copy(&arguments, request->params[i].value);
+            admin_explain_add_copy(&arguments, request->params[i].value);
         }
-        status = run(explain, &arguments, json);
+        status = admin_explain_run(explain, &arguments, json);
     }
-    free_arguments(&arguments);
+    admin_explain_free_arguments(&arguments);
     pthread_mutex_unlock(&explain->busy);
     return status;
 }

@@ -55,8 +55,8 @@ void admin_site_destroy(struct admin_site *site) {
     }
 }
 
-static enum admission_result admin_site_judge(const struct admin_site *site,
-                                              struct slice authorization) {
+static enum admission_result http_site_admin_site_judge(const struct admin_site *site,
+                                                        struct slice authorization) {
     size_t scheme_len = sizeof SCHEME - 1;
     if (authorization.len <= scheme_len ||
         strncasecmp(authorization.data, SCHEME, scheme_len) != 0) {
@@ -66,7 +66,7 @@ static enum admission_result admin_site_judge(const struct admin_site *site,
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
-static void admin_site_refuse(struct exchange *exchange, enum admission_result result) {
+static void http_site_admin_site_refuse(struct exchange *exchange, enum admission_result result) {
     endpoint_count_unauthorized(exchange->endpoint, result);
     exchange->why = xstrdup(admission_reason(result));
     reply_set_error(&exchange->reply, 401, admission_message(result));
@@ -74,7 +74,7 @@ static void admin_site_refuse(struct exchange *exchange, enum admission_result r
 }
 
 /* On a worker. */
-static void admin_site_ask(void *context, struct exchange *exchange) {
+static void http_site_admin_site_ask(void *context, struct exchange *exchange) {
     const struct admin_site *site = context;
     const struct router_pairs *params = &exchange->plan.match.params;
     const struct router_pairs *query = &exchange->plan.query;
@@ -88,7 +88,7 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     buffer_free(&json);
 }
 
-static void admin_site_plan_verb(struct admin_site *site, struct exchange *exchange) {
+static void http_site_admin_site_plan_verb(struct admin_site *site, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct plan *plan = &exchange->plan;
     enum router_result found = router_find(site->routes, site->count, request, &plan->match);
@@ -105,25 +105,25 @@ static void admin_site_plan_verb(struct admin_site *site, struct exchange *excha
         return;
     }
     plan->context = site;
-    plan->carry_out = admin_site_ask;
+    plan->carry_out = http_site_admin_site_ask;
 }
 
-static void admin_site_plan(void *context, struct exchange *exchange) {
+static void http_site_admin_site_plan(void *context, struct exchange *exchange) {
     struct admin_site *site = context;
     exchange->endpoint = site->refused;
     enum admission_result result =
-        admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
+        http_site_admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (result != ADMISSION_GOOD) {
-        admin_site_refuse(exchange, result);
+        http_site_admin_site_refuse(exchange, result);
     } else if (exchange->request.has_body) {
         reply_set_body_refused(&exchange->reply);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {
         reply_set_options(&exchange->reply, "GET, HEAD, POST, OPTIONS");
     } else {
-        admin_site_plan_verb(site, exchange);
+        http_site_admin_site_plan_verb(site, exchange);
     }
 }
 
 struct site admin_site(struct admin_site *site) {
-    return (struct site){site, admin_site_plan};
+    return (struct site){site, http_site_admin_site_plan};
 }

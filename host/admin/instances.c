@@ -22,18 +22,18 @@ static const char partitions_sql[] =
 
 enum column { INSTANCE, GENERATION, HASH, SINCE, STARTED_AT, LAST_SEEN, GONE };
 
-static bool query(struct sql_session *session, const struct config *config, const char *sql,
-                  struct pg_result **rows, struct err *err) {
+static bool instances_query(struct sql_session *session, const struct config *config,
+                            const char *sql, struct pg_result **rows, struct err *err) {
     pg_params_add_text(session->params, slice_of(config->kafka.group));
     return sql_query(session, slice_of(sql), rows, err);
 }
 
-static bool is_gone(const struct pg_result *rows, int row) {
+static bool instances_is_gone(const struct pg_result *rows, int row) {
     return pg_rows_int(rows, row, GONE) != 0;
 }
 
-static void put_instance(struct buffer *json, const struct pg_result *rows, int row,
-                         const char *this) {
+static void instances_put_instance(struct buffer *json, const struct pg_result *rows, int row,
+                                   const char *this) {
     struct slice instance = pg_rows_cell(rows, row, INSTANCE);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
@@ -44,34 +44,35 @@ static void put_instance(struct buffer *json, const struct pg_result *rows, int 
     json_put_time(json, "since", pg_rows_int(rows, row, SINCE));
     json_put_time(json, "started", pg_rows_int(rows, row, STARTED_AT));
     json_put_time(json, "last_seen", pg_rows_int(rows, row, LAST_SEEN));
-    json_put_bool(json, "gone", is_gone(rows, row));
+    json_put_bool(json, "gone", instances_is_gone(rows, row));
     buffer_append_text(json, "}");
 }
 
 /* Whether those that live run the same scripts. */
-static bool agree(const struct pg_result *rows) {
+static bool instances_agree(const struct pg_result *rows) {
     struct slice hash = {0};
     for (int i = 0; i < pg_rows_count(rows); i++) {
         struct slice other = pg_rows_cell(rows, i, HASH);
-        if (!is_gone(rows, i) && hash.data && !slice_equal(hash, other)) {
+        if (!instances_is_gone(rows, i) && hash.data && !slice_equal(hash, other)) {
             return false;
         }
-        hash = is_gone(rows, i) ? hash : other;
+        hash = instances_is_gone(rows, i) ? hash : other;
     }
     return true;
 }
 
-static void put_instances(struct buffer *json, const struct pg_result *rows, const char *this) {
+static void instances_put_instances(struct buffer *json, const struct pg_result *rows,
+                                    const char *this) {
     json_put_name(json, "instances");
     buffer_append_text(json, "[");
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        put_instance(json, rows, i, this);
+        instances_put_instance(json, rows, i, this);
     }
     buffer_append_text(json, "]");
-    json_put_bool(json, "scripts_agree", agree(rows));
+    json_put_bool(json, "scripts_agree", instances_agree(rows));
 }
 
-static void put_partitions(struct buffer *json, const struct pg_result *rows) {
+static void instances_put_partitions(struct buffer *json, const struct pg_result *rows) {
     json_put_name(json, "partitions_handled_by");
     buffer_append_text(json, "[");
     for (int i = 0; i < pg_rows_count(rows); i++) {
@@ -84,18 +85,19 @@ static void put_partitions(struct buffer *json, const struct pg_result *rows) {
     buffer_append_text(json, "]");
 }
 
-static bool ask_database(const struct config *config, const char *this, struct buffer *json) {
+static bool instances_ask_database(const struct config *config, const char *this,
+                                   struct buffer *json) {
     struct sql_session session;
     struct err err = {0};
     struct pg_result *instances = NULL, *partitions = NULL;
     bool ok = sql_session_open(&session, config, "aggregator status", TIMEOUT_MS, &err) &&
-              query(&session, config, instances_sql, &instances, &err) &&
-              query(&session, config, partitions_sql, &partitions, &err);
+              instances_query(&session, config, instances_sql, &instances, &err) &&
+              instances_query(&session, config, partitions_sql, &partitions, &err);
     struct buffer stored = {0};
     ok = ok && generation_store_list(&session, &stored, &err);
     if (ok) {
-        put_instances(json, instances, this);
-        put_partitions(json, partitions);
+        instances_put_instances(json, instances, this);
+        instances_put_partitions(json, partitions);
         json_put_name(json, "stored_generations");
         buffer_append(json, stored.data, stored.len);
     } else {
@@ -112,7 +114,7 @@ void instances_append(const struct config *config, const char *instance, bool as
                       struct buffer *json) {
     static const char *const members[] = {"instances", "scripts_agree", "partitions_handled_by",
                                           "stored_generations"};
-    if (ask && ask_database(config, instance, json)) {
+    if (ask && instances_ask_database(config, instance, json)) {
         return;
     }
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {

@@ -35,7 +35,7 @@ struct admin_socket {
 
 /* ---- both sides ---------------------------------------------------------------------------- */
 
-static bool make_address(const char *path, struct sockaddr_un *address, struct err *err) {
+static bool socket_make_address(const char *path, struct sockaddr_un *address, struct err *err) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (!path[0] || strlen(path) >= sizeof address->sun_path) {
         return err_set(err, ERR_INPUT, "admin.socket \"%s\": a path of 1 to %zu bytes", path,
@@ -46,7 +46,7 @@ static bool make_address(const char *path, struct sockaddr_un *address, struct e
 }
 
 /* Reads up to the end of a line (not kept). False: no line in time. */
-static bool read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {
+static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {
     for (;;) {
         struct pollfd wait = {fd, POLLIN, 0};
         char bytes[4096];
@@ -65,7 +65,7 @@ static bool read_line(int fd, int64_t deadline_us, struct buffer *line, size_t m
     }
 }
 
-static bool write_all(int fd, struct slice bytes) {
+static bool socket_write_all(int fd, struct slice bytes) {
     while (bytes.len > 0) {
         ssize_t written = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
         if (written < 0 && errno != EINTR) {
@@ -80,9 +80,9 @@ static bool write_all(int fd, struct slice bytes) {
 }
 
 /* A connected socket, or -1. */
-static int connect_to(const char *path, struct err *err) {
+static int socket_connect_to(const char *path, struct err *err) {
     struct sockaddr_un address;
-    if (!make_address(path, &address, err)) {
+    if (!socket_make_address(path, &address, err)) {
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -98,7 +98,8 @@ static int connect_to(const char *path, struct err *err) {
 
 /* ---- the program's side -------------------------------------------------------------------- */
 
-static const struct admin_verb *find_verb(const struct admin_socket *admin, struct slice name) {
+static const struct admin_verb *socket_find_verb(const struct admin_socket *admin,
+                                                 struct slice name) {
     for (size_t i = 0; i < admin->verb_count; i++) {
         const char *known = admin->verbs[i].name;
         if (known && slice_equal(name, slice_of(known))) {
@@ -108,10 +109,10 @@ static const struct admin_verb *find_verb(const struct admin_socket *admin, stru
     return NULL;
 }
 
-static void answer_line(struct admin_socket *admin, struct slice line, struct buffer *json) {
+static void socket_answer_line(struct admin_socket *admin, struct slice line, struct buffer *json) {
     struct admin_words words;
     bool good = admin_words_split(line, &words);
-    const struct admin_verb *verb = find_verb(admin, words.verb);
+    const struct admin_verb *verb = socket_find_verb(admin, words.verb);
     if (!good) {
         admin_fail(json, 400, slice_of("too many words"));
     } else if (!verb) {
@@ -123,14 +124,14 @@ static void answer_line(struct admin_socket *admin, struct slice line, struct bu
     }
 }
 
-static void answer(struct admin_socket *admin, int fd) {
+static void socket_answer(struct admin_socket *admin, int fd) {
     struct buffer line = {0}, json = {0};
     int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
-    if (read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
+    if (socket_read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
-        answer_line(admin, buffer_slice(&line), &json);
+        socket_answer_line(admin, buffer_slice(&line), &json);
         buffer_append_text(&json, "\n");
-        if (!write_all(fd, buffer_slice(&json))) {
+        if (!socket_write_all(fd, buffer_slice(&json))) {
             log_debug("an admin client went away before its answer");
         }
     }
@@ -143,7 +144,7 @@ struct client {
     int fd;
 };
 
-static void leave(struct client *client) {
+static void socket_leave(struct client *client) {
     struct admin_socket *admin = client->admin;
     close(client->fd);
     free(client);
@@ -153,15 +154,15 @@ static void leave(struct client *client) {
     pthread_mutex_unlock(&admin->lock);
 }
 
-static void *serve(void *argument) {
+static void *socket_serve(void *argument) {
     struct client *client = argument;
-    answer(client->admin, client->fd);
-    leave(client);
+    socket_answer(client->admin, client->fd);
+    socket_leave(client);
     return NULL;
 }
 
 /* Waits a moment for one to leave: most commands are short. */
-static bool enter(struct admin_socket *admin) {
+static bool socket_enter(struct admin_socket *admin) {
     int64_t deadline_us = clock_monotonic_us() + ROOM_TIMEOUT_MS * 1000LL;
     int status = 0;
     pthread_mutex_lock(&admin->lock);
@@ -175,33 +176,33 @@ static bool enter(struct admin_socket *admin) {
 }
 
 /* Nobody waits for what others have asked. */
-static void refuse_client(int fd) {
+static void socket_refuse_client(int fd) {
     struct buffer json = {0};
     admin_fail(&json, 503, slice_of("16 commands are under way: try again when one has ended"));
     buffer_append_text(&json, "\n");
-    if (!write_all(fd, buffer_slice(&json))) {
+    if (!socket_write_all(fd, buffer_slice(&json))) {
         log_debug("an admin client went away before its answer");
     }
     buffer_free(&json);
     close(fd);
 }
 
-static void take_client(struct admin_socket *admin, int fd) {
+static void socket_take_client(struct admin_socket *admin, int fd) {
     pthread_t thread;
-    if (!enter(admin)) {
-        refuse_client(fd);
+    if (!socket_enter(admin)) {
+        socket_refuse_client(fd);
         return;
     }
     struct client *client = xcalloc(1, sizeof *client);
     *client = (struct client){admin, fd};
-    if (pthread_create(&thread, NULL, serve, client) == 0) {
+    if (pthread_create(&thread, NULL, socket_serve, client) == 0) {
         pthread_detach(thread);
     } else {
-        serve(client);
+        socket_serve(client);
     }
 }
 
-static void *admin_main(void *argument) {
+static void *socket_admin_main(void *argument) {
     struct admin_socket *admin = argument;
     struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
     for (;;) {
@@ -214,15 +215,15 @@ static void *admin_main(void *argument) {
         }
         int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
-            take_client(admin, fd);
+            socket_take_client(admin, fd);
         }
     }
 }
 
 /* True when the path is free to bind: nothing there, or a socket nobody listens on. */
-static bool clear_path(const char *path, struct err *err) {
+static bool socket_clear_path(const char *path, struct err *err) {
     struct err ignored = {0};
-    int fd = connect_to(path, &ignored);
+    int fd = socket_connect_to(path, &ignored);
     if (fd >= 0) {
         close(fd);
         return err_set(err, ERR_INPUT, "%s is in use by another process: set ADMIN_SOCKET", path);
@@ -234,9 +235,9 @@ static bool clear_path(const char *path, struct err *err) {
     return true;
 }
 
-static bool listen_at(struct admin_socket *admin, struct err *err) {
+static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
     struct sockaddr_un address;
-    if (!make_address(admin->path, &address, err) || !clear_path(admin->path, err)) {
+    if (!socket_make_address(admin->path, &address, err) || !socket_clear_path(admin->path, err)) {
         return false;
     }
     admin->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -248,7 +249,7 @@ static bool listen_at(struct admin_socket *admin, struct err *err) {
     return true;
 }
 
-static void free_admin(struct admin_socket *admin) {
+static void socket_free_admin(struct admin_socket *admin) {
     if (admin->listener >= 0) {
         close(admin->listener);
     }
@@ -274,18 +275,18 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     clock_condition_init(&admin->left);
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
-    } else if (listen_at(admin, err)) {
-        if (pthread_create(&admin->thread, NULL, admin_main, admin) == 0) {
+    } else if (socket_listen_at(admin, err)) {
+        if (pthread_create(&admin->thread, NULL, socket_admin_main, admin) == 0) {
             return admin;
         }
         err_set(err, ERR_INTERNAL, "cannot start the admin thread");
     }
-    free_admin(admin);
+    socket_free_admin(admin);
     return NULL;
 }
 
 /* False: some have not left by then. */
-static bool await_clients(struct admin_socket *admin, int64_t deadline_us) {
+static bool socket_await_clients(struct admin_socket *admin, int64_t deadline_us) {
     int status = 0;
     pthread_mutex_lock(&admin->lock);
     while (admin->clients > 0 && status == 0) {
@@ -303,10 +304,10 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
     eventfd_write(admin->stop_fd, 1);
     pthread_join(admin->thread, NULL);
     unlink(admin->path);
-    if (!await_clients(admin, deadline_us)) {
+    if (!socket_await_clients(admin, deadline_us)) {
         return false;
     }
-    free_admin(admin);
+    socket_free_admin(admin);
     return true;
 }
 
@@ -315,13 +316,13 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
 bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *reply,
                 struct err *err) {
     struct buffer request = {0};
-    int fd = connect_to(path, err);
+    int fd = socket_connect_to(path, err);
     if (fd < 0) {
         return false;
     }
     buffer_append_format(&request, "%s\n", line);
-    bool ok = write_all(fd, buffer_slice(&request)) &&
-              read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, reply, SIZE_MAX - 1);
+    bool ok = socket_write_all(fd, buffer_slice(&request)) &&
+              socket_read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, reply, SIZE_MAX - 1);
     close(fd);
     buffer_free(&request);
     return ok || err_set(err, ERR_TIMEOUT, "the program at %s did not answer in time", path);

@@ -1,6 +1,6 @@
 #include "socket_line.h"
 
-static struct slice cut_word(struct slice *line) {
+static struct slice socket_line_cut_word(struct slice *line) {
     const char *blank = memchr(line->data, ' ', line->len);
     size_t len = blank ? (size_t)(blank - line->data) : line->len;
     struct slice word = {line->data, len};
@@ -10,9 +10,9 @@ static struct slice cut_word(struct slice *line) {
 }
 
 bool admin_words_split(struct slice line, struct admin_words *words) {
-    *words = (struct admin_words){.verb = cut_word(&line)};
+    *words = (struct admin_words){.verb = socket_line_cut_word(&line)};
     while (line.len > 0) {
-        struct slice word = cut_word(&line);
+        struct slice word = socket_line_cut_word(&line);
         const char *equals = memchr(word.data, '=', word.len);
         size_t name_len = equals ? (size_t)(equals - word.data) : 0;
         if (words->query_count == ADMIN_WORDS_MAX || words->param_count == ADMIN_WORDS_MAX) {

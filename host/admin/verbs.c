@@ -8,7 +8,8 @@
 
 #define HEALTH_TIMEOUT_MS 5000
 
-static int answer_status(void *context, const struct admin_request *request, struct buffer *json) {
+static int verbs_answer_status(void *context, const struct admin_request *request,
+                               struct buffer *json) {
     struct admin_context *program = context;
     struct buffer health = {0};
     (void)request;
@@ -32,7 +33,8 @@ static int answer_status(void *context, const struct admin_request *request, str
     return 200;
 }
 
-static int answer_resume(void *context, const struct admin_request *request, struct buffer *json) {
+static int verbs_answer_resume(void *context, const struct admin_request *request,
+                               struct buffer *json) {
     struct admin_context *program = context;
     (void)request;
     buffer_append_format(json, "{\"resumed_workers\":%zu}", ingest_resume(program->ingest));
@@ -41,7 +43,7 @@ static int answer_resume(void *context, const struct admin_request *request, str
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static bool all(struct slice text, int (*is)(int)) {
+static bool verbs_all(struct slice text, int (*is)(int)) {
     size_t at = 0;
     while (at < text.len && is((unsigned char)text.data[at])) {
         at++;
@@ -50,15 +52,15 @@ static bool all(struct slice text, int (*is)(int)) {
 }
 
 /* Its number, or so much of its hash that it can be told from numbers. */
-static bool names_generation(struct slice text) {
+static bool verbs_names_generation(struct slice text) {
     return text.len > 0 && text.len <= SCRIPT_HASH_LEN &&
-           (all(text, isdigit) ||
-            (text.len >= GENERATION_STORE_LEAST_DIGITS && all(text, isxdigit)));
+           (verbs_all(text, isdigit) ||
+            (text.len >= GENERATION_STORE_LEAST_DIGITS && verbs_all(text, isxdigit)));
 }
 
-static bool read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {
+static bool verbs_read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {
     char digits[20] = "";
-    if (text.len == 0 || text.len >= sizeof digits || !all(text, isdigit)) {
+    if (text.len == 0 || text.len >= sizeof digits || !verbs_all(text, isdigit)) {
         return false;
     }
     memcpy(digits, text.data, text.len);
@@ -75,7 +77,8 @@ struct canary_question {
 
 /* NULL, or what is wrong with it. What is not known is refused: a canary that was misspelt must not
  * become a reload without one. */
-static const char *read_pair(const struct script_pair *pair, struct canary_question *question) {
+static const char *verbs_read_pair(const struct script_pair *pair,
+                                   struct canary_question *question) {
     int64_t number;
     if (slice_equal(pair->name, slice_of("canary")) && slice_equal(pair->value, slice_of("true"))) {
         question->wanted = true;
@@ -83,12 +86,12 @@ static const char *read_pair(const struct script_pair *pair, struct canary_quest
                slice_equal(pair->value, slice_of("true"))) {
         question->drop = true;
     } else if (slice_equal(pair->name, slice_of("events"))) {
-        if (!read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
+        if (!verbs_read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
         }
         question->canary.events = number;
     } else if (slice_equal(pair->name, slice_of("accept"))) {
-        if (!read_number(pair->value, 0, 100, &number)) {
+        if (!verbs_read_number(pair->value, 0, 100, &number)) {
             return "accept is a number of percent from 0 to 100";
         }
         question->canary.accept_percent = (int)number;
@@ -98,21 +101,22 @@ static const char *read_pair(const struct script_pair *pair, struct canary_quest
     return NULL;
 }
 
-static const char *read_question(const struct admin_request *request,
-                                 struct canary_question *question) {
+static const char *verbs_read_question(const struct admin_request *request,
+                                       struct canary_question *question) {
     const char *problem = request->param_count > 0 ? "it takes no further word" : NULL;
     *question = (struct canary_question){.canary.accept_percent = -1};
     for (size_t i = 0; !problem && i < request->query_count; i++) {
-        problem = read_pair(&request->query[i], question);
+        problem = verbs_read_pair(&request->query[i], question);
     }
     return problem;
 }
 
 /* 409: nothing was changed; the answer says why. */
-static int answer_reload(void *context, const struct admin_request *request, struct buffer *json) {
+static int verbs_answer_reload(void *context, const struct admin_request *request,
+                               struct buffer *json) {
     struct admin_context *program = context;
     struct canary_question question;
-    const char *problem = read_question(request, &question);
+    const char *problem = verbs_read_question(request, &question);
     if (!problem && !question.wanted &&
         (question.canary.events > 0 || question.canary.accept_percent >= 0)) {
         problem = "events and accept are of a canary: say canary=true, too";
@@ -124,11 +128,12 @@ static int answer_reload(void *context, const struct admin_request *request, str
     return reload_from_disk(program->reload, &reload, json) ? 200 : 409;
 }
 
-static int answer_diff(void *context, const struct admin_request *request, struct buffer *json) {
+static int verbs_answer_diff(void *context, const struct admin_request *request,
+                             struct buffer *json) {
     struct admin_context *program = context;
     struct canary_question question;
     struct err err = {0};
-    const char *problem = read_question(request, &question);
+    const char *problem = verbs_read_question(request, &question);
     if (!problem && (question.wanted || question.drop || question.canary.accept_percent >= 0)) {
         problem = "a diff takes events=N only";
     }
@@ -141,11 +146,11 @@ static int answer_diff(void *context, const struct admin_request *request, struc
     return 200;
 }
 
-static int answer_rollback(void *context, const struct admin_request *request,
-                           struct buffer *json) {
+static int verbs_answer_rollback(void *context, const struct admin_request *request,
+                                 struct buffer *json) {
     struct admin_context *program = context;
     struct slice which = request->param_count > 0 ? request->params[0].value : slice_of("");
-    if (request->param_count > 0 && !names_generation(which)) {
+    if (request->param_count > 0 && !verbs_names_generation(which)) {
         return admin_fail(json, 400,
                           slice_of("say the number of a generation, or eight or more "
                                    "digits of its hash: see status"));
@@ -153,7 +158,8 @@ static int answer_rollback(void *context, const struct admin_request *request,
     return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
 
-static int answer_explain(void *context, const struct admin_request *request, struct buffer *json) {
+static int verbs_answer_explain(void *context, const struct admin_request *request,
+                                struct buffer *json) {
     struct admin_context *program = context;
     return admin_explain(&program->explain, request, json);
 }
@@ -167,13 +173,13 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
     static const struct admin_verb verbs[] = {
-        {"status", "GET", "admin_status", status_paths, 1, answer_status},
-        {"resume", "POST", "admin_resume", resume_paths, 1, answer_resume},
-        {"reload", "POST", "admin_reload", reload_paths, 1, answer_reload},
-        {"diff", "GET", "admin_diff", diff_paths, 1, answer_diff},
-        {"rollback", "POST", "admin_rollback", rollback_paths, 2, answer_rollback},
+        {"status", "GET", "admin_status", status_paths, 1, verbs_answer_status},
+        {"resume", "POST", "admin_resume", resume_paths, 1, verbs_answer_resume},
+        {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
+        {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
+        {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
         /* Over HTTP only: the command makes its explanations itself. */
-        {NULL, "GET", "admin_explain", explain_paths, 2, answer_explain},
+        {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},
     };
     *count = sizeof verbs / sizeof *verbs;
     return verbs;

@@ -8,7 +8,8 @@ struct members {
     bool is_envelope; /* has a member that only envelopes have */
 };
 
-static void set_member(struct members *members, struct slice name, const struct json_value *value) {
+static void record_set_member(struct members *members, struct slice name,
+                              const struct json_value *value) {
     const struct {
         const char *name;
         struct json_value *to;
@@ -31,20 +32,20 @@ static void set_member(struct members *members, struct slice name, const struct 
 }
 
 /* The cursor is behind the object, or has the error. */
-static bool read_members(struct json_cursor *cursor, struct members *members) {
+static bool record_read_members(struct json_cursor *cursor, struct members *members) {
     struct json_value name, value;
     bool more;
     if (!json_enter(cursor)) {
         return false;
     }
     while (json_next_member(cursor, &name, &more) && more && json_read(cursor, &value)) {
-        set_member(members, name.raw, &value);
+        record_set_member(members, name.raw, &value);
     }
     return json_finish(cursor);
 }
 
 /* Never longer than the text, behind which it stays: out may be text.data. */
-static size_t decode_base64(struct slice text, char *out) {
+static size_t record_decode_base64(struct slice text, char *out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0, held = 0;
     size_t len = 0;
@@ -63,26 +64,26 @@ static size_t decode_base64(struct slice text, char *out) {
     return len;
 }
 
-static struct slice payload_of(const struct members *members, char *line) {
+static struct slice record_payload_of(const struct members *members, char *line) {
     if (members->has_value) {
         struct slice raw = members->value.raw;
         return members->value.type == JSON_STRING ? (struct slice){raw.data - 1, raw.len + 2} : raw;
     }
     if (members->raw.type == JSON_STRING) {
         char *out = line + (members->raw.raw.data - line);
-        return (struct slice){out, decode_base64(members->raw.raw, out)};
+        return (struct slice){out, record_decode_base64(members->raw.raw, out)};
     }
     return (struct slice){0};
 }
 
-static bool take_members(const struct members *members, char *text, struct record *record) {
+static bool record_take_members(const struct members *members, char *text, struct record *record) {
     bool placed =
         (!members->partition.raw.data || json_to_int64(&members->partition, &record->partition)) &&
         (!members->offset.raw.data || json_to_int64(&members->offset, &record->offset));
     if (members->key.type == JSON_STRING) {
         record->key = members->key.raw;
     }
-    record->payload = payload_of(members, text);
+    record->payload = record_payload_of(members, text);
     if (members->topic.type == JSON_STRING) {
         record->topic = members->topic.raw.data;
         text[members->topic.raw.data - text + (ptrdiff_t)members->topic.raw.len] = '\0';
@@ -95,32 +96,32 @@ bool record_read(char *text, struct record *record) {
     struct json_cursor cursor;
     *record = (struct record){0};
     json_begin(&cursor, slice_of(text));
-    return read_members(&cursor, &members) && members.topic.type == JSON_STRING &&
-           take_members(&members, text, record);
+    return record_read_members(&cursor, &members) && members.topic.type == JSON_STRING &&
+           record_take_members(&members, text, record);
 }
 
 /* ---- events of authors --------------------------------------------------------------------- */
 
-static bool refuse(const struct json_cursor *cursor, size_t *at, struct err *err) {
+static bool record_refuse(const struct json_cursor *cursor, size_t *at, struct err *err) {
     *at = json_offset(cursor);
     return err_set(err, ERR_INPUT, "not JSON: %s", cursor->error ? cursor->error : "no value");
 }
 
-static bool read_object(struct json_cursor *cursor, struct members *members, size_t *at,
-                        struct err *err) {
+static bool record_read_object(struct json_cursor *cursor, struct members *members, size_t *at,
+                               struct err *err) {
     enum json_type type;
     struct json_value value;
     if (!json_peek(cursor, &type)) {
-        return refuse(cursor, at, err);
+        return record_refuse(cursor, at, err);
     }
     if (type == JSON_OBJECT) {
-        return read_members(cursor, members) || refuse(cursor, at, err);
+        return record_read_members(cursor, members) || record_refuse(cursor, at, err);
     }
     *at = json_offset(cursor);
     return json_read(cursor, &value) && json_finish(cursor)
                ? err_set(err, ERR_INPUT, "an event is a JSON object, not %s",
                          type == JSON_ARRAY ? "a list" : "a scalar")
-               : refuse(cursor, at, err);
+               : record_refuse(cursor, at, err);
 }
 
 bool record_read_event(char *text, struct record *record, size_t *at, struct err *err) {
@@ -129,7 +130,7 @@ bool record_read_event(char *text, struct record *record, size_t *at, struct err
     struct slice whole = slice_of(text);
     *record = (struct record){0};
     json_begin(&cursor, whole);
-    if (!read_object(&cursor, &members, at, err)) {
+    if (!record_read_object(&cursor, &members, at, err)) {
         return false;
     }
     *at = 0;
@@ -143,6 +144,6 @@ bool record_read_event(char *text, struct record *record, size_t *at, struct err
                        "neither a record (topic, and value or raw_b64) nor an envelope "
                        "(event_id, event_type, data …)");
     }
-    return take_members(&members, text, record) ||
+    return record_take_members(&members, text, record) ||
            err_set(err, ERR_INPUT, "partition and offset are whole numbers");
 }

@@ -11,7 +11,7 @@
 
 /* ---- the text ------------------------------------------------------------------------------ */
 
-static bool read_stream(FILE *file, struct buffer *text) {
+static bool samples_read_stream(FILE *file, struct buffer *text) {
     size_t got;
     do {
         got = fread(buffer_reserve(text, READ_BYTES), 1, READ_BYTES, file);
@@ -25,7 +25,7 @@ bool samples_read_text(struct buffer *text, const char *path, const char **name,
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "re");
     *name = is_stdin ? "standard input" : path;
-    bool ok = file && read_stream(file, text);
+    bool ok = file && samples_read_stream(file, text);
     if (!ok) {
         err_set(err, ERR_INPUT, "%s cannot be read: %s", *name, strerror(errno));
     }
@@ -40,11 +40,11 @@ bool samples_read_text(struct buffer *text, const char *path, const char **name,
 
 /* ---- the events ---------------------------------------------------------------------------- */
 
-static bool is_blank(const char *text) {
+static bool samples_is_blank(const char *text) {
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
-static size_t count_lines(const char *from, const char *to) {
+static size_t samples_count_lines(const char *from, const char *to) {
     size_t count = 0;
     for (; from < to; from++) {
         count += *from == '\n';
@@ -52,20 +52,20 @@ static size_t count_lines(const char *from, const char *to) {
     return count;
 }
 
-static bool add(struct samples *samples, char *text, size_t line, struct err *err) {
+static bool samples_add(struct samples *samples, char *text, size_t line, struct err *err) {
     struct sample sample = {.line = line};
     size_t at;
     if (!record_read_event(text, &sample.record, &at, err)) {
         size_t begins = strspn(text, " \t\r\n");
         at = at > begins ? at : begins;
-        return err_wrap(err, "%s:%zu", samples->path, line + count_lines(text, text + at));
+        return err_wrap(err, "%s:%zu", samples->path, line + samples_count_lines(text, text + at));
     }
     samples->items = xrealloc(samples->items, (samples->count + 1) * sizeof *samples->items);
     samples->items[samples->count++] = sample;
     return true;
 }
 
-static bool add_lines(struct samples *samples, struct err *err) {
+static bool samples_add_lines(struct samples *samples, struct err *err) {
     size_t number = 1;
     for (char *line = samples->text.data, *next; line; line = next, number++) {
         char *end = strchr(line, '\n');
@@ -73,7 +73,7 @@ static bool add_lines(struct samples *samples, struct err *err) {
         if (end) {
             *end = '\0';
         }
-        if (!is_blank(line) && !add(samples, line, number, err)) {
+        if (!samples_is_blank(line) && !samples_add(samples, line, number, err)) {
             return false;
         }
     }
@@ -81,7 +81,7 @@ static bool add_lines(struct samples *samples, struct err *err) {
 }
 
 /* Of an object over several lines the first line is none. */
-static bool first_line_is_whole(const char *text) {
+static bool samples_first_line_is_whole(const char *text) {
     struct json_cursor cursor;
     struct json_value value;
     text += strspn(text, " \t\r\n");
@@ -95,14 +95,14 @@ bool samples_read(struct samples *samples, const char *path, struct err *err) {
         return false;
     }
     char *text = samples->text.data;
-    if (is_blank(text)) {
+    if (samples_is_blank(text)) {
         return err_set(err, ERR_INPUT, "%s holds no event", samples->path);
     }
-    if (first_line_is_whole(text)) {
-        return add_lines(samples, err);
+    if (samples_first_line_is_whole(text)) {
+        return samples_add_lines(samples, err);
     }
     size_t blank = strspn(text, " \t\r\n");
-    return add(samples, text + blank, 1 + count_lines(text, text + blank), err);
+    return samples_add(samples, text + blank, 1 + samples_count_lines(text, text + blank), err);
 }
 
 void samples_free(struct samples *samples) {

@@ -4,28 +4,29 @@
 #include "view/view_sql.h"
 #include "show.h"
 
-static void put_field(struct buffer *json, const char *name, const struct dry_run_outcome *outcome,
-                      size_t field) {
+static void show_json_put_field(struct buffer *json, const char *name,
+                                const struct dry_run_outcome *outcome, size_t field) {
     static const struct extract_value none;
     const struct extract_value *values = outcome->event->values;
     json_put_name(json, name);
     show_field_value(json, &outcome->handler->fields[field], values ? &values[field] : &none);
 }
 
-static void put_fields(struct buffer *json, const struct dry_run_outcome *outcome) {
+static void show_json_put_fields(struct buffer *json, const struct dry_run_outcome *outcome) {
     json_put_name(json, "fields");
     buffer_append_text(json, "{");
     size_t count = outcome->event->values ? outcome->handler->field_count : 0;
     for (size_t i = ENVELOPE_FIELDS; i < count; i++) {
         if (show_has_field(outcome, i)) {
-            put_field(json, outcome->handler->fields[i].name, outcome, i);
+            show_json_put_field(json, outcome->handler->fields[i].name, outcome, i);
         }
     }
     buffer_append_text(json, "}");
 }
 
-static void put_columns(struct buffer *json, const char *name, const struct view_column *columns,
-                        size_t count, const struct view_value *values) {
+static void show_json_put_columns(struct buffer *json, const char *name,
+                                  const struct view_column *columns, size_t count,
+                                  const struct view_value *values) {
     json_put_name(json, name);
     buffer_append_text(json, "{");
     for (size_t i = 0; i < count; i++) {
@@ -35,7 +36,7 @@ static void put_columns(struct buffer *json, const char *name, const struct view
     buffer_append_text(json, "}");
 }
 
-static void put_merges(struct buffer *json, const struct dry_run_outcome *outcome) {
+static void show_json_put_merges(struct buffer *json, const struct dry_run_outcome *outcome) {
     json_put_name(json, "merges");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < outcome->merge_count; i++) {
@@ -45,10 +46,10 @@ static void put_merges(struct buffer *json, const struct dry_run_outcome *outcom
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
         json_put_text(json, "table", slice_of(table->name));
-        put_columns(json, "key", table->key, table->key_count, op->key);
+        show_json_put_columns(json, "key", table->key, table->key_count, op->key);
         json_put_text(json, "group", slice_of(group->name));
         json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
-        put_columns(json, "columns", group->columns, group->column_count, op->values);
+        show_json_put_columns(json, "columns", group->columns, group->column_count, op->values);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
@@ -76,9 +77,9 @@ void show_messages_json(struct buffer *json, const struct outbox_message *messag
 }
 
 /* In the order in which the handler touched them. */
-static void show_put_touches(struct buffer *json, const struct script_touch *touch) {
+static void show_json_put_touches(struct buffer *json, const struct script_touch *touch) {
     if (touch) {
-        show_put_touches(json, touch->before);
+        show_json_put_touches(json, touch->before);
         json_put_text(json, NULL, touch->id);
     }
 }
@@ -91,23 +92,23 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     json_put_text(json, "detail", event->detail);
     json_put_text(json, "rests_on",
                   event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
-    put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
-    put_field(json, "time", outcome, ENVELOPE_TIME);
-    put_field(json, "event_type", outcome, ENVELOPE_TYPE);
-    put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
-    put_fields(json, outcome);
-    put_merges(json, outcome);
+    show_json_put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
+    show_json_put_field(json, "time", outcome, ENVELOPE_TIME);
+    show_json_put_field(json, "event_type", outcome, ENVELOPE_TYPE);
+    show_json_put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
+    show_json_put_fields(json, outcome);
+    show_json_put_merges(json, outcome);
     json_put_name(json, "touches");
     buffer_append_text(json, "[");
-    show_put_touches(json, outcome->touches);
+    show_json_put_touches(json, outcome->touches);
     buffer_append_text(json, "]");
     show_messages_json(json, outcome->messages, outcome->message_count);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static void put_groups(struct buffer *json, const struct view_table *table,
-                       const struct merge_row *row) {
+static void show_json_put_groups(struct buffer *json, const struct view_table *table,
+                                 const struct merge_row *row) {
     json_put_name(json, "groups");
     buffer_append_text(json, "{");
     for (size_t g = 0; g < table->group_count; g++) {
@@ -121,7 +122,8 @@ static void put_groups(struct buffer *json, const struct view_table *table,
             json_put_name(json, "at");
             show_column_value(json, VIEW_TIMESTAMP, &at);
             json_put_uuid(json, "event_id", held->version.event_id);
-            put_columns(json, "columns", group->columns, group->column_count, held->values);
+            show_json_put_columns(json, "columns", group->columns, group->column_count,
+                                  held->values);
             buffer_append_text(json, "}");
         }
     }
@@ -139,8 +141,8 @@ void show_rows_json(struct buffer *json, const struct view *view, struct merge *
             json_put_name(json, NULL);
             buffer_append_text(json, "{");
             json_put_text(json, "table", slice_of(table->name));
-            put_columns(json, "key", table->key, table->key_count, rows[r]->key);
-            put_groups(json, table, rows[r]);
+            show_json_put_columns(json, "key", table->key, table->key_count, rows[r]->key);
+            show_json_put_groups(json, table, rows[r]);
             buffer_append_text(json, "}");
         }
     }

@@ -20,7 +20,7 @@ bool show_has_field(const struct dry_run_outcome *outcome, size_t field) {
 
 /* ---- the event ----------------------------------------------------------------------------- */
 
-static void append_envelope(struct buffer *out, const struct dry_run_outcome *outcome) {
+static void show_text_append_envelope(struct buffer *out, const struct dry_run_outcome *outcome) {
     static const struct {
         enum script_envelope field;
         const char *title;
@@ -39,7 +39,7 @@ static void append_envelope(struct buffer *out, const struct dry_run_outcome *ou
 }
 
 /* The lines of a detail (a traceback follows its message) under one another. */
-static void append_reason(struct buffer *out, const struct event *event) {
+static void show_text_append_reason(struct buffer *out, const struct event *event) {
     buffer_append_format(out, "  %.*s: ", (int)event->reason.len, event->reason.data);
     for (size_t i = 0; i < event->detail.len; i++) {
         buffer_append(out, &event->detail.data[i], 1);
@@ -51,8 +51,8 @@ static void append_reason(struct buffer *out, const struct event *event) {
 }
 
 /* A Lua number is a double. */
-static void append_rounding(struct buffer *out, const struct extract_field *field,
-                            const struct extract_value *value) {
+static void show_text_append_rounding(struct buffer *out, const struct extract_field *field,
+                                      const struct extract_value *value) {
     double number = (double)value->as.integer;
     bool exact = number < 9223372036854775808.0 && (int64_t)number == value->as.integer;
     if (field->type == FIELD_INTEGER && value->present && !exact) {
@@ -61,7 +61,7 @@ static void append_rounding(struct buffer *out, const struct extract_field *fiel
 }
 
 /* JSON reads better without the quotes and escapes of a string around it. */
-static void append_json(struct buffer *out, struct slice text) {
+static void show_text_append_json(struct buffer *out, struct slice text) {
     struct json_cursor cursor;
     struct json_value value;
     json_begin(&cursor, text);
@@ -74,7 +74,7 @@ static void append_json(struct buffer *out, struct slice text) {
     }
 }
 
-static void append_fields(struct buffer *out, const struct dry_run_outcome *outcome) {
+static void show_text_append_fields(struct buffer *out, const struct dry_run_outcome *outcome) {
     const char *title = "  fields\n";
     for (size_t i = ENVELOPE_FIELDS; i < outcome->handler->field_count; i++) {
         const struct extract_field *field = &outcome->handler->fields[i];
@@ -82,10 +82,10 @@ static void append_fields(struct buffer *out, const struct dry_run_outcome *outc
             const struct extract_value *value = &outcome->event->values[i];
             buffer_append_format(out, "%s    %s = ", title, field->name);
             if (field->type == FIELD_JSON && value->present) {
-                append_json(out, value->as.text);
+                show_text_append_json(out, value->as.text);
             } else {
                 show_field_value(out, field, value);
-                append_rounding(out, field, value);
+                show_text_append_rounding(out, field, value);
             }
             buffer_append_text(out, "\n");
             title = "";
@@ -95,8 +95,8 @@ static void append_fields(struct buffer *out, const struct dry_run_outcome *outc
 
 /* ---- merges and rows ----------------------------------------------------------------------- */
 
-static void append_key(struct buffer *out, const struct view_table *table,
-                       const struct view_value *key) {
+static void show_text_append_key(struct buffer *out, const struct view_table *table,
+                                 const struct view_value *key) {
     buffer_append_text(out, table->name);
     for (size_t i = 0; i < table->key_count; i++) {
         buffer_append_format(out, "  %s = ", table->key[i].name);
@@ -105,12 +105,12 @@ static void append_key(struct buffer *out, const struct view_table *table,
     buffer_append_text(out, "\n");
 }
 
-static void append_columns(struct buffer *out, const struct view_group *group,
-                           const struct view_value *values) {
+static void show_text_append_columns(struct buffer *out, const struct view_group *group,
+                                     const struct view_value *values) {
     for (size_t i = 0; i < group->column_count; i++) {
         buffer_append_format(out, "        %s = ", group->columns[i].name);
         if (group->columns[i].type == VIEW_JSON && !values[i].is_null) {
-            append_json(out, values[i].as.text);
+            show_text_append_json(out, values[i].as.text);
         } else {
             show_column_value(out, group->columns[i].type, &values[i]);
         }
@@ -118,16 +118,16 @@ static void append_columns(struct buffer *out, const struct view_group *group,
     }
 }
 
-static void append_merges(struct buffer *out, const struct dry_run_outcome *outcome) {
+static void show_text_append_merges(struct buffer *out, const struct dry_run_outcome *outcome) {
     buffer_append_text(out, outcome->merge_count > 0 ? "  merges\n" : "");
     for (size_t i = 0; i < outcome->merge_count; i++) {
         const struct merge_op *op = &outcome->merges[i].op;
         const struct view_table *table = &outcome->view->tables[op->table];
         const struct view_group *group = &table->groups[op->group];
         buffer_append_text(out, "    ");
-        append_key(out, table, op->key);
+        show_text_append_key(out, table, op->key);
         buffer_append_format(out, "      %s (%s)\n", group->name, view_rule_name(group->rule));
-        append_columns(out, group, op->values);
+        show_text_append_columns(out, group, op->values);
     }
 }
 
@@ -142,19 +142,19 @@ void show_messages(struct buffer *out, const struct outbox_message *messages, si
         buffer_append_text(out, "  identity = ");
         buffer_append_json_string(out, message->identity);
         buffer_append_format(out, "  at = %s\n        ", time);
-        append_json(out, message->value);
+        show_text_append_json(out, message->value);
         if (message->headers.data) {
             buffer_append_text(out, "\n        headers ");
-            append_json(out, message->headers);
+            show_text_append_json(out, message->headers);
         }
         buffer_append_text(out, "\n");
     }
 }
 
 /* In the order in which the handler touched them. */
-static void show_append_touches(struct buffer *out, const struct script_touch *touch) {
+static void show_text_append_touches(struct buffer *out, const struct script_touch *touch) {
     if (touch) {
-        show_append_touches(out, touch->before);
+        show_text_append_touches(out, touch->before);
         buffer_append_text(out, touch->before ? ", " : "  touches ");
         buffer_append_json_string(out, touch->id);
     }
@@ -162,10 +162,10 @@ static void show_append_touches(struct buffer *out, const struct script_touch *t
 
 void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
     if (outcome->event->values) {
-        append_envelope(out, outcome);
+        show_text_append_envelope(out, outcome);
     }
     if (outcome->event->state == EVENT_REJECTED) {
-        append_reason(out, outcome->event);
+        show_text_append_reason(out, outcome->event);
     }
     if (outcome->event->rests_on) {
         buffer_append_format(
@@ -175,22 +175,22 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
             outcome->event->rests_on);
     }
     if (outcome->event->values) {
-        append_fields(out, outcome);
+        show_text_append_fields(out, outcome);
     }
-    append_merges(out, outcome);
-    show_append_touches(out, outcome->touches);
+    show_text_append_merges(out, outcome);
+    show_text_append_touches(out, outcome->touches);
     buffer_append_text(out, outcome->touches ? "\n" : "");
     show_messages(out, outcome->messages, outcome->message_count);
 }
 
-static void append_group(struct buffer *out, const struct view_group *group,
-                         const struct merge_group_value *held) {
+static void show_text_append_group(struct buffer *out, const struct view_group *group,
+                                   const struct merge_group_value *held) {
     char at[TIMESTAMP_TEXT_CAP], event_id[UUID_TEXT_LEN + 1];
     timestamp_format(held->version.at_us, at);
     uuid_format(held->version.event_id, event_id);
     buffer_append_format(out, "      %s (%s)  by %s  %s\n", group->name,
                          view_rule_name(group->rule), at, event_id);
-    append_columns(out, group, held->values);
+    show_text_append_columns(out, group, held->values);
 }
 
 void show_rows(struct buffer *out, const struct view *view, struct merge *merge) {
@@ -200,10 +200,10 @@ void show_rows(struct buffer *out, const struct view *view, struct merge *merge)
         struct merge_row *const *rows = merge_rows(merge, t, &count);
         for (size_t r = 0; r < count; r++) {
             buffer_append_text(out, "    ");
-            append_key(out, table, rows[r]->key);
+            show_text_append_key(out, table, rows[r]->key);
             for (size_t g = 0; g < table->group_count; g++) {
                 if (rows[r]->groups[g].present) {
-                    append_group(out, &table->groups[g], &rows[r]->groups[g]);
+                    show_text_append_group(out, &table->groups[g], &rows[r]->groups[g]);
                 }
             }
         }

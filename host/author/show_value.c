@@ -8,29 +8,29 @@
 #include "base/uuid.h"
 #include "show.h"
 
-static void append_number(struct buffer *out, double number) {
+static void show_value_append_number(struct buffer *out, double number) {
     char text[NUMBER_TEXT_CAP];
     buffer_append_text(out, number_format(number, text));
 }
 
-static void append_time(struct buffer *out, int64_t unix_us) {
+static void show_value_append_time(struct buffer *out, int64_t unix_us) {
     char text[TIMESTAMP_TEXT_CAP];
     buffer_append_json_string(out, (struct slice){text, timestamp_format(unix_us, text)});
 }
 
-static void append_uuid(struct buffer *out, const uint8_t *uuid) {
+static void show_value_append_uuid(struct buffer *out, const uint8_t *uuid) {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(uuid, text);
     buffer_append_json_string(out, (struct slice){text, UUID_TEXT_LEN});
 }
 
-static void append_bool(struct buffer *out, bool value) {
+static void show_value_append_bool(struct buffer *out, bool value) {
     buffer_append_text(out, value ? "true" : "false");
 }
 
 /* ---- fields -------------------------------------------------------------------------------- */
 
-static void append_strings(struct buffer *out, const struct extract_value *value) {
+static void show_value_append_strings(struct buffer *out, const struct extract_value *value) {
     buffer_append_text(out, "[");
     for (size_t i = 0; i < value->as.strings.count; i++) {
         json_put_text(out, NULL, value->as.strings.items[i]);
@@ -38,8 +38,8 @@ static void append_strings(struct buffer *out, const struct extract_value *value
     buffer_append_text(out, "]");
 }
 
-static void append_list(struct buffer *out, const struct extract_field *field,
-                        const struct extract_value *value) {
+static void show_value_append_list(struct buffer *out, const struct extract_field *field,
+                                   const struct extract_value *value) {
     buffer_append_text(out, "[");
     for (size_t row = 0; row < value->as.list.rows; row++) {
         const struct extract_value *cells = value->as.list.cells + row * field->element_count;
@@ -71,25 +71,25 @@ void show_field_value(struct buffer *out, const struct extract_field *field,
         buffer_append_format(out, "%" PRId64, value->as.integer);
         break;
     case FIELD_TIMESTAMP:
-        append_time(out, value->as.integer);
+        show_value_append_time(out, value->as.integer);
         break;
     case FIELD_NUMBER:
-        append_number(out, value->as.number);
+        show_value_append_number(out, value->as.number);
         break;
     case FIELD_BOOLEAN:
-        append_bool(out, value->as.integer != 0);
+        show_value_append_bool(out, value->as.integer != 0);
         break;
     case FIELD_OBJECT:
-        append_bool(out, true);
+        show_value_append_bool(out, true);
         break;
     case FIELD_UUID:
-        append_uuid(out, value->as.uuid);
+        show_value_append_uuid(out, value->as.uuid);
         break;
     case FIELD_STRINGS:
-        append_strings(out, value);
+        show_value_append_strings(out, value);
         break;
     case FIELD_LIST:
-        append_list(out, field, value);
+        show_value_append_list(out, field, value);
         break;
     }
 }
@@ -97,14 +97,15 @@ void show_field_value(struct buffer *out, const struct extract_field *field,
 /* ---- columns ------------------------------------------------------------------------------- */
 
 /* One quoted item of a literal, `at` behind its first quote; where it ends. */
-static const char *append_item(struct buffer *out, const char *at, const char *end, bool numbers) {
+static const char *show_value_append_item(struct buffer *out, const char *at, const char *end,
+                                          bool numbers) {
     struct buffer item = {0};
     for (; at < end && *at != '"'; at++) {
         at += *at == '\\';
         buffer_append(&item, at, 1);
     }
     if (numbers) {
-        append_number(out, strtod(item.data ? item.data : "0", NULL));
+        show_value_append_number(out, strtod(item.data ? item.data : "0", NULL));
     } else {
         buffer_append_json_string(out, buffer_slice(&item));
     }
@@ -113,12 +114,12 @@ static const char *append_item(struct buffer *out, const char *at, const char *e
 }
 
 /* A literal as view_object.c writes it: {"a","b \"c\"",NULL}. */
-static void append_literal(struct buffer *out, struct slice literal, bool numbers) {
+static void show_value_append_literal(struct buffer *out, struct slice literal, bool numbers) {
     const char *at = literal.data + 1, *end = literal.data + literal.len - 1;
     buffer_append_text(out, "[");
     while (at < end) {
         if (*at == '"') {
-            at = append_item(out, at + 1, end, numbers);
+            at = show_value_append_item(out, at + 1, end, numbers);
         } else {
             buffer_append_text(out, "null");
             at += sizeof "NULL" - 1;
@@ -138,26 +139,26 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
     }
     switch (type) {
     case VIEW_TEXTS:
-        append_literal(out, value->as.text, false);
+        show_value_append_literal(out, value->as.text, false);
         break;
     case VIEW_INTEGERS:
     case VIEW_DOUBLES:
-        append_literal(out, value->as.text, true);
+        show_value_append_literal(out, value->as.text, true);
         break;
     case VIEW_INTEGER:
         buffer_append_format(out, "%" PRId64, value->as.integer);
         break;
     case VIEW_DOUBLE:
-        append_number(out, value->as.number);
+        show_value_append_number(out, value->as.number);
         break;
     case VIEW_BOOLEAN:
-        append_bool(out, value->as.integer != 0);
+        show_value_append_bool(out, value->as.integer != 0);
         break;
     case VIEW_TIMESTAMP:
-        append_time(out, value->as.integer);
+        show_value_append_time(out, value->as.integer);
         break;
     case VIEW_CONTENT:
-        append_uuid(out, (const uint8_t *)value->as.text.data);
+        show_value_append_uuid(out, (const uint8_t *)value->as.text.data);
         break;
     case VIEW_TEXT:
     case VIEW_JSON:

@@ -25,13 +25,13 @@ struct tap {
 
 static volatile sig_atomic_t stopped;
 
-static void on_signal(int number) {
+static void author_tap_on_signal(int number) {
     (void)number;
     stopped = 1;
 }
 
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal};
+static void author_tap_catch_signals(void) {
+    struct sigaction action = {.sa_handler = author_tap_on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -41,7 +41,7 @@ static void catch_signals(void) {
 
 /* ---- which topics -------------------------------------------------------------------------- */
 
-static bool refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
+static bool author_tap_refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
     size_t handler_count, count = 0;
     const struct script_handler *handlers =
         script_generation_handlers(tap->generation, &handler_count);
@@ -68,16 +68,16 @@ static bool refuse_topic(const struct tap *tap, const char *topic, struct err *e
     return false;
 }
 
-static bool check_topics(const struct tap *tap, struct err *err) {
+static bool author_tap_check_topics(const struct tap *tap, struct err *err) {
     for (size_t i = 0; i < tap->options->topic_count; i++) {
         if (script_handler_of(tap->generation, tap->options->topics[i]) < 0) {
-            return refuse_topic(tap, tap->options->topics[i], err);
+            return author_tap_refuse_topic(tap, tap->options->topics[i], err);
         }
     }
     return true;
 }
 
-static int count_partitions(const struct log_reader *reader, const char *topic) {
+static int author_tap_count_partitions(const struct log_reader *reader, const char *topic) {
     int count = 0;
     for (size_t i = 0; i < reader->count; i++) {
         count += strcmp(reader->partitions[i].topic, topic) == 0;
@@ -85,10 +85,10 @@ static int count_partitions(const struct log_reader *reader, const char *topic) 
     return count;
 }
 
-static bool choose_topics(struct tap *tap, struct err *err) {
+static bool author_tap_choose_topics(struct tap *tap, struct err *err) {
     const struct tap_options *options = tap->options;
     for (size_t i = 0; i < options->topic_count; i++) {
-        if (count_partitions(&tap->reader, options->topics[i]) == 0) {
+        if (author_tap_count_partitions(&tap->reader, options->topics[i]) == 0) {
             return err_set(err, ERR_INPUT, "kafka has no topic %s", options->topics[i]);
         }
     }
@@ -99,14 +99,14 @@ static bool choose_topics(struct tap *tap, struct err *err) {
 }
 
 /* Says what is followed, and what cannot be. */
-static void announce(const struct tap *tap) {
+static void author_tap_announce(const struct tap *tap) {
     size_t handler_count;
     const struct script_handler *handlers =
         script_generation_handlers(tap->generation, &handler_count);
     for (size_t h = 0; h < handler_count; h++) {
         for (size_t t = 0; t < handlers[h].topic_count; t++) {
             const char *topic = handlers[h].topics[t];
-            int partitions = count_partitions(&tap->reader, topic);
+            int partitions = author_tap_count_partitions(&tap->reader, topic);
             if (partitions > 0) {
                 fprintf(stderr, "%s: %d partitions, %s\n", topic, partitions, handlers[h].name);
             } else if (tap->options->topic_count == 0) {
@@ -120,7 +120,7 @@ static void announce(const struct tap *tap) {
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static bool matches(const struct tap_options *options, const struct message *message) {
+static bool author_tap_matches(const struct tap_options *options, const struct message *message) {
     for (size_t i = 0; i < sizeof options->needles / sizeof *options->needles; i++) {
         const char *needle = options->needles[i];
         if (needle && !slice_contains(message->payload, slice_of(needle))) {
@@ -130,7 +130,7 @@ static bool matches(const struct tap_options *options, const struct message *mes
     return true;
 }
 
-static void show(struct tap *tap, const struct dry_run_outcome *outcome) {
+static void author_tap_show(struct tap *tap, const struct dry_run_outcome *outcome) {
     const struct message *message = &outcome->event->message;
     const struct log_partition *partition = &tap->reader.partitions[message->partition];
     struct buffer *out = &tap->out;
@@ -155,25 +155,25 @@ static void show(struct tap *tap, const struct dry_run_outcome *outcome) {
     buffer_append_text(out, "\n");
 }
 
-static bool write_out(struct tap *tap, struct err *err) {
+static bool author_tap_write_out(struct tap *tap, struct err *err) {
     bool ok = fwrite(tap->out.data, 1, tap->out.len, stdout) == tap->out.len && fflush(stdout) == 0;
     buffer_clear(&tap->out);
     return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
 }
 
 /* Takes the message. */
-static bool handle(struct tap *tap, const struct message *message, struct err *err) {
+static bool author_tap_handle(struct tap *tap, const struct message *message, struct err *err) {
     struct dry_run_outcome outcome;
     if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
         return false;
     }
-    show(tap, &outcome);
+    author_tap_show(tap, &outcome);
     dry_run_clear(&tap->dry_run);
     tap->shown++;
-    return write_out(tap, err);
+    return author_tap_write_out(tap, err);
 }
 
-static bool follow(struct tap *tap, struct err *err) {
+static bool author_tap_follow(struct tap *tap, struct err *err) {
     int64_t limit = tap->options->limit;
     while (!stopped && (limit == 0 || tap->shown < limit)) {
         struct message message;
@@ -182,9 +182,9 @@ static bool follow(struct tap *tap, struct err *err) {
             return false;
         }
         tap->read += found;
-        if (found && !matches(tap->options, &message)) {
+        if (found && !author_tap_matches(tap->options, &message)) {
             kafka_message_release(message.owner);
-        } else if (found && !handle(tap, &message, err)) {
+        } else if (found && !author_tap_handle(tap, &message, err)) {
             return false;
         }
     }
@@ -194,25 +194,25 @@ static bool follow(struct tap *tap, struct err *err) {
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static bool run(struct tap *tap, struct err *err) {
+static bool author_tap_run(struct tap *tap, struct err *err) {
     log_reader_add_partitions(&tap->reader, &tap->dry_run.pipeline.partitions);
     dry_run_clear(&tap->dry_run);
     if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
         return false;
     }
-    catch_signals();
-    announce(tap);
-    return follow(tap, err);
+    author_tap_catch_signals();
+    author_tap_announce(tap);
+    return author_tap_follow(tap, err);
 }
 
-static bool open_and_run(struct tap *tap, struct err *err) {
+static bool author_tap_open_and_run(struct tap *tap, struct err *err) {
     const struct config *config = tap->options->config;
-    bool ok =
-        log_reader_open(&tap->reader, config, tap->generation, err) && choose_topics(tap, err);
+    bool ok = log_reader_open(&tap->reader, config, tap->generation, err) &&
+              author_tap_choose_topics(tap, err);
     if (ok) {
         ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches nothing",
                           kafka_message_release, err) &&
-             run(tap, err);
+             author_tap_run(tap, err);
         dry_run_close(&tap->dry_run);
     }
     log_reader_close(&tap->reader);
@@ -226,7 +226,7 @@ bool tap_run(const struct tap_options *options, struct err *err) {
         err->kind = ERR_INTERNAL;
         return false;
     }
-    bool ok = check_topics(&tap, err) && open_and_run(&tap, err);
+    bool ok = author_tap_check_topics(&tap, err) && author_tap_open_and_run(&tap, err);
     buffer_free(&tap.out);
     script_generation_unref(tap.generation);
     return ok;

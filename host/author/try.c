@@ -24,7 +24,7 @@ struct attempt {
 
 /* ---- the handler --------------------------------------------------------------------------- */
 
-static bool find_handler(struct attempt *attempt, struct err *err) {
+static bool author_try_find_handler(struct attempt *attempt, struct err *err) {
     const char *word = attempt->options->handler;
     attempt->handler = word ? which_script("handler", word, attempt->handlers,
                                            attempt->handler_count, sizeof *attempt->handlers, err)
@@ -33,7 +33,7 @@ static bool find_handler(struct attempt *attempt, struct err *err) {
 }
 
 /* Bare envelopes do not say their topic. */
-static bool check_topics(const struct attempt *attempt, struct err *err) {
+static bool author_try_check_topics(const struct attempt *attempt, struct err *err) {
     for (size_t i = 0; attempt->handler == ANY_HANDLER && i < attempt->samples.count; i++) {
         const struct sample *sample = &attempt->samples.items[i];
         if (!sample->record.topic) {
@@ -48,14 +48,14 @@ static bool check_topics(const struct attempt *attempt, struct err *err) {
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
-static bool write_out(struct attempt *attempt, struct err *err) {
+static bool author_try_write_out(struct attempt *attempt, struct err *err) {
     bool ok = fwrite(attempt->out.data, 1, attempt->out.len, stdout) == attempt->out.len;
     buffer_clear(&attempt->out);
     return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
 }
 
 /* The partition that stands for the record's topic; PARTITION_NONE: its events are not read. */
-static size_t partition_of(struct attempt *attempt, const struct record *record) {
+static size_t author_try_partition_of(struct attempt *attempt, const struct record *record) {
     const char *topic =
         record->topic ? record->topic : attempt->handlers[attempt->handler].topics[0];
     size_t at = partitions_find(&attempt->dry_run.pipeline.partitions, topic, 0);
@@ -64,7 +64,7 @@ static size_t partition_of(struct attempt *attempt, const struct record *record)
     return other ? PARTITION_NONE : at;
 }
 
-static void show_unread(struct attempt *attempt, const struct sample *sample) {
+static void author_try_show_unread(struct attempt *attempt, const struct sample *sample) {
     struct buffer *out = &attempt->out;
     const char *reason = attempt->handler == ANY_HANDLER ? "no handler declares its topic"
                                                          : "the handler does not declare its topic";
@@ -79,13 +79,14 @@ static void show_unread(struct attempt *attempt, const struct sample *sample) {
     attempt->totals->unread++;
 }
 
-static void count_outcome(struct try_totals *totals, enum event_state state) {
+static void author_try_count_outcome(struct try_totals *totals, enum event_state state) {
     totals->applied += state == EVENT_APPLIED;
     totals->ignored += state == EVENT_IGNORED;
     totals->rejected += state == EVENT_REJECTED;
 }
 
-static bool handle(struct attempt *attempt, size_t index, size_t partition, struct err *err) {
+static bool author_try_handle(struct attempt *attempt, size_t index, size_t partition,
+                              struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
     struct message message = {
         .partition = partition, .offset = (int64_t)index, .payload = sample->record.payload};
@@ -93,7 +94,7 @@ static bool handle(struct attempt *attempt, size_t index, size_t partition, stru
     if (!dry_run_handle(&attempt->dry_run, &message, &outcome, err)) {
         return false;
     }
-    count_outcome(attempt->totals, outcome.event->state);
+    author_try_count_outcome(attempt->totals, outcome.event->state);
     if (attempt->options->json) {
         show_event_json(&attempt->out, &outcome);
         return true;
@@ -104,26 +105,26 @@ static bool handle(struct attempt *attempt, size_t index, size_t partition, stru
     return true;
 }
 
-static bool try_sample(struct attempt *attempt, size_t index, struct err *err) {
+static bool author_try_sample(struct attempt *attempt, size_t index, struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
-    size_t partition = partition_of(attempt, &sample->record);
+    size_t partition = author_try_partition_of(attempt, &sample->record);
     if (attempt->options->json) {
         buffer_append_text(&attempt->out, "{");
         json_put_int(&attempt->out, "line", (int64_t)sample->line);
         json_put_text(&attempt->out, "topic", slice_of(sample->record.topic));
     }
     if (partition == PARTITION_NONE) {
-        show_unread(attempt, sample);
-    } else if (!handle(attempt, index, partition, err)) {
+        author_try_show_unread(attempt, sample);
+    } else if (!author_try_handle(attempt, index, partition, err)) {
         return false;
     }
     buffer_append_text(&attempt->out, attempt->options->json ? "}\n" : "\n");
-    return write_out(attempt, err);
+    return author_try_write_out(attempt, err);
 }
 
 /* ---- all of them --------------------------------------------------------------------------- */
 
-static void show_totals(struct attempt *attempt) {
+static void author_try_show_totals(struct attempt *attempt) {
     const struct try_totals *totals = attempt->totals;
     const struct {
         const char *name;
@@ -142,18 +143,18 @@ static void show_totals(struct attempt *attempt) {
     }
 }
 
-static bool show_end(struct attempt *attempt, struct err *err) {
+static bool author_try_show_end(struct attempt *attempt, struct err *err) {
     const struct view *view = script_generation_view(attempt->generation);
     struct merge *merge = attempt->dry_run.batch.merge;
     struct buffer *out = &attempt->out;
     if (attempt->options->json) {
         buffer_append_text(out, "{");
-        show_totals(attempt);
+        author_try_show_totals(attempt);
         show_rows_json(out, view, merge);
         show_statements_json(out, view, merge);
         show_asked_json(out, attempt->generation, &attempt->dry_run.batch);
         buffer_append_text(out, "}\n");
-        return write_out(attempt, err);
+        return author_try_write_out(attempt, err);
     }
     if (merge_op_count(merge) > 0) {
         buffer_append_text(out, "rows that these events would write, merged\n");
@@ -163,12 +164,12 @@ static bool show_end(struct attempt *attempt, struct err *err) {
         buffer_append_text(out, "\n");
         show_asked(out, attempt->generation, &attempt->dry_run.batch);
     }
-    show_totals(attempt);
+    author_try_show_totals(attempt);
     buffer_append_text(out, "\n");
-    return write_out(attempt, err);
+    return author_try_write_out(attempt, err);
 }
 
-static bool run(struct attempt *attempt, struct err *err) {
+static bool author_try_run(struct attempt *attempt, struct err *err) {
     for (size_t h = 0; h < attempt->handler_count; h++) {
         for (size_t t = 0; t < attempt->handlers[h].topic_count; t++) {
             dry_run_add_partition(&attempt->dry_run, attempt->handlers[h].topics[t], 0, (int)h);
@@ -176,15 +177,15 @@ static bool run(struct attempt *attempt, struct err *err) {
     }
     dry_run_clear(&attempt->dry_run);
     for (size_t i = 0; i < attempt->samples.count; i++) {
-        if (!try_sample(attempt, i, err)) {
+        if (!author_try_sample(attempt, i, err)) {
             return false;
         }
     }
-    return show_end(attempt, err) &&
+    return author_try_show_end(attempt, err) &&
            (fflush(stdout) == 0 || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno)));
 }
 
-static bool open_bench(struct attempt *attempt, struct err *err) {
+static bool author_try_open_bench(struct attempt *attempt, struct err *err) {
     if (!dry_run_open(&attempt->dry_run, attempt->generation, "try touches nothing", NULL, err)) {
         err->kind = ERR_INTERNAL;
         return false;
@@ -201,10 +202,11 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
         return false;
     }
     attempt.handlers = script_generation_handlers(attempt.generation, &attempt.handler_count);
-    bool ok = find_handler(&attempt, err) && samples_read(&attempt.samples, options->path, err) &&
-              check_topics(&attempt, err);
+    bool ok = author_try_find_handler(&attempt, err) &&
+              samples_read(&attempt.samples, options->path, err) &&
+              author_try_check_topics(&attempt, err);
     if (ok) {
-        ok = open_bench(&attempt, err) && run(&attempt, err);
+        ok = author_try_open_bench(&attempt, err) && author_try_run(&attempt, err);
         dry_run_close(&attempt.dry_run);
     }
     samples_free(&attempt.samples);

@@ -37,7 +37,7 @@ struct arena {
     size_t used; /* handed out since the last reset */
 };
 
-static struct chunk *new_chunk(size_t size) {
+static struct chunk *arena_new_chunk(size_t size) {
     struct chunk *chunk = xcalloc(1, sizeof *chunk + size);
     chunk->size = size;
     ASAN_POISON_MEMORY_REGION(chunk + 1, size);
@@ -47,7 +47,7 @@ static struct chunk *new_chunk(size_t size) {
 struct arena *arena_create(size_t chunk_bytes) {
     struct arena *arena = xcalloc(1, sizeof *arena);
     arena->chunk_bytes = chunk_bytes;
-    arena->first = arena->current = new_chunk(chunk_bytes);
+    arena->first = arena->current = arena_new_chunk(chunk_bytes);
     return arena;
 }
 
@@ -63,10 +63,10 @@ void arena_destroy(struct arena *arena) {
 }
 
 /* The next chunk with room, or a new one behind the current. */
-static struct chunk *advance(struct arena *arena, size_t bytes) {
+static struct chunk *arena_advance(struct arena *arena, size_t bytes) {
     struct chunk *next = arena->current->next;
     if (!next || next->size < bytes) {
-        next = new_chunk(bytes > arena->chunk_bytes ? bytes : arena->chunk_bytes);
+        next = arena_new_chunk(bytes > arena->chunk_bytes ? bytes : arena->chunk_bytes);
         next->next = arena->current->next;
         arena->current->next = next;
     }
@@ -77,7 +77,7 @@ void *arena_alloc(struct arena *arena, size_t bytes) {
     size_t taken = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     struct chunk *chunk = arena->current;
     if (chunk->size - chunk->used < taken) {
-        chunk = advance(arena, taken);
+        chunk = arena_advance(arena, taken);
     }
     void *memory = (char *)(chunk + 1) + chunk->used;
     chunk->used += taken;

@@ -34,14 +34,14 @@ int aside_left(void) {
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-static void free_aside(struct aside *aside) {
+static void aside_free_aside(struct aside *aside) {
     close(aside->ended_fd);
     free(aside);
 }
 
 /* write and read rather than eventfd_write and poll alone: ThreadSanitizer knows that what came
  * before a write to a descriptor came before a read from it. */
-static void signal_end(const struct aside *aside) {
+static void aside_signal_end(const struct aside *aside) {
     static const uint64_t one = 1;
     ssize_t written = write(aside->ended_fd, &one, sizeof one);
     assert(written == sizeof one); /* the counter cannot overflow by one */
@@ -53,16 +53,16 @@ static void *aside_main(void *argument) {
     aside->work.run(aside->context);
     if (atomic_exchange(&aside->state, ASIDE_ENDED) == ASIDE_LEFT) {
         aside->work.destroy(aside->context);
-        free_aside(aside);
+        aside_free_aside(aside);
         atomic_fetch_sub(&left_count, 1);
     } else {
-        signal_end(aside);
+        aside_signal_end(aside);
     }
     return NULL;
 }
 
 /* No signal is taken by it. */
-static int start_aside(struct aside *aside) {
+static int aside_start_aside(struct aside *aside) {
     pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
@@ -78,7 +78,7 @@ static int start_aside(struct aside *aside) {
 /* ---- the caller ---------------------------------------------------------------------------- */
 
 /* True: the work has ended. */
-static bool await_aside(const struct aside *aside, int64_t deadline_us, int stop) {
+static bool aside_await_aside(const struct aside *aside, int64_t deadline_us, int stop) {
     struct pollfd fds[2] = {{aside->ended_fd, POLLIN, 0}, {stop, POLLIN, 0}};
     int timeout_ms, ready;
     do {
@@ -90,12 +90,12 @@ static bool await_aside(const struct aside *aside, int64_t deadline_us, int stop
 }
 
 /* False: err says why it was given up. */
-static bool leave_aside(struct aside *aside, int timeout_ms, struct err *err) {
+static bool aside_leave_aside(struct aside *aside, int timeout_ms, struct err *err) {
     const char *name = aside->work.name;
     atomic_fetch_add(&left_count, 1);
     if (atomic_exchange(&aside->state, ASIDE_LEFT) == ASIDE_ENDED) { /* at the last moment */
         atomic_fetch_sub(&left_count, 1);
-        return await_aside(aside, 0, -1);
+        return aside_await_aside(aside, 0, -1);
     }
     return stop_requested() ? err_set(err, ERR_UNAVAILABLE, "%s: the program is stopping", name)
                             : err_set(err, ERR_TIMEOUT, "%s does not end: given up after %d ms",
@@ -111,7 +111,7 @@ bool aside_run(const struct aside_work *work, void *context, int timeout_ms, str
     }
     struct aside *aside = xcalloc(1, sizeof *aside);
     *aside = (struct aside){*work, context, eventfd(0, EFD_CLOEXEC), ASIDE_RUNS};
-    int failure = aside->ended_fd < 0 ? errno : start_aside(aside);
+    int failure = aside->ended_fd < 0 ? errno : aside_start_aside(aside);
     if (failure != 0) {
         err_set(err, ERR_INTERNAL, "%s: cannot start a thread: %s", work->name, strerror(failure));
         work->destroy(context);
@@ -121,10 +121,10 @@ bool aside_run(const struct aside_work *work, void *context, int timeout_ms, str
         free(aside);
         return false;
     }
-    bool ended = await_aside(aside, clock_monotonic_us() + timeout_ms * 1000LL, stop_fd()) ||
-                 leave_aside(aside, timeout_ms, err);
+    bool ended = aside_await_aside(aside, clock_monotonic_us() + timeout_ms * 1000LL, stop_fd()) ||
+                 aside_leave_aside(aside, timeout_ms, err);
     if (ended) {
-        free_aside(aside);
+        aside_free_aside(aside);
     }
     return ended;
 }

@@ -70,7 +70,7 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...) {
     va_end(again);
 }
 
-static void append_json_char(struct buffer *buffer, unsigned char c) {
+static void buffer_append_json_char(struct buffer *buffer, unsigned char c) {
     switch (c) {
     case '"':
         buffer_append(buffer, "\\\"", 2);
@@ -105,7 +105,7 @@ void buffer_append_json_string(struct buffer *buffer, struct slice text) {
             buffer_append(buffer, "\xEF\xBF\xBD", 3);
             at++;
         } else if (len == 1) {
-            append_json_char(buffer, (unsigned char)*at++);
+            buffer_append_json_char(buffer, (unsigned char)*at++);
         } else {
             buffer_append(buffer, at, len);
             at += len;

@@ -9,14 +9,14 @@
 #include "utf8.h"
 #include "xalloc.h"
 
-static bool fail(struct json_cursor *cursor, const char *error) {
+static bool json_scan_fail(struct json_cursor *cursor, const char *error) {
     if (!cursor->error) {
         cursor->error = error;
     }
     return false;
 }
 
-static void skip_space(struct json_cursor *cursor) {
+static void json_scan_skip_space(struct json_cursor *cursor) {
     while (cursor->at < cursor->end && json_is_space(*cursor->at)) {
         cursor->at++;
     }
@@ -25,7 +25,7 @@ static void skip_space(struct json_cursor *cursor) {
 void json_begin(struct json_cursor *cursor, struct slice text) {
     *cursor =
         (struct json_cursor){.at = text.data, .end = text.data + text.len, .start = text.data};
-    skip_space(cursor);
+    json_scan_skip_space(cursor);
 }
 
 size_t json_offset(const struct json_cursor *cursor) {
@@ -37,7 +37,7 @@ bool json_peek(struct json_cursor *cursor, enum json_type *type) {
         return false;
     }
     if (cursor->at == cursor->end) {
-        return fail(cursor, "the text ends where a value should be");
+        return json_scan_fail(cursor, "the text ends where a value should be");
     }
     switch (*cursor->at) {
     case '{':
@@ -60,16 +60,17 @@ bool json_peek(struct json_cursor *cursor, enum json_type *type) {
         *type = JSON_NUMBER;
         return *cursor->at == '-' || (*cursor->at >= '0' && *cursor->at <= '9')
                    ? true
-                   : fail(cursor, "a value cannot begin like this");
+                   : json_scan_fail(cursor, "a value cannot begin like this");
     }
 }
 
 /* ---- scalars ------------------------------------------------------------------------------ */
 
-static bool read_word(struct json_cursor *cursor, const char *word, struct json_value *value) {
+static bool json_scan_read_word(struct json_cursor *cursor, const char *word,
+                                struct json_value *value) {
     size_t len = strlen(word);
     if ((size_t)(cursor->end - cursor->at) < len || memcmp(cursor->at, word, len) != 0) {
-        return fail(cursor, "a value cannot begin like this");
+        return json_scan_fail(cursor, "a value cannot begin like this");
     }
     value->raw = (struct slice){cursor->at, len};
     value->boolean = *word == 't';
@@ -77,15 +78,15 @@ static bool read_word(struct json_cursor *cursor, const char *word, struct json_
     return true;
 }
 
-static bool take_digits(struct json_cursor *cursor) {
+static bool json_scan_take_digits(struct json_cursor *cursor) {
     const char *first = cursor->at;
     while (cursor->at < cursor->end && *cursor->at >= '0' && *cursor->at <= '9') {
         cursor->at++;
     }
-    return cursor->at > first || fail(cursor, "a digit is missing in a number");
+    return cursor->at > first || json_scan_fail(cursor, "a digit is missing in a number");
 }
 
-static bool take(struct json_cursor *cursor, char c) {
+static bool json_scan_take(struct json_cursor *cursor, char c) {
     if (cursor->at < cursor->end && *cursor->at == c) {
         cursor->at++;
         return true;
@@ -93,25 +94,25 @@ static bool take(struct json_cursor *cursor, char c) {
     return false;
 }
 
-static bool read_number(struct json_cursor *cursor, struct json_value *value) {
+static bool json_scan_read_number(struct json_cursor *cursor, struct json_value *value) {
     const char *first = cursor->at;
     value->is_integer = true;
-    take(cursor, '-');
-    if (!take(cursor, '0') && !take_digits(cursor)) {
+    json_scan_take(cursor, '-');
+    if (!json_scan_take(cursor, '0') && !json_scan_take_digits(cursor)) {
         return false;
     }
-    if (take(cursor, '.')) {
+    if (json_scan_take(cursor, '.')) {
         value->is_integer = false;
-        if (!take_digits(cursor)) {
+        if (!json_scan_take_digits(cursor)) {
             return false;
         }
     }
-    if (take(cursor, 'e') || take(cursor, 'E')) {
+    if (json_scan_take(cursor, 'e') || json_scan_take(cursor, 'E')) {
         value->is_integer = false;
-        if (!take(cursor, '+')) {
-            take(cursor, '-');
+        if (!json_scan_take(cursor, '+')) {
+            json_scan_take(cursor, '-');
         }
-        if (!take_digits(cursor)) {
+        if (!json_scan_take_digits(cursor)) {
             return false;
         }
     }
@@ -120,7 +121,7 @@ static bool read_number(struct json_cursor *cursor, struct json_value *value) {
 }
 
 /* Four hexadecimal digits at `at`; -1 if they are not there. */
-static int read_unit(const char *at, const char *end) {
+static int json_scan_read_unit(const char *at, const char *end) {
     int unit = 0;
     if (end - at < 4) {
         return -1;
@@ -136,40 +137,40 @@ static int read_unit(const char *at, const char *end) {
 }
 
 /* Length of the escape at the cursor; 0 after fail(), with the cursor still at the backslash. */
-static size_t escape_length(struct json_cursor *cursor) {
+static size_t json_scan_escape_length(struct json_cursor *cursor) {
     const char *at = cursor->at, *end = cursor->end;
     if (at + 1 >= end) {
-        fail(cursor, "the text ends within a string");
+        json_scan_fail(cursor, "the text ends within a string");
         return 0;
     }
     if (at[1] != 'u') {
         bool known = at[1] && strchr("\"\\/bfnrt", at[1]);
-        return known || fail(cursor, "an unknown escape in a string") ? 2 : 0;
+        return known || json_scan_fail(cursor, "an unknown escape in a string") ? 2 : 0;
     }
-    int unit = read_unit(at + 2, end);
+    int unit = json_scan_read_unit(at + 2, end);
     if (unit < 0) {
-        fail(cursor, "a bad \\u escape in a string");
+        json_scan_fail(cursor, "a bad \\u escape in a string");
         return 0;
     }
     if (unit < 0xD800 || unit > 0xDFFF) {
         return 6;
     }
     bool has_second = end - at >= 12 && at[6] == '\\' && at[7] == 'u';
-    int low = unit <= 0xDBFF && has_second ? read_unit(at + 8, end) : -1;
+    int low = unit <= 0xDBFF && has_second ? json_scan_read_unit(at + 8, end) : -1;
     if (low < 0xDC00 || low > 0xDFFF) {
-        fail(cursor, "a lone surrogate in a string");
+        json_scan_fail(cursor, "a lone surrogate in a string");
         return 0;
     }
     return 12;
 }
 
-static bool read_string(struct json_cursor *cursor, struct json_value *value) {
+static bool json_scan_read_string(struct json_cursor *cursor, struct json_value *value) {
     const char *first = ++cursor->at;
     value->has_escapes = false;
     for (;;) {
         cursor->at += ascii_json_run(cursor->at, (size_t)(cursor->end - cursor->at));
         if (cursor->at == cursor->end) {
-            return fail(cursor, "the text ends within a string");
+            return json_scan_fail(cursor, "the text ends within a string");
         }
         unsigned char c = (unsigned char)*cursor->at;
         if (c == '"') {
@@ -178,18 +179,18 @@ static bool read_string(struct json_cursor *cursor, struct json_value *value) {
             return true;
         }
         if (c == '\\') {
-            size_t len = escape_length(cursor);
+            size_t len = json_scan_escape_length(cursor);
             if (len == 0) {
                 return false;
             }
             value->has_escapes = true;
             cursor->at += len;
         } else if (c < 0x20) {
-            return fail(cursor, "a control character in a string");
+            return json_scan_fail(cursor, "a control character in a string");
         } else {
             size_t len = utf8_sequence(cursor->at, (size_t)(cursor->end - cursor->at));
             if (len == 0) {
-                return fail(cursor, JSON_BAD_UTF8);
+                return json_scan_fail(cursor, JSON_BAD_UTF8);
             }
             cursor->at += len;
         }
@@ -203,60 +204,61 @@ bool json_enter(struct json_cursor *cursor) {
         return false;
     }
     if (++cursor->depth > JSON_MAX_DEPTH) {
-        return fail(cursor, JSON_TOO_DEEP);
+        return json_scan_fail(cursor, JSON_TOO_DEEP);
     }
     cursor->at++;
     cursor->fresh = true;
-    skip_space(cursor);
+    json_scan_skip_space(cursor);
     return true;
 }
 
 /* Consumes the comma before a further item, or the closing bracket. */
-static bool next_item(struct json_cursor *cursor, char closing, bool *more) {
-    skip_space(cursor);
+static bool json_scan_next_item(struct json_cursor *cursor, char closing, bool *more) {
+    json_scan_skip_space(cursor);
     bool first = cursor->fresh;
     cursor->fresh = false;
-    if (take(cursor, closing)) {
+    if (json_scan_take(cursor, closing)) {
         cursor->depth--;
         *more = false;
         return true;
     }
-    if (!first && !take(cursor, ',')) {
-        return fail(cursor, cursor->at == cursor->end ? "the text ends within a container"
-                                                      : "a comma or a bracket is missing");
+    if (!first && !json_scan_take(cursor, ',')) {
+        return json_scan_fail(cursor, cursor->at == cursor->end
+                                          ? "the text ends within a container"
+                                          : "a comma or a bracket is missing");
     }
-    skip_space(cursor);
+    json_scan_skip_space(cursor);
     *more = true;
     return true;
 }
 
 bool json_next_element(struct json_cursor *cursor, bool *more) {
-    return !cursor->error && next_item(cursor, ']', more);
+    return !cursor->error && json_scan_next_item(cursor, ']', more);
 }
 
 bool json_next_member(struct json_cursor *cursor, struct json_value *key, bool *more) {
-    if (cursor->error || !next_item(cursor, '}', more)) {
+    if (cursor->error || !json_scan_next_item(cursor, '}', more)) {
         return false;
     }
     if (!*more) {
         return true;
     }
     if (cursor->at == cursor->end || *cursor->at != '"') {
-        return fail(cursor, "a key must be a string");
+        return json_scan_fail(cursor, "a key must be a string");
     }
     key->type = JSON_STRING;
-    if (!read_string(cursor, key)) {
+    if (!json_scan_read_string(cursor, key)) {
         return false;
     }
-    skip_space(cursor);
-    if (!take(cursor, ':')) {
-        return fail(cursor, "a colon is missing after a key");
+    json_scan_skip_space(cursor);
+    if (!json_scan_take(cursor, ':')) {
+        return json_scan_fail(cursor, "a colon is missing after a key");
     }
-    skip_space(cursor);
+    json_scan_skip_space(cursor);
     return true;
 }
 
-static bool skip_container(struct json_cursor *cursor, struct json_value *value) {
+static bool json_scan_skip_container(struct json_cursor *cursor, struct json_value *value) {
     const char *first = cursor->at;
     struct json_value inner;
     bool is_object = value->type == JSON_OBJECT, more = false;
@@ -285,15 +287,15 @@ bool json_read(struct json_cursor *cursor, struct json_value *value) {
     }
     switch (value->type) {
     case JSON_NULL:
-        return read_word(cursor, "null", value);
+        return json_scan_read_word(cursor, "null", value);
     case JSON_BOOL:
-        return read_word(cursor, *cursor->at == 't' ? "true" : "false", value);
+        return json_scan_read_word(cursor, *cursor->at == 't' ? "true" : "false", value);
     case JSON_NUMBER:
-        return read_number(cursor, value);
+        return json_scan_read_number(cursor, value);
     case JSON_STRING:
-        return read_string(cursor, value);
+        return json_scan_read_string(cursor, value);
     default:
-        return skip_container(cursor, value);
+        return json_scan_skip_container(cursor, value);
     }
 }
 
@@ -301,13 +303,13 @@ bool json_finish(struct json_cursor *cursor) {
     if (cursor->error) {
         return false;
     }
-    skip_space(cursor);
-    return cursor->at == cursor->end || fail(cursor, "something follows the value");
+    json_scan_skip_space(cursor);
+    return cursor->at == cursor->end || json_scan_fail(cursor, "something follows the value");
 }
 
 /* ---- conversion --------------------------------------------------------------------------- */
 
-static size_t write_utf8(unsigned code, char *out) {
+static size_t json_scan_write_utf8(unsigned code, char *out) {
     if (code < 0x80) {
         out[0] = (char)code;
         return 1;
@@ -330,7 +332,7 @@ static size_t write_utf8(unsigned code, char *out) {
     return 4;
 }
 
-static const char *unescape_one(const char *at, const char *end, char *out, size_t *len) {
+static const char *json_scan_unescape_one(const char *at, const char *end, char *out, size_t *len) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     char c = at[1];
     if (c != 'u') {
@@ -338,13 +340,14 @@ static const char *unescape_one(const char *at, const char *end, char *out, size
         out[(*len)++] = known ? to[known - from] : c;
         return at + 2;
     }
-    unsigned code = (unsigned)read_unit(at + 2, end);
+    unsigned code = (unsigned)json_scan_read_unit(at + 2, end);
     at += 6;
     if (code >= 0xD800 && code <= 0xDBFF) {
-        code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)read_unit(at + 2, end) - 0xDC00);
+        code = 0x10000 + ((code - 0xD800) << 10) +
+               ((unsigned)json_scan_read_unit(at + 2, end) - 0xDC00);
         at += 6;
     }
-    *len += write_utf8(code, out + *len);
+    *len += json_scan_write_utf8(code, out + *len);
     return at;
 }
 
@@ -353,7 +356,7 @@ size_t json_unescape(const struct json_value *value, char *out) {
     size_t len = 0;
     while (at < end) {
         if (*at == '\\') {
-            at = unescape_one(at, end, out, &len);
+            at = json_scan_unescape_one(at, end, out, &len);
         } else {
             out[len++] = *at++;
         }
@@ -362,7 +365,7 @@ size_t json_unescape(const struct json_value *value, char *out) {
 }
 
 /* A whole number of so few digits that neither 64 bits nor a double rounds it. */
-static bool read_small(const struct json_value *value, int64_t *magnitude) {
+static bool json_scan_read_small(const struct json_value *value, int64_t *magnitude) {
     const char *at = value->raw.data, *end = at + value->raw.len;
     if (!value->is_integer || end - at > 15) {
         return false;
@@ -377,7 +380,7 @@ static bool read_small(const struct json_value *value, int64_t *magnitude) {
 bool json_to_int64(const struct json_value *value, int64_t *out) {
     char text[32];
     int64_t magnitude;
-    if (value->type == JSON_NUMBER && read_small(value, &magnitude)) {
+    if (value->type == JSON_NUMBER && json_scan_read_small(value, &magnitude)) {
         *out = *value->raw.data == '-' ? -magnitude : magnitude;
         return true;
     }
@@ -397,7 +400,7 @@ bool json_to_double(const struct json_value *value, double *out) {
     if (value->type != JSON_NUMBER) {
         return false;
     }
-    if (read_small(value, &magnitude)) {
+    if (json_scan_read_small(value, &magnitude)) {
         *out = *value->raw.data == '-' ? -(double)magnitude : (double)magnitude;
         return true;
     }

@@ -47,7 +47,7 @@ bool log_enabled(enum log_level level) {
     return !is_muted && (int)level >= atomic_load_explicit(&minimum_level, memory_order_relaxed);
 }
 
-static void bind_id(char *bound, size_t cap, struct slice id) {
+static void log_bind_id(char *bound, size_t cap, struct slice id) {
     size_t len = id.len < cap - 1 ? id.len : cap - 1;
     if (len > 0) {
         memcpy(bound, id.data, len);
@@ -56,18 +56,18 @@ static void bind_id(char *bound, size_t cap, struct slice id) {
 }
 
 void log_set_correlation_id(struct slice correlation_id) {
-    bind_id(correlation, sizeof correlation, correlation_id);
+    log_bind_id(correlation, sizeof correlation, correlation_id);
 }
 
 void log_set_trace_id(struct slice trace_id) {
-    bind_id(trace, sizeof trace, trace_id);
+    log_bind_id(trace, sizeof trace, trace_id);
 }
 
 void log_mute(bool muted) {
     is_muted = muted;
 }
 
-static void append_field(struct buffer *line, const struct log_field *field, bool as_text) {
+static void log_append_field(struct buffer *line, const struct log_field *field, bool as_text) {
     if (!field->key || (!field->is_integer && !field->text.data)) {
         return;
     }
@@ -86,15 +86,16 @@ static void append_field(struct buffer *line, const struct log_field *field, boo
     buffer_free(&clean);
 }
 
-static void append_bound_id(struct buffer *line, const char *key, const char *id, bool as_text) {
+static void log_append_bound_id(struct buffer *line, const char *key, const char *id,
+                                bool as_text) {
     if (id[0]) {
         struct log_field field = LOG_TEXT(key, id);
-        append_field(line, &field, as_text);
+        log_append_field(line, &field, as_text);
     }
 }
 
-static void compose(struct buffer *line, enum log_level level, const char *message,
-                    const struct log_field *fields, size_t count) {
+static void log_compose(struct buffer *line, enum log_level level, const char *message,
+                        const struct log_field *fields, size_t count) {
     char time[TIMESTAMP_TEXT_CAP];
     bool as_text = atomic_load_explicit(&text_format, memory_order_relaxed);
     timestamp_format(clock_wall_us(), time);
@@ -105,10 +106,10 @@ static void compose(struct buffer *line, enum log_level level, const char *messa
                              level_names[level]);
         buffer_append_json_string(line, slice_of(message));
     }
-    append_bound_id(line, "correlation_id", correlation, as_text);
-    append_bound_id(line, "trace_id", trace, as_text);
+    log_append_bound_id(line, "correlation_id", correlation, as_text);
+    log_append_bound_id(line, "trace_id", trace, as_text);
     for (size_t i = 0; i < count; i++) {
-        append_field(line, &fields[i], as_text);
+        log_append_field(line, &fields[i], as_text);
     }
     buffer_append_text(line, as_text ? "\n" : "}\n");
 }
@@ -120,7 +121,7 @@ static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 static size_t dropped; /* lines since standard error stopped taking them */
 
 /* A pipe that is ready for writing takes PIPE_BUF bytes without blocking (pipe(7)). */
-static bool write_all(const char *data, size_t len, int wait_ms) {
+static bool log_write_all(const char *data, size_t len, int wait_ms) {
     while (len > 0) {
         struct pollfd fd = {STDERR_FILENO, POLLOUT, 0};
         int ready = poll(&fd, 1, wait_ms);
@@ -140,12 +141,13 @@ static bool write_all(const char *data, size_t len, int wait_ms) {
     return true;
 }
 
-static bool report_dropped(void) {
+static bool log_report_dropped(void) {
     struct buffer line = {0};
     struct log_field field = LOG_INT("lines", (int64_t)dropped);
     buffer_append_text(&line, "\n"); /* ends a line that was cut */
-    compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field, 1);
-    bool written = write_all(line.data, line.len, 0);
+    log_compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field,
+                1);
+    bool written = log_write_all(line.data, line.len, 0);
     buffer_free(&line);
     return written;
 }
@@ -157,13 +159,13 @@ void log_write(enum log_level level, const char *message, const struct log_field
     }
     struct buffer line = {0};
     struct buffer shown = {0};
-    compose(&line, level, message, fields, count);
+    log_compose(&line, level, message, fields, count);
     terminal_append(&shown, buffer_slice(&line));
     pthread_mutex_lock(&writing);
-    if (dropped > 0 && report_dropped()) {
+    if (dropped > 0 && log_report_dropped()) {
         dropped = 0;
     }
-    if (dropped > 0 || !write_all(shown.data, shown.len, STUCK_AFTER_MS)) {
+    if (dropped > 0 || !log_write_all(shown.data, shown.len, STUCK_AFTER_MS)) {
         dropped++;
     }
     pthread_mutex_unlock(&writing);

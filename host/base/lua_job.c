@@ -20,13 +20,13 @@ struct running {
     bool late;
 };
 
-static struct running *running_of(lua_State *L) {
+static struct running *lua_job_running_of(lua_State *L) {
     void *running;
     (void)lua_getallocf(L, &running);
     return running;
 }
 
-static void *allocate(void *context, void *memory, size_t old_size, size_t new_size) {
+static void *lua_job_allocate(void *context, void *memory, size_t old_size, size_t new_size) {
     struct running *running = context;
     if (new_size > old_size &&
         running->used_bytes + new_size - old_size > running->job->memory_bytes) {
@@ -40,27 +40,27 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
 }
 
 /* Once late it raises at every instruction, so that no pcall can swallow the error. */
-static void on_count(lua_State *L, lua_Debug *where) {
-    struct running *running = running_of(L);
+static void lua_job_on_count(lua_State *L, lua_Debug *where) {
+    struct running *running = lua_job_running_of(L);
     if (clock_monotonic_us() < running->deadline_us) {
         return;
     }
     running->late = true;
-    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+    lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, 1);
     lua_getinfo(L, "Sl", where);
     luaL_error(L, "%s:%d: it took too long: the limit is %d ms", where->short_src,
                where->currentline, running->job->timeout_ms);
 }
 
-static int on_panic(lua_State *L) {
+static int lua_job_on_panic(lua_State *L) {
     log_error("a Lua error reached no protected call: a bug of the program; the process ends",
-              LOG_TEXT("script", running_of(L)->job->name),
+              LOG_TEXT("script", lua_job_running_of(L)->job->name),
               LOG_TEXT("error", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text"));
     _exit(EX_SOFTWARE);
 }
 
 /* The message of the error at the top. */
-static bool tell(lua_State *L, const struct running *running, int status, struct err *err) {
+static bool lua_job_tell(lua_State *L, const struct running *running, int status, struct err *err) {
     if (status == LUA_ERRMEM) {
         return err_set(err, ERR_INPUT, "%s: not enough memory: the limit is %zu MiB",
                        running->job->name, running->job->memory_bytes / MIB);
@@ -72,16 +72,16 @@ static bool tell(lua_State *L, const struct running *running, int status, struct
                    luaL_typename(L, -1));
 }
 
-static bool run(lua_State *L, struct running *running, struct err *err) {
-    lua_atpanic(L, on_panic);
+static bool lua_job_call(lua_State *L, struct running *running, struct err *err) {
+    lua_atpanic(L, lua_job_on_panic);
     running->used_bytes =
         (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
     running->heap = lua_getallocf(L, &running->heap_context);
-    lua_setallocf(L, allocate, running);
+    lua_setallocf(L, lua_job_allocate, running);
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* no hook in compiled code */
-    lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     int status = lua_cpcall(L, running->job->body, running->job->context);
-    bool good = status == 0 || tell(L, running, status, err);
+    bool good = status == 0 || lua_job_tell(L, running, status, err);
     if (good && running->late) {
         good = err_set(err, ERR_INPUT, "%s: it took too long and hid it: the limit is %d ms",
                        running->job->name, running->job->timeout_ms);
@@ -97,7 +97,7 @@ bool lua_job_run(const struct lua_job *job, struct err *err) {
     }
     struct running running = {.job = job,
                               .deadline_us = clock_monotonic_us() + job->timeout_ms * 1000LL};
-    bool good = run(L, &running, err);
+    bool good = lua_job_call(L, &running, err);
     lua_close(L);
     return good;
 }

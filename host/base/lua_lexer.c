@@ -7,19 +7,19 @@ const char *const lua_keywords[LUA_KEYWORDS] = {
     "and",   "break", "do",  "else", "elseif", "end",    "false", "for",  "function", "if",   "in",
     "local", "nil",   "not", "or",   "repeat", "return", "then",  "true", "until",    "while"};
 
-static void advance(struct lua_lexer *lexer, size_t count) {
+static void lua_lexer_advance(struct lua_lexer *lexer, size_t count) {
     for (; count > 0 && *lexer->at; count--, lexer->at++) {
         lexer->line += *lexer->at == '\n';
     }
 }
 
 /* The number of '=' in an opening long bracket at `at`, -1 if there is none. */
-static int long_bracket(const char *at) {
+static int lua_lexer_long_bracket(const char *at) {
     size_t level = at[0] == '[' ? strspn(at + 1, "=") : 0;
     return at[0] == '[' && at[1 + level] == '[' ? (int)level : -1;
 }
 
-static void skip_long(struct lua_lexer *lexer, int level) {
+static void lua_lexer_skip_long(struct lua_lexer *lexer, int level) {
     char close[64];
     if (level > 60) {
         level = 60; /* nobody writes that */
@@ -27,37 +27,37 @@ static void skip_long(struct lua_lexer *lexer, int level) {
     snprintf(close, sizeof close, "]%.*s]", level,
              "============================================================");
     const char *end = strstr(lexer->at, close);
-    advance(lexer, end ? (size_t)(end - lexer->at) + strlen(close) : strlen(lexer->at));
+    lua_lexer_advance(lexer, end ? (size_t)(end - lexer->at) + strlen(close) : strlen(lexer->at));
 }
 
-static void skip_blank(struct lua_lexer *lexer) {
+static void lua_lexer_skip_blank(struct lua_lexer *lexer) {
     for (;;) {
-        advance(lexer, strspn(lexer->at, " \t\r\n\f\v"));
+        lua_lexer_advance(lexer, strspn(lexer->at, " \t\r\n\f\v"));
         if (strncmp(lexer->at, "--", 2) != 0) {
             return;
         }
-        advance(lexer, 2);
-        int level = long_bracket(lexer->at);
+        lua_lexer_advance(lexer, 2);
+        int level = lua_lexer_long_bracket(lexer->at);
         if (level >= 0) {
-            skip_long(lexer, level);
+            lua_lexer_skip_long(lexer, level);
         } else {
-            advance(lexer, strcspn(lexer->at, "\n"));
+            lua_lexer_advance(lexer, strcspn(lexer->at, "\n"));
         }
     }
 }
 
-static void skip_string(struct lua_lexer *lexer) {
+static void lua_lexer_skip_string(struct lua_lexer *lexer) {
     char quote = lexer->quote = *lexer->at;
     const char *end = lexer->at + 1;
     while (*end && *end != quote) {
         end += *end == '\\' && end[1] ? 2 : 1;
     }
     lexer->text = (struct slice){lexer->at + 1, (size_t)(end - lexer->at - 1)};
-    advance(lexer, (size_t)(end - lexer->at) + 1);
+    lua_lexer_advance(lexer, (size_t)(end - lexer->at) + 1);
 }
 
 enum lua_token lua_lexer_next(struct lua_lexer *lexer) {
-    skip_blank(lexer);
+    lua_lexer_skip_blank(lexer);
     lexer->token_line = lexer->line;
     const char *at = lexer->at;
     size_t len = 0;
@@ -67,21 +67,21 @@ enum lua_token lua_lexer_next(struct lua_lexer *lexer) {
     }
     if (len > 0) {
         lexer->text = (struct slice){at, len};
-        advance(lexer, len);
+        lua_lexer_advance(lexer, len);
         return LUA_TOKEN_NAME;
     }
     if (*at == '"' || *at == '\'') {
-        skip_string(lexer);
+        lua_lexer_skip_string(lexer);
         return LUA_TOKEN_NAME;
     }
     lexer->mark = *at;
-    if (long_bracket(at) >= 0) {
-        skip_long(lexer, long_bracket(at));
+    if (lua_lexer_long_bracket(at) >= 0) {
+        lua_lexer_skip_long(lexer, lua_lexer_long_bracket(at));
     } else if (at[0] && strchr("=~<>", at[0]) && at[1] == '=') { /* a comparison */
         lexer->mark = '?';
-        advance(lexer, 2);
+        lua_lexer_advance(lexer, 2);
     } else {
-        advance(lexer, 1);
+        lua_lexer_advance(lexer, 1);
     }
     return lexer->mark ? LUA_TOKEN_OTHER : LUA_TOKEN_END;
 }

@@ -49,7 +49,7 @@ static struct metric *families; /* sorted by name */
 static size_t family_count;
 static struct metric_scope *shown_scope; /* whose families are among them */
 
-static size_t count_labels(const char *names) {
+static size_t metrics_count_labels(const char *names) {
     size_t count = names[0] ? 1 : 0;
     for (const char *at = names; *at; at++) {
         count += *at == ',';
@@ -66,7 +66,7 @@ struct grave {
 static struct grave *graves;
 static int renders;
 
-static void destroy_graves(void) {
+static void metrics_destroy_graves(void) {
     while (renders == 0 && graves) {
         struct grave *grave = graves;
         graves = grave->next;
@@ -76,23 +76,23 @@ static void destroy_graves(void) {
 }
 
 /* Frees it once no page is being made. */
-static void bury(void (*destroy)(void *what), void *what) {
+static void metrics_bury(void (*destroy)(void *what), void *what) {
     struct grave *grave = xcalloc(1, sizeof *grave);
     *grave = (struct grave){graves, destroy, what};
     graves = grave;
-    destroy_graves();
+    metrics_destroy_graves();
 }
 
-static void destroy_cell(void *what) {
+static void metrics_destroy_cell(void *what) {
     struct metric_cell *cell = what;
     free(cell->labels);
     free(cell);
 }
 
-static void destroy_family(void *what) {
+static void metrics_destroy_family(void *what) {
     struct metric *metric = what;
     for (size_t i = 0; i < metric->cell_count; i++) {
-        destroy_cell(metric->cells[i]);
+        metrics_destroy_cell(metric->cells[i]);
     }
     free(metric->cells);
     free(metric->table);
@@ -102,19 +102,19 @@ static void destroy_family(void *what) {
     free(metric);
 }
 
-static struct metric *make_family(enum metric_type type, const char *name, const char *help,
-                                  const char *label_names) {
+static struct metric *metrics_make_family(enum metric_type type, const char *name, const char *help,
+                                          const char *label_names) {
     struct metric *metric = xcalloc(1, sizeof *metric);
     *metric = (struct metric){.type = type,
                               .name = xstrdup(name),
                               .help = xstrdup(help),
                               .label_names = xstrdup(label_names),
-                              .label_count = count_labels(label_names)};
+                              .label_count = metrics_count_labels(label_names)};
     return metric;
 }
 
 /* Where the family of the name stands, or belongs. */
-static struct metric **place_of(const char *name) {
+static struct metric **metrics_place_of(const char *name) {
     struct metric **place = &families;
     while (*place && strcmp((*place)->name, name) < 0) {
         place = &(*place)->next;
@@ -122,37 +122,38 @@ static struct metric **place_of(const char *name) {
     return place;
 }
 
-static bool is_at(struct metric *const *place, const char *name) {
+static bool metrics_is_at(struct metric *const *place, const char *name) {
     return *place && strcmp((*place)->name, name) == 0;
 }
 
-static struct metric *link_family(struct metric **place, struct metric *metric) {
+static struct metric *metrics_link_family(struct metric **place, struct metric *metric) {
     metric->next = *place;
     family_count++;
     return *place = metric;
 }
 
-static void unlink_family(struct metric **place) {
+static void metrics_unlink_family(struct metric **place) {
     *place = (*place)->next;
     family_count--;
 }
 
-static bool is_alike(const struct metric *metric, enum metric_type type, const char *label_names) {
+static bool metrics_is_alike(const struct metric *metric, enum metric_type type,
+                             const char *label_names) {
     return metric->type == type && strcmp(metric->label_names, label_names) == 0;
 }
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names) {
     pthread_mutex_lock(&lock);
-    struct metric **place = place_of(name);
-    if (is_at(place, name) && (*place)->scopes > 0) {
-        unlink_family(place); /* the program's own goes before what scripts declare */
+    struct metric **place = metrics_place_of(name);
+    if (metrics_is_at(place, name) && (*place)->scopes > 0) {
+        metrics_unlink_family(place); /* the program's own goes before what scripts declare */
     }
-    if (!is_at(place, name)) {
-        link_family(place, make_family(type, name, help, label_names));
+    if (!metrics_is_at(place, name)) {
+        metrics_link_family(place, metrics_make_family(type, name, help, label_names));
     }
     struct metric *metric = *place;
-    if (!is_alike(metric, type, label_names)) {
+    if (!metrics_is_alike(metric, type, label_names)) {
         fprintf(stderr, "aggregator: metric %s is a %s with labels \"%s\" already\n", name,
                 type_names[metric->type], metric->label_names);
         abort();
@@ -161,7 +162,7 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
     return metric;
 }
 
-static void append_escaped(struct buffer *out, const char *value) {
+static void metrics_append_escaped(struct buffer *out, const char *value) {
     for (; *value; value++) {
         if (*value == '\\' || *value == '"') {
             buffer_append(out, "\\", 1);
@@ -174,21 +175,21 @@ static void append_escaped(struct buffer *out, const char *value) {
     }
 }
 
-static void append_labels(struct buffer *out, const struct metric *metric,
-                          const char *const *values) {
+static void metrics_append_labels(struct buffer *out, const struct metric *metric,
+                                  const char *const *values) {
     const char *name = metric->label_names;
     for (size_t i = 0; i < metric->label_count; i++) {
         size_t len = strcspn(name, ",");
         buffer_append_format(out, "%s%.*s=\"", i ? "," : "", (int)len, name);
-        append_escaped(out, values[i]);
+        metrics_append_escaped(out, values[i]);
         buffer_append(out, "\"", 1);
         name += len + 1;
     }
 }
 
 /* The table's slot of the labels: theirs, or the free one where they belong. */
-static struct metric_cell **slot_of(const struct metric *metric, const char *labels,
-                                    uint64_t hash) {
+static struct metric_cell **metrics_slot_of(const struct metric *metric, const char *labels,
+                                            uint64_t hash) {
     size_t at = hash & (metric->table_size - 1);
     while (metric->table[at] &&
            !(metric->table[at]->hash == hash && strcmp(metric->table[at]->labels, labels) == 0)) {
@@ -197,7 +198,7 @@ static struct metric_cell **slot_of(const struct metric *metric, const char *lab
     return &metric->table[at];
 }
 
-static void grow(struct metric *metric) {
+static void metrics_grow(struct metric *metric) {
     metric->cell_cap = metric->cell_cap ? metric->cell_cap * 2 : 4;
     metric->cells = xrealloc(metric->cells, metric->cell_cap * sizeof(struct metric_cell *));
     metric->table_size = metric->cell_cap * 2;
@@ -205,26 +206,26 @@ static void grow(struct metric *metric) {
     metric->table = xcalloc(metric->table_size, sizeof(struct metric_cell *));
     for (size_t i = 0; i < metric->cell_count; i++) {
         struct metric_cell *cell = metric->cells[i];
-        *slot_of(metric, cell->labels, cell->hash) = cell;
+        *metrics_slot_of(metric, cell->labels, cell->hash) = cell;
     }
 }
 
-static struct metric_cell *find_cell(struct metric *metric, const char *labels) {
+static struct metric_cell *metrics_find_cell(struct metric *metric, const char *labels) {
     uint64_t hash = hash64(slice_of(labels));
-    struct metric_cell **slot = metric->table_size ? slot_of(metric, labels, hash) : NULL;
+    struct metric_cell **slot = metric->table_size ? metrics_slot_of(metric, labels, hash) : NULL;
     return slot ? *slot : NULL;
 }
 
-static struct metric_cell *add_cell(struct metric *metric, const char *labels) {
+static struct metric_cell *metrics_add_cell(struct metric *metric, const char *labels) {
     if (metric->cell_count == metric->cell_cap) {
-        grow(metric);
+        metrics_grow(metric);
     }
     struct metric_cell *cell = xcalloc(1, sizeof *cell);
     cell->labels = xstrdup(labels);
     cell->hash = hash64(slice_of(labels));
     cell->type = metric->type;
     atomic_init(&cell->hidden, metric->selective);
-    *slot_of(metric, labels, cell->hash) = cell;
+    *metrics_slot_of(metric, labels, cell->hash) = cell;
     return metric->cells[metric->cell_count++] = cell;
 }
 
@@ -237,16 +238,16 @@ struct metric_cell *metric_cell_of(struct metric *metric, const char *const *val
         abort();
     }
     buffer_append_text(&labels, "");
-    append_labels(&labels, metric, values);
+    metrics_append_labels(&labels, metric, values);
     pthread_mutex_lock(&lock);
-    struct metric_cell *cell = find_cell(metric, labels.data);
+    struct metric_cell *cell = metrics_find_cell(metric, labels.data);
     if (!cell && metric->cell_count >= MAX_CELLS) {
         buffer_clear(&labels);
-        append_labels(&labels, metric, other);
-        cell = find_cell(metric, labels.data);
+        metrics_append_labels(&labels, metric, other);
+        cell = metrics_find_cell(metric, labels.data);
     }
     if (!cell) {
-        cell = add_cell(metric, labels.data);
+        cell = metrics_add_cell(metric, labels.data);
     }
     pthread_mutex_unlock(&lock);
     buffer_free(&labels);
@@ -277,11 +278,11 @@ struct metric_cell *metric_unshown(enum metric_type type) {
 
 /* ---- what is shown ------------------------------------------------------------------------- */
 
-static void rebuild_table(struct metric *metric) {
+static void metrics_rebuild_table(struct metric *metric) {
     memset(metric->table, 0, metric->table_size * sizeof(struct metric_cell *));
     for (size_t i = 0; i < metric->cell_count; i++) {
         struct metric_cell *cell = metric->cells[i];
-        *slot_of(metric, cell->labels, cell->hash) = cell;
+        *metrics_slot_of(metric, cell->labels, cell->hash) = cell;
     }
 }
 
@@ -293,14 +294,14 @@ void metric_forget(struct metric *metric, struct metric_cell *cell) {
     }
     if (at < metric->cell_count) {
         metric->cells[at] = metric->cells[--metric->cell_count];
-        rebuild_table(metric);
-        bury(destroy_cell, cell);
+        metrics_rebuild_table(metric);
+        metrics_bury(metrics_destroy_cell, cell);
     }
     pthread_mutex_unlock(&lock);
 }
 
-static bool is_among(struct metric_cell *const *cells, size_t count,
-                     const struct metric_cell *cell) {
+static bool metrics_is_among(struct metric_cell *const *cells, size_t count,
+                             const struct metric_cell *cell) {
     size_t at = 0;
     while (at < count && cells[at] != cell) {
         at++;
@@ -318,7 +319,7 @@ void metric_show_only(struct metric *metric, const char *const *values, size_t c
     metric->selective = true;
     for (size_t i = 0; i < metric->cell_count; i++) {
         struct metric_cell *cell = metric->cells[i];
-        atomic_store(&cell->hidden, !is_among(shown, count, cell));
+        atomic_store(&cell->hidden, !metrics_is_among(shown, count, cell));
     }
     pthread_mutex_unlock(&lock);
     free(shown);
@@ -340,7 +341,7 @@ struct metric_scope *metric_scope_create(void) {
     return xcalloc(1, sizeof(struct metric_scope));
 }
 
-static struct scope_item *find_item(const struct metric_scope *scope, const char *name) {
+static struct scope_item *metrics_find_item(const struct metric_scope *scope, const char *name) {
     for (size_t i = 0; i < scope->count; i++) {
         if (strcmp(scope->items[i].metric->name, name) == 0) {
             return &scope->items[i];
@@ -349,13 +350,13 @@ static struct scope_item *find_item(const struct metric_scope *scope, const char
     return NULL;
 }
 
-static struct metric *add_item(struct metric_scope *scope, struct metric *metric,
-                               const char *help) {
+static struct metric *metrics_add_item(struct metric_scope *scope, struct metric *metric,
+                                       const char *help) {
     metric->scopes++;
     scope->items = xrealloc(scope->items, (scope->count + 1) * sizeof *scope->items);
     scope->items[scope->count++] = (struct scope_item){metric, xstrdup(help)};
-    if (scope == shown_scope && !is_at(place_of(metric->name), metric->name)) {
-        link_family(place_of(metric->name), metric);
+    if (scope == shown_scope && !metrics_is_at(metrics_place_of(metric->name), metric->name)) {
+        metrics_link_family(metrics_place_of(metric->name), metric);
     }
     return metric;
 }
@@ -365,10 +366,11 @@ struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type 
                                    struct err *err) {
     struct metric *metric = NULL;
     pthread_mutex_lock(&lock);
-    const struct scope_item *item = find_item(scope, name);
-    struct metric **place = place_of(name);
-    bool is_shown = is_at(place, name);
-    if (item && is_alike(item->metric, type, label_names) && strcmp(item->help, help) == 0) {
+    const struct scope_item *item = metrics_find_item(scope, name);
+    struct metric **place = metrics_place_of(name);
+    bool is_shown = metrics_is_at(place, name);
+    if (item && metrics_is_alike(item->metric, type, label_names) &&
+        strcmp(item->help, help) == 0) {
         metric = item->metric;
     } else if (item) {
         err_set(err, ERR_INPUT,
@@ -377,37 +379,37 @@ struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type 
                 name, type_names[item->metric->type], item->metric->label_names, item->help);
     } else if (is_shown && (*place)->scopes == 0) {
         err_set(err, ERR_INPUT, "metric %s is the program's own: choose another name", name);
-    } else if (is_shown && is_alike(*place, type, label_names)) {
-        metric = add_item(scope, *place, help);
+    } else if (is_shown && metrics_is_alike(*place, type, label_names)) {
+        metric = metrics_add_item(scope, *place, help);
     } else {
-        metric = add_item(scope, make_family(type, name, help, label_names), help);
+        metric = metrics_add_item(scope, metrics_make_family(type, name, help, label_names), help);
     }
     pthread_mutex_unlock(&lock);
     return metric;
 }
 
 /* Under the lock. */
-static void hide_scope(const struct metric_scope *scope) {
+static void metrics_hide_scope(const struct metric_scope *scope) {
     for (size_t i = 0; scope && i < scope->count; i++) {
-        struct metric **place = place_of(scope->items[i].metric->name);
+        struct metric **place = metrics_place_of(scope->items[i].metric->name);
         if (*place == scope->items[i].metric) {
-            unlink_family(place);
+            metrics_unlink_family(place);
         }
     }
 }
 
 void metric_scope_show(struct metric_scope *scope) {
     pthread_mutex_lock(&lock);
-    hide_scope(shown_scope);
+    metrics_hide_scope(shown_scope);
     shown_scope = scope;
     for (size_t i = 0; i < scope->count; i++) {
         struct metric *metric = scope->items[i].metric;
         if (strcmp(metric->help, scope->items[i].help) != 0) {
-            bury(free, metric->help);
+            metrics_bury(free, metric->help);
             metric->help = xstrdup(scope->items[i].help);
         }
-        if (!is_at(place_of(metric->name), metric->name)) {
-            link_family(place_of(metric->name), metric);
+        if (!metrics_is_at(metrics_place_of(metric->name), metric->name)) {
+            metrics_link_family(metrics_place_of(metric->name), metric);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -416,13 +418,13 @@ void metric_scope_show(struct metric_scope *scope) {
 void metric_scope_destroy(struct metric_scope *scope) {
     pthread_mutex_lock(&lock);
     if (scope == shown_scope) {
-        hide_scope(scope);
+        metrics_hide_scope(scope);
         shown_scope = NULL;
     }
     for (size_t i = 0; i < scope->count; i++) {
         free(scope->items[i].help);
         if (--scope->items[i].metric->scopes == 0) {
-            bury(destroy_family, scope->items[i].metric);
+            metrics_bury(metrics_destroy_family, scope->items[i].metric);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -432,13 +434,13 @@ void metric_scope_destroy(struct metric_scope *scope) {
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static double to_double(uint64_t bits) {
+static double metrics_to_double(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static uint64_t to_bits(double value) {
+static uint64_t metrics_to_bits(double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
@@ -447,13 +449,13 @@ static uint64_t to_bits(double value) {
 void metric_add(struct metric_cell *cell, double amount) {
     uint64_t held = atomic_load_explicit(&cell->value, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&cell->value, &held,
-                                                  to_bits(to_double(held) + amount),
+                                                  metrics_to_bits(metrics_to_double(held) + amount),
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
 void metric_set(struct metric_cell *cell, double value) {
-    atomic_store_explicit(&cell->value, to_bits(value), memory_order_relaxed);
+    atomic_store_explicit(&cell->value, metrics_to_bits(value), memory_order_relaxed);
 }
 
 void metric_observe(struct metric_cell *cell, double value) {
@@ -465,7 +467,7 @@ void metric_observe(struct metric_cell *cell, double value) {
     metric_add(cell, value);
 }
 
-static uint64_t observations(const struct metric_cell *cell) {
+static uint64_t metrics_observations(const struct metric_cell *cell) {
     uint64_t count = 0;
     for (size_t i = 0; i <= BOUND_COUNT; i++) {
         count += atomic_load_explicit(&cell->buckets[i], memory_order_relaxed);
@@ -475,21 +477,22 @@ static uint64_t observations(const struct metric_cell *cell) {
 
 double metric_value(const struct metric_cell *cell) {
     return cell->type == METRIC_HISTOGRAM
-               ? (double)observations(cell)
-               : to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
+               ? (double)metrics_observations(cell)
+               : metrics_to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
 }
 
 /* name{labels} value */
-static void append_sample(struct buffer *out, const struct metric *metric, const char *suffix,
-                          const struct metric_cell *cell, double value) {
+static void metrics_append_sample(struct buffer *out, const struct metric *metric,
+                                  const char *suffix, const struct metric_cell *cell,
+                                  double value) {
     const char *open = cell->labels[0] ? "{" : "", *close = cell->labels[0] ? "}" : "";
     char number[NUMBER_TEXT_CAP];
     buffer_append_format(out, "%s%s%s%s%s %s\n", metric->name, suffix, open, cell->labels, close,
                          number_format(value, number));
 }
 
-static void render_histogram(struct buffer *out, const struct metric *metric,
-                             const struct metric_cell *cell) {
+static void metrics_render_histogram(struct buffer *out, const struct metric *metric,
+                                     const struct metric_cell *cell) {
     const char *comma = cell->labels[0] ? "," : "";
     uint64_t count = 0;
     for (size_t i = 0; i <= BOUND_COUNT; i++) {
@@ -502,11 +505,11 @@ static void render_histogram(struct buffer *out, const struct metric *metric,
         }
         buffer_append_format(out, "\"} %llu\n", (unsigned long long)count);
     }
-    append_sample(out, metric, "_sum", cell, to_double(atomic_load(&cell->value)));
-    append_sample(out, metric, "_count", cell, (double)count);
+    metrics_append_sample(out, metric, "_sum", cell, metrics_to_double(atomic_load(&cell->value)));
+    metrics_append_sample(out, metric, "_count", cell, (double)count);
 }
 
-static int by_labels(const void *a, const void *b) {
+static int metrics_by_labels(const void *a, const void *b) {
     const struct metric_cell *const *left = a, *const *right = b;
     return strcmp((*left)->labels, (*right)->labels);
 }
@@ -519,11 +522,11 @@ struct snapshot {
     size_t count;
 };
 
-static void render_family(struct buffer *out, struct snapshot *snapshot) {
+static void metrics_render_family(struct buffer *out, struct snapshot *snapshot) {
     const struct metric *metric = snapshot->metric;
-    qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, by_labels);
+    qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, metrics_by_labels);
     buffer_append_format(out, "# HELP %s ", metric->name);
-    append_escaped(out, snapshot->help);
+    metrics_append_escaped(out, snapshot->help);
     buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, type_names[metric->type]);
     for (size_t i = 0; i < snapshot->count; i++) {
         const struct metric_cell *cell = snapshot->cells[i];
@@ -531,16 +534,16 @@ static void render_family(struct buffer *out, struct snapshot *snapshot) {
             continue;
         }
         if (metric->type == METRIC_HISTOGRAM) {
-            render_histogram(out, metric, cell);
+            metrics_render_histogram(out, metric, cell);
         } else {
-            append_sample(out, metric, "", cell, metric_value(cell));
+            metrics_append_sample(out, metric, "", cell, metric_value(cell));
         }
     }
 }
 
 /* Pointers only are copied under the lock: families and cells stay while a page is made, and what
  * does not change in them is read without it. */
-static struct snapshot *take_snapshots(size_t *count) {
+static struct snapshot *metrics_take_snapshots(size_t *count) {
     pthread_mutex_lock(&lock);
     renders++;
     struct snapshot *snapshots = xcalloc(family_count + 1, sizeof *snapshots);
@@ -560,14 +563,14 @@ static struct snapshot *take_snapshots(size_t *count) {
 
 void metrics_render(struct buffer *out) {
     size_t count;
-    struct snapshot *snapshots = take_snapshots(&count);
+    struct snapshot *snapshots = metrics_take_snapshots(&count);
     for (size_t i = 0; i < count; i++) {
-        render_family(out, &snapshots[i]);
+        metrics_render_family(out, &snapshots[i]);
         free(snapshots[i].cells);
     }
     free(snapshots);
     pthread_mutex_lock(&lock);
     renders--;
-    destroy_graves();
+    metrics_destroy_graves();
     pthread_mutex_unlock(&lock);
 }

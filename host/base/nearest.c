@@ -7,12 +7,12 @@
 #define MAX_WORD 64
 #define MAX_EDITS 4
 
-static size_t smaller(size_t a, size_t b) {
+static size_t nearest_smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
 /* Edits that make one word the other; no word is longer than MAX_WORD. */
-static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len) {
+static size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len) {
     size_t rows[3][MAX_WORD + 1]; /* of one letter of `a` each, the last three in turn */
     for (size_t j = 0; j <= b_len; j++) {
         rows[0][j] = j;
@@ -22,9 +22,9 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
             size_t change = above[j - 1] + (a[i - 1] != b[j - 1]);
-            row[j] = smaller(change, smaller(above[j], row[j - 1]) + 1);
+            row[j] = nearest_smaller(change, nearest_smaller(above[j], row[j - 1]) + 1);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                row[j] = smaller(row[j], rows[(i - 2) % 3][j - 2] + 1);
+                row[j] = nearest_smaller(row[j], rows[(i - 2) % 3][j - 2] + 1);
             }
         }
     }
@@ -32,27 +32,28 @@ static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 }
 
 /* Of what stands behind a folder, a third may be wrong; of a short word a letter. */
-static size_t allowed_edits(const char *word) {
+static size_t nearest_allowed_edits(const char *word) {
     const char *folder = strrchr(word, '/'), *part = strrchr(word, '.');
     folder = part > folder ? part : folder;
     size_t len = strlen(folder ? folder + 1 : word);
-    return len < 2 ? 0 : len < 6 ? 1 : smaller(len / 3, MAX_EDITS);
+    return len < 2 ? 0 : len < 6 ? 1 : nearest_smaller(len / 3, MAX_EDITS);
 }
 
 /* One begins as the other, by three letters or more: "warn" and "warning". */
-static bool begins_alike(const char *a, size_t a_len, const char *b, size_t b_len) {
-    size_t len = smaller(a_len, b_len);
+static bool nearest_begins_alike(const char *a, size_t a_len, const char *b, size_t b_len) {
+    size_t len = nearest_smaller(a_len, b_len);
     return len >= 3 && strncmp(a, b, len) == 0;
 }
 
 const char *nearest_name(const char *word, const char *const *names, size_t count) {
     const char *nearest = NULL;
-    size_t len = strlen(word), allowed = allowed_edits(word), least = allowed + 1;
+    size_t len = strlen(word), allowed = nearest_allowed_edits(word), least = allowed + 1;
     for (size_t i = 0; i < count && len <= MAX_WORD; i++) {
         size_t name_len = strlen(names[i]);
-        size_t edits = name_len <= MAX_WORD ? distance(word, len, names[i], name_len) : least;
-        if (begins_alike(word, len, names[i], name_len)) {
-            edits = smaller(edits, allowed);
+        size_t edits =
+            name_len <= MAX_WORD ? nearest_distance(word, len, names[i], name_len) : least;
+        if (nearest_begins_alike(word, len, names[i], name_len)) {
+            edits = nearest_smaller(edits, allowed);
         }
         if (edits < least) {
             least = edits;

@@ -21,7 +21,7 @@ struct reaper {
 };
 
 /* All that was given; NULL: stop. */
-static struct remains *await_remains(struct reaper *reaper) {
+static struct remains *reaper_await_remains(struct reaper *reaper) {
     pthread_mutex_lock(&reaper->lock);
     while (!reaper->first && !reaper->stopping) {
         pthread_cond_wait(&reaper->given, &reaper->lock);
@@ -34,7 +34,7 @@ static struct remains *await_remains(struct reaper *reaper) {
 
 static void *reaper_main(void *context) {
     struct remains *remains, *next;
-    while ((remains = await_remains(context))) {
+    while ((remains = reaper_await_remains(context))) {
         for (; remains; remains = next) {
             next = remains->next;
             remains->destroy(remains->thing);

@@ -22,12 +22,12 @@ struct secret {
 static struct secret *_Atomic secrets[256]; /* by their first byte, the newest first */
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 
-static struct secret *secrets_like(char first) {
+static struct secret *redact_secrets_like(char first) {
     return atomic_load(&secrets[(unsigned char)first]);
 }
 
-static bool is_known(struct slice wanted) {
-    for (const struct secret *one = secrets_like(wanted.data[0]); one; one = one->next) {
+static bool redact_is_known(struct slice wanted) {
+    for (const struct secret *one = redact_secrets_like(wanted.data[0]); one; one = one->next) {
         if (slice_equal((struct slice){one->text, one->len}, wanted)) {
             return true;
         }
@@ -40,11 +40,11 @@ void redact_add(struct slice secret) {
         return;
     }
     pthread_mutex_lock(&adding);
-    if (!is_known(secret)) {
+    if (!redact_is_known(secret)) {
         struct secret *one = xcalloc(1, sizeof *one + secret.len + 1);
         one->len = secret.len;
         memcpy(one->text, secret.data, secret.len);
-        one->next = secrets_like(secret.data[0]);
+        one->next = redact_secrets_like(secret.data[0]);
         atomic_store(&secrets[(unsigned char)secret.data[0]], one);
     }
     pthread_mutex_unlock(&adding);
@@ -52,7 +52,7 @@ void redact_add(struct slice secret) {
 
 /* ---- URLs ------------------------------------------------------------------------------------ */
 
-static void add_unescaped(struct slice text) {
+static void redact_add_unescaped(struct slice text) {
     struct buffer plain = {0};
     for (size_t i = 0; i < text.len; i++) {
         int byte = text.data[i] == '%' && i + 2 < text.len ? hex_byte(text.data + i + 1) : -1;
@@ -64,9 +64,9 @@ static void add_unescaped(struct slice text) {
     buffer_free(&plain);
 }
 
-static void add_password(struct slice password) {
+static void redact_add_password(struct slice password) {
     redact_add(password);
-    add_unescaped(password);
+    redact_add_unescaped(password);
     for (size_t from = 0, i = 0; i <= password.len; i++) {
         if (i == password.len || strchr("@/?#:%", password.data[i])) {
             redact_add((struct slice){password.data + from, i - from});
@@ -75,12 +75,12 @@ static void add_password(struct slice password) {
     }
 }
 
-static void add_words(const char *text) {
+static void redact_add_words(const char *text) {
     for (const char *at = strstr(text, "password="); at; at = strstr(at, "password=")) {
         at += strlen("password=");
         bool quoted = *at == '\'';
         at += quoted;
-        add_password((struct slice){at, strcspn(at, quoted ? "'" : " &")});
+        redact_add_password((struct slice){at, strcspn(at, quoted ? "'" : " &")});
     }
 }
 
@@ -89,31 +89,31 @@ void redact_add_url(const char *url) {
     const char *end = authority ? strrchr(authority, '@') : NULL;
     const char *colon = end ? strchr(authority + 3, ':') : NULL;
     if (colon && colon < end) {
-        add_password((struct slice){colon + 1, (size_t)(end - colon - 1)});
+        redact_add_password((struct slice){colon + 1, (size_t)(end - colon - 1)});
     }
-    add_words(url);
+    redact_add_words(url);
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-static bool in_word(char c) {
+static bool redact_in_word(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
 
-static bool stands_at(const char *secret, size_t len, struct slice text, size_t at) {
+static bool redact_stands_at(const char *secret, size_t len, struct slice text, size_t at) {
     if (len > text.len - at || memcmp(text.data + at, secret, len) != 0) {
         return false;
     }
-    bool joined = (at > 0 && in_word(text.data[at - 1])) ||
-                  (at + len < text.len && in_word(text.data[at + len]));
+    bool joined = (at > 0 && redact_in_word(text.data[at - 1])) ||
+                  (at + len < text.len && redact_in_word(text.data[at + len]));
     return len >= WORD_BELOW || !joined;
 }
 
 /* The length of the longest secret that stands there; 0: none. */
-static size_t secret_at(struct slice text, size_t at) {
+static size_t redact_secret_at(struct slice text, size_t at) {
     size_t longest = 0;
-    for (const struct secret *one = secrets_like(text.data[at]); one; one = one->next) {
-        if (one->len > longest && stands_at(one->text, one->len, text, at)) {
+    for (const struct secret *one = redact_secrets_like(text.data[at]); one; one = one->next) {
+        if (one->len > longest && redact_stands_at(one->text, one->len, text, at)) {
             longest = one->len;
         }
     }
@@ -123,7 +123,7 @@ static size_t secret_at(struct slice text, size_t at) {
 void redact_append(struct buffer *out, struct slice text) {
     size_t from = 0;
     for (size_t at = 0; at < text.len;) {
-        size_t len = secret_at(text, at);
+        size_t len = redact_secret_at(text, at);
         if (len > 0) {
             buffer_append(out, text.data + from, at - from);
             buffer_append_text(out, "***");

@@ -21,12 +21,14 @@ const char *regular_file_kind(mode_t mode) {
     }
 }
 
-static bool check_regular(const struct stat *status, const char *path, struct err *err) {
+static bool regular_file_check_regular(const struct stat *status, const char *path,
+                                       struct err *err) {
     const char *kind = regular_file_kind(status->st_mode);
     return !kind || err_set(err, ERR_INPUT, "%s is %s: only regular files are read", path, kind);
 }
 
-static bool fail_to_open(int folder_fd, const char *name, const char *path, struct err *err) {
+static bool regular_file_fail_to_open(int folder_fd, const char *name, const char *path,
+                                      struct err *err) {
     int failure = errno;
     struct stat status;
     bool is_link =
@@ -37,29 +39,30 @@ static bool fail_to_open(int folder_fd, const char *name, const char *path, stru
 }
 
 /* Looked at before it is opened too: to open a device may do something. */
-static int open_regular(int folder_fd, const char *name, const char *path, struct err *err) {
+static int regular_file_open_regular(int folder_fd, const char *name, const char *path,
+                                     struct err *err) {
     struct stat status;
     if (fstatat(folder_fd, name, &status, 0) != 0) {
-        fail_to_open(folder_fd, name, path, err);
+        regular_file_fail_to_open(folder_fd, name, path, err);
         return -1;
     }
-    if (!check_regular(&status, path, err)) {
+    if (!regular_file_check_regular(&status, path, err)) {
         return -1;
     }
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        fail_to_open(folder_fd, name, path, err);
+        regular_file_fail_to_open(folder_fd, name, path, err);
         return -1;
     }
-    if (fstat(fd, &status) != 0 || !check_regular(&status, path, err)) {
+    if (fstat(fd, &status) != 0 || !regular_file_check_regular(&status, path, err)) {
         close(fd);
         return -1;
     }
     return fd;
 }
 
-static bool read_all(int fd, const char *path, size_t max_bytes, struct buffer *text,
-                     struct err *err) {
+static bool regular_file_read_all(int fd, const char *path, size_t max_bytes, struct buffer *text,
+                                  struct err *err) {
     size_t begin = text->len;
     ssize_t got;
     buffer_append(text, "", 0);
@@ -76,7 +79,7 @@ static bool read_all(int fd, const char *path, size_t max_bytes, struct buffer *
                    max_bytes);
 }
 
-static int line_at(struct slice text, size_t offset) {
+static int regular_file_line_at(struct slice text, size_t offset) {
     int line = 1;
     for (size_t i = 0; i < offset; i++) {
         line += text.data[i] == '\n';
@@ -84,7 +87,7 @@ static int line_at(struct slice text, size_t offset) {
     return line;
 }
 
-static bool check_text(struct slice text, const char *path, struct err *err) {
+static bool regular_file_check_text(struct slice text, const char *path, struct err *err) {
     static const char mark[] = "\xEF\xBB\xBF";
     if (text.len >= 3 && memcmp(text.data, mark, 3) == 0) {
         return err_set(err, ERR_INPUT,
@@ -96,7 +99,7 @@ static bool check_text(struct slice text, const char *path, struct err *err) {
         return err_set(err, ERR_INPUT,
                        "%s:%d: a NUL byte at offset %zu: what follows it would be lost; save the "
                        "file as UTF-8 text",
-                       path, line_at(text, offset), offset);
+                       path, regular_file_line_at(text, offset), offset);
     }
     return true;
 }
@@ -104,12 +107,13 @@ static bool check_text(struct slice text, const char *path, struct err *err) {
 bool regular_file_read(int folder_fd, const char *name, const char *path, size_t max_bytes,
                        struct buffer *text, struct err *err) {
     size_t begin = text->len;
-    int fd = open_regular(folder_fd, name, path, err);
+    int fd = regular_file_open_regular(folder_fd, name, path, err);
     if (fd < 0) {
         return false;
     }
-    bool ok = read_all(fd, path, max_bytes, text, err) &&
-              check_text((struct slice){text->data + begin, text->len - begin}, path, err);
+    bool ok =
+        regular_file_read_all(fd, path, max_bytes, text, err) &&
+        regular_file_check_text((struct slice){text->data + begin, text->len - begin}, path, err);
     close(fd);
     return ok;
 }

@@ -33,7 +33,7 @@ int signals_status(int status) {
 
 /* By the signal's own action, so that a shell sees what happened; the first process of a container
  * has none. */
-static void end_by(int number) {
+static void signals_end_by(int number) {
     sigset_t this;
     sigemptyset(&this);
     sigaddset(&this, number);
@@ -43,7 +43,7 @@ static void end_by(int number) {
     _exit(128 + number);
 }
 
-static void say_ignored(int number) {
+static void signals_say_ignored(int number) {
     static const char text[] = "aggregator: SIGUSR1 and SIGUSR2 are " IGNORED "\n";
     int before = errno;
     (void)number;
@@ -53,7 +53,7 @@ static void say_ignored(int number) {
     errno = before;
 }
 
-static void handle(int number, void (*handler)(int number)) {
+static void signals_handle(int number, void (*handler)(int number)) {
     struct sigaction now, action = {.sa_handler = handler, .sa_flags = SA_RESTART};
     /* What was ignored at start (nohup) stays so. */
     if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_IGN) {
@@ -62,10 +62,10 @@ static void handle(int number, void (*handler)(int number)) {
 }
 
 void signals_init(void) {
-    handle(SIGTERM, end_by);
-    handle(SIGINT, end_by);
-    handle(SIGUSR1, say_ignored);
-    handle(SIGUSR2, say_ignored);
+    signals_handle(SIGTERM, signals_end_by);
+    signals_handle(SIGINT, signals_end_by);
+    signals_handle(SIGUSR1, signals_say_ignored);
+    signals_handle(SIGUSR2, signals_say_ignored);
 }
 
 /* ---- what listens -------------------------------------------------------------------------- */
@@ -76,21 +76,21 @@ struct listener {
     int limit_s;
 };
 
-static void end_at_once(const char *why, const char *signal_name) {
+static void signals_end_at_once(const char *why, const char *signal_name) {
     signal(SIGALRM, SIG_DFL);
     alarm(LOG_LIMIT_S);
     log_warning("ended at once", LOG_TEXT("reason", why), LOG_TEXT("signal", signal_name));
     _exit(ENDED_AT_ONCE);
 }
 
-static void act(const struct listener *listener, int number) {
+static void signals_act(const struct listener *listener, int number) {
     const char *name = strsignal(number);
     if (number == SIGUSR1 || number == SIGUSR2) {
         log_warning("signal " IGNORED, LOG_TEXT("signal", name));
     } else if (number == SIGHUP && listener->reloads) {
         eventfd_write(reload_fd, 1);
     } else if (stop_requested()) {
-        end_at_once("a second signal", name);
+        signals_end_at_once("a second signal", name);
     } else {
         atomic_store(&ended_by, number);
         log_info("stopping", LOG_TEXT("signal", name));
@@ -99,16 +99,16 @@ static void act(const struct listener *listener, int number) {
 }
 
 /* Once the process was asked to end it has its time, whatever hangs. */
-static void *listen_main(void *context) {
+static void *signals_listen_main(void *context) {
     const struct listener *listener = context;
     struct timespec limit = {listener->limit_s, 0};
     for (;;) {
         int number = stop_requested() ? sigtimedwait(&listener->signals, NULL, &limit)
                                       : sigwaitinfo(&listener->signals, NULL);
         if (number > 0) {
-            act(listener, number);
+            signals_act(listener, number);
         } else if (errno == EAGAIN) {
-            end_at_once("it did not end in time", NULL);
+            signals_end_at_once("it did not end in time", NULL);
         }
     }
     return NULL;
@@ -129,7 +129,7 @@ bool signals_listen(bool reloads, int limit_s, struct err *err) {
         return err_set(err, ERR_INTERNAL, "cannot make an eventfd: %s", strerror(errno));
     }
     pthread_sigmask(SIG_BLOCK, &listener.signals, NULL);
-    int failure = pthread_create(&thread, NULL, listen_main, &listener);
+    int failure = pthread_create(&thread, NULL, signals_listen_main, &listener);
     if (failure != 0) {
         return err_set(err, ERR_INTERNAL, "cannot start the signals' thread: %s",
                        strerror(failure));

@@ -34,7 +34,7 @@ void subprocess_end_with(pid_t parent) {
 /* In the child. The service's blocked and ignored signals are not the child's; and its descriptors,
  * of which some libraries' are not marked to be closed, are not either. Only what may be called
  * beside other threads is called. */
-static void become(char **argv, int output, int errors, pid_t parent) {
+static void subprocess_become(char **argv, int output, int errors, pid_t parent) {
     sigset_t none;
     sigemptyset(&none);
     subprocess_end_with(parent);
@@ -49,11 +49,11 @@ static void become(char **argv, int output, int errors, pid_t parent) {
 }
 
 /* 0, or the number of an error. */
-static int spawn(pid_t *pid, char **argv, int output, int errors) {
+static int subprocess_spawn(pid_t *pid, char **argv, int output, int errors) {
     pid_t parent = getpid();
     *pid = fork();
     if (*pid == 0) {
-        become(argv, output, errors, parent);
+        subprocess_become(argv, output, errors, parent);
     }
     if (*pid > 0) {
         setpgid(*pid, *pid); /* whoever of both is first */
@@ -61,7 +61,7 @@ static int spawn(pid_t *pid, char **argv, int output, int errors) {
     return *pid < 0 ? errno : 0;
 }
 
-static bool start(struct child *child, const char *const *arguments, struct err *err) {
+static bool subprocess_start(struct child *child, const char *const *arguments, struct err *err) {
     int output[2], errors[2];
     size_t count = 0;
     if (pipe2(output, O_CLOEXEC) != 0) {
@@ -78,7 +78,7 @@ static bool start(struct child *child, const char *const *arguments, struct err 
     char **argv = xcalloc(count + 2, sizeof *argv);
     argv[0] = "aggregator";
     memcpy(argv + 1, arguments, count * sizeof *argv);
-    int failure = spawn(&child->pid, argv, output[1], errors[1]);
+    int failure = subprocess_spawn(&child->pid, argv, output[1], errors[1]);
     free(argv);
     close(output[1]);
     close(errors[1]);
@@ -91,7 +91,7 @@ static bool start(struct child *child, const char *const *arguments, struct err 
 /* ---- listening to it ----------------------------------------------------------------------- */
 
 /* Reads what is there; closes the descriptor at its end. */
-static void take(int *fd, struct buffer *into) {
+static void subprocess_take(int *fd, struct buffer *into) {
     char bytes[READ_BYTES];
     ssize_t got = TEMP_FAILURE_RETRY(read(*fd, bytes, sizeof bytes));
     if (got > 0) {
@@ -102,7 +102,7 @@ static void take(int *fd, struct buffer *into) {
     }
 }
 
-static void keep_last(struct buffer *bytes, size_t kept) {
+static void subprocess_keep_last(struct buffer *bytes, size_t kept) {
     if (bytes->len > kept) {
         memmove(bytes->data, bytes->data + bytes->len - kept, kept);
         bytes->len = kept;
@@ -110,8 +110,8 @@ static void keep_last(struct buffer *bytes, size_t kept) {
     }
 }
 
-static bool listen_to(struct child *child, const struct subprocess_options *options,
-                      struct buffer *output, struct buffer *errors, struct err *err) {
+static bool subprocess_listen_to(struct child *child, const struct subprocess_options *options,
+                                 struct buffer *output, struct buffer *errors, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + options->timeout_ms * 1000LL;
     while (child->output >= 0 || child->errors >= 0) {
         /* A negative descriptor is passed over. */
@@ -128,11 +128,11 @@ static bool listen_to(struct child *child, const struct subprocess_options *opti
             return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
         }
         if (fds[0].revents) {
-            take(&child->output, output);
+            subprocess_take(&child->output, output);
         }
         if (fds[1].revents) {
-            take(&child->errors, errors);
-            keep_last(errors, ERRORS_KEPT_BYTES);
+            subprocess_take(&child->errors, errors);
+            subprocess_keep_last(errors, ERRORS_KEPT_BYTES);
         }
         if (output->len > options->output_max_bytes) {
             return err_set(err, ERR_INPUT, "the answer is longer than %zu bytes",
@@ -144,7 +144,8 @@ static bool listen_to(struct child *child, const struct subprocess_options *opti
 
 /* ---- its end ------------------------------------------------------------------------------- */
 
-static bool bury(const struct child *child, bool listened, int *status, struct err *err) {
+static bool subprocess_bury(const struct child *child, bool listened, int *status,
+                            struct err *err) {
     int end = 0;
     if (!listened) {
         kill(-child->pid, SIGKILL); /* it leads a group of its own */
@@ -162,9 +163,9 @@ static bool bury(const struct child *child, bool listened, int *status, struct e
 bool subprocess_run(const struct subprocess_options *options, struct buffer *output,
                     struct buffer *errors, int *status, struct err *err) {
     struct child child = {0, -1, -1};
-    bool started = start(&child, options->arguments, err);
-    bool ok = started && listen_to(&child, options, output, errors, err);
-    ok = started && bury(&child, ok, status, err);
+    bool started = subprocess_start(&child, options->arguments, err);
+    bool ok = started && subprocess_listen_to(&child, options, output, errors, err);
+    ok = started && subprocess_bury(&child, ok, status, err);
     if (child.output >= 0) {
         close(child.output);
     }

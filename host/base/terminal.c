@@ -10,7 +10,7 @@
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-static uint32_t decode_sequence(const char *text, size_t len) {
+static uint32_t terminal_decode_sequence(const char *text, size_t len) {
     const unsigned char *b = (const unsigned char *)text;
     uint32_t code = len == 1 ? b[0] : b[0] & (0x7FU >> len);
     for (size_t i = 1; i < len; i++) {
@@ -20,25 +20,25 @@ static uint32_t decode_sequence(const char *text, size_t len) {
 }
 
 /* C0 but tab and newline, DEL, C1. */
-static bool is_control(uint32_t code) {
+static bool terminal_is_control(uint32_t code) {
     return (code < 0x20 && code != '\t' && code != '\n') || (code >= 0x7F && code <= 0x9F);
 }
 
 /* The controls of the Unicode bidirectional algorithm. */
-static bool is_bidirectional(uint32_t code) {
+static bool terminal_is_bidirectional(uint32_t code) {
     return code == 0x061C || code == 0x200E || code == 0x200F ||
            (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
 /* What shows as nothing, or as the end of a line, and joins no letters: the soft hyphen, the
  * zero-width space, the line and paragraph separators, the byte-order mark, tags. */
-static bool is_invisible(uint32_t code) {
+static bool terminal_is_invisible(uint32_t code) {
     return code == 0x00AD || code == 0x200B || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
            (code >= 0xE0000 && code <= 0xE007F);
 }
 
 /* As JSON writes it: above U+FFFF by two surrogates. */
-static void append_escaped(struct buffer *out, uint32_t code) {
+static void terminal_append_escaped(struct buffer *out, uint32_t code) {
     if (code > 0xFFFF) {
         buffer_append_format(out, "\\u%04X", 0xD800 + ((code - 0x10000) >> 10));
         code = 0xDC00 + ((code - 0x10000) & 0x3FF);
@@ -47,7 +47,7 @@ static void append_escaped(struct buffer *out, uint32_t code) {
 }
 
 /* True where more bytes could make a well-formed sequence of these. */
-static bool is_cut(const char *text, size_t len) {
+static bool terminal_is_cut(const char *text, size_t len) {
     unsigned char first = (unsigned char)text[0];
     size_t want = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
     for (size_t i = 1; i < len; i++) {
@@ -70,14 +70,15 @@ size_t terminal_append(struct buffer *out, struct slice text) {
             break;
         }
         size_t len = utf8_sequence(text.data + at, text.len - at);
-        if (len == 0 && is_cut(text.data + at, text.len - at)) {
+        if (len == 0 && terminal_is_cut(text.data + at, text.len - at)) {
             return at;
         }
-        uint32_t code = len > 0 ? decode_sequence(text.data + at, len) : 0;
+        uint32_t code = len > 0 ? terminal_decode_sequence(text.data + at, len) : 0;
         if (len == 0) {
             buffer_append_format(out, "\\x%02X", (unsigned char)text.data[at]);
-        } else if (is_control(code) || is_bidirectional(code) || is_invisible(code)) {
-            append_escaped(out, code);
+        } else if (terminal_is_control(code) || terminal_is_bidirectional(code) ||
+                   terminal_is_invisible(code)) {
+            terminal_append_escaped(out, code);
         } else {
             buffer_append(out, text.data + at, len);
         }
@@ -103,7 +104,7 @@ static struct guard {
     size_t held_len;
 } guards[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
 
-static bool write_whole(int fd, struct slice text) {
+static bool terminal_write_whole(int fd, struct slice text) {
     while (text.len > 0) {
         ssize_t written = write(fd, text.data, text.len);
         if (written < 0 && errno != EINTR) {
@@ -116,7 +117,7 @@ static bool write_whole(int fd, struct slice text) {
 }
 
 /* 0 says to stdio that nothing could be written; errno has the reason. */
-static ssize_t guard_write(void *cookie, const char *data, size_t len) {
+static ssize_t terminal_guard_write(void *cookie, const char *data, size_t len) {
     struct guard *guard = cookie;
     struct buffer in = {0}, out = {0};
     buffer_append(&in, guard->held, guard->held_len);
@@ -124,21 +125,21 @@ static ssize_t guard_write(void *cookie, const char *data, size_t len) {
     size_t taken = terminal_append(&out, buffer_slice(&in));
     guard->held_len = in.len - taken;
     memcpy(guard->held, in.data + taken, guard->held_len);
-    bool ok = write_whole(guard->fd, buffer_slice(&out));
+    bool ok = terminal_write_whole(guard->fd, buffer_slice(&out));
     buffer_free(&in);
     buffer_free(&out);
     return ok ? (ssize_t)len : 0;
 }
 
-static FILE *guard_stream(struct guard *guard, int buffering) {
-    static const cookie_io_functions_t functions = {.write = guard_write};
+static FILE *terminal_guard_stream(struct guard *guard, int buffering) {
+    static const cookie_io_functions_t functions = {.write = terminal_guard_write};
     FILE *stream = fopencookie(guard, "w", functions);
     return stream && setvbuf(stream, NULL, buffering, BUFSIZ) == 0 ? stream : NULL;
 }
 
 bool terminal_guard_output(struct err *err) {
-    FILE *out = guard_stream(&guards[0], isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
-    FILE *errors = guard_stream(&guards[1], _IOLBF);
+    FILE *out = terminal_guard_stream(&guards[0], isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
+    FILE *errors = terminal_guard_stream(&guards[1], _IOLBF);
     if (!out || !errors || fflush(stdout) != 0) {
         return err_set(err, ERR_INTERNAL, "cannot print: %s", strerror(errno));
     }

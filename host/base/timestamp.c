@@ -11,7 +11,7 @@ struct reader {
     const char *end;
 };
 
-static bool read_digits(struct reader *reader, int count, int *value) {
+static bool timestamp_read_digits(struct reader *reader, int count, int *value) {
     *value = 0;
     for (int i = 0; i < count; i++) {
         if (reader->at == reader->end || *reader->at < '0' || *reader->at > '9') {
@@ -22,7 +22,7 @@ static bool read_digits(struct reader *reader, int count, int *value) {
     return true;
 }
 
-static bool read_char(struct reader *reader, char wanted) {
+static bool timestamp_read_char(struct reader *reader, char wanted) {
     if (reader->at == reader->end || *reader->at != wanted) {
         return false;
     }
@@ -30,11 +30,11 @@ static bool read_char(struct reader *reader, char wanted) {
     return true;
 }
 
-static bool read_fraction(struct reader *reader, int64_t *us) {
+static bool timestamp_read_fraction(struct reader *reader, int64_t *us) {
     int64_t unit = 100000;
     int digits = 0;
     *us = 0;
-    if (!read_char(reader, '.') && !read_char(reader, ',')) {
+    if (!timestamp_read_char(reader, '.') && !timestamp_read_char(reader, ',')) {
         return true;
     }
     while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9') {
@@ -45,7 +45,7 @@ static bool read_fraction(struct reader *reader, int64_t *us) {
     return digits > 0 && digits <= 9;
 }
 
-static bool read_offset(struct reader *reader, int64_t *seconds) {
+static bool timestamp_read_offset(struct reader *reader, int64_t *seconds) {
     *seconds = 0;
     if (reader->at == reader->end) {
         return true;
@@ -55,11 +55,11 @@ static bool read_offset(struct reader *reader, int64_t *seconds) {
         return true;
     }
     int hours, minutes = 0;
-    if ((sign != '+' && sign != '-') || !read_digits(reader, 2, &hours)) {
+    if ((sign != '+' && sign != '-') || !timestamp_read_digits(reader, 2, &hours)) {
         return false;
     }
-    bool colon = read_char(reader, ':');
-    if ((colon || reader->at < reader->end) && !read_digits(reader, 2, &minutes)) {
+    bool colon = timestamp_read_char(reader, ':');
+    if ((colon || reader->at < reader->end) && !timestamp_read_digits(reader, 2, &minutes)) {
         return false;
     }
     if (hours > 23 || minutes > 59) {
@@ -69,7 +69,7 @@ static bool read_offset(struct reader *reader, int64_t *seconds) {
     return true;
 }
 
-static int days_in_month(int year, int month) {
+static int timestamp_days_in_month(int year, int month) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return month == 2 && leap ? 29 : days[month - 1];
@@ -77,7 +77,7 @@ static int days_in_month(int year, int month) {
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar: years are counted from March, so that
  * the leap day is a year's last. */
-static int64_t days_from_civil(int year, int month, int day) {
+static int64_t timestamp_days_from_civil(int year, int month, int day) {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
     int64_t year_of_era = y - era * 400;
@@ -92,39 +92,40 @@ struct civil {
     int64_t offset_s;
 };
 
-static bool read_date(struct reader *reader, struct civil *civil) {
-    return read_digits(reader, 4, &civil->year) && read_char(reader, '-') &&
-           read_digits(reader, 2, &civil->month) && read_char(reader, '-') &&
-           read_digits(reader, 2, &civil->day);
+static bool timestamp_read_date(struct reader *reader, struct civil *civil) {
+    return timestamp_read_digits(reader, 4, &civil->year) && timestamp_read_char(reader, '-') &&
+           timestamp_read_digits(reader, 2, &civil->month) && timestamp_read_char(reader, '-') &&
+           timestamp_read_digits(reader, 2, &civil->day);
 }
 
-static bool read_time(struct reader *reader, struct civil *civil) {
-    if (!read_digits(reader, 2, &civil->hour) || !read_char(reader, ':') ||
-        !read_digits(reader, 2, &civil->minute)) {
+static bool timestamp_read_time(struct reader *reader, struct civil *civil) {
+    if (!timestamp_read_digits(reader, 2, &civil->hour) || !timestamp_read_char(reader, ':') ||
+        !timestamp_read_digits(reader, 2, &civil->minute)) {
         return false;
     }
-    bool has_seconds = read_char(reader, ':');
-    return !has_seconds ||
-           (read_digits(reader, 2, &civil->second) && read_fraction(reader, &civil->fraction_us));
+    bool has_seconds = timestamp_read_char(reader, ':');
+    return !has_seconds || (timestamp_read_digits(reader, 2, &civil->second) &&
+                            timestamp_read_fraction(reader, &civil->fraction_us));
 }
 
-static bool in_range(const struct civil *civil) {
+static bool timestamp_in_range(const struct civil *civil) {
     return civil->year >= 1 && civil->month >= 1 && civil->month <= 12 && civil->day >= 1 &&
-           civil->day <= days_in_month(civil->year, civil->month) && civil->hour <= 23 &&
+           civil->day <= timestamp_days_in_month(civil->year, civil->month) && civil->hour <= 23 &&
            civil->minute <= 59 && civil->second <= 59;
 }
 
 bool timestamp_parse(struct slice text, int64_t *unix_us) {
     struct reader reader = {text.data, text.data + text.len};
     struct civil civil = {0};
-    bool separated =
-        read_date(&reader, &civil) &&
-        (read_char(&reader, 'T') || read_char(&reader, 't') || read_char(&reader, ' '));
-    if (!separated || !read_time(&reader, &civil) || !read_offset(&reader, &civil.offset_s) ||
-        reader.at != reader.end || !in_range(&civil)) {
+    bool separated = timestamp_read_date(&reader, &civil) &&
+                     (timestamp_read_char(&reader, 'T') || timestamp_read_char(&reader, 't') ||
+                      timestamp_read_char(&reader, ' '));
+    if (!separated || !timestamp_read_time(&reader, &civil) ||
+        !timestamp_read_offset(&reader, &civil.offset_s) || reader.at != reader.end ||
+        !timestamp_in_range(&civil)) {
         return false;
     }
-    int64_t seconds = days_from_civil(civil.year, civil.month, civil.day) * 86400 +
+    int64_t seconds = timestamp_days_from_civil(civil.year, civil.month, civil.day) * 86400 +
                       civil.hour * 3600 + civil.minute * 60 + civil.second - civil.offset_s;
     if (seconds < FIRST_S || seconds > LAST_S) {
         return false; /* the offset led out of the years 1 to 9999 */

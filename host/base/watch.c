@@ -19,7 +19,7 @@
 #define CUT_SHORT 130
 
 /* The next of the signals within that time; 0: none came. */
-static int wait_signal(const sigset_t *signals, long nanoseconds) {
+static int watch_wait_signal(const sigset_t *signals, long nanoseconds) {
     const struct timespec timeout = {0, nanoseconds};
     int number = sigtimedwait(signals, NULL, &timeout);
     return number > 0 ? number : 0;
@@ -27,34 +27,34 @@ static int wait_signal(const sigset_t *signals, long nanoseconds) {
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static int by_name(const FTSENT **a, const FTSENT **b) {
+static int watch_by_name(const FTSENT **a, const FTSENT **b) {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
 /* What editors leave beside a file while it is open. */
-static bool is_draft(const FTSENT *entry) {
+static bool watch_is_draft(const FTSENT *entry) {
     return entry->fts_level > FTS_ROOTLEVEL &&
            (entry->fts_name[0] == '.' || entry->fts_name[entry->fts_namelen - 1] == '~');
 }
 
-static uint64_t mix(uint64_t state, const void *bytes, size_t len) {
+static uint64_t watch_mix(uint64_t state, const void *bytes, size_t len) {
     return hash64_seeded((struct slice){bytes, len}, state);
 }
 
-static uint64_t mix_file(uint64_t state, const FTSENT *entry) {
+static uint64_t watch_mix_file(uint64_t state, const FTSENT *entry) {
     const struct stat *file = entry->fts_statp;
     int64_t facts[] = {(int64_t)file->st_ino, file->st_size, file->st_mtim.tv_sec,
                        file->st_mtim.tv_nsec};
-    return mix(mix(state, entry->fts_path, entry->fts_pathlen), facts, sizeof facts);
+    return watch_mix(watch_mix(state, entry->fts_path, entry->fts_pathlen), facts, sizeof facts);
 }
 
 /* A number that is another one after a file below the paths was written, made or removed. */
-static uint64_t state_of(const char *const *paths) {
+static uint64_t watch_state_of(const char *const *paths) {
     uint64_t state = 0;
-    FTS *tree = fts_open((char *const *)paths, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+    FTS *tree = fts_open((char *const *)paths, FTS_LOGICAL | FTS_NOCHDIR, watch_by_name);
     for (FTSENT *entry; tree && (entry = fts_read(tree));) {
-        if (entry->fts_info == FTS_F && !is_draft(entry)) {
-            state = mix_file(state, entry);
+        if (entry->fts_info == FTS_F && !watch_is_draft(entry)) {
+            state = watch_mix_file(state, entry);
         }
     }
     if (tree) {
@@ -66,7 +66,7 @@ static uint64_t state_of(const char *const *paths) {
 /* ---- the work ------------------------------------------------------------------------------ */
 
 /* A status as a shell has it. */
-static int status_of(int wait_status) {
+static int watch_status_of(int wait_status) {
     if (WIFSIGNALED(wait_status)) {
         fprintf(stderr, "ended by signal %d (%s)\n", WTERMSIG(wait_status),
                 strsignal(WTERMSIG(wait_status)));
@@ -75,19 +75,19 @@ static int status_of(int wait_status) {
     return WEXITSTATUS(wait_status);
 }
 
-static bool is_end(int number) {
+static bool watch_is_end(int number) {
     return number == SIGINT || number == SIGTERM;
 }
 
 /* Waits for the child; a signal that is not about it ends it. */
-static int await(pid_t child, const sigset_t *signals) {
+static int watch_await(pid_t child, const sigset_t *signals) {
     int status = 0;
     for (;;) {
         int number = sigwaitinfo(signals, NULL);
         if (number == SIGCHLD && waitpid(child, &status, WNOHANG) == child) {
-            return status_of(status);
+            return watch_status_of(status);
         }
-        if (is_end(number)) {
+        if (watch_is_end(number)) {
             kill(child, SIGKILL);
             waitpid(child, &status, 0);
             return CUT_SHORT;
@@ -95,7 +95,7 @@ static int await(pid_t child, const sigset_t *signals) {
     }
 }
 
-static int do_once(int (*work)(void *context), void *context, const sigset_t *signals) {
+static int watch_do_once(int (*work)(void *context), void *context, const sigset_t *signals) {
     fflush(stdout);
     pid_t parent = getpid();
     pid_t child = fork();
@@ -108,27 +108,27 @@ static int do_once(int (*work)(void *context), void *context, const sigset_t *si
         subprocess_end_with(parent);
         exit(work(context));
     }
-    return await(child, signals);
+    return watch_await(child, signals);
 }
 
 /* Until the files are in another state than this and stay in it: an editor writes a file in several
  * steps, a checkout several files. Returns whether they are; false: a signal ends the watch. */
-static bool await_change(const char *const *paths, uint64_t state, const sigset_t *signals) {
-    while (state_of(paths) == state) {
-        if (is_end(wait_signal(signals, LOOK_INTERVAL_NS))) {
+static bool watch_await_change(const char *const *paths, uint64_t state, const sigset_t *signals) {
+    while (watch_state_of(paths) == state) {
+        if (watch_is_end(watch_wait_signal(signals, LOOK_INTERVAL_NS))) {
             return false;
         }
     }
     do {
-        state = state_of(paths);
-        if (is_end(wait_signal(signals, SETTLE_NS))) {
+        state = watch_state_of(paths);
+        if (watch_is_end(watch_wait_signal(signals, SETTLE_NS))) {
             return false;
         }
-    } while (state_of(paths) != state);
+    } while (watch_state_of(paths) != state);
     return true;
 }
 
-static void print_separator(int count) {
+static void watch_print_separator(int count) {
     char text[sizeof "00:00:00"];
     time_t now = time(NULL);
     struct tm local;
@@ -145,11 +145,11 @@ int watch_run(const char *const *paths, int (*work)(void *context), void *contex
     sigprocmask(SIG_BLOCK, &signals, NULL);
     for (int count = 1;; count++) {
         if (count > 1) {
-            print_separator(count);
+            watch_print_separator(count);
         }
-        uint64_t state = state_of(paths); /* before: what changes meanwhile is run, too */
-        int status = do_once(work, context, &signals);
-        if (status == CUT_SHORT || !await_change(paths, state, &signals)) {
+        uint64_t state = watch_state_of(paths); /* before: what changes meanwhile is run, too */
+        int status = watch_do_once(work, context, &signals);
+        if (status == CUT_SHORT || !watch_await_change(paths, state, &signals)) {
             return status;
         }
     }

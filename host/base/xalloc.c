@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *checked(void *memory) {
+static void *xalloc_checked(void *memory) {
     if (!memory) {
         fputs("aggregator: out of memory\n", stderr);
         abort();
@@ -13,17 +13,17 @@ static void *checked(void *memory) {
 }
 
 void *xcalloc(size_t count, size_t bytes) {
-    return checked(calloc(count ? count : 1, bytes ? bytes : 1));
+    return xalloc_checked(calloc(count ? count : 1, bytes ? bytes : 1));
 }
 
 void *xrealloc(void *memory, size_t bytes) {
-    return checked(realloc(memory, bytes ? bytes : 1));
+    return xalloc_checked(realloc(memory, bytes ? bytes : 1));
 }
 
 char *xstrdup(const char *text) {
-    return checked(strdup(text));
+    return xalloc_checked(strdup(text));
 }
 
 char *xstrndup(const char *text, size_t len) {
-    return checked(strndup(text, len));
+    return xalloc_checked(strndup(text, len));
 }

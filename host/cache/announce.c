@@ -129,7 +129,7 @@ struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]) {
 
 #define ANNOUNCED_KEY_BYTES (sizeof ANNOUNCED_PREFIX + 16)
 
-static struct slice announced_key(uint64_t view, char out[ANNOUNCED_KEY_BYTES]) {
+static struct slice cache_announce_announced_key(uint64_t view, char out[ANNOUNCED_KEY_BYTES]) {
     int len = snprintf(out, ANNOUNCED_KEY_BYTES, ANNOUNCED_PREFIX "%016" PRIx64, view);
     return (struct slice){out, (size_t)len};
 }
@@ -144,34 +144,35 @@ struct arguments {
     char announced[ANNOUNCED_KEY_BYTES];
 };
 
-static void arguments_open(struct arguments *arguments, size_t slices, size_t numbers) {
+static void cache_announce_arguments_open(struct arguments *arguments, size_t slices,
+                                          size_t numbers) {
     *arguments = (struct arguments){
         .args = xcalloc(slices, sizeof *arguments->args),
         .numbers = xcalloc(numbers + 1, sizeof *arguments->numbers),
     };
 }
 
-static void arguments_close(struct arguments *arguments) {
+static void cache_announce_arguments_close(struct arguments *arguments) {
     free(arguments->args);
     free(arguments->numbers);
 }
 
-static void put_slice(struct arguments *arguments, struct slice slice) {
+static void cache_announce_put_slice(struct arguments *arguments, struct slice slice) {
     arguments->args[arguments->count++] = slice;
 }
 
-static void put_text(struct arguments *arguments, const char *text) {
-    put_slice(arguments, slice_of(text));
+static void cache_announce_put_text(struct arguments *arguments, const char *text) {
+    cache_announce_put_slice(arguments, slice_of(text));
 }
 
-static void put_number(struct arguments *arguments, uint64_t number) {
+static void cache_announce_put_number(struct arguments *arguments, uint64_t number) {
     char *text = arguments->numbers[arguments->number_count++];
     snprintf(text, NUMBER_BYTES, "%" PRIu64, number);
-    put_text(arguments, text);
+    cache_announce_put_text(arguments, text);
 }
 
 /* No two announcements have the same, of no process. */
-static void name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
+static void cache_announce_name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
     static _Atomic uint64_t last;
     uint64_t id = ++last;
     snprintf(chain, sizeof CHAIN_PREFIX + 32, CHAIN_PREFIX "%x:%" PRIx64 ":%" PRIx64,
@@ -180,51 +181,53 @@ static void name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
 
 /* ---- announcing ---------------------------------------------------------------------------- */
 
-static bool append_part(struct redis *redis, const char *chain, const uint64_t *tags, size_t count,
-                        size_t parts_before, struct err *err) {
+static bool cache_announce_append_part(struct redis *redis, const char *chain, const uint64_t *tags,
+                                       size_t count, size_t parts_before, struct err *err) {
     struct arguments arguments;
     char(*deps)[CACHE_DEP_KEY_BYTES] = xcalloc(count, sizeof *deps);
     uint64_t *wire = xcalloc(count, sizeof *wire);
-    arguments_open(&arguments, count + 9, 2);
-    put_text(&arguments, "EVAL");
-    put_text(&arguments, INVALIDATE_SCRIPT);
-    put_number(&arguments, count + 3);
-    put_text(&arguments, CACHE_SEQ_KEY);
-    put_text(&arguments, CACHE_RECENT_KEY);
-    put_text(&arguments, chain);
+    cache_announce_arguments_open(&arguments, count + 9, 2);
+    cache_announce_put_text(&arguments, "EVAL");
+    cache_announce_put_text(&arguments, INVALIDATE_SCRIPT);
+    cache_announce_put_number(&arguments, count + 3);
+    cache_announce_put_text(&arguments, CACHE_SEQ_KEY);
+    cache_announce_put_text(&arguments, CACHE_RECENT_KEY);
+    cache_announce_put_text(&arguments, chain);
     for (size_t i = 0; i < count; i++) {
-        put_slice(&arguments, cache_dep_key(tags[i], deps[i]));
+        cache_announce_put_slice(&arguments, cache_dep_key(tags[i], deps[i]));
         wire[i] = htobe64(tags[i]);
     }
-    put_text(&arguments, CACHE_TAGS_PREFIX);
-    put_slice(&arguments, (struct slice){(const char *)wire, count * sizeof *wire});
-    put_number(&arguments, parts_before);
+    cache_announce_put_text(&arguments, CACHE_TAGS_PREFIX);
+    cache_announce_put_slice(&arguments, (struct slice){(const char *)wire, count * sizeof *wire});
+    cache_announce_put_number(&arguments, parts_before);
     bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    arguments_close(&arguments);
+    cache_announce_arguments_close(&arguments);
     free(deps);
     free(wire);
     return ok;
 }
 
-static bool append_record(struct redis *redis, const struct cache_announcement *announcement,
-                          const char *chain, size_t parts, struct err *err) {
+static bool cache_announce_append_record(struct redis *redis,
+                                         const struct cache_announcement *announcement,
+                                         const char *chain, size_t parts, struct err *err) {
     struct arguments arguments;
     size_t count = announcement->position_count;
-    arguments_open(&arguments, 3 * count + 6, 2 * count + 1);
-    put_text(&arguments, "EVAL");
-    put_text(&arguments, RECORD_SCRIPT);
-    put_text(&arguments, "2");
-    put_text(&arguments, chain);
-    put_slice(&arguments, announced_key(announcement->view, arguments.announced));
-    put_number(&arguments, parts);
+    cache_announce_arguments_open(&arguments, 3 * count + 6, 2 * count + 1);
+    cache_announce_put_text(&arguments, "EVAL");
+    cache_announce_put_text(&arguments, RECORD_SCRIPT);
+    cache_announce_put_text(&arguments, "2");
+    cache_announce_put_text(&arguments, chain);
+    cache_announce_put_slice(&arguments,
+                             cache_announce_announced_key(announcement->view, arguments.announced));
+    cache_announce_put_number(&arguments, parts);
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
-        put_text(&arguments, position->name);
-        put_number(&arguments, position->before);
-        put_number(&arguments, position->counted);
+        cache_announce_put_text(&arguments, position->name);
+        cache_announce_put_number(&arguments, position->before);
+        cache_announce_put_number(&arguments, position->counted);
     }
     bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    arguments_close(&arguments);
+    cache_announce_arguments_close(&arguments);
     return ok;
 }
 
@@ -232,50 +235,52 @@ bool announce_append(struct redis *redis, const struct cache_announcement *annou
                      struct err *err) {
     char chain[sizeof CHAIN_PREFIX + 32];
     size_t parts = 0;
-    name_chain(chain);
+    cache_announce_name_chain(chain);
     for (size_t first = 0; first < announcement->tag_count; first += CHUNK, parts++) {
         size_t left = announcement->tag_count - first;
-        if (!append_part(redis, chain, announcement->tags + first, left < CHUNK ? left : CHUNK,
-                         parts, err)) {
+        if (!cache_announce_append_part(redis, chain, announcement->tags + first,
+                                        left < CHUNK ? left : CHUNK, parts, err)) {
             return false;
         }
     }
     return announcement->position_count == 0 ||
-           append_record(redis, announcement, chain, parts, err);
+           cache_announce_append_record(redis, announcement, chain, parts, err);
 }
 
 bool announce_append_of_all(struct redis *redis, const struct cache_announcement *announcement,
                             struct err *err) {
     struct arguments arguments;
     size_t count = announcement->position_count;
-    arguments_open(&arguments, 3 * count + 6, count);
-    put_text(&arguments, "EVAL");
-    put_text(&arguments, FORGET_SCRIPT);
-    put_text(&arguments, "3");
-    put_text(&arguments, CACHE_SEQ_KEY);
-    put_text(&arguments, CACHE_FLOOR_KEY);
-    put_slice(&arguments, announced_key(announcement->view, arguments.announced));
+    cache_announce_arguments_open(&arguments, 3 * count + 6, count);
+    cache_announce_put_text(&arguments, "EVAL");
+    cache_announce_put_text(&arguments, FORGET_SCRIPT);
+    cache_announce_put_text(&arguments, "3");
+    cache_announce_put_text(&arguments, CACHE_SEQ_KEY);
+    cache_announce_put_text(&arguments, CACHE_FLOOR_KEY);
+    cache_announce_put_slice(&arguments,
+                             cache_announce_announced_key(announcement->view, arguments.announced));
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
-        put_text(&arguments, position->name);
-        put_text(&arguments, position->announced ? position->announced : "");
-        put_number(&arguments, position->counted);
+        cache_announce_put_text(&arguments, position->name);
+        cache_announce_put_text(&arguments, position->announced ? position->announced : "");
+        cache_announce_put_number(&arguments, position->counted);
     }
     bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    arguments_close(&arguments);
+    cache_announce_arguments_close(&arguments);
     return ok;
 }
 
 bool announce_append_question(struct redis *redis, const struct cache_announcement *announcement,
                               struct err *err) {
     struct arguments arguments;
-    arguments_open(&arguments, announcement->position_count + 2, 0);
-    put_text(&arguments, "HMGET");
-    put_slice(&arguments, announced_key(announcement->view, arguments.announced));
+    cache_announce_arguments_open(&arguments, announcement->position_count + 2, 0);
+    cache_announce_put_text(&arguments, "HMGET");
+    cache_announce_put_slice(&arguments,
+                             cache_announce_announced_key(announcement->view, arguments.announced));
     for (size_t i = 0; i < announcement->position_count; i++) {
-        put_text(&arguments, announcement->positions[i].name);
+        cache_announce_put_text(&arguments, announcement->positions[i].name);
     }
     bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    arguments_close(&arguments);
+    cache_announce_arguments_close(&arguments);
     return ok;
 }

@@ -167,7 +167,7 @@ void cache_forget(struct cache *cache, enum cache_drop reason) {
 
 /* Under the lock. Of a process that was frozen, or a connection that is slow, nobody knows what it
  * has not heard yet. */
-static bool is_usable(const struct cache *cache) {
+static bool cache_is_usable(const struct cache *cache) {
     bool hears = !cache->subscriber || clock_monotonic_us() - cache->heard_us < UNANNOUNCED_US;
     return cache->hearing && cache->doubts == 0 && hears;
 }
@@ -177,12 +177,12 @@ struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
         return NULL;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = is_usable(cache) ? store_find(&cache->store, key) : NULL;
+    struct answer *answer = cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
     pthread_mutex_unlock(&cache->lock);
     return answer;
 }
 
-static void flight_release(struct flight *flight) {
+static void cache_flight_release(struct flight *flight) {
     if (--flight->refs == 0) {
         answer_unref(flight->answer);
         pthread_cond_destroy(&flight->landed);
@@ -190,7 +190,7 @@ static void flight_release(struct flight *flight) {
     }
 }
 
-static uint64_t first_pending(const struct cache *cache) {
+static uint64_t cache_first_pending(const struct cache *cache) {
     uint64_t first = UINT64_MAX;
     for (const struct cache_pending *at = cache->pending; at; at = at->next) {
         first = at->first < first ? at->first : first;
@@ -198,13 +198,13 @@ static uint64_t first_pending(const struct cache *cache) {
     return first;
 }
 
-static struct flight *flight_begin(struct cache *cache, const struct cache_key *key) {
+static struct flight *cache_flight_begin(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = xcalloc(1, sizeof *flight);
     clock_condition_init(&flight->landed);
     flight->key = key;
     flight->began = cache->store.sequence;
-    flight->pending = first_pending(cache);
-    flight->usable = is_usable(cache);
+    flight->pending = cache_first_pending(cache);
+    flight->usable = cache_is_usable(cache);
     flight->view = cache->view;
     flight->refs = 1;
     flight->next = cache->flights;
@@ -212,22 +212,22 @@ static struct flight *flight_begin(struct cache *cache, const struct cache_key *
     return flight;
 }
 
-static bool is_same(const struct cache_key *key, const struct cache_key *other) {
+static bool cache_is_same(const struct cache_key *key, const struct cache_key *other) {
     return key->scripts == other->scripts && slice_equal(key->text, other->text);
 }
 
-static struct flight *flight_find(struct cache *cache, const struct cache_key *key) {
+static struct flight *cache_flight_find(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = cache->flights;
     /* The tags of a flight are not known before it lands, so any invalidation since its begin
      * makes it too old to join. */
-    while (flight && !(flight->began == cache->store.sequence && is_same(flight->key, key))) {
+    while (flight && !(flight->began == cache->store.sequence && cache_is_same(flight->key, key))) {
         flight = flight->next;
     }
     return flight;
 }
 
-static struct answer *flight_wait(struct cache *cache, struct flight *flight, int timeout_ms,
-                                  struct err *err) {
+static struct answer *cache_flight_wait(struct cache *cache, struct flight *flight, int timeout_ms,
+                                        struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
     int rc = 0;
     flight->refs++;
@@ -243,13 +243,13 @@ static struct answer *flight_wait(struct cache *cache, struct flight *flight, in
     } else {
         *err = flight->err;
     }
-    flight_release(flight);
+    cache_flight_release(flight);
     return answer;
 }
 
 /* Under the lock: takes the flight off the list and wakes whoever waits for it. */
-static void flight_land(struct cache *cache, struct flight *flight, struct answer *answer,
-                        const struct err *err) {
+static void cache_flight_land(struct cache *cache, struct flight *flight, struct answer *answer,
+                              const struct err *err) {
     struct flight **at = &cache->flights;
     while (*at != flight) {
         at = &(*at)->next;
@@ -259,10 +259,10 @@ static void flight_land(struct cache *cache, struct flight *flight, struct answe
     flight->answer = answer ? answer_ref(answer) : NULL;
     flight->err = *err;
     pthread_cond_broadcast(&flight->landed);
-    flight_release(flight);
+    cache_flight_release(flight);
 }
 
-static int64_t lifetime_of(const struct cache *cache, const struct answer *answer) {
+static int64_t cache_lifetime_of(const struct cache *cache, const struct answer *answer) {
     int64_t lifetime_us = (int64_t)cache->ttl_s * 1000000;
     int64_t short_us = lifetime_us < UNANNOUNCED_US ? lifetime_us : UNANNOUNCED_US;
     if (answer->status == 200) {
@@ -272,8 +272,8 @@ static int64_t lifetime_of(const struct cache *cache, const struct answer *answe
 }
 
 /* Not what a commit of this process has outdated, and Redis had perhaps not been told of. */
-static void find_in_redis(struct cache *cache, const struct flight *flight,
-                          struct shared_hit *hit) {
+static void cache_find_in_redis(struct cache *cache, const struct flight *flight,
+                                struct shared_hit *hit) {
     shared_get(cache->shared, flight->key, flight->view, hit);
     if (!hit->answer) {
         return;
@@ -290,33 +290,33 @@ static void find_in_redis(struct cache *cache, const struct flight *flight,
 }
 
 /* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
-static struct answer *lead(struct cache *cache, struct flight *flight, cache_compute compute,
-                           void *context, struct err *err) {
+static struct answer *cache_lead(struct cache *cache, struct flight *flight, cache_compute compute,
+                                 void *context, struct err *err) {
     const struct cache_key *key = flight->key;
     uint64_t began = flight->began, view = flight->view; /* the flight may be gone in the end */
     struct shared_hit hit = {0};
     struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* A Redis that cannot be heard may be one that came back with what it held long ago. */
     if (cache->shared && flight->usable && view != 0) {
-        find_in_redis(cache, flight, &hit);
+        cache_find_in_redis(cache, flight, &hit);
     }
     bool computed = !hit.answer;
     struct err failure = {0};
     metric_add(computed ? metric_cell(cache->misses, key->type) : hits, 1);
     if (computed) {
         hit.answer = compute(context, &hit.tags, &hit.tag_count, &failure);
-        hit.lifetime_us = hit.answer ? lifetime_of(cache, hit.answer) : 0;
+        hit.lifetime_us = hit.answer ? cache_lifetime_of(cache, hit.answer) : 0;
     }
     pthread_mutex_lock(&cache->lock);
     /* What is stale here goes into Redis neither: a Redis that failed over may have forgotten the
      * invalidation, but then this process has lost its subscription and refuses. */
-    bool fresh = hit.answer && is_usable(cache) &&
+    bool fresh = hit.answer && cache_is_usable(cache) &&
                  !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
     if (fresh) {
         store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
                   hits);
     }
-    flight_land(cache, flight, hit.answer, &failure);
+    cache_flight_land(cache, flight, hit.answer, &failure);
     pthread_mutex_unlock(&cache->lock);
     if (computed && fresh && hit.reachable && hit.answer->status == 200 && hit.tag_count > 0 &&
         cache->ttl_s > 0) {
@@ -339,23 +339,23 @@ struct answer *cache_get(struct cache *cache, const struct cache_key *key, int t
         return answer;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = is_usable(cache) ? store_find(&cache->store, key) : NULL;
+    struct answer *answer = cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
     if (answer) {
         pthread_mutex_unlock(&cache->lock);
         return answer;
     }
-    struct flight *flight = flight_find(cache, key);
+    struct flight *flight = cache_flight_find(cache, key);
     if (flight) {
-        answer = flight_wait(cache, flight, timeout_ms, err);
+        answer = cache_flight_wait(cache, flight, timeout_ms, err);
         pthread_mutex_unlock(&cache->lock);
         if (answer) {
             metric_add(metric_cell(cache->hits, key->type), 1);
         }
         return answer;
     }
-    flight = flight_begin(cache, key);
+    flight = cache_flight_begin(cache, key);
     pthread_mutex_unlock(&cache->lock);
-    return lead(cache, flight, compute, context, err);
+    return cache_lead(cache, flight, compute, context, err);
 }
 
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {

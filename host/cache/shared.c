@@ -106,7 +106,7 @@ void shared_destroy(struct shared *shared) {
     free(shared);
 }
 
-static struct redis *take_any(struct shared *shared) {
+static struct redis *shared_take_any(struct shared *shared) {
     struct redis *redis = NULL;
     pthread_mutex_lock(&shared->lock);
     if (shared->idle_count > 0) {
@@ -123,7 +123,7 @@ static struct redis *take_any(struct shared *shared) {
 }
 
 /* A half-queued connection must not be used again: its replies would be counted wrongly. */
-static void give_back(struct shared *shared, struct redis *redis, bool usable) {
+static void shared_give_back(struct shared *shared, struct redis *redis, bool usable) {
     pthread_mutex_lock(&shared->lock);
     if (usable) {
         shared->idle[shared->idle_count++] = redis;
@@ -136,17 +136,17 @@ static void give_back(struct shared *shared, struct redis *redis, bool usable) {
     }
 }
 
-static void note_failure(const struct err *err) {
+static void shared_note_failure(const struct err *err) {
     log_debug("cache: Redis failed", LOG_TEXT("error", err->text));
 }
 
 /* NULL when Redis is resting or every connection is busy: the database is the better way then. */
-static struct redis *take(struct shared *shared) {
-    struct redis *redis = take_any(shared);
+static struct redis *shared_take(struct shared *shared) {
+    struct redis *redis = shared_take_any(shared);
     struct err err = {0};
     if (redis && !redis_finish(redis, &err)) { /* what shared_put has left under way */
-        note_failure(&err);
-        give_back(shared, redis, true);
+        shared_note_failure(&err);
+        shared_give_back(shared, redis, true);
         redis = NULL;
     }
     return redis;
@@ -154,19 +154,19 @@ static struct redis *take(struct shared *shared) {
 
 /* Nobody waits for the reply: it is read when the connection is taken again. What does not go out
  * at once is waited for: nothing else would send it. */
-static void send_away(struct shared *shared, struct redis *redis, const struct slice *args,
-                      size_t count, redis_on_reply on_reply) {
+static void shared_send_away(struct shared *shared, struct redis *redis, const struct slice *args,
+                             size_t count, redis_on_reply on_reply) {
     struct err err = {0};
     bool queued = redis_append(redis, args, count, &err);
     bool ok = queued && redis_begin(redis, on_reply, NULL, &err) &&
               (redis_all_sent(redis) || redis_finish(redis, &err));
-    give_back(shared, redis, queued);
+    shared_give_back(shared, redis, queued);
     if (!ok) {
-        note_failure(&err);
+        shared_note_failure(&err);
     }
 }
 
-static char *tags_key(struct slice key, size_t *len) {
+static char *shared_tags_key(struct slice key, size_t *len) {
     *len = sizeof CACHE_TAGS_PREFIX - 1 + key.len;
     char *text = xcalloc(1, *len + 1);
     memcpy(text, CACHE_TAGS_PREFIX, sizeof CACHE_TAGS_PREFIX - 1);
@@ -174,11 +174,11 @@ static char *tags_key(struct slice key, size_t *len) {
     return text;
 }
 
-static bool is_text(const redisReply *reply) {
+static bool shared_is_text(const redisReply *reply) {
     return reply->type == REDIS_REPLY_STRING;
 }
 
-static uint64_t number_at(const char *bytes, size_t index) {
+static uint64_t shared_number_at(const char *bytes, size_t index) {
     uint64_t number;
     memcpy(&number, bytes + 8 * index, 8);
     return be64toh(number);
@@ -191,11 +191,11 @@ struct lookup {
 };
 
 /* NULL, and counted, where the bytes are not those of the header. */
-static struct answer *check_body(const struct lookup *lookup, const redisReply *body,
-                                 const char *header) {
+static struct answer *shared_check_body(const struct lookup *lookup, const redisReply *body,
+                                        const char *header) {
     struct answer *answer = answer_create(200, (struct slice){body->str, body->len});
-    if (answer->hash == number_at(header, HEADER_HASH) &&
-        body->len == number_at(header, HEADER_LENGTH)) {
+    if (answer->hash == shared_number_at(header, HEADER_HASH) &&
+        body->len == shared_number_at(header, HEADER_LENGTH)) {
         return answer;
     }
     answer_unref(answer);
@@ -203,48 +203,48 @@ static struct answer *check_body(const struct lookup *lookup, const redisReply *
     return NULL;
 }
 
-static void read_entry(const struct lookup *lookup, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 || !is_text(reply->element[0]) ||
-        !is_text(reply->element[1])) {
+static void shared_read_entry(const struct lookup *lookup, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3 ||
+        !shared_is_text(reply->element[0]) || !shared_is_text(reply->element[1])) {
         return;
     }
     const redisReply *body = reply->element[0], *tags = reply->element[1];
     const redisReply *floor = reply->element[2];
     if (tags->len < 8 * (HEADER_NUMBERS + 1) || tags->len % 8 != 0 ||
-        number_at(tags->str, HEADER_SCRIPTS) != lookup->scripts ||
-        number_at(tags->str, HEADER_VIEW) != lookup->view) {
+        shared_number_at(tags->str, HEADER_SCRIPTS) != lookup->scripts ||
+        shared_number_at(tags->str, HEADER_VIEW) != lookup->view) {
         return;
     }
-    uint64_t began = number_at(tags->str, HEADER_SEQUENCE);
-    if (is_text(floor) && began < strtoull(floor->str, NULL, 10)) {
+    uint64_t began = shared_number_at(tags->str, HEADER_SEQUENCE);
+    if (shared_is_text(floor) && began < strtoull(floor->str, NULL, 10)) {
         return;
     }
     struct shared_hit *hit = lookup->hit;
-    hit->answer = check_body(lookup, body, tags->str);
+    hit->answer = shared_check_body(lookup, body, tags->str);
     if (!hit->answer) {
         return;
     }
     hit->tag_count = tags->len / 8 - HEADER_NUMBERS;
     hit->tags = xcalloc(hit->tag_count, sizeof *hit->tags);
     for (size_t i = 0; i < hit->tag_count; i++) {
-        hit->tags[i] = number_at(tags->str, i + HEADER_NUMBERS);
+        hit->tags[i] = shared_number_at(tags->str, i + HEADER_NUMBERS);
     }
 }
 
-static void on_get_reply(void *context, size_t index, const redisReply *reply) {
+static void shared_on_get_reply(void *context, size_t index, const redisReply *reply) {
     const struct lookup *lookup = context;
     struct shared_hit *hit = lookup->hit;
     if (index == 0) {
-        hit->sequence = is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
-        hit->reachable = is_text(reply) || reply->type == REDIS_REPLY_NIL;
+        hit->sequence = shared_is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
+        hit->reachable = shared_is_text(reply) || reply->type == REDIS_REPLY_NIL;
     } else if (index == 1) {
-        read_entry(lookup, reply);
+        shared_read_entry(lookup, reply);
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         hit->lifetime_us = reply->integer * 1000;
     }
 }
 
-static void forget(struct shared_hit *hit) {
+static void shared_forget(struct shared_hit *hit) {
     answer_unref(hit->answer);
     free(hit->tags);
     *hit = (struct shared_hit){0};
@@ -254,12 +254,12 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
                 struct shared_hit *hit) {
     struct lookup lookup = {shared, key->scripts, view, hit};
     *hit = (struct shared_hit){0};
-    struct redis *redis = take(shared);
+    struct redis *redis = shared_take(shared);
     if (!redis) {
         return;
     }
     size_t tags_len;
-    char *tags = tags_key(key->text, &tags_len);
+    char *tags = shared_tags_key(key->text, &tags_len);
     struct err err = {0};
     /* The sequence first: it must be older than anything read after it. */
     struct slice sequence[] = {slice_of("GET"), slice_of(CACHE_SEQ_KEY)};
@@ -268,11 +268,11 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
     struct slice rest[] = {slice_of("PTTL"), key->text};
     bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
                   redis_append(redis, rest, 2, &err);
-    bool ok = queued && redis_run(redis, on_get_reply, &lookup, &err);
-    give_back(shared, redis, queued);
+    bool ok = queued && redis_run(redis, shared_on_get_reply, &lookup, &err);
+    shared_give_back(shared, redis, queued);
     if (!ok) {
-        note_failure(&err);
-        forget(hit);
+        shared_note_failure(&err);
+        shared_forget(hit);
     }
     free(tags);
 }
@@ -284,8 +284,8 @@ struct call {
     uint64_t *wire; /* the header, then the tags */
 };
 
-static struct call call_create(const uint64_t header[HEADER_NUMBERS], const uint64_t *tags,
-                               size_t count) {
+static struct call shared_call_create(const uint64_t header[HEADER_NUMBERS], const uint64_t *tags,
+                                      size_t count) {
     struct call call = {
         .args = xcalloc(count + 16, sizeof *call.args),
         .deps = xcalloc(count, sizeof *call.deps),
@@ -300,13 +300,13 @@ static struct call call_create(const uint64_t header[HEADER_NUMBERS], const uint
     return call;
 }
 
-static void call_free(struct call *call) {
+static void shared_call_free(struct call *call) {
     free(call->args);
     free(call->deps);
     free(call->wire);
 }
 
-static void on_put_reply(void *context, size_t index, const redisReply *reply) {
+static void shared_on_put_reply(void *context, size_t index, const redisReply *reply) {
     (void)context, (void)index;
     if (reply->type == REDIS_REPLY_ERROR) {
         log_warning("cache: Redis refused a store", LOG_TEXT("error", reply->str));
@@ -323,7 +323,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
         [HEADER_LENGTH] = hit->answer->body.len,
     };
     size_t count = hit->tag_count;
-    struct redis *redis = take(shared);
+    struct redis *redis = shared_take(shared);
     if (!redis) {
         return;
     }
@@ -332,8 +332,8 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     snprintf(ttl, sizeof ttl, "%d", ttl_s);
     snprintf(began, sizeof began, "%" PRIu64, hit->sequence);
     size_t tags_len, n = 0;
-    char *tags_name = tags_key(key->text, &tags_len);
-    struct call call = call_create(header, hit->tags, count);
+    char *tags_name = shared_tags_key(key->text, &tags_len);
+    struct call call = shared_call_create(header, hit->tags, count);
     struct slice *args = call.args;
     args[n++] = slice_of("EVAL");
     args[n++] = slice_of(STORE_SCRIPT);
@@ -350,7 +350,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     args[n++] = slice_of(began);
     args[n++] =
         (struct slice){(const char *)call.wire, (count + HEADER_NUMBERS) * sizeof *call.wire};
-    send_away(shared, redis, args, n, on_put_reply);
-    call_free(&call);
+    shared_send_away(shared, redis, args, n, shared_on_put_reply);
+    shared_call_free(&call);
     free(tags_name);
 }

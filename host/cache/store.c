@@ -40,7 +40,7 @@ void store_init(struct store *store, size_t max_bytes) {
     store->chains = xcalloc(STORE_CHAINS, sizeof *store->chains);
 }
 
-static void unuse(struct store *store, struct store_entry *entry) {
+static void cache_store_unuse(struct store *store, struct store_entry *entry) {
     if (entry->newer) {
         entry->newer->older = entry->older;
     } else {
@@ -53,20 +53,20 @@ static void unuse(struct store *store, struct store_entry *entry) {
     }
 }
 
-static void use(struct store *store, struct store_entry *entry) {
+static void cache_store_use(struct store *store, struct store_entry *entry) {
     entry->newer = NULL;
     entry->older = store->newest;
     *(store->newest ? &store->newest->newer : &store->oldest) = entry;
     store->newest = entry;
 }
 
-static void drop(struct store *store, struct store_entry *entry) {
+static void cache_store_drop(struct store *store, struct store_entry *entry) {
     struct store_entry **at = &store->chains[entry->hash % STORE_CHAINS];
     while (*at != entry) {
         at = &(*at)->chain;
     }
     *at = entry->chain;
-    unuse(store, entry);
+    cache_store_unuse(store, entry);
     for (size_t i = 0; i < entry->link_count; i++) {
         struct store_link *link = &entry->links[i];
         *link->at = link->next;
@@ -82,13 +82,13 @@ static void drop(struct store *store, struct store_entry *entry) {
 
 void store_free(struct store *store) {
     while (store->oldest) {
-        drop(store, store->oldest);
+        cache_store_drop(store, store->oldest);
     }
     free(store->buckets);
     free(store->chains);
 }
 
-static struct store_entry *find(struct store *store, struct slice key, uint64_t hash) {
+static struct store_entry *cache_store_find(struct store *store, struct slice key, uint64_t hash) {
     struct store_entry *entry = store->chains[hash % STORE_CHAINS];
     while (entry &&
            !(entry->hash == hash && slice_equal((struct slice){entry->key, entry->key_len}, key))) {
@@ -98,17 +98,17 @@ static struct store_entry *find(struct store *store, struct slice key, uint64_t 
 }
 
 struct answer *store_find(struct store *store, const struct cache_key *key) {
-    struct store_entry *entry = find(store, key->text, hash64(key->text));
+    struct store_entry *entry = cache_store_find(store, key->text, hash64(key->text));
     if (!entry || entry->scripts != key->scripts) {
         return NULL;
     }
     if (clock_monotonic_us() >= entry->expires_us ||
         (entry->link_count == 0 && entry->began != store->sequence)) {
-        drop(store, entry);
+        cache_store_drop(store, entry);
         return NULL;
     }
-    unuse(store, entry);
-    use(store, entry);
+    cache_store_unuse(store, entry);
+    cache_store_use(store, entry);
     metric_add(entry->hits, 1);
     return answer_ref(entry->answer);
 }
@@ -130,8 +130,8 @@ bool store_was_invalidated(const struct store *store, const uint64_t *tags, size
     return false;
 }
 
-static void link_tags(struct store *store, struct store_entry *entry, const uint64_t *tags,
-                      size_t count) {
+static void cache_store_link_tags(struct store *store, struct store_entry *entry,
+                                  const uint64_t *tags, size_t count) {
     entry->links = count > 0 ? xcalloc(count, sizeof *entry->links) : NULL;
     entry->link_count = count;
     for (size_t i = 0; i < count; i++) {
@@ -154,12 +154,12 @@ void store_put(struct store *store, const struct cache_key *key, struct answer *
         return;
     }
     uint64_t hash = hash64(key->text);
-    struct store_entry *old = find(store, key->text, hash);
+    struct store_entry *old = cache_store_find(store, key->text, hash);
     if (old) {
-        drop(store, old);
+        cache_store_drop(store, old);
     }
     while (store->bytes + bytes > store->max_bytes) {
-        drop(store, store->oldest);
+        cache_store_drop(store, store->oldest);
     }
     struct store_entry *entry = xcalloc(1, sizeof *entry + key->text.len);
     memcpy(entry->key, key->text.data, key->text.len);
@@ -173,8 +173,8 @@ void store_put(struct store *store, const struct cache_key *key, struct answer *
     entry->answer = answer_ref(answer);
     entry->chain = store->chains[hash % STORE_CHAINS];
     store->chains[hash % STORE_CHAINS] = entry;
-    use(store, entry);
-    link_tags(store, entry, tags, count);
+    cache_store_use(store, entry);
+    cache_store_link_tags(store, entry, tags, count);
     store->bytes += bytes;
 }
 
@@ -186,7 +186,7 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
         struct store_link *link = bucket->links;
         while (link) {
             if (link->tag == tags[i]) {
-                drop(store, link->entry);
+                cache_store_drop(store, link->entry);
                 /* The entry may have owned the next link as well: start over. */
                 link = bucket->links;
             } else {
@@ -199,6 +199,7 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
 void store_reset(struct store *store) {
     store->floor = ++store->sequence;
     while (store->oldest) {
-        drop(store, store->oldest); /* NOLINT(clang-analyzer-unix.Malloc): drop moves it on */
+        cache_store_drop(store,
+                         store->oldest); /* NOLINT(clang-analyzer-unix.Malloc): drop moves it on */
     }
 }

@@ -46,7 +46,7 @@ static void subscriber_take_reply(void *context, size_t index, const redisReply 
 
 /* The greeting comes first, on the same connection: what this Redis holds may be older than what it
  * held before it was started again. */
-static bool subscribe(struct subscriber *subscriber) {
+static bool subscriber_subscribe(struct subscriber *subscriber) {
     struct subscriber_replies replies = {.is_other_run = -1};
     struct slice greeting[ANNOUNCE_GREETING_ARGS];
     struct err err = {0};
@@ -69,7 +69,7 @@ static bool subscribe(struct subscriber *subscriber) {
 
 /* ---- listening ----------------------------------------------------------------------------- */
 
-static void apply_message(struct subscriber *subscriber, const redisReply *message) {
+static void subscriber_apply_message(struct subscriber *subscriber, const redisReply *message) {
     size_t count = message->len / 8;
     if (count == 0) {
         cache_forget_as_told(subscriber->cache);
@@ -84,7 +84,7 @@ static void apply_message(struct subscriber *subscriber, const redisReply *messa
     free(tags);
 }
 
-static void apply(void *context, size_t index, const redisReply *reply) {
+static void subscriber_apply(void *context, size_t index, const redisReply *reply) {
     struct subscriber *subscriber = context;
     (void)index;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
@@ -97,12 +97,12 @@ static void apply(void *context, size_t index, const redisReply *reply) {
         cache_set_heard(subscriber->cache, subscriber->pinged_us);
     } else if (strcmp(kind, "message") == 0 && reply->elements == 3 &&
                reply->element[2]->type == REDIS_REPLY_STRING) {
-        apply_message(subscriber, reply->element[2]);
+        subscriber_apply_message(subscriber, reply->element[2]);
     }
 }
 
 /* False: nothing was heard for too long, or nothing can be sent. */
-static bool ping_in_time(struct subscriber *subscriber, struct err *err) {
+static bool subscriber_ping_in_time(struct subscriber *subscriber, struct err *err) {
     int64_t now_us = clock_monotonic_us();
     if (subscriber->awaits_pong) {
         return now_us - subscriber->pinged_us <= SILENCE_LIMIT_US ||
@@ -117,13 +117,14 @@ static bool ping_in_time(struct subscriber *subscriber, struct err *err) {
 }
 
 /* Returns when the connection is lost (false) or the thread shall stop (true). */
-static bool listen_until_lost(struct subscriber *subscriber, struct err *err) {
+static bool subscriber_listen_until_lost(struct subscriber *subscriber, struct err *err) {
     struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
                             {.fd = redis_hearing_socket(subscriber->redis), .events = POLLIN}};
     subscriber->pinged_us = clock_monotonic_us();
     subscriber->awaits_pong = false;
     /* Messages may have come along with the reply to SUBSCRIBE. */
-    while (redis_hear(subscriber->redis, apply, subscriber, err) && ping_in_time(subscriber, err)) {
+    while (redis_hear(subscriber->redis, subscriber_apply, subscriber, err) &&
+           subscriber_ping_in_time(subscriber, err)) {
         int64_t limit_us = subscriber->awaits_pong ? SILENCE_LIMIT_US : PING_INTERVAL_US;
         int ready = poll(fds, 2, clock_remaining_ms(subscriber->pinged_us + limit_us + 1));
         if (ready > 0 && fds[0].revents) {
@@ -138,12 +139,12 @@ static void *subscriber_main(void *argument) {
     struct pollfd stop = {.fd = subscriber->stop_fd, .events = POLLIN};
     int backoff_ms = BACKOFF_MIN_MS;
     for (;;) {
-        if (subscribe(subscriber)) {
+        if (subscriber_subscribe(subscriber)) {
             struct err err = {0};
             backoff_ms = BACKOFF_MIN_MS;
             log_info("cache: subscribed to invalidations");
             cache_set_hearing(subscriber->cache, true);
-            bool stopping = listen_until_lost(subscriber, &err);
+            bool stopping = subscriber_listen_until_lost(subscriber, &err);
             redis_disconnect(subscriber->redis);
             if (stopping) {
                 return NULL;

@@ -42,7 +42,7 @@ struct canary {
 
 /* ---- parts --------------------------------------------------------------------------------- */
 
-static bool goes_on(const struct canary *canary, struct err *err) {
+static bool canary_goes_on(const struct canary *canary, struct err *err) {
     struct pollfd stop = {canary->options->stop_fd, POLLIN, 0};
     if (poll(&stop, 1, 0) > 0) {
         return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
@@ -52,7 +52,7 @@ static bool goes_on(const struct canary *canary, struct err *err) {
 }
 
 /* The messages are both sides': the new one, which takes all, releases them. */
-static bool open_sides(struct canary *canary, struct err *err) {
+static bool canary_open_sides(struct canary *canary, struct err *err) {
     static const struct shadow_kind kinds[CANARY_SIDES] = {
         {SIDE_OLD_SCHEMA, 7236016, "canary", true}, {SIDE_NEW_SCHEMA, 7236017, "canary", true}};
     const struct canary_options *options = canary->options;
@@ -64,7 +64,7 @@ static bool open_sides(struct canary *canary, struct err *err) {
 }
 
 /* The new scripts' topics: what the old ones alone declare is read no more after a reload. */
-static bool open_log(struct canary *canary, struct err *err) {
+static bool canary_open_log(struct canary *canary, struct err *err) {
     const struct canary_options *options = canary->options;
     const struct config *config = script_generation_config(options->candidate);
     struct log_reader *reader = &canary->reader;
@@ -79,16 +79,16 @@ static bool open_log(struct canary *canary, struct err *err) {
            log_reader_start_there(reader, err);
 }
 
-static bool open_parts(struct canary *canary, struct err *err) {
+static bool canary_open_parts(struct canary *canary, struct err *err) {
     const struct config *config = script_generation_config(canary->options->candidate);
     common_init(&canary->common, canary->options->running, canary->options->candidate);
     return sql_session_open(&canary->session, config, "aggregator canary", STATEMENT_TIMEOUT_MS,
                             err) &&
            schema_check(&canary->session, canary->options->candidate, SCHEMA_PREPARE, err) &&
-           open_sides(canary, err) && open_log(canary, err);
+           canary_open_sides(canary, err) && canary_open_log(canary, err);
 }
 
-static void close_parts(struct canary *canary) {
+static void canary_close_parts(struct canary *canary) {
     side_close(&canary->sides[CANARY_OLD], &canary->session);
     side_close(&canary->sides[CANARY_NEW], &canary->session);
     log_reader_close(&canary->reader);
@@ -102,7 +102,7 @@ static void close_parts(struct canary *canary) {
 
 /* ---- a turn -------------------------------------------------------------------------------- */
 
-static void take(struct canary *canary, const struct message *message) {
+static void canary_take(struct canary *canary, const struct message *message) {
     if (canary->place_count == canary->place_cap) {
         canary->place_cap = canary->place_cap ? canary->place_cap * 2 : 256;
         canary->places = xrealloc(canary->places, canary->place_cap * sizeof *canary->places);
@@ -113,19 +113,19 @@ static void take(struct canary *canary, const struct message *message) {
     }
 }
 
-static bool fill(struct canary *canary, struct err *err) {
+static bool canary_fill(struct canary *canary, struct err *err) {
     canary->place_count = 0;
     while (!side_full(&canary->sides[CANARY_OLD]) && !side_full(&canary->sides[CANARY_NEW])) {
         struct message message;
         if (!log_reader_next(&canary->reader, POLL_MS, &message, err)) {
             break;
         }
-        take(canary, &message);
+        canary_take(canary, &message);
     }
     return err->kind == ERR_NONE;
 }
 
-static void set_undecided_aside(struct canary *canary) {
+static void canary_set_undecided_aside(struct canary *canary) {
     for (size_t i = 0; i < canary->place_count; i++) {
         undecided_note(&canary->undecided, canary->sides, canary->places[i].at);
     }
@@ -134,30 +134,30 @@ static void set_undecided_aside(struct canary *canary) {
 }
 
 /* Neither is always the one that finds the events in the processor's cache. */
-static bool handle(struct canary *canary, struct err *err) {
+static bool canary_handle(struct canary *canary, struct err *err) {
     for (unsigned i = 0; i < CANARY_SIDES; i++) {
         struct side *side = &canary->sides[(canary->turns + i) % CANARY_SIDES];
         while (!side_handle(side)) {
-            if (!goes_on(canary, err)) {
+            if (!canary_goes_on(canary, err)) {
                 return false;
             }
         }
     }
     canary->turns++;
-    set_undecided_aside(canary);
+    canary_set_undecided_aside(canary);
     return true;
 }
 
-static bool settle(struct canary *canary, struct err *err) {
+static bool canary_settle(struct canary *canary, struct err *err) {
     return (side_settle(&canary->sides[CANARY_OLD], err) ||
             err_wrap(err, "the scripts that run")) &&
            (side_settle(&canary->sides[CANARY_NEW], err) || err_wrap(err, "the new scripts"));
 }
 
-static bool feed(struct canary *canary, struct err *err) {
+static bool canary_feed(struct canary *canary, struct err *err) {
     while (canary->reader.unfinished > 0) {
-        if (!goes_on(canary, err) || !fill(canary, err) || !handle(canary, err) ||
-            !settle(canary, err)) {
+        if (!canary_goes_on(canary, err) || !canary_fill(canary, err) ||
+            !canary_handle(canary, err) || !canary_settle(canary, err)) {
             return false;
         }
         for (size_t i = 0; i < canary->place_count; i++) {
@@ -176,7 +176,7 @@ static bool canary_react_side(struct canary *canary, const struct side *side, st
     bool ok = true, done = false;
     reacting_begin(&reacting, side);
     while (ok && !done) {
-        ok = goes_on(canary, err) && reacting_turn(&reacting, &done, err);
+        ok = canary_goes_on(canary, err) && reacting_turn(&reacting, &done, err);
     }
     reacting_end(&reacting);
     return ok;
@@ -193,18 +193,20 @@ static bool canary_react(struct canary *canary, struct err *err) {
 
 /* ---- the result ---------------------------------------------------------------------------- */
 
-static bool compare(struct canary *canary, struct differences *differences, struct err *err) {
+static bool canary_compare(struct canary *canary, struct differences *differences,
+                           struct err *err) {
     const struct view *view = &canary->common.view;
     bool ok = true;
     for (size_t i = 0; ok && i < view->table_count; i++) {
-        ok = goes_on(canary, err) &&
+        ok = canary_goes_on(canary, err) &&
              differences_find(differences, &canary->session, canary->sides, &view->tables[i], err);
     }
-    return ok && goes_on(canary, err) && messages_compare(&canary->messages, &canary->session, err);
+    return ok && canary_goes_on(canary, err) &&
+           messages_compare(&canary->messages, &canary->session, err);
 }
 
-static void put_side(struct buffer *json, const char *name,
-                     const struct script_generation *generation, const struct side *side) {
+static void canary_put_side(struct buffer *json, const char *name,
+                            const struct script_generation *generation, const struct side *side) {
     const struct side_counts *counts = &side->counts;
     json_put_name(json, name);
     buffer_append_text(json, "{");
@@ -221,8 +223,8 @@ static void put_side(struct buffer *json, const char *name,
     buffer_append_text(json, "}");
 }
 
-static void put_result(const struct canary *canary, const struct differences *differences,
-                       struct canary_result *result) {
+static void canary_put_result(const struct canary *canary, const struct differences *differences,
+                              struct canary_result *result) {
     const struct rejections *rejections = &canary->rejections;
     const struct messages *messages = &canary->messages;
     struct buffer *json = &result->json;
@@ -246,8 +248,8 @@ static void put_result(const struct canary *canary, const struct differences *di
     json_put_int(json, "newly_rejected", result->newly_rejected);
     json_put_int(json, "no_longer_rejected", rejections->alone[CANARY_OLD]);
     undecided_append(&canary->undecided, json);
-    put_side(json, "old", canary->options->running, &canary->sides[CANARY_OLD]);
-    put_side(json, "new", canary->options->candidate, &canary->sides[CANARY_NEW]);
+    canary_put_side(json, "old", canary->options->running, &canary->sides[CANARY_OLD]);
+    canary_put_side(json, "new", canary->options->candidate, &canary->sides[CANARY_NEW]);
     json_put_list(json, "only_old", &canary->common.only[CANARY_OLD]);
     json_put_list(json, "only_new", &canary->common.only[CANARY_NEW]);
     json_put_list(json, "tables", differences->tables);
@@ -257,7 +259,7 @@ static void put_result(const struct canary *canary, const struct differences *di
     buffer_append_format(json, "%.1f}", (double)(clock_monotonic_us() - canary->started_us) / 1000);
 }
 
-static void log_end(const struct canary *canary, const struct canary_result *result) {
+static void canary_log_end(const struct canary *canary, const struct canary_result *result) {
     log_info("canary ended", LOG_TEXT("old", script_generation_hash(canary->options->running)),
              LOG_TEXT("new", script_generation_hash(canary->options->candidate)),
              LOG_INT("events", result->events), LOG_INT("rows", result->rows),
@@ -276,15 +278,15 @@ bool canary_run(const struct canary_options *options, struct canary_result *resu
     struct differences differences = {.tables = &tables};
     struct canary canary = {.options = options, .started_us = clock_monotonic_us()};
     *result = (struct canary_result){0};
-    bool ok = open_parts(&canary, err) && feed(&canary, err) && canary_react(&canary, err) &&
-              compare(&canary, &differences, err);
+    bool ok = canary_open_parts(&canary, err) && canary_feed(&canary, err) &&
+              canary_react(&canary, err) && canary_compare(&canary, &differences, err);
     if (ok) {
-        put_result(&canary, &differences, result);
+        canary_put_result(&canary, &differences, result);
     }
-    close_parts(&canary);
+    canary_close_parts(&canary);
     buffer_free(&tables);
     if (ok) {
-        log_end(&canary, result);
+        canary_log_end(&canary, result);
     }
     return ok || err_wrap(err, "canary");
 }
@@ -293,7 +295,7 @@ void canary_free(struct canary_result *result) {
     buffer_free(&result->json);
 }
 
-static bool is_over(int64_t part, int64_t whole, int percent) {
+static bool canary_is_over(int64_t part, int64_t whole, int percent) {
     return part * 100 > whole * percent;
 }
 
@@ -303,10 +305,10 @@ bool canary_accepts(const struct canary_options *options, const struct canary_re
     if (percent < 0) {
         percent = script_generation_config(options->candidate)->scripts.canary_accept_percent;
     }
-    if (!is_over(result->differing_rows, result->rows, percent) &&
-        !is_over(result->newly_rejected, result->events, percent) &&
-        !is_over(result->differing_messages + result->newly_failing,
-                 result->messages + result->newly_failing, percent)) {
+    if (!canary_is_over(result->differing_rows, result->rows, percent) &&
+        !canary_is_over(result->newly_rejected, result->events, percent) &&
+        !canary_is_over(result->differing_messages + result->newly_failing,
+                        result->messages + result->newly_failing, percent)) {
         return true;
     }
     return err_set(err, ERR_INPUT,

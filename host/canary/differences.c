@@ -18,8 +18,8 @@ struct comparison {
 typedef void (*statement)(const struct compare_scope *scope, const struct view_table *table,
                           struct buffer *sql);
 
-static bool ask(struct comparison *comparison, statement write, struct pg_result **rows,
-                struct err *err) {
+static bool differences_ask(struct comparison *comparison, statement write, struct pg_result **rows,
+                            struct err *err) {
     struct buffer sql = {0};
     write(&comparison->scope, comparison->table, &sql);
     pg_params_add_int8(comparison->session->params, EXAMPLES);
@@ -28,7 +28,7 @@ static bool ask(struct comparison *comparison, statement write, struct pg_result
     return ok;
 }
 
-static bool compare(struct comparison *comparison, struct err *err) {
+static bool differences_compare(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
     compare_sql_all(&comparison->scope, comparison->table, "differences", &sql);
     bool ok = sql_query(comparison->session, buffer_slice(&sql), NULL, err);
@@ -36,7 +36,7 @@ static bool compare(struct comparison *comparison, struct err *err) {
     return ok;
 }
 
-static bool count_rows(struct comparison *comparison, struct err *err) {
+static bool differences_count_rows(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *row;
     buffer_append_format(&sql, "SELECT count(*) FROM %s.\"%s\"", comparison->scope.live,
@@ -51,9 +51,9 @@ static bool count_rows(struct comparison *comparison, struct err *err) {
 }
 
 /* "Missing" and "extra" are said of the old side's rows. */
-static bool find_kinds(struct comparison *comparison, struct err *err) {
+static bool differences_find_kinds(struct comparison *comparison, struct err *err) {
     struct pg_result *rows;
-    if (!ask(comparison, compare_sql_rows, &rows, err)) {
+    if (!differences_ask(comparison, compare_sql_rows, &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
@@ -73,7 +73,7 @@ static bool find_kinds(struct comparison *comparison, struct err *err) {
     return true;
 }
 
-static void put_example(struct buffer *json, const struct pg_result *rows, int row) {
+static void differences_put_example(struct buffer *json, const struct pg_result *rows, int row) {
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "key", pg_rows_cell(rows, row, 2));
@@ -82,19 +82,19 @@ static void put_example(struct buffer *json, const struct pg_result *rows, int r
     buffer_append_text(json, "}");
 }
 
-static bool same_column(const struct pg_result *rows, int a, int b) {
+static bool differences_same_column(const struct pg_result *rows, int a, int b) {
     return strcmp(pg_rows_text(rows, a, 0), pg_rows_text(rows, b, 0)) == 0;
 }
 
-static bool find_columns(struct comparison *comparison, struct err *err) {
+static bool differences_find_columns(struct comparison *comparison, struct err *err) {
     struct buffer *json = &comparison->columns;
     struct pg_result *rows;
-    if (!ask(comparison, compare_sql_columns, &rows, err)) {
+    if (!differences_ask(comparison, compare_sql_columns, &rows, err)) {
         return false;
     }
     int count = pg_rows_count(rows);
     for (int i = 0; i < count; i++) {
-        if (i == 0 || !same_column(rows, i, i - 1)) {
+        if (i == 0 || !differences_same_column(rows, i, i - 1)) {
             json_put_name(json, NULL);
             buffer_append_text(json, "{");
             json_put_text(json, "column", pg_rows_cell(rows, i, 0));
@@ -102,8 +102,8 @@ static bool find_columns(struct comparison *comparison, struct err *err) {
             json_put_name(json, "examples");
             buffer_append_text(json, "[");
         }
-        put_example(json, rows, i);
-        if (i + 1 == count || !same_column(rows, i, i + 1)) {
+        differences_put_example(json, rows, i);
+        if (i + 1 == count || !differences_same_column(rows, i, i + 1)) {
             buffer_append_text(json, "]}");
         }
     }
@@ -111,7 +111,7 @@ static bool find_columns(struct comparison *comparison, struct err *err) {
     return true;
 }
 
-static void put_table(const struct comparison *comparison, struct buffer *json) {
+static void differences_put_table(const struct comparison *comparison, struct buffer *json) {
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "table", slice_of(comparison->table->name));
@@ -135,11 +135,12 @@ bool differences_find(struct differences *differences, struct sql_session *sessi
                   .own_versions = true},
         .table = table,
     };
-    bool ok = compare(&comparison, err) && count_rows(&comparison, err) &&
-              find_kinds(&comparison, err) && find_columns(&comparison, err);
+    bool ok = differences_compare(&comparison, err) && differences_count_rows(&comparison, err) &&
+              differences_find_kinds(&comparison, err) &&
+              differences_find_columns(&comparison, err);
     if (ok) {
         comparison.rows += comparison.only_new;
-        put_table(&comparison, differences->tables);
+        differences_put_table(&comparison, differences->tables);
         differences->rows += comparison.rows;
         differences->differing += comparison.differing + comparison.only_old + comparison.only_new;
     }

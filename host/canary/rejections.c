@@ -13,23 +13,23 @@ struct rejection_count {
     int64_t counts[CANARY_SIDES];
 };
 
-static const struct event *event_of(const struct side *side, size_t at) {
+static const struct event *rejections_event_of(const struct side *side, size_t at) {
     return at == SIDE_NO_EVENT ? NULL : &side->batch.events[at];
 }
 
-static bool is_rejected(const struct event *event) {
+static bool rejections_is_rejected(const struct event *event) {
     return event && event->state == EVENT_REJECTED;
 }
 
-static const char *handler_of(const struct side *side, const struct event *event) {
+static const char *rejections_handler_of(const struct side *side, const struct event *event) {
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(side->pipeline.generation, &count);
     return handlers[side->pipeline.partitions.items[event->message.partition].handler].name;
 }
 
-static struct rejection_count *find(struct rejections *rejections, const char *handler,
-                                    struct slice reason) {
+static struct rejection_count *rejections_find(struct rejections *rejections, const char *handler,
+                                               struct slice reason) {
     for (size_t i = 0; i < rejections->count; i++) {
         struct rejection_count *known = &rejections->counts[i];
         if (strcmp(known->handler, handler) == 0 && slice_equal(known->reason, reason)) {
@@ -45,8 +45,8 @@ static struct rejection_count *find(struct rejections *rejections, const char *h
     return added;
 }
 
-static void add_example(struct buffer *examples, const struct side *side,
-                        const struct event *event) {
+static void rejections_add_example(struct buffer *examples, const struct side *side,
+                                   const struct event *event) {
     json_put_name(examples, NULL);
     buffer_append_text(examples, "{");
     side_put_event(examples, side, event);
@@ -58,13 +58,15 @@ static void add_example(struct buffer *examples, const struct side *side,
 void rejections_note(struct rejections *rejections, const struct side sides[CANARY_SIDES],
                      const size_t at[CANARY_SIDES]) {
     for (int i = 0; i < CANARY_SIDES; i++) {
-        const struct event *event = event_of(&sides[i], at[i]);
-        if (!is_rejected(event)) {
+        const struct event *event = rejections_event_of(&sides[i], at[i]);
+        if (!rejections_is_rejected(event)) {
             continue;
         }
-        find(rejections, handler_of(&sides[i], event), event->reason)->counts[i]++;
-        if (!is_rejected(event_of(&sides[!i], at[!i])) && rejections->alone[i]++ < EXAMPLES) {
-            add_example(&rejections->examples[i], &sides[i], event);
+        rejections_find(rejections, rejections_handler_of(&sides[i], event), event->reason)
+            ->counts[i]++;
+        if (!rejections_is_rejected(rejections_event_of(&sides[!i], at[!i])) &&
+            rejections->alone[i]++ < EXAMPLES) {
+            rejections_add_example(&rejections->examples[i], &sides[i], event);
         }
     }
 }

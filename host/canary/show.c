@@ -15,7 +15,7 @@ struct showing {
 };
 
 /* Runs the chunk that the binary carries. */
-static int show(lua_State *L) {
+static int show_show(lua_State *L) {
     struct showing *showing = lua_touserdata(L, 1);
     size_t len;
     luaL_openlibs(L);
@@ -33,6 +33,6 @@ static int show(lua_State *L) {
 
 bool canary_show(struct slice json, FILE *out, struct err *err) {
     struct showing showing = {json, out};
-    struct lua_job job = {"canary_report", show, &showing, TIMEOUT_MS, MEMORY_BYTES};
+    struct lua_job job = {"canary_report", show_show, &showing, TIMEOUT_MS, MEMORY_BYTES};
     return lua_job_run(&job, err);
 }

@@ -71,23 +71,23 @@ size_t side_take(struct side *side, const struct message *message) {
     return side->batch.count - 1;
 }
 
-static int64_t cpu_us(void) {
+static int64_t side_cpu_us(void) {
     struct timespec used;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
     return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
 bool side_handle(struct side *side) {
-    int64_t began_us = cpu_us();
+    int64_t began_us = side_cpu_us();
     log_mute(true); /* what scripts log of these events has been said, or is to come */
     bool done = batch_handle_for(&side->pipeline, &side->batch, MOMENT_US);
     log_mute(false);
-    side->counts.cpu_us += cpu_us() - began_us;
+    side->counts.cpu_us += side_cpu_us() - began_us;
     return done || !side->pipeline.scripts || /* then settling says why */
            batch_has_merged_enough(&side->pipeline, &side->batch);
 }
 
-static void count(struct side *side) {
+static void side_count(struct side *side) {
     struct side_counts *counts = &side->counts;
     counts->events += (int64_t)side->batch.count;
     for (size_t i = 0; i < side->batch.count; i++) {
@@ -107,7 +107,7 @@ bool side_settle(struct side *side, struct err *err) {
     }
     bool ok = commit_settle(&side->pipeline, &side->batch, err);
     if (ok) {
-        count(side);
+        side_count(side);
     }
     return ok;
 }

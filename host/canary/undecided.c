@@ -4,12 +4,12 @@
 
 #define EXAMPLES 10
 
-static struct event *event_at(const struct side *side, size_t at) {
+static struct event *undecided_event_at(const struct side *side, size_t at) {
     return at == SIDE_NO_EVENT ? NULL : &side->batch.events[at];
 }
 
-static void add_example(struct buffer *examples, const struct side *side,
-                        const struct event *event) {
+static void undecided_add_example(struct buffer *examples, const struct side *side,
+                                  const struct event *event) {
     json_put_name(examples, NULL);
     buffer_append_text(examples, "{");
     side_put_event(examples, side, event);
@@ -18,7 +18,7 @@ static void add_example(struct buffer *examples, const struct side *side,
 }
 
 /* A rejection that asked nothing stands: it does not hang on an answer. */
-static void mark(struct event *event, const char *binding) {
+static void undecided_mark(struct event *event, const char *binding) {
     if (event && !event->rests_on && event->state != EVENT_REJECTED) {
         event->rests_on = binding;
     }
@@ -27,13 +27,13 @@ static void mark(struct event *event, const char *binding) {
 void undecided_note(struct undecided *undecided, struct side sides[CANARY_SIDES],
                     const size_t at[CANARY_SIDES]) {
     for (int i = CANARY_SIDES - 1; i >= 0; i--) {
-        const struct event *event = event_at(&sides[i], at[i]);
+        const struct event *event = undecided_event_at(&sides[i], at[i]);
         if (!event || !event->rests_on) {
             continue;
         }
-        mark(event_at(&sides[!i], at[!i]), event->rests_on);
+        undecided_mark(undecided_event_at(&sides[!i], at[!i]), event->rests_on);
         if (undecided->count++ < EXAMPLES) {
-            add_example(&undecided->examples, &sides[i], event);
+            undecided_add_example(&undecided->examples, &sides[i], event);
         }
         return;
     }

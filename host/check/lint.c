@@ -36,7 +36,7 @@ void lint_destroy(struct lint *lint) {
 /* ---- luacheck is loaded -------------------------------------------------------------------- */
 
 /* In the guarded body: the names of the sandbox's globals, each with its NUL. [names] */
-static int collect_globals(lua_State *L) {
+static int lint_collect_globals(lua_State *L) {
     struct buffer *names = lua_touserdata(L, 1);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     protect_push_original(L, lua_gettop(L));
@@ -49,10 +49,11 @@ static int collect_globals(lua_State *L) {
     return 0;
 }
 
-static bool read_globals(struct script_generation *generation, struct buffer *names,
-                         struct err *err) {
+static bool lint_read_globals(struct script_generation *generation, struct buffer *names,
+                              struct err *err) {
     struct script_instance instance = {.generation = generation, .config = generation->config};
-    bool ok = sandbox_open(&instance, err) && script_guard(&instance, collect_globals, names, err);
+    bool ok =
+        sandbox_open(&instance, err) && script_guard(&instance, lint_collect_globals, names, err);
     sandbox_close(&instance);
     return ok;
 }
@@ -62,7 +63,7 @@ struct loading {
     const struct buffer *names;
 };
 
-static void push_names(lua_State *L, const struct buffer *names) {
+static void lint_push_names(lua_State *L, const struct buffer *names) {
     int count = 0;
     lua_newtable(L);
     for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
@@ -72,7 +73,7 @@ static void push_names(lua_State *L, const struct buffer *names) {
 }
 
 /* Runs inside a protected call. [loading] */
-static int load(lua_State *L) {
+static int lint_load(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     luaL_openlibs(L);
     /* It looks at a few files at a time: compiled traces would cost twice what they save. */
@@ -80,14 +81,14 @@ static int load(lua_State *L) {
     if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
         return lua_error(L);
     }
-    push_names(L, loading->names);
+    lint_push_names(L, loading->names);
     lua_call(L, 1, 1);
     loading->lint->look = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
 /* The state is of no more use. */
-static bool fail(struct lint *lint, struct err *err) {
+static bool lint_fail(struct lint *lint, struct err *err) {
     const char *text = lua_type(lint->L, -1) == LUA_TSTRING ? lua_tostring(lint->L, -1) : NULL;
     err_set(err, ERR_INTERNAL, "luacheck failed: %s", text ? text : "no message");
     lua_close(lint->L);
@@ -95,20 +96,20 @@ static bool fail(struct lint *lint, struct err *err) {
     return false;
 }
 
-static bool open_state(struct lint *lint, const struct script_generation *generation,
-                       struct err *err) {
+static bool lint_open_state(struct lint *lint, const struct script_generation *generation,
+                            struct err *err) {
     lint->L = luaL_newstate();
     if (!lint->L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
     struct buffer names = {0};
     struct loading loading = {lint, &names};
-    bool ok = read_globals((struct script_generation *)generation, &names, err);
+    bool ok = lint_read_globals((struct script_generation *)generation, &names, err);
     if (!ok) {
         lua_close(lint->L);
         lint->L = NULL;
     } else {
-        ok = lua_cpcall(lint->L, load, &loading) == 0 || fail(lint, err);
+        ok = lua_cpcall(lint->L, lint_load, &loading) == 0 || lint_fail(lint, err);
     }
     buffer_free(&names);
     return ok;
@@ -117,7 +118,7 @@ static bool open_state(struct lint *lint, const struct script_generation *genera
 /* ---- it looks ------------------------------------------------------------------------------ */
 
 /* The string at the index of the warning at the top, copied nowhere: the table holds it. */
-static const char *warning_text(lua_State *L, int index) {
+static const char *lint_warning_text(lua_State *L, int index) {
     lua_rawgeti(L, -1, index);
     const char *text = lua_tostring(L, -1);
     lua_pop(L, 1);
@@ -125,7 +126,7 @@ static const char *warning_text(lua_State *L, int index) {
 }
 
 /* [look] -> [look] */
-static void look_at(lua_State *L, const struct bundle_file *file, struct problems *problems) {
+static void lint_look_at(lua_State *L, const struct bundle_file *file, struct problems *problems) {
     lua_pushvalue(L, -1);
     lua_pushlstring(L, file->text, file->len);
     lua_call(L, 1, 1);
@@ -134,21 +135,21 @@ static void look_at(lua_State *L, const struct bundle_file *file, struct problem
         lua_rawgeti(L, -1, 1);
         int line = (int)lua_tointeger(L, -1);
         lua_pop(L, 1);
-        const char *instead = advice_instead_of(warning_text(L, 3));
-        problems_add(problems, file->path, line, "%s (luacheck)%s%s", warning_text(L, 2),
+        const char *instead = advice_instead_of(lint_warning_text(L, 3));
+        problems_add(problems, file->path, line, "%s (luacheck)%s%s", lint_warning_text(L, 2),
                      instead ? ": " : "", instead ? instead : "");
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }
 
-static bool is_lua(const struct bundle_file *file) {
+static bool lint_is_lua(const struct bundle_file *file) {
     size_t len = strlen(file->path);
     return len > 4 && strcmp(file->path + len - 4, ".lua") == 0;
 }
 
 /* Runs inside a protected call. [pass] */
-static int run(lua_State *L) {
+static int lint_run(lua_State *L) {
     struct pass *pass = lua_touserdata(L, 1);
     const struct bundle *bundle = &pass->generation->bundle;
     lua_rawgeti(L, LUA_REGISTRYINDEX, pass->lint->look);
@@ -157,8 +158,8 @@ static int run(lua_State *L) {
         const struct bundle_file *file = &bundle->files[i];
         const struct bundle_file *known =
             pass->old ? bundle_find(&pass->old->bundle, file->name) : NULL;
-        if (is_lua(file) && !bundle_file_equal(file, known)) {
-            look_at(L, file, &pass->problems);
+        if (lint_is_lua(file) && !bundle_file_equal(file, known)) {
+            lint_look_at(L, file, &pass->problems);
         }
     }
     return 0;
@@ -167,12 +168,12 @@ static int run(lua_State *L) {
 enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err) {
     struct pass pass = {.lint = lint, .generation = generation, .old = old};
-    if (!lint->L && !open_state(lint, generation, err)) {
+    if (!lint->L && !lint_open_state(lint, generation, err)) {
         return LINT_BAD;
     }
-    lua_pushcfunction(lint->L, run);
+    lua_pushcfunction(lint->L, lint_run);
     lua_pushlightuserdata(lint->L, &pass);
-    bool ran = lua_pcall(lint->L, 1, 0, 0) == 0 || fail(lint, err);
+    bool ran = lua_pcall(lint->L, 1, 0, 0) == 0 || lint_fail(lint, err);
     bool good = ran && problems_report(&pass.problems, err);
     problems_free(&pass.problems);
     return good ? (pass.missing ? LINT_MISSING : LINT_GOOD) : LINT_BAD;

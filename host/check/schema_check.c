@@ -13,8 +13,8 @@ struct check {
     struct err *err;
 };
 
-static void keep_view_problem(void *context, const char *table, const char *column,
-                              const char *text) {
+static void schema_check_keep_view_problem(void *context, const char *table, const char *column,
+                                           const char *text) {
     struct check *check = context;
     const char *path;
     int line = script_view_place(check->generation, table, column, &path);
@@ -26,7 +26,7 @@ static void keep_view_problem(void *context, const char *table, const char *colu
 
 /* Of the classes of SQLSTATE: data and constraints, which the NULLs may not meet; what a function
  * raises; and what is only slow here and now. */
-static bool may_be_good(const struct err *err, bool has_params) {
+static bool schema_check_may_be_good(const struct err *err, bool has_params) {
     static const char *const of_nulls[] = {"22", "23", "P0"}, *const of_time[] = {"57014", "55P03"};
     for (size_t i = 0; i < sizeof of_time / sizeof *of_time; i++) {
         if (strcmp(err->sqlstate, of_time[i]) == 0) {
@@ -42,8 +42,8 @@ static bool may_be_good(const struct err *err, bool has_params) {
 }
 
 /* False: the database could not be asked. */
-static bool keep_query_problem(struct check *check, const struct script_query *query,
-                               const struct err *err) {
+static bool schema_check_keep_query_problem(struct check *check, const struct script_query *query,
+                                            const struct err *err) {
     if (!err->sqlstate[0] || strncmp(err->sqlstate, "08", 2) == 0) {
         *check->err = *err;
         return false;
@@ -53,8 +53,8 @@ static bool keep_query_problem(struct check *check, const struct script_query *q
 }
 
 /* The prepared statement runs: EXPLAIN ANALYZE keeps its rows in the server. */
-static bool run_statement(struct check *check, const struct script_query *query,
-                          const struct pg_named *named) {
+static bool schema_check_run_statement(struct check *check, const struct script_query *query,
+                                       const struct pg_named *named) {
     struct sql_session *session = check->session;
     struct buffer sql = {0};
     struct err err = {0};
@@ -66,15 +66,15 @@ static bool run_statement(struct check *check, const struct script_query *query,
     bool asked = sql_run(session, check->err, "SET LOCAL statement_timeout = %d", RUN_TIMEOUT_MS) &&
                  sql_run(session, check->err, "SET LOCAL lock_timeout = %d", RUN_TIMEOUT_MS) &&
                  sql_run(session, check->err, "SAVEPOINT checked");
-    asked =
-        asked && (sql_run(session, &err, "%s", sql.data) || may_be_good(&err, named->count > 0) ||
-                  keep_query_problem(check, query, &err));
+    asked = asked && (sql_run(session, &err, "%s", sql.data) ||
+                      schema_check_may_be_good(&err, named->count > 0) ||
+                      schema_check_keep_query_problem(check, query, &err));
     buffer_free(&sql);
     return asked && sql_run(session, check->err, "ROLLBACK TO checked");
 }
 
-static bool is_of_reaction(const struct script_generation *generation,
-                           const struct script_query *query) {
+static bool schema_check_is_of_reaction(const struct script_generation *generation,
+                                        const struct script_query *query) {
     size_t count;
     const struct script_reaction *reactions = script_generation_reactions(generation, &count);
     for (size_t i = 0; i < count; i++) {
@@ -88,8 +88,8 @@ static bool is_of_reaction(const struct script_generation *generation,
 
 /* Rows of a reaction's query say to which key they belong; and the query only reads: as a part of
  * another one it may not write. */
-static bool check_reaction_query(struct check *check, const struct script_query *query,
-                                 const struct pg_named *named) {
+static bool schema_check_reaction_query(struct check *check, const struct script_query *query,
+                                        const struct pg_named *named) {
     struct sql_session *session = check->session;
     struct err err = {0};
     if (sql_run(session, &err, "PREPARE keyed AS SELECT q.key FROM (\n%s\n) q", named->sql)) {
@@ -102,24 +102,25 @@ static bool check_reaction_query(struct check *check, const struct script_query 
             ":keys");
         return true;
     }
-    return keep_query_problem(check, query, &err);
+    return schema_check_keep_query_problem(check, query, &err);
 }
 
 /* In one transaction: behind a pooler two statements may run on two connections, and the statement
  * would stay on one of them. */
-static bool check_statement(struct check *check, const struct script_query *query,
-                            const struct pg_named *named, enum schema_depth depth) {
+static bool schema_check_statement(struct check *check, const struct script_query *query,
+                                   const struct pg_named *named, enum schema_depth depth) {
     struct sql_session *session = check->session;
     struct err err = {0};
     if (!sql_run(session, check->err, "BEGIN")) {
         return false;
     }
     bool prepared = sql_run(session, &err, "PREPARE checked AS %s", named->sql);
-    bool asked = prepared ? (depth == SCHEMA_PREPARE || run_statement(check, query, named)) &&
-                                sql_run(session, check->err, "DEALLOCATE checked") &&
-                                (!is_of_reaction(check->generation, query) ||
-                                 check_reaction_query(check, query, named))
-                          : keep_query_problem(check, query, &err);
+    bool asked =
+        prepared ? (depth == SCHEMA_PREPARE || schema_check_run_statement(check, query, named)) &&
+                       sql_run(session, check->err, "DEALLOCATE checked") &&
+                       (!schema_check_is_of_reaction(check->generation, query) ||
+                        schema_check_reaction_query(check, query, named))
+                 : schema_check_keep_query_problem(check, query, &err);
     if (pg_connected(session->pg) && !sql_run(session, asked ? check->err : &err, "ROLLBACK")) {
         pg_disconnect(session->pg);
         asked = false;
@@ -127,15 +128,15 @@ static bool check_statement(struct check *check, const struct script_query *quer
     return asked;
 }
 
-static bool check_query(struct check *check, const struct script_query *query,
-                        enum schema_depth depth) {
+static bool schema_check_query(struct check *check, const struct script_query *query,
+                               enum schema_depth depth) {
     struct pg_named named;
     struct err err = {0};
     if (!pg_named_parse(&named, query->text, &err)) {
         problems_add(&check->problems, query->path, 0, "%s", err.text);
         return true;
     }
-    bool asked = check_statement(check, query, &named, depth);
+    bool asked = schema_check_statement(check, query, &named, depth);
     pg_named_free(&named);
     return asked;
 }
@@ -145,9 +146,9 @@ bool schema_check(struct sql_session *session, const struct script_generation *g
     struct check check = {.session = session, .generation = generation, .err = err};
     struct script_query query;
     bool asked = view_check(session->pg, script_generation_view(generation), session->timeout_ms,
-                            keep_view_problem, &check, err);
+                            schema_check_keep_view_problem, &check, err);
     for (size_t i = 0; asked && script_generation_query(generation, i, &query); i++) {
-        asked = check_query(&check, &query, depth);
+        asked = schema_check_query(&check, &query, depth);
     }
     bool good = asked && problems_report(&check.problems, err);
     problems_free(&check.problems);

@@ -12,7 +12,7 @@ static const char header[] =
     "--- Written by `aggregator types` from the declarations of the scripts: do not edit.\n";
 
 /* Names of files below a folder have slashes, those of classes dots. */
-static void add_class(struct buffer *text, const char *prefix, const char *name) {
+static void check_types_add_class(struct buffer *text, const char *prefix, const char *name) {
     buffer_append_text(text, prefix);
     size_t start = text->len;
     buffer_append_text(text, name);
@@ -23,7 +23,7 @@ static void add_class(struct buffer *text, const char *prefix, const char *name)
 
 /* ---- view --------------------------------------------------------------------------------- */
 
-static const char *column_type(const struct view_column *column) {
+static const char *check_types_column_type(const struct view_column *column) {
     switch (column->type) {
     case VIEW_TEXTS:
         return "(string|json.Null)[]";
@@ -47,18 +47,18 @@ static const char *column_type(const struct view_column *column) {
     return "string";
 }
 
-static void add_group(struct buffer *text, const struct view_table *table,
-                      const struct view_group *group) {
+static void check_types_add_group(struct buffer *text, const struct view_table *table,
+                                  const struct view_group *group) {
     buffer_append_format(text, "\n---@class view.%s.%s\n", table->name, group->name);
     for (size_t i = 0; i < group->column_count; i++) {
         const struct view_column *column = &group->columns[i];
-        buffer_append_format(text, "---@field %s? %s %s\n", column->name, column_type(column),
-                             column->sql_type);
+        buffer_append_format(text, "---@field %s? %s %s\n", column->name,
+                             check_types_column_type(column), column->sql_type);
     }
 }
 
 /* One string will do where the key has one column that is given. */
-static const char *key_type(const struct view_table *table) {
+static const char *check_types_key_type(const struct view_table *table) {
     size_t given = 0;
     for (size_t i = 0; i < table->key_count; i++) {
         given += table->key[i].type != VIEW_CONTENT;
@@ -67,9 +67,9 @@ static const char *key_type(const struct view_table *table) {
 }
 
 /* A field a group: a language server takes them as the ways to call one function. */
-static void add_table(struct buffer *text, const struct view_table *table) {
+static void check_types_add_table(struct buffer *text, const struct view_table *table) {
     for (size_t g = 0; g < table->group_count; g++) {
-        add_group(text, table, &table->groups[g]);
+        check_types_add_group(text, table, &table->groups[g]);
     }
     buffer_append_format(text, "\n---@class view.%s: ViewTable\n", table->name);
     for (size_t g = 0; g < table->group_count; g++) {
@@ -77,13 +77,13 @@ static void add_table(struct buffer *text, const struct view_table *table) {
         buffer_append_format(text,
                              "---@field merge fun(self: view.%s, key: %s, group: \"%s\", "
                              "columns: view.%s.%s)\n",
-                             table->name, key_type(table), group, table->name, group);
+                             table->name, check_types_key_type(table), group, table->name, group);
     }
 }
 
-static void add_view(struct buffer *text, const struct view *view) {
+static void check_types_add_view(struct buffer *text, const struct view *view) {
     for (size_t i = 0; i < view->table_count; i++) {
-        add_table(text, &view->tables[i]);
+        check_types_add_table(text, &view->tables[i]);
     }
     buffer_append_text(text, "\n---@class View\n");
     for (size_t i = 0; i < view->table_count; i++) {
@@ -94,7 +94,7 @@ static void add_view(struct buffer *text, const struct view *view) {
 
 /* ---- handlers ----------------------------------------------------------------------------- */
 
-static const char *field_type(enum field_type type) {
+static const char *check_types_field_type(enum field_type type) {
     switch (type) {
     case FIELD_INTEGER:
     case FIELD_TIMESTAMP:
@@ -118,7 +118,7 @@ static const char *field_type(enum field_type type) {
 
 /* The own word that comes next in the alphabet: several wire words may become one, and the order in
  * which Lua had them says nothing. NULL: `last` was the last. */
-static const char *next_choice(const struct extract_field *field, const char *last) {
+static const char *check_types_next_choice(const struct extract_field *field, const char *last) {
     const char *next = NULL;
     for (size_t i = 0; i < field->choice_count; i++) {
         const char *word = field->choice_values[i];
@@ -129,155 +129,157 @@ static const char *next_choice(const struct extract_field *field, const char *la
     return next;
 }
 
-static void add_choices(struct buffer *text, const struct extract_field *field) {
+static void check_types_add_choices(struct buffer *text, const struct extract_field *field) {
     const char *separator = "", *word = "";
-    while ((word = next_choice(field, word))) {
+    while ((word = check_types_next_choice(field, word))) {
         buffer_append_format(text, "%s\"%s\"", separator, word);
         separator = "|";
     }
 }
 
-static void add_item(struct buffer *text, const struct extract_field *list);
+static void check_types_add_item(struct buffer *text, const struct extract_field *list);
 
-static void add_field_type(struct buffer *text, const struct extract_field *field) {
+static void check_types_add_field_type(struct buffer *text, const struct extract_field *field) {
     if (field->type == FIELD_LIST) {
-        add_item(text, field);
+        check_types_add_item(text, field);
     } else if (field->choice_count > 0) {
-        add_choices(text, field);
+        check_types_add_choices(text, field);
     } else {
-        buffer_append_text(text, field_type(field->type));
+        buffer_append_text(text, check_types_field_type(field->type));
     }
 }
 
-static const char *mark(const struct extract_field *field) {
+static const char *check_types_mark(const struct extract_field *field) {
     return field->optional || field->required_if ? "?" : "";
 }
 
 /* { essay_id: string, rank?: integer }[] */
-static void add_item(struct buffer *text, const struct extract_field *list) {
+static void check_types_add_item(struct buffer *text, const struct extract_field *list) {
     const char *separator = "{ ";
     for (size_t i = 0; i < list->element_count; i++) {
         const struct extract_field *field = &list->element[i];
         if (field->check_only) {
             continue;
         }
-        buffer_append_format(text, "%s%s%s: ", separator, field->name, mark(field));
-        add_field_type(text, field);
+        buffer_append_format(text, "%s%s%s: ", separator, field->name, check_types_mark(field));
+        check_types_add_field_type(text, field);
         separator = ", ";
     }
     buffer_append_text(text, *separator == '{' ? "table[]" : " }[]");
 }
 
-static void add_event(struct buffer *text, const struct script_handler *handler) {
-    add_class(text, "\n---@class ", handler->name);
+static void check_types_add_event(struct buffer *text, const struct script_handler *handler) {
+    check_types_add_class(text, "\n---@class ", handler->name);
     buffer_append_text(text, ".Event: Event\n");
     for (size_t i = ENVELOPE_FIELDS; i < handler->field_count; i++) {
         const struct extract_field *field = &handler->fields[i];
         if (!field->check_only) {
-            buffer_append_format(text, "---@field %s%s ", field->name, mark(field));
-            add_field_type(text, field);
+            buffer_append_format(text, "---@field %s%s ", field->name, check_types_mark(field));
+            check_types_add_field_type(text, field);
             buffer_append_format(text, " %s\n", field->paths[0]);
         }
     }
 }
 
-static void add_handler(struct buffer *text, const struct script_handler *handler) {
-    add_event(text, handler);
-    add_class(text, "\n---@class ", handler->name);
-    add_class(text, ": Handler\n---@field handle fun(event: ", handler->name);
+static void check_types_add_handler(struct buffer *text, const struct script_handler *handler) {
+    check_types_add_event(text, handler);
+    check_types_add_class(text, "\n---@class ", handler->name);
+    check_types_add_class(text, ": Handler\n---@field handle fun(event: ", handler->name);
     buffer_append_text(text, ".Event, view: View): \"ignored\"?\n");
 }
 
 /* ---- reactions ---------------------------------------------------------------------------- */
 
-static void types_add_reaction(struct buffer *text, const struct script_reaction *reaction) {
-    add_class(text, "\n---@class ", reaction->name);
-    add_class(text, ": Reaction\n---@field publish fun(row: sql.", reaction->query);
+static void check_types_add_reaction(struct buffer *text, const struct script_reaction *reaction) {
+    check_types_add_class(text, "\n---@class ", reaction->name);
+    check_types_add_class(text, ": Reaction\n---@field publish fun(row: sql.", reaction->query);
     buffer_append_text(text, ".Row): Message|Message[]|nil\n");
 }
 
 /* ---- queries ------------------------------------------------------------------------------ */
 
-static const char *query_name(const struct bundle_file *file) {
+static const char *check_types_query_name(const struct bundle_file *file) {
     return strchr(file->name, '/') + 1;
 }
 
-static void types_add_column(void *context, struct slice name, const char *type) {
+static void check_types_add_column(void *context, struct slice name, const char *type) {
     buffer_append_format(context, "---@field %.*s %s\n", (int)name.len, name.data, type);
 }
 
 /* A row of a query, and the list of them. Where its text does not name the columns any may be
  * there. */
-static void types_add_rows(struct buffer *text, const struct view *view,
-                           const struct bundle_file *file) {
-    const char *name = query_name(file);
-    add_class(text, "\n---@class sql.", name);
+static void check_types_add_rows(struct buffer *text, const struct view *view,
+                                 const struct bundle_file *file) {
+    const char *name = check_types_query_name(file);
+    check_types_add_class(text, "\n---@class sql.", name);
     buffer_append_text(text, ".Row\n");
-    if (!query_columns(file->text, view, types_add_column, text)) {
+    if (!query_columns(file->text, view, check_types_add_column, text)) {
         buffer_append_text(text, "---@field [string] any\n");
     }
-    add_class(text, "\n---@class sql.", name);
-    add_class(text, ".Rows: pg.Rows\n---@field [integer] sql.", name);
+    check_types_add_class(text, "\n---@class sql.", name);
+    check_types_add_class(text, ".Rows: pg.Rows\n---@field [integer] sql.", name);
     buffer_append_text(text, ".Row\n");
 }
 
 /* The parameters of a query; their types are Postgres' matter. */
-static bool add_query(struct buffer *text, const struct script_generation *generation,
-                      const struct bundle_file *file, struct err *err) {
+static bool check_types_add_query(struct buffer *text, const struct script_generation *generation,
+                                  const struct bundle_file *file, struct err *err) {
     struct pg_named named;
     if (!pg_named_parse(&named, file->text, err)) {
         return err_wrap(err, "%s", file->path);
     }
-    add_class(text, "\n---@class sql.", query_name(file));
+    check_types_add_class(text, "\n---@class sql.", check_types_query_name(file));
     buffer_append_text(text, "\n");
     for (size_t i = 0; i < named.count; i++) {
         buffer_append_format(text, "---@field %s any\n", named.names[i]);
     }
     pg_named_free(&named);
-    types_add_rows(text, generation->view, file);
+    check_types_add_rows(text, generation->view, file);
     return true;
 }
 
-static bool is_query(const struct bundle_file *file) {
+static bool check_types_is_query(const struct bundle_file *file) {
     static const char folder[] = "queries/";
     return strncmp(file->name, folder, sizeof folder - 1) == 0;
 }
 
-static void add_calls(struct buffer *text, const struct bundle *bundle, const char *owner) {
+static void check_types_add_calls(struct buffer *text, const struct bundle *bundle,
+                                  const char *owner) {
     buffer_append_format(text, "\n---@class %s\n", owner);
     for (size_t i = 0; i < bundle->count; i++) {
-        if (is_query(&bundle->files[i])) {
-            const char *name = query_name(&bundle->files[i]);
+        if (check_types_is_query(&bundle->files[i])) {
+            const char *name = check_types_query_name(&bundle->files[i]);
             buffer_append_format(text, "---@field query fun(name: \"%s\", params?: ", name);
-            add_class(text, "sql.", name);
-            add_class(text, "): sql.", name);
+            check_types_add_class(text, "sql.", name);
+            check_types_add_class(text, "): sql.", name);
             buffer_append_text(text, ".Rows?, Failure\n");
         }
     }
 }
 
-static bool add_queries(struct buffer *text, const struct script_generation *generation,
-                        struct err *err) {
+static bool check_types_add_queries(struct buffer *text, const struct script_generation *generation,
+                                    struct err *err) {
     const struct bundle *bundle = &generation->bundle;
     for (size_t i = 0; i < bundle->count; i++) {
-        if (is_query(&bundle->files[i]) && !add_query(text, generation, &bundle->files[i], err)) {
+        if (check_types_is_query(&bundle->files[i]) &&
+            !check_types_add_query(text, generation, &bundle->files[i], err)) {
             return false;
         }
     }
-    add_calls(text, bundle, "pg");
-    add_calls(text, bundle, "pg.Transaction");
+    check_types_add_calls(text, bundle, "pg");
+    check_types_add_calls(text, bundle, "pg.Transaction");
     return true;
 }
 
 bool script_types(const struct script_generation *generation, struct buffer *text,
                   struct err *err) {
     buffer_append_text(text, header);
-    add_view(text, generation->view);
+    check_types_add_view(text, generation->view);
     for (size_t i = 0; i < generation->handler_count; i++) {
-        add_handler(text, &generation->handlers[i]);
+        check_types_add_handler(text, &generation->handlers[i]);
     }
     for (size_t i = 0; i < generation->reaction_count; i++) {
-        types_add_reaction(text, &generation->reactions[i]);
+        check_types_add_reaction(text, &generation->reactions[i]);
     }
-    return add_queries(text, generation, err);
+    return check_types_add_queries(text, generation, err);
 }

@@ -12,12 +12,12 @@
 #define CHECKS_TIMEOUT_MS (20 * 60 * 1000)
 #define LINE_BYTES 128
 
-static bool starts_with(const struct buffer *answer, const char *text) {
+static bool admin_starts_with(const struct buffer *answer, const char *text) {
     return strncmp(answer->data, text, strlen(text)) == 0;
 }
 
-static bool call(const struct command *command, const char *line, int timeout_ms,
-                 struct buffer *answer) {
+static bool admin_call_program(const struct command *command, const char *line, int timeout_ms,
+                               struct buffer *answer) {
     struct err err = {0};
     bool ok = admin_call(command->config->admin.socket, line, timeout_ms, answer, &err);
     if (!ok) {
@@ -27,35 +27,35 @@ static bool call(const struct command *command, const char *line, int timeout_ms
     return ok;
 }
 
-static int ask_within(const struct command *command, const char *line, const char *good,
-                      int timeout_ms) {
+static int admin_ask_within(const struct command *command, const char *line, const char *good,
+                            int timeout_ms) {
     struct buffer answer = {0};
-    bool ok = call(command, line, timeout_ms, &answer);
+    bool ok = admin_call_program(command, line, timeout_ms, &answer);
     if (ok) {
         puts(answer.data);
-        ok = starts_with(&answer, good);
+        ok = admin_starts_with(&answer, good);
     }
     buffer_free(&answer);
     return ok ? 0 : 1;
 }
 
 /* Says the answer; 0 where it begins as a good one does. */
-static int ask(const struct command *command, const char *line, const char *good) {
-    return ask_within(command, line, good, ANSWER_TIMEOUT_MS);
+static int admin_ask(const struct command *command, const char *line, const char *good) {
+    return admin_ask_within(command, line, good, ANSWER_TIMEOUT_MS);
 }
 
 int command_status(const struct command *command) {
-    return ask(command, "status", "");
+    return admin_ask(command, "status", "");
 }
 
 int command_resume(const struct command *command) {
-    return ask(command, "resume", "");
+    return admin_ask(command, "resume", "");
 }
 
 #define CHANGED "{\"done\":true"
 
 /* Adds " name=N" to the line. */
-static void add_number(char line[LINE_BYTES], const char *name, int64_t number) {
+static void admin_add_number(char line[LINE_BYTES], const char *name, int64_t number) {
     size_t len = strlen(line);
     snprintf(line + len, LINE_BYTES - len, " %s=%" PRId64, name, number);
 }
@@ -65,18 +65,18 @@ int command_reload(const struct command *command) {
     snprintf(line, sizeof line, "reload%s%s", command->drop ? " drop=true" : "",
              command->canary ? " canary=true" : "");
     if (command->events > 0) {
-        add_number(line, "events", command->events);
+        admin_add_number(line, "events", command->events);
     }
     if (command->accept >= 0) {
-        add_number(line, "accept", command->accept);
+        admin_add_number(line, "accept", command->accept);
     }
-    return ask_within(command, line, CHANGED, CHECKS_TIMEOUT_MS);
+    return admin_ask_within(command, line, CHANGED, CHECKS_TIMEOUT_MS);
 }
 
-static int show(const struct command *command, const struct buffer *answer) {
+static int admin_show(const struct command *command, const struct buffer *answer) {
     struct err err = {0};
-    bool equal = starts_with(answer, "{\"equal\":true");
-    if (!equal && !starts_with(answer, "{\"equal\":false")) {
+    bool equal = admin_starts_with(answer, "{\"equal\":true");
+    if (!equal && !admin_starts_with(answer, "{\"equal\":false")) {
         fprintf(stderr, "aggregator: diff: %s\n", answer->data);
         return 2;
     }
@@ -93,9 +93,11 @@ int command_diff(const struct command *command) {
     char line[LINE_BYTES] = "diff";
     struct buffer answer = {0};
     if (command->events > 0) {
-        add_number(line, "events", command->events);
+        admin_add_number(line, "events", command->events);
     }
-    int status = call(command, line, CHECKS_TIMEOUT_MS, &answer) ? show(command, &answer) : 2;
+    int status = admin_call_program(command, line, CHECKS_TIMEOUT_MS, &answer)
+                     ? admin_show(command, &answer)
+                     : 2;
     buffer_free(&answer);
     return status;
 }
@@ -110,5 +112,5 @@ int command_rollback(const struct command *command) {
     if (command->word_count == 1) {
         snprintf(line, sizeof line, "rollback %s", command->words[0]);
     }
-    return ask(command, line, CHANGED);
+    return admin_ask(command, line, CHANGED);
 }

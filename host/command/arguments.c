@@ -27,7 +27,8 @@ struct reading {
 #define HINT_BYTES 96
 
 /* `: did you mean "NAME"?`, or nothing. */
-static const char *hint_of(char hint[HINT_BYTES], const char *prefix, const char *nearest) {
+static const char *arguments_hint_of(char hint[HINT_BYTES], const char *prefix,
+                                     const char *nearest) {
     hint[0] = '\0';
     if (nearest) {
         snprintf(hint, HINT_BYTES, ": did you mean \"%s%s\"?", prefix, nearest);
@@ -36,7 +37,7 @@ static const char *hint_of(char hint[HINT_BYTES], const char *prefix, const char
 }
 
 /* Names of commands; of a group, theirs. */
-static size_t list_commands(const char *group, const char *names[COMMANDS_MAX]) {
+static size_t arguments_list_commands(const char *group, const char *names[COMMANDS_MAX]) {
     size_t count = 0, len = group ? strlen(group) : 0;
     for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
         const char *name = commands[i].name;
@@ -51,7 +52,8 @@ static size_t list_commands(const char *group, const char *names[COMMANDS_MAX]) 
 #define GROUP_BYTES 16
 
 /* The first words of names of two, each once, behind the `count` names. */
-static size_t add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **names, size_t count) {
+static size_t arguments_add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **names,
+                                   size_t count) {
     size_t group_count = 0;
     for (size_t i = 0; i < command_count && group_count < GROUPS_MAX && count < COMMANDS_MAX; i++) {
         int len = (int)strcspn(commands[i].name, " ");
@@ -68,10 +70,10 @@ static size_t add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **name
     return count;
 }
 
-static bool refuse_group(const char *group, const char *second, struct err *err) {
+static bool arguments_refuse_group(const char *group, const char *second, struct err *err) {
     const char *names[COMMANDS_MAX];
     char hint[NEAREST_HINT_CAP];
-    size_t count = list_commands(group, names);
+    size_t count = arguments_list_commands(group, names);
     char words[64];
     snprintf(words, sizeof words, "%s %s", group, second ? second : "");
     nearest_hint(hint, second ? words : "", names, count);
@@ -83,14 +85,14 @@ bool arguments_refuse_command(char **words, int word_count, struct err *err) {
     const char *word = words[0], *names[COMMANDS_MAX];
     char hint[HINT_BYTES], groups[GROUPS_MAX][GROUP_BYTES];
     if (commands_is_group(word)) {
-        return refuse_group(word, word_count > 1 ? words[1] : NULL, err);
+        return arguments_refuse_group(word, word_count > 1 ? words[1] : NULL, err);
     }
-    size_t count = add_groups(groups, names, list_commands(NULL, names));
+    size_t count = arguments_add_groups(groups, names, arguments_list_commands(NULL, names));
     return err_set(err, ERR_INPUT, "no command \"%s\"%s", word,
-                   hint_of(hint, "", nearest_name(word, names, count)));
+                   arguments_hint_of(hint, "", nearest_name(word, names, count)));
 }
 
-static size_t list_options(const struct command_spec *spec, const char **names) {
+static size_t arguments_list_options(const struct command_spec *spec, const char **names) {
     size_t count = 0;
     for (size_t i = 0; spec && i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
         names[count++] = spec->options[i].name;
@@ -102,27 +104,28 @@ static size_t list_options(const struct command_spec *spec, const char **names) 
 }
 
 /* What an option that nobody takes, or another command takes, is answered with. */
-static bool refuse_option(const struct command_spec *spec, const char *text, struct err *err) {
+static bool arguments_refuse_option(const struct command_spec *spec, const char *text,
+                                    struct err *err) {
     const char *names[COMMAND_MAX_OPTIONS + COMMON_MAX];
     char name[64], hint[HINT_BYTES];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
     const char *nearest = strncmp(name, "--", 2) == 0
-                              ? nearest_name(name + 2, names, list_options(spec, names))
+                              ? nearest_name(name + 2, names, arguments_list_options(spec, names))
                               : NULL;
     if (!spec) {
         return err_set(err, ERR_INPUT,
                        "%s stands before the command: only options of every command do%s", name,
-                       hint_of(hint, "--", nearest));
+                       arguments_hint_of(hint, "--", nearest));
     }
     bool is_setting = !nearest && strcmp(spec->name, "run") == 0; /* --port, say */
     return err_set(err, ERR_INPUT, "%s takes no option %s%s", spec->name, name,
                    is_setting ? ": config.lua has the settings, and names the variable of each"
-                              : hint_of(hint, "--", nearest));
+                              : arguments_hint_of(hint, "--", nearest));
 }
 
 /* ---- options -------------------------------------------------------------------------------- */
 
-static bool *given_flag(struct reading *reading, const struct option_spec *option) {
+static bool *arguments_given_flag(struct reading *reading, const struct option_spec *option) {
     const struct command_spec *spec = reading->out->spec;
     for (size_t i = 0; spec && i < COMMAND_MAX_OPTIONS; i++) {
         if (option == &spec->options[i]) {
@@ -133,8 +136,8 @@ static bool *given_flag(struct reading *reading, const struct option_spec *optio
 }
 
 /* The option's text: behind its "=", or the next word. */
-static bool read_text(struct reading *reading, const struct option_spec *option, const char *equals,
-                      const char **text, struct err *err) {
+static bool arguments_read_text(struct reading *reading, const struct option_spec *option,
+                                const char *equals, const char **text, struct err *err) {
     if (!option->value) {
         *text = NULL;
         return !equals || err_set(err, ERR_INPUT, "--%s takes no value", option->name);
@@ -156,7 +159,7 @@ static bool read_text(struct reading *reading, const struct option_spec *option,
     return true;
 }
 
-static bool read_option(struct reading *reading, const char *word, struct err *err) {
+static bool arguments_read_option(struct reading *reading, const char *word, struct err *err) {
     struct arguments *out = reading->out;
     const char *name = word + 2, *equals = strchr(name, '='), *text = NULL;
     size_t len = equals ? (size_t)(equals - name) : strlen(name);
@@ -164,15 +167,15 @@ static bool read_option(struct reading *reading, const char *word, struct err *e
                                        : word[1] == '-' ? commands_option(out->spec, name, len)
                                                         : NULL;
     if (!option) {
-        return refuse_option(out->spec, word, err);
+        return arguments_refuse_option(out->spec, word, err);
     }
     if (strcmp(word, "-h") == 0) {
         equals = NULL;
     }
-    if (!read_text(reading, option, equals, &text, err)) {
+    if (!arguments_read_text(reading, option, equals, &text, err)) {
         return false;
     }
-    bool *given = given_flag(reading, option);
+    bool *given = arguments_given_flag(reading, option);
     if (*given && option->kind != OPTION_TOPICS) {
         return err_set(err, ERR_INPUT, "--%s is given twice", option->name);
     }
@@ -182,7 +185,7 @@ static bool read_option(struct reading *reading, const char *word, struct err *e
 
 /* ---- arguments ------------------------------------------------------------------------------ */
 
-static void know_command(struct reading *reading) {
+static void arguments_know_command(struct reading *reading) {
     int used;
     struct arguments *out = reading->out;
     out->spec = commands_find(reading->words, reading->word_count, &used);
@@ -197,7 +200,7 @@ static void know_command(struct reading *reading) {
 }
 
 /* How many arguments the command takes at most; -1: any number. *least: how many it needs. */
-static int most_arguments(const struct command_spec *spec, int *least) {
+static int arguments_most_arguments(const struct command_spec *spec, int *least) {
     int most = 0;
     *least = 0;
     for (size_t i = 0; i < COMMAND_MAX_ARGUMENTS && spec->arguments[i].name; i++) {
@@ -207,7 +210,7 @@ static int most_arguments(const struct command_spec *spec, int *least) {
     return most;
 }
 
-static const char *needed_argument(const struct command_spec *spec) {
+static const char *arguments_needed_argument(const struct command_spec *spec) {
     size_t i = 0;
     while (spec->arguments[i].is_optional) {
         i++;
@@ -215,11 +218,11 @@ static const char *needed_argument(const struct command_spec *spec) {
     return spec->arguments[i].name;
 }
 
-static bool check_arguments(const struct reading *reading, struct err *err) {
+static bool arguments_check_arguments(const struct reading *reading, struct err *err) {
     const struct command_spec *spec = reading->out->spec;
-    int least, most = most_arguments(spec, &least);
+    int least, most = arguments_most_arguments(spec, &least);
     if (reading->word_count < least) {
-        return err_set(err, ERR_INPUT, "%s needs %s", spec->name, needed_argument(spec));
+        return err_set(err, ERR_INPUT, "%s needs %s", spec->name, arguments_needed_argument(spec));
     }
     if (most >= 0 && reading->word_count > most) {
         return err_set(err, ERR_INPUT, "%s takes no \"%s\"", spec->name, reading->words[most]);
@@ -232,7 +235,7 @@ static bool check_arguments(const struct reading *reading, struct err *err) {
     return true;
 }
 
-static bool check_options(const struct reading *reading, struct err *err) {
+static bool arguments_check_options(const struct reading *reading, struct err *err) {
     const struct command_spec *spec = reading->out->spec;
     for (size_t i = 0; i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
         if (spec->options[i].is_required && !reading->given_own[i]) {
@@ -246,17 +249,17 @@ static bool check_options(const struct reading *reading, struct err *err) {
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-static bool read_word(struct reading *reading, char *word, struct err *err) {
+static bool arguments_read_word(struct reading *reading, char *word, struct err *err) {
     if (!reading->only_words && strcmp(word, "--") == 0) {
         reading->only_words = true;
         return true;
     }
     if (!reading->only_words && word[0] == '-' && word[1]) {
-        return read_option(reading, word, err);
+        return arguments_read_option(reading, word, err);
     }
     reading->words[reading->word_count++] = word;
     if (!reading->out->spec) {
-        know_command(reading);
+        arguments_know_command(reading);
         bool hopeless = !reading->out->spec &&
                         (reading->word_count > 1 || !commands_is_group(reading->words[0]));
         return !hopeless || arguments_refuse_command(reading->words, reading->word_count, err);
@@ -270,7 +273,7 @@ bool arguments_read(int argc, char **argv, struct arguments *arguments, struct e
     *arguments = (struct arguments){.command.config_path = CONFIG_PATH};
     struct command *command = &arguments->command;
     while (reading.next < argc && !command->help && !command->version) {
-        if (!read_word(&reading, argv[reading.next++], err)) {
+        if (!arguments_read_word(&reading, argv[reading.next++], err)) {
             return false;
         }
     }
@@ -287,5 +290,5 @@ bool arguments_read(int argc, char **argv, struct arguments *arguments, struct e
                    ? arguments_refuse_command(reading.words, reading.word_count, err)
                    : err_set(err, ERR_INPUT, "say a command");
     }
-    return check_arguments(&reading, err) && check_options(&reading, err);
+    return arguments_check_arguments(&reading, err) && arguments_check_options(&reading, err);
 }

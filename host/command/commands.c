@@ -40,7 +40,7 @@
 
 /* ---- options that rule each other out ------------------------------------------------------- */
 
-static const char *selection_conflict(const struct command *command) {
+static const char *commands_selection_conflict(const struct command *command) {
     bool by_option = command->topic || command->reason;
     if (command->word_count == 0 && !by_option && !command->all) {
         return "say which events: IDs, --topic, --reason or --all";
@@ -50,7 +50,7 @@ static const char *selection_conflict(const struct command *command) {
                : NULL;
 }
 
-static const char *message_conflict(const struct command *command) {
+static const char *commands_message_conflict(const struct command *command) {
     bool by_option = command->topic || command->key;
     if (command->word_count == 0 && !by_option && !command->all) {
         return "say which messages: IDs, --topic, --key or --all";
@@ -60,19 +60,19 @@ static const char *message_conflict(const struct command *command) {
                : NULL;
 }
 
-static const char *replay_conflict(const struct command *command) {
+static const char *commands_replay_conflict(const struct command *command) {
     return (command->from_time_us < 0) == (command->from_offset < 0)
                ? "say --from-time or --from-offset: one of the two"
                : NULL;
 }
 
-static const char *reload_conflict(const struct command *command) {
+static const char *commands_reload_conflict(const struct command *command) {
     return !command->canary && (command->events != 0 || command->accept >= 0)
                ? "--events and --accept are of a canary: say --canary, too"
                : NULL;
 }
 
-static const char *try_conflict(const struct command *command) {
+static const char *commands_try_conflict(const struct command *command) {
     if (!command->reaction != !command->row) {
         return "--reaction NAME and --row FILE|- go together";
     }
@@ -170,7 +170,7 @@ const struct command_spec commands[] = {
                     "and of the events be newly rejected; default: scripts.canary_accept_percent; "
                     "100: whatever is found"),
             },
-        .conflict = reload_conflict,
+        .conflict = commands_reload_conflict,
     },
     {
         .name = "diff",
@@ -230,7 +230,7 @@ const struct command_spec commands[] = {
                 WHOLE("partition", "N", partition, 0, INT32_MAX, -1,
                       "this partition only; default: all"),
             },
-        .conflict = replay_conflict,
+        .conflict = commands_replay_conflict,
     },
     {
         .name = "rejected list",
@@ -261,7 +261,7 @@ const struct command_spec commands[] = {
                 "happen.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
         .options = {REJECTED_SELECTION, YES},
-        .conflict = selection_conflict,
+        .conflict = commands_selection_conflict,
     },
     {
         .name = "rejected drop",
@@ -272,7 +272,7 @@ const struct command_spec commands[] = {
                 "are more than five. There is no way back.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
         .options = {REJECTED_SELECTION, YES},
-        .conflict = selection_conflict,
+        .conflict = commands_selection_conflict,
     },
     {
         .name = "outbox list",
@@ -311,7 +311,7 @@ const struct command_spec commands[] = {
                 "instead of sent.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
         .options = {MESSAGE_SELECTION, YES},
-        .conflict = message_conflict,
+        .conflict = commands_message_conflict,
     },
     {
         .name = "outbox drop",
@@ -323,7 +323,7 @@ const struct command_spec commands[] = {
                 "published again. One that Kafka takes at this moment may still arrive.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
         .options = {MESSAGE_SELECTION, YES},
-        .conflict = message_conflict,
+        .conflict = commands_message_conflict,
     },
     {
         .name = "explain",
@@ -441,7 +441,7 @@ const struct command_spec commands[] = {
                     SWITCH("json", json,
                            "one JSON object for each event, and a last one for rows, statements "
                            "and reactions; or one for each row")},
-        .conflict = try_conflict,
+        .conflict = commands_try_conflict,
     },
     {
         .name = "tap",
@@ -571,7 +571,7 @@ const size_t command_count = sizeof commands / sizeof *commands;
 /* ---- looking up ----------------------------------------------------------------------------- */
 
 /* The number of words of the name that these words begin with; 0: they do not. */
-static int words_of_name(const char *name, char *const *words, int count) {
+static int commands_words_of_name(const char *name, char *const *words, int count) {
     const char *second = strchr(name, ' ');
     size_t len = second ? (size_t)(second - name) : strlen(name);
     if (count < (second ? 2 : 1) || strlen(words[0]) != len || memcmp(words[0], name, len) != 0) {
@@ -582,7 +582,7 @@ static int words_of_name(const char *name, char *const *words, int count) {
 
 const struct command_spec *commands_find(char *const *words, int count, int *used) {
     for (size_t i = 0; i < command_count; i++) {
-        *used = words_of_name(commands[i].name, words, count);
+        *used = commands_words_of_name(commands[i].name, words, count);
         if (*used > 0) {
             return &commands[i];
         }
@@ -600,7 +600,7 @@ bool commands_is_group(const char *word) {
     return false;
 }
 
-static bool is_named(const struct option_spec *option, const char *name, size_t len) {
+static bool commands_is_named(const struct option_spec *option, const char *name, size_t len) {
     return strlen(option->name) == len && memcmp(option->name, name, len) == 0;
 }
 
@@ -608,11 +608,11 @@ const struct option_spec *commands_option(const struct command_spec *spec, const
                                           size_t len) {
     const struct option_spec *common = command_common_options;
     for (size_t i = 0; spec && i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
-        if (is_named(&spec->options[i], name, len)) {
+        if (commands_is_named(&spec->options[i], name, len)) {
             return &spec->options[i];
         }
     }
-    while (common->name && !is_named(common, name, len)) {
+    while (common->name && !commands_is_named(common, name, len)) {
         common++;
     }
     return common->name ? common : NULL;

@@ -2,7 +2,8 @@
 #include "command.h"
 #include "explain/explain.h"
 
-static void print(const struct explanation *explanation, bool as_json, size_t limit) {
+static void command_explain_print(const struct explanation *explanation, bool as_json,
+                                  size_t limit) {
     if (!as_json) {
         explain_print(explanation, limit, stdout);
         return;
@@ -25,7 +26,7 @@ int command_explain(const struct command *command) {
     struct err err = {0};
     bool ok = explain_open(&explanation, &options, &err);
     if (ok) {
-        print(&explanation, command->json, (size_t)command->limit);
+        command_explain_print(&explanation, command->json, (size_t)command->limit);
     } else {
         fprintf(stderr, "aggregator: explain: %s\n", err.text);
     }

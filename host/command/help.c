@@ -12,7 +12,7 @@
 /* ---- text in columns ------------------------------------------------------------------------ */
 
 /* Characters of UTF-8: bytes that continue none. */
-static size_t columns_of(const char *text, size_t len) {
+static size_t help_columns_of(const char *text, size_t len) {
     size_t columns = 0;
     for (size_t i = 0; i < len; i++) {
         columns += ((unsigned char)text[i] & 0xC0) != 0x80;
@@ -20,25 +20,25 @@ static size_t columns_of(const char *text, size_t len) {
     return columns;
 }
 
-static void put_blanks(struct buffer *out, size_t count) {
+static void help_put_blanks(struct buffer *out, size_t count) {
     buffer_append_format(out, "%*s", (int)count, "");
 }
 
 /* The bytes up to the next place where a line may end; not within brackets that a word begins
  * with. */
-static size_t word_len(const char *text) {
+static size_t help_word_len(const char *text) {
     const char *end = text[0] == '[' ? strchr(text, ']') : NULL;
     return (end ? (size_t)(end - text) : 0) + strcspn(end ? end : text, " \n");
 }
 
 /* The text from column `at` on, its further lines indented; ends with a line feed. */
-static void put_wrapped(struct buffer *out, const char *text, size_t at, size_t indent) {
+static void help_put_wrapped(struct buffer *out, const char *text, size_t at, size_t indent) {
     bool begun = false;
     while (*text) {
-        size_t len = word_len(text), columns = columns_of(text, len);
+        size_t len = help_word_len(text), columns = help_columns_of(text, len);
         if (begun && at + 1 + columns > COLUMNS) {
             buffer_append_text(out, "\n");
-            put_blanks(out, indent);
+            help_put_blanks(out, indent);
             at = indent;
         } else if (begun) {
             buffer_append_text(out, " ");
@@ -50,7 +50,7 @@ static void put_wrapped(struct buffer *out, const char *text, size_t at, size_t 
         text += len;
         if (*text == '\n') {
             buffer_append_text(out, "\n\n");
-            put_blanks(out, indent);
+            help_put_blanks(out, indent);
             at = indent;
             begun = false;
         }
@@ -59,83 +59,84 @@ static void put_wrapped(struct buffer *out, const char *text, size_t at, size_t 
     buffer_append_text(out, "\n");
 }
 
-static void put_entry(struct buffer *out, const char *name, size_t width, const char *text) {
-    size_t columns = columns_of(name, strlen(name));
+static void help_put_entry(struct buffer *out, const char *name, size_t width, const char *text) {
+    size_t columns = help_columns_of(name, strlen(name));
     buffer_append_format(out, "  %s", name);
-    put_blanks(out, width - columns + 2);
-    put_wrapped(out, text, width + 4, width + 4);
+    help_put_blanks(out, width - columns + 2);
+    help_put_wrapped(out, text, width + 4, width + 4);
 }
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 
 #define NAME_BYTES 64
 
-static size_t option_name(const struct option_spec *option, char name[NAME_BYTES]) {
+static size_t help_option_name(const struct option_spec *option, char name[NAME_BYTES]) {
     snprintf(name, NAME_BYTES, "--%s%s%s", option->name, option->value ? " " : "",
              option->value ? option->value : "");
-    return columns_of(name, strlen(name));
+    return help_columns_of(name, strlen(name));
 }
 
-static size_t widest(size_t a, size_t b) {
+static size_t help_widest(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-static size_t width_of(const struct command_spec *spec) {
+static size_t help_width_of(const struct command_spec *spec) {
     char name[NAME_BYTES];
     size_t width = 0;
     for (size_t i = 0; spec && i < COMMAND_MAX_ARGUMENTS && spec->arguments[i].name; i++) {
-        width = widest(width, columns_of(spec->arguments[i].name, strlen(spec->arguments[i].name)));
+        width = help_widest(
+            width, help_columns_of(spec->arguments[i].name, strlen(spec->arguments[i].name)));
     }
     for (size_t i = 0; spec && i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
-        width = widest(width, option_name(&spec->options[i], name));
+        width = help_widest(width, help_option_name(&spec->options[i], name));
     }
     for (const struct option_spec *common = command_common_options; common->name; common++) {
-        width = widest(width, option_name(common, name));
+        width = help_widest(width, help_option_name(common, name));
     }
     return width;
 }
 
-static void put_option(struct buffer *out, const struct option_spec *option, size_t width) {
+static void help_put_option(struct buffer *out, const struct option_spec *option, size_t width) {
     char name[NAME_BYTES];
-    option_name(option, name);
-    put_entry(out, name, width, option->help);
+    help_option_name(option, name);
+    help_put_entry(out, name, width, option->help);
 }
 
-static void put_common(struct buffer *out, size_t width) {
+static void help_put_common(struct buffer *out, size_t width) {
     buffer_append_text(out, "\nOptions of every command:\n\n");
     for (const struct option_spec *common = command_common_options; common->name; common++) {
-        put_option(out, common, width);
+        help_put_option(out, common, width);
     }
 }
 
-static void put_status(struct buffer *out, const char *status) {
+static void help_put_status(struct buffer *out, const char *status) {
     static const char begin[] = "\nExit status: ";
     buffer_append_text(out, begin);
     char text[256];
     snprintf(text, sizeof text, "%s.", status);
-    put_wrapped(out, text, sizeof begin - 2, 2);
+    help_put_wrapped(out, text, sizeof begin - 2, 2);
 }
 
-static void put_usage(struct buffer *out, const struct command_spec *spec) {
+static void help_put_usage(struct buffer *out, const struct command_spec *spec) {
     char text[256];
     snprintf(text, sizeof text, "usage: " PROGRAM " %s%s%s", spec->name, *spec->synopsis ? " " : "",
              spec->synopsis);
-    put_wrapped(out, text, 0, 11);
+    help_put_wrapped(out, text, 0, 11);
 }
 
-static bool is_of_group(const struct command_spec *spec, const char *group) {
+static bool help_is_of_group(const struct command_spec *spec, const char *group) {
     size_t len = group ? strlen(group) : 0;
     return !group || (strncmp(spec->name, group, len) == 0 && spec->name[len] == ' ');
 }
 
-static void put_commands(struct buffer *out, const char *group) {
+static void help_put_commands(struct buffer *out, const char *group) {
     size_t width = 0;
     for (size_t i = 0; i < command_count; i++) {
-        width = widest(width, strlen(commands[i].name));
+        width = help_widest(width, strlen(commands[i].name));
     }
     for (size_t i = 0; i < command_count; i++) {
-        if (is_of_group(&commands[i], group)) {
-            put_entry(out, commands[i].name, width, commands[i].summary);
+        if (help_is_of_group(&commands[i], group)) {
+            help_put_entry(out, commands[i].name, width, commands[i].summary);
         }
     }
 }
@@ -145,20 +146,20 @@ static void put_commands(struct buffer *out, const char *group) {
 void help_list(const char *group, struct buffer *out) {
     buffer_append_format(out, "usage: " PROGRAM " %s%sCOMMAND [ARGUMENTS] [OPTIONS]\n\n",
                          group ? group : "", group ? " " : "");
-    put_commands(out, group);
-    put_common(out, width_of(NULL));
-    put_status(out, STATUS);
+    help_put_commands(out, group);
+    help_put_common(out, help_width_of(NULL));
+    help_put_status(out, STATUS);
     buffer_append_text(
         out, "SIGTERM or SIGINT ends run, verify and rebuild in order; a second one ends them\n"
              "at once. `" PROGRAM " help COMMAND` says more of one.\n");
 }
 
 void help_command(const struct command_spec *spec, struct buffer *out) {
-    size_t width = width_of(spec);
-    put_usage(out, spec);
+    size_t width = help_width_of(spec);
+    help_put_usage(out, spec);
     buffer_append_text(out, "\n");
     if (spec->help) {
-        put_wrapped(out, spec->help, 0, 0);
+        help_put_wrapped(out, spec->help, 0, 0);
     } else {
         buffer_append_format(out, "%c%s.\n", spec->summary[0] & ~0x20, spec->summary + 1);
     }
@@ -166,18 +167,18 @@ void help_command(const struct command_spec *spec, struct buffer *out) {
         buffer_append_text(out, "\n");
     }
     for (size_t i = 0; i < COMMAND_MAX_ARGUMENTS && spec->arguments[i].name; i++) {
-        put_entry(out, spec->arguments[i].name, width, spec->arguments[i].help);
+        help_put_entry(out, spec->arguments[i].name, width, spec->arguments[i].help);
     }
     for (size_t i = 0; i < COMMAND_MAX_OPTIONS && spec->options[i].name; i++) {
-        put_option(out, &spec->options[i], width);
+        help_put_option(out, &spec->options[i], width);
     }
-    put_common(out, width);
-    put_status(out, spec->status ? spec->status : STATUS);
+    help_put_common(out, width);
+    help_put_status(out, spec->status ? spec->status : STATUS);
 }
 
 void help_usage(const struct command_spec *spec, const char *group, struct buffer *out) {
     if (spec) {
-        put_usage(out, spec);
+        help_put_usage(out, spec);
         buffer_append_format(out, "`" PROGRAM " help %s` says more.\n", spec->name);
         return;
     }

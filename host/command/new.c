@@ -11,7 +11,7 @@
 
 #define MAX_NAME_BYTES 48 /* so that the lines that say it keep to 100 columns */
 
-static bool check_name(const char *name, struct err *err) {
+static bool new_check_name(const char *name, struct err *err) {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
     return (len > 0 && len <= MAX_NAME_BYTES && name[len] == '\0') ||
            err_set(err, ERR_INPUT,
@@ -19,7 +19,7 @@ static bool check_name(const char *name, struct err *err) {
                    MAX_NAME_BYTES);
 }
 
-static bool check_topic_name(const char *topic, struct err *err) {
+static bool new_check_topic_name(const char *topic, struct err *err) {
     return script_is_topic(topic) ||
            err_set(err, ERR_INPUT,
                    "--topic is \"%s\": Kafka takes letters, digits, ., _ and -, up to 249 of them",
@@ -27,17 +27,17 @@ static bool check_topic_name(const char *topic, struct err *err) {
 }
 
 /* NAME with dots for _, and .v1; room for MAX_NAME_BYTES + 4. */
-static void name_topic(const char *name, char *topic) {
+static void new_name_topic(const char *name, char *topic) {
     snprintf(topic, MAX_NAME_BYTES + 4, "%s.v1", name);
     for (char *at = topic; *at; at++) {
         *at = *at == '_' ? '.' : *at;
     }
 }
 
-static bool check_topic(const struct script_generation *generation, const char *topic,
-                        struct err *err) {
+static bool new_check_topic(const struct script_generation *generation, const char *topic,
+                            struct err *err) {
     size_t count;
-    if (!check_topic_name(topic, err)) {
+    if (!new_check_topic_name(topic, err)) {
         return false;
     }
     int owner = script_handler_of(generation, topic);
@@ -46,8 +46,8 @@ static bool check_topic(const struct script_generation *generation, const char *
                    script_generation_handlers(generation, &count)[owner].name);
 }
 
-static bool check_path(const struct script_generation *generation, const char *path,
-                       struct err *err) {
+static bool new_check_path(const struct script_generation *generation, const char *path,
+                           struct err *err) {
     size_t count;
     if (!scaffold_check_path(path, err)) {
         return false;
@@ -61,26 +61,26 @@ static bool check_path(const struct script_generation *generation, const char *p
                    script_generation_routes(generation, &count)[owner].name);
 }
 
-static bool plan_handler(struct scaffold *scaffold, const struct command *command,
-                         const struct script_generation *generation, struct err *err) {
+static bool new_plan_handler(struct scaffold *scaffold, const struct command *command,
+                             const struct script_generation *generation, struct err *err) {
     const char *name = command->words[0];
     char topic[MAX_NAME_BYTES + 4];
-    name_topic(name, topic);
+    new_name_topic(name, topic);
     const char *wanted = command->topic ? command->topic : topic;
-    if (!check_topic(generation, wanted, err)) {
+    if (!new_check_topic(generation, wanted, err)) {
         return false;
     }
     scaffold_handler(scaffold, command->config, name, wanted);
     return true;
 }
 
-static bool plan_route(struct scaffold *scaffold, const struct command *command,
-                       const struct script_generation *generation, struct err *err) {
+static bool new_plan_route(struct scaffold *scaffold, const struct command *command,
+                           const struct script_generation *generation, struct err *err) {
     const char *name = command->words[0];
     char path[MAX_NAME_BYTES + 8];
     snprintf(path, sizeof path, "/%s/{id}", name);
     const char *wanted = command->path ? command->path : path;
-    if (!check_path(generation, wanted, err)) {
+    if (!new_check_path(generation, wanted, err)) {
         return false;
     }
     scaffold_route(scaffold, command->config, name, wanted);
@@ -88,8 +88,8 @@ static bool plan_route(struct scaffold *scaffold, const struct command *command,
 }
 
 /* The table of that name; NULL: the first one that a reaction can follow. */
-static const struct view_table *find_followed(const struct view *view, const char *name,
-                                              struct err *err) {
+static const struct view_table *new_find_followed(const struct view *view, const char *name,
+                                                  struct err *err) {
     const char *names[64];
     char hint[NEAREST_HINT_CAP];
     size_t count = 0;
@@ -108,16 +108,16 @@ static const struct view_table *find_followed(const struct view *view, const cha
     return NULL;
 }
 
-static bool plan_reaction(struct scaffold *scaffold, const struct command *command,
-                          const struct script_generation *generation, struct err *err) {
+static bool new_plan_reaction(struct scaffold *scaffold, const struct command *command,
+                              const struct script_generation *generation, struct err *err) {
     const char *name = command->words[0];
     char topic[MAX_NAME_BYTES + 4];
     const struct view_table *table =
-        find_followed(script_generation_view(generation), command->table, err);
-    if (!table || (command->topic && !check_topic_name(command->topic, err))) {
+        new_find_followed(script_generation_view(generation), command->table, err);
+    if (!table || (command->topic && !new_check_topic_name(command->topic, err))) {
         return false;
     }
-    name_topic(name, topic);
+    new_name_topic(name, topic);
     scaffold_reaction(scaffold, command->config, name, command->topic ? command->topic : topic,
                       table);
     return true;
@@ -126,8 +126,8 @@ static bool plan_reaction(struct scaffold *scaffold, const struct command *comma
 typedef bool (*planner)(struct scaffold *scaffold, const struct command *command,
                         const struct script_generation *generation, struct err *err);
 
-static bool plan(struct scaffold *scaffold, const struct command *command, planner planned,
-                 struct err *err) {
+static bool new_plan(struct scaffold *scaffold, const struct command *command, planner planned,
+                     struct err *err) {
     struct script_generation *generation = script_generation_load(command->config, 1, err);
     if (!generation) {
         return err_wrap(err, "the scripts that are there must load first");
@@ -137,8 +137,8 @@ static bool plan(struct scaffold *scaffold, const struct command *command, plann
     return ok;
 }
 
-static bool write_checked(const struct scaffold *scaffold, const struct config *config,
-                          struct err *err) {
+static bool new_write_checked(const struct scaffold *scaffold, const struct config *config,
+                              struct err *err) {
     if (!scaffold_write(scaffold, err)) {
         return false;
     }
@@ -152,7 +152,7 @@ static bool write_checked(const struct scaffold *scaffold, const struct config *
 }
 
 /* The spec is the second file. */
-static void say(const struct scaffold *scaffold) {
+static void new_say(const struct scaffold *scaffold) {
     for (size_t i = 0; i < scaffold->count; i++) {
         printf("wrote %s\n", scaffold->files[i].path);
     }
@@ -162,13 +162,14 @@ static void say(const struct scaffold *scaffold) {
            scaffold->files[1].path);
 }
 
-static int write_new(const struct command *command, planner planned) {
+static int new_write_new(const struct command *command, planner planned) {
     struct scaffold scaffold = {.count = 0};
     struct err err = {0};
-    bool ok = check_name(command->words[0], &err) && plan(&scaffold, command, planned, &err) &&
-              write_checked(&scaffold, command->config, &err);
+    bool ok = new_check_name(command->words[0], &err) &&
+              new_plan(&scaffold, command, planned, &err) &&
+              new_write_checked(&scaffold, command->config, &err);
     if (ok) {
-        say(&scaffold);
+        new_say(&scaffold);
     } else {
         fprintf(stderr, "aggregator: new: %s\n", err.text);
     }
@@ -177,15 +178,15 @@ static int write_new(const struct command *command, planner planned) {
 }
 
 int command_new_handler(const struct command *command) {
-    return write_new(command, plan_handler);
+    return new_write_new(command, new_plan_handler);
 }
 
 int command_new_route(const struct command *command) {
-    return write_new(command, plan_route);
+    return new_write_new(command, new_plan_route);
 }
 
 int command_new_reaction(const struct command *command) {
-    int status = write_new(command, plan_reaction);
+    int status = new_write_new(command, new_plan_reaction);
     if (status == 0) {
         printf(
             "To see it sent, give an event a time of the last %d hours: an older fact is settled, "

@@ -10,17 +10,17 @@
 #include "base/timestamp.h"
 #include "explain/explain.h"
 
-static void *field_of(const struct option_spec *option, struct command *command) {
+static void *option_value_field_of(const struct option_spec *option, struct command *command) {
     return (char *)command + option->offset;
 }
 
-static bool refuse_value(const struct option_spec *option, const char *text, const char *wanted,
-                         struct err *err) {
+static bool option_value_refuse_value(const struct option_spec *option, const char *text,
+                                      const char *wanted, struct err *err) {
     return err_set(err, ERR_INPUT, "--%s is \"%s\": say %s", option->name, text, wanted);
 }
 
-static bool set_word(const struct option_spec *option, const char *text, const char **out,
-                     struct err *err) {
+static bool option_value_set_word(const struct option_spec *option, const char *text,
+                                  const char **out, struct err *err) {
     for (size_t i = 0; option->words[i]; i++) {
         if (strcasecmp(option->words[i], text) == 0) {
             *out = option->words[i];
@@ -32,12 +32,12 @@ static bool set_word(const struct option_spec *option, const char *text, const c
         len += (size_t)snprintf(wanted + len, sizeof wanted - len, "%s%s", i ? ", " : "",
                                 option->words[i]);
     }
-    return refuse_value(option, text, wanted, err);
+    return option_value_refuse_value(option, text, wanted, err);
 }
 
 /* Digits, maybe behind a minus; neither blanks nor a plus. */
-static bool set_whole(const struct option_spec *option, const char *text, int64_t *out,
-                      struct err *err) {
+static bool option_value_set_whole(const struct option_spec *option, const char *text, int64_t *out,
+                                   struct err *err) {
     const char *digits = text + (text[0] == '-');
     errno = 0;
     long long number = strtoll(text, NULL, 10);
@@ -51,29 +51,29 @@ static bool set_whole(const struct option_spec *option, const char *text, int64_
                    text, option->min, option->max);
 }
 
-static bool set_percent(const struct option_spec *option, const char *text, double *out,
-                        struct err *err) {
+static bool option_value_set_percent(const struct option_spec *option, const char *text,
+                                     double *out, struct err *err) {
     char *end;
     *out = strtod(text, &end);
     return (text[strspn(text, "0123456789.")] == '\0' && *end == '\0' && *out <= 100) ||
-           refuse_value(option, text, "a number from 0 to 100", err);
+           option_value_refuse_value(option, text, "a number from 0 to 100", err);
 }
 
-static bool set_time(const struct option_spec *option, const char *text, int64_t *out,
-                     struct err *err) {
+static bool option_value_set_time(const struct option_spec *option, const char *text, int64_t *out,
+                                  struct err *err) {
     bool may_be_word = option->kind == OPTION_SINCE;
     if (may_be_word && strcmp(text, "beginning") == 0) {
         *out = EXPLAIN_SINCE_BEGINNING;
         return true;
     }
     return (timestamp_parse(slice_of(text), out) && *out >= 0) ||
-           refuse_value(option, text,
-                        may_be_word ? "a time as 2026-01-31T08:00:00Z, or beginning"
-                                    : "a time as 2026-01-31T08:00:00Z",
-                        err);
+           option_value_refuse_value(option, text,
+                                     may_be_word ? "a time as 2026-01-31T08:00:00Z, or beginning"
+                                                 : "a time as 2026-01-31T08:00:00Z",
+                                     err);
 }
 
-static bool add_topic(const char *text, struct command *command, struct err *err) {
+static bool option_value_add_topic(const char *text, struct command *command, struct err *err) {
     if (command->topic_count == COMMAND_TOPICS_MAX) {
         return err_set(err, ERR_INPUT, "--topic is given more than %d times", COMMAND_TOPICS_MAX);
     }
@@ -83,7 +83,7 @@ static bool add_topic(const char *text, struct command *command, struct err *err
 
 bool option_value_set(const struct option_spec *option, const char *text, struct command *command,
                       struct err *err) {
-    void *field = field_of(option, command);
+    void *field = option_value_field_of(option, command);
     if (!text) {
         *(bool *)field = true;
         return true;
@@ -98,22 +98,22 @@ bool option_value_set(const struct option_spec *option, const char *text, struct
         *(const char **)field = text;
         return true;
     case OPTION_TOPICS:
-        return add_topic(text, command, err);
+        return option_value_add_topic(text, command, err);
     case OPTION_WORD:
-        return set_word(option, text, field, err);
+        return option_value_set_word(option, text, field, err);
     case OPTION_WHOLE:
-        return set_whole(option, text, field, err);
+        return option_value_set_whole(option, text, field, err);
     case OPTION_PERCENT:
-        return set_percent(option, text, field, err);
+        return option_value_set_percent(option, text, field, err);
     case OPTION_TIME:
     case OPTION_SINCE:
-        return set_time(option, text, field, err);
+        return option_value_set_time(option, text, field, err);
     }
     return err_set(err, ERR_INTERNAL, "--%s takes no value", option->name);
 }
 
 void option_value_default(const struct option_spec *option, struct command *command) {
-    void *field = field_of(option, command);
+    void *field = option_value_field_of(option, command);
     switch (option->kind) {
     case OPTION_WHOLE:
     case OPTION_TIME:

@@ -43,7 +43,7 @@ struct outbox_command {
     struct sql_session *session;
 };
 
-static void add_text(const struct outbox_command *outbox, const char *text) {
+static void outbox_add_text(const struct outbox_command *outbox, const char *text) {
     if (text) {
         pg_params_add_text(outbox->session->params, slice_of(text));
     } else {
@@ -51,11 +51,11 @@ static void add_text(const struct outbox_command *outbox, const char *text) {
     }
 }
 
-static void fill_selection(const struct outbox_command *outbox) {
+static void outbox_fill_selection(const struct outbox_command *outbox) {
     const struct command *command = outbox->command;
     struct pg_params *params = outbox->session->params;
-    add_text(outbox, command->topic);
-    add_text(outbox, command->key);
+    outbox_add_text(outbox, command->topic);
+    outbox_add_text(outbox, command->key);
     if (command->word_count == 0) {
         pg_params_add_null(params);
         return;
@@ -67,10 +67,10 @@ static void fill_selection(const struct outbox_command *outbox) {
     pg_array_end(params);
 }
 
-static bool list_messages(const struct outbox_command *outbox, struct err *err) {
+static bool outbox_list_messages(const struct outbox_command *outbox, struct err *err) {
     struct pg_result *rows = NULL;
-    fill_selection(outbox);
-    add_text(outbox, outbox->command->state);
+    outbox_fill_selection(outbox);
+    outbox_add_text(outbox, outbox->command->state);
     pg_params_add_int8(outbox->session->params, outbox->command->limit);
     if (!sql_query(outbox->session, slice_of(list_sql), &rows, err)) {
         return false;
@@ -87,9 +87,9 @@ static bool list_messages(const struct outbox_command *outbox, struct err *err) 
 }
 
 /* Every id that was given is of a message: a misspelt one is not passed by. */
-static bool check_message_ids(const struct outbox_command *outbox, struct err *err) {
+static bool outbox_check_message_ids(const struct outbox_command *outbox, struct err *err) {
     struct pg_result *missing = NULL;
-    fill_selection(outbox);
+    outbox_fill_selection(outbox);
     if (!sql_query(outbox->session, slice_of(missing_sql), &missing, err)) {
         return false;
     }
@@ -103,12 +103,12 @@ static bool check_message_ids(const struct outbox_command *outbox, struct err *e
     return good;
 }
 
-static bool show_messages(const struct outbox_command *outbox, struct err *err) {
+static bool outbox_show_messages(const struct outbox_command *outbox, struct err *err) {
     struct pg_result *rows = NULL;
-    if (!check_message_ids(outbox, err)) {
+    if (!outbox_check_message_ids(outbox, err)) {
         return false;
     }
-    fill_selection(outbox);
+    outbox_fill_selection(outbox);
     if (!sql_query(outbox->session, slice_of(show_sql), &rows, err)) {
         return false;
     }
@@ -122,12 +122,12 @@ static bool show_messages(const struct outbox_command *outbox, struct err *err) 
 }
 
 /* Prints what is selected and in one of the states ("pending or failed"), by topic and state. */
-static bool count_messages(const struct outbox_command *outbox, const char *states, int64_t *count,
-                           struct err *err) {
+static bool outbox_count_messages(const struct outbox_command *outbox, const char *states,
+                                  int64_t *count, struct err *err) {
     struct pg_result *rows = NULL;
     *count = 0;
-    fill_selection(outbox);
-    add_text(outbox, states);
+    outbox_fill_selection(outbox);
+    outbox_add_text(outbox, states);
     if (!sql_query(outbox->session, slice_of(count_sql), &rows, err)) {
         return false;
     }
@@ -140,19 +140,20 @@ static bool count_messages(const struct outbox_command *outbox, const char *stat
     return *count > 0 || err_set(err, ERR_INPUT, "none of the selected messages is %s", states);
 }
 
-static bool change_messages(const struct outbox_command *outbox, const char *verb,
-                            const char *states, const char *sql, struct err *err) {
+static bool outbox_change_messages(const struct outbox_command *outbox, const char *verb,
+                                   const char *states, const char *sql, struct err *err) {
     struct pg_result *result = NULL;
     int64_t count;
     char question[128];
-    if (!check_message_ids(outbox, err) || !count_messages(outbox, states, &count, err)) {
+    if (!outbox_check_message_ids(outbox, err) ||
+        !outbox_count_messages(outbox, states, &count, err)) {
         return false;
     }
     snprintf(question, sizeof question, "%s %lld messages?", verb, (long long)count);
     if (count > HANDFUL && !command_confirm(outbox->command, question)) {
         return err_set(err, ERR_INPUT, "nothing was done");
     }
-    fill_selection(outbox);
+    outbox_fill_selection(outbox);
     if (!sql_query(outbox->session, slice_of(sql), &result, err)) {
         return false;
     }
@@ -162,16 +163,16 @@ static bool change_messages(const struct outbox_command *outbox, const char *ver
     return true;
 }
 
-static bool retry_messages(const struct outbox_command *outbox, struct err *err) {
-    return change_messages(outbox, "Publish", "failed", retry_sql, err);
+static bool outbox_retry_messages(const struct outbox_command *outbox, struct err *err) {
+    return outbox_change_messages(outbox, "Publish", "failed", retry_sql, err);
 }
 
-static bool drop_messages(const struct outbox_command *outbox, struct err *err) {
-    return change_messages(outbox, "Drop", "pending or failed", drop_sql, err);
+static bool outbox_drop_messages(const struct outbox_command *outbox, struct err *err) {
+    return outbox_change_messages(outbox, "Drop", "pending or failed", drop_sql, err);
 }
 
-static int run_outbox(const struct command *command, const char *name,
-                      bool (*run)(const struct outbox_command *outbox, struct err *err)) {
+static int outbox_run_outbox(const struct command *command, const char *name,
+                             bool (*run)(const struct outbox_command *outbox, struct err *err)) {
     struct sql_session session;
     struct outbox_command outbox = {command, &session};
     struct err err = {0};
@@ -186,17 +187,17 @@ static int run_outbox(const struct command *command, const char *name,
 }
 
 int command_outbox_list(const struct command *command) {
-    return run_outbox(command, "list", list_messages);
+    return outbox_run_outbox(command, "list", outbox_list_messages);
 }
 
 int command_outbox_show(const struct command *command) {
-    return run_outbox(command, "show", show_messages);
+    return outbox_run_outbox(command, "show", outbox_show_messages);
 }
 
 int command_outbox_retry(const struct command *command) {
-    return run_outbox(command, "retry", retry_messages);
+    return outbox_run_outbox(command, "retry", outbox_retry_messages);
 }
 
 int command_outbox_drop(const struct command *command) {
-    return run_outbox(command, "drop", drop_messages);
+    return outbox_run_outbox(command, "drop", outbox_drop_messages);
 }

@@ -54,7 +54,7 @@ void rejected_fill(const struct rejected *rejected) {
     pg_array_end(params);
 }
 
-static bool list(const struct rejected *rejected, struct err *err) {
+static bool rejected_list(const struct rejected *rejected, struct err *err) {
     struct pg_result *rows = NULL;
     rejected_fill(rejected);
     pg_params_add_int8(rejected->session->params, rejected->command->limit);
@@ -71,7 +71,7 @@ static bool list(const struct rejected *rejected, struct err *err) {
 }
 
 /* Every id that was given is of an event: a misspelt one is not passed by. */
-static bool check_ids(const struct rejected *rejected, struct err *err) {
+static bool rejected_check_ids(const struct rejected *rejected, struct err *err) {
     struct pg_result *missing = NULL;
     rejected_fill(rejected);
     if (!sql_query(rejected->session, slice_of(missing_sql), &missing, err)) {
@@ -86,9 +86,9 @@ static bool check_ids(const struct rejected *rejected, struct err *err) {
     return good;
 }
 
-static bool show(const struct rejected *rejected, struct err *err) {
+static bool rejected_show(const struct rejected *rejected, struct err *err) {
     struct pg_result *rows = NULL;
-    if (!check_ids(rejected, err)) {
+    if (!rejected_check_ids(rejected, err)) {
         return false;
     }
     rejected_fill(rejected);
@@ -105,7 +105,8 @@ static bool show(const struct rejected *rejected, struct err *err) {
 }
 
 /* Prints what is selected, by topic and reason. */
-static bool count_selected(const struct rejected *rejected, int64_t *count, struct err *err) {
+static bool rejected_count_selected(const struct rejected *rejected, int64_t *count,
+                                    struct err *err) {
     struct pg_result *rows = NULL;
     *count = 0;
     rejected_fill(rejected);
@@ -127,10 +128,10 @@ static bool count_selected(const struct rejected *rejected, int64_t *count, stru
 }
 
 /* Says what is selected, and asks before more than a handful. */
-static bool may_go_on(const struct rejected *rejected, const char *verb, struct err *err) {
+static bool rejected_may_go_on(const struct rejected *rejected, const char *verb, struct err *err) {
     int64_t count;
     char question[128];
-    if (!check_ids(rejected, err) || !count_selected(rejected, &count, err)) {
+    if (!rejected_check_ids(rejected, err) || !rejected_count_selected(rejected, &count, err)) {
         return false;
     }
     snprintf(question, sizeof question, "%s %lld rejected events?", verb, (long long)count);
@@ -138,9 +139,9 @@ static bool may_go_on(const struct rejected *rejected, const char *verb, struct 
            err_set(err, ERR_INPUT, "nothing was done");
 }
 
-static bool drop(const struct rejected *rejected, struct err *err) {
+static bool rejected_drop(const struct rejected *rejected, struct err *err) {
     struct pg_result *result = NULL;
-    if (!may_go_on(rejected, "Drop", err)) {
+    if (!rejected_may_go_on(rejected, "Drop", err)) {
         return false;
     }
     rejected_fill(rejected);
@@ -152,12 +153,12 @@ static bool drop(const struct rejected *rejected, struct err *err) {
     return true;
 }
 
-static bool retry(const struct rejected *rejected, struct err *err) {
-    return may_go_on(rejected, "Retry", err) && rejected_retry(rejected, err);
+static bool rejected_retry_one(const struct rejected *rejected, struct err *err) {
+    return rejected_may_go_on(rejected, "Retry", err) && rejected_retry(rejected, err);
 }
 
-static int run_rejected(const struct command *command, const char *name,
-                        bool (*run)(const struct rejected *rejected, struct err *err)) {
+static int rejected_run_rejected(const struct command *command, const char *name,
+                                 bool (*run)(const struct rejected *rejected, struct err *err)) {
     struct sql_session session;
     struct rejected rejected = {command, &session};
     struct err err = {0};
@@ -172,17 +173,17 @@ static int run_rejected(const struct command *command, const char *name,
 }
 
 int command_rejected_list(const struct command *command) {
-    return run_rejected(command, "list", list);
+    return rejected_run_rejected(command, "list", rejected_list);
 }
 
 int command_rejected_show(const struct command *command) {
-    return run_rejected(command, "show", show);
+    return rejected_run_rejected(command, "show", rejected_show);
 }
 
 int command_rejected_retry(const struct command *command) {
-    return run_rejected(command, "retry", retry);
+    return rejected_run_rejected(command, "retry", rejected_retry_one);
 }
 
 int command_rejected_drop(const struct command *command) {
-    return run_rejected(command, "drop", drop);
+    return rejected_run_rejected(command, "drop", rejected_drop);
 }

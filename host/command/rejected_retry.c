@@ -34,7 +34,8 @@ struct retry {
     size_t applied, again;
 };
 
-static bool read_rows(struct retry *retry, struct pg_result **rows, struct err *err) {
+static bool rejected_retry_read_rows(struct retry *retry, struct pg_result **rows,
+                                     struct err *err) {
     rejected_fill(retry->rejected);
     struct pg_params *params = retry->rejected->session->params;
     pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
@@ -44,14 +45,15 @@ static bool read_rows(struct retry *retry, struct pg_result **rows, struct err *
     return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
 }
 
-static size_t partition_of(struct retry *retry, const struct pg_result *rows, int row) {
+static size_t rejected_retry_partition_of(struct retry *retry, const struct pg_result *rows,
+                                          int row) {
     return pipeline_partition(&retry->pipeline, pg_rows_text(rows, row, 0),
                               (int32_t)pg_rows_int(rows, row, 1));
 }
 
-static void take_row(struct retry *retry, struct pg_result *rows, int row) {
+static void rejected_retry_take_row(struct retry *retry, struct pg_result *rows, int row) {
     struct message message = {
-        .partition = partition_of(retry, rows, row),
+        .partition = rejected_retry_partition_of(retry, rows, row),
         .offset = pg_rows_int(rows, row, 2),
     };
     if (!pg_rows_is_null(rows, row, 3)) {
@@ -61,21 +63,22 @@ static void take_row(struct retry *retry, struct pg_result *rows, int row) {
     batch_take(&retry->pipeline, &retry->batch, &message);
 }
 
-static void note_position(struct retry *retry, const struct pg_result *rows, int row) {
+static void rejected_retry_note_position(struct retry *retry, const struct pg_result *rows,
+                                         int row) {
     free(retry->last_topic);
     retry->last_topic = xstrdup(pg_rows_text(rows, row, 0));
     retry->last_partition = pg_rows_int(rows, row, 1);
     retry->last_offset = pg_rows_int(rows, row, 2);
 }
 
-static bool run_chunk(struct retry *retry, struct pg_result *rows, struct err *err) {
+static bool rejected_retry_run_chunk(struct retry *retry, struct pg_result *rows, struct err *err) {
     int count = pg_rows_count(rows);
     for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
-        partition_of(retry, rows, i);
+        rejected_retry_partition_of(retry, rows, i);
     }
     batch_clear(&retry->pipeline, &retry->batch);
     for (int i = 0; i < count; i++) {
-        take_row(retry, rows, i);
+        rejected_retry_take_row(retry, rows, i);
     }
     batch_handle(&retry->pipeline, &retry->batch);
     if (batch_is_ready(&retry->pipeline, &retry->batch)) {
@@ -83,7 +86,7 @@ static bool run_chunk(struct retry *retry, struct pg_result *rows, struct err *e
         batch_clear(&retry->pipeline, &retry->unhandled);
     }
     size_t taken = retry->batch.count;
-    note_position(retry, rows, (int)taken - 1);
+    rejected_retry_note_position(retry, rows, (int)taken - 1);
     if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
         return false;
     }
@@ -93,14 +96,14 @@ static bool run_chunk(struct retry *retry, struct pg_result *rows, struct err *e
     return true;
 }
 
-static bool run_all(struct retry *retry, struct err *err) {
+static bool rejected_retry_run_all(struct retry *retry, struct err *err) {
     for (;;) {
         struct pg_result *rows = NULL;
-        if (!read_rows(retry, &rows, err)) {
+        if (!rejected_retry_read_rows(retry, &rows, err)) {
             return false;
         }
         bool more = pg_rows_count(rows) > 0;
-        bool ok = !more || run_chunk(retry, rows, err);
+        bool ok = !more || rejected_retry_run_chunk(retry, rows, err);
         pg_rows_free(rows);
         if (!ok || !more) {
             return ok;
@@ -108,8 +111,8 @@ static bool run_all(struct retry *retry, struct err *err) {
     }
 }
 
-static bool with_pipeline(struct retry *retry, struct script_generation *generation,
-                          struct cache *cache, struct err *err) {
+static bool rejected_retry_with_pipeline(struct retry *retry, struct script_generation *generation,
+                                         struct cache *cache, struct err *err) {
     struct pipeline_options options = {
         .generation = generation,
         .cache = cache,
@@ -124,7 +127,7 @@ static bool with_pipeline(struct retry *retry, struct script_generation *generat
     bool ok = pipeline_open(&retry->pipeline, &options, err);
     batch_init(&retry->batch, generation);
     batch_init(&retry->unhandled, generation);
-    ok = ok && pipeline_connect(&retry->pipeline, err) && run_all(retry, err);
+    ok = ok && pipeline_connect(&retry->pipeline, err) && rejected_retry_run_all(retry, err);
     batch_free(&retry->pipeline, &retry->batch);
     batch_free(&retry->pipeline, &retry->unhandled);
     pipeline_close(&retry->pipeline);
@@ -142,7 +145,7 @@ bool rejected_retry(const struct rejected *rejected, struct err *err) {
         .enabled = config->cache.enabled != 0,
     };
     struct cache *cache = generation ? cache_create(&options, err) : NULL;
-    bool ok = cache && with_pipeline(&retry, generation, cache, err);
+    bool ok = cache && rejected_retry_with_pipeline(&retry, generation, cache, err);
     if (ok) {
         printf("%zu applied or ignored, %zu rejected again\n", retry.applied, retry.again);
     }

@@ -15,14 +15,14 @@
 #define PROMPT "> "
 #define PROMPT_MORE ">> "
 
-static void on_interrupt(int number) {
+static void command_repl_on_interrupt(int number) {
     (void)number;
     repl_interrupt();
 }
 
 /* Without SA_RESTART: a read that waits for a line returns. */
-static void catch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt};
+static void command_repl_catch_interrupts(void) {
+    struct sigaction action = {.sa_handler = command_repl_on_interrupt};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
 }
@@ -36,7 +36,8 @@ struct source {
     int number; /* of the line; 0 in a terminal */
 };
 
-static enum line_result read_line(struct source *source, bool first, const char **line) {
+static enum line_result command_repl_read_line(struct source *source, bool first,
+                                               const char **line) {
     if (source->editor) {
         return line_editor_read(source->editor, first ? PROMPT : PROMPT_MORE, line);
     }
@@ -51,7 +52,7 @@ static enum line_result read_line(struct source *source, bool first, const char 
 }
 
 /* False: there is no home. */
-static bool find_history(char *path, size_t cap) {
+static bool command_repl_find_history(char *path, size_t cap) {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     struct err err = {0};
     if (state && state[0] == '/') {
@@ -68,18 +69,18 @@ static bool find_history(char *path, size_t cap) {
     return true;
 }
 
-static void open_editor(struct source *source, struct repl *repl) {
+static void command_repl_open_editor(struct source *source, struct repl *repl) {
     char history[4096];
-    bool kept = find_history(history, sizeof history);
+    bool kept = command_repl_find_history(history, sizeof history);
     source->editor = line_editor_open(kept ? history : NULL, repl_complete, repl);
     if (source->editor) {
-        catch_interrupts();
+        command_repl_catch_interrupts();
         puts("aggregator " AGGREGATOR_VERSION ": Postgres is read-only here; Tab completes, Ctrl-D "
              "ends, `aggregator repl --help` says more");
     }
 }
 
-static void close_source(struct source *source) {
+static void command_repl_close_source(struct source *source) {
     if (source->editor) {
         puts("");
     }
@@ -95,8 +96,8 @@ struct chunk {
 };
 
 /* Adds a line, and runs the chunk if it is whole. False: it failed. */
-static bool add_line(struct chunk *chunk, const struct source *source, const char *line,
-                     struct repl *repl) {
+static bool command_repl_add_line(struct chunk *chunk, const struct source *source,
+                                  const char *line, struct repl *repl) {
     if (chunk->text.len == 0) {
         chunk->line = source->number;
     }
@@ -109,17 +110,17 @@ static bool add_line(struct chunk *chunk, const struct source *source, const cha
 }
 
 /* Whether all went well. */
-static bool run_lines(struct source *source, struct repl *repl) {
+static bool command_repl_run_lines(struct source *source, struct repl *repl) {
     struct chunk chunk = {0};
     bool good = true;
     const char *line;
     enum line_result read;
-    while ((read = read_line(source, chunk.text.len == 0, &line)) != LINE_END) {
+    while ((read = command_repl_read_line(source, chunk.text.len == 0, &line)) != LINE_END) {
         if (read == LINE_INTERRUPTED) {
             puts("");
             buffer_clear(&chunk.text);
         } else {
-            good = add_line(&chunk, source, line, repl) && good;
+            good = command_repl_add_line(&chunk, source, line, repl) && good;
         }
     }
     if (chunk.text.len > 0) {
@@ -139,10 +140,10 @@ int command_repl(const struct command *command) {
         return 1;
     }
     if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
-        open_editor(&source, repl);
+        command_repl_open_editor(&source, repl);
     }
-    bool good = run_lines(&source, repl) || source.editor;
-    close_source(&source);
+    bool good = command_repl_run_lines(&source, repl) || source.editor;
+    command_repl_close_source(&source);
     repl_destroy(repl);
     return good ? 0 : 1;
 }

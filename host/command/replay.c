@@ -31,15 +31,16 @@ struct replay {
 
 /* ---- the partitions and where they go back to ---------------------------------------------- */
 
-static void fill(struct replay *replay) {
+static void command_replay_fill(struct replay *replay) {
     pg_params_add_text(replay->session.params, slice_of(replay->command->config->kafka.group));
     pg_params_add_text(replay->session.params, slice_of(replay->command->topic));
 }
 
 /* The partitions, each with the offset that was asked for; to be freed. NULL: err says why. */
-static struct kafka_place *list_partitions(struct replay *replay, size_t *count, struct err *err) {
+static struct kafka_place *command_replay_list_partitions(struct replay *replay, size_t *count,
+                                                          struct err *err) {
     struct pg_result *rows = NULL;
-    fill(replay);
+    command_replay_fill(replay);
     pg_params_add_int8(replay->session.params, replay->command->partition);
     if (!sql_query(&replay->session, slice_of(list_sql), &rows, err)) {
         return NULL;
@@ -56,8 +57,8 @@ static struct kafka_place *list_partitions(struct replay *replay, size_t *count,
 }
 
 /* Kafka says which offset each partition had at the time. */
-static bool look_up_times(struct replay *replay, struct kafka_place *places, size_t count,
-                          struct err *err) {
+static bool command_replay_look_up_times(struct replay *replay, struct kafka_place *places,
+                                         size_t count, struct err *err) {
     struct kafka_consumer_options options = {.settings =
                                                  config_kafka_settings(replay->command->config)};
     struct kafka_consumer *consumer = kafka_consumer_open(&options, err);
@@ -69,13 +70,14 @@ static bool look_up_times(struct replay *replay, struct kafka_place *places, siz
 
 /* ---- the rewind ---------------------------------------------------------------------------- */
 
-static bool rewind_one(struct replay *replay, const struct kafka_place *place, struct err *err) {
+static bool command_replay_rewind_one(struct replay *replay, const struct kafka_place *place,
+                                      struct err *err) {
     struct pg_result *result = NULL;
     if (place->offset < 0) { /* nothing so young in this partition */
         printf("%s/%d: nothing from then on\n", place->topic, place->partition);
         return true;
     }
-    fill(replay);
+    command_replay_fill(replay);
     pg_params_add_int8(replay->session.params, place->partition);
     pg_params_add_int8(replay->session.params, place->offset);
     if (!sql_query(&replay->session, slice_of(rewind_sql), &result, err)) {
@@ -92,7 +94,7 @@ static bool rewind_one(struct replay *replay, const struct kafka_place *place, s
     return true;
 }
 
-static bool refuse_replay(const struct command *command, struct err *err) {
+static bool command_replay_refuse_replay(const struct command *command, struct err *err) {
     char partition[48] = "";
     if (command->partition >= 0) {
         snprintf(partition, sizeof partition, ", partition %lld", (long long)command->partition);
@@ -101,16 +103,17 @@ static bool refuse_replay(const struct command *command, struct err *err) {
                    command->config->kafka.group, command->topic, partition);
 }
 
-static bool run(struct replay *replay, struct err *err) {
+static bool command_replay_run(struct replay *replay, struct err *err) {
     size_t count = 0;
-    struct kafka_place *places = list_partitions(replay, &count, err);
+    struct kafka_place *places = command_replay_list_partitions(replay, &count, err);
     if (!places) {
         return false;
     }
-    bool ok = count > 0 || refuse_replay(replay->command, err);
-    ok = ok && (replay->command->from_offset >= 0 || look_up_times(replay, places, count, err));
+    bool ok = count > 0 || command_replay_refuse_replay(replay->command, err);
+    ok = ok && (replay->command->from_offset >= 0 ||
+                command_replay_look_up_times(replay, places, count, err));
     for (size_t i = 0; ok && i < count; i++) {
-        ok = rewind_one(replay, &places[i], err);
+        ok = command_replay_rewind_one(replay, &places[i], err);
     }
     free(places);
     return ok;
@@ -121,7 +124,7 @@ int command_replay(const struct command *command) {
     struct err err = {0};
     bool ok = sql_session_open(&replay.session, command->config, "aggregator replay",
                                command->config->postgres.statement_timeout_ms, &err) &&
-              run(&replay, &err);
+              command_replay_run(&replay, &err);
     if (!ok) {
         fprintf(stderr, "replay: %s\n", err.text);
     }

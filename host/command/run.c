@@ -15,7 +15,7 @@
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
 
-static void follow_signals(struct program *program, bool watch) {
+static void run_follow_signals(struct program *program, bool watch) {
     struct pollfd fds[2] = {{stop_fd(), POLLIN, 0}, {signals_reload_fd(), POLLIN, 0}};
     while (!stop_requested()) {
         eventfd_t asked;
@@ -40,7 +40,7 @@ int command_run(const struct command *command) {
     }
     if (program) {
         program_log(program);
-        follow_signals(program, command->watch);
+        run_follow_signals(program, command->watch);
         if (!program_stop(program)) {
             _exit(EX_SOFTWARE);
         }

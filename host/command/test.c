@@ -24,56 +24,56 @@ struct files {
 /* nftw takes no context: the list under way. */
 static struct files found;
 
-static void add_path(struct files *files, const char *path) {
+static void test_add_path(struct files *files, const char *path) {
     files->paths = xrealloc(files->paths, (files->count + 1) * sizeof *files->paths);
     files->paths[files->count++] = xstrdup(path);
 }
 
-static int visit(const char *path, const struct stat *status, int type, struct FTW *walk) {
+static int test_visit(const char *path, const struct stat *status, int type, struct FTW *walk) {
     static const char ending[] = "_spec.lua";
     size_t len = strlen(path), end = sizeof ending - 1;
     (void)status;
     (void)walk;
     if (type == FTW_F && len > end && strcmp(path + len - end, ending) == 0) {
-        add_path(&found, path);
+        test_add_path(&found, path);
     }
     return 0;
 }
 
-static int compare_paths(const void *a, const void *b) {
+static int test_compare_paths(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* A file is taken whatever its name; a folder gives its specs, sorted. */
-static bool find_specs(const char *path, struct err *err) {
+static bool test_find_specs(const char *path, struct err *err) {
     struct stat status;
     size_t before = found.count;
     if (stat(path, &status) != 0) {
         return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
     }
     if (!S_ISDIR(status.st_mode)) {
-        add_path(&found, path);
+        test_add_path(&found, path);
         return true;
     }
-    if (nftw(path, visit, 16, FTW_PHYS) != 0) {
+    if (nftw(path, test_visit, 16, FTW_PHYS) != 0) {
         return err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(errno));
     }
     if (found.count == before) {
         return err_set(err, ERR_INPUT, "%s: no file in it ends in _spec.lua", path);
     }
-    qsort(found.paths + before, found.count - before, sizeof *found.paths, compare_paths);
+    qsort(found.paths + before, found.count - before, sizeof *found.paths, test_compare_paths);
     return true;
 }
 
-static bool find_all(char *const *paths, size_t count, struct err *err) {
+static bool test_find_all(char *const *paths, size_t count, struct err *err) {
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
-        ok = find_specs(paths[i], err);
+        ok = test_find_specs(paths[i], err);
     }
-    return count > 0 ? ok : find_specs(DEFAULT_SPECS, err);
+    return count > 0 ? ok : test_find_specs(DEFAULT_SPECS, err);
 }
 
-static void free_files(void) {
+static void test_free_files(void) {
     for (size_t i = 0; i < found.count; i++) {
         free(found.paths[i]);
     }
@@ -81,8 +81,8 @@ static void free_files(void) {
     found = (struct files){0};
 }
 
-static bool run_all(const struct config *config, const struct spec_options *options,
-                    double coverage_min, struct spec_totals *totals, struct err *err) {
+static bool test_run_all(const struct config *config, const struct spec_options *options,
+                         double coverage_min, struct spec_totals *totals, struct err *err) {
     struct spec_run *run = spec_run_create(config, options, err);
     if (!run) {
         return false;
@@ -98,14 +98,14 @@ static bool run_all(const struct config *config, const struct spec_options *opti
 }
 
 /* Specs may print what they like; a message of the program's own may hold an argument. */
-static void say_failure(const struct err *err) {
+static void test_say_failure(const struct err *err) {
     struct buffer line = {0};
     buffer_append_format(&line, "test: %s\n", err->text);
     terminal_print(stderr, buffer_slice(&line));
     buffer_free(&line);
 }
 
-static int run_once(const struct command *command) {
+static int test_run_once(const struct command *command) {
     struct spec_options options = {
         .support = SUPPORT,
         .real = command->real,
@@ -113,11 +113,11 @@ static int run_once(const struct command *command) {
     };
     struct spec_totals totals = {0};
     struct err err = {0};
-    bool ok = find_all(command->words, (size_t)command->word_count, &err) &&
-              run_all(command->config, &options, command->coverage_min, &totals, &err);
-    free_files();
+    bool ok = test_find_all(command->words, (size_t)command->word_count, &err) &&
+              test_run_all(command->config, &options, command->coverage_min, &totals, &err);
+    test_free_files();
     if (!ok) {
-        say_failure(&err);
+        test_say_failure(&err);
         return 1;
     }
     printf("%d passed, %d failed", totals.passed, totals.failed);
@@ -128,21 +128,21 @@ static int run_once(const struct command *command) {
 /* ---- again and again ----------------------------------------------------------------------- */
 
 /* With the configuration as it stands now. */
-static int run_anew(void *context) {
+static int test_run_anew(void *context) {
     struct command command = *(const struct command *)context;
     struct err err = {0};
     struct config *config = config_load(command.config_path, &err);
     if (!config) {
-        say_failure(&err);
+        test_say_failure(&err);
         return 1;
     }
     command.config = config;
-    int status = run_once(&command);
+    int status = test_run_once(&command);
     config_unref(config);
     return status;
 }
 
-static int run_on_changes(const struct command *command) {
+static int test_run_on_changes(const struct command *command) {
     const struct config *config = command->config;
     const char *shared[] = {config->scripts.root, config->scripts.sql, command->config_path,
                             SUPPORT, "spec/fixtures"};
@@ -156,11 +156,11 @@ static int run_on_changes(const struct command *command) {
     if (count == 0) {
         paths[shared_count] = DEFAULT_SPECS;
     }
-    int status = watch_run(paths, run_anew, &again);
+    int status = watch_run(paths, test_run_anew, &again);
     free(paths);
     return status;
 }
 
 int command_test(const struct command *command) {
-    return (command->watch ? run_on_changes : run_once)(command);
+    return (command->watch ? test_run_on_changes : test_run_once)(command);
 }

@@ -5,12 +5,12 @@
 #include "author/try_reaction.h"
 #include "command.h"
 
-static int try_report(const struct err *err) {
+static int command_try_report(const struct err *err) {
     fprintf(stderr, "aggregator: try: %s\n", err->text);
     return err->kind == ERR_INPUT ? 2 : 1;
 }
 
-static int try_command_reaction(const struct command *command) {
+static int command_try_command_reaction(const struct command *command) {
     struct try_reaction_options options = {
         .config = command->config,
         .reaction = command->reaction,
@@ -20,14 +20,14 @@ static int try_command_reaction(const struct command *command) {
     size_t failed;
     struct err err = {0};
     if (!try_reaction_run(&options, &failed, &err)) {
-        return try_report(&err);
+        return command_try_report(&err);
     }
     return failed > 0 ? 1 : 0;
 }
 
 int command_try(const struct command *command) {
     if (command->reaction) {
-        return try_command_reaction(command);
+        return command_try_command_reaction(command);
     }
     struct try_options options = {
         .config = command->config,
@@ -38,7 +38,7 @@ int command_try(const struct command *command) {
     struct try_totals totals;
     struct err err = {0};
     if (!try_run(&options, &totals, &err)) {
-        return try_report(&err);
+        return command_try_report(&err);
     }
     if (totals.applied + totals.ignored + totals.rejected == 0) {
         fputs("aggregator: try: no event of the file is of a topic that is read\n", stderr);

@@ -37,8 +37,8 @@ struct reader {
     bool good;
 };
 
-static bool complain(struct reader *reader, const char *section, const char *key,
-                     const char *what) {
+static bool config_complain(struct reader *reader, const char *section, const char *key,
+                            const char *what) {
     char line[16] = "";
     int number = config_line_of(reader->path, section, key);
     if (number > 0) {
@@ -48,7 +48,8 @@ static bool complain(struct reader *reader, const char *section, const char *key
                    key[0] ? "." : "", key, what);
 }
 
-static bool read_integer(struct reader *reader, const struct config_field *field, void *target) {
+static bool config_read_integer(struct reader *reader, const struct config_field *field,
+                                void *target) {
     lua_State *L = reader->L;
     char what[160];
     double value = lua_tonumber(L, -1);
@@ -56,26 +57,27 @@ static bool read_integer(struct reader *reader, const struct config_field *field
         value > (double)field->max) {
         snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.80s", field->min,
                  field->max, lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
-        return complain(reader, field->section, field->key, what);
+        return config_complain(reader, field->section, field->key, what);
     }
     *(int *)target = (int)value;
     return true;
 }
 
-static bool read_switch(struct reader *reader, const struct config_field *field, void *target) {
+static bool config_read_switch(struct reader *reader, const struct config_field *field,
+                               void *target) {
     lua_State *L = reader->L;
     const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
     bool on = lua_isboolean(L, -1) ? lua_toboolean(L, -1)
                                    : strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
     if (!lua_isboolean(L, -1) && !on && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0) {
-        return complain(reader, field->section, field->key, "must be true or false");
+        return config_complain(reader, field->section, field->key, "must be true or false");
     }
     *(int *)target = on;
     return true;
 }
 
 /* An empty path stays one: it says that there is none. */
-static char *beside(const char *config_path, const char *path) {
+static char *config_beside(const char *config_path, const char *path) {
     const char *slash = strrchr(config_path, '/');
     struct buffer joined = {0};
     if (path[0] == '/' || path[0] == '\0' || !slash) {
@@ -85,15 +87,15 @@ static char *beside(const char *config_path, const char *path) {
     return joined.data;
 }
 
-static bool read_strings(struct reader *reader, const struct config_field *field,
-                         struct config_strings *strings) {
+static bool config_read_strings(struct reader *reader, const struct config_field *field,
+                                struct config_strings *strings) {
     lua_State *L = reader->L;
     size_t count = lua_objlen(L, -1), keys = 0;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         keys++;
     }
     if (keys != count) {
-        return complain(reader, field->section, field->key, "must be a list of strings");
+        return config_complain(reader, field->section, field->key, "must be a list of strings");
     }
     strings->items = xcalloc(count + 1, sizeof *strings->items);
     for (size_t i = 0; i < count; i++) {
@@ -104,21 +106,21 @@ static bool read_strings(struct reader *reader, const struct config_field *field
         }
         lua_pop(L, 1);
         if (!is_text) {
-            return complain(reader, field->section, field->key, "must be a list of strings");
+            return config_complain(reader, field->section, field->key, "must be a list of strings");
         }
     }
     return true;
 }
 
-static bool read_pairs(struct reader *reader, const struct config_field *field,
-                       struct config_pairs *pairs) {
+static bool config_read_pairs(struct reader *reader, const struct config_field *field,
+                              struct config_pairs *pairs) {
     lua_State *L = reader->L;
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
             lua_pop(L, 2);
-            return complain(reader, field->section, field->key,
-                            "must map property names to strings or numbers");
+            return config_complain(reader, field->section, field->key,
+                                   "must map property names to strings or numbers");
         }
         const char *name = lua_tostring(L, -2), *value = lua_tostring(L, -1); /* may raise */
         size_t count = pairs->count + 1;
@@ -132,7 +134,7 @@ static bool read_pairs(struct reader *reader, const struct config_field *field,
 }
 
 /* Whether the word is in the list, upper and lower case alike. */
-static bool is_among(const char *word, const char *words) {
+static bool config_is_among(const char *word, const char *words) {
     size_t len = strlen(word);
     for (const char *at = words + 1; *at; at += strcspn(at, " ") + 1) {
         if (strcspn(at, " ") == len && strncasecmp(at, word, len) == 0) {
@@ -147,12 +149,12 @@ static bool config_is_header_name(const char *text) {
     static const char *const taken = " host content-length transfer-encoding connection expect "
                                      "if-none-match authorization traceparent ";
     size_t len = strlen(text);
-    return len > 0 && len <= HEADER_NAME_BYTES && !is_among(text, taken) &&
+    return len > 0 && len <= HEADER_NAME_BYTES && !config_is_among(text, taken) &&
            strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == len;
 }
 
-static bool read_field(struct reader *reader, const struct config_field *field) {
+static bool config_read_field(struct reader *reader, const struct config_field *field) {
     lua_State *L = reader->L; /* [section, value] */
     void *target = (char *)reader->config + field->offset;
     if (lua_isnil(L, -1) && field->kind == HEADER) {
@@ -160,44 +162,45 @@ static bool read_field(struct reader *reader, const struct config_field *field) 
         lua_pushstring(L, field->words);
     }
     if (lua_isnil(L, -1)) {
-        return complain(reader, field->section, field->key, "is missing");
+        return config_complain(reader, field->section, field->key, "is missing");
     }
     if (field->kind == STRINGS || field->kind == PAIRS) {
         if (!lua_istable(L, -1)) {
-            return complain(reader, field->section, field->key, "must be a table");
+            return config_complain(reader, field->section, field->key, "must be a table");
         }
-        return field->kind == STRINGS ? read_strings(reader, field, target)
-                                      : read_pairs(reader, field, target);
+        return field->kind == STRINGS ? config_read_strings(reader, field, target)
+                                      : config_read_pairs(reader, field, target);
     }
     if (field->kind == INTEGER) {
-        return read_integer(reader, field, target);
+        return config_read_integer(reader, field, target);
     }
     if (field->kind == SWITCH) {
-        return read_switch(reader, field, target);
+        return config_read_switch(reader, field, target);
     }
     if (lua_type(L, -1) != LUA_TSTRING) {
-        return complain(reader, field->section, field->key, "must be a string");
+        return config_complain(reader, field->section, field->key, "must be a string");
     }
     const char *text = lua_tostring(L, -1);
     if (strlen(text) != lua_objlen(L, -1)) {
-        return complain(reader, field->section, field->key, "must not hold a NUL byte");
+        return config_complain(reader, field->section, field->key, "must not hold a NUL byte");
     }
     if (field->kind == HEADER && !config_is_header_name(text)) {
-        return complain(reader, field->section, field->key,
-                        "must be the name of a header field that HTTP does not use itself, of 1 to "
-                        "64 letters, digits and hyphens");
+        return config_complain(
+            reader, field->section, field->key,
+            "must be the name of a header field that HTTP does not use itself, of 1 to "
+            "64 letters, digits and hyphens");
     }
-    if (field->kind == WORD && !is_among(text, field->words)) {
+    if (field->kind == WORD && !config_is_among(text, field->words)) {
         char what[160];
         snprintf(what, sizeof what, "must be one of%.*s, not \"%.60s\"",
                  (int)strlen(field->words) - 1, field->words, text);
-        return complain(reader, field->section, field->key, what);
+        return config_complain(reader, field->section, field->key, what);
     }
     struct err place = {0};
     if (!config_check_place(field->kind, text, &place)) {
-        return complain(reader, field->section, field->key, place.text);
+        return config_complain(reader, field->section, field->key, place.text);
     }
-    char *copy = field->kind == PATH ? beside(reader->path, text) : xstrdup(text);
+    char *copy = field->kind == PATH ? config_beside(reader->path, text) : xstrdup(text);
     for (char *at = copy; field->kind == WORD && *at; at++) {
         *at = (char)tolower((unsigned char)*at);
     }
@@ -205,7 +208,7 @@ static bool read_field(struct reader *reader, const struct config_field *field) 
     return true;
 }
 
-static bool is_known(const char *section, const char *key) {
+static bool config_is_known(const char *section, const char *key) {
     for (size_t i = 0; i < config_field_count; i++) {
         if (strcmp(config_fields[i].section, section) == 0 &&
             (!key || strcmp(config_fields[i].key, key) == 0)) {
@@ -216,7 +219,7 @@ static bool is_known(const char *section, const char *key) {
 }
 
 /* Says so of a section, or of a key of one, with the nearest that there is. */
-static bool refuse_unknown(struct reader *reader, const char *section, const char *key) {
+static bool config_refuse_unknown(struct reader *reader, const char *section, const char *key) {
     const char **names = xcalloc(config_field_count, sizeof *names);
     char hint[NEAREST_HINT_CAP], what[NEAREST_HINT_CAP + 32];
     size_t count = 0;
@@ -230,17 +233,17 @@ static bool refuse_unknown(struct reader *reader, const char *section, const cha
     snprintf(what, sizeof what, "unknown %s: %s", key ? "key" : "section",
              nearest_hint(hint, key ? key : section, names, count));
     free(names);
-    return complain(reader, section, key ? key : "", what);
+    return config_complain(reader, section, key ? key : "", what);
 }
 
-static bool check_keys(struct reader *reader, const char *section) {
+static bool config_check_keys(struct reader *reader, const char *section) {
     lua_State *L = reader->L; /* [section] */
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         lua_pop(L, 1);
         const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "[number]";
-        if (!is_known(section, key)) {
-            bool said = refuse_unknown(reader, section, key);
+        if (!config_is_known(section, key)) {
+            bool said = config_refuse_unknown(reader, section, key);
             lua_pop(L, 1);
             return said;
         }
@@ -249,38 +252,38 @@ static bool check_keys(struct reader *reader, const char *section) {
 }
 
 /* Pushes table[key] of the table at the top. */
-static void push_raw(lua_State *L, const char *key) {
+static void config_push_raw(lua_State *L, const char *key) {
     lua_pushstring(L, key);
     lua_rawget(L, -2);
 }
 
 /* A metatable would say what this reader, which reads raw, does not see. */
-static bool is_plain(lua_State *L) {
+static bool config_is_plain(lua_State *L) {
     return lua_istable(L, -1) && !lua_getmetatable(L, -1);
 }
 
 /* In the order of the fields, so that of two mistakes always the same one is told. */
-static bool check_types(struct reader *reader) {
+static bool config_check_types(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
     for (size_t i = 0; i < config_field_count; i++) {
-        push_raw(L, config_fields[i].section);
-        bool good = lua_isnil(L, -1) || is_plain(L);
+        config_push_raw(L, config_fields[i].section);
+        bool good = lua_isnil(L, -1) || config_is_plain(L);
         if (!good) {
-            return complain(reader, config_fields[i].section, "",
-                            "must be a table, without a metatable");
+            return config_complain(reader, config_fields[i].section, "",
+                                   "must be a table, without a metatable");
         }
         lua_pop(L, 1);
     }
     return true;
 }
 
-static bool check_sections(struct reader *reader) {
+static bool config_check_sections(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[number]";
-        bool ok =
-            is_known(name, NULL) ? check_keys(reader, name) : refuse_unknown(reader, name, NULL);
+        bool ok = config_is_known(name, NULL) ? config_check_keys(reader, name)
+                                              : config_refuse_unknown(reader, name, NULL);
         if (!ok) {
             return false;
         }
@@ -289,15 +292,15 @@ static bool check_sections(struct reader *reader) {
     return true;
 }
 
-static bool read_fields(struct reader *reader) {
+static bool config_read_fields(struct reader *reader) {
     lua_State *L = reader->L;
     for (size_t i = 0; i < config_field_count; i++) {
-        push_raw(L, config_fields[i].section);
+        config_push_raw(L, config_fields[i].section);
         if (!lua_istable(L, -1)) {
-            return complain(reader, config_fields[i].section, "", "the section is missing");
+            return config_complain(reader, config_fields[i].section, "", "the section is missing");
         }
-        push_raw(L, config_fields[i].key);
-        bool ok = read_field(reader, &config_fields[i]);
+        config_push_raw(L, config_fields[i].key);
+        bool ok = config_read_field(reader, &config_fields[i]);
         lua_pop(L, 2);
         if (!ok) {
             return false;
@@ -307,7 +310,7 @@ static bool read_fields(struct reader *reader) {
 }
 
 /* Leaves the table on the stack. */
-static bool run_file(struct reader *reader) {
+static bool config_run_file(struct reader *reader) {
     static const luaL_Reg libraries[] = {
         {"", luaopen_base}, {"table", luaopen_table}, {"string", luaopen_string}};
     lua_State *L = reader->L;
@@ -322,16 +325,17 @@ static bool run_file(struct reader *reader) {
         lua_error(L);
     }
     lua_call(L, 0, 1);
-    return is_plain(L) || err_set(reader->err, ERR_INPUT,
-                                  "%s: must return a table, without a metatable", reader->path);
+    return config_is_plain(L) ||
+           err_set(reader->err, ERR_INPUT, "%s: must return a table, without a metatable",
+                   reader->path);
 }
 
 /* Inside the job: everything here may raise. [reader] */
-static int read_config(lua_State *L) {
+static int config_read_config(lua_State *L) {
     struct reader *reader = lua_touserdata(L, 1);
     reader->L = L;
-    reader->good =
-        run_file(reader) && check_types(reader) && check_sections(reader) && read_fields(reader);
+    reader->good = config_run_file(reader) && config_check_types(reader) &&
+                   config_check_sections(reader) && config_read_fields(reader);
     return 0;
 }
 
@@ -339,7 +343,7 @@ struct config *config_load(const char *path, struct err *err) {
     struct config *config = xcalloc(1, sizeof *config);
     atomic_init(&config->refs, 1);
     struct reader reader = {.path = path, .config = config, .err = err};
-    struct lua_job job = {path, read_config, &reader, TIMEOUT_MS, MEMORY_BYTES};
+    struct lua_job job = {path, config_read_config, &reader, TIMEOUT_MS, MEMORY_BYTES};
     err_clear(err);
     bool good = regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &reader.text, err) &&
                 lua_job_run(&job, err) && reader.good;

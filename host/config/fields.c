@@ -89,14 +89,14 @@ const size_t config_field_count = sizeof config_fields / sizeof *config_fields;
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static void free_items(char **items, size_t count) {
+static void fields_free_items(char **items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         free(items[i]);
     }
     free(items);
 }
 
-static char **copy_items(char *const *items, size_t count) {
+static char **fields_copy_items(char *const *items, size_t count) {
     char **copy = xcalloc(count + 1, sizeof *copy);
     for (size_t i = 0; i < count; i++) {
         copy[i] = xstrdup(items[i]);
@@ -104,7 +104,7 @@ static char **copy_items(char *const *items, size_t count) {
     return copy;
 }
 
-static bool same_items(char *const *a, char *const *b, size_t count) {
+static bool fields_same_items(char *const *a, char *const *b, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(a[i], b[i]) != 0) {
             return false;
@@ -114,7 +114,7 @@ static bool same_items(char *const *a, char *const *b, size_t count) {
 }
 
 /* They come in no order. */
-static bool same_pairs(const struct config_pairs *a, const struct config_pairs *b) {
+static bool fields_same_pairs(const struct config_pairs *a, const struct config_pairs *b) {
     size_t same = 0;
     for (size_t i = 0; i < a->count; i++) {
         for (size_t j = 0; j < b->count; j++) {
@@ -125,73 +125,74 @@ static bool same_pairs(const struct config_pairs *a, const struct config_pairs *
     return a->count == b->count && same == a->count;
 }
 
-static bool is_text(const struct config_field *field) {
+static bool fields_is_text(const struct config_field *field) {
     return field->kind != INTEGER && field->kind != SWITCH && field->kind != STRINGS &&
            field->kind != PAIRS;
 }
 
-static void free_value(const struct config_field *field, struct config *config) {
+static void fields_free_value(const struct config_field *field, struct config *config) {
     void *target = (char *)config + field->offset;
-    if (is_text(field)) {
+    if (fields_is_text(field)) {
         free(*(char **)target);
     } else if (field->kind == STRINGS) {
         struct config_strings *strings = target;
-        free_items(strings->items, strings->count);
+        fields_free_items(strings->items, strings->count);
     } else if (field->kind == PAIRS) {
         struct config_pairs *pairs = target;
-        free_items(pairs->names, pairs->count);
-        free_items(pairs->values, pairs->count);
+        fields_free_items(pairs->names, pairs->count);
+        fields_free_items(pairs->values, pairs->count);
     }
 }
 
-static void copy_value(const struct config_field *field, struct config *to,
-                       const struct config *from) {
+static void fields_copy_value(const struct config_field *field, struct config *to,
+                              const struct config *from) {
     void *target = (char *)to + field->offset;
     const void *source = (const char *)from + field->offset;
-    if (is_text(field)) {
+    if (fields_is_text(field)) {
         *(char **)target = xstrdup(*(char *const *)source);
     } else if (field->kind == STRINGS) {
         const struct config_strings *strings = source;
-        *(struct config_strings *)target =
-            (struct config_strings){copy_items(strings->items, strings->count), strings->count};
+        *(struct config_strings *)target = (struct config_strings){
+            fields_copy_items(strings->items, strings->count), strings->count};
     } else if (field->kind == PAIRS) {
         const struct config_pairs *pairs = source;
         *(struct config_pairs *)target =
-            (struct config_pairs){copy_items(pairs->names, pairs->count),
-                                  copy_items(pairs->values, pairs->count), pairs->count};
+            (struct config_pairs){fields_copy_items(pairs->names, pairs->count),
+                                  fields_copy_items(pairs->values, pairs->count), pairs->count};
     } else {
         *(int *)target = *(const int *)source;
     }
 }
 
-static bool same_value(const struct config_field *field, const struct config *left,
-                       const struct config *right) {
+static bool fields_same_value(const struct config_field *field, const struct config *left,
+                              const struct config *right) {
     const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
-    if (is_text(field)) {
+    if (fields_is_text(field)) {
         return strcmp(*(char *const *)a, *(char *const *)b) == 0;
     }
     if (field->kind == STRINGS) {
         const struct config_strings *one = a, *other = b;
-        return one->count == other->count && same_items(one->items, other->items, one->count);
+        return one->count == other->count &&
+               fields_same_items(one->items, other->items, one->count);
     }
     if (field->kind == PAIRS) {
-        return same_pairs(a, b);
+        return fields_same_pairs(a, b);
     }
     return *(const int *)a == *(const int *)b;
 }
 
 /* ---- what a reload takes ------------------------------------------------------------------- */
 
-static bool is_login_option(const char *name) {
+static bool fields_is_login_option(const char *name) {
     return strcmp(name, "sasl.username") == 0 || strcmp(name, "sasl.password") == 0;
 }
 
 /* The pairs but for the login; what is pointed to is theirs. */
-static struct config_pairs without_login(const struct config_pairs *all) {
+static struct config_pairs fields_without_login(const struct config_pairs *all) {
     struct config_pairs some = {xcalloc(all->count + 1, sizeof(char *)),
                                 xcalloc(all->count + 1, sizeof(char *)), 0};
     for (size_t i = 0; i < all->count; i++) {
-        if (!is_login_option(all->names[i])) {
+        if (!fields_is_login_option(all->names[i])) {
             some.names[some.count] = all->names[i];
             some.values[some.count++] = all->values[i];
         }
@@ -199,9 +200,9 @@ static struct config_pairs without_login(const struct config_pairs *all) {
     return some;
 }
 
-static bool same_but_login(const struct config_pairs *a, const struct config_pairs *b) {
-    struct config_pairs one = without_login(a), other = without_login(b);
-    bool same = same_pairs(&one, &other);
+static bool fields_same_but_login(const struct config_pairs *a, const struct config_pairs *b) {
+    struct config_pairs one = fields_without_login(a), other = fields_without_login(b);
+    bool same = fields_same_pairs(&one, &other);
     free(one.names);
     free(one.values);
     free(other.names);
@@ -211,8 +212,8 @@ static bool same_but_login(const struct config_pairs *a, const struct config_pai
 
 /* Whether the value of `b` can be taken over by a program that runs with that of `a`: connections
  * are made with the login that stands in the configuration when they are made. */
-static bool is_live(const struct config_field *field, const struct config *left,
-                    const struct config *right) {
+static bool fields_is_live(const struct config_field *field, const struct config *left,
+                           const struct config *right) {
     const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
     switch (field->kind) {
     case POSTGRES_URL:
@@ -220,7 +221,7 @@ static bool is_live(const struct config_field *field, const struct config *left,
     case REDIS_URL:
         return redis_url_same_place(*(char *const *)a, *(char *const *)b);
     case PAIRS:
-        return field->live || same_but_login(a, b);
+        return field->live || fields_same_but_login(a, b);
     default:
         return field->live;
     }
@@ -230,9 +231,9 @@ void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context) {
     for (size_t i = 0; i < config_field_count; i++) {
-        if (!same_value(&config_fields[i], a, b)) {
+        if (!fields_same_value(&config_fields[i], a, b)) {
             differs(context, config_fields[i].section, config_fields[i].key,
-                    is_live(&config_fields[i], a, b));
+                    fields_is_live(&config_fields[i], a, b));
         }
     }
 }
@@ -241,17 +242,17 @@ struct config *config_renew(const struct config *running, const struct config *f
     struct config *renewed = xcalloc(1, sizeof *renewed);
     atomic_init(&renewed->refs, 1);
     for (size_t i = 0; i < config_field_count; i++) {
-        copy_value(&config_fields[i], renewed,
-                   is_live(&config_fields[i], running, fresh) ? fresh : running);
+        fields_copy_value(&config_fields[i], renewed,
+                          fields_is_live(&config_fields[i], running, fresh) ? fresh : running);
     }
     return renewed;
 }
 
-static void destroy(struct config *config) {
+static void fields_destroy(struct config *config) {
     for (size_t i = 0; i < config_field_count; i++) {
-        free_value(&config_fields[i], config);
+        fields_free_value(&config_fields[i], config);
     }
-    free_items(config->secret_files.items, config->secret_files.count);
+    fields_free_items(config->secret_files.items, config->secret_files.count);
     free(config);
 }
 
@@ -262,6 +263,6 @@ const struct config *config_ref(const struct config *config) {
 
 void config_unref(const struct config *config) {
     if (config && atomic_fetch_sub(&((struct config *)config)->refs, 1) == 1) {
-        destroy((struct config *)config);
+        fields_destroy((struct config *)config);
     }
 }

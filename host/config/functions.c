@@ -13,7 +13,7 @@
 #define KEY_FILE_MAX_BYTES 8191
 
 /* env(name, default): the variable where it is set and not empty, else the default. */
-static int lua_env(lua_State *L) {
+static int functions_lua_env(lua_State *L) {
     const char *value = getenv(luaL_checkstring(L, 1));
     if (value && value[0]) {
         lua_pushstring(L, value);
@@ -24,7 +24,7 @@ static int lua_env(lua_State *L) {
 }
 
 /* Pushes the text of the file without the ends of line behind it. */
-static int push_key_file(lua_State *L, const char *name, const char *path) {
+static int functions_push_key_file(lua_State *L, const char *name, const char *path) {
     struct buffer text = {0};
     struct err err = {0};
     bool ok = regular_file_read(AT_FDCWD, path, path, KEY_FILE_MAX_BYTES, &text, &err);
@@ -42,14 +42,14 @@ static int push_key_file(lua_State *L, const char *name, const char *path) {
     return ok ? 1 : luaL_error(L, "%s_FILE names %s", name, err.text);
 }
 
-static void note_file(lua_State *L, const char *path) {
+static void functions_note_file(lua_State *L, const char *path) {
     struct config_strings *files = lua_touserdata(L, lua_upvalueindex(1));
     files->items = xrealloc(files->items, (files->count + 1) * sizeof *files->items);
     files->items[files->count++] = xstrdup(path);
 }
 
 /* env_or_file(name): the variable, or the contents of the file that NAME_FILE names, or nil. */
-static int lua_env_or_file(lua_State *L) {
+static int functions_lua_env_or_file(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     const char *value = getenv(name);
     if (value && value[0]) {
@@ -60,12 +60,12 @@ static int lua_env_or_file(lua_State *L) {
     if (!path || !path[0]) {
         return 0;
     }
-    note_file(L, path);
-    return push_key_file(L, name, path);
+    functions_note_file(L, path);
+    return functions_push_key_file(L, name, path);
 }
 
 /* The strings of a JSON list, onto the table at the top. */
-static bool push_json_items(lua_State *L, struct slice text) {
+static bool functions_push_json_items(lua_State *L, struct slice text) {
     struct json_cursor cursor;
     struct json_value item;
     bool more;
@@ -90,14 +90,14 @@ static bool push_json_items(lua_State *L, struct slice text) {
 
 /* list(text): the items of a comma-separated list, without the blanks around them, or of a JSON
  * list of strings. Empty items are left out. */
-static int lua_list(lua_State *L) {
+static int functions_lua_list(lua_State *L) {
     static const char blanks[] = " \t\r\n";
     const char *at = luaL_optstring(L, 1, "");
     int count = 0;
     lua_newtable(L);
     at += strspn(at, blanks);
     if (*at == '[') {
-        return push_json_items(L, slice_of(at))
+        return functions_push_json_items(L, slice_of(at))
                    ? 1
                    : luaL_error(L, "a list that begins with [ must be a JSON list of strings");
     }
@@ -119,9 +119,9 @@ static int lua_list(lua_State *L) {
 }
 
 void config_functions_register(lua_State *L, struct config_strings *files) {
-    lua_register(L, "env", lua_env);
+    lua_register(L, "env", functions_lua_env);
     lua_pushlightuserdata(L, files);
-    lua_pushcclosure(L, lua_env_or_file, 1);
+    lua_pushcclosure(L, functions_lua_env_or_file, 1);
     lua_setglobal(L, "env_or_file");
-    lua_register(L, "list", lua_list);
+    lua_register(L, "list", functions_lua_list);
 }

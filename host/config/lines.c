@@ -17,7 +17,7 @@ struct search {
 };
 
 /* An assignment to the name read last. */
-static void assign(struct search *search) {
+static void lines_assign(struct search *search) {
     bool is_section = slice_equal(search->name, search->section);
     bool is_key = slice_equal(search->name, search->key);
     bool is_inside = search->section_depth > 0 && search->depth == search->section_depth;
@@ -30,11 +30,11 @@ static void assign(struct search *search) {
     }
 }
 
-static void take_mark(struct search *search, char mark) {
+static void lines_take_mark(struct search *search, char mark) {
     bool opens = search->opens;
     search->opens = false;
     if (mark == '=') {
-        assign(search);
+        lines_assign(search);
     } else if (mark == '.') {
         search->owner = search->name;
         search->dotted = true;
@@ -47,7 +47,7 @@ static void take_mark(struct search *search, char mark) {
     }
 }
 
-static void take_name(struct search *search, const struct lua_lexer *lexer, bool after_dot) {
+static void lines_take_name(struct search *search, const struct lua_lexer *lexer, bool after_dot) {
     search->name = lexer->text;
     search->name_line = lexer->token_line;
     search->dotted = after_dot;
@@ -70,9 +70,9 @@ int config_line_of(const char *path, const char *section, const char *key) {
             break;
         }
         if (token == LUA_TOKEN_NAME) {
-            take_name(&search, &lexer, after_dot);
+            lines_take_name(&search, &lexer, after_dot);
         } else {
-            take_mark(&search, lexer.mark);
+            lines_take_mark(&search, lexer.mark);
         }
         after_dot = token == LUA_TOKEN_OTHER && lexer.mark == '.';
     }

@@ -6,7 +6,7 @@
 #include "bindings/pg_url.h"
 #include "bindings/redis.h"
 
-static bool is_port(const char *text, size_t len) {
+static bool places_is_port(const char *text, size_t len) {
     char digits[8] = "";
     if (len == 0 || len > 5 || strspn(text, "0123456789") < len) {
         return false;
@@ -17,7 +17,7 @@ static bool is_port(const char *text, size_t len) {
 }
 
 /* host, host:port, [address]:port, with librdkafka's PROTOCOL:// before it or not. */
-static bool is_broker(const char *text, size_t len) {
+static bool places_is_broker(const char *text, size_t len) {
     const char *scheme = memmem(text, len, "://", 3);
     const char *host = scheme ? scheme + 3 : text, *end = text + len;
     const char *close = host < end && *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;
@@ -28,11 +28,11 @@ static bool is_broker(const char *text, size_t len) {
         after++;
     }
     bool whole = close ? name_len > 0 : name_len > 0 && name_len == (size_t)(after - host);
-    return whole &&
-           (after == end || (*after == ':' && is_port(after + 1, (size_t)(end - after - 1))));
+    return whole && (after == end ||
+                     (*after == ':' && places_is_port(after + 1, (size_t)(end - after - 1))));
 }
 
-static bool check_brokers(const char *text, struct err *err) {
+static bool places_check_brokers(const char *text, struct err *err) {
     for (const char *at = text;; at++) {
         at += strspn(at, " ");
         size_t len = strcspn(at, ",");
@@ -40,7 +40,7 @@ static bool check_brokers(const char *text, struct err *err) {
         while (trimmed > 0 && at[trimmed - 1] == ' ') {
             trimmed--;
         }
-        if (!is_broker(at, trimmed)) {
+        if (!places_is_broker(at, trimmed)) {
             return err_set(err, ERR_INPUT,
                            "must be brokers as host:port, separated by commas, not \"%.80s\"",
                            text);
@@ -52,11 +52,11 @@ static bool check_brokers(const char *text, struct err *err) {
     }
 }
 
-static bool check_postgres(const char *text, struct err *err) {
+static bool places_check_postgres(const char *text, struct err *err) {
     return pg_url_check(text, err);
 }
 
-static bool check_redis(const char *text, struct err *err) {
+static bool places_check_redis(const char *text, struct err *err) {
     struct redis_address address = {0};
     bool ok = !text[0] || redis_url_parse(text, &address, err);
     redis_address_free(&address);
@@ -66,11 +66,11 @@ static bool check_redis(const char *text, struct err *err) {
 bool config_check_place(enum config_kind kind, const char *text, struct err *err) {
     switch (kind) {
     case BROKERS:
-        return check_brokers(text, err);
+        return places_check_brokers(text, err);
     case POSTGRES_URL:
-        return check_postgres(text, err);
+        return places_check_postgres(text, err);
     case REDIS_URL:
-        return check_redis(text, err);
+        return places_check_redis(text, err);
     default:
         return true;
     }

@@ -27,7 +27,7 @@ static char *complaint;   /* the last one in the log: why it cannot be read; NUL
 /* ---- reading again ------------------------------------------------------------------------- */
 
 /* Another one after a file was written, replaced or, as a mounted secret is, led to by a link. */
-static uint64_t file_stamp(const char *name, uint64_t before) {
+static uint64_t renewal_file_stamp(const char *name, uint64_t before) {
     struct stat about = {0};
     if (stat(name, &about) != 0) {
         return before * 31;
@@ -45,16 +45,16 @@ static uint64_t file_stamp(const char *name, uint64_t before) {
     return hash64((struct slice){(const char *)facts, sizeof facts});
 }
 
-static uint64_t files_stamp(void) {
-    uint64_t all = file_stamp(path, 1);
+static uint64_t renewal_files_stamp(void) {
+    uint64_t all = renewal_file_stamp(path, 1);
     for (size_t i = 0; i < present->secret_files.count; i++) {
-        all = file_stamp(present->secret_files.items[i], all);
+        all = renewal_file_stamp(present->secret_files.items[i], all);
     }
     return all;
 }
 
 /* Once for each reason in a row. */
-static void complain(const char *reason) {
+static void renewal_complain(const char *reason) {
     if (reason && (!complaint || strcmp(complaint, reason) != 0)) {
         log_warning("the configuration cannot be read again: logins stay as they are",
                     LOG_TEXT("error", reason));
@@ -63,33 +63,34 @@ static void complain(const char *reason) {
     complaint = reason ? xstrdup(reason) : NULL;
 }
 
-static void reread(void) {
+static void renewal_reread(void) {
     struct err err = {0};
-    stamp = files_stamp(); /* before it is read: what is written meanwhile is read next time */
+    stamp =
+        renewal_files_stamp(); /* before it is read: what is written meanwhile is read next time */
     struct config *fresh = config_load(path, &err);
-    complain(fresh ? NULL : err.text);
+    renewal_complain(fresh ? NULL : err.text);
     if (fresh) {
         config_unref(present);
         present = fresh;
-        stamp = stamp == files_stamp() ? stamp : 0; /* perhaps it names other files */
+        stamp = stamp == renewal_files_stamp() ? stamp : 0; /* perhaps it names other files */
     }
 }
 
-static void reread_if_due(bool refused) {
+static void renewal_reread_if_due(bool refused) {
     int64_t now_us = clock_monotonic_us();
     bool due = refused && now_us - reread_us >= REREAD_INTERVAL_US;
     if (due) {
         reread_us = now_us;
     }
-    if (due || files_stamp() != stamp) {
-        reread();
+    if (due || renewal_files_stamp() != stamp) {
+        renewal_reread();
     }
 }
 
 /* ---- URLs ---------------------------------------------------------------------------------- */
 
 /* Under the lock. */
-static const char *url_now(enum login_of of, const char *url) {
+static const char *renewal_url_now(enum login_of of, const char *url) {
     if (of == LOGIN_POSTGRES) {
         return pg_url_same_place(url, present->postgres.url) ? present->postgres.url : url;
     }
@@ -99,16 +100,16 @@ static const char *url_now(enum login_of of, const char *url) {
 static char *renewal_url(enum login_of of, const char *url, bool refused) {
     pthread_mutex_lock(&lock);
     if (path) {
-        reread_if_due(refused);
+        renewal_reread_if_due(refused);
     }
-    char *now = xstrdup(path ? url_now(of, url) : url);
+    char *now = xstrdup(path ? renewal_url_now(of, url) : url);
     pthread_mutex_unlock(&lock);
     return now;
 }
 
 /* ---- SASL ---------------------------------------------------------------------------------- */
 
-static char *option(const struct config_pairs *options, const char *name) {
+static char *renewal_option(const struct config_pairs *options, const char *name) {
     for (size_t i = 0; i < options->count; i++) {
         if (strcmp(options->names[i], name) == 0) {
             return xstrdup(options->values[i]);
@@ -121,11 +122,11 @@ static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
     struct login_sasl sasl = {0};
     pthread_mutex_lock(&lock);
     if (path) {
-        reread_if_due(after_refusal);
+        renewal_reread_if_due(after_refusal);
     }
     if (path && strcmp(brokers, present->kafka.brokers) == 0) {
-        sasl.user = option(&present->kafka.options, "sasl.username");
-        sasl.password = option(&present->kafka.options, "sasl.password");
+        sasl.user = renewal_option(&present->kafka.options, "sasl.username");
+        sasl.password = renewal_option(&present->kafka.options, "sasl.password");
     }
     pthread_mutex_unlock(&lock);
     if (!sasl.user || !sasl.password) {
@@ -139,7 +140,7 @@ void renewal_begin(const char *config_path, const struct config *config) {
     pthread_mutex_lock(&lock);
     path = xstrdup(config_path);
     present = config_ref(config);
-    stamp = files_stamp();
+    stamp = renewal_files_stamp();
     pthread_mutex_unlock(&lock);
     login_set_source(&source);
 }

@@ -4,14 +4,14 @@
 
 #include "base/redact.h"
 
-static void note_keys(const struct config_strings *keys) {
+static void secrets_note_keys(const struct config_strings *keys) {
     for (size_t i = 0; i < keys->count; i++) {
         redact_add(slice_of(keys->items[i]));
     }
 }
 
 /* librdkafka's properties that hold one. */
-static bool is_secret_option(const char *name) {
+static bool secrets_is_secret_option(const char *name) {
     static const char *const parts[] = {"password", "secret", "key.pem", "oauthbearer.config"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (strstr(name, parts[i])) {
@@ -25,10 +25,10 @@ void config_note_secrets(const struct config *config) {
     const struct config_pairs *options = &config->kafka.options;
     redact_add_url(config->postgres.url);
     redact_add_url(config->redis.url);
-    note_keys(&config->http.api_keys);
-    note_keys(&config->admin.keys);
+    secrets_note_keys(&config->http.api_keys);
+    secrets_note_keys(&config->admin.keys);
     for (size_t i = 0; i < options->count; i++) {
-        if (is_secret_option(options->names[i])) {
+        if (secrets_is_secret_option(options->names[i])) {
             redact_add(slice_of(options->values[i]));
         }
     }

@@ -27,14 +27,14 @@ const char *explain_today_name(enum explain_today today) {
 
 /* ---- who won ------------------------------------------------------------------------------- */
 
-static const struct view_group *group_of(const struct explanation *explanation,
-                                         const struct explain_event *event) {
+static const struct view_group *explain_group_of(const struct explanation *explanation,
+                                                 const struct explain_event *event) {
     return &explanation->rows[event->row].table->groups[event->group];
 }
 
 /* Negative where a wins over b by the group's rule. */
-static int compare_claims(const struct view_group *group, const struct explain_event *a,
-                          const struct explain_event *b) {
+static int explain_compare_claims(const struct view_group *group, const struct explain_event *a,
+                                  const struct explain_event *b) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
     int order = merge_version_compare(&a->version, &b->version);
     if (!view_sql_is_versioned(group)) {
@@ -48,7 +48,7 @@ static int compare_claims(const struct view_group *group, const struct explain_e
     return smaller ? order : -order;
 }
 
-static int compare_events(const void *left, const void *right, void *context) {
+static int explain_compare_events(const void *left, const void *right, void *context) {
     const struct explain_event *a = left, *b = right;
     if (a->row != b->row) {
         return (a->row > b->row) - (a->row < b->row);
@@ -56,7 +56,7 @@ static int compare_events(const void *left, const void *right, void *context) {
     if (a->group != b->group) {
         return (a->group > b->group) - (a->group < b->group);
     }
-    int order = compare_claims(group_of(context, a), a, b);
+    int order = explain_compare_claims(explain_group_of(context, a), a, b);
     if (order == 0) {
         order =
             (a->place.stored_us > b->place.stored_us) - (a->place.stored_us < b->place.stored_us);
@@ -65,51 +65,51 @@ static int compare_events(const void *left, const void *right, void *context) {
                  : (a->place.offset > b->place.offset) - (a->place.offset < b->place.offset);
 }
 
-static enum explain_outcome missing(const struct explain_event *event) {
+static enum explain_outcome explain_missing(const struct explain_event *event) {
     return event->place.consumed ? EXPLAIN_NOT_THERE : EXPLAIN_NOT_YET;
 }
 
 /* `previous` is the event that stands in front of this one in its group, or NULL. */
-static enum explain_outcome judge(const struct explanation *explanation,
-                                  const struct explain_event *event,
-                                  const struct explain_event *previous) {
+static enum explain_outcome explain_judge(const struct explanation *explanation,
+                                          const struct explain_event *event,
+                                          const struct explain_event *previous) {
     const struct explain_row *row = &explanation->rows[event->row];
-    const struct view_group *group = group_of(explanation, event);
+    const struct view_group *group = explain_group_of(explanation, event);
     const struct explain_held *held = &row->groups[event->group];
     if (previous && merge_version_compare(&previous->version, &event->version) == 0) {
         return EXPLAIN_REPEATED;
     }
     if (!view_sql_is_versioned(group)) { /* the row does not say by whom */
         bool best = !previous && !event->value.is_null;
-        return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : missing(event);
+        return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : explain_missing(event);
     }
     if (!held->present) {
-        return missing(event);
+        return explain_missing(event);
     }
     int order = merge_version_compare(&event->version, &held->version);
     if (order == 0) {
         return EXPLAIN_WROTE;
     }
     bool wins = group->rule == VIEW_FIRST ? order < 0 : order > 0;
-    return wins ? missing(event) : EXPLAIN_LOST;
+    return wins ? explain_missing(event) : EXPLAIN_LOST;
 }
 
-static void judge_all(struct explanation *explanation) {
+static void explain_judge_all(struct explanation *explanation) {
     if (explanation->event_count > 0) { /* else there is no array, which qsort may not be given */
         qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
-                compare_events, explanation);
+                explain_compare_events, explanation);
     }
     for (size_t i = 0; i < explanation->event_count; i++) {
         struct explain_event *event = &explanation->events[i];
         const struct explain_event *previous = i > 0 ? event - 1 : NULL;
         bool same = previous && previous->row == event->row && previous->group == event->group;
-        event->outcome = judge(explanation, event, same ? previous : NULL);
+        event->outcome = explain_judge(explanation, event, same ? previous : NULL);
     }
 }
 
 /* ---- open and close ------------------------------------------------------------------------ */
 
-static void choose_since(struct explanation *explanation) {
+static void explain_choose_since(struct explanation *explanation) {
     int64_t oldest_us = INT64_MAX;
     explanation->since_us = explanation->options.since_us;
     if (explanation->since_us != EXPLAIN_SINCE_ROWS) {
@@ -143,17 +143,17 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
         !explain_react(explanation, err)) {
         return false;
     }
-    choose_since(explanation);
+    explain_choose_since(explanation);
     if (!log_reader_open(&explanation->reader, config, explanation->generation, err) ||
         !explain_scan(explanation, err) || !explain_find_scripts(explanation, err) ||
         !explain_find_facts(explanation, err)) {
         return false;
     }
-    judge_all(explanation);
+    explain_judge_all(explanation);
     return true;
 }
 
-static void clear_answers(struct explanation *explanation) {
+static void explain_clear_answers(struct explanation *explanation) {
     size_t count = 0;
     if (explanation->answers) {
         script_generation_reactions(explanation->generation, &count);
@@ -164,7 +164,7 @@ static void clear_answers(struct explanation *explanation) {
 }
 
 void explain_close(struct explanation *explanation) {
-    clear_answers(explanation);
+    explain_clear_answers(explanation);
     log_reader_close(&explanation->reader);
     sql_session_close(&explanation->session);
     script_generation_unref(explanation->generation);

@@ -42,25 +42,26 @@ static const char marks_sql[] = "SELECT w.n, " TIME_OF(
                         "JOIN aggregator_state.reaction_marks m ON m.reaction = w.reaction "
                         "AND m.key = w.key GROUP BY w.n";
 
-static const char *fact_reaction_name(const struct explanation *explanation, size_t reaction) {
+static const char *facts_fact_reaction_name(const struct explanation *explanation,
+                                            size_t reaction) {
     size_t count;
     return script_generation_reactions(explanation->generation, &count)[reaction].name;
 }
 
-static struct slice fact_copy(struct explanation *explanation, const struct pg_result *rows,
-                              int row, int column) {
+static struct slice facts_fact_copy(struct explanation *explanation, const struct pg_result *rows,
+                                    int row, int column) {
     struct slice cell = pg_rows_cell(rows, row, column);
     return cell.data ? arena_copy(explanation->arena, cell) : cell;
 }
 
-static void fact_read(struct explanation *explanation, const struct pg_result *rows, int row,
-                      struct explain_fact *fact) {
+static void facts_fact_read(struct explanation *explanation, const struct pg_result *rows, int row,
+                            struct explain_fact *fact) {
     struct slice *const texts[FACT_TEXTS] = {
         &fact->id,     &fact->state,   &fact->topic,      &fact->key,         &fact->identity,
         &fact->source, &fact->about,   &fact->scripts,    &fact->traceparent, &fact->attempts,
         &fact->error,  &fact->fact_at, &fact->created_at, &fact->done_at};
     for (int i = 0; i < FACT_TEXTS; i++) {
-        *texts[i] = fact_copy(explanation, rows, row, i);
+        *texts[i] = facts_fact_copy(explanation, rows, row, i);
     }
 }
 
@@ -75,7 +76,7 @@ bool explain_find_message(struct explanation *explanation, struct err *err) {
     if (found) {
         struct explain_fact *fact = arena_alloc(explanation->arena, sizeof *fact);
         *fact = (struct explain_fact){.today = EXPLAIN_UNKNOWN};
-        fact_read(explanation, rows, 0, fact);
+        facts_fact_read(explanation, rows, 0, fact);
         explanation->asked_for = fact;
     }
     pg_rows_free(rows);
@@ -88,7 +89,7 @@ bool explain_find_message(struct explanation *explanation, struct err *err) {
 /* ---- messages ------------------------------------------------------------------------------ */
 
 /* Adds the two lists of who and of what: reactions and their keys, handlers and their events. */
-static void fact_add_makers(struct explanation *explanation) {
+static void facts_fact_add_makers(struct explanation *explanation) {
     struct pg_params *params = explanation->session.params;
     const struct log_reader *reader = &explanation->reader;
     size_t count;
@@ -96,8 +97,8 @@ static void fact_add_makers(struct explanation *explanation) {
         script_generation_handlers(explanation->generation, &count);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        pg_array_bytes(params,
-                       slice_of(fact_reaction_name(explanation, explanation->reacted[i].reaction)));
+        pg_array_bytes(params, slice_of(facts_fact_reaction_name(
+                                   explanation, explanation->reacted[i].reaction)));
     }
     for (size_t i = 0; i < explanation->event_count; i++) {
         int handler = reader->partitions[explanation->events[i].place.partition].handler;
@@ -116,7 +117,7 @@ static void fact_add_makers(struct explanation *explanation) {
     pg_array_end(params);
 }
 
-static void fact_add_made(struct explanation *explanation) {
+static void facts_fact_add_made(struct explanation *explanation) {
     struct pg_params *params = explanation->session.params;
     for (int column = 0; column < 5; column++) {
         pg_array_begin(params, column == 3 ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
@@ -131,11 +132,11 @@ static void fact_add_made(struct explanation *explanation) {
 }
 
 /* Of a reaction whose key was asked about without an error nothing is unknown. */
-static enum explain_today fact_unmade(const struct explanation *explanation,
-                                      const struct explain_fact *fact) {
+static enum explain_today facts_fact_unmade(const struct explanation *explanation,
+                                            const struct explain_fact *fact) {
     for (size_t i = 0; i < explanation->reacted_count; i++) {
         const struct explain_reacted *reacted = &explanation->reacted[i];
-        const char *name = fact_reaction_name(explanation, reacted->reaction);
+        const char *name = facts_fact_reaction_name(explanation, reacted->reaction);
         if (fact->about.data && slice_equal(reacted->key, fact->about) &&
             slice_equal(slice_of(name), fact->source)) {
             return reacted->error.data ? EXPLAIN_UNKNOWN : EXPLAIN_UNMADE;
@@ -144,11 +145,11 @@ static enum explain_today fact_unmade(const struct explanation *explanation,
     return EXPLAIN_UNKNOWN;
 }
 
-static void fact_judge(struct explanation *explanation, const struct pg_result *rows, int row,
-                       struct explain_fact *fact) {
+static void facts_fact_judge(struct explanation *explanation, const struct pg_result *rows, int row,
+                             struct explain_fact *fact) {
     struct slice number = pg_rows_cell(rows, row, FACT_TEXTS);
     if (!number.data) {
-        fact->today = fact_unmade(explanation, fact);
+        fact->today = facts_fact_unmade(explanation, fact);
         return;
     }
     struct explain_made *made = &explanation->made[pg_rows_int(rows, row, FACT_TEXTS) - 1];
@@ -158,7 +159,8 @@ static void fact_judge(struct explanation *explanation, const struct pg_result *
     fact->value_today = same ? (struct slice){0} : made->message.value;
 }
 
-static void fact_add_new(struct explanation *explanation, const struct outbox_message *message) {
+static void facts_fact_add_new(struct explanation *explanation,
+                               const struct outbox_message *message) {
     explanation->facts[explanation->fact_count++] = (struct explain_fact){
         .topic = message->topic,
         .key = message->key,
@@ -171,34 +173,34 @@ static void fact_add_new(struct explanation *explanation, const struct outbox_me
     };
 }
 
-static void fact_take_all(struct explanation *explanation, const struct pg_result *rows) {
+static void facts_fact_take_all(struct explanation *explanation, const struct pg_result *rows) {
     size_t room = (size_t)pg_rows_count(rows) + explanation->made_count + 1;
     explanation->facts = arena_alloc(explanation->arena, room * sizeof *explanation->facts);
     for (int row = 0; row < pg_rows_count(rows); row++) {
         struct explain_fact *fact = &explanation->facts[explanation->fact_count++];
         *fact = (struct explain_fact){0};
-        fact_read(explanation, rows, row, fact);
-        fact_judge(explanation, rows, row, fact);
+        facts_fact_read(explanation, rows, row, fact);
+        facts_fact_judge(explanation, rows, row, fact);
         if (explanation->asked_for && slice_equal(explanation->asked_for->id, fact->id)) {
             explanation->asked_for = fact;
         }
     }
     for (size_t i = 0; i < explanation->made_count; i++) {
         if (!explanation->made[i].stored) {
-            fact_add_new(explanation, &explanation->made[i].message);
+            facts_fact_add_new(explanation, &explanation->made[i].message);
         }
     }
 }
 
 /* ---- marks --------------------------------------------------------------------------------- */
 
-static bool fact_find_marks(struct explanation *explanation, struct err *err) {
+static bool facts_fact_find_marks(struct explanation *explanation, struct err *err) {
     struct pg_params *params = explanation->session.params;
     struct pg_result *rows;
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        pg_array_bytes(params,
-                       slice_of(fact_reaction_name(explanation, explanation->reacted[i].reaction)));
+        pg_array_bytes(params, slice_of(facts_fact_reaction_name(
+                                   explanation, explanation->reacted[i].reaction)));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -211,16 +213,16 @@ static bool fact_find_marks(struct explanation *explanation, struct err *err) {
     }
     for (int row = 0; row < pg_rows_count(rows); row++) {
         struct explain_reacted *reacted = &explanation->reacted[pg_rows_int(rows, row, 0) - 1];
-        reacted->marked_at = fact_copy(explanation, rows, row, 1);
-        reacted->attempts = fact_copy(explanation, rows, row, 2);
-        reacted->mark_error = fact_copy(explanation, rows, row, 3);
+        reacted->marked_at = facts_fact_copy(explanation, rows, row, 1);
+        reacted->attempts = facts_fact_copy(explanation, rows, row, 2);
+        reacted->mark_error = facts_fact_copy(explanation, rows, row, 3);
     }
     pg_rows_free(rows);
     return true;
 }
 
 /* The message asked for, and messages about the id that another release's scripts made. */
-static void fact_add_question(struct explanation *explanation) {
+static void facts_fact_add_question(struct explanation *explanation) {
     const struct explain_question *question = &explanation->question;
     struct pg_params *params = explanation->session.params;
     char event_id[UUID_TEXT_LEN + 1];
@@ -236,13 +238,13 @@ static void fact_add_question(struct explanation *explanation) {
 
 bool explain_find_facts(struct explanation *explanation, struct err *err) {
     struct pg_result *rows;
-    fact_add_makers(explanation);
-    fact_add_made(explanation);
-    fact_add_question(explanation);
+    facts_fact_add_makers(explanation);
+    facts_fact_add_made(explanation);
+    facts_fact_add_question(explanation);
     if (!sql_query(&explanation->session, slice_of(facts_sql), &rows, err)) {
         return false;
     }
-    fact_take_all(explanation, rows);
+    facts_fact_take_all(explanation, rows);
     pg_rows_free(rows);
-    return fact_find_marks(explanation, err);
+    return facts_fact_find_marks(explanation, err);
 }

@@ -2,8 +2,8 @@
 #include "base/json_put.h"
 #include "explain.h"
 
-static void put_place(struct buffer *json, const struct explanation *explanation,
-                      const struct explain_place *place) {
+static void json_put_place(struct buffer *json, const struct explanation *explanation,
+                           const struct explain_place *place) {
     const struct log_partition *partition = &explanation->reader.partitions[place->partition];
     size_t count;
     const struct script_handler *handlers =
@@ -16,8 +16,8 @@ static void put_place(struct buffer *json, const struct explanation *explanation
     json_put_text(json, "scripts", place->scripts);
 }
 
-static void put_event(struct buffer *json, const struct explanation *explanation,
-                      const struct explain_event *event) {
+static void json_put_event(struct buffer *json, const struct explanation *explanation,
+                           const struct explain_event *event) {
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
@@ -25,12 +25,12 @@ static void put_event(struct buffer *json, const struct explanation *explanation
     json_put_uuid(json, "event_id", event->version.event_id);
     json_put_text(json, "rests_on",
                   event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
-    put_place(json, explanation, &event->place);
+    json_put_place(json, explanation, &event->place);
     buffer_append_text(json, "}");
 }
 
-static size_t put_group(struct buffer *json, const struct explanation *explanation, size_t row,
-                        size_t g, size_t at) {
+static size_t json_put_group(struct buffer *json, const struct explanation *explanation, size_t row,
+                             size_t g, size_t at) {
     const struct view_group *group = &explanation->rows[row].table->groups[g];
     const struct explain_held *held = &explanation->rows[row].groups[g];
     json_put_name(json, NULL);
@@ -44,13 +44,13 @@ static size_t put_group(struct buffer *json, const struct explanation *explanati
     for (; at < explanation->event_count && explanation->events[at].row == row &&
            explanation->events[at].group == g;
          at++) {
-        put_event(json, explanation, &explanation->events[at]);
+        json_put_event(json, explanation, &explanation->events[at]);
     }
     buffer_append_text(json, "]}");
     return at;
 }
 
-static void put_rows(struct buffer *json, const struct explanation *explanation) {
+static void json_put_rows(struct buffer *json, const struct explanation *explanation) {
     size_t at = 0;
     json_put_name(json, "rows");
     buffer_append_text(json, "[");
@@ -69,14 +69,14 @@ static void put_rows(struct buffer *json, const struct explanation *explanation)
         json_put_name(json, "groups");
         buffer_append_text(json, "[");
         for (size_t g = 0; g < row->table->group_count; g++) {
-            at = put_group(json, explanation, r, g, at);
+            at = json_put_group(json, explanation, r, g, at);
         }
         buffer_append_text(json, "]}");
     }
     buffer_append_text(json, "]");
 }
 
-static void put_rejected(struct buffer *json, const struct explanation *explanation) {
+static void json_put_rejected(struct buffer *json, const struct explanation *explanation) {
     json_put_name(json, "rejected");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->rejected_count; i++) {
@@ -97,7 +97,7 @@ static void put_rejected(struct buffer *json, const struct explanation *explanat
     buffer_append_text(json, "]");
 }
 
-static void put_others(struct buffer *json, const struct explanation *explanation) {
+static void json_put_others(struct buffer *json, const struct explanation *explanation) {
     json_put_name(json, "without_effect");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->other_count; i++) {
@@ -110,7 +110,7 @@ static void put_others(struct buffer *json, const struct explanation *explanatio
         json_put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
         json_put_text(json, "reason", other->reason);
         json_put_text(json, "detail", other->detail);
-        put_place(json, explanation, &other->place);
+        json_put_place(json, explanation, &other->place);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
@@ -119,9 +119,9 @@ static void put_others(struct buffer *json, const struct explanation *explanatio
 void explain_json(const struct explanation *explanation, struct buffer *json) {
     buffer_append_text(json, "{");
     json_put_text(json, "id", slice_of(explanation->options.id));
-    put_rows(json, explanation);
-    put_rejected(json, explanation);
-    put_others(json, explanation);
+    json_put_rows(json, explanation);
+    json_put_rejected(json, explanation);
+    json_put_others(json, explanation);
     explain_put_published(explanation, json);
     json_put_time(json, "read_since", explanation->since_us);
     json_put_int(json, "records_read", explanation->records_read);

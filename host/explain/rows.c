@@ -24,7 +24,8 @@ static const char scripts_sql[] =
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static void append_match(void *context, const struct view_table *table, int group, int column) {
+static void explain_rows_append_match(void *context, const struct view_table *table, int group,
+                                      int column) {
     struct buffer *sql = context;
     if (group >= 0 && column >= 0 && table->groups[group].columns[column].type == VIEW_TEXTS) {
         buffer_append_format(sql, " OR \"%s\" @> ARRAY[$1::text]",
@@ -33,8 +34,8 @@ static void append_match(void *context, const struct view_table *table, int grou
 }
 
 /* The columns that bring the table's rows to reactions. */
-static void append_follows(const struct explanation *explanation, size_t table,
-                           struct buffer *sql) {
+static void explain_rows_append_follows(const struct explanation *explanation, size_t table,
+                                        struct buffer *sql) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(explanation->generation, &count);
@@ -47,7 +48,8 @@ static void append_follows(const struct explanation *explanation, size_t table,
     }
 }
 
-static void append_where(const struct explanation *explanation, size_t t, struct buffer *sql) {
+static void explain_rows_append_where(const struct explanation *explanation, size_t t,
+                                      struct buffer *sql) {
     const struct explain_question *question = &explanation->question;
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, " WHERE $1::text IS NULL");
@@ -63,11 +65,12 @@ static void append_where(const struct explanation *explanation, size_t t, struct
         }
     }
     if (question->in_lists) {
-        view_sql_columns(table, UINT32_MAX, append_match, sql);
+        view_sql_columns(table, UINT32_MAX, explain_rows_append_match, sql);
     }
 }
 
-static void append_select(const struct explanation *explanation, size_t t, struct buffer *sql) {
+static void explain_rows_append_select(const struct explanation *explanation, size_t t,
+                                       struct buffer *sql) {
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, "SELECT ");
     for (size_t i = 0; i < table->key_count; i++) {
@@ -84,9 +87,9 @@ static void append_select(const struct explanation *explanation, size_t t, struc
             buffer_append_text(sql, ", NULL, NULL");
         }
     }
-    append_follows(explanation, t, sql);
+    explain_rows_append_follows(explanation, t, sql);
     buffer_append_format(sql, " FROM \"%s\"", table->name);
-    append_where(explanation, t, sql);
+    explain_rows_append_where(explanation, t, sql);
     buffer_append_text(sql, " ORDER BY ");
     for (size_t i = 0; i < table->key_count; i++) {
         buffer_append_format(sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
@@ -101,8 +104,8 @@ size_t explain_add_row(struct explanation *explanation, const struct explain_row
 }
 
 /* The keys that a row brings to reactions, from this column on. */
-static void take_follows(struct explanation *explanation, size_t table,
-                         const struct pg_result *rows, int at, int column) {
+static void explain_rows_take_follows(struct explanation *explanation, size_t table,
+                                      const struct pg_result *rows, int at, int column) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(explanation->generation, &count);
@@ -118,8 +121,8 @@ static void take_follows(struct explanation *explanation, size_t table,
     }
 }
 
-static void take_row(struct explanation *explanation, size_t t, const struct pg_result *rows,
-                     int at) {
+static void explain_rows_take_row(struct explanation *explanation, size_t t,
+                                  const struct pg_result *rows, int at) {
     const struct view_table *table = &explanation->view->tables[t];
     struct slice *key = arena_alloc(explanation->arena, table->key_count * sizeof *key);
     struct explain_held *groups =
@@ -135,18 +138,18 @@ static void take_row(struct explanation *explanation, size_t t, const struct pg_
         groups[g].version.at_us = pg_rows_int(rows, at, column);
     }
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
-    take_follows(explanation, t, rows, at, column);
+    explain_rows_take_follows(explanation, t, rows, at, column);
 }
 
-static bool find_in(struct explanation *explanation, size_t t, struct err *err) {
+static bool explain_rows_find_in(struct explanation *explanation, size_t t, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
-    append_select(explanation, t, &sql);
+    explain_rows_append_select(explanation, t, &sql);
     pg_params_add_text(explanation->session.params, slice_of(explanation->question.id));
     bool ok = sql_query(&explanation->session, buffer_slice(&sql), &rows, err);
     buffer_free(&sql);
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {
-        take_row(explanation, t, rows, i);
+        explain_rows_take_row(explanation, t, rows, i);
     }
     if (ok) {
         pg_rows_free(rows);
@@ -160,7 +163,7 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
     for (size_t i = 0; ok && i < explanation->view->table_count; i++) {
         const struct view_table *table = &explanation->view->tables[i];
         if (!only || strcmp(only, table->name) == 0) {
-            ok = find_in(explanation, i, err);
+            ok = explain_rows_find_in(explanation, i, err);
         }
     }
     return ok;
@@ -196,30 +199,30 @@ bool explain_find_rejected(struct explanation *explanation, struct err *err) {
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static struct explain_place *place_at(struct explanation *explanation, size_t index) {
+static struct explain_place *explain_rows_place_at(struct explanation *explanation, size_t index) {
     return index < explanation->event_count
                ? &explanation->events[index].place
                : &explanation->others[index - explanation->event_count].place;
 }
 
-static void fill_places(struct explanation *explanation, size_t count) {
+static void explain_rows_fill_places(struct explanation *explanation, size_t count) {
     struct pg_params *params = explanation->session.params;
     pg_params_add_text(params, slice_of(explanation->options.config->kafka.group));
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        size_t partition = place_at(explanation, i)->partition;
+        size_t partition = explain_rows_place_at(explanation, i)->partition;
         pg_array_bytes(params, slice_of(explanation->reader.partitions[partition].topic));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_INT4);
     for (size_t i = 0; i < count; i++) {
-        size_t partition = place_at(explanation, i)->partition;
+        size_t partition = explain_rows_place_at(explanation, i)->partition;
         pg_array_int(params, explanation->reader.partitions[partition].number);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_INT8);
     for (size_t i = 0; i < count; i++) {
-        pg_array_int(params, place_at(explanation, i)->offset);
+        pg_array_int(params, explain_rows_place_at(explanation, i)->offset);
     }
     pg_array_end(params);
 }
@@ -227,12 +230,12 @@ static void fill_places(struct explanation *explanation, size_t count) {
 bool explain_find_scripts(struct explanation *explanation, struct err *err) {
     size_t count = explanation->event_count + explanation->other_count;
     struct pg_result *rows;
-    fill_places(explanation, count);
+    explain_rows_fill_places(explanation, count);
     if (!sql_query(&explanation->session, slice_of(scripts_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        struct explain_place *place = place_at(explanation, (size_t)i);
+        struct explain_place *place = explain_rows_place_at(explanation, (size_t)i);
         struct slice scripts = pg_rows_cell(rows, i, 0);
         place->consumed = slice_equal(pg_rows_cell(rows, i, 1), slice_of("t"));
         if (scripts.data && place->consumed) {

@@ -26,7 +26,7 @@ struct scan {
 /* ---- which records ------------------------------------------------------------------------- */
 
 /* Other bytes may be escaped in JSON. */
-static bool is_plain(struct slice text) {
+static bool scan_is_plain(struct slice text) {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:";
     for (size_t i = 0; i < text.len; i++) {
@@ -37,13 +37,13 @@ static bool is_plain(struct slice text) {
     return text.len > 0;
 }
 
-static bool add_needle(struct scan *scan, struct slice text) {
+static bool scan_add_needle(struct scan *scan, struct slice text) {
     for (size_t i = 0; i < scan->needle_count; i++) {
         if (slice_equal(scan->needles[i], text)) {
             return true;
         }
     }
-    if (scan->needle_count == NEEDLES_MAX || !is_plain(text)) {
+    if (scan->needle_count == NEEDLES_MAX || !scan_is_plain(text)) {
         return false;
     }
     scan->needles[scan->needle_count++] = text;
@@ -51,17 +51,17 @@ static bool add_needle(struct scan *scan, struct slice text) {
 }
 
 /* The id, and the first key of each row: events that know the row by it only count too. */
-static void find_needles(struct scan *scan) {
+static void scan_find_needles(struct scan *scan) {
     const struct explanation *explanation = scan->explanation;
-    bool ok = add_needle(scan, slice_of(explanation->question.id));
+    bool ok = scan_add_needle(scan, slice_of(explanation->question.id));
     for (size_t i = 0; ok && i < explanation->row_count; i++) {
         ok = explanation->rows[i].table->key[0].type != VIEW_TEXT ||
-             add_needle(scan, explanation->rows[i].key[0]);
+             scan_add_needle(scan, explanation->rows[i].key[0]);
     }
     scan->needle_count = ok ? scan->needle_count : 0;
 }
 
-static bool may_concern(const struct scan *scan, const struct message *message) {
+static bool scan_may_concern(const struct scan *scan, const struct message *message) {
     for (size_t i = 0; i < scan->needle_count; i++) {
         if (slice_contains(message->payload, scan->needles[i])) {
             return true;
@@ -73,7 +73,7 @@ static bool may_concern(const struct scan *scan, const struct message *message) 
 /* ---- which merges -------------------------------------------------------------------------- */
 
 /* A list is a literal, "{a,b}"; items with odd characters are quoted. */
-static bool lists(struct slice literal, struct slice id) {
+static bool scan_lists(struct slice literal, struct slice id) {
     const char *at = literal.data, *end = literal.data + literal.len;
     while ((at = memmem(at, (size_t)(end - at), id.data, id.len))) {
         const char *behind = at + id.len;
@@ -86,8 +86,8 @@ static bool lists(struct slice literal, struct slice id) {
     return false;
 }
 
-static struct slice key_text(struct arena *arena, const struct view_column *column,
-                             const struct view_value *value) {
+static struct slice scan_key_text(struct arena *arena, const struct view_column *column,
+                                  const struct view_value *value) {
     if (column->type != VIEW_CONTENT) {
         return value->as.text;
     }
@@ -97,7 +97,8 @@ static struct slice key_text(struct arena *arena, const struct view_column *colu
 }
 
 /* The text that an operation brings in the column; absent: none. */
-static struct slice column_text(const struct merge_op *op, const struct script_follow *column) {
+static struct slice scan_column_text(const struct merge_op *op,
+                                     const struct script_follow *column) {
     const struct view_value *value = NULL;
     if (op->table == column->table_index && column->group == SCRIPT_FOLLOWS_KEY) {
         value = &op->key[column->at];
@@ -107,8 +108,8 @@ static struct slice column_text(const struct merge_op *op, const struct script_f
     return value && !value->is_null ? value->as.text : (struct slice){0};
 }
 
-static bool is_asked_for(const struct explanation *explanation,
-                         const struct merge_accepted *accepted) {
+static bool scan_is_asked_for(const struct explanation *explanation,
+                              const struct merge_accepted *accepted) {
     const struct explain_question *question = &explanation->question;
     const struct merge_op *op = &accepted->op;
     const struct view_table *table = &explanation->view->tables[op->table];
@@ -118,14 +119,14 @@ static bool is_asked_for(const struct explanation *explanation,
         return false;
     }
     for (size_t i = 0; i < question->column_count; i++) {
-        struct slice text = column_text(op, &question->columns[i]);
+        struct slice text = scan_column_text(op, &question->columns[i]);
         if (text.data && slice_equal(text, id)) {
             return true;
         }
     }
     for (size_t c = 0; question->in_lists && c < group->column_count; c++) {
         if (group->columns[c].type == VIEW_TEXTS && !op->values[c].is_null &&
-            lists(op->values[c].as.text, id)) {
+            scan_lists(op->values[c].as.text, id)) {
             return true;
         }
     }
@@ -134,13 +135,13 @@ static bool is_asked_for(const struct explanation *explanation,
 }
 
 /* The row that an operation is about; SIZE_MAX: none that was asked for. */
-static size_t find_row(struct scan *scan, const struct merge_accepted *accepted) {
+static size_t scan_find_row(struct scan *scan, const struct merge_accepted *accepted) {
     struct explanation *explanation = scan->explanation;
     const struct merge_op *op = &accepted->op;
     const struct view_table *table = &explanation->view->tables[op->table];
     struct slice key[VIEW_MAX_KEY];
     for (size_t i = 0; i < table->key_count; i++) {
-        key[i] = key_text(merge_arena(scan->dry_run.batch.merge), &table->key[i], &op->key[i]);
+        key[i] = scan_key_text(merge_arena(scan->dry_run.batch.merge), &table->key[i], &op->key[i]);
     }
     for (size_t r = 0; r < explanation->row_count; r++) {
         bool same = explanation->rows[r].table == table;
@@ -151,7 +152,7 @@ static size_t find_row(struct scan *scan, const struct merge_accepted *accepted)
             return r;
         }
     }
-    if (!is_asked_for(explanation, accepted)) {
+    if (!scan_is_asked_for(explanation, accepted)) {
         return SIZE_MAX;
     }
     struct slice *copy = arena_alloc(explanation->arena, table->key_count * sizeof *copy);
@@ -163,8 +164,8 @@ static size_t find_row(struct scan *scan, const struct merge_accepted *accepted)
     return explain_add_row(explanation, &(struct explain_row){table, copy, false, none});
 }
 
-static struct view_value copy_value(struct arena *arena, const struct view_group *group,
-                                    const struct view_value *value) {
+static struct view_value scan_copy_value(struct arena *arena, const struct view_group *group,
+                                         const struct view_value *value) {
     enum view_type type = group->columns[0].type;
     struct view_value copy = *value;
     if (!copy.is_null && type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
@@ -174,7 +175,7 @@ static struct view_value copy_value(struct arena *arena, const struct view_group
     return copy;
 }
 
-static struct explain_event *add_event(struct scan *scan) {
+static struct explain_event *scan_add_event(struct scan *scan) {
     struct explanation *explanation = scan->explanation;
     if (explanation->event_count == scan->event_capacity) {
         scan->event_capacity = scan->event_capacity ? scan->event_capacity * 2 : 64;
@@ -184,25 +185,25 @@ static struct explain_event *add_event(struct scan *scan) {
     return &explanation->events[explanation->event_count++];
 }
 
-static void take_op(struct scan *scan, const struct merge_accepted *accepted,
-                    const struct explain_place *place) {
+static void scan_take_op(struct scan *scan, const struct merge_accepted *accepted,
+                         const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
-    size_t row = find_row(scan, accepted);
+    size_t row = scan_find_row(scan, accepted);
     if (row == SIZE_MAX) {
         return;
     }
-    struct explain_event *event = add_event(scan);
+    struct explain_event *event = scan_add_event(scan);
     const struct view_group *group = &explanation->rows[row].table->groups[accepted->op.group];
     *event = (struct explain_event){
         .row = row, .group = accepted->op.group, .version = accepted->version, .place = *place};
     if (group->rule == VIEW_MIN || group->rule == VIEW_MAX) {
-        event->value = copy_value(explanation->arena, group, accepted->op.values);
+        event->value = scan_copy_value(explanation->arena, group, accepted->op.values);
     }
 }
 
 /* What the event merged is not known, but the rows say which groups it won. False: none. */
-static bool take_outside(struct scan *scan, const struct event *event,
-                         const struct explain_place *place) {
+static bool scan_take_outside(struct scan *scan, const struct event *event,
+                              const struct explain_place *place) {
     const struct explanation *explanation = scan->explanation;
     struct merge_version version = {.at_us = event->at_us};
     size_t before = explanation->event_count;
@@ -212,11 +213,11 @@ static bool take_outside(struct scan *scan, const struct event *event,
         for (size_t g = 0; g < row->table->group_count; g++) {
             const struct explain_held *held = &row->groups[g];
             if (held->present && merge_version_compare(&held->version, &version) == 0) {
-                *add_event(scan) = (struct explain_event){.row = r,
-                                                          .group = g,
-                                                          .version = version,
-                                                          .place = *place,
-                                                          .rests_on = event->rests_on};
+                *scan_add_event(scan) = (struct explain_event){.row = r,
+                                                               .group = g,
+                                                               .version = version,
+                                                               .place = *place,
+                                                               .rests_on = event->rests_on};
             }
         }
     }
@@ -225,8 +226,8 @@ static bool take_outside(struct scan *scan, const struct event *event,
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static bool is_known_rejected(const struct explanation *explanation,
-                              const struct explain_place *place) {
+static bool scan_is_known_rejected(const struct explanation *explanation,
+                                   const struct explain_place *place) {
     const struct log_partition *partition = &explanation->reader.partitions[place->partition];
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         const struct explain_rejected *event = &explanation->rejected[i];
@@ -238,8 +239,8 @@ static bool is_known_rejected(const struct explanation *explanation,
     return false;
 }
 
-static void take_other(struct scan *scan, const struct event *event,
-                       const struct explain_place *place) {
+static void scan_take_other(struct scan *scan, const struct event *event,
+                            const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
     if (explanation->other_count == scan->other_capacity) {
         scan->other_capacity = scan->other_capacity ? scan->other_capacity * 2 : 16;
@@ -260,7 +261,7 @@ static void take_other(struct scan *scan, const struct event *event,
 }
 
 /* Takes the message. False: no script state can be made. */
-static bool handle(struct scan *scan, const struct message *message, struct err *err) {
+static bool scan_handle(struct scan *scan, const struct message *message, struct err *err) {
     struct explain_place place = {.partition = message->partition,
                                   .offset = message->offset,
                                   .stored_us = message->broker_time_us};
@@ -274,7 +275,7 @@ static bool handle(struct scan *scan, const struct message *message, struct err 
     const struct event *event = outcome.event;
     size_t before = scan->explanation->event_count;
     for (size_t i = 0; !event->rests_on && i < outcome.merge_count; i++) {
-        take_op(scan, &outcome.merges[i], &place);
+        scan_take_op(scan, &outcome.merges[i], &place);
     }
     bool concerns = scan->explanation->event_count > before ||
                     slice_contains(message->payload, slice_of(scan->explanation->question.id));
@@ -282,17 +283,17 @@ static bool handle(struct scan *scan, const struct message *message, struct err 
         explain_add_made(scan->explanation, &outcome.messages[i]);
     }
     bool without_effect =
-        event->rests_on ? !take_outside(scan, event, &place) : event->state != EVENT_APPLIED;
+        event->rests_on ? !scan_take_outside(scan, event, &place) : event->state != EVENT_APPLIED;
     if (without_effect &&
         slice_contains(message->payload, slice_of(scan->explanation->question.id)) &&
-        !is_known_rejected(scan->explanation, &place)) {
-        take_other(scan, event, &place);
+        !scan_is_known_rejected(scan->explanation, &place)) {
+        scan_take_other(scan, event, &place);
     }
     dry_run_clear(&scan->dry_run);
     return true;
 }
 
-static bool read_all(struct scan *scan, struct progress *progress, struct err *err) {
+static bool scan_read_all(struct scan *scan, struct progress *progress, struct err *err) {
     struct log_reader *reader = &scan->explanation->reader;
     int silent = 0;
     while (reader->unfinished > 0) {
@@ -305,9 +306,9 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
         silent = found ? 0 : silent + 1;
         if (found) {
             scan->explanation->records_read++;
-            if (!may_concern(scan, &message)) {
+            if (!scan_may_concern(scan, &message)) {
                 kafka_message_release(message.owner);
-            } else if (!handle(scan, &message, err)) {
+            } else if (!scan_handle(scan, &message, err)) {
                 return false;
             }
         } else if (silent > SILENT_POLLS) {
@@ -319,7 +320,7 @@ static bool read_all(struct scan *scan, struct progress *progress, struct err *e
     return true;
 }
 
-static bool open_bench(struct scan *scan, struct err *err) {
+static bool scan_open_bench(struct scan *scan, struct err *err) {
     struct explanation *explanation = scan->explanation;
     if (!dry_run_open(&scan->dry_run, explanation->generation, "explain touches nothing",
                       kafka_message_release, err)) {
@@ -333,11 +334,11 @@ static bool open_bench(struct scan *scan, struct err *err) {
 bool explain_scan(struct explanation *explanation, struct err *err) {
     struct scan scan = {.explanation = explanation};
     struct progress progress;
-    find_needles(&scan);
+    scan_find_needles(&scan);
     progress_start(&progress, "reading the log");
-    bool ok = open_bench(&scan, err) &&
+    bool ok = scan_open_bench(&scan, err) &&
               log_reader_start(&explanation->reader, explanation->since_us, err) &&
-              read_all(&scan, &progress, err);
+              scan_read_all(&scan, &progress, err);
     dry_run_close(&scan.dry_run);
     return ok;
 }

@@ -3,21 +3,22 @@
 #include "base/json_put.h"
 #include "explain.h"
 
-static const struct script_reaction *shown_reaction(const struct explanation *explanation,
-                                                    const struct explain_reacted *reacted) {
+static const struct script_reaction *
+show_published_shown_reaction(const struct explanation *explanation,
+                              const struct explain_reacted *reacted) {
     size_t count;
     return &script_generation_reactions(explanation->generation, &count)[reacted->reaction];
 }
 
 /* ---- for people ---------------------------------------------------------------------------- */
 
-static void print_part(FILE *out, const char *before, struct slice text) {
+static void show_published_print_part(FILE *out, const char *before, struct slice text) {
     if (text.data) {
         fprintf(out, "%s%.*s", before, (int)text.len, text.data);
     }
 }
 
-static void print_today(FILE *out, const struct explain_fact *fact) {
+static void show_published_print_today(FILE *out, const struct explain_fact *fact) {
     static const char *const sentences[] = {
         [EXPLAIN_SAME] = "the present scripts make the same message",
         [EXPLAIN_CHANGED] = "the present scripts make other content under this identity, which is "
@@ -26,30 +27,30 @@ static void print_today(FILE *out, const struct explain_fact *fact) {
         [EXPLAIN_UNKNOWN] = "what the present scripts make of it is not known",
         [EXPLAIN_NEW] = "the present scripts make it, and the outbox does not have it: ",
     };
-    print_part(out, "\n        today: ", slice_of(sentences[fact->today]));
-    print_part(out, "", fact->value_today);
+    show_published_print_part(out, "\n        today: ", slice_of(sentences[fact->today]));
+    show_published_print_part(out, "", fact->value_today);
     fputc('\n', out);
 }
 
-static void print_fact(FILE *out, const struct explain_fact *fact) {
-    print_part(out, "    ", fact->id.data ? fact->state : slice_of("not stored"));
-    print_part(out, "  message ", fact->id);
-    print_part(out, "  ", fact->topic);
-    print_part(out, "  key ", fact->key);
-    print_part(out, "\n        identity ", fact->identity);
-    print_part(out, "\n        by ", fact->source);
-    print_part(out, " of ", fact->about);
-    print_part(out, ", scripts ", fact->scripts);
-    print_part(out, "\n        true since ", fact->fact_at);
-    print_part(out, ", stored ", fact->created_at);
-    print_part(out, ", done ", fact->done_at);
-    print_part(out, "\n        traceparent ", fact->traceparent);
-    print_part(out, "\n        ", fact->error);
-    print_today(out, fact);
+static void show_published_print_fact(FILE *out, const struct explain_fact *fact) {
+    show_published_print_part(out, "    ", fact->id.data ? fact->state : slice_of("not stored"));
+    show_published_print_part(out, "  message ", fact->id);
+    show_published_print_part(out, "  ", fact->topic);
+    show_published_print_part(out, "  key ", fact->key);
+    show_published_print_part(out, "\n        identity ", fact->identity);
+    show_published_print_part(out, "\n        by ", fact->source);
+    show_published_print_part(out, " of ", fact->about);
+    show_published_print_part(out, ", scripts ", fact->scripts);
+    show_published_print_part(out, "\n        true since ", fact->fact_at);
+    show_published_print_part(out, ", stored ", fact->created_at);
+    show_published_print_part(out, ", done ", fact->done_at);
+    show_published_print_part(out, "\n        traceparent ", fact->traceparent);
+    show_published_print_part(out, "\n        ", fact->error);
+    show_published_print_today(out, fact);
 }
 
 /* The row of the query as it is now; long values are in the JSON form whole. */
-static void print_answer(FILE *out, const struct pg_result *rows, int row) {
+static void show_published_print_answer(FILE *out, const struct pg_result *rows, int row) {
     enum { VALUE_MAX_BYTES = 200 };
     for (int column = 0; column < pg_rows_column_count(rows); column++) {
         struct slice value = pg_rows_cell(rows, row, column);
@@ -60,45 +61,45 @@ static void print_answer(FILE *out, const struct pg_result *rows, int row) {
     }
 }
 
-static void print_answers(FILE *out, const struct explanation *explanation,
-                          const struct explain_reacted *reacted) {
+static void show_published_print_answers(FILE *out, const struct explanation *explanation,
+                                         const struct explain_reacted *reacted) {
     const struct pg_result *rows = explanation->answers[reacted->reaction];
     int key = rows ? pg_rows_find_column(rows, "key") : -1;
     for (int row = 0; key >= 0 && row < pg_rows_count(rows); row++) {
         if (slice_equal(pg_rows_cell(rows, row, key), reacted->key)) {
-            print_answer(out, rows, row);
+            show_published_print_answer(out, rows, row);
         }
     }
 }
 
-static void print_reacted(FILE *out, const struct explanation *explanation,
-                          const struct explain_reacted *reacted) {
-    const struct script_reaction *reaction = shown_reaction(explanation, reacted);
+static void show_published_print_reacted(FILE *out, const struct explanation *explanation,
+                                         const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = show_published_shown_reaction(explanation, reacted);
     fprintf(out, "    %s of %.*s: ", reaction->name, (int)reacted->key.len, reacted->key.data);
     if (reacted->error.data) {
-        print_part(out, "", reacted->error);
+        show_published_print_part(out, "", reacted->error);
     } else {
         fprintf(out, "%zu row%s of queries/%s now, %zu message%s", reacted->answers,
                 reacted->answers == 1 ? "" : "s", reaction->query, reacted->made,
                 reacted->made == 1 ? "" : "s");
     }
-    print_part(out, "\n        marked since ", reacted->marked_at);
-    print_part(out, ", failed attempts ", reacted->attempts);
-    print_part(out, ": ", reacted->mark_error);
+    show_published_print_part(out, "\n        marked since ", reacted->marked_at);
+    show_published_print_part(out, ", failed attempts ", reacted->attempts);
+    show_published_print_part(out, ": ", reacted->mark_error);
     fputc('\n', out);
     if (explanation->asked_for) {
-        print_answers(out, explanation, reacted);
+        show_published_print_answers(out, explanation, reacted);
     }
 }
 
 void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out) {
     if (explanation->asked_for) {
         fputs("the message\n", out);
-        print_fact(out, explanation->asked_for);
+        show_published_print_fact(out, explanation->asked_for);
     }
     fputs(explanation->reacted_count ? "reactions that follow the rows\n" : "", out);
     for (size_t i = 0; i < explanation->reacted_count && i < limit; i++) {
-        print_reacted(out, explanation, &explanation->reacted[i]);
+        show_published_print_reacted(out, explanation, &explanation->reacted[i]);
     }
     size_t shown = explanation->reacted_count < limit ? explanation->reacted_count : limit;
     size_t more = explanation->reacted_count - shown + explanation->reacted_left_out;
@@ -107,7 +108,7 @@ void explain_print_published(const struct explanation *explanation, size_t limit
     }
     fputs(explanation->fact_count ? "published messages\n" : "", out);
     for (size_t i = 0; i < explanation->fact_count && i < limit; i++) {
-        print_fact(out, &explanation->facts[i]);
+        show_published_print_fact(out, &explanation->facts[i]);
     }
     if (explanation->fact_count > limit) {
         fprintf(out, "    … and %zu more\n", explanation->fact_count - limit);
@@ -116,7 +117,7 @@ void explain_print_published(const struct explanation *explanation, size_t limit
 
 /* ---- for programs -------------------------------------------------------------------------- */
 
-static void put_fact(struct buffer *json, const struct explain_fact *fact) {
+static void show_published_put_fact(struct buffer *json, const struct explain_fact *fact) {
     json_put_text(json, "id", fact->id);
     json_put_text(json, "state", fact->state);
     json_put_text(json, "topic", fact->topic);
@@ -134,20 +135,20 @@ static void put_fact(struct buffer *json, const struct explain_fact *fact) {
     json_put_text(json, "value_today", fact->value_today);
 }
 
-static void put_facts(struct buffer *json, const struct explanation *explanation) {
+static void show_published_put_facts(struct buffer *json, const struct explanation *explanation) {
     json_put_name(json, "published");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->fact_count; i++) {
         json_put_name(json, NULL);
         buffer_append_text(json, "{");
-        put_fact(json, &explanation->facts[i]);
+        show_published_put_fact(json, &explanation->facts[i]);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
 }
 
-static void put_answers(struct buffer *json, const struct explanation *explanation,
-                        const struct explain_reacted *reacted) {
+static void show_published_put_answers(struct buffer *json, const struct explanation *explanation,
+                                       const struct explain_reacted *reacted) {
     const struct pg_result *rows = explanation->answers[reacted->reaction];
     int key = rows ? pg_rows_find_column(rows, "key") : -1;
     json_put_name(json, "rows");
@@ -166,15 +167,15 @@ static void put_answers(struct buffer *json, const struct explanation *explanati
     buffer_append_text(json, "]");
 }
 
-static void put_reacted(struct buffer *json, const struct explanation *explanation,
-                        const struct explain_reacted *reacted) {
-    const struct script_reaction *reaction = shown_reaction(explanation, reacted);
+static void show_published_put_reacted(struct buffer *json, const struct explanation *explanation,
+                                       const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = show_published_shown_reaction(explanation, reacted);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "reaction", slice_of(reaction->name));
     json_put_text(json, "query", slice_of(reaction->query));
     json_put_text(json, "key", reacted->key);
-    put_answers(json, explanation, reacted);
+    show_published_put_answers(json, explanation, reacted);
     json_put_int(json, "messages", (int64_t)reacted->made);
     json_put_text(json, "error", reacted->error);
     json_put_text(json, "marked_at", reacted->marked_at);
@@ -187,15 +188,15 @@ void explain_put_published(const struct explanation *explanation, struct buffer 
     json_put_name(json, "message");
     buffer_append_text(json, explanation->asked_for ? "{" : "null");
     if (explanation->asked_for) {
-        put_fact(json, explanation->asked_for);
+        show_published_put_fact(json, explanation->asked_for);
         buffer_append_text(json, "}");
     }
     json_put_name(json, "reactions");
     buffer_append_text(json, "[");
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        put_reacted(json, explanation, &explanation->reacted[i]);
+        show_published_put_reacted(json, explanation, &explanation->reacted[i]);
     }
     buffer_append_text(json, "]");
     json_put_int(json, "reactions_left_out", (int64_t)explanation->reacted_left_out);
-    put_facts(json, explanation);
+    show_published_put_facts(json, explanation);
 }

@@ -26,7 +26,7 @@ struct walk {
 
 /* ---- the walk ----------------------------------------------------------------------------- */
 
-static struct slice plain_text(struct arena *arena, const struct json_value *value) {
+static struct slice extract_plain_text(struct arena *arena, const struct json_value *value) {
     if (!value->has_escapes) {
         return value->raw;
     }
@@ -35,8 +35,8 @@ static struct slice plain_text(struct arena *arena, const struct json_value *val
 }
 
 /* Begins after the one found last: a producer writes its keys in one order, and often in ours. */
-static const struct extract_node *find_child(const struct extract_node *node, struct slice name,
-                                             size_t *next) {
+static const struct extract_node *extract_find_child(const struct extract_node *node,
+                                                     struct slice name, size_t *next) {
     for (size_t tried = 0; tried < node->child_count; tried++) {
         const struct extract_node *child = &node->children[*next];
         *next = *next + 1 == node->child_count ? 0 : *next + 1;
@@ -50,32 +50,32 @@ static const struct extract_node *find_child(const struct extract_node *node, st
 
 /* Of a repeated key the last wins whole, as in Python's json: what was found below it is dropped.
  */
-static void forget(struct walk *walk, const struct extract_node *node) {
+static void extract_forget(struct walk *walk, const struct extract_node *node) {
     for (size_t i = 0; i < node->slot_count; i++) {
         walk->slots[node->slots[i]].present = false;
     }
     for (size_t i = 0; i < node->child_count; i++) {
         if (walk->seen[node->children[i].number]) {
             walk->seen[node->children[i].number] = false;
-            forget(walk, &node->children[i]);
+            extract_forget(walk, &node->children[i]);
         }
     }
 }
 
-static bool walk_object(struct walk *walk, const struct extract_node *node);
+static bool extract_walk_object(struct walk *walk, const struct extract_node *node);
 
-static bool walk_value(struct walk *walk, const struct extract_node *node) {
+static bool extract_walk_value(struct walk *walk, const struct extract_node *node) {
     struct json_value value = {0};
     const char *first = walk->cursor->at;
     if (walk->seen[node->number]) {
-        forget(walk, node);
+        extract_forget(walk, node);
     }
     walk->seen[node->number] = true;
     if (!json_peek(walk->cursor, &value.type)) {
         return false;
     }
     if (node->child_count > 0 && value.type == JSON_OBJECT) {
-        if (!walk_object(walk, node)) {
+        if (!extract_walk_object(walk, node)) {
             return false;
         }
         value.raw = (struct slice){first, (size_t)(walk->cursor->at - first)};
@@ -88,7 +88,7 @@ static bool walk_value(struct walk *walk, const struct extract_node *node) {
     return true;
 }
 
-static bool walk_object(struct walk *walk, const struct extract_node *node) {
+static bool extract_walk_object(struct walk *walk, const struct extract_node *node) {
     struct json_value key, ignored;
     size_t next = 0;
     bool more;
@@ -102,8 +102,9 @@ static bool walk_object(struct walk *walk, const struct extract_node *node) {
         if (!more) {
             return true;
         }
-        const struct extract_node *child = find_child(node, plain_text(walk->arena, &key), &next);
-        if (child ? !walk_value(walk, child) : !json_read(walk->cursor, &ignored)) {
+        const struct extract_node *child =
+            extract_find_child(node, extract_plain_text(walk->arena, &key), &next);
+        if (child ? !extract_walk_value(walk, child) : !json_read(walk->cursor, &ignored)) {
             return false;
         }
     }
@@ -119,25 +120,25 @@ struct conversion {
     struct err *err;
 };
 
-static bool wrong_type(const struct conversion *c, const char *wanted) {
+static bool extract_wrong_type(const struct conversion *c, const char *wanted) {
     static const char *const names[] = {"null",     "a boolean", "a number",
                                         "a string", "a list",    "an object"};
     return err_set(c->err, ERR_INPUT, "wrong_type: %s is %s, not %s", c->item->path,
                    names[c->from->type], wanted);
 }
 
-static bool take_text(const struct conversion *c, struct slice *text) {
+static bool extract_take_text(const struct conversion *c, struct slice *text) {
     if (c->from->type != JSON_STRING) {
-        return wrong_type(c, "a string");
+        return extract_wrong_type(c, "a string");
     }
-    *text = plain_text(c->arena, c->from);
+    *text = extract_plain_text(c->arena, c->from);
     if (c->from->has_escapes && text->len > 0 && memchr(text->data, '\0', text->len)) {
         return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
     }
     return true;
 }
 
-static bool check_length(const struct conversion *c, struct slice text) {
+static bool extract_check_length(const struct conversion *c, struct slice text) {
     if ((c->item->has_min && (double)text.len < c->item->min) ||
         (c->item->has_max && (double)text.len > c->item->max)) {
         return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
@@ -146,9 +147,9 @@ static bool check_length(const struct conversion *c, struct slice text) {
     return true;
 }
 
-static bool convert_string(const struct conversion *c) {
+static bool extract_convert_string(const struct conversion *c) {
     struct slice text = {0};
-    if (!take_text(c, &text) || !check_length(c, text)) {
+    if (!extract_take_text(c, &text) || !extract_check_length(c, text)) {
         return false;
     }
     c->to->as.text = text;
@@ -165,7 +166,7 @@ static bool convert_string(const struct conversion *c) {
     return true;
 }
 
-static bool check_bounds(const struct conversion *c, double number) {
+static bool extract_check_bounds(const struct conversion *c, double number) {
     if ((c->item->has_min && number < c->item->min) ||
         (c->item->has_max && number > c->item->max)) {
         return err_set(c->err, ERR_INPUT, "out_of_range: %s is %.17g", c->item->path, number);
@@ -173,9 +174,9 @@ static bool check_bounds(const struct conversion *c, double number) {
     return true;
 }
 
-static bool convert_number(const struct conversion *c) {
+static bool extract_convert_number(const struct conversion *c) {
     if (c->from->type != JSON_NUMBER) {
-        return wrong_type(c, "a number");
+        return extract_wrong_type(c, "a number");
     }
     double number;
     if (!json_to_double(c->from, &number)) {
@@ -194,12 +195,12 @@ static bool convert_number(const struct conversion *c) {
         }
         c->to->as.integer = (int64_t)number;
     }
-    return check_bounds(c, number);
+    return extract_check_bounds(c, number);
 }
 
-static bool convert_coded(const struct conversion *c) {
+static bool extract_convert_coded(const struct conversion *c) {
     struct slice text = {0};
-    if (!take_text(c, &text)) {
+    if (!extract_take_text(c, &text)) {
         return false;
     }
     bool ok = c->item->type == FIELD_UUID ? uuid_read(text, c->to->as.uuid)
@@ -210,7 +211,7 @@ static bool convert_coded(const struct conversion *c) {
 }
 
 /* Copies the string at the cursor with its quotes. */
-static char *copy_string(struct json_cursor *cursor, char *to) {
+static char *extract_copy_string(struct json_cursor *cursor, char *to) {
     const char *first = cursor->at;
     struct json_value string;
     json_read(cursor, &string);
@@ -220,16 +221,16 @@ static char *copy_string(struct json_cursor *cursor, char *to) {
 }
 
 /* The bytes without the white space outside strings. */
-static bool convert_json(const struct conversion *c) {
+static bool extract_convert_json(const struct conversion *c) {
     if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
-        return wrong_type(c, "an object or a list");
+        return extract_wrong_type(c, "an object or a list");
     }
     struct json_cursor cursor;
     char *text = arena_alloc(c->arena, c->from->raw.len + 1), *to = text;
     json_begin(&cursor, c->from->raw);
     while (cursor.at < cursor.end) {
         if (*cursor.at == '"') {
-            to = copy_string(&cursor, to);
+            to = extract_copy_string(&cursor, to);
         } else if (json_is_space(*cursor.at)) {
             cursor.at++;
         } else {
@@ -240,7 +241,7 @@ static bool convert_json(const struct conversion *c) {
     return true;
 }
 
-static size_t count_elements(struct slice raw) {
+static size_t extract_count_elements(struct slice raw) {
     struct json_cursor cursor;
     struct json_value ignored;
     size_t count = 0;
@@ -254,7 +255,8 @@ static size_t count_elements(struct slice raw) {
 }
 
 /* "code: rest" in err becomes "code: path[index]" + joint + rest without its first `skip` bytes. */
-static bool name_index(const struct conversion *c, size_t index, const char *joint, size_t skip) {
+static bool extract_name_index(const struct conversion *c, size_t index, const char *joint,
+                               size_t skip) {
     char inner[sizeof c->err->text];
     size_t code = strcspn(c->err->text, ":");
     memcpy(inner, c->err->text, sizeof inner);
@@ -262,11 +264,11 @@ static bool name_index(const struct conversion *c, size_t index, const char *joi
                    index, joint, inner + code + 2 + skip);
 }
 
-static bool convert_strings(const struct conversion *c) {
+static bool extract_convert_strings(const struct conversion *c) {
     if (c->from->type != JSON_ARRAY) {
-        return wrong_type(c, "a list of strings");
+        return extract_wrong_type(c, "a list of strings");
     }
-    size_t count = count_elements(c->from->raw);
+    size_t count = extract_count_elements(c->from->raw);
     struct slice *items = arena_alloc(c->arena, (count + 1) * sizeof *items);
     struct json_cursor cursor;
     struct json_value element;
@@ -277,8 +279,8 @@ static bool convert_strings(const struct conversion *c) {
     for (size_t i = 0; i < count; i++) {
         json_next_element(&cursor, &more);
         json_read(&cursor, &element);
-        if (!take_text(&one, &items[i]) || !check_length(c, items[i])) {
-            return name_index(c, i, "", strlen(c->item->path));
+        if (!extract_take_text(&one, &items[i]) || !extract_check_length(c, items[i])) {
+            return extract_name_index(c, i, "", strlen(c->item->path));
         }
     }
     c->to->as.strings.items = items;
@@ -286,15 +288,15 @@ static bool convert_strings(const struct conversion *c) {
     return true;
 }
 
-static bool run_object(const struct extract_plan *plan, struct json_cursor *cursor,
-                       struct arena *arena, struct extract_value *values, struct err *err);
+static bool extract_run_object(const struct extract_plan *plan, struct json_cursor *cursor,
+                               struct arena *arena, struct extract_value *values, struct err *err);
 
-static bool convert_list(const struct conversion *c) {
+static bool extract_convert_list(const struct conversion *c) {
     if (c->from->type != JSON_ARRAY) {
-        return wrong_type(c, "a list");
+        return extract_wrong_type(c, "a list");
     }
     const struct extract_plan *plan = c->item->element;
-    size_t rows = count_elements(c->from->raw);
+    size_t rows = extract_count_elements(c->from->raw);
     size_t cells = rows * plan->count;
     c->to->as.list.cells = arena_alloc(c->arena, (cells + 1) * sizeof *c->to->as.list.cells);
     c->to->as.list.rows = rows;
@@ -304,34 +306,35 @@ static bool convert_list(const struct conversion *c) {
     json_enter(&cursor);
     for (size_t i = 0; i < rows; i++) {
         json_next_element(&cursor, &more);
-        if (!run_object(plan, &cursor, c->arena, c->to->as.list.cells + i * plan->count, c->err)) {
-            return name_index(c, i, ": ", 0);
+        if (!extract_run_object(plan, &cursor, c->arena, c->to->as.list.cells + i * plan->count,
+                                c->err)) {
+            return extract_name_index(c, i, ": ", 0);
         }
     }
     return true;
 }
 
-static bool convert(const struct conversion *c) {
+static bool extract_convert(const struct conversion *c) {
     switch (c->item->type) {
     case FIELD_STRING:
-        return convert_string(c);
+        return extract_convert_string(c);
     case FIELD_INTEGER:
     case FIELD_NUMBER:
-        return convert_number(c);
+        return extract_convert_number(c);
     case FIELD_BOOLEAN:
         c->to->as.integer = c->from->boolean;
-        return c->from->type == JSON_BOOL || wrong_type(c, "a boolean");
+        return c->from->type == JSON_BOOL || extract_wrong_type(c, "a boolean");
     case FIELD_TIMESTAMP:
     case FIELD_UUID:
-        return convert_coded(c);
+        return extract_convert_coded(c);
     case FIELD_JSON:
-        return convert_json(c);
+        return extract_convert_json(c);
     case FIELD_OBJECT:
-        return c->from->type == JSON_OBJECT || wrong_type(c, "an object");
+        return c->from->type == JSON_OBJECT || extract_wrong_type(c, "an object");
     case FIELD_STRINGS:
-        return convert_strings(c);
+        return extract_convert_strings(c);
     case FIELD_LIST:
-        return convert_list(c);
+        return extract_convert_list(c);
     }
     return false;
 }
@@ -339,8 +342,8 @@ static bool convert(const struct conversion *c) {
 /* ---- documents ---------------------------------------------------------------------------- */
 
 /* Of a field's paths the first that is there and not null. */
-static const struct json_value *find_value(const struct extract_item *item,
-                                           const struct found *slots) {
+static const struct json_value *extract_find_value(const struct extract_item *item,
+                                                   const struct found *slots) {
     for (size_t i = 0; i < item->path_count; i++) {
         if (slots[item->first_slot + i].present) {
             return &slots[item->first_slot + i].value;
@@ -349,25 +352,26 @@ static const struct json_value *find_value(const struct extract_item *item,
     return NULL;
 }
 
-static bool is_required(const struct extract_plan *plan, const struct extract_item *item,
-                        const struct found *slots) {
+static bool extract_is_required(const struct extract_plan *plan, const struct extract_item *item,
+                                const struct found *slots) {
     return !item->optional ||
-           (item->required_if && find_value(&plan->items[item->required_if - 1], slots));
+           (item->required_if && extract_find_value(&plan->items[item->required_if - 1], slots));
 }
 
 /* The first defect is told; what comes after it is read all the same, for whoever reports it. */
-static bool convert_all(const struct extract_plan *plan, const struct found *slots,
-                        struct arena *arena, struct extract_value *values, struct err *err) {
+static bool extract_convert_all(const struct extract_plan *plan, const struct found *slots,
+                                struct arena *arena, struct extract_value *values,
+                                struct err *err) {
     struct err later;
     err_clear(&later);
     bool ok = true;
     for (size_t i = 0; i < plan->count; i++) {
         const struct extract_item *item = &plan->items[i];
-        const struct json_value *from = find_value(item, slots);
+        const struct json_value *from = extract_find_value(item, slots);
         struct err *reason = ok ? err : &later;
         struct conversion c = {item, from, arena, &values[i], reason};
-        values[i].present = from && convert(&c);
-        bool missing = !from && is_required(plan, item, slots);
+        values[i].present = from && extract_convert(&c);
+        bool missing = !from && extract_is_required(plan, item, slots);
         if (missing) {
             err_set(reason, ERR_INPUT, "missing_field: %s is not there", item->path);
         }
@@ -376,7 +380,7 @@ static bool convert_all(const struct extract_plan *plan, const struct found *slo
     return ok;
 }
 
-static bool scan_error(const struct json_cursor *cursor, struct err *err) {
+static bool extract_scan_error(const struct json_cursor *cursor, struct err *err) {
     const char *text = cursor->error ? cursor->error : "not JSON";
     const char *code = strcmp(text, JSON_BAD_UTF8) == 0   ? "bad_utf8"
                        : strcmp(text, JSON_TOO_DEEP) == 0 ? "too_deep"
@@ -384,15 +388,16 @@ static bool scan_error(const struct json_cursor *cursor, struct err *err) {
     return err_set(err, ERR_INPUT, "%s: %s, at byte %zu", code, text, json_offset(cursor));
 }
 
-static struct found *walk_document(const struct extract_plan *plan, struct json_cursor *cursor,
-                                   struct arena *arena, struct err *err) {
+static struct found *extract_walk_document(const struct extract_plan *plan,
+                                           struct json_cursor *cursor, struct arena *arena,
+                                           struct err *err) {
     enum json_type type;
     struct walk walk = {cursor, arena_alloc(arena, plan->slot_count * sizeof(struct found)),
                         arena_alloc(arena, plan->node_count), arena};
     memset(walk.slots, 0, plan->slot_count * sizeof *walk.slots);
     memset(walk.seen, 0, plan->node_count);
     if (!json_peek(cursor, &type)) {
-        scan_error(cursor, err);
+        extract_scan_error(cursor, err);
         return NULL;
     }
     if (type != JSON_OBJECT) {
@@ -400,33 +405,33 @@ static struct found *walk_document(const struct extract_plan *plan, struct json_
         if (json_read(cursor, &ignored)) {
             err_set(err, ERR_INPUT, "not_object: the value is not a JSON object");
         } else {
-            scan_error(cursor, err);
+            extract_scan_error(cursor, err);
         }
         return NULL;
     }
-    if (!walk_object(&walk, &plan->root)) {
-        scan_error(cursor, err);
+    if (!extract_walk_object(&walk, &plan->root)) {
+        extract_scan_error(cursor, err);
         return NULL;
     }
     return walk.slots;
 }
 
-static bool run_object(const struct extract_plan *plan, struct json_cursor *cursor,
-                       struct arena *arena, struct extract_value *values, struct err *err) {
-    struct found *slots = walk_document(plan, cursor, arena, err);
-    return slots && convert_all(plan, slots, arena, values, err);
+static bool extract_run_object(const struct extract_plan *plan, struct json_cursor *cursor,
+                               struct arena *arena, struct extract_value *values, struct err *err) {
+    struct found *slots = extract_walk_document(plan, cursor, arena, err);
+    return slots && extract_convert_all(plan, slots, arena, values, err);
 }
 
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err) {
     struct json_cursor cursor;
     json_begin(&cursor, document);
-    struct found *slots = walk_document(plan, &cursor, arena, err);
+    struct found *slots = extract_walk_document(plan, &cursor, arena, err);
     if (!slots) {
         return false;
     }
     if (!json_finish(&cursor)) {
-        return scan_error(&cursor, err);
+        return extract_scan_error(&cursor, err);
     }
-    return convert_all(plan, slots, arena, values, err);
+    return extract_convert_all(plan, slots, arena, values, err);
 }

@@ -6,8 +6,8 @@
 #include "base/buffer.h"
 #include "base/xalloc.h"
 
-static struct extract_node *find_or_add(struct extract_plan *plan, struct extract_node *parent,
-                                        const char *name, size_t len) {
+static struct extract_node *plan_find_or_add(struct extract_plan *plan, struct extract_node *parent,
+                                             const char *name, size_t len) {
     for (size_t i = 0; i < parent->child_count; i++) {
         struct extract_node *known = &parent->children[i];
         if (known->name_len == len && memcmp(known->name, name, len) == 0) {
@@ -22,8 +22,8 @@ static struct extract_node *find_or_add(struct extract_plan *plan, struct extrac
     return child;
 }
 
-static bool add_path(struct extract_plan *plan, const char *path, const char *field,
-                     struct err *err) {
+static bool plan_add_path(struct extract_plan *plan, const char *path, const char *field,
+                          struct err *err) {
     struct extract_node *node = &plan->root;
     for (const char *at = path;; at++) {
         size_t len = strcspn(at, ".");
@@ -31,7 +31,7 @@ static bool add_path(struct extract_plan *plan, const char *path, const char *fi
             return err_set(err, ERR_INPUT, "field %s: the path \"%s\" has an empty part", field,
                            path);
         }
-        node = find_or_add(plan, node, at, len);
+        node = plan_find_or_add(plan, node, at, len);
         at += len;
         if (!*at) {
             break;
@@ -42,7 +42,7 @@ static bool add_path(struct extract_plan *plan, const char *path, const char *fi
     return true;
 }
 
-static struct slice *copy_texts(const char *const *texts, size_t count) {
+static struct slice *plan_copy_texts(const char *const *texts, size_t count) {
     struct slice *copies = xcalloc(count, sizeof *copies);
     for (size_t i = 0; i < count; i++) {
         copies[i] = slice_of(xstrdup(texts[i]));
@@ -50,14 +50,14 @@ static struct slice *copy_texts(const char *const *texts, size_t count) {
     return copies;
 }
 
-static void free_texts(struct slice *texts, size_t count) {
+static void plan_free_texts(struct slice *texts, size_t count) {
     for (size_t i = 0; i < count; i++) {
         free((char *)texts[i].data);
     }
     free(texts);
 }
 
-static char *join_paths(const struct extract_field *field) {
+static char *plan_join_paths(const struct extract_field *field) {
     struct buffer joined = {0};
     for (size_t i = 0; i < field->path_count; i++) {
         buffer_append_format(&joined, "%s%s", i ? " or " : "", field->paths[i]);
@@ -65,12 +65,12 @@ static char *join_paths(const struct extract_field *field) {
     return joined.data ? joined.data : xstrdup("");
 }
 
-static bool add_item(struct extract_plan *plan, const struct extract_field *field,
-                     struct err *err) {
+static bool plan_add_item(struct extract_plan *plan, const struct extract_field *field,
+                          struct err *err) {
     struct extract_item *item = &plan->items[plan->count++];
     *item = (struct extract_item){
         .name = xstrdup(field->name),
-        .path = join_paths(field),
+        .path = plan_join_paths(field),
         .first_slot = plan->slot_count,
         .path_count = field->path_count,
         .type = field->type,
@@ -82,14 +82,14 @@ static bool add_item(struct extract_plan *plan, const struct extract_field *fiel
     };
     if (field->choices) {
         item->choice_count = field->choice_count;
-        item->choices = copy_texts(field->choices, field->choice_count);
-        item->choice_values = copy_texts(field->choice_values, field->choice_count);
+        item->choices = plan_copy_texts(field->choices, field->choice_count);
+        item->choice_values = plan_copy_texts(field->choice_values, field->choice_count);
     }
     if (field->path_count == 0) {
         return err_set(err, ERR_INPUT, "field %s has no path", field->name);
     }
     for (size_t i = 0; i < field->path_count; i++) {
-        if (!add_path(plan, field->paths[i], field->name, err)) {
+        if (!plan_add_path(plan, field->paths[i], field->name, err)) {
             return false;
         }
     }
@@ -100,8 +100,8 @@ static bool add_item(struct extract_plan *plan, const struct extract_field *fiel
     return true;
 }
 
-static bool link_conditions(struct extract_plan *plan, const struct extract_field *fields,
-                            struct err *err) {
+static bool plan_link_conditions(struct extract_plan *plan, const struct extract_field *fields,
+                                 struct err *err) {
     for (size_t i = 0; i < plan->count; i++) {
         const char *other = fields[i].required_if;
         for (size_t j = 0; other && j < plan->count; j++) {
@@ -122,30 +122,30 @@ struct extract_plan *extract_plan_create(const struct extract_field *fields, siz
     struct extract_plan *plan = xcalloc(1, sizeof *plan);
     plan->items = xcalloc(count, sizeof *plan->items);
     for (size_t i = 0; i < count; i++) {
-        if (!add_item(plan, &fields[i], err)) {
+        if (!plan_add_item(plan, &fields[i], err)) {
             extract_plan_destroy(plan);
             return NULL;
         }
     }
-    if (!link_conditions(plan, fields, err)) {
+    if (!plan_link_conditions(plan, fields, err)) {
         extract_plan_destroy(plan);
         return NULL;
     }
     return plan;
 }
 
-static void free_node(struct extract_node *node) {
+static void plan_free_node(struct extract_node *node) {
     for (size_t i = 0; i < node->child_count; i++) {
-        free_node(&node->children[i]);
+        plan_free_node(&node->children[i]);
     }
     free(node->children);
     free(node->slots);
     free(node->name);
 }
 
-static void free_item(struct extract_item *item) {
-    free_texts(item->choices, item->choice_count);
-    free_texts(item->choice_values, item->choice_count);
+static void plan_free_item(struct extract_item *item) {
+    plan_free_texts(item->choices, item->choice_count);
+    plan_free_texts(item->choice_values, item->choice_count);
     free(item->name);
     free(item->path);
     extract_plan_destroy(item->element);
@@ -156,9 +156,9 @@ void extract_plan_destroy(struct extract_plan *plan) {
         return;
     }
     for (size_t i = 0; i < plan->count; i++) {
-        free_item(&plan->items[i]);
+        plan_free_item(&plan->items[i]);
     }
     free(plan->items);
-    free_node(&plan->root);
+    plan_free_node(&plan->root);
     free(plan);
 }

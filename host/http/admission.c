@@ -17,7 +17,7 @@ struct admission {
 
 /* ---- warnings ------------------------------------------------------------------------------- */
 
-static bool has_text(const struct config_strings *list) {
+static bool admission_has_text(const struct config_strings *list) {
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i][0]) {
             return true;
@@ -26,9 +26,9 @@ static bool has_text(const struct config_strings *list) {
     return false;
 }
 
-static void warn_of_empty(struct problems *problems, const char *setting,
-                          const struct config_strings *list) {
-    if (!has_text(list)) {
+static void admission_warn_of_empty(struct problems *problems, const char *setting,
+                                    const struct config_strings *list) {
+    if (!admission_has_text(list)) {
         problems_add(problems, "", 0,
                      "%s is empty: nobody is let in, every request of a route with "
                      "authentication is answered 401. config.lua names the variable that sets it",
@@ -36,8 +36,8 @@ static void warn_of_empty(struct problems *problems, const char *setting,
     }
 }
 
-static void warn_of_keys(struct problems *problems, const char *setting,
-                         const struct config_strings *keys) {
+static void admission_warn_of_keys(struct problems *problems, const char *setting,
+                                   const struct config_strings *keys) {
     for (size_t i = 0; i < keys->count; i++) {
         size_t len = strlen(keys->items[i]);
         if (len == 0) {
@@ -52,11 +52,11 @@ static void warn_of_keys(struct problems *problems, const char *setting,
     }
 }
 
-static void warn(const struct config *config, struct problems *problems) {
-    warn_of_empty(problems, "http.api_keys", &config->http.api_keys);
-    warn_of_empty(problems, "http.allowed_services", &config->http.allowed_services);
-    warn_of_keys(problems, "http.api_keys", &config->http.api_keys);
-    warn_of_keys(problems, "admin.keys", &config->admin.keys);
+static void admission_warn(const struct config *config, struct problems *problems) {
+    admission_warn_of_empty(problems, "http.api_keys", &config->http.api_keys);
+    admission_warn_of_empty(problems, "http.allowed_services", &config->http.allowed_services);
+    admission_warn_of_keys(problems, "http.api_keys", &config->http.api_keys);
+    admission_warn_of_keys(problems, "admin.keys", &config->admin.keys);
 }
 
 /* ---- who is let in -------------------------------------------------------------------------- */
@@ -73,7 +73,7 @@ struct admission *admission_create(const struct config *config, struct err *err)
         admission_unref(admission);
         return NULL;
     }
-    warn(config, &admission->warnings);
+    admission_warn(config, &admission->warnings);
     return admission;
 }
 

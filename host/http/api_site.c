@@ -42,7 +42,7 @@ struct api {
 
 /* ---- admission ----------------------------------------------------------------------------- */
 
-static void api_log_warnings(const struct problems *warnings) {
+static void api_site_log_warnings(const struct problems *warnings) {
     for (size_t i = 0; i < warnings->count; i++) {
         log_warning("a setting is hardly meant as it is",
                     LOG_TEXT("setting", warnings->items[i].text));
@@ -54,7 +54,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     if (!admission) {
         return false;
     }
-    api_log_warnings(admission_warnings(admission));
+    api_site_log_warnings(admission_warnings(admission));
     pthread_mutex_lock(&api->lock);
     struct admission *old = api->admission;
     api->admission = admission;
@@ -63,7 +63,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     return true;
 }
 
-static struct admission *api_current_admission(struct api *api) {
+static struct admission *api_site_current_admission(struct api *api) {
     pthread_mutex_lock(&api->lock);
     struct admission *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
@@ -71,7 +71,7 @@ static struct admission *api_current_admission(struct api *api) {
 }
 
 void api_report_warnings(struct api *api, struct buffer *json) {
-    struct admission *admission = api_current_admission(api);
+    struct admission *admission = api_site_current_admission(api);
     const struct problems *warnings = admission_warnings(admission);
     struct buffer elements = {0};
     for (size_t i = 0; i < warnings->count; i++) {
@@ -84,8 +84,8 @@ void api_report_warnings(struct api *api, struct buffer *json) {
 }
 
 /* Of a key that was right, or a service that is known: neither name is a secret. */
-static char *api_explain_refusal(const struct admission *admission, enum admission_result result,
-                                 struct slice service) {
+static char *api_site_explain_refusal(const struct admission *admission,
+                                      enum admission_result result, struct slice service) {
     struct buffer text = {0};
     bool known = admission_knows_service(admission, service); /* asked always: it takes time */
     buffer_append_text(&text, admission_reason(result));
@@ -97,13 +97,13 @@ static char *api_explain_refusal(const struct admission *admission, enum admissi
 }
 
 /* False: the reply is the 401. */
-static bool api_admit_request(const struct admission *admission, struct exchange *exchange) {
+static bool api_site_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
         admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER]);
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
-        exchange->why = api_explain_refusal(admission, result, fields[FIELD_CALLER]);
+        exchange->why = api_site_explain_refusal(admission, result, fields[FIELD_CALLER]);
         reply_set_error(&exchange->reply, 401, admission_message(result));
     }
     return result == ADMISSION_GOOD;
@@ -111,7 +111,7 @@ static bool api_admit_request(const struct admission *admission, struct exchange
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static void api_find_endpoints(struct api_scripts *scripts) {
+static void api_site_find_endpoints(struct api_scripts *scripts) {
     scripts->routes = script_generation_routes(scripts->generation, &scripts->route_count);
     scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
     for (size_t i = 0; i < scripts->route_count; i++) {
@@ -128,7 +128,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
     scripts->generation = script_generation_ref(generation);
     scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
-    api_find_endpoints(scripts);
+    api_site_find_endpoints(scripts);
     scripts->builtin = builtin_paths_create(script_generation_config(generation), sources);
     scripts->pool = script_pool_create(generation, err);
     if (!scripts->pool) {
@@ -150,7 +150,7 @@ void api_scripts_destroy(struct api_scripts *scripts) {
 }
 
 /* The scripts and settings of the moment; *admission has a reference. */
-static struct api_scripts *api_begin_use(struct api *api, struct admission **admission) {
+static struct api_scripts *api_site_begin_use(struct api *api, struct admission **admission) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *scripts = api->scripts;
     scripts->users++;
@@ -159,18 +159,18 @@ static struct api_scripts *api_begin_use(struct api *api, struct admission **adm
     return scripts;
 }
 
-static void api_destroy_retired(void *scripts) {
+static void api_site_destroy_retired(void *scripts) {
     api_scripts_destroy(scripts);
 }
 
-static void api_end_use(void *held) {
+static void api_site_end_use(void *held) {
     struct api_scripts *scripts = held;
     struct api *api = scripts->api;
     pthread_mutex_lock(&api->lock);
     bool last = --scripts->users == 0 && scripts->retired;
     pthread_mutex_unlock(&api->lock);
     if (last) {
-        reaper_give(api->reaper, api_destroy_retired, scripts);
+        reaper_give(api->reaper, api_site_destroy_retired, scripts);
     }
 }
 
@@ -183,7 +183,7 @@ void api_replace(struct api *api, struct api_scripts *scripts) {
     bool unused = old->users == 0;
     pthread_mutex_unlock(&api->lock);
     if (unused) {
-        reaper_give(api->reaper, api_destroy_retired, old);
+        reaper_give(api->reaper, api_site_destroy_retired, old);
     }
 }
 
@@ -227,8 +227,8 @@ struct computation {
 };
 
 /* On a miss: the script's answer. */
-static struct answer *api_compute(void *context, uint64_t **tags, size_t *tag_count,
-                                  struct err *err) {
+static struct answer *api_site_compute(void *context, uint64_t **tags, size_t *tag_count,
+                                       struct err *err) {
     struct computation *computation = context;
     struct script_response response;
     enum script_result result = script_pool_answer(computation->pool, &computation->request,
@@ -246,8 +246,8 @@ static struct answer *api_compute(void *context, uint64_t **tags, size_t *tag_co
 }
 
 /* "api:batch:{batch_id}" with the path's parameters in place. */
-static void api_expand_key(const char *pattern, const struct router_pairs *params,
-                           struct buffer *key) {
+static void api_site_expand_key(const char *pattern, const struct router_pairs *params,
+                                struct buffer *key) {
     buffer_clear(key);
     while (*pattern) {
         size_t plain = strcspn(pattern, "{");
@@ -266,7 +266,7 @@ static void api_expand_key(const char *pattern, const struct router_pairs *param
     }
 }
 
-static void api_set_failure(struct exchange *exchange, const struct err *err) {
+static void api_site_set_failure(struct exchange *exchange, const struct err *err) {
     enum unavailable reason = unavailable_of(err);
     exchange->why = xstrdup(err->text);
     if (reason != UNAVAILABLE_NOT) {
@@ -277,8 +277,8 @@ static void api_set_failure(struct exchange *exchange, const struct err *err) {
 }
 
 /* The answer, in the words that the caller reads; takes the reference. */
-static void api_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
-                           struct answer *answer) {
+static void api_site_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
+                                struct answer *answer) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
     const struct config_pairs *callers = scripts->vocabularies;
     struct slice caller = exchange->request.fields[FIELD_CALLER];
@@ -292,7 +292,7 @@ static void api_set_answer(const struct api_scripts *scripts, struct exchange *e
 
 /* On a worker: Redis, else the database through a script. The cache looks at its process level
  * once more: the answer may have come while the request waited for a worker. */
-static void api_ask_script(void *context, struct exchange *exchange) {
+static void api_site_ask_script(void *context, struct exchange *exchange) {
     struct api_scripts *scripts = context;
     const struct plan *plan = &exchange->plan;
     const struct router_pairs *params = &plan->match.params, *query = &plan->query;
@@ -304,35 +304,35 @@ static void api_ask_script(void *context, struct exchange *exchange) {
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
     struct answer *answer = cache_get(scripts->api->cache, &plan->key, computation.timeout_ms,
-                                      api_compute, &computation, &err);
+                                      api_site_compute, &computation, &err);
     if (answer) {
-        api_set_answer(scripts, exchange, answer);
+        api_site_set_answer(scripts, exchange, answer);
     } else {
-        api_set_failure(exchange, &err);
+        api_site_set_failure(exchange, &err);
     }
 }
 
 /* The answer of the process' cache, or what a worker asks for it. */
-static void api_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
+static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
     const struct script_route *route = &scripts->routes[plan->match.route];
     struct answer *kept = NULL;
     plan->key = (struct cache_key){.type = route->cache_type, .scripts = scripts->hash};
     if (route->cache_key) {
-        api_expand_key(route->cache_key, &plan->match.params, &plan->key_text);
+        api_site_expand_key(route->cache_key, &plan->match.params, &plan->key_text);
         plan->key.text = buffer_slice(&plan->key_text);
         kept = cache_lookup(scripts->api->cache, &plan->key);
     }
     if (kept) {
-        api_set_answer(scripts, exchange, kept);
+        api_site_set_answer(scripts, exchange, kept);
     } else {
         plan->context = scripts;
-        plan->carry_out = api_ask_script;
+        plan->carry_out = api_site_ask_script;
     }
 }
 
-static void api_plan_route(struct api_scripts *scripts, const struct admission *admission,
-                           struct exchange *exchange) {
+static void api_site_plan_route(struct api_scripts *scripts, const struct admission *admission,
+                                struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct router_match *match = &exchange->plan.match;
     enum router_result found = router_find(scripts->routes, scripts->route_count, request, match);
@@ -343,7 +343,8 @@ static void api_plan_route(struct api_scripts *scripts, const struct admission *
         router_refuse(found, match, &exchange->reply);
         return;
     }
-    if (scripts->routes[match->route].authenticated && !api_admit_request(admission, exchange)) {
+    if (scripts->routes[match->route].authenticated &&
+        !api_site_admit_request(admission, exchange)) {
         return;
     }
     const char *problem = router_parse_query(request->query, &exchange->plan.query);
@@ -352,28 +353,28 @@ static void api_plan_route(struct api_scripts *scripts, const struct admission *
     } else if (problem) {
         reply_set_error(&exchange->reply, 400, problem);
     } else {
-        api_plan_answer(scripts, exchange);
+        api_site_plan_answer(scripts, exchange);
     }
 }
 
 /* The site's: a request of which a worker has the plan goes on using its scripts. */
-static void api_plan(void *context, struct exchange *exchange) {
+static void api_site_plan(void *context, struct exchange *exchange) {
     struct api *api = context;
     struct admission *admission;
-    struct api_scripts *scripts = api_begin_use(api, &admission);
+    struct api_scripts *scripts = api_site_begin_use(api, &admission);
     struct plan *plan = &exchange->plan;
     if (!builtin_paths_plan(scripts->builtin, exchange)) {
-        api_plan_route(scripts, admission, exchange);
+        api_site_plan_route(scripts, admission, exchange);
     }
     admission_unref(admission);
     if (plan->carry_out) {
         plan->held = scripts;
-        plan->release = api_end_use;
+        plan->release = api_site_end_use;
     } else {
-        api_end_use(scripts);
+        api_site_end_use(scripts);
     }
 }
 
 struct site api_site(struct api *api) {
-    return (struct site){api, api_plan};
+    return (struct site){api, api_site_plan};
 }

@@ -6,31 +6,31 @@
 
 #define MAX_PORT 65535
 
-static bool is_ascii_alnum(char c) {
+static bool authority_is_ascii_alnum(char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
 /* unreserved / sub-delims */
-static bool is_name_char(char c) {
-    return is_ascii_alnum(c) || (c && strchr("-._~!$&'()*+,;=", c));
+static bool authority_is_name_char(char c) {
+    return authority_is_ascii_alnum(c) || (c && strchr("-._~!$&'()*+,;=", c));
 }
 
 /* reg-name; an IPv4 address is one, too. */
-static bool is_name(struct slice host) {
+static bool authority_is_name(struct slice host) {
     for (size_t i = 0; i < host.len; i++) {
         if (host.data[i] == '%') {
             if (i + 2 >= host.len || hex_byte(host.data + i + 1) < 0) {
                 return false;
             }
             i += 2;
-        } else if (!is_name_char(host.data[i])) {
+        } else if (!authority_is_name_char(host.data[i])) {
             return false;
         }
     }
     return host.len > 0;
 }
 
-static bool is_ipv6(struct slice host) {
+static bool authority_is_ipv6(struct slice host) {
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
     if (host.len >= sizeof text || memchr(host.data, '\0', host.len)) {
@@ -42,7 +42,7 @@ static bool is_ipv6(struct slice host) {
 }
 
 /* "v1.x": the form of addresses that there are not yet. */
-static bool is_future_address(struct slice host) {
+static bool authority_is_future_address(struct slice host) {
     size_t at = 1;
     if (host.len < 4 || (host.data[0] | 0x20) != 'v') {
         return false;
@@ -54,7 +54,7 @@ static bool is_future_address(struct slice host) {
         return false;
     }
     for (at++; at < host.len; at++) {
-        if (!is_name_char(host.data[at]) && host.data[at] != ':') {
+        if (!authority_is_name_char(host.data[at]) && host.data[at] != ':') {
             return false;
         }
     }
@@ -62,7 +62,7 @@ static bool is_future_address(struct slice host) {
 }
 
 /* Empty, or ":" and digits, maybe none. */
-static bool is_port(struct slice text) {
+static bool authority_is_port(struct slice text) {
     unsigned long port = 0;
     if (text.len == 0) {
         return true;
@@ -81,13 +81,13 @@ bool authority_is_valid(struct slice text) {
     const char *end = text.len > 0 ? memchr(text.data, bracketed ? ']' : ':', text.len) : NULL;
     if (!bracketed) {
         size_t len = end ? (size_t)(end - text.data) : text.len;
-        return is_name((struct slice){text.data, len}) &&
-               is_port((struct slice){text.data + len, text.len - len});
+        return authority_is_name((struct slice){text.data, len}) &&
+               authority_is_port((struct slice){text.data + len, text.len - len});
     }
     if (!end) {
         return false;
     }
     struct slice address = {text.data + 1, (size_t)(end - text.data) - 1};
-    return (is_ipv6(address) || is_future_address(address)) &&
-           is_port((struct slice){end + 1, text.len - address.len - 2});
+    return (authority_is_ipv6(address) || authority_is_future_address(address)) &&
+           authority_is_port((struct slice){end + 1, text.len - address.len - 2});
 }

@@ -49,20 +49,20 @@ struct openapi_file {
     struct err err;
 };
 
-static void builtin_read_file(void *context) {
+static void builtin_paths_read_file(void *context) {
     struct openapi_file *file = context;
     regular_file_read(AT_FDCWD, file->path, file->path, OPENAPI_MAX_BYTES, &file->text, &file->err);
 }
 
-static void builtin_free_file(void *context) {
+static void builtin_paths_free_file(void *context) {
     struct openapi_file *file = context;
     buffer_free(&file->text);
     free(file);
 }
 
-static struct answer *builtin_read_openapi(const struct config *config) {
-    static const struct aside_work work = {"reading openapi.json", builtin_read_file,
-                                           builtin_free_file};
+static struct answer *builtin_paths_read_openapi(const struct config *config) {
+    static const struct aside_work work = {"reading openapi.json", builtin_paths_read_file,
+                                           builtin_paths_free_file};
     struct openapi_file *file = xcalloc(1, sizeof *file);
     struct answer *answer = NULL;
     struct err err = {0};
@@ -72,7 +72,7 @@ static struct answer *builtin_read_openapi(const struct config *config) {
         if (err.kind == ERR_NONE) {
             answer = answer_create(200, buffer_slice(&file->text));
         }
-        builtin_free_file(file);
+        builtin_paths_free_file(file);
     }
     if (!answer) {
         log_warning("no API description: /openapi.json answers 404", LOG_TEXT("error", err.text));
@@ -84,7 +84,7 @@ struct builtin_paths *builtin_paths_create(const struct config *config,
                                            const struct builtin_sources *sources) {
     struct builtin_paths *paths = xcalloc(1, sizeof *paths);
     paths->sources = *sources;
-    paths->openapi = builtin_read_openapi(config);
+    paths->openapi = builtin_paths_read_openapi(config);
     paths->service = xstrdup(config->service.name);
     for (size_t i = 0; i < BUILTIN_COUNT; i++) {
         paths->endpoints[i] = endpoint_of(builtin[i].endpoint);
@@ -101,7 +101,7 @@ void builtin_paths_destroy(struct builtin_paths *paths) {
 }
 
 /* BUILTIN_COUNT: it is none of them. */
-static size_t builtin_find(struct slice path) {
+static size_t builtin_paths_find(struct slice path) {
     size_t which = 0;
     while (which < BUILTIN_COUNT && !slice_equal(path, slice_of(builtin[which].path))) {
         which++;
@@ -110,7 +110,7 @@ static size_t builtin_find(struct slice path) {
 }
 
 bool builtin_paths_include(const char *path) {
-    return builtin_find(slice_of(path)) < BUILTIN_COUNT;
+    return builtin_paths_find(slice_of(path)) < BUILTIN_COUNT;
 }
 
 bool builtin_paths_leave_routes(const struct script_generation *generation, struct err *err) {
@@ -133,7 +133,8 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
-static void builtin_set_openapi(const struct builtin_paths *paths, struct exchange *exchange) {
+static void builtin_paths_set_openapi(const struct builtin_paths *paths,
+                                      struct exchange *exchange) {
     if (paths->openapi) {
         reply_set(&exchange->reply, &exchange->request, answer_ref(paths->openapi), JSON);
     } else {
@@ -141,15 +142,15 @@ static void builtin_set_openapi(const struct builtin_paths *paths, struct exchan
     }
 }
 
-static void builtin_set_body(struct exchange *exchange, int status, struct buffer *body,
-                             const char *content_type) {
+static void builtin_paths_set_body(struct exchange *exchange, int status, struct buffer *body,
+                                   const char *content_type) {
     reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(body)), content_type);
     buffer_free(body);
 }
 
 /* The path's answer; waits where builtin_waits says so. */
-static void builtin_answer(const struct builtin_paths *paths, size_t which,
-                           struct exchange *exchange) {
+static void builtin_paths_answer(const struct builtin_paths *paths, size_t which,
+                                 struct exchange *exchange) {
     const struct builtin_sources *sources = &paths->sources;
     struct buffer body = {0};
     bool good;
@@ -157,15 +158,15 @@ static void builtin_answer(const struct builtin_paths *paths, size_t which,
     case BUILTIN_HEALTH:
         good = sources->health_report(sources->health, builtin[which].question, READINESS_WAIT_MS,
                                       &body);
-        builtin_set_body(exchange, good ? 200 : 503, &body, JSON);
+        builtin_paths_set_body(exchange, good ? 200 : 503, &body, JSON);
         exchange->reply.unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
         sources->metrics(&body, paths->service);
-        builtin_set_body(exchange, 200, &body, PROMETHEUS);
+        builtin_paths_set_body(exchange, 200, &body, PROMETHEUS);
         break;
     case BUILTIN_OPENAPI:
-        builtin_set_openapi(paths, exchange);
+        builtin_paths_set_openapi(paths, exchange);
         break;
     case BUILTIN_SERVER:
         reply_set_options(&exchange->reply, "GET, HEAD, OPTIONS");
@@ -174,20 +175,20 @@ static void builtin_answer(const struct builtin_paths *paths, size_t which,
 }
 
 /* For the dependencies, unless they were asked just now, or for /proc. */
-static bool builtin_waits(const struct builtin_paths *paths, size_t which) {
+static bool builtin_paths_waits(const struct builtin_paths *paths, size_t which) {
     return builtin[which].kind == BUILTIN_METRICS ||
            (builtin[which].kind == BUILTIN_HEALTH && builtin[which].question != HEALTH_ALIVE &&
             !paths->sources.health_is_fresh(paths->sources.health));
 }
 
-static void builtin_carry_out(void *context, struct exchange *exchange) {
-    builtin_answer(context, exchange->plan.match.route, exchange);
+static void builtin_paths_carry_out(void *context, struct exchange *exchange) {
+    builtin_paths_answer(context, exchange->plan.match.route, exchange);
 }
 
 bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct plan *plan = &exchange->plan;
-    size_t which = builtin_find(request->path);
+    size_t which = builtin_paths_find(request->path);
     if (which == BUILTIN_COUNT) {
         return false;
     }
@@ -196,12 +197,12 @@ bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange) 
         reply_set_wrong_method(&exchange->reply, "GET, HEAD");
     } else if (request->has_body) {
         reply_set_body_refused(&exchange->reply);
-    } else if (builtin_waits(paths, which)) {
+    } else if (builtin_paths_waits(paths, which)) {
         plan->match.route = which;
         plan->context = paths;
-        plan->carry_out = builtin_carry_out;
+        plan->carry_out = builtin_paths_carry_out;
     } else {
-        builtin_answer(paths, which, exchange);
+        builtin_paths_answer(paths, which, exchange);
     }
     return true;
 }

@@ -22,12 +22,12 @@ struct connection *connection_create(struct loop *loop, int fd) {
     return connection;
 }
 
-static void release_reply(struct connection *connection) {
+static void connection_release_reply(struct connection *connection) {
     answer_unref(connection->reply.answer);
     connection->reply = (struct reply){0};
 }
 
-static void release_input(struct connection *connection) {
+static void connection_release_input(struct connection *connection) {
     if (connection->input) {
         loop_give_buffer(connection->loop, connection->input);
     }
@@ -36,8 +36,8 @@ static void release_input(struct connection *connection) {
 }
 
 void connection_destroy(struct connection *connection) {
-    release_reply(connection);
-    release_input(connection);
+    connection_release_reply(connection);
+    connection_release_input(connection);
     close(connection->fd);
     free(connection);
 }
@@ -46,9 +46,9 @@ void connection_destroy(struct connection *connection) {
 
 /* After the last answer. Closing a socket to which bytes still come resets it, and the client may
  * lose the answer: so the client's end is waited for. */
-static void end(struct connection *connection) {
-    release_reply(connection);
-    release_input(connection);
+static void connection_end(struct connection *connection) {
+    connection_release_reply(connection);
+    connection_release_input(connection);
     if (connection->at_end || shutdown(connection->fd, SHUT_WR) != 0) {
         loop_close(connection->loop, connection);
         return;
@@ -56,7 +56,7 @@ static void end(struct connection *connection) {
     loop_set_state(connection->loop, connection, CONNECTION_LINGERING);
 }
 
-static void drop_input(struct connection *connection) {
+static void connection_drop_input(struct connection *connection) {
     char dropped[4096];
     ssize_t got;
     do {
@@ -71,7 +71,7 @@ static void drop_input(struct connection *connection) {
 /* ---- writing ------------------------------------------------------------------------------ */
 
 /* What is left to write as at most two pieces; how many there are. */
-static size_t rest_of(const struct connection *connection, struct iovec pieces[2]) {
+static size_t connection_rest_of(const struct connection *connection, struct iovec pieces[2]) {
     struct slice body = reply_body(&connection->reply);
     size_t written = connection->written, count = 0;
     if (written < connection->head_len) {
@@ -87,10 +87,10 @@ static size_t rest_of(const struct connection *connection, struct iovec pieces[2
 }
 
 /* False when it has to wait, or the connection is gone. */
-static bool write_on(struct connection *connection) {
+static bool connection_write_on(struct connection *connection) {
     struct iovec pieces[2];
     struct msghdr message = {.msg_iov = pieces};
-    while ((message.msg_iovlen = rest_of(connection, pieces)) > 0) {
+    while ((message.msg_iovlen = connection_rest_of(connection, pieces)) > 0) {
         ssize_t sent = TEMP_FAILURE_RETRY(sendmsg(connection->fd, &message, MSG_NOSIGNAL));
         if (sent >= 0) {
             connection->written += (size_t)sent;
@@ -107,15 +107,15 @@ static bool write_on(struct connection *connection) {
         }
     }
     if (connection->reply.close) {
-        end(connection);
+        connection_end(connection);
         return false;
     }
-    release_reply(connection);
+    connection_release_reply(connection);
     loop_set_state(connection->loop, connection, CONNECTION_IDLE);
     return true;
 }
 
-static void take_reply(struct connection *connection, const struct exchange *exchange) {
+static void connection_take_reply(struct connection *connection, const struct exchange *exchange) {
     connection->reply = exchange->reply;
     connection->written = connection->progress = 0;
     connection->head_len = reply_format_head(&connection->reply, exchange->correlation_id,
@@ -124,18 +124,19 @@ static void take_reply(struct connection *connection, const struct exchange *exc
 
 /* Gives the exchange back, too. */
 static bool connection_write_reply(struct connection *connection, struct exchange *exchange) {
-    take_reply(connection, exchange);
+    connection_take_reply(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
-    return write_on(connection);
+    return connection_write_on(connection);
 }
 
 void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
     exchange_turn_away(loop_shared(connection->loop)->exchanges, exchange);
-    take_reply(connection, exchange);
+    connection_take_reply(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = rest_of(connection, pieces)};
+    struct msghdr message = {.msg_iov = pieces,
+                             .msg_iovlen = connection_rest_of(connection, pieces)};
     if (sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         log_debug("a client that was one too many has gone already");
     }
@@ -143,19 +144,19 @@ void connection_turn_away(struct connection *connection) {
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-static bool refuse(struct connection *connection, struct refusal refusal) {
+static bool connection_refuse(struct connection *connection, struct refusal refusal) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
     return connection_write_reply(connection, exchange);
 }
 
-static void use_input(struct connection *connection, size_t len) {
+static void connection_use_input(struct connection *connection, size_t len) {
     connection->len -= len;
     connection->scanned = 0;
     if (connection->len > 0) {
         memmove(connection->input, connection->input + len, connection->len);
     } else {
-        release_input(connection);
+        connection_release_input(connection);
     }
 }
 
@@ -164,7 +165,7 @@ static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
     struct exchange *exchange = loop_take_exchange(connection->loop);
     if (exchange_plan(shared->exchanges, exchange, (struct slice){connection->input, head_len})) {
-        use_input(connection, head_len);
+        connection_use_input(connection, head_len);
         return connection_write_reply(connection, exchange);
     }
     exchange->connection = connection;
@@ -184,7 +185,7 @@ void connection_resume(struct connection *connection) {
         loop_close(connection->loop, connection);
         return;
     }
-    use_input(connection, connection->exchange_len);
+    connection_use_input(connection, connection->exchange_len);
     if (connection_write_reply(connection, exchange)) {
         connection_drive(connection);
     }
@@ -199,7 +200,7 @@ void connection_abandon(struct connection *connection) {
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* False when nothing came: later, or never (at_end), or the connection is gone. */
-static bool read_more(struct connection *connection, bool *gone) {
+static bool connection_read_more(struct connection *connection, bool *gone) {
     *gone = false;
     if (!connection->readable || connection->at_end) {
         return false;
@@ -224,23 +225,23 @@ static bool read_more(struct connection *connection, bool *gone) {
     connection->readable = false;
     connection->at_end = got == 0;
     if (connection->len == 0) {
-        release_input(connection);
+        connection_release_input(connection);
     }
     return false;
 }
 
 /* Empty lines before a request are ignored (RFC 9112 2.2). */
-static void skip_empty_lines(struct connection *connection) {
+static void connection_skip_empty_lines(struct connection *connection) {
     size_t len = 0;
     while (len + 1 < connection->len && memcmp(connection->input + len, "\r\n", 2) == 0) {
         len += 2;
     }
     if (len > 0) {
-        use_input(connection, len);
+        connection_use_input(connection, len);
     }
 }
 
-static void wait_for_input(struct connection *connection) {
+static void connection_wait_for_input(struct connection *connection) {
     if (connection->len > 0 && connection->state != CONNECTION_READING) {
         loop_set_state(connection->loop, connection, CONNECTION_READING);
     }
@@ -250,7 +251,7 @@ static void wait_for_input(struct connection *connection) {
 static bool connection_take_request(struct connection *connection) {
     for (;;) {
         bool bad, gone;
-        skip_empty_lines(connection);
+        connection_skip_empty_lines(connection);
         size_t from = connection->scanned;
         size_t head_len = 0;
         struct slice input = {connection->input, connection->len};
@@ -258,20 +259,20 @@ static bool connection_take_request(struct connection *connection) {
             head_len = request_scan(input, from, &bad);
             connection->scanned = input.len;
             if (head_len > 0 && bad) {
-                return refuse(connection, (struct refusal){400, "Invalid line end"});
+                return connection_refuse(connection, (struct refusal){400, "Invalid line end"});
             }
         }
         if (head_len > 0) {
             return connection_serve(connection, head_len);
         }
         if (input.len == REQUEST_MAX_HEAD_BYTES) {
-            return refuse(connection, request_too_large(input));
+            return connection_refuse(connection, request_too_large(input));
         }
-        if (!read_more(connection, &gone)) {
+        if (!connection_read_more(connection, &gone)) {
             if (!gone && connection->at_end) {
                 loop_close(connection->loop, connection);
             } else if (!gone) {
-                wait_for_input(connection);
+                connection_wait_for_input(connection);
             }
             return false;
         }
@@ -288,10 +289,10 @@ void connection_drive(struct connection *connection) {
             go_on = connection_take_request(connection);
             break;
         case CONNECTION_WRITING:
-            go_on = write_on(connection);
+            go_on = connection_write_on(connection);
             break;
         case CONNECTION_LINGERING:
-            drop_input(connection);
+            connection_drop_input(connection);
             break;
         case CONNECTION_BUSY:
         case CONNECTION_STATES:
@@ -307,7 +308,7 @@ void connection_drive(struct connection *connection) {
 void connection_expire(struct connection *connection) {
     if (connection->state == CONNECTION_READING) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
-        refuse(connection, (struct refusal){408, "The request did not come in time"});
+        connection_refuse(connection, (struct refusal){408, "The request did not come in time"});
     } else {
         loop_close(connection->loop, connection);
     }

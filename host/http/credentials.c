@@ -19,7 +19,7 @@ struct credentials {
     struct credential items[];
 };
 
-static bool holds_control(const char *text) {
+static bool credentials_holds_control(const char *text) {
     while (*text && (unsigned char)*text >= 0x20 && *text != 0x7F) {
         text++;
     }
@@ -27,7 +27,7 @@ static bool holds_control(const char *text) {
 }
 
 /* Header fields come without such blanks (RFC 9110 5.5). */
-static bool has_outer_blank(const char *text) {
+static bool credentials_has_outer_blank(const char *text) {
     size_t len = strlen(text);
     return len > 0 && (text[0] == ' ' || text[len - 1] == ' ');
 }
@@ -48,7 +48,7 @@ struct credentials *credentials_create(const char *setting, const struct config_
             credentials_destroy(credentials);
             return NULL;
         }
-        if (holds_control(list->items[i])) {
+        if (credentials_holds_control(list->items[i])) {
             err_set(err, ERR_INPUT,
                     "%s: entry %zu holds a control character or an end of line, which no request "
                     "can send: say several entries with commas between them",
@@ -56,7 +56,7 @@ struct credentials *credentials_create(const char *setting, const struct config_
             credentials_destroy(credentials);
             return NULL;
         }
-        if (has_outer_blank(list->items[i])) {
+        if (credentials_has_outer_blank(list->items[i])) {
             err_set(err, ERR_INPUT,
                     "%s: entry %zu begins or ends with a blank, which no request can send", setting,
                     i + 1);

@@ -35,8 +35,8 @@ struct endpoint *endpoint_of(const char *name) {
     return endpoint;
 }
 
-static struct metric_cell *requests_cell(struct endpoint *endpoint, enum request_method method,
-                                         int status) {
+static struct metric_cell *endpoint_requests_cell(struct endpoint *endpoint,
+                                                  enum request_method method, int status) {
     size_t slot = 0;
     while (slot < STATUS_COUNT && statuses[slot] != status) {
         slot++;
@@ -56,7 +56,8 @@ static struct metric_cell *requests_cell(struct endpoint *endpoint, enum request
     return cell;
 }
 
-static struct metric_cell *seconds_cell(struct endpoint *endpoint, enum request_method method) {
+static struct metric_cell *endpoint_seconds_cell(struct endpoint *endpoint,
+                                                 enum request_method method) {
     struct metric_cell *cell =
         atomic_load_explicit(&endpoint->seconds[method], memory_order_acquire);
     if (!cell) {
@@ -80,7 +81,7 @@ const char *endpoint_error_name(size_t type) {
     return error_types[type];
 }
 
-static struct metric_cell *errors_cell(struct endpoint *endpoint, int status) {
+static struct metric_cell *endpoint_errors_cell(struct endpoint *endpoint, int status) {
     size_t type = endpoint_error_type(status);
     struct metric_cell *cell = atomic_load_explicit(&endpoint->errors[type], memory_order_acquire);
     if (!cell) {
@@ -94,10 +95,10 @@ static struct metric_cell *errors_cell(struct endpoint *endpoint, int status) {
 
 void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
                     double seconds) {
-    metric_add(requests_cell(endpoint, method, status), 1);
-    metric_observe(seconds_cell(endpoint, method), seconds);
+    metric_add(endpoint_requests_cell(endpoint, method, status), 1);
+    metric_observe(endpoint_seconds_cell(endpoint, method), seconds);
     if (status >= 400 && status != 404) {
-        metric_add(errors_cell(endpoint, status), 1);
+        metric_add(endpoint_errors_cell(endpoint, status), 1);
     }
 }
 

@@ -14,26 +14,26 @@ int64_t error_log_due_us(void) {
     return atomic_load_explicit(&due_us, memory_order_relaxed);
 }
 
-static void say_left_out(const struct endpoint *endpoint, size_t type, size_t count) {
+static void error_log_say_left_out(const struct endpoint *endpoint, size_t type, size_t count) {
     log_warning("request errors left out of the log", LOG_TEXT("endpoint", endpoint->name),
                 LOG_TEXT("error_type", endpoint_error_name(type)),
                 LOG_INT("count", (int64_t)count));
 }
 
-static void note_due(int64_t at_us) {
+static void error_log_note_due(int64_t at_us) {
     if (at_us < error_log_due_us()) {
         atomic_store_explicit(&due_us, at_us, memory_order_relaxed);
     }
 }
 
 /* Whether the line may be written; *left_out: those before it that were not. */
-static bool admit(struct log_limit *limit, size_t *left_out) {
+static bool error_log_admit(struct log_limit *limit, size_t *left_out) {
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&lock);
     *left_out = log_limit_take(limit, now_us);
     bool admitted = log_limit_admits(limit, now_us);
     if (!admitted) {
-        note_due(limit->window_end_us);
+        error_log_note_due(limit->window_end_us);
     }
     pthread_mutex_unlock(&lock);
     return admitted;
@@ -47,9 +47,9 @@ void error_log_write(const struct exchange *exchange) {
         return;
     }
     size_t left_out, type = endpoint_error_type(status);
-    bool admitted = admit(&endpoint->limits[type], &left_out);
+    bool admitted = error_log_admit(&endpoint->limits[type], &left_out);
     if (left_out > 0) {
-        say_left_out(endpoint, type, left_out);
+        error_log_say_left_out(endpoint, type, left_out);
     }
     if (!admitted) {
         return;
@@ -65,18 +65,18 @@ void error_log_write(const struct exchange *exchange) {
 
 /* ---- what was left out ---------------------------------------------------------------------- */
 
-static void flush_endpoint(struct endpoint *endpoint, void *context) {
+static void error_log_flush_endpoint(struct endpoint *endpoint, void *context) {
     int64_t now_us = *(const int64_t *)context;
     for (size_t type = 0; type < ENDPOINT_ERRORS; type++) {
         struct log_limit *limit = &endpoint->limits[type];
         pthread_mutex_lock(&lock);
         size_t left_out = log_limit_take(limit, now_us);
         if (limit->left_out > 0) {
-            note_due(limit->window_end_us);
+            error_log_note_due(limit->window_end_us);
         }
         pthread_mutex_unlock(&lock);
         if (left_out > 0) {
-            say_left_out(endpoint, type, left_out);
+            error_log_say_left_out(endpoint, type, left_out);
         }
     }
 }
@@ -88,5 +88,5 @@ void error_log_flush(int64_t now_us) {
     pthread_mutex_lock(&lock);
     atomic_store_explicit(&due_us, INT64_MAX, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
-    endpoint_visit(flush_endpoint, &now_us);
+    endpoint_visit(error_log_flush_endpoint, &now_us);
 }

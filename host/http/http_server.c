@@ -30,7 +30,7 @@ struct http_server {
 
 /* ---- the socket --------------------------------------------------------------------------- */
 
-static int try_address(const struct addrinfo *address) {
+static int http_server_try_address(const struct addrinfo *address) {
     int one = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -49,19 +49,19 @@ static int try_address(const struct addrinfo *address) {
 }
 
 /* An IPv6 address may be written as in a URL: [::1]. */
-static void strip_brackets(const char *from, char *host, size_t size) {
+static void http_server_strip_brackets(const char *from, char *host, size_t size) {
     size_t len = strlen(from);
     bool bracketed = len > 2 && from[0] == '[' && from[len - 1] == ']';
     snprintf(host, size, "%.*s", (int)(bracketed ? len - 2 : len), bracketed ? from + 1 : from);
 }
 
-static int listen_on(const struct http_options *options, struct err *err) {
+static int http_server_listen_on(const struct http_options *options, struct err *err) {
     char service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses = NULL;
     char host[256];
     snprintf(service, sizeof service, "%d", options->port);
-    strip_brackets(options->host, host, sizeof host);
+    http_server_strip_brackets(options->host, host, sizeof host);
     int failure = getaddrinfo(host, service, &hints, &addresses);
     if (failure != 0) {
         err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", options->settings,
@@ -70,7 +70,7 @@ static int listen_on(const struct http_options *options, struct err *err) {
     }
     int fd = -1;
     for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next) {
-        fd = try_address(at);
+        fd = http_server_try_address(at);
     }
     if (fd < 0) {
         err_set(err, ERR_INPUT, "cannot listen on %s port %d (%s.host, %s.port): %s", options->host,
@@ -80,7 +80,7 @@ static int listen_on(const struct http_options *options, struct err *err) {
     return fd;
 }
 
-static int port_of(int fd) {
+static int http_server_port_of(int fd) {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
@@ -92,7 +92,7 @@ static int port_of(int fd) {
 }
 
 /* As many connections as configured, as far as the process may have descriptors. */
-static size_t bound_connections(int wanted) {
+static size_t http_server_bound_connections(int wanted) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return (size_t)wanted;
@@ -116,8 +116,8 @@ static size_t bound_connections(int wanted) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
-static void share(struct http_server *server, const struct http_options *options) {
-    size_t connections = bound_connections(options->max_connections);
+static void http_server_share(struct http_server *server, const struct http_options *options) {
+    size_t connections = http_server_bound_connections(options->max_connections);
     struct loop_shared *shared = &server->shared;
     *shared = (struct loop_shared){
         .exchanges = server->exchanges,
@@ -144,9 +144,10 @@ static void share(struct http_server *server, const struct http_options *options
     };
 }
 
-static bool start(struct http_server *server, const struct http_options *options, struct err *err) {
+static bool http_server_open(struct http_server *server, const struct http_options *options,
+                             struct err *err) {
     server->exchanges = exchanges_create(options);
-    share(server, options);
+    http_server_share(server, options);
     server->shared.workers =
         workers_start(server->exchanges, options->threads, loop_post_done, err);
     if (!server->shared.workers) {
@@ -158,11 +159,11 @@ static bool start(struct http_server *server, const struct http_options *options
             return false;
         }
     }
-    int listener = listen_on(options, err);
+    int listener = http_server_listen_on(options, err);
     if (listener < 0) {
         return false;
     }
-    server->port = port_of(listener);
+    server->port = http_server_port_of(listener);
     /* The accepting one last: the others must be there for what it accepts. */
     for (size_t i = server->count; i-- > 0; server->started++) {
         if (!loop_start(server->loops[i], i == 0 ? listener : -1, server->loops, server->count,
@@ -180,7 +181,7 @@ struct http_server *http_server_start(const struct http_options *options, struct
     struct http_server *server = xcalloc(1, sizeof *server);
     server->count = (size_t)options->loops;
     server->loops = xcalloc(server->count, sizeof(struct loop *));
-    if (!start(server, options, err)) {
+    if (!http_server_open(server, options, err)) {
         http_server_stop(server, INT64_MAX);
         return NULL;
     }
@@ -192,7 +193,7 @@ int http_server_port(const struct http_server *server) {
 }
 
 /* Workers end with the last connection: loops end when they have none. */
-static bool join_loops(struct http_server *server, size_t first, int64_t deadline_us) {
+static bool http_server_join_loops(struct http_server *server, size_t first, int64_t deadline_us) {
     for (size_t i = first; i < server->count; i++) {
         if (!loop_join(server->loops[i], deadline_us)) {
             return false;
@@ -212,7 +213,7 @@ bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     for (size_t i = first_started; i < server->count; i++) {
         loop_stop(server->loops[i]);
     }
-    if (!join_loops(server, first_started, deadline_us)) {
+    if (!http_server_join_loops(server, first_started, deadline_us)) {
         return false;
     }
     if (server->shared.workers) {

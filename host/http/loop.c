@@ -49,13 +49,13 @@ struct loop {
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
-static void unlink_from(struct list *list, struct connection *connection) {
+static void loop_unlink_from(struct list *list, struct connection *connection) {
     *(connection->previous ? &connection->previous->next : &list->first) = connection->next;
     *(connection->next ? &connection->next->previous : &list->last) = connection->previous;
     connection->previous = connection->next = NULL;
 }
 
-static void link_last(struct list *list, struct connection *connection) {
+static void loop_link_last(struct list *list, struct connection *connection) {
     connection->previous = list->last;
     connection->next = NULL;
     *(list->last ? &list->last->next : &list->first) = connection;
@@ -63,16 +63,16 @@ static void link_last(struct list *list, struct connection *connection) {
 }
 
 void loop_set_state(struct loop *loop, struct connection *connection, enum connection_state state) {
-    unlink_from(&loop->lists[connection->state], connection);
+    loop_unlink_from(&loop->lists[connection->state], connection);
     connection->state = state;
     connection->deadline_us = state == CONNECTION_BUSY
                                   ? INT64_MAX
                                   : clock_monotonic_us() + loop->shared->timeout_ms[state] * 1000LL;
-    link_last(&loop->lists[state], connection);
+    loop_link_last(&loop->lists[state], connection);
 }
 
 void loop_close(struct loop *loop, struct connection *connection) {
-    unlink_from(&loop->lists[connection->state], connection);
+    loop_unlink_from(&loop->lists[connection->state], connection);
     loop->count--;
     metric_add(loop->shared->open, -1);
     connection_destroy(connection); /* closing takes it out of epoll, too */
@@ -84,7 +84,7 @@ const struct loop_shared *loop_shared(const struct loop *loop) {
     return loop->shared;
 }
 
-static bool is_stopping(const struct loop *loop) {
+static bool loop_is_stopping(const struct loop *loop) {
     return atomic_load_explicit(&loop->stopping, memory_order_relaxed);
 }
 
@@ -123,7 +123,7 @@ void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
     }
 }
 
-static bool watch(struct loop *loop, int operation, struct connection *connection) {
+static bool loop_watch(struct loop *loop, int operation, struct connection *connection) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = connection};
     return epoll_ctl(loop->epoll_fd, operation, connection->fd, &event) == 0;
@@ -132,21 +132,21 @@ static bool watch(struct loop *loop, int operation, struct connection *connectio
 void loop_requeue(struct loop *loop, struct connection *connection) {
     /* Told anew of an edge-triggered socket, epoll reports what it is ready for: to be written to.
      */
-    if (!watch(loop, EPOLL_CTL_MOD, connection)) {
+    if (!loop_watch(loop, EPOLL_CTL_MOD, connection)) {
         loop_close(loop, connection);
     }
 }
 
 /* ---- the mailbox -------------------------------------------------------------------------- */
 
-static void wake(struct loop *loop) {
+static void loop_wake(struct loop *loop) {
     uint64_t one = 1;
     if (write(loop->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN) {
         log_error("an http loop could not be woken");
     }
 }
 
-static void post(struct loop *loop, struct connection *connection) {
+static void loop_post(struct loop *loop, struct connection *connection) {
     pthread_mutex_lock(&loop->lock);
     bool was_empty = loop->mail == NULL;
     connection->next_mail = NULL;
@@ -154,25 +154,25 @@ static void post(struct loop *loop, struct connection *connection) {
     loop->mail_end = &connection->next_mail;
     pthread_mutex_unlock(&loop->lock);
     if (was_empty) {
-        wake(loop);
+        loop_wake(loop);
     }
 }
 
 void loop_post_done(struct exchange *exchange) {
-    post(exchange->connection->loop, exchange->connection);
+    loop_post(exchange->connection->loop, exchange->connection);
 }
 
-static struct connection *older(struct connection *a, struct connection *b) {
+static struct connection *loop_older(struct connection *a, struct connection *b) {
     return !b || (a && a->deadline_us <= b->deadline_us) ? a : b;
 }
 
 /* Makes room for one more: whoever has waited longest for its client goes, those first that never
  * sent a whole request. False when all are being answered. */
-static bool evict(struct loop *loop) {
+static bool loop_evict(struct loop *loop) {
     const struct list *lists = loop->lists;
     struct connection *last = lists[CONNECTION_LINGERING].first;
     if (!last) { /* these two wait equally long, so that deadlines tell the ages */
-        last = older(lists[CONNECTION_FRESH].first, lists[CONNECTION_READING].first);
+        last = loop_older(lists[CONNECTION_FRESH].first, lists[CONNECTION_READING].first);
     }
     if (!last) {
         last = lists[CONNECTION_IDLE].first;
@@ -185,22 +185,22 @@ static bool evict(struct loop *loop) {
     return true;
 }
 
-static void refuse(struct loop *loop, struct connection *connection) {
+static void loop_refuse(struct loop *loop, struct connection *connection) {
     metric_add(loop->shared->refused, 1);
     connection_turn_away(connection);
     connection_destroy(connection);
 }
 
-static void adopt(struct loop *loop, struct connection *connection) {
-    if (loop->count >= loop->shared->max_connections && !evict(loop)) {
-        refuse(loop, connection);
+static void loop_adopt(struct loop *loop, struct connection *connection) {
+    if (loop->count >= loop->shared->max_connections && !loop_evict(loop)) {
+        loop_refuse(loop, connection);
         return;
     }
     loop->count++;
     metric_add(loop->shared->open, 1);
-    link_last(&loop->lists[connection->state], connection);
+    loop_link_last(&loop->lists[connection->state], connection);
     loop_set_state(loop, connection, CONNECTION_FRESH);
-    if (!watch(loop, EPOLL_CTL_ADD, connection)) {
+    if (!loop_watch(loop, EPOLL_CTL_ADD, connection)) {
         log_error("a connection cannot be watched", LOG_TEXT("error", strerror(errno)));
         loop_close(loop, connection);
         return;
@@ -209,7 +209,7 @@ static void adopt(struct loop *loop, struct connection *connection) {
     connection_drive(connection);
 }
 
-static void read_mail(struct loop *loop) {
+static void loop_read_mail(struct loop *loop) {
     pthread_mutex_lock(&loop->lock);
     struct connection *connection = loop->mail;
     loop->mail = NULL;
@@ -220,7 +220,7 @@ static void read_mail(struct loop *loop) {
         if (connection->exchange) {
             connection_resume(connection);
         } else {
-            adopt(loop, connection);
+            loop_adopt(loop, connection);
         }
         connection = next;
     }
@@ -228,29 +228,29 @@ static void read_mail(struct loop *loop) {
 
 /* ---- accepting ---------------------------------------------------------------------------- */
 
-static bool watch_listener(struct loop *loop, bool on) {
+static bool loop_watch_listener(struct loop *loop, bool on) {
     struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.ptr = &loop->listener};
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, loop->listener, &event) == 0;
 }
 
 /* Out of descriptors or memory: the clients wait in the kernel's queue meanwhile. */
-static void pause_accepting(struct loop *loop, int reason) {
+static void loop_pause_accepting(struct loop *loop, int reason) {
     log_warning("connections cannot be accepted", LOG_TEXT("error", strerror(reason)));
     loop->accept_again_us = clock_monotonic_us() + ACCEPT_PAUSE_MS * 1000;
-    watch_listener(loop, false);
+    loop_watch_listener(loop, false);
 }
 
-static void accept_some(struct loop *loop) {
+static void loop_accept_some(struct loop *loop) {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             struct loop *target = loop->loops[loop->next_loop++ % loop->loop_count];
             metric_add(loop->shared->accepted, 1);
-            post(target, connection_create(target, fd));
+            loop_post(target, connection_create(target, fd));
         } else if (errno == EAGAIN) {
             return;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_accepting(loop, errno);
+            loop_pause_accepting(loop, errno);
             return;
         } /* else that one client has gone before it was accepted */
     }
@@ -258,7 +258,7 @@ static void accept_some(struct loop *loop) {
 
 /* ---- the thread --------------------------------------------------------------------------- */
 
-static void on_connection_event(struct connection *connection, uint32_t events) {
+static void loop_on_connection_event(struct connection *connection, uint32_t events) {
     connection->readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     connection->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (events & (EPOLLHUP | EPOLLERR)) { /* not by an end of file: that client may still read */
@@ -268,21 +268,21 @@ static void on_connection_event(struct connection *connection, uint32_t events) 
 }
 
 /* No connection is closed by another's event: only its own, once in `events`. */
-static void handle_events(struct loop *loop, const struct epoll_event *events, int count) {
+static void loop_handle_events(struct loop *loop, const struct epoll_event *events, int count) {
     for (int i = 0; i < count; i++) {
         void *about = events[i].data.ptr;
         uint64_t woken;
         if (about == &loop->listener) {
-            accept_some(loop);
+            loop_accept_some(loop);
         } else if (about != &loop->wake_fd) {
-            on_connection_event(about, events[i].events);
+            loop_on_connection_event(about, events[i].events);
         } else if (read(loop->wake_fd, &woken, sizeof woken) < 0 && errno != EAGAIN) {
             log_error("an http loop's eventfd cannot be read");
         }
     }
 }
 
-static void expire(struct loop *loop) {
+static void loop_expire(struct loop *loop) {
     int64_t now_us = clock_monotonic_us();
     for (size_t i = 0; i < CONNECTION_BUSY; i++) {
         while (loop->lists[i].first && loop->lists[i].first->deadline_us <= now_us) {
@@ -292,12 +292,12 @@ static void expire(struct loop *loop) {
     error_log_flush(now_us);
     if (loop->accept_again_us && loop->accept_again_us <= now_us) {
         loop->accept_again_us = 0;
-        evict(loop); /* a descriptor for the next client */
-        watch_listener(loop, true);
+        loop_evict(loop); /* a descriptor for the next client */
+        loop_watch_listener(loop, true);
     }
 }
 
-static int wait_ms(const struct loop *loop) {
+static int loop_wait_ms(const struct loop *loop) {
     int64_t next_us = loop->accept_again_us ? loop->accept_again_us : INT64_MAX;
     for (size_t i = 0; i < CONNECTION_BUSY; i++) {
         const struct connection *first = loop->lists[i].first;
@@ -311,7 +311,7 @@ static int wait_ms(const struct loop *loop) {
 }
 
 /* Who has sent a request is answered; who has not is let go. */
-static void end_waiting(struct loop *loop) {
+static void loop_end_waiting(struct loop *loop) {
     static const enum connection_state waiting[] = {CONNECTION_FRESH, CONNECTION_READING,
                                                     CONNECTION_IDLE, CONNECTION_LINGERING};
     for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
@@ -328,7 +328,7 @@ static void end_waiting(struct loop *loop) {
     }
 }
 
-static void close_listener(struct loop *loop) {
+static void loop_close_listener(struct loop *loop) {
     if (loop->listener >= 0) {
         close(loop->listener);
         loop->listener = -1;
@@ -339,14 +339,14 @@ static void close_listener(struct loop *loop) {
 static void *loop_main(void *context) {
     struct loop *loop = context;
     struct epoll_event events[EVENTS_AT_ONCE];
-    while (!is_stopping(loop) || loop->count > 0) {
-        int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, wait_ms(loop));
-        handle_events(loop, events, count);
-        read_mail(loop);
-        expire(loop);
-        if (is_stopping(loop)) {
-            close_listener(loop);
-            end_waiting(loop);
+    while (!loop_is_stopping(loop) || loop->count > 0) {
+        int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, loop_wait_ms(loop));
+        loop_handle_events(loop, events, count);
+        loop_read_mail(loop);
+        loop_expire(loop);
+        if (loop_is_stopping(loop)) {
+            loop_close_listener(loop);
+            loop_end_waiting(loop);
         }
     }
     return NULL;
@@ -354,7 +354,7 @@ static void *loop_main(void *context) {
 
 /* ---- creating and ending ------------------------------------------------------------------ */
 
-static bool add(struct loop *loop, int *fd) {
+static bool loop_add(struct loop *loop, int *fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, *fd, &event) == 0;
 }
@@ -367,7 +367,7 @@ struct loop *loop_create(const struct loop_shared *shared, struct err *err) {
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&loop->lock, NULL);
-    if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !add(loop, &loop->wake_fd)) {
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !loop_add(loop, &loop->wake_fd)) {
         err_set(err, ERR_INTERNAL, "cannot make an event loop: %s", strerror(errno));
         loop_destroy(loop);
         return NULL;
@@ -380,7 +380,7 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
     loop->loops = loops;
     loop->loop_count = count;
     loop->listener = listener;
-    if (listener >= 0 && !add(loop, &loop->listener)) {
+    if (listener >= 0 && !loop_add(loop, &loop->listener)) {
         return err_set(err, ERR_INTERNAL, "cannot watch the socket: %s", strerror(errno));
     }
     int failure = pthread_create(&loop->thread, NULL, loop_main, loop);
@@ -390,7 +390,7 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
 
 void loop_stop(struct loop *loop) {
     atomic_store(&loop->stopping, true);
-    wake(loop);
+    loop_wake(loop);
 }
 
 bool loop_join(struct loop *loop, int64_t deadline_us) {
@@ -405,7 +405,7 @@ void loop_destroy(struct loop *loop) {
         next = left->next_mail; /* accepted while its loop was ending */
         connection_destroy(left);
     }
-    close_listener(loop);
+    loop_close_listener(loop);
     if (loop->epoll_fd >= 0) {
         close(loop->epoll_fd);
     }

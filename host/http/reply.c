@@ -10,7 +10,7 @@
 #define JSON "application/json"
 #define RETRY_AFTER_S "1"
 
-static const char *reason_of(int status) {
+static const char *reply_reason_of(int status) {
     static const struct {
         int status;
         const char *reason;
@@ -42,7 +42,7 @@ static const char *reason_of(int status) {
 
 /* RFC 9110: what has one of these statuses has no body; after 204 and 304 no length may be said,
  * and after 205 a length of 0 must be, or the client waits for the connection's end. */
-static bool is_bodyless(int status) {
+static bool reply_is_bodyless(int status) {
     return status == 204 || status == 205 || status == 304;
 }
 
@@ -97,68 +97,68 @@ struct head {
     char *end;
 };
 
-static void put(struct head *head, const char *text) {
+static void reply_put(struct head *head, const char *text) {
     size_t len = strlen(text), room = (size_t)(head->end - head->at);
     len = len < room ? len : room;
     memcpy(head->at, text, len);
     head->at += len;
 }
 
-static void put_line(struct head *head, const char *name, const char *value) {
-    put(head, name);
-    put(head, value);
-    put(head, "\r\n");
+static void reply_put_line(struct head *head, const char *name, const char *value) {
+    reply_put(head, name);
+    reply_put(head, value);
+    reply_put(head, "\r\n");
 }
 
-static void put_number(struct head *head, const char *name, size_t number) {
+static void reply_put_number(struct head *head, const char *name, size_t number) {
     char digits[NUMBER_DIGITS_MOST + 1] = "";
-    put(head, name);
-    put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
+    reply_put(head, name);
+    reply_put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
 }
 
 size_t reply_format_head(const struct reply *reply, const char *correlation_id, const char *date,
                          char out[REPLY_HEAD_BYTES]) {
     struct head head = {out, out + REPLY_HEAD_BYTES};
-    put_number(&head, "HTTP/1.1 ", (size_t)reply->status);
-    put_line(&head, " ", reason_of(reply->status));
-    if (!is_bodyless(reply->status)) {
-        put_line(&head, "Content-Type: ", reply->content_type);
-        put_number(&head, "Content-Length: ", reply->answer->body.len);
-        put(&head, "\r\n");
+    reply_put_number(&head, "HTTP/1.1 ", (size_t)reply->status);
+    reply_put_line(&head, " ", reply_reason_of(reply->status));
+    if (!reply_is_bodyless(reply->status)) {
+        reply_put_line(&head, "Content-Type: ", reply->content_type);
+        reply_put_number(&head, "Content-Length: ", reply->answer->body.len);
+        reply_put(&head, "\r\n");
     } else if (reply->status == 205) {
-        put_line(&head, "Content-Length: ", "0");
+        reply_put_line(&head, "Content-Length: ", "0");
     }
     /* An answer may be kept but must be asked for again: the view moves. Errors are not kept. */
-    put_line(&head, "Cache-Control: ", reply->has_etag ? "private, no-cache" : "no-store");
+    reply_put_line(&head, "Cache-Control: ", reply->has_etag ? "private, no-cache" : "no-store");
     if (reply->has_etag) {
-        put_line(&head, "ETag: ", reply->answer->etag);
+        reply_put_line(&head, "ETag: ", reply->answer->etag);
     }
     if (reply->allow[0]) {
-        put_line(&head, "Allow: ", reply->allow);
+        reply_put_line(&head, "Allow: ", reply->allow);
     }
     if (reply->status == 401 && reply->challenge) {
-        put_line(&head, "WWW-Authenticate: ", reply->challenge);
+        reply_put_line(&head, "WWW-Authenticate: ", reply->challenge);
     }
     if (reply->status == 503) {
-        put_line(&head, "Retry-After: ", RETRY_AFTER_S);
+        reply_put_line(&head, "Retry-After: ", RETRY_AFTER_S);
     }
     if (reply->close) {
-        put_line(&head, "Connection: ", "close");
+        reply_put_line(&head, "Connection: ", "close");
     } else if (reply->says_keep_alive) {
-        put_line(&head, "Connection: ", "keep-alive");
+        reply_put_line(&head, "Connection: ", "keep-alive");
     }
-    put_line(&head, "X-Content-Type-Options: ", "nosniff");
+    reply_put_line(&head, "X-Content-Type-Options: ", "nosniff");
     if (reply->correlation_name) {
-        put(&head, reply->correlation_name);
-        put_line(&head, ": ", correlation_id);
+        reply_put(&head, reply->correlation_name);
+        reply_put_line(&head, ": ", correlation_id);
     }
-    put_line(&head, "Date: ", date);
-    put(&head, "\r\n");
+    reply_put_line(&head, "Date: ", date);
+    reply_put(&head, "\r\n");
     return (size_t)(head.at - out);
 }
 
 struct slice reply_body(const struct reply *reply) {
-    if (reply->head_only || is_bodyless(reply->status)) {
+    if (reply->head_only || reply_is_bodyless(reply->status)) {
         return (struct slice){"", 0};
     }
     return reply->answer->body;

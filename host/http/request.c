@@ -27,35 +27,35 @@ struct request_names request_names(const char *api_key, const char *caller,
     }};
 }
 
-static bool refuse(struct refusal *refusal, int status, const char *message) {
+static bool request_refuse(struct refusal *refusal, int status, const char *message) {
     *refusal = (struct refusal){status, message};
     return false;
 }
 
-static bool is_token_char(unsigned char c) {
+static bool request_is_token_char(unsigned char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static size_t token_len(struct slice text) {
+static size_t request_token_len(struct slice text) {
     size_t len = 0;
-    while (len < text.len && is_token_char((unsigned char)text.data[len])) {
+    while (len < text.len && request_is_token_char((unsigned char)text.data[len])) {
         len++;
     }
     return len;
 }
 
-static bool is_text(struct slice text, const char *wanted) {
+static bool request_is_text(struct slice text, const char *wanted) {
     return text.len == strlen(wanted) && strncasecmp(text.data, wanted, text.len) == 0;
 }
 
-static struct slice after(struct slice text, size_t len) {
+static struct slice request_after(struct slice text, size_t len) {
     return (struct slice){text.data + len, text.len - len};
 }
 
-static struct slice trimmed(struct slice text) {
+static struct slice request_trimmed(struct slice text) {
     while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text = after(text, 1);
+        text = request_after(text, 1);
     }
     while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
         text.len--;
@@ -91,24 +91,25 @@ struct refusal request_too_large(struct slice bytes) {
 }
 
 /* Cuts the next line off *rest, without its CRLF. */
-static struct slice next_line(struct slice *rest) {
+static struct slice request_next_line(struct slice *rest) {
     const char *feed = memchr(rest->data, '\n', rest->len);
     size_t len = feed ? (size_t)(feed - rest->data) + 1 : rest->len;
     struct slice line = {rest->data, len >= 2 ? len - 2 : 0};
-    *rest = after(*rest, len);
+    *rest = request_after(*rest, len);
     return line;
 }
 
 /* ---- the request line --------------------------------------------------------------------- */
 
-static bool parse_version(struct slice text, struct request *request, struct refusal *refusal) {
+static bool request_parse_version(struct slice text, struct request *request,
+                                  struct refusal *refusal) {
     const char *v = text.data;
     if (text.len != 8 || memcmp(v, "HTTP/", 5) != 0 || v[5] < '0' || v[5] > '9' || v[6] != '.' ||
         v[7] < '0' || v[7] > '9') {
-        return refuse(refusal, 400, "Invalid request line");
+        return request_refuse(refusal, 400, "Invalid request line");
     }
     if (v[5] != '1') {
-        return refuse(refusal, 505, "HTTP version not supported");
+        return request_refuse(refusal, 505, "HTTP version not supported");
     }
     request->is_1_0 = v[7] == '0';
     request->keep_alive = !request->is_1_0;
@@ -117,7 +118,7 @@ static bool parse_version(struct slice text, struct request *request, struct ref
 
 /* The length of "http://" or "https://" (a proxy may have ended TLS) at the target's begin; 0: it
  * has no such scheme. */
-static size_t scheme_len(struct slice target) {
+static size_t request_scheme_len(struct slice target) {
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t len = strlen(schemes[i]);
@@ -129,66 +130,69 @@ static size_t scheme_len(struct slice target) {
 }
 
 /* Leaves what stands behind the authority of an absolute-form. */
-static bool cut_authority(struct slice *target, struct refusal *refusal) {
-    struct slice authority = after(*target, scheme_len(*target));
+static bool request_cut_authority(struct slice *target, struct refusal *refusal) {
+    struct slice authority = request_after(*target, request_scheme_len(*target));
     size_t len = 0;
     while (len < authority.len && authority.data[len] != '/' && authority.data[len] != '?') {
         len++;
     }
-    *target = after(authority, len);
+    *target = request_after(authority, len);
     authority.len = len;
     return authority_is_valid(authority) ||
-           refuse(refusal, 400, "Invalid host in the request target");
+           request_refuse(refusal, 400, "Invalid host in the request target");
 }
 
 /* origin-form, absolute-form or `*`. */
-static bool parse_target(struct slice target, struct request *request, struct refusal *refusal) {
+static bool request_parse_target(struct slice target, struct request *request,
+                                 struct refusal *refusal) {
     if (target.len > REQUEST_MAX_TARGET_BYTES) {
-        return refuse(refusal, 414, "Request target is too long");
+        return request_refuse(refusal, 414, "Request target is too long");
     }
     for (size_t i = 0; i < target.len; i++) {
         unsigned char c = (unsigned char)target.data[i];
         if (c <= 0x20 || c >= 0x7F || c == '#') {
-            return refuse(refusal, 400, "Invalid request target");
+            return request_refuse(refusal, 400, "Invalid request target");
         }
     }
-    if (scheme_len(target) > 0) {
-        if (!cut_authority(&target, refusal)) {
+    if (request_scheme_len(target) > 0) {
+        if (!request_cut_authority(&target, refusal)) {
             return false;
         }
     } else if (!(target.len > 0 && target.data[0] == '/') &&
-               !(is_text(target, "*") && slice_equal(request->method_name, slice_of("OPTIONS")))) {
-        return refuse(refusal, 400, "Invalid request target");
+               !(request_is_text(target, "*") &&
+                 slice_equal(request->method_name, slice_of("OPTIONS")))) {
+        return request_refuse(refusal, 400, "Invalid request target");
     }
     const char *mark = memchr(target.data, '?', target.len);
     size_t path_len = mark ? (size_t)(mark - target.data) : target.len;
     request->path = path_len > 0 ? (struct slice){target.data, path_len} : slice_of("/");
-    request->query = mark ? after(target, path_len + 1) : (struct slice){0};
+    request->query = mark ? request_after(target, path_len + 1) : (struct slice){0};
     return true;
 }
 
-static bool parse_request_line(struct slice line, struct request *request,
-                               struct refusal *refusal) {
-    request->method_name = (struct slice){line.data, token_len(line)};
+static bool request_parse_request_line(struct slice line, struct request *request,
+                                       struct refusal *refusal) {
+    request->method_name = (struct slice){line.data, request_token_len(line)};
     size_t method_len = request->method_name.len;
     const char *space = method_len < line.len && line.data[method_len] == ' '
                             ? memchr(line.data + method_len + 1, ' ', line.len - method_len - 1)
                             : NULL;
     if (method_len == 0 || !space) {
-        return refuse(refusal, 400, "Invalid request line");
+        return request_refuse(refusal, 400, "Invalid request line");
     }
     request->method = slice_equal(request->method_name, slice_of("GET"))    ? METHOD_GET
                       : slice_equal(request->method_name, slice_of("HEAD")) ? METHOD_HEAD
                                                                             : METHOD_OTHER;
     struct slice target = {line.data + method_len + 1,
                            (size_t)(space - line.data) - method_len - 1};
-    struct slice version = after(line, (size_t)(space - line.data) + 1);
-    return parse_version(version, request, refusal) && parse_target(target, request, refusal);
+    struct slice version = request_after(line, (size_t)(space - line.data) + 1);
+    return request_parse_version(version, request, refusal) &&
+           request_parse_target(target, request, refusal);
 }
 
 /* ---- header fields ------------------------------------------------------------------------ */
 
-static bool is_field_value(struct slice value) {
+static bool request_is_field_value(struct slice value) {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.data[i];
         if ((c < 0x20 && c != '\t') || c == 0x7F) {
@@ -199,14 +203,14 @@ static bool is_field_value(struct slice value) {
 }
 
 /* The last `close` or `keep-alive` of a Connection line decides, `close` for good. */
-static void read_connection(struct slice list, struct request *request, bool *closing) {
+static void request_read_connection(struct slice list, struct request *request, bool *closing) {
     while (list.len > 0) {
         const char *comma = memchr(list.data, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.data) : list.len;
-        struct slice item = trimmed((struct slice){list.data, len});
-        *closing = *closing || is_text(item, "close");
-        request->keep_alive = request->keep_alive || is_text(item, "keep-alive");
-        list = after(list, len + (comma != NULL));
+        struct slice item = request_trimmed((struct slice){list.data, len});
+        *closing = *closing || request_is_text(item, "close");
+        request->keep_alive = request->keep_alive || request_is_text(item, "keep-alive");
+        list = request_after(list, len + (comma != NULL));
     }
 }
 
@@ -225,7 +229,7 @@ static bool request_keep_field(struct request *request, size_t field, struct sli
     if (!request->fields[field].data) {
         request->fields[field] = value;
     } else if (!request_repeats[field]) {
-        return refuse(refusal, 400, "A header field is repeated that may stand once only");
+        return request_refuse(refusal, 400, "A header field is repeated that may stand once only");
     } else if (field == FIELD_IF_NONE_MATCH || field == FIELD_TRACEPARENT) {
         /* Repeated it says nothing: the whole answer is always right, and so is no trace. */
         request->fields[field].len = 0;
@@ -233,33 +237,33 @@ static bool request_keep_field(struct request *request, size_t field, struct sli
     return true;
 }
 
-static bool parse_fields(struct slice rest, const struct request_names *names,
-                         struct request *request, struct refusal *refusal) {
+static bool request_parse_fields(struct slice rest, const struct request_names *names,
+                                 struct request *request, struct refusal *refusal) {
     bool closing = false;
     for (size_t count = 0;; count++) {
-        struct slice line = next_line(&rest);
+        struct slice line = request_next_line(&rest);
         if (line.len == 0) {
             break;
         }
-        size_t name_len = token_len(line);
+        size_t name_len = request_token_len(line);
         if (count == REQUEST_MAX_FIELDS) {
-            return refuse(refusal, 431, "Too many header fields");
+            return request_refuse(refusal, 431, "Too many header fields");
         }
         /* A blank before the colon and a folded line land here too. */
         if (name_len == 0 || name_len == line.len || line.data[name_len] != ':') {
-            return refuse(refusal, 400, "Invalid header field");
+            return request_refuse(refusal, 400, "Invalid header field");
         }
         struct slice name = {line.data, name_len};
-        struct slice value = trimmed(after(line, name_len + 1));
-        if (!is_field_value(value)) {
-            return refuse(refusal, 400, "Invalid header field");
+        struct slice value = request_trimmed(request_after(line, name_len + 1));
+        if (!request_is_field_value(value)) {
+            return request_refuse(refusal, 400, "Invalid header field");
         }
         size_t field = request_find_field(names, name);
         if (field < FIELD_COUNT && !request_keep_field(request, field, value, refusal)) {
             return false;
         }
         if (field == FIELD_CONNECTION) {
-            read_connection(value, request, &closing);
+            request_read_connection(value, request, &closing);
         }
     }
     request->keep_alive = request->keep_alive && !closing;
@@ -268,17 +272,17 @@ static bool parse_fields(struct slice rest, const struct request_names *names,
 
 /* ---- what the fields mean together -------------------------------------------------------- */
 
-static bool check_length(struct request *request, struct refusal *refusal) {
+static bool request_check_length(struct request *request, struct refusal *refusal) {
     struct slice length = request->fields[FIELD_CONTENT_LENGTH];
     if (!length.data) {
         return true;
     }
     if (length.len == 0) {
-        return refuse(refusal, 400, "Invalid Content-Length");
+        return request_refuse(refusal, 400, "Invalid Content-Length");
     }
     for (size_t i = 0; i < length.len; i++) {
         if (length.data[i] < '0' || length.data[i] > '9') {
-            return refuse(refusal, 400, "Invalid Content-Length");
+            return request_refuse(refusal, 400, "Invalid Content-Length");
         }
         request->has_body = request->has_body || length.data[i] != '0';
     }
@@ -286,27 +290,28 @@ static bool check_length(struct request *request, struct refusal *refusal) {
 }
 
 /* An empty Host is of a target without an authority (RFC 9112 3.2). */
-static bool check_host(const struct request *request, struct refusal *refusal) {
+static bool request_check_host(const struct request *request, struct refusal *refusal) {
     struct slice host = request->fields[FIELD_HOST];
     if (!host.data) {
-        return request->is_1_0 || refuse(refusal, 400, "Host is missing");
+        return request->is_1_0 || request_refuse(refusal, 400, "Host is missing");
     }
-    return host.len == 0 || authority_is_valid(host) || refuse(refusal, 400, "Invalid Host");
+    return host.len == 0 || authority_is_valid(host) ||
+           request_refuse(refusal, 400, "Invalid Host");
 }
 
-static bool check_framing(struct request *request, struct refusal *refusal) {
+static bool request_check_framing(struct request *request, struct refusal *refusal) {
     const struct slice *fields = request->fields;
     if (fields[FIELD_TRANSFER_ENCODING].data) {
-        return refuse(refusal, 400, "Transfer-Encoding is not accepted");
+        return request_refuse(refusal, 400, "Transfer-Encoding is not accepted");
     }
-    if (!check_host(request, refusal)) {
+    if (!request_check_host(request, refusal)) {
         return false;
     }
-    if (!check_length(request, refusal)) {
+    if (!request_check_length(request, refusal)) {
         return false;
     }
-    if (fields[FIELD_EXPECT].data && !is_text(fields[FIELD_EXPECT], "100-continue")) {
-        return refuse(refusal, 417, "The expectation cannot be met");
+    if (fields[FIELD_EXPECT].data && !request_is_text(fields[FIELD_EXPECT], "100-continue")) {
+        return request_refuse(refusal, 417, "The expectation cannot be met");
     }
     if (request->has_body) {
         request->keep_alive = false; /* the body is not read: nothing after it can be either */
@@ -318,11 +323,12 @@ bool request_parse(struct slice head, const struct request_names *names, struct 
                    struct refusal *refusal) {
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
-    struct slice line = next_line(&rest);
-    if (!parse_request_line(line, request, refusal)) {
+    struct slice line = request_next_line(&rest);
+    if (!request_parse_request_line(line, request, refusal)) {
         return false;
     }
-    return parse_fields(rest, names, request, refusal) && check_framing(request, refusal);
+    return request_parse_fields(rest, names, request, refusal) &&
+           request_check_framing(request, refusal);
 }
 
 bool correlation_id_acceptable(struct slice text) {

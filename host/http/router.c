@@ -5,7 +5,7 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 
-static bool is_clean(struct slice text) {
+static bool router_is_clean(struct slice text) {
     for (size_t i = 0, step; i < text.len; i += step) {
         step = utf8_sequence(text.data + i, text.len - i);
         if (step == 0 || (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F) {
@@ -16,8 +16,8 @@ static bool is_clean(struct slice text) {
 }
 
 /* Percent-decodes into the pairs' own bytes; false for a bad escape or bytes that are not clean. */
-static bool decode(struct router_pairs *pairs, struct slice from, bool plus_is_space,
-                   struct slice *out) {
+static bool router_decode(struct router_pairs *pairs, struct slice from, bool plus_is_space,
+                          struct slice *out) {
     char *to = pairs->bytes + pairs->used;
     size_t len = 0;
     if (pairs->used + from.len > sizeof pairs->bytes) {
@@ -39,24 +39,24 @@ static bool decode(struct router_pairs *pairs, struct slice from, bool plus_is_s
     }
     pairs->used += len;
     *out = (struct slice){to, len};
-    return is_clean(*out);
+    return router_is_clean(*out);
 }
 
-static void clear(struct router_pairs *pairs) {
+static void router_clear(struct router_pairs *pairs) {
     pairs->count = pairs->used = 0;
 }
 
 /* ---- paths -------------------------------------------------------------------------------- */
 
-static size_t segment_len(struct slice path) {
+static size_t router_segment_len(struct slice path) {
     const char *slash = memchr(path.data, '/', path.len);
     return slash ? (size_t)(slash - path.data) : path.len;
 }
 
 /* True when the path has the pattern's shape; *good is false when a parameter is not acceptable. */
-static bool has_shape(const char *pattern, struct slice path, struct router_pairs *params,
-                      bool *good) {
-    clear(params);
+static bool router_has_shape(const char *pattern, struct slice path, struct router_pairs *params,
+                             bool *good) {
+    router_clear(params);
     *good = true;
     while (*pattern) {
         if (*pattern != '{') {
@@ -67,13 +67,13 @@ static bool has_shape(const char *pattern, struct slice path, struct router_pair
             continue;
         }
         size_t name_len = strcspn(pattern + 1, "}");
-        size_t value_len = segment_len(path);
+        size_t value_len = router_segment_len(path);
         if (value_len == 0) {
             return false;
         }
         struct script_pair *pair = &params->items[params->count];
         *good = *good && params->count < ROUTER_MAX_PAIRS &&
-                decode(params, (struct slice){path.data, value_len}, false, &pair->value);
+                router_decode(params, (struct slice){path.data, value_len}, false, &pair->value);
         if (*good) {
             pair->name = (struct slice){pattern + 1, name_len};
             params->count++;
@@ -85,7 +85,7 @@ static bool has_shape(const char *pattern, struct slice path, struct router_pair
     return path.len == 0;
 }
 
-static void allow(struct router_match *match, const char *method) {
+static void router_allow(struct router_match *match, const char *method) {
     size_t len = strlen(match->allow);
     bool get = strcmp(method, "GET") == 0;
     if (!strstr(match->allow, method)) {
@@ -102,11 +102,11 @@ enum router_result router_find(const struct script_route *routes, size_t count,
     for (size_t i = 0; i < count; i++) {
         for (size_t p = 0; p < routes[i].path_count; p++) {
             bool good;
-            if (!has_shape(routes[i].paths[p], request->path, &match->params, &good)) {
+            if (!router_has_shape(routes[i].paths[p], request->path, &match->params, &good)) {
                 continue;
             }
             if (!slice_equal(slice_of(routes[i].method), method)) {
-                allow(match, routes[i].method);
+                router_allow(match, routes[i].method);
                 result = ROUTER_WRONG_METHOD;
                 continue;
             }
@@ -136,7 +136,7 @@ void router_refuse(enum router_result result, const struct router_match *match,
 
 /* ---- queries ------------------------------------------------------------------------------ */
 
-static const char *add_pair(struct router_pairs *pairs, struct slice text) {
+static const char *router_add_pair(struct router_pairs *pairs, struct slice text) {
     const char *equals = memchr(text.data, '=', text.len);
     size_t name_len = equals ? (size_t)(equals - text.data) : text.len;
     size_t value_at = equals ? name_len + 1 : text.len;
@@ -144,9 +144,9 @@ static const char *add_pair(struct router_pairs *pairs, struct slice text) {
         return "Too many query parameters";
     }
     struct script_pair *pair = &pairs->items[pairs->count];
-    if (!decode(pairs, (struct slice){text.data, name_len}, true, &pair->name) ||
-        !decode(pairs, (struct slice){text.data + value_at, text.len - value_at}, true,
-                &pair->value)) {
+    if (!router_decode(pairs, (struct slice){text.data, name_len}, true, &pair->name) ||
+        !router_decode(pairs, (struct slice){text.data + value_at, text.len - value_at}, true,
+                       &pair->value)) {
         return "Invalid query string";
     }
     for (size_t i = 0; i < pairs->count; i++) {
@@ -159,11 +159,12 @@ static const char *add_pair(struct router_pairs *pairs, struct slice text) {
 }
 
 const char *router_parse_query(struct slice query, struct router_pairs *pairs) {
-    clear(pairs);
+    router_clear(pairs);
     while (query.len > 0) {
         const char *end = memchr(query.data, '&', query.len);
         size_t len = end ? (size_t)(end - query.data) : query.len;
-        const char *problem = len > 0 ? add_pair(pairs, (struct slice){query.data, len}) : NULL;
+        const char *problem =
+            len > 0 ? router_add_pair(pairs, (struct slice){query.data, len}) : NULL;
         if (problem) {
             return problem;
         }

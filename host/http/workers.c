@@ -26,7 +26,7 @@ struct workers {
     bool stopping;
 };
 
-static struct lane *lane_of(struct workers *workers, const struct endpoint *endpoint) {
+static struct lane *workers_lane_of(struct workers *workers, const struct endpoint *endpoint) {
     for (size_t i = 0; i < workers->lane_count; i++) {
         if (workers->lanes[i].endpoint == endpoint) {
             return &workers->lanes[i];
@@ -62,7 +62,7 @@ static struct exchange *workers_take(struct workers *workers) {
     return exchange;
 }
 
-static void *worker_main(void *context) {
+static void *workers_worker_main(void *context) {
     struct workers *workers = context;
     struct exchange *exchange;
     while ((exchange = workers_take(workers))) {
@@ -82,7 +82,7 @@ void workers_submit(struct workers *workers, struct exchange *exchange) {
     exchange->answered = false;
     atomic_store_explicit(&exchange->abandoned, false, memory_order_relaxed);
     pthread_mutex_lock(&workers->lock);
-    struct lane *lane = lane_of(workers, exchange->endpoint);
+    struct lane *lane = workers_lane_of(workers, exchange->endpoint);
     *(lane->first ? &lane->last->next : &lane->first) = exchange;
     lane->last = exchange;
     pthread_cond_signal(&workers->work);
@@ -98,7 +98,8 @@ struct workers *workers_start(struct exchanges *exchanges, int count, workers_on
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->work, NULL);
     for (; workers->count < (size_t)count; workers->count++) {
-        if (pthread_create(&workers->threads[workers->count], NULL, worker_main, workers) != 0) {
+        if (pthread_create(&workers->threads[workers->count], NULL, workers_worker_main, workers) !=
+            0) {
             err_set(err, ERR_INTERNAL, "cannot start %d http threads (http.threads)", count);
             workers_stop(workers);
             return NULL;

@@ -15,8 +15,8 @@
 /* ---- the log against the offset ------------------------------------------------------------ */
 
 /* The log does not have our offset, or is another one: start_fetching decides what follows. */
-static void note_contradiction(struct worker *worker, struct partition *partition,
-                               const char *reason) {
+static void consumer_note_contradiction(struct worker *worker, struct partition *partition,
+                                        const char *reason) {
     log_warning("the log contradicts the committed offset", LOG_TEXT("topic", partition->topic),
                 LOG_INT("partition", partition->number),
                 LOG_INT("committed", partition->committed_offset), LOG_TEXT("detail", reason));
@@ -26,7 +26,7 @@ static void note_contradiction(struct worker *worker, struct partition *partitio
 
 /* The first record of an assignment may be the one in front of the offset, read to be recognised.
  * True: it is another one. */
-static bool is_foreign(struct partition *partition, const struct message *message) {
+static bool consumer_is_foreign(struct partition *partition, const struct message *message) {
     int64_t probe_offset = partition->probe_offset;
     partition->probe_offset = -1;
     return message->offset == probe_offset &&
@@ -34,7 +34,8 @@ static bool is_foreign(struct partition *partition, const struct message *messag
 }
 
 /* A record that the offset has passed must not count again, wherever it comes from. */
-static void note_passed(struct worker *worker, const struct partition *partition, int64_t offset) {
+static void consumer_note_passed(struct worker *worker, const struct partition *partition,
+                                 int64_t offset) {
     if (!worker->came_again) {
         worker->came_again = true;
         log_warning("records came again, and are dropped", LOG_TEXT("topic", partition->topic),
@@ -45,8 +46,8 @@ static void note_passed(struct worker *worker, const struct partition *partition
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
-static struct partition *partition_of(struct worker *worker, const struct kafka_message *message,
-                                      size_t *at) {
+static struct partition *consumer_partition_of(struct worker *worker,
+                                               const struct kafka_message *message, size_t *at) {
     struct partitions *partitions = &worker->pipeline.partitions;
     *at = message->topic ? partitions_find(partitions, message->topic, message->partition)
                          : PARTITION_NONE;
@@ -54,29 +55,29 @@ static struct partition *partition_of(struct worker *worker, const struct kafka_
 }
 
 /* Whether the record is the batch's to take. */
-static bool is_next(struct worker *worker, struct partition *partition,
-                    const struct message *message) {
+static bool consumer_is_next(struct worker *worker, struct partition *partition,
+                             const struct message *message) {
     if (worker->must_load_offsets || !partition) {
         return false; /* of an assignment that is no more */
     }
     bool probed = message->offset == partition->probe_offset;
-    if (partition->probe_offset >= 0 && is_foreign(partition, message)) {
-        note_contradiction(worker, partition, "the record in front of it is another one");
+    if (partition->probe_offset >= 0 && consumer_is_foreign(partition, message)) {
+        consumer_note_contradiction(worker, partition, "the record in front of it is another one");
         return false;
     }
     if (message->offset < partition->next_offset && !probed) {
-        note_passed(worker, partition, message->offset);
+        consumer_note_passed(worker, partition, message->offset);
     }
     /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
     return message->offset >= partition->next_offset && partition->handler >= 0 &&
            !topic_waits_hold(&worker->pipeline, partition);
 }
 
-static void take(struct worker *worker, const struct kafka_message *record) {
+static void consumer_take(struct worker *worker, const struct kafka_message *record) {
     size_t at;
-    struct partition *partition = partition_of(worker, record, &at);
+    struct partition *partition = consumer_partition_of(worker, record, &at);
     struct message message = kafka_message_of_partition(record, at);
-    if (is_next(worker, partition, &message)) {
+    if (consumer_is_next(worker, partition, &message)) {
         trouble_note_good(worker, partition);
         batch_take(&worker->pipeline, worker->filling, &message);
     } else {
@@ -85,7 +86,7 @@ static void take(struct worker *worker, const struct kafka_message *record) {
 }
 
 /* Kafka keeps names that differ in . and _ alone from being there side by side. */
-static bool is_same_to_kafka(const char *one, const char *other) {
+static bool consumer_is_same_to_kafka(const char *one, const char *other) {
     for (; *one && *other; one++, other++) {
         bool both = (*one == '.' || *one == '_') && (*other == '.' || *other == '_');
         if (*one != *other && !both) {
@@ -96,14 +97,14 @@ static bool is_same_to_kafka(const char *one, const char *other) {
 }
 
 /* Scripts that declare both spellings of a topic know that one of them is not there. */
-static bool has_other_spelling(const struct worker *worker, const char *topic) {
+static bool consumer_has_other_spelling(const struct worker *worker, const char *topic) {
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(worker->pipeline.generation, &count);
     for (size_t i = 0; i < count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
             if (strcmp(handlers[i].topics[t], topic) != 0 &&
-                is_same_to_kafka(handlers[i].topics[t], topic)) {
+                consumer_is_same_to_kafka(handlers[i].topics[t], topic)) {
                 return true;
             }
         }
@@ -111,18 +112,19 @@ static bool has_other_spelling(const struct worker *worker, const char *topic) {
     return false;
 }
 
-static void log_missing_topic(const struct worker *worker, const struct kafka_message *message) {
+static void consumer_log_missing_topic(const struct worker *worker,
+                                       const struct kafka_message *message) {
     const char *topic = message->topic ? message->topic : "";
-    if (has_other_spelling(worker, topic)) {
+    if (consumer_has_other_spelling(worker, topic)) {
         log_debug("of two spellings of a topic one is not there", LOG_TEXT("topic", topic));
     } else {
         log_warning("a topic is not there", LOG_TEXT("detail", message->detail));
     }
 }
 
-static void note_error(struct worker *worker, const struct kafka_message *message) {
+static void consumer_note_error(struct worker *worker, const struct kafka_message *message) {
     size_t at;
-    struct partition *partition = partition_of(worker, message, &at);
+    struct partition *partition = consumer_partition_of(worker, message, &at);
     switch (message->error.kind) {
     case KAFKA_ERROR_END:
         if (partition) {
@@ -132,11 +134,11 @@ static void note_error(struct worker *worker, const struct kafka_message *messag
         break;
     case KAFKA_ERROR_NO_OFFSET:
         if (partition) {
-            note_contradiction(worker, partition, message->detail);
+            consumer_note_contradiction(worker, partition, message->detail);
         }
         break;
     case KAFKA_ERROR_NO_TOPIC:
-        log_missing_topic(worker, message);
+        consumer_log_missing_topic(worker, message);
         if (partition) { /* of ours: when it is back, is it the same? */
             consumer_restart(worker);
         }
@@ -154,7 +156,7 @@ static void note_error(struct worker *worker, const struct kafka_message *messag
 }
 
 /* True when the queue ran dry. */
-static bool take_messages(struct worker *worker) {
+static bool consumer_take_messages(struct worker *worker) {
     for (size_t taken = 0; taken < TURN_EVENTS && !batch_full(&worker->pipeline, worker->filling);
          taken++) {
         struct kafka_message message;
@@ -162,16 +164,16 @@ static bool take_messages(struct worker *worker) {
             return true;
         }
         if (message.error.kind != KAFKA_ERROR_NONE) {
-            note_error(worker, &message);
+            consumer_note_error(worker, &message);
         } else {
-            take(worker, &message);
+            consumer_take(worker, &message);
         }
     }
     return false;
 }
 
 bool consumer_fill(struct worker *worker, bool may_take) {
-    bool dry = !may_take || take_messages(worker);
+    bool dry = !may_take || consumer_take_messages(worker);
     struct batch *batch = worker->filling;
     if (batch->handled < batch->count) {
         dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
@@ -203,7 +205,8 @@ void consumer_restart(struct worker *worker) {
 /* ---- the client --------------------------------------------------------------------------- */
 
 /* To be freed; the names are the generation's. */
-static const char **declared_topics(const struct script_generation *generation, size_t *count) {
+static const char **consumer_declared_topics(const struct script_generation *generation,
+                                             size_t *count) {
     size_t handler_count, all = 0;
     const struct script_handler *handlers = script_generation_handlers(generation, &handler_count);
     for (size_t i = 0; i < handler_count; i++) {
@@ -222,7 +225,7 @@ static const char **declared_topics(const struct script_generation *generation, 
 bool consumer_subscribe(struct worker *worker, struct err *err) {
     size_t count;
     trouble_forget_topics(worker);
-    const char **topics = declared_topics(worker->pipeline.generation, &count);
+    const char **topics = consumer_declared_topics(worker->pipeline.generation, &count);
     bool ok = kafka_consumer_subscribe(worker->kafka, topics, count, err);
     free(topics);
     return ok;
@@ -238,13 +241,14 @@ struct kafka_place *consumer_places(const struct worker *worker) {
     return places;
 }
 
-static void on_client_error(void *worker, const struct kafka_error *error, const char *detail) {
+static void consumer_on_client_error(void *worker, const struct kafka_error *error,
+                                     const char *detail) {
     trouble_note_client(worker, error, detail);
     moved_note(worker, detail);
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
-    struct kafka_member_calls calls = {rebalance, on_client_error, worker};
+    struct kafka_member_calls calls = {rebalance, consumer_on_client_error, worker};
     struct kafka_consumer_options options = {
         .settings = config_kafka_settings(worker->config),
         .member = worker->number,

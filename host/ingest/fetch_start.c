@@ -22,28 +22,29 @@ struct bounds {
     int64_t low, high;
 };
 
-static int64_t bound_of(const struct kafka_place *place) {
+static int64_t fetch_start_bound_of(const struct kafka_place *place) {
     return place->error.kind == KAFKA_ERROR_NONE ? place->offset : -1;
 }
 
 /* ---- what follows -------------------------------------------------------------------------- */
 
-static int64_t first_offset(const struct worker *worker, const struct partition *partition,
-                            struct bounds bounds) {
+static int64_t fetch_start_first_offset(const struct worker *worker,
+                                        const struct partition *partition, struct bounds bounds) {
     bool latest = strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
     /* A partition that a followed topic has got since holds nothing that was there before. */
     return latest && !partition->topic_known ? bounds.high : bounds.low;
 }
 
-static void log_move(const struct partition *partition, const char *what, int64_t next,
-                     struct bounds bounds) {
+static void fetch_start_log_move(const struct partition *partition, const char *what, int64_t next,
+                                 struct bounds bounds) {
     log_error(what, LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
               LOG_INT("committed", partition->next_offset), LOG_INT("goes_on_at", next),
               LOG_INT("log_begins", bounds.low), LOG_INT("log_ends", bounds.high));
 }
 
 /* Where the partition goes on; -1: it cannot be said before Kafka answers. */
-static int64_t choose(struct worker *worker, struct partition *partition, struct bounds bounds) {
+static int64_t fetch_start_choose(struct worker *worker, struct partition *partition,
+                                  struct bounds bounds) {
     int64_t committed = partition->next_offset;
     bool contradicted = partition->contradicted;
     if (bounds.low < 0 || bounds.high < 0) {
@@ -51,26 +52,27 @@ static int64_t choose(struct worker *worker, struct partition *partition, struct
     }
     partition->contradicted = false;
     if (committed < 0) {
-        return first_offset(worker, partition, bounds);
+        return fetch_start_first_offset(worker, partition, bounds);
     }
     if (committed < bounds.low) {
-        log_move(partition, "events were deleted by Kafka before they were read", bounds.low,
-                 bounds);
+        fetch_start_log_move(partition, "events were deleted by Kafka before they were read",
+                             bounds.low, bounds);
         metric_add(worker->deleted, (double)(bounds.low - committed));
         return bounds.low;
     }
     /* Kafka has said that it has no such offset, and it is not that it has deleted it. */
     if (committed > bounds.high || contradicted) {
-        log_move(partition, "the topic was recreated or truncated: reading it from its start",
-                 bounds.low, bounds);
+        fetch_start_log_move(partition,
+                             "the topic was recreated or truncated: reading it from its start",
+                             bounds.low, bounds);
         return bounds.low;
     }
     return committed;
 }
 
-static bool settle(struct worker *worker, struct partition *partition, struct bounds bounds,
-                   struct err *err) {
-    int64_t next = choose(worker, partition, bounds);
+static bool fetch_start_settle(struct worker *worker, struct partition *partition,
+                               struct bounds bounds, struct err *err) {
+    int64_t next = fetch_start_choose(worker, partition, bounds);
     return next == partition->next_offset || offsets_move(&worker->pipeline, partition, next, err);
 }
 
@@ -101,12 +103,12 @@ bool start_assign(struct worker *worker, struct err *err) {
 
 /* The record in front of the offset is read again where the log has it: had it another time, it
  * would be another log (a topic recreated under its name), of which every record is new. */
-static void plan_probe(struct partition *partition, int64_t low) {
+static void fetch_start_plan_probe(struct partition *partition, int64_t low) {
     bool possible = partition->committed_time_us > 0 && low >= 0 && partition->next_offset > low;
     partition->probe_offset = possible ? partition->next_offset - 1 : -1;
 }
 
-static bool settle_all(struct worker *worker, struct err *err) {
+static bool fetch_start_settle_all(struct worker *worker, struct err *err) {
     struct partitions *partitions = &worker->pipeline.partitions;
     struct kafka_place *lows = consumer_places(worker), *highs = consumer_places(worker);
     kafka_consumer_ask(worker->kafka, lows, partitions->count, KAFKA_LOG_BEGIN, BOUNDS_TIMEOUT_MS);
@@ -114,9 +116,9 @@ static bool settle_all(struct worker *worker, struct err *err) {
     bool ok = true;
     for (size_t i = 0; ok && i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
-        struct bounds bounds = {bound_of(&lows[i]), bound_of(&highs[i])};
-        ok = settle(worker, partition, bounds, err);
-        plan_probe(partition, bounds.low);
+        struct bounds bounds = {fetch_start_bound_of(&lows[i]), fetch_start_bound_of(&highs[i])};
+        ok = fetch_start_settle(worker, partition, bounds, err);
+        fetch_start_plan_probe(partition, bounds.low);
         partition->high_offset = bounds.high;
     }
     free(lows);
@@ -125,7 +127,7 @@ static bool settle_all(struct worker *worker, struct err *err) {
 }
 
 /* A topic that was just made has its leaders in a moment; one whose broker is away need not. */
-static void plan_next_try(struct worker *worker) {
+static void fetch_start_plan_next_try(struct worker *worker) {
     if (worker->unsettled == 0) {
         worker->unsettled_wait_us = 0;
         return;
@@ -138,7 +140,7 @@ static void plan_next_try(struct worker *worker) {
 
 bool start_fetching(struct worker *worker, struct err *err) {
     struct pipeline *pipeline = &worker->pipeline;
-    if (!offsets_load(pipeline, err) || !settle_all(worker, err)) {
+    if (!offsets_load(pipeline, err) || !fetch_start_settle_all(worker, err)) {
         return false;
     }
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
@@ -150,7 +152,7 @@ bool start_fetching(struct worker *worker, struct err *err) {
     if (!start_assign(worker, err)) {
         return false;
     }
-    plan_next_try(worker);
+    fetch_start_plan_next_try(worker);
     worker->must_load_offsets = false;
     worker->came_again = false;
     worker->measure_at_us = 0; /* how far behind it begins is known now */

@@ -16,7 +16,7 @@ struct ingest {
     size_t count;
 };
 
-static void make_metrics(struct worker *worker) {
+static void ingest_make_metrics(struct worker *worker) {
     worker->errors = metric_single(METRIC_COUNTER, "ras_consumer_errors_total",
                                    "Failures of consuming or committing.");
     worker->deleted = metric_single(METRIC_COUNTER, "ras_deleted_messages_total",
@@ -34,13 +34,13 @@ static void make_metrics(struct worker *worker) {
         number);
 }
 
-static void init_replacement(struct worker_replacement *replacement) {
+static void ingest_init_replacement(struct worker_replacement *replacement) {
     clock_condition_init(&replacement->done);
     pthread_mutex_init(&replacement->lock, NULL);
 }
 
-static bool init_worker(struct worker *worker, const struct ingest_options *ingest,
-                        struct err *err) {
+static bool ingest_init_worker(struct worker *worker, const struct ingest_options *ingest,
+                               struct err *err) {
     struct pipeline_options options = {
         .generation = ingest->generation,
         .cache = ingest->cache,
@@ -54,9 +54,9 @@ static bool init_worker(struct worker *worker, const struct ingest_options *inge
         .mode = PIPELINE_FOLLOW,
         .release = kafka_message_release,
     };
-    make_metrics(worker);
+    ingest_make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);
-    init_replacement(&worker->replacement);
+    ingest_init_replacement(&worker->replacement);
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_init(&worker->batches[i], ingest->generation);
@@ -70,7 +70,7 @@ static bool init_worker(struct worker *worker, const struct ingest_options *inge
     return ok && consumer_open(worker, err);
 }
 
-static void free_worker(struct worker *worker) {
+static void ingest_free_worker(struct worker *worker) {
     consumer_close(worker);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_free(&worker->pipeline, &worker->batches[i]);
@@ -96,14 +96,14 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
         worker->config = options->config;
-        if (!init_worker(worker, options, err)) {
-            free_worker(worker);
+        if (!ingest_init_worker(worker, options, err)) {
+            ingest_free_worker(worker);
             ingest_stop(ingest);
             return NULL;
         }
         if (pthread_create(&ingest->threads[ingest->count], NULL, worker_main, worker) != 0) {
             err_set(err, ERR_INTERNAL, "cannot start an ingest thread");
-            free_worker(worker);
+            ingest_free_worker(worker);
             ingest_stop(ingest);
             return NULL;
         }
@@ -111,7 +111,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
     return ingest;
 }
 
-static void wake(struct worker *worker) {
+static void ingest_wake(struct worker *worker) {
     uint64_t one = 1;
     if (write(worker->wake_fd, &one, sizeof one) < 0) {
         log_warning("an ingest worker could not be woken");
@@ -124,11 +124,11 @@ void ingest_stop(struct ingest *ingest) {
     }
     for (size_t i = 0; i < ingest->count; i++) {
         atomic_store(&ingest->workers[i].stopping, true);
-        wake(&ingest->workers[i]);
+        ingest_wake(&ingest->workers[i]);
     }
     for (size_t i = 0; i < ingest->count; i++) {
         pthread_join(ingest->threads[i], NULL);
-        free_worker(&ingest->workers[i]);
+        ingest_free_worker(&ingest->workers[i]);
     }
     free(ingest->workers);
     free(ingest->threads);
@@ -149,7 +149,7 @@ size_t ingest_resume(struct ingest *ingest) {
         struct worker *worker = &ingest->workers[i];
         if (atomic_load(&worker->waiting_handlers) + atomic_load(&worker->unreadable) > 0) {
             atomic_store(&worker->resume, true);
-            wake(worker);
+            ingest_wake(worker);
             resumed++;
         }
     }
@@ -194,7 +194,7 @@ void ingest_scripts_destroy(struct ingest_scripts *scripts) {
 void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts) {
     for (size_t i = 0; i < ingest->count; i++) {
         scripts->workers[i] = replace_offer(&ingest->workers[i], scripts->workers[i]);
-        wake(&ingest->workers[i]);
+        ingest_wake(&ingest->workers[i]);
     }
 }
 
@@ -212,7 +212,7 @@ size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms) {
 /* ---- readiness ----------------------------------------------------------------------------- */
 
 /* What keeps the worker, as text; "": nothing does. True where it is Kafka. */
-static bool reason_of(struct worker *worker, bool none_assigned, char *text, size_t cap) {
+static bool ingest_reason_of(struct worker *worker, bool none_assigned, char *text, size_t cap) {
     struct worker_status *status = &worker->status;
     pthread_mutex_lock(&status->lock);
     const char *kafka = status->kafka;
@@ -228,11 +228,11 @@ static bool reason_of(struct worker *worker, bool none_assigned, char *text, siz
 }
 
 /* The first worker's trouble, if any. True where Kafka keeps one of them. */
-static bool append_reason(struct ingest *ingest, bool none_assigned, struct buffer *json) {
+static bool ingest_append_reason(struct ingest *ingest, bool none_assigned, struct buffer *json) {
     bool is_kept = false;
     for (size_t i = 0; i < ingest->count; i++) {
         char text[sizeof ingest->workers[i].status.text];
-        is_kept |= reason_of(&ingest->workers[i], none_assigned, text, sizeof text);
+        is_kept |= ingest_reason_of(&ingest->workers[i], none_assigned, text, sizeof text);
         if (text[0] && json->len == 0) {
             buffer_append_text(json, ",\"reason\":");
             buffer_append_json_string(json, slice_of(text));
@@ -242,7 +242,7 @@ static bool append_reason(struct ingest *ingest, bool none_assigned, struct buff
 }
 
 /* The topics and partitions that wait, of all workers; how many there are. */
-static int append_waiting(struct ingest *ingest, struct buffer *json) {
+static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
     int waits = 0;
     bool any = false;
     buffer_append_text(json, ",\"waiting\":[");
@@ -271,8 +271,8 @@ enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
         database += atomic_load(&ingest->workers[i].database_ready);
     }
     bool consuming = assigned > 0 && database == ingest->count;
-    bool waits = append_waiting(ingest, &waiting) > 0;
-    waits = append_reason(ingest, assigned == 0, &reason) || waits;
+    bool waits = ingest_append_waiting(ingest, &waiting) > 0;
+    waits = ingest_append_reason(ingest, assigned == 0, &reason) || waits;
     enum ingest_state state = !consuming ? INGEST_STOPPED : waits ? INGEST_WAITS : INGEST_MOVES;
     static const char *const names[] = {"unhealthy", "degraded", "healthy"};
     buffer_append_format(

@@ -15,14 +15,14 @@
 #define RETRY_LAST_US 30000000
 #define METADATA_TIMEOUT_MS 1000
 
-static void trouble_changed(struct worker *worker) {
+static void kafka_trouble_changed(struct worker *worker) {
     worker->pipeline.waits.changed = true;
 }
 
 /* ---- partitions ---------------------------------------------------------------------------- */
 
-static void trouble_begin(struct worker *worker, struct partition *partition,
-                          const struct trouble_news *news) {
+static void kafka_trouble_begin(struct worker *worker, struct partition *partition,
+                                const struct trouble_news *news) {
     if (!partition->trouble.reason) {
         worker->trouble.partitions++;
         partition->trouble = (struct partition_trouble){.since_wall_us = clock_wall_us()};
@@ -40,28 +40,28 @@ static void trouble_begin(struct worker *worker, struct partition *partition,
 
 void trouble_hold(struct worker *worker, struct partition *partition,
                   const struct trouble_news *news) {
-    trouble_begin(worker, partition, news);
+    kafka_trouble_begin(worker, partition, news);
     if (partition->trouble.retry_at_us == 0) { /* else it is said of what was fetched before */
         partition->trouble.retry_at_us =
             clock_monotonic_us() +
             backoff_us(partition->trouble.tries++, RETRY_FIRST_US, RETRY_LAST_US);
         worker->pipeline.waits.refetch = true;
-        trouble_changed(worker);
+        kafka_trouble_changed(worker);
     }
 }
 
-static void trouble_end(struct worker *worker, struct partition *partition) {
+static void kafka_trouble_end(struct worker *worker, struct partition *partition) {
     log_info("a partition goes on", LOG_TEXT("topic", partition->topic),
              LOG_INT("partition", partition->number));
     partition->trouble = (struct partition_trouble){0};
     worker->trouble.partitions--;
-    trouble_changed(worker);
+    kafka_trouble_changed(worker);
 }
 
-static void trouble_fetch_again(struct worker *worker, struct partition *partition) {
+static void kafka_trouble_fetch_again(struct worker *worker, struct partition *partition) {
     partition->trouble.retry_at_us = 0;
     worker->pipeline.waits.refetch = true;
-    trouble_changed(worker);
+    kafka_trouble_changed(worker);
 }
 
 void trouble_turn(struct worker *worker) {
@@ -69,7 +69,7 @@ void trouble_turn(struct worker *worker) {
     for (size_t i = 0; worker->trouble.partitions > 0 && i < partitions->count; i++) {
         int64_t retry_at_us = partitions->items[i].trouble.retry_at_us;
         if (retry_at_us != 0 && retry_at_us <= clock_monotonic_us()) {
-            trouble_fetch_again(worker, &partitions->items[i]);
+            kafka_trouble_fetch_again(worker, &partitions->items[i]);
         }
     }
 }
@@ -78,7 +78,7 @@ void trouble_retry(struct worker *worker) {
     struct partitions *partitions = &worker->pipeline.partitions;
     for (size_t i = 0; i < partitions->count; i++) {
         if (partitions->items[i].trouble.retry_at_us != 0) {
-            trouble_fetch_again(worker, &partitions->items[i]);
+            kafka_trouble_fetch_again(worker, &partitions->items[i]);
         }
     }
 }
@@ -89,12 +89,13 @@ void trouble_forget_partitions(struct worker *worker) {
         partitions->items[i].trouble = (struct partition_trouble){0};
     }
     worker->trouble.partitions = 0;
-    trouble_changed(worker);
+    kafka_trouble_changed(worker);
 }
 
 /* ---- topics -------------------------------------------------------------------------------- */
 
-static struct refused_topic *trouble_find_topic(const struct worker *worker, const char *name) {
+static struct refused_topic *kafka_trouble_find_topic(const struct worker *worker,
+                                                      const char *name) {
     for (size_t i = 0; i < worker->trouble.topic_count; i++) {
         if (strcmp(worker->trouble.topics[i].name, name) == 0) {
             return &worker->trouble.topics[i];
@@ -103,9 +104,9 @@ static struct refused_topic *trouble_find_topic(const struct worker *worker, con
     return NULL;
 }
 
-static void trouble_add_topic(struct worker *worker, const char *name, const char *reason) {
+static void kafka_trouble_add_topic(struct worker *worker, const char *name, const char *reason) {
     struct client_trouble *trouble = &worker->trouble;
-    if (trouble_find_topic(worker, name)) {
+    if (kafka_trouble_find_topic(worker, name)) {
         return;
     }
     log_error("a topic waits: Kafka does not let it be read", LOG_TEXT("topic", name),
@@ -114,19 +115,19 @@ static void trouble_add_topic(struct worker *worker, const char *name, const cha
         xrealloc(trouble->topics, (trouble->topic_count + 1) * sizeof *trouble->topics);
     trouble->topics[trouble->topic_count++] =
         (struct refused_topic){xstrdup(name), reason, clock_wall_us()};
-    trouble_changed(worker);
+    kafka_trouble_changed(worker);
 }
 
-static void trouble_drop_topic(struct worker *worker, size_t at) {
+static void kafka_trouble_drop_topic(struct worker *worker, size_t at) {
     struct client_trouble *trouble = &worker->trouble;
     free(trouble->topics[at].name);
     trouble->topics[at] = trouble->topics[--trouble->topic_count];
-    trouble_changed(worker);
+    kafka_trouble_changed(worker);
 }
 
 void trouble_forget_topics(struct worker *worker) {
     while (worker->trouble.topic_count > 0) {
-        trouble_drop_topic(worker, 0);
+        kafka_trouble_drop_topic(worker, 0);
     }
     free(worker->trouble.topics);
     worker->trouble.topics = NULL;
@@ -134,7 +135,7 @@ void trouble_forget_topics(struct worker *worker) {
 
 /* Drops those that may be read now. One that cannot be asked for, because no broker answers, ends
  * the look: each would be waited for. */
-static void trouble_look_at_topics(struct worker *worker) {
+static void kafka_trouble_look_at_topics(struct worker *worker) {
     for (size_t i = worker->trouble.topic_count; i > 0 && worker->kafka; i--) {
         const char *name = worker->trouble.topics[i - 1].name;
         enum kafka_access access =
@@ -144,14 +145,14 @@ static void trouble_look_at_topics(struct worker *worker) {
         }
         if (access == KAFKA_ACCESS_GIVEN) {
             log_info("a topic goes on", LOG_TEXT("topic", name));
-            trouble_drop_topic(worker, i - 1);
+            kafka_trouble_drop_topic(worker, i - 1);
         }
     }
 }
 
 /* ---- the client ---------------------------------------------------------------------------- */
 
-static void trouble_publish(struct worker *worker) {
+static void kafka_trouble_publish(struct worker *worker) {
     pthread_mutex_lock(&worker->status.lock);
     worker->status.kafka = worker->trouble.error.reason;
     pthread_mutex_unlock(&worker->status.lock);
@@ -170,20 +171,20 @@ void trouble_note_client(struct worker *worker, const struct kafka_error *error,
     log_error("nothing comes from Kafka", LOG_INT("worker", worker->number),
               LOG_TEXT("reason", error->reason), LOG_TEXT("code", error->name),
               LOG_TEXT("detail", detail));
-    trouble_publish(worker);
+    kafka_trouble_publish(worker);
 }
 
-static void trouble_end_of_client(struct worker *worker) {
+static void kafka_trouble_end_of_client(struct worker *worker) {
     if (worker->trouble.error.kind != KAFKA_ERROR_NONE) {
         log_info("Kafka is there", LOG_INT("worker", worker->number),
                  LOG_TEXT("after", worker->trouble.error.reason));
         worker->trouble.error = (struct kafka_error){0};
-        trouble_publish(worker);
+        kafka_trouble_publish(worker);
     }
 }
 
 void trouble_note_assigned(struct worker *worker) {
-    trouble_end_of_client(worker);
+    kafka_trouble_end_of_client(worker);
 }
 
 /* ---- what the client says ------------------------------------------------------------------ */
@@ -196,7 +197,7 @@ void trouble_note_message(struct worker *worker, struct partition *partition,
     } else if (!message->topic) {
         trouble_note_client(worker, &message->error, news.detail);
     } else if (message->error.kind == KAFKA_ERROR_TOPIC_REFUSED) {
-        trouble_add_topic(worker, message->topic, news.reason);
+        kafka_trouble_add_topic(worker, message->topic, news.reason);
     } else {
         log_warning("consumer error", LOG_TEXT("topic", message->topic),
                     LOG_TEXT("error", news.detail));
@@ -204,45 +205,46 @@ void trouble_note_message(struct worker *worker, struct partition *partition,
 }
 
 void trouble_note_good(struct worker *worker, struct partition *partition) {
-    trouble_end_of_client(worker);
+    kafka_trouble_end_of_client(worker);
     if (partition->trouble.reason && partition->trouble.retry_at_us == 0) {
-        trouble_end(worker, partition);
+        kafka_trouble_end(worker, partition);
     }
 }
 
 /* An idle client says nothing when its brokers are back: one that tells where a partition ends is
  * as good as one that reads. */
-static bool trouble_client_answers(struct worker *worker) {
+static bool kafka_trouble_client_answers(struct worker *worker) {
     int64_t before = worker->ends_heard;
     lag_ask_ends(worker);
     return worker->ends_heard > before;
 }
 
 void trouble_look(struct worker *worker) {
-    trouble_look_at_topics(worker);
+    kafka_trouble_look_at_topics(worker);
     if (worker->trouble.error.kind != KAFKA_ERROR_NONE && consumer_is_fetching(worker) &&
-        trouble_client_answers(worker)) {
-        trouble_end_of_client(worker);
+        kafka_trouble_client_answers(worker)) {
+        kafka_trouble_end_of_client(worker);
     }
 }
 
 /* ---- what others are told ------------------------------------------------------------------ */
 
-static void trouble_append_begin(struct buffer *json, const char *topic) {
+static void kafka_trouble_append_begin(struct buffer *json, const char *topic) {
     buffer_append_text(json, json->len > 0 ? ",{" : "{");
     json_put_text(json, "topic", slice_of(topic));
 }
 
-static void trouble_append_end(struct buffer *json, int64_t since_wall_us, const char *reason) {
+static void kafka_trouble_append_end(struct buffer *json, int64_t since_wall_us,
+                                     const char *reason) {
     json_put_text(json, "cause", slice_of("kafka"));
     json_put_time(json, "since", since_wall_us);
     json_put_text(json, "reason", slice_of(reason));
     buffer_append_text(json, "}");
 }
 
-static void trouble_append_partition(struct buffer *json, const struct partition *partition) {
+static void kafka_trouble_append_partition(struct buffer *json, const struct partition *partition) {
     const struct partition_trouble *trouble = &partition->trouble;
-    trouble_append_begin(json, partition->topic);
+    kafka_trouble_append_begin(json, partition->topic);
     json_put_int(json, "partition", partition->number);
     json_put_int(json, "offset", trouble->offset);
     json_put_int(json, "tries", trouble->tries);
@@ -250,20 +252,20 @@ static void trouble_append_partition(struct buffer *json, const struct partition
         int64_t left_us = trouble->retry_at_us - clock_monotonic_us();
         json_put_time(json, "next_try", clock_wall_us() + left_us);
     }
-    trouble_append_end(json, trouble->since_wall_us, trouble->reason);
+    kafka_trouble_append_end(json, trouble->since_wall_us, trouble->reason);
 }
 
 int trouble_append(const struct worker *worker, struct buffer *json) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     for (size_t i = 0; i < partitions->count; i++) {
         if (partitions->items[i].trouble.reason) {
-            trouble_append_partition(json, &partitions->items[i]);
+            kafka_trouble_append_partition(json, &partitions->items[i]);
         }
     }
     for (size_t i = 0; i < worker->trouble.topic_count; i++) {
         const struct refused_topic *topic = &worker->trouble.topics[i];
-        trouble_append_begin(json, topic->name);
-        trouble_append_end(json, topic->since_wall_us, topic->reason);
+        kafka_trouble_append_begin(json, topic->name);
+        kafka_trouble_append_end(json, topic->since_wall_us, topic->reason);
     }
     return (int)(worker->trouble.partitions + worker->trouble.topic_count);
 }
@@ -276,5 +278,5 @@ bool trouble_has_topic(const struct worker *worker, const char *topic) {
             return true;
         }
     }
-    return trouble_find_topic(worker, topic) != NULL;
+    return kafka_trouble_find_topic(worker, topic) != NULL;
 }

@@ -7,7 +7,7 @@
 
 #define TIMEOUT_MS 1000
 
-static void set_lag(struct partition *partition, int64_t messages, int64_t age_us) {
+static void lag_set_lag(struct partition *partition, int64_t messages, int64_t age_us) {
     char number[16];
     snprintf(number, sizeof number, "%d", partition->number);
     metric_set(
@@ -38,7 +38,7 @@ void lag_ask_ends(struct worker *worker) {
 }
 
 /* Behind the last record there may be offsets without one: markers of transactions. */
-static bool is_at_end(const struct partition *partition) {
+static bool lag_is_at_end(const struct partition *partition) {
     return partition->committed_offset == partition->next_offset &&
            partition->end_offset >= partition->high_offset;
 }
@@ -67,17 +67,17 @@ bool lag_measure(struct worker *worker) {
             continue;
         }
         int64_t next = partition->committed_offset >= 0 ? partition->committed_offset : bounds[0];
-        int64_t lag = is_at_end(partition) ? 0 : partition->high_offset - next;
+        int64_t lag = lag_is_at_end(partition) ? 0 : partition->high_offset - next;
         int64_t age_us = partition->broker_time_us > 0 && lag > 0
                              ? clock_wall_us() - partition->broker_time_us
                              : 0;
-        set_lag(partition, lag > 0 ? lag : 0, age_us);
+        lag_set_lag(partition, lag > 0 ? lag : 0, age_us);
     }
     return !asks || worker->ends_heard > heard;
 }
 
 void lag_forget(struct worker *worker) {
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
-        set_lag(&worker->pipeline.partitions.items[i], 0, 0);
+        lag_set_lag(&worker->pipeline.partitions.items[i], 0, 0);
     }
 }

@@ -29,7 +29,7 @@ void moved_note(struct worker *worker, const char *reason) {
     }
 }
 
-static struct kafka_broker *find_broker(struct moved *moved, int32_t id) {
+static struct kafka_broker *moved_find_broker(struct moved *moved, int32_t id) {
     for (size_t i = 0; i < moved->count; i++) {
         if (moved->brokers[i].id == id) {
             return &moved->brokers[i];
@@ -39,8 +39,8 @@ static struct kafka_broker *find_broker(struct moved *moved, int32_t id) {
 }
 
 /* A broker that the cluster does not name now may come back. */
-static void remember(struct moved *moved, const struct kafka_broker *now) {
-    struct kafka_broker *known = find_broker(moved, now->id);
+static void moved_remember(struct moved *moved, const struct kafka_broker *now) {
+    struct kafka_broker *known = moved_find_broker(moved, now->id);
     if (!known) {
         moved->brokers = xrealloc(moved->brokers, (moved->count + 1) * sizeof *moved->brokers);
         known = &moved->brokers[moved->count++];
@@ -49,16 +49,17 @@ static void remember(struct moved *moved, const struct kafka_broker *now) {
 }
 
 /* Whether the broker that had the address that fails has another one now. */
-static bool take_brokers(struct moved *moved, const struct kafka_broker *brokers, size_t count) {
+static bool moved_take_brokers(struct moved *moved, const struct kafka_broker *brokers,
+                               size_t count) {
     bool has_moved = false;
     for (size_t i = 0; i < count; i++) {
         const struct kafka_broker *now = &brokers[i];
-        const struct kafka_broker *before = find_broker(moved, now->id);
+        const struct kafka_broker *before = moved_find_broker(moved, now->id);
         if (before && strcmp(before->address, moved->failed) == 0) {
             has_moved = strcmp(now->address, moved->failed) != 0;
             moved->failed[0] = '\0';
         }
-        remember(moved, now);
+        moved_remember(moved, now);
     }
     return has_moved;
 }
@@ -70,7 +71,7 @@ bool moved_look(struct worker *worker) {
         return false;
     }
     struct kafka_broker *brokers = kafka_consumer_brokers(worker->kafka, ASK_TIMEOUT_MS, &count);
-    bool has_moved = brokers && take_brokers(moved, brokers, count);
+    bool has_moved = brokers && moved_take_brokers(moved, brokers, count);
     free(brokers);
     return has_moved;
 }

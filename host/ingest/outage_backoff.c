@@ -13,7 +13,7 @@ static int64_t outage_backoff_us(const struct worker *worker) {
     return backoff_jitter_us(us, (uint64_t)clock_monotonic_us());
 }
 
-static void outage_say(struct worker *worker, const char *what, const struct err *err) {
+static void outage_backoff_say(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
     /* Whoever asks for readiness needs no key: what a server said is in the log. */
     bool outside = worker->pipeline.scripts &&
@@ -24,7 +24,7 @@ static void outage_say(struct worker *worker, const char *what, const struct err
 }
 
 /* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
-static void outage_abandon(struct worker *worker) {
+static void outage_backoff_abandon(struct worker *worker) {
     consumer_restart(worker);
     pg_disconnect(worker->pipeline.pg);
     worker->retry_at_us = clock_monotonic_us() + outage_backoff_us(worker);
@@ -32,7 +32,7 @@ static void outage_abandon(struct worker *worker) {
 }
 
 /* A transaction that takes longer than a statement may is not to be tried at that size again. */
-static void outage_shrink_batches(struct worker *worker, const struct err *err) {
+static void outage_backoff_shrink_batches(struct worker *worker, const struct err *err) {
     bool too_slow = err->kind == ERR_TIMEOUT || strcmp(err->sqlstate, "57014") == 0;
     if (!too_slow || !worker->inflight || worker->inflight->count < 2) {
         return;
@@ -51,7 +51,7 @@ void outage_grow_batches(struct pipeline *pipeline) {
 }
 
 /* The database only reads (25006): another process, which can write, gets the partitions. */
-static void outage_leave_group(struct worker *worker) {
+static void outage_backoff_leave_group(struct worker *worker) {
     if (worker->kafka) {
         log_warning("the database is read-only: the partitions are left to other processes",
                     LOG_INT("worker", worker->number));
@@ -74,12 +74,12 @@ void outage_fail(struct worker *worker, const struct err *err) {
                   LOG_TEXT("kind", err_kind_name(err->kind)),
                   LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
     }
-    outage_say(worker, scripts ? "the database" : "a script state", err);
+    outage_backoff_say(worker, scripts ? "the database" : "a script state", err);
     metric_add(worker->errors, 1);
-    outage_shrink_batches(worker, err);
-    outage_abandon(worker);
+    outage_backoff_shrink_batches(worker, err);
+    outage_backoff_abandon(worker);
     if (strcmp(err->sqlstate, "25006") == 0) {
-        outage_leave_group(worker);
+        outage_backoff_leave_group(worker);
     }
 }
 
@@ -87,5 +87,5 @@ void outage_fail(struct worker *worker, const struct err *err) {
 void outage_step_back(struct worker *worker, const char *detail) {
     log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
                 LOG_TEXT("detail", detail));
-    outage_abandon(worker);
+    outage_backoff_abandon(worker);
 }

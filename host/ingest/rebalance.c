@@ -8,7 +8,7 @@
 #include "pipeline/commit.h"
 #include "worker.h"
 
-static void clear_batches(struct worker *worker) {
+static void rebalance_clear_batches(struct worker *worker) {
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_clear(&worker->pipeline, &worker->batches[i]);
     }
@@ -20,11 +20,11 @@ void rebalance_drop_batches(struct worker *worker) {
         worker->inflight = NULL;
     }
     worker->set_aside = NULL;
-    clear_batches(worker);
+    rebalance_clear_batches(worker);
 }
 
 /* What is under way gets a last chance to commit before the partitions go to someone else. */
-static void settle_inflight(struct worker *worker) {
+static void rebalance_settle_inflight(struct worker *worker) {
     struct err err = {0};
     if (!worker->inflight) {
         return;
@@ -56,7 +56,7 @@ static void rebalance_begin(struct worker *worker) {
 static void rebalance_end(struct worker *worker, bool has_assignment) {
     worker->has_assignment = has_assignment;
     worker->must_load_offsets = has_assignment;
-    clear_batches(worker);
+    rebalance_clear_batches(worker);
 }
 
 void rebalance_forget(struct worker *worker) {
@@ -87,7 +87,7 @@ static void rebalance_partitions(struct partitions *partitions,
 void rebalance(void *context, const struct kafka_rebalance *change) {
     struct worker *worker = context;
     FAULT_POINT("in_rebalance");
-    settle_inflight(worker);
+    rebalance_settle_inflight(worker);
     if (!change->come && !change->lost) {
         report_last(worker);
     }

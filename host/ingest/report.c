@@ -16,18 +16,18 @@
  * refused, and costs the client all its partitions (librdkafka 2.0). */
 #define COOPERATIVE_REST_US 5000000
 
-static bool is_due(const struct partition *partition) {
+static bool ingest_report_is_due(const struct partition *partition) {
     return partition->committed_offset >= 0 &&
            partition->committed_offset != partition->reported_offset;
 }
 
-static void report_begin(struct worker *worker) {
+static void ingest_report_begin(struct worker *worker) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     struct report *report = &worker->report;
     struct kafka_place *places = consumer_places(worker);
     size_t count = 0;
     for (size_t i = 0; i < partitions->count; i++) {
-        if (is_due(&partitions->items[i])) {
+        if (ingest_report_is_due(&partitions->items[i])) {
             places[count] = places[i];
             places[count++].offset = partitions->items[i].committed_offset;
         }
@@ -40,7 +40,7 @@ static void report_begin(struct worker *worker) {
     free(places);
 }
 
-static void report_note_refusal(struct worker *worker, const char *reason) {
+static void ingest_report_note_refusal(struct worker *worker, const char *reason) {
     struct report *report = &worker->report;
     report->at_us = clock_monotonic_us() + REFUSED_INTERVAL_US;
     if (!report->is_refused) {
@@ -51,7 +51,7 @@ static void report_note_refusal(struct worker *worker, const char *reason) {
 }
 
 /* The partition may have been given away since. */
-static void report_take(void *context, const struct kafka_place *place) {
+static void ingest_report_take(void *context, const struct kafka_place *place) {
     struct partitions *partitions = context;
     size_t at = partitions_find(partitions, place->topic, place->partition);
     if (at != PARTITION_NONE && place->error.kind == KAFKA_ERROR_NONE) {
@@ -60,17 +60,17 @@ static void report_take(void *context, const struct kafka_place *place) {
 }
 
 /* Waits for the answer to what is under way, at most so long. */
-static void report_await(struct worker *worker, int timeout_ms) {
+static void ingest_report_await(struct worker *worker, int timeout_ms) {
     struct report *report = &worker->report;
     struct kafka_error refusal;
     if (!report->is_under_way ||
-        !kafka_consumer_report_answer(worker->kafka, timeout_ms, report_take,
+        !kafka_consumer_report_answer(worker->kafka, timeout_ms, ingest_report_take,
                                       &worker->pipeline.partitions, &refusal)) {
         return;
     }
     report->is_under_way = false;
     if (refusal.kind != KAFKA_ERROR_NONE) {
-        report_note_refusal(worker, refusal.reason);
+        ingest_report_note_refusal(worker, refusal.reason);
     } else {
         report->is_refused = false;
     }
@@ -83,19 +83,19 @@ void report_rest(struct worker *worker) {
 }
 
 void report_turn(struct worker *worker) {
-    report_await(worker, 0);
+    ingest_report_await(worker, 0);
     if (!worker->report.is_under_way && consumer_is_fetching(worker) &&
         clock_monotonic_us() >= worker->report.at_us) {
-        report_begin(worker);
+        ingest_report_begin(worker);
     }
 }
 
 void report_last(struct worker *worker) {
     struct report *report = &worker->report;
     int64_t deadline_us = clock_monotonic_us() + LAST_TIMEOUT_US;
-    report_await(worker, clock_remaining_ms(deadline_us));
+    ingest_report_await(worker, clock_remaining_ms(deadline_us));
     if (!report->is_under_way && !report->is_refused) {
-        report_begin(worker);
-        report_await(worker, clock_remaining_ms(deadline_us));
+        ingest_report_begin(worker);
+        ingest_report_await(worker, clock_remaining_ms(deadline_us));
     }
 }

@@ -38,8 +38,8 @@ bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scri
 
 /* ---- the worker ---------------------------------------------------------------------------- */
 
-static bool declares_all(const struct script_generation *generation,
-                         const struct script_generation *other) {
+static bool script_switch_declares_all(const struct script_generation *generation,
+                                       const struct script_generation *other) {
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(other, &count);
     for (size_t i = 0; i < count; i++) {
@@ -54,10 +54,12 @@ static bool declares_all(const struct script_generation *generation,
 
 /* What is passed by until the group has agreed on other topics must not be passed over: it starts
  * again from the offsets. */
-static void follow_topics(struct worker *worker, const struct script_generation *old) {
+static void script_switch_follow_topics(struct worker *worker,
+                                        const struct script_generation *old) {
     const struct script_generation *new = worker->pipeline.generation;
     struct err err = {0};
-    if (!worker->kafka || (declares_all(old, new) && declares_all(new, old))) {
+    if (!worker->kafka ||
+        (script_switch_declares_all(old, new) && script_switch_declares_all(new, old))) {
         return;
     }
     consumer_restart(worker);
@@ -67,14 +69,14 @@ static void follow_topics(struct worker *worker, const struct script_generation 
     }
 }
 
-static void set_aside(struct worker *worker) {
+static void script_switch_set_aside(struct worker *worker) {
     if (worker->filling->count > 0) {
         worker->set_aside = worker->filling;
         worker->filling = worker_spare_batch(worker);
     }
 }
 
-static void note_left(struct worker *worker) {
+static void script_switch_note_left(struct worker *worker) {
     bool left = false;
     for (int i = 0; i < WORKER_BATCHES; i++) {
         left = left || batch_is_left(&worker->pipeline, &worker->batches[i]);
@@ -83,8 +85,9 @@ static void note_left(struct worker *worker) {
 }
 
 /* Returns what it had. */
-static struct worker_scripts change_to(struct worker *worker, struct worker_scripts scripts) {
-    set_aside(worker);
+static struct worker_scripts script_switch_change_to(struct worker *worker,
+                                                     struct worker_scripts scripts) {
+    script_switch_set_aside(worker);
     waiting_forget(worker);
     pipeline_replace_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
     for (int i = 0; i < WORKER_BATCHES; i++) {
@@ -92,12 +95,12 @@ static struct worker_scripts change_to(struct worker *worker, struct worker_scri
             batch_clear(&worker->pipeline, &worker->batches[i]);
         }
     }
-    follow_topics(worker, scripts.generation);
-    note_left(worker);
+    script_switch_follow_topics(worker, scripts.generation);
+    script_switch_note_left(worker);
     return scripts;
 }
 
-static void take(struct worker *worker) {
+static void script_switch_take(struct worker *worker) {
     struct worker_replacement *replacement = &worker->replacement;
     int64_t began_us = worker->held_since_us > 0 ? worker->held_since_us : clock_monotonic_us();
     worker->held_since_us = 0;
@@ -105,7 +108,7 @@ static void take(struct worker *worker) {
     struct worker_scripts scripts = replacement->next;
     replacement->next = (struct worker_scripts){0};
     pthread_mutex_unlock(&replacement->lock);
-    scripts = change_to(worker, scripts);
+    scripts = script_switch_change_to(worker, scripts);
     pthread_mutex_lock(&replacement->lock);
     struct worker_scripts not_fetched = replacement->old;
     replacement->old = scripts;
@@ -118,29 +121,29 @@ static void take(struct worker *worker) {
              LOG_INT("paused_us", clock_monotonic_us() - began_us));
 }
 
-static bool is_there(const struct worker *worker) {
+static bool script_switch_is_there(const struct worker *worker) {
     return atomic_load_explicit(&worker->replacement.is_there, memory_order_acquire);
 }
 
-static bool is_handled(const struct worker *worker) {
+static bool script_switch_is_handled(const struct worker *worker) {
     return worker->filling->handled == worker->filling->count;
 }
 
 /* Nothing is filling, or it can be set aside. Without a transaction under way it need not be: it is
  * sent next, or dropped. */
 bool replace_is_due(const struct worker *worker) {
-    bool can_set_aside = worker->inflight && !worker->set_aside && is_handled(worker);
-    return is_there(worker) && (worker->filling->count == 0 || can_set_aside);
+    bool can_set_aside = worker->inflight && !worker->set_aside && script_switch_is_handled(worker);
+    return script_switch_is_there(worker) && (worker->filling->count == 0 || can_set_aside);
 }
 
 bool replace_turn(struct worker *worker) {
     if (replace_is_due(worker)) {
-        take(worker);
+        script_switch_take(worker);
     }
     if (atomic_load_explicit(&worker->has_left, memory_order_relaxed)) {
-        note_left(worker);
+        script_switch_note_left(worker);
     }
-    bool must_hold = is_there(worker) && !is_handled(worker);
+    bool must_hold = script_switch_is_there(worker) && !script_switch_is_handled(worker);
     if (must_hold && worker->held_since_us == 0) {
         worker->held_since_us = clock_monotonic_us();
     }

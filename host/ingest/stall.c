@@ -9,16 +9,16 @@
 #define RESTARTS 1 /* of the fetching, before another client is opened */
 
 /* Behind the last record there may be offsets without one: end_offset has passed them. */
-static bool records_wait(const struct partition *partition) {
+static bool stall_records_wait(const struct partition *partition) {
     return partition->handler >= 0 && partition->next_offset >= 0 && partition->end_known &&
            partition->high_offset > partition->next_offset &&
            partition->high_offset > partition->end_offset;
 }
 
 /* True where it stood there already. */
-static bool note_position(struct partition *partition) {
+static bool stall_note_position(struct partition *partition) {
     int64_t before = partition->stalled_offset;
-    partition->stalled_offset = records_wait(partition) ? partition->next_offset : -1;
+    partition->stalled_offset = stall_records_wait(partition) ? partition->next_offset : -1;
     bool stalled = before >= 0 && before == partition->stalled_offset;
     partition->stalls = stalled ? partition->stalls + 1 : 0;
     return stalled;
@@ -36,7 +36,7 @@ void stall_look(struct worker *worker) {
         struct partition *partition = &partitions->items[i];
         if (topic_waits_hold(&worker->pipeline, partition)) {
             partition->stalled_offset = -1;
-        } else if (note_position(partition)) {
+        } else if (stall_note_position(partition)) {
             stalled = true;
             in_vain = in_vain || partition->stalls > RESTARTS;
             log_warning("records wait that the kafka client does not fetch: it starts again",

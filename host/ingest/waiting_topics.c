@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "worker.h"
 
-static void waiting_append(struct buffer *json, const char *topic, const char *handler,
-                           const struct wait *wait) {
+static void waiting_topics_append(struct buffer *json, const char *topic, const char *handler,
+                                  const struct wait *wait) {
     buffer_append_text(json, json->len > 0 ? ",{" : "{");
     json_put_text(json, "topic", slice_of(topic));
     json_put_text(json, "handler", slice_of(handler));
@@ -21,7 +21,7 @@ static void waiting_append(struct buffer *json, const char *topic, const char *h
     buffer_append_text(json, "}");
 }
 
-static void waiting_set_metric(const struct worker *worker, const char *topic, bool waits) {
+static void waiting_topics_set_metric(const struct worker *worker, const char *topic, bool waits) {
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);
     metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_ingest_waiting_topics",
@@ -31,7 +31,7 @@ static void waiting_set_metric(const struct worker *worker, const char *topic, b
                waits);
 }
 
-static void waiting_publish(struct worker *worker) {
+static void waiting_topics_publish(struct worker *worker) {
     const struct waits *waits = &worker->pipeline.waits;
     size_t count;
     const struct script_handler *handlers =
@@ -43,11 +43,11 @@ static void waiting_publish(struct worker *worker) {
         waiting += wait->cause != WAIT_NONE;
         opened += wait->cause == WAIT_BREAKER;
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            waiting_set_metric(worker, handlers[i].topics[t],
-                               wait->cause != WAIT_NONE ||
-                                   trouble_has_topic(worker, handlers[i].topics[t]));
+            waiting_topics_set_metric(worker, handlers[i].topics[t],
+                                      wait->cause != WAIT_NONE ||
+                                          trouble_has_topic(worker, handlers[i].topics[t]));
             if (wait->cause != WAIT_NONE) {
-                waiting_append(&json, handlers[i].topics[t], handlers[i].name, wait);
+                waiting_topics_append(&json, handlers[i].topics[t], handlers[i].name, wait);
             }
         }
     }
@@ -72,7 +72,7 @@ void waiting_turn(struct worker *worker) {
     }
     if (waits->changed) {
         waits->changed = false;
-        waiting_publish(worker);
+        waiting_topics_publish(worker);
     }
     bool refetch = waits->refetch;
     waits->refetch = false;
@@ -97,5 +97,5 @@ void waiting_resume(struct worker *worker) {
 
 void waiting_forget(struct worker *worker) {
     waits_forget(&worker->pipeline.waits);
-    waiting_publish(worker);
+    waiting_topics_publish(worker);
 }

@@ -31,7 +31,7 @@ void worker_say(struct worker *worker, const char *text) {
 
 /* ---- the batch under way ------------------------------------------------------------------- */
 
-static void finish_batch(struct worker *worker) {
+static void worker_finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
     worker->inflight = NULL;
     worker->had_backlog |= batch_full(&worker->pipeline, batch);
@@ -42,18 +42,18 @@ static void finish_batch(struct worker *worker) {
 }
 
 /* What the database refuses of the old scripts is for the new ones to handle. */
-static void handle_anew(struct worker *worker, const struct err *err) {
+static void worker_handle_anew(struct worker *worker, const struct err *err) {
     log_warning("a batch of the scripts before was refused: the new ones handle it",
                 LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
     consumer_restart(worker);
 }
 
-static void settle_failure(struct worker *worker, struct err *err) {
+static void worker_settle_failure(struct worker *worker, struct err *err) {
     if (err->kind == ERR_INPUT && batch_is_left(&worker->pipeline, worker->inflight)) {
-        handle_anew(worker, err);
+        worker_handle_anew(worker, err);
     } else if (bisect_is_due(&worker->pipeline, err) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
-        finish_batch(worker);
+        worker_finish_batch(worker);
     } else if (worker->pipeline.transaction.opened_breaker) {
         worker->pipeline.transaction.opened_breaker = false;
         consumer_restart(worker); /* and goes on without the handler that waits now */
@@ -64,16 +64,16 @@ static void settle_failure(struct worker *worker, struct err *err) {
     }
 }
 
-static void progress_batch(struct worker *worker) {
+static void worker_progress_batch(struct worker *worker) {
     struct err err = {0};
     switch (commit_progress(&worker->pipeline, &err)) {
     case PG_PENDING:
         return;
     case PG_DONE:
-        finish_batch(worker);
+        worker_finish_batch(worker);
         return;
     case PG_FAILED:
-        settle_failure(worker, &err);
+        worker_settle_failure(worker, &err);
         return;
     }
 }
@@ -86,13 +86,13 @@ struct batch *worker_spare_batch(struct worker *worker) {
     return batch;
 }
 
-static struct batch *next_batch(const struct worker *worker) {
+static struct batch *worker_next_batch(const struct worker *worker) {
     return worker->set_aside ? worker->set_aside : worker->filling;
 }
 
-static void begin_commit(struct worker *worker) {
+static void worker_begin_commit(struct worker *worker) {
     struct err err = {0};
-    worker->inflight = next_batch(worker);
+    worker->inflight = worker_next_batch(worker);
     if (worker->set_aside) {
         worker->set_aside = NULL;
     } else {
@@ -102,15 +102,15 @@ static void begin_commit(struct worker *worker) {
         }
     }
     if (!commit_begin(&worker->pipeline, worker->inflight, &err)) {
-        settle_failure(worker, &err);
+        worker_settle_failure(worker, &err);
     } else {
-        progress_batch(worker);
+        worker_progress_batch(worker);
     }
 }
 
 /* So that Postgres need not wait for it afterwards. */
-static void encode_ahead(struct worker *worker) {
-    struct batch *batch = next_batch(worker);
+static void worker_encode_ahead(struct worker *worker) {
+    struct batch *batch = worker_next_batch(worker);
     if (worker->inflight && batch_full(&worker->pipeline, batch) &&
         batch->handled == batch->count) {
         encode_rows(batch);
@@ -119,7 +119,7 @@ static void encode_ahead(struct worker *worker) {
 
 /* ---- the database -------------------------------------------------------------------------- */
 
-static void prepare_database(struct worker *worker) {
+static void worker_prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
     if (ok && !worker->kafka && worker->reopen.reason == REOPEN_NONE) {
@@ -145,7 +145,7 @@ static void prepare_database(struct worker *worker) {
 
 /* A replay rewinds the offsets in the database. Between two transactions: where the next one has
  * events of the partition it would meet that itself. */
-static void check_offsets(struct worker *worker) {
+static void worker_check_offsets(struct worker *worker) {
     struct err err = {0};
     if (worker->inflight || worker->must_load_offsets || !worker->has_assignment ||
         !pg_connected(worker->pipeline.pg)) {
@@ -165,22 +165,22 @@ static void check_offsets(struct worker *worker) {
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
-static bool may_handle_more(const struct worker *worker) {
+static bool worker_may_handle_more(const struct worker *worker) {
     const struct pipeline *pipeline = &worker->pipeline;
     return !batch_is_ready(pipeline, worker->filling) && pipeline->scripts;
 }
 
 /* No longer than until then. */
-static int bounded_ms(int timeout_ms, int64_t at_us) {
+static int worker_bounded_ms(int timeout_ms, int64_t at_us) {
     int left_ms = clock_remaining_ms(at_us);
     return left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
-static void wait_for_work(struct worker *worker, bool kafka_dry) {
+static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
-    int timeout_ms = bounded_ms(1000, worker->measure_at_us);
+    int timeout_ms = worker_bounded_ms(1000, worker->measure_at_us);
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    if ((room && !kafka_dry) || may_handle_more(worker) || replace_is_due(worker)) {
+    if ((room && !kafka_dry) || worker_may_handle_more(worker) || replace_is_due(worker)) {
         return;
     }
     if (room && worker->kafka) {
@@ -190,12 +190,12 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
         fds[2].fd = pg_socket(worker->pipeline.pg);
         fds[2].events = pg_poll_events(worker->pipeline.pg);
     } else if (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) {
-        timeout_ms = bounded_ms(timeout_ms, worker->retry_at_us);
+        timeout_ms = worker_bounded_ms(timeout_ms, worker->retry_at_us);
     } else if (worker->unsettled > 0) {
-        timeout_ms = bounded_ms(timeout_ms, worker->check_at_us);
+        timeout_ms = worker_bounded_ms(timeout_ms, worker->check_at_us);
     }
     fds[3] = announcer_poll(&worker->pipeline.announcer);
-    timeout_ms = bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
+    timeout_ms = worker_bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
     poll(fds, 4, timeout_ms);
     uint64_t count;
     if (fds[1].revents && read(fds[1].fd, &count, sizeof count) < 0) {
@@ -206,22 +206,22 @@ static void wait_for_work(struct worker *worker, bool kafka_dry) {
     }
 }
 
-static bool database_needed(const struct worker *worker) {
+static bool worker_database_needed(const struct worker *worker) {
     return !worker->inflight && (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) &&
            clock_monotonic_us() >= worker->retry_at_us;
 }
 
 /* What a backlog took and freed: giving it back at once would cost a page fault for every page that
  * is wanted again. */
-static void give_back_memory(struct worker *worker) {
-    if (worker->had_backlog && !worker->inflight && next_batch(worker)->count == 0) {
+static void worker_give_back_memory(struct worker *worker) {
+    if (worker->had_backlog && !worker->inflight && worker_next_batch(worker)->count == 0) {
         worker->had_backlog = false;
         (void)malloc_trim(0); /* says whether there was any */
     }
 }
 
 /* idle: what the client has fetched is taken. */
-static void check_now_and_then(struct worker *worker, bool idle) {
+static void worker_check_now_and_then(struct worker *worker, bool idle) {
     int64_t now_us = clock_monotonic_us();
     if (worker->kafka) {
         report_turn(worker);
@@ -230,10 +230,10 @@ static void check_now_and_then(struct worker *worker, bool idle) {
         /* Where Kafka does not answer, each question keeps the worker for a while. */
         bool known = lag_measure(worker);
         worker->measure_at_us = now_us + (known ? LAG_INTERVAL_US : CHECK_INTERVAL_US);
-        give_back_memory(worker);
+        worker_give_back_memory(worker);
     }
     if (now_us >= worker->check_at_us) {
-        check_offsets(worker);
+        worker_check_offsets(worker);
     }
     if (now_us >= worker->trouble_look_at_us) {
         worker->trouble_look_at_us = now_us + TROUBLE_INTERVAL_US;
@@ -248,15 +248,15 @@ static void check_now_and_then(struct worker *worker, bool idle) {
     }
 }
 
-static bool may_begin_commit(const struct worker *worker) {
-    const struct batch *batch = next_batch(worker);
+static bool worker_may_begin_commit(const struct worker *worker) {
+    const struct batch *batch = worker_next_batch(worker);
     /* Without a script state it is begun to fail, and to be waited for. */
     bool ready = batch_is_ready(&worker->pipeline, batch) || !worker->pipeline.scripts;
     return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
            pg_connected(worker->pipeline.pg);
 }
 
-static void turn(struct worker *worker) {
+static void worker_turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false)) {
         waiting_resume(worker);
     }
@@ -268,36 +268,36 @@ static void turn(struct worker *worker) {
         replace_turn(worker);
     }
     if (worker->inflight) {
-        encode_ahead(worker);
-        progress_batch(worker);
+        worker_encode_ahead(worker);
+        worker_progress_batch(worker);
     }
-    if (database_needed(worker)) {
-        prepare_database(worker);
+    if (worker_database_needed(worker)) {
+        worker_prepare_database(worker);
     }
-    check_now_and_then(worker, may_take && dry && !worker->inflight);
-    if (may_begin_commit(worker)) {
-        begin_commit(worker);
+    worker_check_now_and_then(worker, may_take && dry && !worker->inflight);
+    if (worker_may_begin_commit(worker)) {
+        worker_begin_commit(worker);
     }
     announcer_progress(&worker->pipeline);
-    wait_for_work(worker, dry);
+    worker_wait_for_work(worker, dry);
 }
 
 /* The transaction under way ends, what was read but not sent is left to the next owner. */
-static void drain(struct worker *worker) {
+static void worker_drain(struct worker *worker) {
     while (worker->inflight) {
         struct pollfd wait = {pg_socket(worker->pipeline.pg), pg_poll_events(worker->pipeline.pg),
                               0};
         poll(&wait, 1, 100);
-        progress_batch(worker);
+        worker_progress_batch(worker);
     }
 }
 
 void *worker_main(void *argument) {
     struct worker *worker = argument;
     while (!atomic_load(&worker->stopping)) {
-        turn(worker);
+        worker_turn(worker);
     }
-    drain(worker);
+    worker_drain(worker);
     consumer_close(worker);
     return NULL;
 }

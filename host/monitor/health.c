@@ -47,8 +47,8 @@ struct health {
 /* ---- looking ------------------------------------------------------------------------------ */
 
 /* `reason`: in words that whoever asks without a key may read; NULL: none. */
-static void append_state(struct buffer *json, const char *name, const char *status,
-                         const char *reason, int64_t began_us) {
+static void health_append_state(struct buffer *json, const char *name, const char *status,
+                                const char *reason, int64_t began_us) {
     buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", name, status);
     if (reason) {
         buffer_append_text(json, ",\"reason\":");
@@ -59,7 +59,7 @@ static void append_state(struct buffer *json, const char *name, const char *stat
 }
 
 /* The whole text, host and all, is for the log: once for each reason in a row. */
-static void log_change(struct err *failure, const char *name, const struct err *err) {
+static void health_log_change(struct err *failure, const char *name, const struct err *err) {
     if (strcmp(failure->text, err->text) == 0) {
         return;
     }
@@ -70,7 +70,7 @@ static void log_change(struct err *failure, const char *name, const struct err *
     }
 }
 
-static bool ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *err) {
+static bool health_ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *err) {
     static const char sql[] =
         "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool";
     struct pg_result *row = NULL;
@@ -85,39 +85,39 @@ static bool ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *er
 
 /* A server may close a connection that lies idle, or be asked to: that is no outage, one that
  * cannot be opened again is. */
-static bool ask_database(struct pg *pg, bool *reads_only, struct err *err) {
+static bool health_ask_database(struct pg *pg, bool *reads_only, struct err *err) {
     bool sent;
-    if (ask_once(pg, reads_only, &sent, err)) {
+    if (health_ask_once(pg, reads_only, &sent, err)) {
         return true;
     }
     if (!sent || pg_connected(pg) || err->kind == ERR_TIMEOUT) {
         return false;
     }
     err_clear(err);
-    return ask_once(pg, reads_only, &sent, err);
+    return health_ask_once(pg, reads_only, &sent, err);
 }
 
 /* True where it answers, if only for reading. */
-static bool look_at_database(struct health *health, struct buffer *json) {
+static bool health_look_at_database(struct health *health, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
     bool reads_only = false;
-    bool ok = ask_database(health->pg, &reads_only, &err);
+    bool ok = health_ask_database(health->pg, &reads_only, &err);
     const char *reason = !ok          ? pg_plain_reason(&err)
                          : reads_only ? "the database is read-only: it is a standby, or is set so"
                          : pg_short_of_connections()
                              ? "the database or its pooler allows no more connections"
                              : NULL;
-    append_state(json, "database",
-                 !ok      ? "unhealthy"
-                 : reason ? "degraded"
-                          : "healthy",
-                 reason, began_us);
-    log_change(&health->said_of_database, "database", &err);
+    health_append_state(json, "database",
+                        !ok      ? "unhealthy"
+                        : reason ? "degraded"
+                                 : "healthy",
+                        reason, began_us);
+    health_log_change(&health->said_of_database, "database", &err);
     return ok;
 }
 
-static void on_pong(void *context, size_t index, const redisReply *reply) {
+static void health_on_pong(void *context, size_t index, const redisReply *reply) {
     struct err *err = context;
     (void)index;
     if (reply->type == REDIS_REPLY_ERROR) {
@@ -125,7 +125,7 @@ static void on_pong(void *context, size_t index, const redisReply *reply) {
     }
 }
 
-static const char *redis_plain_reason(const struct err *err) {
+static const char *health_redis_plain_reason(const struct err *err) {
     if (err->kind == ERR_TIMEOUT) {
         return "Redis does not answer in time";
     }
@@ -134,7 +134,7 @@ static const char *redis_plain_reason(const struct err *err) {
 }
 
 /* Without Redis all works, only slower: it makes nothing unready. */
-static bool look_at_redis(struct health *health, struct buffer *json) {
+static bool health_look_at_redis(struct health *health, struct buffer *json) {
     struct err err = {0}, refused = {0};
     struct slice ping = slice_of("PING");
     int64_t began_us = clock_monotonic_us();
@@ -143,24 +143,24 @@ static bool look_at_redis(struct health *health, struct buffer *json) {
         return true;
     }
     bool ok = redis_append(health->redis, &ping, 1, &err) &&
-              redis_run(health->redis, on_pong, &refused, &err);
+              redis_run(health->redis, health_on_pong, &refused, &err);
     if (ok && refused.kind != ERR_NONE) {
         ok = false;
         err = refused;
     }
     char refusal[REDIS_REFUSAL_TEXT_CAP]; /* to any connection of this process */
     bool refuses = ok && redis_refusal_now(refusal);
-    const char *reason = refuses ? refusal : ok ? NULL : redis_plain_reason(&err);
-    append_state(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
-    log_change(&health->said_of_redis, "redis", &err);
+    const char *reason = refuses ? refusal : ok ? NULL : health_redis_plain_reason(&err);
+    health_append_state(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
+    health_log_change(&health->said_of_redis, "redis", &err);
     return !reason;
 }
 
-static void look(struct health *health, struct sight *sight) {
+static void health_look(struct health *health, struct sight *sight) {
     struct buffer *json = &sight->dependencies;
-    bool database = look_at_database(health, json);
+    bool database = health_look_at_database(health, json);
     buffer_append_text(json, ",");
-    bool redis = look_at_redis(health, json);
+    bool redis = health_look_at_redis(health, json);
     buffer_append_text(json, ",");
     sight->ingest = health->options.consuming(health->options.context, json);
     sight->reads = database;
@@ -169,7 +169,7 @@ static void look(struct health *health, struct sight *sight) {
 }
 
 /* False: stop. */
-static bool wait_until_wanted(struct health *health) {
+static bool health_wait_until_wanted(struct health *health) {
     int64_t deadline_us = clock_monotonic_us() + UNASKED_LOOK_MS * 1000LL;
     int status = 0;
     pthread_mutex_lock(&health->lock);
@@ -183,9 +183,9 @@ static bool wait_until_wanted(struct health *health) {
 
 static void *health_main(void *context) {
     struct health *health = context;
-    while (wait_until_wanted(health)) {
+    while (health_wait_until_wanted(health)) {
         struct sight sight = {0};
-        look(health, &sight);
+        health_look(health, &sight);
         pthread_mutex_lock(&health->lock);
         struct buffer outdated = health->sight.dependencies;
         health->sight = sight;
@@ -199,7 +199,7 @@ static void *health_main(void *context) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
-static void free_health(struct health *health) {
+static void health_free_health(struct health *health) {
     pg_destroy(health->pg);
     if (health->redis) {
         redis_destroy(health->redis);
@@ -211,7 +211,7 @@ static void free_health(struct health *health) {
     free(health);
 }
 
-static bool open_probes(struct health *health, struct err *err) {
+static bool health_open_probes(struct health *health, struct err *err) {
     const struct config *config = health->options.config;
     struct pg_options options = {
         .url = config->postgres.url,
@@ -234,13 +234,13 @@ struct health *health_start(const struct health_options *options, struct err *er
     pthread_mutex_init(&health->lock, NULL);
     clock_condition_init(&health->wanted);
     clock_condition_init(&health->looked);
-    if (!open_probes(health, err)) {
-        free_health(health);
+    if (!health_open_probes(health, err)) {
+        health_free_health(health);
         return NULL;
     }
     if (pthread_create(&health->thread, NULL, health_main, health) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the health thread");
-        free_health(health);
+        health_free_health(health);
         return NULL;
     }
     return health;
@@ -255,7 +255,7 @@ void health_stop(struct health *health) {
     pthread_cond_signal(&health->wanted);
     pthread_mutex_unlock(&health->lock);
     pthread_join(health->thread, NULL);
-    free_health(health);
+    health_free_health(health);
 }
 
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash) {
@@ -267,11 +267,11 @@ void health_set_scripts(struct health *health, uint64_t generation, const char *
 
 /* ---- reporting ---------------------------------------------------------------------------- */
 
-static bool seen_within(const struct health *health, int64_t age_us) {
+static bool health_seen_within(const struct health *health, int64_t age_us) {
     return health->sight.seen_us != 0 && clock_monotonic_us() - health->sight.seen_us < age_us;
 }
 
-static bool is_good(const struct sight *sight, enum health_question question) {
+static bool health_is_good(const struct sight *sight, enum health_question question) {
     switch (question) {
     case HEALTH_READS:
         return sight->reads;
@@ -282,26 +282,27 @@ static bool is_good(const struct sight *sight, enum health_question question) {
     }
 }
 
-static bool is_fresh(const struct health *health) {
-    return seen_within(health, is_good(&health->sight, HEALTH_READY) ? FRESH_US : UNREADY_FRESH_US);
+static bool health_is_fresh_now(const struct health *health) {
+    return health_seen_within(
+        health, health_is_good(&health->sight, HEALTH_READY) ? FRESH_US : UNREADY_FRESH_US);
 }
 
 bool health_is_fresh(struct health *health) {
     pthread_mutex_lock(&health->lock);
-    bool fresh = is_fresh(health);
+    bool fresh = health_is_fresh_now(health);
     pthread_mutex_unlock(&health->lock);
     return fresh;
 }
 
 /* Under the lock: asks for a fresh look unless there is one. */
-static void want(struct health *health) {
-    if (!is_fresh(health) && !health->is_wanted) {
+static void health_want(struct health *health) {
+    if (!health_is_fresh_now(health) && !health->is_wanted) {
         health->is_wanted = true;
         pthread_cond_signal(&health->wanted);
     }
 }
 
-static void wait_for_look(struct health *health, int timeout_ms) {
+static void health_wait_for_look(struct health *health, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     int64_t seen_us = health->sight.seen_us;
     int status = 0;
@@ -309,14 +310,14 @@ static void wait_for_look(struct health *health, int timeout_ms) {
         return;
     }
     health->waiting++;
-    while (!is_fresh(health) && health->sight.seen_us == seen_us && status == 0) {
+    while (!health_is_fresh_now(health) && health->sight.seen_us == seen_us && status == 0) {
         status = clock_condition_wait(&health->looked, &health->lock, deadline_us);
     }
     health->waiting--;
 }
 
 /* "result_aggregator_service" is the Result Aggregator Service to people. */
-static void append_message(struct buffer *json, const char *name, const char *status) {
+static void health_append_message(struct buffer *json, const char *name, const char *status) {
     struct buffer message = {0};
     bool starts = true;
     for (const char *at = name; *at; at++) {
@@ -331,7 +332,8 @@ static void append_message(struct buffer *json, const char *name, const char *st
 }
 
 /* `stuck`: a JSON list of the calls that do not end; empty: there are none. */
-static void append_scripts(const struct health *health, struct slice stuck, struct buffer *json) {
+static void health_append_scripts(const struct health *health, struct slice stuck,
+                                  struct buffer *json) {
     buffer_append_format(json, ",\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"",
                          (unsigned long long)health->script_generation, health->script_hash);
     if (stuck.len > 0) {
@@ -341,14 +343,14 @@ static void append_scripts(const struct health *health, struct slice stuck, stru
     buffer_append_text(json, "}");
 }
 
-static void append_report(const struct health *health, const char *status, bool available,
-                          struct slice stuck, struct buffer *json) {
+static void health_append_report(const struct health *health, const char *status, bool available,
+                                 struct slice stuck, struct buffer *json) {
     const struct config *config = health->options.config;
     const struct sight *sight = &health->sight;
     buffer_append_text(json, "{\"service\":");
     buffer_append_json_string(json, slice_of(config->service.name));
     buffer_append_format(json, ",\"status\":\"%s\",\"message\":", status);
-    append_message(json, config->service.name, status);
+    health_append_message(json, config->service.name, status);
     buffer_append_text(json, ",\"version\":");
     buffer_append_json_string(json, slice_of(config->service.version));
     buffer_append_text(json, ",\"environment\":");
@@ -358,7 +360,7 @@ static void append_report(const struct health *health, const char *status, bool 
                          ",\"dependencies\":{%.*s}",
                          available ? "true" : "false", (int)sight->dependencies.len,
                          buffer_slice(&sight->dependencies).data);
-    append_scripts(health, stuck, json);
+    health_append_scripts(health, stuck, json);
     buffer_append_text(json, ",\"program_version\":\"" AGGREGATOR_VERSION "\"");
     if (sight->seen_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
@@ -368,7 +370,7 @@ static void append_report(const struct health *health, const char *status, bool 
 }
 
 /* Before the first look nothing is known to be wrong. */
-static bool is_alive(const struct health *health) {
+static bool health_is_alive(const struct health *health) {
     return !health->options.config->http.healthz_needs_database || health->sight.reads ||
            health->sight.seen_us == 0;
 }
@@ -381,15 +383,15 @@ bool health_report(struct health *health, enum health_question question, int tim
         buffer_clear(&stuck);
     }
     pthread_mutex_lock(&health->lock);
-    want(health);
+    health_want(health);
     if (question != HEALTH_ALIVE) {
-        wait_for_look(health, timeout_ms);
+        health_wait_for_look(health, timeout_ms);
     }
-    bool ready = is_good(&health->sight, question) &&
-                 (question == HEALTH_ALIVE || seen_within(health, STALE_US));
-    bool good = question == HEALTH_ALIVE ? is_alive(health) : ready && none_stuck;
+    bool ready = health_is_good(&health->sight, question) &&
+                 (question == HEALTH_ALIVE || health_seen_within(health, STALE_US));
+    bool good = question == HEALTH_ALIVE ? health_is_alive(health) : ready && none_stuck;
     const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
-    append_report(health, status, ready, buffer_slice(&stuck), json);
+    health_append_report(health, status, ready, buffer_slice(&stuck), json);
     pthread_mutex_unlock(&health->lock);
     buffer_free(&stuck);
     return good;

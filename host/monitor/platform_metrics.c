@@ -74,7 +74,8 @@ static const struct other_name other_names[] = {
 
 /* ---- what is put together ------------------------------------------------------------------- */
 
-static void append_name(struct buffer *out, const struct other_name *other, const char *service) {
+static void platform_metrics_append_name(struct buffer *out, const struct other_name *other,
+                                         const char *service) {
     for (const char *at = other->name[0] == '_' ? service : ""; *at; at++) {
         bool is_first_digit = at == service && isdigit((unsigned char)*at);
         bool may_stand = isalnum((unsigned char)*at) && !is_first_digit;
@@ -84,13 +85,13 @@ static void append_name(struct buffer *out, const struct other_name *other, cons
 }
 
 /* The first occurrence of a part, which may be NULL. NULL: there is none. */
-static const char *place_in(struct slice text, const char *part) {
+static const char *platform_metrics_place_in(struct slice text, const char *part) {
     return part && text.data ? memmem(text.data, text.len, part, strlen(part)) : NULL;
 }
 
-static void append_changed(struct buffer *out, const struct other_name *other,
-                           struct slice labels) {
-    const char *at = place_in(labels, other->instead_of);
+static void platform_metrics_append_changed(struct buffer *out, const struct other_name *other,
+                                            struct slice labels) {
+    const char *at = platform_metrics_place_in(labels, other->instead_of);
     if (at) {
         const char *rest = at + strlen(other->instead_of);
         buffer_append(out, labels.data, (size_t)(at - labels.data));
@@ -101,8 +102,8 @@ static void append_changed(struct buffer *out, const struct other_name *other,
     }
 }
 
-static void append_other_labels(struct buffer *out, const struct other_name *other,
-                                const char *service, struct slice labels) {
+static void platform_metrics_append_other_labels(struct buffer *out, const struct other_name *other,
+                                                 const char *service, struct slice labels) {
     const char *comma = "{";
     if (other->names_service) {
         buffer_append_text(out, "{service=");
@@ -115,7 +116,7 @@ static void append_other_labels(struct buffer *out, const struct other_name *oth
     }
     if (labels.len > 0) {
         buffer_append_text(out, comma);
-        append_changed(out, other, labels);
+        platform_metrics_append_changed(out, other, labels);
         comma = ",";
     }
     buffer_append_text(out, *comma == ',' ? "}" : "");
@@ -124,7 +125,7 @@ static void append_other_labels(struct buffer *out, const struct other_name *oth
 /* ---- the page ------------------------------------------------------------------------------- */
 
 /* The next line of the rest of a page, without its end; data is NULL past the last one. */
-static struct slice next_line(struct slice *rest) {
+static struct slice platform_metrics_next_line(struct slice *rest) {
     const char *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
     struct slice line = {end ? rest->data : NULL, end ? (size_t)(end - rest->data) : 0};
     if (end) {
@@ -141,7 +142,7 @@ struct sample {
     struct slice value; /* with the blank before it */
 };
 
-static struct sample sample_of(struct slice line, const char *family) {
+static struct sample platform_metrics_sample_of(struct slice line, const char *family) {
     struct sample sample = {0};
     const char *value = memrchr(line.data, ' ', line.len);
     const char *open = memchr(line.data, '{', line.len);
@@ -155,7 +156,7 @@ static struct sample sample_of(struct slice line, const char *family) {
 }
 
 /* What stands behind "# TYPE OURS "; data is NULL where the family is not on the page. */
-static struct slice family_in(struct slice page, const char *ours) {
+static struct slice platform_metrics_family_in(struct slice page, const char *ours) {
     char head[128];
     int len = snprintf(head, sizeof head, "# TYPE %s ", ours);
     const char *at = memmem(page.data, page.len, head, (size_t)len);
@@ -163,33 +164,34 @@ static struct slice family_in(struct slice page, const char *ours) {
     return (struct slice){from, from ? (size_t)(page.data + page.len - from) : 0};
 }
 
-static void append_head(struct buffer *out, const struct other_name *other, const char *service,
-                        struct slice type) {
+static void platform_metrics_append_head(struct buffer *out, const struct other_name *other,
+                                         const char *service, struct slice type) {
     buffer_append_text(out, "# HELP ");
-    append_name(out, other, service);
+    platform_metrics_append_name(out, other, service);
     buffer_append_format(out, " As %s.\n# TYPE ", other->ours);
-    append_name(out, other, service);
+    platform_metrics_append_name(out, other, service);
     buffer_append_format(out, " %.*s\n", (int)type.len, type.data);
 }
 
 /* *begun: the name that has its head. */
-static void append_family(struct buffer *out, const struct other_name *other, const char *service,
-                          const char **begun, struct slice page) {
-    struct slice rest = family_in(page, other->ours);
-    struct slice type = next_line(&rest);
-    for (struct slice line = next_line(&rest); line.data && line.data[0] != '#';
-         line = next_line(&rest)) {
-        struct sample sample = sample_of(line, other->ours);
-        if (other->only && !place_in(sample.labels, other->only)) {
+static void platform_metrics_append_family(struct buffer *out, const struct other_name *other,
+                                           const char *service, const char **begun,
+                                           struct slice page) {
+    struct slice rest = platform_metrics_family_in(page, other->ours);
+    struct slice type = platform_metrics_next_line(&rest);
+    for (struct slice line = platform_metrics_next_line(&rest); line.data && line.data[0] != '#';
+         line = platform_metrics_next_line(&rest)) {
+        struct sample sample = platform_metrics_sample_of(line, other->ours);
+        if (other->only && !platform_metrics_place_in(sample.labels, other->only)) {
             continue;
         }
         if (strcmp(*begun, other->name) != 0) {
-            append_head(out, other, service, type);
+            platform_metrics_append_head(out, other, service, type);
             *begun = other->name;
         }
-        append_name(out, other, service);
+        platform_metrics_append_name(out, other, service);
         buffer_append(out, sample.suffix.data, sample.suffix.len);
-        append_other_labels(out, other, service, sample.labels);
+        platform_metrics_append_other_labels(out, other, service, sample.labels);
         buffer_append_format(out, "%.*s\n", (int)sample.value.len, sample.value.data);
     }
 }
@@ -198,7 +200,8 @@ void platform_metrics_append(struct buffer *page, const char *service) {
     struct buffer others = {0};
     const char *begun = "";
     for (size_t i = 0; i < OTHER_NAMES; i++) {
-        append_family(&others, &other_names[i], service, &begun, buffer_slice(page));
+        platform_metrics_append_family(&others, &other_names[i], service, &begun,
+                                       buffer_slice(page));
     }
     buffer_append(page, others.data ? others.data : "", others.len);
     buffer_free(&others);

@@ -14,7 +14,7 @@ static struct {
     struct metric_cell *open_fds, *max_fds;
 } cells;
 
-static void make_cells(void) {
+static void process_metrics_make_cells(void) {
     cells.cpu_seconds = metric_single(METRIC_COUNTER, "process_cpu_seconds_total",
                                       "User and system time spent, in seconds.");
     cells.resident_bytes =
@@ -31,7 +31,7 @@ static void make_cells(void) {
     metric_set(metric_cell(build, AGGREGATOR_VERSION), 1);
 }
 
-static bool read_file(const char *path, char *text, size_t cap) {
+static bool process_metrics_read_file(const char *path, char *text, size_t cap) {
     FILE *file = fopen(path, "re");
     if (!file) {
         return false;
@@ -43,20 +43,22 @@ static bool read_file(const char *path, char *text, size_t cap) {
 }
 
 /* Seconds since 1970 at which the machine started, 0 if unknown. */
-static double boot_time(void) {
+static double process_metrics_boot_time(void) {
     char text[65536];
     double seconds = 0;
-    const char *at = read_file("/proc/stat", text, sizeof text) ? strstr(text, "btime ") : NULL;
+    const char *at =
+        process_metrics_read_file("/proc/stat", text, sizeof text) ? strstr(text, "btime ") : NULL;
     return at && sscanf(at, "btime %lf", &seconds) == 1 ? seconds : 0;
 }
 
 /* proc(5): after the name in parentheses, utime is the 12th field, then come stime, …, num_threads
  * (18th), starttime (20th), vsize (21st, bytes), rss (22nd, pages). */
-static void read_stat(void) {
+static void process_metrics_read_stat(void) {
     char text[4096];
     unsigned long user, system, started, virtual_bytes;
     long threads, resident_pages;
-    const char *at = read_file("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    const char *at =
+        process_metrics_read_file("/proc/self/stat", text, sizeof text) ? strrchr(text, ')') : NULL;
     if (!at ||
         sscanf(at + 1,
                " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %ld %*d "
@@ -65,7 +67,7 @@ static void read_stat(void) {
         return;
     }
     double ticks = (double)sysconf(_SC_CLK_TCK);
-    double boot = boot_time();
+    double boot = process_metrics_boot_time();
     metric_set(cells.cpu_seconds, (double)(user + system) / ticks);
     metric_set(cells.threads, (double)threads);
     metric_set(cells.virtual_bytes, (double)virtual_bytes);
@@ -75,7 +77,7 @@ static void read_stat(void) {
     }
 }
 
-static void count_descriptors(void) {
+static void process_metrics_count_descriptors(void) {
     struct rlimit limit;
     DIR *folder = opendir("/proc/self/fd");
     if (folder) {
@@ -93,7 +95,7 @@ static void count_descriptors(void) {
 
 void process_metrics_update(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_cells);
-    read_stat();
-    count_descriptors();
+    pthread_once(&once, process_metrics_make_cells);
+    process_metrics_read_stat();
+    process_metrics_count_descriptors();
 }

@@ -11,7 +11,7 @@
 
 /* ---- one record ----------------------------------------------------------------------------- */
 
-static struct slice unescaped(struct arena *arena, const struct json_value *value) {
+static struct slice flights_unescaped(struct arena *arena, const struct json_value *value) {
     char *text = arena_alloc(arena, value->raw.len + 1);
     size_t len = json_unescape(value, text);
     text[len] = '\0';
@@ -20,7 +20,8 @@ static struct slice unescaped(struct arena *arena, const struct json_value *valu
 
 /* Headers are an object of texts: message.c has seen to that. What is none of a header is left out.
  */
-static size_t read_headers(struct arena *arena, struct slice json, struct kafka_header *headers) {
+static size_t flights_read_headers(struct arena *arena, struct slice json,
+                                   struct kafka_header *headers) {
     struct json_cursor cursor;
     struct json_value name, value;
     size_t count = 0;
@@ -32,16 +33,16 @@ static size_t read_headers(struct arena *arena, struct slice json, struct kafka_
     while (count < HEADERS_MAX - 1 && json_next_member(&cursor, &name, &more) && more &&
            json_read(&cursor, &value)) {
         if (value.type == JSON_STRING) {
-            headers[count++] =
-                (struct kafka_header){unescaped(arena, &name).data, unescaped(arena, &value)};
+            headers[count++] = (struct kafka_header){flights_unescaped(arena, &name).data,
+                                                     flights_unescaped(arena, &value)};
         }
     }
     return count;
 }
 
 /* The trace goes on at the reader of the message, unless the script says otherwise. */
-static size_t add_traceparent(struct slice traceparent, struct kafka_header *headers,
-                              size_t count) {
+static size_t flights_add_traceparent(struct slice traceparent, struct kafka_header *headers,
+                                      size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(headers[i].name, "traceparent") == 0) {
             return count;
@@ -54,17 +55,19 @@ static size_t add_traceparent(struct slice traceparent, struct kafka_header *hea
 }
 
 /* Returns the bytes of the value. */
-static size_t launch(struct flight *flight, struct kafka_producer *producer,
-                     const struct pg_result *taken, int row) {
+static size_t flights_send(struct flight *flight, struct kafka_producer *producer,
+                           const struct pg_result *taken, int row) {
     struct kafka_header headers[HEADERS_MAX];
     struct slice value = pg_rows_bytes(taken, row, ROW_VALUE);
-    size_t count = read_headers(flight->arena, pg_rows_cell(taken, row, ROW_HEADERS), headers);
+    size_t count =
+        flights_read_headers(flight->arena, pg_rows_cell(taken, row, ROW_HEADERS), headers);
     struct kafka_record record = {
         .topic = pg_rows_text(taken, row, ROW_TOPIC),
         .key = pg_rows_cell(taken, row, ROW_KEY),
         .value = value,
         .headers = headers,
-        .header_count = add_traceparent(pg_rows_cell(taken, row, ROW_TRACEPARENT), headers, count),
+        .header_count =
+            flights_add_traceparent(pg_rows_cell(taken, row, ROW_TRACEPARENT), headers, count),
     };
     kafka_send_add(flight->send, producer, &record);
     pg_rows_free_bytes((void *)value.data);
@@ -73,7 +76,7 @@ static size_t launch(struct flight *flight, struct kafka_producer *producer,
 
 /* ---- flights -------------------------------------------------------------------------------- */
 
-static struct flight *make_flight(size_t capacity) {
+static struct flight *flights_make_flight(size_t capacity) {
     struct flight *flight = xcalloc(1, sizeof *flight);
     flight->arena = arena_create(ARENA_CHUNK_BYTES);
     flight->send = kafka_send_create(capacity);
@@ -81,24 +84,24 @@ static struct flight *make_flight(size_t capacity) {
     return flight;
 }
 
-static void free_flight(struct flight *flight) {
+static void flights_free_flight(struct flight *flight) {
     kafka_send_unref(flight->send);
     arena_destroy(flight->arena);
     free(flight->messages);
     free(flight);
 }
 
-static bool is_old(const struct pg_result *taken, int row) {
+static bool flights_is_old(const struct pg_result *taken, int row) {
     return strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0;
 }
 
 void flights_launch(struct flights *flights, struct kafka_producer *producer,
                     const struct pg_result *taken, void (*done)(void *context), void *context) {
-    struct flight *flight = make_flight((size_t)pg_rows_count(taken));
+    struct flight *flight = flights_make_flight((size_t)pg_rows_count(taken));
     struct flight **last = &flights->first;
     kafka_send_on_done(flight->send, done, context);
     for (int row = 0; row < pg_rows_count(taken); row++) {
-        if (is_old(taken, row)) {
+        if (flights_is_old(taken, row)) {
             continue;
         }
         struct flight_message *message = &flight->messages[flight->count++];
@@ -107,12 +110,12 @@ void flights_launch(struct flights *flights, struct kafka_producer *producer,
         struct slice topic = pg_rows_cell(taken, row, ROW_TOPIC);
         topic.len++; /* its NUL */
         message->topic = arena_copy(flight->arena, topic).data;
-        message->bytes = launch(flight, producer, taken, row);
+        message->bytes = flights_send(flight, producer, taken, row);
         flights->bytes += message->bytes;
         flights->messages++;
     }
     if (flight->count == 0) {
-        free_flight(flight);
+        flights_free_flight(flight);
         return;
     }
     while (*last) {
@@ -150,7 +153,7 @@ void flights_look(const struct flights *flights, flight_report report, void *con
 }
 
 /* True where the flight has no message that is not over. */
-static bool settle_flight(struct flights *flights, struct flight *flight) {
+static bool flights_settle_flight(struct flights *flights, struct flight *flight) {
     size_t over = 0;
     for (size_t i = 0; i < flight->count; i++) {
         if (flight->messages[i].state == TOLD) {
@@ -166,9 +169,9 @@ static bool settle_flight(struct flights *flights, struct flight *flight) {
 void flights_settle(struct flights *flights) {
     for (struct flight **at = &flights->first; *at;) {
         struct flight *flight = *at;
-        if (settle_flight(flights, flight)) {
+        if (flights_settle_flight(flights, flight)) {
             *at = flight->next;
-            free_flight(flight);
+            flights_free_flight(flight);
         } else {
             at = &flight->next;
         }
@@ -179,7 +182,7 @@ void flights_drop(struct flights *flights) {
     while (flights->first) {
         struct flight *flight = flights->first;
         flights->first = flight->next;
-        free_flight(flight);
+        flights_free_flight(flight);
     }
     free(flights->ids);
     *flights = (struct flights){0};

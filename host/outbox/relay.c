@@ -94,7 +94,7 @@ static struct metric_cell *relay_metric(enum relay_metric which) {
     return metric_single(metrics[which].type, metrics[which].name, metrics[which].help);
 }
 
-static void make_relay_metrics(void) {
+static void relay_make_relay_metrics(void) {
     for (enum relay_metric which = RM_DEPTH; which < RM_COUNT; which++) {
         relay_metric(which);
     }
@@ -102,40 +102,40 @@ static void make_relay_metrics(void) {
 
 /* ---- what is said --------------------------------------------------------------------------- */
 
-static void set_status_error(struct outbox_relay *relay, const char *text) {
+static void relay_set_status_error(struct outbox_relay *relay, const char *text) {
     pthread_mutex_lock(&relay->lock);
     snprintf(relay->status.error, sizeof relay->status.error, "%s", text);
     pthread_mutex_unlock(&relay->lock);
 }
 
-static void note_database(struct outbox_relay *relay, bool ok, const struct err *err) {
+static void relay_note_database(struct outbox_relay *relay, bool ok, const struct err *err) {
     if (!ok && !relay->outage_said) {
         log_warning("the outbox waits for the database; messages stay pending",
                     LOG_TEXT("error", err->text));
-        set_status_error(relay, err->text);
+        relay_set_status_error(relay, err->text);
     } else if (ok && relay->outage_said) {
         log_info("the outbox is at the database again");
-        set_status_error(relay, "");
+        relay_set_status_error(relay, "");
     }
     relay->outage_said = !ok;
 }
 
 /* Once for each silence, and once when it ends. */
-static void note_kafka(struct outbox_relay *relay, int64_t now_us) {
+static void relay_note_kafka(struct outbox_relay *relay, int64_t now_us) {
     bool silent = relay->flights.messages > 0 && now_us - relay->heard_us > SILENCE_US;
     if (silent && !relay->silence_said) {
         log_warning("Kafka has taken no message for ten seconds; they stay pending, and leave in "
                     "order when it does",
                     LOG_INT("in_flight", (int64_t)relay->flights.messages));
-        set_status_error(relay, "Kafka takes no messages");
+        relay_set_status_error(relay, "Kafka takes no messages");
     } else if (!silent && relay->silence_said) {
         log_info("Kafka takes messages again");
-        set_status_error(relay, "");
+        relay_set_status_error(relay, "");
     }
     relay->silence_said = silent;
 }
 
-static void note_publishes(struct outbox_relay *relay, bool holds) {
+static void relay_note_publishes(struct outbox_relay *relay, bool holds) {
     if (holds && !relay->holds) {
         FAULT_POINT("outbox_lease");
     }
@@ -153,7 +153,7 @@ static void note_publishes(struct outbox_relay *relay, bool holds) {
 /* ---- the lease ------------------------------------------------------------------------------ */
 
 /* What the client has may be sent by the new holder, too: the less of it leaves, the better. */
-static void give_up_flights(struct outbox_relay *relay) {
+static void relay_give_up_flights(struct outbox_relay *relay) {
     if (relay->producer) {
         kafka_producer_abandon(relay->producer);
         relay->producer = NULL;
@@ -161,7 +161,7 @@ static void give_up_flights(struct outbox_relay *relay) {
     flights_drop(&relay->flights);
 }
 
-static bool claim_lease(struct outbox_relay *relay, int64_t now_us, struct err *err) {
+static bool relay_claim_lease(struct outbox_relay *relay, int64_t now_us, struct err *err) {
     enum rows_lease lease;
     bool takes_over = relay->run_out_us > 0 && now_us - relay->run_out_us >= TAKEOVER_US;
     relay->claim_at_us = now_us + CLAIM_US;
@@ -181,14 +181,14 @@ static bool claim_lease(struct outbox_relay *relay, int64_t now_us, struct err *
                     "from the database, for longer than its lease; what it had sent may be sent "
                     "twice",
                     LOG_INT("in_flight", (int64_t)relay->flights.messages));
-        give_up_flights(relay);
+        relay_give_up_flights(relay);
     }
-    note_publishes(relay, lease == ROWS_MINE);
+    relay_note_publishes(relay, lease == ROWS_MINE);
     return true;
 }
 
 /* With a margin for the way to Kafka. */
-static bool may_publish(const struct outbox_relay *relay, int64_t now_us) {
+static bool relay_may_publish(const struct outbox_relay *relay, int64_t now_us) {
     return relay->holds && now_us < relay->lease_until_us - CLAIM_US;
 }
 
@@ -204,8 +204,9 @@ struct noting {
 /* An error of the topic is one of all its messages: they wait, in order, and the others go on. One
  * of a message alone stays its own: the later ones of its key go on, because nothing that may come
  * would let it pass. */
-static enum row_outcome outcome_of(struct outbox_relay *relay, const struct flight_message *message,
-                                   const struct kafka_delivery *delivery) {
+static enum row_outcome relay_outcome_of(struct outbox_relay *relay,
+                                         const struct flight_message *message,
+                                         const struct kafka_delivery *delivery) {
     if (delivery->kind == ERR_NONE) {
         return ROW_SENT;
     }
@@ -218,11 +219,11 @@ static enum row_outcome outcome_of(struct outbox_relay *relay, const struct flig
     return ROW_PENDING;
 }
 
-static void note_report(void *context, const struct flight_message *message,
-                        const struct kafka_delivery *delivery) {
+static void relay_note_report(void *context, const struct flight_message *message,
+                              const struct kafka_delivery *delivery) {
     struct noting *noting = context;
     struct outbox_relay *relay = noting->relay;
-    enum row_outcome outcome = outcome_of(relay, message, delivery);
+    enum row_outcome outcome = relay_outcome_of(relay, message, delivery);
     noting->results[noting->count++] = (struct row_result){
         message->id, outcome, delivery->kind == ERR_NONE ? NULL : delivery->reason};
     if (outcome == ROW_SENT) {
@@ -237,7 +238,7 @@ static void note_report(void *context, const struct flight_message *message,
     }
 }
 
-static void count_results(const struct noting *noting) {
+static void relay_count_results(const struct noting *noting) {
     size_t counts[ROW_PENDING + 1] = {0};
     for (size_t i = 0; i < noting->count; i++) {
         counts[noting->results[i].outcome]++;
@@ -248,11 +249,11 @@ static void count_results(const struct noting *noting) {
 }
 
 /* Until the rows say so, what was reported counts as under way: it is not sent again. */
-static bool note_reports(struct outbox_relay *relay, struct err *err) {
+static bool relay_note_reports(struct outbox_relay *relay, struct err *err) {
     struct noting *noting = xcalloc(1, sizeof *noting);
     noting->relay = relay;
     noting->now_us = clock_wall_us();
-    flights_look(&relay->flights, note_report, noting);
+    flights_look(&relay->flights, relay_note_report, noting);
     if (noting->count > 0) {
         FAULT_POINT("outbox_acknowledged");
     }
@@ -261,7 +262,7 @@ static bool note_reports(struct outbox_relay *relay, struct err *err) {
         if (noting->count > 0) {
             FAULT_POINT("outbox_noted");
         }
-        count_results(noting);
+        relay_count_results(noting);
         flights_settle(&relay->flights);
     }
     free(noting);
@@ -270,7 +271,8 @@ static bool note_reports(struct outbox_relay *relay, struct err *err) {
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
-static bool settle_old(struct outbox_relay *relay, const struct pg_result *taken, struct err *err) {
+static bool relay_settle_old(struct outbox_relay *relay, const struct pg_result *taken,
+                             struct err *err) {
     struct row_result *results = xcalloc((size_t)pg_rows_count(taken) + 1, sizeof *results);
     size_t count = 0;
     for (int row = 0; row < pg_rows_count(taken); row++) {
@@ -289,33 +291,33 @@ static bool settle_old(struct outbox_relay *relay, const struct pg_result *taken
 }
 
 /* A message that is past the horizon when Kafka comes back is old news: the client gives it up. */
-static int message_timeout_ms(const struct outbox_relay *relay) {
+static int relay_message_timeout_ms(const struct outbox_relay *relay) {
     int64_t horizon_ms = relay->config->outbox.horizon_hours * 3600000LL;
     return horizon_ms < INT32_MAX ? (int)horizon_ms : INT32_MAX;
 }
 
 /* One that met a fatal error has given its messages up; they are pending again by now. */
-static bool hold_producer(struct outbox_relay *relay, struct err *err) {
+static bool relay_hold_producer(struct outbox_relay *relay, struct err *err) {
     if (relay->producer && kafka_producer_broken(relay->producer) && relay->flights.messages == 0) {
         kafka_producer_abandon(relay->producer);
         relay->producer = NULL;
     }
     if (!relay->producer) {
         struct kafka_settings settings = config_kafka_settings(relay->config);
-        relay->producer = kafka_producer_open(&settings, message_timeout_ms(relay), err);
+        relay->producer = kafka_producer_open(&settings, relay_message_timeout_ms(relay), err);
     }
     return relay->producer && !kafka_producer_broken(relay->producer);
 }
 
-static void note_no_client(struct outbox_relay *relay, const struct err *reason) {
+static void relay_note_no_client(struct outbox_relay *relay, const struct err *reason) {
     if (reason->text[0] && strcmp(relay->status.error, reason->text) != 0) {
         log_error("the outbox has no Kafka client: see kafka in config.lua",
                   LOG_TEXT("error", reason->text));
-        set_status_error(relay, reason->text);
+        relay_set_status_error(relay, reason->text);
     }
 }
 
-static void wake_for_reports(void *context) {
+static void relay_wake_for_reports(void *context) {
     struct outbox_relay *relay = context;
     pthread_mutex_lock(&relay->lock);
     relay->reported = true;
@@ -323,7 +325,7 @@ static void wake_for_reports(void *context) {
     pthread_mutex_unlock(&relay->lock);
 }
 
-static bool has_news(const struct pg_result *taken) {
+static bool relay_has_news(const struct pg_result *taken) {
     for (int row = 0; row < pg_rows_count(taken); row++) {
         if (strcmp(pg_rows_text(taken, row, ROW_OLD), "t") != 0) {
             return true;
@@ -332,33 +334,34 @@ static bool has_news(const struct pg_result *taken) {
     return false;
 }
 
-static bool launch(struct outbox_relay *relay, const struct pg_result *taken) {
+static bool relay_launch(struct outbox_relay *relay, const struct pg_result *taken) {
     struct err reason = {0};
-    if (!may_publish(relay, clock_monotonic_us()) || !has_news(taken)) {
+    if (!relay_may_publish(relay, clock_monotonic_us()) || !relay_has_news(taken)) {
         return true;
     }
-    if (!hold_producer(relay, &reason)) {
-        note_no_client(relay, &reason);
+    if (!relay_hold_producer(relay, &reason)) {
+        relay_note_no_client(relay, &reason);
         return false;
     }
     relay->heard_us = relay->flights.messages > 0 ? relay->heard_us : clock_monotonic_us();
-    flights_launch(&relay->flights, relay->producer, taken, wake_for_reports, relay);
+    flights_launch(&relay->flights, relay->producer, taken, relay_wake_for_reports, relay);
     FAULT_POINT("outbox_produced");
     return true;
 }
 
-static bool take_room(const struct outbox_relay *relay, size_t *messages, size_t *bytes) {
+static bool relay_take_room(const struct outbox_relay *relay, size_t *messages, size_t *bytes) {
     *messages = WINDOW_MESSAGES - relay->flights.messages;
     *bytes = WINDOW_BYTES > relay->flights.bytes ? WINDOW_BYTES - relay->flights.bytes : 0;
     return *messages > 0 && *bytes > 0;
 }
 
-static bool take_pending(struct outbox_relay *relay, struct pg_result **taken, struct err *err) {
+static bool relay_take_pending(struct outbox_relay *relay, struct pg_result **taken,
+                               struct err *err) {
     const char *topics[RESTS_MAX];
     struct rows_passed_over passed_over = {.topics = topics};
     size_t messages, bytes;
     *taken = NULL;
-    if (!take_room(relay, &messages, &bytes)) {
+    if (!relay_take_room(relay, &messages, &bytes)) {
         return true;
     }
     passed_over.flying = flights_ids(&relay->flights, &passed_over.flying_count);
@@ -366,17 +369,17 @@ static bool take_pending(struct outbox_relay *relay, struct pg_result **taken, s
     return rows_take(&relay->rows, &passed_over, messages, bytes, taken, err);
 }
 
-static bool publish_pending(struct outbox_relay *relay, struct err *err) {
+static bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
     int64_t began_us = clock_monotonic_us();
     struct pg_result *taken;
-    if (!may_publish(relay, began_us)) {
+    if (!relay_may_publish(relay, began_us)) {
         return true;
     }
-    if (!take_pending(relay, &taken, err)) {
+    if (!relay_take_pending(relay, &taken, err)) {
         return false;
     }
-    bool ok = !taken || settle_old(relay, taken, err);
-    bool launched = ok && taken && launch(relay, taken);
+    bool ok = !taken || relay_settle_old(relay, taken, err);
+    bool launched = ok && taken && relay_launch(relay, taken);
     bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us(), rest_us = LOOK_FACTOR * (now_us - began_us);
     relay->look_at_us = now_us + (more                       ? 0
@@ -389,7 +392,7 @@ static bool publish_pending(struct outbox_relay *relay, struct err *err) {
 
 /* ---- upkeep --------------------------------------------------------------------------------- */
 
-static bool measure(struct outbox_relay *relay, int64_t now_us, struct err *err) {
+static bool relay_measure(struct outbox_relay *relay, int64_t now_us, struct err *err) {
     struct rows_depth depth;
     if (!rows_measure(&relay->rows, &depth, err)) {
         return false;
@@ -405,7 +408,7 @@ static bool measure(struct outbox_relay *relay, int64_t now_us, struct err *err)
     return true;
 }
 
-static bool prune(struct outbox_relay *relay, int64_t now_us, struct err *err) {
+static bool relay_prune(struct outbox_relay *relay, int64_t now_us, struct err *err) {
     int64_t pruned;
     if (!rows_prune(&relay->rows, &pruned, err)) {
         return false;
@@ -417,42 +420,43 @@ static bool prune(struct outbox_relay *relay, int64_t now_us, struct err *err) {
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-static bool work(struct outbox_relay *relay, bool look, struct err *err) {
+static bool relay_work(struct outbox_relay *relay, bool look, struct err *err) {
     int64_t now_us = clock_monotonic_us();
     if (!pg_wake(relay->rows.pg, CONNECT_TIMEOUT_MS, err) ||
-        (now_us >= relay->claim_at_us && !claim_lease(relay, now_us, err)) ||
-        !note_reports(relay, err)) {
+        (now_us >= relay->claim_at_us && !relay_claim_lease(relay, now_us, err)) ||
+        !relay_note_reports(relay, err)) {
         return false;
     }
-    if ((look || now_us >= relay->look_at_us) && !publish_pending(relay, err)) {
+    if ((look || now_us >= relay->look_at_us) && !relay_publish_pending(relay, err)) {
         return false;
     }
-    if (now_us >= relay->measure_at_us && !measure(relay, now_us, err)) {
+    if (now_us >= relay->measure_at_us && !relay_measure(relay, now_us, err)) {
         return false;
     }
-    note_kafka(relay, now_us);
-    return !relay->holds || now_us < relay->prune_at_us || prune(relay, now_us, err);
+    relay_note_kafka(relay, now_us);
+    return !relay->holds || now_us < relay->prune_at_us || relay_prune(relay, now_us, err);
 }
 
-static int64_t earlier(int64_t one_us, int64_t other_us) {
+static int64_t relay_earlier(int64_t one_us, int64_t other_us) {
     return one_us < other_us ? one_us : other_us;
 }
 
 /* When there is something to do without being woken. */
-static int64_t next_work_us(const struct outbox_relay *relay) {
-    int64_t next_us = earlier(relay->claim_at_us, relay->measure_at_us);
+static int64_t relay_next_work_us(const struct outbox_relay *relay) {
+    int64_t next_us = relay_earlier(relay->claim_at_us, relay->measure_at_us);
     if (relay->holds) {
-        next_us = earlier(next_us, relay->look_at_us);
-        next_us = earlier(next_us, relay->prune_at_us);
+        next_us = relay_earlier(next_us, relay->look_at_us);
+        next_us = relay_earlier(next_us, relay->prune_at_us);
     }
     if (relay->flights.messages > 0) {
-        next_us = earlier(next_us, clock_monotonic_us() + REPORTS_US);
+        next_us = relay_earlier(next_us, clock_monotonic_us() + REPORTS_US);
     }
     return next_us;
 }
 
 /* False: stop. *look: messages were stored. */
-static bool wait_for_work(struct outbox_relay *relay, int64_t until_us, bool outage, bool *look) {
+static bool relay_wait_for_work(struct outbox_relay *relay, int64_t until_us, bool outage,
+                                bool *look) {
     int status = 0;
     pthread_mutex_lock(&relay->lock);
     while (!relay->stopping && status == 0 &&
@@ -467,18 +471,18 @@ static bool wait_for_work(struct outbox_relay *relay, int64_t until_us, bool out
 }
 
 /* What is under way has some time to be acknowledged; others need not wait for the lease. */
-static void finish(struct outbox_relay *relay) {
+static void relay_finish(struct outbox_relay *relay) {
     struct err err = {0};
     int64_t deadline_us = clock_monotonic_us() + STOP_MS * 1000LL;
     bool ok = pg_connected(relay->rows.pg);
     while (ok && relay->flights.messages > 0 && clock_monotonic_us() < deadline_us) {
         pthread_mutex_lock(&relay->lock);
         clock_condition_wait(&relay->changed, &relay->lock,
-                             earlier(deadline_us, clock_monotonic_us() + REPORTS_US));
+                             relay_earlier(deadline_us, clock_monotonic_us() + REPORTS_US));
         pthread_mutex_unlock(&relay->lock);
-        ok = note_reports(relay, &err);
+        ok = relay_note_reports(relay, &err);
     }
-    give_up_flights(relay);
+    relay_give_up_flights(relay);
     if (relay->holds && ok && !rows_release(&relay->rows, &err)) {
         log_warning("the outbox's lease is not given back: another process goes on when it has "
                     "run out",
@@ -490,19 +494,19 @@ static void *relay_main(void *context) {
     struct outbox_relay *relay = context;
     int64_t until_us = 0;
     bool ok = true, look = true;
-    while (wait_for_work(relay, until_us, !ok, &look)) {
+    while (relay_wait_for_work(relay, until_us, !ok, &look)) {
         struct err err = {0};
-        ok = work(relay, look, &err);
-        note_database(relay, ok, &err);
-        until_us = ok ? next_work_us(relay) : clock_monotonic_us() + OUTAGE_US;
+        ok = relay_work(relay, look, &err);
+        relay_note_database(relay, ok, &err);
+        until_us = ok ? relay_next_work_us(relay) : clock_monotonic_us() + OUTAGE_US;
     }
-    finish(relay);
+    relay_finish(relay);
     return NULL;
 }
 
 /* ---- start and stop ------------------------------------------------------------------------- */
 
-static void name_holder(struct outbox_relay *relay) {
+static void relay_name_holder(struct outbox_relay *relay) {
     char host[256] = "";
     if (gethostname(host, sizeof host) != 0) {
         snprintf(host, sizeof host, "unknown");
@@ -513,7 +517,7 @@ static void name_holder(struct outbox_relay *relay) {
     relay->rows.holder = relay->holder;
 }
 
-static void free_relay(struct outbox_relay *relay) {
+static void relay_free_relay(struct outbox_relay *relay) {
     pg_destroy(relay->rows.pg);
     pg_params_destroy(relay->rows.params);
     rests_free(&relay->rests);
@@ -538,11 +542,11 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
     relay->rows.keep_rows = config->outbox.keep_rows;
     pthread_mutex_init(&relay->lock, NULL);
     clock_condition_init(&relay->changed);
-    name_holder(relay);
-    make_relay_metrics();
+    relay_name_holder(relay);
+    relay_make_relay_metrics();
     if (pthread_create(&relay->thread, NULL, relay_main, relay) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the thread of the outbox");
-        free_relay(relay);
+        relay_free_relay(relay);
         return NULL;
     }
     return relay;
@@ -557,7 +561,7 @@ void outbox_relay_stop(struct outbox_relay *relay) {
     pthread_cond_signal(&relay->changed);
     pthread_mutex_unlock(&relay->lock);
     pthread_join(relay->thread, NULL);
-    free_relay(relay);
+    relay_free_relay(relay);
 }
 
 /* ---- for others ----------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #define FIRST_US 1000000
 #define LONGEST_US 30000000
 
-static struct rest *find_rest(struct rests *rests, const char *topic) {
+static struct rest *rests_find_rest(struct rests *rests, const char *topic) {
     for (size_t i = 0; i < rests->count; i++) {
         if (strcmp(rests->items[i].topic, topic) == 0) {
             return &rests->items[i];
@@ -18,18 +18,18 @@ static struct rest *find_rest(struct rests *rests, const char *topic) {
     return NULL;
 }
 
-static void remove_rest(struct rests *rests, struct rest *rest) {
+static void rests_remove_rest(struct rests *rests, struct rest *rest) {
     free(rest->topic);
     *rest = rests->items[--rests->count];
 }
 
-static struct rest *add_rest(struct rests *rests, const char *topic) {
+static struct rest *rests_add_rest(struct rests *rests, const char *topic) {
     if (rests->count == RESTS_MAX) {
         struct rest *last = &rests->items[0];
         for (size_t i = 1; i < rests->count; i++) {
             last = rests->items[i].until_us > last->until_us ? &rests->items[i] : last;
         }
-        remove_rest(rests, last);
+        rests_remove_rest(rests, last);
     }
     struct rest *rest = &rests->items[rests->count++];
     *rest = (struct rest){.topic = xstrdup(topic)};
@@ -37,12 +37,12 @@ static struct rest *add_rest(struct rests *rests, const char *topic) {
 }
 
 void rests_begin(struct rests *rests, const char *topic, int64_t now_us, const char *reason) {
-    struct rest *rest = find_rest(rests, topic);
+    struct rest *rest = rests_find_rest(rests, topic);
     if (!rest) {
         log_error("Kafka takes no messages for a topic: they wait, those of other topics go on; "
                   "make the topic, or let this user write to it",
                   LOG_TEXT("topic", topic), LOG_TEXT("error", reason));
-        rest = add_rest(rests, topic);
+        rest = rests_add_rest(rests, topic);
     } else if (rest->until_us > now_us) {
         return; /* another message of the same attempt */
     }
@@ -52,10 +52,10 @@ void rests_begin(struct rests *rests, const char *topic, int64_t now_us, const c
 }
 
 void rests_end(struct rests *rests, const char *topic) {
-    struct rest *rest = find_rest(rests, topic);
+    struct rest *rest = rests_find_rest(rests, topic);
     if (rest) {
         log_info("Kafka takes messages for the topic again", LOG_TEXT("topic", topic));
-        remove_rest(rests, rest);
+        rests_remove_rest(rests, rest);
     }
 }
 
@@ -71,6 +71,6 @@ size_t rests_topics(const struct rests *rests, int64_t now_us, const char *topic
 
 void rests_free(struct rests *rests) {
     while (rests->count > 0) {
-        remove_rest(rests, &rests->items[0]);
+        rests_remove_rest(rests, &rests->items[0]);
     }
 }

@@ -58,8 +58,8 @@ static const char prune_sql[] =
     "$3::int8 "
     "ORDER BY done_at DESC OFFSET $3::int8 LIMIT $2::int8))";
 
-static bool query(struct rows *rows, const char *name, const char *sql, struct pg_result **result,
-                  struct err *err) {
+static bool outbox_rows_query(struct rows *rows, const char *name, const char *sql,
+                              struct pg_result **result, struct err *err) {
     bool ok = pg_query(rows->pg, name, sql, rows->params, ROWS_STATEMENT_MS + 1000, result, err);
     pg_params_reset(rows->params);
     return ok;
@@ -72,13 +72,13 @@ bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, stru
     pg_params_add_text(rows->params, slice_of(rows->holder));
     pg_params_add_int8(rows->params, ROWS_LEASE_MS);
     pg_params_add_bool(rows->params, takes_over);
-    if (!query(rows, "outbox_claim", claim_sql, &row, err)) {
+    if (!outbox_rows_query(rows, "outbox_claim", claim_sql, &row, err)) {
         return false;
     }
     if (pg_rows_count(row) == 0) { /* somebody has emptied the table */
         pg_rows_free(row);
         *lease = ROWS_OTHERS;
-        return query(rows, "outbox_lease", lease_sql, NULL, err);
+        return outbox_rows_query(rows, "outbox_lease", lease_sql, NULL, err);
     }
     bool mine = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
     bool run_out = strcmp(pg_rows_text(row, 0, 1), "t") == 0;
@@ -89,7 +89,7 @@ bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, stru
 
 bool rows_release(struct rows *rows, struct err *err) {
     pg_params_add_text(rows->params, slice_of(rows->holder));
-    return query(rows, "outbox_release", release_sql, NULL, err);
+    return outbox_rows_query(rows, "outbox_release", release_sql, NULL, err);
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -110,7 +110,7 @@ bool rows_take(struct rows *rows, const struct rows_passed_over *passed_over, si
     pg_array_end(params);
     pg_params_add_int8(params, (int64_t)limit);
     pg_params_add_int8(params, (int64_t)bytes);
-    return query(rows, "outbox_take", take_sql, taken, err);
+    return outbox_rows_query(rows, "outbox_take", take_sql, taken, err);
 }
 
 bool rows_note(struct rows *rows, const struct row_result *results, size_t count, struct err *err) {
@@ -140,7 +140,7 @@ bool rows_note(struct rows *rows, const struct row_result *results, size_t count
         }
     }
     pg_array_end(params);
-    return query(rows, "outbox_note", note_sql, NULL, err);
+    return outbox_rows_query(rows, "outbox_note", note_sql, NULL, err);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -148,7 +148,7 @@ bool rows_note(struct rows *rows, const struct row_result *results, size_t count
 bool rows_measure(struct rows *rows, struct rows_depth *depth, struct err *err) {
     struct pg_result *row;
     pg_params_add_int8(rows->params, ROWS_DEPTH_MAX);
-    if (!query(rows, "outbox_measure", measure_sql, &row, err)) {
+    if (!outbox_rows_query(rows, "outbox_measure", measure_sql, &row, err)) {
         return false;
     }
     depth->pending = strtoll(pg_rows_text(row, 0, 0), NULL, 10);
@@ -163,7 +163,7 @@ bool rows_prune(struct rows *rows, int64_t *pruned, struct err *err) {
     pg_params_add_int8(rows->params, rows->horizon_hours);
     pg_params_add_int8(rows->params, ROWS_PRUNED);
     pg_params_add_int8(rows->params, rows->keep_rows);
-    if (!query(rows, "outbox_prune", prune_sql, &result, err)) {
+    if (!outbox_rows_query(rows, "outbox_prune", prune_sql, &result, err)) {
         return false;
     }
     *pruned = pg_rows_written(result);

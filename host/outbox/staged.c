@@ -33,7 +33,7 @@ void staged_discard(struct staged_messages *staged) {
     staged->count = staged->accepted;
 }
 
-static void select_all(struct staged_messages *staged) {
+static void staged_select_all(struct staged_messages *staged) {
     staged->first = 0;
     staged->last = staged->accepted = staged->count;
 }
@@ -42,7 +42,7 @@ void staged_accept(struct staged_messages *staged, size_t event) {
     for (size_t i = staged->accepted; i < staged->count; i++) {
         staged->events[i] = event;
     }
-    select_all(staged);
+    staged_select_all(staged);
 }
 
 void staged_forget(struct staged_messages *staged, bool (*forgets)(void *context, size_t event),
@@ -55,7 +55,7 @@ void staged_forget(struct staged_messages *staged, bool (*forgets)(void *context
         }
     }
     staged->count = kept;
-    select_all(staged);
+    staged_select_all(staged);
 }
 
 void staged_select(struct staged_messages *staged, size_t first, size_t last) {

@@ -63,7 +63,8 @@ enum outbox_column {
     O_COLUMNS
 };
 
-static struct slice column_of(const struct outbox_message *message, enum outbox_column column) {
+static struct slice outbox_store_column_of(const struct outbox_message *message,
+                                           enum outbox_column column) {
     const struct slice texts[O_COLUMNS] = {
         [O_IDENTITY] = message->identity,
         [O_TOPIC] = message->topic,
@@ -78,13 +79,13 @@ static struct slice column_of(const struct outbox_message *message, enum outbox_
     return texts[column];
 }
 
-static void add_column(struct pg_params *params, const struct outbox_message *messages,
-                       size_t count, enum outbox_column column) {
+static void outbox_store_add_column(struct pg_params *params, const struct outbox_message *messages,
+                                    size_t count, enum outbox_column column) {
     pg_array_begin(params, column == O_VALUE     ? PG_ARRAY_BYTEA
                            : column == O_FACT_AT ? PG_ARRAY_TIMESTAMPTZ
                                                  : PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        struct slice text = column_of(&messages[i], column);
+        struct slice text = outbox_store_column_of(&messages[i], column);
         if (column == O_FACT_AT) {
             pg_array_timestamp(params, messages[i].fact_at_us);
         } else if (text.data) {
@@ -104,16 +105,17 @@ bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_me
     pg_params_reset(params);
     pg_params_add_int8(params, horizon_hours);
     for (enum outbox_column column = O_IDENTITY; column < O_COLUMNS; column++) {
-        add_column(params, messages, count, column);
+        outbox_store_add_column(params, messages, count, column);
     }
     return pg_send(pg, "store_messages", store_sql, params, false, err);
 }
 
-static int64_t cell_int(const struct pg_result *result, int column) {
+static int64_t outbox_store_cell_int(const struct pg_result *result, int column) {
     return strtoll(pg_rows_text(result, 0, column), NULL, 10);
 }
 
-static void copy_cell(char *text, size_t cap, const struct pg_result *result, int column) {
+static void outbox_store_copy_cell(char *text, size_t cap, const struct pg_result *result,
+                                   int column) {
     snprintf(text, cap, "%s", pg_rows_text(result, 0, column));
 }
 
@@ -121,20 +123,22 @@ bool outbox_stored_add(struct outbox_stored *stored, const struct pg_result *res
     if (pg_rows_count(result) != 1 || pg_rows_find_column(result, "outbox_pending") != 0) {
         return false;
     }
-    stored->pending += cell_int(result, S_PENDING);
-    stored->settled += cell_int(result, S_SETTLED);
-    stored->known += cell_int(result, S_KNOWN);
-    stored->conflicting += cell_int(result, S_CONFLICTING);
+    stored->pending += outbox_store_cell_int(result, S_PENDING);
+    stored->settled += outbox_store_cell_int(result, S_SETTLED);
+    stored->known += outbox_store_cell_int(result, S_KNOWN);
+    stored->conflicting += outbox_store_cell_int(result, S_CONFLICTING);
     if (!pg_rows_is_null(result, 0, S_IDENTITY)) {
-        copy_cell(stored->conflict, sizeof stored->conflict, result, S_IDENTITY);
-        copy_cell(stored->conflict_source, sizeof stored->conflict_source, result, S_SOURCE);
-        copy_cell(stored->conflict_topic, sizeof stored->conflict_topic, result, S_TOPIC);
-        copy_cell(stored->conflict_key, sizeof stored->conflict_key, result, S_KEY);
+        outbox_store_copy_cell(stored->conflict, sizeof stored->conflict, result, S_IDENTITY);
+        outbox_store_copy_cell(stored->conflict_source, sizeof stored->conflict_source, result,
+                               S_SOURCE);
+        outbox_store_copy_cell(stored->conflict_topic, sizeof stored->conflict_topic, result,
+                               S_TOPIC);
+        outbox_store_copy_cell(stored->conflict_key, sizeof stored->conflict_key, result, S_KEY);
     }
     return true;
 }
 
-static void count_as(const char *outcome, int64_t count) {
+static void outbox_store_count_as(const char *outcome, int64_t count) {
     struct metric *family =
         metric_family(METRIC_COUNTER, "ras_outbox_messages_total",
                       "Messages given to the outbox, by what became of them: pending, settled "
@@ -144,9 +148,9 @@ static void count_as(const char *outcome, int64_t count) {
 }
 
 void outbox_stored_count(const struct outbox_stored *stored) {
-    count_as("pending", stored->pending);
-    count_as("settled", stored->settled);
-    count_as("known", stored->known);
+    outbox_store_count_as("pending", stored->pending);
+    outbox_store_count_as("settled", stored->settled);
+    outbox_store_count_as("known", stored->known);
     metric_add(metric_single(METRIC_COUNTER, "ras_outbox_conflicts_total",
                              "Messages with the identity of another one and other content: they "
                              "are not published."),

@@ -50,7 +50,7 @@ struct audit {
 
 /* ---- the counts ---------------------------------------------------------------------------- */
 
-static void audit_free_items(struct audited *items, size_t count) {
+static void announcement_audit_free_items(struct audited *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         free(items[i].name);
     }
@@ -71,13 +71,13 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
         items[i].name = xstrdup(positions[i].name);
         items[i].counted = positions[i].counted;
     }
-    audit_free_items(audit->items, audit->count);
+    announcement_audit_free_items(audit->items, audit->count);
     audit->items = items;
     audit->count = count;
     audit->view = view;
 }
 
-static bool audit_check(const struct pg_result *rows, struct err *err) {
+static bool announcement_audit_check(const struct pg_result *rows, struct err *err) {
     bool is_standby = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") == 0;
     return !is_standby ||
            err_set(err, ERR_UNAVAILABLE,
@@ -90,7 +90,7 @@ bool audit_read(struct audit *audit, struct err *err) {
         !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
         return false;
     }
-    bool ok = audit_check(rows, err);
+    bool ok = announcement_audit_check(rows, err);
     bool is_empty =
         pg_rows_is_null(rows, 0, NAME); /* one row all the same, for the other columns */
     size_t count = ok && !is_empty ? (size_t)pg_rows_count(rows) : 0;
@@ -111,7 +111,7 @@ bool audit_read(struct audit *audit, struct err *err) {
 
 /* ---- what was announced -------------------------------------------------------------------- */
 
-static void audit_on_answer(void *context, size_t index, const redisReply *reply) {
+static void announcement_audit_on_answer(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != audit->count) {
@@ -132,8 +132,8 @@ static void audit_on_answer(void *context, size_t index, const redisReply *reply
 }
 
 /* Positions of all, or of those that have been behind for too long. The caller frees them. */
-static struct cache_announcement audit_positions(const struct audit *audit, bool all,
-                                                 int64_t now_us) {
+static struct cache_announcement announcement_audit_positions(const struct audit *audit, bool all,
+                                                              int64_t now_us) {
     struct cache_announcement about = {.view = audit->view};
     struct cache_position *positions = xcalloc(audit->count + 1, sizeof *positions);
     for (size_t i = 0; i < audit->count; i++) {
@@ -151,12 +151,13 @@ static struct cache_announcement audit_positions(const struct audit *audit, bool
     return about;
 }
 
-static bool audit_ask(struct audit *audit, struct err *err) {
-    struct cache_announcement about = audit_positions(audit, true, 0);
+static bool announcement_audit_ask(struct audit *audit, struct err *err) {
+    struct cache_announcement about = announcement_audit_positions(audit, true, 0);
     audit->refused = false;
-    bool ok = audit->count == 0 ||
-              (cache_append_question(audit->cache, audit->redis, &about, err) &&
-               redis_run(audit->redis, audit_on_answer, audit, err) && !audit->refused);
+    bool ok =
+        audit->count == 0 ||
+        (cache_append_question(audit->cache, audit->redis, &about, err) &&
+         redis_run(audit->redis, announcement_audit_on_answer, audit, err) && !audit->refused);
     free((void *)about.positions);
     if (audit->refused) {
         err_set(err, ERR_UNAVAILABLE, "another reply than was asked for");
@@ -166,7 +167,7 @@ static bool audit_ask(struct audit *audit, struct err *err) {
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-static void audit_set_doubt(struct audit *audit, bool doubtful) {
+static void announcement_audit_set_doubt(struct audit *audit, bool doubtful) {
     if (audit->is_doubtful != doubtful) {
         audit->is_doubtful = doubtful;
         cache_doubt(audit->cache, doubtful, CACHE_DROP_UNSURE);
@@ -174,7 +175,7 @@ static void audit_set_doubt(struct audit *audit, bool doubtful) {
 }
 
 /* How many are behind, or not known to be. */
-static size_t audit_note_behind(struct audit *audit, int64_t now_us) {
+static size_t announcement_audit_note_behind(struct audit *audit, int64_t now_us) {
     size_t behind = 0;
     for (size_t i = 0; i < audit->count; i++) {
         struct audited *item = &audit->items[i];
@@ -188,14 +189,14 @@ static size_t audit_note_behind(struct audit *audit, int64_t now_us) {
     return behind;
 }
 
-static void audit_on_forgotten(void *context, size_t index, const redisReply *reply) {
+static void announcement_audit_on_forgotten(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
     audit->refused = reply->type != REDIS_REPLY_STATUS;
     audit->forgot = !audit->refused && strcmp(reply->str, "FORGOTTEN") == 0;
 }
 
-static void audit_log_unannounced(const struct cache_announcement *about) {
+static void announcement_audit_log_unannounced(const struct cache_announcement *about) {
     log_warning("commits were not announced to the caches: all answers are forgotten",
                 LOG_TEXT("partition", about->positions[0].name),
                 LOG_TEXT("announced", about->positions[0].announced),
@@ -204,32 +205,34 @@ static void audit_log_unannounced(const struct cache_announcement *about) {
 }
 
 /* True where nothing is left to forget. */
-static bool audit_forget(struct audit *audit, const struct cache_announcement *about) {
+static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *about) {
     struct err err = {0};
     audit->refused = audit->forgot = false;
     bool ok = cache_append_announcement_of_all(audit->cache, audit->redis, about, &err) &&
-              redis_run(audit->redis, audit_on_forgotten, audit, &err) && !audit->refused;
+              redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
+              !audit->refused;
     if (ok && audit->forgot) {
-        audit_log_unannounced(about);
+        announcement_audit_log_unannounced(about);
         cache_forget(audit->cache, CACHE_DROP_UNANNOUNCED);
     }
     return ok;
 }
 
-static void audit_note_failure(struct audit *audit, int64_t now_us, const struct err *err) {
+static void announcement_audit_note_failure(struct audit *audit, int64_t now_us,
+                                            const struct err *err) {
     audit->watched_us = 0;
     audit->failed_us = audit->failed_us > 0 ? audit->failed_us : now_us;
     if (now_us - audit->failed_us >= AUDIT_PATIENCE_US && !audit->is_doubtful) {
         log_warning("redis does not say which commits were announced to the caches",
                     LOG_TEXT("error", err->text));
-        audit_set_doubt(audit, true);
+        announcement_audit_set_doubt(audit, true);
     }
 }
 
 void audit_judge(struct audit *audit, int64_t now_us) {
     struct err err = {0};
-    if (!audit_ask(audit, &err)) {
-        audit_note_failure(audit, now_us, &err);
+    if (!announcement_audit_ask(audit, &err)) {
+        announcement_audit_note_failure(audit, now_us, &err);
         return;
     }
     audit->failed_us = 0;
@@ -239,20 +242,20 @@ void audit_judge(struct audit *audit, int64_t now_us) {
             audit->items[i].behind_us = 0;
         }
     }
-    size_t behind = audit_note_behind(audit, now_us);
-    struct cache_announcement late = audit_positions(audit, false, now_us);
-    bool all_announced = late.position_count == 0 || audit_forget(audit, &late);
+    size_t behind = announcement_audit_note_behind(audit, now_us);
+    struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
+    bool all_announced = late.position_count == 0 || announcement_audit_forget(audit, &late);
     free((void *)late.positions);
     if (!all_announced) {
-        audit_set_doubt(audit, true);
+        announcement_audit_set_doubt(audit, true);
     } else if (behind == 0 || now_us - audit->watched_us >= AUDIT_PATIENCE_US) {
-        audit_set_doubt(audit, false);
+        announcement_audit_set_doubt(audit, false);
     }
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-static void audit_say(struct audit *audit, bool ok, const struct err *err) {
+static void announcement_audit_say(struct audit *audit, bool ok, const struct err *err) {
     if (!ok && !audit->said_database) {
         log_warning("whether all commits were announced to the caches cannot be read",
                     LOG_TEXT("error", err->text));
@@ -262,21 +265,21 @@ static void audit_say(struct audit *audit, bool ok, const struct err *err) {
 
 /* Microseconds until the next look. While the database cannot be asked the cache goes on as it was:
  * what it holds is all that can be answered then. */
-static int64_t audit_look(struct audit *audit) {
+static int64_t announcement_audit_look(struct audit *audit) {
     struct err err = {0};
     bool ok = audit_read(audit, &err);
-    audit_say(audit, ok, &err);
+    announcement_audit_say(audit, ok, &err);
     if (ok) {
         audit_judge(audit, clock_monotonic_us());
     }
     return ok ? AUDIT_INTERVAL_US : AWAY_INTERVAL_US;
 }
 
-static void *audit_main(void *argument) {
+static void *announcement_audit_main(void *argument) {
     struct audit *audit = argument;
     bool stopping = false;
     while (!stopping) {
-        int64_t next_us = clock_monotonic_us() + audit_look(audit);
+        int64_t next_us = clock_monotonic_us() + announcement_audit_look(audit);
         int status = 0;
         pthread_mutex_lock(&audit->lock);
         while (!audit->stopping && status == 0) {
@@ -313,8 +316,8 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
 }
 
 void audit_destroy(struct audit *audit) {
-    audit_set_doubt(audit, false);
-    audit_free_items(audit->items, audit->count);
+    announcement_audit_set_doubt(audit, false);
+    announcement_audit_free_items(audit->items, audit->count);
     pg_destroy(audit->pg);
     redis_destroy(audit->redis);
     pthread_cond_destroy(&audit->stopped);
@@ -332,7 +335,7 @@ struct audit *audit_start(const struct config *config, struct cache *cache, stru
     }
     audit->is_doubtful = true;
     cache_doubt(cache, true, CACHE_DROP_NONE);
-    if (pthread_create(&audit->thread, NULL, audit_main, audit) != 0) {
+    if (pthread_create(&audit->thread, NULL, announcement_audit_main, audit) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the thread that audits announcements");
         audit_destroy(audit);
         return NULL;

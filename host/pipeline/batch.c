@@ -13,7 +13,7 @@ void batch_init(struct batch *batch, struct script_generation *generation) {
                             .merge = merge_create(script_generation_view(generation))};
 }
 
-static void release_messages(struct pipeline *pipeline, struct batch *batch) {
+static void batch_release_messages(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].message.owner);
     }
@@ -29,7 +29,7 @@ static void release_messages(struct pipeline *pipeline, struct batch *batch) {
 }
 
 void batch_free(struct pipeline *pipeline, struct batch *batch) {
-    release_messages(pipeline, batch);
+    batch_release_messages(pipeline, batch);
     free(batch->events);
     free(batch->advances);
     encode_free(&batch->encoded);
@@ -38,7 +38,7 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     script_generation_unref(batch->generation);
 }
 
-static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
+static void batch_forget_advances(struct pipeline *pipeline, struct batch *batch) {
     size_t count = pipeline->partitions.count;
     if (count != batch->advance_count || !batch->advances) {
         batch->advances = xrealloc(batch->advances, (count + 1) * sizeof *batch->advances);
@@ -50,12 +50,12 @@ static void forget_advances(struct pipeline *pipeline, struct batch *batch) {
 }
 
 void batch_clear(struct pipeline *pipeline, struct batch *batch) {
-    release_messages(pipeline, batch);
+    batch_release_messages(pipeline, batch);
     struct script_generation *old = batch->generation;
     batch->generation = script_generation_ref(pipeline->generation);
     merge_reset(batch->merge, script_generation_view(batch->generation));
     script_generation_unref(old);
-    forget_advances(pipeline, batch);
+    batch_forget_advances(pipeline, batch);
 }
 
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
@@ -79,8 +79,8 @@ bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch) {
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
-static void advance_partition(struct pipeline *pipeline, struct batch *batch,
-                              const struct message *message) {
+static void batch_advance_partition(struct pipeline *pipeline, struct batch *batch,
+                                    const struct message *message) {
     struct partition *partition = &pipeline->partitions.items[message->partition];
     struct advance *advance = &batch->advances[message->partition];
     if (advance->next < 0) {
@@ -104,23 +104,23 @@ static void batch_add(struct batch *batch, const struct message *message, int ha
 
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message) {
     batch_add(batch, message, pipeline->partitions.items[message->partition].handler);
-    advance_partition(pipeline, batch, message);
+    batch_advance_partition(pipeline, batch, message);
 }
 
 /* ---- leaving events out --------------------------------------------------------------------- */
 
-static bool is_unapplied(void *context, size_t event) {
+static bool batch_is_unapplied(void *context, size_t event) {
     const struct batch *batch = context;
     return batch->events[event].state != EVENT_APPLIED;
 }
 
 void batch_forget_unapplied(struct batch *batch) {
-    merge_forget(batch->merge, is_unapplied, batch);
+    merge_forget(batch->merge, batch_is_unapplied, batch);
 }
 
 /* How far the events in [first, last) move one partition, which stood at `expected`. */
-static struct advance advance_of(const struct batch *batch, size_t first, size_t last,
-                                 size_t partition, int64_t expected) {
+static struct advance batch_advance_of(const struct batch *batch, size_t first, size_t last,
+                                       size_t partition, int64_t expected) {
     struct advance advance = {expected, -1, 0};
     for (size_t i = first; i < last; i++) {
         const struct message *message = &batch->events[i].message;
@@ -150,7 +150,7 @@ void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler
         if (partition->handler != handler || batch->advances[p].next < 0) {
             continue;
         }
-        batch->advances[p] = advance_of(batch, 0, batch->count, p, expected);
+        batch->advances[p] = batch_advance_of(batch, 0, batch->count, p, expected);
         partition->next_offset = batch->advances[p].next >= 0 ? batch->advances[p].next : expected;
         partition->end_offset = -1;
     }
@@ -171,9 +171,9 @@ void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *r
     batch_clear(pipeline, rest);
     for (size_t p = 0; p < batch->advance_count; p++) {
         int64_t expected = batch->advances[p].expected;
-        struct advance handled = advance_of(batch, 0, batch->handled, p, expected);
-        rest->advances[p] = advance_of(batch, batch->handled, batch->count, p,
-                                       handled.next >= 0 ? handled.next : expected);
+        struct advance handled = batch_advance_of(batch, 0, batch->handled, p, expected);
+        rest->advances[p] = batch_advance_of(batch, batch->handled, batch->count, p,
+                                             handled.next >= 0 ? handled.next : expected);
         batch->advances[p] = handled;
     }
     for (size_t i = batch->handled; i < batch->count; i++) {

@@ -14,7 +14,7 @@
 #include "verdicts.h"
 
 /* What outlives the values. Of the payload, which stays until the commit, no copy is needed. */
-static void batch_keep_ids(struct batch *batch, struct event *event) {
+static void batch_handle_keep_ids(struct batch *batch, struct event *event) {
     const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
     const struct extract_value *correlation_id = &event->values[ENVELOPE_CORRELATION_ID];
     event->has_id = id->present;
@@ -28,8 +28,8 @@ static void batch_keep_ids(struct batch *batch, struct event *event) {
     }
 }
 
-static void batch_extract_event(struct pipeline *pipeline, struct batch *batch,
-                                struct event *event) {
+static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *batch,
+                                       struct event *event) {
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
     const struct partition *partition = &pipeline->partitions.items[event->message.partition];
@@ -48,7 +48,7 @@ static void batch_extract_event(struct pipeline *pipeline, struct batch *batch,
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
     bool extracted = extract_run(handler->plan, event->message.payload, arena, event->values, &err);
-    batch_keep_ids(batch, event);
+    batch_handle_keep_ids(batch, event);
     if (!extracted) {
         rejection_set(batch, event, err.text);
         return;
@@ -61,9 +61,9 @@ static void batch_extract_event(struct pipeline *pipeline, struct batch *batch,
 /* A state that hit a limit is not used again. The event need not be at fault: the process may have
  * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
  * fresh one. False: none can be made. */
-static bool batch_run_handler(struct pipeline *pipeline, struct batch *batch,
-                              const struct event *event, enum script_result *result,
-                              struct err *err) {
+static bool batch_handle_run_handler(struct pipeline *pipeline, struct batch *batch,
+                                     const struct event *event, enum script_result *result,
+                                     struct err *err) {
     size_t handler = (size_t)event->handler;
     for (int tries = 0; tries < 2; tries++) {
         if (!pipeline_renew_scripts(pipeline)) {
@@ -83,7 +83,7 @@ static bool batch_run_handler(struct pipeline *pipeline, struct batch *batch,
 }
 
 /* What the event publishes belongs to its trace. */
-static void batch_trace_messages(struct batch *batch, const struct event *event) {
+static void batch_handle_trace_messages(struct batch *batch, const struct event *event) {
     if (event->message.traceparent.data) {
         char text[TRACEPARENT_LEN + 1];
         traceparent_format(event->message.traceparent, text);
@@ -91,11 +91,11 @@ static void batch_trace_messages(struct batch *batch, const struct event *event)
     }
 }
 
-static void batch_note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
-                              enum script_result result, const struct err *err) {
+static void batch_handle_note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
+                                     enum script_result result, const struct err *err) {
     struct event *event = &batch->events[index];
     if (result == SCRIPT_OK) {
-        batch_trace_messages(batch, event);
+        batch_handle_trace_messages(batch, event);
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
     } else if (result == SCRIPT_IGNORED) {
@@ -121,7 +121,7 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     enum script_result result = SCRIPT_ERROR;
     log_set_correlation_id(event->correlation_id);
     log_set_trace_id(traceparent_trace_id(event->message.traceparent));
-    bool handled = batch_run_handler(pipeline, batch, event, &result, &err);
+    bool handled = batch_handle_run_handler(pipeline, batch, event, &result, &err);
     log_set_trace_id((struct slice){0});
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
     if (!handled) {
@@ -129,13 +129,13 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     }
     event->rests_on = script_instance_rests_on(pipeline->scripts);
     event->at_us = event->values[ENVELOPE_TIME].as.integer;
-    batch_note_result(pipeline, batch, index, result, &err);
+    batch_handle_note_result(pipeline, batch, index, result, &err);
     return true;
 }
 
 /* The others' events are not to wait behind those of a handler that takes long for each. */
-static void batch_bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
-                              int64_t spent_us) {
+static void batch_handle_bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
+                                     int64_t spent_us) {
     const struct partitions *partitions = &pipeline->partitions;
     const struct event *event = &batch->events[index];
     int handler = event->handler;
@@ -155,21 +155,21 @@ static void batch_bound_share(struct pipeline *pipeline, struct batch *batch, si
 }
 
 /* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
-static void batch_forget_values(struct batch *batch) {
+static void batch_handle_forget_values(struct batch *batch) {
     for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
         batch->events[batch->forgotten].values = NULL;
     }
     arena_reset(batch->extracted);
 }
 
-static void batch_look_up(struct pipeline *pipeline, struct batch *batch) {
+static void batch_handle_look_up(struct pipeline *pipeline, struct batch *batch) {
     size_t first = batch->looked_up;
     if (batch->handled == first) {
-        batch_forget_values(batch);
+        batch_handle_forget_values(batch);
     }
     for (size_t i = first; i < batch->count; i++) {
         if (batch->events[i].state == EVENT_PENDING) {
-            batch_extract_event(pipeline, batch, &batch->events[i]);
+            batch_handle_extract_event(pipeline, batch, &batch->events[i]);
         }
     }
     processed_ids_look_up(pipeline, batch->events + first, batch->count - first);
@@ -179,7 +179,7 @@ static void batch_look_up(struct pipeline *pipeline, struct batch *batch) {
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
     int64_t started_us = clock_monotonic_us();
     if (batch->looked_up < batch->count) {
-        batch_look_up(pipeline, batch);
+        batch_handle_look_up(pipeline, batch);
     }
     int64_t now_us = clock_monotonic_us();
     batch->judged = 0; /* the batch before it may have been committed meanwhile */
@@ -198,7 +198,7 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
         }
         now_us = clock_monotonic_us();
         if (going) {
-            batch_bound_share(pipeline, batch, at, now_us - began_us);
+            batch_handle_bound_share(pipeline, batch, at, now_us - began_us);
         }
     }
     script_collect_step(pipeline->scripts);

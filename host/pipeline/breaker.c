@@ -6,7 +6,7 @@
 
 #include "base/xalloc.h"
 
-static struct breaker_window *make_windows(const struct breaker *breaker) {
+static struct breaker_window *breaker_make_windows(const struct breaker *breaker) {
     struct breaker_window *windows = xcalloc(breaker->handler_count, sizeof *windows);
     for (size_t i = 0; i < breaker->handler_count; i++) {
         windows[i].verdicts = xcalloc(breaker->window_events, 1);
@@ -14,7 +14,7 @@ static struct breaker_window *make_windows(const struct breaker *breaker) {
     return windows;
 }
 
-static void free_windows(const struct breaker *breaker, struct breaker_window *windows) {
+static void breaker_free_windows(const struct breaker *breaker, struct breaker_window *windows) {
     for (size_t i = 0; windows && i < breaker->handler_count; i++) {
         free(windows[i].verdicts);
     }
@@ -29,18 +29,19 @@ void breaker_init(struct breaker *breaker, size_t handler_count, size_t window_e
         .share_percent = share_percent,
         .accepting = xcalloc(handler_count, sizeof *breaker->accepting),
     };
-    breaker->entered = make_windows(breaker);
-    breaker->judged = make_windows(breaker);
+    breaker->entered = breaker_make_windows(breaker);
+    breaker->judged = breaker_make_windows(breaker);
 }
 
 void breaker_free(struct breaker *breaker) {
-    free_windows(breaker, breaker->entered);
-    free_windows(breaker, breaker->judged);
+    breaker_free_windows(breaker, breaker->entered);
+    breaker_free_windows(breaker, breaker->judged);
     free(breaker->accepting);
     *breaker = (struct breaker){0};
 }
 
-static void push(const struct breaker *breaker, struct breaker_window *window, bool rejected) {
+static void breaker_push(const struct breaker *breaker, struct breaker_window *window,
+                         bool rejected) {
     window->rejected -= window->verdicts[window->at];
     window->verdicts[window->at] = rejected;
     window->rejected += rejected;
@@ -48,12 +49,12 @@ static void push(const struct breaker *breaker, struct breaker_window *window, b
     window->count += window->count < breaker->window_events;
 }
 
-static size_t smaller(size_t a, size_t b) {
+static size_t breaker_smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static bool too_many(const struct breaker *breaker, const struct breaker_window *window) {
-    size_t least = smaller(BREAKER_LEAST_EVENTS, breaker->window_events);
+static bool breaker_too_many(const struct breaker *breaker, const struct breaker_window *window) {
+    size_t least = breaker_smaller(BREAKER_LEAST_EVENTS, breaker->window_events);
     size_t events = window->count < least ? least : window->count;
     return window->rejected >= BREAKER_LEAST_REJECTED &&
            window->rejected * 100 > events * breaker->share_percent;
@@ -71,9 +72,9 @@ void breaker_judge_restart(struct breaker *breaker) {
 }
 
 bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected) {
-    push(breaker, &breaker->judged[handler], rejected);
+    breaker_push(breaker, &breaker->judged[handler], rejected);
     return !rejected || breaker->accepting[handler] ||
-           !too_many(breaker, &breaker->judged[handler]);
+           !breaker_too_many(breaker, &breaker->judged[handler]);
 }
 
 void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
@@ -86,18 +87,18 @@ void breaker_say(const struct breaker *breaker, size_t handler, const char *name
 
 void breaker_enter(struct breaker *breaker, size_t handler, bool rejected) {
     struct breaker_window *window = &breaker->entered[handler];
-    push(breaker, window, rejected);
-    if (window->count == breaker->window_events && !too_many(breaker, window)) {
+    breaker_push(breaker, window, rejected);
+    if (window->count == breaker->window_events && !breaker_too_many(breaker, window)) {
         breaker->accepting[handler] = false;
     }
 }
 
-static void empty(const struct breaker *breaker, struct breaker_window *window) {
+static void breaker_empty(const struct breaker *breaker, struct breaker_window *window) {
     memset(window->verdicts, 0, breaker->window_events);
     window->count = window->at = window->rejected = 0;
 }
 
 void breaker_resume(struct breaker *breaker, size_t handler) {
     breaker->accepting[handler] = true;
-    empty(breaker, &breaker->entered[handler]);
+    breaker_empty(breaker, &breaker->entered[handler]);
 }

@@ -44,11 +44,11 @@ static const char advance_sql[] =
 
 static const char epoch_sql[] = "SELECT " OFFSETS_EPOCH_SQL;
 
-static int timeout_ms(const struct pipeline *pipeline) {
+static int database_offsets_timeout_ms(const struct pipeline *pipeline) {
     return pipeline->config->postgres.statement_timeout_ms + 1000;
 }
 
-static void fill_names(struct pipeline *pipeline) {
+static void database_offsets_fill_names(struct pipeline *pipeline) {
     const struct partitions *partitions = &pipeline->partitions;
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
@@ -73,7 +73,8 @@ uint64_t offsets_epoch(const struct pg_result *rows, int row, int column) {
 
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
     struct pg_result *row = NULL;
-    if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL, timeout_ms(pipeline), &row, err)) {
+    if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL,
+                  database_offsets_timeout_ms(pipeline), &row, err)) {
         return false;
     }
     pipeline->view_epoch = offsets_epoch(row, 0, 0);
@@ -89,11 +90,11 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
     if (!offsets_read_epoch(pipeline, err)) {
         return false;
     }
-    fill_names(pipeline);
-    if (!pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params, timeout_ms(pipeline),
-                  NULL, err) ||
-        !pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params, timeout_ms(pipeline),
-                  &rows, err)) {
+    database_offsets_fill_names(pipeline);
+    if (!pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params,
+                  database_offsets_timeout_ms(pipeline), NULL, err) ||
+        !pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params,
+                  database_offsets_timeout_ms(pipeline), &rows, err)) {
         return false;
     }
     int found = pg_rows_count(rows);
@@ -128,7 +129,8 @@ bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_
     pg_params_add_int8(params, partition->number);
     pg_params_add_int8(params, partition->next_offset);
     pg_params_add_int8(params, next);
-    if (!pg_query(pipeline->pg, "move_offset", move_sql, params, timeout_ms(pipeline), NULL, err)) {
+    if (!pg_query(pipeline->pg, "move_offset", move_sql, params,
+                  database_offsets_timeout_ms(pipeline), NULL, err)) {
         return false;
     }
     partition->next_offset = partition->committed_offset = next;
@@ -138,14 +140,14 @@ bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_
 
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
     struct pg_result *row = NULL;
-    fill_names(pipeline);
+    database_offsets_fill_names(pipeline);
     pg_array_begin(pipeline->params, PG_ARRAY_INT8);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         pg_array_int(pipeline->params, pipeline->partitions.items[i].committed_offset);
     }
     pg_array_end(pipeline->params);
     if (!pg_query(pipeline->pg, "offsets_unmoved", unmoved_sql, pipeline->params,
-                  timeout_ms(pipeline), &row, err)) {
+                  database_offsets_timeout_ms(pipeline), &row, err)) {
         return false;
     }
     bool unmoved = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
@@ -175,7 +177,7 @@ void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch
     }
 }
 
-static enum outcome outcome_of(const struct event *event) {
+static enum outcome database_offsets_outcome_of(const struct event *event) {
     switch (event->state) {
     case EVENT_IGNORED:
     case EVENT_OUTSIDE:
@@ -189,21 +191,23 @@ static enum outcome outcome_of(const struct event *event) {
     }
 }
 
-static struct tally *count_outcomes(const struct pipeline *pipeline, const struct batch *batch) {
+static struct tally *database_offsets_count_outcomes(const struct pipeline *pipeline,
+                                                     const struct batch *batch) {
     size_t bytes = (pipeline->partitions.count + 1) * sizeof(struct tally);
     struct tally *tallies = arena_alloc(merge_arena(batch->merge), bytes);
     memset(tallies, 0, bytes);
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        tallies[event->message.partition].counts[outcome_of(event)] += event->state != EVENT_WAITS;
+        tallies[event->message.partition].counts[database_offsets_outcome_of(event)] +=
+            event->state != EVENT_WAITS;
     }
     return tallies;
 }
 
 enum { TOPIC, NUMBER, EXPECTED, NEXT, LAST_TIME, FIRST_COUNT, COLUMNS = FIRST_COUNT + OUTCOMES };
 
-static int64_t cell(const struct pipeline *pipeline, const struct batch *batch,
-                    const struct tally *tallies, size_t partition, int column) {
+static int64_t database_offsets_cell(const struct pipeline *pipeline, const struct batch *batch,
+                                     const struct tally *tallies, size_t partition, int column) {
     switch (column) {
     case NUMBER:
         return pipeline->partitions.items[partition].number;
@@ -225,8 +229,8 @@ static const enum pg_array column_types[COLUMNS] = {
     [FIRST_COUNT... COLUMNS - 1] = PG_ARRAY_INT4,
 };
 
-static void put_cell(struct pipeline *pipeline, const struct batch *batch,
-                     const struct tally *tallies, size_t partition, int column) {
+static void database_offsets_put_cell(struct pipeline *pipeline, const struct batch *batch,
+                                      const struct tally *tallies, size_t partition, int column) {
     struct pg_params *params = pipeline->params;
     int64_t last_time_us = batch->advances[partition].last_time_us;
     if (column == TOPIC) {
@@ -236,13 +240,13 @@ static void put_cell(struct pipeline *pipeline, const struct batch *batch,
     } else if (column == LAST_TIME) {
         pg_array_null(params);
     } else {
-        pg_array_int(params, cell(pipeline, batch, tallies, partition, column));
+        pg_array_int(params, database_offsets_cell(pipeline, batch, tallies, partition, column));
     }
 }
 
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     struct pg_params *params = pipeline->params;
-    const struct tally *tallies = count_outcomes(pipeline, batch);
+    const struct tally *tallies = database_offsets_count_outcomes(pipeline, batch);
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(pipeline->options.group));
     pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
@@ -250,7 +254,7 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
         pg_array_begin(params, column_types[column]);
         for (size_t i = 0; i < batch->advance_count; i++) {
             if (batch->advances[i].next >= 0) {
-                put_cell(pipeline, batch, tallies, i, column);
+                database_offsets_put_cell(pipeline, batch, tallies, i, column);
             }
         }
         pg_array_end(params);

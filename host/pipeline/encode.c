@@ -14,7 +14,7 @@ struct encoded_table {
     uint32_t groups;
 };
 
-static void make_room(struct encoded *encoded, size_t table_count) {
+static void encode_make_room(struct encoded *encoded, size_t table_count) {
     if (table_count <= encoded->count) {
         return;
     }
@@ -31,7 +31,7 @@ void encode_rows(struct batch *batch) {
     if (encoded->ready) {
         return;
     }
-    make_room(encoded, view->table_count);
+    encode_make_room(encoded, view->table_count);
     for (size_t t = 0; t < view->table_count; t++) {
         struct encoded_table *table = &encoded->tables[t];
         struct merge_row *const *rows = merge_rows(batch->merge, t, &table->rows);
@@ -47,8 +47,8 @@ void encode_forget(struct batch *batch) {
     batch->encoded.ready = false;
 }
 
-static bool send_table(struct pipeline *pipeline, const struct view_table *table,
-                       const struct encoded_table *encoded, struct err *err) {
+static bool encode_send_table(struct pipeline *pipeline, const struct view_table *table,
+                              const struct encoded_table *encoded, struct err *err) {
     struct buffer sql = {0};
     char name[64];
     view_sql_upsert(table, encoded->groups, &sql);
@@ -64,7 +64,7 @@ bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err
     encode_rows(batch);
     for (size_t t = 0; t < view->table_count; t++) {
         const struct encoded_table *table = &batch->encoded.tables[t];
-        if (table->rows > 0 && !send_table(pipeline, &view->tables[t], table, err)) {
+        if (table->rows > 0 && !encode_send_table(pipeline, &view->tables[t], table, err)) {
             return false;
         }
     }

@@ -15,7 +15,7 @@ struct metric_cell *pipeline_dependency_metric(const char *dependency) {
                        dependency);
 }
 
-static void make_metrics(struct pipeline *pipeline) {
+static void pipeline_make_metrics(struct pipeline *pipeline) {
     struct pipeline_metrics *metrics = &pipeline->metrics;
     bool uncounted = pipeline->options.uncounted;
     after_commit_make_metrics(&metrics->commit, uncounted);
@@ -27,7 +27,7 @@ static void make_metrics(struct pipeline *pipeline) {
         uncounted ? metric_unshown(METRIC_GAUGE) : pipeline_dependency_metric("redis");
 }
 
-static void init_breaker(struct pipeline *pipeline) {
+static void pipeline_init_breaker(struct pipeline *pipeline) {
     const struct config *config = pipeline->config;
     size_t handlers;
     script_generation_handlers(pipeline->generation, &handlers);
@@ -37,7 +37,7 @@ static void init_breaker(struct pipeline *pipeline) {
     pipeline->waits.changed = true;
 }
 
-static bool open_scripts(struct pipeline *pipeline, struct err *err) {
+static bool pipeline_open_scripts(struct pipeline *pipeline, struct err *err) {
     pipeline->scripts = script_instance_create(pipeline->generation, err);
     if (pipeline->scripts) {
         script_instance_mute(pipeline->scripts, pipeline->options.muted);
@@ -60,10 +60,10 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
         .writes = true,
         .uncounted = options->uncounted,
     };
-    make_metrics(pipeline);
+    pipeline_make_metrics(pipeline);
     pipeline->batch_limit = (size_t)config->ingest.batch_max_events;
     pipeline->generation = script_generation_ref(options->generation);
-    init_breaker(pipeline);
+    pipeline_init_breaker(pipeline);
     pipeline->pg = pg_create(&pg_options);
     pipeline->params = pg_params_create();
     if (options->with_redis && config->redis.url[0]) {
@@ -73,7 +73,7 @@ bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *opt
             return false;
         }
     }
-    return open_scripts(pipeline, err);
+    return pipeline_open_scripts(pipeline, err);
 }
 
 void pipeline_close(struct pipeline *pipeline) {
@@ -109,7 +109,7 @@ bool pipeline_renew_scripts(struct pipeline *pipeline) {
         return true;
     }
     script_instance_destroy(pipeline->scripts);
-    return open_scripts(pipeline, &pipeline->scripts_err);
+    return pipeline_open_scripts(pipeline, &pipeline->scripts_err);
 }
 
 size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number) {
@@ -132,7 +132,7 @@ void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generatio
     bool refetch = pipeline->waits.refetch || waits_next_us(&pipeline->waits) != INT64_MAX;
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);
-    init_breaker(pipeline);
+    pipeline_init_breaker(pipeline);
     pipeline->waits.refetch = refetch; /* what was held is held no longer */
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];

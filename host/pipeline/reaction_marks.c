@@ -14,8 +14,8 @@ static const char marks_sql[] =
     "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
 
 /* The key that a row brings to who follows it; NULL: the batch says nothing of it. */
-static const struct view_value *followed_value(const struct merge_row *row,
-                                               const struct script_follow *follow) {
+static const struct view_value *reaction_marks_followed_value(const struct merge_row *row,
+                                                              const struct script_follow *follow) {
     if (follow->group == SCRIPT_FOLLOWS_KEY) {
         return &row->key[follow->at];
     }
@@ -24,7 +24,7 @@ static const struct view_value *followed_value(const struct merge_row *row,
     return value && !value->is_null ? value : NULL;
 }
 
-static int compare_marks(const void *one, const void *other) {
+static int reaction_marks_compare_marks(const void *one, const void *other) {
     return slice_compare(*(const struct slice *)one, *(const struct slice *)other);
 }
 
@@ -42,13 +42,14 @@ const struct slice *reaction_marks_collect(struct batch *batch,
         struct merge_row *const *rows =
             merge_rows(batch->merge, reaction->follows[f].table_index, &row_count);
         for (size_t i = 0; i < row_count; i++) {
-            const struct view_value *value = followed_value(rows[i], &reaction->follows[f]);
+            const struct view_value *value =
+                reaction_marks_followed_value(rows[i], &reaction->follows[f]);
             if (value && (found == 0 || !slice_equal(keys[found - 1], value->as.text))) {
                 keys[found++] = value->as.text;
             }
         }
     }
-    qsort(keys, found, sizeof *keys, compare_marks);
+    qsort(keys, found, sizeof *keys, reaction_marks_compare_marks);
     *count = 0;
     for (size_t i = 0; i < found; i++) {
         if (*count == 0 || !slice_equal(keys[*count - 1], keys[i])) {
@@ -68,8 +69,8 @@ struct marked {
 /* ---- traces -------------------------------------------------------------------------------- */
 
 /* The key that an operation brings to who follows it; NULL: none. */
-static const struct view_value *operation_value(const struct merge_op *op,
-                                                const struct script_follow *follow) {
+static const struct view_value *reaction_marks_operation_value(const struct merge_op *op,
+                                                               const struct script_follow *follow) {
     if (op->table != follow->table_index) {
         return NULL;
     }
@@ -82,14 +83,16 @@ static const struct view_value *operation_value(const struct merge_op *op,
 }
 
 /* The event's trace is that of the keys that its operation touches, from now on. */
-static void trace_operation(const struct merge_accepted *accepted,
-                            const struct script_reaction *reaction, struct slice traceparent,
-                            struct marked *marked) {
+static void reaction_marks_trace_operation(const struct merge_accepted *accepted,
+                                           const struct script_reaction *reaction,
+                                           struct slice traceparent, struct marked *marked) {
     for (size_t f = 0; f < reaction->follow_count; f++) {
-        const struct view_value *value = operation_value(&accepted->op, &reaction->follows[f]);
-        const struct slice *key = value ? bsearch(&value->as.text, marked->keys, marked->count,
-                                                  sizeof *marked->keys, compare_marks)
-                                        : NULL;
+        const struct view_value *value =
+            reaction_marks_operation_value(&accepted->op, &reaction->follows[f]);
+        const struct slice *key = value
+                                      ? bsearch(&value->as.text, marked->keys, marked->count,
+                                                sizeof *marked->keys, reaction_marks_compare_marks)
+                                      : NULL;
         if (key) {
             marked->traceparents[key - marked->keys] = traceparent;
         }
@@ -97,8 +100,8 @@ static void trace_operation(const struct merge_accepted *accepted,
 }
 
 /* Each key has the trace of the newest event that touches it and has one. */
-static void trace_marks(struct batch *batch, const struct script_reaction *reaction,
-                        struct marked *marked) {
+static void reaction_marks_trace_marks(struct batch *batch, const struct script_reaction *reaction,
+                                       struct marked *marked) {
     size_t count, bytes = (marked->count + 1) * sizeof *marked->traceparents;
     const struct merge_accepted *accepted = merge_accepted_ops(batch->merge, &count);
     marked->traceparents = arena_alloc(merge_arena(batch->merge), bytes);
@@ -106,12 +109,13 @@ static void trace_marks(struct batch *batch, const struct script_reaction *react
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &batch->events[accepted[i].event];
         if (event->message.traceparent.data) {
-            trace_operation(&accepted[i], reaction, event->message.traceparent, marked);
+            reaction_marks_trace_operation(&accepted[i], reaction, event->message.traceparent,
+                                           marked);
         }
     }
 }
 
-static void add_traceparents(struct pg_params *params, const struct marked *marked) {
+static void reaction_marks_add_traceparents(struct pg_params *params, const struct marked *marked) {
     for (size_t k = 0; marked->traceparents && k < marked->count; k++) {
         char text[TRACEPARENT_LEN + 1];
         traceparent_format(marked->traceparents[k], text);
@@ -141,7 +145,7 @@ static bool reaction_marks_send_all(struct pipeline *pipeline, const struct mark
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        add_traceparents(params, &marked[i]);
+        reaction_marks_add_traceparents(params, &marked[i]);
     }
     pg_array_end(params);
     return pg_send(pipeline->pg, "reaction_marks", marks_sql, params, false, err);
@@ -160,7 +164,7 @@ bool reaction_marks_send(struct pipeline *pipeline, struct batch *batch, struct 
         marked[i].reaction = reactions[i].name;
         marked[i].keys = reaction_marks_collect(batch, &reactions[i], &marked[i].count);
         if (batch->traced) {
-            trace_marks(batch, &reactions[i], &marked[i]);
+            reaction_marks_trace_marks(batch, &reactions[i], &marked[i]);
         }
         total += marked[i].count;
     }

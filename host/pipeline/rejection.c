@@ -39,19 +39,19 @@ static const char trim_sql[] =
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
-static const struct partition *partition_of(const struct pipeline *pipeline,
-                                            const struct event *event) {
+static const struct partition *rejection_partition_of(const struct pipeline *pipeline,
+                                                      const struct event *event) {
     return &pipeline->partitions.items[event->message.partition];
 }
 
-static bool event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
+static bool rejection_event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
     if (event->has_id) {
         uuid_format(event->id, text);
     }
     return event->has_id;
 }
 
-static void set_reason(struct arena *arena, struct event *event, const char *text) {
+static void rejection_set_reason(struct arena *arena, struct event *event, const char *text) {
     size_t code_len = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
     bool has_code = code_len > 0 && text[code_len] == ':';
     event->reason =
@@ -61,13 +61,13 @@ static void set_reason(struct arena *arena, struct event *event, const char *tex
     event->detail = arena_copy_utf8(arena, slice_of(detail + (*detail == ' ')));
 }
 
-static void log_rejection(const struct pipeline *pipeline, const struct event *event) {
+static void rejection_log_rejection(const struct pipeline *pipeline, const struct event *event) {
     if (pipeline->options.quiet) {
         return;
     }
-    const struct partition *partition = partition_of(pipeline, event);
+    const struct partition *partition = rejection_partition_of(pipeline, event);
     char event_id[UUID_TEXT_LEN + 1] = "";
-    bool has_id = event_id_of(event, event_id);
+    bool has_id = rejection_event_id_of(event, event_id);
     log_warning("event rejected", LOG_SLICE("reason", event->reason),
                 LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
                 LOG_INT("partition", partition->number), LOG_INT("offset", event->message.offset),
@@ -77,25 +77,25 @@ static void log_rejection(const struct pipeline *pipeline, const struct event *e
 }
 
 void rejection_set(struct batch *batch, struct event *event, const char *text) {
-    set_reason(merge_arena(batch->merge), event, text);
+    rejection_set_reason(merge_arena(batch->merge), event, text);
     event->state = EVENT_REJECTED;
     batch->rejected++;
 }
 
-static void count_reason(const struct pipeline *pipeline, const struct event *event) {
+static void rejection_count_reason(const struct pipeline *pipeline, const struct event *event) {
     struct metric *invalid =
         metric_family(METRIC_COUNTER, "ras_invalid_messages_total",
                       "Events that were rejected, by topic and reason.", "topic,error_type");
     char reason[64];
     snprintf(reason, sizeof reason, "%.*s", (int)event->reason.len, event->reason.data);
-    metric_add(metric_cell(invalid, partition_of(pipeline, event)->topic, reason), 1);
+    metric_add(metric_cell(invalid, rejection_partition_of(pipeline, event)->topic, reason), 1);
 }
 
 void rejection_count(const struct pipeline *pipeline, const struct event *event) {
     if (!pipeline->options.uncounted) {
-        count_reason(pipeline, event);
+        rejection_count_reason(pipeline, event);
     }
-    log_rejection(pipeline, event);
+    rejection_log_rejection(pipeline, event);
 }
 
 /* ---- the rows ------------------------------------------------------------------------------ */

@@ -50,7 +50,7 @@ struct program {
     struct admin_socket *admin_socket; /* NULL: it could not be had */
 };
 
-static bool start_cache(struct program *program, struct err *err) {
+static bool program_start_cache(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct cache_options options = {
         .redis_url = config->redis.url,
@@ -63,57 +63,57 @@ static bool start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
-static bool start_relay(struct program *program, struct err *err) {
+static bool program_start_relay(struct program *program, struct err *err) {
     if (program->config->outbox.enabled) {
         program->relay = outbox_relay_start(program->config, err);
     }
     return program->relay || !program->config->outbox.enabled;
 }
 
-static void wake_relay(void *context) {
+static void program_wake_relay(void *context) {
     outbox_wake(context);
 }
 
-static bool start_reactor(struct program *program, struct err *err) {
+static bool program_start_reactor(struct program *program, struct err *err) {
     struct reactor_options options = {
         .generation = program->generation,
-        .stored = wake_relay,
+        .stored = program_wake_relay,
         .context = program->relay,
     };
     program->reactor = reactor_start(&options, err);
     return program->reactor != NULL;
 }
 
-static void wake_reactor(void *context) {
+static void program_wake_reactor(void *context) {
     reactor_wake(context);
 }
 
-static bool start_audit(struct program *program, struct err *err) {
+static bool program_start_audit(struct program *program, struct err *err) {
     program->audit = audit_start(program->config, program->cache, err);
     return program->audit || err->kind == ERR_NONE;
 }
 
-static bool start_ingest(struct program *program, struct err *err) {
+static bool program_start_ingest(struct program *program, struct err *err) {
     struct ingest_options options = {
         .config = program->config,
         .generation = program->generation,
         .cache = program->cache,
         .relay = program->relay,
-        .marked = wake_reactor,
+        .marked = program_wake_reactor,
         .context = program->reactor,
     };
     program->ingest = ingest_start(&options, err);
     return program->ingest != NULL;
 }
 
-static enum ingest_state consuming(void *context, struct buffer *json) {
+static enum ingest_state program_consuming(void *context, struct buffer *json) {
     return ingest_report(context, json);
 }
 
-static bool start_health(struct program *program, struct err *err) {
+static bool program_start_health(struct program *program, struct err *err) {
     struct health_options options = {
         .config = program->config,
-        .consuming = consuming,
+        .consuming = program_consuming,
         .context = program->ingest,
     };
     program->health = health_start(&options, err);
@@ -121,7 +121,7 @@ static bool start_health(struct program *program, struct err *err) {
 }
 
 /* What the HTTP paths of the program itself ask. */
-static struct builtin_sources builtin_sources(const struct program *program) {
+static struct builtin_sources program_builtin_sources(const struct program *program) {
     return (struct builtin_sources){program->health, health_is_fresh, health_report,
                                     metrics_page_append};
 }
@@ -131,9 +131,9 @@ static struct http_headers program_headers(const struct config *config) {
                                  config->http.correlation_id_header};
 }
 
-static bool start_http(struct program *program, struct err *err) {
+static bool program_start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
-    struct builtin_sources sources = builtin_sources(program);
+    struct builtin_sources sources = program_builtin_sources(program);
     struct api_scripts *scripts = api_scripts_create(program->generation, &sources, err);
     if (!scripts) {
         return false;
@@ -158,11 +158,11 @@ static bool start_http(struct program *program, struct err *err) {
     return program->http != NULL;
 }
 
-static void start_reload(struct program *program) {
+static void program_start_reload(struct program *program) {
     struct reload_options options = {
         .config_path = program->config_path,
         .generation = program->generation,
-        .sources = builtin_sources(program),
+        .sources = program_builtin_sources(program),
         .heartbeat = program->heartbeat,
         .ingest = program->ingest,
         .reactor = program->reactor,
@@ -174,7 +174,7 @@ static void start_reload(struct program *program) {
 
 /* ---- administration ------------------------------------------------------------------------ */
 
-static bool start_admin_http(struct program *program, struct err *err) {
+static bool program_start_admin_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
     size_t count;
     const struct admin_verb *verbs = admin_verbs(&count);
@@ -202,7 +202,7 @@ static bool start_admin_http(struct program *program, struct err *err) {
 }
 
 /* Commands are a convenience: the service runs without them. */
-static void start_admin_socket(struct program *program) {
+static void program_start_admin_socket(struct program *program) {
     struct err err = {0};
     size_t count;
     const struct admin_verb *verbs = admin_verbs(&count);
@@ -214,12 +214,12 @@ static void start_admin_socket(struct program *program) {
     }
 }
 
-static bool start_admin(struct program *program, struct err *err) {
+static bool program_start_admin(struct program *program, struct err *err) {
     program->heartbeat = heartbeat_start(program->config, err);
     if (!program->heartbeat) {
         return false;
     }
-    start_reload(program);
+    program_start_reload(program);
     program->admin = (struct admin_context){
         .config = program->config,
         .health = program->health,
@@ -232,29 +232,30 @@ static bool start_admin(struct program *program, struct err *err) {
         .reload = program->reload,
         .explain = {program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
     };
-    if (!start_admin_http(program, err)) {
+    if (!program_start_admin_http(program, err)) {
         return false;
     }
-    start_admin_socket(program);
+    program_start_admin_socket(program);
     return true;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static bool start_watchdog(struct program *program, struct err *err) {
+static bool program_start_watchdog(struct program *program, struct err *err) {
     program->watchdog = watchdog_start(err);
     return program->watchdog != NULL;
 }
 
-static bool load_scripts(struct program *program, struct err *err) {
+static bool program_load_scripts(struct program *program, struct err *err) {
     program->generation = script_generation_load_service(program->config, 1, err);
     return program->generation != NULL;
 }
 
 /* In order; between two of them a signal is noticed. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    start_watchdog, load_scripts, start_cache,  start_audit, start_relay,
-    start_reactor,  start_ingest, start_health, start_http,  start_admin,
+    program_start_watchdog, program_load_scripts,  program_start_cache,  program_start_audit,
+    program_start_relay,    program_start_reactor, program_start_ingest, program_start_health,
+    program_start_http,     program_start_admin,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -278,7 +279,7 @@ struct program *program_start(const struct config *config, const char *config_pa
 }
 
 /* False: something that was asked is not answered in the time that it has. */
-static bool stop_answering(struct program *program) {
+static bool program_stop_answering(struct program *program) {
     int64_t limit_ms = program->config->http.request_timeout_ms + ANSWER_MARGIN_MS;
     int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
     return admin_socket_stop(program->admin_socket, deadline_us) &&
@@ -288,7 +289,7 @@ static bool stop_answering(struct program *program) {
 
 bool program_stop(struct program *program) {
     stop_request();
-    if (!stop_answering(program)) {
+    if (!program_stop_answering(program)) {
         log_error("a call does not end: the program ends without it; aggregator status names what "
                   "is stuck while a program runs");
         ingest_stop(program->ingest);

@@ -65,19 +65,19 @@ static struct metric_cell *reactor_metric(enum reactor_metric which) {
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static size_t reaction_count(const struct reactor *reactor) {
+static size_t reactor_reaction_count(const struct reactor *reactor) {
     size_t count;
     script_generation_reactions(reactor->round.generation, &count);
     return count;
 }
 
-static const char *reaction_name(const struct reactor *reactor, size_t reaction) {
+static const char *reactor_reaction_name(const struct reactor *reactor, size_t reaction) {
     size_t count;
     return script_generation_reactions(reactor->round.generation, &count)[reaction].name;
 }
 
 /* Takes what reactor_replace_scripts left. True where there was something. */
-static bool take_scripts(struct reactor *reactor) {
+static bool reactor_take_scripts(struct reactor *reactor) {
     struct round *round = &reactor->round;
     pthread_mutex_lock(&reactor->lock);
     struct script_generation *next = reactor->next;
@@ -99,7 +99,7 @@ static bool take_scripts(struct reactor *reactor) {
 
 /* ---- rounds -------------------------------------------------------------------------------- */
 
-static void note_failure(struct reactor *reactor, size_t failed, const char *text) {
+static void reactor_note_failure(struct reactor *reactor, size_t failed, const char *text) {
     metric_add(reactor_metric(RM_FAILURES), (double)failed);
     pthread_mutex_lock(&reactor->lock);
     reactor->failures += (int64_t)failed;
@@ -108,7 +108,7 @@ static void note_failure(struct reactor *reactor, size_t failed, const char *tex
 }
 
 /* Once for each outage. */
-static void note_outage(struct reactor *reactor, const struct err *err) {
+static void reactor_note_outage(struct reactor *reactor, const struct err *err) {
     if (!reactor->outage_said) {
         log_warning("reactions wait for the database; what they follow stays marked",
                     LOG_TEXT("error", err->text));
@@ -117,23 +117,24 @@ static void note_outage(struct reactor *reactor, const struct err *err) {
 }
 
 /* Fewer keys are tried, until the one at fault is alone; that one waits. */
-static bool isolate(struct reactor *reactor, size_t reaction, const struct round_counts *counts,
-                    const struct err *refusal, struct err *err) {
+static bool reactor_isolate(struct reactor *reactor, size_t reaction,
+                            const struct round_counts *counts, const struct err *refusal,
+                            struct err *err) {
     bool alone = counts->keys <= 1;
     if (alone && log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
         log_error("what a reaction asks or publishes is refused for a key, which is tried again "
                   "later; mend the script or its query and reload",
-                  LOG_TEXT("reaction", reaction_name(reactor, reaction)),
+                  LOG_TEXT("reaction", reactor_reaction_name(reactor, reaction)),
                   LOG_TEXT("error", refusal->text));
     }
     if (alone) {
-        note_failure(reactor, 1, refusal->text);
+        reactor_note_failure(reactor, 1, refusal->text);
     }
     return round_isolate(&reactor->round, reaction, counts, refusal->text, &reactor->max_keys, err);
 }
 
-static bool work_on(struct reactor *reactor, size_t reaction, struct round_counts *counts,
-                    struct err *err) {
+static bool reactor_work_on(struct reactor *reactor, size_t reaction, struct round_counts *counts,
+                            struct err *err) {
     struct err refusal = {0};
     int64_t started_us = clock_monotonic_us();
     enum round_result result =
@@ -145,14 +146,14 @@ static bool work_on(struct reactor *reactor, size_t reaction, struct round_count
         return false;
     }
     if (result != ROUND_DONE) {
-        return isolate(reactor, reaction, counts, &refusal, err);
+        return reactor_isolate(reactor, reaction, counts, &refusal, err);
     }
     metric_observe(reactor_metric(RM_ROUND_SECONDS),
                    (double)(clock_monotonic_us() - started_us) / 1e6);
     metric_add(reactor_metric(RM_KEYS), (double)counts->keys);
     metric_add(reactor_metric(RM_MESSAGES), (double)counts->messages);
     if (counts->failed > 0) {
-        note_failure(reactor, counts->failed, counts->failure);
+        reactor_note_failure(reactor, counts->failed, counts->failure);
     }
     if (counts->messages > 0 && reactor->options.stored) {
         reactor->options.stored(reactor->options.context);
@@ -162,7 +163,7 @@ static bool work_on(struct reactor *reactor, size_t reaction, struct round_count
     return true;
 }
 
-static bool measure(struct reactor *reactor, struct err *err) {
+static bool reactor_measure(struct reactor *reactor, struct err *err) {
     int64_t marks;
     double oldest_s;
     if (clock_monotonic_us() < reactor->measure_at_us) {
@@ -181,7 +182,7 @@ static bool measure(struct reactor *reactor, struct err *err) {
     return true;
 }
 
-static void tell_left_out(struct reactor *reactor) {
+static void reactor_tell_left_out(struct reactor *reactor) {
     size_t left_out = log_limit_take(&reactor->round.log_limit, clock_monotonic_us());
     if (left_out > 0) {
         log_error("failures of reactions left out of the log", LOG_INT("count", (int64_t)left_out));
@@ -189,25 +190,25 @@ static void tell_left_out(struct reactor *reactor) {
 }
 
 /* A round of each reaction that has due marks. The most keys of one is in *most. */
-static bool turn(struct reactor *reactor, size_t *most, struct err *err) {
-    size_t count = reaction_count(reactor);
+static bool reactor_turn(struct reactor *reactor, size_t *most, struct err *err) {
+    size_t count = reactor_reaction_count(reactor);
     bool *due = xcalloc(count, sizeof *due);
-    bool ok = pg_connect(reactor->round.pg, err) && measure(reactor, err) &&
+    bool ok = pg_connect(reactor->round.pg, err) && reactor_measure(reactor, err) &&
               round_look(&reactor->round, due, err);
     for (size_t i = 0; i < count && ok; i++) {
         struct round_counts counts = {0};
-        ok = !due[i] || work_on(reactor, i, &counts, err);
+        ok = !due[i] || reactor_work_on(reactor, i, &counts, err);
         *most = counts.keys > *most ? counts.keys : *most;
     }
     free(due);
-    tell_left_out(reactor);
+    reactor_tell_left_out(reactor);
     return ok;
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 /* Until it is woken, at most for so long; a rest is not cut short by marks. False: it is to end. */
-static bool wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
+static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
     int64_t until_us = clock_monotonic_us() + for_us;
     pthread_mutex_lock(&reactor->lock);
     while (!reactor->stopping && !reactor->next && !(for_marks && reactor->woken) &&
@@ -221,20 +222,20 @@ static bool wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
 }
 
 /* How long to wait until the next turn, and whether marks end it. */
-static int64_t take_turn(struct reactor *reactor, bool *for_marks) {
+static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
     struct err err = {0};
     size_t most = 0;
     int64_t started_us = clock_monotonic_us();
-    if (take_scripts(reactor) && reaction_count(reactor) > 0 &&
+    if (reactor_take_scripts(reactor) && reactor_reaction_count(reactor) > 0 &&
         !(pg_connect(reactor->round.pg, &err) && round_make_due(&reactor->round, &err))) {
-        note_outage(reactor, &err);
+        reactor_note_outage(reactor, &err);
     }
     *for_marks = true;
-    if (reaction_count(reactor) == 0) {
+    if (reactor_reaction_count(reactor) == 0) {
         return INT64_MAX / 4;
     }
-    if (!turn(reactor, &most, &err)) {
-        note_outage(reactor, &err);
+    if (!reactor_turn(reactor, &most, &err)) {
+        reactor_note_outage(reactor, &err);
         *for_marks = false;
         return OUTAGE_REST_US;
     }
@@ -247,17 +248,17 @@ static int64_t take_turn(struct reactor *reactor, bool *for_marks) {
     return most > 0 ? 0 : LOOK_INTERVAL_US;
 }
 
-static void *run_reactor(void *context) {
+static void *reactor_run_reactor(void *context) {
     struct reactor *reactor = context;
     bool for_marks = true;
     int64_t wait_us = 0;
-    while (wait(reactor, wait_us, for_marks)) {
-        wait_us = take_turn(reactor, &for_marks);
+    while (reactor_wait(reactor, wait_us, for_marks)) {
+        wait_us = reactor_take_turn(reactor, &for_marks);
     }
     return NULL;
 }
 
-static void open_round(struct reactor *reactor) {
+static void reactor_open_round(struct reactor *reactor) {
     struct script_generation *generation = reactor->options.generation;
     const struct config *config = script_generation_config(generation);
     struct pg_options options = {
@@ -271,7 +272,7 @@ static void open_round(struct reactor *reactor) {
     reactor->max_keys = ROUND_MAX_KEYS;
 }
 
-static void free_reactor(struct reactor *reactor) {
+static void reactor_free_reactor(struct reactor *reactor) {
     round_close(&reactor->round);
     script_generation_unref(reactor->next);
     pthread_cond_destroy(&reactor->changed);
@@ -282,15 +283,15 @@ static void free_reactor(struct reactor *reactor) {
 struct reactor *reactor_start(const struct reactor_options *options, struct err *err) {
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
     reactor->options = *options;
-    open_round(reactor);
+    reactor_open_round(reactor);
     pthread_mutex_init(&reactor->lock, NULL);
     clock_condition_init(&reactor->changed);
     for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {
         reactor_metric(metric); /* shown from the start on */
     }
-    if (pthread_create(&reactor->thread, NULL, run_reactor, reactor) != 0) {
+    if (pthread_create(&reactor->thread, NULL, reactor_run_reactor, reactor) != 0) {
         err_set(err, ERR_INTERNAL, "the thread of reactions cannot be started");
-        free_reactor(reactor);
+        reactor_free_reactor(reactor);
         return NULL;
     }
     return reactor;
@@ -305,7 +306,7 @@ void reactor_stop(struct reactor *reactor) {
     pthread_cond_signal(&reactor->changed);
     pthread_mutex_unlock(&reactor->lock);
     pthread_join(reactor->thread, NULL);
-    free_reactor(reactor);
+    reactor_free_reactor(reactor);
 }
 
 void reactor_wake(struct reactor *reactor) {

@@ -80,7 +80,7 @@ struct failed_row {
 
 /* ---- the keys ------------------------------------------------------------------------------ */
 
-static void add_keys(struct pg_params *params, const struct pg_result *keys) {
+static void round_add_keys(struct pg_params *params, const struct pg_result *keys) {
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (int i = 0; i < pg_rows_count(keys); i++) {
         pg_array_bytes(params, pg_rows_cell(keys, i, 0));
@@ -95,7 +95,8 @@ struct keeping {
     struct outbox_stored *stored;
 };
 
-static bool keep_result(void *context, size_t index, struct pg_result *result, struct err *err) {
+static bool round_keep_result(void *context, size_t index, struct pg_result *result,
+                              struct err *err) {
     struct keeping *keeping = context;
     (void)err;
     if (keeping->stored) {
@@ -109,11 +110,11 @@ static bool keep_result(void *context, size_t index, struct pg_result *result, s
     return true;
 }
 
-static bool exchange(struct round_work *work, struct keeping *keeping, struct err *err) {
-    return pg_finish(work->round->pg, work->round->timeout_ms, keep_result, keeping, err);
+static bool round_exchange(struct round_work *work, struct keeping *keeping, struct err *err) {
+    return pg_finish(work->round->pg, work->round->timeout_ms, round_keep_result, keeping, err);
 }
 
-static bool take_keys(struct round_work *work, size_t max_keys, struct err *err) {
+static bool round_take_keys(struct round_work *work, size_t max_keys, struct err *err) {
     struct round *round = work->round;
     struct keeping keeping = {.wanted = {NULL, &work->taken}};
     pg_params_reset(round->params);
@@ -121,14 +122,14 @@ static bool take_keys(struct round_work *work, size_t max_keys, struct err *err)
     pg_params_add_int8(round->params, (int64_t)max_keys);
     return pg_send(round->pg, "BEGIN", "BEGIN", NULL, false, err) &&
            pg_send(round->pg, "take_marks", take_sql, round->params, false, err) &&
-           exchange(work, &keeping, err);
+           round_exchange(work, &keeping, err);
 }
 
 /* ---- the question -------------------------------------------------------------------------- */
 
 /* The marks go, and a statement after that asks: it sees all that the marks stood for. It may read
  * alone, and what it sets ends with it. */
-static bool ask(struct round_work *work, struct err *err) {
+static bool round_ask(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     struct keeping keeping = {.wanted = {&work->gone, NULL, NULL, &work->rows}};
     struct pg_named query;
@@ -139,16 +140,16 @@ static bool ask(struct round_work *work, struct err *err) {
     }
     pg_params_reset(round->params);
     pg_params_add_text(round->params, slice_of(work->reaction->name));
-    add_keys(round->params, work->taken);
+    round_add_keys(round->params, work->taken);
     bool ok = pg_send(round->pg, "delete_marks", delete_sql, round->params, false, err);
     pg_params_reset(round->params);
-    add_keys(round->params, work->taken);
+    round_add_keys(round->params, work->taken);
     ok =
         ok && pg_send(round->pg, "SAVEPOINT", "SAVEPOINT asked", NULL, false, err) &&
         pg_send(round->pg, "read_only", "SET LOCAL transaction_read_only = on", NULL, false, err) &&
         pg_send(round->pg, work->reaction->query, query.sql, round->params, false, err) &&
         pg_send(round->pg, "ROLLBACK TO", "ROLLBACK TO SAVEPOINT asked", NULL, false, err) &&
-        exchange(work, &keeping, err);
+        round_exchange(work, &keeping, err);
     pg_named_free(&query);
     if (ok && pg_rows_find_column(work->rows, "key") < 0) {
         return err_set(err, ERR_INPUT,
@@ -161,7 +162,7 @@ static bool ask(struct round_work *work, struct err *err) {
 /* ---- the script ---------------------------------------------------------------------------- */
 
 /* The row that has the key in its first column, by which the rows are sorted; -1: none. */
-static int find_key(const struct pg_result *rows, struct slice key) {
+static int round_find_key(const struct pg_result *rows, struct slice key) {
     int low = 0, high = pg_rows_count(rows);
     while (low < high) {
         int middle = low + (high - low) / 2;
@@ -175,8 +176,8 @@ static int find_key(const struct pg_result *rows, struct slice key) {
     return -1;
 }
 
-static void note_messages(struct round_work *work, const struct script_published *published,
-                          int gone) {
+static void round_note_messages(struct round_work *work, const struct script_published *published,
+                                int gone) {
     struct arena *arena = work->round->arena;
     if (work->message_count + published->count > work->message_room) {
         size_t room = 2 * (work->message_count + published->count);
@@ -196,7 +197,7 @@ static void note_messages(struct round_work *work, const struct script_published
 }
 
 /* A row whose call fails takes its key alone along. */
-static void note_failure(struct round_work *work, int gone, const struct err *failure) {
+static void round_note_failure(struct round_work *work, int gone, const struct err *failure) {
     const char *copy = arena_copy_utf8(work->round->arena, slice_of(failure->text)).data;
     work->counts->failure = work->counts->failure ? work->counts->failure : copy;
     work->failed[work->counts->failed++] = (struct failed_row){gone, copy};
@@ -209,7 +210,7 @@ static void note_failure(struct round_work *work, int gone, const struct err *fa
     }
 }
 
-static bool renew_instance(struct round *round, struct err *err) {
+static bool round_renew_instance(struct round *round, struct err *err) {
     if (round->instance && script_instance_healthy(round->instance)) {
         return true;
     }
@@ -221,17 +222,17 @@ static bool renew_instance(struct round *round, struct err *err) {
     return round->instance != NULL;
 }
 
-static bool load_rows(struct round_work *work, struct err *err) {
-    return renew_instance(work->round, err) &&
+static bool round_load_rows(struct round_work *work, struct err *err) {
+    return round_renew_instance(work->round, err) &&
            script_react_to(work->round->instance, work->index, work->rows, err);
 }
 
 /* What a row says of a key that was not asked for would be told of without its mark. */
-static bool check_keys(const struct round_work *work, struct err *err) {
+static bool round_check_keys(const struct round_work *work, struct err *err) {
     int column = pg_rows_find_column(work->rows, "key");
     for (int row = 0; row < pg_rows_count(work->rows); row++) {
         struct slice key = pg_rows_cell(work->rows, row, column);
-        if (!key.data || find_key(work->taken, key) < 0) {
+        if (!key.data || round_find_key(work->taken, key) < 0) {
             return err_set(err, ERR_INPUT,
                            "the query %s returned the key \"%.*s\", which it was not asked for",
                            work->reaction->query, (int)key.len, key.data ? key.data : "");
@@ -240,28 +241,28 @@ static bool check_keys(const struct round_work *work, struct err *err) {
     return true;
 }
 
-static bool react(struct round_work *work, struct err *err) {
+static bool round_react(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     int key_column = pg_rows_find_column(work->rows, "key");
     work->failed =
         arena_alloc(round->arena, ((size_t)pg_rows_count(work->rows) + 1) * sizeof *work->failed);
-    if (!check_keys(work, err) || !load_rows(work, err)) {
+    if (!round_check_keys(work, err) || !round_load_rows(work, err)) {
         return false;
     }
     for (int row = 0; row < pg_rows_count(work->rows); row++) {
         struct err failure = {0};
         struct script_published published;
-        int gone = find_key(work->gone, pg_rows_cell(work->rows, row, key_column));
+        int gone = round_find_key(work->gone, pg_rows_cell(work->rows, row, key_column));
         if (gone < 0) {
             continue; /* its mark is somebody else's by now */
         }
         if (script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
             SCRIPT_OK) {
-            note_messages(work, &published, gone);
+            round_note_messages(work, &published, gone);
             continue;
         }
-        note_failure(work, gone, &failure);
-        if (!script_instance_healthy(round->instance) && !load_rows(work, err)) {
+        round_note_failure(work, gone, &failure);
+        if (!script_instance_healthy(round->instance) && !round_load_rows(work, err)) {
             return false;
         }
     }
@@ -270,7 +271,7 @@ static bool react(struct round_work *work, struct err *err) {
 
 /* ---- what follows -------------------------------------------------------------------------- */
 
-static bool send_failed(struct round_work *work, struct err *err) {
+static bool round_send_failed(struct round_work *work, struct err *err) {
     struct pg_params *params = work->round->params;
     size_t count = work->counts->failed;
     if (count == 0) {
@@ -307,15 +308,16 @@ static bool send_failed(struct round_work *work, struct err *err) {
     return pg_send(work->round->pg, "park_marks", park_failed_sql, params, false, err);
 }
 
-static bool store(struct round_work *work, struct err *err) {
+static bool round_store(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     struct outbox_stored stored = {0};
     struct keeping keeping = {.stored = &stored};
     bool ok = outbox_send(round->pg, round->params, work->messages, work->message_count,
                           round->horizon_hours, err) &&
-              send_failed(work, err) && pg_send(round->pg, "COMMIT", "COMMIT", NULL, false, err);
+              round_send_failed(work, err) &&
+              pg_send(round->pg, "COMMIT", "COMMIT", NULL, false, err);
     FAULT_POINT("reaction_commit");
-    if (!ok || !exchange(work, &keeping, err)) {
+    if (!ok || !round_exchange(work, &keeping, err)) {
         return false;
     }
     if (!round->muted) {
@@ -324,22 +326,22 @@ static bool store(struct round_work *work, struct err *err) {
     return true;
 }
 
-static bool run_work(struct round_work *work, size_t max_keys, struct err *err) {
-    if (!take_keys(work, max_keys, err)) {
+static bool round_run_work(struct round_work *work, size_t max_keys, struct err *err) {
+    if (!round_take_keys(work, max_keys, err)) {
         return false;
     }
     work->counts->keys = (size_t)pg_rows_count(work->taken);
     if (work->counts->keys == 0) {
         struct keeping keeping = {.stored = NULL};
         return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
-               exchange(work, &keeping, err);
+               round_exchange(work, &keeping, err);
     }
     FAULT_POINT("reaction_taken");
-    if (!ask(work, err)) {
+    if (!round_ask(work, err)) {
         return false;
     }
     FAULT_POINT("reaction_asked");
-    if (!react(work, err) || !store(work, err)) {
+    if (!round_react(work, err) || !round_store(work, err)) {
         return false;
     }
     FAULT_POINT("reaction_stored");
@@ -348,7 +350,7 @@ static bool run_work(struct round_work *work, size_t max_keys, struct err *err) 
 }
 
 /* The transaction is given up; a connection that cannot even do that is closed. */
-static void give_up(struct round *round) {
+static void round_give_up(struct round *round) {
     struct err ignored = {0};
     if (pg_connected(round->pg) &&
         !pg_query(round->pg, "ROLLBACK", "ROLLBACK", NULL, round->timeout_ms, NULL, &ignored)) {
@@ -365,9 +367,9 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
         .round = round, .reaction = &reactions[reaction], .index = reaction, .counts = counts};
     *counts = (struct round_counts){0};
     arena_reset(round->arena);
-    bool ok = run_work(&work, max_keys, err);
+    bool ok = round_run_work(&work, max_keys, err);
     if (!ok) {
-        give_up(round);
+        round_give_up(round);
     }
     pg_rows_free(work.taken);
     pg_rows_free(work.gone);
@@ -424,7 +426,7 @@ bool round_isolate(struct round *round, size_t reaction, const struct round_coun
     return pg_connect(round->pg, err) && round_park(round, reaction, reason, err);
 }
 
-static void add_reactions(struct round *round) {
+static void round_add_reactions(struct round *round) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(round->generation, &count);
@@ -437,13 +439,13 @@ static void add_reactions(struct round *round) {
 }
 
 bool round_make_due(struct round *round, struct err *err) {
-    add_reactions(round);
+    round_add_reactions(round);
     return pg_query(round->pg, "marks_due", due_sql, round->params, round->timeout_ms, NULL, err);
 }
 
 bool round_look(struct round *round, bool *due, struct err *err) {
     struct pg_result *rows = NULL;
-    add_reactions(round);
+    round_add_reactions(round);
     if (!pg_query(round->pg, "look_at_marks", look_sql, round->params, round->timeout_ms, &rows,
                   err)) {
         return false;

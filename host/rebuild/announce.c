@@ -29,26 +29,26 @@ bool announce_collect(struct rebuild *rebuild, const struct view_table *table, s
     return true;
 }
 
-static void ignore_reply(void *context, size_t index, const redisReply *reply) {
+static void rebuild_announce_ignore_reply(void *context, size_t index, const redisReply *reply) {
     (void)index;
     bool *refused = context;
     *refused = *refused || reply->type == REDIS_REPLY_ERROR;
 }
 
-static bool announce(struct cache *cache, struct redis *redis, const uint64_t *tags, size_t count,
-                     struct err *err) {
+static bool rebuild_announce_announce(struct cache *cache, struct redis *redis,
+                                      const uint64_t *tags, size_t count, struct err *err) {
     bool refused = false;
     struct cache_announcement announcement = {.tags = tags, .tag_count = count};
     return cache_append_announcement(cache, redis, &announcement, err) &&
-           redis_run(redis, ignore_reply, &refused, err) &&
+           redis_run(redis, rebuild_announce_ignore_reply, &refused, err) &&
            (!refused || err_set(err, ERR_UNAVAILABLE, "redis refused a command"));
 }
 
 /* Redis may rest for a moment after a failure. */
-static bool announce_patiently(struct cache *cache, struct redis *redis, const uint64_t *tags,
-                               size_t count, struct err *err) {
+static bool rebuild_announce_patiently(struct cache *cache, struct redis *redis,
+                                       const uint64_t *tags, size_t count, struct err *err) {
     for (int i = 0; i < ATTEMPTS; i++) {
-        if (announce(cache, redis, tags, count, err)) {
+        if (rebuild_announce_announce(cache, redis, tags, count, err)) {
             return true;
         }
         usleep(PAUSE_US);
@@ -73,8 +73,8 @@ bool announce_changes(struct rebuild *rebuild, struct err *err) {
     bool ok = redis != NULL;
     for (size_t i = 0; ok && i < rebuild->tag_count; i += TAGS_A_PIPELINE) {
         size_t left = rebuild->tag_count - i;
-        ok = announce_patiently(cache, redis, rebuild->tags + i,
-                                left < TAGS_A_PIPELINE ? left : TAGS_A_PIPELINE, err);
+        ok = rebuild_announce_patiently(cache, redis, rebuild->tags + i,
+                                        left < TAGS_A_PIPELINE ? left : TAGS_A_PIPELINE, err);
     }
     if (redis) {
         redis_destroy(redis);

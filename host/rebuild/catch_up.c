@@ -10,8 +10,8 @@ static const char offsets_sql[] =
     "SELECT topic, partition, greatest(next_offset, fresh_offset) "
     "FROM aggregator_state.consumer_offsets WHERE consumer_group = $1::text";
 
-static struct log_partition *find(const struct log_reader *reader, const char *topic,
-                                  int32_t number) {
+static struct log_partition *catch_up_find(const struct log_reader *reader, const char *topic,
+                                           int32_t number) {
     for (size_t i = 0; i < reader->count; i++) {
         if (reader->partitions[i].number == number &&
             strcmp(reader->partitions[i].topic, topic) == 0) {
@@ -21,10 +21,10 @@ static struct log_partition *find(const struct log_reader *reader, const char *t
     return NULL;
 }
 
-static bool follow(struct rebuild *rebuild, const char *topic, int32_t number, int64_t offset,
-                   struct err *err) {
+static bool catch_up_follow(struct rebuild *rebuild, const char *topic, int32_t number,
+                            int64_t offset, struct err *err) {
     struct log_reader *reader = &rebuild->reader;
-    struct log_partition *partition = find(reader, topic, number);
+    struct log_partition *partition = catch_up_find(reader, topic, number);
     if (script_handler_of(rebuild->generation, topic) < 0 || offset <= 0) {
         return true;
     }
@@ -61,14 +61,14 @@ bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
                      group);
     }
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {
-        ok = follow(rebuild, pg_rows_text(rows, i, 0), (int32_t)pg_rows_int(rows, i, 1),
-                    pg_rows_int(rows, i, 2), err);
+        ok = catch_up_follow(rebuild, pg_rows_text(rows, i, 0), (int32_t)pg_rows_int(rows, i, 1),
+                             pg_rows_int(rows, i, 2), err);
     }
     pg_rows_free(rows);
     return ok;
 }
 
-static void tell(void *context, const struct log_reader *reader) {
+static void catch_up_tell(void *context, const struct log_reader *reader) {
     int64_t done, total;
     log_reader_count(reader, &done, &total);
     progress_tell(context, done, total);
@@ -79,7 +79,7 @@ bool catch_up(struct rebuild *rebuild, struct err *err) {
     do {
         started_us = clock_monotonic_us();
         if (!catch_up_bounds(rebuild, err) ||
-            !replay_run(&rebuild->build, 0, tell, &rebuild->progress, err)) {
+            !replay_run(&rebuild->build, 0, catch_up_tell, &rebuild->progress, err)) {
             return false;
         }
     } while (clock_monotonic_us() - started_us > SHORT_ROUND_US);

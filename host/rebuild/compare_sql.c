@@ -15,7 +15,8 @@ struct list {
     int number;
 };
 
-static void write_item(void *context, const struct view_table *table, int group, int column) {
+static void compare_sql_write_item(void *context, const struct view_table *table, int group,
+                                   int column) {
     struct list *list = context;
     buffer_append_text(list->out, list->number++ ? list->separator : "");
     buffer_append_text(list->out, list->prefix);
@@ -23,24 +24,25 @@ static void write_item(void *context, const struct view_table *table, int group,
     buffer_append_text(list->out, list->suffix);
 }
 
-static void append_keys(struct buffer *sql, const struct view_table *table, const char *prefix) {
+static void compare_sql_append_keys(struct buffer *sql, const struct view_table *table,
+                                    const char *prefix) {
     struct list list = {sql, prefix, "", ", ", 0};
-    view_sql_columns(table, 0, write_item, &list);
+    view_sql_columns(table, 0, compare_sql_write_item, &list);
 }
 
-static void append_all(struct buffer *sql, const struct view_table *table) {
+static void compare_sql_append_all(struct buffer *sql, const struct view_table *table) {
     struct list list = {sql, "", "", ", ", 0};
-    view_sql_columns(table, UINT32_MAX, write_item, &list);
+    view_sql_columns(table, UINT32_MAX, compare_sql_write_item, &list);
 }
 
-static void append_keys_equal(struct buffer *sql, const struct view_table *table) {
+static void compare_sql_append_keys_equal(struct buffer *sql, const struct view_table *table) {
     for (size_t i = 0; i < table->key_count; i++) {
         const char *name = table->key[i].name;
         buffer_append_format(sql, "%st.\"%s\" = d.\"%s\"", i ? " AND " : "", name, name);
     }
 }
 
-static void append_key_text(struct buffer *sql, const struct view_table *table) {
+static void compare_sql_append_key_text(struct buffer *sql, const struct view_table *table) {
     buffer_append_text(sql, "concat_ws(' '");
     for (size_t i = 0; i < table->key_count; i++) {
         const char *name = table->key[i].name;
@@ -51,7 +53,7 @@ static void append_key_text(struct buffer *sql, const struct view_table *table) 
 
 /* ---- the row that should be ---------------------------------------------------------------- */
 
-static void append_lost_before(const struct compare_scope *scope, struct buffer *sql) {
+static void compare_sql_append_lost_before(const struct compare_scope *scope, struct buffer *sql) {
     if (scope->lost_before_us == INT64_MAX) {
         buffer_append_text(sql, "timestamptz 'infinity'");
     } else {
@@ -61,7 +63,7 @@ static void append_lost_before(const struct compare_scope *scope, struct buffer 
 }
 
 /* Whether the live group (of l) wins over the shadow's (of s) by the declared rule. */
-static void append_wins(const struct view_group *group, struct buffer *sql) {
+static void compare_sql_append_wins(const struct view_group *group, struct buffer *sql) {
     const char *sign = group->rule == VIEW_FIRST || group->rule == VIEW_MIN ? "<" : ">";
     const char *n = group->name;
     if (view_sql_is_versioned(group)) {
@@ -79,13 +81,13 @@ static void append_wins(const struct view_group *group, struct buffer *sql) {
 }
 
 /* Whether the live group's event is one that the log has lost or that cannot be derived again. */
-static void append_not_derived(const struct compare_scope *scope, const struct view_group *group,
-                               struct buffer *sql) {
+static void compare_sql_append_not_derived(const struct compare_scope *scope,
+                                           const struct view_group *group, struct buffer *sql) {
     const char *n = group->name;
     buffer_append_text(sql, "(false");
     if (scope->lost_before_us != 0) {
         buffer_append_format(sql, " OR (l).\"%s_at\" < ", n);
-        append_lost_before(scope, sql);
+        compare_sql_append_lost_before(scope, sql);
     }
     if (scope->outside) {
         buffer_append_format(sql,
@@ -97,23 +99,23 @@ static void append_not_derived(const struct compare_scope *scope, const struct v
 }
 
 /* Whether the live group stays although the log does not give it. A minimum names no event. */
-static void append_keep(const struct compare_scope *scope, const struct view_group *group,
-                        struct buffer *sql) {
+static void compare_sql_append_keep(const struct compare_scope *scope,
+                                    const struct view_group *group, struct buffer *sql) {
     if (scope->lost_before_us == 0 && !scope->outside) {
         buffer_append_text(sql, "false");
         return;
     }
     buffer_append_text(sql, "coalesce(");
     if (view_sql_is_versioned(group)) {
-        append_not_derived(scope, group, sql);
+        compare_sql_append_not_derived(scope, group, sql);
         buffer_append_text(sql, " AND ");
     }
-    append_wins(group, sql);
+    compare_sql_append_wins(group, sql);
     buffer_append_text(sql, ", false)");
 }
 
-static void append_kept(const struct view_table *table, bool versioned, bool others,
-                        struct buffer *sql) {
+static void compare_sql_append_kept(const struct view_table *table, bool versioned, bool others,
+                                    struct buffer *sql) {
     buffer_append_text(sql, "(false");
     for (size_t g = 0; g < table->group_count; g++) {
         if (view_sql_is_versioned(&table->groups[g]) ? versioned : others) {
@@ -126,14 +128,14 @@ static void append_kept(const struct view_table *table, bool versioned, bool oth
 /* A row lives on by a version that is kept. A minimum alone says nothing of its age, and none of
  * the row's versions says whose it is: only where it has none an event that cannot be derived again
  * may have made the row. */
-static void append_lives_on(const struct compare_scope *scope, const struct view_table *table,
-                            struct buffer *sql) {
-    append_kept(table, true, false, sql);
+static void compare_sql_append_lives_on(const struct compare_scope *scope,
+                                        const struct view_table *table, struct buffer *sql) {
+    compare_sql_append_kept(table, true, false, sql);
     if (!scope->outside) {
         return;
     }
     buffer_append_text(sql, " OR ");
-    append_kept(table, false, true, sql);
+    compare_sql_append_kept(table, false, true, sql);
     for (size_t g = 0; g < table->group_count; g++) {
         if (view_sql_is_versioned(&table->groups[g])) {
             buffer_append_format(sql, " AND (l).\"%s_event_id\" IS NULL", table->groups[g].name);
@@ -141,7 +143,8 @@ static void append_lives_on(const struct compare_scope *scope, const struct view
     }
 }
 
-static void write_wanted(void *context, const struct view_table *table, int group, int column) {
+static void compare_sql_write_wanted(void *context, const struct view_table *table, int group,
+                                     int column) {
     struct buffer name = {0};
     struct buffer *sql = context;
     view_sql_append_name(&name, table, group, column);
@@ -157,41 +160,43 @@ static void write_wanted(void *context, const struct view_table *table, int grou
 
 /* WITH … wanted AS (one row a key: l, the declared columns as they should be, IN_LIVE, WANTED,
  * KEPT); `source` yields l and s, either may be absent. */
-static void append_wanted(const struct compare_scope *scope, const struct view_table *table,
-                          const struct buffer *source, struct buffer *sql) {
+static void compare_sql_append_wanted(const struct compare_scope *scope,
+                                      const struct view_table *table, const struct buffer *source,
+                                      struct buffer *sql) {
     const char *key = table->key[0].name;
     buffer_append_format(sql, "WITH joined AS (SELECT l, s FROM %s), kept AS (SELECT l, s",
                          source->data);
     for (size_t g = 0; g < table->group_count; g++) {
         buffer_append_text(sql, ", ");
-        append_keep(scope, &table->groups[g], sql);
+        compare_sql_append_keep(scope, &table->groups[g], sql);
         buffer_append_format(sql, " AS \"KEEP_%zu\"", g);
     }
     buffer_append_format(sql,
                          " FROM joined), wanted AS (SELECT l, (l).\"%s\" IS NOT NULL AS "
                          "\"IN_LIVE\", (s).\"%s\" IS NOT NULL OR ",
                          key, key);
-    append_lives_on(scope, table, sql);
+    compare_sql_append_lives_on(scope, table, sql);
     buffer_append_text(sql, " AS \"WANTED\", ");
-    append_kept(table, true, true, sql);
+    compare_sql_append_kept(table, true, true, sql);
     buffer_append_text(sql, " AS \"KEPT\"");
-    view_sql_columns(table, UINT32_MAX, write_wanted, sql);
+    view_sql_columns(table, UINT32_MAX, compare_sql_write_wanted, sql);
     buffer_append_text(sql, " FROM kept) ");
 }
 
-static void append_full_source(const struct compare_scope *scope, const struct view_table *table,
-                               struct buffer *source) {
+static void compare_sql_append_full_source(const struct compare_scope *scope,
+                                           const struct view_table *table, struct buffer *source) {
     buffer_append_format(source, "%s.\"%s\" l FULL JOIN %s.\"%s\" s USING (", scope->live,
                          table->name, scope->shadow, table->name);
-    append_keys(source, table, "");
+    compare_sql_append_keys(source, table, "");
     buffer_append_text(source, ")");
 }
 
 /* The candidates, and what either side has written since. */
-static void append_recent_source(const struct compare_scope *scope, const struct view_table *table,
-                                 const char *since_xid, struct buffer *source) {
+static void compare_sql_append_recent_source(const struct compare_scope *scope,
+                                             const struct view_table *table, const char *since_xid,
+                                             struct buffer *source) {
     struct buffer keys = {0};
-    append_keys(&keys, table, "");
+    compare_sql_append_keys(&keys, table, "");
     const char *k = keys.data, *name = table->name, *shadow = scope->shadow;
     buffer_append_format(source,
                          "(SELECT %s FROM %s.\"candidates_%s\" UNION "
@@ -205,8 +210,8 @@ static void append_recent_source(const struct compare_scope *scope, const struct
 
 /* ---- differences --------------------------------------------------------------------------- */
 
-static void append_distinct(struct buffer *sql, const struct view_table *table, int group,
-                            int column) {
+static void compare_sql_append_distinct(struct buffer *sql, const struct view_table *table,
+                                        int group, int column) {
     struct buffer name = {0};
     view_sql_append_name(&name, table, group, column);
     bool json = column >= 0 && table->groups[group].columns[column].type == VIEW_JSON;
@@ -221,7 +226,8 @@ struct differing {
 };
 
 /* The column's name where it, or (of a version) anything of its group, differs. */
-static void write_differing(void *context, const struct view_table *table, int group, int column) {
+static void compare_sql_write_differing(void *context, const struct view_table *table, int group,
+                                        int column) {
     const struct differing *differing = context;
     struct buffer *sql = differing->sql;
     if (group < 0) {
@@ -230,10 +236,10 @@ static void write_differing(void *context, const struct view_table *table, int g
     const struct view_group *declared = &table->groups[group];
     bool with_columns = column < 0 && !differing->own_versions;
     buffer_append_text(sql, ", CASE WHEN ");
-    append_distinct(sql, table, group, column);
+    compare_sql_append_distinct(sql, table, group, column);
     for (size_t c = 0; with_columns && c < declared->column_count; c++) {
         buffer_append_text(sql, " OR ");
-        append_distinct(sql, table, group, (int)c);
+        compare_sql_append_distinct(sql, table, group, (int)c);
     }
     if (column >= 0) {
         buffer_append_format(sql, " THEN '%s' END", declared->columns[column].name);
@@ -243,19 +249,19 @@ static void write_differing(void *context, const struct view_table *table, int g
     }
 }
 
-static void append_differences(const struct compare_scope *scope, const struct view_table *table,
-                               const char *result, const struct buffer *source,
-                               struct buffer *sql) {
+static void compare_sql_append_differences(const struct compare_scope *scope,
+                                           const struct view_table *table, const char *result,
+                                           const struct buffer *source, struct buffer *sql) {
     buffer_append_format(sql, "CREATE UNLOGGED TABLE %s.\"%s_%s\" AS ", scope->shadow, result,
                          table->name);
-    append_wanted(scope, table, source, sql);
+    compare_sql_append_wanted(scope, table, source, sql);
     buffer_append_text(sql, "SELECT * FROM (SELECT ");
-    append_all(sql, table);
+    compare_sql_append_all(sql, table);
     buffer_append_text(sql, ", CASE WHEN NOT \"WANTED\" THEN 'extra' WHEN NOT \"IN_LIVE\" THEN "
                             "'missing' ELSE 'differing' END AS \"KIND\", "
                             "\"IN_LIVE\", \"WANTED\", array_remove(ARRAY[NULL::text");
     struct differing differing = {sql, scope->own_versions};
-    view_sql_columns(table, UINT32_MAX, write_differing, &differing);
+    view_sql_columns(table, UINT32_MAX, compare_sql_write_differing, &differing);
     buffer_append_text(sql, "], NULL) AS \"COLUMNS\", to_jsonb(l) AS \"LIVE\" FROM wanted) d "
                             "WHERE \"IN_LIVE\" <> \"WANTED\" OR "
                             "\"IN_LIVE\" AND cardinality(\"COLUMNS\") > 0");
@@ -264,16 +270,16 @@ static void append_differences(const struct compare_scope *scope, const struct v
 void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
                      const char *result, struct buffer *sql) {
     struct buffer source = {0};
-    append_full_source(scope, table, &source);
-    append_differences(scope, table, result, &source, sql);
+    compare_sql_append_full_source(scope, table, &source);
+    compare_sql_append_differences(scope, table, result, &source, sql);
     buffer_free(&source);
 }
 
 void compare_sql_differences(const struct compare_scope *scope, const struct view_table *table,
                              const char *since_xid, struct buffer *sql) {
     struct buffer source = {0};
-    append_recent_source(scope, table, since_xid, &source);
-    append_differences(scope, table, "differences", &source, sql);
+    compare_sql_append_recent_source(scope, table, since_xid, &source);
+    compare_sql_append_differences(scope, table, "differences", &source, sql);
     buffer_free(&source);
 }
 
@@ -282,74 +288,75 @@ void compare_sql_differences(const struct compare_scope *scope, const struct vie
 void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql) {
     struct buffer source = {0};
-    append_full_source(scope, table, &source);
-    append_wanted(scope, table, &source, sql);
+    compare_sql_append_full_source(scope, table, &source);
+    compare_sql_append_wanted(scope, table, &source, sql);
     buffer_append_text(sql, "SELECT count(*) OVER (), ");
-    append_key_text(sql, table);
+    compare_sql_append_key_text(sql, table);
     buffer_append_text(sql, " FROM wanted WHERE \"KEPT\" ORDER BY ");
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8");
     buffer_free(&source);
 }
 
-static void append_live_and_shadow(const struct compare_scope *scope,
-                                   const struct view_table *table, struct buffer *sql) {
+static void compare_sql_append_live_and_shadow(const struct compare_scope *scope,
+                                               const struct view_table *table, struct buffer *sql) {
     buffer_append_format(sql, " FROM %s.\"%s\" l LEFT JOIN %s.\"%s\" s USING (", scope->live,
                          table->name, scope->shadow, table->name);
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, ")");
 }
 
-static void append_written_outside(const struct compare_scope *scope,
-                                   const struct view_table *table, const struct view_group *group,
-                                   struct buffer *sql) {
+static void compare_sql_append_written_outside(const struct compare_scope *scope,
+                                               const struct view_table *table,
+                                               const struct view_group *group, struct buffer *sql) {
     const char *n = group->name;
     buffer_append_text(sql, "SELECT DISTINCT ON (");
-    append_keys(sql, table, "l.");
+    compare_sql_append_keys(sql, table, "l.");
     buffer_append_text(sql, ") ");
-    append_keys(sql, table, "l.");
+    compare_sql_append_keys(sql, table, "l.");
     buffer_append_format(sql,
                          ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
                          "o.handler, ' rests on ', o.rests_on) AS \"FROM\"",
                          n);
-    append_live_and_shadow(scope, table, sql);
+    compare_sql_append_live_and_shadow(scope, table, sql);
     buffer_append_format(sql,
                          " JOIN %s.outside_events o ON o.event_id = (l).\"%s_event_id\" AND o.at "
                          "= (l).\"%s_at\" WHERE ",
                          scope->shadow, n, n);
-    append_wins(group, sql);
+    compare_sql_append_wins(group, sql);
 }
 
-static void append_kept_extreme(const struct compare_scope *scope, const struct view_table *table,
-                                const struct view_group *group, struct buffer *sql) {
+static void compare_sql_append_kept_extreme(const struct compare_scope *scope,
+                                            const struct view_table *table,
+                                            const struct view_group *group, struct buffer *sql) {
     buffer_append_text(sql, "SELECT ");
-    append_keys(sql, table, "l.");
+    compare_sql_append_keys(sql, table, "l.");
     buffer_append_format(sql, ", '%s: the %s is not the log''s'", group->name,
                          view_rule_name(group->rule));
-    append_live_and_shadow(scope, table, sql);
+    compare_sql_append_live_and_shadow(scope, table, sql);
     buffer_append_text(sql, " WHERE ");
-    append_wins(group, sql);
+    compare_sql_append_wins(group, sql);
 }
 
 void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
                          struct buffer *sql) {
     buffer_append_text(sql, "SELECT count(*) OVER (), ");
-    append_key_text(sql, table);
+    compare_sql_append_key_text(sql, table);
     buffer_append_text(sql, ", string_agg(\"FROM\", '; ' ORDER BY \"FROM\") FROM (SELECT ");
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_format(sql, ", NULL AS \"FROM\" FROM %s.\"%s\" WHERE false", scope->live,
                          table->name);
     for (size_t g = 0; g < table->group_count; g++) {
         const struct view_group *group = &table->groups[g];
         buffer_append_text(sql, " UNION ALL (");
-        (view_sql_is_versioned(group) ? append_written_outside : append_kept_extreme)(scope, table,
-                                                                                      group, sql);
+        (view_sql_is_versioned(group) ? compare_sql_append_written_outside
+                                      : compare_sql_append_kept_extreme)(scope, table, group, sql);
         buffer_append_text(sql, ")");
     }
     buffer_append_text(sql, ") w GROUP BY ");
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " ORDER BY ");
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8");
 }
 
@@ -361,7 +368,7 @@ void compare_sql_counts(const struct compare_scope *scope, const struct view_tab
                          scope->shadow, table->name);
 }
 
-static void append_versions(struct buffer *sql, const struct view_table *table) {
+static void compare_sql_append_versions(struct buffer *sql, const struct view_table *table) {
     buffer_append_text(sql, "'{}'::text[]");
     for (size_t g = 0; g < table->group_count; g++) {
         if (view_sql_is_versioned(&table->groups[g])) {
@@ -374,34 +381,35 @@ static void append_versions(struct buffer *sql, const struct view_table *table) 
 void compare_sql_report(const struct compare_scope *scope, const struct view_table *table,
                         struct buffer *sql) {
     buffer_append_text(sql, "SELECT \"KIND\", ");
-    append_key_text(sql, table);
+    compare_sql_append_key_text(sql, table);
     buffer_append_text(sql, ", c, \"LIVE\" ->> c, to_jsonb(d) ->> c FROM (SELECT * FROM ");
     buffer_append_format(sql, "%s.\"differences_%s\" ORDER BY ", scope->shadow, table->name);
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8) d LEFT JOIN LATERAL unnest(\"COLUMNS\") WITH "
                             "ORDINALITY AS u (c, n) ON \"KIND\" = 'differing' OR c = ANY (");
-    append_versions(sql, table);
+    compare_sql_append_versions(sql, table);
     buffer_append_text(sql, ") ORDER BY ");
-    append_keys(sql, table, "d.");
+    compare_sql_append_keys(sql, table, "d.");
     buffer_append_text(sql, ", n");
 }
 
 /* The places of rows within what `of` says, in order of the key. */
-static void append_places(struct buffer *sql, const struct view_table *table, const char *of) {
+static void compare_sql_append_places(struct buffer *sql, const struct view_table *table,
+                                      const char *of) {
     buffer_append_format(sql,
                          "count(*) OVER (PARTITION BY %s) AS \"COUNT\", row_number() OVER "
                          "(PARTITION BY %s ORDER BY ",
                          of, of);
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, ") AS \"PLACE\", ");
-    append_key_text(sql, table);
+    compare_sql_append_key_text(sql, table);
     buffer_append_text(sql, " AS \"KEY\"");
 }
 
 void compare_sql_rows(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql) {
     buffer_append_text(sql, "SELECT \"KIND\", \"COUNT\", \"KEY\" FROM (SELECT \"KIND\", ");
-    append_places(sql, table, "\"KIND\"");
+    compare_sql_append_places(sql, table, "\"KIND\"");
     buffer_append_format(sql,
                          " FROM %s.\"differences_%s\") d WHERE \"PLACE\" <= $1::int8 "
                          "ORDER BY \"KIND\", \"PLACE\"",
@@ -415,7 +423,7 @@ void compare_sql_columns(const struct compare_scope *scope, const struct view_ta
                          "SELECT \"C\", \"COUNT\", \"KEY\", left((\"D\").\"LIVE\" ->> \"C\", %d), "
                          "left(to_jsonb(\"D\") ->> \"C\", %d) FROM (SELECT \"C\", \"D\", ",
                          VALUE_MAX_CHARACTERS, VALUE_MAX_CHARACTERS);
-    append_places(sql, table, "\"C\"");
+    compare_sql_append_places(sql, table, "\"C\"");
     buffer_append_format(sql,
                          " FROM %s.\"differences_%s\" \"D\" CROSS JOIN LATERAL unnest(\"COLUMNS\") "
                          "AS u (\"C\") WHERE \"KIND\" = 'differing') x "
@@ -429,7 +437,8 @@ struct ids {
     const char *prefix;
 };
 
-static void write_ids(void *context, const struct view_table *table, int group, int column) {
+static void compare_sql_write_ids(void *context, const struct view_table *table, int group,
+                                  int column) {
     struct ids *ids = context;
     if (column < 0) {
         return;
@@ -450,16 +459,16 @@ void compare_sql_ids(const struct compare_scope *scope, const struct view_table 
     buffer_append_format(
         sql, "SELECT DISTINCT id FROM %s.\"differences_%s\" d LEFT JOIN %s.\"%s\" t ON ",
         scope->shadow, table->name, scope->live, table->name);
-    append_keys_equal(sql, table);
+    compare_sql_append_keys_equal(sql, table);
     buffer_append_text(sql, " CROSS JOIN LATERAL unnest(ARRAY[NULL::text");
     for (int side = 0; side < 2; side++) {
         struct ids ids = {sql, VIEW_TEXT, sides[side]};
-        view_sql_columns(table, UINT32_MAX, write_ids, &ids);
+        view_sql_columns(table, UINT32_MAX, compare_sql_write_ids, &ids);
     }
     buffer_append_text(sql, "]");
     for (int side = 0; side < 2; side++) {
         struct ids ids = {sql, VIEW_TEXTS, sides[side]};
-        view_sql_columns(table, UINT32_MAX, write_ids, &ids);
+        view_sql_columns(table, UINT32_MAX, compare_sql_write_ids, &ids);
     }
     buffer_append_text(sql, ") id WHERE id IS NOT NULL");
 }
@@ -472,10 +481,11 @@ void compare_sql_delete(const struct compare_scope *scope, const struct view_tab
                          "DELETE FROM %s.\"%s\" t USING %s.\"differences_%s\" d "
                          "WHERE d.\"KIND\" = 'extra' AND ",
                          scope->live, table->name, scope->shadow, table->name);
-    append_keys_equal(sql, table);
+    compare_sql_append_keys_equal(sql, table);
 }
 
-static void write_replaced(void *context, const struct view_table *table, int group, int column) {
+static void compare_sql_write_replaced(void *context, const struct view_table *table, int group,
+                                       int column) {
     struct list *list = context;
     if (group < 0) {
         return;
@@ -489,15 +499,15 @@ static void write_replaced(void *context, const struct view_table *table, int gr
 void compare_sql_upsert(const struct compare_scope *scope, const struct view_table *table,
                         struct buffer *sql) {
     buffer_append_format(sql, "INSERT INTO %s.\"%s\" (", scope->live, table->name);
-    append_all(sql, table);
+    compare_sql_append_all(sql, table);
     buffer_append_text(sql, ") SELECT ");
-    append_all(sql, table);
+    compare_sql_append_all(sql, table);
     buffer_append_format(sql, " FROM %s.\"differences_%s\" WHERE \"KIND\" <> 'extra' ORDER BY ",
                          scope->shadow, table->name);
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " ON CONFLICT (");
-    append_keys(sql, table, "");
+    compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, ")");
     struct list list = {sql, "", "", "", 0};
-    view_sql_columns(table, UINT32_MAX, write_replaced, &list);
+    view_sql_columns(table, UINT32_MAX, compare_sql_write_replaced, &list);
 }

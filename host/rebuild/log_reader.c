@@ -10,7 +10,7 @@
 
 /* ---- which partitions ---------------------------------------------------------------------- */
 
-static int compare_partitions(const void *a, const void *b) {
+static int log_reader_compare_partitions(const void *a, const void *b) {
     const struct log_partition *left = a, *right = b;
     int order = strcmp(left->topic, right->topic);
     return order ? order : (left->number > right->number) - (left->number < right->number);
@@ -34,8 +34,9 @@ static void log_reader_add(void *context, const char *topic, int32_t number) {
         (struct log_partition){.topic = xstrdup(topic), .number = number, .handler = handler};
 }
 
-static bool find_partitions(struct log_reader *reader, const struct script_generation *generation,
-                            struct err *err) {
+static bool log_reader_find_partitions(struct log_reader *reader,
+                                       const struct script_generation *generation,
+                                       struct err *err) {
     struct log_reader_search search = {reader, generation};
     if (!kafka_consumer_list(reader->kafka, log_reader_add, &search, err)) {
         return false;
@@ -43,7 +44,8 @@ static bool find_partitions(struct log_reader *reader, const struct script_gener
     if (reader->count == 0) {
         return err_set(err, ERR_UNAVAILABLE, "kafka has none of the topics that handlers declare");
     }
-    qsort(reader->partitions, reader->count, sizeof *reader->partitions, compare_partitions);
+    qsort(reader->partitions, reader->count, sizeof *reader->partitions,
+          log_reader_compare_partitions);
     return true;
 }
 
@@ -65,7 +67,7 @@ bool log_reader_open(struct log_reader *reader, const struct config *config,
         .skips_gaps = true, /* what Kafka deletes meanwhile is a gap like another */
     };
     reader->kafka = kafka_consumer_open(&options, err);
-    bool ok = reader->kafka && find_partitions(reader, generation, err);
+    bool ok = reader->kafka && log_reader_find_partitions(reader, generation, err);
     for (size_t i = 0; ok && i < reader->count; i++) {
         ok = log_reader_ask_bounds(reader, &reader->partitions[i], err);
         reader->partitions[i].until = reader->partitions[i].high;
@@ -106,12 +108,12 @@ void log_reader_keep(struct log_reader *reader, const char *const *topics, size_
 
 /* ---- where to start ------------------------------------------------------------------------ */
 
-static bool is_finished(const struct log_partition *partition) {
+static bool log_reader_is_finished(const struct log_partition *partition) {
     return partition->position >= partition->until;
 }
 
 /* At their starts; to be freed. */
-static struct kafka_place *list_places(const struct log_reader *reader) {
+static struct kafka_place *log_reader_list_places(const struct log_reader *reader) {
     struct kafka_place *places = xcalloc(reader->count + 1, sizeof *places);
     for (size_t i = 0; i < reader->count; i++) {
         const struct log_partition *partition = &reader->partitions[i];
@@ -122,12 +124,12 @@ static struct kafka_place *list_places(const struct log_reader *reader) {
 }
 
 bool log_reader_start_there(struct log_reader *reader, struct err *err) {
-    struct kafka_place *places = list_places(reader);
+    struct kafka_place *places = log_reader_list_places(reader);
     reader->unfinished = 0;
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         partition->position = partition->start;
-        reader->unfinished += !is_finished(partition);
+        reader->unfinished += !log_reader_is_finished(partition);
     }
     bool ok = kafka_consumer_fetch(reader->kafka, places, reader->count, err);
     free(places);
@@ -135,7 +137,7 @@ bool log_reader_start_there(struct log_reader *reader, struct err *err) {
 }
 
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err) {
-    struct kafka_place *places = list_places(reader);
+    struct kafka_place *places = log_reader_list_places(reader);
     bool ok = since_us < 0 ||
               kafka_consumer_offsets_at(reader->kafka, places, reader->count, since_us / 1000, err);
     for (size_t i = 0; ok && i < reader->count; i++) {
@@ -160,8 +162,8 @@ bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct er
 
 /* ---- bounds -------------------------------------------------------------------------------- */
 
-static bool set_paused(struct log_reader *reader, struct log_partition *partition, bool paused,
-                       struct err *err) {
+static bool log_reader_set_paused(struct log_reader *reader, struct log_partition *partition,
+                                  bool paused, struct err *err) {
     if (partition->paused == paused) {
         return true;
     }
@@ -172,26 +174,29 @@ static bool set_paused(struct log_reader *reader, struct log_partition *partitio
 
 bool log_reader_extend(struct log_reader *reader, struct log_partition *partition, int64_t until,
                        struct err *err) {
-    bool was_finished = is_finished(partition);
+    bool was_finished = log_reader_is_finished(partition);
     if (until > partition->until) {
         partition->until = until;
     }
-    if (was_finished && !is_finished(partition)) {
+    if (was_finished && !log_reader_is_finished(partition)) {
         reader->unfinished++;
     }
     bool beyond = partition->held.owner && partition->held.offset >= partition->until;
-    return is_finished(partition) || beyond || set_paused(reader, partition, false, err);
+    return log_reader_is_finished(partition) || beyond ||
+           log_reader_set_paused(reader, partition, false, err);
 }
 
-static void move_to(struct log_reader *reader, struct log_partition *partition, int64_t position) {
-    bool was_finished = is_finished(partition);
+static void log_reader_move_to(struct log_reader *reader, struct log_partition *partition,
+                               int64_t position) {
+    bool was_finished = log_reader_is_finished(partition);
     partition->position = position;
-    reader->unfinished -= !was_finished && is_finished(partition);
+    reader->unfinished -= !was_finished && log_reader_is_finished(partition);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static void note_gap(struct log_partition *partition, const struct kafka_message *record) {
+static void log_reader_note_gap(struct log_partition *partition,
+                                const struct kafka_message *record) {
     if (!partition->gap && record->offset <= partition->position) {
         return;
     }
@@ -202,69 +207,71 @@ static void note_gap(struct log_partition *partition, const struct kafka_message
     partition->gap = false;
 }
 
-static struct log_partition *find(const struct log_reader *reader,
-                                  const struct kafka_message *record) {
+static struct log_partition *log_reader_find(const struct log_reader *reader,
+                                             const struct kafka_message *record) {
     struct log_partition wanted = {.topic = (char *)record->topic, .number = record->partition};
     return record->topic ? bsearch(&wanted, reader->partitions, reader->count, sizeof wanted,
-                                   compare_partitions)
+                                   log_reader_compare_partitions)
                          : NULL;
 }
 
 /* Gives the record out. */
-static bool give(struct log_reader *reader, struct log_partition *partition,
-                 const struct kafka_message *record, struct message *message) {
-    note_gap(partition, record);
-    move_to(reader, partition, record->offset + 1);
+static bool log_reader_give(struct log_reader *reader, struct log_partition *partition,
+                            const struct kafka_message *record, struct message *message) {
+    log_reader_note_gap(partition, record);
+    log_reader_move_to(reader, partition, record->offset + 1);
     *message = kafka_message_of_partition(record, (size_t)(partition - reader->partitions));
     return true;
 }
 
 /* Gives the record out, or keeps or drops it: then false. */
-static bool take(struct log_reader *reader, struct log_partition *partition,
-                 const struct kafka_message *record, struct message *message, struct err *err) {
+static bool log_reader_take(struct log_reader *reader, struct log_partition *partition,
+                            const struct kafka_message *record, struct message *message,
+                            struct err *err) {
     if (record->offset < partition->position || partition->held.owner) {
         kafka_message_release(record->owner); /* fetched before a pause, and fetched again */
         return false;
     }
     if (record->offset < partition->until) {
-        return give(reader, partition, record, message);
+        return log_reader_give(reader, partition, record, message);
     }
     if (partition->gap || partition->position < partition->until) {
-        note_gap(partition, record);
+        log_reader_note_gap(partition, record);
     }
     partition->held = *record;
-    if (!is_finished(partition)) {
-        move_to(reader, partition, partition->until); /* nothing is left in front of it */
+    if (!log_reader_is_finished(partition)) {
+        log_reader_move_to(reader, partition,
+                           partition->until); /* nothing is left in front of it */
     }
-    (void)set_paused(reader, partition, true, err);
+    (void)log_reader_set_paused(reader, partition, true, err);
     return false;
 }
 
-static bool take_held(struct log_reader *reader, struct message *message) {
+static bool log_reader_take_held(struct log_reader *reader, struct message *message) {
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         struct kafka_message record = partition->held;
         if (record.owner && record.offset < partition->until) {
             partition->held.owner = NULL;
-            return give(reader, partition, &record, message);
+            return log_reader_give(reader, partition, &record, message);
         }
     }
     return false;
 }
 
-static bool judge(struct log_reader *reader, const struct kafka_message *record,
-                  struct message *message, struct err *err) {
-    struct log_partition *partition = find(reader, record);
+static bool log_reader_judge(struct log_reader *reader, const struct kafka_message *record,
+                             struct message *message, struct err *err) {
+    struct log_partition *partition = log_reader_find(reader, record);
     enum kafka_error_kind error = record->error.kind;
     if (partition && error == KAFKA_ERROR_NONE) {
-        return take(reader, partition, record, message, err);
+        return log_reader_take(reader, partition, record, message, err);
     }
     if (error != KAFKA_ERROR_NONE && error != KAFKA_ERROR_END) {
         err_set(err, ERR_UNAVAILABLE, "cannot read the log of %s [%d] at offset %lld: %s",
                 record->topic ? record->topic : "the group", record->partition,
                 (long long)record->offset, record->detail);
     } else if (partition && record->offset > partition->position && !partition->held.owner) {
-        move_to(reader, partition, record->offset); /* control records only */
+        log_reader_move_to(reader, partition, record->offset); /* control records only */
     }
     kafka_message_release(record->owner);
     return false;
@@ -272,7 +279,7 @@ static bool judge(struct log_reader *reader, const struct kafka_message *record,
 
 bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *message,
                      struct err *err) {
-    bool found = take_held(reader, message);
+    bool found = log_reader_take_held(reader, message);
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     while (!found && reader->unfinished > 0 && err->kind == ERR_NONE) {
         struct kafka_message record;
@@ -283,7 +290,7 @@ bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *
         if (!kafka_consumer_next(reader->kafka, clock_remaining_ms(deadline_us), &record)) {
             break;
         }
-        found = judge(reader, &record, message, err);
+        found = log_reader_judge(reader, &record, message, err);
     }
     return found;
 }

@@ -18,7 +18,7 @@
 
 /* ---- the shadow ---------------------------------------------------------------------------- */
 
-static bool open_parts(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_open_parts(struct rebuild *rebuild, struct err *err) {
     static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify", false};
     const struct config *config = rebuild->options.config;
     rebuild->generation = script_generation_load_service(config, 1, err);
@@ -35,7 +35,7 @@ static bool open_parts(struct rebuild *rebuild, struct err *err) {
                        err);
 }
 
-static bool build_shadow(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_build_shadow(struct rebuild *rebuild, struct err *err) {
     for (size_t i = 0; i < rebuild->reader.count; i++) {
         rebuild->reader.partitions[i].until = rebuild->reader.partitions[i].low;
     }
@@ -47,12 +47,12 @@ static bool build_shadow(struct rebuild *rebuild, struct err *err) {
     return ok;
 }
 
-static void note_lost(struct rebuild *rebuild) {
+static void rebuild_note_lost(struct rebuild *rebuild) {
     int64_t us = log_reader_missing_before_us(&rebuild->reader);
     rebuild->scope.lost_before_us = us > 0 && us < INT64_MAX ? us + MARGIN_US : us;
 }
 
-static bool note_outside(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_note_outside(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT EXISTS (SELECT FROM " REBUILD_SCHEMA ".outside_events)::int";
     struct pg_result *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
@@ -63,7 +63,7 @@ static bool note_outside(struct rebuild *rebuild, struct err *err) {
     return true;
 }
 
-static bool note_time(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_note_time(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
     struct pg_result *row;
     if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
@@ -75,8 +75,8 @@ static bool note_time(struct rebuild *rebuild, struct err *err) {
     return true;
 }
 
-static bool find_candidates(struct rebuild *rebuild, struct err *err) {
-    bool ok = note_time(rebuild, err);
+static bool rebuild_find_candidates(struct rebuild *rebuild, struct err *err) {
+    bool ok = rebuild_note_time(rebuild, err);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         struct buffer sql = {0};
         compare_sql_all(&rebuild->scope, &rebuild->view->tables[i], "candidates", &sql);
@@ -88,15 +88,15 @@ static bool find_candidates(struct rebuild *rebuild, struct err *err) {
 
 bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options, struct err *err) {
     *rebuild = (struct rebuild){.options = *options};
-    if (!open_parts(rebuild, err) || !build_shadow(rebuild, err)) {
+    if (!rebuild_open_parts(rebuild, err) || !rebuild_build_shadow(rebuild, err)) {
         return false;
     }
     rebuild->scope.live = rebuild->shadow.live;
     rebuild->scope.shadow = rebuild->shadow.schema;
-    note_lost(rebuild);
-    return note_outside(rebuild, err) && report_rejected(rebuild, err) &&
+    rebuild_note_lost(rebuild);
+    return rebuild_note_outside(rebuild, err) && report_rejected(rebuild, err) &&
            report_lost(rebuild, err) && report_outside(rebuild, err) &&
-           find_candidates(rebuild, err);
+           rebuild_find_candidates(rebuild, err);
 }
 
 void rebuild_close(struct rebuild *rebuild) {
@@ -114,7 +114,7 @@ void rebuild_close(struct rebuild *rebuild) {
 /* The same order as live transactions: the offsets (by topic and partition), then the tables as
  * declared. Rows of partitions that are added meanwhile are held up by the tables' locks, and so
  * are retries of rejected events. Readers go on. */
-static bool hold_live(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_hold_live(struct rebuild *rebuild, struct err *err) {
     struct sql_session *session = &rebuild->session;
     pg_params_add_text(session->params, slice_of(rebuild->options.config->kafka.group));
     bool ok = sql_run(session, err,
@@ -127,12 +127,12 @@ static bool hold_live(struct rebuild *rebuild, struct err *err) {
     return ok;
 }
 
-static void tell_nothing(void *context, const struct log_reader *reader) {
+static void rebuild_tell_nothing(void *context, const struct log_reader *reader) {
     (void)context;
     (void)reader;
 }
 
-static bool compare_tables(struct rebuild *rebuild, bool quiet, struct err *err) {
+static bool rebuild_compare_tables(struct rebuild *rebuild, bool quiet, struct err *err) {
     bool ok = true;
     rebuild->different = 0;
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
@@ -148,7 +148,8 @@ static bool compare_tables(struct rebuild *rebuild, bool quiet, struct err *err)
     return ok;
 }
 
-static bool mend_table(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+static bool rebuild_mend_table(struct rebuild *rebuild, const struct view_table *table,
+                               struct err *err) {
     struct buffer delete = {0}, upsert = {0};
     compare_sql_delete(&rebuild->scope, table, &delete);
     compare_sql_upsert(&rebuild->scope, table, &upsert);
@@ -160,25 +161,25 @@ static bool mend_table(struct rebuild *rebuild, const struct view_table *table, 
     return ok;
 }
 
-static bool mend(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_mend(struct rebuild *rebuild, struct err *err) {
     bool ok = true;
     rebuild->tag_count = 0;
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
-        ok = mend_table(rebuild, &rebuild->view->tables[i], err);
+        ok = rebuild_mend_table(rebuild, &rebuild->view->tables[i], err);
     }
     return ok;
 }
 
-static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
+static bool rebuild_compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
     struct sql_session *session = &rebuild->session;
     int64_t deadline_us = clock_monotonic_us() + LOCKED_US;
     bool ok = sql_run(session, err, "BEGIN ISOLATION LEVEL READ COMMITTED") &&
               sql_run(session, err, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") &&
-              hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
-              replay_run(&rebuild->build, deadline_us, tell_nothing, NULL, err);
-    note_lost(rebuild);
-    ok = ok && note_outside(rebuild, err) && compare_tables(rebuild, quiet, err) &&
-         (!apply || mend(rebuild, err)) && sql_run(session, err, "COMMIT");
+              rebuild_hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
+              replay_run(&rebuild->build, deadline_us, rebuild_tell_nothing, NULL, err);
+    rebuild_note_lost(rebuild);
+    ok = ok && rebuild_note_outside(rebuild, err) && rebuild_compare_tables(rebuild, quiet, err) &&
+         (!apply || rebuild_mend(rebuild, err)) && sql_run(session, err, "COMMIT");
     if (!ok && pg_connected(session->pg)) {
         struct err ignored = {0}; /* the first error is the one to tell */
         (void)sql_run(session, &ignored, "ROLLBACK");
@@ -186,7 +187,7 @@ static bool compare_now(struct rebuild *rebuild, bool apply, bool quiet, struct 
     return ok;
 }
 
-static bool may_retry(const struct rebuild *rebuild, const struct err *err) {
+static bool rebuild_may_retry(const struct rebuild *rebuild, const struct err *err) {
     return !stop_requested() && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) &&
            pg_connected(rebuild->session.pg) && pg_connected(rebuild->build.pipeline.pg);
 }
@@ -197,10 +198,10 @@ bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err
         if (!catch_up(rebuild, err) || !shadow_still_locked(&rebuild->shadow, err)) {
             return false;
         }
-        if (compare_now(rebuild, apply, quiet, err)) {
+        if (rebuild_compare_now(rebuild, apply, quiet, err)) {
             break;
         }
-        if (attempt == ATTEMPTS || !may_retry(rebuild, err)) {
+        if (attempt == ATTEMPTS || !rebuild_may_retry(rebuild, err)) {
             return false;
         }
         log_warning("the live view could not be held: trying again", LOG_TEXT("error", err->text));

@@ -12,8 +12,9 @@
 /* Kafka is silent for so long while records must still come. */
 #define SILENCE_US (60 * 1000000LL)
 
-static bool open_pipeline(struct replay *replay, struct script_generation *generation,
-                          const struct shadow *shadow, struct err *err) {
+static bool rebuild_replay_open_pipeline(struct replay *replay,
+                                         struct script_generation *generation,
+                                         const struct shadow *shadow, struct err *err) {
     struct pipeline_options options = {
         .generation = generation,
         .group = SHADOW_GROUP,
@@ -32,7 +33,7 @@ static bool open_pipeline(struct replay *replay, struct script_generation *gener
 bool replay_open(struct replay *replay, struct script_generation *generation,
                  struct log_reader *reader, const struct shadow *shadow, struct err *err) {
     *replay = (struct replay){.open = true, .reader = reader};
-    bool ok = open_pipeline(replay, generation, shadow, err);
+    bool ok = rebuild_replay_open_pipeline(replay, generation, shadow, err);
     batch_init(&replay->batches[0], generation);
     batch_init(&replay->batches[1], generation);
     if (ok) {
@@ -57,7 +58,7 @@ void replay_close(struct replay *replay) {
 /* ---- one turn ------------------------------------------------------------------------------ */
 
 /* Whether a handler's time ran out depends on the machine, and not on the log. */
-static void doubt_timeouts(struct batch *batch) {
+static void rebuild_replay_doubt_timeouts(struct batch *batch) {
     struct slice timeout = slice_of(script_rejection_code(SCRIPT_TIMEOUT));
     for (size_t i = 0; batch->rejected > 0 && i < batch->count; i++) {
         struct event *event = &batch->events[i];
@@ -67,7 +68,7 @@ static void doubt_timeouts(struct batch *batch) {
     }
 }
 
-static bool fill(struct replay *replay, struct err *err) {
+static bool rebuild_replay_fill(struct replay *replay, struct err *err) {
     struct pipeline *pipeline = &replay->pipeline;
     struct batch *batch = &replay->batches[replay->filling];
     int wait_ms = replay->inflight ? 0 : POLL_MS;
@@ -82,13 +83,13 @@ static bool fill(struct replay *replay, struct err *err) {
     log_mute(true); /* what scripts log of these events has been said */
     batch_handle(pipeline, batch);
     log_mute(false);
-    doubt_timeouts(batch);
+    rebuild_replay_doubt_timeouts(batch);
     outside_events_set_aside(batch);
     return err->kind == ERR_NONE;
 }
 
 /* Ends the transaction under way, refused rows set aside. */
-static bool finish(struct replay *replay, struct err *err) {
+static bool rebuild_replay_finish(struct replay *replay, struct err *err) {
     struct pipeline *pipeline = &replay->pipeline;
     struct batch *batch = &replay->batches[!replay->filling];
     if (!replay->inflight) {
@@ -102,9 +103,9 @@ static bool finish(struct replay *replay, struct err *err) {
     return true;
 }
 
-static bool turn(struct replay *replay, size_t *events, struct err *err) {
+static bool rebuild_replay_turn(struct replay *replay, size_t *events, struct err *err) {
     struct batch *batch = &replay->batches[replay->filling];
-    bool ok = fill(replay, err) && finish(replay, err);
+    bool ok = rebuild_replay_fill(replay, err) && rebuild_replay_finish(replay, err);
     *events = batch->count;
     if (!ok || batch->count == 0) {
         return ok;
@@ -121,7 +122,7 @@ bool replay_run(struct replay *replay, int64_t deadline_us,
     int64_t heard_us = clock_monotonic_us();
     while (replay->reader->unfinished > 0 || replay->inflight) {
         size_t events;
-        if (!turn(replay, &events, err)) {
+        if (!rebuild_replay_turn(replay, &events, err)) {
             return false;
         }
         int64_t now_us = clock_monotonic_us();
@@ -131,7 +132,7 @@ bool replay_run(struct replay *replay, int64_t deadline_us,
                            (int)(SILENCE_US / 1000000));
         }
         if (deadline_us > 0 && now_us > deadline_us) {
-            return finish(replay, err) &&
+            return rebuild_replay_finish(replay, err) &&
                    err_set(err, ERR_TIMEOUT, "the log could not be read in time");
         }
         tell(context, replay->reader);

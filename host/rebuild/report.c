@@ -6,7 +6,7 @@
 
 /* ---- what cannot be rebuilt ---------------------------------------------------------------- */
 
-static void say_lost(const struct rebuild *rebuild) {
+static void rebuild_report_say_lost(const struct rebuild *rebuild) {
     for (size_t i = 0; i < rebuild->reader.count; i++) {
         const struct log_partition *partition = &rebuild->reader.partitions[i];
         char time[TIMESTAMP_TEXT_CAP] = "";
@@ -24,7 +24,7 @@ static void say_lost(const struct rebuild *rebuild) {
     }
 }
 
-static void say_more(const struct rebuild *rebuild, const struct pg_result *rows) {
+static void rebuild_report_say_more(const struct rebuild *rebuild, const struct pg_result *rows) {
     int64_t shown = pg_rows_count(rows);
     if (shown > 0 && pg_rows_int(rows, 0, 0) > shown) {
         fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
@@ -32,7 +32,8 @@ static void say_more(const struct rebuild *rebuild, const struct pg_result *rows
     }
 }
 
-static bool say_kept(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+static bool rebuild_report_say_kept(struct rebuild *rebuild, const struct view_table *table,
+                                    struct err *err) {
     struct compare_scope scope = rebuild->scope;
     struct buffer sql = {0};
     struct pg_result *rows;
@@ -52,7 +53,7 @@ static bool say_kept(struct rebuild *rebuild, const struct view_table *table, st
     for (int i = 0; i < count; i++) {
         fprintf(rebuild->options.out, "  kept       %s\n", pg_rows_text(rows, i, 1));
     }
-    say_more(rebuild, rows);
+    rebuild_report_say_more(rebuild, rows);
     pg_rows_free(rows);
     return true;
 }
@@ -62,16 +63,16 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
     if (rebuild->scope.lost_before_us == 0) {
         return true;
     }
-    say_lost(rebuild);
+    rebuild_report_say_lost(rebuild);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
-        ok = say_kept(rebuild, &rebuild->view->tables[i], err);
+        ok = rebuild_report_say_kept(rebuild, &rebuild->view->tables[i], err);
     }
     return ok;
 }
 
 /* ---- what rests on answers from outside ----------------------------------------------------- */
 
-static bool say_questions(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_report_say_questions(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT count(*), handler, rests_on FROM " REBUILD_SCHEMA
                               ".outside_events GROUP BY 2, 3 ORDER BY 2, 3";
     struct pg_result *rows;
@@ -87,7 +88,8 @@ static bool say_questions(struct rebuild *rebuild, struct err *err) {
     return true;
 }
 
-static bool say_outside(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+static bool rebuild_report_say_outside(struct rebuild *rebuild, const struct view_table *table,
+                                       struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
     compare_sql_outside(&rebuild->scope, table, &sql);
@@ -107,16 +109,16 @@ static bool say_outside(struct rebuild *rebuild, const struct view_table *table,
         fprintf(rebuild->options.out, "  kept       %s  (%s)\n", pg_rows_text(rows, i, 1),
                 pg_rows_text(rows, i, 2));
     }
-    say_more(rebuild, rows);
+    rebuild_report_say_more(rebuild, rows);
     pg_rows_free(rows);
     return true;
 }
 
 bool report_outside(struct rebuild *rebuild, struct err *err) {
     rebuild->outside = 0;
-    bool ok = !rebuild->scope.outside || say_questions(rebuild, err);
+    bool ok = !rebuild->scope.outside || rebuild_report_say_questions(rebuild, err);
     for (size_t i = 0; ok && rebuild->scope.outside && i < rebuild->view->table_count; i++) {
-        ok = say_outside(rebuild, &rebuild->view->tables[i], err);
+        ok = rebuild_report_say_outside(rebuild, &rebuild->view->tables[i], err);
     }
     return ok;
 }
@@ -137,8 +139,9 @@ bool report_rejected(struct rebuild *rebuild, struct err *err) {
 
 /* ---- differences --------------------------------------------------------------------------- */
 
-static bool count_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
-                              int64_t *different, struct err *err) {
+static bool rebuild_report_count_differences(struct rebuild *rebuild,
+                                             const struct view_table *table, bool quiet,
+                                             int64_t *different, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
     compare_sql_counts(&rebuild->scope, table, &sql);
@@ -165,29 +168,30 @@ static bool count_differences(struct rebuild *rebuild, const struct view_table *
     return true;
 }
 
-static void print_value(FILE *out, struct slice value) {
+static void rebuild_report_print_value(FILE *out, struct slice value) {
     fprintf(out, "%.*s", value.data ? (int)value.len : 1, value.data ? value.data : "-");
 }
 
 enum { KIND, KEY, COLUMN, LIVE, WANTED };
 
-static void print_column(FILE *out, const struct pg_result *rows, int row) {
+static void rebuild_report_print_column(FILE *out, const struct pg_result *rows, int row) {
     struct slice live = pg_rows_cell(rows, row, LIVE), wanted = pg_rows_cell(rows, row, WANTED);
     bool both = strcmp(pg_rows_text(rows, row, KIND), "differing") == 0;
     bool same = live.data && wanted.data && slice_equal(live, wanted);
     fprintf(out, "      %s: ", pg_rows_text(rows, row, COLUMN));
     if (both && !same) {
-        print_value(out, live);
+        rebuild_report_print_value(out, live);
         fputs("  from the log: ", out);
-        print_value(out, wanted);
+        rebuild_report_print_value(out, wanted);
     } else {
-        print_value(out, live.data ? live : wanted);
+        rebuild_report_print_value(out, live.data ? live : wanted);
     }
     fputc('\n', out);
 }
 
-static bool print_differences(struct rebuild *rebuild, const struct view_table *table,
-                              int64_t different, struct err *err) {
+static bool rebuild_report_print_differences(struct rebuild *rebuild,
+                                             const struct view_table *table, int64_t different,
+                                             struct err *err) {
     FILE *out = rebuild->options.out;
     struct buffer sql = {0};
     struct pg_result *rows;
@@ -200,7 +204,7 @@ static bool print_differences(struct rebuild *rebuild, const struct view_table *
             fprintf(out, "  %-10s %s\n", pg_rows_text(rows, i, KIND), pg_rows_text(rows, i, KEY));
         }
         if (!pg_rows_is_null(rows, i, COLUMN)) {
-            print_column(out, rows, i);
+            rebuild_report_print_column(out, rows, i);
         }
     }
     if (ok && different > rebuild->options.shown_rows) {
@@ -215,9 +219,10 @@ static bool print_differences(struct rebuild *rebuild, const struct view_table *
 bool report_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
                         struct err *err) {
     int64_t different;
-    if (!count_differences(rebuild, table, quiet, &different, err)) {
+    if (!rebuild_report_count_differences(rebuild, table, quiet, &different, err)) {
         return false;
     }
     rebuild->different += different;
-    return quiet || different == 0 || print_differences(rebuild, table, different, err);
+    return quiet || different == 0 ||
+           rebuild_report_print_differences(rebuild, table, different, err);
 }

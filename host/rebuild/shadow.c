@@ -16,23 +16,24 @@ static const char live_sql[] = "SELECT quote_ident(nspname) FROM pg_namespace WH
                                "(SELECT relnamespace FROM pg_class WHERE oid = "
                                "to_regclass('schema_migrations'))";
 
-static bool ask_lock(struct pg *pg, const char *sql, const struct pg_params *params,
-                     struct pg_result **row, struct err *err) {
+static bool shadow_ask_lock(struct pg *pg, const char *sql, const struct pg_params *params,
+                            struct pg_result **row, struct err *err) {
     return pg_query(pg, "shadow lock", sql, params, LOCK_TIMEOUT_MS, row, err);
 }
 
 /* The lock of a transaction, on a connection of its own: that of a session would stay behind on a
  * pooler's connection, and this transaction holds up nothing, not even vacuum. */
-static bool take_lock(struct shadow *shadow, struct sql_session *session,
-                      const struct shadow_kind *kind, struct err *err) {
+static bool shadow_take_lock(struct shadow *shadow, struct sql_session *session,
+                             const struct shadow_kind *kind, struct err *err) {
     struct pg_result *row = NULL;
     struct pg_params *params = pg_params_create();
     pg_params_add_int8(params, kind->lock);
     shadow->lock = pg_create_like(session->pg);
-    bool ok = pg_connect(shadow->lock, err) && ask_lock(shadow->lock, "BEGIN", NULL, NULL, err) &&
-              ask_lock(shadow->lock, "SET LOCAL idle_in_transaction_session_timeout = 0", NULL,
-                       NULL, err) &&
-              ask_lock(shadow->lock, lock_sql, params, &row, err);
+    bool ok = pg_connect(shadow->lock, err) &&
+              shadow_ask_lock(shadow->lock, "BEGIN", NULL, NULL, err) &&
+              shadow_ask_lock(shadow->lock, "SET LOCAL idle_in_transaction_session_timeout = 0",
+                              NULL, NULL, err) &&
+              shadow_ask_lock(shadow->lock, lock_sql, params, &row, err);
     pg_params_destroy(params);
     if (!ok) {
         return false;
@@ -44,11 +45,11 @@ static bool take_lock(struct shadow *shadow, struct sql_session *session,
 }
 
 bool shadow_still_locked(struct shadow *shadow, struct err *err) {
-    return ask_lock(shadow->lock, "SELECT 1", NULL, NULL, err) ||
+    return shadow_ask_lock(shadow->lock, "SELECT 1", NULL, NULL, err) ||
            err_wrap(err, "the lock on %s is lost", shadow->schema);
 }
 
-static bool find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
+static bool shadow_find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
     struct pg_result *row;
     if (!sql_query(session, slice_of(live_sql), &row, err)) {
         return false;
@@ -67,7 +68,8 @@ static bool find_live(struct shadow *shadow, struct sql_session *session, struct
                                    "run `aggregator migrate`");
 }
 
-static void append_key(void *context, const struct view_table *table, int group, int column) {
+static void shadow_append_key(void *context, const struct view_table *table, int group,
+                              int column) {
     struct buffer *out = context;
     buffer_append_text(out, column > 0 ? ", " : "");
     view_sql_append_name(out, table, group, column);
@@ -75,17 +77,17 @@ static void append_key(void *context, const struct view_table *table, int group,
 
 /* A table of a live schema with all that it has. Not logged: a shadow that did not live to its
  * end is worth nothing. */
-static bool make_twin(const struct shadow *shadow, struct sql_session *session, const char *schema,
-                      const char *table, struct err *err) {
+static bool shadow_make_twin(const struct shadow *shadow, struct sql_session *session,
+                             const char *schema, const char *table, struct err *err) {
     return sql_run(session, err, "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" INCLUDING ALL)",
                    shadow->schema, table, schema, table);
 }
 
 /* The key is the only index that the upserts need: the others would cost time for nothing. */
-static bool make_table(const struct shadow *shadow, struct sql_session *session,
-                       const struct view_table *table, struct err *err) {
+static bool shadow_make_table(const struct shadow *shadow, struct sql_session *session,
+                              const struct view_table *table, struct err *err) {
     struct buffer key = {0};
-    view_sql_columns(table, 0, append_key, &key);
+    view_sql_columns(table, 0, shadow_append_key, &key);
     bool ok =
         sql_run(session, err,
                 "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" "
@@ -97,8 +99,8 @@ static bool make_table(const struct shadow *shadow, struct sql_session *session,
 
 /* The events that the view rests on and that cannot be derived again (pipeline/outside_events.c).
  */
-static bool make_outside_table(const struct shadow *shadow, struct sql_session *session,
-                               struct err *err) {
+static bool shadow_make_outside_table(const struct shadow *shadow, struct sql_session *session,
+                                      struct err *err) {
     return sql_run(session, err,
                    "CREATE UNLOGGED TABLE %s.outside_events (topic text, partition int4, "
                    "\"offset\" int8, event_id uuid, at timestamptz, handler text NOT NULL, "
@@ -116,7 +118,7 @@ static bool shadow_make_program_tables(const struct shadow *shadow, struct sql_s
     struct buffer functions = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < (publishes ? 5 : 3); i++) {
-        ok = make_twin(shadow, session, PROGRAM_SCHEMA, tables[i], err);
+        ok = shadow_make_twin(shadow, session, PROGRAM_SCHEMA, tables[i], err);
     }
     buffer_append_replaced(&functions, program_schema_functions, PROGRAM_SCHEMA_QUALIFIER,
                            shadow->qualifier);
@@ -125,27 +127,30 @@ static bool shadow_make_program_tables(const struct shadow *shadow, struct sql_s
     return ok;
 }
 
-static bool drop(const struct shadow *shadow, struct sql_session *session, struct err *err) {
+static bool shadow_drop(const struct shadow *shadow, struct sql_session *session, struct err *err) {
     return sql_run(session, err, "DROP SCHEMA IF EXISTS %s CASCADE", shadow->schema);
 }
 
 bool shadow_create(struct shadow *shadow, struct sql_session *session,
                    const struct shadow_kind *kind, const struct view *view, struct err *err) {
     *shadow = (struct shadow){.schema = kind->schema};
-    bool ok = take_lock(shadow, session, kind, err) && find_live(shadow, session, err) &&
-              drop(shadow, session, err) && sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
+    bool ok = shadow_take_lock(shadow, session, kind, err) &&
+              shadow_find_live(shadow, session, err) && shadow_drop(shadow, session, err) &&
+              sql_run(session, err, "CREATE SCHEMA %s", kind->schema);
     ok = ok && shadow_make_program_tables(shadow, session, kind->publishes, err) &&
-         make_outside_table(shadow, session, err);
+         shadow_make_outside_table(shadow, session, err);
     for (size_t i = 0; ok && i < view->table_count; i++) {
-        ok = kind->publishes ? make_twin(shadow, session, shadow->live, view->tables[i].name, err)
-                             : make_table(shadow, session, &view->tables[i], err);
+        ok = kind->publishes
+                 ? shadow_make_twin(shadow, session, shadow->live, view->tables[i].name, err)
+                 : shadow_make_table(shadow, session, &view->tables[i], err);
     }
     return ok || err_wrap(err, "making the schema %s", kind->schema);
 }
 
 void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep) {
     struct err err = {0};
-    if (shadow->search_path && !keep && pg_connected(session->pg) && !drop(shadow, session, &err)) {
+    if (shadow->search_path && !keep && pg_connected(session->pg) &&
+        !shadow_drop(shadow, session, &err)) {
         log_warning("a schema is left behind", LOG_TEXT("schema", shadow->schema),
                     LOG_TEXT("error", err.text));
     }

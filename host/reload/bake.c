@@ -9,13 +9,13 @@
 #define BAKE_LEAST_REJECTED 5
 
 /* What the running scripts alone have handled, since they began to run. */
-static struct script_counts since_began(const struct bake *bake) {
+static struct script_counts bake_since_began(const struct bake *bake) {
     struct script_counts now = script_generation_counts(bake->running);
     return (struct script_counts){now.handled - bake->began.handled,
                                   now.rejected - bake->began.rejected};
 }
 
-static double share_of(struct script_counts counts) {
+static double bake_share_of(struct script_counts counts) {
     return counts.handled > 0 ? (double)counts.rejected / (double)counts.handled : 0;
 }
 
@@ -27,7 +27,7 @@ void bake_init(struct bake *bake, const struct ingest *ingest,
 
 void bake_begin(struct bake *bake, const struct script_generation *running, bool on_trial) {
     const struct config *config = script_generation_config(running);
-    bake->share_before = share_of(since_began(bake));
+    bake->share_before = bake_share_of(bake_since_began(bake));
     bake->running = running;
     bake->began = script_generation_counts(running);
     bake->margin = config->scripts.trial_margin_percent / 100.0;
@@ -36,19 +36,20 @@ void bake_begin(struct bake *bake, const struct script_generation *running, bool
                          : 0;
 }
 
-static bool has_failed(const struct bake *bake, char *reason, size_t reason_size) {
-    struct script_counts counts = since_began(bake);
+static bool bake_has_failed(const struct bake *bake, char *reason, size_t reason_size) {
+    struct script_counts counts = bake_since_began(bake);
     if (ingest_stopped(bake->ingest) > 0) {
         snprintf(reason, reason_size, "a handler rejects so much that its topics wait");
         return true;
     }
     if (counts.handled < BAKE_LEAST_EVENTS || counts.rejected < BAKE_LEAST_REJECTED ||
-        share_of(counts) <= bake->share_before + bake->margin) {
+        bake_share_of(counts) <= bake->share_before + bake->margin) {
         return false;
     }
     snprintf(reason, reason_size,
              "%" PRIu64 " of %" PRIu64 " events were rejected, %.1f %% instead of %.1f %%",
-             counts.rejected, counts.handled, share_of(counts) * 100, bake->share_before * 100);
+             counts.rejected, counts.handled, bake_share_of(counts) * 100,
+             bake->share_before * 100);
     return true;
 }
 
@@ -57,7 +58,7 @@ enum bake_verdict bake_look(struct bake *bake, char *reason, size_t reason_size)
     if (bake->until_us == 0) {
         return BAKE_NONE;
     }
-    if (has_failed(bake, reason, reason_size)) {
+    if (bake_has_failed(bake, reason, reason_size)) {
         verdict = BAKE_FAILED;
     } else if (clock_monotonic_us() >= bake->until_us) {
         verdict = BAKE_PASSED;

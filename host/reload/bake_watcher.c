@@ -10,7 +10,7 @@
 /* ---- scripts on trial ---------------------------------------------------------------------- */
 
 /* Under the lock, which it leaves while scripts are brought back. */
-static void look(struct reload *reload) {
+static void bake_watcher_look(struct reload *reload) {
     char reason[160];
     struct buffer answer = {0}; /* the log says the same */
     enum bake_verdict verdict = bake_look(&reload->bake, reason, sizeof reason);
@@ -32,7 +32,7 @@ static void look(struct reload *reload) {
 /* ---- the watcher --------------------------------------------------------------------------- */
 
 /* Under the lock, which it leaves while it asks the database. */
-static void store_running(struct reload *reload) {
+static void bake_watcher_store_running(struct reload *reload) {
     struct script_generation *running = script_generation_ref(history_running(&reload->history));
     struct err err = {0};
     reload->store_us = 0;
@@ -49,7 +49,7 @@ static void store_running(struct reload *reload) {
 }
 
 /* 0: never. */
-static int64_t next_work_us(const struct reload *reload) {
+static int64_t bake_watcher_next_work_us(const struct reload *reload) {
     int64_t look_us = clock_monotonic_us() + LOOK_INTERVAL_MS * 1000LL;
     if (reload->bake.until_us == 0) {
         return reload->store_us;
@@ -57,19 +57,19 @@ static int64_t next_work_us(const struct reload *reload) {
     return reload->store_us > 0 && reload->store_us < look_us ? reload->store_us : look_us;
 }
 
-static void *watch(void *context) {
+static void *bake_watcher_watch(void *context) {
     struct reload *reload = context;
     pthread_mutex_lock(&reload->lock);
     while (!reload->stopping) {
-        int64_t next_us = next_work_us(reload);
+        int64_t next_us = bake_watcher_next_work_us(reload);
         if (next_us == 0) {
             pthread_cond_wait(&reload->changed, &reload->lock);
         } else {
             clock_condition_wait(&reload->changed, &reload->lock, next_us);
         }
-        look(reload);
+        bake_watcher_look(reload);
         if (reload->store_us > 0 && reload->store_us <= clock_monotonic_us() && !reload->stopping) {
-            store_running(reload);
+            bake_watcher_store_running(reload);
         }
     }
     pthread_mutex_unlock(&reload->lock);
@@ -78,7 +78,7 @@ static void *watch(void *context) {
 
 void watcher_start(struct reload *reload) {
     reload->store_us = clock_monotonic_us();
-    reload->watched = pthread_create(&reload->watcher, NULL, watch, reload) == 0;
+    reload->watched = pthread_create(&reload->watcher, NULL, bake_watcher_watch, reload) == 0;
     if (!reload->watched) {
         log_error(
             "no thread watches reloaded scripts: a bad generation is not rolled back, and none "

@@ -5,7 +5,7 @@
 
 #define CHECK_TIMEOUT_MS 5000
 
-static bool check_schema(const struct script_generation *generation, struct err *err) {
+static bool candidate_check_schema(const struct script_generation *generation, struct err *err) {
     struct sql_session session;
     bool ok = sql_session_borrow(&session, script_generation_config(generation),
                                  "aggregator reload", CHECK_TIMEOUT_MS, err) &&
@@ -14,7 +14,7 @@ static bool check_schema(const struct script_generation *generation, struct err 
     return ok;
 }
 
-static bool is_outage(const struct err *err) {
+static bool candidate_is_outage(const struct err *err) {
     return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
 }
 
@@ -22,8 +22,8 @@ bool candidate_make(struct candidate *candidate, struct script_generation *gener
                     enum candidate_schema schema, const struct builtin_sources *sources,
                     const struct ingest *ingest, struct err *err) {
     *candidate = (struct candidate){0};
-    if (!check_schema(generation, err)) {
-        if (schema == CANDIDATE_UNCHECKED || !is_outage(err)) {
+    if (!candidate_check_schema(generation, err)) {
+        if (schema == CANDIDATE_UNCHECKED || !candidate_is_outage(err)) {
             return false;
         }
         log_warning("the database is away: the scripts are not checked against its schema again",

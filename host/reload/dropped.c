@@ -8,8 +8,9 @@
 /* "topic x" or "GET /x/{y}". */
 typedef void dropped_found(void *context, const char *what);
 
-static void find_topics(const struct script_generation *running,
-                        const struct script_generation *next, dropped_found *found, void *context) {
+static void dropped_find_topics(const struct script_generation *running,
+                                const struct script_generation *next, dropped_found *found,
+                                void *context) {
     char what[512];
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(running, &count);
@@ -23,8 +24,9 @@ static void find_topics(const struct script_generation *running,
     }
 }
 
-static void find_paths(const struct script_generation *running,
-                       const struct script_generation *next, dropped_found *found, void *context) {
+static void dropped_find_paths(const struct script_generation *running,
+                               const struct script_generation *next, dropped_found *found,
+                               void *context) {
     char what[512];
     size_t count;
     const struct script_route *routes = script_generation_routes(running, &count);
@@ -38,14 +40,14 @@ static void find_paths(const struct script_generation *running,
     }
 }
 
-static void find_dropped(const struct script_generation *running,
-                         const struct script_generation *next, dropped_found *found,
-                         void *context) {
-    find_topics(running, next, found, context);
-    find_paths(running, next, found, context);
+static void dropped_find_dropped(const struct script_generation *running,
+                                 const struct script_generation *next, dropped_found *found,
+                                 void *context) {
+    dropped_find_topics(running, next, found, context);
+    dropped_find_paths(running, next, found, context);
 }
 
-static void append_to_list(void *text, const char *what) {
+static void dropped_append_to_list(void *text, const char *what) {
     struct buffer *list = text;
     buffer_append_format(list, "%s%s", list->len > 0 ? ", " : "", what);
 }
@@ -53,7 +55,7 @@ static void append_to_list(void *text, const char *what) {
 bool dropped_allow(const struct script_generation *running, const struct script_generation *next,
                    bool meant, struct err *err) {
     struct buffer list = {0};
-    find_dropped(running, next, append_to_list, &list);
+    dropped_find_dropped(running, next, dropped_append_to_list, &list);
     bool allowed = list.len == 0 || meant;
     if (!allowed) {
         err_set(err, ERR_INPUT,
@@ -67,7 +69,7 @@ bool dropped_allow(const struct script_generation *running, const struct script_
     return allowed;
 }
 
-static void append_to_json(void *json, const char *what) {
+static void dropped_append_to_json(void *json, const char *what) {
     json_put_text(json, NULL, slice_of(what));
 }
 
@@ -75,6 +77,6 @@ void dropped_put(struct buffer *json, const struct script_generation *running,
                  const struct script_generation *next) {
     json_put_name(json, "dropped");
     buffer_append_text(json, "[");
-    find_dropped(running, next, append_to_json, json);
+    dropped_find_dropped(running, next, dropped_append_to_json, json);
     buffer_append_text(json, "]");
 }

@@ -5,21 +5,23 @@
 #include "spec_gate.h"
 #include "reload_private.h"
 
-static void count_live(void *count, const char *section, const char *key, bool live) {
+static void from_disk_count_live(void *count, const char *section, const char *key, bool live) {
     (void)section;
     (void)key;
     *(int *)count += live;
 }
 
-static bool is_same(const struct script_generation *running,
-                    const struct script_generation *generation, const struct config *fresh) {
+static bool from_disk_is_same(const struct script_generation *running,
+                              const struct script_generation *generation,
+                              const struct config *fresh) {
     int live = 0;
-    config_compare(script_generation_config(running), fresh, count_live, &live);
+    config_compare(script_generation_config(running), fresh, from_disk_count_live, &live);
     return live == 0 &&
            strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
 }
 
-static void note_step(struct reload *reload, struct in_progress_item *item, const char *step) {
+static void from_disk_note_step(struct reload *reload, struct in_progress_item *item,
+                                const char *step) {
     pthread_mutex_lock(&reload->lock);
     item->step = step;
     pthread_mutex_unlock(&reload->lock);
@@ -27,15 +29,15 @@ static void note_step(struct reload *reload, struct in_progress_item *item, cons
 
 /* ---- the slow checks ----------------------------------------------------------------------- */
 
-static struct canary_options canary_options(const struct change *change,
-                                            struct script_generation *generation) {
+static struct canary_options from_disk_canary_options(const struct change *change,
+                                                      struct script_generation *generation) {
     return (struct canary_options){.running = change->running,
                                    .candidate = generation,
                                    .stop_fd = change->reload->options.stop_fd};
 }
 
-static bool canary_passes(const struct canary_options *options, struct buffer *report,
-                          struct err *err) {
+static bool from_disk_canary_passes(const struct canary_options *options, struct buffer *report,
+                                    struct err *err) {
     struct canary_result result;
     bool ok = canary_run(options, &result, err) && canary_accepts(options, &result, err);
     buffer_append(report, result.json.data, result.json.len);
@@ -43,8 +45,8 @@ static bool canary_passes(const struct canary_options *options, struct buffer *r
     return ok;
 }
 
-static bool lint_passes(const struct change *change, const struct script_generation *generation,
-                        struct err *err) {
+static bool from_disk_lint_passes(const struct change *change,
+                                  const struct script_generation *generation, struct err *err) {
     struct reload *reload = change->reload;
     pthread_mutex_lock(&reload->lint_lock);
     bool ok = lint_generation(reload->lint, generation, change->running, err) != LINT_BAD;
@@ -65,7 +67,7 @@ struct from_disk {
 };
 
 /* The same files have been checked when they came to run: only settings are new. */
-static enum candidate_schema schema_of(const struct from_disk *from) {
+static enum candidate_schema from_disk_schema_of(const struct from_disk *from) {
     return strcmp(script_generation_hash(from->change.running),
                   script_generation_hash(from->generation)) == 0
                ? CANDIDATE_CHECKED
@@ -73,34 +75,35 @@ static enum candidate_schema schema_of(const struct from_disk *from) {
 }
 
 /* Whether the generation can replace the one that runs; then everything for it is built. */
-static bool prepare(struct from_disk *from, struct candidate *candidate, struct err *err) {
+static bool from_disk_prepare(struct from_disk *from, struct candidate *candidate,
+                              struct err *err) {
     const struct change *change = &from->change;
     struct reload *reload = change->reload;
     const struct reload_options *options = &reload->options;
-    note_step(reload, from->item, "checking");
-    if (!lint_passes(change, from->generation, err)) {
+    from_disk_note_step(reload, from->item, "checking");
+    if (!from_disk_lint_passes(change, from->generation, err)) {
         return false;
     }
     if (spec_gate_is_there(from->generation)) {
-        note_step(reload, from->item, "running the specs");
+        from_disk_note_step(reload, from->item, "running the specs");
         if (!spec_gate_run(options->config_path, from->generation, options->stop_fd, err)) {
             return false;
         }
     }
     if (from->request->canary) {
-        struct canary_options canary = canary_options(change, from->generation);
+        struct canary_options canary = from_disk_canary_options(change, from->generation);
         canary.request = *from->request->canary;
-        note_step(reload, from->item, "running the canary");
-        if (!canary_passes(&canary, &from->report, err)) {
+        from_disk_note_step(reload, from->item, "running the canary");
+        if (!from_disk_canary_passes(&canary, &from->report, err)) {
             return false;
         }
     }
-    note_step(reload, from->item, "building");
-    return candidate_make(candidate, from->generation, schema_of(from), &options->sources,
+    from_disk_note_step(reload, from->item, "building");
+    return candidate_make(candidate, from->generation, from_disk_schema_of(from), &options->sources,
                           options->ingest, err);
 }
 
-static void put_answer(const struct from_disk *from, bool done, struct buffer *json) {
+static void from_disk_put_answer(const struct from_disk *from, bool done, struct buffer *json) {
     const struct script_generation *running = from->change.running;
     buffer_append_text(json, "{");
     json_put_bool(json, "done", done);
@@ -110,28 +113,28 @@ static void put_answer(const struct from_disk *from, bool done, struct buffer *j
     result_json_put_canary(json, &from->report);
 }
 
-static bool reload_by(struct from_disk *from, struct buffer *json) {
+static bool from_disk_reload_by(struct from_disk *from, struct buffer *json) {
     struct candidate candidate;
     struct err err = {0};
-    if (is_same(from->change.running, from->generation, from->fresh)) {
-        put_answer(from, false, json);
+    if (from_disk_is_same(from->change.running, from->generation, from->fresh)) {
+        from_disk_put_answer(from, false, json);
         json_put_text(json, "reason", slice_of("nothing has changed"));
         buffer_append_text(json, "}");
         return false;
     }
     if (!dropped_allow(from->change.running, from->generation, from->request->drop, &err) ||
-        !prepare(from, &candidate, &err) ||
+        !from_disk_prepare(from, &candidate, &err) ||
         !reload_swap(&from->change, from->generation, &candidate, &err)) {
         return reload_refuse(&from->change, &err, &from->report, json);
     }
-    put_answer(from, true, json);
+    from_disk_put_answer(from, true, json);
     reload_finish(&from->change, from->generation, json);
     return true;
 }
 
 /* What stands on the disk, under the next number. */
-static struct script_generation *load(const struct change *change, const struct config *fresh,
-                                      struct err *err) {
+static struct script_generation *from_disk_load(const struct change *change,
+                                                const struct config *fresh, struct err *err) {
     struct config *config = config_renew(script_generation_config(change->running), fresh);
     struct script_generation *generation =
         script_generation_load_service(config, change->last_number + 1, err);
@@ -141,24 +144,24 @@ static struct script_generation *load(const struct change *change, const struct 
 
 /* Who is let in is taken first, whatever becomes of the scripts: a key that was revoked lets nobody
  * in, though scripts are bad or the database is away. */
-static bool admit_and_load(struct from_disk *from, struct err *err) {
+static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     struct reload *reload = from->change.reload;
     from->fresh = config_load(reload->options.config_path, err);
     if (!from->fresh || !api_admit(reload->options.api, from->fresh, err)) {
         return false;
     }
-    from->generation = load(&from->change, from->fresh, err);
+    from->generation = from_disk_load(&from->change, from->fresh, err);
     return from->generation != NULL;
 }
 
-static struct in_progress_item *begin_item(struct reload *reload, struct err *err) {
+static struct in_progress_item *from_disk_begin_item(struct reload *reload, struct err *err) {
     pthread_mutex_lock(&reload->lock);
     struct in_progress_item *item = in_progress_begin(&reload->under_way, err);
     pthread_mutex_unlock(&reload->lock);
     return item;
 }
 
-static void end_from_disk(struct from_disk *from) {
+static void from_disk_end_from_disk(struct from_disk *from) {
     struct reload *reload = from->change.reload;
     if (from->item) {
         pthread_mutex_lock(&reload->lock);
@@ -175,11 +178,11 @@ bool reload_from_disk(struct reload *reload, const struct reload_request *reques
                       struct buffer *json) {
     struct err err = {0};
     struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
-    from.item = begin_item(reload, &err);
-    bool done = from.item && admit_and_load(&from, &err)
-                    ? reload_by(&from, json)
+    from.item = from_disk_begin_item(reload, &err);
+    bool done = from.item && from_disk_admit_and_load(&from, &err)
+                    ? from_disk_reload_by(&from, json)
                     : reload_refuse(&from.change, &err, NULL, json);
-    end_from_disk(&from);
+    from_disk_end_from_disk(&from);
     return done;
 }
 
@@ -202,7 +205,7 @@ bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, str
     struct config *fresh = config_load(reload->options.config_path, err);
     struct change change = reload_begin(reload, "diff");
     struct canary_options options =
-        canary_options(&change, fresh ? load(&change, fresh, err) : NULL);
+        from_disk_canary_options(&change, fresh ? from_disk_load(&change, fresh, err) : NULL);
     options.request.events = events;
     bool ok = options.candidate && canary_run(&options, &result, err);
     buffer_append(json, result.json.data, result.json.len);

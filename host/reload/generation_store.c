@@ -35,7 +35,8 @@ enum column { COLUMN_HASH, COLUMN_NAME, COLUMN_PATH, COLUMN_SOURCE };
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-static struct slice part_of(const struct script_source *source, enum column column) {
+static struct slice generation_store_part_of(const struct script_source *source,
+                                             enum column column) {
     switch (column) {
     case COLUMN_NAME:
         return slice_of(source->name);
@@ -46,12 +47,13 @@ static struct slice part_of(const struct script_source *source, enum column colu
     }
 }
 
-static void add_column(struct pg_params *params, const struct script_generation *generation,
-                       enum column column) {
+static void generation_store_add_column(struct pg_params *params,
+                                        const struct script_generation *generation,
+                                        enum column column) {
     struct script_source source;
     pg_array_begin(params, column == COLUMN_SOURCE ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
     for (size_t i = 0; script_generation_source(generation, i, &source); i++) {
-        pg_array_bytes(params, part_of(&source, column));
+        pg_array_bytes(params, generation_store_part_of(&source, column));
     }
     pg_array_end(params);
 }
@@ -62,9 +64,9 @@ bool generation_store_save(const struct script_generation *generation, struct er
                                TIMEOUT_MS, err);
     if (ok) {
         pg_params_add_text(session.params, slice_of(script_generation_hash(generation)));
-        add_column(session.params, generation, COLUMN_NAME);
-        add_column(session.params, generation, COLUMN_PATH);
-        add_column(session.params, generation, COLUMN_SOURCE);
+        generation_store_add_column(session.params, generation, COLUMN_NAME);
+        generation_store_add_column(session.params, generation, COLUMN_PATH);
+        generation_store_add_column(session.params, generation, COLUMN_SOURCE);
         ok = sql_query(&session, slice_of(save_sql), NULL, err) &&
              sql_query(&session, slice_of(prune_sql), NULL, err);
     }
@@ -74,8 +76,10 @@ bool generation_store_save(const struct script_generation *generation, struct er
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static struct script_generation *restore(const struct config *config, uint64_t number,
-                                         const struct pg_result *rows, struct err *err) {
+static struct script_generation *generation_store_restore(const struct config *config,
+                                                          uint64_t number,
+                                                          const struct pg_result *rows,
+                                                          struct err *err) {
     size_t count = (size_t)pg_rows_count(rows);
     struct script_source *sources = xcalloc(count, sizeof *sources);
     for (size_t i = 0; i < count; i++) {
@@ -93,8 +97,8 @@ static struct script_generation *restore(const struct config *config, uint64_t n
 }
 
 /* Whoever changed a stored file by hand has made other scripts of it than those that ran. */
-static struct script_generation *check_hash(struct script_generation *generation, const char *hash,
-                                            struct err *err) {
+static struct script_generation *generation_store_check_hash(struct script_generation *generation,
+                                                             const char *hash, struct err *err) {
     if (generation && strcmp(script_generation_hash(generation), hash) != 0) {
         err_set(err, ERR_INPUT, "the stored files of generation %s are not those that ran", hash);
         script_generation_unref(generation);
@@ -103,9 +107,10 @@ static struct script_generation *check_hash(struct script_generation *generation
     return generation;
 }
 
-static struct script_generation *load(struct sql_session *session, const struct config *config,
-                                      uint64_t number, struct slice hash, const char *running,
-                                      struct err *err) {
+static struct script_generation *generation_store_read(struct sql_session *session,
+                                                       const struct config *config, uint64_t number,
+                                                       struct slice hash, const char *running,
+                                                       struct err *err) {
     struct pg_result *rows;
     struct script_generation *generation = NULL;
     pg_params_add_text(session->params, hash);
@@ -121,7 +126,8 @@ static struct script_generation *load(struct sql_session *session, const struct 
                 hash.data);
     } else {
         generation =
-            check_hash(restore(config, number, rows, err), pg_rows_text(rows, 0, COLUMN_HASH), err);
+            generation_store_check_hash(generation_store_restore(config, number, rows, err),
+                                        pg_rows_text(rows, 0, COLUMN_HASH), err);
     }
     pg_rows_free(rows);
     return generation;
@@ -133,7 +139,7 @@ struct script_generation *generation_store_load(const struct config *config, uin
     struct sql_session session;
     struct script_generation *generation = NULL;
     if (sql_session_open(&session, config, "aggregator rollback", TIMEOUT_MS, err)) {
-        generation = load(&session, config, number, hash, running, err);
+        generation = generation_store_read(&session, config, number, hash, running, err);
     }
     sql_session_close(&session);
     return generation;

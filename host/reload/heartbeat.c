@@ -81,36 +81,36 @@ struct heartbeat {
 
 /* ---- the database -------------------------------------------------------------------------- */
 
-static void add_key(struct heartbeat *heartbeat) {
+static void heartbeat_add_key(struct heartbeat *heartbeat) {
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->config->kafka.group));
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->instance));
 }
 
-static bool query(struct heartbeat *heartbeat, const char *name, const char *sql,
-                  struct pg_result **rows, struct err *err) {
+static bool heartbeat_query(struct heartbeat *heartbeat, const char *name, const char *sql,
+                            struct pg_result **rows, struct err *err) {
     bool ok =
         pg_query(heartbeat->pg, name, sql, heartbeat->params, STATEMENT_TIMEOUT_MS, rows, err);
     pg_params_reset(heartbeat->params);
     return ok;
 }
 
-static void copy_cell(const struct pg_result *rows, int column, char *to, size_t cap) {
+static void heartbeat_copy_cell(const struct pg_result *rows, int column, char *to, size_t cap) {
     snprintf(to, cap, "%s", pg_rows_text(rows, 0, column)); /* "" where it is null */
 }
 
 /* Once, before the row that is asked for may be overwritten. */
-static bool look_back(struct heartbeat *heartbeat, struct err *err) {
+static bool heartbeat_look_back(struct heartbeat *heartbeat, struct err *err) {
     struct before before = {.known = true};
     struct pg_result *rows;
-    add_key(heartbeat);
+    heartbeat_add_key(heartbeat);
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
-    if (!query(heartbeat, "presence_before", before_sql, &rows, err)) {
+    if (!heartbeat_query(heartbeat, "presence_before", before_sql, &rows, err)) {
         return false;
     }
     if (pg_rows_count(rows) > 0) {
-        copy_cell(rows, 0, before.hash, sizeof before.hash);
-        copy_cell(rows, 1, before.instance, sizeof before.instance);
+        heartbeat_copy_cell(rows, 0, before.hash, sizeof before.hash);
+        heartbeat_copy_cell(rows, 1, before.instance, sizeof before.instance);
         before.seen_us = strtoll(pg_rows_text(rows, 0, 2), NULL, 10);
     }
     pg_rows_free(rows);
@@ -125,25 +125,27 @@ static bool look_back(struct heartbeat *heartbeat, struct err *err) {
     return true;
 }
 
-static bool announce(struct heartbeat *heartbeat, const struct scripts *scripts, struct err *err) {
+static bool heartbeat_announce(struct heartbeat *heartbeat, const struct scripts *scripts,
+                               struct err *err) {
     if (!pg_wake(heartbeat->pg, CONNECT_TIMEOUT_MS, err) ||
-        (!heartbeat->before.known && !look_back(heartbeat, err))) {
+        (!heartbeat->before.known && !heartbeat_look_back(heartbeat, err))) {
         return false;
     }
-    add_key(heartbeat);
+    heartbeat_add_key(heartbeat);
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
     pg_params_add_int8(heartbeat->params, (int64_t)scripts->generation);
     pg_params_add_text(heartbeat->params, slice_of(scripts->hash));
     pg_params_add_int8(heartbeat->params, scripts->since_us);
-    return query(heartbeat, "presence", announce_sql, NULL, err);
+    return heartbeat_query(heartbeat, "presence", announce_sql, NULL, err);
 }
 
-static void announce_end(struct heartbeat *heartbeat) {
+static void heartbeat_announce_end(struct heartbeat *heartbeat) {
     struct err err = {0};
-    add_key(heartbeat);
+    heartbeat_add_key(heartbeat);
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
-    if (pg_connected(heartbeat->pg) && !query(heartbeat, "presence_end", stop_sql, NULL, &err)) {
+    if (pg_connected(heartbeat->pg) &&
+        !heartbeat_query(heartbeat, "presence_end", stop_sql, NULL, &err)) {
         log_warning("the other instances are not told that this one stops",
                     LOG_TEXT("error", err.text));
     }
@@ -152,7 +154,7 @@ static void announce_end(struct heartbeat *heartbeat) {
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 /* Says what has changed, not what has not. */
-static void note_outcome(struct heartbeat *heartbeat, bool ok, const struct err *err) {
+static void heartbeat_note_outcome(struct heartbeat *heartbeat, bool ok, const struct err *err) {
     if (!ok && !heartbeat->failed) {
         log_warning("the other instances are not told which scripts run here; tried again",
                     LOG_TEXT("error", err->text));
@@ -163,7 +165,7 @@ static void note_outcome(struct heartbeat *heartbeat, bool ok, const struct err 
 }
 
 /* False: stop. */
-static bool wait_for_work(struct heartbeat *heartbeat, struct scripts *scripts) {
+static bool heartbeat_wait_for_work(struct heartbeat *heartbeat, struct scripts *scripts) {
     int64_t next_us = clock_monotonic_us() + INTERVAL_US;
     int status = 0;
     pthread_mutex_lock(&heartbeat->lock);
@@ -177,23 +179,23 @@ static bool wait_for_work(struct heartbeat *heartbeat, struct scripts *scripts) 
     return go_on;
 }
 
-static void *presence_main(void *context) {
+static void *heartbeat_presence_main(void *context) {
     struct heartbeat *heartbeat = context;
     struct scripts scripts;
-    while (wait_for_work(heartbeat, &scripts)) {
+    while (heartbeat_wait_for_work(heartbeat, &scripts)) {
         struct err err = {0};
         if (scripts.generation > 0) {
-            bool ok = announce(heartbeat, &scripts, &err);
-            note_outcome(heartbeat, ok, &err);
+            bool ok = heartbeat_announce(heartbeat, &scripts, &err);
+            heartbeat_note_outcome(heartbeat, ok, &err);
         }
     }
-    announce_end(heartbeat);
+    heartbeat_announce_end(heartbeat);
     return NULL;
 }
 
 /* ---- start and stop ------------------------------------------------------------------------ */
 
-static const char *static_member(const struct config *config) {
+static const char *heartbeat_static_member(const struct config *config) {
     const struct config_pairs *options = &config->kafka.options;
     for (size_t i = 0; i < options->count; i++) {
         if (strcmp(options->names[i], "group.instance.id") == 0) {
@@ -203,8 +205,8 @@ static const char *static_member(const struct config *config) {
     return NULL;
 }
 
-static void name_instance(struct heartbeat *heartbeat) {
-    const char *member = static_member(heartbeat->config);
+static void heartbeat_name_instance(struct heartbeat *heartbeat) {
+    const char *member = heartbeat_static_member(heartbeat->config);
     if (gethostname(heartbeat->host, sizeof heartbeat->host) != 0) {
         snprintf(heartbeat->host, sizeof heartbeat->host, "unknown");
     }
@@ -217,7 +219,7 @@ static void name_instance(struct heartbeat *heartbeat) {
     }
 }
 
-static void free_presence(struct heartbeat *heartbeat) {
+static void heartbeat_free_presence(struct heartbeat *heartbeat) {
     pg_destroy(heartbeat->pg);
     pg_params_destroy(heartbeat->params);
     pthread_cond_destroy(&heartbeat->changed);
@@ -239,10 +241,10 @@ struct heartbeat *heartbeat_start(const struct config *config, struct err *err) 
     heartbeat->params = pg_params_create();
     pthread_mutex_init(&heartbeat->lock, NULL);
     clock_condition_init(&heartbeat->changed);
-    name_instance(heartbeat);
-    if (pthread_create(&heartbeat->thread, NULL, presence_main, heartbeat) != 0) {
+    heartbeat_name_instance(heartbeat);
+    if (pthread_create(&heartbeat->thread, NULL, heartbeat_presence_main, heartbeat) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the thread of the instance's presence");
-        free_presence(heartbeat);
+        heartbeat_free_presence(heartbeat);
         return NULL;
     }
     return heartbeat;
@@ -257,7 +259,7 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
     pthread_cond_signal(&heartbeat->changed);
     pthread_mutex_unlock(&heartbeat->lock);
     pthread_join(heartbeat->thread, NULL);
-    free_presence(heartbeat);
+    heartbeat_free_presence(heartbeat);
 }
 
 /* ---- for others ---------------------------------------------------------------------------- */

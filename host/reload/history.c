@@ -7,7 +7,7 @@
 #include "base/json_put.h"
 #include "generation_store.h"
 
-static size_t index_of(const struct history *history, uint64_t number) {
+static size_t history_index_of(const struct history *history, uint64_t number) {
     size_t at = 0;
     while (at < history->count && script_generation_number(history->items[at]) != number) {
         at++;
@@ -16,7 +16,7 @@ static size_t index_of(const struct history *history, uint64_t number) {
 }
 
 void history_add(struct history *history, struct script_generation *generation) {
-    size_t at = index_of(history, script_generation_number(generation));
+    size_t at = history_index_of(history, script_generation_number(generation));
     script_generation_ref(generation);
     if (at == history->count && history->count < HISTORY_MOST) {
         history->count++;
@@ -35,7 +35,7 @@ struct script_generation *history_running(const struct history *history) {
     return history->items[0];
 }
 
-static bool is_named(const struct script_generation *generation, struct slice which) {
+static bool history_is_named(const struct script_generation *generation, struct slice which) {
     char number[24];
     snprintf(number, sizeof number, "%" PRIu64, script_generation_number(generation));
     return slice_equal(slice_of(number), which) ||
@@ -43,16 +43,16 @@ static bool is_named(const struct script_generation *generation, struct slice wh
             strncmp(script_generation_hash(generation), which.data, which.len) == 0);
 }
 
-static size_t index_named(const struct history *history, struct slice which) {
+static size_t history_index_named(const struct history *history, struct slice which) {
     size_t at = 0;
-    while (at < history->count && !is_named(history->items[at], which)) {
+    while (at < history->count && !history_is_named(history->items[at], which)) {
         at++;
     }
     return at;
 }
 
-static struct script_generation *fail(const struct history *history, struct slice which,
-                                      struct err *err) {
+static struct script_generation *history_fail(const struct history *history, struct slice which,
+                                              struct err *err) {
     struct buffer numbers = {0};
     buffer_append_text(&numbers, "");
     for (size_t i = 1; i < history->count; i++) {
@@ -67,14 +67,14 @@ static struct script_generation *fail(const struct history *history, struct slic
 
 struct script_generation *history_find(const struct history *history, struct slice which,
                                        struct err *err) {
-    size_t at = which.len == 0 ? 1 : index_named(history, which);
+    size_t at = which.len == 0 ? 1 : history_index_named(history, which);
     if (at > 0 && at < history->count) {
         return script_generation_ref(history->items[at]);
     }
     if (at == 0) {
         err_set(err, ERR_INPUT, "generation %.*s runs already", (int)which.len, which.data);
     } else if (which.len > 0 && which.len < GENERATION_STORE_LEAST_DIGITS) {
-        return fail(history, which, err);
+        return history_fail(history, which, err);
     }
     return NULL;
 }

@@ -15,7 +15,7 @@
 #define REPLACED_TIMEOUT_MS 2000
 
 /* One series: that of the scripts that run. */
-static void show_hash(struct reload *reload, const char *hash) {
+static void reload_show_hash(struct reload *reload, const char *hash) {
     struct metric *family = metric_family(METRIC_GAUGE, "ras_scripts_info",
                                           "1 under the hash of the scripts that run.", "hash");
     struct metric_cell *cell = metric_cell(family, hash);
@@ -26,18 +26,18 @@ static void show_hash(struct reload *reload, const char *hash) {
     reload->info = cell;
 }
 
-static void show_running(struct reload *reload) {
+static void reload_show_running(struct reload *reload) {
     const struct script_generation *running = history_running(&reload->history);
     uint64_t number = script_generation_number(running);
     const char *hash = script_generation_hash(running);
     metric_set(reload->number, (double)number);
-    show_hash(reload, hash);
+    reload_show_hash(reload, hash);
     script_generation_show_metrics(running);
     health_set_scripts(reload->options.sources.health, number, hash);
     heartbeat_set_scripts(reload->options.heartbeat, number, hash);
 }
 
-static struct metric_cell *reloads(const char *result) {
+static struct metric_cell *reload_reloads(const char *result) {
     return metric_cell(metric_family(METRIC_COUNTER, "ras_script_reloads_total",
                                      "Reloads and rollbacks, by how they ended.", "result"),
                        result);
@@ -55,10 +55,10 @@ struct reload *reload_create(const struct reload_options *options) {
     history_add(&reload->history, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
                                    "Number of the script generation that runs.");
-    reload->done = reloads("done");
-    reload->failed = reloads("failed");
-    reload->rolled_back = reloads("rolled_back");
-    show_running(reload);
+    reload->done = reload_reloads("done");
+    reload->failed = reload_reloads("failed");
+    reload->rolled_back = reload_reloads("rolled_back");
+    reload_show_running(reload);
     memcpy(reload->tried_hash, script_generation_hash(options->generation),
            sizeof reload->tried_hash);
     watcher_start(reload);
@@ -80,7 +80,7 @@ void reload_destroy(struct reload *reload) {
 /* ---- the change ---------------------------------------------------------------------------- */
 
 /* Where they have not changed, what the command line said of the log still holds. */
-static void apply_log_settings(const struct config *old, const struct config *config) {
+static void reload_apply_log_settings(const struct config *old, const struct config *config) {
     enum log_level level;
     bool same = strcmp(old->log.level, config->log.level) == 0 &&
                 strcmp(old->log.format, config->log.format) == 0;
@@ -109,21 +109,21 @@ void reload_end(struct change *change) {
 }
 
 /* Under the lock. `built` has what was offered to workers before, and never taken. */
-static void replace(struct reload *reload, struct script_generation *generation,
-                    struct candidate *candidate, bool on_trial) {
+static void reload_replace(struct reload *reload, struct script_generation *generation,
+                           struct candidate *candidate, bool on_trial) {
     api_replace(reload->options.api, candidate->api);
     candidate->api = NULL;
     ingest_replace(reload->options.ingest, candidate->ingest);
     reactor_replace_scripts(reload->options.reactor, generation);
-    apply_log_settings(script_generation_config(history_running(&reload->history)),
-                       script_generation_config(generation));
+    reload_apply_log_settings(script_generation_config(history_running(&reload->history)),
+                              script_generation_config(generation));
     history_add(&reload->history, generation);
     if (reload->last_number < script_generation_number(generation)) {
         reload->last_number = script_generation_number(generation);
     }
     bake_begin(&reload->bake, generation, on_trial);
     watcher_note(reload);
-    show_running(reload);
+    reload_show_running(reload);
 }
 
 bool reload_swap(const struct change *change, struct script_generation *generation,
@@ -137,7 +137,7 @@ bool reload_swap(const struct change *change, struct script_generation *generati
     bool same = history_running(&reload->history) == change->running &&
                 reload->last_number == change->last_number;
     if (same) {
-        replace(reload, generation, candidate, strcmp(change->verb, BY_RELOAD) == 0);
+        reload_replace(reload, generation, candidate, strcmp(change->verb, BY_RELOAD) == 0);
     }
     pthread_mutex_unlock(&reload->lock);
     candidate_free(candidate);

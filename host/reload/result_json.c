@@ -9,7 +9,7 @@ void result_json_put_generation(struct buffer *json, const struct script_generat
     json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
 }
 
-static void note_file(void *json, const char *path) {
+static void result_json_note_file(void *json, const char *path) {
     json_put_text(json, NULL, slice_of(path));
 }
 
@@ -17,7 +17,7 @@ void result_json_put_changed(struct buffer *json, const struct script_generation
                              const struct script_generation *new) {
     json_put_name(json, "changed");
     buffer_append_text(json, "[");
-    script_generation_compare(old, new, note_file, json);
+    script_generation_compare(old, new, result_json_note_file, json);
     buffer_append_text(json, "]");
 }
 
@@ -26,7 +26,8 @@ struct settings {
     bool live;
 };
 
-static void note_setting(void *context, const char *section, const char *key, bool live) {
+static void result_json_note_setting(void *context, const char *section, const char *key,
+                                     bool live) {
     const struct settings *settings = context;
     char name[128];
     if (live == settings->live) {
@@ -35,12 +36,13 @@ static void note_setting(void *context, const char *section, const char *key, bo
     }
 }
 
-static void put_settings(struct buffer *json, const char *name, const struct config *old,
-                         const struct config *fresh, bool live) {
+static void result_json_put_settings(struct buffer *json, const char *name,
+                                     const struct config *old, const struct config *fresh,
+                                     bool live) {
     struct settings settings = {json, live};
     json_put_name(json, name);
     buffer_append_text(json, "[");
-    config_compare(old, fresh, note_setting, &settings);
+    config_compare(old, fresh, result_json_note_setting, &settings);
     buffer_append_text(json, "]");
 }
 
@@ -56,6 +58,6 @@ void result_json_put_changes(struct buffer *json, const struct script_generation
                              const struct config *fresh) {
     const struct config *old = script_generation_config(running);
     result_json_put_changed(json, running, generation);
-    put_settings(json, "settings", old, fresh, true);
-    put_settings(json, "needs_restart", old, fresh, false);
+    result_json_put_settings(json, "settings", old, fresh, true);
+    result_json_put_settings(json, "needs_restart", old, fresh, false);
 }

@@ -5,8 +5,8 @@
 #include "reload_private.h"
 #include "generation_store.h"
 
-static bool roll_back_to(const struct change *change, struct script_generation *generation,
-                         enum candidate_schema schema, struct buffer *json) {
+static bool rollback_roll_back_to(const struct change *change, struct script_generation *generation,
+                                  enum candidate_schema schema, struct buffer *json) {
     const struct reload_options *options = &change->reload->options;
     struct candidate candidate;
     struct err err = {0};
@@ -24,8 +24,10 @@ static bool roll_back_to(const struct change *change, struct script_generation *
 }
 
 /* *schema: one that is kept has run on this database. */
-static struct script_generation *find_generation(const struct change *change, struct slice which,
-                                                 enum candidate_schema *schema, struct err *err) {
+static struct script_generation *rollback_find_generation(const struct change *change,
+                                                          struct slice which,
+                                                          enum candidate_schema *schema,
+                                                          struct err *err) {
     struct reload *reload = change->reload;
     pthread_mutex_lock(&reload->lock);
     struct script_generation *generation = history_find(&reload->history, which, err);
@@ -41,8 +43,8 @@ static struct script_generation *find_generation(const struct change *change, st
 bool rollback_by(struct change *change, struct slice which, struct buffer *json) {
     struct err err = {0};
     enum candidate_schema schema;
-    struct script_generation *generation = find_generation(change, which, &schema, &err);
-    bool done = generation ? roll_back_to(change, generation, schema, json)
+    struct script_generation *generation = rollback_find_generation(change, which, &schema, &err);
+    bool done = generation ? rollback_roll_back_to(change, generation, schema, json)
                            : reload_refuse(change, &err, NULL, json);
     script_generation_unref(generation);
     reload_end(change);

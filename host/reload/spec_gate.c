@@ -5,8 +5,8 @@
 #define OUTPUT_MAX_BYTES (16UL * 1024 * 1024)
 #define SHOWN_BYTES 700 /* of what the failures are; err.text holds little more */
 
-static bool run_specs(const char *config_path, const struct config *config, int stop_fd,
-                      struct buffer *output, struct err *err) {
+static bool spec_gate_run_specs(const char *config_path, const struct config *config, int stop_fd,
+                                struct buffer *output, struct err *err) {
     const char *const arguments[] = {"test", "--config", config_path, config->scripts.specs, NULL};
     struct subprocess_options options = {
         .arguments = arguments,
@@ -28,7 +28,7 @@ static bool run_specs(const char *config_path, const struct config *config, int 
     return ok;
 }
 
-static bool check_unchanged(const struct script_generation *generation, struct err *err) {
+static bool spec_gate_check_unchanged(const struct script_generation *generation, struct err *err) {
     char hash[SCRIPT_HASH_LEN + 1];
     return script_sources_hash(script_generation_config(generation), hash, err) &&
            (strcmp(hash, script_generation_hash(generation)) == 0 ||
@@ -43,9 +43,9 @@ bool spec_gate_run(const char *config_path, const struct script_generation *gene
                    struct err *err) {
     const struct config *config = script_generation_config(generation);
     struct buffer output = {0};
-    bool ok =
-        config->scripts.specs[0] == '\0' ||
-        (run_specs(config_path, config, stop_fd, &output, err) && check_unchanged(generation, err));
+    bool ok = config->scripts.specs[0] == '\0' ||
+              (spec_gate_run_specs(config_path, config, stop_fd, &output, err) &&
+               spec_gate_check_unchanged(generation, err));
     buffer_free(&output);
     return ok;
 }

@@ -23,26 +23,26 @@ static struct repl *repl_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-static void print_output(struct repl *repl) {
+static void repl_print_output(struct repl *repl) {
     buffer_append_text(&repl->output, "\n");
     (void)terminal_print(stdout, buffer_slice(&repl->output));
     buffer_clear(&repl->output);
 }
 
 /* Shows each argument on lines of its own. */
-static int show_all(lua_State *L) {
+static int repl_show_all(lua_State *L) {
     struct repl *repl = repl_of(L);
     int count = lua_gettop(L);
     for (int i = 1; i <= count; i++) {
         buffer_clear(&repl->output);
         repl_show(L, i, &repl->output);
-        print_output(repl);
+        repl_print_output(repl);
     }
     return 0;
 }
 
 /* Like Lua's, which the sandbox lacks: values on one line. */
-static int print_line(lua_State *L) {
+static int repl_print_line(lua_State *L) {
     struct repl *repl = repl_of(L);
     int count = lua_gettop(L);
     buffer_clear(&repl->output);
@@ -50,20 +50,20 @@ static int print_line(lua_State *L) {
         buffer_append_text(&repl->output, i > 1 ? "\t" : "");
         repl_show(L, i, &repl->output);
     }
-    print_output(repl);
+    repl_print_output(repl);
     return 0;
 }
 
 /* Pushes the sandbox's globals themselves, not their proxy. */
-static void push_sandbox(lua_State *L) {
+static void repl_push_sandbox(lua_State *L) {
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     protect_push_original(L, lua_gettop(L));
     lua_remove(L, -2);
 }
 
 /* __index of the console's globals: the sandbox's. */
-static int find_global(lua_State *L) {
-    push_sandbox(L);
+static int repl_find_global(lua_State *L) {
+    repl_push_sandbox(L);
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
     if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
@@ -76,7 +76,7 @@ static int find_global(lua_State *L) {
 }
 
 /* Makes the console's globals, which the registry holds. Argument: the repl. */
-static int open_globals(lua_State *L) {
+static int repl_open_globals(lua_State *L) {
     struct repl *repl = lua_touserdata(L, 1);
     lua_newtable(L);
     for (const luaL_Reg *module = lua_modules; module->name; module++) {
@@ -89,30 +89,30 @@ static int open_globals(lua_State *L) {
         lua_setfield(L, -2, module->name);
     }
     lua_pushvalue(L, 1);
-    lua_pushcclosure(L, print_line, 1);
+    lua_pushcclosure(L, repl_print_line, 1);
     lua_setfield(L, -2, "print");
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, find_global);
+    lua_pushcfunction(L, repl_find_global);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     repl->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-static bool open_state(struct repl *repl, struct err *err) {
+static bool repl_open_state(struct repl *repl, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(repl->generation);
     instance->config = repl->generation->config;
     instance->read_only = true;
     instance->host.interrupted = &interrupted;
     repl->instance = instance;
-    return sandbox_open(instance, err) && script_guard(instance, open_globals, repl, err);
+    return sandbox_open(instance, err) && script_guard(instance, repl_open_globals, repl, err);
 }
 
 struct repl *repl_create(const struct config *config, struct err *err) {
     struct repl *repl = xcalloc(1, sizeof *repl);
     repl->generation = script_generation_load(config, 1, err);
-    if (!repl->generation || !open_state(repl, err)) {
+    if (!repl->generation || !repl_open_state(repl, err)) {
         repl_destroy(repl);
         return NULL;
     }
@@ -138,8 +138,8 @@ struct console {
 
 /* Leaves the function, or why it does not compile, on the stack. Empty lines move the text to its
  * line. */
-static bool compile(lua_State *L, const char *before, const struct console *console,
-                    const char *text) {
+static bool repl_compile(lua_State *L, const char *before, const struct console *console,
+                         const char *text) {
     luaL_Buffer chunk;
     luaL_buffinit(L, &chunk);
     for (int i = 1; i < console->line; i++) {
@@ -156,47 +156,47 @@ static bool compile(lua_State *L, const char *before, const struct console *cons
 }
 
 /* As an expression if it is one. */
-static bool compile_any(lua_State *L, const struct console *console) {
+static bool repl_compile_any(lua_State *L, const struct console *console) {
     const char *start = console->text + strspn(console->text, " \t\n");
-    if (compile(L, "return ", console, *start == '=' ? start + 1 : console->text)) {
+    if (repl_compile(L, "return ", console, *start == '=' ? start + 1 : console->text)) {
         return true;
     }
     if (*start == '=') {
         return false;
     }
     lua_pop(L, 1);
-    return compile(L, "", console, console->text);
+    return repl_compile(L, "", console, console->text);
 }
 
-static bool wants_more(const char *problem) {
+static bool repl_wants_more(const char *problem) {
     static const char ending[] = "'<eof>'";
     size_t len = strlen(problem), end = sizeof ending - 1;
     return len >= end && strcmp(problem + len - end, ending) == 0;
 }
 
 /* Compiles the text, calls it and shows what it returns. [console] */
-static int run_text(lua_State *L) {
+static int repl_run_text(lua_State *L) {
     struct console *console = lua_touserdata(L, 1);
-    if (!compile_any(L, console)) {
-        console->incomplete = lua_isstring(L, -1) && wants_more(lua_tostring(L, -1));
+    if (!repl_compile_any(L, console)) {
+        console->incomplete = lua_isstring(L, -1) && repl_wants_more(lua_tostring(L, -1));
         return lua_error(L);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, console->repl->globals_ref);
     lua_setfenv(L, -2);
     lua_call(L, 0, LUA_MULTRET);
     lua_pushlightuserdata(L, console->repl);
-    lua_pushcclosure(L, show_all, 1);
+    lua_pushcclosure(L, repl_show_all, 1);
     lua_replace(L, 1);
     lua_call(L, lua_gettop(L) - 1, 0);
     return 0;
 }
 
 /* A state that met the memory cap is full: another one takes its place. */
-static void replace_state(struct repl *repl) {
+static void repl_replace_state(struct repl *repl) {
     struct err err = {0};
     script_instance_destroy(repl->instance);
     repl->instance = NULL;
-    if (!open_state(repl, &err)) {
+    if (!repl_open_state(repl, &err)) {
         fprintf(stderr, "aggregator: repl: %s\n", err.text);
         exit(1);
     }
@@ -213,8 +213,8 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
         return REPL_DONE;
     }
     interrupted = 0; /* it may have come while no line ran */
-    enum script_result result =
-        script_call(instance, run_text, &console, instance->config->scripts.route_timeout_ms, &err);
+    enum script_result result = script_call(instance, repl_run_text, &console,
+                                            instance->config->scripts.route_timeout_ms, &err);
     if (result == SCRIPT_OK) {
         return REPL_DONE;
     }
@@ -226,7 +226,7 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     if (result == SCRIPT_TIMEOUT) {
         instance->host.healthy = true; /* nobody but its author sees what was left half done */
     } else if (!instance->host.healthy) {
-        replace_state(repl);
+        repl_replace_state(repl);
     }
     return REPL_FAILED;
 }

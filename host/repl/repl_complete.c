@@ -15,14 +15,14 @@ struct question {
     struct line_words *words;
 };
 
-static bool in_name(char c) {
+static bool repl_complete_in_name(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
 
 /* ---- what there is ------------------------------------------------------------------------ */
 
 /* Adds the keys of the table at the top that begin with the prefix. */
-static void add_keys(lua_State *L, const char *prefix, struct line_words *words) {
+static void repl_complete_add_keys(lua_State *L, const char *prefix, struct line_words *words) {
     size_t len = strlen(prefix);
     int table = lua_gettop(L);
     words->typed = len;
@@ -33,7 +33,7 @@ static void add_keys(lua_State *L, const char *prefix, struct line_words *words)
     }
 }
 
-static void add_keywords(const char *prefix, struct line_words *words) {
+static void repl_complete_add_keywords(const char *prefix, struct line_words *words) {
     for (size_t i = 0; i < LUA_KEYWORDS; i++) {
         if (strncmp(lua_keywords[i], prefix, strlen(prefix)) == 0) {
             line_words_add(words, lua_keywords[i]);
@@ -41,14 +41,14 @@ static void add_keywords(const char *prefix, struct line_words *words) {
     }
 }
 
-static int compare_words(const void *a, const void *b) {
+static int repl_complete_compare_words(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* Sorted; the console's globals hide the sandbox's. */
-static void sort_words(struct line_words *words) {
+static void repl_complete_sort_words(struct line_words *words) {
     size_t kept = 0;
-    qsort(words->items, words->count, sizeof *words->items, compare_words);
+    qsort(words->items, words->count, sizeof *words->items, repl_complete_compare_words);
     for (size_t i = 0; i < words->count; i++) {
         if (kept > 0 && strcmp(words->items[kept - 1], words->items[i]) == 0) {
             free(words->items[i]);
@@ -62,7 +62,7 @@ static void sort_words(struct line_words *words) {
 /* ---- where the cursor is ------------------------------------------------------------------ */
 
 /* Where the string that the cursor is in begins, behind its quote; NULL: it is in none. */
-static const char *open_string(const char *line) {
+static const char *repl_complete_open_string(const char *line) {
     const char *start = NULL;
     char quote = 0;
     for (; *line; line++) {
@@ -79,7 +79,7 @@ static const char *open_string(const char *line) {
 }
 
 /* Whether the text before `at` ends in `word`, maybe with a bracket and blanks behind. */
-static bool follows(const char *line, const char *at, const char *word) {
+static bool repl_complete_follows(const char *line, const char *at, const char *word) {
     size_t len = strlen(word);
     while (at > line && strchr("( \t", at[-1])) {
         at--;
@@ -88,9 +88,9 @@ static bool follows(const char *line, const char *at, const char *word) {
 }
 
 /* Where the chain of names, dots and colons that ends at the cursor begins. */
-static const char *chain_start(const char *line) {
+static const char *repl_complete_chain_start(const char *line) {
     const char *at = line + strlen(line);
-    while (at > line && (in_name(at[-1]) || at[-1] == '.' || at[-1] == ':')) {
+    while (at > line && (repl_complete_in_name(at[-1]) || at[-1] == '.' || at[-1] == ':')) {
         at--;
     }
     return at;
@@ -99,7 +99,7 @@ static const char *chain_start(const char *line) {
 /* ---- fields ------------------------------------------------------------------------------- */
 
 /* Replaces the value at the top by the table in which its fields are; false: it has none. */
-static bool open_value(lua_State *L) {
+static bool repl_complete_open_value(lua_State *L) {
     if (lua_type(L, -1) == LUA_TSTRING) {
         lua_pop(L, 1);
         lua_getglobal(L, "string");
@@ -113,56 +113,56 @@ static bool open_value(lua_State *L) {
 }
 
 /* Replaces the table at the top by its field. */
-static void enter(lua_State *L, const char *name, size_t len) {
+static void repl_complete_enter(lua_State *L, const char *name, size_t len) {
     lua_pushlstring(L, name, len);
     lua_rawget(L, -2);
     lua_remove(L, -2);
 }
 
-static void push_sandbox(lua_State *L) {
+static void repl_complete_push_sandbox(lua_State *L) {
     lua_pushvalue(L, LUA_GLOBALSINDEX);
-    (void)open_value(L);
+    (void)repl_complete_open_value(L);
 }
 
 /* `a.b.` and then the beginning of a name. */
-static void complete_chain(lua_State *L, const struct question *question) {
-    const char *at = chain_start(question->line);
+static void repl_complete_chain(lua_State *L, const struct question *question) {
+    const char *at = repl_complete_chain_start(question->line);
     lua_rawgeti(L, LUA_REGISTRYINDEX, question->repl->globals_ref);
     for (bool first = true;; first = false) {
         size_t len = strcspn(at, ".:");
         if (at[len] == '\0') {
             break;
         }
-        enter(L, at, len);
+        repl_complete_enter(L, at, len);
         if (first && lua_isnil(L, -1)) {
             lua_pop(L, 1);
-            push_sandbox(L);
-            enter(L, at, len);
+            repl_complete_push_sandbox(L);
+            repl_complete_enter(L, at, len);
         }
-        if (!open_value(L)) {
+        if (!repl_complete_open_value(L)) {
             return;
         }
         at += len + 1;
     }
-    add_keys(L, at, question->words);
-    if (at == chain_start(question->line)) {
-        push_sandbox(L);
-        add_keys(L, at, question->words);
-        add_keywords(at, question->words);
+    repl_complete_add_keys(L, at, question->words);
+    if (at == repl_complete_chain_start(question->line)) {
+        repl_complete_push_sandbox(L);
+        repl_complete_add_keys(L, at, question->words);
+        repl_complete_add_keywords(at, question->words);
     }
 }
 
-static int complete(lua_State *L) {
+static int repl_complete_complete(lua_State *L) {
     const struct question *question = lua_touserdata(L, 1);
-    const char *line = question->line, *string = open_string(line);
+    const char *line = question->line, *string = repl_complete_open_string(line);
     if (!string) {
-        complete_chain(L, question);
-    } else if (follows(line, string - 1, "require")) {
+        repl_complete_chain(L, question);
+    } else if (repl_complete_follows(line, string - 1, "require")) {
         names_push_modules(L);
-        add_keys(L, string, question->words);
-    } else if (follows(line, string - 1, ".query")) {
+        repl_complete_add_keys(L, string, question->words);
+    } else if (repl_complete_follows(line, string - 1, ".query")) {
         names_push_queries(L);
-        add_keys(L, string, question->words);
+        repl_complete_add_keys(L, string, question->words);
     }
     return 0;
 }
@@ -176,8 +176,8 @@ void repl_complete(void *context, const char *line, size_t len, struct line_word
     }
     memcpy(text, line, len);
     text[len] = '\0';
-    if (lua_cpcall(repl->instance->host.L, complete, &question) != 0) {
+    if (lua_cpcall(repl->instance->host.L, repl_complete_complete, &question) != 0) {
         lua_pop(repl->instance->host.L, 1); /* no memory for it: no words */
     }
-    sort_words(words);
+    repl_complete_sort_words(words);
 }

@@ -17,9 +17,9 @@ struct place {
     bool one_line;
 };
 
-static void show_value(lua_State *L, int at, struct place place, struct buffer *out);
+static void repl_show_value(lua_State *L, int at, struct place place, struct buffer *out);
 
-static void show_string(struct slice text, struct buffer *out) {
+static void repl_show_string(struct slice text, struct buffer *out) {
     const char *quote =
         memchr(text.data, '"', text.len) && !memchr(text.data, '\'', text.len) ? "'" : "\"";
     size_t shown = text.len < MAX_NESTED_STRING ? text.len : MAX_NESTED_STRING;
@@ -42,13 +42,13 @@ static void show_string(struct slice text, struct buffer *out) {
     }
 }
 
-static bool is_name(struct slice text) {
+static bool repl_show_is_name(struct slice text) {
     static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
     static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
     return text.len > 0 && strchr(first, text.data[0]) && strspn(text.data, rest) == text.len;
 }
 
-static struct slice text_at(lua_State *L, int at) {
+static struct slice repl_show_text_at(lua_State *L, int at) {
     struct slice text;
     text.data = lua_tolstring(L, at, &text.len);
     return text;
@@ -58,7 +58,7 @@ static struct slice text_at(lua_State *L, int at) {
 
 /* Keys that are no part of the list, sorted: strings first. Each is a place in the Lua list of keys
  * that the caller keeps on the stack. */
-static int compare_keys(lua_State *L, int keys, int a, int b) {
+static int repl_show_compare_keys(lua_State *L, int keys, int a, int b) {
     lua_rawgeti(L, keys, a);
     lua_rawgeti(L, keys, b);
     bool texts = lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING;
@@ -76,7 +76,7 @@ static int compare_keys(lua_State *L, int keys, int a, int b) {
 }
 
 /* Pushes a sorted list of at most MAX_ITEMS keys beside 1 to `items`; *others counts all. */
-static int push_keys(lua_State *L, int table, int items, int *others) {
+static int repl_show_push_keys(lua_State *L, int table, int items, int *others) {
     int kept = 0;
     lua_newtable(L);
     int keys = lua_gettop(L);
@@ -92,7 +92,7 @@ static int push_keys(lua_State *L, int table, int items, int *others) {
         }
         lua_pushvalue(L, -2);
         lua_rawseti(L, keys, ++kept);
-        for (int i = kept; i > 1 && compare_keys(L, keys, i - 1, i) > 0; i--) {
+        for (int i = kept; i > 1 && repl_show_compare_keys(L, keys, i - 1, i) > 0; i--) {
             lua_rawgeti(L, keys, i - 1);
             lua_rawgeti(L, keys, i);
             lua_rawseti(L, keys, i - 1);
@@ -102,18 +102,18 @@ static int push_keys(lua_State *L, int table, int items, int *others) {
     return kept;
 }
 
-static void show_key(lua_State *L, int at, struct place place, struct buffer *out) {
-    if (lua_type(L, at) == LUA_TSTRING && is_name(text_at(L, at))) {
+static void repl_show_key(lua_State *L, int at, struct place place, struct buffer *out) {
+    if (lua_type(L, at) == LUA_TSTRING && repl_show_is_name(repl_show_text_at(L, at))) {
         buffer_append_text(out, lua_tostring(L, at));
     } else {
         buffer_append_text(out, "[");
-        show_value(L, at, (struct place){MAX_DEPTH, place.one_line}, out);
+        repl_show_value(L, at, (struct place){MAX_DEPTH, place.one_line}, out);
         buffer_append_text(out, "]");
     }
     buffer_append_text(out, " = ");
 }
 
-static void begin_item(struct place place, bool first, struct buffer *out) {
+static void repl_show_begin_item(struct place place, bool first, struct buffer *out) {
     if (place.one_line) {
         buffer_append_text(out, first ? "" : ", ");
     } else {
@@ -122,36 +122,37 @@ static void begin_item(struct place place, bool first, struct buffer *out) {
 }
 
 /* The items of the table at `at`, of which the list part has `items`. */
-static void show_items(lua_State *L, int at, int items, struct place place, struct buffer *out) {
+static void repl_show_items(lua_State *L, int at, int items, struct place place,
+                            struct buffer *out) {
     struct place inner = {place.depth + 1, place.one_line};
     int others, shown = items < MAX_ITEMS ? items : MAX_ITEMS;
-    int kept = push_keys(L, at, items, &others), keys = lua_gettop(L);
+    int kept = repl_show_push_keys(L, at, items, &others), keys = lua_gettop(L);
     for (int i = 1; i <= shown; i++) {
-        begin_item(place, i == 1, out);
+        repl_show_begin_item(place, i == 1, out);
         lua_rawgeti(L, at, i);
-        show_value(L, keys + 1, inner, out);
+        repl_show_value(L, keys + 1, inner, out);
         lua_pop(L, 1);
     }
     for (int i = 1; i <= kept; i++) {
-        begin_item(place, i + shown == 1, out);
+        repl_show_begin_item(place, i + shown == 1, out);
         lua_rawgeti(L, keys, i);
-        show_key(L, keys + 1, place, out);
+        repl_show_key(L, keys + 1, place, out);
         lua_pushvalue(L, -1);
         lua_rawget(L, at);
-        show_value(L, keys + 2, inner, out);
+        repl_show_value(L, keys + 2, inner, out);
         lua_pop(L, 2);
     }
     if (items - shown + others - kept > 0) {
-        begin_item(place, false, out);
+        repl_show_begin_item(place, false, out);
         buffer_append_format(out, "… %d more", items - shown + others - kept);
     }
     lua_pop(L, 1);
 }
 
-static void show_braces(lua_State *L, int at, struct place place, struct buffer *out) {
+static void repl_show_braces(lua_State *L, int at, struct place place, struct buffer *out) {
     int items = (int)lua_objlen(L, at);
     buffer_append_text(out, place.one_line ? "{ " : "{");
-    show_items(L, at, items, place, out);
+    repl_show_items(L, at, items, place, out);
     if (place.one_line) {
         buffer_append_text(out, " }");
     } else {
@@ -159,14 +160,14 @@ static void show_braces(lua_State *L, int at, struct place place, struct buffer 
     }
 }
 
-static bool is_empty(lua_State *L, int at) {
+static bool repl_show_is_empty(lua_State *L, int at) {
     lua_pushnil(L);
     bool empty = !lua_next(L, at);
     lua_pop(L, empty ? 0 : 2);
     return empty;
 }
 
-static void show_table(lua_State *L, int at, struct place place, struct buffer *out) {
+static void repl_show_table(lua_State *L, int at, struct place place, struct buffer *out) {
     protect_push_original(L, at);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
@@ -174,15 +175,15 @@ static void show_table(lua_State *L, int at, struct place place, struct buffer *
     }
     int table = lua_gettop(L);
     size_t before = out->len;
-    if (is_empty(L, table)) {
+    if (repl_show_is_empty(L, table)) {
         buffer_append_text(out, "{}");
     } else if (place.depth >= MAX_DEPTH || out->len >= MAX_OUTPUT) {
         buffer_append_text(out, "{…}");
     } else {
-        show_braces(L, table, (struct place){place.depth, true}, out);
+        repl_show_braces(L, table, (struct place){place.depth, true}, out);
         if (!place.one_line && out->len - before + (size_t)place.depth * 2 > LINE_COLUMNS) {
             out->len = before;
-            show_braces(L, table, place, out);
+            repl_show_braces(L, table, place, out);
         }
     }
     lua_settop(L, table - 1);
@@ -190,7 +191,7 @@ static void show_table(lua_State *L, int at, struct place place, struct buffer *
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-static void show_function(lua_State *L, int at, struct buffer *out) {
+static void repl_show_function(lua_State *L, int at, struct buffer *out) {
     lua_Debug where;
     lua_pushvalue(L, at);
     if (lua_getinfo(L, ">S", &where) && where.linedefined > 0) {
@@ -200,7 +201,7 @@ static void show_function(lua_State *L, int at, struct buffer *out) {
     }
 }
 
-static void show_value(lua_State *L, int at, struct place place, struct buffer *out) {
+static void repl_show_value(lua_State *L, int at, struct place place, struct buffer *out) {
     char number[LUA_NUMBER_TEXT_CAP];
     luaL_checkstack(L, 16, "console");
     switch (lua_type(L, at)) {
@@ -214,13 +215,13 @@ static void show_value(lua_State *L, int at, struct place place, struct buffer *
         buffer_append_text(out, lua_format_number(lua_tonumber(L, at), number));
         break;
     case LUA_TSTRING:
-        show_string(text_at(L, at), out);
+        repl_show_string(repl_show_text_at(L, at), out);
         break;
     case LUA_TTABLE:
-        show_table(L, at, place, out);
+        repl_show_table(L, at, place, out);
         break;
     case LUA_TFUNCTION:
-        show_function(L, at, out);
+        repl_show_function(L, at, out);
         break;
     default:
         buffer_append_text(out, lua_islightuserdata(L, at) && !lua_touserdata(L, at)
@@ -231,7 +232,7 @@ static void show_value(lua_State *L, int at, struct place place, struct buffer *
 
 void repl_show(lua_State *L, int at, struct buffer *out) {
     if (lua_type(L, at) == LUA_TSTRING) {
-        struct slice text = text_at(L, at);
+        struct slice text = repl_show_text_at(L, at);
         size_t shown = text.len < MAX_OUTPUT ? text.len : MAX_OUTPUT;
         buffer_append(out, text.data, shown);
         if (shown < text.len) {
@@ -239,5 +240,5 @@ void repl_show(lua_State *L, int at, struct buffer *out) {
         }
         return;
     }
-    show_value(L, at, (struct place){0, false}, out);
+    repl_show_value(L, at, (struct place){0, false}, out);
 }

@@ -8,7 +8,7 @@
 #include "scaffold.h"
 
 /* Any text column of the key. */
-static const char *text_key(const struct view_table *table) {
+static const char *scaffold_reaction_text_key(const struct view_table *table) {
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_TEXT) {
             return table->key[i].name;
@@ -18,7 +18,7 @@ static const char *text_key(const struct view_table *table) {
 }
 
 /* A group that has a version, whose time is that of the fact. */
-static const char *versioned_group(const struct view_table *table) {
+static const char *scaffold_reaction_versioned_group(const struct view_table *table) {
     for (size_t i = 0; i < table->group_count; i++) {
         if (table->groups[i].rule == VIEW_FIRST || table->groups[i].rule == VIEW_LATEST) {
             return table->groups[i].name;
@@ -28,7 +28,7 @@ static const char *versioned_group(const struct view_table *table) {
 }
 
 bool scaffold_can_follow(const struct view_table *table) {
-    return text_key(table) && versioned_group(table);
+    return scaffold_reaction_text_key(table) && scaffold_reaction_versioned_group(table);
 }
 
 void scaffold_reaction(struct scaffold *scaffold, const struct config *config, const char *name,
@@ -37,11 +37,11 @@ void scaffold_reaction(struct scaffold *scaffold, const struct config *config, c
     uint8_t space[16];
     uuid_generate_v4(space);
     uuid_format(space, text);
-    snprintf(at, sizeof at, "%s_at", versioned_group(table));
+    snprintf(at, sizeof at, "%s_at", scaffold_reaction_versioned_group(table));
     const struct scaffold_word words[] = {{"name", name},
                                           {"topic", topic},
                                           {"table", table->name},
-                                          {"column", text_key(table)},
+                                          {"column", scaffold_reaction_text_key(table)},
                                           {"at", at},
                                           {"namespace", text},
                                           {NULL, NULL}};

@@ -19,7 +19,7 @@ struct params {
     size_t count;
 };
 
-static bool is_keyword(struct slice name) {
+static bool route_is_keyword(struct slice name) {
     for (size_t i = 0; i < LUA_KEYWORDS; i++) {
         if (slice_equal(name, slice_of(lua_keywords[i]))) {
             return true;
@@ -29,11 +29,11 @@ static bool is_keyword(struct slice name) {
 }
 
 /* {name}: a name that Lua and SQL take, and that is not there yet. */
-static bool add_param(struct params *params, struct slice segment) {
+static bool route_add_param(struct params *params, struct slice segment) {
     struct slice name = {segment.data + 1, segment.len - 2};
     if (segment.len < 3 || segment.data[segment.len - 1] != '}' || params->count == MAX_PARAMS ||
         !strchr(NAME_FIRST, name.data[0]) || strspn(name.data, NAME_REST) != name.len ||
-        is_keyword(name)) {
+        route_is_keyword(name)) {
         return false;
     }
     for (size_t i = 0; i < params->count; i++) {
@@ -45,12 +45,12 @@ static bool add_param(struct params *params, struct slice segment) {
     return true;
 }
 
-static bool read_params(const char *path, struct params *params) {
+static bool route_read_params(const char *path, struct params *params) {
     *params = (struct params){0};
     for (const char *at = path; *at == '/' && at[1];) {
         struct slice segment = {at + 1, strcspn(at + 1, "/")};
         bool good = segment.data[0] == '{'
-                        ? add_param(params, segment)
+                        ? route_add_param(params, segment)
                         : segment.len > 0 && strspn(segment.data, SEGMENT) == segment.len;
         if (!good) {
             return false;
@@ -62,7 +62,7 @@ static bool read_params(const char *path, struct params *params) {
 
 bool scaffold_check_path(const char *path, struct err *err) {
     struct params params;
-    return read_params(path, &params) ||
+    return route_read_params(path, &params) ||
            err_set(
                err, ERR_INPUT,
                "--path is \"%s\": say /batches/{batch_id}/notes, each {name} once, in lower-case "
@@ -71,8 +71,8 @@ bool scaffold_check_path(const char *path, struct err *err) {
 }
 
 /* Each parameter by a format that names it up to twice, with commas between. */
-static void append_each(struct buffer *out, const struct params *params, const char *format,
-                        const char *between) {
+static void route_append_each(struct buffer *out, const struct params *params, const char *format,
+                              const char *between) {
     for (size_t i = 0; i < params->count; i++) {
         struct slice name = params->names[i];
         buffer_append_text(out, i ? between : "");
@@ -83,10 +83,10 @@ static void append_each(struct buffer *out, const struct params *params, const c
 }
 
 /* A table of Lua on one line, or on several where `used` columns more would be too many. */
-static void append_table(struct buffer *out, const struct params *params, const char *format,
-                         size_t used, const char *indent) {
+static void route_append_table(struct buffer *out, const struct params *params, const char *format,
+                               size_t used, const char *indent) {
     struct buffer items = {0}, between = {0};
-    append_each(&items, params, format, ", ");
+    route_append_each(&items, params, format, ", ");
     if (params->count == 0) {
         buffer_append_text(out, "{}");
     } else if (items.len + used <= MAX_COLUMNS) {
@@ -94,7 +94,7 @@ static void append_table(struct buffer *out, const struct params *params, const 
     } else {
         buffer_append_format(&between, ",\n%s  ", indent);
         buffer_append_format(out, "{\n%s  ", indent);
-        append_each(out, params, format, between.data);
+        route_append_each(out, params, format, between.data);
         buffer_append_format(out, ",\n%s}", indent);
     }
     buffer_free(&items);
@@ -105,21 +105,22 @@ struct texts {
     struct buffer arguments, tags, examples, pairs, values;
 };
 
-static void write_texts(struct texts *texts, const struct params *params, const char *name) {
+static void route_write_texts(struct texts *texts, const struct params *params, const char *name) {
     if (params->count == 0) {
         buffer_append_text(&texts->arguments, "request.params"); /* empty */
     } else {
-        append_table(&texts->arguments, params, "% = request.params.%", 40 + strlen(name), "    ");
+        route_append_table(&texts->arguments, params, "% = request.params.%", 40 + strlen(name),
+                           "    ");
     }
-    append_table(&texts->tags, params, "request.params.%", 65, "      ");
-    append_table(&texts->examples, params, "% = \"% 1\"", 20, "");
-    append_each(&texts->pairs, params, "'%', :%::text", ",\n         ");
-    append_each(&texts->values, params, ":%::text", ",\n         ");
+    route_append_table(&texts->tags, params, "request.params.%", 65, "      ");
+    route_append_table(&texts->examples, params, "% = \"% 1\"", 20, "");
+    route_append_each(&texts->pairs, params, "'%', :%::text", ",\n         ");
+    route_append_each(&texts->values, params, ":%::text", ",\n         ");
     buffer_append_text(&texts->pairs, "");
     buffer_append_text(&texts->values, "");
 }
 
-static void free_texts(struct texts *texts) {
+static void route_free_texts(struct texts *texts) {
     buffer_free(&texts->arguments);
     buffer_free(&texts->tags);
     buffer_free(&texts->examples);
@@ -132,8 +133,8 @@ void scaffold_route(struct scaffold *scaffold, const struct config *config, cons
     struct params params;
     struct texts texts = {0};
     char path[4096];
-    (void)read_params(route_path, &params); /* checked by the caller */
-    write_texts(&texts, &params, name);
+    (void)route_read_params(route_path, &params); /* checked by the caller */
+    route_write_texts(&texts, &params, name);
     const struct scaffold_word words[] = {{"name", name},
                                           {"path", route_path},
                                           {"arguments", texts.arguments.data},
@@ -148,5 +149,5 @@ void scaffold_route(struct scaffold *scaffold, const struct config *config, cons
     scaffold_add(scaffold, path, new_route_spec_lua, words);
     snprintf(path, sizeof path, "%s/queries/%s.sql", config->scripts.sql, name);
     scaffold_add(scaffold, path, new_route_sql, words);
-    free_texts(&texts);
+    route_free_texts(&texts);
 }

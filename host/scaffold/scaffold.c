@@ -8,7 +8,8 @@
 #include "base/folders.h"
 
 /* The text of the word that begins at `at`, whose length goes to *len; NULL: it is none. */
-static const char *find_word(const char *at, const struct scaffold_word *words, size_t *len) {
+static const char *scaffold_find_word(const char *at, const struct scaffold_word *words,
+                                      size_t *len) {
     for (; words->name; words++) {
         *len = strlen(words->name) + 2;
         if (at[0] == '@' && strncmp(at + 1, words->name, *len - 2) == 0 && at[*len - 1] == '@') {
@@ -18,10 +19,11 @@ static const char *find_word(const char *at, const struct scaffold_word *words, 
     return NULL;
 }
 
-static void fill(struct buffer *out, const char *template, const struct scaffold_word *words) {
+static void scaffold_fill(struct buffer *out, const char *template,
+                          const struct scaffold_word *words) {
     while (*template) {
         size_t len;
-        const char *text = find_word(template, words, &len);
+        const char *text = scaffold_find_word(template, words, &len);
         if (text) {
             buffer_append_text(out, text);
             template += len;
@@ -35,11 +37,11 @@ void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned ch
                   const struct scaffold_word *words) {
     struct scaffold_file *file = &scaffold->files[scaffold->count++];
     snprintf(file->path, sizeof file->path, "%s", path);
-    fill(&file->text, (const char *)template, words);
+    scaffold_fill(&file->text, (const char *)template, words);
 }
 
 /* Made anew: "x" refuses a file that is there. */
-static bool write_file(const struct scaffold_file *file, struct err *err) {
+static bool scaffold_write_file(const struct scaffold_file *file, struct err *err) {
     FILE *out = folders_make(file->path, 0777, err) ? fopen(file->path, "wxe") : NULL;
     if (!out) {
         return err->kind != ERR_NONE ? false
@@ -62,7 +64,7 @@ bool scaffold_write(const struct scaffold *scaffold, struct err *err) {
         }
     }
     for (size_t i = 0; i < scaffold->count; i++) {
-        if (!write_file(&scaffold->files[i], err)) {
+        if (!scaffold_write_file(&scaffold->files[i], err)) {
             while (i-- > 0) {
                 (void)unlink(scaffold->files[i].path);
             }

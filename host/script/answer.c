@@ -11,23 +11,24 @@
 
 #define EXPECTED "a table with `status` and `body`, or `status` and `error`, or `unavailable`"
 
-static void answer_set_body(struct script_response *response, const char *body, size_t len) {
+static void script_answer_set_body(struct script_response *response, const char *body, size_t len) {
     char *copy = xcalloc(1, len + 1);
     memcpy(copy, body, len);
     response->body = (struct slice){copy, len};
 }
 
-static void answer_set_error(struct script_response *response, int status, const char *message) {
+static void script_answer_set_error(struct script_response *response, int status,
+                                    const char *message) {
     struct buffer body = {0};
     response->status = status;
     buffer_append_text(&body, "{\"error\":");
     buffer_append_json_string(&body, slice_of(message));
     buffer_append_text(&body, "}");
-    answer_set_body(response, body.data, body.len);
+    script_answer_set_body(response, body.data, body.len);
     buffer_free(&body);
 }
 
-static void answer_check_keys(lua_State *L, int at) {
+static void script_answer_check_keys(lua_State *L, int at) {
     static const char *const known[] = {"status", "body", "error", "unavailable", "tags"};
     char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
@@ -47,14 +48,14 @@ static void answer_check_keys(lua_State *L, int at) {
     }
 }
 
-static void answer_push(lua_State *L, int at, const char *key) {
+static void script_answer_push(lua_State *L, int at, const char *key) {
     lua_pushstring(L, key);
     lua_rawget(L, at);
 }
 
 /* The string answer[key], which the answer goes on to hold; NULL: it has none. */
-static const char *answer_text(lua_State *L, int at, const char *key, size_t *len) {
-    answer_push(L, at, key);
+static const char *script_answer_text(lua_State *L, int at, const char *key, size_t *len) {
+    script_answer_push(L, at, key);
     if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
         luaL_error(L, "`%s` of its answer is a string, not a %s", key, luaL_typename(L, -1));
     }
@@ -63,8 +64,8 @@ static const char *answer_text(lua_State *L, int at, const char *key, size_t *le
     return text;
 }
 
-static int answer_status(lua_State *L, int at) {
-    answer_push(L, at, "status");
+static int script_answer_status(lua_State *L, int at) {
+    script_answer_push(L, at, "status");
     if (lua_type(L, -1) != LUA_TNUMBER) {
         luaL_error(L, "`status` of its answer is a whole number from 200 to 599, not a %s",
                    luaL_typename(L, -1));
@@ -78,13 +79,13 @@ static int answer_status(lua_State *L, int at) {
     return (int)status;
 }
 
-static bool answer_is_null(lua_State *L) {
+static bool script_answer_is_null(lua_State *L) {
     return lua_isnil(L, -1) || (lua_islightuserdata(L, -1) && !lua_touserdata(L, -1));
 }
 
-static void answer_take_tags(lua_State *L, int at, struct script_response *response) {
-    answer_push(L, at, "tags");
-    if (!answer_is_null(L) && !lua_istable(L, -1)) {
+static void script_answer_take_tags(lua_State *L, int at, struct script_response *response) {
+    script_answer_push(L, at, "tags");
+    if (!script_answer_is_null(L) && !lua_istable(L, -1)) {
         luaL_error(L, "`tags` of its answer is a list of ids, not a %s", luaL_typename(L, -1));
     }
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
@@ -95,7 +96,7 @@ static void answer_take_tags(lua_State *L, int at, struct script_response *respo
             size_t len;
             const char *tag = lua_tolstring(L, -1, &len);
             response->tags[response->tag_count++] = hash64((struct slice){tag, len});
-        } else if (!answer_is_null(L)) {
+        } else if (!script_answer_is_null(L)) {
             luaL_error(L, "item %d of `tags` of its answer is a string, not a %s", (int)i + 1,
                        luaL_typename(L, -1));
         }
@@ -105,24 +106,24 @@ static void answer_take_tags(lua_State *L, int at, struct script_response *respo
 }
 
 /* The string failure[key], "" where it is none. */
-static void answer_copy_text(lua_State *L, int at, const char *key, char *out, size_t size) {
-    answer_push(L, at, key);
+static void script_answer_copy_text(lua_State *L, int at, const char *key, char *out, size_t size) {
+    script_answer_push(L, at, key);
     snprintf(out, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
     lua_pop(L, 1);
 }
 
 /* A failure as bindings return it, or a text. */
-static bool answer_take_unavailable(lua_State *L, int at, struct err *outage) {
-    answer_push(L, at, "unavailable");
+static bool script_answer_take_unavailable(lua_State *L, int at, struct err *outage) {
+    script_answer_push(L, at, "unavailable");
     bool there = !lua_isnil(L, -1);
     if (lua_istable(L, -1)) {
         int failure = lua_gettop(L);
         char kind[16], message[1024];
-        answer_copy_text(L, failure, "kind", kind, sizeof kind);
-        answer_copy_text(L, failure, "message", message, sizeof message);
+        script_answer_copy_text(L, failure, "kind", kind, sizeof kind);
+        script_answer_copy_text(L, failure, "message", message, sizeof message);
         bool slow = strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
         err_set(outage, slow ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", message);
-        answer_copy_text(L, failure, "sqlstate", outage->sqlstate, sizeof outage->sqlstate);
+        script_answer_copy_text(L, failure, "sqlstate", outage->sqlstate, sizeof outage->sqlstate);
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         err_set(outage, ERR_UNAVAILABLE, "%s", lua_tostring(L, -1));
     } else if (there) {
@@ -132,11 +133,11 @@ static bool answer_take_unavailable(lua_State *L, int at, struct err *outage) {
     return there;
 }
 
-static void answer_take_body(lua_State *L, int at, struct script_response *response) {
+static void script_answer_take_body(lua_State *L, int at, struct script_response *response) {
     size_t len = 0, error_len = 0;
-    int status = answer_status(L, at);
-    const char *error = answer_text(L, at, "error", &error_len);
-    const char *body = answer_text(L, at, "body", &len);
+    int status = script_answer_status(L, at);
+    const char *error = script_answer_text(L, at, "error", &error_len);
+    const char *body = script_answer_text(L, at, "body", &len);
     if (error && body) {
         luaL_error(L, "its answer has `body` and `error`: one of them is sent");
     }
@@ -150,10 +151,10 @@ static void answer_take_body(lua_State *L, int at, struct script_response *respo
         luaL_error(L, "its answer has `error` with the status %d: an error is 400 to 599", status);
     }
     if (error) {
-        answer_set_error(response, status, error);
+        script_answer_set_error(response, status, error);
     } else if (body) {
         response->status = status;
-        answer_set_body(response, body, len);
+        script_answer_set_body(response, body, len);
     } else {
         luaL_error(L, "its answer has neither `body` nor `error`: an answer is " EXPECTED);
     }
@@ -169,11 +170,11 @@ bool answer_take(lua_State *L, struct script_response *response, struct err *out
         luaL_error(L, "it returned a table with a metatable, such as its request or a module: an "
                       "answer is " EXPECTED);
     }
-    answer_check_keys(L, at);
-    bool unavailable = answer_take_unavailable(L, at, outage);
+    script_answer_check_keys(L, at);
+    bool unavailable = script_answer_take_unavailable(L, at, outage);
     if (!unavailable) {
-        answer_take_body(L, at, response);
+        script_answer_take_body(L, at, response);
     }
-    answer_take_tags(L, at, response);
+    script_answer_take_tags(L, at, response);
     return unavailable;
 }

@@ -28,13 +28,13 @@ bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err) 
     return true;
 }
 
-static int compare_files(const void *a, const void *b) {
+static int bundle_compare_files(const void *a, const void *b) {
     return strcmp(((const struct bundle_file *)a)->name, ((const struct bundle_file *)b)->name);
 }
 
 void bundle_finish(struct bundle *bundle) {
     if (bundle->count > 1) {
-        qsort(bundle->files, bundle->count, sizeof *bundle->files, compare_files);
+        qsort(bundle->files, bundle->count, sizeof *bundle->files, bundle_compare_files);
     }
     struct buffer all = {0};
     uint8_t hash[16];
@@ -61,7 +61,7 @@ void bundle_fill(struct bundle *bundle, const struct script_source *sources, siz
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name) {
     struct bundle_file wanted = {.name = (char *)name};
     return bundle->count
-               ? bsearch(&wanted, bundle->files, bundle->count, sizeof wanted, compare_files)
+               ? bsearch(&wanted, bundle->files, bundle->count, sizeof wanted, bundle_compare_files)
                : NULL;
 }
 

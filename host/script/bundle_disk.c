@@ -38,20 +38,20 @@ struct level {
     int depth;
 };
 
-static bool look_at_folder(struct look *look, const struct level *level);
+static bool bundle_disk_look_at_folder(struct look *look, const struct level *level);
 
-static bool ends_with(const char *name, const char *ending) {
+static bool bundle_disk_ends_with(const char *name, const char *ending) {
     size_t len = strlen(name), end = strlen(ending);
     return len > end && strcmp(name + len - end, ending) == 0;
 }
 
-static void note_change(struct look *look, const struct stat *status) {
+static void bundle_disk_note_change(struct look *look, const struct stat *status) {
     int64_t changed_us = (int64_t)status->st_ctim.tv_sec * 1000000 + status->st_ctim.tv_nsec / 1000;
     look->changed_us = changed_us > look->changed_us ? changed_us : look->changed_us;
 }
 
 /* The names are those that `require` finds and that metrics are labelled with. */
-static bool check_name(const struct look *look, const char *path, const char *name) {
+static bool bundle_disk_check_name(const struct look *look, const char *path, const char *name) {
     size_t len = strlen(name) - strlen(look->ending);
     size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
     if (good >= len) {
@@ -70,12 +70,12 @@ static bool check_name(const struct look *look, const char *path, const char *na
                    path, (int)len, name);
 }
 
-static bool look_at_file(struct look *look, const struct level *level, const char *entry,
-                         const char *name) {
+static bool bundle_disk_look_at_file(struct look *look, const struct level *level,
+                                     const char *entry, const char *name) {
     char path[4096];
     struct buffer text = {0};
     snprintf(path, sizeof path, "%s/%s", look->root, name);
-    bool ok = check_name(look, path, entry) &&
+    bool ok = bundle_disk_check_name(look, path, entry) &&
               (look->bundle->count < FILES_MAX ||
                err_set(look->err, ERR_INPUT,
                        "%s: it is one of more than %d files: see scripts.root", path, FILES_MAX)) &&
@@ -89,8 +89,8 @@ static bool look_at_file(struct look *look, const struct level *level, const cha
     return ok;
 }
 
-static bool go_down(struct look *look, const struct level *level, const char *entry,
-                    const char *name) {
+static bool bundle_disk_go_down(struct look *look, const struct level *level, const char *entry,
+                                const char *name) {
     struct level below = {.folder = name, .depth = level->depth + 1};
     if (below.depth > DEPTH_MAX) {
         return err_set(look->err, ERR_INPUT,
@@ -102,32 +102,33 @@ static bool go_down(struct look *look, const struct level *level, const char *en
         return err_set(look->err, ERR_INPUT, "%s/%s cannot be read: %s", look->root, name,
                        strerror(errno));
     }
-    bool ok = look_at_folder(look, &below);
+    bool ok = bundle_disk_look_at_folder(look, &below);
     close(below.fd);
     return ok;
 }
 
 /* What begins with a dot is an editor's or the system's own. */
-static bool look_at_entry(struct look *look, const struct level *level, const char *entry) {
+static bool bundle_disk_look_at_entry(struct look *look, const struct level *level,
+                                      const char *entry) {
     char name[1024];
     struct stat status;
     if (entry[0] == '.') {
         return true;
     }
     snprintf(name, sizeof name, "%s%s%s", level->folder, level->folder[0] ? "/" : "", entry);
-    bool wanted = ends_with(entry, look->ending);
+    bool wanted = bundle_disk_ends_with(entry, look->ending);
     bool there = fstatat(level->fd, entry, &status, 0) == 0;
     if (there) {
-        note_change(look, &status);
+        bundle_disk_note_change(look, &status);
     }
     if (there && S_ISDIR(status.st_mode) && !wanted) {
-        return go_down(look, level, entry, name);
+        return bundle_disk_go_down(look, level, entry, name);
     }
-    return !wanted || look_at_file(look, level, entry, name);
+    return !wanted || bundle_disk_look_at_file(look, level, entry, name);
 }
 
 /* Through a description of its own: every look begins at the first entry. */
-static bool look_at_folder(struct look *look, const struct level *level) {
+static bool bundle_disk_look_at_folder(struct look *look, const struct level *level) {
     struct stat status;
     int fd = openat(level->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -141,11 +142,11 @@ static bool look_at_folder(struct look *look, const struct level *level) {
         }
         return false;
     }
-    note_change(look, &status);
+    bundle_disk_note_change(look, &status);
     bool ok = true;
     struct dirent *entry;
     while (ok && (entry = readdir(dir))) {
-        ok = look_at_entry(look, level, entry->d_name);
+        ok = bundle_disk_look_at_entry(look, level, entry->d_name);
     }
     closedir(dir);
     return ok;
@@ -159,7 +160,7 @@ struct roots {
 };
 
 /* How much of both paths is one folder, perhaps both of it. */
-static size_t shared_folder_len(const char *one, const char *other) {
+static size_t bundle_disk_shared_folder_len(const char *one, const char *other) {
     size_t shared = 0, i = 0;
     for (; one[i] && one[i] == other[i]; i++) {
         shared = one[i] == '/' ? i + 1 : shared;
@@ -169,11 +170,11 @@ static size_t shared_folder_len(const char *one, const char *other) {
 }
 
 /* What is left of the path, relative to that folder. */
-static const char *behind(const char *path, size_t shared) {
+static const char *bundle_disk_behind(const char *path, size_t shared) {
     return path + shared + (shared > 0 ? strspn(path + shared, "/") : 0);
 }
 
-static int open_folder(int at, const char *below, const char *path, struct err *err) {
+static int bundle_disk_open_folder(int at, const char *below, const char *path, struct err *err) {
     int fd = openat(at, below[0] ? below : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(errno));
@@ -183,21 +184,22 @@ static int open_folder(int at, const char *below, const char *path, struct err *
 
 /* The folder that both stand in is opened once: where it is a link that is replaced, both are of
  * one release. */
-static bool open_roots(struct roots *roots, struct err *err) {
+static bool bundle_disk_open_roots(struct roots *roots, struct err *err) {
     const char *scripts = roots->names->scripts, *queries = roots->names->queries;
-    size_t shared = queries ? shared_folder_len(scripts, queries) : 0;
+    size_t shared = queries ? bundle_disk_shared_folder_len(scripts, queries) : 0;
     int at = AT_FDCWD;
     if (shared > 0) {
         char parent[4096];
         snprintf(parent, sizeof parent, "%.*s", (int)shared, scripts);
-        at = open_folder(AT_FDCWD, parent, parent, err);
+        at = bundle_disk_open_folder(AT_FDCWD, parent, parent, err);
         if (at < 0) {
             return false;
         }
     }
-    roots->scripts = open_folder(at, behind(scripts, shared), scripts, err);
+    roots->scripts = bundle_disk_open_folder(at, bundle_disk_behind(scripts, shared), scripts, err);
     if (roots->scripts >= 0 && queries) {
-        roots->queries = open_folder(at, behind(queries, shared), queries, err);
+        roots->queries =
+            bundle_disk_open_folder(at, bundle_disk_behind(queries, shared), queries, err);
     }
     if (at != AT_FDCWD) {
         close(at);
@@ -205,7 +207,7 @@ static bool open_roots(struct roots *roots, struct err *err) {
     return roots->scripts >= 0 && (!queries || roots->queries >= 0);
 }
 
-static void close_roots(struct roots *roots) {
+static void bundle_disk_close_roots(struct roots *roots) {
     if (roots->scripts >= 0) {
         close(roots->scripts);
     }
@@ -215,19 +217,19 @@ static void close_roots(struct roots *roots) {
     roots->scripts = roots->queries = -1;
 }
 
-static bool look_at_queries(struct look *look, const struct roots *roots) {
+static bool bundle_disk_look_at_queries(struct look *look, const struct roots *roots) {
     struct level root = {roots->queries, "", 0};
     look->root = roots->names->queries;
     look->ending = ".sql";
-    return go_down(look, &root, "queries", "queries");
+    return bundle_disk_go_down(look, &root, "queries", "queries");
 }
 
 /* Appends what stands there now, with its hash. */
-static bool look_at_all(const struct roots *roots, struct bundle *bundle, int64_t *changed_us,
-                        struct err *err) {
+static bool bundle_disk_look_at_all(const struct roots *roots, struct bundle *bundle,
+                                    int64_t *changed_us, struct err *err) {
     struct look look = {bundle, roots->names->scripts, ".lua", 0, err};
-    bool ok = look_at_folder(&look, &(struct level){roots->scripts, "", 0}) &&
-              (roots->queries < 0 || look_at_queries(&look, roots));
+    bool ok = bundle_disk_look_at_folder(&look, &(struct level){roots->scripts, "", 0}) &&
+              (roots->queries < 0 || bundle_disk_look_at_queries(&look, roots));
     *changed_us = look.changed_us;
     bundle_finish(bundle);
     return ok;
@@ -237,7 +239,7 @@ static bool look_at_all(const struct roots *roots, struct bundle *bundle, int64_
 
 /* Until the newest change is a moment ago. A clock that is behind the file system's own waits for
  * nothing. */
-static void wait_until_quiet(int64_t changed_us) {
+static void bundle_disk_wait_until_quiet(int64_t changed_us) {
     int64_t age_us = clock_wall_us() - changed_us;
     if (age_us >= 0 && age_us < QUIET_MS * 1000LL) {
         poll(NULL, 0, QUIET_MS - (int)(age_us / 1000) + 1);
@@ -246,15 +248,15 @@ static void wait_until_quiet(int64_t changed_us) {
 
 /* Whether two looks at the same open folders agree; then the bundle has what they saw. An error of
  * one look is one only if the next look has it too. */
-static bool agree(const struct roots *roots, struct bundle *bundle, struct err *err) {
+static bool bundle_disk_agree(const struct roots *roots, struct bundle *bundle, struct err *err) {
     struct bundle again = {0};
     struct err first = {0}, second = {0};
     int64_t changed_us, changed_again_us;
-    bool ok = look_at_all(roots, bundle, &changed_us, &first);
+    bool ok = bundle_disk_look_at_all(roots, bundle, &changed_us, &first);
     if (roots->names->settled) {
-        wait_until_quiet(changed_us);
+        bundle_disk_wait_until_quiet(changed_us);
     }
-    bool ok_again = look_at_all(roots, &again, &changed_again_us, &second);
+    bool ok_again = bundle_disk_look_at_all(roots, &again, &changed_again_us, &second);
     bool same = ok == ok_again && changed_us == changed_again_us &&
                 strcmp(bundle->hash, again.hash) == 0 && strcmp(first.text, second.text) == 0;
     *err = first;
@@ -262,14 +264,14 @@ static bool agree(const struct roots *roots, struct bundle *bundle, struct err *
     return same;
 }
 
-static bool read_until_equal(const struct bundle_folders *folders, struct bundle *bundle,
-                             struct err *err) {
+static bool bundle_disk_read_until_equal(const struct bundle_folders *folders,
+                                         struct bundle *bundle, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + AGREE_MS * 1000LL;
     do {
         struct roots roots = {folders, -1, -1};
         err_clear(err);
-        bool same = !open_roots(&roots, err) || agree(&roots, bundle, err);
-        close_roots(&roots);
+        bool same = !bundle_disk_open_roots(&roots, err) || bundle_disk_agree(&roots, bundle, err);
+        bundle_disk_close_roots(&roots);
         if (same && err->kind == ERR_NONE) {
             return true;
         }
@@ -294,12 +296,12 @@ struct disk_job {
     bool ok;
 };
 
-static void run_job(void *context) {
+static void bundle_disk_run_job(void *context) {
     struct disk_job *job = context;
-    job->ok = read_until_equal(&job->folders, &job->bundle, &job->err);
+    job->ok = bundle_disk_read_until_equal(&job->folders, &job->bundle, &job->err);
 }
 
-static void destroy_job(void *context) {
+static void bundle_disk_destroy_job(void *context) {
     struct disk_job *job = context;
     bundle_free(&job->bundle);
     free((char *)job->folders.scripts);
@@ -309,7 +311,8 @@ static void destroy_job(void *context) {
 
 bool bundle_disk_read(struct bundle *bundle, const struct bundle_folders *folders,
                       struct err *err) {
-    static const struct aside_work work = {"reading the scripts", run_job, destroy_job};
+    static const struct aside_work work = {"reading the scripts", bundle_disk_run_job,
+                                           bundle_disk_destroy_job};
     struct disk_job *job = xcalloc(1, sizeof *job);
     job->folders.scripts = xstrdup(folders->scripts);
     job->folders.queries = folders->queries ? xstrdup(folders->queries) : NULL;
@@ -324,6 +327,6 @@ bool bundle_disk_read(struct bundle *bundle, const struct bundle_folders *folder
     } else {
         *err = job->err;
     }
-    destroy_job(job);
+    bundle_disk_destroy_job(job);
     return ok;
 }

@@ -4,7 +4,8 @@
 #include "script_private.h"
 
 /* Pushes a set of the fields that scripts may read, with the reason for those that they may not. */
-static void push_field_names(lua_State *L, const struct extract_field *fields, size_t count) {
+static void event_names_push_field_names(lua_State *L, const struct extract_field *fields,
+                                         size_t count) {
     lua_createtable(L, 0, (int)count);
     for (size_t i = 0; i < count; i++) {
         if (fields[i].check_only) {
@@ -17,18 +18,18 @@ static void push_field_names(lua_State *L, const struct extract_field *fields, s
 }
 
 /* Puts the metatable of the items of each list into the registry, under the list's address. */
-static void add_lists(lua_State *L, const struct extract_field *fields, size_t count,
-                      const char *place) {
+static void event_names_add_lists(lua_State *L, const struct extract_field *fields, size_t count,
+                                  const char *place) {
     for (size_t i = 0; i < count; i++) {
         if (fields[i].type == FIELD_LIST) {
             lua_pushlightuserdata(L, (void *)&fields[i]);
-            push_field_names(L, fields[i].element, fields[i].element_count);
+            event_names_push_field_names(L, fields[i].element, fields[i].element_count);
             const char *owner = lua_pushfstring(L, "an item of %s", fields[i].name);
             lua_insert(L, -2);
             lua_names_push_strict(L, owner, "field ", place);
             lua_remove(L, -2);
             lua_rawset(L, LUA_REGISTRYINDEX);
-            add_lists(L, fields[i].element, fields[i].element_count, place);
+            event_names_add_lists(L, fields[i].element, fields[i].element_count, place);
         }
     }
 }
@@ -37,9 +38,9 @@ void event_push(struct script_instance *instance, const struct script_handler *h
     lua_State *L = instance->host.L;
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, handler->name);
     const char *place = lua_pushfstring(L, "`fields` of %s", file ? file->path : handler->name);
-    add_lists(L, handler->fields, handler->field_count, place);
+    event_names_add_lists(L, handler->fields, handler->field_count, place);
     lua_createtable(L, 0, (int)handler->field_count);
-    push_field_names(L, handler->fields, handler->field_count);
+    event_names_push_field_names(L, handler->fields, handler->field_count);
     lua_names_push_strict(L, "event", "field ", place);
     lua_setmetatable(L, -2);
     lua_remove(L, -2);

@@ -5,7 +5,7 @@
 #include "bundle_disk.h"
 #include "script_private.h"
 
-static struct script_generation *make(const struct config *config, uint64_t number) {
+static struct script_generation *generation_make(const struct config *config, uint64_t number) {
     struct script_generation *generation = xcalloc(1, sizeof *generation);
     generation->number = number;
     generation->config = config_ref(config);
@@ -15,7 +15,8 @@ static struct script_generation *make(const struct config *config, uint64_t numb
 }
 
 /* Of its files; takes over the reference. */
-static struct script_generation *complete(struct script_generation *generation, struct err *err) {
+static struct script_generation *generation_complete(struct script_generation *generation,
+                                                     struct err *err) {
     struct script_instance reader = {.generation = generation, .config = generation->config};
     bool ok = sandbox_open(&reader, err) && manifest_read(&reader, generation, err);
     sandbox_close(&reader);
@@ -26,31 +27,31 @@ static struct script_generation *complete(struct script_generation *generation, 
     return generation;
 }
 
-static bool read_bundle(struct bundle *bundle, const struct config *config, bool settled,
-                        struct err *err) {
+static bool generation_read_bundle(struct bundle *bundle, const struct config *config, bool settled,
+                                   struct err *err) {
     struct bundle_folders folders = {config->scripts.root, config->scripts.sql, settled};
     return bundle_disk_read(bundle, &folders, err);
 }
 
-static struct script_generation *load(const struct config *config, uint64_t number, bool settled,
-                                      struct err *err) {
-    struct script_generation *generation = make(config, number);
-    if (!read_bundle(&generation->bundle, config, settled, err)) {
+static struct script_generation *generation_load(const struct config *config, uint64_t number,
+                                                 bool settled, struct err *err) {
+    struct script_generation *generation = generation_make(config, number);
+    if (!generation_read_bundle(&generation->bundle, config, settled, err)) {
         script_generation_unref(generation);
         return NULL;
     }
-    return complete(generation, err);
+    return generation_complete(generation, err);
 }
 
 struct script_generation *script_generation_load(const struct config *config, uint64_t number,
                                                  struct err *err) {
-    return load(config, number, false, err);
+    return generation_load(config, number, false, err);
 }
 
 /* One route that lacks a caller's vocabulary would answer it in other words than the rest. */
-static bool check_vocabulary(const struct script_generation *generation,
-                             const struct script_route *route, const char *caller,
-                             const char *wanted, struct err *err) {
+static bool generation_check_vocabulary(const struct script_generation *generation,
+                                        const struct script_route *route, const char *caller,
+                                        const char *wanted, struct err *err) {
     char hint[NEAREST_HINT_CAP];
     const struct script_words *words = route->words;
     const char **names = xcalloc(words->count + 1, sizeof *names);
@@ -71,14 +72,15 @@ static bool check_vocabulary(const struct script_generation *generation,
 }
 
 /* Every vocabulary that the settings give a caller is one of each route that has any. */
-static bool check_vocabularies(const struct script_generation *generation, struct err *err) {
+static bool generation_check_vocabularies(const struct script_generation *generation,
+                                          struct err *err) {
     const struct config_pairs *callers = &generation->config->http.vocabularies;
     for (size_t c = 0; c < callers->count; c++) {
         size_t routes = 0;
         for (size_t i = 0; i < generation->route_count; i++) {
             const struct script_route *route = &generation->routes[i];
-            if (route->words &&
-                !check_vocabulary(generation, route, callers->names[c], callers->values[c], err)) {
+            if (route->words && !generation_check_vocabulary(generation, route, callers->names[c],
+                                                             callers->values[c], err)) {
                 return false;
             }
             routes += route->words != NULL;
@@ -93,7 +95,7 @@ static bool check_vocabularies(const struct script_generation *generation, struc
     return true;
 }
 
-static bool check_service(const struct script_generation *generation, struct err *err) {
+static bool generation_check_service(const struct script_generation *generation, struct err *err) {
     const char *root = generation->config->scripts.root;
     if (generation->handler_count == 0) {
         return err_set(
@@ -109,13 +111,13 @@ static bool check_service(const struct script_generation *generation, struct err
             "the right folder?",
             root, root);
     }
-    return check_vocabularies(generation, err);
+    return generation_check_vocabularies(generation, err);
 }
 
 struct script_generation *script_generation_load_service(const struct config *config,
                                                          uint64_t number, struct err *err) {
-    struct script_generation *generation = load(config, number, true, err);
-    if (generation && !check_service(generation, err)) {
+    struct script_generation *generation = generation_load(config, number, true, err);
+    if (generation && !generation_check_service(generation, err)) {
         script_generation_unref(generation);
         return NULL;
     }
@@ -125,15 +127,15 @@ struct script_generation *script_generation_load_service(const struct config *co
 struct script_generation *script_generation_restore(const struct config *config, uint64_t number,
                                                     const struct script_source *sources,
                                                     size_t count, struct err *err) {
-    struct script_generation *generation = make(config, number);
+    struct script_generation *generation = generation_make(config, number);
     bundle_fill(&generation->bundle, sources, count);
-    return complete(generation, err);
+    return generation_complete(generation, err);
 }
 
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
                          struct err *err) {
     struct bundle bundle = {0};
-    bool ok = read_bundle(&bundle, config, false, err);
+    bool ok = generation_read_bundle(&bundle, config, false, err);
     if (ok) {
         memcpy(hash, bundle.hash, sizeof bundle.hash);
     }

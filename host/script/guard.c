@@ -14,7 +14,7 @@
 
 /* The length without the lines at the end that say nothing of a script: C called it, and the title
  * where no line is left. */
-static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
+static size_t guard_cut_traceback(const char *text, size_t message_len, size_t len) {
     static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
     while (len > message_len) {
         const char *line = memrchr(text + message_len, '\n', len - message_len);
@@ -29,7 +29,7 @@ static size_t cut_traceback(const char *text, size_t message_len, size_t len) {
 
 /* Replaces the text at the top: the lines of C functions without a name end in an address, which no
  * replay could repeat. The first message_len bytes stay. */
-static void cut_addresses(lua_State *L, size_t message_len) {
+static void guard_cut_addresses(lua_State *L, size_t message_len) {
     static const char before[] = "[C]: at 0x";
     size_t len, kept = message_len;
     const char *text = lua_tolstring(L, -1, &len);
@@ -49,7 +49,7 @@ static void cut_addresses(lua_State *L, size_t message_len) {
 }
 
 /* A traceback is put behind a C string: a NUL would end the error at index 1 there. */
-static void replace_nuls(lua_State *L) {
+static void guard_replace_nuls(lua_State *L) {
     size_t len;
     const char *text = lua_tolstring(L, 1, &len);
     if (!memchr(text, '\0', len)) {
@@ -68,15 +68,15 @@ int script_on_error(lua_State *L) {
     outage_look(L);
     if (lua_isstring(L, 1)) {
         size_t len;
-        replace_nuls(L);
+        guard_replace_nuls(L);
         luaL_traceback(L, L, lua_tostring(L, 1), 1);
         const char *text = lua_tolstring(L, -1, &len);
-        lua_pushlstring(L, text, cut_traceback(text, lua_objlen(L, 1), len));
-        cut_addresses(L, lua_objlen(L, 1));
+        lua_pushlstring(L, text, guard_cut_traceback(text, lua_objlen(L, 1), len));
+        guard_cut_addresses(L, lua_objlen(L, 1));
     } else {
         lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
         luaL_traceback(L, L, lua_tostring(L, -1), 1);
-        cut_addresses(L, 0);
+        guard_cut_addresses(L, 0);
     }
     return 1;
 }
@@ -92,25 +92,25 @@ struct entry {
 };
 
 /* What is at the top is a string after script_on_error; Lua's own words for memory are one, too. */
-static void read_error(lua_State *L, struct err *err) {
+static void guard_read_error(lua_State *L, struct err *err) {
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
 }
 
 /* Inside lua_cpcall: what leads to the body's own call allocates already. */
-static int enter(lua_State *L) {
+static int guard_enter(lua_State *L) {
     struct entry *entry = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->on_error_ref);
     lua_pushcfunction(L, entry->body);
     lua_pushlightuserdata(L, entry->context);
     entry->status = lua_pcall(L, 1, 0, 2);
     if (entry->status != 0) {
-        read_error(L, entry->err);
+        guard_read_error(L, entry->err);
     }
     return 0;
 }
 
-static int collect(lua_State *L) {
+static int guard_collect(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT, 0);
     return 0;
 }
@@ -119,36 +119,36 @@ void script_collect_all(struct script_instance *instance) {
     size_t limit = instance->memory_limit;
     instance->host.healthy = false;
     instance->memory_limit += HEADROOM_BYTES;
-    if (lua_cpcall(instance->host.L, collect, NULL) != 0) {
+    if (lua_cpcall(instance->host.L, guard_collect, NULL) != 0) {
         lua_pop(instance->host.L, 1); /* what could not be given back goes with the state */
     }
     instance->memory_limit = limit;
 }
 
-static int collect_step(lua_State *L) {
+static int guard_collect_step(lua_State *L) {
     lua_gc(L, LUA_GCSTEP, 20);
     return 0;
 }
 
 void script_collect_step(struct script_instance *instance) {
-    if (instance && lua_cpcall(instance->host.L, collect_step, NULL) != 0) {
+    if (instance && lua_cpcall(instance->host.L, guard_collect_step, NULL) != 0) {
         lua_pop(instance->host.L, 1);
         script_collect_all(instance);
     }
 }
 
 /* The state is still full, or the error handler met that, too. */
-static void fail_for_memory(struct script_instance *instance, struct err *err) {
+static void guard_fail_for_memory(struct script_instance *instance, struct err *err) {
     err_set(err, ERR_INPUT, "not enough memory: %zu MiB are in use, the limit is %zu MiB",
             instance->memory_used / MIB, instance->memory_limit / MIB);
     script_collect_all(instance);
 }
 
-static int enter_state(struct entry *entry) {
+static int guard_enter_state(struct entry *entry) {
     lua_State *L = entry->instance->host.L;
-    int status = lua_cpcall(L, enter, entry);
+    int status = lua_cpcall(L, guard_enter, entry);
     if (status != 0) {
-        read_error(L, entry->err);
+        guard_read_error(L, entry->err);
         lua_pop(L, 1);
         return status;
     }
@@ -178,13 +178,13 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->host.stack_base = &here;
     struct lua_limit outer = script_limit_begin(instance, timeout_ms);
-    int status = enter_state(&entry);
+    int status = guard_enter_state(&entry);
     bool timed_out = script_limit_end(instance, outer);
     instance->host.stack_base = outer_base;
     bool full = instance->out_of_memory;
     instance->out_of_memory = outer_full;
     if (full || status == LUA_ERRMEM || status == LUA_ERRERR) {
-        fail_for_memory(instance, err);
+        guard_fail_for_memory(instance, err);
     } else if (status == 0 && timed_out) {
         err_set(err, ERR_INPUT, "the script took too long and hid it: its limit is %d ms",
                 timeout_ms);

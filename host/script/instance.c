@@ -11,7 +11,7 @@
 
 enum script_family { FAMILY_SECONDS, FAMILY_ERRORS, FAMILY_MEMORY, FAMILY_COUNT };
 
-static struct metric *script_family_of(enum script_family family) {
+static struct metric *instance_script_family_of(enum script_family family) {
     static const struct {
         enum metric_type type;
         const char *name, *help;
@@ -27,10 +27,10 @@ static struct metric *script_family_of(enum script_family family) {
                          "script");
 }
 
-static void make_metrics(struct script_metrics *metrics, const char *script) {
-    metrics->seconds = metric_cell(script_family_of(FAMILY_SECONDS), script);
-    metrics->errors = metric_cell(script_family_of(FAMILY_ERRORS), script);
-    metrics->memory_bytes = metric_cell(script_family_of(FAMILY_MEMORY), script);
+static void instance_make_metrics(struct script_metrics *metrics, const char *script) {
+    metrics->seconds = metric_cell(instance_script_family_of(FAMILY_SECONDS), script);
+    metrics->errors = metric_cell(instance_script_family_of(FAMILY_ERRORS), script);
+    metrics->memory_bytes = metric_cell(instance_script_family_of(FAMILY_MEMORY), script);
 }
 
 void script_generation_show_metrics(const struct script_generation *generation) {
@@ -48,7 +48,7 @@ void script_generation_show_metrics(const struct script_generation *generation) 
         names[count++] = generation->reactions[i].name;
     }
     for (int family = 0; family < FAMILY_COUNT; family++) {
-        metric_show_only(script_family_of(family), names, count);
+        metric_show_only(instance_script_family_of(family), names, count);
     }
     free(names);
     metric_scope_show(generation->metrics);
@@ -79,7 +79,7 @@ struct loading {
 };
 
 /* A reference to the function of the module that the host calls, and to nothing else of it. */
-static int take_function(lua_State *L, const char *name, const char *function) {
+static int instance_take_function(lua_State *L, const char *name, const char *function) {
     sandbox_push_module(L, name);
     if (!lua_istable(L, -1)) {
         luaL_error(L, "%s returned a %s when it was loaded again, not a table", name,
@@ -96,7 +96,7 @@ static int take_function(lua_State *L, const char *name, const char *function) {
 }
 
 /* A reference to the metatable of a route's path parameters. */
-static int params_names(lua_State *L, const struct script_route *route) {
+static int instance_params_names(lua_State *L, const struct script_route *route) {
     lua_newtable(L);
     for (size_t i = 0; i < route->path_count; i++) {
         for (const char *at = strchr(route->paths[i], '{'); at; at = strchr(at, '{')) {
@@ -111,7 +111,7 @@ static int params_names(lua_State *L, const struct script_route *route) {
 }
 
 /* A reference to the metatable of requests. An answer that is kept is the same for all queries. */
-static int request_names(lua_State *L, bool cached) {
+static int instance_request_names(lua_State *L, bool cached) {
     lua_newtable(L);
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "params");
@@ -130,11 +130,11 @@ static int request_names(lua_State *L, bool cached) {
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static int load_handler(lua_State *L) {
+static int instance_load_handler(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
-    instance->handler_refs[loading->at] = take_function(L, handler->name, "handle");
+    instance->handler_refs[loading->at] = instance_take_function(L, handler->name, "handle");
     event_push(instance, handler);
     instance->event_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
     event_push_names(L, handler);
@@ -142,33 +142,33 @@ static int load_handler(lua_State *L) {
     return 0;
 }
 
-static int load_route(lua_State *L) {
+static int instance_load_route(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_route *route = &instance->generation->routes[loading->at];
-    instance->route_refs[loading->at] = take_function(L, route->name, "handle");
-    instance->params_refs[loading->at] = params_names(L, route);
+    instance->route_refs[loading->at] = instance_take_function(L, route->name, "handle");
+    instance->params_refs[loading->at] = instance_params_names(L, route);
     return 0;
 }
 
-static int load_reaction(lua_State *L) {
+static int instance_load_reaction(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_reaction *reaction = &instance->generation->reactions[loading->at];
-    instance->reaction_refs[loading->at] = take_function(L, reaction->name, "publish");
+    instance->reaction_refs[loading->at] = instance_take_function(L, reaction->name, "publish");
     return 0;
 }
 
-static int load_shared(lua_State *L) {
+static int instance_load_shared(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
-    loading->instance->request_ref = request_names(L, false);
-    loading->instance->cached_request_ref = request_names(L, true);
+    loading->instance->request_ref = instance_request_names(L, false);
+    loading->instance->cached_request_ref = instance_request_names(L, true);
     view_object_push(loading->instance);
     loading->instance->view_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-static void make_references(struct script_instance *instance) {
+static void instance_make_references(struct script_instance *instance) {
     const struct script_generation *generation = instance->generation;
     instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
     instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
@@ -185,13 +185,14 @@ static void make_references(struct script_instance *instance) {
 }
 
 /* Runs the script's file in the state and takes what the host calls of it. */
-static bool load_script(const struct loading *loading, const char *name, lua_CFunction take,
-                        struct script_metrics *metrics, struct err *err) {
+static bool instance_load_script(const struct loading *loading, const char *name,
+                                 lua_CFunction take, struct script_metrics *metrics,
+                                 struct err *err) {
     struct script_instance *instance = loading->instance;
     if (!sandbox_load(instance, name, err) || !script_guard(instance, take, (void *)loading, err)) {
         return instance_name_script(instance, name, err);
     }
-    make_metrics(metrics, name);
+    instance_make_metrics(metrics, name);
     return true;
 }
 
@@ -199,20 +200,20 @@ bool instance_load(struct script_instance *instance, struct err *err) {
     const struct script_generation *generation = instance->generation;
     struct loading loading = {.instance = instance};
     bool ok = true;
-    make_references(instance);
+    instance_make_references(instance);
     for (size_t i = loading.at = 0; i < generation->handler_count && ok; loading.at = ++i) {
-        ok = load_script(&loading, generation->handlers[i].name, load_handler,
-                         &instance->handler_metrics[i], err);
+        ok = instance_load_script(&loading, generation->handlers[i].name, instance_load_handler,
+                                  &instance->handler_metrics[i], err);
     }
     for (size_t i = loading.at = 0; i < generation->route_count && ok; loading.at = ++i) {
-        ok = load_script(&loading, generation->routes[i].name, load_route,
-                         &instance->route_metrics[i], err);
+        ok = instance_load_script(&loading, generation->routes[i].name, instance_load_route,
+                                  &instance->route_metrics[i], err);
     }
     for (size_t i = loading.at = 0; i < generation->reaction_count && ok; loading.at = ++i) {
-        ok = load_script(&loading, generation->reactions[i].name, load_reaction,
-                         &instance->reaction_metrics[i], err);
+        ok = instance_load_script(&loading, generation->reactions[i].name, instance_load_reaction,
+                                  &instance->reaction_metrics[i], err);
     }
-    return ok && script_guard(instance, load_shared, &loading, err);
+    return ok && script_guard(instance, instance_load_shared, &loading, err);
 }
 
 struct script_instance *script_instance_create(struct script_generation *generation,
@@ -274,7 +275,7 @@ struct handler_call {
 };
 
 /* Reads what the handler returned: nothing, or "ignored". */
-static void take_outcome(lua_State *L, const char *name, struct handler_call *call) {
+static void instance_take_outcome(lua_State *L, const char *name, struct handler_call *call) {
     const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     call->ignored = said && strcmp(said, "ignored") == 0;
     if (!call->ignored && !lua_isnil(L, -1)) {
@@ -284,7 +285,7 @@ static void take_outcome(lua_State *L, const char *name, struct handler_call *ca
 }
 
 /* Runs inside the protected call: filling the event allocates, and may meet the memory cap. */
-static int run_handler(lua_State *L) {
+static int instance_run_handler(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct handler_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
@@ -297,12 +298,13 @@ static int run_handler(lua_State *L) {
     FAULT_POINT("handler");
     lua_call(L, 2, 2);
     outage_raise_returned(L);
-    take_outcome(L, instance->generation->handlers[call->handler].name, call);
+    instance_take_outcome(L, instance->generation->handlers[call->handler].name, call);
     return 0;
 }
 
 /* The script went on after its merges were refused: what it merged before is not all. */
-static bool hid_the_bound(const struct script_instance *instance, size_t handler, struct err *err) {
+static bool instance_hid_the_bound(const struct script_instance *instance, size_t handler,
+                                   struct err *err) {
     if (instance->merged_too_much) {
         err_set(err, ERR_INPUT,
                 "%s hid that its event merges more than %d bytes (config.lua, "
@@ -329,7 +331,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, name, instance->version.event_id);
-    enum script_result result = script_call(instance, run_handler, &call,
+    enum script_result result = script_call(instance, instance_run_handler, &call,
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
@@ -339,7 +341,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
         instance_name_script(instance, name, err);
         return outage_result(instance, result, err);
     }
-    if (hid_the_bound(instance, handler, err)) {
+    if (instance_hid_the_bound(instance, handler, err)) {
         return SCRIPT_ERROR;
     }
     return call.ignored ? SCRIPT_IGNORED : SCRIPT_OK;
@@ -360,7 +362,7 @@ struct route_call {
     bool unavailable;
 };
 
-static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t count) {
+static void instance_push_pairs(lua_State *L, const struct script_pair *pairs, size_t count) {
     lua_createtable(L, 0, (int)count);
     for (size_t i = 0; i < count; i++) {
         lua_pushlstring(L, pairs[i].name.data, pairs[i].name.len);
@@ -369,19 +371,19 @@ static void push_pairs(lua_State *L, const struct script_pair *pairs, size_t cou
     }
 }
 
-static int run_route(lua_State *L) {
+static int instance_run_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct route_call *call = lua_touserdata(L, 1);
     const struct script_request *request = call->request;
     bool cached = instance->generation->routes[request->route].cache_key != NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
     lua_createtable(L, 0, 4);
-    push_pairs(L, request->params, request->param_count);
+    instance_push_pairs(L, request->params, request->param_count);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->params_refs[request->route]);
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "params");
     if (!cached) {
-        push_pairs(L, request->query, request->query_count);
+        instance_push_pairs(L, request->query, request->query_count);
         lua_setfield(L, -2, "query");
     }
     lua_pushstring(L, request->correlation_id);
@@ -408,8 +410,8 @@ enum script_result script_answer(struct script_instance *instance,
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
     instance->host.traceparent = request->traceparent;
-    enum script_result result =
-        script_call(instance, run_route, &call, instance->config->scripts.route_timeout_ms, err);
+    enum script_result result = script_call(instance, instance_run_route, &call,
+                                            instance->config->scripts.route_timeout_ms, err);
     instance->host.traceparent = (struct slice){0};
     instance_count_call(instance, &instance->route_metrics[request->route], started_us,
                         result != SCRIPT_OK);

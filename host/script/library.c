@@ -16,7 +16,7 @@
 
 /* ---- patterns ----------------------------------------------------------------------------- */
 
-static struct pattern_match match_of(lua_State *L, int subject, int pattern) {
+static struct pattern_match library_match_of(lua_State *L, int subject, int pattern) {
     size_t subject_len, pattern_len;
     struct pattern_match match = {.L = L};
     match.subject = luaL_checklstring(L, subject, &subject_len);
@@ -27,43 +27,43 @@ static struct pattern_match match_of(lua_State *L, int subject, int pattern) {
 }
 
 /* Where the optional start at argument 3 is; negative ones count from the end. */
-static const char *start_of(lua_State *L, const struct pattern_match *match) {
+static const char *library_start_of(lua_State *L, const struct pattern_match *match) {
     ptrdiff_t len = match->subject_end - match->subject;
     ptrdiff_t start = luaL_optinteger(L, 3, 1);
     start = start < 0 ? start + len : start - 1;
     return match->subject + (start < 0 ? 0 : start > len ? len : start);
 }
 
-static int push_range(lua_State *L, const struct pattern_match *match, const char *begin,
-                      const char *end) {
+static int library_push_range(lua_State *L, const struct pattern_match *match, const char *begin,
+                              const char *end) {
     lua_pushinteger(L, begin - match->subject + 1);
     lua_pushinteger(L, end - match->subject);
     return 2;
 }
 
-static int string_find(lua_State *L) {
-    struct pattern_match match = match_of(L, 1, 2);
-    const char *at = start_of(L, &match), *end;
+static int library_string_find(lua_State *L) {
+    struct pattern_match match = library_match_of(L, 1, 2);
+    const char *at = library_start_of(L, &match), *end;
     size_t len = (size_t)(match.pattern_end - match.pattern);
     if (lua_toboolean(L, 4) || pattern_is_plain(match.pattern, len)) {
         if (match.subject_end - at >= LARGE_SUBJECT_BYTES) {
             lua_host_check_time(L);
         }
         const char *found = memmem(at, (size_t)(match.subject_end - at), match.pattern, len);
-        return found ? push_range(L, &match, found, found + len) : (lua_pushnil(L), 1);
+        return found ? library_push_range(L, &match, found, found + len) : (lua_pushnil(L), 1);
     }
     const char *begin = pattern_find(&match, at, &end);
     if (!begin) {
         lua_pushnil(L);
         return 1;
     }
-    push_range(L, &match, begin, end);
+    library_push_range(L, &match, begin, end);
     return 2 + pattern_push_captures(&match, NULL, NULL);
 }
 
-static int string_match(lua_State *L) {
-    struct pattern_match match = match_of(L, 1, 2);
-    const char *end, *begin = pattern_find(&match, start_of(L, &match), &end);
+static int library_string_match(lua_State *L) {
+    struct pattern_match match = library_match_of(L, 1, 2);
+    const char *end, *begin = pattern_find(&match, library_start_of(L, &match), &end);
     if (!begin) {
         lua_pushnil(L);
         return 1;
@@ -72,8 +72,8 @@ static int string_match(lua_State *L) {
 }
 
 /* Upvalues: subject, pattern, where to go on. */
-static int next_match(lua_State *L) {
-    struct pattern_match match = match_of(L, lua_upvalueindex(1), lua_upvalueindex(2));
+static int library_next_match(lua_State *L) {
+    struct pattern_match match = library_match_of(L, lua_upvalueindex(1), lua_upvalueindex(2));
     const char *at = match.subject + lua_tointeger(L, lua_upvalueindex(3));
     for (; at <= match.subject_end; at++) { /* here ^ is a character like any other */
         const char *end = pattern_match_at(&match, at);
@@ -86,17 +86,17 @@ static int next_match(lua_State *L) {
     return 0;
 }
 
-static int string_gmatch(lua_State *L) {
+static int library_string_gmatch(lua_State *L) {
     luaL_checkstring(L, 1);
     luaL_checkstring(L, 2);
     lua_settop(L, 2);
     lua_pushinteger(L, 0);
-    lua_pushcclosure(L, next_match, 3);
+    lua_pushcclosure(L, library_next_match, 3);
     return 1;
 }
 
-static void add_template(luaL_Buffer *out, struct pattern_match *match, const char *begin,
-                         const char *end) {
+static void library_add_template(luaL_Buffer *out, struct pattern_match *match, const char *begin,
+                                 const char *end) {
     size_t len;
     const char *text = lua_tolstring(match->L, 3, &len);
     for (size_t i = 0; i < len; i++) {
@@ -117,11 +117,11 @@ static void add_template(luaL_Buffer *out, struct pattern_match *match, const ch
 }
 
 /* What a match is replaced by. */
-static void add_replacement(luaL_Buffer *out, struct pattern_match *match, const char *begin,
-                            const char *end) {
+static void library_add_replacement(luaL_Buffer *out, struct pattern_match *match,
+                                    const char *begin, const char *end) {
     lua_State *L = match->L;
     if (lua_isstring(L, 3)) {
-        add_template(out, match, begin, end);
+        library_add_template(out, match, begin, end);
         return;
     }
     lua_host_check_stack(L);
@@ -141,8 +141,8 @@ static void add_replacement(luaL_Buffer *out, struct pattern_match *match, const
     luaL_addvalue(out);
 }
 
-static int string_gsub(lua_State *L) {
-    struct pattern_match match = match_of(L, 1, 2);
+static int library_string_gsub(lua_State *L) {
+    struct pattern_match match = library_match_of(L, 1, 2);
     int type = lua_type(L, 3);
     luaL_argcheck(L,
                   type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TTABLE ||
@@ -159,7 +159,7 @@ static int string_gsub(lua_State *L) {
         const char *end = pattern_match_at(&match, at);
         if (end) {
             count++;
-            add_replacement(&out, &match, at, end);
+            library_add_replacement(&out, &match, at, end);
         }
         if (end && end > at) {
             at = end;
@@ -178,7 +178,7 @@ static int string_gsub(lua_State *L) {
     return 2;
 }
 
-static int string_rep(lua_State *L) {
+static int library_string_rep(lua_State *L) {
     size_t len, joint_len;
     const char *text = luaL_checklstring(L, 1, &len);
     lua_Number times = luaL_checknumber(L, 2);
@@ -209,7 +209,7 @@ struct sort {
 };
 
 /* Whether the value at index b belongs before the one at index a. */
-static bool comes_before(struct sort *sort, int b, int a) {
+static bool library_comes_before(struct sort *sort, int b, int a) {
     lua_State *L = sort->L;
     if (++sort->comparisons % COMPARISONS_BETWEEN_LOOKS == 0) {
         lua_host_check_time(L);
@@ -228,7 +228,8 @@ static bool comes_before(struct sort *sort, int b, int a) {
 }
 
 /* Merges the sorted runs [first, middle) and [middle, last) of the table at `from` into `to`. */
-static void merge_runs(struct sort *sort, int from, int to, int first, int middle, int last) {
+static void library_merge_runs(struct sort *sort, int from, int to, int first, int middle,
+                               int last) {
     lua_State *L = sort->L;
     int left = first, right = middle;
     for (int out = first; out < last; out++) {
@@ -237,7 +238,7 @@ static void merge_runs(struct sort *sort, int from, int to, int first, int middl
             lua_rawgeti(L, from, left);
             lua_rawgeti(L, from, right);
             int top = lua_gettop(L);
-            take_right = comes_before(sort, top, top - 1);
+            take_right = library_comes_before(sort, top, top - 1);
             lua_pop(L, 2);
         }
         lua_rawgeti(L, from, take_right ? right++ : left++);
@@ -245,7 +246,7 @@ static void merge_runs(struct sort *sort, int from, int to, int first, int middl
     }
 }
 
-static void copy_items(lua_State *L, int from, int to, int count) {
+static void library_copy_items(lua_State *L, int from, int to, int count) {
     for (int i = 1; i <= count; i++) {
         lua_rawgeti(L, from, i);
         lua_rawseti(L, to, i);
@@ -254,7 +255,7 @@ static void copy_items(lua_State *L, int from, int to, int count) {
 
 /* Merge sort in two tables aside: an order that contradicts itself costs no more than a good one,
  * and an error in the middle leaves the list as it was. */
-static int table_sort(lua_State *L) {
+static int library_table_sort(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     if (!lua_isnoneornil(L, 2)) {
         luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -264,25 +265,25 @@ static int table_sort(lua_State *L) {
     int count = (int)lua_objlen(L, 1), from = 3, to = 4;
     lua_createtable(L, count, 0);
     lua_createtable(L, count, 0);
-    copy_items(L, 1, from, count);
+    library_copy_items(L, 1, from, count);
     for (int width = 1; width < count; width *= 2) {
         for (int first = 1; first <= count; first += 2 * width) {
             int left = count + 1 - first; /* items from here on */
-            merge_runs(&sort, from, to, first, first + (width < left ? width : left),
-                       first + (2 * width < left ? 2 * width : left));
+            library_merge_runs(&sort, from, to, first, first + (width < left ? width : left),
+                               first + (2 * width < left ? 2 * width : left));
         }
         int kept = from;
         from = to;
         to = kept;
     }
-    copy_items(L, from, 1, count);
+    library_copy_items(L, from, 1, count);
     return 0;
 }
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
 /* What writes into a table in C passes by its metatable: read-only tables are looked for. */
-static void refuse_read_only(lua_State *L, int at, const char *function) {
+static void library_refuse_read_only(lua_State *L, int at, const char *function) {
     luaL_checktype(L, at, LUA_TTABLE);
     if (!lua_getmetatable(L, at)) {
         return;
@@ -296,7 +297,7 @@ static void refuse_read_only(lua_State *L, int at, const char *function) {
 }
 
 /* Moves items by one place, the last first where they move up. */
-static void shift_items(lua_State *L, int from, int last, int by) {
+static void library_shift_items(lua_State *L, int from, int last, int by) {
     int count = last - from + 1;
     for (int i = 0; i < count; i++) {
         int at = by > 0 ? last - i : from + i;
@@ -308,13 +309,13 @@ static void shift_items(lua_State *L, int from, int last, int by) {
     }
 }
 
-static int table_insert(lua_State *L) {
-    refuse_read_only(L, 1, "table.insert");
+static int library_table_insert(lua_State *L) {
+    library_refuse_read_only(L, 1, "table.insert");
     int count = (int)lua_objlen(L, 1), at = count + 1, arguments = lua_gettop(L);
     if (arguments == 3) {
         int wanted = (int)luaL_checkinteger(L, 2);
         luaL_argcheck(L, wanted >= 1, 2, "position out of bounds");
-        shift_items(L, wanted, count, 1);
+        library_shift_items(L, wanted, count, 1);
         at = wanted;
     } else if (arguments != 2) {
         return luaL_error(L, "wrong number of arguments to 'insert'");
@@ -323,23 +324,23 @@ static int table_insert(lua_State *L) {
     return 0;
 }
 
-static int table_remove(lua_State *L) {
-    refuse_read_only(L, 1, "table.remove");
+static int library_table_remove(lua_State *L) {
+    library_refuse_read_only(L, 1, "table.remove");
     int count = (int)lua_objlen(L, 1);
     int at = lua_isnoneornil(L, 2) ? count : (int)luaL_checkinteger(L, 2);
     if (at < 1 || at > count) {
         return 0;
     }
     lua_rawgeti(L, 1, at);
-    shift_items(L, at + 1, count, -1);
+    library_shift_items(L, at + 1, count, -1);
     lua_pushnil(L);
     lua_rawseti(L, 1, count);
     return 1;
 }
 
 /* Upvalue: the original. */
-static int table_move(lua_State *L) {
-    refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
+static int library_table_move(lua_State *L) {
+    library_refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
@@ -347,7 +348,7 @@ static int table_move(lua_State *L) {
 }
 
 /* Upvalue: the original. What a weak table still has depends on when garbage was collected. */
-static int base_setmetatable(lua_State *L) {
+static int library_base_setmetatable(lua_State *L) {
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__mode");
         lua_rawget(L, 2);
@@ -367,7 +368,7 @@ static int base_setmetatable(lua_State *L) {
 
 /* pcall(f, …). LuaJIT's own moves its frame without a look at the stack's end: a chain of sixty,
  * pcall(pcall, pcall, …), writes beyond it. */
-static int base_pcall(lua_State *L) {
+static int library_base_pcall(lua_State *L) {
     luaL_checkany(L, 1);
     lua_host_check_stack(L);
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
@@ -380,7 +381,7 @@ static int base_pcall(lua_State *L) {
 /* xpcall(f, handler, …). The original runs the handler where the error is raised, which may be
  * within the hook that ends a call: there no hook fires, and a handler that loops would never end.
  * Here it runs once the error has unwound; nothing that scripts can do tells the difference. */
-static int base_xpcall(lua_State *L) {
+static int library_base_xpcall(lua_State *L) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_host_check_stack(L);
     lua_pushvalue(L, 2);
@@ -398,13 +399,14 @@ static int base_xpcall(lua_State *L) {
 }
 
 /* Replaces a function of the table at the top by one that has it as upvalue. */
-static void wrap(lua_State *L, const char *name, lua_CFunction function) {
+static void library_wrap(lua_State *L, const char *name, lua_CFunction function) {
     lua_getfield(L, -1, name);
     lua_pushcclosure(L, function, 1);
     lua_setfield(L, -2, name);
 }
 
-static void replace(lua_State *L, const char *library, const luaL_Reg *functions) {
+static void library_replace_functions(lua_State *L, const char *library,
+                                      const luaL_Reg *functions) {
     lua_getglobal(L, library);
     for (; functions->name; functions++) {
         lua_pushcfunction(L, functions->func);
@@ -414,19 +416,22 @@ static void replace(lua_State *L, const char *library, const luaL_Reg *functions
 }
 
 void library_replace(lua_State *L) {
-    static const luaL_Reg strings[] = {{"find", string_find},     {"match", string_match},
-                                       {"gmatch", string_gmatch}, {"gsub", string_gsub},
-                                       {"rep", string_rep},       {NULL, NULL}};
-    static const luaL_Reg tables[] = {
-        {"sort", table_sort}, {"insert", table_insert}, {"remove", table_remove}, {NULL, NULL}};
-    replace(L, LUA_STRLIBNAME, strings);
-    replace(L, LUA_TABLIBNAME, tables);
-    lua_register(L, "pcall", base_pcall);
-    lua_register(L, "xpcall", base_xpcall);
+    static const luaL_Reg strings[] = {
+        {"find", library_string_find},     {"match", library_string_match},
+        {"gmatch", library_string_gmatch}, {"gsub", library_string_gsub},
+        {"rep", library_string_rep},       {NULL, NULL}};
+    static const luaL_Reg tables[] = {{"sort", library_table_sort},
+                                      {"insert", library_table_insert},
+                                      {"remove", library_table_remove},
+                                      {NULL, NULL}};
+    library_replace_functions(L, LUA_STRLIBNAME, strings);
+    library_replace_functions(L, LUA_TABLIBNAME, tables);
+    lua_register(L, "pcall", library_base_pcall);
+    lua_register(L, "xpcall", library_base_xpcall);
     lua_getglobal(L, LUA_TABLIBNAME);
-    wrap(L, "move", table_move);
+    library_wrap(L, "move", library_table_move);
     lua_pop(L, 1);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
-    wrap(L, "setmetatable", base_setmetatable);
+    library_wrap(L, "setmetatable", library_base_setmetatable);
     lua_pop(L, 1);
 }

@@ -17,40 +17,40 @@ char *manifest_text(struct script_generation *generation, const char *text) {
     return memcpy(manifest_alloc(generation, bytes), text, bytes);
 }
 
-static bool starts_with(const char *name, const char *prefix) {
+static bool manifest_starts_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 /* ---- what two files say together ----------------------------------------------------------- */
 
 /* At the line of the word in the file of that name. */
-static void clash(struct manifest_reader *r, const char *name, const char *word, const char *format,
-                  const char *with, const char *method) {
+static void manifest_clash(struct manifest_reader *r, const char *name, const char *word,
+                           const char *format, const char *with, const char *method) {
     struct manifest_scope scope = {0};
     r->file = bundle_find(&r->generation->bundle, name);
-    manifest_enter(r, &scope, NULL, starts_with(name, "routes/") ? "route" : "handler");
+    manifest_enter(r, &scope, NULL, manifest_starts_with(name, "routes/") ? "route" : "handler");
     manifest_problem(r, word, format, method, word, with);
     manifest_leave(r);
 }
 
-static void check_topics(struct manifest_reader *r) {
+static void manifest_check_topics(struct manifest_reader *r) {
     const struct script_handler *handlers = r->generation->handlers;
     for (size_t i = 0; i < r->generation->handler_count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
             const char *topic = handlers[i].topics[t];
             int first = script_handler_of(r->generation, topic);
             if (first >= 0 && (size_t)first < i) {
-                clash(r, handlers[i].name, topic,
-                      "%s %s is declared by %s, too: a topic has one "
-                      "handler",
-                      handlers[first].name, "the topic");
+                manifest_clash(r, handlers[i].name, topic,
+                               "%s %s is declared by %s, too: a topic has one "
+                               "handler",
+                               handlers[first].name, "the topic");
             }
         }
     }
 }
 
-static void check_path(struct manifest_reader *r, const struct script_route *route,
-                       const char *path, const struct script_route *earlier) {
+static void manifest_check_route_path(struct manifest_reader *r, const struct script_route *route,
+                                      const char *path, const struct script_route *earlier) {
     for (size_t p = 0; p < earlier->path_count; p++) {
         if (earlier->paths[p] == path) {
             return; /* its own, and those behind it */
@@ -59,7 +59,7 @@ static void check_path(struct manifest_reader *r, const struct script_route *rou
             !manifest_covers(earlier->paths[p], path)) {
             continue;
         }
-        clash(
+        manifest_clash(
             r, route->name, path,
             script_same_paths(earlier->paths[p], path)
                 ? "%s %s is declared by %s, too"
@@ -71,20 +71,21 @@ static void check_path(struct manifest_reader *r, const struct script_route *rou
 }
 
 /* The first route that fits a request answers it: in order of their names. */
-static void check_routes(struct manifest_reader *r) {
+static void manifest_check_routes(struct manifest_reader *r) {
     const struct script_route *routes = r->generation->routes;
     for (size_t i = 0; i < r->generation->route_count; i++) {
         for (size_t p = 0; p < routes[i].path_count; p++) {
             for (size_t j = 0; j <= i; j++) {
-                check_path(r, &routes[i], routes[i].paths[p], &routes[j]);
+                manifest_check_route_path(r, &routes[i], routes[i].paths[p], &routes[j]);
             }
         }
         for (size_t j = 0; j < i && routes[i].cache_key; j++) {
             if (routes[j].cache_key &&
                 script_same_paths(routes[i].cache_key, routes[j].cache_key)) {
-                clash(r, routes[i].name, routes[i].cache_key,
-                      "%s \"%s\" is that of %s, too: one would answer with what the other keeps",
-                      routes[j].name, "cache.key");
+                manifest_clash(
+                    r, routes[i].name, routes[i].cache_key,
+                    "%s \"%s\" is that of %s, too: one would answer with what the other keeps",
+                    routes[j].name, "cache.key");
             }
         }
     }
@@ -99,22 +100,22 @@ bool manifest_load(struct manifest_reader *r, const char *name) {
         return true;
     }
     /* What Lua says of a file names it already, with the line. */
-    problems_add(r->problems, starts_with(err.text, r->file->path) ? "" : r->file->path, 0, "%s",
-                 err.text);
+    problems_add(r->problems, manifest_starts_with(err.text, r->file->path) ? "" : r->file->path, 0,
+                 "%s", err.text);
     return false;
 }
 
-static void read_files(struct manifest_reader *r) {
+static void manifest_read_files(struct manifest_reader *r) {
     const struct bundle *bundle = &r->generation->bundle;
     for (size_t i = 0; i < bundle->count; i++) {
         r->file = &bundle->files[i];
         if (strcmp(r->file->name, "view") == 0) {
             manifest_read_view(r);
-        } else if (starts_with(r->file->name, "handlers/")) {
+        } else if (manifest_starts_with(r->file->name, "handlers/")) {
             manifest_read_handler(r, r->file->name);
-        } else if (starts_with(r->file->name, "routes/")) {
+        } else if (manifest_starts_with(r->file->name, "routes/")) {
             manifest_read_route(r, r->file->name);
-        } else if (starts_with(r->file->name, "reactions/")) {
+        } else if (manifest_starts_with(r->file->name, "reactions/")) {
             manifest_read_reaction(r, r->file->name);
         }
         lua_settop(r->L, 1);
@@ -125,11 +126,11 @@ static void read_files(struct manifest_reader *r) {
 }
 
 /* Runs inside the protected call. */
-static int read_all(lua_State *L) {
+static int manifest_read_all(lua_State *L) {
     struct manifest_reader *r = lua_touserdata(L, 1);
-    read_files(r);
-    check_topics(r);
-    check_routes(r);
+    manifest_read_files(r);
+    manifest_check_topics(r);
+    manifest_check_routes(r);
     manifest_check_reactions(r);
     return 0;
 }
@@ -145,7 +146,7 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
     generation->reactions =
         manifest_alloc(generation, bundle->count * sizeof *generation->reactions);
     struct err raised = {0};
-    if (!script_guard(instance, read_all, &r, &raised)) {
+    if (!script_guard(instance, manifest_read_all, &r, &raised)) {
         problems_add(&problems, r.file ? r.file->path : "", 0, "its declaration cannot be read: %s",
                      raised.text);
     }

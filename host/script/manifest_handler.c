@@ -34,7 +34,8 @@ struct field_reading {
 };
 
 /* A word of events has one meaning. */
-static void check_choices(struct manifest_reader *r, const struct extract_field *field) {
+static void manifest_handler_check_choices(struct manifest_reader *r,
+                                           const struct extract_field *field) {
     for (size_t i = 0; i < field->choice_count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(field->choices[i], field->choices[j]) == 0) {
@@ -46,7 +47,7 @@ static void check_choices(struct manifest_reader *r, const struct extract_field 
 }
 
 /* A list of strings that may be a map, too: { "a", wire = "own" }. */
-static void read_choices(struct manifest_reader *r, void *target) {
+static void manifest_handler_read_choices(struct manifest_reader *r, void *target) {
     lua_State *L = r->L;
     struct extract_field *field = ((struct field_reading *)target)->field;
     size_t count = 0, listed = 0;
@@ -79,15 +80,16 @@ static void read_choices(struct manifest_reader *r, void *target) {
         choices[field->choice_count] = manifest_text(r->generation, wire);
         values[field->choice_count++] = manifest_text(r->generation, value);
     }
-    check_choices(r, field);
+    manifest_handler_check_choices(r, field);
 }
 
-static void read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count);
+static void manifest_handler_read_fields(struct manifest_reader *r, struct extract_field *fields,
+                                         size_t *count);
 
-static void read_element(struct manifest_reader *r, void *target) {
+static void manifest_handler_read_element(struct manifest_reader *r, void *target) {
     struct extract_field *field = ((struct field_reading *)target)->field;
     struct extract_field *element = manifest_alloc(r->generation, MAX_FIELDS * sizeof *element);
-    read_fields(r, element, &field->element_count);
+    manifest_handler_read_fields(r, element, &field->element_count);
     field->element = element;
 }
 
@@ -104,10 +106,10 @@ static const struct manifest_key field_keys[] = {
      .offset = offsetof(struct field_reading, check_only)},
     {.name = "min", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, min)},
     {.name = "max", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, max)},
-    {.name = "enum", .kind = MANIFEST_TABLE, .read = read_choices},
-    {.name = "fields", .kind = MANIFEST_TABLE, .read = read_element}};
+    {.name = "enum", .kind = MANIFEST_TABLE, .read = manifest_handler_read_choices},
+    {.name = "fields", .kind = MANIFEST_TABLE, .read = manifest_handler_read_element}};
 
-static void take_type(struct manifest_reader *r, struct field_reading *reading) {
+static void manifest_handler_take_type(struct manifest_reader *r, struct field_reading *reading) {
     reading->field->type = FIELD_STRING;
     if (!reading->type) {
         return;
@@ -122,8 +124,8 @@ static void take_type(struct manifest_reader *r, struct field_reading *reading) 
 }
 
 /* A length and a whole number are whole. */
-static void check_bound(struct manifest_reader *r, enum field_type type, const char *key,
-                        const struct manifest_number *bound) {
+static void manifest_handler_check_bound(struct manifest_reader *r, enum field_type type,
+                                         const char *key, const struct manifest_number *bound) {
     bool length = type == FIELD_STRING || type == FIELD_STRINGS;
     bool whole = length || type == FIELD_INTEGER;
     if (!bound->there) {
@@ -140,21 +142,23 @@ static void check_bound(struct manifest_reader *r, enum field_type type, const c
     }
 }
 
-static void take_bounds(struct manifest_reader *r, const struct field_reading *reading) {
+static void manifest_handler_take_bounds(struct manifest_reader *r,
+                                         const struct field_reading *reading) {
     struct extract_field *field = reading->field;
     field->has_min = reading->min.there;
     field->min = reading->min.value;
     field->has_max = reading->max.there;
     field->max = reading->max.value;
-    check_bound(r, field->type, "min", &reading->min);
-    check_bound(r, field->type, "max", &reading->max);
+    manifest_handler_check_bound(r, field->type, "min", &reading->min);
+    manifest_handler_check_bound(r, field->type, "max", &reading->max);
     if (field->has_min && field->has_max && field->min > field->max) {
         manifest_problem(r, "min", "`min` %.17g is more than `max` %.17g: no value would be good",
                          field->min, field->max);
     }
 }
 
-static void check_paths(struct manifest_reader *r, const struct extract_field *field) {
+static void manifest_handler_check_paths(struct manifest_reader *r,
+                                         const struct extract_field *field) {
     for (size_t i = 0; i < field->path_count; i++) {
         const char *path = field->paths[i];
         size_t len = strlen(path);
@@ -165,7 +169,7 @@ static void check_paths(struct manifest_reader *r, const struct extract_field *f
 }
 
 /* The field's declaration is at the top: a path, or a table whose list part is paths. */
-static void read_field(struct manifest_reader *r, struct extract_field *field) {
+static void manifest_handler_read_field(struct manifest_reader *r, struct extract_field *field) {
     lua_State *L = r->L;
     struct field_reading reading = {.field = field};
     bool table = lua_istable(L, -1);
@@ -183,10 +187,10 @@ static void read_field(struct manifest_reader *r, struct extract_field *field) {
     const char **paths = manifest_take_texts(r, "path", MAX_PATHS, &field->path_count);
     if (paths) {
         field->paths = paths;
-        check_paths(r, field);
+        manifest_handler_check_paths(r, field);
     }
-    take_type(r, &reading);
-    take_bounds(r, &reading);
+    manifest_handler_take_type(r, &reading);
+    manifest_handler_take_bounds(r, &reading);
     field->optional = reading.optional;
     field->check_only = reading.check_only;
     field->required_if = reading.required_if;
@@ -203,14 +207,15 @@ static void read_field(struct manifest_reader *r, struct extract_field *field) {
 
 /* ---- fields ------------------------------------------------------------------------------- */
 
-static int compare_paths(const void *a, const void *b) {
+static int manifest_handler_compare_paths(const void *a, const void *b) {
     const struct extract_field *one = a, *other = b;
     return strcmp(one->paths ? one->paths[0] : "", other->paths ? other->paths[0] : "");
 }
 
 /* `required_if` names another field of the same table. */
-static void check_condition(struct manifest_reader *r, const struct extract_field *fields,
-                            size_t count, const struct extract_field *field) {
+static void manifest_handler_check_condition(struct manifest_reader *r,
+                                             const struct extract_field *fields, size_t count,
+                                             const struct extract_field *field) {
     const char *names[MAX_FIELDS];
     struct manifest_scope scope = {0};
     size_t others = 0;
@@ -227,17 +232,19 @@ static void check_condition(struct manifest_reader *r, const struct extract_fiel
     manifest_leave(r);
 }
 
-static void read_named_field(struct manifest_reader *r, struct extract_field *field) {
+static void manifest_handler_read_named_field(struct manifest_reader *r,
+                                              struct extract_field *field) {
     struct manifest_scope scope = {0};
     field->name = manifest_text(r->generation, lua_tostring(r->L, -2));
     manifest_enter(r, &scope, field->name, "field %s", field->name);
-    read_field(r, field);
+    manifest_handler_read_field(r, field);
     manifest_leave(r);
 }
 
 /* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
  * two errors in an event it is always the same one. */
-static void read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count) {
+static void manifest_handler_read_fields(struct manifest_reader *r, struct extract_field *fields,
+                                         size_t *count) {
     lua_State *L = r->L;
     luaL_checkstack(L, 10, "`fields` in `fields`");
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -250,18 +257,18 @@ static void read_fields(struct manifest_reader *r, struct extract_field *fields,
             return;
         }
         r->fields_read++;
-        read_named_field(r, &fields[(*count)++]);
+        manifest_handler_read_named_field(r, &fields[(*count)++]);
     }
-    qsort(fields, *count, sizeof *fields, compare_paths);
+    qsort(fields, *count, sizeof *fields, manifest_handler_compare_paths);
     for (size_t i = 0; i < *count; i++) {
         if (fields[i].required_if) {
-            check_condition(r, fields, *count, &fields[i]);
+            manifest_handler_check_condition(r, fields, *count, &fields[i]);
         }
     }
 }
 
-static void add_envelope(struct manifest_reader *r, struct extract_field *fields,
-                         const char *time_path) {
+static void manifest_handler_add_envelope(struct manifest_reader *r, struct extract_field *fields,
+                                          const char *time_path) {
     static const enum field_type envelope_types[ENVELOPE_FIELDS] = {
         FIELD_UUID, FIELD_TIMESTAMP, FIELD_STRING, FIELD_STRING, FIELD_STRING};
     for (int i = 0; i < ENVELOPE_FIELDS; i++) {
@@ -287,7 +294,7 @@ struct handler_reading {
     const char *time;
 };
 
-static void check_topic(struct manifest_reader *r, const char *topic) {
+static void manifest_handler_check_topic(struct manifest_reader *r, const char *topic) {
     if (!script_is_topic(topic)) {
         manifest_problem(
             r, topic, "no topic is named \"%.250s\": letters, digits, . _ and -, up to 249 bytes",
@@ -295,7 +302,7 @@ static void check_topic(struct manifest_reader *r, const char *topic) {
     }
 }
 
-static void read_topics(struct manifest_reader *r, void *target) {
+static void manifest_handler_read_topics(struct manifest_reader *r, void *target) {
     struct script_handler *handler = ((struct handler_reading *)target)->handler;
     size_t len;
     if (lua_istable(r->L, -1) &&
@@ -306,7 +313,7 @@ static void read_topics(struct manifest_reader *r, void *target) {
     handler->topics = topics;
     handler->topic_count = topics ? handler->topic_count : 0;
     for (size_t i = 0; i < handler->topic_count; i++) {
-        check_topic(r, topics[i]);
+        manifest_handler_check_topic(r, topics[i]);
         for (size_t j = 0; j < i; j++) {
             if (strcmp(topics[i], topics[j]) == 0) {
                 manifest_problem(r, topics[i], "the topic %s is declared twice", topics[i]);
@@ -315,10 +322,10 @@ static void read_topics(struct manifest_reader *r, void *target) {
     }
 }
 
-static void read_own_fields(struct manifest_reader *r, void *target) {
+static void manifest_handler_read_own_fields(struct manifest_reader *r, void *target) {
     struct handler_reading *reading = target;
     struct extract_field *own = reading->fields + ENVELOPE_FIELDS;
-    read_fields(r, own, &reading->own);
+    manifest_handler_read_fields(r, own, &reading->own);
     for (size_t i = 0; i < reading->own; i++) {
         for (int e = 0; e < ENVELOPE_FIELDS; e++) {
             if (strcmp(own[i].name, envelope_names[e]) == 0) {
@@ -335,19 +342,19 @@ static const struct manifest_key handler_keys[] = {
      .kind = MANIFEST_TEXTS,
      .required = true,
      .wanted = "a list of names, at least one",
-     .read = read_topics},
+     .read = manifest_handler_read_topics},
     {.name = "time", .kind = MANIFEST_TEXT, .offset = offsetof(struct handler_reading, time)},
     {.name = "fields",
      .kind = MANIFEST_TABLE,
      .required = true,
      .wanted = "a table of paths by name, maybe empty",
-     .read = read_own_fields},
+     .read = manifest_handler_read_own_fields},
     {.name = "handle",
      .kind = MANIFEST_FUNCTION,
      .required = true,
      .wanted = "function(event, view)"}};
 
-static void make_plan(struct manifest_reader *r, struct script_handler *handler) {
+static void manifest_handler_make_plan(struct manifest_reader *r, struct script_handler *handler) {
     struct err err = {0};
     handler->plan = extract_plan_create(handler->fields, handler->field_count, &err);
     if (!handler->plan) {
@@ -372,11 +379,12 @@ void manifest_read_handler(struct manifest_reader *r, const char *name) {
     handler->name = manifest_text(generation, name);
     manifest_enter(r, &scope, NULL, "handler");
     manifest_read_table(r, handler_keys, COUNT(handler_keys), false, &reading);
-    add_envelope(r, reading.fields, reading.time ? reading.time : "event_timestamp");
+    manifest_handler_add_envelope(r, reading.fields,
+                                  reading.time ? reading.time : "event_timestamp");
     handler->fields = reading.fields;
     handler->field_count = reading.own + ENVELOPE_FIELDS;
     if (r->problems->found == before) {
-        make_plan(r, handler);
+        manifest_handler_make_plan(r, handler);
     }
     generation->handler_count++;
     manifest_leave(r);

@@ -4,7 +4,7 @@
 
 /* Moves the lexer behind the word: where it is written as a key, or else where it is first written.
  * Returns the line; 0: it is nowhere. */
-static int find_word(struct lua_lexer *lexer, const char *word) {
+static int manifest_line_find_word(struct lua_lexer *lexer, const char *word) {
     struct lua_lexer at = *lexer, first = *lexer, here = *lexer;
     struct slice wanted = slice_of(word);
     int first_line = 0;
@@ -26,7 +26,7 @@ static int find_word(struct lua_lexer *lexer, const char *word) {
     return first_line;
 }
 
-static int last_return(const char *text) {
+static int manifest_line_last_return(const char *text) {
     struct lua_lexer lexer = {.at = text, .line = 1};
     int line = 1;
     for (enum lua_token token; (token = lua_lexer_next(&lexer)) != LUA_TOKEN_END;) {
@@ -41,10 +41,10 @@ int manifest_line(const char *text, const char *const *words, size_t count) {
     struct lua_lexer lexer = {.at = text, .line = 1};
     int line = 0;
     for (size_t i = 0; i < count; i++) {
-        int found = find_word(&lexer, words[i]);
+        int found = manifest_line_find_word(&lexer, words[i]);
         line = found ? found : line;
     }
-    return line ? line : last_return(text);
+    return line ? line : manifest_line_last_return(text);
 }
 
 int script_view_place(const struct script_generation *generation, const char *table,

@@ -14,7 +14,7 @@ bool manifest_has_param(const struct manifest_params *params, struct slice name)
 }
 
 /* The brace at *at begins a parameter; moves behind it. */
-static const char *read_param(const char **at, struct manifest_params *params) {
+static const char *manifest_path_read_param(const char **at, struct manifest_params *params) {
     const char *name = *at + 1;
     size_t len = strspn(name, LETTERS DIGITS "_");
     if (name[len] != '}') {
@@ -37,7 +37,7 @@ const char *manifest_check_key(const char *key, struct manifest_params *params) 
     params->count = 0;
     for (const char *at = key; *at && !problem;) {
         if (*at == '{') {
-            problem = read_param(&at, params);
+            problem = manifest_path_read_param(&at, params);
         } else if (*at++ == '}') {
             problem = "a } closes nothing";
         }
@@ -46,7 +46,8 @@ const char *manifest_check_key(const char *key, struct manifest_params *params) 
 }
 
 /* What stands between two slashes. */
-static const char *check_segment(struct slice segment, struct manifest_params *params) {
+static const char *manifest_path_check_segment(struct slice segment,
+                                               struct manifest_params *params) {
     size_t plain = 0;
     while (plain < segment.len && segment.data[plain] != '{') {
         if (segment.data[plain] == '}') {
@@ -65,7 +66,7 @@ static const char *check_segment(struct slice segment, struct manifest_params *p
         return NULL;
     }
     const char *at = segment.data + plain;
-    const char *problem = read_param(&at, params);
+    const char *problem = manifest_path_read_param(&at, params);
     if (problem) {
         return problem;
     }
@@ -92,7 +93,7 @@ const char *manifest_check_path(const char *path, struct manifest_params *params
         if (len == 0 && *at) {
             return "two slashes stand together";
         }
-        const char *problem = check_segment((struct slice){at, len}, params);
+        const char *problem = manifest_path_check_segment((struct slice){at, len}, params);
         if (problem) {
             return problem;
         }
@@ -102,7 +103,7 @@ const char *manifest_check_path(const char *path, struct manifest_params *params
 }
 
 /* Of segments that follow a slash each. */
-static bool segment_covers(struct slice one, struct slice other) {
+static bool manifest_path_segment_covers(struct slice one, struct slice other) {
     size_t plain = 0;
     while (plain < one.len && one.data[plain] != '{') {
         plain++;
@@ -117,7 +118,8 @@ static bool segment_covers(struct slice one, struct slice other) {
 bool manifest_covers(const char *pattern, const char *other) {
     while (*pattern == '/' && *other == '/') {
         size_t len = strcspn(++pattern, "/"), other_len = strcspn(++other, "/");
-        if (!segment_covers((struct slice){pattern, len}, (struct slice){other, other_len})) {
+        if (!manifest_path_segment_covers((struct slice){pattern, len},
+                                          (struct slice){other, other_len})) {
             return false;
         }
         pattern += len;

@@ -14,21 +14,23 @@ struct look {
     size_t count;
 };
 
-static bool is_query(const struct bundle_file *file) {
+static bool manifest_queries_is_query(const struct bundle_file *file) {
     return strncmp(file->name, FOLDER, sizeof FOLDER - 1) == 0;
 }
 
-static const struct bundle_file *find_query(const struct bundle *bundle, struct slice name) {
+static const struct bundle_file *manifest_queries_find_query(const struct bundle *bundle,
+                                                             struct slice name) {
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if (is_query(file) && slice_equal(slice_of(file->name + sizeof FOLDER - 1), name)) {
+        if (manifest_queries_is_query(file) &&
+            slice_equal(slice_of(file->name + sizeof FOLDER - 1), name)) {
             return file;
         }
     }
     return NULL;
 }
 
-static bool names_param(const struct pg_named *query, struct slice name) {
+static bool manifest_queries_names_param(const struct pg_named *query, struct slice name) {
     for (size_t i = 0; i < query->count; i++) {
         if (slice_equal(slice_of(query->names[i]), name)) {
             return true;
@@ -38,7 +40,8 @@ static bool names_param(const struct pg_named *query, struct slice name) {
 }
 
 /* `name = nil` gives nothing. */
-static bool gives(const struct source *source, const struct source_items *given, const char *name) {
+static bool manifest_queries_gives(const struct source *source, const struct source_items *given,
+                                   const char *name) {
     for (size_t i = 0; i < given->count; i++) {
         const struct source_item *item = &given->items[i];
         if (item->key.data && slice_equal(item->key, slice_of(name))) {
@@ -49,7 +52,7 @@ static bool gives(const struct source *source, const struct source_items *given,
 }
 
 /* Whether every key of the table is written: only then what is not there is missing. */
-static bool is_plain(const struct source_items *given) {
+static bool manifest_queries_is_plain(const struct source_items *given) {
     for (size_t i = 0; i < given->count; i++) {
         if (!given->items[i].key.data) {
             return false;
@@ -58,19 +61,20 @@ static bool is_plain(const struct source_items *given) {
     return given->whole;
 }
 
-static void compare_params(struct look *look, int line, const char *name,
-                           const struct pg_named *query, const struct source_items *given) {
+static void manifest_queries_compare_params(struct look *look, int line, const char *name,
+                                            const struct pg_named *query,
+                                            const struct source_items *given) {
     char owner[80];
     snprintf(owner, sizeof owner, "query %s", name);
     for (size_t i = 0; i < given->count; i++) {
         const struct source_item *item = &given->items[i];
-        if (item->key.data && !names_param(query, item->key)) {
+        if (item->key.data && !manifest_queries_names_param(query, item->key)) {
             manifest_refuse_use(look->r, look->source->tokens[item->begin].line, owner, "parameter",
                                 item->key, (const char *const *)query->names, query->count);
         }
     }
-    for (size_t i = 0; i < query->count && is_plain(given); i++) {
-        if (!gives(look->source, given, query->names[i])) {
+    for (size_t i = 0; i < query->count && manifest_queries_is_plain(given); i++) {
+        if (!manifest_queries_gives(look->source, given, query->names[i])) {
             problems_add(
                 look->r->problems, look->r->file->path, line,
                 "query %s: its parameter \"%s\" is not given: give it a value, or json.null "
@@ -81,7 +85,7 @@ static void compare_params(struct look *look, int line, const char *name,
 }
 
 /* The opening bracket of a call of `query` is at `at`. */
-static void check_call(struct look *look, size_t at) {
+static void manifest_queries_check_call(struct look *look, size_t at) {
     const struct source *source = look->source;
     struct source_items arguments, given = {.whole = true};
     struct pg_named query;
@@ -91,7 +95,8 @@ static void check_call(struct look *look, size_t at) {
         return;
     }
     const struct source_token *name = &source->tokens[arguments.items[0].begin];
-    const struct bundle_file *file = find_query(&look->r->generation->bundle, name->text);
+    const struct bundle_file *file =
+        manifest_queries_find_query(&look->r->generation->bundle, name->text);
     if (!file) {
         manifest_refuse_use(look->r, name->line, "sql/queries", "query", name->text, look->names,
                             look->count);
@@ -104,23 +109,25 @@ static void check_call(struct look *look, size_t at) {
         source_read_items(source, arguments.items[1].begin, &given);
     }
     if (pg_named_parse(&query, file->text, &err)) {
-        compare_params(look, name->line, file->name + sizeof FOLDER - 1, &query, &given);
+        manifest_queries_compare_params(look, name->line, file->name + sizeof FOLDER - 1, &query,
+                                        &given);
         pg_named_free(&query);
     }
 }
 
 /* Calls of OWNER.query in the part. */
-static void check_calls(struct look *look, size_t begin, size_t end, struct slice owner) {
+static void manifest_queries_check_calls(struct look *look, size_t begin, size_t end,
+                                         struct slice owner) {
     for (size_t at = begin; at < end; at++) {
         if (source_is_free_name(look->source, at, owner) &&
             source_matches(look->source, at + 1, ". query (")) {
-            check_call(look, at + 3);
+            manifest_queries_check_call(look, at + 3);
         }
     }
 }
 
 /* By whatever name the file has the module, and its transactions. */
-static void check_file(struct look *look) {
+static void manifest_queries_check_file(struct look *look) {
     const struct source *source = look->source;
     for (size_t at = 0; at < source->count; at++) {
         bool required = (source_matches(source, at, "local %n = require ( %s )") &&
@@ -128,12 +135,12 @@ static void check_file(struct look *look) {
                         (source_matches(source, at, "local %n = require %s") &&
                          slice_equal(source->tokens[at + 4].text, slice_of("pg")));
         if (required) {
-            check_calls(look, at, source->count, source->tokens[at + 1].text);
+            manifest_queries_check_calls(look, at, source->count, source->tokens[at + 1].text);
         }
         struct source_function body;
         if (source_matches(source, at, "transaction ( function (") &&
             source_find_function(source, at, "transaction", &body) && body.param_count > 0) {
-            check_calls(look, body.begin, body.end, body.params[0]);
+            manifest_queries_check_calls(look, body.begin, body.end, body.params[0]);
         }
     }
 }
@@ -144,7 +151,7 @@ void manifest_check_queries(struct manifest_reader *r) {
     for (size_t i = 0; i < bundle->count; i++) {
         struct pg_named query;
         struct err err = {0};
-        if (!is_query(&bundle->files[i])) {
+        if (!manifest_queries_is_query(&bundle->files[i])) {
             continue;
         }
         if (look.count < MAX_QUERIES) {
@@ -161,12 +168,12 @@ void manifest_check_queries(struct manifest_reader *r) {
     for (size_t i = 0; i < bundle->count; i++) {
         struct source source;
         r->file = &bundle->files[i];
-        if (is_query(r->file)) {
+        if (manifest_queries_is_query(r->file)) {
             continue;
         }
         source_read(&source, r->file->text);
         look.source = &source;
-        check_file(&look);
+        manifest_queries_check_file(&look);
         source_free(&source);
     }
 }

@@ -15,7 +15,8 @@ struct reaction_reading {
 
 /* ---- what it follows ----------------------------------------------------------------------- */
 
-static const char *copy_follow_text(struct manifest_reader *r, int at, const char *what) {
+static const char *manifest_reaction_copy_follow_text(struct manifest_reader *r, int at,
+                                                      const char *what) {
     size_t len = 0;
     const char *text = lua_type(r->L, at) == LUA_TSTRING ? lua_tolstring(r->L, at, &len) : NULL;
     if (!text || len == 0 || strlen(text) != len) {
@@ -28,19 +29,19 @@ static const char *copy_follow_text(struct manifest_reader *r, int at, const cha
     return manifest_text(r->generation, text);
 }
 
-static int compare_follows(const void *one, const void *other) {
+static int manifest_reaction_compare_follows(const void *one, const void *other) {
     return strcmp(((const struct script_follow *)one)->table,
                   ((const struct script_follow *)other)->table);
 }
 
 /* Lua gives the entries in no order: they are sorted. */
-static void read_follows(struct manifest_reader *r, void *target) {
+static void manifest_reaction_read_follows(struct manifest_reader *r, void *target) {
     struct reaction_reading *reading = target;
     size_t count = 0;
     reading->follows = manifest_alloc(r->generation, MAX_FOLLOWS * sizeof *reading->follows);
     for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
-        const char *table = copy_follow_text(r, -2, "table");
-        const char *column = table ? copy_follow_text(r, -1, "column") : NULL;
+        const char *table = manifest_reaction_copy_follow_text(r, -2, "table");
+        const char *column = table ? manifest_reaction_copy_follow_text(r, -1, "column") : NULL;
         if (column && count < MAX_FOLLOWS) {
             reading->follows[count++] = (struct script_follow){.table = table, .column = column};
         } else if (column) {
@@ -50,7 +51,7 @@ static void read_follows(struct manifest_reader *r, void *target) {
     if (count == 0) {
         manifest_problem(r, "follows", "`follows` names no table: nothing would call it");
     }
-    qsort(reading->follows, count, sizeof *reading->follows, compare_follows);
+    qsort(reading->follows, count, sizeof *reading->follows, manifest_reaction_compare_follows);
     reading->reaction.follows = reading->follows;
     reading->reaction.follow_count = count;
 }
@@ -61,7 +62,7 @@ static const struct manifest_key reaction_keys[] = {
      .required = true,
      .wanted = "the column whose value is the key, for each table: "
                "{ batch_results = \"batch_id\" }",
-     .read = read_follows},
+     .read = manifest_reaction_read_follows},
     {.name = "query",
      .kind = MANIFEST_TEXT,
      .required = true,
@@ -85,8 +86,8 @@ void manifest_read_reaction(struct manifest_reader *r, const char *name) {
 
 /* ---- once the view is known ---------------------------------------------------------------- */
 
-static const struct view_table *find_followed_table(struct manifest_reader *r, const char *name,
-                                                    size_t *index) {
+static const struct view_table *
+manifest_reaction_find_followed_table(struct manifest_reader *r, const char *name, size_t *index) {
     const struct view *view = r->generation->view;
     const char **names = manifest_alloc(r->generation, view->table_count * sizeof *names);
     for (size_t i = 0; i < view->table_count; i++) {
@@ -101,8 +102,9 @@ static const struct view_table *find_followed_table(struct manifest_reader *r, c
 }
 
 /* Keys are texts: only a commit's own values are looked at, so a list or a number is no key. */
-static bool note_column(struct script_follow *follow, const struct view_column *columns,
-                        size_t count, int group, const char **names, size_t *known) {
+static bool manifest_reaction_note_column(struct script_follow *follow,
+                                          const struct view_column *columns, size_t count,
+                                          int group, const char **names, size_t *known) {
     for (size_t i = 0; i < count; i++) {
         if (columns[i].type != VIEW_TEXT) {
             continue;
@@ -117,19 +119,22 @@ static bool note_column(struct script_follow *follow, const struct view_column *
     return false;
 }
 
-static void check_follow(struct manifest_reader *r, struct script_follow *follow) {
-    const struct view_table *table = find_followed_table(r, follow->table, &follow->table_index);
+static void manifest_reaction_check_follow(struct manifest_reader *r,
+                                           struct script_follow *follow) {
+    const struct view_table *table =
+        manifest_reaction_find_followed_table(r, follow->table, &follow->table_index);
     if (!table) {
         return;
     }
     const char **names = manifest_alloc(
         r->generation, (VIEW_MAX_KEY + VIEW_MAX_GROUPS * VIEW_MAX_COLUMNS) * sizeof *names);
     size_t known = 0;
-    bool found =
-        note_column(follow, table->key, table->key_count, SCRIPT_FOLLOWS_KEY, names, &known);
+    bool found = manifest_reaction_note_column(follow, table->key, table->key_count,
+                                               SCRIPT_FOLLOWS_KEY, names, &known);
     for (size_t i = 0; i < table->group_count && !found; i++) {
         const struct view_group *group = &table->groups[i];
-        found = note_column(follow, group->columns, group->column_count, (int)i, names, &known);
+        found = manifest_reaction_note_column(follow, group->columns, group->column_count, (int)i,
+                                              names, &known);
     }
     if (!found) {
         char what[160];
@@ -139,8 +144,9 @@ static void check_follow(struct manifest_reader *r, struct script_follow *follow
 }
 
 /* A query is asked for all keys of a round at once. */
-static void check_query_params(struct manifest_reader *r, const struct script_reaction *reaction,
-                               const struct bundle_file *file) {
+static void manifest_reaction_check_query_params(struct manifest_reader *r,
+                                                 const struct script_reaction *reaction,
+                                                 const struct bundle_file *file) {
     struct pg_named query;
     struct err err = {0};
     if (!pg_named_parse(&query, file->text, &err)) {
@@ -155,7 +161,8 @@ static void check_query_params(struct manifest_reader *r, const struct script_re
     pg_named_free(&query);
 }
 
-static void check_query(struct manifest_reader *r, const struct script_reaction *reaction) {
+static void manifest_reaction_check_query(struct manifest_reader *r,
+                                          const struct script_reaction *reaction) {
     const struct bundle *bundle = &r->generation->bundle;
     const char **names = manifest_alloc(r->generation, (bundle->count + 1) * sizeof *names);
     size_t count = 0;
@@ -165,7 +172,7 @@ static void check_query(struct manifest_reader *r, const struct script_reaction 
         }
         names[count] = bundle->files[i].name + sizeof QUERIES - 1;
         if (strcmp(names[count++], reaction->query) == 0) {
-            check_query_params(r, reaction, &bundle->files[i]);
+            manifest_reaction_check_query_params(r, reaction, &bundle->files[i]);
             return;
         }
     }
@@ -180,10 +187,10 @@ void manifest_check_reactions(struct manifest_reader *r) {
         manifest_enter(r, &scope, NULL, "reaction");
         /* A view with problems may lack what it means to declare. */
         for (size_t f = 0; f < reaction->follow_count && r->view_good; f++) {
-            check_follow(r, (struct script_follow *)&reaction->follows[f]);
+            manifest_reaction_check_follow(r, (struct script_follow *)&reaction->follows[f]);
         }
         if (reaction->query) {
-            check_query(r, reaction);
+            manifest_reaction_check_query(r, reaction);
         }
         manifest_leave(r);
     }

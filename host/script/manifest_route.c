@@ -11,7 +11,7 @@ struct route_reading {
     size_t alias_count;
 };
 
-static void read_method(struct manifest_reader *r, void *target) {
+static void manifest_route_read_method(struct manifest_reader *r, void *target) {
     static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
     const char *method = ((struct route_reading *)target)->route.method;
     for (size_t i = 0; method && i < COUNT(methods); i++) {
@@ -24,7 +24,7 @@ static void read_method(struct manifest_reader *r, void *target) {
     }
 }
 
-static void read_aliases(struct manifest_reader *r, void *target) {
+static void manifest_route_read_aliases(struct manifest_reader *r, void *target) {
     struct route_reading *reading = target;
     size_t len;
     if (manifest_is_list(r, "aliases", "a list of paths", MAX_ALIASES, &len) && len > 0) {
@@ -42,14 +42,14 @@ static const struct manifest_key cache_keys[] = {
      .kind = MANIFEST_TEXT,
      .offset = offsetof(struct route_reading, route.cache_type)}};
 
-static void read_cache(struct manifest_reader *r, void *target) {
+static void manifest_route_read_cache(struct manifest_reader *r, void *target) {
     struct manifest_scope scope = {0};
     manifest_enter(r, &scope, "cache", "cache");
     manifest_read_table(r, cache_keys, COUNT(cache_keys), false, target);
     manifest_leave(r);
 }
 
-static void read_words(struct manifest_reader *r, void *target) {
+static void manifest_route_read_words(struct manifest_reader *r, void *target) {
     ((struct route_reading *)target)->route.words = manifest_read_words(r);
 }
 
@@ -57,13 +57,13 @@ static const struct manifest_key route_keys[] = {
     {.name = "method",
      .kind = MANIFEST_TEXT,
      .offset = offsetof(struct route_reading, route.method),
-     .read = read_method},
+     .read = manifest_route_read_method},
     {.name = "path",
      .kind = MANIFEST_TEXT,
      .required = true,
      .wanted = "where it is, \"/batches/{batch_id}\"",
      .offset = offsetof(struct route_reading, path)},
-    {.name = "aliases", .kind = MANIFEST_TABLE, .read = read_aliases},
+    {.name = "aliases", .kind = MANIFEST_TABLE, .read = manifest_route_read_aliases},
     {.name = "endpoint",
      .kind = MANIFEST_TEXT,
      .offset = offsetof(struct route_reading, route.endpoint)},
@@ -73,17 +73,17 @@ static const struct manifest_key route_keys[] = {
     {.name = "cache",
      .kind = MANIFEST_TABLE,
      .wanted = "{ key = \"api:batch:{batch_id}\" }",
-     .read = read_cache},
+     .read = manifest_route_read_cache},
     {.name = "words",
      .kind = MANIFEST_TABLE,
      .wanted = "{ at = \"overall_status\", vocabularies = { … } }",
-     .read = read_words},
+     .read = manifest_route_read_words},
     {.name = "handle", .kind = MANIFEST_FUNCTION, .required = true, .wanted = "function(request)"}};
 
 /* ---- paths and the cache's key ------------------------------------------------------------- */
 
-static void refuse_param(struct manifest_reader *r, struct slice name,
-                         const struct manifest_params *params) {
+static void manifest_route_refuse_param(struct manifest_reader *r, struct slice name,
+                                        const struct manifest_params *params) {
     const char *names[MANIFEST_MAX_PARAMS];
     char word[128];
     snprintf(word, sizeof word, "%.*s", (int)name.len, name.data);
@@ -95,11 +95,12 @@ static void refuse_param(struct manifest_reader *r, struct slice name,
 }
 
 /* An answer is kept under the key alone: each parameter of a path is in it, and no other name. */
-static void compare_key(struct manifest_reader *r, const char *path,
-                        const struct manifest_params *key, const struct manifest_params *params) {
+static void manifest_route_compare_key(struct manifest_reader *r, const char *path,
+                                       const struct manifest_params *key,
+                                       const struct manifest_params *params) {
     for (size_t i = 0; i < key->count; i++) {
         if (!manifest_has_param(params, key->names[i])) {
-            refuse_param(r, key->names[i], params);
+            manifest_route_refuse_param(r, key->names[i], params);
         }
     }
     for (size_t i = 0; i < params->count; i++) {
@@ -112,8 +113,8 @@ static void compare_key(struct manifest_reader *r, const char *path,
     }
 }
 
-static void check_cache(struct manifest_reader *r, const struct script_route *route,
-                        const struct manifest_params *paths) {
+static void manifest_route_check_cache(struct manifest_reader *r, const struct script_route *route,
+                                       const struct manifest_params *paths) {
     struct manifest_params key;
     struct manifest_scope scope = {0};
     manifest_enter(r, &scope, "cache", "cache");
@@ -127,12 +128,12 @@ static void check_cache(struct manifest_reader *r, const struct script_route *ro
                          route->method);
     }
     for (size_t i = 0; i < route->path_count && !problem; i++) {
-        compare_key(r, route->paths[i], &key, &paths[i]);
+        manifest_route_compare_key(r, route->paths[i], &key, &paths[i]);
     }
     manifest_leave(r);
 }
 
-static void check_route(struct manifest_reader *r, struct route_reading *reading) {
+static void manifest_route_check_route(struct manifest_reader *r, struct route_reading *reading) {
     struct script_route *route = &reading->route;
     struct manifest_params params[1 + MAX_ALIASES];
     bool good = true;
@@ -155,7 +156,7 @@ static void check_route(struct manifest_reader *r, struct route_reading *reading
         route->path_count = count;
     }
     if (route->cache_key) {
-        check_cache(r, route, params);
+        manifest_route_check_cache(r, route, params);
     }
 }
 
@@ -173,7 +174,7 @@ void manifest_read_route(struct manifest_reader *r, const char *name) {
     route->method = route->method ? route->method : "GET";
     route->cache_type = route->cache_type ? route->cache_type : route->endpoint;
     if (reading.path) {
-        check_route(r, &reading);
+        manifest_route_check_route(r, &reading);
         generation->routes[generation->route_count++] = *route;
     }
     manifest_leave(r);

@@ -59,13 +59,13 @@ void manifest_refuse(struct manifest_reader *r, const char *what, const char *wo
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-static void push_raw(lua_State *L, const char *key) {
+static void manifest_table_push_raw(lua_State *L, const char *key) {
     lua_pushstring(L, key);
     lua_rawget(L, -2);
 }
 
 /* A copy of the string at the top. NULL: it is empty or has a NUL, said. */
-static const char *copy_text(struct manifest_reader *r, const char *key) {
+static const char *manifest_table_copy_text(struct manifest_reader *r, const char *key) {
     size_t len;
     const char *text = lua_tolstring(r->L, -1, &len);
     if (len == 0 || strlen(text) != len) {
@@ -76,7 +76,7 @@ static const char *copy_text(struct manifest_reader *r, const char *key) {
 }
 
 /* Its fields are read raw, so what a metatable would answer for is not there. */
-static bool is_plain(struct manifest_reader *r, const char *key) {
+static bool manifest_table_is_plain(struct manifest_reader *r, const char *key) {
     lua_State *L = r->L;
     if (!lua_getmetatable(L, -1)) {
         return true;
@@ -98,7 +98,7 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
     size_t items = 0;
     bool good = lua_istable(L, -1);
     *len = good ? lua_objlen(L, -1) : 0;
-    if (good && !is_plain(r, key)) {
+    if (good && !manifest_table_is_plain(r, key)) {
         return false;
     }
     if (good) {
@@ -137,7 +137,7 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
             lua_rawgeti(L, -1, (int)i + 1);
         }
         if (lua_type(L, -1) == LUA_TSTRING) {
-            texts[i] = copy_text(r, key);
+            texts[i] = manifest_table_copy_text(r, key);
         } else {
             manifest_problem(r, key, "`%s` takes strings, not a %s", key, luaL_typename(L, -1));
         }
@@ -149,8 +149,8 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
-static const struct manifest_key *find_key(const struct manifest_key *keys, size_t count,
-                                           const char *name) {
+static const struct manifest_key *manifest_table_find_key(const struct manifest_key *keys,
+                                                          size_t count, const char *name) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(keys[i].name, name) == 0) {
             return &keys[i];
@@ -160,29 +160,30 @@ static const struct manifest_key *find_key(const struct manifest_key *keys, size
 }
 
 /* What a wrong name was meant to be is set in `meant`, a bit a key: it is not missing, too. */
-static void refuse_name(struct manifest_reader *r, const struct manifest_key *keys, size_t count,
-                        const char *name, uint32_t *meant) {
+static void manifest_table_refuse_name(struct manifest_reader *r, const struct manifest_key *keys,
+                                       size_t count, const char *name, uint32_t *meant) {
     const char *names[MAX_KEYS];
     for (size_t i = 0; i < count; i++) {
         names[i] = keys[i].name;
     }
     const char *nearest = nearest_name(name, names, count);
     if (nearest) {
-        *meant |= 1U << (find_key(keys, count, nearest) - keys);
+        *meant |= 1U << (manifest_table_find_key(keys, count, nearest) - keys);
     }
     manifest_refuse(r, "key", name, names, count);
 }
 
-static uint32_t refuse_others(struct manifest_reader *r, const struct manifest_key *keys,
-                              size_t count, bool listed) {
+static uint32_t manifest_table_refuse_others(struct manifest_reader *r,
+                                             const struct manifest_key *keys, size_t count,
+                                             bool listed) {
     lua_State *L = r->L;
     uint32_t meant = 0;
     size_t len = lua_objlen(L, -1);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         int type = lua_type(L, -2);
         lua_Number at = type == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
-        if (type == LUA_TSTRING && !find_key(keys, count, lua_tostring(L, -2))) {
-            refuse_name(r, keys, count, lua_tostring(L, -2), &meant);
+        if (type == LUA_TSTRING && !manifest_table_find_key(keys, count, lua_tostring(L, -2))) {
+            manifest_table_refuse_name(r, keys, count, lua_tostring(L, -2), &meant);
         } else if (type != LUA_TSTRING && !(listed && at >= 1 && at <= (lua_Number)len)) {
             manifest_problem(r, NULL,
                              listed ? "its list part has a gap or another key (a %s)"
@@ -193,7 +194,7 @@ static uint32_t refuse_others(struct manifest_reader *r, const struct manifest_k
     return meant;
 }
 
-static bool has_kind(int type, enum manifest_kind kind) {
+static bool manifest_table_has_kind(int type, enum manifest_kind kind) {
     switch (kind) {
     case MANIFEST_TEXT:
         return type == LUA_TSTRING;
@@ -212,17 +213,18 @@ static bool has_kind(int type, enum manifest_kind kind) {
 }
 
 /* The value at the top is of the key's kind. */
-static void take_value(struct manifest_reader *r, const struct manifest_key *key, void *target) {
+static void manifest_table_take_value(struct manifest_reader *r, const struct manifest_key *key,
+                                      void *target) {
     lua_State *L = r->L;
     char *at = (char *)target + key->offset;
     if (key->kind == MANIFEST_TEXT) {
-        *(const char **)(void *)at = copy_text(r, key->name);
+        *(const char **)(void *)at = manifest_table_copy_text(r, key->name);
     } else if (key->kind == MANIFEST_SWITCH) {
         *(bool *)at = lua_toboolean(L, -1);
     } else if (key->kind == MANIFEST_NUMBER) {
         *(struct manifest_number *)(void *)at = (struct manifest_number){true, lua_tonumber(L, -1)};
     }
-    if (lua_istable(L, -1) && !is_plain(r, key->name)) {
+    if (lua_istable(L, -1) && !manifest_table_is_plain(r, key->name)) {
         return;
     }
     if (key->read) {
@@ -230,7 +232,7 @@ static void take_value(struct manifest_reader *r, const struct manifest_key *key
     }
 }
 
-static const char *kind_name(enum manifest_kind kind) {
+static const char *manifest_table_kind_name(enum manifest_kind kind) {
     static const char *const names[] = {
         [MANIFEST_TEXT] = "string",   [MANIFEST_SWITCH] = "boolean",
         [MANIFEST_NUMBER] = "number", [MANIFEST_TABLE] = "table",
@@ -238,19 +240,19 @@ static const char *kind_name(enum manifest_kind kind) {
     return names[kind];
 }
 
-static void read_key(struct manifest_reader *r, const struct manifest_key *key, bool misspelt,
-                     void *target) {
+static void manifest_table_read_key(struct manifest_reader *r, const struct manifest_key *key,
+                                    bool misspelt, void *target) {
     lua_State *L = r->L;
-    push_raw(L, key->name);
+    manifest_table_push_raw(L, key->name);
     int type = lua_type(L, -1);
     if (type == LUA_TNIL && key->required && !misspelt) {
         manifest_problem(r, NULL, "`%s` is missing: %s", key->name, key->wanted);
-    } else if (type != LUA_TNIL && !has_kind(type, key->kind)) {
+    } else if (type != LUA_TNIL && !manifest_table_has_kind(type, key->kind)) {
         manifest_problem(r, key->name, "`%s` takes a %s, not a %s%s%s", key->name,
-                         kind_name(key->kind), lua_typename(L, type), key->wanted ? ": " : "",
-                         key->wanted ? key->wanted : "");
+                         manifest_table_kind_name(key->kind), lua_typename(L, type),
+                         key->wanted ? ": " : "", key->wanted ? key->wanted : "");
     } else if (type != LUA_TNIL) {
-        take_value(r, key, target);
+        manifest_table_take_value(r, key, target);
     }
     lua_pop(L, 1);
 }
@@ -262,12 +264,12 @@ bool manifest_read_table(struct manifest_reader *r, const struct manifest_key *k
         return false;
     }
     luaL_checkstack(r->L, 10, "declarations");
-    if (!is_plain(r, NULL)) {
+    if (!manifest_table_is_plain(r, NULL)) {
         return false;
     }
-    uint32_t meant = refuse_others(r, keys, count, listed);
+    uint32_t meant = manifest_table_refuse_others(r, keys, count, listed);
     for (size_t i = 0; i < count; i++) {
-        read_key(r, &keys[i], (meant & 1U << i) != 0, target);
+        manifest_table_read_key(r, &keys[i], (meant & 1U << i) != 0, target);
     }
     return true;
 }

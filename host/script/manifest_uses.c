@@ -20,7 +20,7 @@ struct use {
     struct source_function handle;
 };
 
-static bool has_name(const struct names *names, struct slice word) {
+static bool manifest_uses_has_name(const struct names *names, struct slice word) {
     for (size_t i = 0; i < names->count; i++) {
         if (slice_equal(slice_of(names->items[i]), word)) {
             return true;
@@ -29,7 +29,7 @@ static bool has_name(const struct names *names, struct slice word) {
     return false;
 }
 
-static void add_name(struct names *names, const char *name) {
+static void manifest_uses_add_name(struct names *names, const char *name) {
     if (names->count < MAX_NAMES) {
         names->items[names->count++] = name;
     }
@@ -43,14 +43,14 @@ void manifest_refuse_use(struct manifest_reader *r, int line, const char *owner,
                  nearest_hint(hint, text, known, count));
 }
 
-static void refuse_name(const struct use *use, size_t at, const char *owner, const char *what,
-                        const struct names *names) {
+static void manifest_uses_refuse_name(const struct use *use, size_t at, const char *owner,
+                                      const char *what, const struct names *names) {
     const struct source_token *token = &use->source->tokens[at];
     manifest_refuse_use(use->r, token->line, owner, what, token->text, names->items, names->count);
 }
 
 /* The parameter's name; absent where the function has none, or gives it another meaning. */
-static struct slice param_of(const struct use *use, size_t index) {
+static struct slice manifest_uses_param_of(const struct use *use, size_t index) {
     struct slice name = {0};
     if (index < use->handle.param_count &&
         !source_is_redefined(use->source, &use->handle, use->handle.params[index])) {
@@ -61,11 +61,12 @@ static struct slice param_of(const struct use *use, size_t index) {
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-static void check_event(const struct use *use, const struct script_handler *handler) {
+static void manifest_uses_check_event(const struct use *use, const struct script_handler *handler) {
     struct names names = {.count = 0}, unread = {.count = 0};
-    struct slice event = param_of(use, 0);
+    struct slice event = manifest_uses_param_of(use, 0);
     for (size_t i = 0; i < handler->field_count; i++) {
-        add_name(handler->fields[i].check_only ? &unread : &names, handler->fields[i].name);
+        manifest_uses_add_name(handler->fields[i].check_only ? &unread : &names,
+                               handler->fields[i].name);
     }
     for (size_t at = use->handle.begin; event.data && at < use->handle.end; at++) {
         if (!source_is_free_name(use->source, at, event) ||
@@ -74,19 +75,20 @@ static void check_event(const struct use *use, const struct script_handler *hand
             continue;
         }
         const struct source_token *field = &use->source->tokens[at + 2];
-        if (has_name(&unread, field->text)) {
+        if (manifest_uses_has_name(&unread, field->text)) {
             problems_add(use->r->problems, use->r->file->path, field->line,
                          "event: field \"%.*s\" is check_only, which keeps it from handlers",
                          (int)field->text.len, field->text.data);
-        } else if (!has_name(&names, field->text)) {
-            refuse_name(use, at + 2, "event", "field", &names);
+        } else if (!manifest_uses_has_name(&names, field->text)) {
+            manifest_uses_refuse_name(use, at + 2, "event", "field", &names);
         }
     }
 }
 
 /* ---- the view ----------------------------------------------------------------------------- */
 
-static const struct view_table *find_table(const struct view *view, struct slice name) {
+static const struct view_table *manifest_uses_find_table(const struct view *view,
+                                                         struct slice name) {
     for (size_t i = 0; i < view->table_count; i++) {
         if (slice_equal(slice_of(view->tables[i].name), name)) {
             return &view->tables[i];
@@ -95,19 +97,20 @@ static const struct view_table *find_table(const struct view *view, struct slice
     return NULL;
 }
 
-static void check_columns(const struct use *use, const char *table, const struct view_group *group,
-                          const struct source_item *item) {
+static void manifest_uses_check_columns(const struct use *use, const char *table,
+                                        const struct view_group *group,
+                                        const struct source_item *item) {
     struct source_items columns;
     struct names names = {.count = 0};
     char owner[160];
     snprintf(owner, sizeof owner, "group %s.%s", table, group->name);
     for (size_t c = 0; c < group->column_count; c++) {
-        add_name(&names, group->columns[c].name);
+        manifest_uses_add_name(&names, group->columns[c].name);
     }
     source_read_items(use->source, item->begin, &columns);
     for (size_t i = 0; i < columns.count; i++) {
         const struct source_item *column = &columns.items[i];
-        if (column->key.data && !has_name(&names, column->key)) {
+        if (column->key.data && !manifest_uses_has_name(&names, column->key)) {
             manifest_refuse_use(use->r, use->source->tokens[column->begin].line, owner, "column",
                                 column->key, names.items, names.count);
         }
@@ -115,14 +118,15 @@ static void check_columns(const struct use *use, const char *table, const struct
 }
 
 /* The opening bracket of the arguments is at `at`. */
-static void check_merge(const struct use *use, size_t at, const struct view_table *table) {
+static void manifest_uses_check_merge(const struct use *use, size_t at,
+                                      const struct view_table *table) {
     struct source_items arguments;
     struct names groups = {.count = 0};
     const struct source_item *items = arguments.items;
     const struct view_group *group = NULL;
     source_read_items(use->source, at, &arguments);
     for (size_t g = 0; g < table->group_count; g++) {
-        add_name(&groups, table->groups[g].name);
+        manifest_uses_add_name(&groups, table->groups[g].name);
     }
     if (arguments.count == 2 && source_is_string(use->source, &items[0]) &&
         source_is_table(use->source, &items[1])) {
@@ -140,23 +144,24 @@ static void check_merge(const struct use *use, size_t at, const struct view_tabl
     if (!group) {
         char owner[80];
         snprintf(owner, sizeof owner, "table %s", table->name);
-        refuse_name(use, items[1].begin, owner, "group", &groups);
+        manifest_uses_refuse_name(use, items[1].begin, owner, "group", &groups);
     } else if (arguments.count > 2 && source_is_table(use->source, &items[2])) {
-        check_columns(use, table->name, group, &items[2]);
+        manifest_uses_check_columns(use, table->name, group, &items[2]);
     }
 }
 
 /* `view.TABLE` is at `at`. */
-static void check_table(const struct use *use, size_t at, const struct names *tables) {
+static void manifest_uses_check_table(const struct use *use, size_t at,
+                                      const struct names *tables) {
     const struct source_token *name = &use->source->tokens[at + 2];
-    const struct view_table *table = find_table(use->r->generation->view, name->text);
+    const struct view_table *table = manifest_uses_find_table(use->r->generation->view, name->text);
     if (!table) {
-        refuse_name(use, at + 2, "view", "table", tables);
+        manifest_uses_refuse_name(use, at + 2, "view", "table", tables);
     } else if (source_matches(use->source, at + 3, ". merge (")) {
         problems_add(use->r->problems, use->r->file->path, name->line,
                      "%s.merge is called with a dot: say view.%s:" MERGE, table->name, table->name);
     } else if (source_matches(use->source, at + 3, ": merge (")) {
-        check_merge(use, at + 5, table);
+        manifest_uses_check_merge(use, at + 5, table);
     } else if (source_matches(use->source, at + 3, ": %n")) {
         static const char *const methods[] = {"merge"};
         manifest_refuse_use(use->r, name->line, table->name, "method",
@@ -164,12 +169,12 @@ static void check_table(const struct use *use, size_t at, const struct names *ta
     }
 }
 
-static void check_view(const struct use *use) {
+static void manifest_uses_check_view(const struct use *use) {
     const struct view *view = use->r->generation->view;
-    struct slice name = param_of(use, 1);
+    struct slice name = manifest_uses_param_of(use, 1);
     struct names tables = {.count = 0};
     for (size_t i = 0; i < view->table_count; i++) {
-        add_name(&tables, view->tables[i].name);
+        manifest_uses_add_name(&tables, view->tables[i].name);
     }
     for (size_t at = use->handle.begin; name.data && at < use->handle.end; at++) {
         if (!source_is_free_name(use->source, at, name)) {
@@ -183,7 +188,7 @@ static void check_view(const struct use *use) {
                          "view.publish is called with a dot: say view:publish(message)");
         } else if (source_matches(use->source, at + 1, ". %n") &&
                    !source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
-            check_table(use, at, &tables);
+            manifest_uses_check_table(use, at, &tables);
         } else if (source_matches(use->source, at + 1, ": %n") &&
                    !source_matches(use->source, at + 2, "touch") &&
                    !source_matches(use->source, at + 2, "publish")) {
@@ -196,8 +201,8 @@ static void check_view(const struct use *use) {
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-static void add_params(struct manifest_reader *r, const struct script_route *route,
-                       struct names *names) {
+static void manifest_uses_add_params(struct manifest_reader *r, const struct script_route *route,
+                                     struct names *names) {
     for (size_t p = 0; p < route->path_count; p++) {
         struct manifest_params params;
         if (manifest_check_path(route->paths[p], &params)) {
@@ -206,26 +211,26 @@ static void add_params(struct manifest_reader *r, const struct script_route *rou
         for (size_t i = 0; i < params.count; i++) {
             char *copy = manifest_alloc(r->generation, params.names[i].len + 1);
             memcpy(copy, params.names[i].data, params.names[i].len);
-            if (!has_name(names, params.names[i])) {
-                add_name(names, copy);
+            if (!manifest_uses_has_name(names, params.names[i])) {
+                manifest_uses_add_name(names, copy);
             }
         }
     }
 }
 
-static void check_request(const struct use *use, const struct script_route *route) {
+static void manifest_uses_check_request(const struct use *use, const struct script_route *route) {
     static const struct names parts = {{"params", "query", "correlation_id", "traceparent"}, 4};
-    struct slice request = param_of(use, 0);
+    struct slice request = manifest_uses_param_of(use, 0);
     struct names params = {.count = 0};
-    add_params(use->r, route, &params);
+    manifest_uses_add_params(use->r, route, &params);
     for (size_t at = use->handle.begin; request.data && at < use->handle.end; at++) {
         if (!source_is_free_name(use->source, at, request) ||
             !source_matches(use->source, at + 1, ". %n")) {
             continue;
         }
         const struct source_token *part = &use->source->tokens[at + 2];
-        if (!has_name(&parts, part->text)) {
-            refuse_name(use, at + 2, "request", "field", &parts);
+        if (!manifest_uses_has_name(&parts, part->text)) {
+            manifest_uses_refuse_name(use, at + 2, "request", "field", &parts);
         } else if (route->cache_key && slice_equal(part->text, slice_of("query"))) {
             problems_add(
                 use->r->problems, use->r->file->path, part->line,
@@ -233,16 +238,16 @@ static void check_request(const struct use *use, const struct script_route *rout
                 "\"%.80s\", whatever the query is; take `cache` away, or put it in the path",
                 route->cache_key);
         } else if (source_matches(use->source, at + 2, "params . %n") &&
-                   !has_name(&params, use->source->tokens[at + 4].text)) {
-            refuse_name(use, at + 4, "request.params", "name", &params);
+                   !manifest_uses_has_name(&params, use->source->tokens[at + 4].text)) {
+            manifest_uses_refuse_name(use, at + 4, "request.params", "name", &params);
         }
     }
 }
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-static const struct script_route *route_named(const struct script_generation *generation,
-                                              const char *name) {
+static const struct script_route *
+manifest_uses_route_named(const struct script_generation *generation, const char *name) {
     for (size_t i = 0; i < generation->route_count; i++) {
         if (strcmp(generation->routes[i].name, name) == 0) {
             return &generation->routes[i];
@@ -251,8 +256,8 @@ static const struct script_route *route_named(const struct script_generation *ge
     return NULL;
 }
 
-static const struct script_handler *handler_named(const struct script_generation *generation,
-                                                  const char *name) {
+static const struct script_handler *
+manifest_uses_handler_named(const struct script_generation *generation, const char *name) {
     for (size_t i = 0; i < generation->handler_count; i++) {
         if (strcmp(generation->handlers[i].name, name) == 0) {
             return &generation->handlers[i];
@@ -262,7 +267,7 @@ static const struct script_handler *handler_named(const struct script_generation
 }
 
 /* Calls of what the sandbox has taken out of a library: a read of it is only nil. */
-static void check_libraries(struct manifest_reader *r, const struct source *source) {
+static void manifest_uses_check_libraries(struct manifest_reader *r, const struct source *source) {
     char name[64];
     for (size_t at = 0; at < source->count; at++) {
         if (!source_matches(source, at, "%n . %n (") ||
@@ -282,8 +287,8 @@ static void check_libraries(struct manifest_reader *r, const struct source *sour
 
 /* A record that a handler produces by itself leaves though its event is rejected or rolled back,
  * and once more whenever the event is read again. */
-static void check_not_required(struct manifest_reader *r, const struct source *source,
-                               const char *module, const char *instead) {
+static void manifest_uses_check_not_required(struct manifest_reader *r, const struct source *source,
+                                             const char *module, const char *instead) {
     for (size_t at = 0; at < source->count; at++) {
         bool requires =
             source_matches(source, at, "require ( %s") || source_matches(source, at, "require %s");
@@ -296,13 +301,15 @@ static void check_not_required(struct manifest_reader *r, const struct source *s
 }
 
 /* The specs of a reaction give it doubles, so that only the source tells. */
-static void check_reaction_purity(struct manifest_reader *r, const struct source *source) {
+static void manifest_uses_check_reaction_purity(struct manifest_reader *r,
+                                                const struct source *source) {
     static const char *const outside[] = {"pg", "redis", "http", "clock"};
-    check_not_required(r, source, "kafka", ADVICE_PRODUCE_IN_REACTION);
+    manifest_uses_check_not_required(r, source, "kafka", ADVICE_PRODUCE_IN_REACTION);
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
-        check_not_required(r, source, outside[i],
-                           "a reaction says what follows from its row alone; let its query bring "
-                           "what it needs");
+        manifest_uses_check_not_required(
+            r, source, outside[i],
+            "a reaction says what follows from its row alone; let its query bring "
+            "what it needs");
     }
 }
 
@@ -310,29 +317,30 @@ void manifest_check_uses(struct manifest_reader *r) {
     const struct script_generation *generation = r->generation;
     for (size_t i = 0; i < generation->bundle.count; i++) {
         r->file = &generation->bundle.files[i];
-        const struct script_handler *handler = handler_named(generation, r->file->name);
-        const struct script_route *route = route_named(generation, r->file->name);
+        const struct script_handler *handler =
+            manifest_uses_handler_named(generation, r->file->name);
+        const struct script_route *route = manifest_uses_route_named(generation, r->file->name);
         struct source source;
         struct use use = {.r = r, .source = &source};
         if (strncmp(r->file->name, "queries/", 8) == 0) {
             continue;
         }
         source_read(&source, r->file->text);
-        check_libraries(r, &source);
+        manifest_uses_check_libraries(r, &source);
         if (handler) {
-            check_not_required(r, &source, "kafka", ADVICE_PRODUCE_IN_HANDLER);
+            manifest_uses_check_not_required(r, &source, "kafka", ADVICE_PRODUCE_IN_HANDLER);
         } else if (strncmp(r->file->name, "reactions/", 10) == 0) {
-            check_reaction_purity(r, &source);
+            manifest_uses_check_reaction_purity(r, &source);
         }
         bool found = source_find_function(&source, 0, "handle", &use.handle);
         if (found && handler && handler->plan) { /* its declaration is good */
-            check_event(&use, handler);
+            manifest_uses_check_event(&use, handler);
         }
         if (found && handler && r->view_good) {
-            check_view(&use);
+            manifest_uses_check_view(&use);
         }
         if (found && route) {
-            check_request(&use, route);
+            manifest_uses_check_request(&use, route);
         }
         source_free(&source);
     }

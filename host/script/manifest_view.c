@@ -12,7 +12,7 @@ static const char *const rules[] = {"first", "latest", "min", "max"};
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
 
 /* Names go into SQL in quotes, types without. False: said. */
-static bool check_name(struct manifest_reader *r, const char *name) {
+static bool manifest_view_check_name(struct manifest_reader *r, const char *name) {
     size_t len = name ? strspn(name, NAME_BYTES) : 0;
     if (name && (len == 0 || len >= 64 || name[len])) {
         manifest_problem(r, name,
@@ -23,14 +23,14 @@ static bool check_name(struct manifest_reader *r, const char *name) {
     return name != NULL;
 }
 
-static bool is_type(const char *type) {
+static bool manifest_view_is_type(const char *type) {
     size_t len = strspn(type, NAME_BYTES);
     return len > 0 && (type[len] == '\0' || strcmp(type + len, "[]") == 0);
 }
 
 /* Memory and database must find the same value smaller: lists, documents and enums have no order
  * that both know. */
-static bool has_order(enum view_type type) {
+static bool manifest_view_has_order(enum view_type type) {
     return type == VIEW_TEXT || type == VIEW_INTEGER || type == VIEW_DOUBLE ||
            type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP;
 }
@@ -47,8 +47,8 @@ struct group_reading {
     const char *name, *rule;
 };
 
-static void fill_column(struct manifest_reader *r, struct view_column *column, const char *name,
-                        const char *type) {
+static void manifest_view_fill_column(struct manifest_reader *r, struct view_column *column,
+                                      const char *name, const char *type) {
     bool is_id = strcmp(type, "id") == 0, is_ids = strcmp(type, "id[]") == 0;
     type = is_id ? "text" : is_ids ? "text[]" : type;
     const char *sql_type = type;
@@ -60,13 +60,13 @@ static void fill_column(struct manifest_reader *r, struct view_column *column, c
         }
     }
     column->sql_type = xstrdup(sql_type);
-    if (!is_type(type)) {
+    if (!manifest_view_is_type(type)) {
         manifest_refuse(r, "type", type, view_type_names, VIEW_TYPES);
     }
 }
 
 /* The column is at the top. */
-static bool read_column(struct manifest_reader *r, struct view_column *column) {
+static bool manifest_view_read_column(struct manifest_reader *r, struct view_column *column) {
     lua_State *L = r->L;
     size_t count = 0;
     struct manifest_scope scope = {0};
@@ -79,34 +79,35 @@ static bool read_column(struct manifest_reader *r, struct view_column *column) {
         manifest_problem(r, NULL, "a column is { \"name\", \"type\" }");
         return false;
     }
-    bool good = check_name(r, texts[0]);
+    bool good = manifest_view_check_name(r, texts[0]);
     if (good) {
         manifest_enter(r, &scope, texts[0], "%.60s: column %.60s", r->scope->owner, texts[0]);
-        fill_column(r, column, texts[0], texts[1]);
+        manifest_view_fill_column(r, column, texts[0], texts[1]);
         manifest_leave(r);
     }
     return good;
 }
 
 /* Columns of the list at the top. */
-static void read_columns(struct manifest_reader *r, const char *key, struct view_column *columns,
-                         size_t max, size_t *count) {
+static void manifest_view_read_columns(struct manifest_reader *r, const char *key,
+                                       struct view_column *columns, size_t max, size_t *count) {
     size_t len;
     if (!manifest_is_list(r, key, "a list of columns, { { \"name\", \"type\" } }", max, &len)) {
         return;
     }
     for (size_t i = 0; i < len; i++) {
         lua_rawgeti(r->L, -1, (int)i + 1);
-        *count += read_column(r, &columns[*count]);
+        *count += manifest_view_read_column(r, &columns[*count]);
         lua_pop(r->L, 1);
     }
 }
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
-static void read_group_columns(struct manifest_reader *r, void *target) {
+static void manifest_view_read_group_columns(struct manifest_reader *r, void *target) {
     struct view_group *group = ((struct group_reading *)target)->group;
-    read_columns(r, "columns", group->columns, VIEW_MAX_COLUMNS, &group->column_count);
+    manifest_view_read_columns(r, "columns", group->columns, VIEW_MAX_COLUMNS,
+                               &group->column_count);
 }
 
 /* The name comes first: what follows is said of it. */
@@ -124,9 +125,10 @@ static const struct manifest_key group_keys[] = {{.name = "name",
                                                   .kind = MANIFEST_TABLE,
                                                   .required = true,
                                                   .wanted = "a list, maybe empty",
-                                                  .read = read_group_columns}};
+                                                  .read = manifest_view_read_group_columns}};
 
-static void take_rule(struct manifest_reader *r, const struct group_reading *reading) {
+static void manifest_view_take_rule(struct manifest_reader *r,
+                                    const struct group_reading *reading) {
     struct view_group *group = reading->group;
     size_t rule = 0;
     while (reading->rule && rule < COUNT(rules) && strcmp(rules[rule], reading->rule) != 0) {
@@ -138,14 +140,14 @@ static void take_rule(struct manifest_reader *r, const struct group_reading *rea
     }
     group->rule = (enum view_rule)rule;
     if (group->rule >= VIEW_MIN &&
-        (group->column_count != 1 || !has_order(group->columns[0].type))) {
+        (group->column_count != 1 || !manifest_view_has_order(group->columns[0].type))) {
         manifest_problem(r, reading->rule,
                          "%s takes one column of text, integer, double, boolean or timestamp",
                          reading->rule);
     }
 }
 
-static const char *peek_name(struct manifest_reader *r) {
+static const char *manifest_view_peek_name(struct manifest_reader *r) {
     lua_State *L = r->L;
     const char *name = NULL;
     if (lua_istable(L, -1)) {
@@ -158,22 +160,22 @@ static const char *peek_name(struct manifest_reader *r) {
     return name;
 }
 
-static void read_group(struct manifest_reader *r, struct table_reading *of,
-                       struct view_group *group) {
+static void manifest_view_read_group(struct manifest_reader *r, struct table_reading *of,
+                                     struct view_group *group) {
     struct manifest_scope scope = {0};
-    const char *name = peek_name(r);
+    const char *name = manifest_view_peek_name(r);
     struct group_reading reading = {.table = of->table, .group = group};
     manifest_enter(r, &scope, name, "group %s.%s", of->name ? of->name : "?", name ? name : "?");
     group->columns = xcalloc(VIEW_MAX_COLUMNS, sizeof *group->columns);
     if (manifest_read_table(r, group_keys, COUNT(group_keys), false, &reading)) {
-        check_name(r, reading.name);
-        take_rule(r, &reading);
+        manifest_view_check_name(r, reading.name);
+        manifest_view_take_rule(r, &reading);
     }
     group->name = xstrdup(name ? name : "?");
     manifest_leave(r);
 }
 
-static void read_groups(struct manifest_reader *r, void *target) {
+static void manifest_view_read_groups(struct manifest_reader *r, void *target) {
     struct table_reading *reading = target;
     size_t len;
     if (!manifest_is_list(r, "groups", "a list of groups", VIEW_MAX_GROUPS, &len)) {
@@ -185,16 +187,16 @@ static void read_groups(struct manifest_reader *r, void *target) {
     for (size_t i = 0; i < len; i++) {
         lua_rawgeti(r->L, -1, (int)i + 1);
         reading->table->group_count = i + 1;
-        read_group(r, reading, &reading->table->groups[i]);
+        manifest_view_read_group(r, reading, &reading->table->groups[i]);
         lua_pop(r->L, 1);
     }
 }
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-static void read_key_columns(struct manifest_reader *r, void *target) {
+static void manifest_view_read_key_columns(struct manifest_reader *r, void *target) {
     struct view_table *table = ((struct table_reading *)target)->table;
-    read_columns(r, "key", table->key, VIEW_MAX_KEY, &table->key_count);
+    manifest_view_read_columns(r, "key", table->key, VIEW_MAX_KEY, &table->key_count);
     for (size_t i = 0; i < table->key_count; i++) {
         table->key[i].is_id = table->key[i].type == VIEW_TEXT;
     }
@@ -213,15 +215,16 @@ static const struct manifest_key table_keys[] = {
      .kind = MANIFEST_TABLE,
      .required = true,
      .wanted = "a list of columns",
-     .read = read_key_columns},
+     .read = manifest_view_read_key_columns},
     {.name = "groups",
      .kind = MANIFEST_TABLE,
      .required = true,
      .wanted = "a list, at least one",
-     .read = read_groups},
+     .read = manifest_view_read_groups},
     {.name = "content", .kind = MANIFEST_TEXT, .offset = offsetof(struct table_reading, content)}};
 
-static void take_content(struct manifest_reader *r, const struct table_reading *reading) {
+static void manifest_view_take_content(struct manifest_reader *r,
+                                       const struct table_reading *reading) {
     struct view_table *table = reading->table;
     const char *names[VIEW_MAX_GROUPS];
     bool hashed = false;
@@ -253,7 +256,8 @@ struct column_names {
     size_t count;
 };
 
-static void add_column(struct manifest_reader *r, struct column_names *names, const char *name) {
+static void manifest_view_add_column(struct manifest_reader *r, struct column_names *names,
+                                     const char *name) {
     struct manifest_scope scope = {0};
     for (size_t i = 0; i < names->count; i++) {
         if (strcmp(names->items[i], name) == 0) {
@@ -266,24 +270,25 @@ static void add_column(struct manifest_reader *r, struct column_names *names, co
     names->items[names->count++] = name;
 }
 
-static void add_version(struct manifest_reader *r, struct column_names *names, const char *group) {
+static void manifest_view_add_version(struct manifest_reader *r, struct column_names *names,
+                                      const char *group) {
     static const char *const endings[] = {"at", "event_id"};
     char name[96];
     for (size_t i = 0; i < COUNT(endings); i++) {
         snprintf(name, sizeof name, "%.63s_%s", group, endings[i]);
-        add_column(r, names, manifest_text(r->generation, name));
+        manifest_view_add_column(r, names, manifest_text(r->generation, name));
     }
 }
 
-static void check_columns(struct manifest_reader *r, const struct view_table *table) {
+static void manifest_view_check_columns(struct manifest_reader *r, const struct view_table *table) {
     struct column_names names = {.count = 0};
     for (size_t k = 0; k < table->key_count; k++) {
-        add_column(r, &names, table->key[k].name);
+        manifest_view_add_column(r, &names, table->key[k].name);
     }
     for (size_t g = 0; g < table->group_count; g++) {
         const struct view_group *group = &table->groups[g];
         for (size_t c = 0; c < group->column_count; c++) {
-            add_column(r, &names, group->columns[c].name);
+            manifest_view_add_column(r, &names, group->columns[c].name);
             if (group->columns[c].type == VIEW_CONTENT) {
                 manifest_problem(r, group->columns[c].name,
                                  "column %s: content is a type of key columns",
@@ -291,7 +296,7 @@ static void check_columns(struct manifest_reader *r, const struct view_table *ta
             }
         }
         if (group->rule < VIEW_MIN) {
-            add_version(r, &names, group->name);
+            manifest_view_add_version(r, &names, group->name);
         }
         for (size_t h = 0; h < g; h++) {
             if (strcmp(table->groups[h].name, group->name) == 0) {
@@ -304,22 +309,22 @@ static void check_columns(struct manifest_reader *r, const struct view_table *ta
     }
 }
 
-static void read_table(struct manifest_reader *r, struct view_table *table) {
+static void manifest_view_read_table(struct manifest_reader *r, struct view_table *table) {
     struct manifest_scope scope = {0};
-    const char *name = peek_name(r);
+    const char *name = manifest_view_peek_name(r);
     struct table_reading reading = {.table = table, .name = name};
     table->content_group = -1;
     table->name = xstrdup(name ? name : "?");
     manifest_enter(r, &scope, name, name ? "table %s" : "a table of the view", name);
     if (manifest_read_table(r, table_keys, COUNT(table_keys), false, &reading)) {
-        check_name(r, reading.name);
-        take_content(r, &reading);
-        check_columns(r, table);
+        manifest_view_check_name(r, reading.name);
+        manifest_view_take_content(r, &reading);
+        manifest_view_check_columns(r, table);
     }
     manifest_leave(r);
 }
 
-static void check_tables(struct manifest_reader *r, const struct view *view) {
+static void manifest_view_check_tables(struct manifest_reader *r, const struct view *view) {
     struct manifest_scope scope = {0};
     for (size_t i = 0; i < view->table_count; i++) {
         for (size_t j = 0; j < i; j++) {
@@ -350,10 +355,10 @@ void manifest_read_view(struct manifest_reader *r) {
     for (size_t i = 0; listed && i < len; i++) {
         lua_rawgeti(r->L, -1, (int)i + 1);
         view->table_count = i + 1;
-        read_table(r, &view->tables[i]);
+        manifest_view_read_table(r, &view->tables[i]);
         lua_pop(r->L, 1);
     }
-    check_tables(r, view);
+    manifest_view_check_tables(r, view);
     manifest_leave(r);
     r->view_good = r->problems->found == before;
 }

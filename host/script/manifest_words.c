@@ -14,7 +14,7 @@ struct words_reading {
 };
 
 /* True: JSON writes the text as it is. */
-static bool is_plain_word(const char *text, size_t len) {
+static bool manifest_words_is_plain_word(const char *text, size_t len) {
     bool plain = len > 0;
     for (size_t i = 0; i < len; i++) {
         plain = plain && (unsigned char)text[i] >= ' ' && text[i] != '"' && text[i] != '\\';
@@ -22,24 +22,25 @@ static bool is_plain_word(const char *text, size_t len) {
     return plain;
 }
 
-static bool is_word_at(lua_State *L, int index) {
+static bool manifest_words_is_word_at(lua_State *L, int index) {
     size_t len;
     if (lua_type(L, index) != LUA_TSTRING) {
         return false;
     }
     const char *text = lua_tolstring(L, index, &len);
-    return is_plain_word(text, len);
+    return manifest_words_is_plain_word(text, len);
 }
 
 /* The vocabulary's table is at the top. */
-static void take_vocabulary(struct manifest_reader *r, const char *name,
-                            struct script_vocabulary *vocabulary) {
+static void manifest_words_take_vocabulary(struct manifest_reader *r, const char *name,
+                                           struct script_vocabulary *vocabulary) {
     lua_State *L = r->L;
     const char **words = manifest_alloc(r->generation, MAX_WORDS * sizeof *words);
     const char **spoken = manifest_alloc(r->generation, MAX_WORDS * sizeof *spoken);
     *vocabulary = (struct script_vocabulary){manifest_text(r->generation, name), words, spoken, 0};
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        if (!is_word_at(L, -2) || !is_word_at(L, -1) || vocabulary->count == MAX_WORDS) {
+        if (!manifest_words_is_word_at(L, -2) || !manifest_words_is_word_at(L, -1) ||
+            vocabulary->count == MAX_WORDS) {
             lua_pop(L, 2);
             manifest_problem(r, name,
                              "vocabulary \"%.80s\" maps words to words, %d at most, without quotes "
@@ -52,7 +53,7 @@ static void take_vocabulary(struct manifest_reader *r, const char *name,
     }
 }
 
-static void read_vocabularies(struct manifest_reader *r, void *target) {
+static void manifest_words_read_vocabularies(struct manifest_reader *r, void *target) {
     static const char wanted[] = "`vocabularies` maps names to tables of words, %d at most";
     struct script_words *words = ((struct words_reading *)target)->words;
     lua_State *L = r->L;
@@ -60,23 +61,25 @@ static void read_vocabularies(struct manifest_reader *r, void *target) {
         manifest_alloc(r->generation, MAX_VOCABULARIES * sizeof *items);
     words->vocabularies = items;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        if (!is_word_at(L, -2) || !lua_istable(L, -1) || words->count == MAX_VOCABULARIES) {
+        if (!manifest_words_is_word_at(L, -2) || !lua_istable(L, -1) ||
+            words->count == MAX_VOCABULARIES) {
             lua_pop(L, 2);
             manifest_problem(r, "vocabularies", wanted, MAX_VOCABULARIES);
             return;
         }
-        take_vocabulary(r, lua_tostring(L, -2), &items[words->count++]);
+        manifest_words_take_vocabulary(r, lua_tostring(L, -2), &items[words->count++]);
     }
 }
 
-static void words_read_known(struct manifest_reader *r, void *target) {
+static void manifest_words_read_known(struct manifest_reader *r, void *target) {
     struct words_reading *reading = target;
     reading->known = manifest_take_texts(r, "known", MAX_WORDS, &reading->known_count);
 }
 
 /* A word that no body has would never be said otherwise. */
-static void words_check_known(struct manifest_reader *r, const struct words_reading *reading,
-                              const struct script_vocabulary *vocabulary) {
+static void manifest_words_check_known(struct manifest_reader *r,
+                                       const struct words_reading *reading,
+                                       const struct script_vocabulary *vocabulary) {
     char hint[NEAREST_HINT_CAP];
     for (size_t i = 0; i < vocabulary->count; i++) {
         size_t k = 0;
@@ -102,14 +105,14 @@ static const struct manifest_key words_keys[] = {
     {.name = "known",
      .kind = MANIFEST_TEXTS,
      .wanted = "the words that a body has there, { \"pending\", \"failed\" }",
-     .read = words_read_known},
+     .read = manifest_words_read_known},
     {.name = "vocabularies",
      .kind = MANIFEST_TABLE,
      .required = true,
      .wanted = "{ internal = { failed = \"failed_critically\" } }",
-     .read = read_vocabularies}};
+     .read = manifest_words_read_vocabularies}};
 
-static bool is_place(const char *at) {
+static bool manifest_words_is_place(const char *at) {
     bool good = at[0] != '\0' && at[0] != '.';
     for (; *at; at++) {
         good = good && !(at[0] == '.' && (at[1] == '.' || at[1] == '\0'));
@@ -123,12 +126,12 @@ const struct script_words *manifest_read_words(struct manifest_reader *r) {
                                         manifest_alloc(r->generation, sizeof(struct script_words))};
     manifest_enter(r, &scope, "words", "words");
     manifest_read_table(r, words_keys, COUNT(words_keys), false, &reading);
-    if (reading.at && !is_place(reading.at)) {
+    if (reading.at && !manifest_words_is_place(reading.at)) {
         manifest_problem(r, "at", "`at` is \"%.200s\": names with a dot between two of them",
                          reading.at);
     }
     for (size_t v = 0; reading.known && v < reading.words->count; v++) {
-        words_check_known(r, &reading, &reading.words->vocabularies[v]);
+        manifest_words_check_known(r, &reading, &reading.words->vocabularies[v]);
     }
     reading.words->at = reading.at ? reading.at : "";
     manifest_leave(r);

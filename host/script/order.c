@@ -51,7 +51,7 @@ static bool order_before(const struct order_key *a, const struct order_key *b) {
     return slice_compare(a->text, b->text) < 0;
 }
 
-static int refuse_two_without_order(lua_State *L, const char *function) {
+static int order_refuse_two_without_order(lua_State *L, const char *function) {
     return luaL_error(L,
                       "%s: two keys of the table are tables or functions, whose order a replay "
                       "cannot repeat: use strings or numbers as keys, or a list",
@@ -95,7 +95,7 @@ static struct order_key *order_sort(lua_State *L, struct order_key *keys, struct
 
 /* Pushes the list of the keys of the table at 1, in any order. `ascending`: they are in order;
  * `list`: they are 1, 2, 3 … */
-static size_t push_keys(lua_State *L, bool *ascending, bool *list) {
+static size_t order_push_keys(lua_State *L, bool *ascending, bool *list) {
     struct order_key last = {0};
     size_t count = 0, unordered = 0;
     *ascending = *list = true;
@@ -115,13 +115,13 @@ static size_t push_keys(lua_State *L, bool *ascending, bool *list) {
         }
     }
     if (unordered > 1) {
-        refuse_two_without_order(L, "pairs");
+        order_refuse_two_without_order(L, "pairs");
     }
     return count;
 }
 
 /* Sorts the list at the top. Its strings live in the table while this runs. */
-static void sort_keys(lua_State *L, size_t count) {
+static void order_sort_keys(lua_State *L, size_t count) {
     struct order_key small[2 * SMALL_TABLE_KEYS], *keys = small;
     int list = lua_gettop(L);
     if (count > SMALL_TABLE_KEYS) {
@@ -145,7 +145,7 @@ static void sort_keys(lua_State *L, size_t count) {
 
 /* Upvalues: the table, the list of its keys (nil: they are 1, 2, 3 …), the number of keys visited
  * and of all. */
-static int next_pair(lua_State *L) {
+static int order_next_pair(lua_State *L) {
     int count = (int)lua_tointeger(L, lua_upvalueindex(4));
     int visited = (int)lua_tointeger(L, lua_upvalueindex(3));
     bool list = lua_isnil(L, lua_upvalueindex(2));
@@ -180,18 +180,18 @@ static int order_pairs(lua_State *L) {
     bool ascending, list;
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    size_t count = push_keys(L, &ascending, &list);
+    size_t count = order_push_keys(L, &ascending, &list);
     if (list) {
         lua_settop(L, 1);
         lua_pushnil(L);
     } else if (!ascending) {
-        sort_keys(L, count);
+        order_sort_keys(L, count);
     }
     lua_pushvalue(L, 1);
     lua_insert(L, 2); /* [table, table, keys] */
     lua_pushinteger(L, 0);
     lua_pushinteger(L, (lua_Integer)count);
-    lua_pushcclosure(L, next_pair, 4);
+    lua_pushcclosure(L, order_next_pair, 4);
     lua_insert(L, 1);
     lua_pushnil(L);
     return 3; /* the iterator, the table, nil: as ever */
@@ -200,7 +200,7 @@ static int order_pairs(lua_State *L) {
 /* ---- next --------------------------------------------------------------------------------- */
 
 /* The key behind the one at 2 is the list's next one: pushes it with its value. */
-static bool push_next_index(lua_State *L) {
+static bool order_push_next_index(lua_State *L) {
     struct order_key key = order_key_at(L, 2);
     bool first = lua_isnil(L, 2);
     if (!first && (key.class != KEY_INDEX || key.number >= 1e9)) {
@@ -219,7 +219,7 @@ static bool push_next_index(lua_State *L) {
 static int order_next(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
-    if (push_next_index(L)) {
+    if (order_push_next_index(L)) {
         return 2;
     }
     bool first = lua_isnil(L, 2), found = false;
@@ -244,7 +244,7 @@ static int order_next(lua_State *L) {
         return 1;
     }
     if (best.class == KEY_WITHOUT_ORDER && unordered > 1) {
-        return refuse_two_without_order(L, "next");
+        return order_refuse_two_without_order(L, "next");
     }
     lua_pushvalue(L, 3);
     lua_rawget(L, 1);

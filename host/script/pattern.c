@@ -11,9 +11,9 @@
 #define MAX_DEPTH 200
 #define STEPS_BETWEEN_LOOKS 10000 /* some 50 microseconds */
 
-static const char *match_here(struct pattern_match *m, const char *at, const char *p);
+static const char *pattern_match_here(struct pattern_match *m, const char *at, const char *p);
 
-static void spend(struct pattern_match *m, size_t steps) {
+static void pattern_spend(struct pattern_match *m, size_t steps) {
     m->steps += steps;
     if (m->steps >= STEPS_BETWEEN_LOOKS) {
         m->steps = 0;
@@ -23,7 +23,7 @@ static void spend(struct pattern_match *m, size_t steps) {
 
 /* ---- one character ------------------------------------------------------------------------ */
 
-static bool in_class(unsigned char c, unsigned char class) {
+static bool pattern_in_class(unsigned char c, unsigned char class) {
     bool in;
     switch (tolower(class)) {
     case 'a':
@@ -66,7 +66,7 @@ static bool in_class(unsigned char c, unsigned char class) {
 }
 
 /* The end of the item at p that matches one character: c, %c or [set]. */
-static const char *item_end(struct pattern_match *m, const char *p) {
+static const char *pattern_item_end(struct pattern_match *m, const char *p) {
     const char *end = m->pattern_end;
     if (*p == '%') {
         if (p + 1 >= end) {
@@ -88,12 +88,13 @@ static const char *item_end(struct pattern_match *m, const char *p) {
 }
 
 /* p is at the opening bracket, last at the closing one. */
-static bool in_set(struct pattern_match *m, unsigned char c, const char *p, const char *last) {
+static bool pattern_in_set(struct pattern_match *m, unsigned char c, const char *p,
+                           const char *last) {
     bool wanted = p[1] != '^';
-    spend(m, (size_t)(last - p));
+    pattern_spend(m, (size_t)(last - p));
     for (p += wanted ? 1 : 2; p < last; p++) {
         if (*p == '%') {
-            if (in_class(c, (unsigned char)*++p)) {
+            if (pattern_in_class(c, (unsigned char)*++p)) {
                 return wanted;
             }
         } else if (p[1] == '-' && p + 2 < last) {
@@ -108,8 +109,9 @@ static bool in_set(struct pattern_match *m, unsigned char c, const char *p, cons
     return !wanted;
 }
 
-static bool matches_one(struct pattern_match *m, const char *at, const char *p, const char *end) {
-    spend(m, 1);
+static bool pattern_matches_one(struct pattern_match *m, const char *at, const char *p,
+                                const char *end) {
+    pattern_spend(m, 1);
     if (at >= m->subject_end) {
         return false;
     }
@@ -118,9 +120,9 @@ static bool matches_one(struct pattern_match *m, const char *at, const char *p, 
     case '.':
         return true;
     case '%':
-        return in_class(c, (unsigned char)p[1]);
+        return pattern_in_class(c, (unsigned char)p[1]);
     case '[':
-        return in_set(m, c, p, end - 1);
+        return pattern_in_set(m, c, p, end - 1);
     default:
         return (unsigned char)*p == c;
     }
@@ -129,14 +131,14 @@ static bool matches_one(struct pattern_match *m, const char *at, const char *p, 
 /* ---- repetitions -------------------------------------------------------------------------- */
 
 /* As many as there are, then fewer and fewer. */
-static const char *repeat_most(struct pattern_match *m, const char *at, const char *p,
-                               const char *end) {
+static const char *pattern_repeat_most(struct pattern_match *m, const char *at, const char *p,
+                                       const char *end) {
     ptrdiff_t count = 0;
-    while (matches_one(m, at + count, p, end)) {
+    while (pattern_matches_one(m, at + count, p, end)) {
         count++;
     }
     for (; count >= 0; count--) {
-        const char *found = match_here(m, at + count, end + 1);
+        const char *found = pattern_match_here(m, at + count, end + 1);
         if (found) {
             return found;
         }
@@ -145,14 +147,14 @@ static const char *repeat_most(struct pattern_match *m, const char *at, const ch
 }
 
 /* None, then more and more. */
-static const char *repeat_least(struct pattern_match *m, const char *at, const char *p,
-                                const char *end) {
+static const char *pattern_repeat_least(struct pattern_match *m, const char *at, const char *p,
+                                        const char *end) {
     for (;; at++) {
-        const char *found = match_here(m, at, end + 1);
+        const char *found = pattern_match_here(m, at, end + 1);
         if (found) {
             return found;
         }
-        if (!matches_one(m, at, p, end)) {
+        if (!pattern_matches_one(m, at, p, end)) {
             return NULL;
         }
     }
@@ -160,22 +162,22 @@ static const char *repeat_least(struct pattern_match *m, const char *at, const c
 
 /* ---- captures and the like ---------------------------------------------------------------- */
 
-static const char *open_capture(struct pattern_match *m, const char *at, const char *p,
-                                ptrdiff_t kind) {
+static const char *pattern_open_capture(struct pattern_match *m, const char *at, const char *p,
+                                        ptrdiff_t kind) {
     if (m->level >= PATTERN_MAX_CAPTURES) {
         luaL_error(m->L, "too many captures");
     }
     m->captures[m->level].at = at;
     m->captures[m->level].len = kind;
     m->level++;
-    const char *found = match_here(m, at, p);
+    const char *found = pattern_match_here(m, at, p);
     if (!found) {
         m->level--;
     }
     return found;
 }
 
-static const char *close_capture(struct pattern_match *m, const char *at, const char *p) {
+static const char *pattern_close_capture(struct pattern_match *m, const char *at, const char *p) {
     int open = m->level - 1;
     while (open >= 0 && m->captures[open].len != PATTERN_CAPTURE_OPEN) {
         open--;
@@ -185,7 +187,7 @@ static const char *close_capture(struct pattern_match *m, const char *at, const 
         return NULL;
     }
     m->captures[open].len = at - m->captures[open].at;
-    const char *found = match_here(m, at, p);
+    const char *found = pattern_match_here(m, at, p);
     if (!found) {
         m->captures[open].len = PATTERN_CAPTURE_OPEN;
     }
@@ -193,7 +195,7 @@ static const char *close_capture(struct pattern_match *m, const char *at, const 
 }
 
 /* %1 to %9: what the capture holds, once more. */
-static const char *match_again(struct pattern_match *m, const char *at, char digit) {
+static const char *pattern_match_again(struct pattern_match *m, const char *at, char digit) {
     int index = digit - '1';
     if (index < 0 || index >= m->level || m->captures[index].len == PATTERN_CAPTURE_OPEN) {
         luaL_error(m->L, "invalid capture index");
@@ -202,13 +204,13 @@ static const char *match_again(struct pattern_match *m, const char *at, char dig
     if (len < 0) {
         return NULL; /* a position has no text */
     }
-    spend(m, (size_t)len);
+    pattern_spend(m, (size_t)len);
     bool same = m->subject_end - at >= len && memcmp(m->captures[index].at, at, (size_t)len) == 0;
     return same ? at + len : NULL;
 }
 
 /* %bxy: from an x to the y that balances it. */
-static const char *match_balanced(struct pattern_match *m, const char *at, const char *p) {
+static const char *pattern_match_balanced(struct pattern_match *m, const char *at, const char *p) {
     if (p + 3 >= m->pattern_end) {
         luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
     }
@@ -217,7 +219,7 @@ static const char *match_balanced(struct pattern_match *m, const char *at, const
     }
     int open = 1;
     while (++at < m->subject_end) {
-        spend(m, 1);
+        pattern_spend(m, 1);
         if (*at == p[3]) {
             if (--open == 0) {
                 return at + 1;
@@ -230,65 +232,66 @@ static const char *match_balanced(struct pattern_match *m, const char *at, const
 }
 
 /* %f[set]: between a character outside of the set and one inside. */
-static bool at_frontier(struct pattern_match *m, const char *at, const char *p, const char **end) {
+static bool pattern_at_frontier(struct pattern_match *m, const char *at, const char *p,
+                                const char **end) {
     if (*p != '[') {
         luaL_error(m->L, "missing '[' after '%%f' in pattern");
     }
-    *end = item_end(m, p);
+    *end = pattern_item_end(m, p);
     unsigned char before = at == m->subject ? '\0' : (unsigned char)at[-1];
     unsigned char here = at == m->subject_end ? '\0' : (unsigned char)*at;
-    return !in_set(m, before, p, *end - 1) && in_set(m, here, p, *end - 1);
+    return !pattern_in_set(m, before, p, *end - 1) && pattern_in_set(m, here, p, *end - 1);
 }
 
 /* ---- the pattern from p on ---------------------------------------------------------------- */
 
 /* %b, %f and %1: moves both places past the item. False: no match. */
-static bool match_special(struct pattern_match *m, const char **at, const char **p) {
+static bool pattern_match_special(struct pattern_match *m, const char **at, const char **p) {
     if ((*p)[1] == 'f') {
-        return at_frontier(m, *at, *p + 2, p);
+        return pattern_at_frontier(m, *at, *p + 2, p);
     }
     bool balanced = (*p)[1] == 'b';
-    *at = balanced ? match_balanced(m, *at, *p) : match_again(m, *at, (*p)[1]);
+    *at = balanced ? pattern_match_balanced(m, *at, *p) : pattern_match_again(m, *at, (*p)[1]);
     *p += balanced ? 4 : 2;
     return *at != NULL;
 }
 
-static bool is_special(const char *p) {
+static bool pattern_is_special(const char *p) {
     return p[0] == '%' && (p[1] == 'b' || p[1] == 'f' || isdigit((unsigned char)p[1]));
 }
 
-static const char *match_items(struct pattern_match *m, const char *at, const char *p) {
+static const char *pattern_match_items(struct pattern_match *m, const char *at, const char *p) {
     while (p < m->pattern_end) {
         if (*p == '(') {
-            return p[1] == ')' ? open_capture(m, at, p + 2, PATTERN_CAPTURE_POSITION)
-                               : open_capture(m, at, p + 1, PATTERN_CAPTURE_OPEN);
+            return p[1] == ')' ? pattern_open_capture(m, at, p + 2, PATTERN_CAPTURE_POSITION)
+                               : pattern_open_capture(m, at, p + 1, PATTERN_CAPTURE_OPEN);
         }
         if (*p == ')') {
-            return close_capture(m, at, p + 1);
+            return pattern_close_capture(m, at, p + 1);
         }
         if (*p == '$' && p + 1 == m->pattern_end) {
             return at == m->subject_end ? at : NULL;
         }
-        if (is_special(p)) {
-            if (!match_special(m, &at, &p)) {
+        if (pattern_is_special(p)) {
+            if (!pattern_match_special(m, &at, &p)) {
                 return NULL;
             }
             continue;
         }
-        const char *end = item_end(m, p);
+        const char *end = pattern_item_end(m, p);
         char suffix = end < m->pattern_end ? *end : '\0';
         if (suffix == '*') {
-            return repeat_most(m, at, p, end);
+            return pattern_repeat_most(m, at, p, end);
         }
         if (suffix == '-') {
-            return repeat_least(m, at, p, end);
+            return pattern_repeat_least(m, at, p, end);
         }
-        bool one = matches_one(m, at, p, end);
+        bool one = pattern_matches_one(m, at, p, end);
         if (suffix == '+') {
-            return one ? repeat_most(m, at + 1, p, end) : NULL;
+            return one ? pattern_repeat_most(m, at + 1, p, end) : NULL;
         }
         if (suffix == '?') {
-            const char *found = one ? match_here(m, at + 1, end + 1) : NULL;
+            const char *found = one ? pattern_match_here(m, at + 1, end + 1) : NULL;
             if (found) {
                 return found;
             }
@@ -303,12 +306,12 @@ static const char *match_items(struct pattern_match *m, const char *at, const ch
     return at;
 }
 
-static const char *match_here(struct pattern_match *m, const char *at, const char *p) {
+static const char *pattern_match_here(struct pattern_match *m, const char *at, const char *p) {
     if (++m->depth > MAX_DEPTH) {
         luaL_error(m->L, "pattern too complex");
     }
-    spend(m, 1);
-    const char *found = match_items(m, at, p);
+    pattern_spend(m, 1);
+    const char *found = pattern_match_items(m, at, p);
     m->depth--;
     return found;
 }
@@ -316,7 +319,7 @@ static const char *match_here(struct pattern_match *m, const char *at, const cha
 const char *pattern_match_at(struct pattern_match *match, const char *at) {
     match->level = 0;
     match->depth = 0;
-    return match_here(match, at, match->pattern);
+    return pattern_match_here(match, at, match->pattern);
 }
 
 const char *pattern_find(struct pattern_match *match, const char *at, const char **end) {

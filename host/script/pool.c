@@ -59,7 +59,7 @@ void script_pool_destroy(struct script_pool *pool) {
 }
 
 /* Under the lock. */
-static void stop_waiting(struct script_pool *pool, const struct waiter *waiter) {
+static void pool_stop_waiting(struct script_pool *pool, const struct waiter *waiter) {
     struct waiter **at = &pool->waiting;
     while (*at != waiter) {
         at = &(*at)->next;
@@ -69,7 +69,7 @@ static void stop_waiting(struct script_pool *pool, const struct waiter *waiter) 
 }
 
 /* Under the lock: at the end of the line, until a state is given or the time is over. */
-static struct script_instance *wait_for_state(struct script_pool *pool, int64_t deadline_us) {
+static struct script_instance *pool_wait_for_state(struct script_pool *pool, int64_t deadline_us) {
     struct waiter waiter = {.instance = NULL};
     struct waiter **end = &pool->waiting;
     int status = 0;
@@ -84,34 +84,35 @@ static struct script_instance *wait_for_state(struct script_pool *pool, int64_t 
     }
     pthread_cond_destroy(&waiter.given);
     if (!waiter.instance) {
-        stop_waiting(pool, &waiter);
+        pool_stop_waiting(pool, &waiter);
     }
     return waiter.instance;
 }
 
-static struct script_instance *acquire(struct script_pool *pool, int timeout_ms) {
+static struct script_instance *pool_acquire(struct script_pool *pool, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     pthread_mutex_lock(&pool->lock);
-    struct script_instance *instance =
-        pool->free_count > 0 ? pool->free[--pool->free_count] : wait_for_state(pool, deadline_us);
+    struct script_instance *instance = pool->free_count > 0
+                                           ? pool->free[--pool->free_count]
+                                           : pool_wait_for_state(pool, deadline_us);
     pthread_mutex_unlock(&pool->lock);
     return instance;
 }
 
 /* To whoever has waited longest: one who has just had it and asks anew would often be faster. */
-static void give(struct script_pool *pool, struct script_instance *instance) {
+static void pool_give(struct script_pool *pool, struct script_instance *instance) {
     struct waiter *first = pool->waiting;
     if (!first) {
         pool->free[pool->free_count++] = instance;
         return;
     }
-    stop_waiting(pool, first);
+    pool_stop_waiting(pool, first);
     first->instance = instance;
     pthread_cond_signal(&first->given);
 }
 
 /* A state that hit a limit is replaced; if that fails it stays, and fails its next request too. */
-static void release(struct script_pool *pool, struct script_instance *instance) {
+static void pool_release(struct script_pool *pool, struct script_instance *instance) {
     if (!script_instance_healthy(instance)) {
         struct err err = {0};
         struct script_instance *fresh = script_instance_create(pool->generation, &err);
@@ -123,20 +124,20 @@ static void release(struct script_pool *pool, struct script_instance *instance) 
         }
     }
     pthread_mutex_lock(&pool->lock);
-    give(pool, instance);
+    pool_give(pool, instance);
     pthread_mutex_unlock(&pool->lock);
 }
 
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err) {
-    struct script_instance *instance = acquire(pool, timeout_ms);
+    struct script_instance *instance = pool_acquire(pool, timeout_ms);
     *response = (struct script_response){0};
     if (!instance) {
         err_set(err, ERR_BUSY, "no Lua state came free in %d ms (http.states)", timeout_ms);
         return SCRIPT_TIMEOUT;
     }
     enum script_result result = script_answer(instance, request, response, err);
-    release(pool, instance);
+    pool_release(pool, instance);
     return result;
 }

@@ -5,7 +5,7 @@
 
 static char proxies_key; /* its address is the registry key of { [proxy] = table } */
 
-static void push_proxies(lua_State *L) {
+static void protect_push_proxies(lua_State *L) {
     lua_pushlightuserdata(L, &proxies_key);
     lua_rawget(L, LUA_REGISTRYINDEX);
 }
@@ -17,7 +17,7 @@ void protect_open(lua_State *L) {
 }
 
 /* Upvalue: what the table is called. */
-static int refuse_write(lua_State *L) {
+static int protect_refuse_write(lua_State *L) {
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     return luaL_error(L, "%s is read-only: \"%s\" cannot be set", //
                       lua_tostring(L, lua_upvalueindex(1)), key);
@@ -30,12 +30,12 @@ void protect_table(lua_State *L, const char *name) {
     lua_pushvalue(L, table);
     lua_setfield(L, -2, "__index");
     lua_pushstring(L, name);
-    lua_pushcclosure(L, refuse_write, 1);
+    lua_pushcclosure(L, protect_refuse_write, 1);
     lua_setfield(L, -2, "__newindex");
     lua_pushliteral(L, "read-only"); /* instead of the metatable, and against setmetatable */
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
-    push_proxies(L);
+    protect_push_proxies(L);
     lua_pushvalue(L, -2);
     lua_pushvalue(L, table);
     lua_rawset(L, -3); /* [table, proxy, proxies] */
@@ -45,7 +45,7 @@ void protect_table(lua_State *L, const char *name) {
 
 void protect_push_original(lua_State *L, int at) {
     lua_pushvalue(L, at);
-    push_proxies(L);
+    protect_push_proxies(L);
     lua_pushvalue(L, -2);
     lua_rawget(L, -2);
     lua_replace(L, -3); /* [original, proxies] */

@@ -16,7 +16,7 @@ struct reaction_rows {
     const struct pg_result *result;
 };
 
-static int load_rows(lua_State *L) {
+static int script_reaction_load_rows(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_rows *rows = lua_touserdata(L, 1);
     lua_pg_push_rows(L, rows->reaction->name, rows->reaction->query, rows->result);
@@ -28,7 +28,7 @@ static int load_rows(lua_State *L) {
 bool script_react_to(struct script_instance *instance, size_t reaction,
                      const struct pg_result *rows, struct err *err) {
     struct reaction_rows loaded = {&instance->generation->reactions[reaction], rows};
-    return script_guard(instance, load_rows, &loaded, err) ||
+    return script_guard(instance, script_reaction_load_rows, &loaded, err) ||
            err_wrap(err, "%s", loaded.reaction->name);
 }
 
@@ -41,7 +41,7 @@ struct reaction_json {
 };
 
 /* Whether a column of json alone has the value at the top: an object, or a list with an object. */
-static bool reaction_is_document(lua_State *L) {
+static bool script_reaction_is_document(lua_State *L) {
     bool is = lua_istable(L, -1) && !lua_is_marked_list(L, -1);
     size_t count = lua_istable(L, -1) && !is ? lua_objlen(L, -1) : 0;
     for (size_t i = 1; i <= count && !is; i++) {
@@ -54,7 +54,7 @@ static bool reaction_is_document(lua_State *L) {
 
 /* A copy of the row at the top takes its place, as the database's rows come: null is nil, a column
  * that is not there is an error. */
-static void reaction_make_row(lua_State *L, const char *query) {
+static void script_reaction_make_row(lua_State *L, const char *query) {
     int from = lua_gettop(L), row = from + 1, names = from + 2;
     lua_newtable(L);
     lua_newtable(L);
@@ -65,7 +65,7 @@ static void reaction_make_row(lua_State *L, const char *query) {
         if (lua_islightuserdata(L, names + 2)) {
             continue;
         }
-        if (reaction_is_document(L)) {
+        if (script_reaction_is_document(L)) {
             lua_json_push_text(L);
         }
         lua_pushvalue(L, names + 1);
@@ -80,14 +80,14 @@ static void reaction_make_row(lua_State *L, const char *query) {
     lua_remove(L, from);
 }
 
-static void reaction_check_row(lua_State *L, int number) {
+static void script_reaction_check_row(lua_State *L, int number) {
     if (!lua_istable(L, -1) || lua_is_marked_list(L, -1)) {
         luaL_error(L, "row %d is a %s: a row is a JSON object by column, {\"key\": …}", number,
                    lua_istable(L, -1) ? "list" : luaL_typename(L, -1));
     }
 }
 
-static int reaction_load_json(lua_State *L) {
+static int script_reaction_load_json(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct reaction_json *loaded = lua_touserdata(L, 1);
     lua_pushcfunction(L, lua_json_decode);
@@ -106,8 +106,8 @@ static int reaction_load_json(lua_State *L) {
     loaded->row_count = (int)lua_objlen(L, -1);
     for (int i = 1; i <= loaded->row_count; i++) {
         lua_rawgeti(L, -1, i);
-        reaction_check_row(L, i);
-        reaction_make_row(L, loaded->reaction->query);
+        script_reaction_check_row(L, i);
+        script_reaction_make_row(L, loaded->reaction->query);
         lua_rawseti(L, -2, i);
     }
     luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
@@ -118,7 +118,7 @@ static int reaction_load_json(lua_State *L) {
 bool script_react_to_json(struct script_instance *instance, size_t reaction, struct slice json,
                           int *row_count, struct err *err) {
     struct reaction_json loaded = {&instance->generation->reactions[reaction], json, 0};
-    bool ok = script_guard(instance, reaction_load_json, &loaded, err);
+    bool ok = script_guard(instance, script_reaction_load_json, &loaded, err);
     *row_count = loaded.row_count;
     if (!ok) {
         err->kind = ERR_INPUT;
@@ -136,7 +136,7 @@ struct reaction_call {
 };
 
 /* One message, or a list of them, is at the top. */
-static void take_published(lua_State *L, const struct reaction_call *call) {
+static void script_reaction_take_published(lua_State *L, const struct reaction_call *call) {
     struct script_published *published = call->published;
     const char *name = sandbox_instance(L)->generation->reactions[call->reaction].name;
     int at = lua_gettop(L);
@@ -164,7 +164,8 @@ static void take_published(lua_State *L, const struct reaction_call *call) {
 }
 
 /* The second would be stored as the first, and so never. */
-static void check_identities(lua_State *L, const struct script_published *published) {
+static void script_reaction_check_identities(lua_State *L,
+                                             const struct script_published *published) {
     for (size_t i = 1; i < published->count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (slice_equal(published->messages[i].identity, published->messages[j].identity)) {
@@ -177,7 +178,7 @@ static void check_identities(lua_State *L, const struct script_published *publis
     }
 }
 
-static int run_reaction(lua_State *L) {
+static int script_reaction_run_reaction(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->reaction_refs[call->reaction]);
@@ -185,19 +186,19 @@ static int run_reaction(lua_State *L) {
     lua_rawgeti(L, -1, call->row + 1);
     lua_remove(L, -2);
     lua_call(L, 1, 1);
-    take_published(L, call);
-    check_identities(L, call->published);
+    script_reaction_take_published(L, call);
+    script_reaction_check_identities(L, call->published);
     return 0;
 }
 
 /* What a reaction says may rest on nothing but its row. */
-static enum script_result call_purely(struct script_instance *instance, struct reaction_call *call,
-                                      struct err *err) {
+static enum script_result script_reaction_call_purely(struct script_instance *instance,
+                                                      struct reaction_call *call, struct err *err) {
     const char *muted = instance->host.muted;
     instance->host.muted = "a reaction says what follows from its row alone";
     instance->host.rests_on = NULL;
     instance->host.may_not_produce = ADVICE_PRODUCE_IN_REACTION;
-    enum script_result result = script_call(instance, run_reaction, call,
+    enum script_result result = script_call(instance, script_reaction_run_reaction, call,
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->host.muted = muted;
     instance->host.may_not_produce = NULL;
@@ -219,7 +220,7 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
     int64_t started_us = clock_monotonic_us();
     *published = (struct script_published){0};
     watched_name(&instance->watched, name, NULL);
-    enum script_result result = call_purely(instance, &call, err);
+    enum script_result result = script_reaction_call_purely(instance, &call, err);
     instance_count_call(instance, &instance->reaction_metrics[reaction], started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {

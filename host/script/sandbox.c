@@ -25,7 +25,7 @@ struct script_instance *sandbox_instance(lua_State *L) {
     return (struct script_instance *)lua_host_of(L);
 }
 
-static void *allocate(void *context, void *memory, size_t old_size, size_t new_size) {
+static void *sandbox_allocate(void *context, void *memory, size_t old_size, size_t new_size) {
     struct script_instance *instance = context;
     if (new_size == 0) {
         instance->memory_used -= old_size;
@@ -51,22 +51,22 @@ static void *allocate(void *context, void *memory, size_t old_size, size_t new_s
 
 /* The state keeps the heap that LuaJIT makes for it, which leaves with it as a whole: in the
  * process' own heap the states of scripts that come and go would leave holes. */
-static void bound_memory(struct script_instance *instance) {
+static void sandbox_bound_memory(struct script_instance *instance) {
     lua_State *L = instance->host.L;
     instance->memory_used =
         (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
     instance->heap = lua_getallocf(L, &instance->heap_context);
-    lua_setallocf(L, allocate, instance);
+    lua_setallocf(L, sandbox_allocate, instance);
 }
 
 /* Makes the module at the top refuse to read what it does not have. */
-static void refuse_others(lua_State *L, const char *name) {
+static void sandbox_refuse_others(lua_State *L, const char *name) {
     lua_pushvalue(L, -1);
     lua_names_push_strict(L, name, "", NULL);
     lua_setmetatable(L, -2);
 }
 
-static int refuse_module(lua_State *L, const char *name) {
+static int sandbox_refuse_module(lua_State *L, const char *name) {
     const char *dotted = luaL_gsub(L, name, "/", ".");
     names_push_modules(L);
     const char *nearest = lua_names_nearest(L, -1, dotted);
@@ -77,7 +77,7 @@ static int refuse_module(lua_State *L, const char *name) {
 
 /* LuaJIT has 64-bit and complex numbers, which are written 1LL, 1ULL and 2i: they are no numbers to
  * the view, JSON or the database, and their text and order are their own. */
-static bool is_c_number(struct slice text) {
+static bool sandbox_is_c_number(struct slice text) {
     char last = text.len ? (char)(text.data[text.len - 1] | 0x20) : '\0';
     return text.len > 1 && isdigit((unsigned char)text.data[0]) && (last == 'l' || last == 'i');
 }
@@ -85,7 +85,7 @@ static bool is_c_number(struct slice text) {
 void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path) {
     struct lua_lexer lexer = {.at = text, .line = 1};
     for (enum lua_token kind; (kind = lua_lexer_next(&lexer)) != LUA_TOKEN_END;) {
-        if (kind == LUA_TOKEN_NAME && !lexer.quote && is_c_number(lexer.text)) {
+        if (kind == LUA_TOKEN_NAME && !lexer.quote && sandbox_is_c_number(lexer.text)) {
             lua_pushlstring(L, lexer.text.data, lexer.text.len);
             luaL_error(L,
                        "%s:%d: %s is not available: scripts have Lua's numbers only; write larger "
@@ -96,7 +96,7 @@ void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path) 
 }
 
 /* require "lib.x" or "pg" */
-static int lua_require(lua_State *L) {
+static int sandbox_lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const char *name = luaL_checkstring(L, 1);
     lua_getfield(L, LUA_REGISTRYINDEX, MODULES);
@@ -113,7 +113,7 @@ static int lua_require(lua_State *L) {
     if (open) {
         lua_pushcfunction(L, open);
         lua_call(L, 0, 1);
-        refuse_others(L, name);
+        sandbox_refuse_others(L, name);
         protect_table(L, name);
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
@@ -122,7 +122,7 @@ static int lua_require(lua_State *L) {
             file = bundle_find(instance->support, path);
         }
         if (!file) {
-            return refuse_module(L, name);
+            return sandbox_refuse_module(L, name);
         }
         sandbox_refuse_c_numbers(L, file->text, file->path);
         lua_pushfstring(L, "@%s", file->path);
@@ -136,7 +136,7 @@ static int lua_require(lua_State *L) {
     return 1;
 }
 
-static int refuse_global(lua_State *L) {
+static int sandbox_refuse_global(lua_State *L) {
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     const char *nearest = lua_names_nearest(L, 1, name), *instead = advice_instead_of(name);
     if (instead) {
@@ -154,7 +154,7 @@ static int refuse_global(lua_State *L) {
 
 /* Makes the globals and their libraries read-only. Chunks loaded from here on see an empty table
  * through which reads fall to the globals. */
-static void seal(lua_State *L) {
+static void sandbox_seal(lua_State *L) {
     static const char *const libraries[] = {LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME};
     protect_open(L);
     lua_register(L, "rawset", protect_rawset);
@@ -169,7 +169,7 @@ static void seal(lua_State *L) {
     lua_setfield(L, -2, "__metatable");
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, refuse_global);
+    lua_pushcfunction(L, sandbox_refuse_global);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2); /* [.., globals] */
     lua_pushvalue(L, -1);
@@ -179,7 +179,7 @@ static void seal(lua_State *L) {
     lua_replace(L, LUA_GLOBALSINDEX);
 }
 
-static int set_up(lua_State *L) {
+static int sandbox_set_up(lua_State *L) {
     static const luaL_Reg libraries[] = {{"", luaopen_base},
                                          {LUA_TABLIBNAME, luaopen_table},
                                          {LUA_STRLIBNAME, luaopen_string},
@@ -218,24 +218,24 @@ static int set_up(lua_State *L) {
     text_replace(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, MODULES);
-    lua_register(L, "require", lua_require);
-    seal(L);
+    lua_register(L, "require", sandbox_lua_require);
+    sandbox_seal(L);
     return 0;
 }
 
-static const char *query_text(lua_State *L, const char *name) {
+static const char *sandbox_query_text(lua_State *L, const char *name) {
     const char *path = lua_pushfstring(L, "queries/%s", name);
     const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, path);
     lua_pop(L, 1);
     return file ? file->text : NULL;
 }
 
-static int smaller(int one, int other) {
+static int sandbox_smaller(int one, int other) {
     return one < other ? one : other;
 }
 
 /* What bindings open their clients with. */
-static void set_services(struct script_instance *instance) {
+static void sandbox_set_services(struct script_instance *instance) {
     const struct config *config = instance->config;
     bool read_only = instance->read_only;
     int longest_ms = config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms
@@ -246,14 +246,15 @@ static void set_services(struct script_instance *instance) {
                .application_name = read_only ? "aggregator repl" : "aggregator scripts",
                .connect_timeout_ms = config->postgres.connect_timeout_ms,
                /* The server gives up no later than the script does, or its work would pile up. */
-               .statement_timeout_ms = smaller(config->postgres.statement_timeout_ms, longest_ms),
+               .statement_timeout_ms =
+                   sandbox_smaller(config->postgres.statement_timeout_ms, longest_ms),
                .read_only = read_only},
         .redis_url = config->redis.url,
         .redis_timeout_ms = config->redis.timeout_ms,
         .kafka = config_kafka_settings(config),
         .longest_call_ms = longest_ms,
         .metrics = instance->generation->metrics,
-        .query = query_text,
+        .query = sandbox_query_text,
         .push_queries = names_push_queries,
     };
 }
@@ -264,12 +265,12 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     if (!instance->host.L) {
         return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
     }
-    bound_memory(instance);
-    set_services(instance);
+    sandbox_bound_memory(instance);
+    sandbox_set_services(instance);
     lua_atpanic(instance->host.L, script_panic);
     watched_add(&instance->watched, instance->generation);
     luaJIT_setmode(instance->host.L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    if (lua_cpcall(instance->host.L, set_up, instance) != 0) {
+    if (lua_cpcall(instance->host.L, sandbox_set_up, instance) != 0) {
         const char *text = lua_type(instance->host.L, -1) == LUA_TSTRING
                                ? lua_tostring(instance->host.L, -1)
                                : "no message";
@@ -289,7 +290,7 @@ void sandbox_close(struct script_instance *instance) {
     }
 }
 
-static int load_module(lua_State *L) {
+static int sandbox_load_module(lua_State *L) {
     lua_getglobal(L, "require");
     lua_pushstring(L, lua_touserdata(L, 1));
     lua_call(L, 1, 0);
@@ -300,7 +301,7 @@ bool sandbox_load(struct script_instance *instance, const char *name, struct err
     bool outer = instance->host.loading;
     instance->host.loading = true;
     watched_name(&instance->watched, name, NULL);
-    bool ok = script_guard(instance, load_module, (void *)name, err);
+    bool ok = script_guard(instance, sandbox_load_module, (void *)name, err);
     instance->host.loading = outer;
     return ok;
 }

@@ -7,7 +7,7 @@
 
 /* ---- tokens ------------------------------------------------------------------------------- */
 
-static void push_token(struct source *source, size_t *cap, struct source_token token) {
+static void source_push_token(struct source *source, size_t *cap, struct source_token token) {
     if (source->count + 1 >= *cap) {
         *cap = *cap ? 2 * *cap : 256;
         source->tokens = xrealloc(source->tokens, *cap * sizeof *source->tokens);
@@ -31,10 +31,10 @@ void source_read(struct source *source, const char *text) {
         if (token.mark == '.' && last && (last->mark == '.' || last->mark == '~')) {
             last->mark = '~';
         } else {
-            push_token(source, &cap, token);
+            source_push_token(source, &cap, token);
         }
     }
-    push_token(source, &cap, (struct source_token){.line = lexer.line, .mark = '$'});
+    source_push_token(source, &cap, (struct source_token){.line = lexer.line, .mark = '$'});
     source->count--;
 }
 
@@ -43,11 +43,11 @@ void source_free(struct source *source) {
     *source = (struct source){0};
 }
 
-static bool is_word(const struct source_token *token, const char *word) {
+static bool source_is_word(const struct source_token *token, const char *word) {
     return !token->mark && !token->quoted && slice_equal(token->text, slice_of(word));
 }
 
-static bool token_matches(const struct source_token *token, struct slice part) {
+static bool source_token_matches(const struct source_token *token, struct slice part) {
     if (slice_equal(part, slice_of("%n"))) {
         return !token->mark && !token->quoted;
     }
@@ -62,7 +62,7 @@ bool source_matches(const struct source *source, size_t at, const char *pattern)
     for (; *pattern; at++) {
         size_t len = strcspn(pattern, " ");
         if (at >= source->count ||
-            !token_matches(&source->tokens[at], (struct slice){pattern, len})) {
+            !source_token_matches(&source->tokens[at], (struct slice){pattern, len})) {
             return false;
         }
         pattern += len + (pattern[len] == ' ');
@@ -77,11 +77,11 @@ bool source_is_free_name(const struct source *source, size_t at, struct slice na
            before != ':';
 }
 
-static bool opens(char mark) {
+static bool source_opens(char mark) {
     return mark == '(' || mark == '{' || mark == '[';
 }
 
-static bool closes(char mark) {
+static bool source_closes(char mark) {
     return mark == ')' || mark == '}' || mark == ']';
 }
 
@@ -89,8 +89,8 @@ size_t source_skip_brackets(const struct source *source, size_t at) {
     size_t depth = 0;
     for (; at < source->count; at++) {
         char mark = source->tokens[at].mark;
-        depth += opens(mark);
-        depth -= closes(mark) && depth > 0;
+        depth += source_opens(mark);
+        depth -= source_closes(mark) && depth > 0;
         if (depth == 0) {
             return at + 1;
         }
@@ -101,19 +101,19 @@ size_t source_skip_brackets(const struct source *source, size_t at) {
 /* ---- functions ---------------------------------------------------------------------------- */
 
 /* Behind the `end` of the block whose body begins at `at`. */
-static size_t skip_block(const struct source *source, size_t at) {
+static size_t source_skip_block(const struct source *source, size_t at) {
     size_t depth = 1;
     for (; at < source->count && depth > 0; at++) {
         const struct source_token *token = &source->tokens[at];
-        depth += is_word(token, "function") || is_word(token, "do") || is_word(token, "if") ||
-                 is_word(token, "repeat");
-        depth -= is_word(token, "end") || is_word(token, "until");
+        depth += source_is_word(token, "function") || source_is_word(token, "do") ||
+                 source_is_word(token, "if") || source_is_word(token, "repeat");
+        depth -= source_is_word(token, "end") || source_is_word(token, "until");
     }
     return at;
 }
 
 /* Whether the `function` at `at`, whose parameters open at `open`, is called so. */
-static bool is_named(const struct source *source, size_t at, size_t open, const char *name) {
+static bool source_is_named(const struct source *source, size_t at, size_t open, const char *name) {
     bool anonymous = open == at + 1;
     size_t name_at = anonymous ? at - 2 : open - 1;
     char before = at > 0 ? source->tokens[at - 1].mark : '\0';
@@ -127,13 +127,13 @@ bool source_find_function(const struct source *source, size_t at, const char *na
                           struct source_function *function) {
     for (; at < source->count; at++) {
         size_t open = at + 1;
-        if (!is_word(&source->tokens[at], "function")) {
+        if (!source_is_word(&source->tokens[at], "function")) {
             continue;
         }
         while (open < source->count && source->tokens[open].mark != '(') {
             open++;
         }
-        if (!is_named(source, at, open, name)) {
+        if (!source_is_named(source, at, open, name)) {
             continue;
         }
         *function = (struct source_function){0};
@@ -144,14 +144,14 @@ bool source_find_function(const struct source *source, size_t at, const char *na
             }
         }
         function->begin = i + 1;
-        function->end = skip_block(source, i + 1);
+        function->end = source_skip_block(source, i + 1);
         return true;
     }
     return false;
 }
 
 /* Whether the list of names from `at` on has this one. */
-static bool lists_name(const struct source *source, size_t at, struct slice name) {
+static bool source_lists_name(const struct source *source, size_t at, struct slice name) {
     while (source_matches(source, at, "%n")) {
         if (slice_equal(source->tokens[at].text, name)) {
             return true;
@@ -164,16 +164,16 @@ static bool lists_name(const struct source *source, size_t at, struct slice name
     return false;
 }
 
-static bool binds_name(const struct source *source, size_t at, struct slice name) {
+static bool source_binds_name(const struct source *source, size_t at, struct slice name) {
     const struct source_token *token = &source->tokens[at];
-    if (is_word(token, "local") || is_word(token, "for")) {
-        return lists_name(source, at + 1, name);
+    if (source_is_word(token, "local") || source_is_word(token, "for")) {
+        return source_lists_name(source, at + 1, name);
     }
-    if (is_word(token, "function")) {
+    if (source_is_word(token, "function")) {
         while (at < source->count && source->tokens[at].mark != '(') {
             at++;
         }
-        return lists_name(source, at + 1, name);
+        return source_lists_name(source, at + 1, name);
     }
     if (at == 0 || !source_is_free_name(source, at, name)) {
         return false;
@@ -185,7 +185,7 @@ static bool binds_name(const struct source *source, size_t at, struct slice name
 bool source_is_redefined(const struct source *source, const struct source_function *function,
                          struct slice name) {
     for (size_t at = function->begin; at < function->end; at++) {
-        if (binds_name(source, at, name)) {
+        if (source_binds_name(source, at, name)) {
             return true;
         }
     }
@@ -194,8 +194,8 @@ bool source_is_redefined(const struct source *source, const struct source_functi
 
 /* ---- calls and tables ---------------------------------------------------------------------- */
 
-static void add_item(const struct source *source, struct source_items *items, size_t begin,
-                     size_t end) {
+static void source_add_item(const struct source *source, struct source_items *items, size_t begin,
+                            size_t end) {
     struct source_item item = {.begin = begin, .end = end};
     if (begin >= end) {
         return;
@@ -222,18 +222,18 @@ void source_read_items(const struct source *source, size_t at, struct source_ite
     items->whole = end < source->count;
     for (at = begin; at < end;) {
         const struct source_token *token = &source->tokens[at];
-        if (opens(token->mark)) {
+        if (source_opens(token->mark)) {
             at = source_skip_brackets(source, at);
-        } else if (is_word(token, "function")) {
-            at = skip_block(source, at + 1);
+        } else if (source_is_word(token, "function")) {
+            at = source_skip_block(source, at + 1);
         } else if (token->mark == ',' || token->mark == ';') {
-            add_item(source, items, begin, at);
+            source_add_item(source, items, begin, at);
             begin = ++at;
         } else {
             at++;
         }
     }
-    add_item(source, items, begin, end);
+    source_add_item(source, items, begin, end);
 }
 
 bool source_is_table(const struct source *source, const struct source_item *item) {

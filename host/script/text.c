@@ -3,7 +3,7 @@
 #include "script_private.h"
 
 /* Whether the originals would write an address. */
-static bool would_write_address(lua_State *L, int at) {
+static bool text_would_write_address(lua_State *L, int at) {
     int type = lua_type(L, at);
     bool plain = type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA &&
                  type != LUA_TLIGHTUSERDATA && type != LUA_TTHREAD;
@@ -20,7 +20,7 @@ static bool would_write_address(lua_State *L, int at) {
 /* Upvalue: the original. */
 static int text_tostring(lua_State *L) {
     luaL_checkany(L, 1);
-    if (would_write_address(L, 1)) {
+    if (text_would_write_address(L, 1)) {
         lua_pushstring(L, luaL_typename(L, 1));
         return 1;
     }
@@ -50,7 +50,7 @@ static int text_format(lua_State *L) {
             return luaL_error(L, "string.format: %%p would write an address, which a replay cannot "
                                  "repeat");
         }
-        if (*at == 's' && would_write_address(L, argument)) {
+        if (*at == 's' && text_would_write_address(L, argument)) {
             lua_pushstring(L, luaL_typename(L, argument));
             lua_replace(L, argument);
         }

@@ -10,11 +10,11 @@
 
 /* ---- event -------------------------------------------------------------------------------- */
 
-static void push_value(lua_State *L, const struct extract_field *field,
-                       const struct extract_value *value);
+static void view_object_push_value(lua_State *L, const struct extract_field *field,
+                                   const struct extract_value *value);
 
-static void push_list(lua_State *L, const struct extract_field *field,
-                      const struct extract_value *value) {
+static void view_object_push_list(lua_State *L, const struct extract_field *field,
+                                  const struct extract_value *value) {
     lua_createtable(L, (int)value->as.list.rows, 0);
     event_push_item_names(L, field);
     lua_insert(L, -2); /* [names, list] */
@@ -24,8 +24,8 @@ static void push_list(lua_State *L, const struct extract_field *field,
             if (field->element[i].check_only) {
                 continue;
             }
-            push_value(L, &field->element[i],
-                       &value->as.list.cells[row * field->element_count + i]);
+            view_object_push_value(L, &field->element[i],
+                                   &value->as.list.cells[row * field->element_count + i]);
             lua_setfield(L, -2, field->element[i].name);
         }
         lua_pushvalue(L, -3);
@@ -35,8 +35,8 @@ static void push_list(lua_State *L, const struct extract_field *field,
     lua_remove(L, -2);
 }
 
-static void push_value(lua_State *L, const struct extract_field *field,
-                       const struct extract_value *value) {
+static void view_object_push_value(lua_State *L, const struct extract_field *field,
+                                   const struct extract_value *value) {
     char text[UUID_TEXT_LEN + 1];
     if (!value->present) {
         lua_pushnil(L);
@@ -72,7 +72,7 @@ static void push_value(lua_State *L, const struct extract_field *field,
         }
         break;
     case FIELD_LIST:
-        push_list(L, field, value);
+        view_object_push_list(L, field, value);
         break;
     }
 }
@@ -84,7 +84,7 @@ void event_fill(lua_State *L, const struct script_handler *handler,
     for (size_t i = 0; i < handler->field_count; i++) {
         if (!handler->fields[i].check_only) {
             lua_rawgeti(L, names, (int)i + 1);
-            push_value(L, &handler->fields[i], &values[i]);
+            view_object_push_value(L, &handler->fields[i], &values[i]);
             lua_rawset(L, event);
         }
     }
@@ -99,7 +99,7 @@ void event_fill(lua_State *L, const struct script_handler *handler,
 
 /* What is wanted of the merges' arena has a bound for each event, which is looked at before
  * anything is taken. An event at its bound is rejected even where the script hides the error. */
-static void check_room(lua_State *L, size_t bytes) {
+static void view_object_check_room(lua_State *L, size_t bytes) {
     struct script_instance *instance = sandbox_instance(L);
     int most = instance->config->ingest.event_max_merge_bytes;
     if (merge_staged_bytes(instance->merge) + bytes > (size_t)most) {
@@ -111,17 +111,17 @@ static void check_room(lua_State *L, size_t bytes) {
     }
 }
 
-static void *view_alloc(lua_State *L, size_t bytes) {
-    check_room(L, bytes);
+static void *view_object_alloc(lua_State *L, size_t bytes) {
+    view_object_check_room(L, bytes);
     return arena_alloc(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
-static struct slice view_copy(lua_State *L, struct slice bytes) {
-    check_room(L, bytes.len);
+static struct slice view_object_copy(lua_State *L, struct slice bytes) {
+    view_object_check_room(L, bytes.len);
     return arena_copy(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
-static struct slice check_text(lua_State *L, int at, const struct view_column *column) {
+static struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
     if (len > ID_MAX_BYTES && column->is_id) {
@@ -134,15 +134,16 @@ static struct slice check_text(lua_State *L, int at, const struct view_column *c
         }
         step += ascii_text_run(text + i + step, len - i - step);
     }
-    return view_copy(L, (struct slice){text, len});
+    return view_object_copy(L, (struct slice){text, len});
 }
 
-static bool is_null(lua_State *L, int at) {
+static bool view_object_is_null(lua_State *L, int at) {
     return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
 }
 
 /* A Lua list as the literal of a Postgres array. luaL_Buffer: Lua owns it if an error jumps. */
-static struct slice array_literal(lua_State *L, int at, const struct view_column *column) {
+static struct slice view_object_array_literal(lua_State *L, int at,
+                                              const struct view_column *column) {
     luaL_Buffer out;
     size_t count = lua_objlen(L, at);
     luaL_buffinit(L, &out);
@@ -152,13 +153,13 @@ static struct slice array_literal(lua_State *L, int at, const struct view_column
         const char *text;
         char number[40];
         lua_rawgeti(L, at, (int)i);
-        bool null = is_null(L, -1);
+        bool null = view_object_is_null(L, -1);
         if (!null && column->type != VIEW_TEXTS && lua_type(L, -1) == LUA_TNUMBER &&
             isfinite(lua_tonumber(L, -1))) {
             len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
             text = number;
         } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
-            text = check_text(L, -1, column).data;
+            text = view_object_check_text(L, -1, column).data;
             len = lua_objlen(L, -1);
         } else if (!null) {
             luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)i,
@@ -186,7 +187,7 @@ static struct slice array_literal(lua_State *L, int at, const struct view_column
     luaL_pushresult(&out);
     size_t len;
     const char *literal = lua_tolstring(L, -1, &len);
-    struct slice copy = view_copy(L, (struct slice){literal, len});
+    struct slice copy = view_object_copy(L, (struct slice){literal, len});
     lua_pop(L, 1);
     return copy;
 }
@@ -205,7 +206,7 @@ int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     return (int64_t)number;
 }
 
-static int64_t check_integer(lua_State *L, int at, const struct view_column *column) {
+static int64_t view_object_check_integer(lua_State *L, int at, const struct view_column *column) {
     lua_Number number = lua_tonumber(L, at);
     if (!(number >= INT32_MIN && number <= INT32_MAX && number == floor(number))) {
         luaL_error(L, "column \"%s\" takes a whole number from -2147483648 to 2147483647, not %s",
@@ -215,7 +216,7 @@ static int64_t check_integer(lua_State *L, int at, const struct view_column *col
 }
 
 /* -0 becomes 0: they are equal, so that the one that stays would depend on the order. */
-static double check_finite(lua_State *L, int at, const struct view_column *column) {
+static double view_object_check_finite(lua_State *L, int at, const struct view_column *column) {
     double number = lua_tonumber(L, at);
     if (!isfinite(number)) {
         luaL_error(L, "column \"%s\" takes a finite number, not %s", column->name,
@@ -224,8 +225,9 @@ static double check_finite(lua_State *L, int at, const struct view_column *colum
     return number + 0.0;
 }
 
-static struct view_value to_value(lua_State *L, int at, const struct view_column *column) {
-    struct view_value value = {.is_null = is_null(L, at)};
+static struct view_value view_object_to_value(lua_State *L, int at,
+                                              const struct view_column *column) {
+    struct view_value value = {.is_null = view_object_is_null(L, at)};
     if (value.is_null) {
         return value;
     }
@@ -240,30 +242,31 @@ static struct view_value to_value(lua_State *L, int at, const struct view_column
     }
     switch (lua_type(L, at)) {
     case LUA_TTABLE:
-        value.as.text = array_literal(L, at, column);
+        value.as.text = view_object_array_literal(L, at, column);
         break;
     case LUA_TSTRING:
-        value.as.text = check_text(L, at, column);
+        value.as.text = view_object_check_text(L, at, column);
         break;
     case LUA_TBOOLEAN:
         value.as.integer = lua_toboolean(L, at);
         break;
     default:
         if (column->type == VIEW_DOUBLE) {
-            value.as.number = check_finite(L, at, column);
+            value.as.number = view_object_check_finite(L, at, column);
         } else if (column->type == VIEW_TIMESTAMP) {
             value.as.integer =
                 script_check_time_us(L, at, lua_pushfstring(L, "column \"%s\"", column->name));
             lua_pop(L, 1);
         } else {
-            value.as.integer = check_integer(L, at, column);
+            value.as.integer = view_object_check_integer(L, at, column);
         }
     }
     return value;
 }
 
-static const struct view_value *read_key(lua_State *L, int at, const struct view_table *table) {
-    struct view_value *key = view_alloc(L, table->key_count * sizeof *key);
+static const struct view_value *view_object_read_key(lua_State *L, int at,
+                                                     const struct view_table *table) {
+    struct view_value *key = view_object_alloc(L, table->key_count * sizeof *key);
     int item = 0;
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_CONTENT) {
@@ -278,40 +281,43 @@ static const struct view_value *read_key(lua_State *L, int at, const struct view
             luaL_error(L, "%s: key \"%s\" takes a string, not a %s", table->name,
                        table->key[i].name, luaL_typename(L, -1));
         }
-        key[i] = to_value(L, lua_gettop(L), &table->key[i]);
+        key[i] = view_object_to_value(L, lua_gettop(L), &table->key[i]);
         lua_pop(L, 1);
     }
     return key;
 }
 
 /* "OWNER has no WHAT "NAME": did you mean …? (scripts/view.lua)". Raises. */
-static int refuse_name(lua_State *L, const char *owner, const char *what, const char *name,
-                       const char *const *known, size_t count) {
+static int view_object_refuse_name(lua_State *L, const char *owner, const char *what,
+                                   const char *name, const char *const *known, size_t count) {
     char hint[NEAREST_HINT_CAP];
     const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, "view");
     return luaL_error(L, "%s has no %s \"%s\": %s (%s)", owner, what, name,
                       nearest_hint(hint, name, known, count), file ? file->path : "view");
 }
 
-static int refuse_column(lua_State *L, const struct view_group *group, const char *name) {
+static int view_object_refuse_column(lua_State *L, const struct view_group *group,
+                                     const char *name) {
     const char *names[VIEW_MAX_COLUMNS];
     for (size_t i = 0; i < group->column_count; i++) {
         names[i] = group->columns[i].name;
     }
     const char *owner = lua_pushfstring(L, "group \"%s\"", group->name);
-    return refuse_name(L, owner, "column", name, names, group->column_count);
+    return view_object_refuse_name(L, owner, "column", name, names, group->column_count);
 }
 
-static int refuse_group(lua_State *L, const struct view_table *table, const char *name) {
+static int view_object_refuse_group(lua_State *L, const struct view_table *table,
+                                    const char *name) {
     const char *names[VIEW_MAX_GROUPS];
     for (size_t i = 0; i < table->group_count; i++) {
         names[i] = table->groups[i].name;
     }
     const char *owner = lua_pushfstring(L, "table \"%s\"", table->name);
-    return refuse_name(L, owner, "group", name, names, table->group_count);
+    return view_object_refuse_name(L, owner, "group", name, names, table->group_count);
 }
 
-static void refuse_unknown(lua_State *L, int at, const struct view_group *group, size_t known) {
+static void view_object_refuse_unknown(lua_State *L, int at, const struct view_group *group,
+                                       size_t known) {
     const char *names[VIEW_MAX_COLUMNS];
     size_t given = 0;
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
@@ -325,29 +331,30 @@ static void refuse_unknown(lua_State *L, int at, const struct view_group *group,
     }
     const char *unknown = lua_names_unknown(L, at, names, group->column_count);
     if (unknown) {
-        refuse_column(L, group, unknown);
+        view_object_refuse_column(L, group, unknown);
     }
 }
 
 /* The names of the group's columns are on the top. */
-static const struct view_value *read_values(lua_State *L, int at, const struct view_group *group) {
-    struct view_value *values = view_alloc(L, (group->column_count + 1) * sizeof *values);
+static const struct view_value *view_object_read_values(lua_State *L, int at,
+                                                        const struct view_group *group) {
+    struct view_value *values = view_object_alloc(L, (group->column_count + 1) * sizeof *values);
     size_t known = 0;
     int names = lua_gettop(L);
     for (size_t i = 0; i < group->column_count; i++) {
         lua_rawgeti(L, names, (int)i + 1);
         lua_gettable(L, at);
         known += !lua_isnil(L, -1);
-        values[i] = to_value(L, lua_gettop(L), &group->columns[i]);
+        values[i] = view_object_to_value(L, lua_gettop(L), &group->columns[i]);
         lua_pop(L, 1);
     }
-    refuse_unknown(L, at, group, known);
+    view_object_refuse_unknown(L, at, group, known);
     return values;
 }
 
 /* The value at 1 is the view or one of its tables, as scripts see them: a dot in the place of the
  * colon puts an argument there. */
-static bool is_self(lua_State *L) {
+static bool view_object_is_self(lua_State *L) {
     protect_push_original(L, 1);
     bool self = !lua_isnil(L, -1);
     lua_pop(L, 1);
@@ -356,10 +363,10 @@ static bool is_self(lua_State *L) {
 
 /* The arguments of a merge, by their types: a dot for the colon or an argument left out moves them.
  */
-static const char *check_merge(lua_State *L, const struct view_table *table) {
+static const char *view_object_check_merge(lua_State *L, const struct view_table *table) {
     static const int wanted[] = {LUA_TSTRING, LUA_TTABLE};
     static const char *const names[] = {"group", "columns"};
-    if (lua_gettop(L) == 0 || !is_self(L)) {
+    if (lua_gettop(L) == 0 || !view_object_is_self(L)) {
         luaL_error(L, "a colon is missing: call view.%s:merge(key, group, columns)", table->name);
     }
     if (lua_gettop(L) != 4) {
@@ -377,31 +384,31 @@ static const char *check_merge(lua_State *L, const struct view_table *table) {
 
 /* view.TABLE:merge(key, group, columns); upvalues: the table's number; the columns' names of each
  * of its groups, which are strings of the state already */
-static int lua_merge(lua_State *L) {
+static int view_object_lua_merge(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
     const struct view_table *table = &instance->generation->view->tables[number];
-    const char *name = check_merge(L, table);
+    const char *name = view_object_check_merge(L, table);
     size_t group = 0;
     while (group < table->group_count && strcmp(table->groups[group].name, name) != 0) {
         group++;
     }
     if (group == table->group_count) {
-        return refuse_group(L, table, name);
+        return view_object_refuse_group(L, table, name);
     }
     if (!instance->merge) {
         return luaL_error(L, "the view is only there while an event is handled");
     }
     struct merge_op op = {.table = number, .group = group};
-    op.key = read_key(L, 2, table);
+    op.key = view_object_read_key(L, 2, table);
     lua_rawgeti(L, lua_upvalueindex(2), (int)group + 1);
-    op.values = read_values(L, 4, &table->groups[group]);
+    op.values = view_object_read_values(L, 4, &table->groups[group]);
     merge_stage(instance->merge, &op, instance->version);
     return 0;
 }
 
 /* For those who look; live ingestion needs no more than the tag. */
-static void view_note_touch(struct script_instance *instance, struct slice id) {
+static void view_object_note_touch(struct script_instance *instance, struct slice id) {
     struct arena *arena = merge_arena(instance->merge);
     struct script_touch *touch = arena_alloc(arena, sizeof *touch);
     *touch = (struct script_touch){arena_copy(arena, id), instance->touches};
@@ -409,53 +416,55 @@ static void view_note_touch(struct script_instance *instance, struct slice id) {
 }
 
 /* view:touch(id) */
-static int lua_touch(lua_State *L) {
+static int view_object_lua_touch(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t len;
-    if (lua_gettop(L) == 0 || !is_self(L) || lua_type(L, 2) != LUA_TSTRING) {
+    if (lua_gettop(L) == 0 || !view_object_is_self(L) || lua_type(L, 2) != LUA_TSTRING) {
         return luaL_error(L, "call view:touch(id), with a colon and an id that is a string");
     }
     const char *id = lua_tolstring(L, 2, &len);
     if (instance->merge) {
-        check_room(L, sizeof(uint64_t));
+        view_object_check_room(L, sizeof(uint64_t));
         merge_add_tag(instance->merge, (struct slice){id, len});
         if (instance->host.muted) {
-            view_note_touch(instance, (struct slice){id, len});
+            view_object_note_touch(instance, (struct slice){id, len});
         }
     }
     return 0;
 }
 
 /* view:publish(message) */
-static int lua_publish(lua_State *L) {
+static int view_object_lua_publish(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct outbox_message message;
     char event_id[UUID_TEXT_LEN + 1];
-    if (lua_gettop(L) == 0 || !is_self(L)) {
+    if (lua_gettop(L) == 0 || !view_object_is_self(L)) {
         luaL_error(L, "a colon is missing: call view:publish(message)");
     }
     lua_settop(L, 2);
     if (!instance->merge) {
         return luaL_error(L, "the view is only there while an event is handled");
     }
-    check_room(L, 1); /* one message may go beyond the bound, the next one is not read any more */
+    view_object_check_room(
+        L, 1); /* one message may go beyond the bound, the next one is not read any more */
     message_read(L, 2, "view:publish", instance->handler_name, merge_arena(instance->merge),
                  &message);
     uuid_format(instance->version.event_id, event_id);
     message.about = arena_copy(merge_arena(instance->merge), slice_of(event_id));
     merge_publish(instance->merge, &message);
-    check_room(L, 0);
+    view_object_check_room(L, 0);
     return 0;
 }
 
 /* Makes the table at the top, whose names are all there, refuse to read others. */
-static void refuse_others(lua_State *L, const char *owner, const char *kind, const char *place) {
+static void view_object_refuse_others(lua_State *L, const char *owner, const char *kind,
+                                      const char *place) {
     lua_pushvalue(L, -1);
     lua_names_push_strict(L, owner, kind, place);
     lua_setmetatable(L, -2);
 }
 
-static void push_column_names(lua_State *L, const struct view_table *table) {
+static void view_object_push_column_names(lua_State *L, const struct view_table *table) {
     lua_createtable(L, (int)table->group_count, 0);
     for (size_t g = 0; g < table->group_count; g++) {
         const struct view_group *group = &table->groups[g];
@@ -476,17 +485,17 @@ void view_object_push(struct script_instance *instance) {
     for (size_t i = 0; i < view->table_count; i++) {
         lua_createtable(L, 0, 1);
         lua_pushinteger(L, (lua_Integer)i);
-        push_column_names(L, &view->tables[i]);
-        lua_pushcclosure(L, lua_merge, 2);
+        view_object_push_column_names(L, &view->tables[i]);
+        lua_pushcclosure(L, view_object_lua_merge, 2);
         lua_setfield(L, -2, "merge");
-        refuse_others(L, view->tables[i].name, "method ", NULL);
+        view_object_refuse_others(L, view->tables[i].name, "method ", NULL);
         protect_table(L, view->tables[i].name);
         lua_setfield(L, -2, view->tables[i].name);
     }
-    lua_pushcfunction(L, lua_touch);
+    lua_pushcfunction(L, view_object_lua_touch);
     lua_setfield(L, -2, "touch");
-    lua_pushcfunction(L, lua_publish);
+    lua_pushcfunction(L, view_object_lua_publish);
     lua_setfield(L, -2, "publish");
-    refuse_others(L, "the view", "table ", file ? file->path : NULL);
+    view_object_refuse_others(L, "the view", "table ", file ? file->path : NULL);
     protect_table(L, "view");
 }

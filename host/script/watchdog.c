@@ -38,7 +38,7 @@ struct sight {
     int64_t lasts_ms, limit_ms;
 };
 
-static struct sight sight_of(struct watched *watched) {
+static struct sight watchdog_sight_of(struct watched *watched) {
     const char *script = atomic_load_explicit(&watched->script, memory_order_relaxed);
     const struct bundle_file *file =
         script ? bundle_find(&watched->generation->bundle, script) : NULL;
@@ -57,8 +57,8 @@ static struct sight sight_of(struct watched *watched) {
     return sight;
 }
 
-static void say(enum log_level level, const char *message, struct watched *watched) {
-    struct sight sight = sight_of(watched);
+static void watchdog_say(enum log_level level, const char *message, struct watched *watched) {
+    struct sight sight = watchdog_sight_of(watched);
     struct log_field fields[] = {
         LOG_TEXT("script", sight.script),
         LOG_TEXT("file", sight.file),
@@ -69,9 +69,9 @@ static void say(enum log_level level, const char *message, struct watched *watch
     log_write(level, message, fields, sizeof fields / sizeof *fields);
 }
 
-static void end_call(struct watched *watched) {
+static void watchdog_end_call(struct watched *watched) {
     if (watched->stuck) {
-        say(LOG_WARNING, "a script that was stuck has ended after all", watched);
+        watchdog_say(LOG_WARNING, "a script that was stuck has ended after all", watched);
     }
     watched->stuck = false;
     watched->seen_us = watched->lasts_us = 0;
@@ -95,13 +95,13 @@ void watched_remove(struct watched *watched) {
     }
     if (*at) {
         *at = watched->next;
-        end_call(watched);
+        watchdog_end_call(watched);
     }
     pthread_mutex_unlock(&lock);
 }
 
-static void put_stuck(struct buffer *json, struct watched *watched) {
-    struct sight sight = sight_of(watched);
+static void watchdog_put_stuck(struct buffer *json, struct watched *watched) {
+    struct sight sight = watchdog_sight_of(watched);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
     json_put_text(json, "script", slice_of(sight.script));
@@ -121,7 +121,7 @@ bool watchdog_report(struct buffer *json) {
     for (struct watched *watched = first; watched; watched = watched->next) {
         if (watched->stuck) {
             none = false;
-            put_stuck(json, watched);
+            watchdog_put_stuck(json, watched);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -132,26 +132,27 @@ bool watchdog_report(struct buffer *json) {
 /* ---- looking ------------------------------------------------------------------------------- */
 
 /* Adds what passed since the look before; false: the state is idle, or has begun another call. */
-static bool follow(struct watched *watched, int64_t passed_us) {
+static bool watchdog_follow(struct watched *watched, int64_t passed_us) {
     int64_t started_us = atomic_load_explicit(&watched->started_us, memory_order_acquire);
     if (started_us != 0 && started_us == watched->seen_us) {
         watched->lasts_us += passed_us;
         return true;
     }
-    end_call(watched);
+    watchdog_end_call(watched);
     watched->seen_us = started_us;
     return false;
 }
 
 /* True: it has lasted so long that the process must end. */
-static bool judge(struct watched *watched) {
+static bool watchdog_judge(struct watched *watched) {
     const struct config *config = watched->generation->config;
     int64_t limit_us =
         atomic_load_explicit(&watched->deadline_us, memory_order_relaxed) - watched->seen_us;
     int64_t over_us = watched->lasts_us - limit_us;
     if (!watched->stuck && over_us >= config->scripts.stuck_unready_s * US_PER_S) {
         watched->stuck = true;
-        say(LOG_ERROR,
+        watchdog_say(
+            LOG_ERROR,
             "a script is stuck: it does not come back from a function that cannot be interrupted; "
             "the process is not ready until it does",
             watched);
@@ -159,7 +160,8 @@ static bool judge(struct watched *watched) {
     bool fatal =
         config->scripts.stuck_exit_s > 0 && over_us >= config->scripts.stuck_exit_s * US_PER_S;
     if (fatal) {
-        say(LOG_ERROR,
+        watchdog_say(
+            LOG_ERROR,
             "the process ends, because a script is stuck in it; nothing is lost, but mend the "
             "script: what it hung at is tried again",
             watched);
@@ -176,7 +178,7 @@ bool watchdog_look(int64_t now_us) {
     passed_us = passed_us > LOOK_LATE_US ? LOOK_INTERVAL_US : passed_us;
     looked_us = now_us;
     for (struct watched *watched = first; watched; watched = watched->next) {
-        fatal = (follow(watched, passed_us) && judge(watched)) || fatal;
+        fatal = (watchdog_follow(watched, passed_us) && watchdog_judge(watched)) || fatal;
         stuck += watched->stuck;
     }
     if (!stuck_cell) {
@@ -189,7 +191,7 @@ bool watchdog_look(int64_t now_us) {
 }
 
 /* False: stop. */
-static bool wait_for_next(struct watchdog *watchdog) {
+static bool watchdog_wait_for_next(struct watchdog *watchdog) {
     int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_US;
     int status = 0;
     pthread_mutex_lock(&lock);
@@ -206,7 +208,7 @@ static void *watchdog_main(void *context) {
         if (watchdog_look(clock_monotonic_us())) {
             _exit(EX_SOFTWARE); /* in order it cannot: what runs the script would be waited for */
         }
-    } while (wait_for_next(context));
+    } while (watchdog_wait_for_next(context));
     return NULL;
 }
 

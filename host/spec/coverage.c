@@ -17,7 +17,7 @@ struct coverage {
     size_t last; /* the file of the last line counted: the next is likely there too */
 };
 
-static int count_lines(const struct bundle_file *file) {
+static int coverage_count_lines(const struct bundle_file *file) {
     int lines = 1;
     for (size_t i = 0; i < file->len; i++) {
         lines += file->text[i] == '\n';
@@ -33,7 +33,7 @@ struct coverage *coverage_create(const struct bundle *bundle) {
         if (strncmp(file->name, "queries/", 8) == 0) {
             continue;
         }
-        int lines = count_lines(file);
+        int lines = coverage_count_lines(file);
         coverage->files[coverage->count++] =
             (struct covered){file, xcalloc((size_t)lines + 1, sizeof(bool)), lines};
     }
@@ -51,7 +51,7 @@ void coverage_destroy(struct coverage *coverage) {
     free(coverage);
 }
 
-static struct covered *find_file(struct coverage *coverage, const char *path) {
+static struct covered *coverage_find_file(struct coverage *coverage, const char *path) {
     for (size_t i = 0; i < coverage->count; i++) {
         size_t at = (coverage->last + i) % coverage->count;
         if (strcmp(coverage->files[at].file->path, path) == 0) {
@@ -66,7 +66,7 @@ void coverage_count(struct coverage *coverage, lua_State *L, lua_Debug *where) {
     if (!lua_getinfo(L, "S", where) || where->source[0] != '@') {
         return;
     }
-    struct covered *covered = find_file(coverage, where->source + 1);
+    struct covered *covered = coverage_find_file(coverage, where->source + 1);
     if (covered && where->currentline > 0 && where->currentline <= covered->line_count) {
         covered->lines[where->currentline] = true;
     }

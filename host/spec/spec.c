@@ -57,7 +57,7 @@ void spec_run_destroy(struct spec_run *run) {
 
 /* xpcall for busted: each call gets the time that a request has, not counting the calls inside it,
  * and a script cannot keep the error from busted. */
-static int limited_xpcall(lua_State *L) {
+static int spec_limited_xpcall(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_pushvalue(L, 1);
@@ -88,13 +88,13 @@ static int limited_xpcall(lua_State *L) {
 }
 
 /* A chunk that the binary carries. */
-static void push_chunk(lua_State *L, const unsigned char *text, size_t len, const char *name) {
+static void spec_push_chunk(lua_State *L, const unsigned char *text, size_t len, const char *name) {
     if (luaL_loadbuffer(L, (const char *)text, len, name) != 0) {
         lua_error(L);
     }
 }
 
-static void push_double_names(lua_State *L, const struct spec_run *run) {
+static void spec_push_double_names(lua_State *L, const struct spec_run *run) {
     static const char prefix[] = "doubles/";
     int count = 0;
     lua_newtable(L);
@@ -107,7 +107,7 @@ static void push_double_names(lua_State *L, const struct spec_run *run) {
     }
 }
 
-static void add_modules(lua_State *L, const struct spec_run *run) {
+static void spec_add_modules(lua_State *L, const struct spec_run *run) {
     lua_getfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
     spec_handlers_open(L, run->merge);
     lua_setfield(L, -2, "testing.handlers");
@@ -123,37 +123,37 @@ static void add_modules(lua_State *L, const struct spec_run *run) {
 
 /* Runs the runner's chunk, which puts the doubles in place and returns the function that runs a
  * file: the registry has it. Argument: the run. */
-static int open_runner(lua_State *L) {
+static int spec_open_runner(lua_State *L) {
     const struct spec_run *run = lua_touserdata(L, 1);
-    push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
+    spec_push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
     spec_libraries_push(L);
     lua_setfenv(L, -2);
     /* Not the proxy that scripts see: busted writes its words there. */
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     protect_push_original(L, lua_gettop(L)); /* [proxy, globals] */
     lua_remove(L, -2);
-    lua_pushcfunction(L, limited_xpcall);
-    add_modules(L, run);
-    push_double_names(L, run);
+    lua_pushcfunction(L, spec_limited_xpcall);
+    spec_add_modules(L, run);
+    spec_push_double_names(L, run);
     lua_call(L, 4, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, RUNNER);
     return 0;
 }
 
-static void count_line(lua_State *L, lua_Debug *where) {
+static void spec_count_line(lua_State *L, lua_Debug *where) {
     coverage_count(sandbox_instance(L)->coverage, L, where);
 }
 
 /* A state with the runner's function in its registry. */
-static struct script_instance *open_state(struct spec_run *run, struct err *err) {
+static struct script_instance *spec_open_state(struct spec_run *run, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(run->generation);
     instance->config = run->config;
     instance->support = &run->support;
     instance->coverage = run->coverage;
-    instance->host.on_line = run->coverage ? count_line : NULL;
+    instance->host.on_line = run->coverage ? spec_count_line : NULL;
     instance->host.muted = run->real ? NULL : "specs touch no outside system without --real";
-    bool ok = sandbox_open(instance, err) && script_guard(instance, open_runner, run, err) &&
+    bool ok = sandbox_open(instance, err) && script_guard(instance, spec_open_runner, run, err) &&
               instance_load(instance, err) &&
               /* which is read only once a generation otherwise */
               (!run->coverage || sandbox_load(instance, "view", err));
@@ -173,7 +173,7 @@ struct file_run {
 };
 
 /* [file run] */
-static int run_chunk(lua_State *L) {
+static int spec_run_chunk(lua_State *L) {
     const struct file_run *run = lua_touserdata(L, 1);
     const char *chunk = lua_pushfstring(L, "@%s", run->path);
     lua_getfield(L, LUA_REGISTRYINDEX, RUNNER);
@@ -189,13 +189,14 @@ static int run_chunk(lua_State *L) {
 }
 
 /* The parts of the run have limits (limited_xpcall), the whole has none. */
-static bool run_file(struct script_instance *instance, struct file_run *run, struct err *err) {
+static bool spec_run_open_file(struct script_instance *instance, struct file_run *run,
+                               struct err *err) {
     struct bundle bundle = {0};
     bool ok = bundle_read_file(&bundle, run->path, err);
     if (ok) {
         /* cppcheck-suppress autoVariables -- read by the call alone */
         run->file = &bundle.files[0];
-        ok = script_call(instance, run_chunk, run, NO_TIMEOUT_MS, err) == SCRIPT_OK;
+        ok = script_call(instance, spec_run_chunk, run, NO_TIMEOUT_MS, err) == SCRIPT_OK;
     }
     bundle_free(&bundle);
     return ok;
@@ -203,9 +204,9 @@ static bool run_file(struct script_instance *instance, struct file_run *run, str
 
 void spec_run_file(struct spec_run *run, const char *path, struct spec_totals *totals) {
     struct err err = {0};
-    struct script_instance *instance = open_state(run, &err);
+    struct script_instance *instance = spec_open_state(run, &err);
     struct file_run file_run = {path, NULL, totals};
-    if (!instance || !run_file(instance, &file_run, &err)) {
+    if (!instance || !spec_run_open_file(instance, &file_run, &err)) {
         printf("%s\n", err.text);
         totals->failed++;
     }
@@ -220,10 +221,10 @@ struct report {
     double percent;
 };
 
-static int print_coverage(lua_State *L) {
+static int spec_print_coverage(lua_State *L) {
     struct report *report = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    push_chunk(L, spec_coverage_lua, sizeof spec_coverage_lua - 1, "=spec_coverage");
+    spec_push_chunk(L, spec_coverage_lua, sizeof spec_coverage_lua - 1, "=spec_coverage");
     coverage_push(report->coverage, L);
     lua_call(L, 1, 1);
     report->percent = lua_tonumber(L, -1);
@@ -232,7 +233,7 @@ static int print_coverage(lua_State *L) {
 
 bool spec_run_coverage(struct spec_run *run, double min_percent) {
     struct report report = {run->coverage, 0};
-    struct lua_job job = {"coverage", print_coverage, &report, COVERAGE_TIMEOUT_MS,
+    struct lua_job job = {"coverage", spec_print_coverage, &report, COVERAGE_TIMEOUT_MS,
                           COVERAGE_MEMORY_BYTES};
     struct err err = {0};
     if (!lua_job_run(&job, &err)) {

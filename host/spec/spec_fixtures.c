@@ -10,7 +10,7 @@
 #define ROOT "spec/fixtures/"
 #define FIXTURE_MAX_BYTES (64UL * 1024 * 1024)
 
-static int lua_read(lua_State *L) {
+static int spec_fixtures_lua_read(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     luaL_argcheck(L, name[0] != '/' && !strstr(name, ".."), 1, "takes a path below " ROOT);
     const char *path = lua_pushfstring(L, ROOT "%s", name);
@@ -25,10 +25,10 @@ static int lua_read(lua_State *L) {
     return 1;
 }
 
-static int lua_lines(lua_State *L) {
+static int spec_fixtures_lua_lines(lua_State *L) {
     size_t len;
     int count = 0;
-    lua_read(L);
+    spec_fixtures_lua_read(L);
     const char *at = lua_tolstring(L, -1, &len), *end = at + len;
     lua_newtable(L);
     while (at < end) {
@@ -44,7 +44,7 @@ static int lua_lines(lua_State *L) {
 }
 
 /* As json.decode, but a text that is no JSON is the spec's fault: raises. */
-static int lua_decode(lua_State *L) {
+static int spec_fixtures_lua_decode(lua_State *L) {
     luaL_checkstring(L, 1);
     lua_settop(L, 1);
     spec_call_json(L, "decode");
@@ -56,23 +56,23 @@ static int lua_decode(lua_State *L) {
     return 1;
 }
 
-static int lua_load_value(lua_State *L) {
-    lua_read(L);
+static int spec_fixtures_lua_load_value(lua_State *L) {
+    spec_fixtures_lua_read(L);
     lua_replace(L, 1);
-    return lua_decode(L);
+    return spec_fixtures_lua_decode(L);
 }
 
 void spec_fixtures_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"read", lua_read},
-                                         {"lines", lua_lines},
-                                         {"decode", lua_decode},
-                                         {"load", lua_load_value},
+    static const luaL_Reg functions[] = {{"read", spec_fixtures_lua_read},
+                                         {"lines", spec_fixtures_lua_lines},
+                                         {"decode", spec_fixtures_lua_decode},
+                                         {"load", spec_fixtures_lua_load_value},
                                          {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }
 
-static int lua_query(lua_State *L) {
+static int spec_fixtures_lua_query(lua_State *L) {
     const char *name = lua_pushfstring(L, "queries/%s", luaL_checkstring(L, 1));
     const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, name);
     if (file) {
@@ -83,7 +83,7 @@ static int lua_query(lua_State *L) {
     return 1;
 }
 
-static int lua_binding(lua_State *L) {
+static int spec_fixtures_lua_binding(lua_State *L) {
     lua_CFunction open = lua_modules_find(luaL_checkstring(L, 1));
     lua_pushnil(L);
     if (open) {
@@ -93,7 +93,7 @@ static int lua_binding(lua_State *L) {
     return 1;
 }
 
-static int lua_hint(lua_State *L) {
+static int spec_fixtures_lua_hint(lua_State *L) {
     char hint[NEAREST_HINT_CAP];
     const char *word = luaL_checkstring(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -101,12 +101,12 @@ static int lua_hint(lua_State *L) {
     return 1;
 }
 
-static int lua_queries(lua_State *L) {
+static int spec_fixtures_lua_queries(lua_State *L) {
     names_push_queries(L);
     return 1;
 }
 
-static const char *script_name(const void *scripts, size_t at, size_t size) {
+static const char *spec_fixtures_script_name(const void *scripts, size_t at, size_t size) {
     return *(const char *const *)(const void *)((const char *)scripts + at * size);
 }
 
@@ -114,14 +114,14 @@ size_t spec_find_script(lua_State *L, const char *kind, const char *name, const 
                         size_t count, size_t size) {
     char hint[NEAREST_HINT_CAP];
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(script_name(scripts, i, size), name) == 0) {
+        if (strcmp(spec_fixtures_script_name(scripts, i, size), name) == 0) {
             return i;
         }
     }
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
         lua_pushboolean(L, 1);
-        lua_setfield(L, -2, script_name(scripts, i, size));
+        lua_setfield(L, -2, spec_fixtures_script_name(scripts, i, size));
     }
     luaL_error(L, "no %s \"%s\": %s (it would be scripts/%s.lua)", kind, name,
                lua_names_hint(L, -1, name, hint), name);
@@ -129,10 +129,10 @@ size_t spec_find_script(lua_State *L, const char *kind, const char *name, const 
 }
 
 void spec_sources_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"query", lua_query},
-                                         {"binding", lua_binding},
-                                         {"hint", lua_hint},
-                                         {"queries", lua_queries},
+    static const luaL_Reg functions[] = {{"query", spec_fixtures_lua_query},
+                                         {"binding", spec_fixtures_lua_binding},
+                                         {"hint", spec_fixtures_lua_hint},
+                                         {"queries", spec_fixtures_lua_queries},
                                          {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);

@@ -3,7 +3,7 @@
 #include "spec_private.h"
 
 /* The text of the event at `at`; left on the stack. */
-static struct slice event_text(lua_State *L, int at) {
+static struct slice spec_handlers_event_text(lua_State *L, int at) {
     struct slice text;
     if (lua_istable(L, at)) {
         lua_pushvalue(L, at);
@@ -17,7 +17,8 @@ static struct slice event_text(lua_State *L, int at) {
     return text;
 }
 
-static void push_merges(lua_State *L, const struct view *view, const struct merge *merge) {
+static void spec_handlers_push_merges(lua_State *L, const struct view *view,
+                                      const struct merge *merge) {
     struct merge_op op;
     struct merge_version version;
     lua_newtable(L);
@@ -39,7 +40,7 @@ static void push_merges(lua_State *L, const struct view *view, const struct merg
     }
 }
 
-static void push_rows(lua_State *L, const struct view *view, struct merge *merge) {
+static void spec_handlers_push_rows(lua_State *L, const struct view *view, struct merge *merge) {
     lua_createtable(L, 0, (int)view->table_count);
     for (size_t t = 0; t < view->table_count; t++) {
         const struct view_table *table = &view->tables[t];
@@ -63,14 +64,15 @@ static void push_rows(lua_State *L, const struct view *view, struct merge *merge
     }
 }
 
-static void set_text(lua_State *L, const char *key, const char *text) {
+static void spec_handlers_set_text(lua_State *L, const char *key, const char *text) {
     lua_pushstring(L, text);
     lua_setfield(L, -2, key);
 }
 
 /* Extracts and handles as pipeline/batch.c does; the merges are left staged. */
-static enum script_result handle(struct script_instance *instance, size_t handler,
-                                 struct slice text, struct merge *merge, struct err *err) {
+static enum script_result spec_handlers_handle(struct script_instance *instance, size_t handler,
+                                               struct slice text, struct merge *merge,
+                                               struct err *err) {
     const struct script_handler *declared = &instance->generation->handlers[handler];
     size_t bytes = declared->field_count * sizeof(struct extract_value);
     struct extract_value *values = arena_alloc(merge_arena(merge), bytes);
@@ -86,55 +88,55 @@ static enum script_result handle(struct script_instance *instance, size_t handle
 }
 
 /* Runs one event and leaves its outcome on the stack, without rows. */
-static void run_event(lua_State *L, struct merge *merge, int name_at, int event_at) {
+static void spec_handlers_run_event(lua_State *L, struct merge *merge, int name_at, int event_at) {
     struct script_instance *instance = sandbox_instance(L);
     const struct script_generation *generation = instance->generation;
     size_t handler =
         spec_find_script(L, "handler", luaL_checkstring(L, name_at), generation->handlers,
                          generation->handler_count, sizeof *generation->handlers);
-    struct slice text = event_text(L, event_at);
+    struct slice text = spec_handlers_event_text(L, event_at);
     size_t count;
     struct err err = {0};
-    enum script_result result = handle(instance, handler, text, merge, &err);
+    enum script_result result = spec_handlers_handle(instance, handler, text, merge, &err);
     if (result != SCRIPT_OK) {
         merge_discard(merge);
     }
     lua_newtable(L);
-    push_merges(L, generation->view, merge);
+    spec_handlers_push_merges(L, generation->view, merge);
     lua_setfield(L, -2, "merges");
     const struct outbox_message *messages = merge_staged_messages(merge, &count);
     spec_push_messages(L, messages, count);
     lua_setfield(L, -2, "published");
-    set_text(L, "result",
-             result == SCRIPT_OK        ? "applied"
-             : result == SCRIPT_IGNORED ? "ignored"
-                                        : "rejected");
+    spec_handlers_set_text(L, "result",
+                           result == SCRIPT_OK        ? "applied"
+                           : result == SCRIPT_IGNORED ? "ignored"
+                                                      : "rejected");
     if (result != SCRIPT_OK && result != SCRIPT_IGNORED) {
-        set_text(L, "reason", err.text);
+        spec_handlers_set_text(L, "reason", err.text);
     }
     merge_accept(merge, 0);
     lua_remove(L, -2); /* the event's text */
 }
 
-static struct merge *begin(lua_State *L) {
+static struct merge *spec_handlers_begin(lua_State *L) {
     struct merge *merge = lua_touserdata(L, lua_upvalueindex(1));
     merge_reset(merge, sandbox_instance(L)->generation->view);
     return merge;
 }
 
-static int lua_run(lua_State *L) {
-    struct merge *merge = begin(L);
+static int spec_handlers_lua_run(lua_State *L) {
+    struct merge *merge = spec_handlers_begin(L);
     size_t tag_count;
-    run_event(L, merge, 1, 2);
+    spec_handlers_run_event(L, merge, 1, 2);
     const uint64_t *tags = merge_tags(merge, &tag_count);
     spec_set_tags(L, tags, tag_count);
-    push_rows(L, sandbox_instance(L)->generation->view, merge);
+    spec_handlers_push_rows(L, sandbox_instance(L)->generation->view, merge);
     lua_setfield(L, -2, "rows");
     return 1;
 }
 
-static int lua_replay(lua_State *L) {
-    struct merge *merge = begin(L);
+static int spec_handlers_lua_replay(lua_State *L) {
+    struct merge *merge = spec_handlers_begin(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_createtable(L, 0, 2);
     lua_newtable(L); /* [answer, outcomes] */
@@ -144,12 +146,12 @@ static int lua_replay(lua_State *L) {
         luaL_argcheck(L, lua_istable(L, -1), 1, "takes a list of { name, event }");
         lua_rawgeti(L, -1, 1);
         lua_rawgeti(L, -2, 2);
-        run_event(L, merge, lua_gettop(L) - 1, lua_gettop(L));
+        spec_handlers_run_event(L, merge, lua_gettop(L) - 1, lua_gettop(L));
         lua_rawseti(L, outcomes, i);
         lua_settop(L, outcomes);
     }
     lua_setfield(L, -2, "outcomes");
-    push_rows(L, sandbox_instance(L)->generation->view, merge);
+    spec_handlers_push_rows(L, sandbox_instance(L)->generation->view, merge);
     lua_setfield(L, -2, "rows");
     return 1;
 }
@@ -157,10 +159,10 @@ static int lua_replay(lua_State *L) {
 void spec_handlers_open(lua_State *L, struct merge *merge) {
     lua_newtable(L);
     lua_pushlightuserdata(L, merge);
-    lua_pushcclosure(L, lua_run, 1);
+    lua_pushcclosure(L, spec_handlers_lua_run, 1);
     lua_setfield(L, -2, "run");
     lua_pushlightuserdata(L, merge);
-    lua_pushcclosure(L, lua_replay, 1);
+    lua_pushcclosure(L, spec_handlers_lua_replay, 1);
     lua_setfield(L, -2, "replay");
     lua_pushcfunction(L, spec_lua_tag);
     lua_setfield(L, -2, "tag");

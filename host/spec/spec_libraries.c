@@ -6,7 +6,7 @@
 
 #include "spec_private.h"
 
-static void copy_table(lua_State *L, int from, int to) {
+static void spec_libraries_copy_table(lua_State *L, int from, int to) {
     for (lua_pushnil(L); lua_next(L, from);) {
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
@@ -43,7 +43,7 @@ void spec_libraries_push(lua_State *L) {
         lua_newtable(L);
         lua_getfield(L, sandbox, copied[i]);
         protect_push_original(L, lua_gettop(L)); /* [copy, proxy, original] */
-        copy_table(L, lua_gettop(L), lua_gettop(L) - 2);
+        spec_libraries_copy_table(L, lua_gettop(L), lua_gettop(L) - 2);
         lua_pop(L, 2);
         lua_setfield(L, libraries, copied[i]);
     }

@@ -10,7 +10,7 @@ struct reaction_spec {
     struct arena *arena;
 };
 
-static int close_reaction_spec(lua_State *L) {
+static int spec_reactions_close_reaction_spec(lua_State *L) {
     struct reaction_spec *spec = lua_touserdata(L, 1);
     if (spec->arena) {
         arena_destroy(spec->arena);
@@ -20,7 +20,7 @@ static int close_reaction_spec(lua_State *L) {
 }
 
 /* The row becomes the only one of what production has as the rows of the query. */
-static void give_row(lua_State *L, struct script_instance *instance) {
+static void spec_reactions_give_row(lua_State *L, struct script_instance *instance) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 2);
     lua_rawseti(L, -2, 1);
@@ -29,7 +29,7 @@ static void give_row(lua_State *L, struct script_instance *instance) {
 }
 
 /* run(name, row) -> list of messages, or nil and why the reaction failed */
-static int lua_run_reaction(lua_State *L) {
+static int spec_reactions_lua_run_reaction(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct script_generation *generation = instance->generation;
     struct script_published published;
@@ -37,8 +37,9 @@ static int lua_run_reaction(lua_State *L) {
     size_t reaction = spec_find_script(L, "reaction", luaL_checkstring(L, 1), generation->reactions,
                                        generation->reaction_count, sizeof *generation->reactions);
     luaL_checktype(L, 2, LUA_TTABLE);
-    give_row(L, instance);
-    struct reaction_spec *spec = lua_new_resource(L, sizeof *spec, close_reaction_spec);
+    spec_reactions_give_row(L, instance);
+    struct reaction_spec *spec =
+        lua_new_resource(L, sizeof *spec, spec_reactions_close_reaction_spec);
     spec->arena = arena_create(ARENA_CHUNK_BYTES);
     if (script_react(instance, reaction, 0, spec->arena, &published, &err) != SCRIPT_OK) {
         lua_pushnil(L);
@@ -50,7 +51,7 @@ static int lua_run_reaction(lua_State *L) {
 }
 
 void spec_reactions_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"run", lua_run_reaction}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", spec_reactions_lua_run_reaction}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }

@@ -14,7 +14,7 @@ struct call {
 };
 
 /* The strings of request[key]; the request holds them while the call lasts. */
-static size_t read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
+static size_t spec_routes_read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
     size_t count = 0;
     lua_getfield(L, 2, key);
     luaL_argcheck(L, lua_isnil(L, -1) || lua_istable(L, -1), 2, "params and query are tables");
@@ -31,7 +31,7 @@ static size_t read_pairs(lua_State *L, const char *key, struct script_pair *pair
 }
 
 /* The text of {"error": "…"}, or nothing. */
-static void set_error(lua_State *L, struct slice body) {
+static void spec_routes_set_error(lua_State *L, struct slice body) {
     int answer = lua_gettop(L);
     lua_pushlstring(L, body.data, body.len);
     spec_call_json(L, "decode");
@@ -45,19 +45,19 @@ static void set_error(lua_State *L, struct slice body) {
     lua_settop(L, answer);
 }
 
-static void set_number(lua_State *L, const char *key, int number) {
+static void spec_routes_set_number(lua_State *L, const char *key, int number) {
     lua_pushinteger(L, number);
     lua_setfield(L, -2, key);
 }
 
 /* Everything is in Lua's hands before the response is freed. */
-static void push_answer(lua_State *L, const struct script_response *response) {
+static void spec_routes_push_answer(lua_State *L, const struct script_response *response) {
     lua_newtable(L);
-    set_number(L, "status", response->status);
+    spec_routes_set_number(L, "status", response->status);
     lua_pushlstring(L, response->body.data, response->body.len);
     lua_setfield(L, -2, "body");
     if (response->status >= 400) {
-        set_error(L, response->body);
+        spec_routes_set_error(L, response->body);
     }
     spec_set_tags(L, response->tags, response->tag_count);
 }
@@ -65,8 +65,8 @@ static void push_answer(lua_State *L, const struct script_response *response) {
 /* As the server says it to a client. */
 static void spec_routes_push_outage(lua_State *L) {
     lua_newtable(L);
-    set_number(L, "status", 503);
-    set_number(L, "retry_after", 1);
+    spec_routes_set_number(L, "status", 503);
+    spec_routes_set_number(L, "retry_after", 1);
     lua_pushliteral(L, "Service unavailable");
     lua_setfield(L, -2, "error");
     lua_pushliteral(L, "{\"error\":\"Service unavailable\"}");
@@ -74,16 +74,16 @@ static void spec_routes_push_outage(lua_State *L) {
     spec_set_tags(L, NULL, 0);
 }
 
-static void push_failure(lua_State *L, const struct err *err) {
+static void spec_routes_push_failure(lua_State *L, const struct err *err) {
     lua_newtable(L);
-    set_number(L, "status", 500);
+    spec_routes_set_number(L, "status", 500);
     lua_pushliteral(L, "Internal server error");
     lua_setfield(L, -2, "error");
     lua_pushstring(L, err->text);
     lua_setfield(L, -2, "failure");
 }
 
-static int lua_call_route(lua_State *L) {
+static int spec_routes_lua_call_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct call call;
     memset(&call, 0, sizeof call);
@@ -98,17 +98,17 @@ static int lua_call_route(lua_State *L) {
     call.request.correlation_id = luaL_optstring(L, -1, "spec");
     lua_getfield(L, 2, "traceparent");
     call.request.traceparent = traceparent_read(slice_of(luaL_optstring(L, -1, NULL)));
-    call.request.param_count = read_pairs(L, "params", call.params);
-    call.request.query_count = read_pairs(L, "query", call.query);
+    call.request.param_count = spec_routes_read_pairs(L, "params", call.params);
+    call.request.query_count = spec_routes_read_pairs(L, "query", call.query);
     call.request.params = call.params;
     call.request.query = call.query;
     enum script_result result = script_answer(instance, &call.request, &response, &err);
     if (result == SCRIPT_OK) {
-        push_answer(L, &response);
+        spec_routes_push_answer(L, &response);
     } else if (result == SCRIPT_OUTAGE) {
         spec_routes_push_outage(L);
     } else {
-        push_failure(L, &err);
+        spec_routes_push_failure(L, &err);
     }
     free((char *)response.body.data);
     free(response.tags);
@@ -117,7 +117,7 @@ static int lua_call_route(lua_State *L) {
 
 void spec_routes_open(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"call", lua_call_route}, {"tag", spec_lua_tag}, {NULL, NULL}};
+        {"call", spec_routes_lua_call_route}, {"tag", spec_lua_tag}, {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
 }

@@ -19,18 +19,19 @@ void spec_call_json(lua_State *L, const char *function) {
     lua_replace(L, value);
 }
 
-static void push_time(lua_State *L, int64_t at_us) {
+static void spec_values_push_time(lua_State *L, int64_t at_us) {
     char text[TIMESTAMP_TEXT_CAP];
     lua_pushlstring(L, text, timestamp_format(at_us, text));
 }
 
-static void push_uuid(lua_State *L, const void *uuid) {
+static void spec_values_push_uuid(lua_State *L, const void *uuid) {
     char text[UUID_TEXT_LEN + 1];
     uuid_format(uuid, text);
     lua_pushlstring(L, text, UUID_TEXT_LEN);
 }
 
-static void push_value(lua_State *L, enum view_type type, const struct view_value *value) {
+static void spec_values_push_value(lua_State *L, enum view_type type,
+                                   const struct view_value *value) {
     switch (type) {
     case VIEW_TEXTS:
         lua_pg_push_list(L, value->as.text.data, false);
@@ -49,10 +50,10 @@ static void push_value(lua_State *L, enum view_type type, const struct view_valu
         lua_pushboolean(L, value->as.integer != 0);
         break;
     case VIEW_TIMESTAMP:
-        push_time(L, value->as.integer);
+        spec_values_push_time(L, value->as.integer);
         break;
     case VIEW_CONTENT:
-        push_uuid(L, value->as.text.data);
+        spec_values_push_uuid(L, value->as.text.data);
         break;
     case VIEW_TEXT:
     case VIEW_JSON:
@@ -65,7 +66,7 @@ static void push_value(lua_State *L, enum view_type type, const struct view_valu
 void spec_push_key(lua_State *L, const struct view_table *table, const struct view_value *key) {
     lua_createtable(L, 0, (int)table->key_count);
     for (size_t i = 0; i < table->key_count; i++) {
-        push_value(L, table->key[i].type, &key[i]);
+        spec_values_push_value(L, table->key[i].type, &key[i]);
         lua_setfield(L, -2, table->key[i].name);
     }
 }
@@ -74,7 +75,7 @@ void spec_set_columns(lua_State *L, const struct view_group *group,
                       const struct view_value *values) {
     for (size_t i = 0; i < group->column_count; i++) {
         if (!values[i].is_null) {
-            push_value(L, group->columns[i].type, &values[i]);
+            spec_values_push_value(L, group->columns[i].type, &values[i]);
             lua_setfield(L, -2, group->columns[i].name);
         }
     }
@@ -104,20 +105,20 @@ void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count) {
 }
 
 void spec_set_version(lua_State *L, const struct merge_version *version) {
-    push_time(L, version->at_us);
+    spec_values_push_time(L, version->at_us);
     lua_setfield(L, -2, "at");
-    push_uuid(L, version->event_id);
+    spec_values_push_uuid(L, version->event_id);
     lua_setfield(L, -2, "event_id");
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
 
-static void set_slice(lua_State *L, const char *key, struct slice text) {
+static void spec_values_set_slice(lua_State *L, const char *key, struct slice text) {
     lua_pushlstring(L, text.data, text.len);
     lua_setfield(L, -2, key);
 }
 
-static void set_decoded(lua_State *L, const char *key, struct slice json) {
+static void spec_values_set_decoded(lua_State *L, const char *key, struct slice json) {
     lua_pushlstring(L, json.data, json.len);
     spec_call_json(L, "decode");
     lua_pop(L, 1);
@@ -125,14 +126,15 @@ static void set_decoded(lua_State *L, const char *key, struct slice json) {
 }
 
 /* As scripts wrote it, but for the value, which is decoded; `text` is what is published. */
-static void push_message(lua_State *L, const struct outbox_message *message) {
+static void spec_values_push_message(lua_State *L, const struct outbox_message *message) {
     lua_createtable(L, 0, 7);
-    set_slice(L, "topic", message->topic);
-    set_slice(L, "key", message->key);
-    set_slice(L, "identity", message->identity);
-    set_slice(L, "text", message->value);
-    set_decoded(L, "value", message->value);
-    set_decoded(L, "headers", message->headers.data ? message->headers : slice_of("{}"));
+    spec_values_set_slice(L, "topic", message->topic);
+    spec_values_set_slice(L, "key", message->key);
+    spec_values_set_slice(L, "identity", message->identity);
+    spec_values_set_slice(L, "text", message->value);
+    spec_values_set_decoded(L, "value", message->value);
+    spec_values_set_decoded(L, "headers",
+                            message->headers.data ? message->headers : slice_of("{}"));
     lua_pushnumber(L, (lua_Number)message->fact_at_us);
     lua_setfield(L, -2, "at");
 }
@@ -140,7 +142,7 @@ static void push_message(lua_State *L, const struct outbox_message *message) {
 void spec_push_messages(lua_State *L, const struct outbox_message *messages, size_t count) {
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
-        push_message(L, &messages[i]);
+        spec_values_push_message(L, &messages[i]);
         lua_rawseti(L, -2, (int)i + 1);
     }
 }

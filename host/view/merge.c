@@ -38,7 +38,7 @@ struct merge {
 
 /* What one operation takes beside its values, where it makes a row of its own: its place in the
  * list, the row with its groups, and the row's two places in the index. */
-static size_t op_bytes(const struct view_table *table) {
+static size_t merge_op_bytes(const struct view_table *table) {
     return sizeof(struct merge_accepted) + sizeof(struct merge_row) + 4 * sizeof(void *) +
            table->group_count * sizeof(struct merge_group_value);
 }
@@ -53,7 +53,7 @@ struct merge *merge_create(const struct view *view) {
     return merge;
 }
 
-static void free_tables(struct merge *merge) {
+static void merge_free_tables(struct merge *merge) {
     for (size_t i = 0; i < merge->table_count; i++) {
         free(merge->tables[i].slots);
         free(merge->tables[i].rows);
@@ -65,7 +65,7 @@ void merge_destroy(struct merge *merge) {
     if (!merge) {
         return;
     }
-    free_tables(merge);
+    merge_free_tables(merge);
     free(merge->ops);
     free(merge->tags);
     staged_free(&merge->messages);
@@ -73,7 +73,7 @@ void merge_destroy(struct merge *merge) {
     free(merge);
 }
 
-static void clear_rows(struct merge *merge) {
+static void merge_clear_rows(struct merge *merge) {
     for (size_t i = 0; i < merge->table_count; i++) {
         struct index *index = &merge->tables[i];
         if (index->count > 0) {
@@ -84,9 +84,9 @@ static void clear_rows(struct merge *merge) {
 }
 
 void merge_reset(struct merge *merge, const struct view *view) {
-    clear_rows(merge);
+    merge_clear_rows(merge);
     if (merge->table_count != view->table_count) {
-        free_tables(merge);
+        merge_free_tables(merge);
         merge->tables = xcalloc(view->table_count ? view->table_count : 1, sizeof *merge->tables);
         merge->table_count = view->table_count;
     }
@@ -113,7 +113,7 @@ struct arena *merge_arena(struct merge *merge) {
 
 /* ---- values and keys ---------------------------------------------------------------------- */
 
-static bool is_bytes(enum view_type type) {
+static bool merge_is_bytes(enum view_type type) {
     return type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
            type != VIEW_DOUBLE;
 }
@@ -122,14 +122,14 @@ bool merge_value_less(enum view_type type, const struct view_value *a, const str
     if (type == VIEW_DOUBLE) {
         return a->as.number < b->as.number;
     }
-    if (is_bytes(type)) {
+    if (merge_is_bytes(type)) {
         return slice_compare(a->as.text, b->as.text) < 0;
     }
     return a->as.integer < b->as.integer;
 }
 
-static int compare_keys(const struct view_table *table, const struct view_value *a,
-                        const struct view_value *b) {
+static int merge_compare_keys(const struct view_table *table, const struct view_value *a,
+                              const struct view_value *b) {
     for (size_t i = 0; i < table->key_count; i++) {
         int order = slice_compare(a[i].as.text, b[i].as.text);
         if (order != 0) {
@@ -139,7 +139,7 @@ static int compare_keys(const struct view_table *table, const struct view_value 
     return 0;
 }
 
-static uint64_t hash_key(const struct view_table *table, const struct view_value *key) {
+static uint64_t merge_hash_key(const struct view_table *table, const struct view_value *key) {
     uint64_t hash = 0;
     for (size_t i = 0; i < table->key_count; i++) {
         hash = hash64_seeded(key[i].as.text, hash + i);
@@ -149,17 +149,17 @@ static uint64_t hash_key(const struct view_table *table, const struct view_value
 
 /* The hash of a group's values, each preceded by its presence and length, so that no two
  * different lists of values have the same bytes. */
-static void content_id(struct arena *arena, const struct view_group *group,
-                       const struct view_value *values, uint8_t out[16]) {
+static void merge_content_id(struct arena *arena, const struct view_group *group,
+                             const struct view_value *values, uint8_t out[16]) {
     size_t len = 0;
     for (size_t i = 0; i < group->column_count; i++) {
-        bool bytes = is_bytes(group->columns[i].type);
+        bool bytes = merge_is_bytes(group->columns[i].type);
         len += 9 + (values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8);
     }
     char *encoded = arena_alloc(arena, len ? len : 1);
     char *at = encoded;
     for (size_t i = 0; i < group->column_count; i++) {
-        bool bytes = is_bytes(group->columns[i].type);
+        bool bytes = merge_is_bytes(group->columns[i].type);
         uint64_t size = values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8;
         *at++ = values[i].is_null ? 0 : 1;
         memcpy(at, &size, 8);
@@ -173,7 +173,7 @@ static void content_id(struct arena *arena, const struct view_group *group,
 }
 
 /* Orders as the first eight bytes do; a text that ends before counts as if zeros followed. */
-static uint64_t prefix_of(struct slice text) {
+static uint64_t merge_prefix_of(struct slice text) {
     uint64_t prefix = 0;
     memcpy(&prefix, text.data, text.len < sizeof prefix ? text.len : sizeof prefix);
     return be64toh(prefix);
@@ -181,14 +181,15 @@ static uint64_t prefix_of(struct slice text) {
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-static void grow_slots(struct merge *merge, size_t table) {
+static void merge_grow_slots(struct merge *merge, size_t table) {
     struct index *index = &merge->tables[table];
     size_t capacity = index->capacity ? index->capacity * 2 : 256;
     free(index->slots);
     index->slots = xcalloc(capacity, sizeof *index->slots);
     index->capacity = capacity;
     for (size_t i = 0; i < index->count; i++) {
-        size_t at = hash_key(&merge->view->tables[table], index->rows[i]->key) & (capacity - 1);
+        size_t at =
+            merge_hash_key(&merge->view->tables[table], index->rows[i]->key) & (capacity - 1);
         while (index->slots[at]) {
             at = (at + 1) & (capacity - 1);
         }
@@ -196,12 +197,13 @@ static void grow_slots(struct merge *merge, size_t table) {
     }
 }
 
-static struct merge_row *add_row(struct merge *merge, size_t table, const struct view_value *key) {
+static struct merge_row *merge_add_row(struct merge *merge, size_t table,
+                                       const struct view_value *key) {
     struct index *index = &merge->tables[table];
     size_t groups = merge->view->tables[table].group_count;
     struct merge_row *row = arena_alloc(merge->arena, sizeof *row);
     row->key = key;
-    row->prefix = prefix_of(key[0].as.text);
+    row->prefix = merge_prefix_of(key[0].as.text);
     row->groups = arena_alloc(merge->arena, groups * sizeof *row->groups);
     memset(row->groups, 0, groups * sizeof *row->groups);
     if (index->count == index->rows_capacity) {
@@ -212,20 +214,21 @@ static struct merge_row *add_row(struct merge *merge, size_t table, const struct
     return row;
 }
 
-static struct merge_row *find_row(struct merge *merge, size_t table, const struct view_value *key) {
+static struct merge_row *merge_find_row(struct merge *merge, size_t table,
+                                        const struct view_value *key) {
     struct index *index = &merge->tables[table];
     const struct view_table *declared = &merge->view->tables[table];
     if (index->count * 2 >= index->capacity) {
-        grow_slots(merge, table);
+        merge_grow_slots(merge, table);
     }
-    size_t at = hash_key(declared, key) & (index->capacity - 1);
+    size_t at = merge_hash_key(declared, key) & (index->capacity - 1);
     while (index->slots[at]) {
-        if (compare_keys(declared, index->slots[at]->key, key) == 0) {
+        if (merge_compare_keys(declared, index->slots[at]->key, key) == 0) {
             return index->slots[at];
         }
         at = (at + 1) & (index->capacity - 1);
     }
-    return index->slots[at] = add_row(merge, table, key);
+    return index->slots[at] = merge_add_row(merge, table, key);
 }
 
 int merge_version_compare(const struct merge_version *a, const struct merge_version *b) {
@@ -235,8 +238,8 @@ int merge_version_compare(const struct merge_version *a, const struct merge_vers
     return memcmp(a->event_id, b->event_id, sizeof a->event_id);
 }
 
-static bool wins(const struct view_group *group, const struct merge_group_value *held,
-                 const struct merge_accepted *op) {
+static bool merge_wins(const struct view_group *group, const struct merge_group_value *held,
+                       const struct merge_accepted *op) {
     const struct view_value *value = op->op.values;
     switch (group->rule) {
     case VIEW_FIRST:
@@ -251,14 +254,14 @@ static bool wins(const struct view_group *group, const struct merge_group_value 
     return false;
 }
 
-static void apply(struct merge *merge, const struct merge_accepted *op) {
+static void merge_apply(struct merge *merge, const struct merge_accepted *op) {
     const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
     if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
         return; /* says nothing, so that it makes no row either */
     }
-    struct merge_row *row = find_row(merge, op->op.table, op->op.key);
+    struct merge_row *row = merge_find_row(merge, op->op.table, op->op.key);
     struct merge_group_value *held = &row->groups[op->op.group];
-    if (wins(group, held, op)) {
+    if (merge_wins(group, held, op)) {
         *held = (struct merge_group_value){true, op->version, op->op.values, op->event};
     }
 }
@@ -267,7 +270,7 @@ static void apply(struct merge *merge, const struct merge_accepted *op) {
 
 /* The content id of an event's earlier operation on the same table: groups without the content
  * (say, when it was last restated) follow the group that carries it. */
-static struct slice staged_content(const struct merge *merge, size_t table, size_t column) {
+static struct slice merge_staged_content(const struct merge *merge, size_t table, size_t column) {
     for (size_t i = merge->staged; i > merge->accepted; i--) {
         if (merge->ops[i - 1].op.table == table) {
             return merge->ops[i - 1].op.key[column].as.text;
@@ -277,7 +280,7 @@ static struct slice staged_content(const struct merge *merge, size_t table, size
     return (struct slice){none, sizeof none};
 }
 
-static const struct view_value *complete_key(struct merge *merge, const struct merge_op *op) {
+static const struct view_value *merge_complete_key(struct merge *merge, const struct merge_op *op) {
     const struct view_table *table = &merge->view->tables[op->table];
     struct view_value *key = arena_alloc(merge->arena, table->key_count * sizeof *key);
     for (size_t i = 0; i < table->key_count; i++) {
@@ -288,17 +291,17 @@ static const struct view_value *complete_key(struct merge *merge, const struct m
         key[i].is_null = false;
         if ((int)op->group == table->content_group) {
             char *id = arena_alloc(merge->arena, 16);
-            content_id(merge->arena, &table->groups[op->group], op->values, (uint8_t *)id);
+            merge_content_id(merge->arena, &table->groups[op->group], op->values, (uint8_t *)id);
             key[i].as.text = (struct slice){id, 16};
         } else {
-            key[i].as.text = staged_content(merge, op->table, i);
+            key[i].as.text = merge_staged_content(merge, op->table, i);
         }
     }
     return key;
 }
 
 void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_version version) {
-    const struct view_value *key = complete_key(merge, op);
+    const struct view_value *key = merge_complete_key(merge, op);
     if (merge->staged == merge->ops_capacity) {
         merge->ops_capacity = merge->ops_capacity ? merge->ops_capacity * 2 : 256;
         merge->ops = xrealloc(merge->ops, merge->ops_capacity * sizeof *merge->ops);
@@ -307,7 +310,7 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
     *staged = (struct merge_accepted){.op = *op, .version = version};
     staged->op.key = key;
     const struct view_table *table = &merge->view->tables[op->table];
-    merge->ops_bytes += op_bytes(table);
+    merge->ops_bytes += merge_op_bytes(table);
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_TEXT) {
             merge_add_tag(merge, key[i].as.text);
@@ -335,7 +338,7 @@ void merge_discard(struct merge *merge) {
 void merge_accept(struct merge *merge, size_t event) {
     for (size_t i = merge->accepted; i < merge->staged; i++) {
         merge->ops[i].event = event;
-        apply(merge, &merge->ops[i]);
+        merge_apply(merge, &merge->ops[i]);
     }
     merge->accepted = merge->staged;
     merge->tags_accepted = merge->tags_staged;
@@ -356,10 +359,10 @@ void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t eve
 }
 
 void merge_select(struct merge *merge, size_t first, size_t last) {
-    clear_rows(merge);
+    merge_clear_rows(merge);
     for (size_t i = 0; i < merge->accepted; i++) {
         if (merge->ops[i].event >= first && merge->ops[i].event < last) {
-            apply(merge, &merge->ops[i]);
+            merge_apply(merge, &merge->ops[i]);
         }
     }
     staged_select(&merge->messages, first, last);
@@ -367,20 +370,20 @@ void merge_select(struct merge *merge, size_t first, size_t last) {
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-static int compare_rows(const void *a, const void *b, void *table) {
+static int merge_compare_rows(const void *a, const void *b, void *table) {
     const struct merge_row *left = *(struct merge_row *const *)a;
     const struct merge_row *right = *(struct merge_row *const *)b;
     if (left->prefix != right->prefix) {
         return left->prefix < right->prefix ? -1 : 1;
     }
-    return compare_keys(table, left->key, right->key);
+    return merge_compare_keys(table, left->key, right->key);
 }
 
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count) {
     struct index *index = &merge->tables[table];
     *count = index->count;
     if (index->count > 1) {
-        qsort_r(index->rows, index->count, sizeof *index->rows, compare_rows,
+        qsort_r(index->rows, index->count, sizeof *index->rows, merge_compare_rows,
                 (void *)&merge->view->tables[table]);
     }
     return index->rows;
@@ -403,7 +406,7 @@ void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
 }
 
 /* The groups of one row bring the same tags one after the other: fewer are to be sorted. */
-static bool said_just_now(const struct merge *merge, uint64_t tag) {
+static bool merge_said_just_now(const struct merge *merge, uint64_t tag) {
     size_t count = merge->tags_staged < TAGS_LOOKED_AT ? merge->tags_staged : TAGS_LOOKED_AT;
     for (size_t i = 1; i <= count; i++) {
         if (merge->tags[merge->tags_staged - i] == tag) {
@@ -419,12 +422,12 @@ void merge_add_tag(struct merge *merge, struct slice id) {
         merge->tags = xrealloc(merge->tags, merge->tags_capacity * sizeof *merge->tags);
     }
     uint64_t tag = hash64(id);
-    if (!said_just_now(merge, tag)) {
+    if (!merge_said_just_now(merge, tag)) {
         merge->tags[merge->tags_staged++] = tag;
     }
 }
 
-static int compare_tags(const void *a, const void *b) {
+static int merge_compare_tags(const void *a, const void *b) {
     uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
     return (left > right) - (left < right);
 }
@@ -433,7 +436,7 @@ static int compare_tags(const void *a, const void *b) {
 const uint64_t *merge_tags(struct merge *merge, size_t *count) {
     size_t distinct = 0;
     if (merge->tags_accepted > 1) {
-        qsort(merge->tags, merge->tags_accepted, sizeof *merge->tags, compare_tags);
+        qsort(merge->tags, merge->tags_accepted, sizeof *merge->tags, merge_compare_tags);
     }
     for (size_t i = 0; i < merge->tags_accepted; i++) {
         if (distinct == 0 || merge->tags[i] != merge->tags[distinct - 1]) {

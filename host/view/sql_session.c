@@ -8,8 +8,8 @@
 #include "bindings/pg_spare.h"
 #include "base/xalloc.h"
 
-static struct pg_options options_of(const struct config *config, const char *application_name,
-                                    int timeout_ms) {
+static struct pg_options sql_session_options_of(const struct config *config,
+                                                const char *application_name, int timeout_ms) {
     return (struct pg_options){
         .url = config->postgres.url,
         .application_name = application_name,
@@ -21,7 +21,7 @@ static struct pg_options options_of(const struct config *config, const char *app
 
 bool sql_session_open(struct sql_session *session, const struct config *config,
                       const char *application_name, int timeout_ms, struct err *err) {
-    struct pg_options options = options_of(config, application_name, timeout_ms);
+    struct pg_options options = sql_session_options_of(config, application_name, timeout_ms);
     *session = (struct sql_session){.timeout_ms = timeout_ms};
     session->pg = pg_create(&options);
     session->params = pg_params_create();
@@ -30,7 +30,7 @@ bool sql_session_open(struct sql_session *session, const struct config *config,
 
 bool sql_session_borrow(struct sql_session *session, const struct config *config,
                         const char *application_name, int timeout_ms, struct err *err) {
-    struct pg_options options = options_of(config, application_name, timeout_ms);
+    struct pg_options options = sql_session_options_of(config, application_name, timeout_ms);
     *session = (struct sql_session){.timeout_ms = timeout_ms};
     session->pg = pg_borrow(&options);
     session->params = pg_params_create();
@@ -55,14 +55,14 @@ void sql_session_close(struct sql_session *session) {
     *session = (struct sql_session){0};
 }
 
-static const char *keep(struct sql_session *session, char *text) {
+static const char *sql_session_keep(struct sql_session *session, char *text) {
     session->texts = xrealloc(session->texts, (session->text_count + 1) * sizeof *session->texts);
     return session->texts[session->text_count++] = text;
 }
 
 /* The name of a statement said before, or a new one. */
-static void name_statement(struct sql_session *session, struct slice sql, const char **name,
-                           const char **text) {
+static void sql_session_name_statement(struct sql_session *session, struct slice sql,
+                                       const char **name, const char **text) {
     for (size_t i = 0; i + 1 < session->text_count; i += 2) {
         if (slice_equal(slice_of(session->texts[i]), sql)) {
             *text = session->texts[i];
@@ -74,12 +74,12 @@ static void name_statement(struct sql_session *session, struct slice sql, const 
     snprintf(number, sizeof number, "q%zu", session->text_count);
     struct buffer copy = {0};
     buffer_append(&copy, sql.data, sql.len);
-    *text = keep(session, copy.data);
-    *name = keep(session, xstrdup(number));
+    *text = sql_session_keep(session, copy.data);
+    *name = sql_session_keep(session, xstrdup(number));
 }
 
 /* The number of a statement says nothing to the reader of the error. */
-static void remove_statement_name(struct err *err, const char *name) {
+static void sql_session_remove_statement_name(struct err *err, const char *name) {
     size_t len = strlen(name);
     if (strncmp(err->text, name, len) == 0 && strncmp(err->text + len, ": ", 2) == 0) {
         memmove(err->text, err->text + len + 2, strlen(err->text + len + 2) + 1);
@@ -89,13 +89,13 @@ static void remove_statement_name(struct err *err, const char *name) {
 bool sql_query(struct sql_session *session, struct slice sql, struct pg_result **rows,
                struct err *err) {
     const char *name, *text;
-    name_statement(session, sql, &name, &text);
+    sql_session_name_statement(session, sql, &name, &text);
     /* The server's own limit comes first: it leaves the connection usable. */
     bool ok =
         pg_query(session->pg, name, text, session->params, session->timeout_ms + 5000, rows, err);
     pg_params_reset(session->params);
     if (!ok) {
-        remove_statement_name(err, name);
+        sql_session_remove_statement_name(err, name);
     }
     return ok;
 }

@@ -23,14 +23,14 @@ const char *view_rule_name(enum view_rule rule) {
     return names[rule];
 }
 
-static void free_column(struct view_column *column) {
+static void view_free_column(struct view_column *column) {
     free(column->name);
     free(column->sql_type);
 }
 
-static void free_group(struct view_group *group) {
+static void view_free_group(struct view_group *group) {
     for (size_t i = 0; i < group->column_count; i++) {
-        free_column(&group->columns[i]);
+        view_free_column(&group->columns[i]);
     }
     free(group->columns);
     free(group->name);
@@ -43,10 +43,10 @@ void view_destroy(struct view *view) {
     for (size_t i = 0; i < view->table_count; i++) {
         struct view_table *table = &view->tables[i];
         for (size_t k = 0; k < table->key_count; k++) {
-            free_column(&table->key[k]);
+            view_free_column(&table->key[k]);
         }
         for (size_t g = 0; g < table->group_count; g++) {
-            free_group(&table->groups[g]);
+            view_free_group(&table->groups[g]);
         }
         free(table->name);
     }

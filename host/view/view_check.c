@@ -25,9 +25,10 @@ struct checker {
     bool failed; /* the database could not be asked */
 };
 
-static void tell(const struct checker *checker, const char *column, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void tell(const struct checker *checker, const char *column, const char *format, ...) {
+static void view_check_tell(const struct checker *checker, const char *column, const char *format,
+                            ...) __attribute__((format(printf, 3, 4)));
+static void view_check_tell(const struct checker *checker, const char *column, const char *format,
+                            ...) {
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
@@ -46,16 +47,16 @@ static const char enums_sql[] =
     "SELECT typname::text FROM pg_type WHERE typtype = 'e' AND pg_type_is_visible(oid) ORDER BY 1";
 
 /* The name of a declared column, without quotes. */
-static void name_column(char name[MAX_COLUMN], const struct view_table *table, int group,
-                        int column) {
+static void view_check_name_column(char name[MAX_COLUMN], const struct view_table *table, int group,
+                                   int column) {
     struct buffer quoted = {0};
     view_sql_append_name(&quoted, table, group, column);
     snprintf(name, MAX_COLUMN, "%.*s", (int)quoted.len - 2, quoted.data + 1);
     buffer_free(&quoted);
 }
 
-static const struct view_column *declared_at(const struct view_table *table, int group,
-                                             int column) {
+static const struct view_column *view_check_declared_at(const struct view_table *table, int group,
+                                                        int column) {
     if (column < 0) {
         return NULL; /* of a version */
     }
@@ -63,7 +64,7 @@ static const struct view_column *declared_at(const struct view_table *table, int
 }
 
 /* As the database says it. */
-static const char *wanted_type(const struct view_column *declared, int column) {
+static const char *view_check_wanted_type(const struct view_column *declared, int column) {
     if (!declared) {
         return column == -1 ? "timestamp with time zone" : "uuid";
     }
@@ -71,7 +72,7 @@ static const char *wanted_type(const struct view_column *declared, int column) {
                                                           : declared->sql_type;
 }
 
-static bool load_enums(struct checker *checker) {
+static bool view_check_load_enums(struct checker *checker) {
     if (!checker->enums && !checker->failed) {
         pg_params_reset(checker->params);
         checker->failed = !pg_query(checker->pg, "view_enums", enums_sql, checker->params,
@@ -81,12 +82,12 @@ static bool load_enums(struct checker *checker) {
 }
 
 /* True: the type is no type of ours and no enum of the database, which is said. */
-static bool refuses_type(struct checker *checker, const char *name,
-                         const struct view_column *declared) {
+static bool view_check_refuses_type(struct checker *checker, const char *name,
+                                    const struct view_column *declared) {
     const char *known[MAX_TYPES];
     char hint[NEAREST_HINT_CAP], word[MAX_COLUMN];
     size_t count = 0;
-    if (!declared || declared->type != VIEW_ENUM || !load_enums(checker)) {
+    if (!declared || declared->type != VIEW_ENUM || !view_check_load_enums(checker)) {
         return false;
     }
     size_t len = strcspn(declared->sql_type, "[");
@@ -100,12 +101,12 @@ static bool refuses_type(struct checker *checker, const char *name,
             return false;
         }
     }
-    tell(checker, name, "no type \"%s\", and no enum of the database: %s", declared->sql_type,
-         nearest_hint(hint, word, known, count));
+    view_check_tell(checker, name, "no type \"%s\", and no enum of the database: %s",
+                    declared->sql_type, nearest_hint(hint, word, known, count));
     return true;
 }
 
-static int find_column(const struct pg_result *columns, const char *name) {
+static int view_check_find_column(const struct pg_result *columns, const char *name) {
     int row = pg_rows_count(columns) - 1;
     while (row >= 0 && strcmp(pg_rows_text(columns, row, 0), name) != 0) {
         row--;
@@ -113,19 +114,21 @@ static int find_column(const struct pg_result *columns, const char *name) {
     return row;
 }
 
-static void check_column(void *context, const struct view_table *table, int group, int column) {
+static void view_check_column(void *context, const struct view_table *table, int group,
+                              int column) {
     struct checker *checker = context;
-    const struct view_column *declared = declared_at(table, group, column);
-    const char *want = wanted_type(declared, column);
+    const struct view_column *declared = view_check_declared_at(table, group, column);
+    const char *want = view_check_wanted_type(declared, column);
     char name[MAX_COLUMN];
-    name_column(name, table, group, column);
-    int row = find_column(checker->columns, name);
+    view_check_name_column(name, table, group, column);
+    int row = view_check_find_column(checker->columns, name);
     const char *have = row >= 0 ? pg_rows_text(checker->columns, row, 1) : "no such column";
-    if (strcmp(have, want) != 0 && !refuses_type(checker, name, declared)) {
-        tell(checker, name,
-             "the view declares it as %s, the database has %s: run `aggregator migrate`, or mend "
-             "scripts/view.lua",
-             want, have);
+    if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
+        view_check_tell(
+            checker, name,
+            "the view declares it as %s, the database has %s: run `aggregator migrate`, or mend "
+            "scripts/view.lua",
+            want, have);
     }
 }
 
@@ -134,22 +137,24 @@ struct search {
     bool found;
 };
 
-static void find_declared(void *context, const struct view_table *table, int group, int column) {
+static void view_check_find_declared(void *context, const struct view_table *table, int group,
+                                     int column) {
     struct search *search = context;
     char name[MAX_COLUMN];
-    name_column(name, table, group, column);
+    view_check_name_column(name, table, group, column);
     search->found = search->found || strcmp(name, search->name) == 0;
 }
 
 /* A row is inserted without what the view does not declare. */
-static void check_others(const struct checker *checker) {
+static void view_check_others(const struct checker *checker) {
     for (int row = 0; row < pg_rows_count(checker->columns); row++) {
         struct search search = {.name = pg_rows_text(checker->columns, row, 0)};
-        view_sql_columns(checker->table, UINT32_MAX, find_declared, &search);
+        view_sql_columns(checker->table, UINT32_MAX, view_check_find_declared, &search);
         if (!search.found && pg_rows_text(checker->columns, row, 2)[0] == 't') {
-            tell(checker, search.name,
-                 "it is NOT NULL without a default, and the view does not write it, so that no row "
-                 "can be inserted: give it a default, or declare it in scripts/view.lua");
+            view_check_tell(
+                checker, search.name,
+                "it is NOT NULL without a default, and the view does not write it, so that no row "
+                "can be inserted: give it a default, or declare it in scripts/view.lua");
         }
     }
 }
@@ -163,7 +168,7 @@ static const char unique_sql[] =
     "attname) FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - "
     "1])) = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)";
 
-static void check_unique(struct checker *checker) {
+static void view_check_unique(struct checker *checker) {
     const struct view_table *table = checker->table;
     struct pg_params *params = checker->params;
     struct buffer key = {0};
@@ -179,8 +184,8 @@ static void check_unique(struct checker *checker) {
     checker->failed = !pg_query(checker->pg, "view_unique", unique_sql, params, checker->timeout_ms,
                                 &found, checker->err);
     if (!checker->failed && pg_rows_count(found) == 0) {
-        tell(checker, NULL, "the table needs a primary key or unique index on exactly (%s)",
-             key.data);
+        view_check_tell(checker, NULL,
+                        "the table needs a primary key or unique index on exactly (%s)", key.data);
     }
     pg_rows_free(found);
     buffer_free(&key);
@@ -188,7 +193,7 @@ static void check_unique(struct checker *checker) {
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-static bool check_table(struct checker *checker) {
+static bool view_check_table(struct checker *checker) {
     struct pg_result *columns = NULL;
     pg_params_reset(checker->params);
     pg_params_add_text(checker->params, slice_of(checker->table->name));
@@ -198,12 +203,13 @@ static bool check_table(struct checker *checker) {
     }
     checker->columns = columns;
     if (pg_rows_count(columns) == 0) {
-        tell(checker, NULL,
-             "the database has no such table: run `aggregator migrate`, or mend scripts/view.lua");
+        view_check_tell(
+            checker, NULL,
+            "the database has no such table: run `aggregator migrate`, or mend scripts/view.lua");
     } else {
-        view_sql_columns(checker->table, UINT32_MAX, check_column, checker);
-        check_others(checker);
-        check_unique(checker);
+        view_sql_columns(checker->table, UINT32_MAX, view_check_column, checker);
+        view_check_others(checker);
+        view_check_unique(checker);
     }
     pg_rows_free(columns);
     return !checker->failed;
@@ -220,21 +226,22 @@ bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_pro
     bool asked = true;
     for (size_t i = 0; asked && i < view->table_count; i++) {
         checker.table = &view->tables[i];
-        asked = check_table(&checker);
+        asked = view_check_table(&checker);
     }
     pg_rows_free(checker.enums);
     pg_params_destroy(checker.params);
     return asked;
 }
 
-static void keep_problem(void *context, const char *table, const char *column, const char *text) {
+static void view_check_keep_problem(void *context, const char *table, const char *column,
+                                    const char *text) {
     problems_add(context, "", 0, "table %s%s%s: %s", table, column ? ": column " : "",
                  column ? column : "", text);
 }
 
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {
     struct problems problems = {0};
-    bool good = view_check(pg, view, timeout_ms, keep_problem, &problems, err) &&
+    bool good = view_check(pg, view, timeout_ms, view_check_keep_problem, &problems, err) &&
                 problems_report(&problems, err);
     problems_free(&problems);
     return good;

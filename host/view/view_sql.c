@@ -39,11 +39,12 @@ void view_sql_append_name(struct buffer *out, const struct view_table *table, in
     }
 }
 
-static const struct view_column *column_at(const struct view_table *table, int group, int column) {
+static const struct view_column *view_sql_column_at(const struct view_table *table, int group,
+                                                    int column) {
     return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
 }
 
-static enum pg_array array_of(enum view_type type) {
+static enum pg_array view_sql_array_of(enum view_type type) {
     switch (type) {
     case VIEW_INTEGER:
         return PG_ARRAY_INT4;
@@ -60,12 +61,12 @@ static enum pg_array array_of(enum view_type type) {
     }
 }
 
-static bool is_cast(enum view_type type) {
+static bool view_sql_is_cast(enum view_type type) {
     return type == VIEW_TEXTS || type == VIEW_INTEGERS || type == VIEW_DOUBLES ||
            type == VIEW_JSON || type == VIEW_ENUM;
 }
 
-static const char *array_sql(enum pg_array type) {
+static const char *view_sql_array_sql(enum pg_array type) {
     static const char *const names[] = {
         [PG_ARRAY_TEXT] = "text[]", [PG_ARRAY_INT4] = "int4[]",
         [PG_ARRAY_INT8] = "int8[]", [PG_ARRAY_FLOAT8] = "float8[]",
@@ -75,11 +76,11 @@ static const char *array_sql(enum pg_array type) {
     return names[type];
 }
 
-static enum pg_array array_at(const struct view_table *table, int group, int column) {
+static enum pg_array view_sql_array_at(const struct view_table *table, int group, int column) {
     if (column < 0) {
         return column == -1 ? PG_ARRAY_TIMESTAMPTZ : PG_ARRAY_UUID;
     }
-    return array_of(column_at(table, group, column)->type);
+    return view_sql_array_of(view_sql_column_at(table, group, column)->type);
 }
 
 /* ---- the statement ------------------------------------------------------------------------ */
@@ -89,42 +90,46 @@ struct writer {
     int number; /* of the next column, from 0 */
 };
 
-static void separate(struct writer *writer) {
+static void view_sql_separate(struct writer *writer) {
     if (writer->number++ > 0) {
         buffer_append_text(writer->out, ", ");
     }
 }
 
-static void write_name(void *context, const struct view_table *table, int group, int column) {
+static void view_sql_write_name(void *context, const struct view_table *table, int group,
+                                int column) {
     struct writer *writer = context;
-    separate(writer);
+    view_sql_separate(writer);
     view_sql_append_name(writer->out, table, group, column);
 }
 
-static void write_selected(void *context, const struct view_table *table, int group, int column) {
+static void view_sql_write_selected(void *context, const struct view_table *table, int group,
+                                    int column) {
     struct writer *writer = context;
-    separate(writer);
+    view_sql_separate(writer);
     view_sql_append_name(writer->out, table, group, column);
-    if (column >= 0 && is_cast(column_at(table, group, column)->type)) {
-        buffer_append_format(writer->out, "::%s", column_at(table, group, column)->sql_type);
+    if (column >= 0 && view_sql_is_cast(view_sql_column_at(table, group, column)->type)) {
+        buffer_append_format(writer->out, "::%s",
+                             view_sql_column_at(table, group, column)->sql_type);
     }
 }
 
-static void write_array(void *context, const struct view_table *table, int group, int column) {
+static void view_sql_write_array(void *context, const struct view_table *table, int group,
+                                 int column) {
     struct writer *writer = context;
-    separate(writer);
+    view_sql_separate(writer);
     buffer_append_format(writer->out, "$%d::%s", writer->number,
-                         array_sql(array_at(table, group, column)));
+                         view_sql_array_sql(view_sql_array_at(table, group, column)));
 }
 
-static void write_list(const struct view_table *table, uint32_t groups, view_sql_visit visit,
-                       struct buffer *sql) {
+static void view_sql_write_list(const struct view_table *table, uint32_t groups,
+                                view_sql_visit visit, struct buffer *sql) {
     struct writer writer = {sql, 0};
     view_sql_columns(table, groups, visit, &writer);
 }
 
 /* The condition under which the incoming group replaces the stored one. */
-static void append_wins(struct buffer *sql, const struct view_group *group) {
+static void view_sql_append_wins(struct buffer *sql, const struct view_group *group) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
     const char *sign = smaller ? "<" : ">";
     const char *n = group->name;
@@ -151,7 +156,8 @@ struct setter {
     bool only_group; /* the WHERE clause already says that the group wins */
 };
 
-static void write_set(void *context, const struct view_table *table, int group, int column) {
+static void view_sql_write_set(void *context, const struct view_table *table, int group,
+                               int column) {
     struct setter *setter = context;
     if (group < 0) {
         return;
@@ -161,7 +167,7 @@ static void write_set(void *context, const struct view_table *table, int group, 
     buffer_append_text(setter->out, " = ");
     if (!setter->only_group) {
         buffer_append_text(setter->out, "CASE WHEN ");
-        append_wins(setter->out, &table->groups[group]);
+        view_sql_append_wins(setter->out, &table->groups[group]);
         buffer_append_text(setter->out, " THEN ");
     }
     buffer_append_text(setter->out, "EXCLUDED.");
@@ -175,24 +181,24 @@ static void write_set(void *context, const struct view_table *table, int group, 
 
 void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buffer *sql) {
     buffer_append_format(sql, "INSERT INTO \"%s\" AS t (", table->name);
-    write_list(table, groups, write_name, sql);
+    view_sql_write_list(table, groups, view_sql_write_name, sql);
     buffer_append_text(sql, ") SELECT ");
-    write_list(table, groups, write_selected, sql);
+    view_sql_write_list(table, groups, view_sql_write_selected, sql);
     buffer_append_text(sql, " FROM unnest(");
-    write_list(table, groups, write_array, sql);
+    view_sql_write_list(table, groups, view_sql_write_array, sql);
     buffer_append_text(sql, ") AS u (");
-    write_list(table, groups, write_name, sql);
+    view_sql_write_list(table, groups, view_sql_write_name, sql);
     buffer_append_text(sql, ") ON CONFLICT (");
-    write_list(table, 0, write_name, sql);
+    view_sql_write_list(table, 0, view_sql_write_name, sql);
     buffer_append_text(sql, ") DO UPDATE SET ");
     struct setter setter = {sql, 0, (groups & (groups - 1)) == 0};
-    view_sql_columns(table, groups, write_set, &setter);
+    view_sql_columns(table, groups, view_sql_write_set, &setter);
     buffer_append_text(sql, " WHERE ");
     const char *joint = "";
     for (size_t g = 0; g < table->group_count; g++) {
         if (groups & (1u << g)) {
             buffer_append_text(sql, joint);
-            append_wins(sql, &table->groups[g]);
+            view_sql_append_wins(sql, &table->groups[g]);
             joint = " OR ";
         }
     }
@@ -217,8 +223,8 @@ struct filler {
     struct pg_params *params;
 };
 
-static void add_value(struct pg_params *params, enum view_type type,
-                      const struct view_value *value) {
+static void view_sql_add_value(struct pg_params *params, enum view_type type,
+                               const struct view_value *value) {
     if (value->is_null) {
         pg_array_null(params);
     } else if (type == VIEW_DOUBLE) {
@@ -232,8 +238,8 @@ static void add_value(struct pg_params *params, enum view_type type,
     }
 }
 
-static void fill_group_cell(struct pg_params *params, const struct view_table *table, int group,
-                            int column, const struct merge_group_value *held) {
+static void view_sql_fill_group_cell(struct pg_params *params, const struct view_table *table,
+                                     int group, int column, const struct merge_group_value *held) {
     if (!held->present) {
         pg_array_null(params);
     } else if (column == -1) {
@@ -241,19 +247,21 @@ static void fill_group_cell(struct pg_params *params, const struct view_table *t
     } else if (column == -2) {
         pg_array_bytes(params, (struct slice){(const char *)held->version.event_id, 16});
     } else {
-        add_value(params, table->groups[group].columns[column].type, &held->values[column]);
+        view_sql_add_value(params, table->groups[group].columns[column].type,
+                           &held->values[column]);
     }
 }
 
-static void fill_column(void *context, const struct view_table *table, int group, int column) {
+static void view_sql_fill_column(void *context, const struct view_table *table, int group,
+                                 int column) {
     struct filler *filler = context;
-    pg_array_begin(filler->params, array_at(table, group, column));
+    pg_array_begin(filler->params, view_sql_array_at(table, group, column));
     for (size_t i = 0; i < filler->count; i++) {
         const struct merge_row *row = filler->rows[i];
         if (group < 0) {
-            add_value(filler->params, table->key[column].type, &row->key[column]);
+            view_sql_add_value(filler->params, table->key[column].type, &row->key[column]);
         } else {
-            fill_group_cell(filler->params, table, group, column, &row->groups[group]);
+            view_sql_fill_group_cell(filler->params, table, group, column, &row->groups[group]);
         }
     }
     pg_array_end(filler->params);
@@ -263,5 +271,5 @@ void view_sql_params(const struct view_table *table, uint32_t groups, struct mer
                      size_t count, struct pg_params *params) {
     struct filler filler = {rows, count, params};
     pg_params_reset(params);
-    view_sql_columns(table, groups, fill_column, &filler);
+    view_sql_columns(table, groups, view_sql_fill_column, &filler);
 }

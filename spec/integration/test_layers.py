@@ -88,3 +88,35 @@ def test_the_table_in_the_architecture_is_the_builds(sees):
     page = (ROOT / "docs/ARCHITECTURE.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| ((?:`\w+` ?)*) ?\|", page, re.MULTILINE)
     assert {name: re.findall(r"\w+", below) for name, below in rows} == sees
+
+
+def walk_steps():
+    """Each row of the walks of one event and one request: its number, functions and files."""
+    page = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.*) \| ((?:`[\w/.]+`(?:, )?)+) \|$", page, re.MULTILINE)
+    return [(int(number), re.findall(r"`(\w+)`", text.split(":")[0]), re.findall(r"`([\w/.]+)`", files))
+            for number, text, files in rows]
+
+
+def source(name):
+    found = [path for path in (ROOT / "host" / name, ROOT / "host/http" / name, ROOT / name) if path.exists()]
+    return found[0].read_text() if found and found[0].is_file() else ""
+
+
+def test_the_walks_name_functions_of_their_files_and_stay_short():
+    steps = walk_steps()
+    numbers = [number for number, _, _ in steps]
+    assert numbers == list(range(1, 26)) + list(range(1, 21))
+    absent = [(function, files) for _, functions, files in steps for function in functions
+              if files != ["scripts/handlers/"]
+              and not any(re.search(rf"\b{function}\(", source(file)) for file in files)]
+    assert absent == []
+
+
+def test_no_two_static_functions_share_a_name():
+    named = {}
+    for top in ("host", "bindings"):
+        for path in sorted((ROOT / top).rglob("*.c")):
+            for name in set(re.findall(r"^static [^;=(]*?\b(\w+)\(", path.read_text(), re.MULTILINE)):
+                named.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in named.items() if len(paths) > 1} == {}
