@@ -55,8 +55,8 @@ void admin_site_destroy(struct admin_site *site) {
     }
 }
 
-static enum admission_result http_site_admin_site_judge(const struct admin_site *site,
-                                                        struct slice authorization) {
+static enum admission_result admin_site_judge(const struct admin_site *site,
+                                              struct slice authorization) {
     size_t scheme_len = sizeof SCHEME - 1;
     if (authorization.len <= scheme_len ||
         strncasecmp(authorization.data, SCHEME, scheme_len) != 0) {
@@ -66,15 +66,15 @@ static enum admission_result http_site_admin_site_judge(const struct admin_site 
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
-static void http_site_admin_site_refuse(struct exchange *exchange, enum admission_result result) {
+static void admin_site_refuse(struct exchange *exchange, enum admission_result result) {
     endpoint_count_unauthorized(exchange->endpoint, result);
     exchange->why = xstrdup(admission_reason(result));
-    reply_set_error(&exchange->reply, 401, admission_message(result));
-    exchange->reply.challenge = "Bearer";
+    response_set_error(&exchange->response, 401, admission_message(result));
+    exchange->response.challenge = "Bearer";
 }
 
 /* On a worker. */
-static void http_site_admin_site_ask(void *context, struct exchange *exchange) {
+static void admin_site_ask(void *context, struct exchange *exchange) {
     const struct admin_site *site = context;
     const struct router_pairs *params = &exchange->plan.match.params;
     const struct router_pairs *query = &exchange->plan.query;
@@ -83,12 +83,12 @@ static void http_site_admin_site_ask(void *context, struct exchange *exchange) {
     int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
     log_info("administration asked", LOG_TEXT("endpoint", exchange->endpoint->name),
              LOG_INT("status", status));
-    reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(&json)),
-                        "application/json");
+    response_set_momentary(&exchange->response, answer_create(status, buffer_slice(&json)),
+                           "application/json");
     buffer_free(&json);
 }
 
-static void http_site_admin_site_plan_verb(struct admin_site *site, struct exchange *exchange) {
+static void admin_site_plan_verb(struct admin_site *site, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct plan *plan = &exchange->plan;
     enum router_result found = router_find(site->routes, site->count, request, &plan->match);
@@ -96,34 +96,34 @@ static void http_site_admin_site_plan_verb(struct admin_site *site, struct excha
         exchange->endpoint = site->endpoints[plan->match.route];
     }
     if (found != ROUTER_FOUND) {
-        router_refuse(found, &plan->match, &exchange->reply);
+        router_refuse(found, &plan->match, &exchange->response);
         return;
     }
     const char *problem = router_parse_query(request->query, &plan->query);
     if (problem) {
-        reply_set_error(&exchange->reply, 400, problem);
+        response_set_error(&exchange->response, 400, problem);
         return;
     }
     plan->context = site;
-    plan->carry_out = http_site_admin_site_ask;
+    plan->carry_out = admin_site_ask;
 }
 
-static void http_site_admin_site_plan(void *context, struct exchange *exchange) {
+static void admin_site_plan(void *context, struct exchange *exchange) {
     struct admin_site *site = context;
     exchange->endpoint = site->refused;
     enum admission_result result =
-        http_site_admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
+        admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (result != ADMISSION_GOOD) {
-        http_site_admin_site_refuse(exchange, result);
+        admin_site_refuse(exchange, result);
     } else if (exchange->request.has_body) {
-        reply_set_body_refused(&exchange->reply);
+        response_set_body_refused(&exchange->response);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {
-        reply_set_options(&exchange->reply, "GET, HEAD, POST, OPTIONS");
+        response_set_options(&exchange->response, "GET, HEAD, POST, OPTIONS");
     } else {
-        http_site_admin_site_plan_verb(site, exchange);
+        admin_site_plan_verb(site, exchange);
     }
 }
 
 struct site admin_site(struct admin_site *site) {
-    return (struct site){site, http_site_admin_site_plan};
+    return (struct site){site, admin_site_plan};
 }

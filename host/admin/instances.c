@@ -32,8 +32,8 @@ static bool instances_is_gone(const struct pg_result *rows, int row) {
     return pg_rows_int(rows, row, GONE) != 0;
 }
 
-static void instances_put_instance(struct buffer *json, const struct pg_result *rows, int row,
-                                   const char *this) {
+static void instances_put_row(struct buffer *json, const struct pg_result *rows, int row,
+                              const char *this) {
     struct slice instance = pg_rows_cell(rows, row, INSTANCE);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
@@ -61,12 +61,12 @@ static bool instances_agree(const struct pg_result *rows) {
     return true;
 }
 
-static void instances_put_instances(struct buffer *json, const struct pg_result *rows,
-                                    const char *this) {
+static void instances_put_list(struct buffer *json, const struct pg_result *rows,
+                               const char *this) {
     json_put_name(json, "instances");
     buffer_append_text(json, "[");
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        instances_put_instance(json, rows, i, this);
+        instances_put_row(json, rows, i, this);
     }
     buffer_append_text(json, "]");
     json_put_bool(json, "scripts_agree", instances_agree(rows));
@@ -85,8 +85,8 @@ static void instances_put_partitions(struct buffer *json, const struct pg_result
     buffer_append_text(json, "]");
 }
 
-static bool instances_ask_database(const struct config *config, const char *this,
-                                   struct buffer *json) {
+static bool instances_query_all(const struct config *config, const char *this,
+                                struct buffer *json) {
     struct sql_session session;
     struct err err = {0};
     struct pg_result *instances = NULL, *partitions = NULL;
@@ -96,7 +96,7 @@ static bool instances_ask_database(const struct config *config, const char *this
     struct buffer stored = {0};
     ok = ok && generation_store_list(&session, &stored, &err);
     if (ok) {
-        instances_put_instances(json, instances, this);
+        instances_put_list(json, instances, this);
         instances_put_partitions(json, partitions);
         json_put_name(json, "stored_generations");
         buffer_append(json, stored.data, stored.len);
@@ -114,7 +114,7 @@ void instances_append(const struct config *config, const char *instance, bool as
                       struct buffer *json) {
     static const char *const members[] = {"instances", "scripts_agree", "partitions_handled_by",
                                           "stored_generations"};
-    if (ask && instances_ask_database(config, instance, json)) {
+    if (ask && instances_query_all(config, instance, json)) {
         return;
     }
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {

@@ -202,7 +202,7 @@ static void socket_take_client(struct admin_socket *admin, int fd) {
     }
 }
 
-static void *socket_admin_main(void *argument) {
+static void *socket_main(void *argument) {
     struct admin_socket *admin = argument;
     struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
     for (;;) {
@@ -249,7 +249,7 @@ static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
     return true;
 }
 
-static void socket_free_admin(struct admin_socket *admin) {
+static void socket_free(struct admin_socket *admin) {
     if (admin->listener >= 0) {
         close(admin->listener);
     }
@@ -276,12 +276,12 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot make an eventfd");
     } else if (socket_listen_at(admin, err)) {
-        if (pthread_create(&admin->thread, NULL, socket_admin_main, admin) == 0) {
+        if (pthread_create(&admin->thread, NULL, socket_main, admin) == 0) {
             return admin;
         }
         err_set(err, ERR_INTERNAL, "cannot start the admin thread");
     }
-    socket_free_admin(admin);
+    socket_free(admin);
     return NULL;
 }
 
@@ -307,7 +307,7 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
     if (!socket_await_clients(admin, deadline_us)) {
         return false;
     }
-    socket_free_admin(admin);
+    socket_free(admin);
     return true;
 }
 

@@ -96,7 +96,7 @@ static char *api_site_explain_refusal(const struct admission *admission,
     return text.data;
 }
 
-/* False: the reply is the 401. */
+/* False: the response is the 401. */
 static bool api_site_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
@@ -104,7 +104,7 @@ static bool api_site_admit_request(const struct admission *admission, struct exc
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
         exchange->why = api_site_explain_refusal(admission, result, fields[FIELD_CALLER]);
-        reply_set_error(&exchange->reply, 401, admission_message(result));
+        response_set_error(&exchange->response, 401, admission_message(result));
     }
     return result == ADMISSION_GOOD;
 }
@@ -270,9 +270,9 @@ static void api_site_set_failure(struct exchange *exchange, const struct err *er
     enum unavailable reason = unavailable_of(err);
     exchange->why = xstrdup(err->text);
     if (reason != UNAVAILABLE_NOT) {
-        reply_set_unavailable(&exchange->reply, reason);
+        response_set_unavailable(&exchange->response, reason);
     } else {
-        reply_set_error(&exchange->reply, 500, "Internal server error");
+        response_set_error(&exchange->response, 500, "Internal server error");
     }
 }
 
@@ -286,8 +286,8 @@ static void api_site_set_answer(const struct api_scripts *scripts, struct exchan
     for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
     }
-    reply_set(&exchange->reply, &exchange->request,
-              vocabulary_speak(answer, route->words, vocabulary), JSON);
+    response_set(&exchange->response, &exchange->request,
+                 vocabulary_apply(answer, route->words, vocabulary), JSON);
 }
 
 /* On a worker: Redis, else the database through a script. The cache looks at its process level
@@ -340,7 +340,7 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
         exchange->endpoint = scripts->endpoints[match->route];
     }
     if (found != ROUTER_FOUND) {
-        router_refuse(found, match, &exchange->reply);
+        router_refuse(found, match, &exchange->response);
         return;
     }
     if (scripts->routes[match->route].authenticated &&
@@ -349,9 +349,9 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
     }
     const char *problem = router_parse_query(request->query, &exchange->plan.query);
     if (request->has_body) {
-        reply_set_body_refused(&exchange->reply);
+        response_set_body_refused(&exchange->response);
     } else if (problem) {
-        reply_set_error(&exchange->reply, 400, problem);
+        response_set_error(&exchange->response, 400, problem);
     } else {
         api_site_plan_answer(scripts, exchange);
     }

@@ -136,15 +136,16 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
 static void builtin_paths_set_openapi(const struct builtin_paths *paths,
                                       struct exchange *exchange) {
     if (paths->openapi) {
-        reply_set(&exchange->reply, &exchange->request, answer_ref(paths->openapi), JSON);
+        response_set(&exchange->response, &exchange->request, answer_ref(paths->openapi), JSON);
     } else {
-        reply_set_error(&exchange->reply, 404, "Not found");
+        response_set_error(&exchange->response, 404, "Not found");
     }
 }
 
 static void builtin_paths_set_body(struct exchange *exchange, int status, struct buffer *body,
                                    const char *content_type) {
-    reply_set_momentary(&exchange->reply, answer_create(status, buffer_slice(body)), content_type);
+    response_set_momentary(&exchange->response, answer_create(status, buffer_slice(body)),
+                           content_type);
     buffer_free(body);
 }
 
@@ -159,7 +160,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         good = sources->health_report(sources->health, builtin[which].question, READINESS_WAIT_MS,
                                       &body);
         builtin_paths_set_body(exchange, good ? 200 : 503, &body, JSON);
-        exchange->reply.unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
+        exchange->response.unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
         sources->metrics(&body, paths->service);
@@ -169,7 +170,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         builtin_paths_set_openapi(paths, exchange);
         break;
     case BUILTIN_SERVER:
-        reply_set_options(&exchange->reply, "GET, HEAD, OPTIONS");
+        response_set_options(&exchange->response, "GET, HEAD, OPTIONS");
         break;
     }
 }
@@ -194,9 +195,9 @@ bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange) 
     }
     exchange->endpoint = paths->endpoints[which];
     if (request->method == METHOD_OTHER && builtin[which].kind != BUILTIN_SERVER) {
-        reply_set_wrong_method(&exchange->reply, "GET, HEAD");
+        response_set_wrong_method(&exchange->response, "GET, HEAD");
     } else if (request->has_body) {
-        reply_set_body_refused(&exchange->reply);
+        response_set_body_refused(&exchange->response);
     } else if (builtin_paths_waits(paths, which)) {
         plan->match.route = which;
         plan->context = paths;

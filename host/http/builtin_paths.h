@@ -41,7 +41,7 @@ bool builtin_paths_include(const char *path);
 /* False, with a line for each: routes that declare such a path are never asked. */
 bool builtin_paths_leave_routes(const struct script_generation *generation, struct err *err);
 
-/* False: the path is none of the program's. Else sets the exchange's endpoint, and its reply or
+/* False: the path is none of the program's. Else sets the exchange's endpoint, and its response or
  * plan; the paths must stay until the plan is released. */
 bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange);
 

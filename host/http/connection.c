@@ -22,9 +22,9 @@ struct connection *connection_create(struct loop *loop, int fd) {
     return connection;
 }
 
-static void connection_release_reply(struct connection *connection) {
-    answer_unref(connection->reply.answer);
-    connection->reply = (struct reply){0};
+static void connection_release_response(struct connection *connection) {
+    answer_unref(connection->response.answer);
+    connection->response = (struct response){0};
 }
 
 static void connection_release_input(struct connection *connection) {
@@ -36,7 +36,7 @@ static void connection_release_input(struct connection *connection) {
 }
 
 void connection_destroy(struct connection *connection) {
-    connection_release_reply(connection);
+    connection_release_response(connection);
     connection_release_input(connection);
     close(connection->fd);
     free(connection);
@@ -47,7 +47,7 @@ void connection_destroy(struct connection *connection) {
 /* After the last answer. Closing a socket to which bytes still come resets it, and the client may
  * lose the answer: so the client's end is waited for. */
 static void connection_end(struct connection *connection) {
-    connection_release_reply(connection);
+    connection_release_response(connection);
     connection_release_input(connection);
     if (connection->at_end || shutdown(connection->fd, SHUT_WR) != 0) {
         loop_close(connection->loop, connection);
@@ -72,7 +72,7 @@ static void connection_drop_input(struct connection *connection) {
 
 /* What is left to write as at most two pieces; how many there are. */
 static size_t connection_rest_of(const struct connection *connection, struct iovec pieces[2]) {
-    struct slice body = reply_body(&connection->reply);
+    struct slice body = response_body(&connection->response);
     size_t written = connection->written, count = 0;
     if (written < connection->head_len) {
         pieces[count++] =
@@ -106,25 +106,26 @@ static bool connection_write_on(struct connection *connection) {
             return false;
         }
     }
-    if (connection->reply.close) {
+    if (connection->response.close) {
         connection_end(connection);
         return false;
     }
-    connection_release_reply(connection);
+    connection_release_response(connection);
     loop_set_state(connection->loop, connection, CONNECTION_IDLE);
     return true;
 }
 
-static void connection_take_reply(struct connection *connection, const struct exchange *exchange) {
-    connection->reply = exchange->reply;
+static void connection_take_response(struct connection *connection,
+                                     const struct exchange *exchange) {
+    connection->response = exchange->response;
     connection->written = connection->progress = 0;
-    connection->head_len = reply_format_head(&connection->reply, exchange->correlation_id,
-                                             loop_date(connection->loop), connection->head);
+    connection->head_len = response_format_head(&connection->response, exchange->correlation_id,
+                                                loop_date(connection->loop), connection->head);
 }
 
 /* Gives the exchange back, too. */
-static bool connection_write_reply(struct connection *connection, struct exchange *exchange) {
-    connection_take_reply(connection, exchange);
+static bool connection_write_response(struct connection *connection, struct exchange *exchange) {
+    connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     return connection_write_on(connection);
 }
@@ -133,7 +134,7 @@ void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
     exchange_turn_away(loop_shared(connection->loop)->exchanges, exchange);
-    connection_take_reply(connection, exchange);
+    connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     struct msghdr message = {.msg_iov = pieces,
                              .msg_iovlen = connection_rest_of(connection, pieces)};
@@ -147,7 +148,7 @@ void connection_turn_away(struct connection *connection) {
 static bool connection_refuse(struct connection *connection, struct refusal refusal) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
-    return connection_write_reply(connection, exchange);
+    return connection_write_response(connection, exchange);
 }
 
 static void connection_use_input(struct connection *connection, size_t len) {
@@ -166,7 +167,7 @@ static bool connection_serve(struct connection *connection, size_t head_len) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     if (exchange_plan(shared->exchanges, exchange, (struct slice){connection->input, head_len})) {
         connection_use_input(connection, head_len);
-        return connection_write_reply(connection, exchange);
+        return connection_write_response(connection, exchange);
     }
     exchange->connection = connection;
     connection->exchange = exchange;
@@ -186,7 +187,7 @@ void connection_resume(struct connection *connection) {
         return;
     }
     connection_use_input(connection, connection->exchange_len);
-    if (connection_write_reply(connection, exchange)) {
+    if (connection_write_response(connection, exchange)) {
         connection_drive(connection);
     }
 }

@@ -23,9 +23,9 @@ struct connection {
     struct exchange *exchange; /* a worker's; NULL while none has one */
     size_t exchange_len;       /* of its head, at the begin of the input */
     /* The answer being written. */
-    char head[REPLY_HEAD_BYTES];
+    char head[RESPONSE_HEAD_BYTES];
     size_t head_len;
-    struct reply reply;
+    struct response response;
     size_t written;       /* of head and body */
     size_t progress;      /* `written` when the deadline was last set */
     size_t dropped_bytes; /* while lingering */

@@ -41,8 +41,8 @@ static bool error_log_admit(struct log_limit *limit, size_t *left_out) {
 
 void error_log_write(const struct exchange *exchange) {
     struct endpoint *endpoint = exchange->endpoint;
-    int status = exchange->reply.status;
-    enum unavailable unavailable = exchange->reply.unavailable;
+    int status = exchange->response.status;
+    enum unavailable unavailable = exchange->response.unavailable;
     if (status < 400 || status == 404) {
         return;
     }
@@ -57,7 +57,7 @@ void error_log_write(const struct exchange *exchange) {
     enum log_level level = status < 500 ? LOG_INFO : status == 503 ? LOG_WARNING : LOG_ERROR;
     LOG_AT(level, status < 500 ? "request refused" : "request failed",
            LOG_TEXT("endpoint", endpoint->name), LOG_SLICE("method", exchange->request.method_name),
-           LOG_INT("status", status), LOG_TEXT("reason", exchange->reply.message),
+           LOG_INT("status", status), LOG_TEXT("reason", exchange->response.message),
            LOG_TEXT("unavailable",
                     unavailable == UNAVAILABLE_NOT ? NULL : unavailable_name(unavailable)),
            LOG_TEXT("error", exchange->why));

@@ -6,7 +6,7 @@
 
 #include "exchange.h"
 
-/* Logs the reply of a finished exchange, with the ids that are bound to the thread. */
+/* Logs the response of a finished exchange, with the ids that are bound to the thread. */
 void error_log_write(const struct exchange *exchange);
 /* When error_log_flush has something to say next; INT64_MAX: never, as it is now. */
 int64_t error_log_due_us(void);

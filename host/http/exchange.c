@@ -60,7 +60,7 @@ static void exchange_begin(struct exchanges *exchanges, struct exchange *exchang
     exchange->endpoint = exchanges->unknown;
     exchange->plan.carry_out = NULL;
     exchange->plan.release = NULL;
-    exchange->reply = (struct reply){0};
+    exchange->response = (struct response){0};
 }
 
 static void exchange_set_ids(struct exchange *exchange) {
@@ -92,34 +92,34 @@ static void exchange_unbind_log(void) {
 /* With the log bound to the exchange. */
 static void exchange_finish(struct exchanges *exchanges, struct exchange *exchange) {
     const struct request *request = &exchange->request;
-    struct reply *reply = &exchange->reply;
+    struct response *response = &exchange->response;
     int64_t took_us = clock_monotonic_us() - exchange->started_us;
-    reply->correlation_name = exchanges->headers.correlation_id;
-    reply->challenge = reply->challenge ? reply->challenge : exchanges->headers.api_key;
-    reply->head_only = request->method == METHOD_HEAD;
-    reply->close =
+    response->correlation_name = exchanges->headers.correlation_id;
+    response->challenge = response->challenge ? response->challenge : exchanges->headers.api_key;
+    response->head_only = request->method == METHOD_HEAD;
+    response->close =
         !request->keep_alive || atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
-    reply->says_keep_alive = request->is_1_0 && !reply->close;
-    if (reply->status == 503 && reply->unavailable == UNAVAILABLE_NOT) {
-        reply->unavailable = UNAVAILABLE_SAID;
+    response->sends_keep_alive = request->is_1_0 && !response->close;
+    if (response->status == 503 && response->unavailable == UNAVAILABLE_NOT) {
+        response->unavailable = UNAVAILABLE_ROUTE;
     }
-    endpoint_count(exchange->endpoint, request->method, reply->status, (double)took_us / 1e6);
-    if (reply->unavailable != UNAVAILABLE_NOT) {
-        endpoint_count_unavailable(exchange->endpoint, reply->unavailable);
+    endpoint_count(exchange->endpoint, request->method, response->status, (double)took_us / 1e6);
+    if (response->unavailable != UNAVAILABLE_NOT) {
+        endpoint_count_unavailable(exchange->endpoint, response->unavailable);
     }
     error_log_write(exchange);
     free(exchange->why);
     exchange->why = NULL;
     if (log_enabled(LOG_DEBUG)) {
         log_debug("request answered", LOG_TEXT("endpoint", exchange->endpoint->name),
-                  LOG_SLICE("method", request->method_name), LOG_INT("status", reply->status),
+                  LOG_SLICE("method", request->method_name), LOG_INT("status", response->status),
                   LOG_INT("took_us", took_us));
     }
 }
 
 static void exchange_set_refused(struct exchange *exchange, struct refusal refusal) {
     exchange->request.keep_alive = false;
-    reply_set_error(&exchange->reply, refusal.status, refusal.message);
+    response_set_error(&exchange->response, refusal.status, refusal.message);
 }
 
 bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head) {
@@ -140,7 +140,7 @@ bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struc
     return !exchange->plan.carry_out;
 }
 
-/* Of what never became a request: the reply is made. */
+/* Of what never became a request: the response is made. */
 static void exchange_finish_none(struct exchanges *exchanges, struct exchange *exchange) {
     exchange_set_ids(exchange);
     exchange_bind_log(exchange);
@@ -157,14 +157,14 @@ void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
 
 void exchange_turn_away(struct exchanges *exchanges, struct exchange *exchange) {
     exchange_begin(exchanges, exchange);
-    reply_set_unavailable(&exchange->reply, UNAVAILABLE_CONNECTIONS);
+    response_set_unavailable(&exchange->response, UNAVAILABLE_CONNECTIONS);
     exchange_finish_none(exchanges, exchange);
 }
 
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange) {
     exchange_bind_log(exchange);
     if (clock_remaining_ms(exchange->deadline_us) == 0) {
-        reply_set_unavailable(&exchange->reply, UNAVAILABLE_WORKERS);
+        response_set_unavailable(&exchange->response, UNAVAILABLE_WORKERS);
     } else {
         exchange->plan.carry_out(exchange->plan.context, exchange);
     }

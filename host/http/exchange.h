@@ -1,4 +1,4 @@
-/* exchange: one request and its reply, and what each goes through before and after its site:
+/* exchange: one request and its response, and what each goes through before and after its site:
  * parsing, correlation ids, the time it may take, metrics, the log. Knows no socket. A request is
  * read and planned once, by its loop; what its plan leaves over is carried out by a worker. */
 #ifndef AGG_HOST_HTTP_EXCHANGE_H
@@ -7,15 +7,15 @@
 #include "base/traceparent.h"
 #include "http_server.h"
 #include "plan.h"
-#include "reply.h"
+#include "response.h"
 
 struct exchanges; /* what those of one server share */
 struct endpoint;
 struct connection;
 
-/* One request on its way, and its reply. Owned by its connection; from workers_submit until on_done
- * by the worker. The request's slices point into the connection's input, which stays as it is until
- * the reply is made. */
+/* One request on its way, and its response. Owned by its connection; from workers_submit until
+ * on_done by the worker. The request's slices point into the connection's input, which stays as it
+ * is until the response is made. */
 struct exchange {
     struct request request;
     char correlation_id[CORRELATION_MAX_BYTES + 1];
@@ -24,9 +24,9 @@ struct exchange {
     int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* metrics */
     struct plan plan;
-    struct reply reply; /* the answer is the connection's to release */
-    char *why;          /* of an error, for the log alone; NULL: the reply's message is all. Freed
-                           when the reply is logged */
+    struct response response; /* the answer is the connection's to release */
+    char *why; /* of an error, for the log alone; NULL: the response's message is all. Freed
+                  when the response is logged */
     /* Of workers.c: */
     struct exchange *next;
     struct connection *connection;
@@ -41,11 +41,11 @@ void exchange_destroy(struct exchange *exchange);
 /* Of the options: site, headers and request_timeout_ms. */
 struct exchanges *exchanges_create(const struct http_options *options);
 void exchanges_destroy(struct exchanges *exchanges);
-/* From now on every reply closes its connection. */
+/* From now on every response closes its connection. */
 void exchanges_stop(struct exchanges *exchanges);
 
-/* Loop: reads a head that request_scan found and has the site plan its answer. True: the reply is
- * made, be it a refusal. False: exchange_carry_out or exchange_drop must follow. */
+/* Loop: reads a head that request_scan found and has the site plan its answer. True: the response
+ * is made, be it a refusal. False: exchange_carry_out or exchange_drop must follow. */
 bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struct slice head);
 /* Loop: refuses what never became a request. */
 void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
@@ -53,9 +53,9 @@ void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
 /* Loop: the same for a connection too many. */
 void exchange_turn_away(struct exchanges *exchanges, struct exchange *exchange);
 
-/* Worker: carries out the plan, unless its time is over. Makes the reply. */
+/* Worker: carries out the plan, unless its time is over. Makes the response. */
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);
-/* Worker: releases a plan that nobody waits for any longer. Makes no reply. */
+/* Worker: releases a plan that nobody waits for any longer. Makes no response. */
 void exchange_drop(struct exchange *exchange);
 
 #endif

@@ -5,11 +5,11 @@
  *   loop.c           one thread: epoll, deadlines, accepting
  *   connection.c     one client: bytes in, requests out of them, answers written
  *   workers.c        the threads that may wait for Redis, the database, a script
- *   exchange.c       from a request to its reply; knows no socket
+ *   exchange.c       from a request to its response; knows no socket
  *   api_site.c       the site of the API: routes, callers, cache, scripts
  *   builtin_paths.c  the paths of the program itself
  *   plan.h           what a site leaves over for a worker
- *   request.c, router.c, admission.c, vocabulary.c, reply.c, etag.c, endpoint.c, error_log.c
+ *   request.c, router.c, admission.c, vocabulary.c, response.c, etag.c, endpoint.c, error_log.c
  *                    what these need */
 #ifndef AGG_HOST_HTTP_HTTP_SERVER_H
 #define AGG_HOST_HTTP_HTTP_SERVER_H
@@ -26,7 +26,7 @@ struct http_server;
 /* What a server says. */
 struct site {
     void *context;
-    /* Sets the exchange's endpoint, and its reply or, where that would have to wait, its plan
+    /* Sets the exchange's endpoint, and its response or, where that would have to wait, its plan
      * (plan.h). Any loop's thread. */
     void (*plan)(void *context, struct exchange *exchange);
 };

@@ -39,7 +39,7 @@ struct loop {
     char *spare_buffers[SPARES_MOST];
     struct exchange *spare_exchanges[SPARES_MOST];
     size_t spare_buffer_count, spare_exchange_count;
-    char date[REPLY_DATE_BYTES];
+    char date[RESPONSE_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
     struct connection *mail; /* new ones and those whose exchange is done, in order */
@@ -92,7 +92,7 @@ const char *loop_date(struct loop *loop) {
     int64_t now_us = clock_wall_us();
     if (now_us / 1000000 != loop->date_s) {
         loop->date_s = now_us / 1000000;
-        reply_format_date(now_us, loop->date);
+        response_format_date(now_us, loop->date);
     }
     return loop->date;
 }

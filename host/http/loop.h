@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_HTTP_LOOP_H
 #define AGG_HOST_HTTP_LOOP_H
 
-#include "reply.h"
+#include "response.h"
 #include "exchange.h"
 #include "workers.h"
 

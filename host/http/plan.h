@@ -11,7 +11,8 @@ struct exchange;
 /* Made by a site on the loop, carried out on a worker. What a site does not set is not looked at.
  */
 struct plan {
-    /* Makes the reply; may wait until the exchange's deadline. NULL: the reply is made already. */
+    /* Makes the response; may wait until the exchange's deadline. NULL: the response is made
+     * already. */
     void (*carry_out)(void *context, struct exchange *exchange);
     /* Called once, after carry_out or instead of it; NULL: there is nothing to release. */
     void (*release)(void *held);

@@ -170,8 +170,8 @@ static bool request_parse_target(struct slice target, struct request *request,
     return true;
 }
 
-static bool request_parse_request_line(struct slice line, struct request *request,
-                                       struct refusal *refusal) {
+static bool request_parse_line(struct slice line, struct request *request,
+                               struct refusal *refusal) {
     request->method_name = (struct slice){line.data, request_token_len(line)};
     size_t method_len = request->method_name.len;
     const char *space = method_len < line.len && line.data[method_len] == ' '
@@ -324,7 +324,7 @@ bool request_parse(struct slice head, const struct request_names *names, struct 
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
     struct slice line = request_next_line(&rest);
-    if (!request_parse_request_line(line, request, refusal)) {
+    if (!request_parse_line(line, request, refusal)) {
         return false;
     }
     return request_parse_fields(rest, names, request, refusal) &&

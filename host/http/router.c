@@ -118,18 +118,18 @@ enum router_result router_find(const struct script_route *routes, size_t count,
 }
 
 void router_refuse(enum router_result result, const struct router_match *match,
-                   struct reply *reply) {
+                   struct response *response) {
     switch (result) {
     case ROUTER_FOUND:
         break;
     case ROUTER_BAD_PARAMETER:
-        reply_set_error(reply, 400, "Invalid path parameter");
+        response_set_error(response, 400, "Invalid path parameter");
         break;
     case ROUTER_WRONG_METHOD:
-        reply_set_wrong_method(reply, match->allow);
+        response_set_wrong_method(response, match->allow);
         break;
     case ROUTER_NOT_FOUND:
-        reply_set_error(reply, 404, "Not found");
+        response_set_error(response, 404, "Not found");
         break;
     }
 }

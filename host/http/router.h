@@ -3,7 +3,7 @@
 #define AGG_HOST_HTTP_ROUTER_H
 
 #include "script/script.h"
-#include "reply.h"
+#include "response.h"
 
 #define ROUTER_MAX_PAIRS 16
 
@@ -21,7 +21,7 @@ enum router_result { ROUTER_FOUND, ROUTER_NOT_FOUND, ROUTER_WRONG_METHOD, ROUTER
 struct router_match {
     size_t route; /* FOUND, BAD_PARAMETER */
     struct router_pairs params;
-    char allow[REPLY_ALLOW_BYTES]; /* WRONG_METHOD: "GET, HEAD" */
+    char allow[RESPONSE_ALLOW_BYTES]; /* WRONG_METHOD: "GET, HEAD" */
 };
 
 /* HEAD finds GET's routes. Parameters are percent-decoded: one byte or more of UTF-8 without
@@ -31,7 +31,7 @@ enum router_result router_find(const struct script_route *routes, size_t count,
 
 /* What is answered where no route was found. */
 void router_refuse(enum router_result result, const struct router_match *match,
-                   struct reply *reply);
+                   struct response *response);
 
 /* NULL, or why the query string is not acceptable (a literal). An empty string has no pairs. */
 const char *router_parse_query(struct slice query, struct router_pairs *pairs);

@@ -12,10 +12,10 @@ static const struct {
     [UNAVAILABLE_WORKERS] = {"workers", "Too many requests are waiting"},
     [UNAVAILABLE_STATES] = {"script_states", "Too many requests are waiting for a script"},
     [UNAVAILABLE_DATABASE_BUSY] = {"database_busy", "Service unavailable"},
-    [UNAVAILABLE_AWAY] = {"away", "Service unavailable"},
-    [UNAVAILABLE_SLOW] = {"slow", "Service unavailable"},
+    [UNAVAILABLE_DEPENDENCY] = {"dependency", "Service unavailable"},
+    [UNAVAILABLE_TIMEOUT] = {"timeout", "Service unavailable"},
     [UNAVAILABLE_NOT_READY] = {"not_ready", NULL},
-    [UNAVAILABLE_SAID] = {"said", NULL},
+    [UNAVAILABLE_ROUTE] = {"route", NULL},
 };
 
 enum unavailable unavailable_of(const struct err *err) {
@@ -24,9 +24,10 @@ enum unavailable unavailable_of(const struct err *err) {
         return UNAVAILABLE_STATES;
     case ERR_UNAVAILABLE:
         /* Class 53: insufficient resources. */
-        return strncmp(err->sqlstate, "53", 2) == 0 ? UNAVAILABLE_DATABASE_BUSY : UNAVAILABLE_AWAY;
+        return strncmp(err->sqlstate, "53", 2) == 0 ? UNAVAILABLE_DATABASE_BUSY
+                                                    : UNAVAILABLE_DEPENDENCY;
     case ERR_TIMEOUT:
-        return UNAVAILABLE_SLOW;
+        return UNAVAILABLE_TIMEOUT;
     default:
         return UNAVAILABLE_NOT;
     }

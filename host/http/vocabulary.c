@@ -12,8 +12,8 @@ struct speech {
     bool done;          /* there is one place only, and it was passed */
 };
 
-static const struct script_vocabulary *vocabulary_find_vocabulary(const struct script_words *words,
-                                                                  const char *name) {
+static const struct script_vocabulary *vocabulary_find(const struct script_words *words,
+                                                       const char *name) {
     for (size_t i = 0; words && name && i < words->count; i++) {
         if (strcmp(words->vocabularies[i].name, name) == 0) {
             return words->vocabularies[i].count > 0 ? &words->vocabularies[i] : NULL;
@@ -22,7 +22,7 @@ static const struct script_vocabulary *vocabulary_find_vocabulary(const struct s
     return NULL;
 }
 
-static void vocabulary_speak_word(struct speech *speech) {
+static void vocabulary_replace_word(struct speech *speech) {
     const struct script_vocabulary *vocabulary = speech->vocabulary;
     struct json_value word;
     if (!json_read(&speech->cursor, &word)) {
@@ -39,24 +39,24 @@ static void vocabulary_speak_word(struct speech *speech) {
     }
 }
 
-static void vocabulary_speak_at(struct speech *speech, const char *path);
+static void vocabulary_replace_at(struct speech *speech, const char *path);
 
-static void vocabulary_speak_in_list(struct speech *speech, const char *path) {
+static void vocabulary_replace_in_list(struct speech *speech, const char *path) {
     bool more = json_enter(&speech->cursor);
     speech->lists++;
     while (more && json_next_element(&speech->cursor, &more) && more) {
-        vocabulary_speak_at(speech, path);
+        vocabulary_replace_at(speech, path);
     }
     speech->lists--;
 }
 
-static void vocabulary_speak_in_object(struct speech *speech, const char *path) {
+static void vocabulary_replace_in_object(struct speech *speech, const char *path) {
     size_t len = strcspn(path, ".");
     struct json_value key, skipped;
     bool more = json_enter(&speech->cursor);
     while (more && !speech->done && json_next_member(&speech->cursor, &key, &more) && more) {
         if (slice_equal(key.raw, (struct slice){path, len})) {
-            vocabulary_speak_at(speech, path + len + (path[len] == '.'));
+            vocabulary_replace_at(speech, path + len + (path[len] == '.'));
         } else {
             json_read(&speech->cursor, &skipped);
         }
@@ -64,33 +64,33 @@ static void vocabulary_speak_in_object(struct speech *speech, const char *path) 
 }
 
 /* The value at the cursor is where the path begins; "" is a word itself. */
-static void vocabulary_speak_at(struct speech *speech, const char *path) {
+static void vocabulary_replace_at(struct speech *speech, const char *path) {
     enum json_type type;
     struct json_value skipped;
     if (!json_peek(&speech->cursor, &type)) {
         return;
     }
     if (type == JSON_ARRAY) {
-        vocabulary_speak_in_list(speech, path);
+        vocabulary_replace_in_list(speech, path);
     } else if (*path == '\0') {
-        vocabulary_speak_word(speech);
+        vocabulary_replace_word(speech);
     } else if (type == JSON_OBJECT) {
-        vocabulary_speak_in_object(speech, path);
+        vocabulary_replace_in_object(speech, path);
     } else {
         json_read(&speech->cursor, &skipped);
     }
 }
 
-struct answer *vocabulary_speak(struct answer *answer, const struct script_words *words,
+struct answer *vocabulary_apply(struct answer *answer, const struct script_words *words,
                                 const char *vocabulary) {
-    struct speech speech = {.vocabulary = vocabulary_find_vocabulary(words, vocabulary)};
+    struct speech speech = {.vocabulary = vocabulary_find(words, vocabulary)};
     if (!speech.vocabulary || answer->status != 200) {
         return answer;
     }
     struct slice body = answer->body;
     speech.copied = body.data;
     json_begin(&speech.cursor, body);
-    vocabulary_speak_at(&speech, words->at);
+    vocabulary_replace_at(&speech, words->at);
     if (speech.cursor.error || speech.copied == body.data) {
         buffer_free(&speech.out);
         return answer;

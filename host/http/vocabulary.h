@@ -9,7 +9,7 @@
 /* The answer with the words at words->at as the named vocabulary says them. Takes the reference and
  * returns one, of the same answer where nothing differs: another status than 200, no such
  * vocabulary, no word that it says otherwise, or a body that is not JSON. words: NULL for none. */
-struct answer *vocabulary_speak(struct answer *answer, const struct script_words *words,
+struct answer *vocabulary_apply(struct answer *answer, const struct script_words *words,
                                 const char *vocabulary);
 
 #endif

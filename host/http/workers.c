@@ -62,7 +62,7 @@ static struct exchange *workers_take(struct workers *workers) {
     return exchange;
 }
 
-static void *workers_worker_main(void *context) {
+static void *workers_main(void *context) {
     struct workers *workers = context;
     struct exchange *exchange;
     while ((exchange = workers_take(workers))) {
@@ -98,8 +98,7 @@ struct workers *workers_start(struct exchanges *exchanges, int count, workers_on
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->work, NULL);
     for (; workers->count < (size_t)count; workers->count++) {
-        if (pthread_create(&workers->threads[workers->count], NULL, workers_worker_main, workers) !=
-            0) {
+        if (pthread_create(&workers->threads[workers->count], NULL, workers_main, workers) != 0) {
             err_set(err, ERR_INTERNAL, "cannot start %d http threads (http.threads)", count);
             workers_stop(workers);
             return NULL;

@@ -6,7 +6,7 @@
 
 struct workers;
 
-/* Called on a worker's thread when the reply is made or, where it was abandoned, not wanted. */
+/* Called on a worker's thread when the response is made or, where it was abandoned, not wanted. */
 typedef void (*workers_on_done)(struct exchange *exchange);
 
 struct workers *workers_start(struct exchanges *exchanges, int count, workers_on_done on_done,

@@ -125,7 +125,7 @@ static void health_on_pong(void *context, size_t index, const redisReply *reply)
     }
 }
 
-static const char *health_redis_plain_reason(const struct err *err) {
+static const char *health_redis_reason(const struct err *err) {
     if (err->kind == ERR_TIMEOUT) {
         return "Redis does not answer in time";
     }
@@ -150,7 +150,7 @@ static bool health_look_at_redis(struct health *health, struct buffer *json) {
     }
     char refusal[REDIS_REFUSAL_TEXT_CAP]; /* to any connection of this process */
     bool refuses = ok && redis_refusal_now(refusal);
-    const char *reason = refuses ? refusal : ok ? NULL : health_redis_plain_reason(&err);
+    const char *reason = refuses ? refusal : ok ? NULL : health_redis_reason(&err);
     health_append_state(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
     health_log_change(&health->said_of_redis, "redis", &err);
     return !reason;
@@ -199,7 +199,7 @@ static void *health_main(void *context) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
-static void health_free_health(struct health *health) {
+static void health_free(struct health *health) {
     pg_destroy(health->pg);
     if (health->redis) {
         redis_destroy(health->redis);
@@ -235,12 +235,12 @@ struct health *health_start(const struct health_options *options, struct err *er
     clock_condition_init(&health->wanted);
     clock_condition_init(&health->looked);
     if (!health_open_probes(health, err)) {
-        health_free_health(health);
+        health_free(health);
         return NULL;
     }
     if (pthread_create(&health->thread, NULL, health_main, health) != 0) {
         err_set(err, ERR_INTERNAL, "cannot start the health thread");
-        health_free_health(health);
+        health_free(health);
         return NULL;
     }
     return health;
@@ -255,7 +255,7 @@ void health_stop(struct health *health) {
     pthread_cond_signal(&health->wanted);
     pthread_mutex_unlock(&health->lock);
     pthread_join(health->thread, NULL);
-    health_free_health(health);
+    health_free(health);
 }
 
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash) {

@@ -102,8 +102,8 @@ static void platform_metrics_append_changed(struct buffer *out, const struct oth
     }
 }
 
-static void platform_metrics_append_other_labels(struct buffer *out, const struct other_name *other,
-                                                 const char *service, struct slice labels) {
+static void platform_metrics_append_labels(struct buffer *out, const struct other_name *other,
+                                           const char *service, struct slice labels) {
     const char *comma = "{";
     if (other->names_service) {
         buffer_append_text(out, "{service=");
@@ -191,7 +191,7 @@ static void platform_metrics_append_family(struct buffer *out, const struct othe
         }
         platform_metrics_append_name(out, other, service);
         buffer_append(out, sample.suffix.data, sample.suffix.len);
-        platform_metrics_append_other_labels(out, other, service, sample.labels);
+        platform_metrics_append_labels(out, other, service, sample.labels);
         buffer_append_format(out, "%.*s\n", (int)sample.value.len, sample.value.data);
     }
 }

@@ -44,12 +44,13 @@ static const char *endpoint_name; /* each case has an endpoint, and so a limit, 
 
 static void answer(struct exchange *exchange) {
     if (told.message) {
-        reply_set_error(&exchange->reply, told.status, told.message);
+        response_set_error(&exchange->response, told.status, told.message);
     } else {
-        reply_set_momentary(&exchange->reply,
-                            answer_create(told.status ? told.status : 200, slice_of("{}")), "t/t");
+        response_set_momentary(&exchange->response,
+                               answer_create(told.status ? told.status : 200, slice_of("{}")),
+                               "t/t");
     }
-    exchange->reply.unavailable = told.unavailable;
+    exchange->response.unavailable = told.unavailable;
     exchange->why = told.why ? strdup(told.why) : NULL;
 }
 
@@ -93,7 +94,7 @@ static void end(void) {
 static void ask(const char *endpoint, const char *head) {
     endpoint_name = endpoint;
     CHECK(exchange_plan(exchanges, exchange, slice_of(head)));
-    answer_unref(exchange->reply.answer);
+    answer_unref(exchange->response.answer);
 }
 
 static size_t count_of(const char *text, const char *part) {
@@ -167,7 +168,7 @@ static void what_is_no_request_leaves_a_line_with_a_reason(void) {
     line = captured_take();
     CHECK_HAS(line, "\"status\":408");
     CHECK_HAS(line, exchange->correlation_id);
-    answer_unref(exchange->reply.answer);
+    answer_unref(exchange->response.answer);
     end();
 }
 
@@ -202,7 +203,7 @@ static void a_503_says_what_was_missing_in_its_line_and_in_a_metric(void) {
         const char *name = unavailable_name(reason);
         told.status = 503;
         told.message = unavailable_message(reason);
-        told.unavailable = reason == UNAVAILABLE_SAID ? UNAVAILABLE_NOT : reason;
+        told.unavailable = reason == UNAVAILABLE_ROUTE ? UNAVAILABLE_NOT : reason;
         ask(name, HEAD "\r\n");
         snprintf(part, sizeof part, "\"unavailable\":\"%s\"", name);
         CHECK_HAS(captured_take(), part);
@@ -225,10 +226,10 @@ static void a_failure_is_unavailable_or_a_fault(void) {
         enum unavailable reason;
     } failures[] = {
         {ERR_BUSY, "", UNAVAILABLE_STATES},
-        {ERR_UNAVAILABLE, "", UNAVAILABLE_AWAY},
-        {ERR_UNAVAILABLE, "57P01", UNAVAILABLE_AWAY},
+        {ERR_UNAVAILABLE, "", UNAVAILABLE_DEPENDENCY},
+        {ERR_UNAVAILABLE, "57P01", UNAVAILABLE_DEPENDENCY},
         {ERR_UNAVAILABLE, "53300", UNAVAILABLE_DATABASE_BUSY},
-        {ERR_TIMEOUT, "", UNAVAILABLE_SLOW},
+        {ERR_TIMEOUT, "", UNAVAILABLE_TIMEOUT},
         {ERR_INPUT, "22021", UNAVAILABLE_NOT},
         {ERR_INTERNAL, "", UNAVAILABLE_NOT},
     };
@@ -245,7 +246,7 @@ static void fields_of_the_service_have_the_names_that_the_server_is_given(void) 
     exchanges = exchanges_create(&(struct http_options){.site = {NULL, plan},
                                                         .request_timeout_ms = 1000,
                                                         .headers = {"My-Key", "My-Name", "My-Id"}});
-    char head[REPLY_HEAD_BYTES + 1];
+    char head[RESPONSE_HEAD_BYTES + 1];
     told.status = 401;
     endpoint_name = "named";
     CHECK(exchange_plan(
@@ -254,10 +255,10 @@ static void fields_of_the_service_have_the_names_that_the_server_is_given(void) 
                  "X-Service-ID: none\r\n\r\n")));
     CHECK(slice_equal(exchange->request.fields[FIELD_API_KEY], slice_of("k")));
     CHECK(slice_equal(exchange->request.fields[FIELD_CALLER], slice_of("n")));
-    head[reply_format_head(&exchange->reply, exchange->correlation_id, "now", head)] = '\0';
+    head[response_format_head(&exchange->response, exchange->correlation_id, "now", head)] = '\0';
     CHECK_HAS(head, "\r\nMy-Id: i\r\n");
     CHECK_HAS(head, "\r\nWWW-Authenticate: My-Key\r\n");
-    answer_unref(exchange->reply.answer);
+    answer_unref(exchange->response.answer);
     end();
 }
 

@@ -16,7 +16,7 @@ static _Atomic int planned, carried_out, released;
 static void answer_with_path(void *context, struct exchange *exchange) {
     (void)context;
     carried_out++;
-    reply_set_momentary(&exchange->reply, answer_create(200, exchange->request.path), "t/t");
+    response_set_momentary(&exchange->response, answer_create(200, exchange->request.path), "t/t");
 }
 
 static void release(void *held) {
@@ -90,10 +90,10 @@ static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
     struct exchange *exchange = exchange_create();
     CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
     exchange_carry_out(exchanges, exchange);
-    CHECK_INT(exchange->reply.status, 503);
+    CHECK_INT(exchange->response.status, 503);
     CHECK_INT(carried_out, 0);
     CHECK_INT(released, 1);
-    answer_unref(exchange->reply.answer);
+    answer_unref(exchange->response.answer);
     exchange_destroy(exchange);
     exchanges_destroy(exchanges);
 }
@@ -107,7 +107,7 @@ static void a_plan_that_nobody_waits_for_is_released(void) {
     exchange_drop(exchange);
     CHECK_INT(carried_out, 0);
     CHECK_INT(released, 1);
-    CHECK(!exchange->reply.answer);
+    CHECK(!exchange->response.answer);
     exchange_destroy(exchange);
     exchanges_destroy(exchanges);
 }

@@ -149,7 +149,7 @@ static void answers_many_clients_at_once(void) {
     struct buffer page = {0};
     metrics_page_append(&page, "service");
     CHECK_HAS(page.data,
-              "ras_api_unavailable_total{endpoint=\"get_batch_status\",reason=\"away\"}");
+              "ras_api_unavailable_total{endpoint=\"get_batch_status\",reason=\"dependency\"}");
     buffer_free(&page);
     stop();
 }

@@ -1,6 +1,6 @@
-/* Request heads, header values, credentials and reply heads. */
+/* Request heads, header values, credentials and response heads. */
 #include "http/credentials.h"
-#include "http/reply.h"
+#include "http/response.h"
 #include "http/request.h"
 #include "http/etag.h"
 #include "test.h"
@@ -310,21 +310,21 @@ static void refuses_credentials_that_no_header_can_hold(void) {
     CHECK_HAS(err.text, "section.list: entry 3 holds a control character or an end of line");
 }
 
-/* ---- replies ------------------------------------------------------------------------------ */
+/* ---- responses ------------------------------------------------------------------------------ */
 
-static const char *head_of(const struct reply *reply) {
-    static char text[REPLY_HEAD_BYTES + 1];
-    char date[REPLY_DATE_BYTES];
-    reply_format_date(1782345678000000, date);
-    text[reply_format_head(reply, "id", date, text)] = '\0';
+static const char *head_of(const struct response *response) {
+    static char text[RESPONSE_HEAD_BYTES + 1];
+    char date[RESPONSE_DATE_BYTES];
+    response_format_date(1782345678000000, date);
+    text[response_format_head(response, "id", date, text)] = '\0';
     return text;
 }
 
 static void formats_the_head_of_an_answer(void) {
     struct request plain = {0};
-    struct reply reply = {.correlation_name = "X-Correlation-ID"};
-    reply_set(&reply, &plain, answer_create(200, slice_of("{}")), "application/json");
-    const char *head = head_of(&reply);
+    struct response response = {.correlation_name = "X-Correlation-ID"};
+    response_set(&response, &plain, answer_create(200, slice_of("{}")), "application/json");
+    const char *head = head_of(&response);
     CHECK(strncmp(head, "HTTP/1.1 200 OK\r\n", 17) == 0);
     CHECK(strstr(head, "\r\nContent-Length: 2\r\n"));
     CHECK(strstr(head, "\r\nETag: \""));
@@ -332,52 +332,53 @@ static void formats_the_head_of_an_answer(void) {
     CHECK(strstr(head, "\r\nDate: Thu, 25 Jun 2026 00:01:18 GMT\r\n"));
     CHECK(!strstr(head, "Connection"));
     CHECK_TEXT(head + strlen(head) - 4, "\r\n\r\n");
-    answer_unref(reply.answer);
+    answer_unref(response.answer);
 }
 
 static void answers_304_without_a_body(void) {
     struct request conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
-    struct reply reply = {0};
-    reply_set(&reply, &conditional, answer_create(200, slice_of("{}")), "application/json");
-    CHECK_INT(reply.status, 304);
-    CHECK_INT(reply_body(&reply).len, 0);
-    CHECK(strstr(head_of(&reply), "\r\nETag: \""));
-    CHECK(!strstr(head_of(&reply), "\r\nContent-"));
-    answer_unref(reply.answer);
-    reply = (struct reply){0};
-    reply_set(&reply, &conditional, answer_create(404, slice_of("{}")), "application/json");
-    CHECK_INT(reply.status, 404);
-    answer_unref(reply.answer);
+    struct response response = {0};
+    response_set(&response, &conditional, answer_create(200, slice_of("{}")), "application/json");
+    CHECK_INT(response.status, 304);
+    CHECK_INT(response_body(&response).len, 0);
+    CHECK(strstr(head_of(&response), "\r\nETag: \""));
+    CHECK(!strstr(head_of(&response), "\r\nContent-"));
+    answer_unref(response.answer);
+    response = (struct response){0};
+    response_set(&response, &conditional, answer_create(404, slice_of("{}")), "application/json");
+    CHECK_INT(response.status, 404);
+    answer_unref(response.answer);
 }
 
 static void tells_a_client_of_1_0_that_its_connection_stays(void) {
-    struct reply reply = {.says_keep_alive = true};
-    reply_set_error(&reply, 404, "Not found");
-    CHECK(strstr(head_of(&reply), "\r\nConnection: keep-alive\r\n"));
-    reply.close = true;
-    CHECK(strstr(head_of(&reply), "\r\nConnection: close\r\n"));
-    CHECK(!strstr(head_of(&reply), "keep-alive"));
-    answer_unref(reply.answer);
+    struct response response = {.sends_keep_alive = true};
+    response_set_error(&response, 404, "Not found");
+    CHECK(strstr(head_of(&response), "\r\nConnection: keep-alive\r\n"));
+    response.close = true;
+    CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
+    CHECK(!strstr(head_of(&response), "keep-alive"));
+    answer_unref(response.answer);
 }
 
 static void answers_options_with_the_methods_and_no_body(void) {
-    struct reply reply = {0};
-    reply_set_options(&reply, "GET, HEAD, OPTIONS");
-    CHECK(strncmp(head_of(&reply), "HTTP/1.1 204 No Content\r\n", 25) == 0);
-    CHECK(strstr(head_of(&reply), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
-    CHECK(!strstr(head_of(&reply), "\r\nContent-"));
-    CHECK_INT(reply_body(&reply).len, 0);
-    answer_unref(reply.answer);
+    struct response response = {0};
+    response_set_options(&response, "GET, HEAD, OPTIONS");
+    CHECK(strncmp(head_of(&response), "HTTP/1.1 204 No Content\r\n", 25) == 0);
+    CHECK(strstr(head_of(&response), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    CHECK(!strstr(head_of(&response), "\r\nContent-"));
+    CHECK_INT(response_body(&response).len, 0);
+    answer_unref(response.answer);
 }
 
 static void errors_are_json(void) {
-    struct reply reply = {.close = true};
-    reply_set_error(&reply, 503, "a \"quoted\" reason");
-    CHECK(slice_equal(reply_body(&reply), slice_of("{\"error\":\"a \\\"quoted\\\" reason\"}")));
-    CHECK(strstr(head_of(&reply), "\r\nRetry-After: 1\r\n"));
-    CHECK(strstr(head_of(&reply), "\r\nCache-Control: no-store\r\n"));
-    CHECK(strstr(head_of(&reply), "\r\nConnection: close\r\n"));
-    answer_unref(reply.answer);
+    struct response response = {.close = true};
+    response_set_error(&response, 503, "a \"quoted\" reason");
+    CHECK(
+        slice_equal(response_body(&response), slice_of("{\"error\":\"a \\\"quoted\\\" reason\"}")));
+    CHECK(strstr(head_of(&response), "\r\nRetry-After: 1\r\n"));
+    CHECK(strstr(head_of(&response), "\r\nCache-Control: no-store\r\n"));
+    CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
+    answer_unref(response.answer);
 }
 
 static const struct test_case cases[] = {

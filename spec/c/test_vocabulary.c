@@ -11,7 +11,7 @@ static const struct script_vocabulary vocabularies[] = {{.name = "client"},
 static void check(const char *at, const char *vocabulary, const char *body, const char *wanted) {
     struct script_words words = {at, vocabularies, 2};
     struct answer *plain = answer_create(200, slice_of(body));
-    struct answer *answer = vocabulary_speak(answer_ref(plain), &words, vocabulary);
+    struct answer *answer = vocabulary_apply(answer_ref(plain), &words, vocabulary);
     if (!slice_equal(answer->body, slice_of(wanted))) {
         TEST_FAIL("%s: \"%.*s\", want \"%s\"", body, (int)answer->body.len, answer->body.data,
                   wanted);
@@ -65,10 +65,10 @@ static void leaves_what_it_has_no_word_for(void) {
 static void leaves_errors_and_routes_without_words(void) {
     struct script_words words = {"error", vocabularies, 2};
     struct answer *answer = answer_create(404, slice_of("{\"error\":\"failed\"}"));
-    CHECK(vocabulary_speak(answer, &words, "internal") == answer);
+    CHECK(vocabulary_apply(answer, &words, "internal") == answer);
     answer_unref(answer);
     answer = answer_create(200, slice_of("{\"error\":\"failed\"}"));
-    CHECK(vocabulary_speak(answer, NULL, "internal") == answer);
+    CHECK(vocabulary_apply(answer, NULL, "internal") == answer);
     answer_unref(answer);
 }
 

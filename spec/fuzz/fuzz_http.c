@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "http/authority.h"
-#include "http/reply.h"
+#include "http/response.h"
 #include "http/request.h"
 #include "http/router.h"
 #include "http/etag.h"
@@ -52,20 +52,20 @@ static void check_fields(const struct request *request) {
     }
 }
 
-static void check_reply(const struct request *request) {
+static void check_response(const struct request *request) {
     struct slice given = request->fields[FIELD_CORRELATION_ID];
-    char id[CORRELATION_MAX_BYTES + 1] = "made-up", head[REPLY_HEAD_BYTES + 1];
+    char id[CORRELATION_MAX_BYTES + 1] = "made-up", head[RESPONSE_HEAD_BYTES + 1];
     if (given.data && correlation_id_acceptable(given)) {
         memcpy(id, given.data, given.len);
         id[given.len] = '\0';
     }
-    struct reply reply = {.correlation_name = "X-Correlation-ID"};
-    reply_set(&reply, request, answer_create(200, slice_of("{}")), "application/json");
-    size_t len = reply_format_head(&reply, id, "Thu, 01 Jan 1970 00:00:00 GMT", head);
-    want(len < REPLY_HEAD_BYTES);
+    struct response response = {.correlation_name = "X-Correlation-ID"};
+    response_set(&response, request, answer_create(200, slice_of("{}")), "application/json");
+    size_t len = response_format_head(&response, id, "Thu, 01 Jan 1970 00:00:00 GMT", head);
+    want(len < RESPONSE_HEAD_BYTES);
     head[len] = '\0';
     want(strstr(head, "\r\n\r\n") == head + len - 4);
-    answer_unref(reply.answer);
+    answer_unref(response.answer);
 }
 
 static void serve(struct slice head) {
@@ -91,7 +91,7 @@ static void serve(struct slice head) {
     if (!router_parse_query(request.query, &query)) {
         check_pairs(&query);
     }
-    check_reply(&request);
+    check_response(&request);
 }
 
 /* Byte by byte and at once, the same end is found. */

@@ -1,0 +1,181 @@
+#include "response.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/number.h"
+#include "etag.h"
+
+#define JSON "application/json"
+#define RETRY_AFTER_S "1"
+
+static const char *response_phrase(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {204, "No Content"},
+        {205, "Reset Content"},
+        {304, "Not Modified"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {417, "Expectation Failed"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].status == status) {
+            return reasons[i].reason;
+        }
+    }
+    return ""; /* a script's own choice: the phrase may be empty (RFC 9112 4) */
+}
+
+/* RFC 9110: what has one of these statuses has no body; after 204 and 304 no length may be said,
+ * and after 205 a length of 0 must be, or the client waits for the connection's end. */
+static bool response_is_bodyless(int status) {
+    return status == 204 || status == 205 || status == 304;
+}
+
+void response_set_momentary(struct response *response, struct answer *answer,
+                            const char *content_type) {
+    response->answer = answer;
+    response->status = answer->status;
+    response->content_type = content_type;
+}
+
+void response_set(struct response *response, const struct request *request, struct answer *answer,
+                  const char *content_type) {
+    struct slice wanted = request->fields[FIELD_IF_NONE_MATCH];
+    response_set_momentary(response, answer, content_type);
+    response->has_etag = answer->status == 200;
+    if (response->has_etag && wanted.data && etag_listed(wanted, answer->etag)) {
+        response->status = 304;
+    }
+}
+
+void response_set_error(struct response *response, int status, const char *message) {
+    struct buffer body = {0};
+    buffer_append_text(&body, "{\"error\":");
+    buffer_append_json_string(&body, slice_of(message));
+    buffer_append_text(&body, "}");
+    response_set_momentary(response, answer_create(status, buffer_slice(&body)), JSON);
+    response->message = message;
+    buffer_free(&body);
+}
+
+void response_set_unavailable(struct response *response, enum unavailable reason) {
+    response_set_error(response, 503, unavailable_message(reason));
+    response->unavailable = reason;
+}
+
+void response_set_wrong_method(struct response *response, const char *allow) {
+    snprintf(response->allow, RESPONSE_ALLOW_BYTES, "%s", allow);
+    response_set_error(response, 405, "Method not allowed");
+}
+
+void response_set_options(struct response *response, const char *allow) {
+    snprintf(response->allow, RESPONSE_ALLOW_BYTES, "%s", allow);
+    response_set_momentary(response, answer_create(204, slice_of("")), JSON);
+}
+
+void response_set_body_refused(struct response *response) {
+    response_set_error(response, 413, "A request body is not accepted");
+}
+
+/* A head that is put together piece by piece; `at` never passes `end`. */
+struct head {
+    char *at;
+    char *end;
+};
+
+static void response_put(struct head *head, const char *text) {
+    size_t len = strlen(text), room = (size_t)(head->end - head->at);
+    len = len < room ? len : room;
+    memcpy(head->at, text, len);
+    head->at += len;
+}
+
+static void response_put_line(struct head *head, const char *name, const char *value) {
+    response_put(head, name);
+    response_put(head, value);
+    response_put(head, "\r\n");
+}
+
+static void response_put_number(struct head *head, const char *name, size_t number) {
+    char digits[NUMBER_DIGITS_MOST + 1] = "";
+    response_put(head, name);
+    response_put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
+}
+
+size_t response_format_head(const struct response *response, const char *correlation_id,
+                            const char *date, char out[RESPONSE_HEAD_BYTES]) {
+    struct head head = {out, out + RESPONSE_HEAD_BYTES};
+    response_put_number(&head, "HTTP/1.1 ", (size_t)response->status);
+    response_put_line(&head, " ", response_phrase(response->status));
+    if (!response_is_bodyless(response->status)) {
+        response_put_line(&head, "Content-Type: ", response->content_type);
+        response_put_number(&head, "Content-Length: ", response->answer->body.len);
+        response_put(&head, "\r\n");
+    } else if (response->status == 205) {
+        response_put_line(&head, "Content-Length: ", "0");
+    }
+    /* An answer may be kept but must be asked for again: the view moves. Errors are not kept. */
+    response_put_line(&head,
+                      "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
+    if (response->has_etag) {
+        response_put_line(&head, "ETag: ", response->answer->etag);
+    }
+    if (response->allow[0]) {
+        response_put_line(&head, "Allow: ", response->allow);
+    }
+    if (response->status == 401 && response->challenge) {
+        response_put_line(&head, "WWW-Authenticate: ", response->challenge);
+    }
+    if (response->status == 503) {
+        response_put_line(&head, "Retry-After: ", RETRY_AFTER_S);
+    }
+    if (response->close) {
+        response_put_line(&head, "Connection: ", "close");
+    } else if (response->sends_keep_alive) {
+        response_put_line(&head, "Connection: ", "keep-alive");
+    }
+    response_put_line(&head, "X-Content-Type-Options: ", "nosniff");
+    if (response->correlation_name) {
+        response_put(&head, response->correlation_name);
+        response_put_line(&head, ": ", correlation_id);
+    }
+    response_put_line(&head, "Date: ", date);
+    response_put(&head, "\r\n");
+    return (size_t)(head.at - out);
+}
+
+struct slice response_body(const struct response *response) {
+    if (response->head_only || response_is_bodyless(response->status)) {
+        return (struct slice){"", 0};
+    }
+    return response->answer->body;
+}
+
+void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]) {
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(wall_us / 1000000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    /* Not strftime: its names follow the locale. The % keep every number's width bounded. */
+    snprintf(out, RESPONSE_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[utc.tm_wday % 7],
+             (unsigned)utc.tm_mday % 100, months[utc.tm_mon % 12],
+             (unsigned)(utc.tm_year + 1900) % 10000, (unsigned)utc.tm_hour % 100,
+             (unsigned)utc.tm_min % 100, (unsigned)utc.tm_sec % 100);
+}
