@@ -3,12 +3,12 @@
 --- A group moves as a whole and carries one version, (event time, event id), in the columns
 --- `<group>_at` and `<group>_event_id`. Rules: `first` keeps the earliest version, `latest` the
 --- newest; `min` and `max` keep the smallest or largest value of their one column and carry no
---- version. A key column of type `content` is the hash of the named group's values: the same fact
---- said twice is one row.
+--- version. A key column of type `content` is the hash of the named group's values: a repeated
+--- fact is one row.
 ---
 --- Types: text, text[], id, id[], integer, integer[], double, double[], boolean, timestamp, json,
---- content, or the name of an enum of the database. An id is a text that an index holds: its length
---- has a bound, as that of each text of a key.
+--- content, or the name of an enum of the database. An id is an indexed text: its length is
+--- bounded, like that of each text of a key.
 
 ---@type TableDeclaration[]
 return {
@@ -32,7 +32,7 @@ return {
         name = "completion",
         rule = "latest",
         columns = {
-          -- null where the stated status says nothing about the end of the batch
+          -- null if the event's status does not end the batch
           { "completion_status", "batch_result_status" },
           { "completion_successful_count", "integer" },
           { "completion_failed_count", "integer" },
@@ -76,8 +76,8 @@ return {
     },
   },
   {
-    -- One row per statement of a run on a phase: said again it is the same row, as old as its
-    -- earliest copy. What it says of each essay is derived when read.
+    -- One row per distinct outcome of a phase in a run. A repeated outcome is the same row, with
+    -- the time of its earliest copy. Queries derive the state of each essay from it.
     name = "phase_outcomes",
     key = { { "batch_id", "text" }, { "phase_name", "text" }, { "content_id", "content" } },
     content = "outcome",
@@ -96,7 +96,7 @@ return {
     },
   },
   {
-    -- One row per distinct comparative judgement; parallel lists, one item per student's essay.
+    -- One row per distinct comparative judgement. Lists are parallel: one item per student essay.
     name = "assessments",
     key = { { "batch_id", "text" }, { "content_id", "content" } },
     content = "judgement",
@@ -111,14 +111,14 @@ return {
           { "statuses", "text[]" },
           { "comparison_count", "integer" },
           { "job_id", "id" },
-          -- of the current release
+          -- the current release only
           { "letter_grades", "text[]" },
           { "confidence_scores", "double[]" },
           { "confidence_labels", "text[]" },
           { "processing_duration_s", "double" },
         },
       },
-      -- the envelope's, and so no part of the content
+      -- from the envelope, so not part of the content
       { name = "run", rule = "first", columns = { { "correlation_id", "id" } } },
       { name = "restated", rule = "latest", columns = {} },
     },

@@ -13,7 +13,7 @@ return {
     -- by name: the parameters of sql/queries/@name@.sql
     local rows, failure = pg.query("@name@", @arguments@)
     if not rows then
-      return failures.answer(failure, "Invalid ID")
+      return failures.response(failure, "Invalid ID")
     end
     if not rows[1] then
       return { status = 404, error = "Not found", tags = @tags@ }

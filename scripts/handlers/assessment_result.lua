@@ -1,4 +1,4 @@
---- A comparative judgement's results were published (current release).
+--- The results of a comparative judgement were published (current release).
 local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")
@@ -11,7 +11,7 @@ return {
     batch_id = contracts.id("data.batch_id"),
     job_id = "data.cj_assessment_job_id",
     run = { "correlation_id", type = "uuid", optional = true },
-    -- the model's limit of 100 characters is not ours: a long name is no reason to lose a result
+    -- The producer's model allows 100 characters. A longer id does not reject the result.
     assignment_id = { "data.assignment_id", optional = true },
     method = contracts.checked("data.assessment_method"),
     model = contracts.checked("data.model_used"),

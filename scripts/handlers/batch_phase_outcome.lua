@@ -1,10 +1,10 @@
---- A phase of a batch ended: which essays came through, which failed.
+--- A phase of a batch ended: lists the processed and the failed essays.
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
 ---@type handlers.batch_phase_outcome
 return {
-  -- the two spellings of the two releases
+  -- one spelling per release
   topics = { "huleedu.els.batch.phase.outcome.v1", "huleedu.els.batch_phase.outcome.v1" },
   fields = {
     batch_id = contracts.id("data.batch_id"),
@@ -19,7 +19,7 @@ return {
       },
     },
     failed_ids = { "data.failed_essay_ids", type = "strings", min = 1 },
-    -- the run's; the first release may leave it out
+    -- identifies the run; optional in the first release
     correlation = { "data.correlation_id", "correlation_id", type = "uuid", optional = true },
   },
   handle = function(event, view)

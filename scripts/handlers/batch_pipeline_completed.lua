@@ -1,4 +1,4 @@
---- The pipeline of a batch is through (current release).
+--- The pipeline of a batch completed (current release).
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 

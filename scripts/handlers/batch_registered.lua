@@ -1,4 +1,4 @@
---- A batch of essays was registered: it is there from now on.
+--- A batch of essays was registered (both releases).
 local contracts = require("lib.contracts")
 local statuses = require("lib.statuses")
 
@@ -8,7 +8,7 @@ return {
   time = "data.metadata.timestamp",
   fields = contracts.with_block("data.metadata", {
     batch_id = contracts.id("data.entity_id", "data.batch_id"),
-    -- only the first release names it so
+    -- only the first release has this field
     first_release_id = { "data.batch_id", optional = true },
     essay_instructions = contracts.checked("data.essay_instructions", {
       required_if = "first_release_id",

@@ -1,5 +1,5 @@
---- A comparative judgement ended (first release). The current release's event of this name is thin,
---- without rankings: what it says comes as an assessment result.
+--- A comparative judgement ended (first release). The current release's event of this name has no
+--- rankings and is ignored: its results come as `assessment_result`.
 local contracts = require("lib.contracts")
 local rankings = require("lib.rankings")
 local statuses = require("lib.statuses")
@@ -10,7 +10,7 @@ return {
   time = "data.timestamp",
   fields = contracts.with_block("data.system_metadata", {
     batch_id = contracts.id("data.entity_ref.entity_id", "data.entity_id"),
-    -- only the first release has the entity in an object
+    -- only the first release nests the entity
     first_release_id = contracts.checked("data.entity_ref.entity_id", { optional = true }),
     entity_type = { "data.entity_ref.entity_type", "data.entity_type", check_only = true },
     status = contracts.checked("data.status", { enum = statuses.RESULT }),

@@ -6,7 +6,7 @@ return {
   topics = { "huleedu.els.essay.slot.assigned.v1" },
   time = "data.timestamp",
   fields = {
-    batch_id = "data.batch_id", -- may be a placeholder such as guest-pending
+    batch_id = "data.batch_id", -- can be a placeholder such as guest-pending
     essay_id = contracts.id("data.essay_id"),
     file_upload_id = "data.file_upload_id",
     text_storage_id = "data.text_storage_id",

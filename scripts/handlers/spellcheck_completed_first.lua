@@ -1,4 +1,4 @@
---- A spell check ended (first release). Its producers often leave the batch out.
+--- A spell check ended (first release). Most producers omit the batch.
 local contracts = require("lib.contracts")
 local spellchecks = require("lib.spellchecks")
 local statuses = require("lib.statuses")
@@ -27,7 +27,7 @@ return {
     },
     corrections = contracts.int32("data.corrections_made", { optional = true }),
     error_info = { "data.system_metadata.error_info", type = "json", optional = true },
-    -- the checker names its message by what it was doing
+    -- the key depends on the step that failed
     error_message = {
       "data.system_metadata.error_info.fetch_error",
       "data.system_metadata.error_info.content_error",

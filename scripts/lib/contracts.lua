@@ -1,17 +1,17 @@
---- Parts of declarations that events of both releases share.
+--- Field declarations that several handlers share.
 
 local M = {}
 
 local STAGE = { "pending", "initialized", "processing", "completed", "failed", "cancelled" }
 
 --- An id that must not be empty.
----@param ... string paths, of which the first that is there is taken
+---@param ... string paths; the first one present counts
 ---@return Field field
 function M.id(...)
   return { min = 1, ... }
 end
 
---- A field that is only checked.
+--- A field that is checked and not passed to the handler.
 ---@param path string
 ---@param field? table the rest of its declaration
 ---@return Field field
@@ -21,11 +21,11 @@ function M.checked(path, field)
   return field
 end
 
---- Adds what a SystemProcessingMetadata block must hold. The first release keeps the entity in an
---- object of its own, the current one has its keys in the block.
+--- Adds the required fields of a SystemProcessingMetadata block. The first release nests the keys
+--- of the entity in an object `entity`; the current one has them in the block itself.
 ---@param block string path of the block
----@param fields table<string, string|Field> of the handler
----@return table<string, string|Field> fields the same
+---@param fields table<string, string|Field> of the handler; changed in place
+---@return table<string, string|Field> fields the same table
 function M.with_block(block, fields)
   local function either(key)
     return { block .. ".entity." .. key, block .. "." .. key, check_only = true }
@@ -36,7 +36,7 @@ function M.with_block(block, fields)
   return fields
 end
 
---- A whole number that an integer column can hold.
+--- An integer within the range of an integer column.
 ---@param path string
 ---@param field? table the rest of its declaration
 ---@return Field field

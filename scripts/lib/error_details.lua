@@ -5,11 +5,11 @@ local times = require("lib.times")
 
 local M = {}
 
---- Makes it: JSON, with no stack trace whatever the event carries.
+--- Builds the JSON. A stack trace in the event is not copied.
 ---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
----@param operation string what failed, in this service's words
+---@param operation string the operation that failed
 ---@param details table<string, string> ids
----@param error_code? string what the event states, where it states one
+---@param error_code? string from the event; nil: a default
 ---@return string text
 function M.build(event, operation, details, error_code)
   return json.encode({

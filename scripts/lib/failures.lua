@@ -1,15 +1,13 @@
---- What a route answers where a query failed.
+--- Converts a failed query to the response of a route.
 
 local M = {}
 
-local AWAY = { unavailable = true, timeout = true }
-
---- Makes the answer: 503, or 400 with the message; what is a fault of ours is raised.
+--- Makes a 503 of an outage, and a 400 of a value that the database refused. Raises the rest.
 ---@param failure Failure of pg.query
----@param bad_value string the message where the database refused a value of the request
----@return Response answer
-function M.answer(failure, bad_value)
-  if AWAY[failure.kind] then
+---@param bad_value string the message of the 400
+---@return Response response
+function M.response(failure, bad_value)
+  if failure.kind == "unavailable" or failure.kind == "timeout" then
     return { unavailable = failure }
   end
   if (failure.sqlstate or ""):sub(1, 2) == "22" then -- data exception

@@ -1,5 +1,5 @@
---- Builds the platform's events that this service publishes. A fact has one id and one text,
---- wherever they are made: the id is named by the text, and times are those of the facts.
+--- Builds the messages that this service publishes. The same fact always gives the same bytes and
+--- the same id: the id is a hash of the bytes, and each time is the time of the fact.
 
 local json = require("json")
 local times = require("lib.times")
@@ -7,25 +7,25 @@ local uuid = require("uuid")
 
 local M = {}
 
---- The topic of what a teacher's browser is told.
+--- Topic of notifications to a teacher's browser.
 local NOTIFICATION = "huleedu.notification.teacher.requested.v1"
 local FACTS = "5b0c6d5c-8f0e-4c43-9d5e-0a3f6f1d7c21" -- the namespace of the ids
 
---- What a message rests on.
+--- The fact that a message publishes.
 ---@class lib.outgoing.Fact
 ---@field batch_id string
 ---@field user_id string
 ---@field run? string the correlation id
 ---@field at integer microseconds since 1970
 
---- Like every event: an id that readers tell repetitions by, in the envelope and in a header.
+-- Wraps data in the platform's envelope. Consumers deduplicate by the id in envelope and header.
 local function message(fact, topic, key, data, metadata)
   local text = json.encode({
     event_type = topic,
     event_timestamp = times.wire(fact.at),
     source_service = "result_aggregator_service",
     schema_version = 1,
-    -- the platform's is never null; where the first release has none, the batch stands for its run
+    -- Never null on the platform. The first release may lack one: it is derived from the batch.
     correlation_id = fact.run or uuid.v5(FACTS, fact.batch_id),
     data_schema_uri = json.null,
     data = data,
@@ -42,13 +42,13 @@ local function message(fact, topic, key, data, metadata)
   }
 end
 
---- An event of a batch, for other services.
+--- Builds an event of a batch for other services.
 ---@param fact lib.outgoing.Fact
 ---@param topic string
----@param event string what happened, in the words of `event_name`: "results.ready"
----@param said table<string, any> the keys of its data beside those that all have; with `status`
+---@param event string `event_name` without its prefix `batch.`, such as "results.ready"
+---@param own table<string, any> the keys of `data` that only this event has, with `status`
 ---@return table message
-function M.event(fact, topic, event, said)
+function M.event(fact, topic, event, own)
   local time = times.wire(fact.at)
   local data = {
     event_name = "batch." .. event,
@@ -70,13 +70,13 @@ function M.event(fact, topic, event, said)
     batch_id = fact.batch_id,
     user_id = fact.user_id,
   }
-  for name, value in pairs(said) do
+  for name, value in pairs(own) do
     data[name] = value
   end
   return message(fact, topic, fact.batch_id, data, {})
 end
 
---- What a teacher is told of it.
+--- Builds a notification to the teacher.
 ---@param fact lib.outgoing.Fact
 ---@param kind "batch_results_ready"|"batch_assessment_completed"
 ---@param priority "high"|"standard"

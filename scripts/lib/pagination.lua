@@ -1,12 +1,12 @@
---- Reads limit, offset and cursor of a list request.
+--- Parses limit, offset and cursor of a list request.
 
 local M = {}
 
---- The part of a list that is asked for.
+--- The requested part of a list.
 ---@class lib.pagination.Page
 ---@field limit integer
 ---@field offset integer
----@field after_created_at? string the cursor: the last batch of the page before
+---@field after_created_at? string from the cursor: the last batch of the previous page
 ---@field after_batch_id? string
 
 local DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET = 20, 100, 2147483647
@@ -24,7 +24,7 @@ end
 
 local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
--- A time that Postgres takes: what looks like one but is none would fail in the query.
+-- Whether Postgres accepts the text as a timestamp. Any other text makes the query fail.
 local function is_time(text)
   local pattern = "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)%.%d%d%d%d%d%d$"
   local year, month, day, hour, minute, second = text:match(pattern)
@@ -38,10 +38,10 @@ local function is_time(text)
     and tonumber(minute) <= 59 and tonumber(second) <= 59
 end
 
---- Reads the page that a query asks for.
----@param query table<string, string?> the request's
----@return lib.pagination.Page? page nil where something is wrong
----@return string? problem
+--- Parses the query parameters of a page.
+---@param query table<string, string?> of the request
+---@return lib.pagination.Page? page nil: a parameter is invalid
+---@return string? problem the message for the client
 function M.read(query)
   local limit = whole(query.limit, DEFAULT_LIMIT, 1, MAX_LIMIT)
   if not limit then
@@ -55,7 +55,7 @@ function M.read(query)
   if query.cursor then
     page.after_created_at, page.after_batch_id = query.cursor:match("^([^|]*)|(.+)$")
     if not page.after_created_at or not is_time(page.after_created_at) then
-      return nil, "cursor is not one that this service gave out"
+      return nil, "cursor is invalid: use next_cursor of the previous page"
     end
   end
   return page

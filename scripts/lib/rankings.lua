@@ -1,16 +1,16 @@
---- Merges one comparative judgement: a fact of a batch, stored once, not once an essay.
+--- Merges a comparative judgement: one row per batch and judgement, not one per essay.
 
 local json = require("json")
 
 local M = {}
 
---- A student's essay as both releases rank it.
+--- A ranked student essay of either release.
 ---@class lib.rankings.Item
 ---@field essay_id string
 ---@field rank? integer
 ---@field score? number
 
--- The items in their order; of an essay listed twice the last one, at the place of the first.
+-- Removes duplicate essays: the last item counts, at the position of the first.
 local function distinct(items)
   local list, places = {}, {}
   for _, item in ipairs(items) do
@@ -29,7 +29,7 @@ local function column(items, name)
   return values
 end
 
--- The columns that both releases fill.
+-- Builds the columns that both releases fill.
 local function judgement(event, items, view)
   local ranks, scores, states = {}, {}, {}
   for i, item in ipairs(items) do
@@ -57,7 +57,7 @@ end
 
 --- Merges a result of the current release.
 ---@param event handlers.assessment_result.Event
----@param items lib.rankings.Item[] of students' essays only, with grade and confidence
+---@param items lib.rankings.Item[] student essays only, with grade and confidence
 ---@param view View
 function M.merge(event, items, view)
   items = distinct(items)
@@ -72,7 +72,7 @@ end
 
 --- Merges the rankings of the first release, which has neither grades nor confidence.
 ---@param event handlers.cj_assessment_completed.Event
----@param items lib.rankings.Item[] of students' essays only
+---@param items lib.rankings.Item[] student essays only
 ---@param view View
 function M.merge_first(event, items, view)
   merge(event, judgement(event, distinct(items), view), view)

@@ -1,4 +1,4 @@
---- The platform's vocabularies and what this service makes of them.
+--- The platform's enums, and their mapping to this service's statuses.
 
 local M = {}
 
@@ -10,7 +10,7 @@ local function set(words)
   return values
 end
 
---- Batch status on the wire, as it came (contracts: BatchStatus, both releases).
+--- Batch statuses in events (BatchStatus of the contracts, both releases).
 M.BATCH = set([[
   awaiting_content_validation content_ingestion_failed awaiting_pipeline_configuration
   ready_for_pipeline_execution processing_pipelines awaiting_student_validation
@@ -30,16 +30,16 @@ local ESSAY = set([[
   all_processing_completed essay_critical_failure
 ]])
 
---- Phases that an outcome may name (PhaseName, both releases).
+--- Phases in phase outcomes (PhaseName, both releases).
 M.PHASE = set("spellcheck ai_feedback cj_assessment nlp student_matching")
 
---- Course codes that a registration may carry.
+--- Course codes in registrations.
 M.COURSE = set("ENG5 ENG6 ENG7 SV1 SV2 SV3")
 
---- How sure a comparative judgement is of an essay.
+--- Confidence labels of a comparative judgement.
 M.CONFIDENCE = set("HIGH MID LOW")
 
---- Grades of a comparative judgement: A to F with a sign or none, and U.
+--- Grades of a comparative judgement: A to F, each with an optional sign, and U.
 M.GRADE = set("U")
 for letter in ("ABCDEF"):gmatch(".") do
   for _, sign in ipairs({ "", "+", "-" }) do
@@ -47,7 +47,7 @@ for letter in ("ABCDEF"):gmatch(".") do
   end
 end
 
---- A result's status, EssayStatus or BatchStatus, as this service's phase status: success or not.
+--- Maps an EssayStatus or BatchStatus of a result to this service's phase status.
 M.RESULT = {}
 for word in pairs(ESSAY) do
   M.RESULT[word] = word:find("success", 1, true) and "COMPLETED" or "FAILED"
@@ -56,7 +56,7 @@ for word in pairs(M.BATCH) do
   M.RESULT[word] = word:find("success", 1, true) and "COMPLETED" or "FAILED"
 end
 
---- What a stated batch status says of the batch's end, as this service's own status.
+--- Maps a BatchStatus that ends a batch to this service's own status.
 M.FINAL = {
   cancelled = "CANCELLED",
   failed_critically = "FAILED",
@@ -75,7 +75,7 @@ local OWN = {
   FAILED = { "failed", "failed_critically", "content_ingestion_failed" },
   CANCELLED = { "cancelled" },
 }
--- words that no batch is ever in: a filter may have them, and finds nothing
+-- Valid in a filter, but no batch ever has these statuses.
 local OWN_OF = { ready = false, ready_for_pipeline_execution = false }
 for own, words in pairs(OWN) do
   OWN_OF[own] = own
@@ -84,7 +84,7 @@ for own, words in pairs(OWN) do
   end
 end
 
---- The words that an answer's `overall_status` has, as the queries write it (`client_status`).
+--- The values of `overall_status` in response bodies, from the SQL function `client_status`.
 M.CLIENT = {
   "pending_content",
   "processing",
@@ -94,8 +94,8 @@ M.CLIENT = {
   "cancelled",
 }
 
---- What callers read for the words of an answer's `overall_status`: a table for each vocabulary.
---- The platform's gateway and its teacher back-end read the orchestrator's own words.
+--- Translations of `overall_status` for callers with another vocabulary. The platform's gateway and
+--- its teacher back-end use the orchestrator's words (`internal`).
 M.VOCABULARIES = {
   client = {},
   internal = {
@@ -105,10 +105,10 @@ M.VOCABULARIES = {
   },
 }
 
---- Reads a `status=` filter in any of the three vocabularies, several separated by commas.
+--- Parses a `status=` filter: words of any of the three vocabularies, separated by commas.
 ---@param text? string the filter; nil or empty: no filter
----@return string[]? statuses our own, nil for no filter; empty where no batch has such a word
----@return string? unknown the word that is no status
+---@return string[]? statuses this service's own; nil: no filter; empty: matches no batch
+---@return string? unknown the first word that is not a status
 function M.parse_filter(text)
   if not text or text == "" then
     return nil

@@ -1,9 +1,9 @@
---- Times as answers carry them.
+--- Formats times for responses and events.
 
 local M = {}
 
 --- Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
---- Years are counted from March, so that the leap day is a year's last.
+--- Years start in March, so that the leap day is the last day of a year.
 local function date(days)
   local shifted = days + 719468 -- since 0000-03-01
   local era = math.floor(shifted / 146097)
@@ -23,7 +23,7 @@ local function date(days)
   return year + era * 400 + (month <= 2 and 1 or 0), month, day
 end
 
---- Naive UTC with six fraction digits.
+--- Formats a time as UTC without a zone, with six fraction digits.
 ---@param us number microseconds since 1970
 ---@return string text
 function M.naive(us)
@@ -42,7 +42,7 @@ function M.naive(us)
   )
 end
 
---- The same with the zone, as the platform's events have it.
+--- Formats a time as the platform's events have it: UTC with `Z`.
 ---@param us number microseconds since 1970
 ---@return string text
 function M.wire(us)

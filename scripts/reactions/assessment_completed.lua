@@ -1,4 +1,4 @@
---- A batch was judged: once for each judgement, also where the registration comes after it.
+--- Publishes each comparative judgement of a batch once, also if the registration arrives later.
 local json = require("json")
 local outgoing = require("lib.outgoing")
 

@@ -1,5 +1,4 @@
---- A run of a batch has ended with results: once for each run, and again where what it says has
---- changed since.
+--- Publishes the results of each completed run of a batch: once, and again if they change.
 local json = require("json")
 local outgoing = require("lib.outgoing")
 
@@ -12,8 +11,8 @@ local function phase(completed, failed, seconds)
   }
 end
 
---- What became of the essays in each phase, by its outcome. Without one the latest judgement says
---- it of the judging, and nothing does of the spell check.
+--- Counts the essays of each phase. A phase outcome takes precedence. Without one, cj_assessment
+--- has the counts of the latest judgement, and spellcheck has zeros.
 local function phases_of(row)
   local phases = {
     spellcheck = phase(0, 0),
@@ -29,7 +28,7 @@ local function phases_of(row)
   return phases
 end
 
--- The same with the names of the phases in them.
+-- Copies the phases and adds `phase_name` to each.
 local function named(phases)
   local results = {}
   for name, result in pairs(phases) do

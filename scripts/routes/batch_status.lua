@@ -7,7 +7,7 @@ local statuses = require("lib.statuses")
 return {
   method = "GET",
   path = "/internal/v1/batches/{batch_id}/status",
-  aliases = { "/batches/{batch_id}/status" }, -- the service guide's path
+  aliases = { "/batches/{batch_id}/status" }, -- the path in the service guide
   endpoint = "get_batch_status",
   auth = true,
   words = {
@@ -19,10 +19,10 @@ return {
   handle = function(request)
     local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })
     if not rows then
-      return failures.answer(failure, "Invalid batch ID")
+      return failures.response(failure, "Invalid batch ID")
     end
     if not rows[1] then
-      -- the id is a tag even so: its registration must end the cached 404
+      -- the registration of this batch drops the cached 404
       return { status = 404, error = "Batch not found", tags = { request.params.batch_id } }
     end
     return { status = 200, body = rows[1].body, tags = rows[1].tags }

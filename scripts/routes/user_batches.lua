@@ -23,7 +23,7 @@ return {
     end
     local wanted, unknown = statuses.parse_filter(request.query.status)
     if unknown then
-      return { status = 400, error = ("status knows no \"%s\""):format(unknown) }
+      return { status = 400, error = ("unknown status \"%s\""):format(unknown) }
     end
     local rows, failure = pg.query("user_batches", {
       user_id = request.params.user_id,
@@ -34,7 +34,7 @@ return {
       after_batch_id = page.after_batch_id or json.null,
     })
     if not rows then
-      return failures.answer(failure, "Invalid user ID or cursor")
+      return failures.response(failure, "Invalid user ID or cursor")
     end
     return { status = 200, body = rows[1].body }
   end,

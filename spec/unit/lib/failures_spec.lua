@@ -4,13 +4,13 @@ describe("lib.failures", function()
   it("raises what is neither an outage nor the request's fault", function()
     local failure = { kind = "internal", message = "odd", sqlstate = "XX000" }
     assert.has_error(function()
-      failures.answer(failure, "bad")
+      failures.response(failure, "bad")
     end, "internal XX000: odd")
   end)
 
   it("knows a failure without a state", function()
     assert.are.same({ status = 400, error = "bad" },
-      failures.answer({ kind = "input", message = "", sqlstate = "22P02" }, "bad"))
-    assert.is_table(failures.answer({ kind = "timeout", message = "" }, "bad").unavailable)
+      failures.response({ kind = "input", message = "", sqlstate = "22P02" }, "bad"))
+    assert.is_table(failures.response({ kind = "timeout", message = "" }, "bad").unavailable)
   end)
 end)

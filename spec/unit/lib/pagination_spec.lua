@@ -47,7 +47,7 @@ describe("lib.pagination", function()
     it(("refuses the cursor %q"):format(text), function()
       local page, problem = pagination.read({ cursor = text })
       assert.is_nil(page)
-      assert.are.equal("cursor is not one that this service gave out", problem)
+      assert.are.equal("cursor is invalid: use next_cursor of the previous page", problem)
     end)
   end
 end)

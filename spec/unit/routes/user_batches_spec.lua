@@ -50,8 +50,8 @@ describe("routes.user_batches", function()
   for message, query in pairs({
     ["limit must be a whole number from 1 to 100"] = { limit = "0" },
     ["offset must be a whole number, 0 or more"] = { offset = "-1" },
-    ["cursor is not one that this service gave out"] = { cursor = "yesterday" },
-    ['status knows no "done"'] = { status = "done" },
+    ["cursor is invalid: use next_cursor of the previous page"] = { cursor = "yesterday" },
+    ['unknown status "done"'] = { status = "done" },
   }) do
     it("says 400: " .. message, function()
       local answer = ask(query)
