@@ -88,10 +88,10 @@ static void take_pending(struct applier *applier) {
             free(pending->line);
             continue;
         }
-        struct message message = {.partition = partition,
-                                  .offset = pending->record.offset,
-                                  .payload = pending->record.payload,
-                                  .owner = pending->line};
+        struct log_record message = {.partition = partition,
+                                     .offset = pending->record.offset,
+                                     .payload = pending->record.payload,
+                                     .owner = pending->line};
         batch_take(&applier->pipeline, &applier->batch, &message);
     }
     applier->count = 0;

@@ -17,7 +17,7 @@
 
 struct handling {
     struct dry_run dry_run;
-    struct message *messages; /* payloads stay in their lines */
+    struct log_record *messages; /* payloads stay in their lines */
     size_t count;
     size_t capacity;
     size_t next; /* the message that is taken next */
@@ -37,11 +37,11 @@ static bool add_line(struct handling *handling, char *line, size_t number, struc
         handling->messages =
             xrealloc(handling->messages, handling->capacity * sizeof *handling->messages);
     }
-    handling->messages[handling->count++] =
-        (struct message){.partition = pipeline_partition(&handling->dry_run.pipeline, record.topic,
-                                                         (int32_t)record.partition),
-                         .payload = record.payload,
-                         .owner = line};
+    handling->messages[handling->count++] = (struct log_record){
+        .partition = pipeline_partition(&handling->dry_run.pipeline, record.topic,
+                                        (int32_t)record.partition),
+        .payload = record.payload,
+        .owner = line};
     return true;
 }
 
@@ -73,7 +73,7 @@ static void lap(double *since_us, double *spent_us) {
 
 static void take_batch(struct handling *handling) {
     while (!batch_full(&handling->dry_run.pipeline, &handling->dry_run.batch)) {
-        struct message message = handling->messages[handling->next];
+        struct log_record message = handling->messages[handling->next];
         message.owner = NULL; /* the file's, for another round */
         batch_take(&handling->dry_run.pipeline, &handling->dry_run.batch, &message);
         handling->next = (handling->next + 1) % handling->count;

@@ -120,7 +120,8 @@ static void author_tap_announce(const struct tap *tap) {
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static bool author_tap_matches(const struct tap_options *options, const struct message *message) {
+static bool author_tap_matches(const struct tap_options *options,
+                               const struct log_record *message) {
     for (size_t i = 0; i < sizeof options->needles / sizeof *options->needles; i++) {
         const char *needle = options->needles[i];
         if (needle && !slice_contains(message->payload, slice_of(needle))) {
@@ -131,7 +132,7 @@ static bool author_tap_matches(const struct tap_options *options, const struct m
 }
 
 static void author_tap_show(struct tap *tap, const struct dry_run_outcome *outcome) {
-    const struct message *message = &outcome->event->message;
+    const struct log_record *message = &outcome->event->record;
     const struct log_partition *partition = &tap->reader.partitions[message->partition];
     struct buffer *out = &tap->out;
     char stored[TIMESTAMP_TEXT_CAP] = "unknown";
@@ -162,7 +163,7 @@ static bool author_tap_write_out(struct tap *tap, struct err *err) {
 }
 
 /* Takes the message. */
-static bool author_tap_handle(struct tap *tap, const struct message *message, struct err *err) {
+static bool author_tap_handle(struct tap *tap, const struct log_record *message, struct err *err) {
     struct dry_run_outcome outcome;
     if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
         return false;
@@ -176,7 +177,7 @@ static bool author_tap_handle(struct tap *tap, const struct message *message, st
 static bool author_tap_follow(struct tap *tap, struct err *err) {
     int64_t limit = tap->options->limit;
     while (!stopped && (limit == 0 || tap->shown < limit)) {
-        struct message message;
+        struct log_record message;
         bool found = log_reader_next(&tap->reader, POLL_MS, &message, err);
         if (!found && err->kind != ERR_NONE) {
             return false;

@@ -88,7 +88,7 @@ static void author_try_count_outcome(struct try_totals *totals, enum event_state
 static bool author_try_handle(struct attempt *attempt, size_t index, size_t partition,
                               struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
-    struct message message = {
+    struct log_record message = {
         .partition = partition, .offset = (int64_t)index, .payload = sample->record.payload};
     struct dry_run_outcome outcome;
     if (!dry_run_handle(&attempt->dry_run, &message, &outcome, err)) {

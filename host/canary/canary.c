@@ -102,7 +102,7 @@ static void canary_close_parts(struct canary *canary) {
 
 /* ---- a turn -------------------------------------------------------------------------------- */
 
-static void canary_take(struct canary *canary, const struct message *message) {
+static void canary_take(struct canary *canary, const struct log_record *message) {
     if (canary->place_count == canary->place_cap) {
         canary->place_cap = canary->place_cap ? canary->place_cap * 2 : 256;
         canary->places = xrealloc(canary->places, canary->place_cap * sizeof *canary->places);
@@ -116,7 +116,7 @@ static void canary_take(struct canary *canary, const struct message *message) {
 static bool canary_fill(struct canary *canary, struct err *err) {
     canary->place_count = 0;
     while (!side_full(&canary->sides[CANARY_OLD]) && !side_full(&canary->sides[CANARY_NEW])) {
-        struct message message;
+        struct log_record message;
         if (!log_reader_next(&canary->reader, POLL_MS, &message, err)) {
             break;
         }
@@ -129,8 +129,8 @@ static void canary_set_undecided_aside(struct canary *canary) {
     for (size_t i = 0; i < canary->place_count; i++) {
         undecided_note(&canary->undecided, canary->sides, canary->places[i].at);
     }
-    outside_events_set_aside(&canary->sides[CANARY_OLD].batch);
-    outside_events_set_aside(&canary->sides[CANARY_NEW].batch);
+    outside_events_exclude(&canary->sides[CANARY_OLD].batch);
+    outside_events_exclude(&canary->sides[CANARY_NEW].batch);
 }
 
 /* Neither is always the one that finds the events in the processor's cache. */

@@ -25,7 +25,7 @@ static const char *rejections_handler_of(const struct side *side, const struct e
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(side->pipeline.generation, &count);
-    return handlers[side->pipeline.partitions.items[event->message.partition].handler].name;
+    return handlers[side->pipeline.partitions.items[event->record.partition].handler].name;
 }
 
 static struct rejection_count *rejections_find(struct rejections *rejections, const char *handler,

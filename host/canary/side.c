@@ -63,7 +63,7 @@ bool side_full(const struct side *side) {
     return batch_full(&side->pipeline, &side->batch);
 }
 
-size_t side_take(struct side *side, const struct message *message) {
+size_t side_take(struct side *side, const struct log_record *message) {
     if (side->pipeline.partitions.items[message->partition].handler < 0) {
         return SIDE_NO_EVENT;
     }
@@ -105,7 +105,7 @@ bool side_settle(struct side *side, struct err *err) {
     if (side->batch.count == 0) {
         return true;
     }
-    bool ok = commit_settle(&side->pipeline, &side->batch, err);
+    bool ok = commit_transaction(&side->pipeline, &side->batch, err);
     if (ok) {
         side_count(side);
     }
@@ -128,13 +128,13 @@ bool side_analyze(const struct side *side, struct sql_session *session, struct e
 }
 
 void side_put_event(struct buffer *json, const struct side *side, const struct event *event) {
-    const struct partition *partition = &side->pipeline.partitions.items[event->message.partition];
+    const struct partition *partition = &side->pipeline.partitions.items[event->record.partition];
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(side->pipeline.generation, &count);
     json_put_text(json, "topic", slice_of(partition->topic));
     json_put_int(json, "partition", partition->number);
-    json_put_int(json, "offset", event->message.offset);
+    json_put_int(json, "offset", event->record.offset);
     json_put_uuid(json, "event_id", event->has_id ? event->id : NULL);
     json_put_text(json, "handler", slice_of(handlers[partition->handler].name));
 }

@@ -41,7 +41,7 @@ bool side_connect(struct side *side, const struct log_reader *reader, struct err
  * then the events can be looked at, until they are cleared. */
 bool side_full(const struct side *side);
 /* The event's index in the batch, or SIDE_NO_EVENT where no handler declares its topic. */
-size_t side_take(struct side *side, const struct message *message);
+size_t side_take(struct side *side, const struct log_record *message);
 /* Handles for a moment; true when all events are. */
 bool side_handle(struct side *side);
 bool side_settle(struct side *side, struct err *err);

@@ -12,7 +12,7 @@ struct undecided {
 };
 
 /* Notes the event at these places of the handled batches where it is one, and marks it on both
- * sides for outside_events_set_aside. */
+ * sides for outside_events_exclude. */
 void undecided_note(struct undecided *undecided, struct side sides[CANARY_SIDES],
                     const size_t at[CANARY_SIDES]);
 void undecided_append(const struct undecided *undecided, struct buffer *json);

@@ -52,7 +52,7 @@ static size_t rejected_retry_partition_of(struct retry *retry, const struct pg_r
 }
 
 static void rejected_retry_take_row(struct retry *retry, struct pg_result *rows, int row) {
-    struct message message = {
+    struct log_record message = {
         .partition = rejected_retry_partition_of(retry, rows, row),
         .offset = pg_rows_int(rows, row, 2),
     };
@@ -87,7 +87,7 @@ static bool rejected_retry_run_chunk(struct retry *retry, struct pg_result *rows
     }
     size_t taken = retry->batch.count;
     rejected_retry_note_position(retry, rows, (int)taken - 1);
-    if (!commit_settle(&retry->pipeline, &retry->batch, err)) {
+    if (!commit_transaction(&retry->pipeline, &retry->batch, err)) {
         return false;
     }
     retry->again += retry->batch.rejected;

@@ -61,7 +61,7 @@ static void scan_find_needles(struct scan *scan) {
     scan->needle_count = ok ? scan->needle_count : 0;
 }
 
-static bool scan_may_concern(const struct scan *scan, const struct message *message) {
+static bool scan_may_concern(const struct scan *scan, const struct log_record *message) {
     for (size_t i = 0; i < scan->needle_count; i++) {
         if (slice_contains(message->payload, scan->needles[i])) {
             return true;
@@ -261,7 +261,7 @@ static void scan_take_other(struct scan *scan, const struct event *event,
 }
 
 /* Takes the message. False: no script state can be made. */
-static bool scan_handle(struct scan *scan, const struct message *message, struct err *err) {
+static bool scan_handle(struct scan *scan, const struct log_record *message, struct err *err) {
     struct explain_place place = {.partition = message->partition,
                                   .offset = message->offset,
                                   .stored_us = message->broker_time_us};
@@ -297,7 +297,7 @@ static bool scan_read_all(struct scan *scan, struct progress *progress, struct e
     struct log_reader *reader = &scan->explanation->reader;
     int silent = 0;
     while (reader->unfinished > 0) {
-        struct message message;
+        struct log_record message;
         int64_t done, total;
         bool found = log_reader_next(reader, POLL_MS, &message, err);
         if (err->kind != ERR_NONE) {

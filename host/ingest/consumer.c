@@ -5,7 +5,7 @@
 #include "pipeline/topic_waits.h"
 #include "base/xalloc.h"
 #include "config/clients.h"
-#include "pipeline/kafka_message.h"
+#include "pipeline/batch.h"
 #include "worker.h"
 
 /* Handling should not keep the worker from polling for longer. */
@@ -14,7 +14,7 @@
 
 /* ---- the log against the offset ------------------------------------------------------------ */
 
-/* The log does not have our offset, or is another one: start_fetching decides what follows. */
+/* The log does not have our offset, or is another one: fetch_start decides what follows. */
 static void consumer_note_contradiction(struct worker *worker, struct partition *partition,
                                         const char *reason) {
     log_warning("the log contradicts the committed offset", LOG_TEXT("topic", partition->topic),
@@ -26,18 +26,17 @@ static void consumer_note_contradiction(struct worker *worker, struct partition 
 
 /* The first record of an assignment may be the one in front of the offset, read to be recognised.
  * True: it is another one. */
-static bool consumer_is_foreign(struct partition *partition, const struct message *message) {
+static bool consumer_is_foreign(struct partition *partition, const struct log_record *record) {
     int64_t probe_offset = partition->probe_offset;
     partition->probe_offset = -1;
-    return message->offset == probe_offset &&
-           message->broker_time_us != partition->committed_time_us;
+    return record->offset == probe_offset && record->broker_time_us != partition->committed_time_us;
 }
 
 /* A record that the offset has passed must not count again, wherever it comes from. */
 static void consumer_note_passed(struct worker *worker, const struct partition *partition,
                                  int64_t offset) {
-    if (!worker->came_again) {
-        worker->came_again = true;
+    if (!worker->logged_repeated) {
+        worker->logged_repeated = true;
         log_warning("records came again, and are dropped", LOG_TEXT("topic", partition->topic),
                     LOG_INT("partition", partition->number), LOG_INT("offset", offset),
                     LOG_INT("expected", partition->next_offset));
@@ -56,32 +55,32 @@ static struct partition *consumer_partition_of(struct worker *worker,
 
 /* Whether the record is the batch's to take. */
 static bool consumer_is_next(struct worker *worker, struct partition *partition,
-                             const struct message *message) {
+                             const struct log_record *record) {
     if (worker->must_load_offsets || !partition) {
         return false; /* of an assignment that is no more */
     }
-    bool probed = message->offset == partition->probe_offset;
-    if (partition->probe_offset >= 0 && consumer_is_foreign(partition, message)) {
+    bool probed = record->offset == partition->probe_offset;
+    if (partition->probe_offset >= 0 && consumer_is_foreign(partition, record)) {
         consumer_note_contradiction(worker, partition, "the record in front of it is another one");
         return false;
     }
-    if (message->offset < partition->next_offset && !probed) {
-        consumer_note_passed(worker, partition, message->offset);
+    if (record->offset < partition->next_offset && !probed) {
+        consumer_note_passed(worker, partition, record->offset);
     }
     /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
-    return message->offset >= partition->next_offset && partition->handler >= 0 &&
+    return record->offset >= partition->next_offset && partition->handler >= 0 &&
            !topic_waits_hold(&worker->pipeline, partition);
 }
 
-static void consumer_take(struct worker *worker, const struct kafka_message *record) {
+static void consumer_take(struct worker *worker, const struct kafka_message *message) {
     size_t at;
-    struct partition *partition = consumer_partition_of(worker, record, &at);
-    struct message message = kafka_message_of_partition(record, at);
-    if (consumer_is_next(worker, partition, &message)) {
+    struct partition *partition = consumer_partition_of(worker, message, &at);
+    struct log_record record = log_record_of_kafka(message, at);
+    if (consumer_is_next(worker, partition, &record)) {
         trouble_note_good(worker, partition);
-        batch_take(&worker->pipeline, worker->filling, &message);
+        batch_take(&worker->pipeline, worker->filling, &record);
     } else {
-        kafka_message_release(record->owner);
+        kafka_message_release(record.owner);
     }
 }
 
@@ -156,7 +155,7 @@ static void consumer_note_error(struct worker *worker, const struct kafka_messag
 }
 
 /* True when the queue ran dry. */
-static bool consumer_take_messages(struct worker *worker) {
+static bool consumer_take_records(struct worker *worker) {
     for (size_t taken = 0; taken < TURN_EVENTS && !batch_full(&worker->pipeline, worker->filling);
          taken++) {
         struct kafka_message message;
@@ -173,7 +172,7 @@ static bool consumer_take_messages(struct worker *worker) {
 }
 
 bool consumer_fill(struct worker *worker, bool may_take) {
-    bool dry = !may_take || consumer_take_messages(worker);
+    bool dry = !may_take || consumer_take_records(worker);
     struct batch *batch = worker->filling;
     if (batch->handled < batch->count) {
         dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
@@ -244,7 +243,7 @@ struct kafka_place *consumer_places(const struct worker *worker) {
 static void consumer_on_client_error(void *worker, const struct kafka_error *error,
                                      const char *detail) {
     trouble_note_client(worker, error, detail);
-    moved_note(worker, detail);
+    coordinator_note_error(worker, detail);
 }
 
 bool consumer_open(struct worker *worker, struct err *err) {
@@ -258,7 +257,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
     if (!worker->kafka) {
         return false;
     }
-    worker->report = (struct report){0};
+    worker->kafka_offsets = (struct kafka_offsets){0};
     reopen_note_opened(worker);
     return consumer_subscribe(worker, err);
 }
@@ -267,11 +266,11 @@ void consumer_close(struct worker *worker) {
     if (!worker->kafka) {
         return;
     }
-    report_last(worker);
+    kafka_offsets_report_last(worker);
     kafka_consumer_leave(worker->kafka);
     rebalance_forget(worker); /* a client that has failed for good has revoked nothing */
     kafka_consumer_destroy(worker->kafka);
     trouble_forget_topics(worker);
-    moved_forget(worker);
+    coordinator_forget(worker);
     worker->kafka = NULL;
 }

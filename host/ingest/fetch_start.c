@@ -12,8 +12,8 @@
 #include "worker.h"
 
 #define BOUNDS_TIMEOUT_MS 3000
-#define UNSETTLED_FIRST_US 250000
-#define UNSETTLED_LAST_US 5000000
+#define UNPLACED_FIRST_US 250000
+#define UNPLACED_LAST_US 5000000
 
 /* ---- what the log has ---------------------------------------------------------------------- */
 
@@ -70,23 +70,23 @@ static int64_t fetch_start_choose(struct worker *worker, struct partition *parti
     return committed;
 }
 
-static bool fetch_start_settle(struct worker *worker, struct partition *partition,
-                               struct bounds bounds, struct err *err) {
+static bool fetch_start_place(struct worker *worker, struct partition *partition,
+                              struct bounds bounds, struct err *err) {
     int64_t next = fetch_start_choose(worker, partition, bounds);
     return next == partition->next_offset || offsets_move(&worker->pipeline, partition, next, err);
 }
 
 /* ---- the assignment ------------------------------------------------------------------------ */
 
-bool start_assign(struct worker *worker, struct err *err) {
+bool fetch_assign(struct worker *worker, struct err *err) {
     const struct partitions *partitions = &worker->pipeline.partitions;
     struct kafka_place *places = consumer_places(worker);
     size_t count = 0;
-    worker->unsettled = 0;
+    worker->unplaced = 0;
     for (size_t i = 0; i < partitions->count; i++) {
         const struct partition *partition = &partitions->items[i];
         if (partition->next_offset < 0) {
-            worker->unsettled++;
+            worker->unplaced++;
             continue;
         }
         if (topic_waits_hold(&worker->pipeline, partition) || FAULT_MISSES("fetch_partition")) {
@@ -108,7 +108,7 @@ static void fetch_start_plan_probe(struct partition *partition, int64_t low) {
     partition->probe_offset = possible ? partition->next_offset - 1 : -1;
 }
 
-static bool fetch_start_settle_all(struct worker *worker, struct err *err) {
+static bool fetch_start_place_all(struct worker *worker, struct err *err) {
     struct partitions *partitions = &worker->pipeline.partitions;
     struct kafka_place *lows = consumer_places(worker), *highs = consumer_places(worker);
     kafka_consumer_ask(worker->kafka, lows, partitions->count, KAFKA_LOG_BEGIN, BOUNDS_TIMEOUT_MS);
@@ -117,7 +117,7 @@ static bool fetch_start_settle_all(struct worker *worker, struct err *err) {
     for (size_t i = 0; ok && i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
         struct bounds bounds = {fetch_start_bound_of(&lows[i]), fetch_start_bound_of(&highs[i])};
-        ok = fetch_start_settle(worker, partition, bounds, err);
+        ok = fetch_start_place(worker, partition, bounds, err);
         fetch_start_plan_probe(partition, bounds.low);
         partition->high_offset = bounds.high;
     }
@@ -128,19 +128,18 @@ static bool fetch_start_settle_all(struct worker *worker, struct err *err) {
 
 /* A topic that was just made has its leaders in a moment; one whose broker is away need not. */
 static void fetch_start_plan_next_try(struct worker *worker) {
-    if (worker->unsettled == 0) {
-        worker->unsettled_wait_us = 0;
+    if (worker->unplaced == 0) {
+        worker->unplaced_wait_us = 0;
         return;
     }
-    int64_t wait_us =
-        worker->unsettled_wait_us ? worker->unsettled_wait_us * 2 : UNSETTLED_FIRST_US;
-    worker->unsettled_wait_us = wait_us < UNSETTLED_LAST_US ? wait_us : UNSETTLED_LAST_US;
-    worker->check_at_us = clock_monotonic_us() + worker->unsettled_wait_us;
+    int64_t wait_us = worker->unplaced_wait_us ? worker->unplaced_wait_us * 2 : UNPLACED_FIRST_US;
+    worker->unplaced_wait_us = wait_us < UNPLACED_LAST_US ? wait_us : UNPLACED_LAST_US;
+    worker->check_at_us = clock_monotonic_us() + worker->unplaced_wait_us;
 }
 
-bool start_fetching(struct worker *worker, struct err *err) {
+bool fetch_start(struct worker *worker, struct err *err) {
     struct pipeline *pipeline = &worker->pipeline;
-    if (!offsets_load(pipeline, err) || !fetch_start_settle_all(worker, err)) {
+    if (!offsets_load(pipeline, err) || !fetch_start_place_all(worker, err)) {
         return false;
     }
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
@@ -149,12 +148,12 @@ bool start_fetching(struct worker *worker, struct err *err) {
         partition->end_offset = -1;
         partition->trouble.retry_at_us = 0; /* it may go on elsewhere than where it waited */
     }
-    if (!start_assign(worker, err)) {
+    if (!fetch_assign(worker, err)) {
         return false;
     }
     fetch_start_plan_next_try(worker);
     worker->must_load_offsets = false;
-    worker->came_again = false;
+    worker->logged_repeated = false;
     worker->measure_at_us = 0; /* how far behind it begins is known now */
     atomic_store(&worker->assigned, true);
     return true;

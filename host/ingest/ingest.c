@@ -34,9 +34,9 @@ static void ingest_make_metrics(struct worker *worker) {
         number);
 }
 
-static void ingest_init_replacement(struct worker_replacement *replacement) {
-    clock_condition_init(&replacement->done);
-    pthread_mutex_init(&replacement->lock, NULL);
+static void ingest_init_replacement(struct script_switch *offer) {
+    clock_condition_init(&offer->done);
+    pthread_mutex_init(&offer->lock, NULL);
 }
 
 static bool ingest_init_worker(struct worker *worker, const struct ingest_options *ingest,
@@ -56,7 +56,7 @@ static bool ingest_init_worker(struct worker *worker, const struct ingest_option
     };
     ingest_make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);
-    ingest_init_replacement(&worker->replacement);
+    ingest_init_replacement(&worker->script_switch);
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_init(&worker->batches[i], ingest->generation);
@@ -81,10 +81,10 @@ static void ingest_free_worker(struct worker *worker) {
     }
     pthread_mutex_destroy(&worker->status.lock);
     buffer_free(&worker->status.waiting);
-    worker_scripts_free(&worker->replacement.next);
-    worker_scripts_free(&worker->replacement.old);
-    pthread_cond_destroy(&worker->replacement.done);
-    pthread_mutex_destroy(&worker->replacement.lock);
+    worker_scripts_free(&worker->script_switch.next);
+    worker_scripts_free(&worker->script_switch.old);
+    pthread_cond_destroy(&worker->script_switch.done);
+    pthread_mutex_destroy(&worker->script_switch.lock);
 }
 
 struct ingest *ingest_start(const struct ingest_options *options, struct err *err) {
@@ -191,19 +191,19 @@ void ingest_scripts_destroy(struct ingest_scripts *scripts) {
     free(scripts);
 }
 
-void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts) {
+void ingest_switch(struct ingest *ingest, struct ingest_scripts *scripts) {
     for (size_t i = 0; i < ingest->count; i++) {
-        scripts->workers[i] = replace_offer(&ingest->workers[i], scripts->workers[i]);
+        scripts->workers[i] = script_switch_offer(&ingest->workers[i], scripts->workers[i]);
         ingest_wake(&ingest->workers[i]);
     }
 }
 
-size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms) {
+size_t ingest_await_switch(struct ingest *ingest, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     size_t waiting = 0;
     for (size_t i = 0; i < ingest->count; i++) {
         struct worker_scripts old;
-        waiting += !replace_wait(&ingest->workers[i], deadline_us, &old);
+        waiting += !script_switch_wait(&ingest->workers[i], deadline_us, &old);
         worker_scripts_free(&old);
     }
     return waiting;

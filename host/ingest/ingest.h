@@ -35,10 +35,10 @@ void ingest_scripts_destroy(struct ingest_scripts *scripts);
 /* Offers them to the workers, which take them between two batches; it cannot fail, and waits for
  * nobody. From then on `scripts` holds what was offered before and never taken, the caller's to
  * destroy. One thread at a time. */
-void ingest_replace(struct ingest *ingest, struct ingest_scripts *scripts);
+void ingest_switch(struct ingest *ingest, struct ingest_scripts *scripts);
 /* Waits at most timeout_ms for the workers to take what was offered; how many have not: each will,
  * before its next batch. What the old scripts have handled may still wait for its commit. */
-size_t ingest_await_replaced(struct ingest *ingest, int timeout_ms);
+size_t ingest_await_switch(struct ingest *ingest, int timeout_ms);
 size_t ingest_worker_count(const struct ingest *ingest);
 
 /* How many workers have topics that a breaker has stopped. */

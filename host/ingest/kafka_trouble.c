@@ -174,7 +174,7 @@ void trouble_note_client(struct worker *worker, const struct kafka_error *error,
     kafka_trouble_publish(worker);
 }
 
-static void kafka_trouble_end_of_client(struct worker *worker) {
+static void kafka_trouble_end_client(struct worker *worker) {
     if (worker->trouble.error.kind != KAFKA_ERROR_NONE) {
         log_info("Kafka is there", LOG_INT("worker", worker->number),
                  LOG_TEXT("after", worker->trouble.error.reason));
@@ -184,7 +184,7 @@ static void kafka_trouble_end_of_client(struct worker *worker) {
 }
 
 void trouble_note_assigned(struct worker *worker) {
-    kafka_trouble_end_of_client(worker);
+    kafka_trouble_end_client(worker);
 }
 
 /* ---- what the client says ------------------------------------------------------------------ */
@@ -205,7 +205,7 @@ void trouble_note_message(struct worker *worker, struct partition *partition,
 }
 
 void trouble_note_good(struct worker *worker, struct partition *partition) {
-    kafka_trouble_end_of_client(worker);
+    kafka_trouble_end_client(worker);
     if (partition->trouble.reason && partition->trouble.retry_at_us == 0) {
         kafka_trouble_end(worker, partition);
     }
@@ -214,16 +214,16 @@ void trouble_note_good(struct worker *worker, struct partition *partition) {
 /* An idle client says nothing when its brokers are back: one that tells where a partition ends is
  * as good as one that reads. */
 static bool kafka_trouble_client_answers(struct worker *worker) {
-    int64_t before = worker->ends_heard;
+    int64_t before = worker->ends_received;
     lag_ask_ends(worker);
-    return worker->ends_heard > before;
+    return worker->ends_received > before;
 }
 
 void trouble_look(struct worker *worker) {
     kafka_trouble_look_at_topics(worker);
     if (worker->trouble.error.kind != KAFKA_ERROR_NONE && consumer_is_fetching(worker) &&
         kafka_trouble_client_answers(worker)) {
-        kafka_trouble_end_of_client(worker);
+        kafka_trouble_end_client(worker);
     }
 }
 

@@ -31,7 +31,7 @@ void lag_ask_ends(struct worker *worker) {
         partitions->items[i].end_known = ends[i].error.kind == KAFKA_ERROR_NONE;
         if (partitions->items[i].end_known) {
             partitions->items[i].high_offset = ends[i].offset;
-            worker->ends_heard++;
+            worker->ends_received++;
         }
     }
     free(ends);
@@ -47,7 +47,7 @@ bool lag_measure(struct worker *worker) {
     if (!worker->kafka) {
         return true;
     }
-    int64_t heard = worker->ends_heard;
+    int64_t heard = worker->ends_received;
     bool fetching = consumer_is_fetching(worker);
     bool all = fetching && worker->trouble.partitions == 0 &&
                waits_next_us(&worker->pipeline.waits) == INT64_MAX;
@@ -73,7 +73,7 @@ bool lag_measure(struct worker *worker) {
                              : 0;
         lag_set_lag(partition, lag > 0 ? lag : 0, age_us);
     }
-    return !asks || worker->ends_heard > heard;
+    return !asks || worker->ends_received > heard;
 }
 
 void lag_forget(struct worker *worker) {

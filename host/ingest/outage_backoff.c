@@ -13,14 +13,14 @@ static int64_t outage_backoff_us(const struct worker *worker) {
     return backoff_jitter_us(us, (uint64_t)clock_monotonic_us());
 }
 
-static void outage_backoff_say(struct worker *worker, const char *what, const struct err *err) {
+static void outage_backoff_publish(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
     /* Whoever asks for readiness needs no key: what a server said is in the log. */
     bool outside = worker->pipeline.scripts &&
                    (err->sqlstate[0] || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
     snprintf(text, sizeof text, "waits for %s: %.400s", what,
              outside ? pg_plain_reason(err) : err->text);
-    worker_say(worker, text);
+    worker_set_status(worker, text);
 }
 
 /* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
@@ -74,7 +74,7 @@ void outage_fail(struct worker *worker, const struct err *err) {
                   LOG_TEXT("kind", err_kind_name(err->kind)),
                   LOG_TEXT("sqlstate", err->sqlstate[0] ? err->sqlstate : NULL));
     }
-    outage_backoff_say(worker, scripts ? "the database" : "a script state", err);
+    outage_backoff_publish(worker, scripts ? "the database" : "a script state", err);
     metric_add(worker->errors, 1);
     outage_backoff_shrink_batches(worker, err);
     outage_backoff_abandon(worker);
@@ -84,7 +84,7 @@ void outage_fail(struct worker *worker, const struct err *err) {
 }
 
 /* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
-void outage_step_back(struct worker *worker, const char *detail) {
+void outage_offsets_moved(struct worker *worker, const char *detail) {
     log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
                 LOG_TEXT("detail", detail));
     outage_backoff_abandon(worker);

@@ -19,12 +19,12 @@ void rebalance_drop_batches(struct worker *worker) {
         pg_disconnect(worker->pipeline.pg); /* rolls back, or has committed */
         worker->inflight = NULL;
     }
-    worker->set_aside = NULL;
+    worker->retiring = NULL;
     rebalance_clear_batches(worker);
 }
 
 /* What is under way gets a last chance to commit before the partitions go to someone else. */
-static void rebalance_settle_inflight(struct worker *worker) {
+static void rebalance_commit_inflight(struct worker *worker) {
     struct err err = {0};
     if (!worker->inflight) {
         return;
@@ -48,8 +48,8 @@ static void rebalance_begin(struct worker *worker) {
     lag_forget(worker);
     trouble_forget_partitions(worker);
     waits_forget(&worker->pipeline.waits); /* the partitions' next owner tries at once */
-    worker->unsettled = 0;
-    worker->unsettled_wait_us = 0;
+    worker->unplaced = 0;
+    worker->unplaced_wait_us = 0;
     atomic_store(&worker->assigned, false);
 }
 
@@ -87,9 +87,9 @@ static void rebalance_partitions(struct partitions *partitions,
 void rebalance(void *context, const struct kafka_rebalance *change) {
     struct worker *worker = context;
     FAULT_POINT("in_rebalance");
-    rebalance_settle_inflight(worker);
+    rebalance_commit_inflight(worker);
     if (!change->come && !change->lost) {
-        report_last(worker);
+        kafka_offsets_report_last(worker);
     }
     rebalance_begin(worker);
     rebalance_partitions(&worker->pipeline.partitions, change);
@@ -98,7 +98,7 @@ void rebalance(void *context, const struct kafka_rebalance *change) {
         trouble_note_assigned(worker);
     }
     reopen_note_assignment(worker, change->come);
-    report_rest(worker);
+    kafka_offsets_pause(worker);
     log_info(change->come ? "partitions assigned" : "partitions revoked",
              LOG_INT("worker", worker->number), LOG_INT("partitions", (int64_t)change->count),
              LOG_INT("has", (int64_t)worker->pipeline.partitions.count));

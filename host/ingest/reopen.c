@@ -52,7 +52,7 @@ void reopen_ask(struct worker *worker, enum reopen_reason reason) {
               LOG_TEXT("reason", reopen_reasons[reason].what),
               LOG_INT("in_ms", reopen->at_us > now_us ? (reopen->at_us - now_us) / 1000 : 0));
     if (!worker->has_assignment) {
-        worker_say(worker, reopen_reasons[reason].what);
+        worker_set_status(worker, reopen_reasons[reason].what);
     }
 }
 
@@ -64,7 +64,7 @@ void reopen_ask_failed(struct worker *worker) {
     if (error.kind != KAFKA_ERROR_NONE) {
         rebalance_forget(worker); /* nothing comes any more */
         reopen_ask(worker, error.kind == KAFKA_ERROR_FENCED ? REOPEN_FENCED : REOPEN_FATAL);
-        worker_say(worker, reopen_reasons[worker->reopen.reason].what);
+        worker_set_status(worker, reopen_reasons[worker->reopen.reason].what);
     }
 }
 
@@ -91,7 +91,7 @@ static void reopen_look(struct worker *worker) {
                                                kafka_consumer_rebalance_limit_us(worker->kafka)) {
         reopen_ask(worker, REOPEN_UNASSIGNED);
     }
-    if (moved_look(worker)) {
+    if (coordinator_has_moved(worker)) {
         reopen_ask(worker, REOPEN_MOVED);
     }
 }

@@ -12,27 +12,27 @@ void worker_scripts_free(struct worker_scripts *scripts) {
 
 /* ---- who gives them ------------------------------------------------------------------------ */
 
-struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts scripts) {
-    struct worker_replacement *replacement = &worker->replacement;
-    pthread_mutex_lock(&replacement->lock);
-    struct worker_scripts not_taken = replacement->next;
-    replacement->next = scripts;
-    atomic_store(&replacement->is_there, true);
-    pthread_mutex_unlock(&replacement->lock);
+struct worker_scripts script_switch_offer(struct worker *worker, struct worker_scripts scripts) {
+    struct script_switch *offer = &worker->script_switch;
+    pthread_mutex_lock(&offer->lock);
+    struct worker_scripts not_taken = offer->next;
+    offer->next = scripts;
+    atomic_store(&offer->is_offered, true);
+    pthread_mutex_unlock(&offer->lock);
     return not_taken;
 }
 
-bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old) {
-    struct worker_replacement *replacement = &worker->replacement;
+bool script_switch_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old) {
+    struct script_switch *offer = &worker->script_switch;
     int status = 0;
-    pthread_mutex_lock(&replacement->lock);
-    while (atomic_load(&replacement->is_there) && status == 0) {
-        status = clock_condition_wait(&replacement->done, &replacement->lock, deadline_us);
+    pthread_mutex_lock(&offer->lock);
+    while (atomic_load(&offer->is_offered) && status == 0) {
+        status = clock_condition_wait(&offer->done, &offer->lock, deadline_us);
     }
-    bool taken = !atomic_load(&replacement->is_there);
-    *old = replacement->old;
-    replacement->old = (struct worker_scripts){0};
-    pthread_mutex_unlock(&replacement->lock);
+    bool taken = !atomic_load(&offer->is_offered);
+    *old = offer->old;
+    offer->old = (struct worker_scripts){0};
+    pthread_mutex_unlock(&offer->lock);
     return taken;
 }
 
@@ -69,9 +69,9 @@ static void script_switch_follow_topics(struct worker *worker,
     }
 }
 
-static void script_switch_set_aside(struct worker *worker) {
+static void script_switch_retire_filling(struct worker *worker) {
     if (worker->filling->count > 0) {
-        worker->set_aside = worker->filling;
+        worker->retiring = worker->filling;
         worker->filling = worker_spare_batch(worker);
     }
 }
@@ -79,17 +79,17 @@ static void script_switch_set_aside(struct worker *worker) {
 static void script_switch_note_left(struct worker *worker) {
     bool left = false;
     for (int i = 0; i < WORKER_BATCHES; i++) {
-        left = left || batch_is_left(&worker->pipeline, &worker->batches[i]);
+        left = left || batch_is_outdated(&worker->pipeline, &worker->batches[i]);
     }
-    atomic_store(&worker->has_left, left);
+    atomic_store(&worker->has_outdated, left);
 }
 
 /* Returns what it had. */
 static struct worker_scripts script_switch_change_to(struct worker *worker,
                                                      struct worker_scripts scripts) {
-    script_switch_set_aside(worker);
+    script_switch_retire_filling(worker);
     waiting_forget(worker);
-    pipeline_replace_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
+    pipeline_switch_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         if (worker->batches[i].count == 0) {
             batch_clear(&worker->pipeline, &worker->batches[i]);
@@ -101,20 +101,20 @@ static struct worker_scripts script_switch_change_to(struct worker *worker,
 }
 
 static void script_switch_take(struct worker *worker) {
-    struct worker_replacement *replacement = &worker->replacement;
-    int64_t began_us = worker->held_since_us > 0 ? worker->held_since_us : clock_monotonic_us();
-    worker->held_since_us = 0;
-    pthread_mutex_lock(&replacement->lock);
-    struct worker_scripts scripts = replacement->next;
-    replacement->next = (struct worker_scripts){0};
-    pthread_mutex_unlock(&replacement->lock);
+    struct script_switch *offer = &worker->script_switch;
+    int64_t began_us = worker->paused_since_us > 0 ? worker->paused_since_us : clock_monotonic_us();
+    worker->paused_since_us = 0;
+    pthread_mutex_lock(&offer->lock);
+    struct worker_scripts scripts = offer->next;
+    offer->next = (struct worker_scripts){0};
+    pthread_mutex_unlock(&offer->lock);
     scripts = script_switch_change_to(worker, scripts);
-    pthread_mutex_lock(&replacement->lock);
-    struct worker_scripts not_fetched = replacement->old;
-    replacement->old = scripts;
-    atomic_store(&replacement->is_there, false);
-    pthread_cond_broadcast(&replacement->done);
-    pthread_mutex_unlock(&replacement->lock);
+    pthread_mutex_lock(&offer->lock);
+    struct worker_scripts not_fetched = offer->old;
+    offer->old = scripts;
+    atomic_store(&offer->is_offered, false);
+    pthread_cond_broadcast(&offer->done);
+    pthread_mutex_unlock(&offer->lock);
     worker_scripts_free(&not_fetched);
     log_info("worker switched scripts", LOG_INT("worker", worker->number),
              LOG_TEXT("scripts", script_generation_hash(worker->pipeline.generation)),
@@ -122,7 +122,7 @@ static void script_switch_take(struct worker *worker) {
 }
 
 static bool script_switch_is_there(const struct worker *worker) {
-    return atomic_load_explicit(&worker->replacement.is_there, memory_order_acquire);
+    return atomic_load_explicit(&worker->script_switch.is_offered, memory_order_acquire);
 }
 
 static bool script_switch_is_handled(const struct worker *worker) {
@@ -131,21 +131,21 @@ static bool script_switch_is_handled(const struct worker *worker) {
 
 /* Nothing is filling, or it can be set aside. Without a transaction under way it need not be: it is
  * sent next, or dropped. */
-bool replace_is_due(const struct worker *worker) {
-    bool can_set_aside = worker->inflight && !worker->set_aside && script_switch_is_handled(worker);
-    return script_switch_is_there(worker) && (worker->filling->count == 0 || can_set_aside);
+bool script_switch_is_due(const struct worker *worker) {
+    bool can_retire = worker->inflight && !worker->retiring && script_switch_is_handled(worker);
+    return script_switch_is_there(worker) && (worker->filling->count == 0 || can_retire);
 }
 
-bool replace_turn(struct worker *worker) {
-    if (replace_is_due(worker)) {
+bool script_switch_turn(struct worker *worker) {
+    if (script_switch_is_due(worker)) {
         script_switch_take(worker);
     }
-    if (atomic_load_explicit(&worker->has_left, memory_order_relaxed)) {
+    if (atomic_load_explicit(&worker->has_outdated, memory_order_relaxed)) {
         script_switch_note_left(worker);
     }
     bool must_hold = script_switch_is_there(worker) && !script_switch_is_handled(worker);
-    if (must_hold && worker->held_since_us == 0) {
-        worker->held_since_us = clock_monotonic_us();
+    if (must_hold && worker->paused_since_us == 0) {
+        worker->paused_since_us = clock_monotonic_us();
     }
     return !must_hold;
 }

@@ -76,7 +76,7 @@ void waiting_turn(struct worker *worker) {
     }
     bool refetch = waits->refetch;
     waits->refetch = false;
-    if (refetch && consumer_is_fetching(worker) && !start_assign(worker, &err)) {
+    if (refetch && consumer_is_fetching(worker) && !fetch_assign(worker, &err)) {
         log_warning("cannot tell the kafka client what to fetch: it starts again",
                     LOG_INT("worker", worker->number), LOG_TEXT("error", err.text));
         consumer_restart(worker);

@@ -23,7 +23,7 @@
 /* How soon it is noticed that Kafka can be read again, where it does not say so by itself. */
 #define TROUBLE_INTERVAL_US 2000000
 
-void worker_say(struct worker *worker, const char *text) {
+void worker_set_status(struct worker *worker, const char *text) {
     pthread_mutex_lock(&worker->status.lock);
     snprintf(worker->status.text, sizeof worker->status.text, "%s", text);
     pthread_mutex_unlock(&worker->status.lock);
@@ -42,15 +42,15 @@ static void worker_finish_batch(struct worker *worker) {
 }
 
 /* What the database refuses of the old scripts is for the new ones to handle. */
-static void worker_handle_anew(struct worker *worker, const struct err *err) {
+static void worker_rehandle(struct worker *worker, const struct err *err) {
     log_warning("a batch of the scripts before was refused: the new ones handle it",
                 LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
     consumer_restart(worker);
 }
 
-static void worker_settle_failure(struct worker *worker, struct err *err) {
-    if (err->kind == ERR_INPUT && batch_is_left(&worker->pipeline, worker->inflight)) {
-        worker_handle_anew(worker, err);
+static void worker_handle_failure(struct worker *worker, struct err *err) {
+    if (err->kind == ERR_INPUT && batch_is_outdated(&worker->pipeline, worker->inflight)) {
+        worker_rehandle(worker, err);
     } else if (bisect_is_due(&worker->pipeline, err) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
         worker_finish_batch(worker);
@@ -58,7 +58,7 @@ static void worker_settle_failure(struct worker *worker, struct err *err) {
         worker->pipeline.transaction.opened_breaker = false;
         consumer_restart(worker); /* and goes on without the handler that waits now */
     } else if (err->kind == ERR_CONFLICT) {
-        outage_step_back(worker, err->text);
+        outage_offsets_moved(worker, err->text);
     } else {
         outage_fail(worker, err);
     }
@@ -73,28 +73,28 @@ static void worker_progress_batch(struct worker *worker) {
         worker_finish_batch(worker);
         return;
     case PG_FAILED:
-        worker_settle_failure(worker, &err);
+        worker_handle_failure(worker, &err);
         return;
     }
 }
 
 struct batch *worker_spare_batch(struct worker *worker) {
     struct batch *batch = worker->batches;
-    while (batch == worker->filling || batch == worker->set_aside || batch == worker->inflight) {
+    while (batch == worker->filling || batch == worker->retiring || batch == worker->inflight) {
         batch++;
     }
     return batch;
 }
 
 static struct batch *worker_next_batch(const struct worker *worker) {
-    return worker->set_aside ? worker->set_aside : worker->filling;
+    return worker->retiring ? worker->retiring : worker->filling;
 }
 
 static void worker_begin_commit(struct worker *worker) {
     struct err err = {0};
     worker->inflight = worker_next_batch(worker);
-    if (worker->set_aside) {
-        worker->set_aside = NULL;
+    if (worker->retiring) {
+        worker->retiring = NULL;
     } else {
         worker->filling = worker_spare_batch(worker);
         if (batch_is_ready(&worker->pipeline, worker->inflight)) {
@@ -102,7 +102,7 @@ static void worker_begin_commit(struct worker *worker) {
         }
     }
     if (!commit_begin(&worker->pipeline, worker->inflight, &err)) {
-        worker_settle_failure(worker, &err);
+        worker_handle_failure(worker, &err);
     } else {
         worker_progress_batch(worker);
     }
@@ -126,10 +126,10 @@ static void worker_prepare_database(struct worker *worker) {
         ok = consumer_open(worker, &err); /* it had left the group */
     }
     if (ok && worker->must_load_offsets) {
-        ok = start_fetching(worker, &err);
+        ok = fetch_start(worker, &err);
     }
     if (!ok && err.kind == ERR_CONFLICT) {
-        outage_step_back(worker, err.text);
+        outage_offsets_moved(worker, err.text);
         return;
     }
     if (!ok) {
@@ -139,7 +139,7 @@ static void worker_prepare_database(struct worker *worker) {
     if (!atomic_exchange(&worker->database_ready, true)) {
         log_info("database is there", LOG_INT("worker", worker->number));
     }
-    worker_say(worker, "");
+    worker_set_status(worker, "");
     metric_set(worker->database_up, 1);
 }
 
@@ -152,12 +152,12 @@ static void worker_check_offsets(struct worker *worker) {
         return;
     }
     worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
-    if (worker->unsettled > 0) {
+    if (worker->unplaced > 0) {
         consumer_restart(worker); /* perhaps Kafka can say now where they begin */
     } else if (offsets_unmoved(&worker->pipeline, &err)) {
         return;
     } else if (err.kind == ERR_NONE) {
-        outage_step_back(worker, "at a check");
+        outage_offsets_moved(worker, "at a check");
     } else {
         outage_fail(worker, &err);
     }
@@ -180,7 +180,7 @@ static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
     int timeout_ms = worker_bounded_ms(1000, worker->measure_at_us);
     bool room = !batch_full(&worker->pipeline, worker->filling);
-    if ((room && !kafka_dry) || worker_may_handle_more(worker) || replace_is_due(worker)) {
+    if ((room && !kafka_dry) || worker_may_handle_more(worker) || script_switch_is_due(worker)) {
         return;
     }
     if (room && worker->kafka) {
@@ -191,7 +191,7 @@ static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
         fds[2].events = pg_poll_events(worker->pipeline.pg);
     } else if (worker->must_load_offsets || !pg_connected(worker->pipeline.pg)) {
         timeout_ms = worker_bounded_ms(timeout_ms, worker->retry_at_us);
-    } else if (worker->unsettled > 0) {
+    } else if (worker->unplaced > 0) {
         timeout_ms = worker_bounded_ms(timeout_ms, worker->check_at_us);
     }
     fds[3] = announcer_poll(&worker->pipeline.announcer);
@@ -224,7 +224,7 @@ static void worker_give_back_memory(struct worker *worker) {
 static void worker_check_now_and_then(struct worker *worker, bool idle) {
     int64_t now_us = clock_monotonic_us();
     if (worker->kafka) {
-        report_turn(worker);
+        kafka_offsets_turn(worker);
     }
     if (now_us >= worker->measure_at_us) {
         /* Where Kafka does not answer, each question keeps the worker for a while. */
@@ -260,12 +260,12 @@ static void worker_turn(struct worker *worker) {
     if (atomic_exchange(&worker->resume, false)) {
         waiting_resume(worker);
     }
-    bool may_take = replace_turn(worker);
+    bool may_take = script_switch_turn(worker);
     reopen_turn(worker);
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
     waiting_turn(worker);
-    if (replace_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */
-        replace_turn(worker);
+    if (script_switch_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */
+        script_switch_turn(worker);
     }
     if (worker->inflight) {
         worker_encode_ahead(worker);

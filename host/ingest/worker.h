@@ -48,16 +48,16 @@ struct worker_scripts {
 
 /* Where a worker is given other scripts. Whoever gives them takes the old ones, to destroy them
  * where nobody waits. */
-struct worker_replacement {
+struct script_switch {
     pthread_mutex_t lock; /* guards all but is_there */
     pthread_cond_t done;
-    _Atomic bool is_there; /* looked at every turn */
+    _Atomic bool is_offered; /* looked at every turn */
     struct worker_scripts next;
     struct worker_scripts old;
 };
 
 /* What Kafka is told for lag tools: report.c. */
-struct report {
+struct kafka_offsets {
     bool is_under_way;
     bool is_refused; /* the last one was */
     int64_t at_us;   /* not before */
@@ -84,8 +84,8 @@ struct reopen {
     int64_t look_at_us;
 };
 
-/* Whether the coordinator has moved: moved.c. */
-struct moved {
+/* Whether the coordinator has moved: coordinator.c. */
+struct coordinator {
     struct kafka_broker *brokers; /* as the cluster named them last */
     size_t count;
     char failed[264]; /* the coordinator's address that could not be reached lately; "": none */
@@ -99,32 +99,32 @@ struct worker {
     int wake_fd;                  /* eventfd: something was asked for (stop, resume) */
     struct batch batches[WORKER_BATCHES];
     struct batch *filling;
-    struct batch *set_aside; /* handled by old scripts, and committed next; NULL: none */
-    struct batch *inflight;  /* NULL: no transaction under way */
-    bool has_assignment;     /* of the group: the pipeline's partitions, which may be none */
-    bool must_load_offsets;  /* the assignment is not being fetched until offsets are read */
-    size_t unsettled; /* partitions that are not fetched: where they go on cannot be said yet */
-    int64_t unsettled_wait_us; /* until Kafka is asked again; 0: all are settled */
+    struct batch *retiring; /* handled by old scripts, and committed next; NULL: none */
+    struct batch *inflight; /* NULL: no transaction under way */
+    bool has_assignment;    /* of the group: the pipeline's partitions, which may be none */
+    bool must_load_offsets; /* the assignment is not being fetched until offsets are read */
+    size_t unplaced; /* partitions that are not fetched: where they go on cannot be said yet */
+    int64_t unplaced_wait_us; /* until Kafka is asked again; 0: all are settled */
     struct client_trouble trouble;
-    int64_t ends_heard; /* how often Kafka has said where a partition ends */
+    int64_t ends_received; /* how often Kafka has said where a partition ends */
     struct reopen reopen;
-    struct moved moved;
-    bool came_again; /* it was logged that records came below an offset */
+    struct coordinator coordinator;
+    bool logged_repeated; /* it was logged that records came below an offset */
     int64_t retry_at_us;
     int failures;            /* in a row, for the back-off */
     char logged_sqlstate[6]; /* of the last failure in the log */
-    struct report report;
+    struct kafka_offsets kafka_offsets;
     int64_t measure_at_us;
     int64_t check_at_us;
     int64_t look_at_us; /* for stalled partitions */
     int64_t trouble_look_at_us;
     bool had_backlog; /* since memory was last given back */
     int64_t
-        held_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
+        paused_since_us; /* no more records are taken, so that other scripts can be; 0: they are */
     struct metric_cell *errors, *deleted, *stalls, *database_up, *breaker_open;
     /* ---- other threads' too ---- */
     struct worker_status status;
-    struct worker_replacement replacement;
+    struct script_switch script_switch;
     _Atomic bool stopping;
     _Atomic bool resume; /* what waits shall be tried now, and breakers close */
     _Atomic bool database_ready;
@@ -132,7 +132,7 @@ struct worker {
     _Atomic int waiting_handlers; /* because of trouble */
     _Atomic int opened_handlers;  /* those of them whose breaker is open */
     _Atomic int unreadable;       /* partitions and topics that Kafka does not give */
-    _Atomic bool has_left;        /* a batch of scripts that were replaced */
+    _Atomic bool has_outdated;    /* a batch of scripts that were replaced */
 };
 
 /* consumer.c: the Kafka side */
@@ -151,11 +151,11 @@ bool consumer_is_fetching(const struct worker *worker);
 /* Forgets all batches and stops fetching until the offsets are read again. */
 void consumer_restart(struct worker *worker);
 /* report.c: tells Kafka where the partitions stand, for lag tools only; at every turn. */
-void report_turn(struct worker *worker);
+void kafka_offsets_turn(struct worker *worker);
 /* Before the partitions are given away: waits for the answer, a second at most. */
-void report_last(struct worker *worker);
+void kafka_offsets_report_last(struct worker *worker);
 /* After partitions have come or gone: not at once. */
-void report_rest(struct worker *worker);
+void kafka_offsets_pause(struct worker *worker);
 
 /* reopen.c: another Kafka client is opened, soon, at a bounded rate. */
 void reopen_ask(struct worker *worker, enum reopen_reason reason);
@@ -169,20 +169,21 @@ void reopen_note_opened(struct worker *worker);
 /* Partitions have come, or gone. */
 void reopen_note_assignment(struct worker *worker, bool come);
 
-/* moved.c: an error of the client, as it words it: perhaps its coordinator does not answer. */
-void moved_note(struct worker *worker, const char *reason);
+/* coordinator.c: an error of the client, as it words it: perhaps its coordinator does not answer.
+ */
+void coordinator_note_error(struct worker *worker, const char *reason);
 /* Whether the coordinator that does not answer has another address. Waits for Kafka for a second
  * where there is one. */
-bool moved_look(struct worker *worker);
-void moved_forget(struct worker *worker);
+bool coordinator_has_moved(struct worker *worker);
+void coordinator_forget(struct worker *worker);
 
 /* fetch_start.c: reads the offsets of the assignment from Postgres, moves those that the log does
  * not have (saying so), and starts fetching. Waits for Kafka for some seconds. */
-bool start_fetching(struct worker *worker, struct err *err);
+bool fetch_start(struct worker *worker, struct err *err);
 
 /* Has the client fetch all partitions but those that cannot be settled yet or are held, from where
  * they stand. */
-bool start_assign(struct worker *worker, struct err *err);
+bool fetch_assign(struct worker *worker, struct err *err);
 
 /* kafka_trouble.c: what keeps records from coming from Kafka. Each is logged once, shows in
  * `waiting` or as the reason of /readyz, and is tried again by itself. */
@@ -249,22 +250,22 @@ void rebalance_drop_batches(struct worker *worker);
 
 /* script_switch.c: other scripts. Any thread: gives them; what comes back was given before and not
  * taken (absent: NULL). */
-struct worker_scripts replace_offer(struct worker *worker, struct worker_scripts scripts);
+struct worker_scripts script_switch_offer(struct worker *worker, struct worker_scripts scripts);
 /* Any thread: waits until the worker has taken what was offered, at most until the deadline of the
  * monotonic clock; true: *old is what it had, the caller's to free. */
-bool replace_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old);
+bool script_switch_wait(struct worker *worker, int64_t deadline_us, struct worker_scripts *old);
 /* The worker, at every turn: takes what was offered, if it can be taken; false where no more
  * records may be taken before. */
-bool replace_turn(struct worker *worker);
+bool script_switch_turn(struct worker *worker);
 /* True where the next turn would take scripts. */
-bool replace_is_due(const struct worker *worker);
+bool script_switch_is_due(const struct worker *worker);
 void worker_scripts_free(struct worker_scripts *scripts);
 
 /* outage_backoff.c: both drop the batches and the connection; the next try is after a time that
  * doubles with each failure. The database, or the script state, has failed: */
 void outage_fail(struct worker *worker, const struct err *err);
 /* Somebody has moved the offsets: */
-void outage_step_back(struct worker *worker, const char *detail);
+void outage_offsets_moved(struct worker *worker, const char *detail);
 /* A batch was committed: those that follow may be larger. */
 void outage_grow_batches(struct pipeline *pipeline);
 
@@ -273,6 +274,6 @@ void outage_grow_batches(struct pipeline *pipeline);
 struct batch *worker_spare_batch(struct worker *worker);
 void *worker_main(void *worker);
 /* What it waits for besides Kafka; an empty text says that it waits for nothing. */
-void worker_say(struct worker *worker, const char *text);
+void worker_set_status(struct worker *worker, const char *text);
 
 #endif

@@ -41,7 +41,7 @@ struct audit {
     int64_t watched_us;   /* since when each look has succeeded; 0: the last one has not */
     int64_t failed_us;    /* since when none has; 0: the last one has */
     bool refused, forgot; /* of the demand to forget */
-    bool said_database;   /* in the log, that it cannot be asked */
+    bool logged_database; /* in the log, that it cannot be asked */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t stopped;
@@ -111,7 +111,7 @@ bool audit_read(struct audit *audit, struct err *err) {
 
 /* ---- what was announced -------------------------------------------------------------------- */
 
-static void announcement_audit_on_answer(void *context, size_t index, const redisReply *reply) {
+static void announcement_audit_on_positions(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != audit->count) {
@@ -157,7 +157,7 @@ static bool announcement_audit_ask(struct audit *audit, struct err *err) {
     bool ok =
         audit->count == 0 ||
         (cache_append_question(audit->cache, audit->redis, &about, err) &&
-         redis_run(audit->redis, announcement_audit_on_answer, audit, err) && !audit->refused);
+         redis_run(audit->redis, announcement_audit_on_positions, audit, err) && !audit->refused);
     free((void *)about.positions);
     if (audit->refused) {
         err_set(err, ERR_UNAVAILABLE, "another reply than was asked for");
@@ -255,12 +255,12 @@ void audit_judge(struct audit *audit, int64_t now_us) {
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-static void announcement_audit_say(struct audit *audit, bool ok, const struct err *err) {
-    if (!ok && !audit->said_database) {
+static void announcement_audit_log_database(struct audit *audit, bool ok, const struct err *err) {
+    if (!ok && !audit->logged_database) {
         log_warning("whether all commits were announced to the caches cannot be read",
                     LOG_TEXT("error", err->text));
     }
-    audit->said_database = !ok;
+    audit->logged_database = !ok;
 }
 
 /* Microseconds until the next look. While the database cannot be asked the cache goes on as it was:
@@ -268,7 +268,7 @@ static void announcement_audit_say(struct audit *audit, bool ok, const struct er
 static int64_t announcement_audit_look(struct audit *audit) {
     struct err err = {0};
     bool ok = audit_read(audit, &err);
-    announcement_audit_say(audit, ok, &err);
+    announcement_audit_log_database(audit, ok, &err);
     if (ok) {
         audit_judge(audit, clock_monotonic_us());
     }

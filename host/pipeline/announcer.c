@@ -50,7 +50,7 @@ static struct cache_announcement announcer_of_batch(const struct pipeline *pipel
     struct cache_position *positions = xcalloc(batch->advance_count + 1, sizeof *positions);
     int64_t *events = xcalloc(batch->advance_count + 1, sizeof *events);
     for (size_t i = 0; i < batch->count; i++) {
-        events[batch->events[i].message.partition] += batch->events[i].state != EVENT_WAITS;
+        events[batch->events[i].record.partition] += batch->events[i].state != EVENT_WAITS;
     }
     for (size_t i = 0; i < batch->advance_count; i++) {
         const struct partition *partition = &pipeline->partitions.items[i];

@@ -2,10 +2,23 @@
 
 #include <stdlib.h>
 
+#include "base/traceparent.h"
 #include "base/xalloc.h"
+#include "bindings/kafka_consumer.h"
 #include "pipeline.h"
 
 #define EXTRACTED_CHUNK_BYTES (256UL * 1024)
+
+struct log_record log_record_of_kafka(const struct kafka_message *message, size_t partition) {
+    return (struct log_record){
+        .partition = partition,
+        .offset = message->offset,
+        .broker_time_us = message->time_us,
+        .payload = message->value,
+        .traceparent = traceparent_read(kafka_message_header(message, "traceparent")),
+        .owner = message->owner,
+    };
+}
 
 void batch_init(struct batch *batch, struct script_generation *generation) {
     *batch = (struct batch){.generation = script_generation_ref(generation),
@@ -13,9 +26,9 @@ void batch_init(struct batch *batch, struct script_generation *generation) {
                             .merge = merge_create(script_generation_view(generation))};
 }
 
-static void batch_release_messages(struct pipeline *pipeline, struct batch *batch) {
+static void batch_empty(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
-        pipeline->options.release(batch->events[i].message.owner);
+        pipeline->options.release(batch->events[i].record.owner);
     }
     batch->count = batch->bytes = batch->rejected = batch->outside = batch->marks = 0;
     batch->waiting = 0;
@@ -29,7 +42,7 @@ static void batch_release_messages(struct pipeline *pipeline, struct batch *batc
 }
 
 void batch_free(struct pipeline *pipeline, struct batch *batch) {
-    batch_release_messages(pipeline, batch);
+    batch_empty(pipeline, batch);
     free(batch->events);
     free(batch->advances);
     encode_free(&batch->encoded);
@@ -50,7 +63,7 @@ static void batch_forget_advances(struct pipeline *pipeline, struct batch *batch
 }
 
 void batch_clear(struct pipeline *pipeline, struct batch *batch) {
-    batch_release_messages(pipeline, batch);
+    batch_empty(pipeline, batch);
     struct script_generation *old = batch->generation;
     batch->generation = script_generation_ref(pipeline->generation);
     merge_reset(batch->merge, script_generation_view(batch->generation));
@@ -73,38 +86,38 @@ bool batch_is_ready(const struct pipeline *pipeline, const struct batch *batch) 
            (batch->handled > 0 && batch_has_merged_enough(pipeline, batch));
 }
 
-bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch) {
+bool batch_is_outdated(const struct pipeline *pipeline, const struct batch *batch) {
     return batch->generation != pipeline->generation;
 }
 
 /* ---- taking messages ----------------------------------------------------------------------- */
 
 static void batch_advance_partition(struct pipeline *pipeline, struct batch *batch,
-                                    const struct message *message) {
-    struct partition *partition = &pipeline->partitions.items[message->partition];
-    struct advance *advance = &batch->advances[message->partition];
+                                    const struct log_record *record) {
+    struct partition *partition = &pipeline->partitions.items[record->partition];
+    struct advance *advance = &batch->advances[record->partition];
     if (advance->next < 0) {
         advance->expected = partition->next_offset;
     }
-    advance->next = partition->next_offset = message->offset + 1;
-    advance->last_time_us = message->broker_time_us;
-    partition->broker_time_us = message->broker_time_us;
+    advance->next = partition->next_offset = record->offset + 1;
+    advance->last_time_us = record->broker_time_us;
+    partition->broker_time_us = record->broker_time_us;
 }
 
-static void batch_add(struct batch *batch, const struct message *message, int handler) {
+static void batch_add(struct batch *batch, const struct log_record *record, int handler) {
     if (batch->count == batch->capacity) {
         batch->capacity = batch->capacity ? batch->capacity * 2 : 256;
         batch->events = xrealloc(batch->events, batch->capacity * sizeof *batch->events);
     }
-    batch->events[batch->count++] = (struct event){.message = *message, .handler = handler};
-    batch->bytes += message->payload.len;
-    batch->traced = batch->traced || message->traceparent.data;
+    batch->events[batch->count++] = (struct event){.record = *record, .handler = handler};
+    batch->bytes += record->payload.len;
+    batch->traced = batch->traced || record->traceparent.data;
     encode_forget(batch);
 }
 
-void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message) {
-    batch_add(batch, message, pipeline->partitions.items[message->partition].handler);
-    batch_advance_partition(pipeline, batch, message);
+void batch_take(struct pipeline *pipeline, struct batch *batch, const struct log_record *record) {
+    batch_add(batch, record, pipeline->partitions.items[record->partition].handler);
+    batch_advance_partition(pipeline, batch, record);
 }
 
 /* ---- leaving events out --------------------------------------------------------------------- */
@@ -123,10 +136,10 @@ static struct advance batch_advance_of(const struct batch *batch, size_t first, 
                                        size_t partition, int64_t expected) {
     struct advance advance = {expected, -1, 0};
     for (size_t i = first; i < last; i++) {
-        const struct message *message = &batch->events[i].message;
-        if (message->partition == partition && batch->events[i].state != EVENT_WAITS) {
-            advance.next = message->offset + 1;
-            advance.last_time_us = message->broker_time_us;
+        const struct log_record *record = &batch->events[i].record;
+        if (record->partition == partition && batch->events[i].state != EVENT_WAITS) {
+            advance.next = record->offset + 1;
+            advance.last_time_us = record->broker_time_us;
         }
     }
     return advance;
@@ -179,13 +192,13 @@ void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *r
     for (size_t i = batch->handled; i < batch->count; i++) {
         if (batch->events[i].state == EVENT_WAITS) {
             if (pipeline->options.release) {
-                pipeline->options.release(batch->events[i].message.owner);
+                pipeline->options.release(batch->events[i].record.owner);
             }
             batch->waiting--;
             continue;
         }
-        batch_add(rest, &batch->events[i].message, batch->events[i].handler);
-        batch->bytes -= batch->events[i].message.payload.len;
+        batch_add(rest, &batch->events[i].record, batch->events[i].handler);
+        batch->bytes -= batch->events[i].record.payload.len;
         batch->rejected -= batch->events[i].state == EVENT_REJECTED;
     }
     batch->count = batch->looked_up = batch->handled;

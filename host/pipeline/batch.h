@@ -14,12 +14,13 @@
 
 struct arena;
 struct extract_value;
+struct kafka_message;
 struct merge;
 struct pipeline;
 struct script_generation;
 
 /* One record of a partition. */
-struct message {
+struct log_record {
     size_t partition; /* index into the pipeline's partitions */
     int64_t offset;
     int64_t broker_time_us;
@@ -39,7 +40,7 @@ enum event_state {
 };
 
 struct event {
-    struct message message;
+    struct log_record record;
     int handler; /* of the batch's generation; -1: none declares its topic */
     enum event_state state;
     bool superseded; /* EVENT_APPLIED: every merge lost to another of its batch */
@@ -86,6 +87,9 @@ struct batch {
 
 /* ---- batch.c ------------------------------------------------------------------------------- */
 
+/* A record of that partition, which owns the client's from now on: the pipeline's release function
+ * is kafka_message_release. */
+struct log_record log_record_of_kafka(const struct kafka_message *message, size_t partition);
 void batch_init(struct batch *batch, struct script_generation *generation);
 void batch_free(struct pipeline *pipeline, struct batch *batch);
 /* Empties it, for the pipeline's scripts, and releases its messages; also after the partitions have
@@ -98,9 +102,9 @@ bool batch_has_merged_enough(const struct pipeline *pipeline, const struct batch
 /* It can be committed, once what is not handled has been split off. */
 bool batch_is_ready(const struct pipeline *pipeline, const struct batch *batch);
 /* Its scripts have been replaced: it can still be committed, but not be handled or bisected. */
-bool batch_is_left(const struct pipeline *pipeline, const struct batch *batch);
+bool batch_is_outdated(const struct pipeline *pipeline, const struct batch *batch);
 /* Adds a message; the batch releases it from now on. */
-void batch_take(struct pipeline *pipeline, struct batch *batch, const struct message *message);
+void batch_take(struct pipeline *pipeline, struct batch *batch, const struct log_record *message);
 /* Leaves out the handler's events from `first` on: its partitions stand in front of them again. */
 void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler, size_t first);
 /* Drops the merges of events that are no longer EVENT_APPLIED. The rows must be selected again. */
@@ -118,7 +122,7 @@ void batch_handle(struct pipeline *pipeline, struct batch *batch);
  * Neither begins one once the batch has merged enough. */
 bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us);
 /* Why a batch is not handled to its end. Always false. */
-bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *batch,
-                         struct err *err);
+bool batch_describe_unhandled(const struct pipeline *pipeline, const struct batch *batch,
+                              struct err *err);
 
 #endif

@@ -22,7 +22,7 @@ static void batch_handle_keep_ids(struct batch *batch, struct event *event) {
         memcpy(event->id, id->as.uuid, sizeof event->id);
     }
     if (correlation_id->present) {
-        struct slice text = correlation_id->as.text, payload = event->message.payload;
+        struct slice text = correlation_id->as.text, payload = event->record.payload;
         bool stays = text.data >= payload.data && text.data < payload.data + payload.len;
         event->correlation_id = stays ? text : arena_copy(merge_arena(batch->merge), text);
     }
@@ -32,12 +32,12 @@ static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *
                                        struct event *event) {
     size_t count;
     const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
-    const struct partition *partition = &pipeline->partitions.items[event->message.partition];
+    const struct partition *partition = &pipeline->partitions.items[event->record.partition];
     if (event->handler < 0) {
         rejection_set(batch, event, "no_handler: no handler is declared for this topic");
         return;
     }
-    if (!event->message.payload.data) {
+    if (!event->record.payload.data) {
         rejection_set(batch, event, "null_value: the record has no value");
         return;
     }
@@ -47,7 +47,7 @@ static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *
     err_clear(&err);
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
     memset(event->values, 0, handler->field_count * sizeof *event->values);
-    bool extracted = extract_run(handler->plan, event->message.payload, arena, event->values, &err);
+    bool extracted = extract_run(handler->plan, event->record.payload, arena, event->values, &err);
     batch_handle_keep_ids(batch, event);
     if (!extracted) {
         rejection_set(batch, event, err.text);
@@ -55,15 +55,15 @@ static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *
     }
     uint64_t seed = hash64_seeded(slice_of(partition->topic), pipeline->view_epoch) +
                     (uint64_t)partition->number;
-    event->identity = hash64_seeded(event->message.payload, seed);
+    event->identity = hash64_seeded(event->record.payload, seed);
 }
 
 /* A state that hit a limit is not used again. The event need not be at fault: the process may have
  * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
  * fresh one. False: none can be made. */
-static bool batch_handle_run_handler(struct pipeline *pipeline, struct batch *batch,
-                                     const struct event *event, enum script_result *result,
-                                     struct err *err) {
+static bool batch_handle_run(struct pipeline *pipeline, struct batch *batch,
+                             const struct event *event, enum script_result *result,
+                             struct err *err) {
     size_t handler = (size_t)event->handler;
     for (int tries = 0; tries < 2; tries++) {
         if (!pipeline_renew_scripts(pipeline)) {
@@ -84,9 +84,9 @@ static bool batch_handle_run_handler(struct pipeline *pipeline, struct batch *ba
 
 /* What the event publishes belongs to its trace. */
 static void batch_handle_trace_messages(struct batch *batch, const struct event *event) {
-    if (event->message.traceparent.data) {
+    if (event->record.traceparent.data) {
         char text[TRACEPARENT_LEN + 1];
-        traceparent_format(event->message.traceparent, text);
+        traceparent_format(event->record.traceparent, text);
         merge_trace(batch->merge, slice_of(text));
     }
 }
@@ -120,8 +120,8 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     err_clear(&err);
     enum script_result result = SCRIPT_ERROR;
     log_set_correlation_id(event->correlation_id);
-    log_set_trace_id(traceparent_trace_id(event->message.traceparent));
-    bool handled = batch_handle_run_handler(pipeline, batch, event, &result, &err);
+    log_set_trace_id(traceparent_trace_id(event->record.traceparent));
+    bool handled = batch_handle_run(pipeline, batch, event, &result, &err);
     log_set_trace_id((struct slice){0});
     log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
     if (!handled) {
@@ -207,8 +207,8 @@ bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t li
     return batch->handled == batch->count;
 }
 
-bool batch_say_unhandled(const struct pipeline *pipeline, const struct batch *batch,
-                         struct err *err) {
+bool batch_describe_unhandled(const struct pipeline *pipeline, const struct batch *batch,
+                              struct err *err) {
     if (batch_has_merged_enough(pipeline, batch)) {
         return err_set(err, ERR_INPUT,
                        "the first %zu of %zu events merge more than the %d bytes of a batch "

@@ -77,8 +77,8 @@ bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected) {
            !breaker_too_many(breaker, &breaker->judged[handler]);
 }
 
-void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
-                 const char *detail, char reason[BREAKER_REASON_CAP]) {
+void breaker_describe(const struct breaker *breaker, size_t handler, const char *name,
+                      const char *detail, char reason[BREAKER_REASON_CAP]) {
     const struct breaker_window *window = &breaker->judged[handler];
     snprintf(reason, BREAKER_REASON_CAP,
              "%zu of the last %zu events of %.64s were rejected, the last one: %.500s",

@@ -51,8 +51,8 @@ void breaker_judge_restart(struct breaker *breaker);
 bool breaker_judge(struct breaker *breaker, size_t handler, bool rejected);
 #define BREAKER_REASON_CAP 640
 /* Why it has opened for the handler, of this name, with the detail of its last rejection. */
-void breaker_say(const struct breaker *breaker, size_t handler, const char *name,
-                 const char *detail, char reason[BREAKER_REASON_CAP]);
+void breaker_describe(const struct breaker *breaker, size_t handler, const char *name,
+                      const char *detail, char reason[BREAKER_REASON_CAP]);
 
 /* One event was committed. */
 void breaker_enter(struct breaker *breaker, size_t handler, bool rejected);

@@ -43,7 +43,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
         return false;
     }
     if (batch->handled < batch->count) {
-        return batch_say_unhandled(pipeline, batch, err);
+        return batch_describe_unhandled(pipeline, batch, err);
     }
     bool ok = transaction_send_plain(pipeline, "BEGIN", err) &&
               transaction_send_position(pipeline, batch, err) &&
@@ -92,12 +92,12 @@ bool commit_end(struct pipeline *pipeline, struct batch *batch, struct err *err)
            (bisect_is_due(pipeline, err) && bisect_batch(pipeline, batch, err));
 }
 
-bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err) {
+bool commit_transaction(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     return commit_begin(pipeline, batch, err) && commit_end(pipeline, batch, err);
 }
 
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    if (!commit_settle(pipeline, batch, err)) {
+    if (!commit_transaction(pipeline, batch, err)) {
         return false;
     }
     after_commit(pipeline, batch);

@@ -14,7 +14,7 @@ bool commit_wait(struct pipeline *pipeline, struct err *err);
 /* The same, and bisects where rows are refused: committed, but for after_commit. */
 bool commit_end(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Begins and ends it: committed, but for after_commit. */
-bool commit_settle(struct pipeline *pipeline, struct batch *batch, struct err *err);
+bool commit_transaction(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Settles it, and does what follows a commit. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Finds the events of which nothing stands in the merged rows. */

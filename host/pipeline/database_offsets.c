@@ -172,7 +172,7 @@ void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if (event->state != EVENT_WAITS) {
-            pipeline->partitions.items[event->message.partition].counted++;
+            pipeline->partitions.items[event->record.partition].counted++;
         }
     }
 }
@@ -198,7 +198,7 @@ static struct tally *database_offsets_count_outcomes(const struct pipeline *pipe
     memset(tallies, 0, bytes);
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        tallies[event->message.partition].counts[database_offsets_outcome_of(event)] +=
+        tallies[event->record.partition].counts[database_offsets_outcome_of(event)] +=
             event->state != EVENT_WAITS;
     }
     return tallies;

@@ -31,7 +31,7 @@ void dry_run_clear(struct dry_run *dry_run) {
     batch_clear(&dry_run->pipeline, &dry_run->batch);
 }
 
-bool dry_run_handle(struct dry_run *dry_run, const struct message *message,
+bool dry_run_handle(struct dry_run *dry_run, const struct log_record *message,
                     struct dry_run_outcome *outcome, struct err *err) {
     struct pipeline *pipeline = &dry_run->pipeline;
     struct batch *batch = &dry_run->batch;
@@ -43,7 +43,7 @@ bool dry_run_handle(struct dry_run *dry_run, const struct message *message,
     batch_take(pipeline, batch, message);
     batch_handle(pipeline, batch);
     if (batch->handled < batch->count) {
-        return batch_say_unhandled(pipeline, batch, err);
+        return batch_describe_unhandled(pipeline, batch, err);
     }
     const struct merge_accepted *merges = merge_accepted_ops(batch->merge, &count);
     const struct outbox_message *messages = merge_messages(batch->merge, &message_count);

@@ -38,7 +38,7 @@ size_t dry_run_add_partition(struct dry_run *dry_run, const char *topic, int32_t
 void dry_run_clear(struct dry_run *dry_run);
 /* Takes the message and handles it; its merges come on top of those of the events before. False: no
  * script state can be made. */
-bool dry_run_handle(struct dry_run *dry_run, const struct message *message,
+bool dry_run_handle(struct dry_run *dry_run, const struct log_record *message,
                     struct dry_run_outcome *outcome, struct err *err);
 
 #endif

@@ -26,7 +26,7 @@ static struct slice event_columns_bytes(const struct pipeline *pipeline, const s
     const struct script_handler *handlers = script_generation_handlers(batch->generation, &count);
     switch (column) {
     case COLUMN_TOPIC:
-        return slice_of(pipeline->partitions.items[event->message.partition].topic);
+        return slice_of(pipeline->partitions.items[event->record.partition].topic);
     case COLUMN_EVENT_ID:
         return (struct slice){event->has_id ? (const char *)event->id : NULL, sizeof event->id};
     case COLUMN_CORRELATION_ID:
@@ -34,7 +34,7 @@ static struct slice event_columns_bytes(const struct pipeline *pipeline, const s
     case COLUMN_HANDLER:
         return event->handler >= 0 ? slice_of(handlers[event->handler].name) : (struct slice){0};
     case COLUMN_PAYLOAD:
-        return event->message.payload;
+        return event->record.payload;
     case COLUMN_REASON:
         return event->reason;
     case COLUMN_DETAIL:
@@ -48,9 +48,9 @@ static void event_columns_put(const struct pipeline *pipeline, const struct batc
                               const struct event *event, enum event_column column) {
     struct pg_params *params = pipeline->params;
     if (column == COLUMN_PARTITION) {
-        pg_array_int(params, pipeline->partitions.items[event->message.partition].number);
+        pg_array_int(params, pipeline->partitions.items[event->record.partition].number);
     } else if (column == COLUMN_OFFSET) {
-        pg_array_int(params, event->message.offset);
+        pg_array_int(params, event->record.offset);
     } else if (column == COLUMN_AT) {
         pg_array_timestamp(params, event->at_us);
     } else {

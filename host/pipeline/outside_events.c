@@ -12,7 +12,7 @@ static const char insert_sql[] =
     "SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[], $4::uuid[], $5::timestamptz[], "
     "$6::text[], $7::text[]) ON CONFLICT DO NOTHING";
 
-void outside_events_set_aside(struct batch *batch) {
+void outside_events_exclude(struct batch *batch) {
     size_t before = batch->outside;
     for (size_t i = 0; i < batch->count; i++) {
         struct event *event = &batch->events[i];

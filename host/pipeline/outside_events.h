@@ -7,7 +7,7 @@
 
 /* Sets the handled events aside that rest on an outside system's answer; rows and rejections are
  * those of the others. */
-void outside_events_set_aside(struct batch *batch);
+void outside_events_exclude(struct batch *batch);
 /* Queues their rows of outside_events; nothing where there are none. */
 bool outside_events_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 

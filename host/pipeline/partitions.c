@@ -23,7 +23,7 @@ size_t partitions_find(struct partitions *partitions, const char *topic, int32_t
 }
 
 /* Takes the topic. */
-static struct partition partitions_partition_new(char *topic, int32_t number) {
+static struct partition partitions_fresh(char *topic, int32_t number) {
     return (struct partition){.topic = topic,
                               .number = number,
                               .handler = -1,
@@ -40,7 +40,7 @@ static struct partition partitions_partition_new(char *topic, int32_t number) {
 size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number) {
     size_t count = partitions->count + 1;
     partitions->items = xrealloc(partitions->items, count * sizeof *partitions->items);
-    partitions->items[partitions->count] = partitions_partition_new(xstrdup(topic), number);
+    partitions->items[partitions->count] = partitions_fresh(xstrdup(topic), number);
     return partitions->count++;
 }
 
@@ -57,7 +57,7 @@ void partitions_reset(struct partitions *partitions) {
     for (size_t i = 0; i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
         free(partition->position);
-        *partition = partitions_partition_new(partition->topic, partition->number);
+        *partition = partitions_fresh(partition->topic, partition->number);
     }
 }
 

@@ -121,8 +121,8 @@ size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t 
     return at;
 }
 
-void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
-                              struct script_instance **scripts) {
+void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation **generation,
+                             struct script_instance **scripts) {
     struct script_generation *old_generation = pipeline->generation;
     struct script_instance *old_scripts = pipeline->scripts;
     pipeline->generation = *generation;

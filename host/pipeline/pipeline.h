@@ -88,7 +88,7 @@ size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t 
  * back those that it had. The breaker begins without verdicts, and nothing waits. Batches that have
  * events must have been handled to the end; they are committed as what they are. Those that are
  * empty are to be cleared. */
-void pipeline_replace_scripts(struct pipeline *pipeline, struct script_generation **generation,
-                              struct script_instance **scripts);
+void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation **generation,
+                             struct script_instance **scripts);
 
 #endif

@@ -37,8 +37,7 @@ void processed_ids_note_redis(struct pipeline *pipeline, bool up, const struct e
 /* A replay is there to handle again what was handled before. */
 static bool processed_ids_is_asked(const struct pipeline *pipeline, const struct event *event) {
     return event->state == EVENT_PENDING &&
-           event->message.offset >=
-               pipeline->partitions.items[event->message.partition].fresh_offset;
+           event->record.offset >= pipeline->partitions.items[event->record.partition].fresh_offset;
 }
 
 struct processed_lookup {
@@ -67,7 +66,7 @@ static void processed_ids_on_reply(void *context, size_t index, const redisReply
         int64_t offset;
         memcpy(&identity, value->str, 8);
         memcpy(&offset, value->str + 8, 8);
-        if (identity == event->identity && offset < event->message.offset) {
+        if (identity == event->identity && offset < event->record.offset) {
             event->state = EVENT_DUPLICATE;
         }
     }
@@ -106,7 +105,7 @@ bool processed_ids_append(struct redis *redis, const struct event *event, int tt
     char ttl[16];
     processed_ids_write_key(event, key);
     memcpy(value, &event->identity, 8);
-    memcpy(value + 8, &event->message.offset, 8);
+    memcpy(value + 8, &event->record.offset, 8);
     int ttl_len = snprintf(ttl, sizeof ttl, "%d", ttl_s);
     struct slice args[] = {slice_of("SET"),
                            {key, PROCESSED_KEY_LEN},

@@ -108,8 +108,8 @@ static void reaction_marks_trace_marks(struct batch *batch, const struct script_
     memset(marked->traceparents, 0, bytes);
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &batch->events[accepted[i].event];
-        if (event->message.traceparent.data) {
-            reaction_marks_trace_operation(&accepted[i], reaction, event->message.traceparent,
+        if (event->record.traceparent.data) {
+            reaction_marks_trace_operation(&accepted[i], reaction, event->record.traceparent,
                                            marked);
         }
     }

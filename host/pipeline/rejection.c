@@ -41,7 +41,7 @@ static const char trim_sql[] =
 
 static const struct partition *rejection_partition_of(const struct pipeline *pipeline,
                                                       const struct event *event) {
-    return &pipeline->partitions.items[event->message.partition];
+    return &pipeline->partitions.items[event->record.partition];
 }
 
 static bool rejection_event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
@@ -61,7 +61,7 @@ static void rejection_set_reason(struct arena *arena, struct event *event, const
     event->detail = arena_copy_utf8(arena, slice_of(detail + (*detail == ' ')));
 }
 
-static void rejection_log_rejection(const struct pipeline *pipeline, const struct event *event) {
+static void rejection_log(const struct pipeline *pipeline, const struct event *event) {
     if (pipeline->options.quiet) {
         return;
     }
@@ -70,10 +70,10 @@ static void rejection_log_rejection(const struct pipeline *pipeline, const struc
     bool has_id = rejection_event_id_of(event, event_id);
     log_warning("event rejected", LOG_SLICE("reason", event->reason),
                 LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
-                LOG_INT("partition", partition->number), LOG_INT("offset", event->message.offset),
+                LOG_INT("partition", partition->number), LOG_INT("offset", event->record.offset),
                 LOG_TEXT("event_id", has_id ? event_id : NULL),
                 LOG_SLICE("correlation_id", event->correlation_id),
-                LOG_SLICE("trace_id", traceparent_trace_id(event->message.traceparent)));
+                LOG_SLICE("trace_id", traceparent_trace_id(event->record.traceparent)));
 }
 
 void rejection_set(struct batch *batch, struct event *event, const char *text) {
@@ -95,7 +95,7 @@ void rejection_count(const struct pipeline *pipeline, const struct event *event)
     if (!pipeline->options.uncounted) {
         rejection_count_reason(pipeline, event);
     }
-    rejection_log_rejection(pipeline, event);
+    rejection_log(pipeline, event);
 }
 
 /* ---- the rows ------------------------------------------------------------------------------ */

@@ -26,7 +26,7 @@ void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_caus
 }
 
 void topic_waits_note_committed(struct pipeline *pipeline, size_t handler) {
-    if (waits_settle(&pipeline->waits, handler)) {
+    if (waits_end(&pipeline->waits, handler)) {
         const struct script_handler *declared = topic_waits_handler(pipeline, handler);
         log_info("a handler's topics go on", LOG_TEXT("handler", declared->name),
                  LOG_TEXT("topic", declared->topics[0]),

@@ -21,7 +21,7 @@ static void verdicts_open_breaker(struct pipeline *pipeline, const struct event 
     char detail[500], reason[BREAKER_REASON_CAP];
     snprintf(detail, sizeof detail, "%.*s: %.*s", (int)event->reason.len, event->reason.data,
              (int)event->detail.len, event->detail.data);
-    breaker_say(&pipeline->breaker, handler, handlers[handler].name, detail, reason);
+    breaker_describe(&pipeline->breaker, handler, handlers[handler].name, detail, reason);
     topic_waits_begin(pipeline, handler, WAIT_BREAKER, reason);
 }
 
@@ -49,7 +49,7 @@ static int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t
     }
     if (batch->judged == 0) {
         breaker_judge_restart(&pipeline->breaker);
-        int opened = before && before != batch && !batch_is_left(pipeline, before)
+        int opened = before && before != batch && !batch_is_outdated(pipeline, before)
                          ? verdicts_judge_range(pipeline, before, 0, before->count)
                          : -1;
         if (opened >= 0) {
@@ -70,7 +70,7 @@ void verdicts_leave_out(struct pipeline *pipeline, struct batch *batch, size_t l
 
 bool verdicts_permit(struct pipeline *pipeline, struct batch *batch, size_t last, struct err *err) {
     pipeline->transaction.opened_breaker =
-        !batch_is_left(pipeline, batch) && verdicts_judge(pipeline, batch, last) >= 0;
+        !batch_is_outdated(pipeline, batch) && verdicts_judge(pipeline, batch, last) >= 0;
     return !pipeline->transaction.opened_breaker ||
            err_set(err, ERR_UNAVAILABLE, "too many events are rejected");
 }
@@ -81,7 +81,7 @@ void verdicts_enter(struct pipeline *pipeline, const struct batch *batch) {
         if (event->state == EVENT_REJECTED) {
             rejection_count(pipeline, event);
         }
-        if (verdicts_counts(event) && !batch_is_left(pipeline, batch)) {
+        if (verdicts_counts(event) && !batch_is_outdated(pipeline, batch)) {
             breaker_enter(&pipeline->breaker, (size_t)event->handler,
                           event->state == EVENT_REJECTED);
             topic_waits_note_committed(pipeline, (size_t)event->handler);

@@ -97,7 +97,7 @@ void waits_note_good(struct waits *waits, size_t handler) {
     }
 }
 
-bool waits_settle(struct waits *waits, size_t handler) {
+bool waits_end(struct waits *waits, size_t handler) {
     struct wait *wait = &waits->items[handler];
     if (wait->cause == WAIT_NONE || (wait->held && !wait->turn)) {
         return false;

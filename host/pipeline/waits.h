@@ -62,7 +62,7 @@ int64_t waits_next_us(const struct waits *waits);
 /* An event of the handler was handled well: the next outage is a first one. */
 void waits_note_good(struct waits *waits, size_t handler);
 /* Events of it were committed. True where that ends its trouble. */
-bool waits_settle(struct waits *waits, size_t handler);
+bool waits_end(struct waits *waits, size_t handler);
 /* All that are held are tried now: an outage as if it were the first time; where a breaker has
  * opened the trouble is over. */
 void waits_try_all(struct waits *waits);

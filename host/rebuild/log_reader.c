@@ -217,16 +217,16 @@ static struct log_partition *log_reader_find(const struct log_reader *reader,
 
 /* Gives the record out. */
 static bool log_reader_give(struct log_reader *reader, struct log_partition *partition,
-                            const struct kafka_message *record, struct message *message) {
+                            const struct kafka_message *record, struct log_record *message) {
     log_reader_note_gap(partition, record);
     log_reader_move_to(reader, partition, record->offset + 1);
-    *message = kafka_message_of_partition(record, (size_t)(partition - reader->partitions));
+    *message = log_record_of_kafka(record, (size_t)(partition - reader->partitions));
     return true;
 }
 
 /* Gives the record out, or keeps or drops it: then false. */
 static bool log_reader_take(struct log_reader *reader, struct log_partition *partition,
-                            const struct kafka_message *record, struct message *message,
+                            const struct kafka_message *record, struct log_record *message,
                             struct err *err) {
     if (record->offset < partition->position || partition->held.owner) {
         kafka_message_release(record->owner); /* fetched before a pause, and fetched again */
@@ -247,7 +247,7 @@ static bool log_reader_take(struct log_reader *reader, struct log_partition *par
     return false;
 }
 
-static bool log_reader_take_held(struct log_reader *reader, struct message *message) {
+static bool log_reader_take_held(struct log_reader *reader, struct log_record *message) {
     for (size_t i = 0; i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         struct kafka_message record = partition->held;
@@ -260,7 +260,7 @@ static bool log_reader_take_held(struct log_reader *reader, struct message *mess
 }
 
 static bool log_reader_judge(struct log_reader *reader, const struct kafka_message *record,
-                             struct message *message, struct err *err) {
+                             struct log_record *message, struct err *err) {
     struct log_partition *partition = log_reader_find(reader, record);
     enum kafka_error_kind error = record->error.kind;
     if (partition && error == KAFKA_ERROR_NONE) {
@@ -277,7 +277,7 @@ static bool log_reader_judge(struct log_reader *reader, const struct kafka_messa
     return false;
 }
 
-bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *message,
+bool log_reader_next(struct log_reader *reader, int timeout_ms, struct log_record *message,
                      struct err *err) {
     bool found = log_reader_take_held(reader, message);
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;

@@ -7,7 +7,8 @@
 #define AGG_HOST_REBUILD_LOG_READER_H
 
 #include "config/config.h"
-#include "pipeline/kafka_message.h"
+#include "bindings/kafka_consumer.h"
+#include "pipeline/pipeline.h"
 #include "script/script.h"
 
 struct log_partition {
@@ -60,7 +61,7 @@ bool log_reader_extend(struct log_reader *reader, struct log_partition *partitio
 /* The next record, to be released by kafka_message_release; its partition is an index of the
  * reader's. False without an error: none came within timeout_ms, or all partitions are at their
  * bounds (unfinished is 0). */
-bool log_reader_next(struct log_reader *reader, int timeout_ms, struct message *message,
+bool log_reader_next(struct log_reader *reader, int timeout_ms, struct log_record *message,
                      struct err *err);
 
 /* Adds its partitions, in order, to a pipeline's that has none: a record's index is the same. */

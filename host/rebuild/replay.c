@@ -73,7 +73,7 @@ static bool rebuild_replay_fill(struct replay *replay, struct err *err) {
     struct batch *batch = &replay->batches[replay->filling];
     int wait_ms = replay->inflight ? 0 : POLL_MS;
     while (!batch_full(pipeline, batch)) {
-        struct message message;
+        struct log_record message;
         if (!log_reader_next(replay->reader, wait_ms, &message, err)) {
             break;
         }
@@ -84,7 +84,7 @@ static bool rebuild_replay_fill(struct replay *replay, struct err *err) {
     batch_handle(pipeline, batch);
     log_mute(false);
     rebuild_replay_doubt_timeouts(batch);
-    outside_events_set_aside(batch);
+    outside_events_exclude(batch);
     return err->kind == ERR_NONE;
 }
 

@@ -113,7 +113,7 @@ static void reload_replace(struct reload *reload, struct script_generation *gene
                            struct candidate *candidate, bool on_trial) {
     api_replace(reload->options.api, candidate->api);
     candidate->api = NULL;
-    ingest_replace(reload->options.ingest, candidate->ingest);
+    ingest_switch(reload->options.ingest, candidate->ingest);
     reactor_replace_scripts(reload->options.reactor, generation);
     reload_apply_log_settings(script_generation_config(history_running(&reload->history)),
                               script_generation_config(generation));
@@ -170,7 +170,7 @@ void reload_finish(const struct change *change, const struct script_generation *
                    struct buffer *json) {
     const struct reload *reload = change->reload;
     struct ingest *ingest = reload->options.ingest;
-    size_t waiting = ingest_await_replaced(ingest, REPLACED_TIMEOUT_MS);
+    size_t waiting = ingest_await_switch(ingest, REPLACED_TIMEOUT_MS);
     int64_t took_us = clock_monotonic_us() - change->started_us;
     metric_add(reload->done, 1);
     json_put_int(json, "workers", (int64_t)ingest_worker_count(ingest));

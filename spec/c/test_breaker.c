@@ -100,7 +100,7 @@ static void the_reason_names_the_handler(void) {
     breaker_judge_restart(&breaker);
     CHECK_INT(judge(BROKEN, WINDOW, true), 10);
     char reason[BREAKER_REASON_CAP];
-    breaker_say(&breaker, BROKEN, "handlers/broken", "handler_error: why", reason);
+    breaker_describe(&breaker, BROKEN, "handlers/broken", "handler_error: why", reason);
     CHECK_TEXT(reason, "11 of the last 11 events of handlers/broken were rejected, the last "
                        "one: handler_error: why");
     breaker_free(&breaker);

@@ -3,7 +3,7 @@
 #include "base/timestamp.h"
 #include "base/traceparent.h"
 #include "config/clients.h"
-#include "pipeline/kafka_message.h"
+#include "pipeline/batch.h"
 #include "bindings/kafka_consumer_private.h"
 #include "broker.h"
 
@@ -29,7 +29,7 @@ static struct kafka_consumer *follow(void) {
 }
 
 /* To be released. */
-static struct message next_message(struct kafka_consumer *client) {
+static struct log_record next_message(struct kafka_consumer *client) {
     int64_t deadline_us = clock_monotonic_us() + BROKER_TIMEOUT_MS * 1000LL;
     while (clock_monotonic_us() < deadline_us) {
         struct kafka_message record;
@@ -37,7 +37,7 @@ static struct message next_message(struct kafka_consumer *client) {
             continue;
         }
         if (record.error.kind == KAFKA_ERROR_NONE) {
-            return kafka_message_of_partition(&record, 0);
+            return log_record_of_kafka(&record, 0);
         }
         kafka_message_release(record.owner);
     }
@@ -46,7 +46,7 @@ static struct message next_message(struct kafka_consumer *client) {
 }
 
 static int64_t next_time_us(struct kafka_consumer *client) {
-    struct message message = next_message(client);
+    struct log_record message = next_message(client);
     kafka_message_release(message.owner);
     return message.broker_time_us;
 }
@@ -109,7 +109,7 @@ static void a_record_has_the_trace_that_its_header_names_well(void) {
     struct kafka_consumer *client = follow();
     for (size_t i = 0; i < COUNT; i++) {
         char text[TRACEPARENT_LEN + 1] = "";
-        struct message message = next_message(client);
+        struct log_record message = next_message(client);
         traceparent_format(message.traceparent, text);
         CHECK_TEXT(text, table[i][1]);
         kafka_message_release(message.owner);

@@ -36,16 +36,16 @@ static void close_all(void) {
     scripts_end(&scripts);
 }
 
-static struct message message_of(size_t partition, int64_t offset) {
-    return (struct message){.partition = partition,
-                            .offset = offset,
-                            .broker_time_us = 1000 + offset,
-                            .payload = slice_of(SCRIPTS_EVENT)};
+static struct log_record message_of(size_t partition, int64_t offset) {
+    return (struct log_record){.partition = partition,
+                               .offset = offset,
+                               .broker_time_us = 1000 + offset,
+                               .payload = slice_of(SCRIPTS_EVENT)};
 }
 
 static void is_rejected(const char *body, const char *text) {
     open_with(body);
-    struct message message = message_of(0, 0);
+    struct log_record message = message_of(0, 0);
     struct dry_run_outcome outcome = {0};
     CHECK_OK(dry_run_handle(&dry_run, &message, &outcome, &err), &err);
     CHECK_INT(outcome.event->state, EVENT_REJECTED);
@@ -76,7 +76,7 @@ static void a_refused_merge_that_is_hidden_rejects_the_event(void) {
 }
 
 static void take(size_t partition, int64_t offset) {
-    struct message message = message_of(partition, offset);
+    struct log_record message = message_of(partition, offset);
     batch_take(&dry_run.pipeline, &dry_run.batch, &message);
 }
 

@@ -94,9 +94,9 @@ static void take_traced(const char *id, const char *word, const char *traceparen
              "\"source_service\":\"s\",\"event_timestamp\":\"%s\",\"data\":{\"id\":\"%s\","
              "\"word\":\"%s\"}}",
              (unsigned)offset, time, id, word);
-    struct message message = {.offset = offset++,
-                              .payload = slice_of(payload),
-                              .traceparent = traceparent_read(slice_of(traceparent))};
+    struct log_record message = {.offset = offset++,
+                                 .payload = slice_of(payload),
+                                 .traceparent = traceparent_read(slice_of(traceparent))};
     batch_take(&pipeline, &batch, &message);
 }
 
@@ -164,7 +164,7 @@ static void a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts(voi
     config->ingest.batch_max_merge_bytes = 1;
     batch_handle(&pipeline, &batch);
     CHECK_INT(batch.handled, 1);
-    CHECK(!commit_settle(&pipeline, &batch, &err));
+    CHECK(!commit_transaction(&pipeline, &batch, &err));
     CHECK_HAS(err.text, "batch_max_merge_bytes");
     config->ingest.batch_max_merge_bytes = bytes;
     CHECK_TEXT(outbox_ask(pg, "SELECT next_offset FROM aggregator_state.consumer_offsets"), "-1");

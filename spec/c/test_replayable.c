@@ -59,7 +59,7 @@ static void handle(struct dry_run *dry_run, const char *topic, struct slice payl
                    struct buffer *out) {
     struct dry_run_outcome outcome;
     size_t at = partitions_find(&dry_run->pipeline.partitions, topic, 0);
-    struct message message = {.partition = at, .payload = payload};
+    struct log_record message = {.partition = at, .payload = payload};
     dry_run_clear(dry_run);
     if (at != PARTITION_NONE && dry_run_handle(dry_run, &message, &outcome, &err)) {
         append_outcome(out, &outcome);

@@ -46,9 +46,9 @@ static void it_is_tried_when_it_is_due_and_not_before(void) {
     waits_progress(&waits, due_us);
     CHECK(!waits_holds(&waits, A) && waits.changed);
     CHECK_INT(waits.items[A].cause, WAIT_OUTAGE); /* until something of it is committed */
-    CHECK(waits_settle(&waits, A));
+    CHECK(waits_end(&waits, A));
     CHECK_INT(waits.items[A].cause, WAIT_NONE);
-    CHECK(!waits_settle(&waits, A));
+    CHECK(!waits_end(&waits, A));
     waits_free(&waits);
 }
 
@@ -110,7 +110,7 @@ static void good_events_among_rejected_ones_do_not(void) {
 static void what_was_handled_before_settles_nothing(void) {
     start();
     outage(0);
-    CHECK(!waits_settle(&waits, A)); /* a batch from before is committed */
+    CHECK(!waits_end(&waits, A)); /* a batch from before is committed */
     CHECK(waits_holds(&waits, A));
     waits_free(&waits);
 }
@@ -156,7 +156,7 @@ static void a_turn_ends_no_trouble_and_hides_no_end_of_it(void) {
     waits_spend(&waits, A, 300000);
     waits_hold_turn(&waits, A, WAITS_LAST_US);
     CHECK_INT(waits.items[A].cause, WAIT_OUTAGE);
-    CHECK(waits_settle(&waits, A));
+    CHECK(waits_end(&waits, A));
     CHECK(waits_holds(&waits, A));
     waits_free(&waits);
 }

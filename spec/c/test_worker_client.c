@@ -63,7 +63,7 @@ static void end(void) {
     scripts_end(&scripts);
 }
 
-/* As the group and start_fetching leave it, but that the client fetches nothing. */
+/* As the group and fetch_start leave it, but that the client fetches nothing. */
 static struct partition *take_partition(void) {
     worker.has_assignment = true;
     worker.must_load_offsets = false;
@@ -93,21 +93,21 @@ static double restarts(const char *reason) {
 /* ---- reports ------------------------------------------------------------------------------- */
 
 static void turn_until_answered(void) {
-    WAIT_UNTIL((report_turn(&worker), !worker.report.is_under_way));
+    WAIT_UNTIL((kafka_offsets_turn(&worker), !worker.kafka_offsets.is_under_way));
 }
 
 static void reports_what_has_changed(void) {
     begin();
     struct partition *partition = join_group();
-    report_turn(&worker);
-    CHECK(worker.report.is_under_way);
+    kafka_offsets_turn(&worker);
+    CHECK(worker.kafka_offsets.is_under_way);
     turn_until_answered();
     CHECK_INT(partition->reported_offset, 0);
-    worker.report.at_us = 0;
-    report_turn(&worker);
-    CHECK(!worker.report.is_under_way);
+    worker.kafka_offsets.at_us = 0;
+    kafka_offsets_turn(&worker);
+    CHECK(!worker.kafka_offsets.is_under_way);
     partition->committed_offset = 5;
-    report_last(&worker);
+    kafka_offsets_report_last(&worker);
     CHECK_INT(partition->reported_offset, 5);
     end();
 }
@@ -117,18 +117,18 @@ static void a_refused_report_rests(void) {
     struct partition *partition = join_group();
     rd_kafka_mock_push_request_errors(broker.cluster, API_OFFSET_COMMIT, 1,
                                       RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
-    report_turn(&worker);
+    kafka_offsets_turn(&worker);
     turn_until_answered();
-    CHECK(worker.report.is_refused);
+    CHECK(worker.kafka_offsets.is_refused);
     CHECK_INT(partition->reported_offset, -1);
-    CHECK(worker.report.at_us > clock_monotonic_us() + 20000000);
+    CHECK(worker.kafka_offsets.at_us > clock_monotonic_us() + 20000000);
     CHECK_INT(metric_value(worker.errors), 0);
-    report_last(&worker); /* asks no more */
+    kafka_offsets_report_last(&worker); /* asks no more */
     CHECK_INT(partition->reported_offset, -1);
-    worker.report.at_us = 0;
-    report_turn(&worker);
+    worker.kafka_offsets.at_us = 0;
+    kafka_offsets_turn(&worker);
     turn_until_answered();
-    CHECK(!worker.report.is_refused);
+    CHECK(!worker.kafka_offsets.is_refused);
     CHECK_INT(partition->reported_offset, 0);
     end();
 }
@@ -138,8 +138,8 @@ static void a_report_without_an_answer_is_left(void) {
     join_group();
     rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 60000);
     int64_t began_us = clock_monotonic_us();
-    report_last(&worker);
-    CHECK(worker.report.is_under_way);
+    kafka_offsets_report_last(&worker);
+    CHECK(worker.kafka_offsets.is_under_way);
     CHECK(clock_monotonic_us() - began_us < 3000000);
     end(); /* and leaving the group ends, too */
     CHECK(clock_monotonic_us() - began_us < 20000000);
@@ -234,21 +234,22 @@ static void an_end_that_kafka_does_not_say(void) {
 
 static void a_coordinator_that_moved(void) {
     begin();
-    CHECK(!moved_look(&worker));
-    CHECK_INT(worker.moved.count, 1);
+    CHECK(!coordinator_has_moved(&worker));
+    CHECK_INT(worker.coordinator.count, 1);
     char address[300], reason[400];
-    snprintf(address, sizeof address, "%s", worker.moved.brokers[0].address);
+    snprintf(address, sizeof address, "%s", worker.coordinator.brokers[0].address);
     snprintf(reason, sizeof reason, "GroupCoordinator: %s: Disconnected", address);
-    moved_note(&worker, reason);
-    CHECK(!moved_look(&worker)); /* it is only away */
-    CHECK_TEXT(worker.moved.failed, "");
-    snprintf(worker.moved.brokers[0].address, sizeof worker.moved.brokers[0].address, "old:1");
-    moved_note(&worker, "127.0.0.1:1/1: Connect to ipv4#127.0.0.1:1 failed");
-    CHECK_TEXT(worker.moved.failed, "");
-    moved_note(&worker, "GroupCoordinator: old:1: Connect to ipv4#127.0.0.1:1 failed");
-    CHECK_TEXT(worker.moved.failed, "old:1");
-    CHECK(moved_look(&worker));
-    CHECK_TEXT(worker.moved.brokers[0].address, address);
+    coordinator_note_error(&worker, reason);
+    CHECK(!coordinator_has_moved(&worker)); /* it is only away */
+    CHECK_TEXT(worker.coordinator.failed, "");
+    snprintf(worker.coordinator.brokers[0].address, sizeof worker.coordinator.brokers[0].address,
+             "old:1");
+    coordinator_note_error(&worker, "127.0.0.1:1/1: Connect to ipv4#127.0.0.1:1 failed");
+    CHECK_TEXT(worker.coordinator.failed, "");
+    coordinator_note_error(&worker, "GroupCoordinator: old:1: Connect to ipv4#127.0.0.1:1 failed");
+    CHECK_TEXT(worker.coordinator.failed, "old:1");
+    CHECK(coordinator_has_moved(&worker));
+    CHECK_TEXT(worker.coordinator.brokers[0].address, address);
     end();
 }
 

@@ -170,7 +170,7 @@ static size_t own_partition(const struct process *me, int process) {
 static void announce(int process) {
     struct process *me = &world->processes[process];
     size_t own = own_partition(me, process);
-    struct event event = {.message.partition = own, .state = EVENT_APPLIED};
+    struct event event = {.record.partition = own, .state = EVENT_APPLIED};
     struct advance advances[PROCESSES] = {{.next = -1}, {.next = -1}};
     struct batch batch = {.events = &event,
                           .count = 1,

@@ -16,42 +16,42 @@
  * refused, and costs the client all its partitions (librdkafka 2.0). */
 #define COOPERATIVE_REST_US 5000000
 
-static bool ingest_report_is_due(const struct partition *partition) {
+static bool kafka_offsets_is_due(const struct partition *partition) {
     return partition->committed_offset >= 0 &&
            partition->committed_offset != partition->reported_offset;
 }
 
-static void ingest_report_begin(struct worker *worker) {
+static void kafka_offsets_begin(struct worker *worker) {
     const struct partitions *partitions = &worker->pipeline.partitions;
-    struct report *report = &worker->report;
+    struct kafka_offsets *offsets = &worker->kafka_offsets;
     struct kafka_place *places = consumer_places(worker);
     size_t count = 0;
     for (size_t i = 0; i < partitions->count; i++) {
-        if (ingest_report_is_due(&partitions->items[i])) {
+        if (kafka_offsets_is_due(&partitions->items[i])) {
             places[count] = places[i];
             places[count++].offset = partitions->items[i].committed_offset;
         }
     }
     if (count > 0) {
-        report->is_under_way = kafka_consumer_report(worker->kafka, places, count);
-        report->at_us = clock_monotonic_us() + INTERVAL_US;
+        offsets->is_under_way = kafka_consumer_report(worker->kafka, places, count);
+        offsets->at_us = clock_monotonic_us() + INTERVAL_US;
         FAULT_POINT("after_report");
     }
     free(places);
 }
 
-static void ingest_report_note_refusal(struct worker *worker, const char *reason) {
-    struct report *report = &worker->report;
-    report->at_us = clock_monotonic_us() + REFUSED_INTERVAL_US;
-    if (!report->is_refused) {
+static void kafka_offsets_note_refusal(struct worker *worker, const char *reason) {
+    struct kafka_offsets *offsets = &worker->kafka_offsets;
+    offsets->at_us = clock_monotonic_us() + REFUSED_INTERVAL_US;
+    if (!offsets->is_refused) {
         log_warning("kafka refuses the group's offsets: lag tools show a backlog that is none",
                     LOG_INT("worker", worker->number), LOG_TEXT("error", reason));
     }
-    report->is_refused = true;
+    offsets->is_refused = true;
 }
 
 /* The partition may have been given away since. */
-static void ingest_report_take(void *context, const struct kafka_place *place) {
+static void kafka_offsets_take(void *context, const struct kafka_place *place) {
     struct partitions *partitions = context;
     size_t at = partitions_find(partitions, place->topic, place->partition);
     if (at != PARTITION_NONE && place->error.kind == KAFKA_ERROR_NONE) {
@@ -60,42 +60,42 @@ static void ingest_report_take(void *context, const struct kafka_place *place) {
 }
 
 /* Waits for the answer to what is under way, at most so long. */
-static void ingest_report_await(struct worker *worker, int timeout_ms) {
-    struct report *report = &worker->report;
+static void kafka_offsets_await(struct worker *worker, int timeout_ms) {
+    struct kafka_offsets *offsets = &worker->kafka_offsets;
     struct kafka_error refusal;
-    if (!report->is_under_way ||
-        !kafka_consumer_report_answer(worker->kafka, timeout_ms, ingest_report_take,
+    if (!offsets->is_under_way ||
+        !kafka_consumer_report_answer(worker->kafka, timeout_ms, kafka_offsets_take,
                                       &worker->pipeline.partitions, &refusal)) {
         return;
     }
-    report->is_under_way = false;
+    offsets->is_under_way = false;
     if (refusal.kind != KAFKA_ERROR_NONE) {
-        ingest_report_note_refusal(worker, refusal.reason);
+        kafka_offsets_note_refusal(worker, refusal.reason);
     } else {
-        report->is_refused = false;
+        offsets->is_refused = false;
     }
 }
 
-void report_rest(struct worker *worker) {
+void kafka_offsets_pause(struct worker *worker) {
     if (kafka_consumer_is_cooperative(worker->kafka)) {
-        worker->report.at_us = clock_monotonic_us() + COOPERATIVE_REST_US;
+        worker->kafka_offsets.at_us = clock_monotonic_us() + COOPERATIVE_REST_US;
     }
 }
 
-void report_turn(struct worker *worker) {
-    ingest_report_await(worker, 0);
-    if (!worker->report.is_under_way && consumer_is_fetching(worker) &&
-        clock_monotonic_us() >= worker->report.at_us) {
-        ingest_report_begin(worker);
+void kafka_offsets_turn(struct worker *worker) {
+    kafka_offsets_await(worker, 0);
+    if (!worker->kafka_offsets.is_under_way && consumer_is_fetching(worker) &&
+        clock_monotonic_us() >= worker->kafka_offsets.at_us) {
+        kafka_offsets_begin(worker);
     }
 }
 
-void report_last(struct worker *worker) {
-    struct report *report = &worker->report;
+void kafka_offsets_report_last(struct worker *worker) {
+    struct kafka_offsets *offsets = &worker->kafka_offsets;
     int64_t deadline_us = clock_monotonic_us() + LAST_TIMEOUT_US;
-    ingest_report_await(worker, clock_remaining_ms(deadline_us));
-    if (!report->is_under_way && !report->is_refused) {
-        ingest_report_begin(worker);
-        ingest_report_await(worker, clock_remaining_ms(deadline_us));
+    kafka_offsets_await(worker, clock_remaining_ms(deadline_us));
+    if (!offsets->is_under_way && !offsets->is_refused) {
+        kafka_offsets_begin(worker);
+        kafka_offsets_await(worker, clock_remaining_ms(deadline_us));
     }
 }
