@@ -69,18 +69,20 @@ static bool verbs_read_number(struct slice text, int64_t min, int64_t max, int64
 }
 
 /* What a reload or a diff may be asked with. */
-struct canary_question {
-    bool wanted; /* canary=true */
+struct reload_question {
+    bool wanted; /* shadow_run=true */
     bool drop;   /* drop=true */
-    struct canary_request canary;
+    struct shadow_run_request shadow_run;
 };
 
-/* NULL, or what is wrong with it. What is not known is refused: a canary that was misspelt must not
- * become a reload without one. */
+/* NULL, or what is wrong with it. Unknown names are refused: a misspelt shadow_run must not become
+ * a reload without a shadow run. */
 static const char *verbs_read_pair(const struct script_pair *pair,
-                                   struct canary_question *question) {
+                                   struct reload_question *question) {
     int64_t number;
-    if (slice_equal(pair->name, slice_of("canary")) && slice_equal(pair->value, slice_of("true"))) {
+    bool shadow_run = slice_equal(pair->name, slice_of("shadow_run")) ||
+                      slice_equal(pair->name, slice_of("canary")); /* the former name */
+    if (shadow_run && slice_equal(pair->value, slice_of("true"))) {
         question->wanted = true;
     } else if (slice_equal(pair->name, slice_of("drop")) &&
                slice_equal(pair->value, slice_of("true"))) {
@@ -89,22 +91,22 @@ static const char *verbs_read_pair(const struct script_pair *pair,
         if (!verbs_read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
         }
-        question->canary.events = number;
+        question->shadow_run.events = number;
     } else if (slice_equal(pair->name, slice_of("accept"))) {
         if (!verbs_read_number(pair->value, 0, 100, &number)) {
             return "accept is a number of percent from 0 to 100";
         }
-        question->canary.accept_percent = (int)number;
+        question->shadow_run.accept_percent = (int)number;
     } else {
-        return "only drop=true, canary=true, events=N and accept=PERCENT may be said";
+        return "unknown parameter: send drop=true, shadow_run=true, events=N or accept=PERCENT";
     }
     return NULL;
 }
 
 static const char *verbs_read_question(const struct admin_request *request,
-                                       struct canary_question *question) {
+                                       struct reload_question *question) {
     const char *problem = request->param_count > 0 ? "it takes no further word" : NULL;
-    *question = (struct canary_question){.canary.accept_percent = -1};
+    *question = (struct reload_question){.shadow_run.accept_percent = -1};
     for (size_t i = 0; !problem && i < request->query_count; i++) {
         problem = verbs_read_pair(&request->query[i], question);
     }
@@ -115,32 +117,32 @@ static const char *verbs_read_question(const struct admin_request *request,
 static int verbs_answer_reload(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
-    struct canary_question question;
+    struct reload_question question;
     const char *problem = verbs_read_question(request, &question);
     if (!problem && !question.wanted &&
-        (question.canary.events > 0 || question.canary.accept_percent >= 0)) {
-        problem = "events and accept are of a canary: say canary=true, too";
+        (question.shadow_run.events > 0 || question.shadow_run.accept_percent >= 0)) {
+        problem = "events and accept need shadow_run=true";
     }
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
-    struct reload_request reload = {question.wanted ? &question.canary : NULL, question.drop};
+    struct reload_request reload = {question.wanted ? &question.shadow_run : NULL, question.drop};
     return reload_from_disk(program->reload, &reload, json) ? 200 : 409;
 }
 
 static int verbs_answer_diff(void *context, const struct admin_request *request,
                              struct buffer *json) {
     struct admin_context *program = context;
-    struct canary_question question;
+    struct reload_question question;
     struct err err = {0};
     const char *problem = verbs_read_question(request, &question);
-    if (!problem && (question.wanted || question.drop || question.canary.accept_percent >= 0)) {
+    if (!problem && (question.wanted || question.drop || question.shadow_run.accept_percent >= 0)) {
         problem = "a diff takes events=N only";
     }
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
-    if (!reload_diff(program->reload, question.canary.events, json, &err)) {
+    if (!reload_diff(program->reload, question.shadow_run.events, json, &err)) {
         return admin_fail(json, err.kind == ERR_INPUT ? 409 : 503, slice_of(err.text));
     }
     return 200;

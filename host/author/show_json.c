@@ -13,8 +13,7 @@ static void show_json_put_field(struct buffer *json, const char *name,
 }
 
 static void show_json_put_fields(struct buffer *json, const struct dry_run_outcome *outcome) {
-    json_put_name(json, "fields");
-    buffer_append_text(json, "{");
+    json_open(json, "fields", "{");
     size_t count = outcome->event->values ? outcome->handler->field_count : 0;
     for (size_t i = ENVELOPE_FIELDS; i < count; i++) {
         if (show_has_field(outcome, i)) {
@@ -27,8 +26,7 @@ static void show_json_put_fields(struct buffer *json, const struct dry_run_outco
 static void show_json_put_columns(struct buffer *json, const char *name,
                                   const struct view_column *columns, size_t count,
                                   const struct view_value *values) {
-    json_put_name(json, name);
-    buffer_append_text(json, "{");
+    json_open(json, name, "{");
     for (size_t i = 0; i < count; i++) {
         json_put_name(json, columns[i].name);
         show_column_value(json, columns[i].type, &values[i]);
@@ -37,14 +35,12 @@ static void show_json_put_columns(struct buffer *json, const char *name,
 }
 
 static void show_json_put_merges(struct buffer *json, const struct dry_run_outcome *outcome) {
-    json_put_name(json, "merges");
-    buffer_append_text(json, "[");
+    json_open(json, "merges", "[");
     for (size_t i = 0; i < outcome->merge_count; i++) {
         const struct merge_op *op = &outcome->merges[i].op;
         const struct view_table *table = &outcome->view->tables[op->table];
         const struct view_group *group = &table->groups[op->group];
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "table", slice_of(table->name));
         show_json_put_columns(json, "key", table->key, table->key_count, op->key);
         json_put_text(json, "group", slice_of(group->name));
@@ -56,12 +52,10 @@ static void show_json_put_merges(struct buffer *json, const struct dry_run_outco
 }
 
 void show_messages_json(struct buffer *json, const struct outbox_message *messages, size_t count) {
-    json_put_name(json, "published");
-    buffer_append_text(json, "[");
+    json_open(json, "published", "[");
     for (size_t i = 0; i < count; i++) {
         const struct outbox_message *message = &messages[i];
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "topic", message->topic);
         json_put_text(json, "key", message->key);
         json_put_text(json, "identity", message->identity);
@@ -98,8 +92,7 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     show_json_put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
     show_json_put_fields(json, outcome);
     show_json_put_merges(json, outcome);
-    json_put_name(json, "touches");
-    buffer_append_text(json, "[");
+    json_open(json, "touches", "[");
     show_json_put_touches(json, outcome->touches);
     buffer_append_text(json, "]");
     show_messages_json(json, outcome->messages, outcome->message_count);
@@ -109,15 +102,13 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
 
 static void show_json_put_groups(struct buffer *json, const struct view_table *table,
                                  const struct merge_row *row) {
-    json_put_name(json, "groups");
-    buffer_append_text(json, "{");
+    json_open(json, "groups", "{");
     for (size_t g = 0; g < table->group_count; g++) {
         const struct view_group *group = &table->groups[g];
         const struct merge_group_value *held = &row->groups[g];
         if (held->present) {
             struct view_value at = {.as.integer = held->version.at_us};
-            json_put_name(json, group->name);
-            buffer_append_text(json, "{");
+            json_open(json, group->name, "{");
             json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
             json_put_name(json, "at");
             show_column_value(json, VIEW_TIMESTAMP, &at);
@@ -131,15 +122,13 @@ static void show_json_put_groups(struct buffer *json, const struct view_table *t
 }
 
 void show_rows_json(struct buffer *json, const struct view *view, struct merge *merge) {
-    json_put_name(json, "rows");
-    buffer_append_text(json, "[");
+    json_open(json, "rows", "[");
     for (size_t t = 0; t < view->table_count; t++) {
         const struct view_table *table = &view->tables[t];
         size_t count;
         struct merge_row *const *rows = merge_rows(merge, t, &count);
         for (size_t r = 0; r < count; r++) {
-            json_put_name(json, NULL);
-            buffer_append_text(json, "{");
+            json_open(json, NULL, "{");
             json_put_text(json, "table", slice_of(table->name));
             show_json_put_columns(json, "key", table->key, table->key_count, rows[r]->key);
             show_json_put_groups(json, table, rows[r]);
@@ -150,8 +139,7 @@ void show_rows_json(struct buffer *json, const struct view *view, struct merge *
 }
 
 void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge) {
-    json_put_name(json, "statements");
-    buffer_append_text(json, "[");
+    json_open(json, "statements", "[");
     for (size_t t = 0; t < view->table_count; t++) {
         const struct view_table *table = &view->tables[t];
         size_t count;
@@ -159,8 +147,7 @@ void show_statements_json(struct buffer *json, const struct view *view, struct m
         struct buffer sql = {0};
         if (count > 0) {
             view_sql_upsert(table, view_sql_groups(table, rows, count), &sql);
-            json_put_name(json, NULL);
-            buffer_append_text(json, "{");
+            json_open(json, NULL, "{");
             json_put_text(json, "table", slice_of(table->name));
             json_put_int(json, "rows", (int64_t)count);
             json_put_text(json, "sql", buffer_slice(&sql));
@@ -176,20 +163,17 @@ void show_asked_json(struct buffer *json, const struct script_generation *genera
     size_t reaction_count;
     const struct script_reaction *reactions =
         script_generation_reactions(generation, &reaction_count);
-    json_put_name(json, "reactions");
-    buffer_append_text(json, "[");
+    json_open(json, "reactions", "[");
     for (size_t i = 0; i < reaction_count; i++) {
         size_t count;
         const struct slice *keys = reaction_marks_collect(batch, &reactions[i], &count);
         if (count == 0) {
             continue;
         }
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "reaction", slice_of(reactions[i].name));
         json_put_text(json, "query", slice_of(reactions[i].query));
-        json_put_name(json, "keys");
-        buffer_append_text(json, "[");
+        json_open(json, "keys", "[");
         for (size_t k = 0; k < count; k++) {
             json_put_text(json, NULL, keys[k]);
         }

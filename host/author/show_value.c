@@ -43,8 +43,7 @@ static void show_value_append_list(struct buffer *out, const struct extract_fiel
     buffer_append_text(out, "[");
     for (size_t row = 0; row < value->as.list.rows; row++) {
         const struct extract_value *cells = value->as.list.cells + row * field->element_count;
-        json_put_name(out, NULL);
-        buffer_append_text(out, "{");
+        json_open(out, NULL, "{");
         for (size_t i = 0; i < field->element_count; i++) {
             if (!field->element[i].check_only) {
                 json_put_name(out, field->element[i].name);

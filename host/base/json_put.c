@@ -14,6 +14,11 @@ void json_put_name(struct buffer *json, const char *name) {
     }
 }
 
+void json_open(struct buffer *json, const char *name, const char *bracket) {
+    json_put_name(json, name);
+    buffer_append_text(json, bracket);
+}
+
 void json_put_text(struct buffer *json, const char *name, struct slice text) {
     json_put_name(json, name);
     if (text.data) {

@@ -1,6 +1,6 @@
 /* json_put: JSON objects and lists written member by member: a member knows from the last byte
- * whether a comma goes before it. Brackets are the caller's, by buffer_append_text. `name` is NULL
- * for an element of a list. */
+ * whether a comma goes before it. Closing brackets are the caller's, by buffer_append_text. `name`
+ * is NULL for an element of a list. */
 #ifndef AGG_HOST_BASE_JSON_PUT_H
 #define AGG_HOST_BASE_JSON_PUT_H
 
@@ -10,6 +10,8 @@
 
 /* The comma, if one is due, and "name": in front of a value that the caller appends. */
 void json_put_name(struct buffer *json, const char *name);
+/* The same, and the bracket: "{" or "[". */
+void json_open(struct buffer *json, const char *name, const char *bracket);
 void json_put_text(struct buffer *json, const char *name, struct slice text); /* absent: null */
 void json_put_int(struct buffer *json, const char *name, int64_t value);
 void json_put_bool(struct buffer *json, const char *name, bool value);

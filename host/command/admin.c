@@ -3,12 +3,12 @@
 #include <stdio.h>
 
 #include "admin/socket.h"
-#include "canary/show.h"
+#include "shadow_run/report.h"
 #include "command.h"
 #include "script/script.h"
 
 #define ANSWER_TIMEOUT_MS 30000
-/* Specs and a canary bound themselves; this is for a program that hangs. */
+/* Longer than the limits of the specs and of a shadow run: for a program that hangs. */
 #define CHECKS_TIMEOUT_MS (20 * 60 * 1000)
 #define LINE_BYTES 128
 
@@ -63,7 +63,7 @@ static void admin_add_number(char line[LINE_BYTES], const char *name, int64_t nu
 int command_reload(const struct command *command) {
     char line[LINE_BYTES];
     snprintf(line, sizeof line, "reload%s%s", command->drop ? " drop=true" : "",
-             command->canary ? " canary=true" : "");
+             command->shadow_run ? " shadow_run=true" : "");
     if (command->events > 0) {
         admin_add_number(line, "events", command->events);
     }
@@ -82,7 +82,7 @@ static int admin_show(const struct command *command, const struct buffer *answer
     }
     if (command->json) {
         puts(answer->data);
-    } else if (!canary_show(buffer_slice(answer), stdout, &err)) {
+    } else if (!shadow_run_print(buffer_slice(answer), stdout, &err)) {
         fprintf(stderr, "aggregator: diff: %s\n", err.text);
         return 2;
     }

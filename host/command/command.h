@@ -36,7 +36,7 @@ struct command {
     bool real;
     bool coverage;
     bool watch;
-    bool canary;
+    bool shadow_run;
     bool drop;
 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "canary/canary.h"
+#include "shadow_run/shadow_run.h"
 #include "explain/explain.h"
 #include "rebuild/rebuild.h"
 
@@ -67,8 +67,8 @@ static const char *commands_replay_conflict(const struct command *command) {
 }
 
 static const char *commands_reload_conflict(const struct command *command) {
-    return !command->canary && (command->events != 0 || command->accept >= 0)
-               ? "--events and --accept are of a canary: say --canary, too"
+    return !command->shadow_run && (command->events != 0 || command->accept >= 0)
+               ? "--events and --accept need --shadow-run"
                : NULL;
 }
 
@@ -151,7 +151,7 @@ const struct command_spec commands[] = {
     {
         .name = "reload",
         .run = command_reload,
-        .synopsis = "[--drop] [--canary [--events N] [--accept PERCENT]]",
+        .synopsis = "[--drop] [--shadow-run|--canary [--events N] [--accept PERCENT]]",
         .summary = "replace the scripts and settings that run by those on the disk",
         .help = "Replaces them if all on the disk are good; SIGHUP does the same. Prints JSON.",
         .status = "0 replaced, 1 nothing was changed",
@@ -160,15 +160,16 @@ const struct command_spec commands[] = {
                 SWITCH("drop", drop,
                        "even where topics or paths that run now are missing on the "
                        "disk"),
-                SWITCH("canary", canary,
-                       "first give the newest events of the log to both, and replace only where "
-                       "no more differs than is accepted"),
-                EVENTS("with --canary: of so many events; default: scripts.canary_events"),
-                WHOLE(
-                    "accept", "PERCENT", accept, 0, 100, -1,
-                    "with --canary: so many of the rows and of the published messages may differ, "
-                    "and of the events be newly rejected; default: scripts.canary_accept_percent; "
-                    "100: whatever is found"),
+                SWITCH("shadow-run", shadow_run,
+                       "first run both script sets on the newest events of the log, and replace "
+                       "only if no more differs than is accepted"),
+                SWITCH("canary", shadow_run, "the former name of --shadow-run"),
+                EVENTS("with --shadow-run: the number of events; default: scripts.canary_events"),
+                WHOLE("accept", "PERCENT", accept, 0, 100, -1,
+                      "with --shadow-run: the share of rows and published messages that may "
+                      "differ, and "
+                      "of events that may be newly rejected; default: "
+                      "scripts.canary_accept_percent; 100: any"),
             },
         .conflict = commands_reload_conflict,
     },

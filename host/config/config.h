@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 
-/* Events of a canary, at most: each side keeps what it rejects in memory. */
+/* The most events of a shadow run: each side keeps its rejections in memory. */
 #define CONFIG_CANARY_EVENTS_MAX 1000000
 
 struct config_strings {

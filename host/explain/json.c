@@ -18,8 +18,7 @@ static void json_put_place(struct buffer *json, const struct explanation *explan
 
 static void json_put_event(struct buffer *json, const struct explanation *explanation,
                            const struct explain_event *event) {
-    json_put_name(json, NULL);
-    buffer_append_text(json, "{");
+    json_open(json, NULL, "{");
     json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
     json_put_time(json, "at", event->version.at_us);
     json_put_uuid(json, "event_id", event->version.event_id);
@@ -33,14 +32,12 @@ static size_t json_put_group(struct buffer *json, const struct explanation *expl
                              size_t g, size_t at) {
     const struct view_group *group = &explanation->rows[row].table->groups[g];
     const struct explain_held *held = &explanation->rows[row].groups[g];
-    json_put_name(json, NULL);
-    buffer_append_text(json, "{");
+    json_open(json, NULL, "{");
     json_put_text(json, "name", slice_of(group->name));
     json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
     json_put_time(json, "at", held->present ? held->version.at_us : 0);
     json_put_uuid(json, "event_id", held->present ? held->version.event_id : NULL);
-    json_put_name(json, "events");
-    buffer_append_text(json, "[");
+    json_open(json, "events", "[");
     for (; at < explanation->event_count && explanation->events[at].row == row &&
            explanation->events[at].group == g;
          at++) {
@@ -52,22 +49,18 @@ static size_t json_put_group(struct buffer *json, const struct explanation *expl
 
 static void json_put_rows(struct buffer *json, const struct explanation *explanation) {
     size_t at = 0;
-    json_put_name(json, "rows");
-    buffer_append_text(json, "[");
+    json_open(json, "rows", "[");
     for (size_t r = 0; r < explanation->row_count; r++) {
         const struct explain_row *row = &explanation->rows[r];
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "table", slice_of(row->table->name));
-        json_put_name(json, "key");
-        buffer_append_text(json, "{");
+        json_open(json, "key", "{");
         for (size_t i = 0; i < row->table->key_count; i++) {
             json_put_text(json, row->table->key[i].name, row->key[i]);
         }
         buffer_append_text(json, "}");
         json_put_bool(json, "in_view", row->in_view);
-        json_put_name(json, "groups");
-        buffer_append_text(json, "[");
+        json_open(json, "groups", "[");
         for (size_t g = 0; g < row->table->group_count; g++) {
             at = json_put_group(json, explanation, r, g, at);
         }
@@ -77,12 +70,10 @@ static void json_put_rows(struct buffer *json, const struct explanation *explana
 }
 
 static void json_put_rejected(struct buffer *json, const struct explanation *explanation) {
-    json_put_name(json, "rejected");
-    buffer_append_text(json, "[");
+    json_open(json, "rejected", "[");
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         const struct explain_rejected *event = &explanation->rejected[i];
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "event_id", event->event_id);
         json_put_text(json, "reason", event->reason);
         json_put_text(json, "detail", event->detail);
@@ -98,12 +89,10 @@ static void json_put_rejected(struct buffer *json, const struct explanation *exp
 }
 
 static void json_put_others(struct buffer *json, const struct explanation *explanation) {
-    json_put_name(json, "without_effect");
-    buffer_append_text(json, "[");
+    json_open(json, "without_effect", "[");
     for (size_t i = 0; i < explanation->other_count; i++) {
         const struct explain_other *other = &explanation->others[i];
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "outcome", slice_of(explain_other_name(other)));
         json_put_text(json, "rests_on",
                       other->rests_on ? slice_of(other->rests_on) : (struct slice){0});

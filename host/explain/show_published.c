@@ -136,11 +136,9 @@ static void show_published_put_fact(struct buffer *json, const struct explain_fa
 }
 
 static void show_published_put_facts(struct buffer *json, const struct explanation *explanation) {
-    json_put_name(json, "published");
-    buffer_append_text(json, "[");
+    json_open(json, "published", "[");
     for (size_t i = 0; i < explanation->fact_count; i++) {
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         show_published_put_fact(json, &explanation->facts[i]);
         buffer_append_text(json, "}");
     }
@@ -151,14 +149,12 @@ static void show_published_put_answers(struct buffer *json, const struct explana
                                        const struct explain_reacted *reacted) {
     const struct pg_result *rows = explanation->answers[reacted->reaction];
     int key = rows ? pg_rows_find_column(rows, "key") : -1;
-    json_put_name(json, "rows");
-    buffer_append_text(json, "[");
+    json_open(json, "rows", "[");
     for (int row = 0; key >= 0 && row < pg_rows_count(rows); row++) {
         if (!slice_equal(pg_rows_cell(rows, row, key), reacted->key)) {
             continue;
         }
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         for (int column = 0; column < pg_rows_column_count(rows); column++) {
             json_put_text(json, pg_rows_column_name(rows, column), pg_rows_cell(rows, row, column));
         }
@@ -170,8 +166,7 @@ static void show_published_put_answers(struct buffer *json, const struct explana
 static void show_published_put_reacted(struct buffer *json, const struct explanation *explanation,
                                        const struct explain_reacted *reacted) {
     const struct script_reaction *reaction = show_published_shown_reaction(explanation, reacted);
-    json_put_name(json, NULL);
-    buffer_append_text(json, "{");
+    json_open(json, NULL, "{");
     json_put_text(json, "reaction", slice_of(reaction->name));
     json_put_text(json, "query", slice_of(reaction->query));
     json_put_text(json, "key", reacted->key);
@@ -191,8 +186,7 @@ void explain_put_published(const struct explanation *explanation, struct buffer 
         show_published_put_fact(json, explanation->asked_for);
         buffer_append_text(json, "}");
     }
-    json_put_name(json, "reactions");
-    buffer_append_text(json, "[");
+    json_open(json, "reactions", "[");
     for (size_t i = 0; i < explanation->reacted_count; i++) {
         show_published_put_reacted(json, explanation, &explanation->reacted[i]);
     }

@@ -75,8 +75,7 @@ static void dropped_append_to_json(void *json, const char *what) {
 
 void dropped_put(struct buffer *json, const struct script_generation *running,
                  const struct script_generation *next) {
-    json_put_name(json, "dropped");
-    buffer_append_text(json, "[");
+    json_open(json, "dropped", "[");
     dropped_find_dropped(running, next, dropped_append_to_json, json);
     buffer_append_text(json, "]");
 }

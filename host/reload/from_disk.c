@@ -29,19 +29,19 @@ static void from_disk_note_step(struct reload *reload, struct in_progress_item *
 
 /* ---- the slow checks ----------------------------------------------------------------------- */
 
-static struct canary_options from_disk_canary_options(const struct change *change,
-                                                      struct script_generation *generation) {
-    return (struct canary_options){.running = change->running,
-                                   .candidate = generation,
-                                   .stop_fd = change->reload->options.stop_fd};
+static struct shadow_run_options
+from_disk_shadow_run_options(const struct change *change, struct script_generation *generation) {
+    return (struct shadow_run_options){.running = change->running,
+                                       .candidate = generation,
+                                       .stop_fd = change->reload->options.stop_fd};
 }
 
-static bool from_disk_canary_passes(const struct canary_options *options, struct buffer *report,
-                                    struct err *err) {
-    struct canary_result result;
-    bool ok = canary_run(options, &result, err) && canary_accepts(options, &result, err);
+static bool from_disk_shadow_run_passes(const struct shadow_run_options *options,
+                                        struct buffer *report, struct err *err) {
+    struct shadow_run_result result;
+    bool ok = shadow_run(options, &result, err) && shadow_run_accepts(options, &result, err);
     buffer_append(report, result.json.data, result.json.len);
-    canary_free(&result);
+    shadow_run_free(&result);
     return ok;
 }
 
@@ -90,11 +90,11 @@ static bool from_disk_prepare(struct from_disk *from, struct candidate *candidat
             return false;
         }
     }
-    if (from->request->canary) {
-        struct canary_options canary = from_disk_canary_options(change, from->generation);
-        canary.request = *from->request->canary;
-        from_disk_note_step(reload, from->item, "running the canary");
-        if (!from_disk_canary_passes(&canary, &from->report, err)) {
+    if (from->request->shadow_run) {
+        struct shadow_run_options shadow = from_disk_shadow_run_options(change, from->generation);
+        shadow.request = *from->request->shadow_run;
+        from_disk_note_step(reload, from->item, "running the shadow run");
+        if (!from_disk_shadow_run_passes(&shadow, &from->report, err)) {
             return false;
         }
     }
@@ -110,7 +110,7 @@ static void from_disk_put_answer(const struct from_disk *from, bool done, struct
     result_json_put_generation(json, done ? from->generation : running);
     result_json_put_changes(json, running, from->generation, from->fresh);
     dropped_put(json, from->change.running, from->generation);
-    result_json_put_canary(json, &from->report);
+    result_json_put_shadow_run(json, &from->report);
 }
 
 static bool from_disk_reload_by(struct from_disk *from, struct buffer *json) {
@@ -201,15 +201,15 @@ void reload_if_changed(struct reload *reload) {
 }
 
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {
-    struct canary_result result = {0};
+    struct shadow_run_result result = {0};
     struct config *fresh = config_load(reload->options.config_path, err);
     struct change change = reload_begin(reload, "diff");
-    struct canary_options options =
-        from_disk_canary_options(&change, fresh ? from_disk_load(&change, fresh, err) : NULL);
+    struct shadow_run_options options =
+        from_disk_shadow_run_options(&change, fresh ? from_disk_load(&change, fresh, err) : NULL);
     options.request.events = events;
-    bool ok = options.candidate && canary_run(&options, &result, err);
+    bool ok = options.candidate && shadow_run(&options, &result, err);
     buffer_append(json, result.json.data, result.json.len);
-    canary_free(&result);
+    shadow_run_free(&result);
     script_generation_unref(options.candidate);
     config_unref(fresh);
     reload_end(&change);

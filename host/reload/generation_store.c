@@ -154,8 +154,7 @@ bool generation_store_list(struct sql_session *session, struct buffer *json, str
     }
     buffer_append_text(json, "[");
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_text(json, "hash", pg_rows_cell(rows, i, 0));
         json_put_time(json, "first_ran_at", pg_rows_int(rows, i, 1));
         json_put_time(json, "last_ran_at", pg_rows_int(rows, i, 2));

@@ -82,8 +82,7 @@ struct script_generation *history_find(const struct history *history, struct sli
 void history_list(const struct history *history, struct buffer *json) {
     buffer_append_text(json, "[");
     for (size_t i = 0; i < history->count; i++) {
-        json_put_name(json, NULL);
-        buffer_append_text(json, "{");
+        json_open(json, NULL, "{");
         json_put_int(json, "generation", (int64_t)script_generation_number(history->items[i]));
         json_put_text(json, "hash", slice_of(script_generation_hash(history->items[i])));
         json_put_time(json, "since", history->since_us[i]);

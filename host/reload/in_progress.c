@@ -27,8 +27,7 @@ void in_progress_list(const struct in_progress *under_way, struct buffer *json) 
     for (size_t i = 0; i < IN_PROGRESS_MAX; i++) {
         const struct in_progress_item *item = &under_way->items[i];
         if (item->step) {
-            json_put_name(json, NULL);
-            buffer_append_text(json, "{");
+            json_open(json, NULL, "{");
             json_put_time(json, "since", item->since_us);
             json_put_text(json, "step", slice_of(item->step));
             buffer_append_text(json, "}");

@@ -159,7 +159,7 @@ bool reload_refuse(const struct change *change, const struct err *err, const str
     result_json_put_generation(json, now.running);
     json_put_text(json, "error", slice_of(err->text));
     if (report) {
-        result_json_put_canary(json, report);
+        result_json_put_shadow_run(json, report);
     }
     buffer_append_text(json, "}");
     reload_end(&now);

@@ -4,7 +4,7 @@
 #ifndef AGG_HOST_RELOAD_RELOAD_H
 #define AGG_HOST_RELOAD_RELOAD_H
 
-#include "canary/canary.h"
+#include "shadow_run/shadow_run.h"
 #include "http/api_site.h"
 #include "ingest/ingest.h"
 #include "reaction/reactor.h"
@@ -32,7 +32,7 @@ void reload_destroy(struct reload *reload);
  * beside what runs, and is refused where other scripts have come to run when it is done. */
 
 struct reload_request {
-    const struct canary_request *canary; /* NULL: without one */
+    const struct shadow_run_request *shadow_run; /* NULL: without one */
     bool drop; /* topics and paths that run may be missing in what stands on the disk */
 };
 

@@ -15,8 +15,7 @@ static void result_json_note_file(void *json, const char *path) {
 
 void result_json_put_changed(struct buffer *json, const struct script_generation *old,
                              const struct script_generation *new) {
-    json_put_name(json, "changed");
-    buffer_append_text(json, "[");
+    json_open(json, "changed", "[");
     script_generation_compare(old, new, result_json_note_file, json);
     buffer_append_text(json, "]");
 }
@@ -40,15 +39,14 @@ static void result_json_put_settings(struct buffer *json, const char *name,
                                      const struct config *old, const struct config *fresh,
                                      bool live) {
     struct settings settings = {json, live};
-    json_put_name(json, name);
-    buffer_append_text(json, "[");
+    json_open(json, name, "[");
     config_compare(old, fresh, result_json_note_setting, &settings);
     buffer_append_text(json, "]");
 }
 
-void result_json_put_canary(struct buffer *json, const struct buffer *report) {
+void result_json_put_shadow_run(struct buffer *json, const struct buffer *report) {
     if (report->len > 0) {
-        json_put_name(json, "canary");
+        json_put_name(json, "shadow_run");
         buffer_append(json, report->data, report->len);
     }
 }

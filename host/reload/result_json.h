@@ -17,6 +17,6 @@ void result_json_put_changes(struct buffer *json, const struct script_generation
                              const struct script_generation *generation,
                              const struct config *fresh);
 /* "canary", what one has found, a JSON object; nothing where it is empty. */
-void result_json_put_canary(struct buffer *json, const struct buffer *report);
+void result_json_put_shadow_run(struct buffer *json, const struct buffer *report);
 
 #endif

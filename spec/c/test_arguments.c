@@ -293,9 +293,10 @@ static void options_that_rule_each_other_out_are_refused(void) {
     check_refused("try --reaction r", "go together");
     check_refused("try --row -", "go together");
     check_refused("try --reaction r --row - events", "one of the two");
-    check_refused("reload --accept 0", "say --canary, too");
-    check_refused("reload --events 5", "say --canary, too");
+    check_refused("reload --accept 0", "need --shadow-run");
+    check_refused("reload --events 5", "need --shadow-run");
     CHECK(read_line("rejected drop --topic t --reason r"));
+    CHECK(read_line("reload --shadow-run --accept 0"));
     CHECK(read_line("reload --canary --accept 0"));
     CHECK(read_line("try --reaction r --row -"));
 }

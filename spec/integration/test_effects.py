@@ -125,7 +125,7 @@ def test_no_command_reaches_an_outside_system(service, scripts, content):
     scripts.edit(HANDLER, "--- Per-essay", "--- A comment that changed. Per-essay")
     for words in (("verify",), ("rebuild", "--yes"), ("explain", "essay", "essay-1", "--since",
                                                       "beginning"),
-                  ("diff",), ("reload", "--canary"), ("check",), ("types",),
+                  ("diff",), ("reload", "--shadow-run"), ("check",), ("types",),
                   ("try", CASES / "nlp_events.jsonl"),
                   ("tap", "--from-beginning", "--topic", FEEDBACK, "--limit", events)):
         done = service.program.command(*words, check=False)
@@ -255,7 +255,7 @@ def test_rejected_events_are_retried_for_effect(service, content):
     wait_until("its message", lambda: announced(service) == events + 1)
 
 
-def test_a_canary_compares_no_event_that_asks_outside(service, scripts):
+def test_a_shadow_run_compares_no_event_that_asks_outside(service, scripts):
     events = len(nlp_events())
     scripts.edit(HANDLER, "language = title or", 'language = "new " .. (title or "") or')
     said = json.loads(run(service, "diff", "--json"))

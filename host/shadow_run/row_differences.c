@@ -1,4 +1,4 @@
-#include "differences.h"
+#include "row_differences.h"
 
 #include "base/json_put.h"
 #include "rebuild/compare_sql.h"
@@ -11,15 +11,15 @@ struct comparison {
     struct compare_scope scope;
     const struct view_table *table;
     int64_t rows, only_old, only_new, differing;
-    struct buffer keys[CANARY_SIDES]; /* of rows that one side alone has */
+    struct buffer keys[SHADOW_RUN_SIDES]; /* of rows that one side alone has */
     struct buffer columns;
 };
 
 typedef void (*statement)(const struct compare_scope *scope, const struct view_table *table,
                           struct buffer *sql);
 
-static bool differences_ask(struct comparison *comparison, statement write, struct pg_result **rows,
-                            struct err *err) {
+static bool row_differences_ask(struct comparison *comparison, statement write,
+                                struct pg_result **rows, struct err *err) {
     struct buffer sql = {0};
     write(&comparison->scope, comparison->table, &sql);
     pg_params_add_int8(comparison->session->params, EXAMPLES);
@@ -28,7 +28,7 @@ static bool differences_ask(struct comparison *comparison, statement write, stru
     return ok;
 }
 
-static bool differences_compare(struct comparison *comparison, struct err *err) {
+static bool row_differences_compare(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
     compare_sql_all(&comparison->scope, comparison->table, "differences", &sql);
     bool ok = sql_query(comparison->session, buffer_slice(&sql), NULL, err);
@@ -36,7 +36,7 @@ static bool differences_compare(struct comparison *comparison, struct err *err) 
     return ok;
 }
 
-static bool differences_count_rows(struct comparison *comparison, struct err *err) {
+static bool row_differences_count_rows(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *row;
     buffer_append_format(&sql, "SELECT count(*) FROM %s.\"%s\"", comparison->scope.live,
@@ -51,9 +51,9 @@ static bool differences_count_rows(struct comparison *comparison, struct err *er
 }
 
 /* "Missing" and "extra" are said of the old side's rows. */
-static bool differences_find_kinds(struct comparison *comparison, struct err *err) {
+static bool row_differences_find_kinds(struct comparison *comparison, struct err *err) {
     struct pg_result *rows;
-    if (!differences_ask(comparison, compare_sql_rows, &rows, err)) {
+    if (!row_differences_ask(comparison, compare_sql_rows, &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
@@ -61,10 +61,10 @@ static bool differences_find_kinds(struct comparison *comparison, struct err *er
         int64_t count = pg_rows_int(rows, i, 1);
         if (strcmp(kind, "missing") == 0) {
             comparison->only_new = count;
-            json_put_text(&comparison->keys[CANARY_NEW], NULL, pg_rows_cell(rows, i, 2));
+            json_put_text(&comparison->keys[SHADOW_RUN_NEW], NULL, pg_rows_cell(rows, i, 2));
         } else if (strcmp(kind, "extra") == 0) {
             comparison->only_old = count;
-            json_put_text(&comparison->keys[CANARY_OLD], NULL, pg_rows_cell(rows, i, 2));
+            json_put_text(&comparison->keys[SHADOW_RUN_OLD], NULL, pg_rows_cell(rows, i, 2));
         } else {
             comparison->differing = count;
         }
@@ -73,37 +73,35 @@ static bool differences_find_kinds(struct comparison *comparison, struct err *er
     return true;
 }
 
-static void differences_put_example(struct buffer *json, const struct pg_result *rows, int row) {
-    json_put_name(json, NULL);
-    buffer_append_text(json, "{");
+static void row_differences_put_example(struct buffer *json, const struct pg_result *rows,
+                                        int row) {
+    json_open(json, NULL, "{");
     json_put_text(json, "key", pg_rows_cell(rows, row, 2));
     json_put_text(json, "old", pg_rows_cell(rows, row, 3));
     json_put_text(json, "new", pg_rows_cell(rows, row, 4));
     buffer_append_text(json, "}");
 }
 
-static bool differences_same_column(const struct pg_result *rows, int a, int b) {
+static bool row_differences_same_column(const struct pg_result *rows, int a, int b) {
     return strcmp(pg_rows_text(rows, a, 0), pg_rows_text(rows, b, 0)) == 0;
 }
 
-static bool differences_find_columns(struct comparison *comparison, struct err *err) {
+static bool row_differences_find_columns(struct comparison *comparison, struct err *err) {
     struct buffer *json = &comparison->columns;
     struct pg_result *rows;
-    if (!differences_ask(comparison, compare_sql_columns, &rows, err)) {
+    if (!row_differences_ask(comparison, compare_sql_columns, &rows, err)) {
         return false;
     }
     int count = pg_rows_count(rows);
     for (int i = 0; i < count; i++) {
-        if (i == 0 || !differences_same_column(rows, i, i - 1)) {
-            json_put_name(json, NULL);
-            buffer_append_text(json, "{");
+        if (i == 0 || !row_differences_same_column(rows, i, i - 1)) {
+            json_open(json, NULL, "{");
             json_put_text(json, "column", pg_rows_cell(rows, i, 0));
             json_put_int(json, "rows", pg_rows_int(rows, i, 1));
-            json_put_name(json, "examples");
-            buffer_append_text(json, "[");
+            json_open(json, "examples", "[");
         }
-        differences_put_example(json, rows, i);
-        if (i + 1 == count || !differences_same_column(rows, i, i + 1)) {
+        row_differences_put_example(json, rows, i);
+        if (i + 1 == count || !row_differences_same_column(rows, i, i + 1)) {
             buffer_append_text(json, "]}");
         }
     }
@@ -111,41 +109,41 @@ static bool differences_find_columns(struct comparison *comparison, struct err *
     return true;
 }
 
-static void differences_put_table(const struct comparison *comparison, struct buffer *json) {
-    json_put_name(json, NULL);
-    buffer_append_text(json, "{");
+static void row_differences_put_table(const struct comparison *comparison, struct buffer *json) {
+    json_open(json, NULL, "{");
     json_put_text(json, "table", slice_of(comparison->table->name));
     json_put_int(json, "rows", comparison->rows);
     json_put_int(json, "differing", comparison->differing);
     json_put_int(json, "only_old", comparison->only_old);
     json_put_int(json, "only_new", comparison->only_new);
     json_put_list(json, "columns", &comparison->columns);
-    json_put_list(json, "only_old_keys", &comparison->keys[CANARY_OLD]);
-    json_put_list(json, "only_new_keys", &comparison->keys[CANARY_NEW]);
+    json_put_list(json, "only_old_keys", &comparison->keys[SHADOW_RUN_OLD]);
+    json_put_list(json, "only_new_keys", &comparison->keys[SHADOW_RUN_NEW]);
     buffer_append_text(json, "}");
 }
 
-bool differences_find(struct differences *differences, struct sql_session *session,
-                      const struct side sides[CANARY_SIDES], const struct view_table *table,
-                      struct err *err) {
+bool row_differences_find(struct row_differences *differences, struct sql_session *session,
+                          const struct side sides[SHADOW_RUN_SIDES], const struct view_table *table,
+                          struct err *err) {
     struct comparison comparison = {
         .session = session,
-        .scope = {.live = sides[CANARY_OLD].shadow.schema,
-                  .shadow = sides[CANARY_NEW].shadow.schema,
+        .scope = {.live = sides[SHADOW_RUN_OLD].shadow.schema,
+                  .shadow = sides[SHADOW_RUN_NEW].shadow.schema,
                   .own_versions = true},
         .table = table,
     };
-    bool ok = differences_compare(&comparison, err) && differences_count_rows(&comparison, err) &&
-              differences_find_kinds(&comparison, err) &&
-              differences_find_columns(&comparison, err);
+    bool ok = row_differences_compare(&comparison, err) &&
+              row_differences_count_rows(&comparison, err) &&
+              row_differences_find_kinds(&comparison, err) &&
+              row_differences_find_columns(&comparison, err);
     if (ok) {
         comparison.rows += comparison.only_new;
-        differences_put_table(&comparison, differences->tables);
+        row_differences_put_table(&comparison, &differences->tables);
         differences->rows += comparison.rows;
         differences->differing += comparison.differing + comparison.only_old + comparison.only_new;
     }
-    buffer_free(&comparison.keys[CANARY_OLD]);
-    buffer_free(&comparison.keys[CANARY_NEW]);
+    buffer_free(&comparison.keys[SHADOW_RUN_OLD]);
+    buffer_free(&comparison.keys[SHADOW_RUN_NEW]);
     buffer_free(&comparison.columns);
     return ok;
 }

@@ -1,4 +1,4 @@
-#include "side.h"
+#include "side_pipeline.h"
 
 #include <time.h>
 
@@ -10,7 +10,7 @@
 
 #define MOMENT_US 200000
 
-const char side_muted[] = "this is a canary, which touches no outside system";
+const char side_muted[] = "a shadow run touches no outside system";
 
 bool side_open(struct side *side, struct script_generation *generation, struct sql_session *session,
                const struct shadow_kind *kind, void (*release)(void *owner), struct err *err) {
@@ -23,7 +23,7 @@ bool side_open(struct side *side, struct script_generation *generation, struct s
         .group = SHADOW_GROUP,
         .search_path = side->shadow.search_path,
         .qualifier = side->shadow.qualifier,
-        .application_name = "aggregator canary",
+        .application_name = "aggregator shadow run",
         .muted = side_muted,
         .marks = true, /* in the side's own schema */
         .no_breaker = true,
@@ -59,15 +59,11 @@ bool side_connect(struct side *side, const struct log_reader *reader, struct err
     return true;
 }
 
-bool side_full(const struct side *side) {
-    return batch_full(&side->pipeline, &side->batch);
-}
-
-size_t side_take(struct side *side, const struct log_record *message) {
-    if (side->pipeline.partitions.items[message->partition].handler < 0) {
+size_t side_take(struct side *side, const struct log_record *record) {
+    if (side->pipeline.partitions.items[record->partition].handler < 0) {
         return SIDE_NO_EVENT;
     }
-    batch_take(&side->pipeline, &side->batch, message);
+    batch_take(&side->pipeline, &side->batch, record);
     return side->batch.count - 1;
 }
 
@@ -79,11 +75,11 @@ static int64_t side_cpu_us(void) {
 
 bool side_handle(struct side *side) {
     int64_t began_us = side_cpu_us();
-    log_mute(true); /* what scripts log of these events has been said, or is to come */
+    log_mute(true); /* production logs what scripts log of these events */
     bool done = batch_handle_for(&side->pipeline, &side->batch, MOMENT_US);
     log_mute(false);
     side->counts.cpu_us += side_cpu_us() - began_us;
-    return done || !side->pipeline.scripts || /* then settling says why */
+    return done || !side->pipeline.scripts || /* then the commit returns the error */
            batch_has_merged_enough(&side->pipeline, &side->batch);
 }
 
@@ -101,7 +97,7 @@ static void side_count(struct side *side) {
     }
 }
 
-bool side_settle(struct side *side, struct err *err) {
+bool side_commit(struct side *side, struct err *err) {
     if (side->batch.count == 0) {
         return true;
     }
@@ -127,14 +123,18 @@ bool side_analyze(const struct side *side, struct sql_session *session, struct e
     return ok;
 }
 
-void side_put_event(struct buffer *json, const struct side *side, const struct event *event) {
-    const struct partition *partition = &side->pipeline.partitions.items[event->record.partition];
+const char *side_handler_of(const struct side *side, const struct event *event) {
     size_t count;
     const struct script_handler *handlers =
         script_generation_handlers(side->pipeline.generation, &count);
+    return handlers[side->pipeline.partitions.items[event->record.partition].handler].name;
+}
+
+void side_put_event(struct buffer *json, const struct side *side, const struct event *event) {
+    const struct partition *partition = &side->pipeline.partitions.items[event->record.partition];
     json_put_text(json, "topic", slice_of(partition->topic));
     json_put_int(json, "partition", partition->number);
     json_put_int(json, "offset", event->record.offset);
     json_put_uuid(json, "event_id", event->has_id ? event->id : NULL);
-    json_put_text(json, "handler", slice_of(handlers[partition->handler].name));
+    json_put_text(json, "handler", slice_of(side_handler_of(side, event)));
 }

@@ -1,5 +1,5 @@
 /* Where the newest events of a log begin. */
-#include "canary/tail.h"
+#include "shadow_run/newest_records.h"
 #include "test.h"
 
 static struct log_partition partitions[3];
@@ -12,7 +12,7 @@ static void set_lengths(int64_t first, int64_t second, int64_t third) {
 }
 
 static void check_taken(int64_t events, int64_t first, int64_t second, int64_t third) {
-    tail_start(partitions, 3, events);
+    newest_records_start(partitions, 3, events);
     CHECK_INT(partitions[0].high - partitions[0].start, first);
     CHECK_INT(partitions[1].high - partitions[1].start, second);
     CHECK_INT(partitions[2].high - partitions[2].start, third);

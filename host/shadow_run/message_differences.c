@@ -1,7 +1,7 @@
-#include "messages.h"
+#include "message_differences.h"
 
 #include "base/json_put.h"
-#include "side.h"
+#include "side_pipeline.h"
 
 #define OLD SIDE_OLD_SCHEMA
 #define NEW SIDE_NEW_SCHEMA
@@ -76,7 +76,7 @@ static const char pair_sql[] =
     "(SELECT coalesce(json_agg(e.message), '[]') FROM (SELECT json_build_object("                  \
     "'topic', m.topic, 'key', m.key, 'identity', m.identity, "                                     \
     "'value', left(convert_from(m.value, 'UTF8'), " SHOWN_CHARACTERS ")) AS message "              \
-    "FROM " NEW ".message_pairs q JOIN aggregator_canary_" side ".outbox m "                       \
+    "FROM " NEW ".message_pairs q JOIN aggregator_shadow_run_" side ".outbox m "                   \
     "ON m.id = q." side "_id WHERE q.source = p.source AND q.kind = '" side "' "                   \
     "ORDER BY m.id LIMIT " EXAMPLES ") e)"
 
@@ -107,40 +107,42 @@ static const char failures_sql[] =
              "WHERE old IS NULL OR new IS NULL ORDER BY old IS NULL DESC, reaction, key "
              "LIMIT " FAILURES ") shown) FROM failed";
 
-static bool messages_ask(struct sql_session *session, const char *sql, struct pg_result **row,
-                         struct err *err) {
+static bool message_differences_ask(struct sql_session *session, const char *sql,
+                                    struct pg_result **row, struct err *err) {
     return sql_query(session, slice_of(sql), row, err) ||
            err_wrap(err, "comparing what would be published");
 }
 
-static void messages_take_list(struct buffer *list, const struct pg_result *row, int column) {
+static void message_differences_take_list(struct buffer *list, const struct pg_result *row,
+                                          int column) {
     struct slice elements = pg_rows_cell(row, 0, column);
     buffer_append(list, elements.data ? elements.data : "", elements.len);
 }
 
-bool messages_compare(struct messages *messages, struct sql_session *session, struct err *err) {
+bool message_differences_find(struct message_differences *messages, struct sql_session *session,
+                              struct err *err) {
     struct pg_result *row;
-    *messages = (struct messages){0};
-    if (!messages_ask(session, pair_sql, NULL, err) ||
-        !messages_ask(session, sources_sql, &row, err)) {
+    *messages = (struct message_differences){0};
+    if (!message_differences_ask(session, pair_sql, NULL, err) ||
+        !message_differences_ask(session, sources_sql, &row, err)) {
         return false;
     }
     messages->count = pg_rows_int(row, 0, 0);
     messages->differing = pg_rows_int(row, 0, 1);
-    messages_take_list(&messages->sources, row, 2);
+    message_differences_take_list(&messages->sources, row, 2);
     pg_rows_free(row);
-    if (!messages_ask(session, failures_sql, &row, err)) {
+    if (!message_differences_ask(session, failures_sql, &row, err)) {
         return false;
     }
     messages->newly_failing = pg_rows_int(row, 0, 0);
     messages->no_longer_failing = pg_rows_int(row, 0, 1);
     messages->failing = pg_rows_int(row, 0, 2);
-    messages_take_list(&messages->failures, row, 3);
+    message_differences_take_list(&messages->failures, row, 3);
     pg_rows_free(row);
     return true;
 }
 
-void messages_append(const struct messages *messages, struct buffer *json) {
+void message_differences_append(const struct message_differences *messages, struct buffer *json) {
     json_put_int(json, "messages", messages->count);
     json_put_int(json, "differing_messages", messages->differing);
     json_put_int(json, "newly_failing", messages->newly_failing);
@@ -150,7 +152,7 @@ void messages_append(const struct messages *messages, struct buffer *json) {
     json_put_list(json, "failing", &messages->failures);
 }
 
-void messages_free(struct messages *messages) {
+void message_differences_free(struct message_differences *messages) {
     buffer_free(&messages->sources);
     buffer_free(&messages->failures);
 }

@@ -1,4 +1,4 @@
-"""aggregator diff and reload --canary: the newest events through the running scripts and those on the
+"""aggregator diff and reload --shadow-run: the newest events through the running scripts and those on the
 disk, side by side, before these may run."""
 import contextlib
 import json
@@ -14,7 +14,7 @@ from test_admin import KEY, ask
 from test_rebuild import dump
 from test_reload import HANDLER, SLOTS, Scripts, command, reload
 
-SCHEMAS = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'aggregator_canary')"
+SCHEMAS = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'aggregator_shadow_run')"
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def diff(program, *words, status):
     return json.loads(done.stdout)
 
 
-def canary(program, *words, status):
-    code, said = command(program, "reload", "--canary", *words)
+def shadow_run(program, *words, status):
+    code, said = command(program, "reload", "--shadow-run", *words)
     assert code == status, said
     return said
 
 
 def live(service):
-    """All that a canary may not touch."""
+    """All that a shadow run may not touch."""
     offsets = service.query("SELECT o::text FROM aggregator_state.consumer_offsets o ORDER BY 1")
     handled = service.query("SELECT o::text FROM aggregator_state.offset_scripts o ORDER BY 1")
     rejected = service.query("SELECT r::text FROM aggregator_state.rejected_events r ORDER BY 1")
@@ -81,25 +81,25 @@ def test_equal_scripts_are_equal(service, scripts):
     assert said["old"]["cpu_us_per_event"] > 0 and said["new"]["cpu_us_per_event"] > 0
     assert live(service) == before
     assert service.query(SCHEMAS)[0][0] == 0
-    line, = log_lines(service.program, "canary ended")
+    line, = log_lines(service.program, "shadow run ended")
     assert line["events"] == said["events"] and line["differing_rows"] == 0
 
 
 def test_another_form_of_the_same_handler_is_taken(service, scripts):
     scripts.edit(f"scripts/{HANDLER}", "return {", "-- the same\nreturn {")
-    said = canary(service.program, status=0)
+    said = shadow_run(service.program, status=0)
     assert said["done"] is True and said["generation"] == 2
-    assert said["canary"]["equal"] is True
+    assert said["shadow_run"]["equal"] is True
 
 
 def test_a_changed_column_is_shown_and_refused(service, scripts):
     scripts.name_files("new ")
     before, metrics = live(service), counted(service.program)
-    said = canary(service.program, status=1)
+    said = shadow_run(service.program, status=1)
     assert said["done"] is False and said["generation"] == 1
     essays = service.query("SELECT count(filename) FROM essay_results")[0][0]
-    assert f"{essays} of {said['canary']['rows']} rows differ" in said["error"]
-    found = table(said["canary"])
+    assert f"{essays} of {said['shadow_run']['rows']} rows differ" in said["error"]
+    found = table(said["shadow_run"])
     assert (found["differing"], found["only_old"], found["only_new"]) == (essays, 0, 0)
     column, = found["columns"]
     assert column["column"] == "filename" and column["rows"] == essays
@@ -107,7 +107,7 @@ def test_a_changed_column_is_shown_and_refused(service, scripts):
         essay = example["key"].removeprefix("essay_id=")
         name = service.query("SELECT filename FROM essay_results WHERE essay_id = %s", essay)[0][0]
         assert (example["old"], example["new"]) == (name, f"new {name}")
-    assert all(one["columns"] == [] for one in said["canary"]["tables"] if one is not found)
+    assert all(one["columns"] == [] for one in said["shadow_run"]["tables"] if one is not found)
     assert live(service) == before
     assert service.program.metric("ras_script_generation") == 1
     assert service.program.metric('ras_script_reloads_total{result="failed"}') == 1
@@ -120,11 +120,11 @@ def test_what_is_accepted_is_taken(service, scripts):
     share = diff(service.program, status=1)
     percent = share["differing_rows"] * 100 // share["rows"]
     assert 0 < percent < 99
-    assert f"where {percent} % are accepted" in \
-        canary(service.program, "--accept", percent, status=1)["error"]
-    said = canary(service.program, "--accept", percent + 1, status=0)
+    assert f"{percent} % are accepted" in \
+        shadow_run(service.program, "--accept", percent, status=1)["error"]
+    said = shadow_run(service.program, "--accept", percent + 1, status=0)
     assert said["done"] is True and said["generation"] == 2
-    assert said["canary"]["differing_rows"] == share["differing_rows"]
+    assert said["shadow_run"]["differing_rows"] == share["differing_rows"]
     service.publish([slot_event("a-batch", "after", "file")])
     wait_until("the new name", lambda: service.query(
         "SELECT 1 FROM essay_results WHERE filename = 'new file'"))
@@ -136,7 +136,7 @@ def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
     service.publish([bad, slot_event("a-batch", "good", "file")])
     service.wait_committed(len(read_records("current")) + 2)
     before = live(service)
-    said = canary(service.program, status=1)["canary"]
+    said = shadow_run(service.program, status=1)["shadow_run"]
     assert said["newly_rejected"] == 1 and said["no_longer_rejected"] == 0
     event, = said["rejected_by_new_only"]
     assert event["topic"] == SLOTS and event["event_id"] == bad["value"]["event_id"]
@@ -150,7 +150,7 @@ def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
         "AND partition = %s", SLOTS, event["partition"])[0]
     assert event["partition"] == partition and 0 <= event["offset"] <= offset
     assert live(service) == before
-    canary(service.program, "--accept", "100", status=0)
+    shadow_run(service.program, "--accept", "100", status=0)
 
 
 def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, scripts):
@@ -201,7 +201,7 @@ def test_a_column_that_is_new_is_told_and_not_compared(service, scripts):
     said = diff(service.program, status=1)
     assert said["only_new"] == ["column essay_results.slot_note"] and said["only_old"] == []
     assert said["differing_rows"] == said["newly_rejected"] == 0
-    assert canary(service.program, status=0)["generation"] == 2
+    assert shadow_run(service.program, status=0)["generation"] == 2
 
 
 def test_a_topic_that_is_new_is_run_through_the_new_scripts(bare_service, scripts):
@@ -257,8 +257,8 @@ def test_what_other_contents_a_reaction_would_publish_is_shown_and_refused(servi
     before, metrics = live(service), counted(service.program)
     text = "        status = row.status,\n        overall_status = row.status,\n        total_essays = "
     scripts.edit("scripts/reactions/results_ready.lua", text, text + "1 + ")
-    said = canary(service.program, status=1)
-    found = said["canary"]
+    said = shadow_run(service.program, status=1)
+    found = said["shadow_run"]
     assert found["differing_rows"] == 0 and found["equal"] is False
     item = published(found)
     # its identity names all that it says: another content is another message
@@ -374,24 +374,24 @@ def test_over_http(service, scripts):
     scripts.name_files("new ")
     status, said, _ = ask(program, "/admin/diff?events=50")
     assert status == 200 and said["events"] == 50 and said["equal"] is False
-    status, said, _ = ask(program, "/admin/reload?canary=true&events=50", "POST")
-    assert status == 409 and said["done"] is False and said["canary"]["events"] == 50
-    for wrong in ("reload?canari=true", "reload?canary=yes", "reload?accept=3",
-                  "reload?canary=true&accept=101", "reload?canary=true&events=0"):
+    status, said, _ = ask(program, "/admin/reload?shadow_run=true&events=50", "POST")
+    assert status == 409 and said["done"] is False and said["shadow_run"]["events"] == 50
+    for wrong in ("reload?shadow_runs=true", "reload?shadow_run=yes", "reload?accept=3",
+                  "reload?shadow_run=true&accept=101", "reload?shadow_run=true&events=0"):
         assert ask(program, f"/admin/{wrong}", "POST")[0] == 400, wrong
-    assert ask(program, "/admin/diff?canary=true")[0] == 400
+    assert ask(program, "/admin/diff?shadow_run=true")[0] == 400
     assert program.metric("ras_script_generation") == 1
-    status, said, _ = ask(program, "/admin/reload?canary=true&accept=100", "POST")
+    status, said, _ = ask(program, "/admin/reload?canary=true&accept=100", "POST")  # the former name
     assert status == 200 and said["done"] is True
 
 
 def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
-    service.query("CREATE SCHEMA aggregator_canary_old")
-    service.query("CREATE TABLE aggregator_canary_old.essay_results (x integer)")
+    service.query("CREATE SCHEMA aggregator_shadow_run_old")
+    service.query("CREATE TABLE aggregator_shadow_run_old.essay_results (x integer)")
     other = psycopg2.connect(service.database_url)
     other.cursor().execute("SELECT pg_advisory_lock(7236016)")
     done = service.program.command("diff", check=False)
-    assert done.returncode == 2 and "another canary is at work" in done.stderr
+    assert done.returncode == 2 and "another shadow run is at work" in done.stderr
     assert service.query(SCHEMAS)[0][0] == 1
     other.close()
     assert diff(service.program, status=0)["equal"] is True
@@ -400,18 +400,18 @@ def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
 
 @pytest.fixture
 def held_up(service, scripts, cleanup):
-    """A canary of scripts that differ, which waits for a lock that the fixture returns, and its
+    """A shadow run of scripts that differ, which waits for a lock that the fixture returns, and its
     answer when there is one."""
     scripts.name_files("new ")
     lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
     lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(
-        command(service.program, "reload", "--canary", "--accept", "100")))
+        command(service.program, "reload", "--shadow-run", "--accept", "100")))
     thread.start()
     cleanup.callback(thread.join)
-    wait_until("the canary to wait", lambda: service.query(
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator canary' AND "
+    wait_until("the shadow run to wait", lambda: service.query(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator shadow run' AND "
         "datname = current_database() AND wait_event_type = 'Lock'"))
     return lock, thread, answers
 
@@ -429,7 +429,7 @@ def test_nobody_waits_for_it_and_what_came_to_run_meanwhile_stays(service, scrip
     thread.join()
     status, said = answers[0]
     assert status == 1 and said["done"] is False and said["generation"] == 2
-    assert "another reload or rollback finished first" in said["error"] and said["canary"]["events"] > 0
+    assert "another reload or rollback finished first" in said["error"] and said["shadow_run"]["events"] > 0
     assert service.program.metric("ras_script_generation") == 2
 
 
@@ -445,7 +445,7 @@ def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, h
         [1, 2]
 
 
-def test_a_program_that_stops_ends_its_canary(service, held_up):
+def test_a_program_that_stops_ends_its_shadow_run(service, held_up):
     lock, thread, answers = held_up
     service.program.send(signal.SIGTERM)
     wait_until("the signal", lambda: log_lines(service.program, "stopping"))
