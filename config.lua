@@ -133,8 +133,8 @@ return {
     -- the events than those before, by so many percent points, these are brought back; 0: no trial
     trial_s = env("SCRIPTS_TRIAL_S", 60),
     trial_margin_percent = 5,
-    -- of `aggregator reload --shadow-run`: how many of the log's newest events both scripts are given
-    -- first, and at which share of differing rows or newly rejected events the new ones are taken
+    -- of `aggregator reload --shadow-run`: the number of newest events that both script sets get,
+    -- and the share of differing rows or newly rejected events that the reload accepts
     canary_events = 10000,
     canary_accept_percent = 0, -- any difference refuses
     handler_timeout_ms = 1000, -- of one event
