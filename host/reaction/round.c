@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/traceparent.h"
 
 /* The class of the advisory locks: that of the table of marks, so that the keys of a shadow are not
  * those of the live view. */
@@ -241,6 +242,24 @@ static bool round_check_keys(const struct round_work *work, struct err *err) {
     return true;
 }
 
+/* gone: the row of the key's mark; without one another round owns it. */
+static bool round_react_row(struct round_work *work, int row, int gone, struct err *err) {
+    struct round *round = work->round;
+    struct err failure = {0};
+    struct script_published published;
+    struct slice traceparent = traceparent_read(pg_rows_cell(work->gone, gone, 2));
+    log_set_trace_id(traceparent_trace_id(traceparent));
+    bool ok = script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
+              SCRIPT_OK;
+    if (ok) {
+        round_note_messages(work, &published, gone);
+    } else {
+        round_note_failure(work, gone, &failure);
+    }
+    log_set_trace_id((struct slice){0});
+    return ok || script_instance_healthy(round->instance) || round_load_rows(work, err);
+}
+
 static bool round_react(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     int key_column = pg_rows_find_column(work->rows, "key");
@@ -250,19 +269,8 @@ static bool round_react(struct round_work *work, struct err *err) {
         return false;
     }
     for (int row = 0; row < pg_rows_count(work->rows); row++) {
-        struct err failure = {0};
-        struct script_published published;
         int gone = round_find_key(work->gone, pg_rows_cell(work->rows, row, key_column));
-        if (gone < 0) {
-            continue; /* its mark is somebody else's by now */
-        }
-        if (script_react(round->instance, work->index, row, round->arena, &published, &failure) ==
-            SCRIPT_OK) {
-            round_note_messages(work, &published, gone);
-            continue;
-        }
-        round_note_failure(work, gone, &failure);
-        if (!script_instance_healthy(round->instance) && !round_load_rows(work, err)) {
+        if (gone >= 0 && !round_react_row(work, row, gone, err)) {
             return false;
         }
     }

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "base/log.h"
+#include "captured.h"
 #include "outbox_tables.h"
 #include "scripts.h"
 
@@ -141,6 +141,23 @@ static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
         outbox_ask(pg, "SELECT string_agg(key, ',' ORDER BY id) FROM aggregator_state.outbox"),
         "c,a,b");
     CHECK_TEXT(marked(), "");
+    end(&round);
+}
+
+static void a_key_that_fails_is_logged_with_the_trace_of_its_mark(void) {
+    struct round round;
+    struct round_counts counts;
+    begin(&round);
+    say("a", "bad");
+    outbox_script(pg, "UPDATE aggregator_state.reaction_marks SET traceparent = "
+                      "'00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'");
+    captured_begin();
+    log_mute(false);
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    CHECK_HAS(captured_take(), "\"trace_id\":\"0af7651916cd43dd8448eb211c80319c\"");
+    log_error("the next line is of no trace");
+    CHECK(strstr(captured_take(), "trace_id") == NULL);
+    captured_end();
     end(&round);
 }
 
@@ -295,6 +312,8 @@ static const struct test_case cases[] = {
      what_follows_from_marked_keys_is_stored_and_the_marks_go},
     {"a row that fails keeps its own key marked for later",
      a_row_that_fails_keeps_its_own_key_marked_for_later},
+    {"a key that fails is logged with the trace of its mark",
+     a_key_that_fails_is_logged_with_the_trace_of_its_mark},
     {"a query that is refused changes nothing", a_query_that_is_refused_changes_nothing},
     {"a query that answers for other keys or writes is refused",
      a_query_that_answers_for_other_keys_or_writes_is_refused},
