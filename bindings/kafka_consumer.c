@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/aside.h"
+#include "base/timed_work.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -165,12 +165,12 @@ static void kafka_consumer_forget_stuck(void *client) {
 
 /* The client's coordinator answers nothing: a thread waits for it. */
 static void kafka_consumer_destroy_aside(struct kafka_consumer *consumer) {
-    static const struct aside_work work = {"closing a Kafka client", kafka_consumer_destroy_stuck,
+    static const struct timed_work work = {"closing a Kafka client", kafka_consumer_destroy_stuck,
                                            kafka_consumer_forget_stuck};
     struct err err = {0};
     log_warning("the group does not let go of the kafka client: it is left to end by itself",
                 LOG_INT("member", consumer->number));
-    if (!aside_run(&work, consumer->client, DESTROY_TIMEOUT_MS, &err)) {
+    if (!timed_work_run(&work, consumer->client, DESTROY_TIMEOUT_MS, &err)) {
         log_debug("a kafka client goes on ending", LOG_TEXT("detail", err.text));
     }
 }

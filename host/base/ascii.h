@@ -1,5 +1,5 @@
-/* ascii: how far a text is plain, sixteen bytes at a time, by the vector types of GCC and Clang: a
- * comparison of two blocks has all bits of a byte set where it holds. */
+/* ascii: length of the plain ASCII prefix of a text, 16 bytes at a time, with the vector types of
+ * GCC and Clang: a comparison sets all bits of each byte for which it holds. */
 #ifndef AGG_HOST_BASE_ASCII_H
 #define AGG_HOST_BASE_ASCII_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Signed, so that what is above 0x7F is less than everything in ASCII. */
+/* Signed: bytes above 0x7F compare less than every ASCII byte. */
 typedef signed char ascii_block __attribute__((vector_size(16)));
 
 static inline ascii_block ascii_load(const char *text) {
@@ -27,12 +27,11 @@ static inline size_t ascii_first(ascii_block flags) {
     return half[1] ? 8 + (size_t)__builtin_ctzll(le64toh(half[1])) / 8 : 16;
 }
 
-/* Neither NUL nor above 0x7F. */
 static inline bool ascii_is_text(unsigned char c) {
     return c != 0 && c < 0x80;
 }
 
-/* The bytes at the start of `text` that are ASCII and not NUL. */
+/* Length of the prefix of ASCII bytes other than NUL. */
 static inline size_t ascii_text_run(const char *text, size_t len) {
     size_t at = 0;
     for (; len - at >= sizeof(ascii_block); at += sizeof(ascii_block)) {
@@ -47,12 +46,12 @@ static inline size_t ascii_text_run(const char *text, size_t len) {
     return at;
 }
 
-/* What stands for itself in a JSON string. */
+/* A JSON string holds this byte unescaped. */
 static inline bool ascii_is_json(unsigned char c) {
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* The bytes at the start of `text` that are ASCII and stand for themselves in a JSON string. */
+/* Length of the prefix of ASCII bytes that a JSON string holds unescaped. */
 static inline size_t ascii_json_run(const char *text, size_t len) {
     size_t at = 0;
     for (; len - at >= sizeof(ascii_block); at += sizeof(ascii_block)) {

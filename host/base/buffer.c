@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ascii.h"
 #include "utf8.h"
 #include "xalloc.h"
 
@@ -70,29 +71,13 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...) {
     va_end(again);
 }
 
-static void buffer_append_json_char(struct buffer *buffer, unsigned char c) {
-    switch (c) {
-    case '"':
-        buffer_append(buffer, "\\\"", 2);
-        break;
-    case '\\':
-        buffer_append(buffer, "\\\\", 2);
-        break;
-    case '\n':
-        buffer_append(buffer, "\\n", 2);
-        break;
-    case '\r':
-        buffer_append(buffer, "\\r", 2);
-        break;
-    case '\t':
-        buffer_append(buffer, "\\t", 2);
-        break;
-    default:
-        if (c < 0x20) {
-            buffer_append_format(buffer, "\\u%04x", c);
-        } else {
-            buffer_append(buffer, &c, 1);
-        }
+static void buffer_append_json_escape(struct buffer *buffer, char c) {
+    static const char escaped[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+    const char *found = c ? strchr(escaped, c) : NULL;
+    if (found) {
+        buffer_append_format(buffer, "\\%c", letters[found - escaped]);
+    } else {
+        buffer_append_format(buffer, "\\u%04x", (unsigned)c);
     }
 }
 
@@ -100,16 +85,14 @@ void buffer_append_json_string(struct buffer *buffer, struct slice text) {
     const char *at = text.data, *end = text.data + text.len;
     buffer_append(buffer, "\"", 1);
     while (at < end) {
-        size_t len = utf8_sequence(at, (size_t)(end - at));
-        if (len == 0) {
-            buffer_append(buffer, "\xEF\xBF\xBD", 3);
-            at++;
-        } else if (len == 1) {
-            buffer_append_json_char(buffer, (unsigned char)*at++);
-        } else {
-            buffer_append(buffer, at, len);
-            at += len;
+        size_t left = (size_t)(end - at), len = ascii_json_run(at, left);
+        if (len == 0 && (unsigned char)*at < 0x80) {
+            buffer_append_json_escape(buffer, *at++);
+            continue;
         }
+        len = len > 0 ? len : utf8_sequence(at, left);
+        buffer_append(buffer, len > 0 ? at : "\xEF\xBF\xBD", len > 0 ? len : 3);
+        at += len > 0 ? len : 1;
     }
     buffer_append(buffer, "\"", 1);
 }

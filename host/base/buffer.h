@@ -12,11 +12,11 @@ struct buffer {
 
 void buffer_free(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer);
-/* Room for `bytes` more; returns where they go (len is not moved). */
+/* Reserves room for `bytes` more and returns its start; len does not change. */
 char *buffer_reserve(struct buffer *buffer, size_t bytes);
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
 void buffer_append_text(struct buffer *buffer, const char *text);
-/* Appends the text with `replacement` wherever it says `replaced`, which is not empty. */
+/* Appends the text with every `replaced` (not empty) as `replacement`. */
 void buffer_append_replaced(struct buffer *buffer, const char *text, const char *replaced,
                             const char *replacement);
 void buffer_append_format(struct buffer *buffer, const char *format, ...)

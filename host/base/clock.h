@@ -1,5 +1,4 @@
-/* clock: monotonic time for durations and deadlines; wall time only for logs. Conditions that are
- * waited for until a monotonic deadline. */
+/* clock: monotonic time for durations and deadlines, wall time for logs, waits with a deadline. */
 #ifndef AGG_HOST_BASE_CLOCK_H
 #define AGG_HOST_BASE_CLOCK_H
 
@@ -20,7 +19,7 @@ static inline int64_t clock_wall_us(void) {
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Milliseconds from now until a monotonic deadline, at least 0: what poll(2) wants. */
+/* Milliseconds until a monotonic deadline, at least 0: for poll(2). */
 static inline int clock_remaining_ms(int64_t deadline_us) {
     int64_t left_us = deadline_us - clock_monotonic_us();
     if (left_us <= 0) {
@@ -37,15 +36,14 @@ static inline void clock_condition_init(pthread_cond_t *condition) {
     pthread_condattr_destroy(&attributes);
 }
 
-/* Waits as pthread_cond_timedwait on a condition that clock_condition_init made; ETIMEDOUT once the
- * monotonic deadline has passed. */
+/* pthread_cond_timedwait with a monotonic deadline; needs clock_condition_init. */
 static inline int clock_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock,
                                        int64_t deadline_us) {
     struct timespec deadline = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
     return pthread_cond_timedwait(condition, lock, &deadline);
 }
 
-/* Joins the thread if it ends before a monotonic deadline; false: it runs on. */
+/* Joins the thread if it ends before a monotonic deadline; false: it still runs. */
 static inline bool clock_join(pthread_t thread, int64_t deadline_us) {
 #ifdef __SANITIZE_THREAD__ /* ThreadSanitizer does not know pthread_clockjoin_np */
     int64_t until_us = clock_wall_us() + clock_remaining_ms(deadline_us) * 1000LL;

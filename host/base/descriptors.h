@@ -1,12 +1,11 @@
-/* descriptors: standard input, output and error are there before anything else is opened. One that
- * was closed by who started the process would be a database's socket, and a log line written into
- * it. */
+/* descriptors: keeps 0, 1 and 2 reserved: if the parent process closed one, a database's socket
+ * would take its number and receive log lines. */
 #ifndef AGG_HOST_BASE_DESCRIPTORS_H
 #define AGG_HOST_BASE_DESCRIPTORS_H
 
 #include <stdbool.h>
 
-/* Those that are closed are opened on /dev/null. False: errno says why. */
+/* Opens the closed ones of 0, 1 and 2 on /dev/null. Call it first. False: see errno. */
 bool descriptors_reserve(void);
 
 #endif

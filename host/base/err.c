@@ -13,7 +13,7 @@ bool err_set(struct err *err, enum err_kind kind, const char *format, ...) {
     err->sqlstate[0] = '\0';
     vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
-    redact_text(err->text); /* it may quote a library or a server */
+    redact_text(err->text); /* libraries and servers may quote secrets */
     return false;
 }
 
@@ -38,21 +38,9 @@ void err_clear(struct err *err) {
 }
 
 const char *err_kind_name(enum err_kind kind) {
-    switch (kind) {
-    case ERR_NONE:
-        return "none";
-    case ERR_INPUT:
-        return "input";
-    case ERR_UNAVAILABLE:
-        return "unavailable";
-    case ERR_CONFLICT:
-        return "conflict";
-    case ERR_BUSY:
-        return "busy";
-    case ERR_TIMEOUT:
-        return "timeout";
-    case ERR_INTERNAL:
-        return "internal";
-    }
-    return "internal";
+    static const char *const names[] = {
+        [ERR_NONE] = "none",         [ERR_INPUT] = "input",     [ERR_UNAVAILABLE] = "unavailable",
+        [ERR_CONFLICT] = "conflict", [ERR_TIMEOUT] = "timeout", [ERR_BUSY] = "busy",
+        [ERR_INTERNAL] = "internal"};
+    return names[kind];
 }

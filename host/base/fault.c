@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void hang(void) {
+static void fault_hang(void) {
     const char *fifo = getenv("AGGREGATOR_FAULT_FIFO");
     int fd = fifo ? open(fifo, O_RDONLY | O_CLOEXEC) : -1; /* waits for a writer */
     if (fd >= 0) {
@@ -19,8 +19,8 @@ static void hang(void) {
 
 #define SIGNAL_BYTES 8
 
-/* Whether it is this passing that the setting means; then what shall happen. */
-static bool is_meant(const char *name, char signal_name[SIGNAL_BYTES]) {
+/* True if AGGREGATOR_FAULT names this passing of this point; sets the signal. */
+static bool fault_is_due(const char *name, char signal_name[SIGNAL_BYTES]) {
     static _Atomic long passed;
     char wanted[64];
     long count;
@@ -35,16 +35,16 @@ static bool is_meant(const char *name, char signal_name[SIGNAL_BYTES]) {
 
 bool fault_misses(const char *name) {
     char signal_name[SIGNAL_BYTES];
-    return is_meant(name, signal_name) && strcmp(signal_name, "MISS") == 0;
+    return fault_is_due(name, signal_name) && strcmp(signal_name, "MISS") == 0;
 }
 
 void fault_point(const char *name) {
     char signal_name[SIGNAL_BYTES];
-    if (!is_meant(name, signal_name)) {
+    if (!fault_is_due(name, signal_name)) {
         return;
     }
     if (strcmp(signal_name, "HANG") == 0) {
-        hang();
+        fault_hang();
     } else {
         raise(strcmp(signal_name, "STOP") == 0 ? SIGSTOP : SIGKILL);
     }

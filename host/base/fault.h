@@ -1,10 +1,9 @@
-/* fault: named points, on the way from a batch to what is published of it, at which a test can end
- * or freeze the process. Compiled in only with -DFAULTS=ON; a release has none of it.
+/* fault: named points at which a test kills or freezes the process. Compiled only with -DFAULTS=ON.
  *
- *     AGGREGATOR_FAULT=NAME:COUNT:SIGNAL   raises SIGNAL (KILL, STOP) at the COUNT-th passing of
- * NAME; instead of one, HANG keeps that thread until somebody opens the FIFO that
- * AGGREGATOR_FAULT_FIFO names for writing; MISS leaves out what FAULT_MISSES is asked about
- */
+ *     AGGREGATOR_FAULT=NAME:COUNT:ACTION   acts at the COUNT-th passing of NAME
+ *
+ * KILL and STOP raise the signal. HANG blocks the thread until a writer opens the FIFO named by
+ * AGGREGATOR_FAULT_FIFO. MISS makes FAULT_MISSES(NAME) true. */
 #ifndef AGG_HOST_BASE_FAULT_H
 #define AGG_HOST_BASE_FAULT_H
 

@@ -1,4 +1,4 @@
-/* folders: the folders on the way to a file. */
+/* folders: creates the folders above a file. */
 #ifndef AGG_HOST_BASE_FOLDERS_H
 #define AGG_HOST_BASE_FOLDERS_H
 
@@ -6,7 +6,7 @@
 
 #include "err.h"
 
-/* Makes those that are missing above the file. */
+/* Creates the missing folders above the file. */
 bool folders_make(const char *path, mode_t mode, struct err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* hash: XXH3 of bytes, for hash tables, cache tags and content keys. Not cryptographic. */
+/* hash: XXH3 of bytes, for hash tables, surrogate keys and content keys. Not cryptographic. */
 #ifndef AGG_HOST_BASE_HASH_H
 #define AGG_HOST_BASE_HASH_H
 

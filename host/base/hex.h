@@ -1,9 +1,8 @@
-/* hex: hexadecimal digits, of either case. */
+/* hex: hexadecimal digits in either case. */
 #ifndef AGG_HOST_BASE_HEX_H
 #define AGG_HOST_BASE_HEX_H
 
-/* One more than the digit's value; 0: it is none. A table, since jumps would be guessed wrong for
- * every other digit of an id. */
+/* The digit's value + 1; 0: not a digit. A table: the digits of an id defeat branch prediction. */
 static const unsigned char hex_values[256] = {
     ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
@@ -15,7 +14,7 @@ static inline int hex_digit(char c) {
     return hex_values[(unsigned char)c] - 1;
 }
 
-/* The byte that the two digits at `at` stand for, or -1. Reads both only where the first is one. */
+/* The value of the two digits at `at`, or -1. Reads the second only after a valid first. */
 static inline int hex_byte(const char *at) {
     int high = hex_digit(at[0]);
     int low = high < 0 ? -1 : hex_digit(at[1]);

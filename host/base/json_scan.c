@@ -120,23 +120,14 @@ static bool json_scan_read_number(struct json_cursor *cursor, struct json_value 
     return true;
 }
 
-/* Four hexadecimal digits at `at`; -1 if they are not there. */
+/* The value of four hexadecimal digits at `at`, or -1. */
 static int json_scan_read_unit(const char *at, const char *end) {
-    int unit = 0;
-    if (end - at < 4) {
-        return -1;
-    }
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(at[i]);
-        if (digit < 0) {
-            return -1;
-        }
-        unit = unit << 4 | digit;
-    }
-    return unit;
+    int high = end - at < 4 ? -1 : hex_byte(at);
+    int low = high < 0 ? -1 : hex_byte(at + 2);
+    return low < 0 ? -1 : high << 8 | low;
 }
 
-/* Length of the escape at the cursor; 0 after fail(), with the cursor still at the backslash. */
+/* Length of the escape at the cursor; 0 after json_scan_fail. */
 static size_t json_scan_escape_length(struct json_cursor *cursor) {
     const char *at = cursor->at, *end = cursor->end;
     if (at + 1 >= end) {
@@ -364,7 +355,7 @@ size_t json_unescape(const struct json_value *value, char *out) {
     return len;
 }
 
-/* A whole number of so few digits that neither 64 bits nor a double rounds it. */
+/* Reads an integer of at most 15 digits, which int64 and double hold exactly. */
 static bool json_scan_read_small(const struct json_value *value, int64_t *magnitude) {
     const char *at = value->raw.data, *end = at + value->raw.len;
     if (!value->is_integer || end - at > 15) {

@@ -1,7 +1,6 @@
-/* json_scan: a strict JSON (RFC 8259) reader over borrowed bytes. Whole-document validation in one
- * pass: grammar, UTF-8, no lone surrogate escapes, depth at most JSON_MAX_DEPTH, nothing after the
- * value. No allocation but for numbers of many digits. Consumers are driven by events through the
- * cursor below. */
+/* json_scan: strict JSON (RFC 8259) pull parser over borrowed bytes. Checks the grammar, UTF-8,
+ * surrogate escapes, the depth and the end of the text in one pass. Allocates only for numbers of
+ * 64 and more bytes. */
 #ifndef AGG_HOST_BASE_JSON_SCAN_H
 #define AGG_HOST_BASE_JSON_SCAN_H
 
@@ -11,7 +10,7 @@
 
 #define JSON_MAX_DEPTH 64
 
-/* Two errors that callers tell from the other ones, by address or text. */
+/* Errors that callers distinguish by text. */
 #define JSON_BAD_UTF8 "bytes that are not UTF-8"
 #define JSON_TOO_DEEP "containers nested too deep"
 
@@ -22,16 +21,15 @@ struct json_cursor {
     const char *end;
     const char *start;
     int depth;
-    bool fresh;        /* just behind an opening bracket */
-    const char *error; /* static text once something failed */
+    bool fresh;        /* the bracket before it opens a container */
+    const char *error; /* static; NULL: none */
 };
 
-/* One value: for scalars and for skipped containers, `raw` is its exact bytes. */
 struct json_value {
     enum json_type type;
-    struct slice raw; /* strings: without the quotes, escapes kept */
-    bool has_escapes; /* strings */
-    bool is_integer;  /* numbers without fraction or exponent */
+    struct slice raw; /* its bytes; of a string without the quotes, with escapes */
+    bool has_escapes; /* string */
+    bool is_integer;  /* number without fraction or exponent */
     bool boolean;
 };
 
@@ -41,21 +39,20 @@ static inline bool json_is_space(char c) {
 }
 
 void json_begin(struct json_cursor *cursor, struct slice text);
-/* Type of the value at the cursor without consuming it; false on a syntax error. */
+/* The type of the value at the cursor, which it does not consume; false: syntax error. */
 bool json_peek(struct json_cursor *cursor, enum json_type *type);
-/* Consumes one whole value (containers are validated and skipped). */
+/* Consumes and validates one whole value. */
 bool json_read(struct json_cursor *cursor, struct json_value *value);
-/* Containers: enter consumes the bracket; the next calls consume separators and (for members) the
- * key and colon, and set *more = false at the closing bracket, which they consume. */
+/* json_enter consumes the opening bracket. json_next_* consume the separator and, of a member, key
+ * and colon; at the closing bracket they consume it and set *more = false. */
 bool json_enter(struct json_cursor *cursor);
 bool json_next_member(struct json_cursor *cursor, struct json_value *key, bool *more);
 bool json_next_element(struct json_cursor *cursor, bool *more);
-/* Only white space may follow the document. */
+/* False: more than white space follows the value. */
 bool json_finish(struct json_cursor *cursor);
 size_t json_offset(const struct json_cursor *cursor);
 
-/* Unescapes into out (room for value->raw.len bytes); returns the length. The value was validated
- * by the scan. */
+/* Unescapes a string that json_read returned into out (raw.len bytes); returns the length. */
 size_t json_unescape(const struct json_value *value, char *out);
 bool json_to_int64(const struct json_value *value, int64_t *out); /* false: fraction or range */
 bool json_to_double(const struct json_value *value, double *out); /* false: out of range */

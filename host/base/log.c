@@ -116,11 +116,10 @@ static void log_compose(struct buffer *line, enum log_level level, const char *m
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* Lines of several threads do not mix. */
-static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
-static size_t dropped; /* lines since standard error stopped taking them */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER; /* keeps lines of threads apart */
+static size_t dropped;                                      /* lines, since stderr blocked */
 
-/* A pipe that is ready for writing takes PIPE_BUF bytes without blocking (pipe(7)). */
+/* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
 static bool log_write_all(const char *data, size_t len, int wait_ms) {
     while (len > 0) {
         struct pollfd fd = {STDERR_FILENO, POLLOUT, 0};
@@ -144,7 +143,7 @@ static bool log_write_all(const char *data, size_t len, int wait_ms) {
 static bool log_report_dropped(void) {
     struct buffer line = {0};
     struct log_field field = LOG_INT("lines", (int64_t)dropped);
-    buffer_append_text(&line, "\n"); /* ends a line that was cut */
+    buffer_append_text(&line, "\n"); /* ends a partial line */
     log_compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field,
                 1);
     bool written = log_write_all(line.data, line.len, 0);

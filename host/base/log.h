@@ -1,7 +1,5 @@
-/* log: one line a fact, JSON or text, to standard error. Any thread. Never raises. Where nobody
- * reads standard error it waits once, for 200 ms, then drops lines and says how many when it is
- * read again. A secret never goes in: callers pass no URL with a password (pg.c and
- * redis.c redact theirs). */
+/* log: lines of JSON or text on standard error, without secrets (redact.h). Any thread. If standard
+ * error blocks, one line waits 200 ms, then lines are dropped, counted and reported later. */
 #ifndef AGG_HOST_BASE_LOG_H
 #define AGG_HOST_BASE_LOG_H
 
@@ -15,22 +13,18 @@ struct log_field {
     const char *key;
     bool is_integer;
     int64_t integer;
-    struct slice text; /* absent (data NULL) fields are left out */
-    bool is_bare;      /* the text is a JSON number, true or false: written without quotes */
+    struct slice text; /* data NULL: the line has no such field */
+    bool is_bare;      /* the text is a JSON number, true or false: no quotes */
 };
 
-/* Level by name ("DEBUG", "info", …); as_text chooses the human-readable form. */
-bool log_level_parse(const char *name, enum log_level *level);
+bool log_level_parse(const char *name, enum log_level *level); /* "DEBUG", "info", … */
 void log_configure(enum log_level level, bool as_text);
 bool log_enabled(enum log_level level);
 
-/* Bound to the calling thread until changed; stands in every line of the thread. An empty or absent
- * one clears it. */
+/* Of the calling thread: an id for each of its lines; empty or absent: none. */
 void log_set_correlation_id(struct slice correlation_id);
-/* Likewise, of the trace that the thread works for. */
 void log_set_trace_id(struct slice trace_id);
-
-/* Bound to the calling thread, too: nothing that it says is written while it is muted. */
+/* Of the calling thread: while it is muted its lines are discarded. */
 void log_mute(bool muted);
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields,

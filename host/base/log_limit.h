@@ -1,6 +1,5 @@
-/* log_limit: how many lines of one kind the log gets. Of each ten seconds the first ten are
- * written; the others are counted, and one line says how many there were. Pure: the caller brings
- * the time and a lock. */
+/* log_limit: rate limit of one kind of log line: 10 in 10 seconds, the others are counted. Pure:
+ * the caller passes the time and locks. */
 #ifndef AGG_HOST_BASE_LOG_LIMIT_H
 #define AGG_HOST_BASE_LOG_LIMIT_H
 
@@ -12,14 +11,14 @@
 #define LOG_LIMIT_WINDOW_US 10000000
 
 struct log_limit {         /* begin: {0} */
-    int64_t window_end_us; /* of the monotonic clock */
+    int64_t window_end_us; /* monotonic */
     size_t lines;          /* written in the window */
     size_t left_out;       /* since log_limit_take */
 };
 
-/* Whether a line may be written now; else it is counted. A window begins with its first line. */
+/* True: write the line. False: it is counted. A window begins with its first line. */
 bool log_limit_admits(struct log_limit *limit, int64_t now_us);
-/* The lines left out of a window that has ended; forgets them. 0: none, or it has not ended. */
+/* Returns and clears the count of lines left out; 0 until the window has ended. */
 size_t log_limit_take(struct log_limit *limit, int64_t now_us);
 
 #endif

@@ -10,7 +10,7 @@
 #define HOOK_INSTRUCTIONS 997
 #define MIB (1024UL * 1024)
 
-/* The allocator's context: found by every function that has the state. */
+/* The context of the state's allocator. */
 struct running {
     const struct lua_job *job;
     lua_Alloc heap;
@@ -39,7 +39,7 @@ static void *lua_job_allocate(void *context, void *memory, size_t old_size, size
     return grown;
 }
 
-/* Once late it raises at every instruction, so that no pcall can swallow the error. */
+/* After the deadline it raises at every instruction, so that no pcall swallows the error. */
 static void lua_job_on_count(lua_State *L, lua_Debug *where) {
     struct running *running = lua_job_running_of(L);
     if (clock_monotonic_us() < running->deadline_us) {
@@ -48,19 +48,20 @@ static void lua_job_on_count(lua_State *L, lua_Debug *where) {
     running->late = true;
     lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, 1);
     lua_getinfo(L, "Sl", where);
-    luaL_error(L, "%s:%d: it took too long: the limit is %d ms", where->short_src,
-               where->currentline, running->job->timeout_ms);
+    luaL_error(L, "%s:%d: timed out: the limit is %d ms", where->short_src, where->currentline,
+               running->job->timeout_ms);
 }
 
 static int lua_job_on_panic(lua_State *L) {
-    log_error("a Lua error reached no protected call: a bug of the program; the process ends",
+    log_error("Lua raised an error outside a protected call: this is a bug; the process exits",
               LOG_TEXT("script", lua_job_running_of(L)->job->name),
               LOG_TEXT("error", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text"));
     _exit(EX_SOFTWARE);
 }
 
-/* The message of the error at the top. */
-static bool lua_job_tell(lua_State *L, const struct running *running, int status, struct err *err) {
+/* Fills err from the Lua error at the top of the stack. */
+static bool lua_job_fill_error(lua_State *L, const struct running *running, int status,
+                               struct err *err) {
     if (status == LUA_ERRMEM) {
         return err_set(err, ERR_INPUT, "%s: not enough memory: the limit is %zu MiB",
                        running->job->name, running->job->memory_bytes / MIB);
@@ -81,9 +82,9 @@ static bool lua_job_call(lua_State *L, struct running *running, struct err *err)
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* no hook in compiled code */
     lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     int status = lua_cpcall(L, running->job->body, running->job->context);
-    bool good = status == 0 || lua_job_tell(L, running, status, err);
+    bool good = status == 0 || lua_job_fill_error(L, running, status, err);
     if (good && running->late) {
-        good = err_set(err, ERR_INPUT, "%s: it took too long and hid it: the limit is %d ms",
+        good = err_set(err, ERR_INPUT, "%s: timed out inside a pcall: the limit is %d ms",
                        running->job->name, running->job->timeout_ms);
     }
     lua_setallocf(L, running->heap, running->heap_context);
@@ -93,7 +94,7 @@ static bool lua_job_call(lua_State *L, struct running *running, struct err *err)
 bool lua_job_run(const struct lua_job *job, struct err *err) {
     lua_State *L = luaL_newstate();
     if (!L) {
-        return err_set(err, ERR_INTERNAL, "no memory for a Lua state");
+        return err_set(err, ERR_INTERNAL, "out of memory for a Lua state");
     }
     struct running running = {.job = job,
                               .deadline_us = clock_monotonic_us() + job->timeout_ms * 1000LL};

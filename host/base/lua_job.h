@@ -1,5 +1,5 @@
-/* lua_job: a Lua state for one job, bounded in time and memory, closed after it. Any error inside,
- * one of reading a result too, becomes a struct err. */
+/* lua_job: runs one C function in a Lua state of its own with limits of time and memory. Every Lua
+ * error becomes a struct err. */
 #ifndef AGG_HOST_BASE_LUA_JOB_H
 #define AGG_HOST_BASE_LUA_JOB_H
 
@@ -11,13 +11,13 @@
 
 struct lua_job {
     const char *name;    /* for errors: "config.lua" */
-    lua_CFunction body;  /* gets the context as its one argument, a light userdata */
-    void *context;       /* also holds what only C would free, before anything can raise */
-    int timeout_ms;      /* reaches Lua code, not a C function that takes long */
+    lua_CFunction body;  /* its one argument: the context as a light userdata */
+    void *context;       /* must own all that the body allocates in C: the body may raise */
+    int timeout_ms;      /* of Lua code; a C function is not interrupted */
     size_t memory_bytes; /* of the state */
 };
 
-/* False: err has the message, with the line of the Lua text that raised it. */
+/* False: err has the message with file and line. */
 bool lua_job_run(const struct lua_job *job, struct err *err);
 
 #endif

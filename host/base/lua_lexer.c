@@ -1,7 +1,6 @@
 #include "lua_lexer.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
 const char *const lua_keywords[LUA_KEYWORDS] = {
     "and",   "break", "do",  "else", "elseif", "end",    "false", "for",  "function", "if",   "in",
@@ -13,21 +12,18 @@ static void lua_lexer_advance(struct lua_lexer *lexer, size_t count) {
     }
 }
 
-/* The number of '=' in an opening long bracket at `at`, -1 if there is none. */
+/* The number of '=' in the opening long bracket at `at`; -1: none. */
 static int lua_lexer_long_bracket(const char *at) {
     size_t level = at[0] == '[' ? strspn(at + 1, "=") : 0;
     return at[0] == '[' && at[1 + level] == '[' ? (int)level : -1;
 }
 
 static void lua_lexer_skip_long(struct lua_lexer *lexer, int level) {
-    char close[64];
-    if (level > 60) {
-        level = 60; /* nobody writes that */
+    const char *end = strchr(lexer->at, ']');
+    while (end && (strspn(end + 1, "=") != (size_t)level || end[1 + level] != ']')) {
+        end = strchr(end + 1, ']');
     }
-    snprintf(close, sizeof close, "]%.*s]", level,
-             "============================================================");
-    const char *end = strstr(lexer->at, close);
-    lua_lexer_advance(lexer, end ? (size_t)(end - lexer->at) + strlen(close) : strlen(lexer->at));
+    lua_lexer_advance(lexer, end ? (size_t)(end - lexer->at + level) + 2 : strlen(lexer->at));
 }
 
 static void lua_lexer_skip_blank(struct lua_lexer *lexer) {

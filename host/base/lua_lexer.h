@@ -1,12 +1,11 @@
-/* lua_lexer: the tokens of a Lua text, as far as it takes to find where something is written.
- * Comments and strings are understood. */
+/* lua_lexer: splits a Lua text into tokens, to find the line of a declaration. */
 #ifndef AGG_HOST_BASE_LUA_LEXER_H
 #define AGG_HOST_BASE_LUA_LEXER_H
 
 #include "slice.h"
 
-/* NAME: a name, keyword, number or short string. OTHER: a character, or what is passed over whole.
- */
+/* NAME: a name, keyword, number or short string. OTHER: one character, a comparison or a long
+ * string. */
 enum lua_token { LUA_TOKEN_END, LUA_TOKEN_NAME, LUA_TOKEN_OTHER };
 
 struct lua_lexer {

@@ -13,7 +13,7 @@
 
 #define MAX_CELLS 2000
 
-/* Prometheus' default buckets, which the platform's dashboards ask for, and finer ones below. */
+/* Prometheus' default buckets, which the platform's dashboards query, and finer ones below. */
 static const double bounds[] = {.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .075,
                                 .1,    .25,    .5,    .75,  1,     2.5,  5,   7.5,  10};
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
@@ -25,7 +25,7 @@ struct metric_cell {
     _Atomic uint64_t value; /* the bits of a double; a histogram's sum */
     _Atomic uint64_t buckets[BOUND_COUNT + 1];
     enum metric_type type;
-    _Atomic bool hidden; /* it is not on the page */
+    _Atomic bool hidden; /* from the page */
 };
 
 struct metric {
@@ -39,15 +39,15 @@ struct metric {
     size_t cell_count, cell_cap;
     struct metric_cell **table; /* by hash, open addressing; at most half full */
     size_t table_size;          /* a power of two */
-    int scopes;                 /* that have it; 0: the program's own */
-    bool selective;             /* its new cells are hidden */
+    int scopes;                 /* that contain it; 0: the program's own */
+    bool selective;             /* new cells are hidden */
 };
 
-/* Guards the families, their cells' arrays and tables; cells are updated without it. */
+/* Guards the families and their cell tables. Values of cells are atomic. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct metric *families; /* sorted by name */
 static size_t family_count;
-static struct metric_scope *shown_scope; /* whose families are among them */
+static struct metric_scope *shown_scope; /* its families are in the list */
 
 static size_t metrics_count_labels(const char *names) {
     size_t count = names[0] ? 1 : 0;
@@ -57,40 +57,39 @@ static size_t metrics_count_labels(const char *names) {
     return count;
 }
 
-/* What was freed while pages are made, which read without the lock; by the lock. */
-struct grave {
-    struct grave *next;
-    void (*destroy)(void *what);
-    void *what;
+/* Removed objects: metrics_render reads without the lock, so they are freed after it. */
+struct removed {
+    struct removed *next;
+    void (*destroy)(void *object);
+    void *object;
 };
-static struct grave *graves;
-static int renders;
+static struct removed *removed_objects;
+static int renders; /* in progress */
 
-static void metrics_destroy_graves(void) {
-    while (renders == 0 && graves) {
-        struct grave *grave = graves;
-        graves = grave->next;
-        grave->destroy(grave->what);
-        free(grave);
+static void metrics_free_removed(void) {
+    while (renders == 0 && removed_objects) {
+        struct removed *removed = removed_objects;
+        removed_objects = removed->next;
+        removed->destroy(removed->object);
+        free(removed);
     }
 }
 
-/* Frees it once no page is being made. */
-static void metrics_bury(void (*destroy)(void *what), void *what) {
-    struct grave *grave = xcalloc(1, sizeof *grave);
-    *grave = (struct grave){graves, destroy, what};
-    graves = grave;
-    metrics_destroy_graves();
+static void metrics_free_later(void (*destroy)(void *object), void *object) {
+    struct removed *removed = xcalloc(1, sizeof *removed);
+    *removed = (struct removed){removed_objects, destroy, object};
+    removed_objects = removed;
+    metrics_free_removed();
 }
 
-static void metrics_destroy_cell(void *what) {
-    struct metric_cell *cell = what;
+static void metrics_destroy_cell(void *object) {
+    struct metric_cell *cell = object;
     free(cell->labels);
     free(cell);
 }
 
-static void metrics_destroy_family(void *what) {
-    struct metric *metric = what;
+static void metrics_destroy_family(void *object) {
+    struct metric *metric = object;
     for (size_t i = 0; i < metric->cell_count; i++) {
         metrics_destroy_cell(metric->cells[i]);
     }
@@ -113,7 +112,7 @@ static struct metric *metrics_make_family(enum metric_type type, const char *nam
     return metric;
 }
 
-/* Where the family of the name stands, or belongs. */
+/* The link to the family with the name, or to the one that would follow it. */
 static struct metric **metrics_place_of(const char *name) {
     struct metric **place = &families;
     while (*place && strcmp((*place)->name, name) < 0) {
@@ -147,7 +146,7 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
     pthread_mutex_lock(&lock);
     struct metric **place = metrics_place_of(name);
     if (metrics_is_at(place, name) && (*place)->scopes > 0) {
-        metrics_unlink_family(place); /* the program's own goes before what scripts declare */
+        metrics_unlink_family(place); /* the program's own replaces that of the scripts */
     }
     if (!metrics_is_at(place, name)) {
         metrics_link_family(place, metrics_make_family(type, name, help, label_names));
@@ -187,7 +186,7 @@ static void metrics_append_labels(struct buffer *out, const struct metric *metri
     }
 }
 
-/* The table's slot of the labels: theirs, or the free one where they belong. */
+/* The slot of the labels, or the free slot for them. */
 static struct metric_cell **metrics_slot_of(const struct metric *metric, const char *labels,
                                             uint64_t hash) {
     size_t at = hash & (metric->table_size - 1);
@@ -198,16 +197,20 @@ static struct metric_cell **metrics_slot_of(const struct metric *metric, const c
     return &metric->table[at];
 }
 
-static void metrics_grow(struct metric *metric) {
-    metric->cell_cap = metric->cell_cap ? metric->cell_cap * 2 : 4;
-    metric->cells = xrealloc(metric->cells, metric->cell_cap * sizeof(struct metric_cell *));
-    metric->table_size = metric->cell_cap * 2;
-    free(metric->table);
-    metric->table = xcalloc(metric->table_size, sizeof(struct metric_cell *));
+static void metrics_fill_table(struct metric *metric) {
+    memset(metric->table, 0, metric->table_size * sizeof(struct metric_cell *));
     for (size_t i = 0; i < metric->cell_count; i++) {
         struct metric_cell *cell = metric->cells[i];
         *metrics_slot_of(metric, cell->labels, cell->hash) = cell;
     }
+}
+
+static void metrics_grow(struct metric *metric) {
+    metric->cell_cap = metric->cell_cap ? metric->cell_cap * 2 : 4;
+    metric->cells = xrealloc(metric->cells, metric->cell_cap * sizeof(struct metric_cell *));
+    metric->table_size = metric->cell_cap * 2;
+    metric->table = xrealloc(metric->table, metric->table_size * sizeof(struct metric_cell *));
+    metrics_fill_table(metric);
 }
 
 static struct metric_cell *metrics_find_cell(struct metric *metric, const char *labels) {
@@ -276,15 +279,7 @@ struct metric_cell *metric_unshown(enum metric_type type) {
     return &cells[type];
 }
 
-/* ---- what is shown ------------------------------------------------------------------------- */
-
-static void metrics_rebuild_table(struct metric *metric) {
-    memset(metric->table, 0, metric->table_size * sizeof(struct metric_cell *));
-    for (size_t i = 0; i < metric->cell_count; i++) {
-        struct metric_cell *cell = metric->cells[i];
-        *metrics_slot_of(metric, cell->labels, cell->hash) = cell;
-    }
-}
+/* ---- shown cells --------------------------------------------------------------------------- */
 
 void metric_forget(struct metric *metric, struct metric_cell *cell) {
     pthread_mutex_lock(&lock);
@@ -294,8 +289,8 @@ void metric_forget(struct metric *metric, struct metric_cell *cell) {
     }
     if (at < metric->cell_count) {
         metric->cells[at] = metric->cells[--metric->cell_count];
-        metrics_rebuild_table(metric);
-        metrics_bury(metrics_destroy_cell, cell);
+        metrics_fill_table(metric);
+        metrics_free_later(metrics_destroy_cell, cell);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -309,7 +304,6 @@ static bool metrics_is_among(struct metric_cell *const *cells, size_t count,
     return at < count;
 }
 
-/* No page is without those that stay. */
 void metric_show_only(struct metric *metric, const char *const *values, size_t count) {
     struct metric_cell **shown = xcalloc(count + 1, sizeof(struct metric_cell *));
     for (size_t i = 0; i < count; i++) {
@@ -374,11 +368,11 @@ struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type 
         metric = item->metric;
     } else if (item) {
         err_set(err, ERR_INPUT,
-                "metric %s is declared as a %s with labels \"%s\" and the help \"%s\" already: "
-                "say the same here, or choose another name",
+                "metric %s is already declared as a %s with labels \"%s\" and the help \"%s\": "
+                "declare the same here, or choose another name",
                 name, type_names[item->metric->type], item->metric->label_names, item->help);
     } else if (is_shown && (*place)->scopes == 0) {
-        err_set(err, ERR_INPUT, "metric %s is the program's own: choose another name", name);
+        err_set(err, ERR_INPUT, "metric %s belongs to the program: choose another name", name);
     } else if (is_shown && metrics_is_alike(*place, type, label_names)) {
         metric = metrics_add_item(scope, *place, help);
     } else {
@@ -405,7 +399,7 @@ void metric_scope_show(struct metric_scope *scope) {
     for (size_t i = 0; i < scope->count; i++) {
         struct metric *metric = scope->items[i].metric;
         if (strcmp(metric->help, scope->items[i].help) != 0) {
-            metrics_bury(free, metric->help);
+            metrics_free_later(free, metric->help);
             metric->help = xstrdup(scope->items[i].help);
         }
         if (!metrics_is_at(metrics_place_of(metric->name), metric->name)) {
@@ -424,7 +418,7 @@ void metric_scope_destroy(struct metric_scope *scope) {
     for (size_t i = 0; i < scope->count; i++) {
         free(scope->items[i].help);
         if (--scope->items[i].metric->scopes == 0) {
-            metrics_bury(metrics_destroy_family, scope->items[i].metric);
+            metrics_free_later(metrics_destroy_family, scope->items[i].metric);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -481,7 +475,6 @@ double metric_value(const struct metric_cell *cell) {
                : metrics_to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
 }
 
-/* name{labels} value */
 static void metrics_append_sample(struct buffer *out, const struct metric *metric,
                                   const char *suffix, const struct metric_cell *cell,
                                   double value) {
@@ -514,7 +507,6 @@ static int metrics_by_labels(const void *a, const void *b) {
     return strcmp((*left)->labels, (*right)->labels);
 }
 
-/* A family and its cells at one moment. */
 struct snapshot {
     const struct metric *metric;
     const char *help;
@@ -541,8 +533,7 @@ static void metrics_render_family(struct buffer *out, struct snapshot *snapshot)
     }
 }
 
-/* Pointers only are copied under the lock: families and cells stay while a page is made, and what
- * does not change in them is read without it. */
+/* Copies pointers under the lock; families and cells live until the last render has ended. */
 static struct snapshot *metrics_take_snapshots(size_t *count) {
     pthread_mutex_lock(&lock);
     renders++;
@@ -571,6 +562,6 @@ void metrics_render(struct buffer *out) {
     free(snapshots);
     pthread_mutex_lock(&lock);
     renders--;
-    metrics_destroy_graves();
+    metrics_free_removed();
     pthread_mutex_unlock(&lock);
 }

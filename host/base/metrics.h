@@ -1,5 +1,5 @@
-/* metrics: counters, gauges and histograms in Prometheus' text format. Any thread: cells are
- * atomic. Families and cells live until the process ends, but for those of a scope. */
+/* metrics: counters, gauges and histograms in Prometheus' text format. Any thread. Families and
+ * cells outside a scope live as long as the process. */
 #ifndef AGG_HOST_BASE_METRICS_H
 #define AGG_HOST_BASE_METRICS_H
 
@@ -13,17 +13,18 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 struct metric;      /* a family: name, help, type, label names */
 struct metric_cell; /* one label combination */
 
-/* The family of that name, made at first use. label_names: comma-separated, "" for none. Asking
- * again with another type or labels is a bug (aborts). Histograms use buckets .0001 … 10 s. */
+/* The family with the name, created at first use. label_names: comma-separated, "" for none.
+ * Another type or other labels for the same name abort the process. Buckets: .0001 … 10 s. */
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
                              const char *label_names);
 
-/* The cell for the label values, made at first use; takes as many values as the family has labels.
- * Hot paths keep the pointer. Past 2,000 cells a family answers one shared "other" cell. */
+/* The cell for the label values, created at first use; takes as many values as the family has
+ * labels. Hot paths keep the pointer. After 2,000 cells a family returns one shared "other" cell.
+ */
 struct metric_cell *metric_cell(struct metric *metric, ...);
-/* The one cell of a family without labels, made at first use. */
+/* The one cell of a family without labels. */
 struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help);
-/* A cell that stands on no page, for what shall not show. */
+/* A shared cell that is on no page. */
 struct metric_cell *metric_unshown(enum metric_type type);
 struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count);
 
@@ -32,29 +33,28 @@ void metric_set(struct metric_cell *cell, double value);     /* gauge */
 void metric_observe(struct metric_cell *cell, double value); /* histogram */
 double metric_value(const struct metric_cell *cell); /* counter, gauge; a histogram's count */
 
-/* Frees a cell that nobody else uses; it leaves the page. */
+/* Removes and frees a cell that no other thread uses. */
 void metric_forget(struct metric *metric, struct metric_cell *cell);
-/* Of a family with one label: from now on the page has the cells of these values alone. Others
- * count on unseen, new ones too. */
+/* For a family with one label: the page shows only the cells with these values. Hidden cells, new
+ * ones included, still count. */
 void metric_show_only(struct metric *metric, const char *const *values, size_t count);
 
-/* ---- scopes: families that come and go together, as what one set of scripts declares -------- */
+/* ---- scopes: the families of one generation of scripts -------------------------------------- */
 
 struct metric_scope;
 struct metric_scope *metric_scope_create(void);
-/* The family of that name in the scope, made at first use. Where the scope that is shown has one of
- * the same name, type and labels, it is that one: its counts go on. Nothing is on the page before
- * the scope is shown. NULL with err: the scope has it otherwise, or it is the program's own. */
+/* The family with the name in the scope, created at first use. A family of the shown scope with the
+ * same name, type and labels is shared, so that its counts continue. NULL with err: the scope
+ * declares the name differently, or it belongs to the program. */
 struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type type,
                                    const char *name, const char *help, const char *label_names,
                                    struct err *err);
-/* From now on the page has the families of this scope, and none of the one that was shown before.
- */
+/* The page shows the families of this scope instead of those of the scope shown before. */
 void metric_scope_show(struct metric_scope *scope);
-/* Its families end, but for those that another scope shares. */
+/* Frees its families unless another scope shares them. */
 void metric_scope_destroy(struct metric_scope *scope);
 
-/* Families by name, cells by label values. Updates go on meanwhile. */
+/* Appends the page, sorted by name and labels. Does not block updates. */
 void metrics_render(struct buffer *out);
 
 #endif

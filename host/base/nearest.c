@@ -11,9 +11,9 @@ static size_t nearest_smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-/* Edits that make one word the other; no word is longer than MAX_WORD. */
+/* Edit distance with transpositions of two words of at most MAX_WORD letters. */
 static size_t nearest_distance(const char *a, size_t a_len, const char *b, size_t b_len) {
-    size_t rows[3][MAX_WORD + 1]; /* of one letter of `a` each, the last three in turn */
+    size_t rows[3][MAX_WORD + 1]; /* ring of the last three rows */
     for (size_t j = 0; j <= b_len; j++) {
         rows[0][j] = j;
     }
@@ -31,7 +31,7 @@ static size_t nearest_distance(const char *a, size_t a_len, const char *b, size_
     return rows[a_len % 3][b_len];
 }
 
-/* Of what stands behind a folder, a third may be wrong; of a short word a letter. */
+/* A third of the letters behind the last slash or dot; of a short word one letter. */
 static size_t nearest_allowed_edits(const char *word) {
     const char *folder = strrchr(word, '/'), *part = strrchr(word, '.');
     folder = part > folder ? part : folder;
@@ -39,7 +39,7 @@ static size_t nearest_allowed_edits(const char *word) {
     return len < 2 ? 0 : len < 6 ? 1 : nearest_smaller(len / 3, MAX_EDITS);
 }
 
-/* One begins as the other, by three letters or more: "warn" and "warning". */
+/* One word is a prefix of the other, of three letters or more: "warn", "warning". */
 static bool nearest_begins_alike(const char *a, size_t a_len, const char *b, size_t b_len) {
     size_t len = nearest_smaller(a_len, b_len);
     return len >= 3 && strncmp(a, b, len) == 0;

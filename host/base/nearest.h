@@ -1,4 +1,4 @@
-/* nearest: which of the names that there are a misspelt one was meant to be. Pure. */
+/* nearest: suggests the known name that a misspelt word most resembles. Pure. */
 #ifndef AGG_HOST_BASE_NEAREST_H
 #define AGG_HOST_BASE_NEAREST_H
 
@@ -6,11 +6,10 @@
 
 #define NEAREST_HINT_CAP 512
 
-/* The name that the fewest edits (a letter more, less or another, or two neighbours swapped) make
- * of the word; of equals the first. NULL: none is near. */
+/* The name with the smallest edit distance; the first of equals. NULL: none is near. */
 const char *nearest_name(const char *word, const char *const *names, size_t count);
-/* Writes what helps who wrote the word: `did you mean "x"?`, or `there are a, b, c`, as many as
- * there is room for, or `there are none`. Returns the hint. */
+/* Writes and returns `did you mean "x"?`, `there are a, b, c` (as many as fit) or `there are none`.
+ */
 const char *nearest_hint(char hint[NEAREST_HINT_CAP], const char *word, const char *const *names,
                          size_t count);
 

@@ -1,4 +1,4 @@
-/* number: decimals. */
+/* number: formats decimals. */
 #ifndef AGG_HOST_BASE_NUMBER_H
 #define AGG_HOST_BASE_NUMBER_H
 
@@ -7,9 +7,9 @@
 
 #define NUMBER_TEXT_CAP 32
 
-/* The shortest decimal that reads back as the same double, as %g writes it. Returns text. */
+/* Writes and returns the shortest decimal, in %g's form, that parses to the same double. */
 static inline const char *number_format(double value, char text[NUMBER_TEXT_CAP]) {
-    int precision = 15; /* a decimal of so many digits survives a double; 17 tell all apart */
+    int precision = 15; /* 15 digits survive a double; 17 distinguish all doubles */
     do {
         snprintf(text, NUMBER_TEXT_CAP, "%.*g", precision, value);
     } while (strtod(text, NULL) != value && ++precision <= 17);
@@ -18,8 +18,8 @@ static inline const char *number_format(double value, char text[NUMBER_TEXT_CAP]
 
 #define NUMBER_DIGITS_MOST 20 /* of a size_t */
 
-/* Writes the digits of a count in front of `end`, where printf would take too long. Returns the
- * first of them. */
+/* Writes the digits of a count before `end` and returns the first; for paths on which printf is
+ * too slow. */
 static inline char *number_put_before(char *end, size_t count) {
     do {
         *--end = (char)('0' + count % 10);

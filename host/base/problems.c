@@ -10,7 +10,7 @@
 
 #define ROOM_FOR_COUNT 64 /* bytes of the last line */
 
-static int problems_compare_problems(const void *a, const void *b) {
+static int problems_compare(const void *a, const void *b) {
     const struct problem *one = a, *other = b;
     int order = strcmp(one->file, other->file);
     order = order ? order : (one->line > other->line) - (one->line < other->line);
@@ -25,7 +25,7 @@ void problems_add(struct problems *problems, const char *file, int line, const c
     va_end(arguments);
     struct problem problem = {(char *)file, line, text};
     for (size_t i = 0; i < problems->count; i++) {
-        if (problems_compare_problems(&problem, &problems->items[i]) == 0) {
+        if (problems_compare(&problem, &problems->items[i]) == 0) {
             return;
         }
     }
@@ -43,7 +43,7 @@ void problems_free(struct problems *problems) {
     *problems = (struct problems){0};
 }
 
-static void problems_append_problem(struct buffer *line, const struct problem *problem) {
+static void problems_append(struct buffer *line, const struct problem *problem) {
     if (problem->file[0] && problem->line > 0) {
         buffer_append_format(line, "%s:%d: ", problem->file, problem->line);
     } else if (problem->file[0]) {
@@ -54,23 +54,23 @@ static void problems_append_problem(struct buffer *line, const struct problem *p
 
 bool problems_report(struct problems *problems, struct err *err) {
     struct buffer text = {0};
-    size_t told = 0;
+    size_t shown = 0;
     if (problems->found == 0) {
         return true;
     }
-    qsort(problems->items, problems->count, sizeof *problems->items, problems_compare_problems);
-    for (; told < problems->count; told++) {
+    qsort(problems->items, problems->count, sizeof *problems->items, problems_compare);
+    for (; shown < problems->count; shown++) {
         size_t before = text.len;
-        buffer_append_text(&text, told ? "\n" : "");
-        problems_append_problem(&text, &problems->items[told]);
-        if (told > 0 && text.len + ROOM_FOR_COUNT > sizeof err->text) {
+        buffer_append_text(&text, shown ? "\n" : "");
+        problems_append(&text, &problems->items[shown]);
+        if (shown > 0 && text.len + ROOM_FOR_COUNT > sizeof err->text) {
             text.len = before;
             text.data[before] = '\0';
             break;
         }
     }
-    if (told < problems->found) {
-        buffer_append_format(&text, "\n… and %zu more problems", problems->found - told);
+    if (shown < problems->found) {
+        buffer_append_format(&text, "\n… and %zu more problems", problems->found - shown);
     }
     err_set(err, ERR_INPUT, "%s", text.data);
     buffer_free(&text);

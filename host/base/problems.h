@@ -1,5 +1,4 @@
-/* problems: what is wrong with a set of files, all of it at once: a bounded list of sentences, each
- * with file and line. One thread. */
+/* problems: a bounded list of errors in a set of files, each with file and line. One thread. */
 #ifndef AGG_HOST_BASE_PROBLEMS_H
 #define AGG_HOST_BASE_PROBLEMS_H
 
@@ -10,21 +9,21 @@
 #define PROBLEMS_MAX 64 /* kept; further ones are counted */
 
 struct problem {
-    char *file; /* owned; "" where the text names its place itself */
+    char *file; /* owned; "": the text names the place */
     int line;
     char *text; /* owned */
 };
 struct problems { /* begin: {0} */
     struct problem items[PROBLEMS_MAX];
-    size_t count; /* kept, without repetitions */
-    size_t found; /* kept or not */
+    size_t count; /* kept, without duplicates */
+    size_t found;
 };
 
 void problems_add(struct problems *problems, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 void problems_free(struct problems *problems);
-/* True: there are none. False: ERR_INPUT, with a line for each in order of file and line, as many
- * as fit; a last line counts the others. */
+/* True: none. False: ERR_INPUT with one line each, sorted by file and line; a last line counts
+ * those that did not fit. */
 bool problems_report(struct problems *problems, struct err *err);
 
 #endif

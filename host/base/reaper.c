@@ -6,39 +6,39 @@
 
 #include "xalloc.h"
 
-struct remains {
-    void (*destroy)(void *thing);
-    void *thing;
-    struct remains *next;
+struct queued {
+    void (*destroy)(void *object);
+    void *object;
+    struct queued *next;
 };
 
 struct reaper {
     pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t given;
-    struct remains *first;
+    pthread_mutex_t lock; /* guards the fields below */
+    pthread_cond_t changed;
+    struct queued *first;
     bool stopping;
 };
 
-/* All that was given; NULL: stop. */
-static struct remains *reaper_await_remains(struct reaper *reaper) {
+/* Takes the whole queue; NULL: stop. */
+static struct queued *reaper_await_objects(struct reaper *reaper) {
     pthread_mutex_lock(&reaper->lock);
     while (!reaper->first && !reaper->stopping) {
-        pthread_cond_wait(&reaper->given, &reaper->lock);
+        pthread_cond_wait(&reaper->changed, &reaper->lock);
     }
-    struct remains *all = reaper->first;
+    struct queued *all = reaper->first;
     reaper->first = NULL;
     pthread_mutex_unlock(&reaper->lock);
     return all;
 }
 
 static void *reaper_main(void *context) {
-    struct remains *remains, *next;
-    while ((remains = reaper_await_remains(context))) {
-        for (; remains; remains = next) {
-            next = remains->next;
-            remains->destroy(remains->thing);
-            free(remains);
+    struct queued *queued, *next;
+    while ((queued = reaper_await_objects(context))) {
+        for (; queued; queued = next) {
+            next = queued->next;
+            queued->destroy(queued->object);
+            free(queued);
         }
     }
     return NULL;
@@ -47,9 +47,9 @@ static void *reaper_main(void *context) {
 struct reaper *reaper_create(void) {
     struct reaper *reaper = xcalloc(1, sizeof *reaper);
     pthread_mutex_init(&reaper->lock, NULL);
-    pthread_cond_init(&reaper->given, NULL);
+    pthread_cond_init(&reaper->changed, NULL);
     if (pthread_create(&reaper->thread, NULL, reaper_main, reaper) != 0) {
-        pthread_cond_destroy(&reaper->given);
+        pthread_cond_destroy(&reaper->changed);
         pthread_mutex_destroy(&reaper->lock);
         free(reaper);
         return NULL;
@@ -57,13 +57,12 @@ struct reaper *reaper_create(void) {
     return reaper;
 }
 
-void reaper_give(struct reaper *reaper, void (*destroy)(void *thing), void *thing) {
-    struct remains *remains = xcalloc(1, sizeof *remains);
-    *remains = (struct remains){.destroy = destroy, .thing = thing};
+void reaper_give(struct reaper *reaper, void (*destroy)(void *object), void *object) {
+    struct queued *queued = xcalloc(1, sizeof *queued);
     pthread_mutex_lock(&reaper->lock);
-    remains->next = reaper->first;
-    reaper->first = remains;
-    pthread_cond_signal(&reaper->given);
+    *queued = (struct queued){destroy, object, reaper->first};
+    reaper->first = queued;
+    pthread_cond_signal(&reaper->changed);
     pthread_mutex_unlock(&reaper->lock);
 }
 
@@ -71,10 +70,10 @@ void reaper_destroy(struct reaper *reaper) {
     if (reaper) {
         pthread_mutex_lock(&reaper->lock);
         reaper->stopping = true;
-        pthread_cond_signal(&reaper->given);
+        pthread_cond_signal(&reaper->changed);
         pthread_mutex_unlock(&reaper->lock);
         pthread_join(reaper->thread, NULL);
-        pthread_cond_destroy(&reaper->given);
+        pthread_cond_destroy(&reaper->changed);
         pthread_mutex_destroy(&reaper->lock);
         free(reaper);
     }

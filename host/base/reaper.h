@@ -1,15 +1,13 @@
-/* reaper: frees what is no longer used, on a thread of its own, so that neither who used it last
- * nor who replaced it waits for that. */
+/* reaper: frees large objects on a thread of its own, so that their last user does not wait. */
 #ifndef AGG_HOST_BASE_REAPER_H
 #define AGG_HOST_BASE_REAPER_H
 
 struct reaper;
 
-/* NULL: the thread could not be started. */
-struct reaper *reaper_create(void);
-/* The thread calls destroy(thing) soon. Any thread. */
-void reaper_give(struct reaper *reaper, void (*destroy)(void *thing), void *thing);
-/* What was given is destroyed before it returns. */
+struct reaper *reaper_create(void); /* NULL: the thread cannot be started */
+/* Queues destroy(object). Any thread. */
+void reaper_give(struct reaper *reaper, void (*destroy)(void *object), void *object);
+/* Frees the queued objects first. */
 void reaper_destroy(struct reaper *reaper);
 
 #endif

@@ -1,5 +1,5 @@
-/* redact: secrets are kept in lists that only grow, so that readers need no lock: one for each
- * first byte, so that a password that changes every day costs a reader nothing. */
+/* redact: secrets are in lists that only grow, so that readers need no lock; one list for each
+ * first byte, so that old rotated passwords cost readers nothing. */
 #include "redact.h"
 
 #include <ctype.h>
@@ -19,7 +19,7 @@ struct secret {
     char text[];
 };
 
-static struct secret *_Atomic secrets[256]; /* by their first byte, the newest first */
+static struct secret *_Atomic secrets[256]; /* by first byte, newest first */
 static pthread_mutex_t adding = PTHREAD_MUTEX_INITIALIZER;
 
 static struct secret *redact_secrets_like(char first) {
@@ -109,7 +109,7 @@ static bool redact_stands_at(const char *secret, size_t len, struct slice text, 
     return len >= WORD_BELOW || !joined;
 }
 
-/* The length of the longest secret that stands there; 0: none. */
+/* The length of the longest secret at that offset; 0: none. */
 static size_t redact_secret_at(struct slice text, size_t at) {
     size_t longest = 0;
     for (const struct secret *one = redact_secrets_like(text.data[at]); one; one = one->next) {

@@ -1,21 +1,21 @@
-/* redact: the secrets of the configuration, blotted out of whatever text leaves the process: what
- * libraries and servers say may quote them. Any thread. */
+/* redact: replaces the configuration's secrets in every text that leaves the process; libraries and
+ * servers may quote them. Any thread. */
 #ifndef AGG_HOST_BASE_REDACT_H
 #define AGG_HOST_BASE_REDACT_H
 
 #include "buffer.h"
 #include "slice.h"
 
-/* One more secret, for the life of the process: an old key may still be quoted after a new one.
- * Texts under four bytes are passed by: they would blot out words. */
+/* Adds a secret for the life of the process: an old password may be quoted after its rotation.
+ * Ignores texts under four bytes: they would redact ordinary words. */
 void redact_add(struct slice secret);
-/* The secrets in a URL's user part or in key=value words: the password as it stands and without its
- * escapes, and the parts at which a reader that takes it for something else would cut it. */
+/* Adds the passwords of a URL or of key=value words: as written, unescaped, and split at the
+ * delimiters of a URL, where a wrong parser would cut them. */
 void redact_add_url(const char *url);
 
-/* Appends the text with each secret as ***. One of less than eight bytes counts as a whole word. */
+/* Appends the text with each secret as ***. A secret under eight bytes matches whole words only. */
 void redact_append(struct buffer *out, struct slice text);
-/* The same in place, for a text that ends with a NUL; it never grows. */
+/* The same in place; the text never grows. */
 void redact_text(char *text);
 
 #endif

@@ -2,11 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK_BYTES 65536
 
-const char *regular_file_kind(mode_t mode) {
+static const char *regular_file_kind(mode_t mode) {
     switch (mode & S_IFMT) {
     case S_IFREG:
         return NULL;
@@ -21,10 +22,9 @@ const char *regular_file_kind(mode_t mode) {
     }
 }
 
-static bool regular_file_check_regular(const struct stat *status, const char *path,
-                                       struct err *err) {
+static bool regular_file_check_kind(const struct stat *status, const char *path, struct err *err) {
     const char *kind = regular_file_kind(status->st_mode);
-    return !kind || err_set(err, ERR_INPUT, "%s is %s: only regular files are read", path, kind);
+    return !kind || err_set(err, ERR_INPUT, "%s is %s: it must be a regular file", path, kind);
 }
 
 static bool regular_file_fail_to_open(int folder_fd, const char *name, const char *path,
@@ -33,20 +33,18 @@ static bool regular_file_fail_to_open(int folder_fd, const char *name, const cha
     struct stat status;
     bool is_link =
         fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
-    return is_link ? err_set(err, ERR_INPUT, "%s is a link that leads to no file: %s", path,
-                             strerror(failure))
-                   : err_set(err, ERR_INPUT, "%s cannot be read: %s", path, strerror(failure));
+    return err_set(err, ERR_INPUT, is_link ? "%s is a broken link: %s" : "%s cannot be read: %s",
+                   path, strerror(failure));
 }
 
-/* Looked at before it is opened too: to open a device may do something. */
-static int regular_file_open_regular(int folder_fd, const char *name, const char *path,
-                                     struct err *err) {
+/* Checks the kind before it opens the file, too: opening a device may have effects. */
+static int regular_file_open(int folder_fd, const char *name, const char *path, struct err *err) {
     struct stat status;
     if (fstatat(folder_fd, name, &status, 0) != 0) {
         regular_file_fail_to_open(folder_fd, name, path, err);
         return -1;
     }
-    if (!regular_file_check_regular(&status, path, err)) {
+    if (!regular_file_check_kind(&status, path, err)) {
         return -1;
     }
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -54,7 +52,7 @@ static int regular_file_open_regular(int folder_fd, const char *name, const char
         regular_file_fail_to_open(folder_fd, name, path, err);
         return -1;
     }
-    if (fstat(fd, &status) != 0 || !regular_file_check_regular(&status, path, err)) {
+    if (fstat(fd, &status) != 0 || !regular_file_check_kind(&status, path, err)) {
         close(fd);
         return -1;
     }
@@ -75,8 +73,7 @@ static bool regular_file_read_all(int fd, const char *path, size_t max_bytes, st
     }
     buffer_append(text, "", 0);
     return text->len - begin <= max_bytes ||
-           err_set(err, ERR_INPUT, "%s is larger than %zu bytes, the most that is read", path,
-                   max_bytes);
+           err_set(err, ERR_INPUT, "%s is larger than the limit of %zu bytes", path, max_bytes);
 }
 
 static int regular_file_line_at(struct slice text, size_t offset) {
@@ -97,8 +94,7 @@ static bool regular_file_check_text(struct slice text, const char *path, struct 
     if (nul) {
         size_t offset = (size_t)(nul - text.data);
         return err_set(err, ERR_INPUT,
-                       "%s:%d: a NUL byte at offset %zu: what follows it would be lost; save the "
-                       "file as UTF-8 text",
+                       "%s:%d: a NUL byte at offset %zu would end the text: save the file as UTF-8",
                        path, regular_file_line_at(text, offset), offset);
     }
     return true;
@@ -107,7 +103,7 @@ static bool regular_file_check_text(struct slice text, const char *path, struct 
 bool regular_file_read(int folder_fd, const char *name, const char *path, size_t max_bytes,
                        struct buffer *text, struct err *err) {
     size_t begin = text->len;
-    int fd = regular_file_open_regular(folder_fd, name, path, err);
+    int fd = regular_file_open(folder_fd, name, path, err);
     if (fd < 0) {
         return false;
     }

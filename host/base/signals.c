@@ -13,12 +13,13 @@
 #include "stop.h"
 
 #define ENDED_AT_ONCE 130
-#define LOG_LIMIT_S 1 /* for a line in a log that nobody reads */
+#define LOG_TIMEOUT_S 1 /* standard error may block */
 #define IGNORED                                                                                    \
-    "ignored: aggregator status tells the state, aggregator reload or SIGHUP replaces scripts"
+    "ignored: use aggregator status to see the state, aggregator reload or SIGHUP to reload "      \
+    "scripts"
 
 static int reload_fd = -1;
-static _Atomic int ended_by; /* the first signal that asked the process to end; 0: none */
+static _Atomic int ended_by; /* the first SIGTERM or SIGINT; 0: none */
 
 int signals_reload_fd(void) {
     return reload_fd;
@@ -29,10 +30,9 @@ int signals_status(int status) {
     return status != 0 && number != 0 ? 128 + number : status;
 }
 
-/* ---- commands: in signal context, where only write and _exit and their like are called ------ */
+/* ---- commands: handlers call async-signal-safe functions only -------------------------------- */
 
-/* By the signal's own action, so that a shell sees what happened; the first process of a container
- * has none. */
+/* By the signal's default action, so that a shell sees it; PID 1 of a container has none. */
 static void signals_end_by(int number) {
     sigset_t this;
     sigemptyset(&this);
@@ -43,19 +43,18 @@ static void signals_end_by(int number) {
     _exit(128 + number);
 }
 
-static void signals_say_ignored(int number) {
+static void signals_report_ignored(int number) {
     static const char text[] = "aggregator: SIGUSR1 and SIGUSR2 are " IGNORED "\n";
     int before = errno;
+    ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
     (void)number;
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
-        errno = before; /* nobody listens */
-    }
     errno = before;
 }
 
 static void signals_handle(int number, void (*handler)(int number)) {
     struct sigaction now, action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    /* What was ignored at start (nohup) stays so. */
+    /* A signal that is ignored at start (nohup) stays ignored. */
     if (sigaction(number, NULL, &now) == 0 && now.sa_handler != SIG_IGN) {
         sigaction(number, &action, NULL);
     }
@@ -64,11 +63,11 @@ static void signals_handle(int number, void (*handler)(int number)) {
 void signals_init(void) {
     signals_handle(SIGTERM, signals_end_by);
     signals_handle(SIGINT, signals_end_by);
-    signals_handle(SIGUSR1, signals_say_ignored);
-    signals_handle(SIGUSR2, signals_say_ignored);
+    signals_handle(SIGUSR1, signals_report_ignored);
+    signals_handle(SIGUSR2, signals_report_ignored);
 }
 
-/* ---- what listens -------------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------------------------- */
 
 struct listener {
     sigset_t signals;
@@ -76,9 +75,9 @@ struct listener {
     int limit_s;
 };
 
-static void signals_end_at_once(const char *why, const char *signal_name) {
+static void signals_exit_at_once(const char *why, const char *signal_name) {
     signal(SIGALRM, SIG_DFL);
-    alarm(LOG_LIMIT_S);
+    alarm(LOG_TIMEOUT_S);
     log_warning("ended at once", LOG_TEXT("reason", why), LOG_TEXT("signal", signal_name));
     _exit(ENDED_AT_ONCE);
 }
@@ -90,7 +89,7 @@ static void signals_act(const struct listener *listener, int number) {
     } else if (number == SIGHUP && listener->reloads) {
         eventfd_write(reload_fd, 1);
     } else if (stop_requested()) {
-        signals_end_at_once("a second signal", name);
+        signals_exit_at_once("a second signal", name);
     } else {
         atomic_store(&ended_by, number);
         log_info("stopping", LOG_TEXT("signal", name));
@@ -98,7 +97,7 @@ static void signals_act(const struct listener *listener, int number) {
     }
 }
 
-/* Once the process was asked to end it has its time, whatever hangs. */
+/* After a stop request it exits at the deadline, whatever hangs. */
 static void *signals_listen_main(void *context) {
     const struct listener *listener = context;
     struct timespec limit = {listener->limit_s, 0};
@@ -108,7 +107,7 @@ static void *signals_listen_main(void *context) {
         if (number > 0) {
             signals_act(listener, number);
         } else if (errno == EAGAIN) {
-            signals_end_at_once("it did not end in time", NULL);
+            signals_exit_at_once("it did not end in time", NULL);
         }
     }
     return NULL;
@@ -126,13 +125,12 @@ bool signals_listen(bool reloads, int limit_s, struct err *err) {
     }
     reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!stop_init() || reload_fd < 0) {
-        return err_set(err, ERR_INTERNAL, "cannot make an eventfd: %s", strerror(errno));
+        return err_set(err, ERR_INTERNAL, "cannot create an eventfd: %s", strerror(errno));
     }
     pthread_sigmask(SIG_BLOCK, &listener.signals, NULL);
     int failure = pthread_create(&thread, NULL, signals_listen_main, &listener);
     if (failure != 0) {
-        return err_set(err, ERR_INTERNAL, "cannot start the signals' thread: %s",
-                       strerror(failure));
+        return err_set(err, ERR_INTERNAL, "cannot start the signal thread: %s", strerror(failure));
     }
     pthread_detach(thread);
     return true;

@@ -1,4 +1,4 @@
-/* slice: a borrowed run of bytes. The owner is named where a slice is handed out. */
+/* slice: borrowed bytes. The function that returns a slice documents its owner. */
 #ifndef AGG_HOST_BASE_SLICE_H
 #define AGG_HOST_BASE_SLICE_H
 
@@ -19,7 +19,7 @@ static inline bool slice_equal(struct slice a, struct slice b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Below, equal to or above 0: by bytes, and of two with one beginning the shorter comes first. */
+/* Below, equal to or above 0, in lexicographic order of bytes. */
 static inline int slice_compare(struct slice a, struct slice b) {
     size_t shorter = a.len < b.len ? a.len : b.len;
     int order = shorter && a.data && b.data ? memcmp(a.data, b.data, shorter) : 0;

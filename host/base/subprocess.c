@@ -20,20 +20,19 @@
 
 struct child {
     pid_t pid;
-    int output, errors; /* read ends; -1 once they have ended */
+    int output, errors; /* read ends; -1 after end of file */
 };
 
 /* ---- starting ------------------------------------------------------------------------------ */
 
 void subprocess_end_with(pid_t parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
-        _exit(EXIT_FAILURE); /* it has ended already */
+        _exit(EXIT_FAILURE); /* the parent has already ended */
     }
 }
 
-/* In the child. The service's blocked and ignored signals are not the child's; and its descriptors,
- * of which some libraries' are not marked to be closed, are not either. Only what may be called
- * beside other threads is called. */
+/* In the child: async-signal-safe calls only. Resets signals and closes all descriptors: some of
+ * libraries are not close-on-exec. */
 static void subprocess_become(char **argv, int output, int errors, pid_t parent) {
     sigset_t none;
     sigemptyset(&none);
@@ -48,7 +47,7 @@ static void subprocess_become(char **argv, int output, int errors, pid_t parent)
     _exit(EXIT_FAILURE);
 }
 
-/* 0, or the number of an error. */
+/* 0 or an errno. */
 static int subprocess_spawn(pid_t *pid, char **argv, int output, int errors) {
     pid_t parent = getpid();
     *pid = fork();
@@ -56,7 +55,7 @@ static int subprocess_spawn(pid_t *pid, char **argv, int output, int errors) {
         subprocess_become(argv, output, errors, parent);
     }
     if (*pid > 0) {
-        setpgid(*pid, *pid); /* whoever of both is first */
+        setpgid(*pid, *pid); /* parent and child both call it: either may run first */
     }
     return *pid < 0 ? errno : 0;
 }
@@ -65,12 +64,12 @@ static bool subprocess_start(struct child *child, const char *const *arguments, 
     int output[2], errors[2];
     size_t count = 0;
     if (pipe2(output, O_CLOEXEC) != 0) {
-        return err_set(err, ERR_INTERNAL, "cannot make a pipe: %s", strerror(errno));
+        return err_set(err, ERR_INTERNAL, "cannot create a pipe: %s", strerror(errno));
     }
     if (pipe2(errors, O_CLOEXEC) != 0) {
         close(output[0]);
         close(output[1]);
-        return err_set(err, ERR_INTERNAL, "cannot make a pipe: %s", strerror(errno));
+        return err_set(err, ERR_INTERNAL, "cannot create a pipe: %s", strerror(errno));
     }
     while (arguments[count]) {
         count++;
@@ -88,10 +87,10 @@ static bool subprocess_start(struct child *child, const char *const *arguments, 
            err_set(err, ERR_INTERNAL, "cannot start another aggregator: %s", strerror(failure));
 }
 
-/* ---- listening to it ----------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
-/* Reads what is there; closes the descriptor at its end. */
-static void subprocess_take(int *fd, struct buffer *into) {
+/* Reads once; closes the descriptor at end of file. */
+static void subprocess_read(int *fd, struct buffer *into) {
     char bytes[READ_BYTES];
     ssize_t got = TEMP_FAILURE_RETRY(read(*fd, bytes, sizeof bytes));
     if (got > 0) {
@@ -110,11 +109,10 @@ static void subprocess_keep_last(struct buffer *bytes, size_t kept) {
     }
 }
 
-static bool subprocess_listen_to(struct child *child, const struct subprocess_options *options,
-                                 struct buffer *output, struct buffer *errors, struct err *err) {
+static bool subprocess_read_all(struct child *child, const struct subprocess_options *options,
+                                struct buffer *output, struct buffer *errors, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + options->timeout_ms * 1000LL;
     while (child->output >= 0 || child->errors >= 0) {
-        /* A negative descriptor is passed over. */
         struct pollfd fds[3] = {
             {child->output, POLLIN, 0}, {child->errors, POLLIN, 0}, {options->stop_fd, POLLIN, 0}};
         int ready = TEMP_FAILURE_RETRY(poll(fds, 3, clock_remaining_ms(deadline_us)));
@@ -122,50 +120,49 @@ static bool subprocess_listen_to(struct child *child, const struct subprocess_op
             return err_set(err, ERR_INTERNAL, "cannot wait: %s", strerror(errno));
         }
         if (ready == 0) {
-            return err_set(err, ERR_TIMEOUT, "not done after %d s", options->timeout_ms / 1000);
+            return err_set(err, ERR_TIMEOUT, "timed out after %d s", options->timeout_ms / 1000);
         }
         if (fds[2].revents) {
             return err_set(err, ERR_UNAVAILABLE, "the program is stopping");
         }
         if (fds[0].revents) {
-            subprocess_take(&child->output, output);
+            subprocess_read(&child->output, output);
         }
         if (fds[1].revents) {
-            subprocess_take(&child->errors, errors);
+            subprocess_read(&child->errors, errors);
             subprocess_keep_last(errors, ERRORS_KEPT_BYTES);
         }
         if (output->len > options->output_max_bytes) {
-            return err_set(err, ERR_INPUT, "the answer is longer than %zu bytes",
+            return err_set(err, ERR_INPUT, "the output is longer than %zu bytes",
                            options->output_max_bytes);
         }
     }
     return true;
 }
 
-/* ---- its end ------------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------ */
 
-static bool subprocess_bury(const struct child *child, bool listened, int *status,
-                            struct err *err) {
+static bool subprocess_wait(const struct child *child, bool ended, int *status, struct err *err) {
     int end = 0;
-    if (!listened) {
-        kill(-child->pid, SIGKILL); /* it leads a group of its own */
+    if (!ended) {
+        kill(-child->pid, SIGKILL); /* its process group */
     }
     if (TEMP_FAILURE_RETRY(waitpid(child->pid, &end, 0)) < 0) {
         return err_set(err, ERR_INTERNAL, "cannot wait for a child: %s", strerror(errno));
     }
-    if (listened && !WIFEXITED(end)) {
+    if (ended && !WIFEXITED(end)) {
         return err_set(err, ERR_UNAVAILABLE, "ended by signal %d", WTERMSIG(end));
     }
     *status = WEXITSTATUS(end);
-    return listened;
+    return ended;
 }
 
 bool subprocess_run(const struct subprocess_options *options, struct buffer *output,
                     struct buffer *errors, int *status, struct err *err) {
     struct child child = {0, -1, -1};
     bool started = subprocess_start(&child, options->arguments, err);
-    bool ok = started && subprocess_listen_to(&child, options, output, errors, err);
-    ok = started && subprocess_bury(&child, ok, status, err);
+    bool ok = started && subprocess_read_all(&child, options, output, errors, err);
+    ok = started && subprocess_wait(&child, ok, status, err);
     if (child.output >= 0) {
         close(child.output);
     }

@@ -30,14 +30,13 @@ static bool terminal_is_bidirectional(uint32_t code) {
            (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
-/* What shows as nothing, or as the end of a line, and joins no letters: the soft hyphen, the
- * zero-width space, the line and paragraph separators, the byte-order mark, tags. */
+/* Soft hyphen, zero-width space, line and paragraph separators, byte-order mark, tags. */
 static bool terminal_is_invisible(uint32_t code) {
     return code == 0x00AD || code == 0x200B || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
            (code >= 0xE0000 && code <= 0xE007F);
 }
 
-/* As JSON writes it: above U+FFFF by two surrogates. */
+/* In JSON's form: above U+FFFF two surrogates. */
 static void terminal_append_escaped(struct buffer *out, uint32_t code) {
     if (code > 0xFFFF) {
         buffer_append_format(out, "\\u%04X", 0xD800 + ((code - 0x10000) >> 10));
@@ -46,7 +45,7 @@ static void terminal_append_escaped(struct buffer *out, uint32_t code) {
     buffer_append_format(out, "\\u%04X", code);
 }
 
-/* True where more bytes could make a well-formed sequence of these. */
+/* True if further bytes could complete a well-formed sequence. */
 static bool terminal_is_cut(const char *text, size_t len) {
     unsigned char first = (unsigned char)text[0];
     size_t want = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
@@ -97,10 +96,9 @@ bool terminal_print(FILE *out, struct slice text) {
 
 /* ---- streams ------------------------------------------------------------------------------- */
 
-/* Stands between a stdio stream and its descriptor. */
 static struct guard {
     int fd;
-    char held[4]; /* of a sequence whose end is still to come */
+    char held[4]; /* a sequence that is still incomplete */
     size_t held_len;
 } guards[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
 
@@ -116,7 +114,7 @@ static bool terminal_write_whole(int fd, struct slice text) {
     return true;
 }
 
-/* 0 says to stdio that nothing could be written; errno has the reason. */
+/* fopencookie(3): 0 is an error, with errno. */
 static ssize_t terminal_guard_write(void *cookie, const char *data, size_t len) {
     struct guard *guard = cookie;
     struct buffer in = {0}, out = {0};

@@ -75,8 +75,7 @@ static int timestamp_days_in_month(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar: years are counted from March, so that
- * the leap day is a year's last. */
+/* Days since 1970-01-01, proleptic Gregorian; years begin in March, the leap day is the last. */
 static int64_t timestamp_days_from_civil(int year, int month, int day) {
     int64_t y = month <= 2 ? year - 1 : year;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -128,7 +127,7 @@ bool timestamp_parse(struct slice text, int64_t *unix_us) {
     int64_t seconds = timestamp_days_from_civil(civil.year, civil.month, civil.day) * 86400 +
                       civil.hour * 3600 + civil.minute * 60 + civil.second - civil.offset_s;
     if (seconds < FIRST_S || seconds > LAST_S) {
-        return false; /* the offset led out of the years 1 to 9999 */
+        return false; /* in UTC outside the years 1 to 9999 */
     }
     *unix_us = seconds * 1000000 + civil.fraction_us;
     return true;

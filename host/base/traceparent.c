@@ -12,7 +12,7 @@
 #define FLAGS_LEN 2
 #define FLAG_SAMPLED 1
 
-static bool traceparent_is_traceparent_hex(const char *at, size_t len) {
+static bool traceparent_is_hex(const char *at, size_t len) {
     for (size_t i = 0; i < len; i++) {
         if (hex_digit(at[i]) < 0 || (at[i] >= 'A' && at[i] <= 'F')) {
             return false;
@@ -21,30 +21,27 @@ static bool traceparent_is_traceparent_hex(const char *at, size_t len) {
     return true;
 }
 
-static bool traceparent_is_traceparent_id(const char *at, size_t len) {
+static bool traceparent_is_id(const char *at, size_t len) {
     size_t zeros = 0;
     while (zeros < len && at[zeros] == '0') {
         zeros++;
     }
-    return zeros < len && traceparent_is_traceparent_hex(at, len);
+    return zeros < len && traceparent_is_hex(at, len);
 }
 
-static bool traceparent_has_traceparent_end(struct slice header) {
+static bool traceparent_has_end(struct slice header) {
     return header.len == TRACEPARENT_LEN ||
            (header.data[TRACEPARENT_LEN] == '-' && memcmp(header.data, VERSION, VERSION_LEN) != 0);
 }
 
 struct slice traceparent_read(struct slice header) {
     const char *text = header.data;
-    bool good = text && header.len >= TRACEPARENT_LEN &&
-                traceparent_is_traceparent_hex(text, VERSION_LEN) &&
-                memcmp(text, "ff", VERSION_LEN) != 0 && text[TRACE_ID_AT - 1] == '-' &&
-                traceparent_is_traceparent_id(text + TRACE_ID_AT, TRACE_ID_LEN) &&
-                text[PARENT_ID_AT - 1] == '-' &&
-                traceparent_is_traceparent_id(text + PARENT_ID_AT, PARENT_ID_LEN) &&
-                text[FLAGS_AT - 1] == '-' &&
-                traceparent_is_traceparent_hex(text + FLAGS_AT, FLAGS_LEN) &&
-                traceparent_has_traceparent_end(header);
+    bool good =
+        text && header.len >= TRACEPARENT_LEN && traceparent_is_hex(text, VERSION_LEN) &&
+        memcmp(text, "ff", VERSION_LEN) != 0 && text[TRACE_ID_AT - 1] == '-' &&
+        traceparent_is_id(text + TRACE_ID_AT, TRACE_ID_LEN) && text[PARENT_ID_AT - 1] == '-' &&
+        traceparent_is_id(text + PARENT_ID_AT, PARENT_ID_LEN) && text[FLAGS_AT - 1] == '-' &&
+        traceparent_is_hex(text + FLAGS_AT, FLAGS_LEN) && traceparent_has_end(header);
     return good ? (struct slice){text, TRACEPARENT_LEN} : (struct slice){0};
 }
 

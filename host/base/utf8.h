@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Length (1 to 4) of the well-formed sequence at `text`, which has `len` > 0 bytes left; 0 if
- * there is none (overlong forms, surrogates and anything past U+10FFFF included). */
+/* Length (1 to 4) of the well-formed sequence at `text` of `len` > 0 bytes; 0: ill-formed
+ * (overlong forms, surrogates and code points above U+10FFFF included). */
 static inline size_t utf8_sequence(const char *text, size_t len) {
     const unsigned char *b = (const unsigned char *)text;
     if (b[0] < 0x80) {
@@ -28,7 +28,7 @@ static inline size_t utf8_sequence(const char *text, size_t len) {
     return want;
 }
 
-/* Length of the longest prefix of at most `max` bytes that cuts no sequence in two. */
+/* Length of the longest prefix of at most `max` bytes that splits no sequence. */
 static inline size_t utf8_cut(const char *text, size_t len, size_t max) {
     if (len <= max) {
         return len;

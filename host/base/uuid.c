@@ -46,10 +46,10 @@ void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]) {
 }
 
 void uuid_generate_v4(uint8_t out[16]) {
-    /* Not uuid_generate_random: it seeds random() at each call, which is a sixth of the time of an
-     * answer from the cache. */
+    /* uuid_generate_random seeds random() at each call: a sixth of the time of a cached response.
+     */
     if (getrandom(out, 16, 0) != 16) {
-        abort(); /* cannot happen for 16 bytes once the kernel has started (getrandom(2)) */
+        abort(); /* cannot fail for 16 bytes (getrandom(2)) */
     }
     out[6] = (uint8_t)((out[6] & 0x0F) | 0x40);
     out[8] = (uint8_t)((out[8] & 0x3F) | 0x80);

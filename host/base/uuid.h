@@ -1,5 +1,5 @@
-/* uuid: text to 16 bytes and back (RFC 9562 section 4), over libuuid, which reads one spelling
- * only. Byte order equals canonical text order. Any thread. */
+/* uuid: UUIDs as text and as 16 bytes (RFC 9562, section 4), by libuuid, which parses one spelling
+ * only. Bytes sort as the canonical text does. Any thread. */
 #ifndef AGG_HOST_BASE_UUID_H
 #define AGG_HOST_BASE_UUID_H
 

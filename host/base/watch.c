@@ -15,10 +15,10 @@
 #include "subprocess.h"
 
 #define LOOK_INTERVAL_NS (WATCH_INTERVAL_MS * 1000000L)
-#define SETTLE_NS 200000000
+#define QUIET_NS 200000000
 #define CUT_SHORT 130
 
-/* The next of the signals within that time; 0: none came. */
+/* The next of the signals; 0: none within the time. */
 static int watch_wait_signal(const sigset_t *signals, long nanoseconds) {
     const struct timespec timeout = {0, nanoseconds};
     int number = sigtimedwait(signals, NULL, &timeout);
@@ -31,7 +31,7 @@ static int watch_by_name(const FTSENT **a, const FTSENT **b) {
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-/* What editors leave beside a file while it is open. */
+/* A temporary file of an editor. */
 static bool watch_is_draft(const FTSENT *entry) {
     return entry->fts_level > FTS_ROOTLEVEL &&
            (entry->fts_name[0] == '.' || entry->fts_name[entry->fts_namelen - 1] == '~');
@@ -48,7 +48,7 @@ static uint64_t watch_mix_file(uint64_t state, const FTSENT *entry) {
     return watch_mix(watch_mix(state, entry->fts_path, entry->fts_pathlen), facts, sizeof facts);
 }
 
-/* A number that is another one after a file below the paths was written, made or removed. */
+/* Hash of path, inode, size and mtime of every file below the paths. */
 static uint64_t watch_state_of(const char *const *paths) {
     uint64_t state = 0;
     FTS *tree = fts_open((char *const *)paths, FTS_LOGICAL | FTS_NOCHDIR, watch_by_name);
@@ -65,7 +65,7 @@ static uint64_t watch_state_of(const char *const *paths) {
 
 /* ---- the work ------------------------------------------------------------------------------ */
 
-/* A status as a shell has it. */
+/* The exit status in a shell's form. */
 static int watch_status_of(int wait_status) {
     if (WIFSIGNALED(wait_status)) {
         fprintf(stderr, "ended by signal %d (%s)\n", WTERMSIG(wait_status),
@@ -79,7 +79,7 @@ static bool watch_is_end(int number) {
     return number == SIGINT || number == SIGTERM;
 }
 
-/* Waits for the child; a signal that is not about it ends it. */
+/* Waits for the child; SIGINT and SIGTERM kill it. */
 static int watch_await(pid_t child, const sigset_t *signals) {
     int status = 0;
     for (;;) {
@@ -100,7 +100,7 @@ static int watch_do_once(int (*work)(void *context), void *context, const sigset
     pid_t parent = getpid();
     pid_t child = fork();
     if (child < 0) {
-        fprintf(stderr, "no process can be started: %s\n", strerror(errno));
+        fprintf(stderr, "cannot start a process: %s\n", strerror(errno));
         return 1;
     }
     if (child == 0) {
@@ -111,8 +111,8 @@ static int watch_do_once(int (*work)(void *context), void *context, const sigset
     return watch_await(child, signals);
 }
 
-/* Until the files are in another state than this and stay in it: an editor writes a file in several
- * steps, a checkout several files. Returns whether they are; false: a signal ends the watch. */
+/* Waits until the files differ from `state` and then stay the same for QUIET_NS: an editor writes a
+ * file in steps, a checkout many files. False: a signal ends the watch. */
 static bool watch_await_change(const char *const *paths, uint64_t state, const sigset_t *signals) {
     while (watch_state_of(paths) == state) {
         if (watch_is_end(watch_wait_signal(signals, LOOK_INTERVAL_NS))) {
@@ -121,7 +121,7 @@ static bool watch_await_change(const char *const *paths, uint64_t state, const s
     }
     do {
         state = watch_state_of(paths);
-        if (watch_is_end(watch_wait_signal(signals, SETTLE_NS))) {
+        if (watch_is_end(watch_wait_signal(signals, QUIET_NS))) {
             return false;
         }
     } while (watch_state_of(paths) != state);
@@ -147,7 +147,7 @@ int watch_run(const char *const *paths, int (*work)(void *context), void *contex
         if (count > 1) {
             watch_print_separator(count);
         }
-        uint64_t state = watch_state_of(paths); /* before: what changes meanwhile is run, too */
+        uint64_t state = watch_state_of(paths); /* before the work: a change during it counts */
         int status = watch_do_once(work, context, &signals);
         if (status == CUT_SHORT || !watch_await_change(paths, state, &signals)) {
             return status;

@@ -1,5 +1,5 @@
-/* xalloc: allocation of small objects. Out of memory ends the process with a message: the log
- * position is safe in Postgres, so that a restart loses nothing and no caller needs a check. */
+/* xalloc: allocation of small objects. Out of memory aborts the process: offsets are in Postgres,
+ * so a restart loses nothing, and no caller checks for NULL. */
 #ifndef AGG_HOST_BASE_XALLOC_H
 #define AGG_HOST_BASE_XALLOC_H
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/aside.h"
+#include "base/timed_work.h"
 #include "base/log.h"
 #include "base/problems.h"
 #include "base/regular_file.h"
@@ -42,7 +42,7 @@ struct builtin_paths {
     struct endpoint *endpoints[BUILTIN_COUNT];
 };
 
-/* The API description, read aside: it lies beside the scripts, maybe on a mount that hangs. */
+/* The API description. Its file may be on a mount that hangs. */
 struct openapi_file {
     char path[4096];
     struct buffer text;
@@ -61,13 +61,13 @@ static void builtin_paths_free_file(void *context) {
 }
 
 static struct answer *builtin_paths_read_openapi(const struct config *config) {
-    static const struct aside_work work = {"reading openapi.json", builtin_paths_read_file,
+    static const struct timed_work work = {"reading openapi.json", builtin_paths_read_file,
                                            builtin_paths_free_file};
     struct openapi_file *file = xcalloc(1, sizeof *file);
     struct answer *answer = NULL;
     struct err err = {0};
     snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
-    if (aside_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
+    if (timed_work_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
         err = file->err;
         if (err.kind == ERR_NONE) {
             answer = answer_create(200, buffer_slice(&file->text));

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/aside.h"
+#include "base/timed_work.h"
 #include "base/clock.h"
 #include "base/regular_file.h"
 #include "base/xalloc.h"
@@ -311,13 +311,13 @@ static void bundle_disk_destroy_job(void *context) {
 
 bool bundle_disk_read(struct bundle *bundle, const struct bundle_folders *folders,
                       struct err *err) {
-    static const struct aside_work work = {"reading the scripts", bundle_disk_run_job,
+    static const struct timed_work work = {"reading the scripts", bundle_disk_run_job,
                                            bundle_disk_destroy_job};
     struct disk_job *job = xcalloc(1, sizeof *job);
     job->folders.scripts = xstrdup(folders->scripts);
     job->folders.queries = folders->queries ? xstrdup(folders->queries) : NULL;
     job->folders.settled = folders->settled;
-    if (!aside_run(&work, job, DEADLINE_MS, err)) {
+    if (!timed_work_run(&work, job, DEADLINE_MS, err)) {
         return err_wrap(err, "%s", folders->scripts);
     }
     bool ok = job->ok;

@@ -11,11 +11,11 @@ describe("metrics", function()
   it("are declared once or often, always the same way", function()
     metrics.counter("spec_things", "Things.", { "kind" })
     metrics.counter("spec_things", "Things.", { "kind" }):add(1, { kind = "a" })
-    assert.equal('metrics.gauge: metric spec_things is declared as a counter with labels "kind"'
-      .. ' and the help "Things." already: say the same here, or choose another name',
+    assert.equal('metrics.gauge: metric spec_things is already declared as a counter with labels'
+      .. ' "kind" and the help "Things.": declare the same here, or choose another name',
       error_of(metrics.gauge, "spec_things", "Things.", { "kind" }))
-    assert.equal('metrics.counter: metric spec_things is declared as a counter with labels "kind"'
-      .. ' and the help "Things." already: say the same here, or choose another name',
+    assert.equal('metrics.counter: metric spec_things is already declared as a counter with labels'
+      .. ' "kind" and the help "Things.": declare the same here, or choose another name',
       error_of(metrics.counter, "spec_things", "Things."))
   end)
 

@@ -50,22 +50,22 @@ static void what_is_no_regular_file_is_named_and_left_unread(void) {
     begin();
     CHECK_TEXT(load(), "");
     CHECK(mkfifo(in_folder("lib/pipe.lua"), 0600) == 0);
-    CHECK_HAS(load(), "lib/pipe.lua is a FIFO: only regular files are read");
+    CHECK_HAS(load(), "lib/pipe.lua is a FIFO: it must be a regular file");
     unlink(in_folder("lib/pipe.lua"));
     scripts_make_folder(&scripts, "lib/sub.lua");
-    CHECK_HAS(load(), "lib/sub.lua is a folder: only regular files are read");
+    CHECK_HAS(load(), "lib/sub.lua is a folder: it must be a regular file");
     rmdir(in_folder("lib/sub.lua"));
     CHECK(symlink("/dev/zero", in_folder("lib/zero.lua")) == 0);
-    CHECK_HAS(load(), "lib/zero.lua is a device: only regular files are read");
+    CHECK_HAS(load(), "lib/zero.lua is a device: it must be a regular file");
     unlink(in_folder("lib/zero.lua"));
     CHECK(symlink("nowhere", in_folder("lib/lost.lua")) == 0);
-    CHECK_HAS(load(), "lib/lost.lua is a link that leads to no file");
+    CHECK_HAS(load(), "lib/lost.lua is a broken link");
     unlink(in_folder("lib/lost.lua"));
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", in_folder("lib/sock.lua"));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    CHECK_HAS(load(), "lib/sock.lua is a socket: only regular files are read");
+    CHECK_HAS(load(), "lib/sock.lua is a socket: it must be a regular file");
     close(fd);
     scripts_end(&scripts);
 }

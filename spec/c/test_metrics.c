@@ -166,11 +166,11 @@ static void within_a_scope_and_beside_the_program_a_name_has_one_meaning(void) {
     struct err err = {0};
     declare(scope, "s_once", "x");
     CHECK(!metric_scope_family(scope, METRIC_COUNTER, "s_once", "Help.", "", &err));
-    CHECK_HAS(err.text, "s_once is declared as a counter with labels \"x\"");
+    CHECK_HAS(err.text, "s_once is already declared as a counter with labels \"x\"");
     CHECK(!metric_scope_family(scope, METRIC_COUNTER, "s_once", "Other.", "x", &err));
     counter("t_own", "");
     CHECK(!metric_scope_family(scope, METRIC_COUNTER, "t_own", "Help.", "", &err));
-    CHECK_HAS(err.text, "t_own is the program's own");
+    CHECK_HAS(err.text, "t_own belongs to the program");
     declare(scope, "t_later", "x");
     metric_scope_show(scope);
     metric_add(metric_cell(counter("t_later", "")), 7); /* asked for after the scripts' */

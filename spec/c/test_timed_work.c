@@ -1,5 +1,5 @@
-/* Work aside: who asks for it goes on at its deadline, what is left behind frees itself. */
-#include "base/aside.h"
+/* timed_work: the caller returns at its deadline; abandoned work frees itself. */
+#include "base/timed_work.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static _Atomic int destroyed;
-static char fifo[] = "/tmp/aside-XXXXXX";
+static char fifo[] = "/tmp/timed-work-XXXXXX";
 
 struct reading {
     char path[64];
@@ -34,7 +34,7 @@ static void destroy(void *context) {
     destroyed++;
 }
 
-static const struct aside_work work = {"reading a test's file", read_file, destroy};
+static const struct timed_work work = {"reading a test's file", read_file, destroy};
 
 static void make_fifo(void) {
     close(mkstemp(fifo));
@@ -44,16 +44,16 @@ static void make_fifo(void) {
 
 static void let_go(void) {
     int fd = open(fifo, O_RDWR | O_CLOEXEC);
-    WAIT_UNTIL(aside_left() == 0);
+    WAIT_UNTIL(timed_work_abandoned() == 0);
     close(fd);
 }
 
 static void work_that_ends_gives_its_context_back(void) {
     struct err err = {0};
     struct reading *reading = reading_of("/dev/null");
-    CHECK_OK(aside_run(&work, reading, 10000, &err), &err);
+    CHECK_OK(timed_work_run(&work, reading, 10000, &err), &err);
     CHECK(reading->done);
-    CHECK_INT(aside_left(), 0);
+    CHECK_INT(timed_work_abandoned(), 0);
     free(reading);
 }
 
@@ -61,11 +61,11 @@ static void work_that_hangs_is_left_at_its_deadline_and_frees_itself_later(void)
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
     destroyed = 0;
-    CHECK(!aside_run(&work, reading_of(fifo), 50, &err));
+    CHECK(!timed_work_run(&work, reading_of(fifo), 50, &err));
     CHECK_INT(err.kind, ERR_TIMEOUT);
-    CHECK_HAS(err.text, "reading a test's file does not end: given up after 50 ms");
+    CHECK_HAS(err.text, "reading a test's file: timed out after 50 ms");
     CHECK(clock_monotonic_us() - began_us < 5000000);
-    CHECK_INT(aside_left(), 1);
+    CHECK_INT(timed_work_abandoned(), 1);
     CHECK_INT(destroyed, 0);
     let_go();
     CHECK_INT(destroyed, 1);
@@ -74,16 +74,16 @@ static void work_that_hangs_is_left_at_its_deadline_and_frees_itself_later(void)
 static void so_much_is_left_behind_and_no_more(void) {
     struct err err = {0};
     destroyed = 0;
-    for (int i = 0; i < ASIDE_LEFT_MAX; i++) {
-        CHECK(!aside_run(&work, reading_of(fifo), 1, &err));
+    for (int i = 0; i < TIMED_WORK_ABANDONED_MAX; i++) {
+        CHECK(!timed_work_run(&work, reading_of(fifo), 1, &err));
     }
     err = (struct err){0};
-    CHECK(!aside_run(&work, reading_of("/dev/null"), 10000, &err));
+    CHECK(!timed_work_run(&work, reading_of("/dev/null"), 10000, &err));
     CHECK_INT(err.kind, ERR_UNAVAILABLE);
-    CHECK_HAS(err.text, "8 earlier tries of such work have not ended yet");
+    CHECK_HAS(err.text, "8 earlier threads hang");
     CHECK_INT(destroyed, 1);
     let_go();
-    CHECK_INT(destroyed, 1 + ASIDE_LEFT_MAX);
+    CHECK_INT(destroyed, 1 + TIMED_WORK_ABANDONED_MAX);
 }
 
 static const struct test_case cases[] = {
