@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "base/xalloc.h"
 #include "credentials.h"
 
@@ -15,51 +14,28 @@ struct admission {
     struct problems warnings;
 };
 
-/* ---- warnings ------------------------------------------------------------------------------- */
-
-static bool admission_has_text(const struct config_strings *list) {
+static void admission_warn(struct problems *problems, const char *setting,
+                           const struct config_strings *list, bool secret, bool required) {
+    size_t empty = 0;
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i][0]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void admission_warn_of_empty(struct problems *problems, const char *setting,
-                                    const struct config_strings *list) {
-    if (!admission_has_text(list)) {
-        problems_add(problems, "", 0,
-                     "%s is empty: nobody is let in, every request of a route with "
-                     "authentication is answered 401. config.lua names the variable that sets it",
-                     setting);
-    }
-}
-
-static void admission_warn_of_keys(struct problems *problems, const char *setting,
-                                   const struct config_strings *keys) {
-    for (size_t i = 0; i < keys->count; i++) {
-        size_t len = strlen(keys->items[i]);
-        if (len == 0) {
-            problems_add(problems, "", 0, "%s: entry %zu is empty: it lets nobody in", setting,
-                         i + 1);
-        } else if (len < LEAST_KEY_BYTES) {
+        size_t len = strlen(list->items[i]);
+        empty += len == 0;
+        if (secret && len == 0) {
+            problems_add(problems, "", 0, "%s: entry %zu is empty and is ignored", setting, i + 1);
+        } else if (secret && len < LEAST_KEY_BYTES) {
             problems_add(problems, "", 0,
-                         "%s: entry %zu has fewer than %d bytes, and can be guessed: take a "
-                         "random one",
+                         "%s: entry %zu has fewer than %d bytes and can be guessed: set a random "
+                         "key",
                          setting, i + 1, LEAST_KEY_BYTES);
         }
     }
+    if (required && empty == list->count) {
+        problems_add(problems, "", 0,
+                     "%s is empty: every request to a route with authentication is answered 401. "
+                     "Set it by the environment variable that config.lua names",
+                     setting);
+    }
 }
-
-static void admission_warn(const struct config *config, struct problems *problems) {
-    admission_warn_of_empty(problems, "http.api_keys", &config->http.api_keys);
-    admission_warn_of_empty(problems, "http.allowed_services", &config->http.allowed_services);
-    admission_warn_of_keys(problems, "http.api_keys", &config->http.api_keys);
-    admission_warn_of_keys(problems, "admin.keys", &config->admin.keys);
-}
-
-/* ---- who is let in -------------------------------------------------------------------------- */
 
 struct admission *admission_create(const struct config *config, struct err *err) {
     struct admission *admission = xcalloc(1, sizeof *admission);
@@ -73,7 +49,10 @@ struct admission *admission_create(const struct config *config, struct err *err)
         admission_unref(admission);
         return NULL;
     }
-    admission_warn(config, &admission->warnings);
+    struct problems *warnings = &admission->warnings;
+    admission_warn(warnings, "http.api_keys", &config->http.api_keys, true, true);
+    admission_warn(warnings, "http.allowed_services", &config->http.allowed_services, false, true);
+    admission_warn(warnings, "admin.keys", &config->admin.keys, true, false);
     return admission;
 }
 

@@ -19,17 +19,17 @@
 #define SHOWN_SERVICE_BYTES 64
 
 struct api_scripts {
-    struct api *api; /* that they answer for; NULL before that */
+    struct api *api; /* NULL until the api owns them */
     struct script_generation *generation;
-    uint64_t hash;                     /* of the generation's */
-    const struct script_route *routes; /* of the generation */
+    uint64_t hash;                           /* of the generation's hash */
+    const struct script_route *routes;       /* the generation owns them */
+    const struct config_pairs *vocabularies; /* by caller; the generation owns them */
+    struct endpoint **endpoints;             /* one for each route */
     size_t route_count;
-    const struct config_pairs *vocabularies; /* by the caller; of the generation */
-    struct endpoint **endpoints;             /* one a route */
     struct script_pool *pool;
     struct builtin_paths *builtin;
-    int users;    /* requests under way; by the api's lock, as what follows */
-    bool retired; /* freed once it has no user */
+    int users;    /* requests under way; guarded by the api's lock, as is `retired` */
+    bool retired; /* replaced: freed without users */
 };
 
 struct api {
@@ -37,24 +37,20 @@ struct api {
     struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
     struct api_scripts *scripts;
-    struct admission *admission; /* of the newest settings, whichever scripts run */
+    struct admission *admission; /* from the newest settings, whichever scripts run */
 };
 
 /* ---- admission ----------------------------------------------------------------------------- */
-
-static void api_site_log_warnings(const struct problems *warnings) {
-    for (size_t i = 0; i < warnings->count; i++) {
-        log_warning("a setting is hardly meant as it is",
-                    LOG_TEXT("setting", warnings->items[i].text));
-    }
-}
 
 bool api_admit(struct api *api, const struct config *config, struct err *err) {
     struct admission *admission = admission_create(config, err);
     if (!admission) {
         return false;
     }
-    api_site_log_warnings(admission_warnings(admission));
+    const struct problems *warnings = admission_warnings(admission);
+    for (size_t i = 0; i < warnings->count; i++) {
+        log_warning("setting is probably wrong", LOG_TEXT("setting", warnings->items[i].text));
+    }
     pthread_mutex_lock(&api->lock);
     struct admission *old = api->admission;
     api->admission = admission;
@@ -63,31 +59,25 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     return true;
 }
 
-static struct admission *api_site_current_admission(struct api *api) {
+void api_report_warnings(struct api *api, struct buffer *json) {
     pthread_mutex_lock(&api->lock);
     struct admission *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
-    return admission;
-}
-
-void api_report_warnings(struct api *api, struct buffer *json) {
-    struct admission *admission = api_site_current_admission(api);
     const struct problems *warnings = admission_warnings(admission);
-    struct buffer elements = {0};
+    json_put_name(json, "warnings");
+    buffer_append_text(json, "[");
     for (size_t i = 0; i < warnings->count; i++) {
-        buffer_append_text(&elements, i ? "," : "");
-        buffer_append_json_string(&elements, slice_of(warnings->items[i].text));
+        json_put_text(json, NULL, slice_of(warnings->items[i].text));
     }
-    json_put_list(json, "warnings", &elements);
-    buffer_free(&elements);
+    buffer_append_text(json, "]");
     admission_unref(admission);
 }
 
-/* Of a key that was right, or a service that is known: neither name is a secret. */
+/* Names the service if it is allowed or the key was right: then it is no secret. */
 static char *api_site_explain_refusal(const struct admission *admission,
                                       enum admission_result result, struct slice service) {
     struct buffer text = {0};
-    bool known = admission_knows_service(admission, service); /* asked always: it takes time */
+    bool known = admission_knows_service(admission, service); /* in any case: it takes time */
     buffer_append_text(&text, admission_reason(result));
     if (known || result == ADMISSION_SERVICE_NOT_ALLOWED) {
         size_t len = service.len < SHOWN_SERVICE_BYTES ? service.len : SHOWN_SERVICE_BYTES;
@@ -96,7 +86,7 @@ static char *api_site_explain_refusal(const struct admission *admission,
     return text.data;
 }
 
-/* False: the response is the 401. */
+/* False: the response is a 401. */
 static bool api_site_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
@@ -111,14 +101,6 @@ static bool api_site_admit_request(const struct admission *admission, struct exc
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static void api_site_find_endpoints(struct api_scripts *scripts) {
-    scripts->routes = script_generation_routes(scripts->generation, &scripts->route_count);
-    scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
-    for (size_t i = 0; i < scripts->route_count; i++) {
-        scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
-    }
-}
-
 struct api_scripts *api_scripts_create(struct script_generation *generation,
                                        const struct builtin_sources *sources, struct err *err) {
     if (!builtin_paths_leave_routes(generation, err)) {
@@ -128,7 +110,11 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
     scripts->generation = script_generation_ref(generation);
     scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
-    api_site_find_endpoints(scripts);
+    scripts->routes = script_generation_routes(generation, &scripts->route_count);
+    scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
+    for (size_t i = 0; i < scripts->route_count; i++) {
+        scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
+    }
     scripts->builtin = builtin_paths_create(script_generation_config(generation), sources);
     scripts->pool = script_pool_create(generation, err);
     if (!scripts->pool) {
@@ -149,7 +135,7 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     free(scripts);
 }
 
-/* The scripts and settings of the moment; *admission has a reference. */
+/* The current scripts, with one more user; *admission has a reference. */
 static struct api_scripts *api_site_begin_use(struct api *api, struct admission **admission) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *scripts = api->scripts;
@@ -217,16 +203,16 @@ void api_destroy(struct api *api) {
     }
 }
 
-/* ---- plans and their carrying out: a request has one set of scripts from begin to end -------- */
+/* ---- plans: a request keeps one set of scripts from begin to end ---------------------------- */
 
-/* What the computation of a missing answer needs; on the stack of the request's worker. */
+/* On the stack of the request's worker. */
 struct computation {
     struct script_pool *pool;
     struct script_request request;
     int timeout_ms;
 };
 
-/* On a miss: the script's answer. */
+/* For cache_get: calls the route. */
 static struct answer *api_site_compute(void *context, uint64_t **tags, size_t *tag_count,
                                        struct err *err) {
     struct computation *computation = context;
@@ -245,24 +231,21 @@ static struct answer *api_site_compute(void *context, uint64_t **tags, size_t *t
     return answer;
 }
 
-/* "api:batch:{batch_id}" with the path's parameters in place. */
+/* Replaces the {parameters} of a pattern such as "api:batch:{batch_id}". */
 static void api_site_expand_key(const char *pattern, const struct router_pairs *params,
                                 struct buffer *key) {
     buffer_clear(key);
     while (*pattern) {
         size_t plain = strcspn(pattern, "{");
+        size_t len = pattern[plain] ? strcspn(pattern + plain, "}") + 1 : 0; /* with braces */
         buffer_append(key, pattern, plain);
-        pattern += plain;
-        if (!*pattern) {
-            break;
-        }
-        size_t len = strcspn(pattern + 1, "}");
-        for (size_t i = 0; i < params->count; i++) {
-            if (slice_equal(params->items[i].name, (struct slice){pattern + 1, len})) {
-                buffer_append(key, params->items[i].value.data, params->items[i].value.len);
+        for (size_t i = 0; len > 0 && i < params->count; i++) {
+            struct slice value = params->items[i].value;
+            if (slice_equal(params->items[i].name, (struct slice){pattern + plain + 1, len - 2})) {
+                buffer_append(key, value.data, value.len);
             }
         }
-        pattern += len + 2;
+        pattern += plain + len;
     }
 }
 
@@ -276,7 +259,7 @@ static void api_site_set_failure(struct exchange *exchange, const struct err *er
     }
 }
 
-/* The answer, in the words that the caller reads; takes the reference. */
+/* Takes the reference; translates the body into the caller's vocabulary. */
 static void api_site_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
                                 struct answer *answer) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
@@ -290,8 +273,8 @@ static void api_site_set_answer(const struct api_scripts *scripts, struct exchan
                  vocabulary_apply(answer, route->words, vocabulary), JSON);
 }
 
-/* On a worker: Redis, else the database through a script. The cache looks at its process level
- * once more: the answer may have come while the request waited for a worker. */
+/* On a worker. cache_get looks into the process' cache again: the response may have been stored
+ * while the request was queued. */
 static void api_site_ask_script(void *context, struct exchange *exchange) {
     struct api_scripts *scripts = context;
     const struct plan *plan = &exchange->plan;
@@ -312,7 +295,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     }
 }
 
-/* The answer of the process' cache, or what a worker asks for it. */
+/* Answers from the process' cache, or plans api_site_ask_script. */
 static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
     const struct script_route *route = &scripts->routes[plan->match.route];
@@ -357,7 +340,7 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
     }
 }
 
-/* The site's: a request of which a worker has the plan goes on using its scripts. */
+/* A planned request keeps using its scripts until the plan is released. */
 static void api_site_plan(void *context, struct exchange *exchange) {
     struct api *api = context;
     struct admission *admission;

@@ -6,24 +6,14 @@
 
 #define MAX_PORT 65535
 
-static bool authority_is_ascii_alnum(char c) {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-/* unreserved / sub-delims */
-static bool authority_is_name_char(char c) {
-    return authority_is_ascii_alnum(c) || (c && strchr("-._~!$&'()*+,;=", c));
-}
-
-/* reg-name; an IPv4 address is one, too. */
+/* reg-name, which includes IPv4 addresses: unreserved, sub-delims and %XX. */
 static bool authority_is_name(struct slice host) {
     for (size_t i = 0; i < host.len; i++) {
-        if (host.data[i] == '%') {
-            if (i + 2 >= host.len || hex_byte(host.data + i + 1) < 0) {
-                return false;
-            }
+        char c = host.data[i];
+        if (c == '%' && i + 2 < host.len && hex_byte(host.data + i + 1) >= 0) {
             i += 2;
-        } else if (!authority_is_name_char(host.data[i])) {
+        } else if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+                   !(c && strchr("-._~!$&'()*+,;=", c))) {
             return false;
         }
     }
@@ -41,53 +31,26 @@ static bool authority_is_ipv6(struct slice host) {
     return inet_pton(AF_INET6, text, &address) == 1;
 }
 
-/* "v1.x": the form of addresses that there are not yet. */
-static bool authority_is_future_address(struct slice host) {
-    size_t at = 1;
-    if (host.len < 4 || (host.data[0] | 0x20) != 'v') {
-        return false;
-    }
-    while (at < host.len && hex_digit(host.data[at]) >= 0) {
-        at++;
-    }
-    if (at == 1 || at + 1 >= host.len || host.data[at] != '.') {
-        return false;
-    }
-    for (at++; at < host.len; at++) {
-        if (!authority_is_name_char(host.data[at]) && host.data[at] != ':') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Empty, or ":" and digits, maybe none. */
+/* Empty, or ":" and any number of digits. */
 static bool authority_is_port(struct slice text) {
     unsigned long port = 0;
-    if (text.len == 0) {
-        return true;
-    }
     for (size_t i = 1; i < text.len; i++) {
         if (text.data[i] < '0' || text.data[i] > '9') {
             return false;
         }
         port = port > MAX_PORT ? port : port * 10 + (unsigned long)(text.data[i] - '0');
     }
-    return text.data[0] == ':' && port <= MAX_PORT;
+    return text.len == 0 || (text.data[0] == ':' && port <= MAX_PORT);
 }
 
 bool authority_is_valid(struct slice text) {
     bool bracketed = text.len > 0 && text.data[0] == '[';
     const char *end = text.len > 0 ? memchr(text.data, bracketed ? ']' : ':', text.len) : NULL;
+    size_t len = end ? (size_t)(end - text.data) : text.len;
     if (!bracketed) {
-        size_t len = end ? (size_t)(end - text.data) : text.len;
         return authority_is_name((struct slice){text.data, len}) &&
                authority_is_port((struct slice){text.data + len, text.len - len});
     }
-    if (!end) {
-        return false;
-    }
-    struct slice address = {text.data + 1, (size_t)(end - text.data) - 1};
-    return (authority_is_ipv6(address) || authority_is_future_address(address)) &&
-           authority_is_port((struct slice){end + 1, text.len - address.len - 2});
+    return end && authority_is_ipv6((struct slice){text.data + 1, len - 1}) &&
+           authority_is_port((struct slice){end + 1, text.len - len - 1});
 }

@@ -23,7 +23,7 @@ static const struct {
     const char *path;
     const char *endpoint;
     enum builtin_kind kind;
-    enum health_question question; /* of BUILTIN_HEALTH */
+    enum health_question question; /* for BUILTIN_HEALTH */
 } builtin[] = {
     {"/healthz", "healthz", BUILTIN_HEALTH, HEALTH_ALIVE},
     {"/readyz", "readyz", BUILTIN_HEALTH, HEALTH_READY},
@@ -38,7 +38,7 @@ static const struct {
 struct builtin_paths {
     struct builtin_sources sources;
     struct answer *openapi;
-    char *service; /* its name */
+    char *service; /* service.name */
     struct endpoint *endpoints[BUILTIN_COUNT];
 };
 
@@ -75,7 +75,8 @@ static struct answer *builtin_paths_read_openapi(const struct config *config) {
         builtin_paths_free_file(file);
     }
     if (!answer) {
-        log_warning("no API description: /openapi.json answers 404", LOG_TEXT("error", err.text));
+        log_warning("openapi.json cannot be read: GET /openapi.json answers 404",
+                    LOG_TEXT("error", err.text));
     }
     return answer;
 }
@@ -100,7 +101,7 @@ void builtin_paths_destroy(struct builtin_paths *paths) {
     }
 }
 
-/* BUILTIN_COUNT: it is none of them. */
+/* BUILTIN_COUNT: not builtin. */
 static size_t builtin_paths_find(struct slice path) {
     size_t which = 0;
     while (which < BUILTIN_COUNT && !slice_equal(path, slice_of(builtin[which].path))) {
@@ -121,7 +122,7 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
         for (size_t p = 0; p < routes[i].path_count; p++) {
             if (builtin_paths_include(routes[i].paths[p])) {
                 problems_add(&problems, routes[i].name, 0,
-                             "the path %s is answered by the program itself: take another",
+                             "the path %s is reserved for the program: choose another",
                              routes[i].paths[p]);
             }
         }
@@ -131,16 +132,7 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
     return good;
 }
 
-/* ---- answers ------------------------------------------------------------------------------ */
-
-static void builtin_paths_set_openapi(const struct builtin_paths *paths,
-                                      struct exchange *exchange) {
-    if (paths->openapi) {
-        response_set(&exchange->response, &exchange->request, answer_ref(paths->openapi), JSON);
-    } else {
-        response_set_error(&exchange->response, 404, "Not found");
-    }
-}
+/* ---- responses ---------------------------------------------------------------------------- */
 
 static void builtin_paths_set_body(struct exchange *exchange, int status, struct buffer *body,
                                    const char *content_type) {
@@ -149,10 +141,10 @@ static void builtin_paths_set_body(struct exchange *exchange, int status, struct
     buffer_free(body);
 }
 
-/* The path's answer; waits where builtin_waits says so. */
 static void builtin_paths_answer(const struct builtin_paths *paths, size_t which,
                                  struct exchange *exchange) {
     const struct builtin_sources *sources = &paths->sources;
+    struct response *response = &exchange->response;
     struct buffer body = {0};
     bool good;
     switch (builtin[which].kind) {
@@ -160,22 +152,26 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         good = sources->health_report(sources->health, builtin[which].question, READINESS_WAIT_MS,
                                       &body);
         builtin_paths_set_body(exchange, good ? 200 : 503, &body, JSON);
-        exchange->response.unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
+        response->unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
         sources->metrics(&body, paths->service);
         builtin_paths_set_body(exchange, 200, &body, PROMETHEUS);
         break;
     case BUILTIN_OPENAPI:
-        builtin_paths_set_openapi(paths, exchange);
+        if (paths->openapi) {
+            response_set(response, &exchange->request, answer_ref(paths->openapi), JSON);
+        } else {
+            response_set_error(response, 404, "Not found");
+        }
         break;
     case BUILTIN_SERVER:
-        response_set_options(&exchange->response, "GET, HEAD, OPTIONS");
+        response_set_options(response, "GET, HEAD, OPTIONS");
         break;
     }
 }
 
-/* For the dependencies, unless they were asked just now, or for /proc. */
+/* Metrics read /proc; health may wait for a check of the dependencies. */
 static bool builtin_paths_waits(const struct builtin_paths *paths, size_t which) {
     return builtin[which].kind == BUILTIN_METRICS ||
            (builtin[which].kind == BUILTIN_HEALTH && builtin[which].question != HEALTH_ALIVE &&

@@ -11,8 +11,8 @@
 #include "base/metrics.h"
 #include "base/xalloc.h"
 
-#define MAX_TURNS 64         /* pipelined requests answered before other clients have their turn */
-#define PROGRESS_BYTES 16384 /* a reader that takes this much in its time may have more time */
+#define MAX_TURNS 64         /* pipelined requests served before other connections */
+#define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
 #define LINGER_MAX_BYTES (256 * 1024)
 
 struct connection *connection_create(struct loop *loop, int fd) {
@@ -42,10 +42,10 @@ void connection_destroy(struct connection *connection) {
     free(connection);
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
+/* ---- closing ------------------------------------------------------------------------------ */
 
-/* After the last answer. Closing a socket to which bytes still come resets it, and the client may
- * lose the answer: so the client's end is waited for. */
+/* After the last response. Closing a socket that still receives bytes resets it, and the client may
+ * lose the response: waits for the client's end of file first. */
 static void connection_end(struct connection *connection) {
     connection_release_response(connection);
     connection_release_input(connection);
@@ -70,8 +70,8 @@ static void connection_drop_input(struct connection *connection) {
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* What is left to write as at most two pieces; how many there are. */
-static size_t connection_rest_of(const struct connection *connection, struct iovec pieces[2]) {
+/* Fills pieces with the unwritten rest of head and body; returns their count. */
+static size_t connection_unwritten(const struct connection *connection, struct iovec pieces[2]) {
     struct slice body = response_body(&connection->response);
     size_t written = connection->written, count = 0;
     if (written < connection->head_len) {
@@ -86,11 +86,11 @@ static size_t connection_rest_of(const struct connection *connection, struct iov
     return count;
 }
 
-/* False when it has to wait, or the connection is gone. */
-static bool connection_write_on(struct connection *connection) {
+/* True: the response is written. False: the socket is full, or the connection is gone. */
+static bool connection_write(struct connection *connection) {
     struct iovec pieces[2];
     struct msghdr message = {.msg_iov = pieces};
-    while ((message.msg_iovlen = connection_rest_of(connection, pieces)) > 0) {
+    while ((message.msg_iovlen = connection_unwritten(connection, pieces)) > 0) {
         ssize_t sent = TEMP_FAILURE_RETRY(sendmsg(connection->fd, &message, MSG_NOSIGNAL));
         if (sent >= 0) {
             connection->written += (size_t)sent;
@@ -123,23 +123,24 @@ static void connection_take_response(struct connection *connection,
                                                 loop_date(connection->loop), connection->head);
 }
 
-/* Gives the exchange back, too. */
+/* Returns the exchange to the loop. */
 static bool connection_write_response(struct connection *connection, struct exchange *exchange) {
     connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
-    return connection_write_on(connection);
+    return connection_write(connection);
 }
 
 void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
-    exchange_turn_away(loop_shared(connection->loop)->exchanges, exchange);
+    exchange_refuse(loop_shared(connection->loop)->exchanges, exchange,
+                    (struct refusal){503, unavailable_message(UNAVAILABLE_CONNECTIONS)});
     connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     struct msghdr message = {.msg_iov = pieces,
-                             .msg_iovlen = connection_rest_of(connection, pieces)};
+                             .msg_iovlen = connection_unwritten(connection, pieces)};
     if (sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        log_debug("a client that was one too many has gone already");
+        log_debug("a client above the connection limit closed before its 503");
     }
 }
 
@@ -161,7 +162,7 @@ static void connection_use_input(struct connection *connection, size_t len) {
     }
 }
 
-/* Answers the request whose head stands at the input's begin; false when a worker has to. */
+/* Serves the head that the input begins with. False: a worker has it, or as connection_write. */
 static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
     struct exchange *exchange = loop_take_exchange(connection->loop);
@@ -173,7 +174,7 @@ static bool connection_serve(struct connection *connection, size_t head_len) {
     connection->exchange = exchange;
     connection->exchange_len = head_len;
     loop_set_state(connection->loop, connection, CONNECTION_BUSY);
-    workers_submit(shared->workers, exchange); /* from here on it is the worker's */
+    workers_submit(shared->workers, exchange); /* now owned by the worker */
     return false;
 }
 
@@ -200,7 +201,7 @@ void connection_abandon(struct connection *connection) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* False when nothing came: later, or never (at_end), or the connection is gone. */
+/* False: no bytes now, or at_end, or *gone: the connection is destroyed. */
 static bool connection_read_more(struct connection *connection, bool *gone) {
     *gone = false;
     if (!connection->readable || connection->at_end) {
@@ -214,7 +215,7 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
         TEMP_FAILURE_RETRY(recv(connection->fd, connection->input + connection->len, room, 0));
     if (got > 0) {
         connection->len += (size_t)got;
-        /* Less than asked for: empty now. An end of file behind it is not read yet. */
+        /* A short read: the socket is empty, but for an unread end of file. */
         connection->readable = (size_t)got == room || connection->hung_up;
         return true;
     }
@@ -231,7 +232,7 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
     return false;
 }
 
-/* Empty lines before a request are ignored (RFC 9112 2.2). */
+/* RFC 9112 2.2: empty lines before a request are ignored. */
 static void connection_skip_empty_lines(struct connection *connection) {
     size_t len = 0;
     while (len + 1 < connection->len && memcmp(connection->input + len, "\r\n", 2) == 0) {
@@ -242,13 +243,7 @@ static void connection_skip_empty_lines(struct connection *connection) {
     }
 }
 
-static void connection_wait_for_input(struct connection *connection) {
-    if (connection->len > 0 && connection->state != CONNECTION_READING) {
-        loop_set_state(connection->loop, connection, CONNECTION_READING);
-    }
-}
-
-/* One request from the input; false when it has to wait, or the connection is gone. */
+/* Reads and serves one request. False: it waits, or the connection is gone. */
 static bool connection_take_request(struct connection *connection) {
     for (;;) {
         bool bad, gone;
@@ -272,8 +267,8 @@ static bool connection_take_request(struct connection *connection) {
         if (!connection_read_more(connection, &gone)) {
             if (!gone && connection->at_end) {
                 loop_close(connection->loop, connection);
-            } else if (!gone) {
-                connection_wait_for_input(connection);
+            } else if (!gone && connection->len > 0 && connection->state != CONNECTION_READING) {
+                loop_set_state(connection->loop, connection, CONNECTION_READING);
             }
             return false;
         }
@@ -290,7 +285,7 @@ void connection_drive(struct connection *connection) {
             go_on = connection_take_request(connection);
             break;
         case CONNECTION_WRITING:
-            go_on = connection_write_on(connection);
+            go_on = connection_write(connection);
             break;
         case CONNECTION_LINGERING:
             connection_drop_input(connection);

@@ -35,39 +35,43 @@ struct endpoint *endpoint_of(const char *name) {
     return endpoint;
 }
 
-static struct metric_cell *endpoint_requests_cell(struct endpoint *endpoint,
-                                                  enum request_method method, int status) {
-    size_t slot = 0;
-    while (slot < STATUS_COUNT && statuses[slot] != status) {
-        slot++;
-    }
-    struct metric_cell *cell =
-        atomic_load_explicit(&endpoint->requests[method][slot], memory_order_acquire);
+struct family {
+    enum metric_type type;
+    const char *name, *help, *labels;
+};
+
+/* The cell in *slot, looked up at its first use. */
+static struct metric_cell *endpoint_cell(_Atomic(struct metric_cell *) *slot,
+                                         const struct family *family, const char *const *values,
+                                         size_t count) {
+    struct metric_cell *cell = atomic_load_explicit(slot, memory_order_acquire);
     if (!cell) {
-        char code[16] = "other";
-        if (slot < STATUS_COUNT) {
-            snprintf(code, sizeof code, "%d", status);
-        }
-        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_requests_total",
-                                         "Answered requests.", "endpoint,method,status_code"),
-                           endpoint->name, methods[method], code);
-        atomic_store_explicit(&endpoint->requests[method][slot], cell, memory_order_release);
+        cell = metric_cell_of(
+            metric_family(family->type, family->name, family->help, family->labels), values, count);
+        atomic_store_explicit(slot, cell, memory_order_release);
     }
     return cell;
 }
 
-static struct metric_cell *endpoint_seconds_cell(struct endpoint *endpoint,
-                                                 enum request_method method) {
-    struct metric_cell *cell =
-        atomic_load_explicit(&endpoint->seconds[method], memory_order_acquire);
-    if (!cell) {
-        cell =
-            metric_cell(metric_family(METRIC_HISTOGRAM, "ras_api_request_duration_seconds",
-                                      "From the request's head to its answer.", "endpoint,method"),
-                        endpoint->name, methods[method]);
-        atomic_store_explicit(&endpoint->seconds[method], cell, memory_order_release);
+static void endpoint_count_status(struct endpoint *endpoint, enum request_method method,
+                                  int status) {
+    static const struct family requests = {METRIC_COUNTER, "ras_api_requests_total",
+                                           "Answered requests.", "endpoint,method,status_code"};
+    size_t slot = 0;
+    char code[16] = "other";
+    while (slot < STATUS_COUNT && statuses[slot] != status) {
+        slot++;
     }
-    return cell;
+    if (slot < STATUS_COUNT) {
+        snprintf(code, sizeof code, "%d", status);
+    }
+    const char *const values[] = {endpoint->name, methods[method], code};
+    metric_add(endpoint_cell(&endpoint->requests[method][slot], &requests, values, 3), 1);
+}
+
+static void endpoint_add(struct endpoint *endpoint, _Atomic(struct metric_cell *) *slot,
+                         const struct family *family, const char *label) {
+    metric_add(endpoint_cell(slot, family, (const char *const[]){endpoint->name, label}, 2), 1);
 }
 
 size_t endpoint_error_type(int status) {
@@ -81,64 +85,42 @@ const char *endpoint_error_name(size_t type) {
     return error_types[type];
 }
 
-static struct metric_cell *endpoint_errors_cell(struct endpoint *endpoint, int status) {
-    size_t type = endpoint_error_type(status);
-    struct metric_cell *cell = atomic_load_explicit(&endpoint->errors[type], memory_order_acquire);
-    if (!cell) {
-        cell = metric_cell(metric_family(METRIC_COUNTER, "ras_api_errors_total",
-                                         "Requests answered with an error.", "endpoint,error_type"),
-                           endpoint->name, error_types[type]);
-        atomic_store_explicit(&endpoint->errors[type], cell, memory_order_release);
-    }
-    return cell;
-}
-
 void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
                     double seconds) {
-    metric_add(endpoint_requests_cell(endpoint, method, status), 1);
-    metric_observe(endpoint_seconds_cell(endpoint, method), seconds);
+    static const struct family durations = {METRIC_HISTOGRAM, "ras_api_request_duration_seconds",
+                                            "From the request's head to its response.",
+                                            "endpoint,method"};
+    static const struct family errors = {METRIC_COUNTER, "ras_api_errors_total",
+                                         "Requests answered with an error.", "endpoint,error_type"};
+    const char *const values[] = {endpoint->name, methods[method]};
+    endpoint_count_status(endpoint, method, status);
+    metric_observe(endpoint_cell(&endpoint->seconds[method], &durations, values, 2), seconds);
     if (status >= 400 && status != 404) {
-        metric_add(endpoint_errors_cell(endpoint, status), 1);
+        size_t type = endpoint_error_type(status);
+        endpoint_add(endpoint, &endpoint->errors[type], &errors, error_types[type]);
     }
-}
-
-/* Counts one in a family with the labels endpoint and reason. */
-static void endpoint_count_reason(struct endpoint *endpoint, _Atomic(struct metric_cell *) *kept,
-                                  struct metric *(*family)(void), const char *reason) {
-    struct metric_cell *cell = atomic_load_explicit(kept, memory_order_acquire);
-    if (!cell) {
-        cell = metric_cell(family(), endpoint->name, reason);
-        atomic_store_explicit(kept, cell, memory_order_release);
-    }
-    metric_add(cell, 1);
-}
-
-static struct metric *endpoint_unauthorized(void) {
-    return metric_family(METRIC_COUNTER, "ras_api_unauthorized_total",
-                         "Requests answered 401, by what their credentials lacked.",
-                         "endpoint,reason");
-}
-
-static struct metric *endpoint_unavailable(void) {
-    return metric_family(METRIC_COUNTER, "ras_api_unavailable_total",
-                         "Requests answered 503, by what was missing.", "endpoint,reason");
 }
 
 void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result) {
-    endpoint_count_reason(endpoint, &endpoint->unauthorized[result], endpoint_unauthorized,
-                          admission_reason(result));
+    static const struct family unauthorized = {
+        METRIC_COUNTER, "ras_api_unauthorized_total",
+        "Requests answered 401, by what their credentials lacked.", "endpoint,reason"};
+    endpoint_add(endpoint, &endpoint->unauthorized[result], &unauthorized,
+                 admission_reason(result));
 }
 
 void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason) {
-    endpoint_count_reason(endpoint, &endpoint->unavailable[reason], endpoint_unavailable,
-                          unavailable_name(reason));
+    static const struct family unavailable = {METRIC_COUNTER, "ras_api_unavailable_total",
+                                              "Requests answered 503, by what was missing.",
+                                              "endpoint,reason"};
+    endpoint_add(endpoint, &endpoint->unavailable[reason], &unavailable, unavailable_name(reason));
 }
 
 void endpoint_visit(void (*visit)(struct endpoint *endpoint, void *context), void *context) {
     pthread_mutex_lock(&lock);
     struct endpoint *endpoint = endpoints;
     pthread_mutex_unlock(&lock);
-    for (; endpoint; endpoint = endpoint->next) { /* new ones come before it; none leaves */
+    for (; endpoint; endpoint = endpoint->next) { /* new ones are put before it, none is removed */
         visit(endpoint, context);
     }
 }

@@ -14,7 +14,7 @@ int64_t error_log_due_us(void) {
     return atomic_load_explicit(&due_us, memory_order_relaxed);
 }
 
-static void error_log_say_left_out(const struct endpoint *endpoint, size_t type, size_t count) {
+static void error_log_report_left_out(const struct endpoint *endpoint, size_t type, size_t count) {
     log_warning("request errors left out of the log", LOG_TEXT("endpoint", endpoint->name),
                 LOG_TEXT("error_type", endpoint_error_name(type)),
                 LOG_INT("count", (int64_t)count));
@@ -26,8 +26,8 @@ static void error_log_note_due(int64_t at_us) {
     }
 }
 
-/* Whether the line may be written; *left_out: those before it that were not. */
-static bool error_log_admit(struct log_limit *limit, size_t *left_out) {
+/* Whether the line may be written; *left_out: lines left out before it. */
+static bool error_log_admits(struct log_limit *limit, size_t *left_out) {
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&lock);
     *left_out = log_limit_take(limit, now_us);
@@ -47,9 +47,9 @@ void error_log_write(const struct exchange *exchange) {
         return;
     }
     size_t left_out, type = endpoint_error_type(status);
-    bool admitted = error_log_admit(&endpoint->limits[type], &left_out);
+    bool admitted = error_log_admits(&endpoint->limits[type], &left_out);
     if (left_out > 0) {
-        error_log_say_left_out(endpoint, type, left_out);
+        error_log_report_left_out(endpoint, type, left_out);
     }
     if (!admitted) {
         return;
@@ -63,8 +63,6 @@ void error_log_write(const struct exchange *exchange) {
            LOG_TEXT("error", exchange->why));
 }
 
-/* ---- what was left out ---------------------------------------------------------------------- */
-
 static void error_log_flush_endpoint(struct endpoint *endpoint, void *context) {
     int64_t now_us = *(const int64_t *)context;
     for (size_t type = 0; type < ENDPOINT_ERRORS; type++) {
@@ -76,7 +74,7 @@ static void error_log_flush_endpoint(struct endpoint *endpoint, void *context) {
         }
         pthread_mutex_unlock(&lock);
         if (left_out > 0) {
-            error_log_say_left_out(endpoint, type, left_out);
+            error_log_report_left_out(endpoint, type, left_out);
         }
     }
 }

@@ -1,24 +1,19 @@
 #include "etag.h"
 
-static size_t etag_blank_len(struct slice text, const char *blanks) {
-    size_t len = 0;
-    while (len < text.len && text.data[len] && strchr(blanks, text.data[len])) {
-        len++;
-    }
-    return len;
-}
-
-static void etag_skip(struct slice *text, size_t len) {
+static void etag_cut(struct slice *text, size_t len) {
     text->data += len;
     text->len -= len;
 }
 
-/* The length of an entity tag without W/ at the text's begin, with its quotes; 0: there is none. */
-static size_t etag_opaque_len(struct slice text) {
-    if (text.len < 2 || text.data[0] != '"') {
-        return 0;
+static void etag_skip(struct slice *text, const char *blanks) {
+    while (text->len > 0 && text->data[0] && strchr(blanks, text->data[0])) {
+        etag_cut(text, 1);
     }
-    for (size_t i = 1; i < text.len; i++) {
+}
+
+/* The length of the quoted tag that the text begins with; 0: none. */
+static size_t etag_opaque_len(struct slice text) {
+    for (size_t i = 1; i < text.len && text.data[0] == '"'; i++) {
         unsigned char c = (unsigned char)text.data[i];
         if (c == '"') {
             return i + 1;
@@ -31,26 +26,24 @@ static size_t etag_opaque_len(struct slice text) {
 }
 
 bool etag_listed(struct slice list, const char *etag) {
-    etag_skip(&list, etag_blank_len(list, " \t"));
+    etag_skip(&list, " \t");
     if (list.len > 0 && list.data[0] == '*') {
-        etag_skip(&list, 1);
-        return etag_blank_len(list, " \t") == list.len;
+        etag_cut(&list, 1);
+        etag_skip(&list, " \t");
+        return list.len == 0;
     }
     while (list.len > 0) {
-        etag_skip(&list, etag_blank_len(list, " \t,"));
+        etag_skip(&list, " \t,");
         if (list.len > 2 && memcmp(list.data, "W/", 2) == 0) {
-            etag_skip(&list, 2);
+            etag_cut(&list, 2);
         }
         size_t len = etag_opaque_len(list);
-        if (len == 0) {
-            return false;
-        }
-        if (slice_equal((struct slice){list.data, len}, slice_of(etag))) {
+        if (len > 0 && slice_equal((struct slice){list.data, len}, slice_of(etag))) {
             return true;
         }
-        etag_skip(&list, len);
-        etag_skip(&list, etag_blank_len(list, " \t"));
-        if (list.len > 0 && list.data[0] != ',') {
+        etag_cut(&list, len);
+        etag_skip(&list, " \t");
+        if (len == 0 || (list.len > 0 && list.data[0] != ',')) {
             return false;
         }
     }

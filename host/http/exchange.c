@@ -15,7 +15,7 @@ struct exchanges {
     struct request_names names;
     struct http_headers headers;
     int request_timeout_ms;
-    struct endpoint *unknown; /* no path of the site */
+    struct endpoint *unknown; /* of requests whose path the site does not have */
     _Atomic bool stopping;
 };
 
@@ -50,8 +50,7 @@ void exchange_destroy(struct exchange *exchange) {
     }
 }
 
-/* The ids come later, from the request if it has good ones. Not the whole struct: a plan is large,
- * and mostly room. */
+/* Does not zero the whole struct: a plan is large and mostly buffers. */
 static void exchange_begin(struct exchanges *exchanges, struct exchange *exchange) {
     int64_t now_us = clock_monotonic_us();
     exchange->request = (struct request){.method = METHOD_OTHER};
@@ -77,7 +76,7 @@ static void exchange_set_ids(struct exchange *exchange) {
                        exchange->traceparent);
 }
 
-/* What the thread logs from now on is about the exchange. */
+/* The thread's log lines get the exchange's ids. */
 static void exchange_bind_log(const struct exchange *exchange) {
     struct slice traceparent = traceparent_read(slice_of(exchange->traceparent));
     log_set_correlation_id(slice_of(exchange->correlation_id));
@@ -89,7 +88,7 @@ static void exchange_unbind_log(void) {
     log_set_trace_id((struct slice){0});
 }
 
-/* With the log bound to the exchange. */
+/* The log must be bound to the exchange. */
 static void exchange_finish(struct exchanges *exchanges, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct response *response = &exchange->response;
@@ -140,25 +139,17 @@ bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struc
     return !exchange->plan.carry_out;
 }
 
-/* Of what never became a request: the response is made. */
-static void exchange_finish_none(struct exchanges *exchanges, struct exchange *exchange) {
-    exchange_set_ids(exchange);
-    exchange_bind_log(exchange);
-    exchange_finish(exchanges, exchange);
-    exchange_unbind_log();
-}
-
 void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
                      struct refusal refusal) {
     exchange_begin(exchanges, exchange);
+    exchange_set_ids(exchange);
+    exchange_bind_log(exchange);
     exchange_set_refused(exchange, refusal);
-    exchange_finish_none(exchanges, exchange);
-}
-
-void exchange_turn_away(struct exchanges *exchanges, struct exchange *exchange) {
-    exchange_begin(exchanges, exchange);
-    response_set_unavailable(&exchange->response, UNAVAILABLE_CONNECTIONS);
-    exchange_finish_none(exchanges, exchange);
+    if (refusal.status == 503) { /* the only 503 before a request is parsed */
+        exchange->response.unavailable = UNAVAILABLE_CONNECTIONS;
+    }
+    exchange_finish(exchanges, exchange);
+    exchange_unbind_log();
 }
 
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange) {

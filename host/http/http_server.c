@@ -17,8 +17,8 @@
 #include "loop.h"
 
 #define LINGER_TIMEOUT_MS 1000
-#define BACKLOG 4096          /* the kernel may have a lower bound of its own */
-#define OTHER_DESCRIPTORS 256 /* for all but clients: databases, brokers, files */
+#define BACKLOG 4096          /* the kernel may lower it: net.core.somaxconn */
+#define OTHER_DESCRIPTORS 256 /* kept for databases, brokers and files */
 
 struct http_server {
     struct exchanges *exchanges;
@@ -36,7 +36,7 @@ static int http_server_try_address(const struct addrinfo *address) {
     if (fd < 0) {
         return -1;
     }
-    /* What is accepted inherits TCP_NODELAY. */
+    /* Accepted sockets inherit TCP_NODELAY. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
         bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
@@ -48,7 +48,7 @@ static int http_server_try_address(const struct addrinfo *address) {
     return fd;
 }
 
-/* An IPv6 address may be written as in a URL: [::1]. */
+/* Accepts an IPv6 address as in a URL: [::1]. */
 static void http_server_strip_brackets(const char *from, char *host, size_t size) {
     size_t len = strlen(from);
     bool bracketed = len > 2 && from[0] == '[' && from[len - 1] == ']';
@@ -91,7 +91,7 @@ static int http_server_port_of(int fd) {
                                                : ((struct sockaddr_in *)&address)->sin_port);
 }
 
-/* As many connections as configured, as far as the process may have descriptors. */
+/* Lowers the configured number of connections to what RLIMIT_NOFILE allows. */
 static size_t http_server_bound_connections(int wanted) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
@@ -108,9 +108,10 @@ static size_t http_server_bound_connections(int wanted) {
     if (room >= (size_t)wanted) {
         return (size_t)wanted;
     }
-    log_warning("fewer connections than http.max_connections: the process may open too few files",
-                LOG_INT("connections", (int64_t)room),
-                LOG_INT("open_files", (int64_t)limit.rlim_cur));
+    log_warning(
+        "HTTP server allows fewer connections than http.max_connections: raise the limit of "
+        "open files (ulimit -n)",
+        LOG_INT("connections", (int64_t)room), LOG_INT("open_files", (int64_t)limit.rlim_cur));
     return room;
 }
 
@@ -135,10 +136,11 @@ static void http_server_share(struct http_server *server, const struct http_opti
                                   "Client connections accepted."),
         .evicted = metric_single(METRIC_COUNTER, "ras_http_connections_evicted_total",
                                  "Waiting connections closed to make room for new ones."),
-        .refused = metric_single(METRIC_COUNTER, "ras_http_connections_refused_total",
-                                 "Connections answered 503 because all others were being served."),
+        .refused =
+            metric_single(METRIC_COUNTER, "ras_http_connections_refused_total",
+                          "Connections answered 503: all of http.max_connections were in use."),
         .timed_out = metric_single(METRIC_COUNTER, "ras_http_request_timeouts_total",
-                                   "Requests that did not come in time (answered 408)."),
+                                   "Requests not received in time (answered 408)."),
         .abandoned = metric_single(METRIC_COUNTER, "ras_http_requests_abandoned_total",
                                    "Requests whose client reset the connection while they waited."),
     };
@@ -164,7 +166,7 @@ static bool http_server_open(struct http_server *server, const struct http_optio
         return false;
     }
     server->port = http_server_port_of(listener);
-    /* The accepting one last: the others must be there for what it accepts. */
+    /* The accepting loop starts last: it deals connections out to the others. */
     for (size_t i = server->count; i-- > 0; server->started++) {
         if (!loop_start(server->loops[i], i == 0 ? listener : -1, server->loops, server->count,
                         err)) {
@@ -192,16 +194,6 @@ int http_server_port(const struct http_server *server) {
     return server->port;
 }
 
-/* Workers end with the last connection: loops end when they have none. */
-static bool http_server_join_loops(struct http_server *server, size_t first, int64_t deadline_us) {
-    for (size_t i = first; i < server->count; i++) {
-        if (!loop_join(server->loops[i], deadline_us)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     if (!server) {
         return true;
@@ -213,8 +205,10 @@ bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     for (size_t i = first_started; i < server->count; i++) {
         loop_stop(server->loops[i]);
     }
-    if (!http_server_join_loops(server, first_started, deadline_us)) {
-        return false;
+    for (size_t i = first_started; i < server->count; i++) {
+        if (!loop_join(server->loops[i], deadline_us)) {
+            return false;
+        }
     }
     if (server->shared.workers) {
         workers_stop(server->shared.workers);

@@ -18,8 +18,8 @@
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
-#define SPARES_MOST 64      /* kept for the next requests: about as many as workers have at once */
-#define ACCEPT_PAUSE_MS 100 /* after the process ran out of descriptors */
+#define SPARES_MOST 64      /* buffers and exchanges kept: about as many as workers have at once */
+#define ACCEPT_PAUSE_MS 100 /* after accept ran out of descriptors or memory */
 
 struct list {
     struct connection *first, *last;
@@ -32,7 +32,7 @@ struct loop {
     int wake_fd;
     int listener;            /* -1: none, or closed */
     int64_t accept_again_us; /* 0 unless accepting pauses */
-    struct loop **loops;     /* of the accepting loop: where connections go, in turn */
+    struct loop **loops;     /* the accepting loop deals connections out to these in turn */
     size_t loop_count, next_loop;
     struct list lists[CONNECTION_STATES];
     size_t count;
@@ -42,7 +42,7 @@ struct loop {
     char date[RESPONSE_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
-    struct connection *mail; /* new ones and those whose exchange is done, in order */
+    struct connection *mail; /* new ones and those with a finished exchange, in order */
     struct connection **mail_end;
     _Atomic bool stopping;
 };
@@ -75,10 +75,10 @@ void loop_close(struct loop *loop, struct connection *connection) {
     loop_unlink_from(&loop->lists[connection->state], connection);
     loop->count--;
     metric_add(loop->shared->open, -1);
-    connection_destroy(connection); /* closing takes it out of epoll, too */
+    connection_destroy(connection); /* closing also removes it from epoll */
 }
 
-/* ---- what connections ask for --------------------------------------------------------------- */
+/* ---- for connection.c ----------------------------------------------------------------------- */
 
 const struct loop_shared *loop_shared(const struct loop *loop) {
     return loop->shared;
@@ -130,8 +130,7 @@ static bool loop_watch(struct loop *loop, int operation, struct connection *conn
 }
 
 void loop_requeue(struct loop *loop, struct connection *connection) {
-    /* Told anew of an edge-triggered socket, epoll reports what it is ready for: to be written to.
-     */
+    /* EPOLL_CTL_MOD makes epoll report an edge-triggered socket again: it is writable. */
     if (!loop_watch(loop, EPOLL_CTL_MOD, connection)) {
         loop_close(loop, connection);
     }
@@ -142,7 +141,7 @@ void loop_requeue(struct loop *loop, struct connection *connection) {
 static void loop_wake(struct loop *loop) {
     uint64_t one = 1;
     if (write(loop->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN) {
-        log_error("an http loop could not be woken");
+        log_error("an HTTP loop cannot be woken", LOG_TEXT("error", strerror(errno)));
     }
 }
 
@@ -162,38 +161,29 @@ void loop_post_done(struct exchange *exchange) {
     loop_post(exchange->connection->loop, exchange->connection);
 }
 
-static struct connection *loop_older(struct connection *a, struct connection *b) {
-    return !b || (a && a->deadline_us <= b->deadline_us) ? a : b;
-}
-
-/* Makes room for one more: whoever has waited longest for its client goes, those first that never
- * sent a whole request. False when all are being answered. */
+/* Closes the connection that has waited longest for its client, first those that never sent a whole
+ * request. False when all are being answered. */
 static bool loop_evict(struct loop *loop) {
     const struct list *lists = loop->lists;
+    struct connection *fresh = lists[CONNECTION_FRESH].first;
     struct connection *last = lists[CONNECTION_LINGERING].first;
-    if (!last) { /* these two wait equally long, so that deadlines tell the ages */
-        last = loop_older(lists[CONNECTION_FRESH].first, lists[CONNECTION_READING].first);
+    if (!last) { /* FRESH and READING have the same time limit: deadlines tell the age */
+        last = lists[CONNECTION_READING].first;
+        last = !last || (fresh && fresh->deadline_us <= last->deadline_us) ? fresh : last;
     }
-    if (!last) {
-        last = lists[CONNECTION_IDLE].first;
+    last = last ? last : lists[CONNECTION_IDLE].first;
+    if (last) {
+        metric_add(loop->shared->evicted, 1);
+        loop_close(loop, last);
     }
-    if (!last) {
-        return false;
-    }
-    metric_add(loop->shared->evicted, 1);
-    loop_close(loop, last);
-    return true;
-}
-
-static void loop_refuse(struct loop *loop, struct connection *connection) {
-    metric_add(loop->shared->refused, 1);
-    connection_turn_away(connection);
-    connection_destroy(connection);
+    return last != NULL;
 }
 
 static void loop_adopt(struct loop *loop, struct connection *connection) {
     if (loop->count >= loop->shared->max_connections && !loop_evict(loop)) {
-        loop_refuse(loop, connection);
+        metric_add(loop->shared->refused, 1);
+        connection_turn_away(connection);
+        connection_destroy(connection);
         return;
     }
     loop->count++;
@@ -201,11 +191,11 @@ static void loop_adopt(struct loop *loop, struct connection *connection) {
     loop_link_last(&loop->lists[connection->state], connection);
     loop_set_state(loop, connection, CONNECTION_FRESH);
     if (!loop_watch(loop, EPOLL_CTL_ADD, connection)) {
-        log_error("a connection cannot be watched", LOG_TEXT("error", strerror(errno)));
+        log_error("epoll cannot watch a connection", LOG_TEXT("error", strerror(errno)));
         loop_close(loop, connection);
         return;
     }
-    connection->readable = true; /* its first request is often there already */
+    connection->readable = true; /* its first request has often arrived */
     connection_drive(connection);
 }
 
@@ -233,9 +223,9 @@ static bool loop_watch_listener(struct loop *loop, bool on) {
     return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, loop->listener, &event) == 0;
 }
 
-/* Out of descriptors or memory: the clients wait in the kernel's queue meanwhile. */
+/* Out of descriptors or memory: clients wait in the kernel's queue. */
 static void loop_pause_accepting(struct loop *loop, int reason) {
-    log_warning("connections cannot be accepted", LOG_TEXT("error", strerror(reason)));
+    log_warning("HTTP server cannot accept connections", LOG_TEXT("error", strerror(reason)));
     loop->accept_again_us = clock_monotonic_us() + ACCEPT_PAUSE_MS * 1000;
     loop_watch_listener(loop, false);
 }
@@ -252,7 +242,7 @@ static void loop_accept_some(struct loop *loop) {
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             loop_pause_accepting(loop, errno);
             return;
-        } /* else that one client has gone before it was accepted */
+        } /* else the client closed before it was accepted */
     }
 }
 
@@ -261,13 +251,13 @@ static void loop_accept_some(struct loop *loop) {
 static void loop_on_connection_event(struct connection *connection, uint32_t events) {
     connection->readable |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     connection->hung_up |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-    if (events & (EPOLLHUP | EPOLLERR)) { /* not by an end of file: that client may still read */
+    if (events & (EPOLLHUP | EPOLLERR)) { /* not at an end of file: that client may still read */
         connection_abandon(connection);
     }
     connection_drive(connection);
 }
 
-/* No connection is closed by another's event: only its own, once in `events`. */
+/* An event closes no connection but its own, which is in `events` once. */
 static void loop_handle_events(struct loop *loop, const struct epoll_event *events, int count) {
     for (int i = 0; i < count; i++) {
         void *about = events[i].data.ptr;
@@ -277,7 +267,7 @@ static void loop_handle_events(struct loop *loop, const struct epoll_event *even
         } else if (about != &loop->wake_fd) {
             loop_on_connection_event(about, events[i].events);
         } else if (read(loop->wake_fd, &woken, sizeof woken) < 0 && errno != EAGAIN) {
-            log_error("an http loop's eventfd cannot be read");
+            log_error("an HTTP loop cannot read its eventfd", LOG_TEXT("error", strerror(errno)));
         }
     }
 }
@@ -292,7 +282,7 @@ static void loop_expire(struct loop *loop) {
     error_log_flush(now_us);
     if (loop->accept_again_us && loop->accept_again_us <= now_us) {
         loop->accept_again_us = 0;
-        loop_evict(loop); /* a descriptor for the next client */
+        loop_evict(loop); /* frees a descriptor for the next client */
         loop_watch_listener(loop, true);
     }
 }
@@ -310,7 +300,7 @@ static int loop_wait_ms(const struct loop *loop) {
     return next_us == INT64_MAX ? -1 : clock_remaining_ms(next_us);
 }
 
-/* Who has sent a request is answered; who has not is let go. */
+/* Answers requests already received and closes idle connections. */
 static void loop_end_waiting(struct loop *loop) {
     static const enum connection_state waiting[] = {CONNECTION_FRESH, CONNECTION_READING,
                                                     CONNECTION_IDLE, CONNECTION_LINGERING};
@@ -352,7 +342,7 @@ static void *loop_main(void *context) {
     return NULL;
 }
 
-/* ---- creating and ending ------------------------------------------------------------------ */
+/* ---- create and destroy -------------------------------------------------------------------- */
 
 static bool loop_add(struct loop *loop, int *fd) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
@@ -368,7 +358,7 @@ struct loop *loop_create(const struct loop_shared *shared, struct err *err) {
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&loop->lock, NULL);
     if (loop->epoll_fd < 0 || loop->wake_fd < 0 || !loop_add(loop, &loop->wake_fd)) {
-        err_set(err, ERR_INTERNAL, "cannot make an event loop: %s", strerror(errno));
+        err_set(err, ERR_INTERNAL, "cannot create an event loop: %s", strerror(errno));
         loop_destroy(loop);
         return NULL;
     }
@@ -381,11 +371,12 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
     loop->loop_count = count;
     loop->listener = listener;
     if (listener >= 0 && !loop_add(loop, &loop->listener)) {
-        return err_set(err, ERR_INTERNAL, "cannot watch the socket: %s", strerror(errno));
+        return err_set(err, ERR_INTERNAL, "epoll cannot watch the listening socket: %s",
+                       strerror(errno));
     }
     int failure = pthread_create(&loop->thread, NULL, loop_main, loop);
-    return failure == 0 ||
-           err_set(err, ERR_INTERNAL, "cannot start an http loop: %s", strerror(failure));
+    return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start the thread of an HTTP loop: %s",
+                                   strerror(failure));
 }
 
 void loop_stop(struct loop *loop) {
@@ -402,7 +393,7 @@ void loop_destroy(struct loop *loop) {
         return;
     }
     for (struct connection *left = loop->mail, *next; left; left = next) {
-        next = left->next_mail; /* accepted while its loop was ending */
+        next = left->next_mail; /* accepted while the loop was ending */
         connection_destroy(left);
     }
     loop_close_listener(loop);

@@ -4,7 +4,7 @@
 
 #include "authority.h"
 
-/* Lists whose first line may be followed by others. */
+/* Fields that a request may repeat. */
 static const bool request_repeats[FIELD_COUNT] = {
     [FIELD_TRANSFER_ENCODING] = true, [FIELD_CONNECTION] = true,  [FIELD_EXPECT] = true,
     [FIELD_IF_NONE_MATCH] = true,     [FIELD_TRACEPARENT] = true,
@@ -116,8 +116,7 @@ static bool request_parse_version(struct slice text, struct request *request,
     return true;
 }
 
-/* The length of "http://" or "https://" (a proxy may have ended TLS) at the target's begin; 0: it
- * has no such scheme. */
+/* The length of "http://" or "https://" (a proxy may have ended TLS); 0: neither. */
 static size_t request_scheme_len(struct slice target) {
     static const char *const schemes[] = {"http://", "https://"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
@@ -129,7 +128,7 @@ static size_t request_scheme_len(struct slice target) {
     return 0;
 }
 
-/* Leaves what stands behind the authority of an absolute-form. */
+/* Cuts scheme and authority off an absolute-form. */
 static bool request_cut_authority(struct slice *target, struct refusal *refusal) {
     struct slice authority = request_after(*target, request_scheme_len(*target));
     size_t len = 0;
@@ -202,7 +201,7 @@ static bool request_is_field_value(struct slice value) {
     return true;
 }
 
-/* The last `close` or `keep-alive` of a Connection line decides, `close` for good. */
+/* `close` wins over `keep-alive`. */
 static void request_read_connection(struct slice list, struct request *request, bool *closing) {
     while (list.len > 0) {
         const char *comma = memchr(list.data, ',', list.len);
@@ -214,7 +213,7 @@ static void request_read_connection(struct slice list, struct request *request, 
     }
 }
 
-/* FIELD_COUNT: it is none of them. */
+/* FIELD_COUNT: none of them. */
 static size_t request_find_field(const struct request_names *names, struct slice name) {
     size_t i = 0;
     while (i < FIELD_COUNT && (names->of[i].len != name.len ||
@@ -231,7 +230,7 @@ static bool request_keep_field(struct request *request, size_t field, struct sli
     } else if (!request_repeats[field]) {
         return request_refuse(refusal, 400, "A header field is repeated that may stand once only");
     } else if (field == FIELD_IF_NONE_MATCH || field == FIELD_TRACEPARENT) {
-        /* Repeated it says nothing: the whole answer is always right, and so is no trace. */
+        /* Repeated ones are ignored: a full response and no trace are always right. */
         request->fields[field].len = 0;
     }
     return true;
@@ -249,7 +248,7 @@ static bool request_parse_fields(struct slice rest, const struct request_names *
         if (count == REQUEST_MAX_FIELDS) {
             return request_refuse(refusal, 431, "Too many header fields");
         }
-        /* A blank before the colon and a folded line land here too. */
+        /* Also a blank before the colon, or a folded line. */
         if (name_len == 0 || name_len == line.len || line.data[name_len] != ':') {
             return request_refuse(refusal, 400, "Invalid header field");
         }
@@ -270,26 +269,19 @@ static bool request_parse_fields(struct slice rest, const struct request_names *
     return true;
 }
 
-/* ---- what the fields mean together -------------------------------------------------------- */
+/* ---- fields that depend on each other ----------------------------------------------------- */
 
 static bool request_check_length(struct request *request, struct refusal *refusal) {
     struct slice length = request->fields[FIELD_CONTENT_LENGTH];
-    if (!length.data) {
-        return true;
-    }
-    if (length.len == 0) {
-        return request_refuse(refusal, 400, "Invalid Content-Length");
-    }
+    bool good = !length.data || length.len > 0;
     for (size_t i = 0; i < length.len; i++) {
-        if (length.data[i] < '0' || length.data[i] > '9') {
-            return request_refuse(refusal, 400, "Invalid Content-Length");
-        }
+        good = good && length.data[i] >= '0' && length.data[i] <= '9';
         request->has_body = request->has_body || length.data[i] != '0';
     }
-    return true;
+    return good || request_refuse(refusal, 400, "Invalid Content-Length");
 }
 
-/* An empty Host is of a target without an authority (RFC 9112 3.2). */
+/* Host is empty where the target has no authority (RFC 9112 3.2). */
 static bool request_check_host(const struct request *request, struct refusal *refusal) {
     struct slice host = request->fields[FIELD_HOST];
     if (!host.data) {
@@ -304,17 +296,14 @@ static bool request_check_framing(struct request *request, struct refusal *refus
     if (fields[FIELD_TRANSFER_ENCODING].data) {
         return request_refuse(refusal, 400, "Transfer-Encoding is not accepted");
     }
-    if (!request_check_host(request, refusal)) {
-        return false;
-    }
-    if (!request_check_length(request, refusal)) {
+    if (!request_check_host(request, refusal) || !request_check_length(request, refusal)) {
         return false;
     }
     if (fields[FIELD_EXPECT].data && !request_is_text(fields[FIELD_EXPECT], "100-continue")) {
         return request_refuse(refusal, 417, "The expectation cannot be met");
     }
     if (request->has_body) {
-        request->keep_alive = false; /* the body is not read: nothing after it can be either */
+        request->keep_alive = false; /* the body is not read, nor anything after it */
     }
     return true;
 }
@@ -324,10 +313,8 @@ bool request_parse(struct slice head, const struct request_names *names, struct 
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
     struct slice line = request_next_line(&rest);
-    if (!request_parse_line(line, request, refusal)) {
-        return false;
-    }
-    return request_parse_fields(rest, names, request, refusal) &&
+    return request_parse_line(line, request, refusal) &&
+           request_parse_fields(rest, names, request, refusal) &&
            request_check_framing(request, refusal);
 }
 

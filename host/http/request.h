@@ -1,6 +1,6 @@
-/* request: one HTTP/1.x request head, read strictly (RFC 9112). Pure: no allocation, no I/O; slices
- * point into the bytes given. What a proxy could read in another way (bare line feeds, folded
- * lines, two lengths, a transfer coding) is refused rather than guessed at. */
+/* request: parses an HTTP/1.x request head (RFC 9112). Pure: no allocation, no I/O; slices point
+ * into the given bytes. Refuses what a proxy could read in another way: bare line feeds, folded
+ * lines, two lengths, a transfer coding. */
 #ifndef AGG_HOST_HTTP_REQUEST_H
 #define AGG_HOST_HTTP_REQUEST_H
 
@@ -13,7 +13,7 @@
 
 enum request_method { METHOD_GET, METHOD_HEAD, METHOD_OTHER, METHOD_COUNT };
 
-/* The header fields that the server reads; all others are checked for form only. */
+/* The header fields that the server reads; of others it checks the syntax only. */
 enum request_field {
     FIELD_HOST,
     FIELD_CONTENT_LENGTH,
@@ -29,16 +29,16 @@ enum request_field {
     FIELD_COUNT
 };
 
-/* What the fields are called; data NULL for one that no request has. */
+/* Names of the fields; data NULL: unused. */
 struct request_names {
     struct slice of[FIELD_COUNT];
 };
 
-/* The names of HTTP, and these of the service; NULL: it has no such field. Borrows the texts. */
+/* HTTP's own names and these; NULL: unused. Borrows the texts. */
 struct request_names request_names(const char *api_key, const char *caller,
                                    const char *correlation_id);
 
-/* Why a request is answered without being looked at further. */
+/* The response to bytes that are no valid request. */
 struct refusal {
     int status;
     const char *message; /* a literal */
@@ -50,25 +50,25 @@ struct request {
     struct slice path;                /* percent-encoded; "*" only with OPTIONS */
     struct slice query;               /* without '?'; data NULL where there is none */
     struct slice fields[FIELD_COUNT]; /* trimmed; data NULL where absent */
-    bool is_1_0;                      /* HTTP/1.0: connections end unless both sides say other */
-    bool keep_alive;                  /* the client takes another answer on this connection */
+    bool is_1_0;                      /* HTTP/1.0: connections end by default */
+    bool keep_alive;                  /* the connection may carry another request */
     bool has_body;
 };
 
-/* Looks for the end of a head whose first byte is bytes.data[0]; bytes before `from` were looked at
- * by an earlier call. Returns the head's length with its empty line, or 0 when more must come. A
- * line feed without carriage return ends the head too (with *bad set): nothing good can follow. */
+/* Finds the end of a head that begins at bytes.data[0]; an earlier call has scanned the bytes
+ * before `from`. Returns the head's length with its empty line; 0: incomplete. A line feed without
+ * a carriage return ends the head with *bad set. */
 size_t request_scan(struct slice bytes, size_t from, bool *bad);
 
-/* Parses a head that request_scan found. On false the refusal is filled and the connection is of no
- * more use; the request then holds what was read before the fault. */
+/* Parses a head that request_scan found. False: the refusal is set, the request has what was parsed
+ * before the error, and the connection must be closed. */
 bool request_parse(struct slice head, const struct request_names *names, struct request *request,
                    struct refusal *refusal);
 
-/* True for 1 to 128 bytes of printable ASCII: fit to be sent back and to stand in a log line. */
+/* True for 1 to 128 bytes of printable ASCII: safe in a header and in a log line. */
 bool correlation_id_acceptable(struct slice text);
 
-/* Room is used up and the head has not ended: 414 or 431. */
+/* The head is longer than REQUEST_MAX_HEAD_BYTES: 414 or 431. */
 struct refusal request_too_large(struct slice bytes);
 
 #endif

@@ -37,11 +37,11 @@ static const char *response_phrase(int status) {
             return reasons[i].reason;
         }
     }
-    return ""; /* a script's own choice: the phrase may be empty (RFC 9112 4) */
+    return ""; /* another status of a script: the phrase may be empty (RFC 9112 4) */
 }
 
-/* RFC 9110: what has one of these statuses has no body; after 204 and 304 no length may be said,
- * and after 205 a length of 0 must be, or the client waits for the connection's end. */
+/* RFC 9110: these statuses have no body. 204 and 304 must not have Content-Length; 205 needs a
+ * length of 0, or the client waits for the connection's end. */
 static bool response_is_bodyless(int status) {
     return status == 204 || status == 205 || status == 304;
 }
@@ -92,7 +92,7 @@ void response_set_body_refused(struct response *response) {
     response_set_error(response, 413, "A request body is not accepted");
 }
 
-/* A head that is put together piece by piece; `at` never passes `end`. */
+/* `at` never passes `end`. */
 struct head {
     char *at;
     char *end;
@@ -129,7 +129,7 @@ size_t response_format_head(const struct response *response, const char *correla
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
     }
-    /* An answer may be kept but must be asked for again: the view moves. Errors are not kept. */
+    /* Clients may cache a 200 but must revalidate it: the view changes. */
     response_put_line(&head,
                       "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
     if (response->has_etag) {
@@ -173,7 +173,7 @@ void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]) {
     time_t seconds = (time_t)(wall_us / 1000000);
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    /* Not strftime: its names follow the locale. The % keep every number's width bounded. */
+    /* Not strftime, whose names follow the locale. The % bound each number's width. */
     snprintf(out, RESPONSE_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[utc.tm_wday % 7],
              (unsigned)utc.tm_mday % 100, months[utc.tm_mon % 12],
              (unsigned)(utc.tm_year + 1900) % 10000, (unsigned)utc.tm_hour % 100,

@@ -1,4 +1,4 @@
-/* response: what goes back to a client, and the head it is sent under. */
+/* response: status, headers and body for a client. */
 #ifndef AGG_HOST_HTTP_RESPONSE_H
 #define AGG_HOST_HTTP_RESPONSE_H
 
@@ -9,48 +9,47 @@
 #define RESPONSE_ALLOW_BYTES 64
 
 struct response {
-    struct answer *answer; /* owned: the body, its ETag */
+    struct answer *answer; /* owned: body and ETag */
     int status;            /* the answer's, or 304 */
     const char *content_type;
-    const char *message;          /* of an error that the host made: a literal; else NULL */
-    enum unavailable unavailable; /* with 503: why */
-    const char *challenge;        /* with 401: what lets a client in; NULL: not said */
-    const char *correlation_name; /* of the field with the correlation id; NULL: there is none */
-    char allow[RESPONSE_ALLOW_BYTES]; /* with 405 and OPTIONS: "GET, HEAD"; "" = none */
-    bool has_etag; /* may be kept by the client, and asked for again with If-None-Match */
+    const char *message;              /* of an error that the host made, a literal; else NULL */
+    enum unavailable unavailable;     /* the reason for a 503 */
+    const char *challenge;            /* WWW-Authenticate of a 401; NULL: none */
+    const char *correlation_name;     /* the header for the correlation id; NULL: none */
+    char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
+    bool has_etag;                    /* the client may cache it and send If-None-Match */
     bool head_only;
-    bool close;            /* the connection ends after it */
-    bool sends_keep_alive; /* else a client of HTTP/1.0 would take it to end */
+    bool close;            /* the connection closes after it */
+    bool sends_keep_alive; /* HTTP/1.0 closes by default */
 };
 
-/* Longer than any head: correlation id, challenge, ETag, Allow and the names are bounded. */
+/* Longer than any head: all variable parts are bounded. */
 #define RESPONSE_HEAD_BYTES 1024
 #define RESPONSE_DATE_BYTES 32
 
-/* Sets status and body; takes the reference. A 200 gets an ETag, and becomes a 304 where the
- * request names it. */
+/* Takes the reference. A 200 gets an ETag, and becomes a 304 if the request has that ETag. */
 void response_set(struct response *response, const struct request *request, struct answer *answer,
                   const char *content_type);
-/* The same for what is true at this moment only: no ETag. */
+/* The same without an ETag, for what is true at this moment only. */
 void response_set_momentary(struct response *response, struct answer *answer,
                             const char *content_type);
 /* {"error":"…"}; the message is a literal. */
 void response_set_error(struct response *response, int status, const char *message);
-/* The 503 of a reason that has a message. */
+/* A 503; the reason must have a message. */
 void response_set_unavailable(struct response *response, enum unavailable reason);
-/* The 405 of a path that takes other methods: "GET, HEAD". */
+/* A 405. allow: "GET, HEAD" */
 void response_set_wrong_method(struct response *response, const char *allow);
-/* The 204 of `OPTIONS *` (RFC 9110 9.3.7). */
+/* The 204 for `OPTIONS *` (RFC 9110 9.3.7). */
 void response_set_options(struct response *response, const char *allow);
-/* The 413 of a request with a body: nothing here takes one. */
+/* The 413 for a request with a body: no route accepts one. */
 void response_set_body_refused(struct response *response);
 
-/* Formats status line and headers with the empty line; returns the length. `date` is an IMF-fixdate
- * (response_format_date). */
+/* Formats the head with its empty line; returns the length. */
 size_t response_format_head(const struct response *response, const char *correlation_id,
                             const char *date, char out[RESPONSE_HEAD_BYTES]);
-/* The bytes that follow the head: none for HEAD and 304. */
+/* Empty for HEAD and 304. */
 struct slice response_body(const struct response *response);
+/* An IMF-fixdate (RFC 9110 5.6.7). */
 void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]);
 
 #endif

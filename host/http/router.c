@@ -15,7 +15,7 @@ static bool router_is_clean(struct slice text) {
     return true;
 }
 
-/* Percent-decodes into the pairs' own bytes; false for a bad escape or bytes that are not clean. */
+/* Percent-decodes into pairs->bytes. False: a bad escape, bad UTF-8 or a control character. */
 static bool router_decode(struct router_pairs *pairs, struct slice from, bool plus_is_space,
                           struct slice *out) {
     char *to = pairs->bytes + pairs->used;
@@ -42,21 +42,12 @@ static bool router_decode(struct router_pairs *pairs, struct slice from, bool pl
     return router_is_clean(*out);
 }
 
-static void router_clear(struct router_pairs *pairs) {
-    pairs->count = pairs->used = 0;
-}
-
 /* ---- paths -------------------------------------------------------------------------------- */
 
-static size_t router_segment_len(struct slice path) {
-    const char *slash = memchr(path.data, '/', path.len);
-    return slash ? (size_t)(slash - path.data) : path.len;
-}
-
-/* True when the path has the pattern's shape; *good is false when a parameter is not acceptable. */
-static bool router_has_shape(const char *pattern, struct slice path, struct router_pairs *params,
-                             bool *good) {
-    router_clear(params);
+/* True when the path matches the pattern; *good is false when a parameter is invalid. */
+static bool router_matches(const char *pattern, struct slice path, struct router_pairs *params,
+                           bool *good) {
+    params->count = params->used = 0;
     *good = true;
     while (*pattern) {
         if (*pattern != '{') {
@@ -67,7 +58,8 @@ static bool router_has_shape(const char *pattern, struct slice path, struct rout
             continue;
         }
         size_t name_len = strcspn(pattern + 1, "}");
-        size_t value_len = router_segment_len(path);
+        const char *slash = memchr(path.data, '/', path.len);
+        size_t value_len = slash ? (size_t)(slash - path.data) : path.len;
         if (value_len == 0) {
             return false;
         }
@@ -102,7 +94,7 @@ enum router_result router_find(const struct script_route *routes, size_t count,
     for (size_t i = 0; i < count; i++) {
         for (size_t p = 0; p < routes[i].path_count; p++) {
             bool good;
-            if (!router_has_shape(routes[i].paths[p], request->path, &match->params, &good)) {
+            if (!router_matches(routes[i].paths[p], request->path, &match->params, &good)) {
                 continue;
             }
             if (!slice_equal(slice_of(routes[i].method), method)) {
@@ -159,7 +151,7 @@ static const char *router_add_pair(struct router_pairs *pairs, struct slice text
 }
 
 const char *router_parse_query(struct slice query, struct router_pairs *pairs) {
-    router_clear(pairs);
+    pairs->count = pairs->used = 0;
     while (query.len > 0) {
         const char *end = memchr(query.data, '&', query.len);
         size_t len = end ? (size_t)(end - query.data) : query.len;

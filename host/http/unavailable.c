@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Of a system behind the program a client learns no more than that it is unavailable. */
+/* A client does not learn which system behind the program failed. */
 static const struct {
     const char *name;
     const char *message;

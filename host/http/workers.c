@@ -6,8 +6,8 @@
 
 #include "base/xalloc.h"
 
-/* The exchanges of one endpoint, in order of arrival. Lanes are served in turn: a crowd at one
- * endpoint does not hold up the others. */
+/* The queue of one endpoint. Lanes are served in turn: many requests to one endpoint do not delay
+ * the others. */
 struct lane {
     const struct endpoint *endpoint;
     struct exchange *first, *last;
@@ -20,9 +20,9 @@ struct workers {
     size_t count;
     pthread_mutex_t lock; /* all that follows */
     pthread_cond_t work;
-    struct lane *lanes; /* one an endpoint that ever had one */
+    struct lane *lanes; /* one for each endpoint that was ever queued */
     size_t lane_count;
-    size_t turn; /* the lane that is served next */
+    size_t turn; /* the lane to serve next */
     bool stopping;
 };
 
@@ -38,7 +38,7 @@ static struct lane *workers_lane_of(struct workers *workers, const struct endpoi
     return lane;
 }
 
-/* The first exchange of the next lane that has one; NULL: there is none. */
+/* NULL: all lanes are empty. */
 static struct exchange *workers_next(struct workers *workers) {
     for (size_t i = 0; i < workers->lane_count; i++) {
         struct lane *lane = &workers->lanes[workers->turn++ % workers->lane_count];

@@ -1,4 +1,4 @@
-/* workers: the threads that answer what an event loop may not wait for. */
+/* workers: threads that carry out plans, which may wait. */
 #ifndef AGG_HOST_HTTP_WORKERS_H
 #define AGG_HOST_HTTP_WORKERS_H
 
@@ -6,15 +6,15 @@
 
 struct workers;
 
-/* Called on a worker's thread when the response is made or, where it was abandoned, not wanted. */
+/* Called on a worker's thread when the response is made or the exchange was abandoned. */
 typedef void (*workers_on_done)(struct exchange *exchange);
 
 struct workers *workers_start(struct exchanges *exchanges, int count, workers_on_done on_done,
                               struct err *err);
-/* Takes the planned exchange until on_done. The queue needs no bound of its own: a connection has
- * at most one and connections are bounded. */
+/* Owns the planned exchange until on_done. The queue is bounded by the number of connections: each
+ * has at most one exchange. */
 void workers_submit(struct workers *workers, struct exchange *exchange);
-/* No exchange is left: every connection has gone. */
+/* Every connection must be closed. */
 void workers_stop(struct workers *workers);
 
 #endif

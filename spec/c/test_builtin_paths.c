@@ -15,9 +15,8 @@ static void routes_on_paths_of_the_program_are_named(void) {
     struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     CHECK(generation && !builtin_paths_leave_routes(generation, &err));
-    CHECK_TEXT(err.text,
-               "routes/a: the path /metrics is answered by the program itself: take another\n"
-               "routes/b: the path /healthz is answered by the program itself: take another");
+    CHECK_TEXT(err.text, "routes/a: the path /metrics is reserved for the program: choose another\n"
+                         "routes/b: the path /healthz is reserved for the program: choose another");
     script_generation_unref(generation);
     scripts_end(&scripts);
 }

@@ -1,5 +1,5 @@
 /* Errors answered over HTTP: each leaves a line with its correlation id, a storm of them a few
- * lines and a count; who is let in, and what is hardly meant. */
+ * lines and a count; authentication and its warnings. */
 #include "http/error_log.h"
 
 #include <arpa/inet.h>
@@ -353,7 +353,7 @@ static void refusals_have_a_reason(void) {
                admission_message(ADMISSION_WRONG_KEY));
 }
 
-static void an_empty_list_lets_nobody_in(void) {
+static void an_empty_list_refuses_every_request(void) {
     char *keys[] = {KEY, ""}, *services[] = {"gateway"};
     config = (struct config){0};
     set(&config.http.allowed_services, services, 1);
@@ -381,11 +381,11 @@ static void check_warnings(size_t count, const char *part) {
     admission_unref(admission);
 }
 
-static void keys_that_are_hardly_meant_are_warned_of(void) {
+static void keys_that_are_probably_wrong_are_warned_of(void) {
     char *keys[] = {KEY, "", "short"}, *services[] = {"gateway"};
     config = (struct config){0};
-    check_warnings(2, "http.api_keys is empty: nobody is let in");
-    check_warnings(2, "http.allowed_services is empty: nobody is let in");
+    check_warnings(2, "http.api_keys is empty: every request");
+    check_warnings(2, "http.allowed_services is empty: every request");
     set(&config.http.api_keys, keys, 1);
     set(&config.http.allowed_services, services, 1);
     check_warnings(0, "");
@@ -427,8 +427,8 @@ static const struct test_case cases[] = {
     {"a connection too many is told and logged with one id",
      a_connection_too_many_is_told_and_logged_with_one_id},
     {"refusals have a reason", refusals_have_a_reason},
-    {"an empty list lets nobody in", an_empty_list_lets_nobody_in},
-    {"keys that are hardly meant are warned of", keys_that_are_hardly_meant_are_warned_of},
+    {"an empty list refuses every request", an_empty_list_refuses_every_request},
+    {"keys that are probably wrong are warned of", keys_that_are_probably_wrong_are_warned_of},
     {"keys that no request can send are refused", keys_that_no_request_can_send_are_refused},
 };
 

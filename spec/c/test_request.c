@@ -74,13 +74,12 @@ static void refuses_an_absolute_form_without_a_valid_host(void) {
 }
 
 static void refuses_an_invalid_host(void) {
-    static const char *const good[] = {
-        "",         "h",     "H-1.example.", "1.2.3.4:80", "[::1]", "[::]:80",
-        "[v1.a:b]", "a%20b", "!$&'()*+,;=",  "h:",         "_a~"};
+    static const char *const good[] = {"",        "h",     "H-1.example.", "1.2.3.4:80", "[::1]",
+                                       "[::]:80", "a%20b", "!$&'()*+,;=",  "h:",         "_a~"};
     static const char *const bad[] = {
-        "a b",      "a/b",    "u@h",      "h:80:80",   "h:-1",  "h:65536", "::1", "[::1",
-        "[]",       "[::1]x", "[::1%lo]", "[1.2.3.4]", "a%2",   "a%g0",    "h?q", "h#f",
-        "http://h", "[v.a]",  ":80",      "\xC3\xA5",  "\"h\"", "[v1.]",   "<h>", "h:8 0"};
+        "a b",      "a/b",      "u@h",      "h:80:80",   "h:-1",  "h:65536", "::1",  "[::1",
+        "[]",       "[::1]x",   "[::1%lo]", "[1.2.3.4]", "a%2",   "a%g0",    "h?q",  "h#f",
+        "http://h", "[v1.a:b]", ":80",      "\xC3\xA5",  "\"h\"", "<h>",     "h:8 0"};
     char head[128];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", good[i]);

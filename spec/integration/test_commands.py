@@ -95,9 +95,9 @@ def test_check_without_a_database_says_so(empty_service):
     assert "scripts: good" in failed.stdout and "database:" in failed.stderr
 
 
-def test_keys_that_are_hardly_meant_are_warned_of(bare_service):
+def test_keys_that_are_probably_wrong_are_warned_of(bare_service):
     """By check, in the log at the start, and in the status."""
-    for env, said in (({"HULEEDU_INTERNAL_API_KEY": ""}, "http.api_keys is empty: nobody is let in"),
+    for env, said in (({"HULEEDU_INTERNAL_API_KEY": ""}, "http.api_keys is empty: every request"),
                       ({"ALLOWED_SERVICE_IDS": ","}, "http.allowed_services is empty"),
                       ({"ADMIN_API_KEY": "1234", "ADMIN_PORT": "0"}, "admin.keys: entry 1 has fewer")):
         program = bare_service.prepare(**env)
@@ -105,7 +105,7 @@ def test_keys_that_are_hardly_meant_are_warned_of(bare_service):
         assert f"warning: {said}" in checked.stderr and "1234" not in checked.stderr
         program.start()
         assert any(said in line["setting"] for line in log_lines(
-            program, "a setting is hardly meant as it is") if line["level"] == "warning")
+            program, "setting is probably wrong") if line["level"] == "warning")
         assert any(said in warning for warning in program.ask("status")["warnings"])
         assert program.get(status_path("x"))[0] == (404 if "ADMIN_PORT" in env else 401)
         assert program.stop() == 0
