@@ -15,7 +15,7 @@
 --- What a file of `scripts/handlers` returns.
 ---@class Handler
 ---@field topics string|string[] whose records it handles
----@field time? string path of the event's own time; default `"event_timestamp"`
+---@field time? string path of the event's own time; default: the envelope's
 ---@field fields table<string, string|Field> a path, or more, by the name that the event has it under
 ---@field handle fun(event: Event, view: View): "ignored"|nil, Failure? called once an event; returns nothing, or `"ignored"`. An error rejects the event, but for a failure that says "unavailable" or "timeout", raised or returned after nil: then it waits
 
@@ -32,13 +32,20 @@
 ---@field enum? table<string, string>|string[] of a string: wire word → own word, or a list of words that stay as they are
 ---@field fields? table<string, string|Field> of a `list`: the fields of each item, their paths from the item
 
---- What every event has, beside the declared fields. Reading another field, or one that is only
+--- What `scripts/envelope.lua` returns: where the events' JSON has what every event has. The ids and the
+--- time decide which of two events is the newer one; the correlation id goes into log lines.
+---@class EnvelopeDeclaration
+---@field id string path of the UUID that names the event: `event.event_id`
+---@field time string path of its time, a timestamp: `event.time`. A handler's `time` names another path
+---@field correlation_id string path of the correlation id, which an event may lack: `event.correlation_id`
+---@field fields? table<string, string|Field> further fields of every event, declared as those of a handler
+
+--- What every event has, beside the fields that the envelope and its handler declare. Reading another field, or one that is only
 --- checked, is an error, which names the nearest; so it is for the items of its lists. It is read-only,
 --- and valid during the call only.
 ---@class Event
 ---@field event_id string
 ---@field time integer microseconds, only to be passed on
----@field event_type string
 ---@field correlation_id? string
 
 --- What a file of `scripts/routes` returns.

@@ -1,11 +1,14 @@
 #include "record.h"
 
 #include "base/json_scan.h"
+#include "script/script.h"
 
 struct members {
     struct json_value topic, key, value, raw, partition, offset;
     bool has_value, has_raw;
-    bool is_envelope; /* has a member that only envelopes have */
+    const struct extract_field *envelope; /* NULL: none */
+    size_t envelope_count;
+    bool is_envelope; /* has a member that a field of the envelope is in */
 };
 
 static void record_set_member(struct members *members, struct slice name,
@@ -25,9 +28,9 @@ static void record_set_member(struct members *members, struct slice name,
             members->has_raw |= known[i].to == &members->raw;
         }
     }
-    static const char *const envelope[] = {"event_id", "event_type", "event_timestamp", "data"};
-    for (size_t i = 0; i < sizeof envelope / sizeof *envelope; i++) {
-        members->is_envelope |= slice_equal(name, slice_of(envelope[i]));
+    for (size_t i = 0; i < members->envelope_count; i++) {
+        const char *path = members->envelope[i].paths[0];
+        members->is_envelope |= slice_equal(name, (struct slice){path, strcspn(path, ".")});
     }
 }
 
@@ -124,8 +127,10 @@ static bool record_read_object(struct json_cursor *cursor, struct members *membe
                : record_refuse(cursor, at, err);
 }
 
-bool record_read_event(char *text, struct record *record, size_t *at, struct err *err) {
+bool record_read_event(const struct script_generation *generation, char *text,
+                       struct record *record, size_t *at, struct err *err) {
     struct members members = {0};
+    members.envelope = script_generation_envelope(generation, &members.envelope_count);
     struct json_cursor cursor;
     struct slice whole = slice_of(text);
     *record = (struct record){0};
@@ -142,7 +147,7 @@ bool record_read_event(char *text, struct record *record, size_t *at, struct err
     if (!has_payload) {
         return err_set(err, ERR_INPUT,
                        "neither a record (topic, and value or raw_b64) nor an envelope "
-                       "(event_id, event_type, data …)");
+                       "(the fields of envelope.lua)");
     }
     return record_take_members(&members, text, record) ||
            err_set(err, ERR_INPUT, "partition and offset are whole numbers");

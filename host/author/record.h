@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+struct script_generation;
+
 /* Members of one JSON object: topic, and value (its very bytes are the payload) or raw_b64 (the
  * payload in base64; null: a record without value); key, partition and offset where given. */
 struct record {
@@ -21,8 +23,10 @@ struct record {
  * terminated and base64 decoded in place. False: not such an object. */
 bool record_read(char *text, struct record *record);
 
-/* Likewise, or a bare envelope: an object that is no record but has a member of an envelope; it is
- * its own payload. False: err says what the text is instead; *at is where, in bytes. */
-bool record_read_event(char *text, struct record *record, size_t *at, struct err *err);
+/* Likewise, or a bare envelope: an object that is no record but has a member that a field of the
+ * scripts' envelope is in; it is its own payload. False: err says what the text is instead; *at is
+ * where, in bytes. */
+bool record_read_event(const struct script_generation *generation, char *text,
+                       struct record *record, size_t *at, struct err *err);
 
 #endif

@@ -55,7 +55,7 @@ static size_t samples_count_lines(const char *from, const char *to) {
 static bool samples_add(struct samples *samples, char *text, size_t line, struct err *err) {
     struct sample sample = {.line = line};
     size_t at;
-    if (!record_read_event(text, &sample.record, &at, err)) {
+    if (!record_read_event(samples->generation, text, &sample.record, &at, err)) {
         size_t begins = strspn(text, " \t\r\n");
         at = at > begins ? at : begins;
         return err_wrap(err, "%s:%zu", samples->path, line + samples_count_lines(text, text + at));
@@ -89,8 +89,9 @@ static bool samples_first_line_is_whole(const char *text) {
     return json_read(&cursor, &value) && json_finish(&cursor);
 }
 
-bool samples_read(struct samples *samples, const char *path, struct err *err) {
-    *samples = (struct samples){0};
+bool samples_read(struct samples *samples, const struct script_generation *generation,
+                  const char *path, struct err *err) {
+    *samples = (struct samples){.generation = generation};
     if (!samples_read_text(&samples->text, path, &samples->path, err)) {
         return false;
     }

@@ -12,8 +12,9 @@ struct sample {
     struct record record;
 };
 struct samples {
-    const char *path;   /* as messages name it */
-    struct buffer text; /* what records point into */
+    const struct script_generation *generation; /* whose envelope tells an event; borrowed */
+    const char *path;                           /* as messages name it */
+    struct buffer text;                         /* what records point into */
     struct sample *items;
     size_t count;
 };
@@ -22,7 +23,8 @@ struct samples {
  * standard input. False: ERR_INPUT. */
 bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err);
 /* "-" is standard input. False: err names file and line; samples_free is still to be called. */
-bool samples_read(struct samples *samples, const char *path, struct err *err);
+bool samples_read(struct samples *samples, const struct script_generation *generation,
+                  const char *path, struct err *err);
 void samples_free(struct samples *samples);
 
 #endif

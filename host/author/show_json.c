@@ -15,7 +15,7 @@ static void show_json_put_field(struct buffer *json, const char *name,
 static void show_json_put_fields(struct buffer *json, const struct dry_run_outcome *outcome) {
     json_open(json, "fields", "{");
     size_t count = outcome->event->values ? outcome->handler->field_count : 0;
-    for (size_t i = ENVELOPE_FIELDS; i < count; i++) {
+    for (size_t i = ENVELOPE_ROLES; i < count; i++) {
         if (show_has_field(outcome, i)) {
             show_json_put_field(json, outcome->handler->fields[i].name, outcome, i);
         }
@@ -88,7 +88,6 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
                   event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
     show_json_put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
     show_json_put_field(json, "time", outcome, ENVELOPE_TIME);
-    show_json_put_field(json, "event_type", outcome, ENVELOPE_TYPE);
     show_json_put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
     show_json_put_fields(json, outcome);
     show_json_put_merges(json, outcome);

@@ -26,7 +26,6 @@ static void show_text_append_envelope(struct buffer *out, const struct dry_run_o
         const char *title;
     } lines[] = {{ENVELOPE_EVENT_ID, "event"},
                  {ENVELOPE_TIME, "time"},
-                 {ENVELOPE_TYPE, "type"},
                  {ENVELOPE_CORRELATION_ID, "correlation"}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         const struct extract_value *value = &outcome->event->values[lines[i].field];
@@ -76,7 +75,7 @@ static void show_text_append_json(struct buffer *out, struct slice text) {
 
 static void show_text_append_fields(struct buffer *out, const struct dry_run_outcome *outcome) {
     const char *title = "  fields\n";
-    for (size_t i = ENVELOPE_FIELDS; i < outcome->handler->field_count; i++) {
+    for (size_t i = ENVELOPE_ROLES; i < outcome->handler->field_count; i++) {
         const struct extract_field *field = &outcome->handler->fields[i];
         if (show_has_field(outcome, i)) {
             const struct extract_value *value = &outcome->event->values[i];

@@ -203,7 +203,7 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
     }
     attempt.handlers = script_generation_handlers(attempt.generation, &attempt.handler_count);
     bool ok = author_try_find_handler(&attempt, err) &&
-              samples_read(&attempt.samples, options->path, err) &&
+              samples_read(&attempt.samples, attempt.generation, options->path, err) &&
               author_try_check_topics(&attempt, err);
     if (ok) {
         ok = author_try_open_bench(&attempt, err) && author_try_run(&attempt, err);

@@ -171,7 +171,7 @@ static void check_types_add_item(struct buffer *text, const struct extract_field
 static void check_types_add_event(struct buffer *text, const struct script_handler *handler) {
     check_types_add_class(text, "\n---@class ", handler->name);
     buffer_append_text(text, ".Event: Event\n");
-    for (size_t i = ENVELOPE_FIELDS; i < handler->field_count; i++) {
+    for (size_t i = ENVELOPE_ROLES; i < handler->field_count; i++) {
         const struct extract_field *field = &handler->fields[i];
         if (!field->check_only) {
             buffer_append_format(text, "---@field %s%s ", field->name, check_types_mark(field));

@@ -188,6 +188,12 @@ const struct script_handler *script_generation_handlers(const struct script_gene
     return generation->handlers;
 }
 
+const struct extract_field *script_generation_envelope(const struct script_generation *generation,
+                                                       size_t *count) {
+    *count = generation->envelope_count;
+    return generation->envelope;
+}
+
 void script_generation_count(struct script_generation *generation, struct script_counts more) {
     atomic_fetch_add(&generation->handled, more.handled);
     atomic_fetch_add(&generation->rejected, more.rejected);

@@ -107,6 +107,11 @@ bool manifest_load(struct manifest_reader *r, const char *name) {
 
 static void manifest_read_files(struct manifest_reader *r) {
     const struct bundle *bundle = &r->generation->bundle;
+    r->file = bundle_find(bundle, "envelope");
+    if (r->file) {
+        manifest_read_envelope(r);
+        lua_settop(r->L, 1);
+    }
     for (size_t i = 0; i < bundle->count; i++) {
         r->file = &bundle->files[i];
         if (strcmp(r->file->name, "view") == 0) {
@@ -122,6 +127,11 @@ static void manifest_read_files(struct manifest_reader *r) {
     }
     if (!r->generation->view) {
         problems_add(r->problems, "", 0, "there is no view.lua");
+    }
+    if (r->generation->handler_count > 0 && !bundle_find(bundle, "envelope")) {
+        problems_add(r->problems, "", 0,
+                     "there is no envelope.lua, which handlers need: return { id = PATH, time = "
+                     "PATH, correlation_id = PATH } with the paths in the events' JSON");
     }
 }
 

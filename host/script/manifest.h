@@ -69,6 +69,12 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
 const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
                                  size_t *count);
 
+#define MANIFEST_MAX_FIELDS 64 /* of one table */
+/* The `fields` at the top, sorted by path, into room for MANIFEST_MAX_FIELDS. */
+void manifest_read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count);
+
+/* Before the handlers: it sets the generation's envelope, which stays empty where it is wrong. */
+void manifest_read_envelope(struct manifest_reader *r);
 void manifest_read_view(struct manifest_reader *r);
 void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);

@@ -4,7 +4,6 @@
 
 #include "manifest.h"
 
-#define MAX_FIELDS 64      /* of one table */
 #define MAX_ALL_FIELDS 512 /* of one handler, those of lists included: a table may hold itself */
 #define MAX_PATHS 16
 #define MAX_TOPICS 64
@@ -16,12 +15,6 @@ static const char *const type_names[] = {
     [FIELD_BOOLEAN] = "boolean", [FIELD_TIMESTAMP] = "timestamp", [FIELD_UUID] = "uuid",
     [FIELD_JSON] = "json",       [FIELD_OBJECT] = "object",       [FIELD_STRINGS] = "strings",
     [FIELD_LIST] = "list"};
-static const char *const envelope_names[ENVELOPE_FIELDS] = {[ENVELOPE_EVENT_ID] = "event_id",
-                                                            [ENVELOPE_TIME] = "time",
-                                                            [ENVELOPE_TYPE] = "event_type",
-                                                            [ENVELOPE_CORRELATION_ID] =
-                                                                "correlation_id",
-                                                            [ENVELOPE_SOURCE] = "source_service"};
 
 /* ---- a field ------------------------------------------------------------------------------ */
 
@@ -83,13 +76,11 @@ static void manifest_handler_read_choices(struct manifest_reader *r, void *targe
     manifest_handler_check_choices(r, field);
 }
 
-static void manifest_handler_read_fields(struct manifest_reader *r, struct extract_field *fields,
-                                         size_t *count);
-
 static void manifest_handler_read_element(struct manifest_reader *r, void *target) {
     struct extract_field *field = ((struct field_reading *)target)->field;
-    struct extract_field *element = manifest_alloc(r->generation, MAX_FIELDS * sizeof *element);
-    manifest_handler_read_fields(r, element, &field->element_count);
+    struct extract_field *element =
+        manifest_alloc(r->generation, MANIFEST_MAX_FIELDS * sizeof *element);
+    manifest_read_fields(r, element, &field->element_count);
     field->element = element;
 }
 
@@ -216,7 +207,7 @@ static int manifest_handler_compare_paths(const void *a, const void *b) {
 static void manifest_handler_check_condition(struct manifest_reader *r,
                                              const struct extract_field *fields, size_t count,
                                              const struct extract_field *field) {
-    const char *names[MAX_FIELDS];
+    const char *names[MANIFEST_MAX_FIELDS];
     struct manifest_scope scope = {0};
     size_t others = 0;
     for (size_t i = 0; i < count; i++) {
@@ -243,17 +234,16 @@ static void manifest_handler_read_named_field(struct manifest_reader *r,
 
 /* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
  * two errors in an event it is always the same one. */
-static void manifest_handler_read_fields(struct manifest_reader *r, struct extract_field *fields,
-                                         size_t *count) {
+void manifest_read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count) {
     lua_State *L = r->L;
     luaL_checkstack(L, 10, "`fields` in `fields`");
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        bool full = *count == MAX_FIELDS || r->fields_read == MAX_ALL_FIELDS;
+        bool full = *count == MANIFEST_MAX_FIELDS || r->fields_read == MAX_ALL_FIELDS;
         if (full || lua_type(L, -2) != LUA_TSTRING) {
             lua_pop(L, 2);
             manifest_problem(r, NULL,
                              "`fields` maps names to paths: %d at most, and %d with those of lists",
-                             MAX_FIELDS, MAX_ALL_FIELDS);
+                             MANIFEST_MAX_FIELDS, MAX_ALL_FIELDS);
             return;
         }
         r->fields_read++;
@@ -264,24 +254,6 @@ static void manifest_handler_read_fields(struct manifest_reader *r, struct extra
         if (fields[i].required_if) {
             manifest_handler_check_condition(r, fields, *count, &fields[i]);
         }
-    }
-}
-
-static void manifest_handler_add_envelope(struct manifest_reader *r, struct extract_field *fields,
-                                          const char *time_path) {
-    static const enum field_type envelope_types[ENVELOPE_FIELDS] = {
-        FIELD_UUID, FIELD_TIMESTAMP, FIELD_STRING, FIELD_STRING, FIELD_STRING};
-    for (int i = 0; i < ENVELOPE_FIELDS; i++) {
-        const char **path = manifest_alloc(r->generation, sizeof *path);
-        path[0] = i == ENVELOPE_TIME ? time_path : envelope_names[i];
-        fields[i] = (struct extract_field){
-            .name = envelope_names[i],
-            .type = envelope_types[i],
-            .optional = i == ENVELOPE_CORRELATION_ID,
-            .check_only = i == ENVELOPE_SOURCE,
-            .paths = path,
-            .path_count = 1,
-        };
     }
 }
 
@@ -324,16 +296,29 @@ static void manifest_handler_read_topics(struct manifest_reader *r, void *target
 
 static void manifest_handler_read_own_fields(struct manifest_reader *r, void *target) {
     struct handler_reading *reading = target;
-    struct extract_field *own = reading->fields + ENVELOPE_FIELDS;
-    manifest_handler_read_fields(r, own, &reading->own);
+    const struct script_generation *generation = r->generation;
+    struct extract_field *own = reading->fields + generation->envelope_count;
+    manifest_read_fields(r, own, &reading->own);
     for (size_t i = 0; i < reading->own; i++) {
-        for (int e = 0; e < ENVELOPE_FIELDS; e++) {
-            if (strcmp(own[i].name, envelope_names[e]) == 0) {
+        for (size_t e = 0; e < generation->envelope_count; e++) {
+            if (strcmp(own[i].name, generation->envelope[e].name) == 0) {
                 manifest_problem(r, own[i].name,
                                  "field %s: every event has one of that name: take another",
                                  own[i].name);
             }
         }
+    }
+}
+
+/* The envelope's fields; the handler may take the time from another path. */
+static void manifest_handler_add_envelope(struct manifest_reader *r,
+                                          const struct handler_reading *reading) {
+    struct extract_field *fields = reading->fields;
+    memcpy(fields, r->generation->envelope, r->generation->envelope_count * sizeof *fields);
+    if (reading->time) {
+        const char **path = manifest_alloc(r->generation, sizeof *path);
+        *path = reading->time;
+        fields[ENVELOPE_TIME].paths = path;
     }
 }
 
@@ -362,28 +347,28 @@ static void manifest_handler_make_plan(struct manifest_reader *r, struct script_
     }
 }
 
-/* A handler of whose declaration something is wrong is no part of the generation, which is not used
- * then. */
+/* The plan stays NULL where the declaration or the envelope is wrong: the generation is refused. */
 void manifest_read_handler(struct manifest_reader *r, const char *name) {
     struct script_generation *generation = r->generation;
     struct script_handler *handler = &generation->handlers[generation->handler_count];
-    struct handler_reading reading = {.handler = handler, .time = "event_timestamp"};
+    size_t count = generation->envelope_count, before = r->problems->found;
+    struct handler_reading reading = {.handler = handler};
     struct manifest_scope scope = {0};
-    size_t before = r->problems->found;
     if (!manifest_load(r, name)) {
         return;
     }
     r->fields_read = 0;
     reading.fields =
-        manifest_alloc(generation, (MAX_FIELDS + ENVELOPE_FIELDS) * sizeof *reading.fields);
+        manifest_alloc(generation, (MANIFEST_MAX_FIELDS + count) * sizeof *reading.fields);
     handler->name = manifest_text(generation, name);
     manifest_enter(r, &scope, NULL, "handler");
     manifest_read_table(r, handler_keys, COUNT(handler_keys), false, &reading);
-    manifest_handler_add_envelope(r, reading.fields,
-                                  reading.time ? reading.time : "event_timestamp");
     handler->fields = reading.fields;
-    handler->field_count = reading.own + ENVELOPE_FIELDS;
-    if (r->problems->found == before) {
+    handler->field_count = reading.own + count;
+    if (count > 0) {
+        manifest_handler_add_envelope(r, &reading);
+    }
+    if (count > 0 && r->problems->found == before) {
         manifest_handler_make_plan(r, handler);
     }
     generation->handler_count++;

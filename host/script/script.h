@@ -18,18 +18,17 @@ struct script_handler {
     const char *name; /* "handlers/essay_slot_assigned" */
     const char *const *topics;
     size_t topic_count;
-    const struct extract_plan *plan; /* envelope fields first, in the order of enum below */
+    const struct extract_plan *plan; /* envelope fields first */
     const struct extract_field *fields;
     size_t field_count; /* envelope included */
 };
-/* The envelope fields every handler has, in this order, in front of its own. */
+/* The fields of scripts/envelope.lua that the program itself reads. They are the first fields of
+ * every handler. The envelope's further fields follow, then those of the handler. */
 enum script_envelope {
     ENVELOPE_EVENT_ID,       /* uuid, required */
-    ENVELOPE_TIME,           /* the handler's `time` path, required: the version's time */
-    ENVELOPE_TYPE,           /* event_type string, required */
+    ENVELOPE_TIME,           /* timestamp, required: the version's time */
     ENVELOPE_CORRELATION_ID, /* string, optional */
-    ENVELOPE_SOURCE,         /* source_service string, required, only checked */
-    ENVELOPE_FIELDS
+    ENVELOPE_ROLES
 };
 
 /* What a vocabulary says for the words of an answer's body; words that it has not stay. Words are
@@ -108,6 +107,9 @@ const char *script_generation_hash(const struct script_generation *generation); 
 const struct view *script_generation_view(const struct script_generation *generation);
 const struct script_handler *script_generation_handlers(const struct script_generation *generation,
                                                         size_t *count);
+/* The fields of scripts/envelope.lua; none: no handler needs them. */
+const struct extract_field *script_generation_envelope(const struct script_generation *generation,
+                                                       size_t *count);
 /* Events that live ingestion has committed as handled by these scripts. Any thread. */
 struct script_counts {
     uint64_t handled, rejected; /* rejected ones are among the handled */

@@ -44,7 +44,9 @@ struct script_generation {
     const struct config *config; /* a reference */
     struct bundle bundle;
     struct view *view;
-    struct metric_scope *metrics; /* what its scripts declare */
+    struct metric_scope *metrics;         /* what its scripts declare */
+    const struct extract_field *envelope; /* the roles first */
+    size_t envelope_count;                /* 0: not declared, or wrong */
     struct script_handler *handlers;
     size_t handler_count;
     struct script_route *routes;

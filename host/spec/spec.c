@@ -144,6 +144,13 @@ static void spec_count_line(lua_State *L, lua_Debug *where) {
     coverage_count(sandbox_instance(L)->coverage, L, where);
 }
 
+/* Files that only the reading of a generation runs otherwise. */
+static bool spec_load_declarations(struct script_instance *instance, struct err *err) {
+    bool has_envelope = bundle_find(&instance->generation->bundle, "envelope") != NULL;
+    return sandbox_load(instance, "view", err) &&
+           (!has_envelope || sandbox_load(instance, "envelope", err));
+}
+
 /* A state with the runner's function in its registry. */
 static struct script_instance *spec_open_state(struct spec_run *run, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
@@ -155,8 +162,7 @@ static struct script_instance *spec_open_state(struct spec_run *run, struct err 
     instance->host.muted = run->real ? NULL : "specs touch no outside system without --real";
     bool ok = sandbox_open(instance, err) && script_guard(instance, spec_open_runner, run, err) &&
               instance_load(instance, err) &&
-              /* which is read only once a generation otherwise */
-              (!run->coverage || sandbox_load(instance, "view", err));
+              (!run->coverage || spec_load_declarations(instance, err));
     if (!ok) {
         script_instance_destroy(instance);
         return NULL;

@@ -34,7 +34,12 @@ static inline void scripts_make_folder(const struct scripts *scripts, const char
     CHECK(mkdir(path, 0700) == 0);
 }
 
-/* A view with one table, `things` (id; latest group "said" with text `word`). */
+#define SCRIPTS_ENVELOPE                                                                           \
+    "return { id = 'event_id', time = 'event_timestamp', correlation_id = 'correlation_id', "      \
+    "fields = { event_type = 'event_type', source_service = { 'source_service', "                  \
+    "check_only = true } } }"
+
+/* An envelope, and a view with one table, `things` (id; latest group "said" with text `word`). */
 static inline void scripts_begin(struct scripts *scripts) {
     *scripts = (struct scripts){.folder = "/tmp/test_scripts.XXXXXX"};
     CHECK(mkdtemp(scripts->folder) != NULL);
@@ -51,6 +56,7 @@ static inline void scripts_begin(struct scripts *scripts) {
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         scripts_make_folder(scripts, folders[i]);
     }
+    scripts_write(scripts, "envelope.lua", "%s", SCRIPTS_ENVELOPE);
     scripts_write(scripts, "view.lua",
                   "return { { name = 'things', key = { { 'id', 'text' } }, groups = { { name = "
                   "'said', rule = 'latest', columns = { { 'word', 'text' } } } } } }");

@@ -6,8 +6,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "script/script.h"
-#include "test.h"
+#include "scripts.h"
 
 static char folder[] = "/tmp/aggregator-declarations.XXXXXX";
 static struct err err;
@@ -37,8 +36,8 @@ static void make_folder(const char *name) {
 
 static void remove_files(void) {
     static const char *const names[] = {
-        "view.lua",  "handlers/h.lua", "routes/r.lua", "reactions/a.lua", "queries/facts.sql",
-        "reactions", "handlers",       "routes",       "queries"};
+        "envelope.lua",      "view.lua",  "handlers/h.lua", "routes/r.lua", "reactions/a.lua",
+        "queries/facts.sql", "reactions", "handlers",       "routes",       "queries"};
     char path[256];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -79,6 +78,7 @@ static void load_all(void) {
 /* The error of loading scripts of which one file has this text, or "". */
 static const char *error_with(const char *name, const char *text) {
     make_folders();
+    write_file("envelope.lua", SCRIPTS_ENVELOPE);
     write_file("view.lua", good_view);
     write_file("handlers/h.lua", good_handler);
     write_file("routes/r.lua", good_route);

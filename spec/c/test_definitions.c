@@ -285,6 +285,8 @@ static const struct declaration {
     {"routes/r.lua",
      "return { path = '/', handle = function() end, words = { at = 'k', " UNKNOWN " = 1 } }",
      "RouteWords", NULL},
+    {"envelope.lua", "return { id = 'i', time = 't', correlation_id = 'c', " UNKNOWN " = 1 }",
+     "EnvelopeDeclaration", NULL},
     {"view.lua", VIEW(", " UNKNOWN " = 1", ", rule = 'latest'"), "TableDeclaration", NULL},
     {"view.lua", VIEW("", ", rule = 'latest', " UNKNOWN " = 1"), "GroupDeclaration", NULL},
     {"view.lua", VIEW("", ", rule = '" UNKNOWN "'"), "GroupDeclaration", "rule"},
@@ -333,7 +335,7 @@ static void fields_of_every_event(void) {
     CHECK_OK(loaded != NULL, &err);
     const struct script_handler *handler =
         loaded ? script_generation_handlers(loaded, &count) : NULL;
-    for (size_t i = 0; handler && i < ENVELOPE_FIELDS; i++) {
+    for (size_t i = 0; handler && i < ENVELOPE_ROLES; i++) {
         if (!handler->fields[i].check_only) {
             words_add(&real, handler->fields[i].name, strlen(handler->fields[i].name));
         }

@@ -201,7 +201,7 @@ static void every_sample_gives_the_same(const char *name) {
     struct samples samples = {0};
     struct dry_run fresh, used;
     struct buffer ignored = {0};
-    CHECK_OK(samples_read(&samples, path_of(name), &err), &err);
+    CHECK_OK(samples_read(&samples, generation, path_of(name), &err), &err);
     open_dry_run(&used);
     for (size_t i = 2 * samples.count; i-- > 0;) {
         const struct record *record = &samples.items[i % samples.count].record;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "spec/spec.h"
-#include "test.h"
+#include "scripts.h"
 
 static char folder[] = "/tmp/aggregator-specs.XXXXXX";
 static char output[16384]; /* of the last run */
@@ -50,7 +50,8 @@ static const char *const folders[] = {"handlers", "routes",  "reactions",
 static const struct {
     const char *name;
     const char *text;
-} files[] = {{"view.lua", view},
+} files[] = {{"envelope.lua", SCRIPTS_ENVELOPE},
+             {"view.lua", view},
              {"lib.lua", "return {}"},
              {"handlers/h.lua", handler},
              {"routes/r.lua", route},

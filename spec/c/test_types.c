@@ -65,6 +65,7 @@ static void merges(void) {
 
 static void events(void) {
     check_has("---@class handlers.first.said.Event: Event\n"
+              "---@field event_type string event_type\n"
               "---@field count? integer data.count\n"
               "---@field id string data.id\n"
               "---@field items { rank: integer }[] data.items\n"

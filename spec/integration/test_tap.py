@@ -183,6 +183,7 @@ def test_what_handlers_do_reaches_nothing_outside(tap, publish, tmp_path):
     scripts = tmp_path / "scripts"
     (scripts / "handlers").mkdir(parents=True)
     (scripts / "view.lua").write_text((ROOT / "scripts/view.lua").read_text())
+    (scripts / "envelope.lua").write_text((ROOT / "scripts/envelope.lua").read_text())
     (scripts / "handlers/t.lua").write_text(
         f'return {{ topics = {{ "{SLOT}" }}, fields = {{}}, handle = function()\n'
         'local _, failure = require("pg").query("batch_status", { batch_id = "b" })\n'

@@ -18,6 +18,7 @@ VIEW = """return { { name = "things", key = { { "thing_id", "text" } }, groups =
     { "good", "boolean" }, { "words", "text[]" }, { "shares", "double[]" }, { "raw", "json" } } },
   { name = "least", rule = "min", columns = { { "first_at", "timestamp" } } },
 } } }"""
+ENVELOPE = (ROOT / "scripts/envelope.lua").read_text()
 EVENT_ID = "0123abcd-4567-89ef-0123-456789abcdef"
 
 
@@ -40,10 +41,11 @@ def author(tmp_path, run):
     """author(fields, body, …): runs events through a handler of a service with one table; the
     process, and with --json its objects."""
 
-    def start(body, *events, fields="", options=("--json",), **env):
+    def start(body, *events, fields="", options=("--json",), envelope=ENVELOPE, **env):
         folder = tmp_path / "scripts"
         (folder / "handlers").mkdir(parents=True, exist_ok=True)
         (folder / "view.lua").write_text(VIEW)
+        (folder / "envelope.lua").write_text(envelope)
         (folder / "handlers/thing.lua").write_text(
             'return { topics = { "things.v1" }, fields = { id = "data.id", ' + fields +
             " },\nhandle = function(event, view)\n" + body + "\nend }\n")
@@ -101,7 +103,7 @@ def test_values_are_exact(author):
     one, end = said
     raw = json.dumps(numbers["raw"], separators=(",", ":"))
     assert one["fields"] == {
-        "id": "t-1", "big": 9007199254740991, "huge": 9007199254740993, "small": 0.1,
+        "event_type": "things.v1", "id": "t-1", "big": 9007199254740991, "huge": 9007199254740993, "small": 0.1,
         "flag": False, "at": "2025-06-28T08:00:00.123456Z", "words": numbers["words"],
         "none": None, "rows": numbers["rows"], "raw": raw, "has": True}
     columns = {"word": "a\n\"", "count": -2147483648, "share": 0.1,
@@ -110,7 +112,7 @@ def test_values_are_exact(author):
     assert one["merges"] == [{"table": "things", "key": {"thing_id": "t-1"}, "group": "said",
                               "rule": "latest", "columns": columns}]
     assert (one["event_id"], one["time"]) == (EVENT_ID[:-1] + "0", "2025-06-28T08:00:00.000001Z")
-    assert (one["event_type"], one["correlation_id"]) == ("things.v1", None)
+    assert (one["fields"]["event_type"], one["correlation_id"]) == ("things.v1", None)
     assert end["rows"] == [{"table": "things", "key": {"thing_id": "t-1"}, "groups": {"said": {
         "rule": "latest", "at": one["time"], "event_id": one["event_id"], "columns": columns}}}]
 
@@ -272,9 +274,9 @@ def test_a_malformed_event_is_rejected_with_what_was_read_of_it(author):
     assert done.returncode == 1
     assert (said[0]["outcome"], said[0]["reason"]) == ("rejected", "wrong_type")
     assert said[0]["detail"] == "data.count is a string, not a number"
-    assert said[0]["fields"] == {"id": "t-1"} and said[0]["merges"] == []
+    assert said[0]["fields"] == {"event_type": "things.v1", "id": "t-1"} and said[0]["merges"] == []
     assert (said[1]["outcome"], said[1]["reason"]) == ("applied", None)
-    assert said[1]["fields"] == {"id": "t-1", "count": None}
+    assert said[1]["fields"] == {"event_type": "things.v1", "id": "t-1", "count": None}
 
 
 def test_an_error_of_a_handler_names_file_and_line_and_leaves_no_merge(author):
@@ -366,6 +368,15 @@ def test_any_bytes_are_handled_from_base64(author):
                      {"topic": "things.v1", "raw_b64": None}, {"topic": "things.v1", "value": [1]})
     assert [one["reason"] for one in said[:3]] == ["bad_utf8", "null_value", "not_object"]
     assert [one["event_id"] for one in said[:3]] == [None] * 3
+
+
+def test_a_bare_event_is_told_by_the_envelope_of_the_scripts(author):
+    other = 'return { id = "meta.id", time = "meta.at", correlation_id = "trace" }'
+    one = {"meta": {"id": EVENT_ID, "at": "2025-06-28T08:00:00Z"}, "data": {"id": "t-1"}}
+    _, said = author("", one, envelope=other)
+    assert (said[0]["outcome"], said[0]["event_id"]) == ("applied", EVENT_ID)
+    done, _ = author("", one, envelope=ENVELOPE)
+    assert done.returncode == 2 and "neither a record" in done.stderr, done.stderr
 
 
 GOOD = json.dumps({"event_id": EVENT_ID, "data": {}})
