@@ -6,7 +6,7 @@
 #include "http/credentials.h"
 #include "http/builtin_paths.h"
 #include "bindings/kafka_consumer.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "schema/migrate.h"
 #include "check/schema_check.h"
 #include "check/lint.h"

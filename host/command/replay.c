@@ -7,7 +7,7 @@
 #include "command.h"
 #include "bindings/kafka_consumer.h"
 #include "base/xalloc.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "view/sql_session.h"
 
 static const char list_sql[] =

@@ -1,4 +1,4 @@
-/* config: the reader that checks config.lua against the table of settings. */
+/* config: runs config.lua and checks its table against the fields. */
 #include "config.h"
 
 #include <ctype.h>
@@ -17,8 +17,8 @@
 #include "functions.h"
 #include "lines.h"
 #include "places.h"
-#include "secrets.h"
 #include "base/nearest.h"
+#include "base/redact.h"
 #include "base/regular_file.h"
 #include "base/xalloc.h"
 
@@ -30,7 +30,7 @@
 
 struct reader {
     const char *path;
-    struct buffer text; /* of the file */
+    struct buffer text;
     lua_State *L;
     struct config *config;
     struct err *err;
@@ -76,8 +76,8 @@ static bool config_read_switch(struct reader *reader, const struct config_field 
     return true;
 }
 
-/* An empty path stays one: it says that there is none. */
-static char *config_beside(const char *config_path, const char *path) {
+/* A relative path, resolved from the folder of config.lua; an empty path (none) stays empty. */
+static char *config_resolve(const char *config_path, const char *path) {
     const char *slash = strrchr(config_path, '/');
     struct buffer joined = {0};
     if (path[0] == '/' || path[0] == '\0' || !slash) {
@@ -133,7 +133,7 @@ static bool config_read_pairs(struct reader *reader, const struct config_field *
     return true;
 }
 
-/* Whether the word is in the list, upper and lower case alike. */
+/* Ignores case. `words` has a space around each word. */
 static bool config_is_among(const char *word, const char *words) {
     size_t len = strlen(word);
     for (const char *at = words + 1; *at; at += strcspn(at, " ") + 1) {
@@ -144,7 +144,7 @@ static bool config_is_among(const char *word, const char *words) {
     return false;
 }
 
-/* A token of RFC 9110; not what HTTP itself reads. */
+/* A token of RFC 9110, but no field that the HTTP server reads itself. */
 static bool config_is_header_name(const char *text) {
     static const char *const taken = " host content-length transfer-encoding connection expect "
                                      "if-none-match authorization traceparent ";
@@ -200,7 +200,7 @@ static bool config_read_field(struct reader *reader, const struct config_field *
     if (!config_check_place(field->kind, text, &place)) {
         return config_complain(reader, field->section, field->key, place.text);
     }
-    char *copy = field->kind == PATH ? config_beside(reader->path, text) : xstrdup(text);
+    char *copy = field->kind == PATH ? config_resolve(reader->path, text) : xstrdup(text);
     for (char *at = copy; field->kind == WORD && *at; at++) {
         *at = (char)tolower((unsigned char)*at);
     }
@@ -218,7 +218,7 @@ static bool config_is_known(const char *section, const char *key) {
     return false;
 }
 
-/* Says so of a section, or of a key of one, with the nearest that there is. */
+/* Reports an unknown section, or key of a section, with the nearest known name. */
 static bool config_refuse_unknown(struct reader *reader, const char *section, const char *key) {
     const char **names = xcalloc(config_field_count, sizeof *names);
     char hint[NEAREST_HINT_CAP], what[NEAREST_HINT_CAP + 32];
@@ -243,32 +243,29 @@ static bool config_check_keys(struct reader *reader, const char *section) {
         lua_pop(L, 1);
         const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "[number]";
         if (!config_is_known(section, key)) {
-            bool said = config_refuse_unknown(reader, section, key);
-            lua_pop(L, 1);
-            return said;
+            return config_refuse_unknown(reader, section, key);
         }
     }
     return true;
 }
 
-/* Pushes table[key] of the table at the top. */
+/* Pushes the raw field of the table at the top. */
 static void config_push_raw(lua_State *L, const char *key) {
     lua_pushstring(L, key);
     lua_rawget(L, -2);
 }
 
-/* A metatable would say what this reader, which reads raw, does not see. */
+/* This reader reads raw: it would ignore a metatable. */
 static bool config_is_plain(lua_State *L) {
     return lua_istable(L, -1) && !lua_getmetatable(L, -1);
 }
 
-/* In the order of the fields, so that of two mistakes always the same one is told. */
+/* In the order of the fields, so that of two errors always the same one is reported. */
 static bool config_check_types(struct reader *reader) {
     lua_State *L = reader->L; /* [config] */
     for (size_t i = 0; i < config_field_count; i++) {
         config_push_raw(L, config_fields[i].section);
-        bool good = lua_isnil(L, -1) || config_is_plain(L);
-        if (!good) {
+        if (!lua_isnil(L, -1) && !config_is_plain(L)) {
             return config_complain(reader, config_fields[i].section, "",
                                    "must be a table, without a metatable");
         }
@@ -330,13 +327,38 @@ static bool config_run_file(struct reader *reader) {
                    reader->path);
 }
 
-/* Inside the job: everything here may raise. [reader] */
+/* The body of the job: each call may raise. */
 static int config_read_config(lua_State *L) {
     struct reader *reader = lua_touserdata(L, 1);
     reader->L = L;
     reader->good = config_run_file(reader) && config_check_types(reader) &&
                    config_check_sections(reader) && config_read_fields(reader);
     return 0;
+}
+
+/* ---- secrets ------------------------------------------------------------------------------- */
+
+/* A property of librdkafka that holds a secret. */
+static bool config_is_secret_option(const char *name) {
+    return strstr(name, "password") || strstr(name, "secret") || strstr(name, "key.pem") ||
+           strstr(name, "oauthbearer.config");
+}
+
+static void config_redact_secrets(const struct config *config) {
+    const struct config_strings *keys[] = {&config->http.api_keys, &config->admin.keys};
+    const struct config_pairs *options = &config->kafka.options;
+    redact_add_url(config->postgres.url);
+    redact_add_url(config->redis.url);
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t k = 0; k < keys[i]->count; k++) {
+            redact_add(slice_of(keys[i]->items[k]));
+        }
+    }
+    for (size_t i = 0; i < options->count; i++) {
+        if (config_is_secret_option(options->names[i])) {
+            redact_add(slice_of(options->values[i]));
+        }
+    }
 }
 
 struct config *config_load(const char *path, struct err *err) {
@@ -352,6 +374,18 @@ struct config *config_load(const char *path, struct err *err) {
         config_unref(config);
         return NULL;
     }
-    config_note_secrets(config);
+    config_redact_secrets(config);
     return config;
+}
+
+struct kafka_settings config_kafka_settings(const struct config *config) {
+    return (struct kafka_settings){
+        .brokers = config->kafka.brokers,
+        .client_id = config->kafka.client_id,
+        .group = config->kafka.group,
+        .session_timeout_ms = config->kafka.session_timeout_ms,
+        .option_names = config->kafka.options.names,
+        .option_values = config->kafka.options.values,
+        .option_count = config->kafka.options.count,
+    };
 }

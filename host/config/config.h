@@ -1,6 +1,5 @@
-/* config: config.lua as one const struct. Run once in a throwaway Lua state and checked against the
- * one table in fields.c; an unknown key, a wrong type or a value out of bounds is an error
- * naming key, file and line. Strings are owned by the struct. */
+/* config: the settings of config.lua as one immutable struct, which owns its strings. An unknown
+ * key, a wrong type or a value out of bounds is an error with key, file and line. */
 #ifndef AGG_HOST_CONFIG_CONFIG_H
 #define AGG_HOST_CONFIG_CONFIG_H
 
@@ -8,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bindings/kafka_settings.h"
 #include "base/err.h"
 
 /* The most events of a shadow run: each side keeps its rejections in memory. */
@@ -18,7 +18,6 @@ struct config_strings {
     size_t count;
 };
 
-/* Name, value pairs: librdkafka's properties, for one. */
 struct config_pairs {
     char **names;
     char **values;
@@ -27,34 +26,34 @@ struct config_pairs {
 
 struct config {
     _Atomic int refs;
-    struct config_strings secret_files; /* that env_or_file has read: see renewal.h */
+    struct config_strings secret_files; /* paths that env_or_file has read: see renewal.h */
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
-        char *version;     /* SERVICE_VERSION: of the service; the program has one of its own */
+        char *version;     /* SERVICE_VERSION; not the program's own version */
     } service;
     struct {
         char *host;
-        int port; /* 0 = a free one, logged at start */
+        int port; /* 0: a free one, logged at start */
         int loops;
         int threads;
         int max_connections;
-        int states; /* pooled Lua states, each with its own database connection */
+        int states; /* Lua states of the pool, each with a database connection */
         int request_timeout_ms;
         int keep_alive_timeout_ms;
         int healthz_needs_database;
-        char *api_key_header; /* names of fields of requests */
+        char *api_key_header; /* names of request fields */
         char *caller_header;
-        char *correlation_id_header;    /* and of answers */
+        char *correlation_id_header;    /* of responses, too */
         struct config_strings api_keys; /* secret */
         struct config_strings allowed_services;
-        struct config_pairs vocabularies; /* by caller; scripts know what each says */
+        struct config_pairs vocabularies; /* caller to vocabulary, which scripts declare */
     } http;
     struct {
         char *brokers;
         char *group;
         char *client_id;
-        char *auto_offset_reset; /* "earliest" | "latest": only for a never-seen partition */
+        char *auto_offset_reset; /* "earliest" | "latest": for a partition without an offset */
         int session_timeout_ms;
         struct config_pairs options;
     } kafka;
@@ -64,7 +63,7 @@ struct config {
         int statement_timeout_ms;
     } postgres;
     struct {
-        char *url; /* "" = no Redis at all */
+        char *url; /* "": no Redis; secret: may hold a password */
         int timeout_ms;
         int seen_ttl_s;
     } redis;
@@ -81,7 +80,7 @@ struct config {
         int rejected_keep_mb;
     } ingest;
     struct {
-        int enabled; /* 0 | 1: this process publishes what is in the outbox */
+        int enabled; /* 0 | 1: this process publishes the outbox */
         int horizon_hours;
         int keep_rows;
     } outbox;
@@ -93,23 +92,23 @@ struct config {
     struct {
         char *root;  /* folder of the Lua files */
         char *sql;   /* folder with migrations/ and queries/ */
-        char *specs; /* that a reload has to pass, a folder or a file; "": none */
+        char *specs; /* folder or file of the specs that a reload has to pass; "": none */
         int specs_timeout_s;
-        int trial_s; /* 0: none */
+        int trial_s; /* bake time; 0: none */
         int trial_margin_percent;
         int canary_events;
         int canary_accept_percent;
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;
-        int stuck_unready_s; /* both beyond the timeout */
-        int stuck_exit_s;    /* 0: never */
+        int stuck_unready_s; /* after the timeout */
+        int stuck_exit_s;    /* after the timeout; 0: never */
     } scripts;
     struct {
-        char *socket; /* "" = none */
+        char *socket; /* "": none */
         char *host;
-        int port;                   /* 0 = a free one, logged at start */
-        struct config_strings keys; /* secret; none: nothing listens */
+        int port;                   /* 0: a free one, logged at start */
+        struct config_strings keys; /* secret; none: no port */
     } admin;
     struct {
         char *level;
@@ -117,17 +116,17 @@ struct config {
     } log;
 };
 
-/* Reads the file (environment overrides are read by the file itself with env()). NULL on error. */
+/* Reads the file, and adds its secrets to redact.h. NULL: err. */
 struct config *config_load(const char *path, struct err *err);
-/* Calls `differs` for each setting that is not the same in both; `live`: it can change while the
- * program runs. */
+/* Calls `differs` for each different setting; `live`: a running program can apply it. */
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context);
-/* The running configuration with the fresh one's values of what can change while the program runs.
- */
+/* A copy of `running` with the live settings of `fresh`. */
 struct config *config_renew(const struct config *running, const struct config *fresh);
-/* Any thread; what is pointed to is immutable. */
+/* Borrowed from the configuration. */
+struct kafka_settings config_kafka_settings(const struct config *config);
+/* Any thread. */
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);
 

@@ -113,16 +113,26 @@ static bool fields_same_items(char *const *a, char *const *b, size_t count) {
     return true;
 }
 
-/* They come in no order. */
-static bool fields_same_pairs(const struct config_pairs *a, const struct config_pairs *b) {
-    size_t same = 0;
+static bool fields_is_login_option(const char *name) {
+    return strcmp(name, "sasl.username") == 0 || strcmp(name, "sasl.password") == 0;
+}
+
+/* Pairs have no order. With ignores_login the values of SASL's login may differ. */
+static bool fields_same_pairs(const struct config_pairs *a, const struct config_pairs *b,
+                              bool ignores_login) {
+    size_t same = 0, in_a = 0, in_b = 0;
     for (size_t i = 0; i < a->count; i++) {
-        for (size_t j = 0; j < b->count; j++) {
+        bool counts = !ignores_login || !fields_is_login_option(a->names[i]);
+        in_a += counts;
+        for (size_t j = 0; counts && j < b->count; j++) {
             same +=
                 strcmp(a->names[i], b->names[j]) == 0 && strcmp(a->values[i], b->values[j]) == 0;
         }
     }
-    return a->count == b->count && same == a->count;
+    for (size_t j = 0; j < b->count; j++) {
+        in_b += !ignores_login || !fields_is_login_option(b->names[j]);
+    }
+    return in_a == in_b && same == in_a;
 }
 
 static bool fields_is_text(const struct config_field *field) {
@@ -176,42 +186,15 @@ static bool fields_same_value(const struct config_field *field, const struct con
                fields_same_items(one->items, other->items, one->count);
     }
     if (field->kind == PAIRS) {
-        return fields_same_pairs(a, b);
+        return fields_same_pairs(a, b, false);
     }
     return *(const int *)a == *(const int *)b;
 }
 
-/* ---- what a reload takes ------------------------------------------------------------------- */
+/* ---- reload -------------------------------------------------------------------------------- */
 
-static bool fields_is_login_option(const char *name) {
-    return strcmp(name, "sasl.username") == 0 || strcmp(name, "sasl.password") == 0;
-}
-
-/* The pairs but for the login; what is pointed to is theirs. */
-static struct config_pairs fields_without_login(const struct config_pairs *all) {
-    struct config_pairs some = {xcalloc(all->count + 1, sizeof(char *)),
-                                xcalloc(all->count + 1, sizeof(char *)), 0};
-    for (size_t i = 0; i < all->count; i++) {
-        if (!fields_is_login_option(all->names[i])) {
-            some.names[some.count] = all->names[i];
-            some.values[some.count++] = all->values[i];
-        }
-    }
-    return some;
-}
-
-static bool fields_same_but_login(const struct config_pairs *a, const struct config_pairs *b) {
-    struct config_pairs one = fields_without_login(a), other = fields_without_login(b);
-    bool same = fields_same_pairs(&one, &other);
-    free(one.names);
-    free(one.values);
-    free(other.names);
-    free(other.values);
-    return same;
-}
-
-/* Whether the value of `b` can be taken over by a program that runs with that of `a`: connections
- * are made with the login that stands in the configuration when they are made. */
+/* True if a program that runs with `left` can apply the value of `right`. Logins are live: each
+ * new connection reads the present one. */
 static bool fields_is_live(const struct config_field *field, const struct config *left,
                            const struct config *right) {
     const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
@@ -221,7 +204,7 @@ static bool fields_is_live(const struct config_field *field, const struct config
     case REDIS_URL:
         return redis_url_same_place(*(char *const *)a, *(char *const *)b);
     case PAIRS:
-        return field->live || fields_same_but_login(a, b);
+        return field->live || fields_same_pairs(a, b, true);
     default:
         return field->live;
     }

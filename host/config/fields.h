@@ -1,5 +1,4 @@
-/* fields: the one table of settings, and what can be done with any of them. Private to the
- * configuration. */
+/* fields: the table of settings; copies, compares and frees their values. Private to config. */
 #ifndef AGG_HOST_CONFIG_FIELDS_H
 #define AGG_HOST_CONFIG_FIELDS_H
 
@@ -7,16 +6,16 @@
 
 enum config_kind {
     TEXT,
-    WORD, /* kept in lower case */
+    WORD, /* stored in lower case */
     PATH,
     BROKERS,
     POSTGRES_URL,
-    REDIS_URL, /* or empty: none */
+    REDIS_URL, /* "": none */
     INTEGER,
     SWITCH,
     STRINGS,
-    HEADER, /* the name of a header field; where it is missing, the one in `words` */
-    PAIRS   /* librdkafka's properties */
+    HEADER, /* the name of a header field; the default is in `words` */
+    PAIRS
 };
 
 struct config_field {
@@ -25,8 +24,8 @@ struct config_field {
     enum config_kind kind;
     size_t offset;
     long min, max;     /* INTEGER */
-    const char *words; /* WORD: the ones it takes, with a space around each; HEADER: the default */
-    bool live;         /* can change while the program runs */
+    const char *words; /* WORD: the allowed ones, with a space around each; HEADER: the default */
+    bool live;         /* a running program can apply a new value */
 };
 
 extern const struct config_field config_fields[];

@@ -1,4 +1,3 @@
-/* functions: env, env_or_file and list. */
 #include "functions.h"
 
 #include <fcntl.h>
@@ -12,7 +11,6 @@
 
 #define KEY_FILE_MAX_BYTES 8191
 
-/* env(name, default): the variable where it is set and not empty, else the default. */
 static int functions_lua_env(lua_State *L) {
     const char *value = getenv(luaL_checkstring(L, 1));
     if (value && value[0]) {
@@ -23,7 +21,7 @@ static int functions_lua_env(lua_State *L) {
     return 1;
 }
 
-/* Pushes the text of the file without the ends of line behind it. */
+/* Pushes the text of the file without trailing line ends. */
 static int functions_push_key_file(lua_State *L, const char *name, const char *path) {
     struct buffer text = {0};
     struct err err = {0};
@@ -48,7 +46,6 @@ static void functions_note_file(lua_State *L, const char *path) {
     files->items[files->count++] = xstrdup(path);
 }
 
-/* env_or_file(name): the variable, or the contents of the file that NAME_FILE names, or nil. */
 static int functions_lua_env_or_file(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     const char *value = getenv(name);
@@ -64,7 +61,7 @@ static int functions_lua_env_or_file(lua_State *L) {
     return functions_push_key_file(L, name, path);
 }
 
-/* The strings of a JSON list, onto the table at the top. */
+/* Appends the strings of a JSON list to the table at the top. */
 static bool functions_push_json_items(lua_State *L, struct slice text) {
     struct json_cursor cursor;
     struct json_value item;
@@ -88,8 +85,7 @@ static bool functions_push_json_items(lua_State *L, struct slice text) {
     return false;
 }
 
-/* list(text): the items of a comma-separated list, without the blanks around them, or of a JSON
- * list of strings. Empty items are left out. */
+/* Trims the items and leaves out empty ones. */
 static int functions_lua_list(lua_State *L) {
     static const char blanks[] = " \t\r\n";
     const char *at = luaL_optstring(L, 1, "");

@@ -7,16 +7,16 @@
 
 struct search {
     struct slice section, key;
-    struct slice owner, name; /* `owner.name`, or just `name`, read last */
+    struct slice owner, name; /* the last `owner.name` or `name` */
     int name_line;
     bool dotted;
-    bool opens; /* `section =` was read: a brace opens it */
+    bool opens; /* `section =` was read: the next brace opens it */
     int depth;
-    int section_depth; /* of the section's fields, 0: outside of it */
+    int section_depth; /* of the section's fields; 0: outside of it */
     int section_line, key_line;
 };
 
-/* An assignment to the name read last. */
+/* An assignment to the last name. */
 static void lines_assign(struct search *search) {
     bool is_section = slice_equal(search->name, search->section);
     bool is_key = slice_equal(search->name, search->key);
@@ -56,7 +56,7 @@ static void lines_take_name(struct search *search, const struct lua_lexer *lexer
 
 int config_line_of(const char *path, const char *section, const char *key) {
     struct buffer text = {0};
-    struct err ignored = {0}; /* a message without a line is better than none */
+    struct err ignored = {0}; /* the caller's error then has no line */
     if (!regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &text, &ignored)) {
         buffer_free(&text);
         return 0;

@@ -1,14 +1,11 @@
-/* lines: where in config.lua a key is written, for messages. Lua does not keep the lines of
- * a table's fields, so the text is read: comments, strings and nesting are understood, programs
- * that compute the configuration in other ways are not (0 then). */
+/* lines: finds the line of a key in the text of config.lua, for errors: Lua does not keep it. */
 #ifndef AGG_HOST_CONFIG_LINES_H
 #define AGG_HOST_CONFIG_LINES_H
 
-/* The largest configuration file that is read. */
 #define CONFIG_TEXT_MAX_BYTES (1024UL * 1024)
 
-/* The line of `section = { … key = …`, or of `section.key = …`; of the section where the key is not
- * there or "". The last one counts, as in Lua. 0: not found, or the file cannot be read. */
+/* The line of the last `section = { … key = …` or `section.key = …`; of the section if the key is
+ * missing or "". 0: not found, for example because the file computes the table. */
 int config_line_of(const char *path, const char *section, const char *key);
 
 #endif

@@ -16,7 +16,7 @@ static bool places_is_port(const char *text, size_t len) {
     return port > 0 && port <= 65535;
 }
 
-/* host, host:port, [address]:port, with librdkafka's PROTOCOL:// before it or not. */
+/* host, host:port or [address]:port, optionally after librdkafka's PROTOCOL://. */
 static bool places_is_broker(const char *text, size_t len) {
     const char *scheme = memmem(text, len, "://", 3);
     const char *host = scheme ? scheme + 3 : text, *end = text + len;
@@ -52,10 +52,6 @@ static bool places_check_brokers(const char *text, struct err *err) {
     }
 }
 
-static bool places_check_postgres(const char *text, struct err *err) {
-    return pg_url_check(text, err);
-}
-
 static bool places_check_redis(const char *text, struct err *err) {
     struct redis_address address = {0};
     bool ok = !text[0] || redis_url_parse(text, &address, err);
@@ -68,7 +64,7 @@ bool config_check_place(enum config_kind kind, const char *text, struct err *err
     case BROKERS:
         return places_check_brokers(text, err);
     case POSTGRES_URL:
-        return places_check_postgres(text, err);
+        return pg_url_check(text, err);
     case REDIS_URL:
         return places_check_redis(text, err);
     default:

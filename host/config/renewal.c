@@ -13,20 +13,19 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
-/* Where a login is refused again and again the file is not read more often. */
-#define REREAD_INTERVAL_US 1000000
+#define REREAD_INTERVAL_US 1000000 /* between re-reads after refused logins */
 
-/* Guards the others. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *path; /* NULL: nothing is renewed */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the others */
+static char *path;                                       /* NULL: logins do not change */
 static const struct config *present;
-static uint64_t stamp;    /* of the files that it was read from */
-static int64_t reread_us; /* when that was last done because of a refusal */
-static char *complaint;   /* the last one in the log: why it cannot be read; NULL: it can */
+static uint64_t stamp;     /* of the files that `present` was read from */
+static int64_t reread_us;  /* the last re-read after a refused login */
+static char *logged_error; /* of the last re-read; NULL: none */
 
-/* ---- reading again ------------------------------------------------------------------------- */
+/* ---- re-reading ---------------------------------------------------------------------------- */
 
-/* Another one after a file was written, replaced or, as a mounted secret is, led to by a link. */
+/* Hash of device, inode, size and times: changes when a file is written, replaced or, as a mounted
+ * secret, linked to another one. */
 static uint64_t renewal_file_stamp(const char *name, uint64_t before) {
     struct stat about = {0};
     if (stat(name, &about) != 0) {
@@ -53,61 +52,52 @@ static uint64_t renewal_files_stamp(void) {
     return all;
 }
 
-/* Once for each reason in a row. */
-static void renewal_complain(const char *reason) {
-    if (reason && (!complaint || strcmp(complaint, reason) != 0)) {
-        log_warning("the configuration cannot be read again: logins stay as they are",
-                    LOG_TEXT("error", reason));
+/* Logs an error once, until it changes. */
+static void renewal_log_error(const char *error) {
+    if (error && (!logged_error || strcmp(logged_error, error) != 0)) {
+        log_warning("configuration cannot be re-read: logins do not change",
+                    LOG_TEXT("error", error));
     }
-    free(complaint);
-    complaint = reason ? xstrdup(reason) : NULL;
+    free(logged_error);
+    logged_error = error ? xstrdup(error) : NULL;
 }
 
 static void renewal_reread(void) {
     struct err err = {0};
-    stamp =
-        renewal_files_stamp(); /* before it is read: what is written meanwhile is read next time */
+    stamp = renewal_files_stamp(); /* before the read: a later write causes another re-read */
     struct config *fresh = config_load(path, &err);
-    renewal_complain(fresh ? NULL : err.text);
+    renewal_log_error(fresh ? NULL : err.text);
     if (fresh) {
         config_unref(present);
         present = fresh;
-        stamp = stamp == renewal_files_stamp() ? stamp : 0; /* perhaps it names other files */
+        stamp = stamp == renewal_files_stamp() ? stamp : 0; /* it may name other files */
     }
 }
 
-static void renewal_reread_if_due(bool refused) {
+/* Locks and re-reads if the files changed, or a login was refused. The caller unlocks. */
+static void renewal_lock(bool after_refusal) {
+    pthread_mutex_lock(&lock);
     int64_t now_us = clock_monotonic_us();
-    bool due = refused && now_us - reread_us >= REREAD_INTERVAL_US;
-    if (due) {
-        reread_us = now_us;
-    }
-    if (due || renewal_files_stamp() != stamp) {
+    bool due = after_refusal && now_us - reread_us >= REREAD_INTERVAL_US;
+    if (path && (due || renewal_files_stamp() != stamp)) {
+        reread_us = due ? now_us : reread_us;
         renewal_reread();
     }
 }
 
-/* ---- URLs ---------------------------------------------------------------------------------- */
+/* ---- logins -------------------------------------------------------------------------------- */
 
-/* Under the lock. */
-static const char *renewal_url_now(enum login_of of, const char *url) {
-    if (of == LOGIN_POSTGRES) {
-        return pg_url_same_place(url, present->postgres.url) ? present->postgres.url : url;
+static char *renewal_url(enum login_of of, const char *url, bool after_refusal) {
+    renewal_lock(after_refusal);
+    if (path && of == LOGIN_POSTGRES && pg_url_same_place(url, present->postgres.url)) {
+        url = present->postgres.url;
+    } else if (path && of == LOGIN_REDIS && redis_url_same_place(url, present->redis.url)) {
+        url = present->redis.url;
     }
-    return redis_url_same_place(url, present->redis.url) ? present->redis.url : url;
-}
-
-static char *renewal_url(enum login_of of, const char *url, bool refused) {
-    pthread_mutex_lock(&lock);
-    if (path) {
-        renewal_reread_if_due(refused);
-    }
-    char *now = xstrdup(path ? renewal_url_now(of, url) : url);
+    char *now = xstrdup(url);
     pthread_mutex_unlock(&lock);
     return now;
 }
-
-/* ---- SASL ---------------------------------------------------------------------------------- */
 
 static char *renewal_option(const struct config_pairs *options, const char *name) {
     for (size_t i = 0; i < options->count; i++) {
@@ -120,10 +110,7 @@ static char *renewal_option(const struct config_pairs *options, const char *name
 
 static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
     struct login_sasl sasl = {0};
-    pthread_mutex_lock(&lock);
-    if (path) {
-        renewal_reread_if_due(after_refusal);
-    }
+    renewal_lock(after_refusal);
     if (path && strcmp(brokers, present->kafka.brokers) == 0) {
         sasl.user = renewal_option(&present->kafka.options, "sasl.username");
         sasl.password = renewal_option(&present->kafka.options, "sasl.password");

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "pipeline/topic_waits.h"
 #include "base/xalloc.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "pipeline/batch.h"
 #include "worker.h"
 

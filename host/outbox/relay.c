@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "flights.h"
 #include "rests.h"
 #include "rows.h"

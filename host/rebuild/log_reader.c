@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/xalloc.h"

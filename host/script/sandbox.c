@@ -8,7 +8,7 @@
 #include "bindings/lua_modules.h"
 #include "bindings/lua_names.h"
 #include "advice.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "base/lua_lexer.h"
 #include "script_private.h"
 

@@ -2,7 +2,7 @@
  * librdkafka's mock cluster, in this process. */
 #include "base/timestamp.h"
 #include "base/traceparent.h"
-#include "config/clients.h"
+#include "config/config.h"
 #include "pipeline/batch.h"
 #include "bindings/kafka_consumer_private.h"
 #include "broker.h"
