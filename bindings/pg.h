@@ -113,8 +113,9 @@ enum pg_array {
 };
 void pg_array_begin(struct pg_params *params, enum pg_array type);
 void pg_array_null(struct pg_params *params);
-void pg_array_bytes(struct pg_params *params, struct slice bytes); /* TEXT, BYTEA, UUID (16) */
-void pg_array_int(struct pg_params *params, int64_t value);        /* INT4, INT8, BOOL */
+/* TEXT, BYTEA, UUID (16); data NULL: NULL. */
+void pg_array_bytes(struct pg_params *params, struct slice bytes);
+void pg_array_int(struct pg_params *params, int64_t value); /* INT4, INT8, BOOL */
 void pg_array_timestamp(struct pg_params *params, int64_t unix_us);
 void pg_array_float8(struct pg_params *params, double value);
 void pg_array_end(struct pg_params *params);

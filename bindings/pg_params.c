@@ -154,7 +154,7 @@ void pg_array_null(struct pg_params *params) {
 }
 
 void pg_array_bytes(struct pg_params *params, struct slice bytes) {
-    pg_params_add_element(params, bytes.data, bytes.len);
+    bytes.data ? pg_params_add_element(params, bytes.data, bytes.len) : pg_array_null(params);
 }
 
 void pg_array_int(struct pg_params *params, int64_t value) {

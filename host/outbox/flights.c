@@ -7,7 +7,7 @@
 #include "rows.h"
 
 #define ARENA_CHUNK_BYTES 16384
-#define HEADERS_MAX 65 /* of a message, and its traceparent */
+#define HEADERS_MAX 65 /* a message's own and its traceparent */
 
 /* ---- one record ----------------------------------------------------------------------------- */
 
@@ -18,8 +18,7 @@ static struct slice flights_unescaped(struct arena *arena, const struct json_val
     return (struct slice){text, len};
 }
 
-/* Headers are an object of texts: message.c has seen to that. What is none of a header is left out.
- */
+/* Headers are an object of strings (host/script checks); others are skipped. */
 static size_t flights_read_headers(struct arena *arena, struct slice json,
                                    struct kafka_header *headers) {
     struct json_cursor cursor;
@@ -40,7 +39,7 @@ static size_t flights_read_headers(struct arena *arena, struct slice json,
     return count;
 }
 
-/* The trace goes on at the reader of the message, unless the script says otherwise. */
+/* The consumer of the message continues the trace, unless the script set a traceparent itself. */
 static size_t flights_add_traceparent(struct slice traceparent, struct kafka_header *headers,
                                       size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -54,7 +53,7 @@ static size_t flights_add_traceparent(struct slice traceparent, struct kafka_hea
     return count;
 }
 
-/* Returns the bytes of the value. */
+/* Returns the length of the value. */
 static size_t flights_send(struct flight *flight, struct kafka_producer *producer,
                            const struct pg_result *taken, int row) {
     struct kafka_header headers[HEADERS_MAX];
@@ -76,7 +75,7 @@ static size_t flights_send(struct flight *flight, struct kafka_producer *produce
 
 /* ---- flights -------------------------------------------------------------------------------- */
 
-static struct flight *flights_make_flight(size_t capacity) {
+static struct flight *flights_create_flight(size_t capacity) {
     struct flight *flight = xcalloc(1, sizeof *flight);
     flight->arena = arena_create(ARENA_CHUNK_BYTES);
     flight->send = kafka_send_create(capacity);
@@ -91,17 +90,13 @@ static void flights_free_flight(struct flight *flight) {
     free(flight);
 }
 
-static bool flights_is_old(const struct pg_result *taken, int row) {
-    return strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0;
-}
-
 void flights_launch(struct flights *flights, struct kafka_producer *producer,
                     const struct pg_result *taken, void (*done)(void *context), void *context) {
-    struct flight *flight = flights_make_flight((size_t)pg_rows_count(taken));
+    struct flight *flight = flights_create_flight((size_t)pg_rows_count(taken));
     struct flight **last = &flights->first;
     kafka_send_on_done(flight->send, done, context);
     for (int row = 0; row < pg_rows_count(taken); row++) {
-        if (flights_is_old(taken, row)) {
+        if (rows_is_old(taken, row)) {
             continue;
         }
         struct flight_message *message = &flight->messages[flight->count++];
@@ -132,7 +127,7 @@ const int64_t *flights_ids(struct flights *flights, size_t *count) {
     }
     for (const struct flight *flight = flights->first; flight; flight = flight->next) {
         for (size_t i = 0; i < flight->count; i++) {
-            if (flight->messages[i].state != OVER) {
+            if (flight->messages[i].state != DONE) {
                 flights->ids[(*count)++] = flight->messages[i].id;
             }
         }
@@ -140,36 +135,36 @@ const int64_t *flights_ids(struct flights *flights, size_t *count) {
     return flights->ids;
 }
 
-void flights_look(const struct flights *flights, flight_report report, void *context) {
+void flights_read_reports(const struct flights *flights, flight_report report, void *context) {
     for (struct flight *flight = flights->first; flight; flight = flight->next) {
         for (size_t i = 0; i < flight->count; i++) {
-            if (flight->messages[i].state != OVER && kafka_send_reported(flight->send, i)) {
+            if (flight->messages[i].state != DONE && kafka_send_reported(flight->send, i)) {
                 struct kafka_delivery delivery = kafka_send_delivery(flight->send, i);
-                flight->messages[i].state = TOLD;
+                flight->messages[i].state = REPORTED;
                 report(context, &flight->messages[i], &delivery);
             }
         }
     }
 }
 
-/* True where the flight has no message that is not over. */
-static bool flights_settle_flight(struct flights *flights, struct flight *flight) {
-    size_t over = 0;
+/* True if all messages of the flight are done. */
+static bool flights_finish_flight(struct flights *flights, struct flight *flight) {
+    size_t done = 0;
     for (size_t i = 0; i < flight->count; i++) {
-        if (flight->messages[i].state == TOLD) {
-            flight->messages[i].state = OVER;
+        if (flight->messages[i].state == REPORTED) {
+            flight->messages[i].state = DONE;
             flights->messages--;
             flights->bytes -= flight->messages[i].bytes;
         }
-        over += flight->messages[i].state == OVER;
+        done += flight->messages[i].state == DONE;
     }
-    return over == flight->count;
+    return done == flight->count;
 }
 
-void flights_settle(struct flights *flights) {
+void flights_finish(struct flights *flights) {
     for (struct flight **at = &flights->first; *at;) {
         struct flight *flight = *at;
-        if (flights_settle_flight(flights, flight)) {
+        if (flights_finish_flight(flights, flight)) {
             *at = flight->next;
             flights_free_flight(flight);
         } else {

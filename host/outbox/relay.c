@@ -13,45 +13,45 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "flights.h"
-#include "rests.h"
 #include "rows.h"
+#include "topic_backoff.h"
 
 #define WINDOW_MESSAGES 1000
 #define WINDOW_BYTES (32UL * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 1500
 #define STOP_MS 2000
-#define CLAIM_US 1000000    /* the lease is renewed, or asked for, so often */
-#define TAKEOVER_US 1000000 /* so long a lease must be seen to have run out */
-#define LOOK_US 100000      /* for messages that other processes stored */
-#define REPORTS_US 20000    /* for reports of a flight that is not complete */
+#define CLAIM_US 1000000    /* interval between claims of the lease */
+#define TAKEOVER_US 1000000 /* a lease is taken over after it was seen expired for this long */
+#define LOOK_US 100000      /* interval of the query for messages that other processes stored */
+#define REPORTS_US 20000    /* interval of reading the reports of an incomplete flight */
 #define MEASURE_US 2000000
 #define PRUNE_US 60000000
-#define OUTAGE_US 500000    /* between two attempts at a database that is away */
-#define SILENCE_US 10000000 /* of Kafka, until it is said */
-#define LOOK_FACTOR 10      /* between two looks it rests so many times as long as one took */
+#define OUTAGE_US 500000    /* interval of attempts to connect to the database */
+#define SILENCE_US 10000000 /* without a delivery, until a warning */
+#define LOOK_FACTOR 10      /* the relay waits this many times the duration of its last query */
 
 struct outbox_relay {
     const struct config *config;
     char holder[320];
-    struct rows rows;                /* the thread's, as what follows up to the lock */
+    struct rows rows;                /* of the thread alone, as all up to `lock` */
     struct kafka_producer *producer; /* NULL: none yet */
     struct flights flights;
-    struct rests rests;
+    struct topic_backoffs backoffs;
     bool holds;
     int64_t lease_until_us; /* while it holds */
-    int64_t run_out_us;     /* since when another's lease is seen to have run out; 0: it has not */
+    int64_t run_out_us;     /* since when another's lease is seen expired; 0: it is not */
     int64_t claim_at_us, look_at_us, measure_at_us, prune_at_us;
-    int64_t heard_us; /* when Kafka last took a message, or nothing was in flight */
-    bool outage_said, silence_said;
+    int64_t delivered_us; /* when Kafka last accepted a message, or none was in flight */
+    bool outage_logged, silence_logged;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all that follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool woken, reported, stopping;
     struct {
         bool publishes;
         struct rows_depth depth;
         int64_t in_flight;
-        char error[512]; /* "": nothing is wrong */
+        char error[512]; /* "": none */
     } status;
 };
 
@@ -76,31 +76,26 @@ static struct metric_cell *relay_metric(enum relay_metric which) {
         enum metric_type type;
         const char *name, *help;
     } metrics[RM_COUNT] = {
-        {METRIC_GAUGE, "ras_outbox_depth", "Messages that wait to be published, up to 100000."},
+        {METRIC_GAUGE, "ras_outbox_depth", "Messages pending, up to 100000."},
         {METRIC_GAUGE, "ras_outbox_failed_messages",
-         "Messages that Kafka refuses, until an operator retries or drops them."},
-        {METRIC_GAUGE, "ras_outbox_oldest_pending_seconds", "Age of the oldest that waits."},
-        {METRIC_GAUGE, "ras_outbox_publishes", "1 where this process publishes for all of them."},
-        {METRIC_COUNTER, "ras_outbox_sent_total", "Messages that Kafka has taken."},
+         "Messages that Kafka refused, until an operator retries or drops them."},
+        {METRIC_GAUGE, "ras_outbox_oldest_pending_seconds", "Age of the oldest pending message."},
+        {METRIC_GAUGE, "ras_outbox_publishes", "1 if this process holds the lease and publishes."},
+        {METRIC_COUNTER, "ras_outbox_sent_total", "Messages that Kafka acknowledged."},
         {METRIC_COUNTER, "ras_outbox_settled_total",
-         "Messages that were not sent: they became older than the horizon while they waited."},
-        {METRIC_COUNTER, "ras_outbox_failed_total", "Messages that Kafka refused for good."},
-        {METRIC_COUNTER, "ras_outbox_delayed_total",
-         "Messages that could not be sent and wait to be tried again."},
-        {METRIC_COUNTER, "ras_outbox_pruned_total", "Rows of done messages that were deleted."},
+         "Messages not sent: they became older than the horizon while pending."},
+        {METRIC_COUNTER, "ras_outbox_failed_total",
+         "Messages that Kafka refused: they become failed."},
+        {METRIC_COUNTER, "ras_outbox_delayed_total", "Messages not sent that will be tried again."},
+        {METRIC_COUNTER, "ras_outbox_pruned_total", "Rows of done messages deleted."},
         {METRIC_HISTOGRAM, "ras_outbox_publish_seconds",
          "From the transaction that stored a message to Kafka's acknowledgement."},
     };
     return metric_single(metrics[which].type, metrics[which].name, metrics[which].help);
 }
 
-static void relay_make_relay_metrics(void) {
-    for (enum relay_metric which = RM_DEPTH; which < RM_COUNT; which++) {
-        relay_metric(which);
-    }
-}
-
-/* ---- what is said --------------------------------------------------------------------------- */
+/* ---- log and status ---------------------------------------------------------------------------
+ */
 
 static void relay_set_status_error(struct outbox_relay *relay, const char *text) {
     pthread_mutex_lock(&relay->lock);
@@ -109,30 +104,30 @@ static void relay_set_status_error(struct outbox_relay *relay, const char *text)
 }
 
 static void relay_note_database(struct outbox_relay *relay, bool ok, const struct err *err) {
-    if (!ok && !relay->outage_said) {
-        log_warning("the outbox waits for the database; messages stay pending",
+    if (!ok && !relay->outage_logged) {
+        log_warning("the outbox relay cannot reach the database; messages stay pending",
                     LOG_TEXT("error", err->text));
         relay_set_status_error(relay, err->text);
-    } else if (ok && relay->outage_said) {
-        log_info("the outbox is at the database again");
+    } else if (ok && relay->outage_logged) {
+        log_info("the outbox relay reached the database again");
         relay_set_status_error(relay, "");
     }
-    relay->outage_said = !ok;
+    relay->outage_logged = !ok;
 }
 
-/* Once for each silence, and once when it ends. */
+/* Logs the begin and the end of each silence. */
 static void relay_note_kafka(struct outbox_relay *relay, int64_t now_us) {
-    bool silent = relay->flights.messages > 0 && now_us - relay->heard_us > SILENCE_US;
-    if (silent && !relay->silence_said) {
-        log_warning("Kafka has taken no message for ten seconds; they stay pending, and leave in "
-                    "order when it does",
-                    LOG_INT("in_flight", (int64_t)relay->flights.messages));
+    bool silent = relay->flights.messages > 0 && now_us - relay->delivered_us > SILENCE_US;
+    if (silent && !relay->silence_logged) {
+        log_warning(
+            "Kafka acknowledged no message for ten seconds; messages stay pending, in order",
+            LOG_INT("in_flight", (int64_t)relay->flights.messages));
         relay_set_status_error(relay, "Kafka takes no messages");
-    } else if (!silent && relay->silence_said) {
-        log_info("Kafka takes messages again");
+    } else if (!silent && relay->silence_logged) {
+        log_info("Kafka acknowledges messages again");
         relay_set_status_error(relay, "");
     }
-    relay->silence_said = silent;
+    relay->silence_logged = silent;
 }
 
 static void relay_note_publishes(struct outbox_relay *relay, bool holds) {
@@ -140,8 +135,8 @@ static void relay_note_publishes(struct outbox_relay *relay, bool holds) {
         FAULT_POINT("outbox_lease");
     }
     if (holds != relay->holds) {
-        log_info(holds ? "this process publishes what is in the outbox"
-                       : "another process publishes what is in the outbox");
+        log_info(holds ? "this process took the outbox lease and publishes"
+                       : "this process lost the outbox lease: another publishes");
     }
     relay->holds = holds;
     metric_set(relay_metric(RM_PUBLISHES), holds);
@@ -152,8 +147,8 @@ static void relay_note_publishes(struct outbox_relay *relay, bool holds) {
 
 /* ---- the lease ------------------------------------------------------------------------------ */
 
-/* What the client has may be sent by the new holder, too: the less of it leaves, the better. */
-static void relay_give_up_flights(struct outbox_relay *relay) {
+/* Purges the client: the new holder sends the same messages. */
+static void relay_drop_flights(struct outbox_relay *relay) {
     if (relay->producer) {
         kafka_producer_abandon(relay->producer);
         relay->producer = NULL;
@@ -166,7 +161,7 @@ static bool relay_claim_lease(struct outbox_relay *relay, int64_t now_us, struct
     bool takes_over = relay->run_out_us > 0 && now_us - relay->run_out_us >= TAKEOVER_US;
     relay->claim_at_us = now_us + CLAIM_US;
     if (!rows_claim(&relay->rows, takes_over, &lease, err)) {
-        relay->run_out_us = 0; /* the holder may have been cut off as well */
+        relay->run_out_us = 0; /* the holder may have lost the database too */
         return false;
     }
     if (lease != ROWS_RUN_OUT) {
@@ -177,17 +172,16 @@ static bool relay_claim_lease(struct outbox_relay *relay, int64_t now_us, struct
     if (lease == ROWS_MINE) {
         relay->lease_until_us = now_us + ROWS_LEASE_MS * 1000LL;
     } else if (relay->holds) {
-        log_warning("another process has taken the outbox over: this one was stopped, or cut off "
-                    "from the database, for longer than its lease; what it had sent may be sent "
-                    "twice",
+        log_warning("another process took the outbox lease: this one was stopped, or without the "
+                    "database, for longer than its lease; messages in flight may be sent twice",
                     LOG_INT("in_flight", (int64_t)relay->flights.messages));
-        relay_give_up_flights(relay);
+        relay_drop_flights(relay);
     }
     relay_note_publishes(relay, lease == ROWS_MINE);
     return true;
 }
 
-/* With a margin for the way to Kafka. */
+/* With a margin for the time to reach Kafka. */
 static bool relay_may_publish(const struct outbox_relay *relay, int64_t now_us) {
     return relay->holds && now_us < relay->lease_until_us - CLAIM_US;
 }
@@ -198,12 +192,11 @@ struct noting {
     struct outbox_relay *relay;
     struct row_result results[WINDOW_MESSAGES];
     size_t count;
-    int64_t now_us; /* Unix */
+    int64_t now_us; /* since 1970 */
 };
 
-/* An error of the topic is one of all its messages: they wait, in order, and the others go on. One
- * of a message alone stays its own: the later ones of its key go on, because nothing that may come
- * would let it pass. */
+/* An error of a topic applies to all its messages: they stay pending, in order. An error of one
+ * message is permanent: it fails alone, and later ones of its key are sent. */
 static enum row_outcome relay_outcome_of(struct outbox_relay *relay,
                                          const struct flight_message *message,
                                          const struct kafka_delivery *delivery) {
@@ -214,7 +207,8 @@ static enum row_outcome relay_outcome_of(struct outbox_relay *relay,
         return ROW_FAILED;
     }
     if (delivery->of_topic) {
-        rests_begin(&relay->rests, message->topic, clock_monotonic_us(), delivery->reason);
+        topic_backoff_begin(&relay->backoffs, message->topic, clock_monotonic_us(),
+                            delivery->reason);
     }
     return ROW_PENDING;
 }
@@ -229,10 +223,10 @@ static void relay_note_report(void *context, const struct flight_message *messag
     if (outcome == ROW_SENT) {
         double seconds = (double)(noting->now_us - message->created_us) / 1e6;
         metric_observe(relay_metric(RM_SECONDS), seconds > 0 ? seconds : 0);
-        rests_end(&relay->rests, message->topic);
-        relay->heard_us = clock_monotonic_us();
+        topic_backoff_end(&relay->backoffs, message->topic);
+        relay->delivered_us = clock_monotonic_us();
     } else if (outcome == ROW_FAILED) {
-        log_error("Kafka refuses a message: aggregator outbox show, retry or drop",
+        log_error("Kafka refused a message: see aggregator outbox show, then retry or drop it",
                   LOG_INT("id", message->id), LOG_TEXT("topic", message->topic),
                   LOG_TEXT("error", delivery->reason));
     }
@@ -248,12 +242,12 @@ static void relay_count_results(const struct noting *noting) {
     metric_add(relay_metric(RM_DELAYED), (double)counts[ROW_PENDING]);
 }
 
-/* Until the rows say so, what was reported counts as under way: it is not sent again. */
+/* A reported message stays in flight until its row has the outcome: it is not sent again. */
 static bool relay_note_reports(struct outbox_relay *relay, struct err *err) {
     struct noting *noting = xcalloc(1, sizeof *noting);
     noting->relay = relay;
     noting->now_us = clock_wall_us();
-    flights_look(&relay->flights, relay_note_report, noting);
+    flights_read_reports(&relay->flights, relay_note_report, noting);
     if (noting->count > 0) {
         FAULT_POINT("outbox_acknowledged");
     }
@@ -263,7 +257,7 @@ static bool relay_note_reports(struct outbox_relay *relay, struct err *err) {
             FAULT_POINT("outbox_noted");
         }
         relay_count_results(noting);
-        flights_settle(&relay->flights);
+        flights_finish(&relay->flights);
     }
     free(noting);
     return ok;
@@ -271,12 +265,13 @@ static bool relay_note_reports(struct outbox_relay *relay, struct err *err) {
 
 /* ---- publishing ----------------------------------------------------------------------------- */
 
-static bool relay_settle_old(struct outbox_relay *relay, const struct pg_result *taken,
-                             struct err *err) {
+/* Messages past the horizon become `settled`. */
+static bool relay_note_old(struct outbox_relay *relay, const struct pg_result *taken,
+                           struct err *err) {
     struct row_result *results = xcalloc((size_t)pg_rows_count(taken) + 1, sizeof *results);
     size_t count = 0;
     for (int row = 0; row < pg_rows_count(taken); row++) {
-        if (strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0) {
+        if (rows_is_old(taken, row)) {
             results[count++] =
                 (struct row_result){strtoll(pg_rows_text(taken, row, ROW_ID), NULL, 10),
                                     ROW_SETTLED, "older than the horizon when it was to be sent"};
@@ -290,13 +285,13 @@ static bool relay_settle_old(struct outbox_relay *relay, const struct pg_result 
     return ok;
 }
 
-/* A message that is past the horizon when Kafka comes back is old news: the client gives it up. */
+/* The client drops a message that passes the horizon during an outage of Kafka. */
 static int relay_message_timeout_ms(const struct outbox_relay *relay) {
     int64_t horizon_ms = relay->config->outbox.horizon_hours * 3600000LL;
     return horizon_ms < INT32_MAX ? (int)horizon_ms : INT32_MAX;
 }
 
-/* One that met a fatal error has given its messages up; they are pending again by now. */
+/* Replaces a broken producer once its messages are pending again. */
 static bool relay_hold_producer(struct outbox_relay *relay, struct err *err) {
     if (relay->producer && kafka_producer_broken(relay->producer) && relay->flights.messages == 0) {
         kafka_producer_abandon(relay->producer);
@@ -311,7 +306,7 @@ static bool relay_hold_producer(struct outbox_relay *relay, struct err *err) {
 
 static void relay_note_no_client(struct outbox_relay *relay, const struct err *reason) {
     if (reason->text[0] && strcmp(relay->status.error, reason->text) != 0) {
-        log_error("the outbox has no Kafka client: see kafka in config.lua",
+        log_error("the outbox relay cannot create a Kafka client: see kafka in config.lua",
                   LOG_TEXT("error", reason->text));
         relay_set_status_error(relay, reason->text);
     }
@@ -325,48 +320,34 @@ static void relay_wake_for_reports(void *context) {
     pthread_mutex_unlock(&relay->lock);
 }
 
-static bool relay_has_news(const struct pg_result *taken) {
-    for (int row = 0; row < pg_rows_count(taken); row++) {
-        if (strcmp(pg_rows_text(taken, row, ROW_OLD), "t") != 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool relay_launch(struct outbox_relay *relay, const struct pg_result *taken) {
     struct err reason = {0};
-    if (!relay_may_publish(relay, clock_monotonic_us()) || !relay_has_news(taken)) {
+    if (!relay_may_publish(relay, clock_monotonic_us()) || pg_rows_count(taken) == 0) {
         return true;
     }
     if (!relay_hold_producer(relay, &reason)) {
         relay_note_no_client(relay, &reason);
         return false;
     }
-    relay->heard_us = relay->flights.messages > 0 ? relay->heard_us : clock_monotonic_us();
+    relay->delivered_us = relay->flights.messages > 0 ? relay->delivered_us : clock_monotonic_us();
     flights_launch(&relay->flights, relay->producer, taken, relay_wake_for_reports, relay);
     FAULT_POINT("outbox_produced");
     return true;
 }
 
-static bool relay_take_room(const struct outbox_relay *relay, size_t *messages, size_t *bytes) {
-    *messages = WINDOW_MESSAGES - relay->flights.messages;
-    *bytes = WINDOW_BYTES > relay->flights.bytes ? WINDOW_BYTES - relay->flights.bytes : 0;
-    return *messages > 0 && *bytes > 0;
-}
-
 static bool relay_take_pending(struct outbox_relay *relay, struct pg_result **taken,
                                struct err *err) {
-    const char *topics[RESTS_MAX];
-    struct rows_passed_over passed_over = {.topics = topics};
-    size_t messages, bytes;
+    const struct flights *flights = &relay->flights;
+    const char *topics[BACKOFF_TOPICS_MAX];
+    struct rows_skipped skipped = {.topics = topics};
     *taken = NULL;
-    if (!relay_take_room(relay, &messages, &bytes)) {
+    if (flights->messages >= WINDOW_MESSAGES || flights->bytes >= WINDOW_BYTES) {
         return true;
     }
-    passed_over.flying = flights_ids(&relay->flights, &passed_over.flying_count);
-    passed_over.topic_count = rests_topics(&relay->rests, clock_monotonic_us(), topics);
-    return rows_take(&relay->rows, &passed_over, messages, bytes, taken, err);
+    skipped.flying = flights_ids(&relay->flights, &skipped.flying_count);
+    skipped.topic_count = topic_backoff_list(&relay->backoffs, clock_monotonic_us(), topics);
+    return rows_take(&relay->rows, &skipped, WINDOW_MESSAGES - flights->messages,
+                     WINDOW_BYTES - flights->bytes, taken, err);
 }
 
 static bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
@@ -378,7 +359,7 @@ static bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
     if (!relay_take_pending(relay, &taken, err)) {
         return false;
     }
-    bool ok = !taken || relay_settle_old(relay, taken, err);
+    bool ok = !taken || relay_note_old(relay, taken, err);
     bool launched = ok && taken && relay_launch(relay, taken);
     bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us(), rest_us = LOOK_FACTOR * (now_us - began_us);
@@ -441,7 +422,7 @@ static int64_t relay_earlier(int64_t one_us, int64_t other_us) {
     return one_us < other_us ? one_us : other_us;
 }
 
-/* When there is something to do without being woken. */
+/* The time of the next work if nobody wakes the thread. */
 static int64_t relay_next_work_us(const struct outbox_relay *relay) {
     int64_t next_us = relay_earlier(relay->claim_at_us, relay->measure_at_us);
     if (relay->holds) {
@@ -470,7 +451,7 @@ static bool relay_wait_for_work(struct outbox_relay *relay, int64_t until_us, bo
     return go_on;
 }
 
-/* What is under way has some time to be acknowledged; others need not wait for the lease. */
+/* Waits up to STOP_MS for messages in flight, and releases the lease. */
 static void relay_finish(struct outbox_relay *relay) {
     struct err err = {0};
     int64_t deadline_us = clock_monotonic_us() + STOP_MS * 1000LL;
@@ -482,11 +463,11 @@ static void relay_finish(struct outbox_relay *relay) {
         pthread_mutex_unlock(&relay->lock);
         ok = relay_note_reports(relay, &err);
     }
-    relay_give_up_flights(relay);
+    relay_drop_flights(relay);
     if (relay->holds && ok && !rows_release(&relay->rows, &err)) {
-        log_warning("the outbox's lease is not given back: another process goes on when it has "
-                    "run out",
-                    LOG_TEXT("error", err.text));
+        log_warning(
+            "this process could not release the outbox lease: another publishes once it expires",
+            LOG_TEXT("error", err.text));
     }
 }
 
@@ -517,10 +498,10 @@ static void relay_name_holder(struct outbox_relay *relay) {
     relay->rows.holder = relay->holder;
 }
 
-static void relay_free_relay(struct outbox_relay *relay) {
+static void relay_free(struct outbox_relay *relay) {
     pg_destroy(relay->rows.pg);
     pg_params_destroy(relay->rows.params);
-    rests_free(&relay->rests);
+    topic_backoff_free(&relay->backoffs);
     pthread_cond_destroy(&relay->changed);
     pthread_mutex_destroy(&relay->lock);
     free(relay);
@@ -543,10 +524,12 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
     pthread_mutex_init(&relay->lock, NULL);
     clock_condition_init(&relay->changed);
     relay_name_holder(relay);
-    relay_make_relay_metrics();
+    for (enum relay_metric which = RM_DEPTH; which < RM_COUNT; which++) {
+        relay_metric(which); /* present before the first event */
+    }
     if (pthread_create(&relay->thread, NULL, relay_main, relay) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread of the outbox");
-        relay_free_relay(relay);
+        err_set(err, ERR_INTERNAL, "cannot start the thread of the outbox relay");
+        relay_free(relay);
         return NULL;
     }
     return relay;
@@ -561,7 +544,7 @@ void outbox_relay_stop(struct outbox_relay *relay) {
     pthread_cond_signal(&relay->changed);
     pthread_mutex_unlock(&relay->lock);
     pthread_join(relay->thread, NULL);
-    relay_free_relay(relay);
+    relay_free(relay);
 }
 
 /* ---- for others ----------------------------------------------------------------------------- */

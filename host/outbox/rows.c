@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-/* A fact dated later than its row counts from the row on, or it would never be past the horizon. */
+/* A fact dated in the future counts from its row on, or it would never be past the horizon. */
 #define FACT_AT "least(fact_at, created_at)"
 
 static const char claim_sql[] =
@@ -28,7 +28,7 @@ static const char take_sql[] =
     "AND topic <> ALL ($3::text[]) ORDER BY id LIMIT $4::int8) AS first) AS summed "
     "WHERE before < $5::int8 ORDER BY id";
 
-/* That a message was sent is true whatever somebody made of its row meanwhile. */
+/* `sent` overwrites what an operator made of the row in the meantime. */
 static const char note_sql[] =
     "UPDATE aggregator_state.outbox o SET state = r.state, error = r.error, "
     "done_at = CASE WHEN r.state <> 'pending' THEN now() END, "
@@ -45,8 +45,8 @@ static const char measure_sql[] = "SELECT (SELECT count(*) FROM (SELECT 1 FROM "
                                   "created_at) FROM aggregator_state.outbox "
                                   "WHERE state = 'pending' ORDER BY id LIMIT 1), 0)";
 
-/* How many rows there are is counted only where the table may hold too many. Rows leave one horizon
- * after they were done, so that operators find them as long as they are of interest. */
+/* Rows are deleted one horizon after they were done; above keep_rows, as estimated by Postgres, at
+ * once. */
 static const char prune_sql[] =
     "DELETE FROM aggregator_state.outbox WHERE id = ANY (ARRAY(SELECT id FROM "
     "aggregator_state.outbox WHERE state <> 'pending' "
@@ -75,7 +75,7 @@ bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, stru
     if (!outbox_rows_query(rows, "outbox_claim", claim_sql, &row, err)) {
         return false;
     }
-    if (pg_rows_count(row) == 0) { /* somebody has emptied the table */
+    if (pg_rows_count(row) == 0) { /* the table was emptied by hand */
         pg_rows_free(row);
         *lease = ROWS_OTHERS;
         return outbox_rows_query(rows, "outbox_lease", lease_sql, NULL, err);
@@ -94,23 +94,27 @@ bool rows_release(struct rows *rows, struct err *err) {
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-bool rows_take(struct rows *rows, const struct rows_passed_over *passed_over, size_t limit,
-               size_t bytes, struct pg_result **taken, struct err *err) {
+bool rows_take(struct rows *rows, const struct rows_skipped *skipped, size_t limit, size_t bytes,
+               struct pg_result **taken, struct err *err) {
     struct pg_params *params = rows->params;
     pg_params_add_int8(params, rows->horizon_hours);
     pg_array_begin(params, PG_ARRAY_INT8);
-    for (size_t i = 0; i < passed_over->flying_count; i++) {
-        pg_array_int(params, passed_over->flying[i]);
+    for (size_t i = 0; i < skipped->flying_count; i++) {
+        pg_array_int(params, skipped->flying[i]);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < passed_over->topic_count; i++) {
-        pg_array_bytes(params, slice_of(passed_over->topics[i]));
+    for (size_t i = 0; i < skipped->topic_count; i++) {
+        pg_array_bytes(params, slice_of(skipped->topics[i]));
     }
     pg_array_end(params);
     pg_params_add_int8(params, (int64_t)limit);
     pg_params_add_int8(params, (int64_t)bytes);
     return outbox_rows_query(rows, "outbox_take", take_sql, taken, err);
+}
+
+bool rows_is_old(const struct pg_result *taken, int row) {
+    return strcmp(pg_rows_text(taken, row, ROW_OLD), "t") == 0;
 }
 
 bool rows_note(struct rows *rows, const struct row_result *results, size_t count, struct err *err) {
@@ -133,11 +137,7 @@ bool rows_note(struct rows *rows, const struct row_result *results, size_t count
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        if (results[i].error) {
-            pg_array_bytes(params, slice_of(results[i].error));
-        } else {
-            pg_array_null(params);
-        }
+        pg_array_bytes(params, slice_of(results[i].error));
     }
     pg_array_end(params);
     return outbox_rows_query(rows, "outbox_note", note_sql, NULL, err);

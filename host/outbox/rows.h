@@ -1,5 +1,5 @@
-/* rows: what the relay asks of the database: the lease, pending messages, what became of them, how
- * many there are, and which may leave. One thread; every call is one statement and waits for it. */
+/* rows: the relay's SQL: lease, pending messages, their outcome, their number, pruning. One thread;
+ * every call is one statement and waits for it. */
 #ifndef AGG_HOST_OUTBOX_ROWS_H
 #define AGG_HOST_OUTBOX_ROWS_H
 
@@ -8,41 +8,44 @@
 struct rows {
     struct pg *pg;
     struct pg_params *params;
-    const char *holder; /* who this process is to others */
+    const char *holder; /* identifies this process */
     int horizon_hours;
     int keep_rows;
 };
 
-/* How long a lease lasts, from when it was last asked for. */
+/* From the last claim. */
 #define ROWS_LEASE_MS 5000
 #define ROWS_STATEMENT_MS 5000
 
 enum rows_lease {
     ROWS_MINE,
     ROWS_OTHERS,
-    ROWS_RUN_OUT, /* another's, and not renewed in time: to be taken over by rows_claim */
+    ROWS_RUN_OUT, /* another's, expired: rows_claim may take it over */
 };
-/* Takes or renews the lease. One that another process has let run out is left to it, unless
- * `takes_over`: it may just have been cut off from the database, as this process was. */
+/* Takes or renews the lease. Takes another's expired lease only with `takes_over`: an outage of the
+ * database may have kept its holder from renewing it. */
 bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, struct err *err);
-/* Gives it back, so that another process takes it at once. */
+/* Releases the lease: another process can take it at once. */
 bool rows_release(struct rows *rows, struct err *err);
 
 /* The columns of rows_take. */
 enum { ROW_ID, ROW_TOPIC, ROW_KEY, ROW_VALUE, ROW_HEADERS, ROW_TRACEPARENT, ROW_CREATED, ROW_OLD };
-/* Pending messages in order of their ids, without those of `flying` and of the resting topics; up
- * to `limit` rows, and `bytes` or one row. ROW_CREATED is in microseconds since 1970; ROW_OLD is
- * "t" for a fact past the horizon. *taken is the caller's to pg_rows_free. */
-struct rows_passed_over {
+/* Messages that rows_take skips. */
+struct rows_skipped {
     const int64_t *flying;
     size_t flying_count;
     const char *const *topics;
     size_t topic_count;
 };
-bool rows_take(struct rows *rows, const struct rows_passed_over *passed_over, size_t limit,
-               size_t bytes, struct pg_result **taken, struct err *err);
+/* Pending messages in order of their ids, up to `limit` rows, and `bytes` or one row. ROW_CREATED
+ * is in microseconds since 1970. The caller frees *taken with pg_rows_free. */
+bool rows_take(struct rows *rows, const struct rows_skipped *skipped, size_t limit, size_t bytes,
+               struct pg_result **taken, struct err *err);
 
-/* What became of a message that was taken. */
+/* Whether the fact of a taken row is past the horizon. */
+bool rows_is_old(const struct pg_result *taken, int row);
+
+/* The outcome of a message that was taken. */
 enum row_outcome { ROW_SENT, ROW_SETTLED, ROW_FAILED, ROW_PENDING };
 struct row_result {
     int64_t id;
@@ -59,8 +62,8 @@ struct rows_depth {
 #define ROWS_DEPTH_MAX 100000
 bool rows_measure(struct rows *rows, struct rows_depth *depth, struct err *err);
 
-/* Deletes rows that nobody needs any longer, up to ROWS_PRUNED at a time; *pruned counts them. Only
- * facts past the horizon leave: derived once more they would be settled, not sent. */
+/* Deletes done rows, up to ROWS_PRUNED at a time; *pruned counts them. Only facts past the horizon
+ * are deleted: derived again they become `settled`, and are not sent twice. */
 #define ROWS_PRUNED 10000
 bool rows_prune(struct rows *rows, int64_t *pruned, struct err *err);
 

@@ -1,5 +1,5 @@
-/* store: messages become rows of the outbox by one statement, whatever their number. What is older
- * than the horizon is stored as settled: known, and never sent. */
+/* store: stores messages in the outbox by one statement. A message older than the horizon is stored
+ * as `settled` and never sent. */
 #include "outbox.h"
 
 #include <stdio.h>
@@ -8,9 +8,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-/* Of one identity given twice the first counts. Others are compared with what stands there, or with
- * the first; a row that another transaction stores at the same moment is not seen, and so not
- * compared. */
+/* The first message of an identity is stored. Others are compared with the stored row, or with the
+ * first; a row that a concurrent transaction stores is not visible, and not compared. */
 static const char store_sql[] =
     "WITH given AS (SELECT identity COLLATE \"C\" AS identity, topic COLLATE \"C\" AS topic, "
     "key COLLATE \"C\" AS key, value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, "
@@ -43,7 +42,7 @@ enum stored_column {
     S_SETTLED,
     S_KNOWN,
     S_CONFLICTING,
-    S_IDENTITY, /* of one conflict, as the rest; NULL: there is none */
+    S_IDENTITY, /* of one conflict, as the rest; NULL: none */
     S_SOURCE,
     S_TOPIC,
     S_KEY,
@@ -88,10 +87,8 @@ static void outbox_store_add_column(struct pg_params *params, const struct outbo
         struct slice text = outbox_store_column_of(&messages[i], column);
         if (column == O_FACT_AT) {
             pg_array_timestamp(params, messages[i].fact_at_us);
-        } else if (text.data) {
-            pg_array_bytes(params, text);
         } else {
-            pg_array_null(params);
+            pg_array_bytes(params, text);
         }
     }
     pg_array_end(params);
@@ -110,30 +107,26 @@ bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_me
     return pg_send(pg, "store_messages", store_sql, params, false, err);
 }
 
-static int64_t outbox_store_cell_int(const struct pg_result *result, int column) {
-    return strtoll(pg_rows_text(result, 0, column), NULL, 10);
-}
-
-static void outbox_store_copy_cell(char *text, size_t cap, const struct pg_result *result,
-                                   int column) {
-    snprintf(text, cap, "%s", pg_rows_text(result, 0, column));
-}
-
 bool outbox_stored_add(struct outbox_stored *stored, const struct pg_result *result) {
     if (pg_rows_count(result) != 1 || pg_rows_find_column(result, "outbox_pending") != 0) {
         return false;
     }
-    stored->pending += outbox_store_cell_int(result, S_PENDING);
-    stored->settled += outbox_store_cell_int(result, S_SETTLED);
-    stored->known += outbox_store_cell_int(result, S_KNOWN);
-    stored->conflicting += outbox_store_cell_int(result, S_CONFLICTING);
-    if (!pg_rows_is_null(result, 0, S_IDENTITY)) {
-        outbox_store_copy_cell(stored->conflict, sizeof stored->conflict, result, S_IDENTITY);
-        outbox_store_copy_cell(stored->conflict_source, sizeof stored->conflict_source, result,
-                               S_SOURCE);
-        outbox_store_copy_cell(stored->conflict_topic, sizeof stored->conflict_topic, result,
-                               S_TOPIC);
-        outbox_store_copy_cell(stored->conflict_key, sizeof stored->conflict_key, result, S_KEY);
+    int64_t *const counts[] = {[S_PENDING] = &stored->pending,
+                               [S_SETTLED] = &stored->settled,
+                               [S_KNOWN] = &stored->known,
+                               [S_CONFLICTING] = &stored->conflicting};
+    const struct {
+        char *text;
+        size_t cap;
+    } conflict[] = {{stored->conflict, sizeof stored->conflict},
+                    {stored->conflict_source, sizeof stored->conflict_source},
+                    {stored->conflict_topic, sizeof stored->conflict_topic},
+                    {stored->conflict_key, sizeof stored->conflict_key}};
+    for (int column = S_PENDING; column <= S_CONFLICTING; column++) {
+        *counts[column] += strtoll(pg_rows_text(result, 0, column), NULL, 10);
+    }
+    for (int i = 0; i < 4 && !pg_rows_is_null(result, 0, S_IDENTITY); i++) {
+        snprintf(conflict[i].text, conflict[i].cap, "%s", pg_rows_text(result, 0, S_IDENTITY + i));
     }
     return true;
 }
@@ -141,7 +134,7 @@ bool outbox_stored_add(struct outbox_stored *stored, const struct pg_result *res
 static void outbox_store_count_as(const char *outcome, int64_t count) {
     struct metric *family =
         metric_family(METRIC_COUNTER, "ras_outbox_messages_total",
-                      "Messages given to the outbox, by what became of them: pending, settled "
+                      "Messages given to the outbox, by outcome: pending, settled "
                       "(older than outbox.horizon_hours), known (stored before).",
                       "outcome");
     metric_add(metric_cell(family, outcome), (double)count);
@@ -152,16 +145,14 @@ void outbox_stored_count(const struct outbox_stored *stored) {
     outbox_store_count_as("settled", stored->settled);
     outbox_store_count_as("known", stored->known);
     metric_add(metric_single(METRIC_COUNTER, "ras_outbox_conflicts_total",
-                             "Messages with the identity of another one and other content: they "
-                             "are not published."),
+                             "Messages with a stored identity and other content: not published."),
                (double)stored->conflicting);
     if (stored->conflicting > 0) {
-        log_error("a message has the identity of a stored one and other content: the stored one "
-                  "stays, this one is not published; the identity must name all that the message "
-                  "says",
-                  LOG_TEXT("identity", stored->conflict),
-                  LOG_TEXT("source", stored->conflict_source),
-                  LOG_TEXT("topic", stored->conflict_topic), LOG_TEXT("key", stored->conflict_key),
-                  LOG_INT("messages", stored->conflicting));
+        log_error(
+            "a message has the identity of a stored one and other content, and is not published: "
+            "its identity must name all that its content depends on",
+            LOG_TEXT("identity", stored->conflict), LOG_TEXT("source", stored->conflict_source),
+            LOG_TEXT("topic", stored->conflict_topic), LOG_TEXT("key", stored->conflict_key),
+            LOG_INT("messages", stored->conflicting));
     }
 }
