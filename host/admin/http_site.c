@@ -83,7 +83,7 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
     log_info("administration asked", LOG_TEXT("endpoint", exchange->endpoint->name),
              LOG_INT("status", status));
-    response_set_momentary(&exchange->response, answer_create(status, buffer_slice(&json)),
+    response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(&json)),
                            "application/json");
     buffer_free(&json);
 }

@@ -1,16 +1,16 @@
-/* announce: what the processes tell each other through Redis. Keys, beside those of shared.c:
+/* announce: invalidations that processes send each other through Redis. Keys beside shared.c's:
  *   ras:cache:dep:TAG         set of the KEYs that depend on a tag
- *   ras:cache:seq             the last invalidation's number
- *   ras:cache:recent          sorted by their number, the last invalidations: the guard of the
- * store script. 16 digits (a member is unique by them), then the tags ras:cache:floor number of the
- * last invalidation of everything: answers begun before are void ras:cache:chain:ID        how many
- * parts of an announcement were taken: none is left out ras:cache:announced:VIEW  of a database,
- * for each partition: up to which count of events its commits were announced without a gap
- *   ras:cache:run             the run of the Redis server that all of this was last checked against
+ *   ras:cache:seq             number of the last invalidation
+ *   ras:cache:recent          the last invalidations, sorted by number, for the store script;
+ *                             a member is 16 digits, which make it unique, and the tags
+ *   ras:cache:floor           number of the last drop of all: responses begun before are stale
+ *   ras:cache:chain:ID        parts applied of an announcement: none is skipped
+ *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap
+ *   ras:cache:run             run id of the Redis server at the last check
  *
- * The number is the time in µs of the invalidation, and always grows: so a Redis that lost its
- * memory, or came back with an old one, cannot count the same numbers again; where it finds no
- * number, what was begun before is void. */
+ * The number is the time of the invalidation in microseconds, and always grows: a Redis that
+ * restarts empty or with old contents does not repeat numbers. Without a number, responses begun
+ * before are stale. */
 #include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,13 +25,13 @@
 #define RUN_KEY "ras:cache:run"
 #define CHAIN_PREFIX "ras:cache:chain:"
 #define ANNOUNCED_PREFIX "ras:cache:announced:"
-#define CHUNK 1000       /* tags a command: keeps each script run short */
-#define CHAIN_TTL_S "60" /* an announcement is given up long before */
+#define CHUNK 1000       /* tags a command: bounds the time of each script run */
+#define CHAIN_TTL_S "60" /* an announcement times out long before */
 #define ANNOUNCED_TTL_S "604800"
 #define NUMBER_BYTES 24
 
-/* One part, at most CHUNK tags; the keys found may be more, so they are deleted in chunks too. A
- * part is refused unless all before it were taken. */
+/* One part of an announcement, at most CHUNK tags; the dependent keys may be more and are deleted
+ * in chunks. Fails unless all parts before it were applied. */
 static const char INVALIDATE_SCRIPT[] =
     "if tonumber(redis.call('GET', KEYS[3]) or '0') ~= tonumber(ARGV[3]) then\n"
     "  return redis.error_reply('ERR an earlier part of the announcement is missing')\n"
@@ -59,8 +59,8 @@ static const char INVALIDATE_SCRIPT[] =
     "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
     "return seq\n";
 
-/* After the last part. ARGV: the parts; then for each partition its field, and its count before and
- * after the commit. 0: some commit before this one was not announced. */
+/* After the last part. ARGV: the number of parts; then for each partition its field, and its count
+ * before and after the commit. Returns 0 if a commit before this one was not announced. */
 static const char RECORD_SCRIPT[] =
     "if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then\n"
     "  return redis.error_reply('ERR an earlier part of the announcement is missing')\n"
@@ -77,7 +77,7 @@ static const char RECORD_SCRIPT[] =
     "redis.call('DEL', KEYS[1])\n"
     "return complete\n";
 
-#define FORGET_ALL                                                                                 \
+#define DROP_ALL                                                                                   \
     "local time = redis.call('TIME')\n"                                                            \
     "local now = time[1] * 1000000 + time[2]\n"                                                    \
     "local seq = math.max(redis.call('INCR', KEYS[1]), now)\n"                                     \
@@ -86,34 +86,32 @@ static const char RECORD_SCRIPT[] =
     "redis.call('SET', KEYS[2], text)\n"                                                           \
     "redis.call('PUBLISH', '" CACHE_CHANNEL "', '')\n"
 
-/* ARGV: for each partition its field, what is known to be written there ('' : nothing is known),
- * and its count. A partition is open where that is still written, or a smaller count. Without
- * partitions everything is forgotten in any case. */
-static const char FORGET_SCRIPT[] =
+/* ARGV: for each partition its field, the value seen there ('': unknown), and its count. A
+ * partition is open if the field still has that value or, unknown, a smaller count. Drops all
+ * responses if one is open, or without partitions. */
+static const char DROP_ALL_SCRIPT[] =
     "local open = #ARGV == 0\n"
     "for i = 1, #ARGV, 3 do\n"
     "  local held = redis.call('HGET', KEYS[3], ARGV[i]) or '0'\n"
     "  local behind = ARGV[i + 1] == '' and tonumber(held) < tonumber(ARGV[i + 2])\n"
     "  open = open or behind or held == ARGV[i + 1]\n"
     "end\n"
-    "if not open then return redis.status_reply('KNOWN') end\n" FORGET_ALL
-    "for i = 1, #ARGV, 3 do\n"
+    "if not open then return redis.status_reply('KNOWN') end\n" DROP_ALL "for i = 1, #ARGV, 3 do\n"
     "  local held = redis.call('HGET', KEYS[3], ARGV[i]) or '0'\n"
     "  if held == ARGV[i + 1] or tonumber(held) < tonumber(ARGV[i + 2]) then\n"
     "    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])\n"
     "    redis.call('EXPIRE', KEYS[3], " ANNOUNCED_TTL_S ")\n"
     "  end\n"
     "end\n"
-    "return redis.status_reply('FORGOTTEN')\n";
+    "return redis.status_reply('DROPPED')\n";
 
-/* A server that was started again, or that has taken over, may hold less than the processes were
- * told: what it has is void. 1: it was. Where it does not say which run it is, it is another one.
- */
+/* A Redis that restarted or took over may have lost invalidations: drops all responses and
+ * returns 1. A server without a run id counts as restarted. */
 static const char GREET_SCRIPT[] =
     "local info = redis.pcall('INFO', 'server')\n"
     "local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')\n"
     "local before = redis.call('GET', KEYS[3])\n"
-    "if run and before == run then return 0 end\n" FORGET_ALL
+    "if run and before == run then return 0 end\n" DROP_ALL
     "redis.call('SET', KEYS[3], run or 'unknown')\n"
     "return before and 1 or 0\n";
 
@@ -129,12 +127,12 @@ struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]) {
 
 #define ANNOUNCED_KEY_BYTES (sizeof ANNOUNCED_PREFIX + 16)
 
-static struct slice cache_announce_announced_key(uint64_t view, char out[ANNOUNCED_KEY_BYTES]) {
+static struct slice announce_announced_key(uint64_t view, char out[ANNOUNCED_KEY_BYTES]) {
     int len = snprintf(out, ANNOUNCED_KEY_BYTES, ANNOUNCED_PREFIX "%016" PRIx64, view);
     return (struct slice){out, (size_t)len};
 }
 
-/* The memory behind the arguments of one call. */
+/* The arguments of one command, with their memory. */
 struct arguments {
     struct slice *args;
     size_t count;
@@ -144,35 +142,37 @@ struct arguments {
     char announced[ANNOUNCED_KEY_BYTES];
 };
 
-static void cache_announce_arguments_open(struct arguments *arguments, size_t slices,
-                                          size_t numbers) {
+static void announce_arguments_open(struct arguments *arguments, size_t slices, size_t numbers) {
     *arguments = (struct arguments){
         .args = xcalloc(slices, sizeof *arguments->args),
         .numbers = xcalloc(numbers + 1, sizeof *arguments->numbers),
     };
 }
 
-static void cache_announce_arguments_close(struct arguments *arguments) {
-    free(arguments->args);
-    free(arguments->numbers);
-}
-
-static void cache_announce_put_slice(struct arguments *arguments, struct slice slice) {
+static void announce_put_slice(struct arguments *arguments, struct slice slice) {
     arguments->args[arguments->count++] = slice;
 }
 
-static void cache_announce_put_text(struct arguments *arguments, const char *text) {
-    cache_announce_put_slice(arguments, slice_of(text));
+static void announce_put_text(struct arguments *arguments, const char *text) {
+    announce_put_slice(arguments, slice_of(text));
 }
 
-static void cache_announce_put_number(struct arguments *arguments, uint64_t number) {
+static void announce_put_number(struct arguments *arguments, uint64_t number) {
     char *text = arguments->numbers[arguments->number_count++];
     snprintf(text, NUMBER_BYTES, "%" PRIu64, number);
-    cache_announce_put_text(arguments, text);
+    announce_put_text(arguments, text);
 }
 
-/* No two announcements have the same, of no process. */
-static void cache_announce_name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
+/* Queues the command and frees the memory of its arguments. */
+static bool announce_send(struct redis *redis, struct arguments *arguments, struct err *err) {
+    bool ok = redis_append(redis, arguments->args, arguments->count, err);
+    free(arguments->args);
+    free(arguments->numbers);
+    return ok;
+}
+
+/* Unique among all announcements of all processes. */
+static void announce_name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
     static _Atomic uint64_t last;
     uint64_t id = ++last;
     snprintf(chain, sizeof CHAIN_PREFIX + 32, CHAIN_PREFIX "%x:%" PRIx64 ":%" PRIx64,
@@ -181,106 +181,105 @@ static void cache_announce_name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
 
 /* ---- announcing ---------------------------------------------------------------------------- */
 
-static bool cache_announce_append_part(struct redis *redis, const char *chain, const uint64_t *tags,
-                                       size_t count, size_t parts_before, struct err *err) {
+static bool announce_append_part(struct redis *redis, const char *chain, const uint64_t *tags,
+                                 size_t count, size_t parts_before, struct err *err) {
     struct arguments arguments;
     char(*deps)[CACHE_DEP_KEY_BYTES] = xcalloc(count, sizeof *deps);
     uint64_t *wire = xcalloc(count, sizeof *wire);
-    cache_announce_arguments_open(&arguments, count + 9, 2);
-    cache_announce_put_text(&arguments, "EVAL");
-    cache_announce_put_text(&arguments, INVALIDATE_SCRIPT);
-    cache_announce_put_number(&arguments, count + 3);
-    cache_announce_put_text(&arguments, CACHE_SEQ_KEY);
-    cache_announce_put_text(&arguments, CACHE_RECENT_KEY);
-    cache_announce_put_text(&arguments, chain);
+    announce_arguments_open(&arguments, count + 9, 2);
+    announce_put_text(&arguments, "EVAL");
+    announce_put_text(&arguments, INVALIDATE_SCRIPT);
+    announce_put_number(&arguments, count + 3);
+    announce_put_text(&arguments, CACHE_SEQ_KEY);
+    announce_put_text(&arguments, CACHE_RECENT_KEY);
+    announce_put_text(&arguments, chain);
     for (size_t i = 0; i < count; i++) {
-        cache_announce_put_slice(&arguments, cache_dep_key(tags[i], deps[i]));
+        announce_put_slice(&arguments, cache_dep_key(tags[i], deps[i]));
         wire[i] = htobe64(tags[i]);
     }
-    cache_announce_put_text(&arguments, CACHE_TAGS_PREFIX);
-    cache_announce_put_slice(&arguments, (struct slice){(const char *)wire, count * sizeof *wire});
-    cache_announce_put_number(&arguments, parts_before);
-    bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    cache_announce_arguments_close(&arguments);
+    announce_put_text(&arguments, CACHE_TAGS_PREFIX);
+    announce_put_slice(&arguments, (struct slice){(const char *)wire, count * sizeof *wire});
+    announce_put_number(&arguments, parts_before);
+    bool ok = announce_send(redis, &arguments, err);
     free(deps);
     free(wire);
     return ok;
 }
 
-static bool cache_announce_append_record(struct redis *redis,
-                                         const struct cache_announcement *announcement,
-                                         const char *chain, size_t parts, struct err *err) {
+static bool announce_append_record(struct redis *redis,
+                                   const struct cache_announcement *announcement, const char *chain,
+                                   size_t parts, struct err *err) {
     struct arguments arguments;
     size_t count = announcement->position_count;
-    cache_announce_arguments_open(&arguments, 3 * count + 6, 2 * count + 1);
-    cache_announce_put_text(&arguments, "EVAL");
-    cache_announce_put_text(&arguments, RECORD_SCRIPT);
-    cache_announce_put_text(&arguments, "2");
-    cache_announce_put_text(&arguments, chain);
-    cache_announce_put_slice(&arguments,
-                             cache_announce_announced_key(announcement->view, arguments.announced));
-    cache_announce_put_number(&arguments, parts);
+    announce_arguments_open(&arguments, 3 * count + 6, 2 * count + 1);
+    announce_put_text(&arguments, "EVAL");
+    announce_put_text(&arguments, RECORD_SCRIPT);
+    announce_put_text(&arguments, "2");
+    announce_put_text(&arguments, chain);
+    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
+    announce_put_number(&arguments, parts);
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
-        cache_announce_put_text(&arguments, position->name);
-        cache_announce_put_number(&arguments, position->before);
-        cache_announce_put_number(&arguments, position->counted);
+        announce_put_text(&arguments, position->name);
+        announce_put_number(&arguments, position->before);
+        announce_put_number(&arguments, position->counted);
     }
-    bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    cache_announce_arguments_close(&arguments);
-    return ok;
+    return announce_send(redis, &arguments, err);
 }
 
-bool announce_append(struct redis *redis, const struct cache_announcement *announcement,
-                     struct err *err) {
+bool cache_append_announcement(struct cache *cache, struct redis *redis,
+                               const struct cache_announcement *announcement, struct err *err) {
     char chain[sizeof CHAIN_PREFIX + 32];
     size_t parts = 0;
-    cache_announce_name_chain(chain);
+    if (!cache_uses_redis(cache)) {
+        return true;
+    }
+    announce_name_chain(chain);
     for (size_t first = 0; first < announcement->tag_count; first += CHUNK, parts++) {
         size_t left = announcement->tag_count - first;
-        if (!cache_announce_append_part(redis, chain, announcement->tags + first,
-                                        left < CHUNK ? left : CHUNK, parts, err)) {
+        if (!announce_append_part(redis, chain, announcement->tags + first,
+                                  left < CHUNK ? left : CHUNK, parts, err)) {
             return false;
         }
     }
     return announcement->position_count == 0 ||
-           cache_announce_append_record(redis, announcement, chain, parts, err);
+           announce_append_record(redis, announcement, chain, parts, err);
 }
 
-bool announce_append_of_all(struct redis *redis, const struct cache_announcement *announcement,
-                            struct err *err) {
+bool cache_append_drop_all(struct cache *cache, struct redis *redis,
+                           const struct cache_announcement *announcement, struct err *err) {
     struct arguments arguments;
     size_t count = announcement->position_count;
-    cache_announce_arguments_open(&arguments, 3 * count + 6, count);
-    cache_announce_put_text(&arguments, "EVAL");
-    cache_announce_put_text(&arguments, FORGET_SCRIPT);
-    cache_announce_put_text(&arguments, "3");
-    cache_announce_put_text(&arguments, CACHE_SEQ_KEY);
-    cache_announce_put_text(&arguments, CACHE_FLOOR_KEY);
-    cache_announce_put_slice(&arguments,
-                             cache_announce_announced_key(announcement->view, arguments.announced));
+    if (!cache_uses_redis(cache)) {
+        return true;
+    }
+    announce_arguments_open(&arguments, 3 * count + 6, count);
+    announce_put_text(&arguments, "EVAL");
+    announce_put_text(&arguments, DROP_ALL_SCRIPT);
+    announce_put_text(&arguments, "3");
+    announce_put_text(&arguments, CACHE_SEQ_KEY);
+    announce_put_text(&arguments, CACHE_FLOOR_KEY);
+    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
-        cache_announce_put_text(&arguments, position->name);
-        cache_announce_put_text(&arguments, position->announced ? position->announced : "");
-        cache_announce_put_number(&arguments, position->counted);
+        announce_put_text(&arguments, position->name);
+        announce_put_text(&arguments, position->announced ? position->announced : "");
+        announce_put_number(&arguments, position->counted);
     }
-    bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    cache_announce_arguments_close(&arguments);
-    return ok;
+    return announce_send(redis, &arguments, err);
 }
 
-bool announce_append_question(struct redis *redis, const struct cache_announcement *announcement,
-                              struct err *err) {
+bool cache_append_positions_query(struct cache *cache, struct redis *redis,
+                                  const struct cache_announcement *announcement, struct err *err) {
     struct arguments arguments;
-    cache_announce_arguments_open(&arguments, announcement->position_count + 2, 0);
-    cache_announce_put_text(&arguments, "HMGET");
-    cache_announce_put_slice(&arguments,
-                             cache_announce_announced_key(announcement->view, arguments.announced));
-    for (size_t i = 0; i < announcement->position_count; i++) {
-        cache_announce_put_text(&arguments, announcement->positions[i].name);
+    if (!cache_uses_redis(cache)) {
+        return true;
     }
-    bool ok = redis_append(redis, arguments.args, arguments.count, err);
-    cache_announce_arguments_close(&arguments);
-    return ok;
+    announce_arguments_open(&arguments, announcement->position_count + 2, 0);
+    announce_put_text(&arguments, "HMGET");
+    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
+    for (size_t i = 0; i < announcement->position_count; i++) {
+        announce_put_text(&arguments, announcement->positions[i].name);
+    }
+    return announce_send(redis, &arguments, err);
 }

@@ -1,4 +1,4 @@
-/* cache: the two levels put together, and one compute a key at a time. */
+/* cache: combines the two levels, and runs one compute a key at a time. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -7,33 +7,33 @@
 #include "base/xalloc.h"
 #include "cache_internal.h"
 
-/* The longest that an answer may be served after a commit that nobody announced. */
+/* The longest time that a response is served after a commit that was not announced. */
 #define UNANNOUNCED_US 1000000
 
-/* One compute under way. Kept by its leader and everyone who waits for it. */
+/* One compute under way. Its leader and each waiter hold a reference. */
 struct flight {
     struct flight *next;
-    const struct cache_key *key; /* the leader's: only looked at while the flight is in the list */
+    const struct cache_key *key; /* the leader's: valid while the flight is in the list */
     uint64_t began;
-    uint64_t pending; /* from this invalidation on Redis had perhaps not done them, when it began */
-    bool usable;      /* the cache, when it began */
-    uint64_t view;    /* the cache's then */
+    uint64_t pending; /* the first invalidation that Redis had not confirmed at the begin */
+    bool usable;      /* whether the cache was, at the begin */
+    uint64_t view;    /* the cache's at the begin */
     pthread_cond_t landed;
     int refs;
     bool done;
-    struct answer *answer;
+    struct cached_response *response;
     struct err err;
 };
 
 struct cache {
-    pthread_mutex_t lock; /* store, flights, pending, hearing, doubts, view */
+    pthread_mutex_t lock; /* store, flights, pending, subscribed, doubts, view */
     struct store store;
-    struct flight *flights;        /* at most one a request thread */
-    struct cache_pending *pending; /* those that are open */
-    bool hearing;                  /* other processes' invalidations arrive (or there are none) */
-    int64_t heard_us;              /* all that was announced before has arrived */
-    int doubts;                    /* open calls of cache_doubt */
-    uint64_t view;                 /* 0: not known yet */
+    struct flight *flights;        /* at most one for each request thread */
+    struct cache_pending *pending; /* the open ones */
+    bool subscribed;     /* invalidations of other processes arrive, or there is no Redis */
+    int64_t received_us; /* all invalidations announced before have arrived */
+    int doubts;          /* open calls of cache_doubt */
+    uint64_t view;       /* 0: unknown */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;
@@ -59,18 +59,18 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
     bool with_redis = options->enabled && options->redis_url && options->redis_url[0];
     pthread_mutex_init(&cache->lock, NULL);
     store_init(&cache->store, options->max_bytes);
-    cache->hearing = !with_redis;
+    cache->subscribed = !with_redis;
     cache->enabled = options->enabled;
     cache->ttl_s = options->ttl_s;
     cache->redis_timeout_ms = options->redis_timeout_ms;
     cache->redis_url = xstrdup(with_redis ? options->redis_url : "");
     cache->hits = metric_family(METRIC_COUNTER, "ras_cache_hits_total",
-                                "Answers served without asking the database", "cache_type");
+                                "Responses served from a cache, without a query", "cache_type");
     cache->misses = metric_family(METRIC_COUNTER, "ras_cache_misses_total",
-                                  "Answers that had to be computed", "cache_type");
+                                  "Responses computed by a query", "cache_type");
     struct metric *drops =
         metric_family(METRIC_COUNTER, "ras_cache_drops_total",
-                      "Times that all answers were dropped, by reason", "reason");
+                      "Times all cached responses were dropped, by reason", "reason");
     for (size_t i = 0; i < CACHE_DROPS; i++) {
         cache->drops[i] = metric_cell(drops, drop_reasons[i]);
     }
@@ -110,24 +110,24 @@ static void cache_count_drop(struct cache *cache, enum cache_drop reason) {
 
 static void cache_note_drop(struct cache *cache, enum cache_drop reason) {
     cache_count_drop(cache, reason);
-    log_warning("cache: answers may be outdated and are dropped",
+    log_warning("cache dropped all responses: they may be outdated",
                 LOG_TEXT("reason", drop_reasons[reason]));
 }
 
-void cache_set_hearing(struct cache *cache, bool hearing) {
+void cache_set_subscribed(struct cache *cache, bool subscribed) {
     pthread_mutex_lock(&cache->lock);
-    cache->hearing = hearing;
-    cache->heard_us = clock_monotonic_us();
-    store_reset(&cache->store); /* what was announced before it stands was not heard */
+    cache->subscribed = subscribed;
+    cache->received_us = clock_monotonic_us();
+    store_reset(&cache->store); /* earlier invalidations were missed */
     pthread_mutex_unlock(&cache->lock);
-    if (!hearing) { /* the subscriber says why */
+    if (!subscribed) { /* the subscriber logs the reason */
         cache_count_drop(cache, CACHE_DROP_SUBSCRIPTION_LOST);
     }
 }
 
-void cache_set_heard(struct cache *cache, int64_t until_us) {
+void cache_set_received(struct cache *cache, int64_t until_us) {
     pthread_mutex_lock(&cache->lock);
-    cache->heard_us = until_us;
+    cache->received_us = until_us;
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -154,37 +154,37 @@ void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason) {
     }
 }
 
-void cache_forget_as_told(struct cache *cache) {
+void cache_drop_uncounted(struct cache *cache) {
     pthread_mutex_lock(&cache->lock);
     store_reset(&cache->store);
     pthread_mutex_unlock(&cache->lock);
 }
 
-void cache_forget(struct cache *cache, enum cache_drop reason) {
-    cache_forget_as_told(cache);
+void cache_drop_all(struct cache *cache, enum cache_drop reason) {
+    cache_drop_uncounted(cache);
     cache_note_drop(cache, reason);
 }
 
-/* Under the lock. Of a process that was frozen, or a connection that is slow, nobody knows what it
- * has not heard yet. */
+/* Under the lock. A frozen process or a slow connection may have missed invalidations. */
 static bool cache_is_usable(const struct cache *cache) {
-    bool hears = !cache->subscriber || clock_monotonic_us() - cache->heard_us < UNANNOUNCED_US;
-    return cache->hearing && cache->doubts == 0 && hears;
+    bool current = !cache->subscriber || clock_monotonic_us() - cache->received_us < UNANNOUNCED_US;
+    return cache->subscribed && cache->doubts == 0 && current;
 }
 
-struct answer *cache_lookup(struct cache *cache, const struct cache_key *key) {
+struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key) {
     if (!cache->enabled) {
         return NULL;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
+    struct cached_response *response =
+        cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
     pthread_mutex_unlock(&cache->lock);
-    return answer;
+    return response;
 }
 
 static void cache_flight_release(struct flight *flight) {
     if (--flight->refs == 0) {
-        answer_unref(flight->answer);
+        cached_response_unref(flight->response);
         pthread_cond_destroy(&flight->landed);
         free(flight);
     }
@@ -218,64 +218,65 @@ static bool cache_is_same(const struct cache_key *key, const struct cache_key *o
 
 static struct flight *cache_flight_find(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = cache->flights;
-    /* The tags of a flight are not known before it lands, so any invalidation since its begin
-     * makes it too old to join. */
+    /* The tags of a flight are unknown until it lands: any invalidation since its begin makes it
+     * too old to join. */
     while (flight && !(flight->began == cache->store.sequence && cache_is_same(flight->key, key))) {
         flight = flight->next;
     }
     return flight;
 }
 
-static struct answer *cache_flight_wait(struct cache *cache, struct flight *flight, int timeout_ms,
-                                        struct err *err) {
+static struct cached_response *cache_flight_wait(struct cache *cache, struct flight *flight,
+                                                 int timeout_ms, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
     int rc = 0;
     flight->refs++;
     while (!flight->done && rc != ETIMEDOUT) {
         rc = clock_condition_wait(&flight->landed, &cache->lock, deadline_us);
     }
-    struct answer *answer = NULL;
+    struct cached_response *response = NULL;
     if (!flight->done) {
-        err_set(err, ERR_TIMEOUT, "no answer within %d ms (computed by another request)",
+        err_set(err, ERR_TIMEOUT, "no response within %d ms (computed by another request)",
                 timeout_ms);
-    } else if (flight->answer) {
-        answer = answer_ref(flight->answer);
+    } else if (flight->response) {
+        response = cached_response_ref(flight->response);
     } else {
         *err = flight->err;
     }
     cache_flight_release(flight);
-    return answer;
+    return response;
 }
 
-/* Under the lock: takes the flight off the list and wakes whoever waits for it. */
-static void cache_flight_land(struct cache *cache, struct flight *flight, struct answer *answer,
-                              const struct err *err) {
+/* Under the lock: removes the flight from the list and wakes its waiters. */
+static void cache_flight_land(struct cache *cache, struct flight *flight,
+                              struct cached_response *response, const struct err *err) {
     struct flight **at = &cache->flights;
     while (*at != flight) {
         at = &(*at)->next;
     }
     *at = flight->next;
     flight->done = true;
-    flight->answer = answer ? answer_ref(answer) : NULL;
+    flight->response = response ? cached_response_ref(response) : NULL;
     flight->err = *err;
     pthread_cond_broadcast(&flight->landed);
     cache_flight_release(flight);
 }
 
-static int64_t cache_lifetime_of(const struct cache *cache, const struct answer *answer) {
+static int64_t cache_lifetime_of(const struct cache *cache,
+                                 const struct cached_response *response) {
     int64_t lifetime_us = (int64_t)cache->ttl_s * 1000000;
     int64_t short_us = lifetime_us < UNANNOUNCED_US ? lifetime_us : UNANNOUNCED_US;
-    if (answer->status == 200) {
+    if (response->status == 200) {
         return cache->shared ? lifetime_us : short_us;
     }
-    return answer->status == 404 ? short_us : 0;
+    return response->status == 404 ? short_us : 0;
 }
 
-/* Not what a commit of this process has outdated, and Redis had perhaps not been told of. */
+/* Ignores a response that a commit of this process invalidated and Redis has not confirmed. */
 static void cache_find_in_redis(struct cache *cache, const struct flight *flight,
                                 struct shared_hit *hit) {
     shared_get(cache->shared, flight->key, flight->view, hit);
-    if (!hit->answer) {
+    if (!hit->response) {
         return;
     }
     pthread_mutex_lock(&cache->lock);
@@ -283,75 +284,76 @@ static void cache_find_in_redis(struct cache *cache, const struct flight *flight
         store_was_invalidated(&cache->store, hit->tags, hit->tag_count, flight->pending);
     pthread_mutex_unlock(&cache->lock);
     if (outdated) {
-        answer_unref(hit->answer);
+        cached_response_unref(hit->response);
         free(hit->tags);
         *hit = (struct shared_hit){.reachable = hit->reachable, .sequence = hit->sequence};
     }
 }
 
-/* Asks Redis, then computes; both under the flight that every later caller of the key sees. */
-static struct answer *cache_lead(struct cache *cache, struct flight *flight, cache_compute compute,
-                                 void *context, struct err *err) {
+/* Looks in Redis, then computes. Later callers of the key join the flight. */
+static struct cached_response *cache_lead(struct cache *cache, struct flight *flight,
+                                          cache_compute compute, void *context, struct err *err) {
     const struct cache_key *key = flight->key;
-    uint64_t began = flight->began, view = flight->view; /* the flight may be gone in the end */
+    uint64_t began = flight->began, view = flight->view; /* landing may free the flight */
     struct shared_hit hit = {0};
     struct metric_cell *hits = metric_cell(cache->hits, key->type);
-    /* A Redis that cannot be heard may be one that came back with what it held long ago. */
+    /* Without a subscription, Redis may have restarted with old contents. */
     if (cache->shared && flight->usable && view != 0) {
         cache_find_in_redis(cache, flight, &hit);
     }
-    bool computed = !hit.answer;
+    bool computed = !hit.response;
     struct err failure = {0};
     metric_add(computed ? metric_cell(cache->misses, key->type) : hits, 1);
     if (computed) {
-        hit.answer = compute(context, &hit.tags, &hit.tag_count, &failure);
-        hit.lifetime_us = hit.answer ? cache_lifetime_of(cache, hit.answer) : 0;
+        hit.response = compute(context, &hit.tags, &hit.tag_count, &failure);
+        hit.lifetime_us = hit.response ? cache_lifetime_of(cache, hit.response) : 0;
     }
     pthread_mutex_lock(&cache->lock);
-    /* What is stale here goes into Redis neither: a Redis that failed over may have forgotten the
-     * invalidation, but then this process has lost its subscription and refuses. */
-    bool fresh = hit.answer && cache_is_usable(cache) &&
+    /* A stale response is not stored in Redis either: after a failover Redis may have lost the
+     * invalidation, but this process has then lost its subscription. */
+    bool fresh = hit.response && cache_is_usable(cache) &&
                  !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
     if (fresh) {
-        store_put(&cache->store, key, hit.answer, hit.tags, hit.tag_count, began, hit.lifetime_us,
+        store_put(&cache->store, key, hit.response, hit.tags, hit.tag_count, began, hit.lifetime_us,
                   hits);
     }
-    cache_flight_land(cache, flight, hit.answer, &failure);
+    cache_flight_land(cache, flight, hit.response, &failure);
     pthread_mutex_unlock(&cache->lock);
-    if (computed && fresh && hit.reachable && hit.answer->status == 200 && hit.tag_count > 0 &&
+    if (computed && fresh && hit.reachable && hit.response->status == 200 && hit.tag_count > 0 &&
         cache->ttl_s > 0) {
         shared_put(cache->shared, key, view, &hit, cache->ttl_s);
     }
     free(hit.tags);
-    if (!hit.answer) {
+    if (!hit.response) {
         *err = failure;
     }
-    return hit.answer;
+    return hit.response;
 }
 
-struct answer *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
-                         cache_compute compute, void *context, struct err *err) {
+struct cached_response *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
+                                  cache_compute compute, void *context, struct err *err) {
     if (!cache->enabled || !key->text.data) {
         uint64_t *tags = NULL;
         size_t count = 0;
-        struct answer *answer = compute(context, &tags, &count, err);
+        struct cached_response *response = compute(context, &tags, &count, err);
         free(tags);
-        return answer;
+        return response;
     }
     pthread_mutex_lock(&cache->lock);
-    struct answer *answer = cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
-    if (answer) {
+    struct cached_response *response =
+        cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
+    if (response) {
         pthread_mutex_unlock(&cache->lock);
-        return answer;
+        return response;
     }
     struct flight *flight = cache_flight_find(cache, key);
     if (flight) {
-        answer = cache_flight_wait(cache, flight, timeout_ms, err);
+        response = cache_flight_wait(cache, flight, timeout_ms, err);
         pthread_mutex_unlock(&cache->lock);
-        if (answer) {
+        if (response) {
             metric_add(metric_cell(cache->hits, key->type), 1);
         }
-        return answer;
+        return response;
     }
     flight = cache_flight_begin(cache, key);
     pthread_mutex_unlock(&cache->lock);
@@ -398,18 +400,6 @@ void cache_end_pending(struct cache *cache, struct cache_pending *pending) {
     pthread_mutex_unlock(&cache->lock);
 }
 
-bool cache_append_announcement(struct cache *cache, struct redis *redis,
-                               const struct cache_announcement *announcement, struct err *err) {
-    return !cache->shared || announce_append(redis, announcement, err);
-}
-
-bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis,
-                                      const struct cache_announcement *announcement,
-                                      struct err *err) {
-    return !cache->shared || announce_append_of_all(redis, announcement, err);
-}
-
-bool cache_append_question(struct cache *cache, struct redis *redis,
-                           const struct cache_announcement *announcement, struct err *err) {
-    return !cache->shared || announce_append_question(redis, announcement, err);
+bool cache_uses_redis(const struct cache *cache) {
+    return cache->shared != NULL;
 }

@@ -1,15 +1,16 @@
-/* cache: final answers, first in the process, then in Redis. Any thread.
+/* cache: finished responses, first in the process, then in Redis. Any thread.
  *
- * An answer depends on tags (ids of batches and essays). A commit touches tags. The promise: no
- * answer that was read before a commit is served after that commit's invalidation was announced,
- * nor, where it cannot be announced (no Redis, or its process died before), a second after it.
- * Guard: a reader notes the sequence of invalidations before it asks the database, and may store
- * only if none of its answer's tags was invalidated since. In the process a tag hashes to a bucket
- * that holds the number of its last invalidation. Redis holds the pure JSON under the route's key,
- * dependency sets tag → keys, and the last invalidations themselves (shared.c).
+ * A cached response depends on surrogate keys, which scripts and this code call tags: hash64 of the
+ * ids of batches and essays. A commit invalidates tags. Guarantee: a response that was read before
+ * a commit is not served after that commit's invalidation was announced. If it cannot be announced
+ * (no Redis, or its process died before), the response is served for at most one second after it.
+ * Guard: a reader notes the sequence of invalidations before it asks the database. It may store
+ * only if none of its tags was invalidated since. In the process, a tag hashes to a bucket that
+ * holds the number of its last invalidation. Redis holds the pure JSON under the route's key,
+ * dependency sets tag -> keys, and the last invalidations (shared.c).
  *
- * An answer belongs to the scripts that made it, and in Redis to the database that it was read
- * from: to others it is a miss. */
+ * A cached response belongs to the scripts that made it, and in Redis to the database it was read
+ * from: for others it is a miss. */
 #ifndef AGG_HOST_CACHE_CACHE_H
 #define AGG_HOST_CACHE_CACHE_H
 
@@ -29,8 +30,8 @@ struct cache_options {
     bool enabled;
 };
 
-/* A finished answer, reference counted, immutable. */
-struct answer {
+/* Reference counted, immutable. */
+struct cached_response {
     int status;
     struct slice body;
     uint64_t hash; /* hash64 of the body */
@@ -38,108 +39,105 @@ struct answer {
     /* private: */
     int refs;
 };
-struct answer *answer_create(int status, struct slice body); /* copies */
-struct answer *answer_ref(struct answer *answer);
-void answer_unref(struct answer *answer);
+struct cached_response *cached_response_create(int status, struct slice body); /* copies */
+struct cached_response *cached_response_ref(struct cached_response *response);
+void cached_response_unref(struct cached_response *response);
 
 struct cache *cache_create(const struct cache_options *options, struct err *err);
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */
-/* Names the database that answers are read from, by a number that no other database has. Several
- * services may share a Redis: until the number is known no answer is taken from there or kept
- * there; where it changes, this process forgets all answers. */
+/* Sets the id of the database that responses are read from; several services may share a Redis.
+ * Until the id is known, Redis is bypassed; a change drops this process's responses. */
 void cache_set_view(struct cache *cache, uint64_t view);
 void cache_destroy(struct cache *cache);
 
 struct cache_key {
-    struct slice text; /* absent (data NULL): it is computed each time */
+    struct slice text; /* data NULL: computed for each request */
     const char *type;  /* for the metrics */
-    uint64_t scripts;  /* hash64 of what makes the answer */
+    uint64_t scripts;  /* hash64 of the scripts that make the response */
 };
 
-/* The process level; NULL = miss (or bypassed: other processes' invalidations cannot be heard).
- * Fast path. */
-struct answer *cache_lookup(struct cache *cache, const struct cache_key *key);
+/* Looks in the process level only. NULL: a miss, or the cache is bypassed because invalidations of
+ * other processes do not arrive. */
+struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key);
 
-/* Computes the answer on a miss. Fills *tags (hash64 of each id; freed by the cache with free()).
- */
-typedef struct answer *(*cache_compute)(void *context, uint64_t **tags, size_t *tag_count,
-                                        struct err *err);
-/* Lookup, then one compute for all simultaneous callers of the key (callers that began after an
- * invalidation do not join an older one), Redis in between. 404 answers live at most 1 s and only
- * in the process; other statuses than 200 and 404 are not kept. Where the cache is off every key is
- * computed each time. */
-struct answer *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
-                         cache_compute compute, void *context, struct err *err);
+/* Computes the response on a miss. Fills *tags, which the cache frees with free(). */
+typedef struct cached_response *(*cache_compute)(void *context, uint64_t **tags, size_t *tag_count,
+                                                 struct err *err);
+/* Looks in the process, then in Redis, then computes once for all simultaneous callers of the key.
+ * A caller that began after an invalidation does not join an older compute. A 404 lives at most 1 s
+ * and only in the process; statuses other than 200 and 404 are not cached. With the cache disabled
+ * each request computes. */
+struct cached_response *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
+                                  cache_compute compute, void *context, struct err *err);
 
-/* After a commit: drops dependants in this process. Duplicates allowed. */
+/* After a commit: drops this process's responses with these tags. Duplicates are allowed. */
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 
-/* What one thread has committed, and Redis may not have done with yet. Zeroed at first; the thread
- * keeps it until it has ended. */
+/* Commits of one thread whose announcement Redis has not confirmed. The thread owns it, zeroed at
+ * first, until cache_end_pending. */
 struct cache_pending {
     /* private: */
     struct cache_pending *next;
     uint64_t first, newer; /* invalidations; 0: none */
 };
-/* The same for a commit whose announcement is sent next, perhaps while that of the one before is on
- * its way: until it has ended this process takes no answer with such a tag from Redis. */
+/* The same for a commit whose announcement is sent next; the one before it may still be pending.
+ * Until its end this process takes no response with one of the tags from Redis. */
 void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
                               struct cache_pending *pending);
-/* The older announcement has ended, or the only one: Redis has done it, or is doubted. */
+/* Ends the older pending announcement: Redis has confirmed it, or cache_doubt was called. */
 void cache_end_pending(struct cache *cache, struct cache_pending *pending);
 
-/* Where the commits of one partition stand: a count that grows with each of them. */
+/* The commits of one partition: a count that grows with each of them. */
 struct cache_position {
-    const char *name;      /* of the partition, unique in the database */
-    uint64_t before;       /* of an announcement: the count before its commit */
+    const char *name;      /* the partition, unique in the database */
+    uint64_t before;       /* announcement: the count before the commit */
     uint64_t counted;      /* the count */
-    const char *announced; /* of a demand to forget: what Redis was seen to hold; NULL: not known */
+    const char *announced; /* drop-all: what Redis was seen to hold; NULL: unknown */
 };
 
-/* What a commit tells other processes, through Redis. */
+/* An invalidation for other processes, sent through Redis after a commit. */
 struct cache_announcement {
     uint64_t view; /* see cache_set_view */
     const uint64_t *tags;
     size_t tag_count;
-    const struct cache_position *positions; /* that it moved */
+    const struct cache_position *positions; /* of the partitions in the commit */
     size_t position_count;
 };
 
-/* Each appends commands to `redis`, whose pipeline the caller runs; nothing without Redis.
+/* Each of the three appends commands to `redis`, whose pipeline the caller runs; without Redis they
+ * do nothing.
  *
- * After cache_invalidate: invalidates in Redis, tells other processes, and notes the positions,
- * whose reply is the integer 0 where a commit before this one was not announced, else 1. An error
- * among the replies: not all of it was done. */
+ * After cache_invalidate: invalidates in Redis, publishes the invalidation, and records the
+ * positions. The reply to the record is the integer 0 if a commit before this one was not
+ * announced, else 1. An error among the replies: the announcement is incomplete. */
 bool cache_append_announcement(struct cache *cache, struct redis *redis,
                                const struct cache_announcement *announcement, struct err *err);
-/* Where some commit up to the positions may not have been announced: all processes forget all
- * answers and keep none that is being read now, unless Redis shows that each of the positions was
- * announced meanwhile; without positions always. The tags are not looked at. */
-bool cache_append_announcement_of_all(struct cache *cache, struct redis *redis,
-                                      const struct cache_announcement *announcement,
-                                      struct err *err);
-/* Asks up to which counts the positions were announced: the reply is an array of texts or nil (0).
- */
-bool cache_append_question(struct cache *cache, struct redis *redis,
+/* For commits up to the positions that may not have been announced: makes all processes drop all
+ * responses, unless Redis shows that each position was announced in the meantime; without positions
+ * always. Ignores the tags. */
+bool cache_append_drop_all(struct cache *cache, struct redis *redis,
                            const struct cache_announcement *announcement, struct err *err);
+/* Queries the announced counts of the positions: the reply is an array of texts or nil (0). */
+bool cache_append_positions_query(struct cache *cache, struct redis *redis,
+                                  const struct cache_announcement *announcement, struct err *err);
 
-/* Why answers were dropped that nothing is known to have outdated: counted and logged. */
+/* Why all responses were dropped, without a known invalidation of each: counted and logged. */
 enum cache_drop {
-    CACHE_DROP_SUBSCRIPTION_LOST, /* commits went unheard: this process' answers */
-    CACHE_DROP_REDIS_RESTARTED,   /* it may hold what was outdated: those of all processes */
-    CACHE_DROP_NOT_ANNOUNCED,     /* a commit by this process: its answers, then those of all */
-    CACHE_DROP_UNANNOUNCED,       /* somebody's commit: those of all processes */
-    CACHE_DROP_UNSURE,            /* whether all was announced cannot be found out */
-    CACHE_DROP_DATABASE_CHANGED,  /* this process reads from another one */
+    CACHE_DROP_SUBSCRIPTION_LOST, /* invalidations may be missed: drops this process's */
+    CACHE_DROP_REDIS_RESTARTED,   /* Redis may hold outdated responses: drops all processes' */
+    CACHE_DROP_NOT_ANNOUNCED,     /* a commit of this process: drops its own, then all */
+    CACHE_DROP_UNANNOUNCED,       /* a commit of another process: drops all processes' */
+    CACHE_DROP_UNSURE,            /* unknown whether all commits were announced */
+    CACHE_DROP_DATABASE_CHANGED,  /* this process reads another database */
     CACHE_DROPS,
-    CACHE_DROP_NONE = CACHE_DROPS /* nothing is held yet */
+    CACHE_DROP_NONE = CACHE_DROPS /* nothing is cached yet */
 };
-/* Drops this process' answers, and keeps none that is being read now. */
-void cache_forget(struct cache *cache, enum cache_drop reason);
+/* Drops this process's responses, including those being computed now. */
+void cache_drop_all(struct cache *cache, enum cache_drop reason);
 
-/* Some commits could not be announced, so that Redis may hold what they have outdated: until that
- * is made good (false) answers are neither kept nor taken from there. Calls come in pairs, with the
- * same reason; several may be open. */
+/* Bypasses the cache (true) because some commits could not be announced, until all processes have
+ * dropped their responses (false). Calls come in pairs with the same reason; several pairs may be
+ * open. */
 void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
 
 #endif

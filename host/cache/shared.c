@@ -1,10 +1,10 @@
-/* shared: answers in Redis, taken from there and kept there (announce.c names all keys).
- *   KEY                    the answer's JSON, nothing else
- *   ras:cache:tags:KEY     8 bytes each, big-endian: the header (below), then the answer's tags: a
- *                          process that finds the answer here can keep it and still drop it by tag
+/* shared: reads and stores responses in Redis. announce.c lists the other keys.
+ *   KEY                    the response's JSON, nothing else
+ *   ras:cache:tags:KEY     8 bytes each, big-endian: the header (below), then the response's tags:
+ *                          a process that reads the response can then drop it by tag
  *
- * Invalidations are many and stores few, so that the store looks at all tags that were invalidated
- * since its answer was begun, instead of every invalidation writing something down for each tag. */
+ * Invalidations are many and stores few: a store checks all tags invalidated since its response was
+ * begun, so that an invalidation writes nothing for each tag. */
 #include <endian.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -17,14 +17,14 @@
 #include "cache_internal.h"
 
 #define POOL_SIZE 8
-#define LOOKED_AT "4000" /* tags that a store looks at, about a millisecond of Redis' */
+#define LOOKED_AT "4000" /* tags that a store checks: about 1 ms of Redis' time */
 
-/* The numbers in front of an entry's tags. An answer whose bytes are not those that the header
- * names was damaged, or put there by somebody else. */
+/* The numbers in front of an entry's tags. An response whose bytes are not those that the header
+ * names was damaged, or written by another program. */
 enum header {
-    HEADER_SEQUENCE, /* before the answer was read */
-    HEADER_SCRIPTS,  /* hash of what made it */
-    HEADER_VIEW,     /* of the database that it was read from */
+    HEADER_SEQUENCE, /* before the query */
+    HEADER_SCRIPTS,  /* hash of the scripts */
+    HEADER_VIEW,     /* id of the database */
     HEADER_LENGTH,   /* of the body in bytes */
     HEADER_HASH,     /* hash64 of the body */
     HEADER_NUMBERS
@@ -32,9 +32,9 @@ enum header {
 #define TAGS_AT "41" /* where the tags begin for Lua, which counts from 1 */
 _Static_assert(8 * HEADER_NUMBERS + 1 == 41, "TAGS_AT is behind the header");
 
-/* Refuses when the number went back (Redis lost its memory), everything was invalidated, or a tag
- * was, since `began`; also when it cannot tell: none of the invalidations since is there, or they
- * are too many. The dependency set outlives its members. */
+/* Stores nothing if, since `began`, the number decreased (Redis lost its memory), everything was
+ * dropped or a tag was invalidated; also if the invalidations since then are missing or too many to
+ * check. The dependency set outlives its members. */
 static const char STORE_SCRIPT[] =
     "local began = tonumber(ARGV[3])\n"
     "local seq = tonumber(redis.call('GET', KEYS[3]) or '0')\n"
@@ -65,8 +65,8 @@ static const char STORE_SCRIPT[] =
     "end\n"
     "return 1\n";
 
-/* Connections for readers. The one used last is taken first, so that one connection's verdict on a
- * dead server (its breaker) stands for all. */
+/* Connections for readers. The last used is taken first, so that one connection's open breaker
+ * counts for all. */
 struct shared {
     pthread_mutex_t lock;
     char *url;
@@ -88,9 +88,8 @@ struct shared *shared_create(const char *url, int timeout_ms, struct err *err) {
     shared->timeout_ms = timeout_ms;
     shared->idle[shared->idle_count++] = first;
     shared->made = 1;
-    shared->damaged =
-        metric_single(METRIC_COUNTER, "ras_cache_damaged_total",
-                      "Answers in Redis whose bytes are not those that were stored: misses.");
+    shared->damaged = metric_single(METRIC_COUNTER, "ras_cache_damaged_total",
+                                    "Responses in Redis with damaged bytes: counted as misses.");
     return shared;
 }
 
@@ -122,7 +121,7 @@ static struct redis *shared_take_any(struct shared *shared) {
     return redis;
 }
 
-/* A half-queued connection must not be used again: its replies would be counted wrongly. */
+/* A connection with part of a queued pipeline is closed: its replies would be miscounted. */
 static void shared_give_back(struct shared *shared, struct redis *redis, bool usable) {
     pthread_mutex_lock(&shared->lock);
     if (usable) {
@@ -137,14 +136,14 @@ static void shared_give_back(struct shared *shared, struct redis *redis, bool us
 }
 
 static void shared_note_failure(const struct err *err) {
-    log_debug("cache: Redis failed", LOG_TEXT("error", err->text));
+    log_debug("cache could not use Redis", LOG_TEXT("error", err->text));
 }
 
-/* NULL when Redis is resting or every connection is busy: the database is the better way then. */
+/* NULL: the breaker is open or every connection is busy; the database is faster then. */
 static struct redis *shared_take(struct shared *shared) {
     struct redis *redis = shared_take_any(shared);
     struct err err = {0};
-    if (redis && !redis_finish(redis, &err)) { /* what shared_put has left under way */
+    if (redis && !redis_finish(redis, &err)) { /* the reply to shared_put */
         shared_note_failure(&err);
         shared_give_back(shared, redis, true);
         redis = NULL;
@@ -152,8 +151,8 @@ static struct redis *shared_take(struct shared *shared) {
     return redis;
 }
 
-/* Nobody waits for the reply: it is read when the connection is taken again. What does not go out
- * at once is waited for: nothing else would send it. */
+/* Sends without waiting for the reply, which shared_take reads. Waits only if the socket does not
+ * take the whole command. */
 static void shared_send_away(struct shared *shared, struct redis *redis, const struct slice *args,
                              size_t count, redis_on_reply on_reply) {
     struct err err = {0};
@@ -190,15 +189,16 @@ struct lookup {
     struct shared_hit *hit;
 };
 
-/* NULL, and counted, where the bytes are not those of the header. */
-static struct answer *shared_check_body(const struct lookup *lookup, const redisReply *body,
-                                        const char *header) {
-    struct answer *answer = answer_create(200, (struct slice){body->str, body->len});
-    if (answer->hash == shared_number_at(header, HEADER_HASH) &&
+/* NULL, and counted, if length or hash differ from the header. */
+static struct cached_response *shared_check_body(const struct lookup *lookup,
+                                                 const redisReply *body, const char *header) {
+    struct cached_response *response =
+        cached_response_create(200, (struct slice){body->str, body->len});
+    if (response->hash == shared_number_at(header, HEADER_HASH) &&
         body->len == shared_number_at(header, HEADER_LENGTH)) {
-        return answer;
+        return response;
     }
-    answer_unref(answer);
+    cached_response_unref(response);
     metric_add(lookup->shared->damaged, 1);
     return NULL;
 }
@@ -220,8 +220,8 @@ static void shared_read_entry(const struct lookup *lookup, const redisReply *rep
         return;
     }
     struct shared_hit *hit = lookup->hit;
-    hit->answer = shared_check_body(lookup, body, tags->str);
-    if (!hit->answer) {
+    hit->response = shared_check_body(lookup, body, tags->str);
+    if (!hit->response) {
         return;
     }
     hit->tag_count = tags->len / 8 - HEADER_NUMBERS;
@@ -244,12 +244,6 @@ static void shared_on_get_reply(void *context, size_t index, const redisReply *r
     }
 }
 
-static void shared_forget(struct shared_hit *hit) {
-    answer_unref(hit->answer);
-    free(hit->tags);
-    *hit = (struct shared_hit){0};
-}
-
 void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
                 struct shared_hit *hit) {
     struct lookup lookup = {shared, key->scripts, view, hit};
@@ -261,7 +255,7 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
     size_t tags_len;
     char *tags = shared_tags_key(key->text, &tags_len);
     struct err err = {0};
-    /* The sequence first: it must be older than anything read after it. */
+    /* The sequence first: it must not be newer than what is read after it. */
     struct slice sequence[] = {slice_of("GET"), slice_of(CACHE_SEQ_KEY)};
     struct slice entry[] = {
         slice_of("MGET"), key->text, {tags, tags_len}, slice_of(CACHE_FLOOR_KEY)};
@@ -272,12 +266,14 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
     shared_give_back(shared, redis, queued);
     if (!ok) {
         shared_note_failure(&err);
-        shared_forget(hit);
+        cached_response_unref(hit->response);
+        free(hit->tags);
+        *hit = (struct shared_hit){0};
     }
     free(tags);
 }
 
-/* The memory behind one script call's arguments. */
+/* The arguments of one script call, with their memory. */
 struct call {
     struct slice *args;
     char (*deps)[CACHE_DEP_KEY_BYTES];
@@ -300,16 +296,11 @@ static struct call shared_call_create(const uint64_t header[HEADER_NUMBERS], con
     return call;
 }
 
-static void shared_call_free(struct call *call) {
-    free(call->args);
-    free(call->deps);
-    free(call->wire);
-}
-
 static void shared_on_put_reply(void *context, size_t index, const redisReply *reply) {
     (void)context, (void)index;
     if (reply->type == REDIS_REPLY_ERROR) {
-        log_warning("cache: Redis refused a store", LOG_TEXT("error", reply->str));
+        log_warning("Redis refused to store a response: see the error and Redis' memory",
+                    LOG_TEXT("error", reply->str));
     }
 }
 
@@ -319,8 +310,8 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
         [HEADER_SEQUENCE] = hit->sequence,
         [HEADER_SCRIPTS] = key->scripts,
         [HEADER_VIEW] = view,
-        [HEADER_HASH] = hit->answer->hash,
-        [HEADER_LENGTH] = hit->answer->body.len,
+        [HEADER_HASH] = hit->response->hash,
+        [HEADER_LENGTH] = hit->response->body.len,
     };
     size_t count = hit->tag_count;
     struct redis *redis = shared_take(shared);
@@ -345,12 +336,14 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     for (size_t i = 0; i < count; i++) {
         args[n++] = cache_dep_key(hit->tags[i], call.deps[i]);
     }
-    args[n++] = hit->answer->body;
+    args[n++] = hit->response->body;
     args[n++] = slice_of(ttl);
     args[n++] = slice_of(began);
     args[n++] =
         (struct slice){(const char *)call.wire, (count + HEADER_NUMBERS) * sizeof *call.wire};
     shared_send_away(shared, redis, args, n, shared_on_put_reply);
-    shared_call_free(&call);
+    free(call.args);
+    free(call.deps);
+    free(call.wire);
     free(tags_name);
 }

@@ -1,5 +1,5 @@
-/* store: the process level. Entries are found by key, dropped by tag and thrown out by age of use
- * once the bytes are spent. */
+/* store: the process level. Entries are found by key, dropped by tag and, above max_bytes, evicted
+ * least recently used first. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -15,19 +15,19 @@ struct store_link {
     uint64_t tag;
     struct store_entry *entry;
     struct store_link *next; /* in the bucket */
-    struct store_link **at;  /* what points to this link */
+    struct store_link **at;  /* the pointer to this link */
 };
 
 struct store_entry {
     struct store_entry *chain;
     struct store_entry *newer, *older;
-    struct answer *answer;
+    struct cached_response *response;
     struct metric_cell *hits;
     struct store_link *links;
     size_t link_count;
     size_t bytes;
     uint64_t hash;
-    uint64_t scripts; /* that made the answer */
+    uint64_t scripts; /* hash of the scripts that made it */
     uint64_t began;
     int64_t expires_us;
     size_t key_len;
@@ -75,7 +75,7 @@ static void cache_store_drop(struct store *store, struct store_entry *entry) {
         }
     }
     store->bytes -= entry->bytes;
-    answer_unref(entry->answer);
+    cached_response_unref(entry->response);
     free(entry->links);
     free(entry);
 }
@@ -97,7 +97,7 @@ static struct store_entry *cache_store_find(struct store *store, struct slice ke
     return entry;
 }
 
-struct answer *store_find(struct store *store, const struct cache_key *key) {
+struct cached_response *store_find(struct store *store, const struct cache_key *key) {
     struct store_entry *entry = cache_store_find(store, key->text, hash64(key->text));
     if (!entry || entry->scripts != key->scripts) {
         return NULL;
@@ -110,7 +110,7 @@ struct answer *store_find(struct store *store, const struct cache_key *key) {
     cache_store_unuse(store, entry);
     cache_store_use(store, entry);
     metric_add(entry->hits, 1);
-    return answer_ref(entry->answer);
+    return cached_response_ref(entry->response);
 }
 
 bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began) {
@@ -145,11 +145,11 @@ static void cache_store_link_tags(struct store *store, struct store_entry *entry
     }
 }
 
-void store_put(struct store *store, const struct cache_key *key, struct answer *answer,
+void store_put(struct store *store, const struct cache_key *key, struct cached_response *response,
                const uint64_t *tags, size_t count, uint64_t began, int64_t lifetime_us,
                struct metric_cell *hits) {
-    size_t bytes = sizeof(struct store_entry) + key->text.len + sizeof *answer + answer->body.len +
-                   count * sizeof(struct store_link);
+    size_t bytes = sizeof(struct store_entry) + key->text.len + sizeof *response +
+                   response->body.len + count * sizeof(struct store_link);
     if (lifetime_us <= 0 || bytes > store->max_bytes || store_is_stale(store, tags, count, began)) {
         return;
     }
@@ -170,7 +170,7 @@ void store_put(struct store *store, const struct cache_key *key, struct answer *
     entry->began = began;
     entry->hits = hits;
     entry->expires_us = clock_monotonic_us() + lifetime_us;
-    entry->answer = answer_ref(answer);
+    entry->response = cached_response_ref(response);
     entry->chain = store->chains[hash % STORE_CHAINS];
     store->chains[hash % STORE_CHAINS] = entry;
     cache_store_use(store, entry);
@@ -187,7 +187,7 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
         while (link) {
             if (link->tag == tags[i]) {
                 cache_store_drop(store, link->entry);
-                /* The entry may have owned the next link as well: start over. */
+                /* The entry may have owned the next link too: start again. */
                 link = bucket->links;
             } else {
                 link = link->next;

@@ -1,6 +1,6 @@
-/* subscriber: one thread and one connection of its own that hears other processes' invalidations.
- * Messages and replies come in order: the reply to a PING says that all is heard that was announced
- * before the PING was sent. While no subscription stands, the cache is bypassed. */
+/* subscriber: receives invalidations from other processes, on a thread and a connection of its own.
+ * Redis sends messages and replies in order: after the reply to a PING, all invalidations announced
+ * before the PING have arrived. Without a subscription the cache is bypassed. */
 #include <endian.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ struct subscriber {
     pthread_t thread;
     struct cache *cache;
     struct redis *redis;
-    int stop_fd;       /* readable once the thread shall end */
+    int stop_fd;       /* readable: the thread ends */
     int64_t pinged_us; /* when the last PING was sent */
     bool awaits_pong;
 };
@@ -32,7 +32,7 @@ struct subscriber {
 
 struct subscriber_replies {
     bool subscribed;
-    int64_t is_other_run; /* the greeting's; -1: none */
+    int64_t is_other_run; /* the greeting's reply; -1: none */
 };
 
 static void subscriber_take_reply(void *context, size_t index, const redisReply *reply) {
@@ -44,8 +44,7 @@ static void subscriber_take_reply(void *context, size_t index, const redisReply 
     }
 }
 
-/* The greeting comes first, on the same connection: what this Redis holds may be older than what it
- * held before it was started again. */
+/* Sends the greeting first, on the same connection: a restarted Redis may hold old responses. */
 static bool subscriber_subscribe(struct subscriber *subscriber) {
     struct subscriber_replies replies = {.is_other_run = -1};
     struct slice greeting[ANNOUNCE_GREETING_ARGS];
@@ -57,12 +56,12 @@ static bool subscriber_subscribe(struct subscriber *subscriber) {
         redis_append(subscriber->redis, greeting, ANNOUNCE_GREETING_ARGS, &err) &&
         redis_subscribe(subscriber->redis, CACHE_CHANNEL, subscriber_take_reply, &replies, &err);
     if (replies.is_other_run == 1) {
-        cache_forget(subscriber->cache, CACHE_DROP_REDIS_RESTARTED);
+        cache_drop_all(subscriber->cache, CACHE_DROP_REDIS_RESTARTED);
     }
     if (ok && replies.is_other_run >= 0 && replies.subscribed) {
         return true;
     }
-    log_debug("cache: no subscription", LOG_TEXT("error", err.text));
+    log_debug("cache could not subscribe to invalidations", LOG_TEXT("error", err.text));
     redis_disconnect(subscriber->redis);
     return false;
 }
@@ -72,7 +71,7 @@ static bool subscriber_subscribe(struct subscriber *subscriber) {
 static void subscriber_apply_message(struct subscriber *subscriber, const redisReply *message) {
     size_t count = message->len / 8;
     if (count == 0) {
-        cache_forget_as_told(subscriber->cache);
+        cache_drop_uncounted(subscriber->cache);
         return;
     }
     uint64_t *tags = xcalloc(count + 1, sizeof *tags);
@@ -94,19 +93,19 @@ static void subscriber_apply(void *context, size_t index, const redisReply *repl
     const char *kind = reply->element[0]->str;
     if (strcmp(kind, "pong") == 0) {
         subscriber->awaits_pong = false;
-        cache_set_heard(subscriber->cache, subscriber->pinged_us);
+        cache_set_received(subscriber->cache, subscriber->pinged_us);
     } else if (strcmp(kind, "message") == 0 && reply->elements == 3 &&
                reply->element[2]->type == REDIS_REPLY_STRING) {
         subscriber_apply_message(subscriber, reply->element[2]);
     }
 }
 
-/* False: nothing was heard for too long, or nothing can be sent. */
+/* False: no reply within SILENCE_LIMIT_US, or sending failed. */
 static bool subscriber_ping_in_time(struct subscriber *subscriber, struct err *err) {
     int64_t now_us = clock_monotonic_us();
     if (subscriber->awaits_pong) {
         return now_us - subscriber->pinged_us <= SILENCE_LIMIT_US ||
-               err_set(err, ERR_TIMEOUT, "Redis does not answer PING");
+               err_set(err, ERR_TIMEOUT, "Redis does not reply to PING");
     }
     if (now_us - subscriber->pinged_us < PING_INTERVAL_US) {
         return true;
@@ -116,13 +115,13 @@ static bool subscriber_ping_in_time(struct subscriber *subscriber, struct err *e
     return redis_ping(subscriber->redis, err);
 }
 
-/* Returns when the connection is lost (false) or the thread shall stop (true). */
+/* Returns when the connection is lost (false) or the thread is to stop (true). */
 static bool subscriber_listen_until_lost(struct subscriber *subscriber, struct err *err) {
     struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
                             {.fd = redis_hearing_socket(subscriber->redis), .events = POLLIN}};
     subscriber->pinged_us = clock_monotonic_us();
     subscriber->awaits_pong = false;
-    /* Messages may have come along with the reply to SUBSCRIBE. */
+    /* Messages may arrive with the reply to SUBSCRIBE. */
     while (redis_hear(subscriber->redis, subscriber_apply, subscriber, err) &&
            subscriber_ping_in_time(subscriber, err)) {
         int64_t limit_us = subscriber->awaits_pong ? SILENCE_LIMIT_US : PING_INTERVAL_US;
@@ -142,16 +141,17 @@ static void *subscriber_main(void *argument) {
         if (subscriber_subscribe(subscriber)) {
             struct err err = {0};
             backoff_ms = BACKOFF_MIN_MS;
-            log_info("cache: subscribed to invalidations");
-            cache_set_hearing(subscriber->cache, true);
+            log_info("cache subscribed to invalidations");
+            cache_set_subscribed(subscriber->cache, true);
             bool stopping = subscriber_listen_until_lost(subscriber, &err);
             redis_disconnect(subscriber->redis);
             if (stopping) {
                 return NULL;
             }
-            cache_set_hearing(subscriber->cache, false);
-            log_warning("cache: subscription lost, process level bypassed",
-                        LOG_TEXT("error", err.text));
+            cache_set_subscribed(subscriber->cache, false);
+            log_warning(
+                "cache lost its subscription: responses come from the database until it is back",
+                LOG_TEXT("error", err.text));
         }
         if (poll(&stop, 1, backoff_ms) > 0) {
             return NULL;

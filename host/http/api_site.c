@@ -213,15 +213,15 @@ struct computation {
 };
 
 /* For cache_get: calls the route. */
-static struct answer *api_site_compute(void *context, uint64_t **tags, size_t *tag_count,
-                                       struct err *err) {
+static struct cached_response *api_site_compute(void *context, uint64_t **tags, size_t *tag_count,
+                                                struct err *err) {
     struct computation *computation = context;
     struct script_response response;
     enum script_result result = script_pool_answer(computation->pool, &computation->request,
                                                    computation->timeout_ms, &response, err);
-    struct answer *answer = NULL;
+    struct cached_response *answer = NULL;
     if (result == SCRIPT_OK) {
-        answer = answer_create(response.status, response.body);
+        answer = cached_response_create(response.status, response.body);
         *tags = response.tags;
         *tag_count = response.tag_count;
     } else {
@@ -261,7 +261,7 @@ static void api_site_set_failure(struct exchange *exchange, const struct err *er
 
 /* Takes the reference; translates the body into the caller's vocabulary. */
 static void api_site_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
-                                struct answer *answer) {
+                                struct cached_response *answer) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
     const struct config_pairs *callers = scripts->vocabularies;
     struct slice caller = exchange->request.fields[FIELD_CALLER];
@@ -286,8 +286,9 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
                     exchange->correlation_id, traceparent_read(slice_of(exchange->traceparent))},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct answer *answer = cache_get(scripts->api->cache, &plan->key, computation.timeout_ms,
-                                      api_site_compute, &computation, &err);
+    struct cached_response *answer =
+        cache_get(scripts->api->cache, &plan->key, computation.timeout_ms, api_site_compute,
+                  &computation, &err);
     if (answer) {
         api_site_set_answer(scripts, exchange, answer);
     } else {
@@ -299,7 +300,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
 static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
     const struct script_route *route = &scripts->routes[plan->match.route];
-    struct answer *kept = NULL;
+    struct cached_response *kept = NULL;
     plan->key = (struct cache_key){.type = route->cache_type, .scripts = scripts->hash};
     if (route->cache_key) {
         api_site_expand_key(route->cache_key, &plan->match.params, &plan->key_text);

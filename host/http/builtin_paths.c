@@ -37,7 +37,7 @@ static const struct {
 
 struct builtin_paths {
     struct builtin_sources sources;
-    struct answer *openapi;
+    struct cached_response *openapi;
     char *service; /* service.name */
     struct endpoint *endpoints[BUILTIN_COUNT];
 };
@@ -60,17 +60,17 @@ static void builtin_paths_free_file(void *context) {
     free(file);
 }
 
-static struct answer *builtin_paths_read_openapi(const struct config *config) {
+static struct cached_response *builtin_paths_read_openapi(const struct config *config) {
     static const struct timed_work work = {"reading openapi.json", builtin_paths_read_file,
                                            builtin_paths_free_file};
     struct openapi_file *file = xcalloc(1, sizeof *file);
-    struct answer *answer = NULL;
+    struct cached_response *answer = NULL;
     struct err err = {0};
     snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
     if (timed_work_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
         err = file->err;
         if (err.kind == ERR_NONE) {
-            answer = answer_create(200, buffer_slice(&file->text));
+            answer = cached_response_create(200, buffer_slice(&file->text));
         }
         builtin_paths_free_file(file);
     }
@@ -95,7 +95,7 @@ struct builtin_paths *builtin_paths_create(const struct config *config,
 
 void builtin_paths_destroy(struct builtin_paths *paths) {
     if (paths) {
-        answer_unref(paths->openapi);
+        cached_response_unref(paths->openapi);
         free(paths->service);
         free(paths);
     }
@@ -136,7 +136,7 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
 
 static void builtin_paths_set_body(struct exchange *exchange, int status, struct buffer *body,
                                    const char *content_type) {
-    response_set_momentary(&exchange->response, answer_create(status, buffer_slice(body)),
+    response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(body)),
                            content_type);
     buffer_free(body);
 }
@@ -160,7 +160,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         break;
     case BUILTIN_OPENAPI:
         if (paths->openapi) {
-            response_set(response, &exchange->request, answer_ref(paths->openapi), JSON);
+            response_set(response, &exchange->request, cached_response_ref(paths->openapi), JSON);
         } else {
             response_set_error(response, 404, "Not found");
         }

@@ -46,15 +46,15 @@ static bool response_is_bodyless(int status) {
     return status == 204 || status == 205 || status == 304;
 }
 
-void response_set_momentary(struct response *response, struct answer *answer,
+void response_set_momentary(struct response *response, struct cached_response *answer,
                             const char *content_type) {
     response->answer = answer;
     response->status = answer->status;
     response->content_type = content_type;
 }
 
-void response_set(struct response *response, const struct request *request, struct answer *answer,
-                  const char *content_type) {
+void response_set(struct response *response, const struct request *request,
+                  struct cached_response *answer, const char *content_type) {
     struct slice wanted = request->fields[FIELD_IF_NONE_MATCH];
     response_set_momentary(response, answer, content_type);
     response->has_etag = answer->status == 200;
@@ -68,7 +68,7 @@ void response_set_error(struct response *response, int status, const char *messa
     buffer_append_text(&body, "{\"error\":");
     buffer_append_json_string(&body, slice_of(message));
     buffer_append_text(&body, "}");
-    response_set_momentary(response, answer_create(status, buffer_slice(&body)), JSON);
+    response_set_momentary(response, cached_response_create(status, buffer_slice(&body)), JSON);
     response->message = message;
     buffer_free(&body);
 }
@@ -85,7 +85,7 @@ void response_set_wrong_method(struct response *response, const char *allow) {
 
 void response_set_options(struct response *response, const char *allow) {
     snprintf(response->allow, RESPONSE_ALLOW_BYTES, "%s", allow);
-    response_set_momentary(response, answer_create(204, slice_of("")), JSON);
+    response_set_momentary(response, cached_response_create(204, slice_of("")), JSON);
 }
 
 void response_set_body_refused(struct response *response) {

@@ -83,8 +83,8 @@ static void vocabulary_replace_at(struct translation *translation, const char *p
     }
 }
 
-struct answer *vocabulary_apply(struct answer *answer, const struct script_words *words,
-                                const char *vocabulary) {
+struct cached_response *vocabulary_apply(struct cached_response *answer,
+                                         const struct script_words *words, const char *vocabulary) {
     struct translation translation = {.vocabulary = vocabulary_find(words, vocabulary)};
     if (!translation.vocabulary || answer->status != 200) {
         return answer;
@@ -99,8 +99,9 @@ struct answer *vocabulary_apply(struct answer *answer, const struct script_words
     }
     buffer_append(&translation.out, translation.copied,
                   (size_t)(body.data + body.len - translation.copied));
-    struct answer *spoken = answer_create(answer->status, buffer_slice(&translation.out));
+    struct cached_response *spoken =
+        cached_response_create(answer->status, buffer_slice(&translation.out));
     buffer_free(&translation.out);
-    answer_unref(answer);
+    cached_response_unref(answer);
     return spoken;
 }

@@ -156,7 +156,7 @@ static bool announcement_audit_ask(struct audit *audit, struct err *err) {
     audit->refused = false;
     bool ok =
         audit->count == 0 ||
-        (cache_append_question(audit->cache, audit->redis, &about, err) &&
+        (cache_append_positions_query(audit->cache, audit->redis, &about, err) &&
          redis_run(audit->redis, announcement_audit_on_positions, audit, err) && !audit->refused);
     free((void *)about.positions);
     if (audit->refused) {
@@ -193,7 +193,7 @@ static void announcement_audit_on_forgotten(void *context, size_t index, const r
     struct audit *audit = context;
     (void)index;
     audit->refused = reply->type != REDIS_REPLY_STATUS;
-    audit->forgot = !audit->refused && strcmp(reply->str, "FORGOTTEN") == 0;
+    audit->forgot = !audit->refused && strcmp(reply->str, "DROPPED") == 0;
 }
 
 static void announcement_audit_log_unannounced(const struct cache_announcement *about) {
@@ -208,12 +208,12 @@ static void announcement_audit_log_unannounced(const struct cache_announcement *
 static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *about) {
     struct err err = {0};
     audit->refused = audit->forgot = false;
-    bool ok = cache_append_announcement_of_all(audit->cache, audit->redis, about, &err) &&
+    bool ok = cache_append_drop_all(audit->cache, audit->redis, about, &err) &&
               redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
               !audit->refused;
     if (ok && audit->forgot) {
         announcement_audit_log_unannounced(about);
-        cache_forget(audit->cache, CACHE_DROP_UNANNOUNCED);
+        cache_drop_all(audit->cache, CACHE_DROP_UNANNOUNCED);
     }
     return ok;
 }

@@ -96,7 +96,7 @@ static bool announcer_append(struct pipeline *pipeline, const struct batch *batc
     bool of_all = pipeline->announcer.caches_doubtful || !batch;
     struct cache_announcement announcement =
         of_all ? announcer_all(pipeline) : announcer_of_batch(pipeline, batch);
-    bool ok = of_all ? cache_append_announcement_of_all(cache, redis, &announcement, err)
+    bool ok = of_all ? cache_append_drop_all(cache, redis, &announcement, err)
                      : cache_append_announcement(cache, redis, &announcement, err);
     free((void *)announcement.positions);
     return ok;

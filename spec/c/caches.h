@@ -54,8 +54,8 @@ struct recipe {
     struct proxy *freezes;     /* as soon as it is computed */
 };
 
-static inline struct answer *make(void *context, uint64_t **tags, size_t *tag_count,
-                                  struct err *error) {
+static inline struct cached_response *make(void *context, uint64_t **tags, size_t *tag_count,
+                                           struct err *error) {
     struct recipe *recipe = context;
     const char *body = recipe->body;
     (void)error;
@@ -69,15 +69,15 @@ static inline struct answer *make(void *context, uint64_t **tags, size_t *tag_co
     *tags = calloc(1, sizeof **tags);
     **tags = recipe->tag;
     *tag_count = 1;
-    return answer_create(200, slice_of(body));
+    return cached_response_create(200, slice_of(body));
 }
 
 static inline const char *get(struct cache *cache, const char *key, struct recipe *recipe) {
     static char body[128];
-    struct answer *answer =
+    struct cached_response *answer =
         cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 5000, make, recipe, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
-    answer_unref(answer);
+    cached_response_unref(answer);
     return body;
 }
 
@@ -91,8 +91,9 @@ static inline void settle(struct cache *cache) {
 }
 
 static inline bool has(struct cache *cache, const char *key) {
-    struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
-    answer_unref(answer);
+    struct cached_response *answer =
+        cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+    cached_response_unref(answer);
     return answer != NULL;
 }
 

@@ -36,7 +36,8 @@ struct recipe {
     sem_t reached, released;
 };
 
-static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, struct err *err) {
+static struct cached_response *make(void *context, uint64_t **tags, size_t *tag_count,
+                                    struct err *err) {
     struct recipe *recipe = context;
     recipe->computed++;
     const char *body = recipe->body; /* read before what happens meanwhile */
@@ -52,23 +53,24 @@ static struct answer *make(void *context, uint64_t **tags, size_t *tag_count, st
         err_set(err, ERR_UNAVAILABLE, "no database");
         return NULL;
     }
-    return answer_create(recipe->status, slice_of(body));
+    return cached_response_create(recipe->status, slice_of(body));
 }
 
 /* The body of the answer in memory that lives until the thread's next call, or the error's text. */
 static const char *get(const char *key, struct recipe *recipe, int timeout_ms) {
     static _Thread_local char body[128];
     struct err err = {0};
-    struct answer *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
-                                      timeout_ms, make, recipe, &err);
+    struct cached_response *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
+                                               timeout_ms, make, recipe, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
-    answer_unref(answer);
+    cached_response_unref(answer);
     return body;
 }
 
 static bool has(const char *key) {
-    struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
-    answer_unref(answer);
+    struct cached_response *answer =
+        cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+    cached_response_unref(answer);
     return answer != NULL;
 }
 
@@ -180,7 +182,7 @@ static void waiting_for_another_ends_in_time(void) {
     pthread_t thread;
     begin(60, true);
     begin_slow(&slow, &thread);
-    CHECK_TEXT(get("k", &quick, 50), "no answer within 50 ms (computed by another request)");
+    CHECK_TEXT(get("k", &quick, 50), "no response within 50 ms (computed by another request)");
     CHECK_INT(quick.computed, 0);
     finish_slow(&slow, thread, "late");
     CHECK_TEXT(get("k", &quick, 50), "late");
@@ -190,13 +192,13 @@ static void waiting_for_another_ends_in_time(void) {
 static _Atomic int computing;
 
 /* Fails the case where two computes of one key are under way at once. */
-static struct answer *make_alone(void *context, uint64_t **tags, size_t *tag_count,
-                                 struct err *err) {
+static struct cached_response *make_alone(void *context, uint64_t **tags, size_t *tag_count,
+                                          struct err *err) {
     if (++computing > 1) {
         TEST_FAIL("two computes at once");
     }
     nanosleep(&(struct timespec){0, 50000}, NULL); /* as a database would */
-    struct answer *answer = make(context, tags, tag_count, err);
+    struct cached_response *answer = make(context, tags, tag_count, err);
     computing--;
     return answer;
 }
@@ -206,10 +208,11 @@ static void *get_many(void *argument) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
         struct err err = {0};
-        struct answer *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
-                                          10000, make_alone, argument, &err);
+        struct cached_response *answer =
+            cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 10000, make_alone,
+                      argument, &err);
         CHECK_OK(answer != NULL, &err);
-        answer_unref(answer);
+        cached_response_unref(answer);
     }
     return NULL;
 }
@@ -318,16 +321,16 @@ static void without_a_key_each_caller_computes(void) {
 }
 
 static void etags_tell_bodies_apart(void) {
-    struct answer *one = answer_create(200, slice_of("a")),
-                  *two = answer_create(200, slice_of("b"));
-    struct answer *same = answer_create(404, slice_of("a"));
+    struct cached_response *one = cached_response_create(200, slice_of("a")),
+                           *two = cached_response_create(200, slice_of("b"));
+    struct cached_response *same = cached_response_create(404, slice_of("a"));
     CHECK(strcmp(one->etag, two->etag) != 0);
     CHECK_TEXT(one->etag, same->etag);
     CHECK(one->etag[0] == '"' && strlen(one->etag) == 18);
-    answer_unref(one);
-    answer_unref(two);
-    answer_unref(same);
-    answer_unref(NULL);
+    cached_response_unref(one);
+    cached_response_unref(two);
+    cached_response_unref(same);
+    cached_response_unref(NULL);
 }
 
 /* ---- the promise, under load -------------------------------------------------------------- */
@@ -338,8 +341,8 @@ static void etags_tell_bodies_apart(void) {
 static _Atomic int committed[TAGS], announced[TAGS];
 static _Atomic bool stop;
 
-static struct answer *read_version(void *context, uint64_t **tags, size_t *tag_count,
-                                   struct err *err) {
+static struct cached_response *read_version(void *context, uint64_t **tags, size_t *tag_count,
+                                            struct err *err) {
     size_t tag = *(size_t *)context;
     char body[16];
     (void)err;
@@ -348,7 +351,7 @@ static struct answer *read_version(void *context, uint64_t **tags, size_t *tag_c
     *tags = calloc(1, sizeof **tags);
     **tags = tag + 1;
     *tag_count = 1;
-    return answer_create(200, (struct slice){body, (size_t)len});
+    return cached_response_create(200, (struct slice){body, (size_t)len});
 }
 
 static void *commit_on(void *argument) {
@@ -371,7 +374,8 @@ static void *read_on(void *argument) {
         snprintf(key, sizeof key, "k%zu", tag);
         int least = announced[tag];
         struct err err = {0};
-        struct answer *answer = cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+        struct cached_response *answer =
+            cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
         if (!answer) {
             answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 10000,
                                read_version, &tag, &err);
@@ -380,7 +384,7 @@ static void *read_on(void *argument) {
             TEST_FAIL("read version %s after %d was announced", answer ? answer->body.data : "none",
                       least);
         }
-        answer_unref(answer);
+        cached_response_unref(answer);
     }
     return NULL;
 }

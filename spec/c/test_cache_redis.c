@@ -104,37 +104,48 @@ static void thousands_of_tags_are_announced_at_once(void) {
 /* ---- Redis alone: the guard of the store -------------------------------------------------- */
 
 static struct shared *shared;
+static struct cache *announcing; /* without a subscription */
 static const uint64_t tag_x[] = {11}, tag_y[] = {22};
 static const struct cache_key test_k = {{"test:k", 6}, "test", 1};
 
-static void put(struct answer *answer, const uint64_t *tags, size_t count, uint64_t sequence) {
-    struct shared_hit hit = {.answer = answer, .tag_count = count, .sequence = sequence};
+static void put(struct cached_response *answer, const uint64_t *tags, size_t count,
+                uint64_t sequence) {
+    struct shared_hit hit = {.response = answer, .tag_count = count, .sequence = sequence};
     static const struct cache_key other = {{"test:other", 10}, "test", 1};
     hit.tags = (uint64_t *)tags;
     shared_put(shared, &test_k, VIEW, &hit, 60);
     shared_get(shared, &other, VIEW, &hit); /* over the same connection: Redis is done with it */
 }
 
+static struct cache *create_announcing(void) {
+    const struct cache_options options = {
+        .redis_url = url, .redis_timeout_ms = 2000, .enabled = true};
+    return cache_create(&options, &err);
+}
+
 static void store_after(void (*meanwhile)(void), const char *want, const char *name) {
     begin();
     shared = shared_create(url, 2000, &err);
+    announcing = create_announcing();
     struct redis *redis = redis_create(url, 2000, &err);
     /* One invalidation before, so that there is a sequence. */
     struct cache_announcement about_y = {.tags = tag_y, .tag_count = 1};
-    CHECK(announce_append(redis, &about_y, &err) && redis_run(redis, NULL, NULL, &err));
+    CHECK(cache_append_announcement(announcing, redis, &about_y, &err) &&
+          redis_run(redis, NULL, NULL, &err));
     struct shared_hit hit;
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(hit.reachable && !hit.answer && hit.sequence > 0);
+    CHECK(hit.reachable && !hit.response && hit.sequence > 0);
     if (meanwhile) {
         meanwhile();
     }
-    struct answer *answer = answer_create(200, slice_of("read before"));
+    struct cached_response *answer = cached_response_create(200, slice_of("read before"));
     put(answer, tag_x, 1, hit.sequence);
     if (strcmp(command("GET", "test:k", NULL), want) != 0) {
         TEST_FAIL("%s: Redis holds \"%s\"", name, command("GET", "test:k", NULL));
     }
-    answer_unref(answer);
+    cached_response_unref(answer);
     redis_destroy(redis);
+    cache_destroy(announcing);
     shared_destroy(shared);
 }
 
@@ -143,7 +154,7 @@ static void invalidate(const uint64_t *tags, size_t count, int times) {
     struct cache_announcement about = {.tags = tags, .tag_count = count};
     struct redis *redis = redis_create(url, 5000, &err);
     for (int i = 0; i < times; i++) {
-        CHECK(announce_append(redis, &about, &err));
+        CHECK(cache_append_announcement(announcing, redis, &about, &err));
     }
     CHECK_OK(redis_run(redis, NULL, NULL, &err), &err);
     redis_destroy(redis);
@@ -223,34 +234,34 @@ static void a_hit_tells_its_tags_and_its_lifetime(void) {
     begin();
     shared = shared_create(url, 2000, &err);
     static const uint64_t tags[] = {11, 0xFFFFFFFFFFFFFFFFULL, 33};
-    struct answer *answer = answer_create(200, slice_of("body"));
+    struct cached_response *answer = cached_response_create(200, slice_of("body"));
     struct shared_hit hit;
     put(answer, tags, 3, 0);
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(hit.answer && hit.tag_count == 3 && memcmp(hit.tags, tags, sizeof tags) == 0);
+    CHECK(hit.response && hit.tag_count == 3 && memcmp(hit.tags, tags, sizeof tags) == 0);
     CHECK(hit.lifetime_us > 50000000 && hit.lifetime_us <= 60000000);
-    CHECK_TEXT(hit.answer ? hit.answer->etag : "", answer->etag);
-    answer_unref(hit.answer);
+    CHECK_TEXT(hit.response ? hit.response->etag : "", answer->etag);
+    cached_response_unref(hit.response);
     free(hit.tags);
-    answer_unref(answer);
+    cached_response_unref(answer);
     shared_destroy(shared);
 }
 
 static void what_other_scripts_made_is_a_miss(void) {
     begin();
     shared = shared_create(url, 2000, &err);
-    struct answer *answer = answer_create(200, slice_of("by one"));
+    struct cached_response *answer = cached_response_create(200, slice_of("by one"));
     struct cache_key others = test_k;
     struct shared_hit hit;
     put(answer, tag_x, 1, 0);
     others.scripts++;
     shared_get(shared, &others, VIEW, &hit);
-    CHECK(hit.reachable && !hit.answer);
+    CHECK(hit.reachable && !hit.response);
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(hit.answer);
-    answer_unref(hit.answer);
+    CHECK(hit.response);
+    cached_response_unref(hit.response);
     free(hit.tags);
-    answer_unref(answer);
+    cached_response_unref(answer);
     shared_destroy(shared);
 }
 
@@ -260,17 +271,17 @@ static void what_others_wrote_under_our_keys_is_a_miss(void) {
     struct shared_hit hit;
     command("SET", "test:k", "without tags");
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(hit.reachable && !hit.answer);
+    CHECK(hit.reachable && !hit.response);
     command("SET", "ras:cache:tags:test:k", "seven b");
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(hit.reachable && !hit.answer);
+    CHECK(hit.reachable && !hit.response);
     command("DEL", "test:k", "ras:cache:tags:test:k");
     command("RPUSH", "test:k", "a list");
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(!hit.answer);
+    CHECK(!hit.response);
     command("RPUSH", "ras:cache:seq", "a list");
     shared_get(shared, &test_k, VIEW, &hit);
-    CHECK(!hit.reachable && !hit.answer);
+    CHECK(!hit.reachable && !hit.response);
     shared_destroy(shared);
     begin();
 }
@@ -399,7 +410,7 @@ static void who_has_not_listened_for_a_second_does_not_answer_from_memory(void) 
     begin();
     struct cache *a = start(url, 2000);
     WAIT_UNTIL(hears(a));
-    cache_set_heard(a, clock_monotonic_us() - 1000000);
+    cache_set_received(a, clock_monotonic_us() - 1000000);
     CHECK(!has(a, "test:probe"));
     WAIT_UNTIL(has(a, "test:probe")); /* all is heard, and it was not outdated */
     cache_destroy(a);

@@ -14,16 +14,17 @@ static void begin(size_t max_bytes) {
 
 static void put(const char *key, size_t bytes, const uint64_t *tags, size_t count, uint64_t began) {
     char *body = calloc(1, bytes + 1);
-    struct answer *answer = answer_create(200, (struct slice){body, bytes});
+    struct cached_response *answer = cached_response_create(200, (struct slice){body, bytes});
     store_put(&store, &(struct cache_key){slice_of(key), "test", 1}, answer, tags, count, began,
               HOUR_US, hits);
-    answer_unref(answer);
+    cached_response_unref(answer);
     free(body);
 }
 
 static bool has(const char *key) {
-    struct answer *answer = store_find(&store, &(struct cache_key){slice_of(key), "test", 1});
-    answer_unref(answer);
+    struct cached_response *answer =
+        store_find(&store, &(struct cache_key){slice_of(key), "test", 1});
+    cached_response_unref(answer);
     return answer != NULL;
 }
 
@@ -141,11 +142,12 @@ static void an_answer_outlives_its_entry(void) {
     static const uint64_t tag[] = {1};
     begin(100000);
     put("a", 10, tag, 1, 0);
-    struct answer *held = store_find(&store, &(struct cache_key){slice_of("a"), "test", 1});
+    struct cached_response *held =
+        store_find(&store, &(struct cache_key){slice_of("a"), "test", 1});
     store_invalidate(&store, tag, 1);
     CHECK_INT(held->body.len, 10);
     CHECK_INT(held->body.data[9], 0);
-    answer_unref(held);
+    cached_response_unref(held);
     store_free(&store);
 }
 

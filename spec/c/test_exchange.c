@@ -16,7 +16,8 @@ static _Atomic int planned, carried_out, released;
 static void answer_with_path(void *context, struct exchange *exchange) {
     (void)context;
     carried_out++;
-    response_set_momentary(&exchange->response, answer_create(200, exchange->request.path), "t/t");
+    response_set_momentary(&exchange->response, cached_response_create(200, exchange->request.path),
+                           "t/t");
 }
 
 static void release(void *held) {
@@ -93,7 +94,7 @@ static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
     CHECK_INT(exchange->response.status, 503);
     CHECK_INT(carried_out, 0);
     CHECK_INT(released, 1);
-    answer_unref(exchange->response.answer);
+    cached_response_unref(exchange->response.answer);
     exchange_destroy(exchange);
     exchanges_destroy(exchanges);
 }

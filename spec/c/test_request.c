@@ -322,7 +322,8 @@ static const char *head_of(const struct response *response) {
 static void formats_the_head_of_an_answer(void) {
     struct request plain = {0};
     struct response response = {.correlation_name = "X-Correlation-ID"};
-    response_set(&response, &plain, answer_create(200, slice_of("{}")), "application/json");
+    response_set(&response, &plain, cached_response_create(200, slice_of("{}")),
+                 "application/json");
     const char *head = head_of(&response);
     CHECK(strncmp(head, "HTTP/1.1 200 OK\r\n", 17) == 0);
     CHECK(strstr(head, "\r\nContent-Length: 2\r\n"));
@@ -331,22 +332,24 @@ static void formats_the_head_of_an_answer(void) {
     CHECK(strstr(head, "\r\nDate: Thu, 25 Jun 2026 00:01:18 GMT\r\n"));
     CHECK(!strstr(head, "Connection"));
     CHECK_TEXT(head + strlen(head) - 4, "\r\n\r\n");
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static void answers_304_without_a_body(void) {
     struct request conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
     struct response response = {0};
-    response_set(&response, &conditional, answer_create(200, slice_of("{}")), "application/json");
+    response_set(&response, &conditional, cached_response_create(200, slice_of("{}")),
+                 "application/json");
     CHECK_INT(response.status, 304);
     CHECK_INT(response_body(&response).len, 0);
     CHECK(strstr(head_of(&response), "\r\nETag: \""));
     CHECK(!strstr(head_of(&response), "\r\nContent-"));
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
     response = (struct response){0};
-    response_set(&response, &conditional, answer_create(404, slice_of("{}")), "application/json");
+    response_set(&response, &conditional, cached_response_create(404, slice_of("{}")),
+                 "application/json");
     CHECK_INT(response.status, 404);
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static void tells_a_client_of_1_0_that_its_connection_stays(void) {
@@ -356,7 +359,7 @@ static void tells_a_client_of_1_0_that_its_connection_stays(void) {
     response.close = true;
     CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
     CHECK(!strstr(head_of(&response), "keep-alive"));
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static void answers_options_with_the_methods_and_no_body(void) {
@@ -366,7 +369,7 @@ static void answers_options_with_the_methods_and_no_body(void) {
     CHECK(strstr(head_of(&response), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
     CHECK(!strstr(head_of(&response), "\r\nContent-"));
     CHECK_INT(response_body(&response).len, 0);
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static void errors_are_json(void) {
@@ -377,7 +380,7 @@ static void errors_are_json(void) {
     CHECK(strstr(head_of(&response), "\r\nRetry-After: 1\r\n"));
     CHECK(strstr(head_of(&response), "\r\nCache-Control: no-store\r\n"));
     CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static const struct test_case cases[] = {

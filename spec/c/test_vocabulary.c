@@ -10,8 +10,9 @@ static const struct script_vocabulary vocabularies[] = {{.name = "client"},
 /* What is answered where the words are at a place. */
 static void check(const char *at, const char *vocabulary, const char *body, const char *wanted) {
     struct script_words words = {at, vocabularies, 2};
-    struct answer *plain = answer_create(200, slice_of(body));
-    struct answer *answer = vocabulary_apply(answer_ref(plain), &words, vocabulary);
+    struct cached_response *plain = cached_response_create(200, slice_of(body));
+    struct cached_response *answer =
+        vocabulary_apply(cached_response_ref(plain), &words, vocabulary);
     if (!slice_equal(answer->body, slice_of(wanted))) {
         TEST_FAIL("%s: \"%.*s\", want \"%s\"", body, (int)answer->body.len, answer->body.data,
                   wanted);
@@ -19,8 +20,8 @@ static void check(const char *at, const char *vocabulary, const char *body, cons
     bool same = strcmp(body, wanted) == 0;
     CHECK(same == (answer == plain));
     CHECK(same == (strcmp(answer->etag, plain->etag) == 0));
-    answer_unref(answer);
-    answer_unref(plain);
+    cached_response_unref(answer);
+    cached_response_unref(plain);
 }
 
 static void says_a_word_at_its_place_alone(void) {
@@ -64,12 +65,13 @@ static void leaves_what_it_has_no_word_for(void) {
 
 static void leaves_errors_and_routes_without_words(void) {
     struct script_words words = {"error", vocabularies, 2};
-    struct answer *answer = answer_create(404, slice_of("{\"error\":\"failed\"}"));
+    struct cached_response *answer =
+        cached_response_create(404, slice_of("{\"error\":\"failed\"}"));
     CHECK(vocabulary_apply(answer, &words, "internal") == answer);
-    answer_unref(answer);
-    answer = answer_create(200, slice_of("{\"error\":\"failed\"}"));
+    cached_response_unref(answer);
+    answer = cached_response_create(200, slice_of("{\"error\":\"failed\"}"));
     CHECK(vocabulary_apply(answer, NULL, "internal") == answer);
-    answer_unref(answer);
+    cached_response_unref(answer);
 }
 
 static const struct test_case cases[] = {

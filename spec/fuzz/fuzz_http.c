@@ -60,12 +60,13 @@ static void check_response(const struct request *request) {
         id[given.len] = '\0';
     }
     struct response response = {.correlation_name = "X-Correlation-ID"};
-    response_set(&response, request, answer_create(200, slice_of("{}")), "application/json");
+    response_set(&response, request, cached_response_create(200, slice_of("{}")),
+                 "application/json");
     size_t len = response_format_head(&response, id, "Thu, 01 Jan 1970 00:00:00 GMT", head);
     want(len < RESPONSE_HEAD_BYTES);
     head[len] = '\0';
     want(strstr(head, "\r\n\r\n") == head + len - 4);
-    answer_unref(response.answer);
+    cached_response_unref(response.answer);
 }
 
 static void serve(struct slice head) {

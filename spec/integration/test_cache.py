@@ -260,7 +260,7 @@ def test_many_misses_at_once_make_one_query(slow):
 def two(cached):
     """Two processes on one Redis: the first commits events, the second only answers."""
     reader = cached.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
-    wait_until("the subscription", lambda: log_lines(reader, "cache: subscribed to invalidations"))
+    wait_until("the subscription", lambda: log_lines(reader, "cache subscribed to invalidations"))
     wait_until("its database", lambda: log_lines(reader, "database is there"))
     return cached, reader
 
@@ -290,7 +290,7 @@ def test_a_process_that_cannot_hear_of_commits_does_not_use_its_memory(two):
     assert names(reader) == ["first.txt"]
     service.redis.kill()
     wait_until("the loss", lambda: log_lines(
-        reader, "cache: subscription lost, process level bypassed"))
+        reader, "cache lost its subscription: responses come from the database until it is back"))
     rename(service, "second.txt", 2)
     assert names(reader) == ["second.txt"]
 

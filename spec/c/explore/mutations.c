@@ -73,8 +73,8 @@ char *mutation_of_script(struct slice script, size_t *len) {
 
 /* ---- in C ---------------------------------------------------------------------------------- */
 
-void __real_cache_set_hearing(struct cache *cache, bool hearing);
-void __wrap_cache_set_hearing(struct cache *cache, bool hearing);
+void __real_cache_set_subscribed(struct cache *cache, bool hearing);
+void __wrap_cache_set_subscribed(struct cache *cache, bool hearing);
 void __real_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
 void __wrap_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
 void __real_cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
@@ -85,8 +85,8 @@ void __wrap_cache_invalidate_pending(struct cache *cache, const uint64_t *tags, 
                                      struct cache_pending *pending);
 void __real_cache_end_pending(struct cache *cache, struct cache_pending *pending);
 void __wrap_cache_end_pending(struct cache *cache, struct cache_pending *pending);
-void __real_cache_forget_as_told(struct cache *cache);
-void __wrap_cache_forget_as_told(struct cache *cache);
+void __real_cache_drop_uncounted(struct cache *cache);
+void __wrap_cache_drop_uncounted(struct cache *cache);
 void __real_store_reset(struct store *store);
 void __wrap_store_reset(struct store *store);
 bool __real_store_is_stale(const struct store *store, const uint64_t *tags, size_t count,
@@ -104,12 +104,12 @@ static bool is_subscriber(void) {
     return actor_running % ACTORS_A_PROCESS == SUBSCRIBER;
 }
 
-void __wrap_cache_set_hearing(struct cache *cache, bool hearing) {
+void __wrap_cache_set_subscribed(struct cache *cache, bool hearing) {
     if (!hearing && mutation_is(NO_BYPASS)) {
         return;
     }
     in_hearing = true;
-    __real_cache_set_hearing(cache, hearing);
+    __real_cache_set_subscribed(cache, hearing);
     in_hearing = false;
 }
 
@@ -153,9 +153,9 @@ void __wrap_cache_end_pending(struct cache *cache, struct cache_pending *pending
     }
 }
 
-void __wrap_cache_forget_as_told(struct cache *cache) {
+void __wrap_cache_drop_uncounted(struct cache *cache) {
     if (!(is_subscriber() && mutation_is(NO_HEARING))) {
-        __real_cache_forget_as_told(cache);
+        __real_cache_drop_uncounted(cache);
     }
 }
 

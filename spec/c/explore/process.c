@@ -26,7 +26,8 @@ static int tags_of(int key) {
 
 /* The query's snapshot is taken at one moment, its answer used at a later one. It may be taken as
  * soon as Redis' replies are there: nobody can tell whether these were read at once. */
-static struct answer *compute(void *context, uint64_t **tags, size_t *tag_count, struct err *err) {
+static struct cached_response *compute(void *context, uint64_t **tags, size_t *tag_count,
+                                       struct err *err) {
     const struct request *request = context;
     if (!request->waited) {
         actor_wait(WAIT_TURN, "queries the database");
@@ -42,7 +43,7 @@ static struct answer *compute(void *context, uint64_t **tags, size_t *tag_count,
     for (size_t tag = 0; tag < *tag_count; tag++) {
         (*tags)[tag] = tag + 1;
     }
-    return answer_create(200, (struct slice){(const char *)seen.of, TAGS});
+    return cached_response_create(200, (struct slice){(const char *)seen.of, TAGS});
 }
 
 static bool is_alone(void) {
@@ -112,14 +113,14 @@ static void reader_body(int actor) {
     request->must = least_versions();
     request->busy = true;
     struct err err = {0};
-    struct answer *answer =
+    struct cached_response *answer =
         cache_get(self()->cache, &keys[request->key], 1000, compute, request, &err);
     memset(&process_answer, 0, sizeof process_answer);
     if (answer) {
         memcpy(process_answer.of, answer->body.data, TAGS);
         check_request(request, process_answer);
     }
-    answer_unref(answer);
+    cached_response_unref(answer);
     memset(request, 0, sizeof *request);
 }
 
