@@ -1,4 +1,4 @@
-/* main: arguments, configuration, logging; then one command. */
+/* main: reads arguments and configuration, sets up the log, runs one command. */
 #include <stdio.h>
 
 #include "command/arguments.h"
@@ -13,7 +13,7 @@ static int main_refuse_usage(const struct arguments *arguments, const struct err
     struct buffer text = {0};
     buffer_append_format(&text, "aggregator: %s\n", err->text);
     help_usage(arguments->spec, arguments->group, &text);
-    terminal_print(stderr, buffer_slice(&text)); /* the shell's words may hold anything */
+    terminal_print(stderr, buffer_slice(&text)); /* escapes: arguments may hold any byte */
     buffer_free(&text);
     return 2;
 }
@@ -38,11 +38,11 @@ static int main_configure_log(const struct command *command, const struct config
     const char *name = command->log_level ? command->log_level : config->log.level;
     enum log_level level;
     if (strcmp(format, "json") != 0 && strcmp(format, "text") != 0) {
-        fprintf(stderr, "aggregator: log.format is \"%s\": say json or text\n", format);
+        fprintf(stderr, "aggregator: log.format is \"%s\": set json or text\n", format);
         return 2;
     }
     if (!log_level_parse(name, &level)) {
-        fprintf(stderr, "aggregator: log.level is \"%s\": say debug, info, warning or error\n",
+        fprintf(stderr, "aggregator: log.level is \"%s\": set debug, info, warning or error\n",
                 name);
         return 2;
     }
@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
     struct arguments arguments;
     struct err err = {0};
     if (!descriptors_reserve()) {
-        return 1; /* nobody can be told */
+        return 1; /* there is no descriptor to report it */
     }
     signals_init();
     if (!arguments_read(argc, argv, &arguments, &err)) {

@@ -1,5 +1,5 @@
-/* explain: GET /admin/explain/[WORD/]ID[?table=…][&since=…]: what `aggregator explain --json` says.
- * A process of its own reads the log: it may take long and much memory. One at a time. */
+/* explain: GET /admin/explain/[WORD/]ID[?table=…][&since=…]: the output of `aggregator explain
+ * --json`. Runs one child process at a time: reading the log may take long and much memory. */
 #ifndef AGG_HOST_ADMIN_EXPLAIN_H
 #define AGG_HOST_ADMIN_EXPLAIN_H
 

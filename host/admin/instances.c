@@ -6,7 +6,7 @@
 #include "view/sql_session.h"
 
 #define TIMEOUT_MS 2000
-/* Who is not heard of for six heartbeats is gone. */
+/* An instance is gone after six missed heartbeats. */
 static const char instances_sql[] =
     "SELECT instance, generation::text, scripts, (extract(epoch FROM since) * 1e6)::int8::text, "
     "(extract(epoch FROM started_at) * 1e6)::int8::text, "
@@ -48,7 +48,7 @@ static void instances_put_row(struct buffer *json, const struct pg_result *rows,
     buffer_append_text(json, "}");
 }
 
-/* Whether those that live run the same scripts. */
+/* True: all live instances run the same scripts. */
 static bool instances_agree(const struct pg_result *rows) {
     struct slice hash = {0};
     for (int i = 0; i < pg_rows_count(rows); i++) {
@@ -101,7 +101,8 @@ static bool instances_query_all(const struct config *config, const char *this,
         json_put_name(json, "stored_generations");
         buffer_append(json, stored.data, stored.len);
     } else {
-        log_warning("status cannot say what the other instances run", LOG_TEXT("error", err.text));
+        log_warning("status cannot read the other instances from the database",
+                    LOG_TEXT("error", err.text));
     }
     buffer_free(&stored);
     pg_rows_free(instances);

@@ -1,6 +1,5 @@
-/* instances: what the database knows of all processes of the group: which scripts each runs, and by
- * which scripts the partitions were last handled, whoever owns them. A fleet that is rolled out by
- * half shows in both; a restart with other files than before, too. */
+/* instances: reads from the database which scripts each process of the group runs, and which
+ * scripts last handled the partitions. Both show a rollout that stopped half-way. */
 #ifndef AGG_HOST_ADMIN_INSTANCES_H
 #define AGG_HOST_ADMIN_INSTANCES_H
 
@@ -8,9 +7,8 @@
 #include "config/config.h"
 
 /* Appends the members "instances", "scripts_agree", "partitions_handled_by" and
- * "stored_generations" (what a rollback finds by its hash) of a JSON object; null where the
- * database cannot say, or should not be asked (`ask` is false). `instance` is this process. Waits
- * for the database for some seconds. */
+ * "stored_generations" (which a rollback finds by hash) of a JSON object; each is null if the
+ * database does not reply, or `ask` is false. `instance` is this process. May wait some seconds. */
 void instances_append(const struct config *config, const char *instance, bool ask,
                       struct buffer *json);
 

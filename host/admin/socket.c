@@ -13,23 +13,22 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "socket_line.h"
 
 #define REQUEST_TIMEOUT_MS 2000
 #define LINE_MAX_BYTES 1024
 #define CLIENTS_MAX 16
-#define ROOM_TIMEOUT_MS 3000 /* longer than who says nothing may stay */
+#define ROOM_TIMEOUT_MS 3000 /* longer than REQUEST_TIMEOUT_MS: a silent client leaves first */
 
 struct admin_socket {
     pthread_t thread;
     int listener;
-    int stop_fd; /* readable once the thread shall end */
+    int stop_fd; /* readable: the thread ends */
     char *path;
     const struct admin_verb *verbs;
     size_t verb_count;
     void *context;
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t left;  /* a client has */
+    pthread_cond_t left;  /* signalled when a client leaves */
     size_t clients;
 };
 
@@ -38,14 +37,14 @@ struct admin_socket {
 static bool socket_make_address(const char *path, struct sockaddr_un *address, struct err *err) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (!path[0] || strlen(path) >= sizeof address->sun_path) {
-        return err_set(err, ERR_INPUT, "admin.socket \"%s\": a path of 1 to %zu bytes", path,
+        return err_set(err, ERR_INPUT, "admin.socket \"%s\" must be a path of 1 to %zu bytes", path,
                        sizeof address->sun_path - 1);
     }
     memcpy(address->sun_path, path, strlen(path) + 1);
     return true;
 }
 
-/* Reads up to the end of a line (not kept). False: no line in time. */
+/* Appends a line without its end. False: none in time. */
 static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {
     for (;;) {
         struct pollfd wait = {fd, POLLIN, 0};
@@ -89,7 +88,8 @@ static int socket_connect_to(const char *path, struct err *err) {
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         return fd;
     }
-    err_set(err, ERR_UNAVAILABLE, "no program answers at %s: %s", path, strerror(errno));
+    err_set(err, ERR_UNAVAILABLE, "no aggregator answers at admin.socket %s: %s", path,
+            strerror(errno));
     if (fd >= 0) {
         close(fd);
     }
@@ -97,6 +97,34 @@ static int socket_connect_to(const char *path, struct err *err) {
 }
 
 /* ---- the program's side -------------------------------------------------------------------- */
+
+static struct slice socket_cut_word(struct slice *line) {
+    const char *blank = memchr(line->data, ' ', line->len);
+    size_t len = blank ? (size_t)(blank - line->data) : line->len;
+    struct slice word = {line->data, len};
+    line->data += len + (blank != NULL);
+    line->len -= len + (blank != NULL);
+    return word;
+}
+
+bool admin_words_split(struct slice line, struct admin_words *words) {
+    *words = (struct admin_words){.verb = socket_cut_word(&line)};
+    while (line.len > 0) {
+        struct slice word = socket_cut_word(&line);
+        const char *equals = memchr(word.data, '=', word.len);
+        size_t name_len = equals ? (size_t)(equals - word.data) : 0;
+        if (words->query_count == ADMIN_WORDS_MAX || words->param_count == ADMIN_WORDS_MAX) {
+            return false;
+        }
+        if (equals) {
+            words->query[words->query_count++] =
+                (struct script_pair){{word.data, name_len}, {equals + 1, word.len - name_len - 1}};
+        } else if (word.len > 0) {
+            words->params[words->param_count++] = (struct script_pair){slice_of("word"), word};
+        }
+    }
+    return true;
+}
 
 static const struct admin_verb *socket_find_verb(const struct admin_socket *admin,
                                                  struct slice name) {
@@ -114,14 +142,22 @@ static void socket_answer_line(struct admin_socket *admin, struct slice line, st
     bool good = admin_words_split(line, &words);
     const struct admin_verb *verb = socket_find_verb(admin, words.verb);
     if (!good) {
-        admin_fail(json, 400, slice_of("too many words"));
+        admin_fail(json, 400, slice_of("too many words: at most 8"));
     } else if (!verb) {
-        admin_fail(json, 404, slice_of("no such verb"));
+        admin_fail(json, 404, slice_of("unknown verb"));
     } else {
         struct admin_request request = {words.params, words.param_count, words.query,
                                         words.query_count};
         verb->answer(admin->context, &request, json);
     }
+}
+
+static void socket_send(int fd, struct buffer *json) {
+    buffer_append_text(json, "\n");
+    if (!socket_write_all(fd, buffer_slice(json))) {
+        log_debug("admin client disconnected before its response");
+    }
+    buffer_free(json);
 }
 
 static void socket_answer(struct admin_socket *admin, int fd) {
@@ -130,13 +166,9 @@ static void socket_answer(struct admin_socket *admin, int fd) {
     if (socket_read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
         socket_answer_line(admin, buffer_slice(&line), &json);
-        buffer_append_text(&json, "\n");
-        if (!socket_write_all(fd, buffer_slice(&json))) {
-            log_debug("an admin client went away before its answer");
-        }
+        socket_send(fd, &json);
     }
     buffer_free(&line);
-    buffer_free(&json);
 }
 
 struct client {
@@ -144,24 +176,20 @@ struct client {
     int fd;
 };
 
-static void socket_leave(struct client *client) {
-    struct admin_socket *admin = client->admin;
-    close(client->fd);
-    free(client);
+static void *socket_serve(void *argument) {
+    struct client client = *(struct client *)argument;
+    struct admin_socket *admin = client.admin;
+    free(argument);
+    socket_answer(admin, client.fd);
+    close(client.fd);
     pthread_mutex_lock(&admin->lock);
     admin->clients--;
     pthread_cond_signal(&admin->left);
     pthread_mutex_unlock(&admin->lock);
-}
-
-static void *socket_serve(void *argument) {
-    struct client *client = argument;
-    socket_answer(client->admin, client->fd);
-    socket_leave(client);
     return NULL;
 }
 
-/* Waits a moment for one to leave: most commands are short. */
+/* Waits until there is room: most commands are short. False: none in time. */
 static bool socket_enter(struct admin_socket *admin) {
     int64_t deadline_us = clock_monotonic_us() + ROOM_TIMEOUT_MS * 1000LL;
     int status = 0;
@@ -175,22 +203,13 @@ static bool socket_enter(struct admin_socket *admin) {
     return room;
 }
 
-/* Nobody waits for what others have asked. */
-static void socket_refuse_client(int fd) {
-    struct buffer json = {0};
-    admin_fail(&json, 503, slice_of("16 commands are under way: try again when one has ended"));
-    buffer_append_text(&json, "\n");
-    if (!socket_write_all(fd, buffer_slice(&json))) {
-        log_debug("an admin client went away before its answer");
-    }
-    buffer_free(&json);
-    close(fd);
-}
-
 static void socket_take_client(struct admin_socket *admin, int fd) {
     pthread_t thread;
     if (!socket_enter(admin)) {
-        socket_refuse_client(fd);
+        struct buffer json = {0};
+        admin_fail(&json, 503, slice_of("16 commands are running: try again when one has ended"));
+        socket_send(fd, &json);
+        close(fd);
         return;
     }
     struct client *client = xcalloc(1, sizeof *client);
@@ -207,7 +226,8 @@ static void *socket_main(void *argument) {
     struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
-            log_error("the admin socket cannot be waited for", LOG_TEXT("error", strerror(errno)));
+            log_error("admin socket stopped because poll failed: restart to use commands",
+                      LOG_TEXT("error", strerror(errno)));
             return NULL;
         }
         if (fds[1].revents) {
@@ -220,13 +240,14 @@ static void *socket_main(void *argument) {
     }
 }
 
-/* True when the path is free to bind: nothing there, or a socket nobody listens on. */
+/* Removes a socket that nobody listens on. */
 static bool socket_clear_path(const char *path, struct err *err) {
     struct err ignored = {0};
     int fd = socket_connect_to(path, &ignored);
     if (fd >= 0) {
         close(fd);
-        return err_set(err, ERR_INPUT, "%s is in use by another process: set ADMIN_SOCKET", path);
+        return err_set(err, ERR_INPUT,
+                       "admin.socket %s is in use by another process: set ADMIN_SOCKET", path);
     }
     struct stat status;
     if (stat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
@@ -244,7 +265,8 @@ static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
     if (admin->listener < 0 ||
         bind(admin->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
         chmod(admin->path, S_IRUSR | S_IWUSR) != 0 || listen(admin->listener, 8) != 0) {
-        return err_set(err, ERR_INPUT, "cannot listen at %s: %s", admin->path, strerror(errno));
+        return err_set(err, ERR_INPUT, "cannot listen at admin.socket %s: %s", admin->path,
+                       strerror(errno));
     }
     return true;
 }
@@ -274,7 +296,7 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     pthread_mutex_init(&admin->lock, NULL);
     clock_condition_init(&admin->left);
     if (admin->stop_fd < 0) {
-        err_set(err, ERR_INTERNAL, "cannot make an eventfd");
+        err_set(err, ERR_INTERNAL, "cannot create an eventfd");
     } else if (socket_listen_at(admin, err)) {
         if (pthread_create(&admin->thread, NULL, socket_main, admin) == 0) {
             return admin;
@@ -285,7 +307,7 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     return NULL;
 }
 
-/* False: some have not left by then. */
+/* False: some have not left by the deadline. */
 static bool socket_await_clients(struct admin_socket *admin, int64_t deadline_us) {
     int status = 0;
     pthread_mutex_lock(&admin->lock);
@@ -313,7 +335,7 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
 
 /* ---- the command's side -------------------------------------------------------------------- */
 
-bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *reply,
+bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *response,
                 struct err *err) {
     struct buffer request = {0};
     int fd = socket_connect_to(path, err);
@@ -321,9 +343,10 @@ bool admin_call(const char *path, const char *line, int timeout_ms, struct buffe
         return false;
     }
     buffer_append_format(&request, "%s\n", line);
-    bool ok = socket_write_all(fd, buffer_slice(&request)) &&
-              socket_read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, reply, SIZE_MAX - 1);
+    bool ok =
+        socket_write_all(fd, buffer_slice(&request)) &&
+        socket_read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, response, SIZE_MAX - 1);
     close(fd);
     buffer_free(&request);
-    return ok || err_set(err, ERR_TIMEOUT, "the program at %s did not answer in time", path);
+    return ok || err_set(err, ERR_TIMEOUT, "the aggregator at %s did not answer in time", path);
 }

@@ -1,6 +1,5 @@
-/* socket: a Unix socket on which the running program takes verbs from `aggregator VERB` of the same
- * user. One request a connection: a line with a verb and perhaps words; the answer is one line
- * of JSON. */
+/* socket: the Unix socket by which `aggregator VERB` of the same user reaches the running program.
+ * One request a connection: a line with a verb and its words; the response is a line of JSON. */
 #ifndef AGG_HOST_ADMIN_SOCKET_H
 #define AGG_HOST_ADMIN_SOCKET_H
 
@@ -8,16 +7,30 @@
 
 struct admin_socket;
 
-/* Listens; a socket left behind by a dead process is replaced, a live one is an error. Each
- * client has a thread, for some verbs take long. The verbs and context outlive the socket. */
+/* Replaces the socket of a dead process; one that is in use is an error. Each client has a thread:
+ * some verbs take long. Verbs and context must outlive the socket. */
 struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
                                         size_t count, void *context, struct err *err);
-/* Waits for the clients' answers, and frees. False: one is not answered by the monotonic deadline.
- * Then nothing is freed, and the context must stay. */
+/* Waits for the clients, then frees. False: a client is not answered by the monotonic deadline;
+ * nothing is freed, and the context must stay. */
 bool admin_socket_stop(struct admin_socket *socket, int64_t deadline_us);
 
-/* The client's side: asks, waits at most timeout_ms, appends the answer. */
-bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *answer,
+/* The client's side: sends a line, waits at most timeout_ms, appends the response. */
+bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *response,
                 struct err *err);
+
+#define ADMIN_WORDS_MAX 8
+
+/* A request line: slices of it. */
+struct admin_words {
+    struct slice verb;
+    struct script_pair params[ADMIN_WORDS_MAX]; /* words */
+    size_t param_count;
+    struct script_pair query[ADMIN_WORDS_MAX]; /* words with a "=" */
+    size_t query_count;
+};
+
+/* False: more than ADMIN_WORDS_MAX of either kind. Pure. */
+bool admin_words_split(struct slice line, struct admin_words *words);
 
 #endif

@@ -1,5 +1,5 @@
-/* verb: what an administrator may ask of the running program, and by which ways: a line on the
- * Unix socket (socket.h), a path of the administration's own listener (site.h), or both. */
+/* verb: a request of an operator to the running program, over the Unix socket (socket.h), a path of
+ * the admin listener (admin_site.h), or both. */
 #ifndef AGG_HOST_ADMIN_VERB_H
 #define AGG_HOST_ADMIN_VERB_H
 
@@ -7,7 +7,7 @@
 #include "base/json_put.h"
 #include "script/script.h"
 
-/* Over the socket: the words behind the verb, those with a "=" being the query. */
+/* Over the socket, words with a "=" are the query, other words the params. */
 struct admin_request {
     const struct script_pair *params; /* of the path, decoded */
     size_t param_count;
@@ -16,13 +16,12 @@ struct admin_request {
 };
 
 struct admin_verb {
-    const char *name;         /* on the socket; NULL: not there */
-    const char *method;       /* "GET", or "POST" where it changes something */
-    const char *endpoint;     /* the label of its metrics */
+    const char *name;         /* on the socket; NULL: HTTP only */
+    const char *method;       /* "POST" if it changes something */
+    const char *endpoint;     /* label of its metrics */
     const char *const *paths; /* "/admin/explain/{id}" */
     size_t path_count;
-    /* Appends a JSON object; returns the status that HTTP has for it. Any thread, several at once.
-     */
+    /* Appends a JSON object; returns the HTTP status. Any thread, several at once. */
     int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
 };
 

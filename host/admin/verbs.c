@@ -26,7 +26,7 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     reload_list(program->reload, json);
     json_put_name(json, "before_start");
     heartbeat_append_before(program->heartbeat, json);
-    /* Nobody who asks why it is not ready should wait for the database. */
+    /* Unready: the database may be the reason, so status does not wait for it. */
     instances_append(program->config, heartbeat_instance(program->heartbeat), ready, json);
     buffer_append_text(json, "}");
     buffer_free(&health);
@@ -51,7 +51,7 @@ static bool verbs_all(struct slice text, int (*is)(int)) {
     return at == text.len;
 }
 
-/* Its number, or so much of its hash that it can be told from numbers. */
+/* A number, or enough digits of a hash to tell it from a number. */
 static bool verbs_names_generation(struct slice text) {
     return text.len > 0 && text.len <= SCRIPT_HASH_LEN &&
            (verbs_all(text, isdigit) ||
@@ -68,7 +68,6 @@ static bool verbs_read_number(struct slice text, int64_t min, int64_t max, int64
     return *number >= min && *number <= max;
 }
 
-/* What a reload or a diff may be asked with. */
 struct reload_question {
     bool wanted; /* shadow_run=true */
     bool drop;   /* drop=true */
@@ -94,7 +93,7 @@ static const char *verbs_read_pair(const struct script_pair *pair,
         question->shadow_run.events = number;
     } else if (slice_equal(pair->name, slice_of("accept"))) {
         if (!verbs_read_number(pair->value, 0, 100, &number)) {
-            return "accept is a number of percent from 0 to 100";
+            return "accept is a percentage from 0 to 100";
         }
         question->shadow_run.accept_percent = (int)number;
     } else {
@@ -105,7 +104,9 @@ static const char *verbs_read_pair(const struct script_pair *pair,
 
 static const char *verbs_read_question(const struct admin_request *request,
                                        struct reload_question *question) {
-    const char *problem = request->param_count > 0 ? "it takes no further word" : NULL;
+    const char *problem = request->param_count > 0
+                              ? "unexpected argument: only name=value parameters are accepted"
+                              : NULL;
     *question = (struct reload_question){.shadow_run.accept_percent = -1};
     for (size_t i = 0; !problem && i < request->query_count; i++) {
         problem = verbs_read_pair(&request->query[i], question);
@@ -113,7 +114,7 @@ static const char *verbs_read_question(const struct admin_request *request,
     return problem;
 }
 
-/* 409: nothing was changed; the answer says why. */
+/* 409: nothing changed; the response says why. */
 static int verbs_answer_reload(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
@@ -153,9 +154,10 @@ static int verbs_answer_rollback(void *context, const struct admin_request *requ
     struct admin_context *program = context;
     struct slice which = request->param_count > 0 ? request->params[0].value : slice_of("");
     if (request->param_count > 0 && !verbs_names_generation(which)) {
-        return admin_fail(json, 400,
-                          slice_of("say the number of a generation, or eight or more "
-                                   "digits of its hash: see status"));
+        return admin_fail(
+            json, 400,
+            slice_of("send the number of a generation, or eight or more digits of its "
+                     "hash: aggregator status lists them"));
     }
     return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
@@ -180,7 +182,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
-        /* Over HTTP only: the command makes its explanations itself. */
+        /* HTTP only: the command `aggregator explain` does its own work. */
         {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},
     };
     *count = sizeof verbs / sizeof *verbs;

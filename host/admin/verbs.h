@@ -1,4 +1,4 @@
-/* verbs: what there is to ask of the running program. */
+/* verbs: the table of admin verbs. */
 #ifndef AGG_HOST_ADMIN_VERBS_H
 #define AGG_HOST_ADMIN_VERBS_H
 
@@ -9,7 +9,7 @@
 #include "reload/reload.h"
 #include "explain.h"
 
-/* The parts of the program that verbs reach: all of them outlive the ways in. */
+/* Everything in it must outlive socket and site. */
 struct admin_context {
     const struct config *config;
     struct health *health;
@@ -23,7 +23,7 @@ struct admin_context {
     struct admin_explain explain;
 };
 
-/* The table of all verbs; their context is a struct admin_context. */
+/* The verbs' context is a struct admin_context. */
 const struct admin_verb *admin_verbs(size_t *count);
 
 #endif

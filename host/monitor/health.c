@@ -12,42 +12,41 @@
 #include "base/xalloc.h"
 
 #define FRESH_US 1000000
-#define UNREADY_FRESH_US 50000 /* whoever waits for readiness hears of it soon */
-#define UNASKED_LOOK_MS 5000   /* so that something is known when somebody asks */
-#define STALE_US 10000000 /* older than this, looking hangs: nothing is known about readiness */
-#define MAX_WAITING 4 /* callers that may wait for a look: the others are told of the last one */
+#define UNREADY_FRESH_US 50000  /* so that a wait for readiness ends soon */
+#define IDLE_CHECK_MS 5000      /* without questions */
+#define STALE_US 10000000       /* older: the check hangs, and readiness is unknown */
+#define MAX_WAITING 4           /* callers; further ones get the last check */
 #define CONNECT_TIMEOUT_MS 1500 /* of all servers of the URL */
 #define STATEMENT_TIMEOUT_MS 1000
 
-/* What a look at the dependencies found. */
-struct sight {
+struct check {
     bool reads;
     enum ingest_state ingest;
     bool degraded;
-    int64_t seen_us;            /* 0: not yet */
+    int64_t checked_us;         /* 0: never */
     struct buffer dependencies; /* `"database":{…},…` */
 };
 
 struct health {
     struct health_options options;
     pthread_t thread;
-    struct pg *pg;                              /* the thread's own */
-    struct redis *redis;                        /* the thread's own; NULL without Redis */
-    struct err said_of_database, said_of_redis; /* in the log, last; the thread's own */
+    struct pg *pg;                            /* the thread's own */
+    struct redis *redis;                      /* the thread's own; NULL without Redis */
+    struct err logged_database, logged_redis; /* the last errors logged; the thread's own */
     pthread_mutex_t lock;
-    pthread_cond_t wanted; /* to the thread */
-    pthread_cond_t looked; /* from it */
+    pthread_cond_t wanted;  /* wakes the thread */
+    pthread_cond_t checked; /* wakes waiting callers */
     bool is_wanted, stopping;
     int waiting;
-    struct sight sight;
+    struct check check;
     uint64_t script_generation; /* 0: none yet */
     char script_hash[SCRIPT_HASH_LEN + 1];
 };
 
-/* ---- looking ------------------------------------------------------------------------------ */
+/* ---- checks ------------------------------------------------------------------------------- */
 
-/* `reason`: in words that whoever asks without a key may read; NULL: none. */
-static void health_append_state(struct buffer *json, const char *name, const char *status,
+/* `reason`: public, because probes need no key; NULL: none. */
+static void health_append_check(struct buffer *json, const char *name, const char *status,
                                 const char *reason, int64_t began_us) {
     buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", name, status);
     if (reason) {
@@ -58,14 +57,14 @@ static void health_append_state(struct buffer *json, const char *name, const cha
                          (double)(clock_monotonic_us() - began_us) / 1000);
 }
 
-/* The whole text, host and all, is for the log: once for each reason in a row. */
+/* Logs the full text, with host names, when it changes. */
 static void health_log_change(struct err *failure, const char *name, const struct err *err) {
     if (strcmp(failure->text, err->text) == 0) {
         return;
     }
     *failure = *err;
     if (err->kind != ERR_NONE) {
-        log_warning("a dependency cannot be used", LOG_TEXT("dependency", name),
+        log_warning("dependency is unavailable", LOG_TEXT("dependency", name),
                     LOG_TEXT("reason", err->text));
     }
 }
@@ -83,8 +82,7 @@ static bool health_ask_once(struct pg *pg, bool *reads_only, bool *sent, struct 
     return true;
 }
 
-/* A server may close a connection that lies idle, or be asked to: that is no outage, one that
- * cannot be opened again is. */
+/* A closed idle connection is no outage: reconnects once. */
 static bool health_ask_database(struct pg *pg, bool *reads_only, struct err *err) {
     bool sent;
     if (health_ask_once(pg, reads_only, &sent, err)) {
@@ -97,8 +95,8 @@ static bool health_ask_database(struct pg *pg, bool *reads_only, struct err *err
     return health_ask_once(pg, reads_only, &sent, err);
 }
 
-/* True where it answers, if only for reading. */
-static bool health_look_at_database(struct health *health, struct buffer *json) {
+/* True: Postgres replies, if only to reads. */
+static bool health_check_database(struct health *health, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
     bool reads_only = false;
@@ -108,12 +106,12 @@ static bool health_look_at_database(struct health *health, struct buffer *json) 
                          : pg_short_of_connections()
                              ? "the database or its pooler allows no more connections"
                              : NULL;
-    health_append_state(json, "database",
+    health_append_check(json, "database",
                         !ok      ? "unhealthy"
                         : reason ? "degraded"
                                  : "healthy",
                         reason, began_us);
-    health_log_change(&health->said_of_database, "database", &err);
+    health_log_change(&health->logged_database, "database", &err);
     return ok;
 }
 
@@ -133,8 +131,8 @@ static const char *health_redis_reason(const struct err *err) {
                                                     : "Redis cannot be connected to, or asked";
 }
 
-/* Without Redis all works, only slower: it makes nothing unready. */
-static bool health_look_at_redis(struct health *health, struct buffer *json) {
+/* Never makes the process unready: without Redis everything works, slower. */
+static bool health_check_redis(struct health *health, struct buffer *json) {
     struct err err = {0}, refused = {0};
     struct slice ping = slice_of("PING");
     int64_t began_us = clock_monotonic_us();
@@ -148,29 +146,29 @@ static bool health_look_at_redis(struct health *health, struct buffer *json) {
         ok = false;
         err = refused;
     }
-    char refusal[REDIS_REFUSAL_TEXT_CAP]; /* to any connection of this process */
+    char refusal[REDIS_REFUSAL_TEXT_CAP]; /* of any connection of this process */
     bool refuses = ok && redis_refusal_now(refusal);
     const char *reason = refuses ? refusal : ok ? NULL : health_redis_reason(&err);
-    health_append_state(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
-    health_log_change(&health->said_of_redis, "redis", &err);
+    health_append_check(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
+    health_log_change(&health->logged_redis, "redis", &err);
     return !reason;
 }
 
-static void health_look(struct health *health, struct sight *sight) {
-    struct buffer *json = &sight->dependencies;
-    bool database = health_look_at_database(health, json);
+static void health_check_all(struct health *health, struct check *check) {
+    struct buffer *json = &check->dependencies;
+    bool database = health_check_database(health, json);
     buffer_append_text(json, ",");
-    bool redis = health_look_at_redis(health, json);
+    bool redis = health_check_redis(health, json);
     buffer_append_text(json, ",");
-    sight->ingest = health->options.consuming(health->options.context, json);
-    sight->reads = database;
-    sight->degraded = !redis || pg_short_of_connections() || sight->ingest != INGEST_MOVES;
-    sight->seen_us = clock_monotonic_us();
+    check->ingest = health->options.consuming(health->options.context, json);
+    check->reads = database;
+    check->degraded = !redis || pg_short_of_connections() || check->ingest != INGEST_MOVES;
+    check->checked_us = clock_monotonic_us();
 }
 
 /* False: stop. */
 static bool health_wait_until_wanted(struct health *health) {
-    int64_t deadline_us = clock_monotonic_us() + UNASKED_LOOK_MS * 1000LL;
+    int64_t deadline_us = clock_monotonic_us() + IDLE_CHECK_MS * 1000LL;
     int status = 0;
     pthread_mutex_lock(&health->lock);
     while (!health->is_wanted && !health->stopping && status == 0) {
@@ -184,13 +182,13 @@ static bool health_wait_until_wanted(struct health *health) {
 static void *health_main(void *context) {
     struct health *health = context;
     while (health_wait_until_wanted(health)) {
-        struct sight sight = {0};
-        health_look(health, &sight);
+        struct check check = {0};
+        health_check_all(health, &check);
         pthread_mutex_lock(&health->lock);
-        struct buffer outdated = health->sight.dependencies;
-        health->sight = sight;
-        health->is_wanted = false; /* who asked meanwhile is served by this look */
-        pthread_cond_broadcast(&health->looked);
+        struct buffer outdated = health->check.dependencies;
+        health->check = check;
+        health->is_wanted = false; /* also serves callers that asked meanwhile */
+        pthread_cond_broadcast(&health->checked);
         pthread_mutex_unlock(&health->lock);
         buffer_free(&outdated);
     }
@@ -205,9 +203,9 @@ static void health_free(struct health *health) {
         redis_destroy(health->redis);
     }
     pthread_cond_destroy(&health->wanted);
-    pthread_cond_destroy(&health->looked);
+    pthread_cond_destroy(&health->checked);
     pthread_mutex_destroy(&health->lock);
-    buffer_free(&health->sight.dependencies);
+    buffer_free(&health->check.dependencies);
     free(health);
 }
 
@@ -230,20 +228,18 @@ static bool health_open_probes(struct health *health, struct err *err) {
 struct health *health_start(const struct health_options *options, struct err *err) {
     struct health *health = xcalloc(1, sizeof *health);
     health->options = *options;
-    health->is_wanted = true; /* so that something is known before anybody asks */
+    health->is_wanted = true; /* check before the first question */
     pthread_mutex_init(&health->lock, NULL);
     clock_condition_init(&health->wanted);
-    clock_condition_init(&health->looked);
-    if (!health_open_probes(health, err)) {
-        health_free(health);
-        return NULL;
-    }
-    if (pthread_create(&health->thread, NULL, health_main, health) != 0) {
+    clock_condition_init(&health->checked);
+    if (health_open_probes(health, err)) {
+        if (pthread_create(&health->thread, NULL, health_main, health) == 0) {
+            return health;
+        }
         err_set(err, ERR_INTERNAL, "cannot start the health thread");
-        health_free(health);
-        return NULL;
     }
-    return health;
+    health_free(health);
+    return NULL;
 }
 
 void health_stop(struct health *health) {
@@ -267,24 +263,25 @@ void health_set_scripts(struct health *health, uint64_t generation, const char *
 
 /* ---- reporting ---------------------------------------------------------------------------- */
 
-static bool health_seen_within(const struct health *health, int64_t age_us) {
-    return health->sight.seen_us != 0 && clock_monotonic_us() - health->sight.seen_us < age_us;
+static bool health_checked_within(const struct health *health, int64_t age_us) {
+    return health->check.checked_us != 0 &&
+           clock_monotonic_us() - health->check.checked_us < age_us;
 }
 
-static bool health_is_good(const struct sight *sight, enum health_question question) {
+static bool health_is_good(const struct check *check, enum health_question question) {
     switch (question) {
     case HEALTH_READS:
-        return sight->reads;
+        return check->reads;
     case HEALTH_CONSUMES:
-        return sight->reads && sight->ingest == INGEST_MOVES;
+        return check->reads && check->ingest == INGEST_MOVES;
     default:
-        return sight->reads && sight->ingest != INGEST_STOPPED;
+        return check->reads && check->ingest != INGEST_STOPPED;
     }
 }
 
 static bool health_is_fresh_now(const struct health *health) {
-    return health_seen_within(
-        health, health_is_good(&health->sight, HEALTH_READY) ? FRESH_US : UNREADY_FRESH_US);
+    return health_checked_within(
+        health, health_is_good(&health->check, HEALTH_READY) ? FRESH_US : UNREADY_FRESH_US);
 }
 
 bool health_is_fresh(struct health *health) {
@@ -294,29 +291,21 @@ bool health_is_fresh(struct health *health) {
     return fresh;
 }
 
-/* Under the lock: asks for a fresh look unless there is one. */
-static void health_want(struct health *health) {
-    if (!health_is_fresh_now(health) && !health->is_wanted) {
-        health->is_wanted = true;
-        pthread_cond_signal(&health->wanted);
-    }
-}
-
-static void health_wait_for_look(struct health *health, int timeout_ms) {
+static void health_wait_for_check(struct health *health, int timeout_ms) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
-    int64_t seen_us = health->sight.seen_us;
+    int64_t checked_us = health->check.checked_us;
     int status = 0;
     if (health->waiting == MAX_WAITING) {
         return;
     }
     health->waiting++;
-    while (!health_is_fresh_now(health) && health->sight.seen_us == seen_us && status == 0) {
-        status = clock_condition_wait(&health->looked, &health->lock, deadline_us);
+    while (!health_is_fresh_now(health) && health->check.checked_us == checked_us && status == 0) {
+        status = clock_condition_wait(&health->checked, &health->lock, deadline_us);
     }
     health->waiting--;
 }
 
-/* "result_aggregator_service" is the Result Aggregator Service to people. */
+/* For people: "result_aggregator_service" becomes "Result Aggregator Service". */
 static void health_append_message(struct buffer *json, const char *name, const char *status) {
     struct buffer message = {0};
     bool starts = true;
@@ -331,7 +320,7 @@ static void health_append_message(struct buffer *json, const char *name, const c
     buffer_free(&message);
 }
 
-/* `stuck`: a JSON list of the calls that do not end; empty: there are none. */
+/* `stuck`: a JSON list of stuck calls; empty: none. */
 static void health_append_scripts(const struct health *health, struct slice stuck,
                                   struct buffer *json) {
     buffer_append_format(json, ",\"scripts\":{\"generation\":%llu,\"hash\":\"%s\"",
@@ -346,7 +335,7 @@ static void health_append_scripts(const struct health *health, struct slice stuc
 static void health_append_report(const struct health *health, const char *status, bool available,
                                  struct slice stuck, struct buffer *json) {
     const struct config *config = health->options.config;
-    const struct sight *sight = &health->sight;
+    const struct check *check = &health->check;
     buffer_append_text(json, "{\"service\":");
     buffer_append_json_string(json, slice_of(config->service.name));
     buffer_append_format(json, ",\"status\":\"%s\",\"message\":", status);
@@ -358,21 +347,15 @@ static void health_append_report(const struct health *health, const char *status
     buffer_append_format(json,
                          ",\"checks\":{\"service_responsive\":true,\"dependencies_available\":%s}"
                          ",\"dependencies\":{%.*s}",
-                         available ? "true" : "false", (int)sight->dependencies.len,
-                         buffer_slice(&sight->dependencies).data);
+                         available ? "true" : "false", (int)check->dependencies.len,
+                         buffer_slice(&check->dependencies).data);
     health_append_scripts(health, stuck, json);
     buffer_append_text(json, ",\"program_version\":\"" AGGREGATOR_VERSION "\"");
-    if (sight->seen_us != 0) {
+    if (check->checked_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
-                             (long long)(clock_monotonic_us() - sight->seen_us) / 1000);
+                             (long long)(clock_monotonic_us() - check->checked_us) / 1000);
     }
     buffer_append_text(json, "}");
-}
-
-/* Before the first look nothing is known to be wrong. */
-static bool health_is_alive(const struct health *health) {
-    return !health->options.config->http.healthz_needs_database || health->sight.reads ||
-           health->sight.seen_us == 0;
 }
 
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
@@ -383,14 +366,19 @@ bool health_report(struct health *health, enum health_question question, int tim
         buffer_clear(&stuck);
     }
     pthread_mutex_lock(&health->lock);
-    health_want(health);
-    if (question != HEALTH_ALIVE) {
-        health_wait_for_look(health, timeout_ms);
+    if (!health_is_fresh_now(health) && !health->is_wanted) {
+        health->is_wanted = true;
+        pthread_cond_signal(&health->wanted);
     }
-    bool ready = health_is_good(&health->sight, question) &&
-                 (question == HEALTH_ALIVE || health_seen_within(health, STALE_US));
-    bool good = question == HEALTH_ALIVE ? health_is_alive(health) : ready && none_stuck;
-    const char *status = !good ? "unhealthy" : health->sight.degraded ? "degraded" : "healthy";
+    if (question != HEALTH_ALIVE) {
+        health_wait_for_check(health, timeout_ms);
+    }
+    bool ready = health_is_good(&health->check, question) &&
+                 (question == HEALTH_ALIVE || health_checked_within(health, STALE_US));
+    bool alive = !health->options.config->http.healthz_needs_database || health->check.reads ||
+                 health->check.checked_us == 0; /* alive until the first check has failed */
+    bool good = question == HEALTH_ALIVE ? alive : ready && none_stuck;
+    const char *status = !good ? "unhealthy" : health->check.degraded ? "degraded" : "healthy";
     health_append_report(health, status, ready, buffer_slice(&stuck), json);
     pthread_mutex_unlock(&health->lock);
     buffer_free(&stuck);

@@ -1,8 +1,7 @@
-/* health: is the process alive, and may it be sent requests. One thread of its own asks every
- * dependency, over its own connections: when somebody wants to know and the last look is older than
- * a second, and every five seconds unasked. A storm of questions costs one look a second, and a
- * dependency that hangs holds nobody up but that thread. A script that is stuck makes the process
- * unready at once. Any thread may ask. */
+/* health: checks the dependencies and reports whether the process is alive and ready. One thread
+ * with its own connections checks when a caller asks and the last check is older than a second,
+ * else every five seconds: a dependency that hangs blocks that thread only. A stuck script makes
+ * the process unready at once. Any thread may ask. */
 #ifndef AGG_HOST_MONITOR_HEALTH_H
 #define AGG_HOST_MONITOR_HEALTH_H
 
@@ -16,25 +15,24 @@ struct health;
 
 struct health_options {
     const struct config *config;
-    /* Appends `"kafka":{…}` of the consumers. */
+    /* Appends `"kafka":{…}`. */
     enum ingest_state (*consuming)(void *context, struct buffer *json);
     void *context;
 };
 
-/* Everything in options must outlive it. */
+/* The options' pointers must outlive it. */
 struct health *health_start(const struct health_options *options, struct err *err);
 void health_stop(struct health *health);
 
-/* From now on reports tell of these scripts. */
+/* Later reports name this generation. */
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash);
 
-/* True when all would be answered at once. */
+/* True: health_report would not wait. */
 bool health_is_fresh(struct health *health);
 
-/* Appends the JSON answer; false: answer 503. HEALTH_ALIVE never waits, and is good unless
- * http.healthz_needs_database wants Postgres: it tells what was last seen. The others wait for a
- * fresh look, at most timeout_ms; where several callers wait already, they tell what was last seen
- * too. */
+/* Appends the JSON body; false: answer 503. HEALTH_ALIVE never waits, and needs Postgres only with
+ * http.healthz_needs_database. The others wait at most timeout_ms for a fresh check; while
+ * several callers wait, further ones get the last check. */
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json);
 

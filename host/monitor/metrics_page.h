@@ -1,11 +1,10 @@
-/* metrics_page: the page of /metrics. Any thread. */
+/* metrics_page: the body of /metrics. Any thread. */
 #ifndef AGG_HOST_MONITOR_METRICS_PAGE_H
 #define AGG_HOST_MONITOR_METRICS_PAGE_H
 
 #include "base/buffer.h"
 
-/* Appends all metrics as they are now, and under the platform's names. service: service.name. Reads
- * /proc. */
+/* Appends all metrics, also under the platform's names. service: service.name. Reads /proc. */
 void metrics_page_append(struct buffer *page, const char *service);
 
 #endif

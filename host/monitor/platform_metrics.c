@@ -3,20 +3,20 @@
 #include <ctype.h>
 #include <stdio.h>
 
-/* The samples of `ours` whose labels have `only`, under another name, with `label` in the place of
- * `instead_of`, and `added` in front of them. NULL: no such thing. Entries of one name stand
- * together. */
+/* Copies samples of `ours` under another name: only those with the label `only`, with `instead_of`
+ * replaced by `label`, and with `added` as first label. NULL: no such rule. Entries with one name
+ * stand together. */
 struct other_name {
-    const char *name; /* "_…": behind the service's */
+    const char *name; /* "_…": follows service.name */
     const char *ours;
     const char *only;
     const char *instead_of, *label;
     const char *added;
-    bool names_service; /* it has the label service */
+    bool names_service; /* adds the label service */
 };
 
 #define TRANSACTION "operation=\"commit_batch\""
-/* What the platform's own relays say, which do not look at the event either. */
+/* The platform's own relays use this value, too. */
 #define ANY_EVENT "event_type=\"unknown\""
 
 static const struct other_name other_names[] = {
@@ -72,7 +72,7 @@ static const struct other_name other_names[] = {
 };
 #define OTHER_NAMES (sizeof other_names / sizeof *other_names)
 
-/* ---- what is put together ------------------------------------------------------------------- */
+/* ---- names and labels ----------------------------------------------------------------------- */
 
 static void platform_metrics_append_name(struct buffer *out, const struct other_name *other,
                                          const char *service) {
@@ -84,7 +84,7 @@ static void platform_metrics_append_name(struct buffer *out, const struct other_
     buffer_append_text(out, other->name);
 }
 
-/* The first occurrence of a part, which may be NULL. NULL: there is none. */
+/* The first occurrence of a part; NULL: none. The part may be NULL. */
 static const char *platform_metrics_place_in(struct slice text, const char *part) {
     return part && text.data ? memmem(text.data, text.len, part, strlen(part)) : NULL;
 }
@@ -124,7 +124,7 @@ static void platform_metrics_append_labels(struct buffer *out, const struct othe
 
 /* ---- the page ------------------------------------------------------------------------------- */
 
-/* The next line of the rest of a page, without its end; data is NULL past the last one. */
+/* Cuts off the next line; data is NULL after the last. */
 static struct slice platform_metrics_next_line(struct slice *rest) {
     const char *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
     struct slice line = {end ? rest->data : NULL, end ? (size_t)(end - rest->data) : 0};
@@ -137,7 +137,7 @@ static struct slice platform_metrics_next_line(struct slice *rest) {
 
 /* One line of a page: name{labels} value, or name value. */
 struct sample {
-    struct slice suffix; /* of the name, behind the family's */
+    struct slice suffix; /* of the name, after the family's name */
     struct slice labels;
     struct slice value; /* with the blank before it */
 };
@@ -155,7 +155,7 @@ static struct sample platform_metrics_sample_of(struct slice line, const char *f
     return sample;
 }
 
-/* What stands behind "# TYPE OURS "; data is NULL where the family is not on the page. */
+/* The page after "# TYPE OURS "; data is NULL if it has no such family. */
 static struct slice platform_metrics_family_in(struct slice page, const char *ours) {
     char head[128];
     int len = snprintf(head, sizeof head, "# TYPE %s ", ours);
@@ -173,7 +173,7 @@ static void platform_metrics_append_head(struct buffer *out, const struct other_
     buffer_append_format(out, " %.*s\n", (int)type.len, type.data);
 }
 
-/* *begun: the name that has its head. */
+/* *begun: the name whose HELP and TYPE are written. */
 static void platform_metrics_append_family(struct buffer *out, const struct other_name *other,
                                            const char *service, const char **begun,
                                            struct slice page) {

@@ -1,14 +1,12 @@
-/* platform_metrics: the names under which the platform's dashboards and alerts read what is counted
- * here under names of its own. They are made of the finished page, so that nothing is counted
- * twice. Knows no service: its name comes from the configuration. Any thread. */
+/* platform_metrics: repeats metrics under the names that the platform's dashboards and alerts use.
+ * It copies samples of the rendered page, so that nothing is counted twice. Any thread. */
 #ifndef AGG_HOST_MONITOR_PLATFORM_METRICS_H
 #define AGG_HOST_MONITOR_PLATFORM_METRICS_H
 
 #include "base/buffer.h"
 
-/* Appends to a page of metrics what the platform calls otherwise. service: service.name; where it
- * is part of a name, what a name may not hold becomes "_". A family that is not on the page yet has
- * no other name either. */
+/* Appends the copies of the families that the page has. service: service.name, a prefix of names;
+ * what a metric name may not hold becomes "_". */
 void platform_metrics_append(struct buffer *page, const char *service);
 
 #endif

@@ -42,7 +42,7 @@ static bool process_metrics_read_file(const char *path, char *text, size_t cap) 
     return len > 0;
 }
 
-/* Seconds since 1970 at which the machine started, 0 if unknown. */
+/* When the machine started, in seconds since 1970; 0: unknown. */
 static double process_metrics_boot_time(void) {
     char text[65536];
     double seconds = 0;
@@ -81,7 +81,7 @@ static void process_metrics_count_descriptors(void) {
     struct rlimit limit;
     DIR *folder = opendir("/proc/self/fd");
     if (folder) {
-        int count = -3; /* ".", ".." and the folder's own */
+        int count = -3; /* ".", ".." and the folder's descriptor */
         while (readdir(folder)) {
             count++;
         }

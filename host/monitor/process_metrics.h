@@ -1,9 +1,8 @@
-/* process_metrics: what Prometheus clients export about their process, from /proc. Any thread. */
+/* process_metrics: Prometheus' standard process_* metrics, from /proc. Any thread. */
 #ifndef AGG_HOST_MONITOR_PROCESS_METRICS_H
 #define AGG_HOST_MONITOR_PROCESS_METRICS_H
 
-/* Sets process_* and the build info anew; before metrics_render. What cannot be read keeps its last
- * value. */
+/* Updates process_* and ras_build_info. A value that cannot be read stays. */
 void process_metrics_update(void);
 
 #endif

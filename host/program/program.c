@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "admin/http_site.h"
+#include "admin/admin_site.h"
 #include "admin/socket.h"
 #include "admin/verbs.h"
 #include "bindings/pg_spare.h"
@@ -23,11 +23,11 @@
 #include "script/watchdog.h"
 #include "base/xalloc.h"
 
-/* The administration's listener: few clients, who may wait long. */
+/* The admin listener has few clients, which may wait long. */
 #define ADMIN_THREADS 8
 #define ADMIN_CONNECTIONS 64
-/* Beyond http.request_timeout_ms nobody waits for an answer. */
-#define ANSWER_MARGIN_MS 5000
+/* On top of http.request_timeout_ms, after which no client waits for a response. */
+#define RESPONSE_MARGIN_MS 5000
 
 struct program {
     const struct config *config;
@@ -45,9 +45,9 @@ struct program {
     struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_context admin;
-    struct admin_site *admin_site;     /* NULL: no keys, nothing listens */
-    struct http_server *admin_http;    /* NULL: as above */
-    struct admin_socket *admin_socket; /* NULL: it could not be had */
+    struct admin_site *admin_site;     /* NULL: admin.keys is empty */
+    struct http_server *admin_http;    /* NULL: admin.keys is empty */
+    struct admin_socket *admin_socket; /* NULL: it could not be opened */
 };
 
 static bool program_start_cache(struct program *program, struct err *err) {
@@ -120,7 +120,6 @@ static bool program_start_health(struct program *program, struct err *err) {
     return program->health != NULL;
 }
 
-/* What the HTTP paths of the program itself ask. */
 static struct builtin_sources program_builtin_sources(const struct program *program) {
     return (struct builtin_sources){program->health, health_is_fresh, health_report,
                                     metrics_page_append};
@@ -201,7 +200,7 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
     return program->admin_http != NULL;
 }
 
-/* Commands are a convenience: the service runs without them. */
+/* Commands are a convenience: the service also runs without their socket. */
 static void program_start_admin_socket(struct program *program) {
     struct err err = {0};
     size_t count;
@@ -209,8 +208,9 @@ static void program_start_admin_socket(struct program *program) {
     program->admin_socket =
         admin_socket_start(program->config->admin.socket, verbs, count, &program->admin, &err);
     if (!program->admin_socket) {
-        log_warning("no admin socket: status and resume will not find this process",
-                    LOG_TEXT("error", err.text));
+        log_warning(
+            "admin socket cannot be opened: status, reload and resume do not reach this process",
+            LOG_TEXT("error", err.text));
     }
 }
 
@@ -251,7 +251,7 @@ static bool program_load_scripts(struct program *program, struct err *err) {
     return program->generation != NULL;
 }
 
-/* In order; between two of them a signal is noticed. */
+/* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
     program_start_watchdog, program_load_scripts,  program_start_cache,  program_start_audit,
     program_start_relay,    program_start_reactor, program_start_ingest, program_start_health,
@@ -278,9 +278,9 @@ struct program *program_start(const struct config *config, const char *config_pa
     return NULL;
 }
 
-/* False: something that was asked is not answered in the time that it has. */
-static bool program_stop_answering(struct program *program) {
-    int64_t limit_ms = program->config->http.request_timeout_ms + ANSWER_MARGIN_MS;
+/* False: a request or command is not answered by the deadline. */
+static bool program_stop_listeners(struct program *program) {
+    int64_t limit_ms = program->config->http.request_timeout_ms + RESPONSE_MARGIN_MS;
     int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
     return admin_socket_stop(program->admin_socket, deadline_us) &&
            http_server_stop(program->admin_http, deadline_us) &&
@@ -289,9 +289,8 @@ static bool program_stop_answering(struct program *program) {
 
 bool program_stop(struct program *program) {
     stop_request();
-    if (!program_stop_answering(program)) {
-        log_error("a call does not end: the program ends without it; aggregator status names what "
-                  "is stuck while a program runs");
+    if (!program_stop_listeners(program)) {
+        log_error("a script or command call is stuck: the process exits without waiting for it");
         ingest_stop(program->ingest);
         return false;
     }
@@ -320,9 +319,9 @@ void program_log(const struct program *program) {
 }
 
 void program_reload(struct program *program) {
-    struct buffer answer = {0}; /* the log says the same */
-    reload_from_disk(program->reload, &(struct reload_request){0}, &answer);
-    buffer_free(&answer);
+    struct buffer result = {0}; /* also logged */
+    reload_from_disk(program->reload, &(struct reload_request){0}, &result);
+    buffer_free(&result);
 }
 
 void program_reload_if_changed(struct program *program) {

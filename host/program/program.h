@@ -1,4 +1,4 @@
-/* program: the parts of the running service, built in order and taken down in reverse. */
+/* program: starts the parts of the service in order and stops them in reverse. */
 #ifndef AGG_HOST_PROGRAM_PROGRAM_H
 #define AGG_HOST_PROGRAM_PROGRAM_H
 
@@ -6,18 +6,18 @@
 
 struct program;
 
-/* Starts everything. NULL, with nothing left: err says why; it is empty where the process was asked
- * to end. Config and path must outlive the program. */
+/* Starts everything. NULL, with nothing left running: err says why; err is empty if a signal asked
+ * the process to stop. Config and path must outlive the program. */
 struct program *program_start(const struct config *config, const char *config_path,
                               struct err *err);
-/* Takes no more work, ends what is under way, frees. False: a call of a script or of a command does
- * not end. Then consumption has ended, nothing else is freed, and the process must end by _exit. */
+/* Stops taking work, ends what is under way, frees. False: a call of a script or a command is
+ * stuck. Then ingestion has stopped, nothing else is freed, and the process must end by _exit. */
 bool program_stop(struct program *program);
-/* By what stands on the disk, if it is good; the log says how it went. */
+/* Loads scripts and settings from disk and switches to them if they are good; logs the result. */
 void program_reload(struct program *program);
-/* The same, if its scripts or queries have changed since this was last asked. */
+/* The same, if scripts or queries have changed since the last call. */
 void program_reload_if_changed(struct program *program);
-/* Says in the log what runs. */
+/* Logs that the program runs, with its ports. */
 void program_log(const struct program *program);
 
 #endif

@@ -1,5 +1,5 @@
 /* A line of the administration's socket, cut into words. */
-#include "admin/socket_line.h"
+#include "admin/socket.h"
 #include "test.h"
 
 static struct admin_words words;

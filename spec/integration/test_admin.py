@@ -107,7 +107,7 @@ def test_an_explanation_is_what_the_command_says(service, essay):
     ("pupil/x", "no key column is called pupil"),
     ("x?table=pupils", "the view has no table pupils"),
     ("x?since=yesterday", "--since is"),
-    ("x?limit=3", "Only table and since may be asked for"),
+    ("x?limit=3", "unknown parameter: send table or since"),
     ("x?since=beginning&since=beginning", "A query parameter is repeated"),
     ("%00", "Invalid path parameter")])
 def test_a_question_that_cannot_be_meant_is_refused_with_its_reason(service, question, reason):
@@ -148,7 +148,7 @@ def held_up(service, essay, cleanup):
 def test_one_explanation_at_a_time_and_nobody_else_waits(service, held_up, essay):
     lock, thread, answers = held_up
     assert ask(service.program, f"/admin/explain/{essay}")[:2] == \
-        (503, {"error": "Another explanation is being made"})
+        (503, {"error": "another explain is running: try again later"})
     assert ask(service.program, "/admin/status")[0] == 200
     lock.rollback()
     thread.join()

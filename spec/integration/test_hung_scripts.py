@@ -104,8 +104,8 @@ def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, 
     threading.Thread(target=lambda: program.get(OTHER_BATCH), daemon=True).start()
     await_hang(program, "route")
     assert program.stop(20) == 70
-    assert log_lines(program, "a call does not end: the program ends without it; aggregator status "
-                     "names what is stuck while a program runs")
+    assert log_lines(program, "a script or command call is stuck: the process exits without "
+                     "waiting for it")
 
 
 def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, scripts):

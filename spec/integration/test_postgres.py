@@ -54,7 +54,7 @@ def test_a_connection_that_the_server_closed_is_no_outage(world):
 
     for _ in range(4):
         wait_until("the connection to be there again", ended_while_ready)
-    assert not log_lines(program, "a dependency cannot be used")
+    assert not log_lines(program, "dependency is unavailable")
     program.stop()
 
 
@@ -141,6 +141,6 @@ def test_probes_say_what_is_away_and_not_where(world):
         for secret in ("127.0.0.1", "a-role", "password", "refused"):
             assert secret not in body, body
     assert dependencies(program)["database"]["reason"] == "cannot connect to the database"
-    assert "127.0.0.1" in log_lines(program, "a dependency cannot be used")[0]["reason"]
+    assert "127.0.0.1" in log_lines(program, "dependency is unavailable")[0]["reason"]
     assert "its-password" not in program.log.read_text()
     program.kill()

@@ -223,10 +223,14 @@ def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, s
     assert all(one["first_ran_at"] <= one["last_ran_at"] for one in listed)
 
 
+WRONG_NAME = ("send the number of a generation, or eight or more digits of its hash: aggregator "
+              "status lists them")
+
+
 @pytest.mark.parametrize("which, error", [
     ("00000000", "no generation 00000000 has run on this database, or it is too long ago"),
-    ("%", "say the number of a generation, or eight or more digits of its hash: see status"),
-    ("abc", "say the number of a generation, or eight or more digits of its hash: see status"),
+    ("%", WRONG_NAME),
+    ("abc", WRONG_NAME),
 ])
 def test_a_rollback_to_what_is_not_stored_says_so(service, which, error):
     status, said = command(service.program, "rollback", which)

@@ -85,4 +85,4 @@ def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, s
     log = program.log.read_text()
     assert not re.search(r"(pg|redis)-(first|second|third)-pw", log)
     assert "refuses the session" not in log and "password authentication failed" not in log
-    assert not log_lines(program, "a dependency cannot be used")
+    assert not log_lines(program, "dependency is unavailable")

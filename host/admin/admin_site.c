@@ -1,4 +1,4 @@
-#include "http_site.h"
+#include "admin_site.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -17,9 +17,9 @@ struct admin_site {
     size_t count;
     void *context;
     struct credentials *keys;
-    struct script_route *routes; /* one a verb, for the router */
-    struct endpoint **endpoints; /* one a verb */
-    struct endpoint *refused;    /* before it is known what was asked */
+    struct script_route *routes; /* one for each verb */
+    struct endpoint **endpoints; /* one for each verb */
+    struct endpoint *refused;    /* of requests that are not routed */
 };
 
 struct admin_site *admin_site_create(const struct config *config, const struct admin_verb *verbs,
@@ -66,13 +66,6 @@ static enum admission_result admin_site_judge(const struct admin_site *site,
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
-static void admin_site_refuse(struct exchange *exchange, enum admission_result result) {
-    endpoint_count_unauthorized(exchange->endpoint, result);
-    exchange->why = xstrdup(admission_reason(result));
-    response_set_error(&exchange->response, 401, admission_message(result));
-    exchange->response.challenge = "Bearer";
-}
-
 /* On a worker. */
 static void admin_site_ask(void *context, struct exchange *exchange) {
     const struct admin_site *site = context;
@@ -81,7 +74,7 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     struct admin_request request = {params->items, params->count, query->items, query->count};
     struct buffer json = {0};
     int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
-    log_info("administration asked", LOG_TEXT("endpoint", exchange->endpoint->name),
+    log_info("admin request answered", LOG_TEXT("endpoint", exchange->endpoint->name),
              LOG_INT("status", status));
     response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(&json)),
                            "application/json");
@@ -114,7 +107,10 @@ static void admin_site_plan(void *context, struct exchange *exchange) {
     enum admission_result result =
         admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (result != ADMISSION_GOOD) {
-        admin_site_refuse(exchange, result);
+        endpoint_count_unauthorized(exchange->endpoint, result);
+        exchange->why = xstrdup(admission_reason(result));
+        response_set_error(&exchange->response, 401, admission_message(result));
+        exchange->response.challenge = "Bearer";
     } else if (exchange->request.has_body) {
         response_set_body_refused(&exchange->response);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {

@@ -1,7 +1,7 @@
-/* http_site: the administration over HTTP, on a listener and with credentials of its own. Every
- * request must bring "Authorization: Bearer KEY". */
-#ifndef AGG_HOST_ADMIN_HTTP_SITE_H
-#define AGG_HOST_ADMIN_HTTP_SITE_H
+/* admin_site: the admin verbs over HTTP, on a listener of its own. Every request needs the header
+ * "Authorization: Bearer KEY" with one of admin.keys. */
+#ifndef AGG_HOST_ADMIN_ADMIN_SITE_H
+#define AGG_HOST_ADMIN_ADMIN_SITE_H
 
 #include "config/config.h"
 #include "http/http_server.h"
@@ -9,7 +9,7 @@
 
 struct admin_site;
 
-/* Verbs, context and config outlive the site, and the site every server of it. */
+/* Verbs and context must outlive the site, which must outlive every server of it. */
 struct admin_site *admin_site_create(const struct config *config, const struct admin_verb *verbs,
                                      size_t count, void *context, struct err *err);
 void admin_site_destroy(struct admin_site *site);
