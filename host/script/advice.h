@@ -1,16 +1,15 @@
-/* advice: what scripts say instead of what Lua has and the sandbox has not. Pure. */
+/* advice: the alternatives to what the sandbox lacks. Pure. */
 #ifndef AGG_HOST_SCRIPT_ADVICE_H
 #define AGG_HOST_SCRIPT_ADVICE_H
 
-/* Of a global, or of a field of a library ("math.random"); NULL: there is none. */
+/* For a global, or a field of a library ("math.random"); NULL: none. */
 const char *advice_instead_of(const char *name);
 
-/* What scripts that may not produce records do instead. */
+/* For scripts that must not produce records. */
 #define ADVICE_PRODUCE_IN_HANDLER                                                                  \
-    "a handler produces no records, which would leave though its event is rejected, and again "    \
-    "whenever it is read again: say view:publish(message), which is sent once the event is "       \
-    "committed"
+    "a handler must not produce records, which are sent even if its event is rejected, and again " \
+    "if the event is re-read: use view:publish(message), which sends after the commit"
 #define ADVICE_PRODUCE_IN_REACTION                                                                 \
-    "a reaction produces no records: it returns the messages to be sent"
+    "a reaction must not produce records: it returns the messages to publish"
 
 #endif

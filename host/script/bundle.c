@@ -10,8 +10,7 @@
 
 #define FILE_MAX_BYTES (1024UL * 1024)
 
-/* Takes over the text, without the room that it was read into: the files of all generations that
- * are kept stay in memory. */
+/* The text is shrunk to its length: the files of all kept generations stay in memory. */
 void bundle_append(struct bundle *bundle, const char *path, char *name, const struct buffer *text) {
     bundle->files = xrealloc(bundle->files, (bundle->count + 1) * sizeof *bundle->files);
     bundle->files[bundle->count++] =
@@ -63,6 +62,12 @@ const struct bundle_file *bundle_find(const struct bundle *bundle, const char *n
     return bundle->count
                ? bsearch(&wanted, bundle->files, bundle->count, sizeof wanted, bundle_compare_files)
                : NULL;
+}
+
+const char *bundle_query_name(const struct bundle_file *file) {
+    static const char folder[] = "queries/";
+    bool query = strncmp(file->name, folder, sizeof folder - 1) == 0;
+    return query ? file->name + sizeof folder - 1 : NULL;
 }
 
 bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b) {

@@ -14,74 +14,73 @@
 #include "base/regular_file.h"
 #include "base/xalloc.h"
 
-#define DEADLINE_MS 15000 /* of all; a mount hangs then */
-#define AGREE_MS 10000    /* until two looks agree */
-#define QUIET_MS 250      /* without a change: longer than a copy takes from file to file */
+#define DEADLINE_MS 15000 /* of the whole read; then a mount hangs */
+#define AGREE_MS 10000    /* for two equal reads */
+#define QUIET_MS 250      /* without a change: more than a copy needs from file to file */
 #define FILE_MAX_BYTES (1024UL * 1024)
 #define FILES_MAX 5000
-#define DEPTH_MAX 8 /* folders in folders; a link that leads up has no end */
+#define DEPTH_MAX 8 /* of nested folders: a link to a parent never ends */
 
-/* ---- one look ------------------------------------------------------------------------------ */
+/* ---- one read ------------------------------------------------------------------------------ */
 
-struct look {
+struct walk {
     struct bundle *bundle;
     const char *root;   /* for messages */
     const char *ending; /* ".lua" */
-    int64_t changed_us; /* Unix: when the newest of the files and folders changed */
+    int64_t changed_us; /* Unix time of the newest change of a file or folder */
     struct err *err;
 };
 
-/* Folders on the way down, and where each stands: "handlers"; "" is the root itself. */
+/* An open folder; "handlers", or "": the root. */
 struct level {
     int fd;
     const char *folder;
     int depth;
 };
 
-static bool bundle_disk_look_at_folder(struct look *look, const struct level *level);
+static bool bundle_disk_read_folder(struct walk *walk, const struct level *level);
 
 static bool bundle_disk_ends_with(const char *name, const char *ending) {
     size_t len = strlen(name), end = strlen(ending);
     return len > end && strcmp(name + len - end, ending) == 0;
 }
 
-static void bundle_disk_note_change(struct look *look, const struct stat *status) {
+static void bundle_disk_note_change(struct walk *walk, const struct stat *status) {
     int64_t changed_us = (int64_t)status->st_ctim.tv_sec * 1000000 + status->st_ctim.tv_nsec / 1000;
-    look->changed_us = changed_us > look->changed_us ? changed_us : look->changed_us;
+    walk->changed_us = changed_us > walk->changed_us ? changed_us : walk->changed_us;
 }
 
-/* The names are those that `require` finds and that metrics are labelled with. */
-static bool bundle_disk_check_name(const struct look *look, const char *path, const char *name) {
-    size_t len = strlen(name) - strlen(look->ending);
+/* `require` finds these names, and metrics have them as labels. */
+static bool bundle_disk_check_name(const struct walk *walk, const char *path, const char *name) {
+    size_t len = strlen(name) - strlen(walk->ending);
     size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
     if (good >= len) {
         return true;
     }
     if (name[good] == '.') {
-        return err_set(
-            look->err, ERR_INPUT,
-            "%s: \"%.*s\" has a dot in its name, as copies and backups have: move it out "
-            "of the folder, or give it a name of a-z, 0-9, _ and -",
-            path, (int)len, name);
+        return err_set(walk->err, ERR_INPUT,
+                       "%s: \"%.*s\" has a dot in its name, like a copy or backup: move it out of "
+                       "the folder, or rename it with a-z, 0-9, _ and -",
+                       path, (int)len, name);
     }
-    return err_set(look->err, ERR_INPUT,
-                   "%s: the name \"%.*s\" cannot be used: rename the file, with a-z, 0-9, _ and - "
+    return err_set(walk->err, ERR_INPUT,
+                   "%s: the name \"%.*s\" is not allowed: rename the file, with a-z, 0-9, _ and - "
                    "only",
                    path, (int)len, name);
 }
 
-static bool bundle_disk_look_at_file(struct look *look, const struct level *level,
-                                     const char *entry, const char *name) {
+static bool bundle_disk_read_file(struct walk *walk, const struct level *level, const char *entry,
+                                  const char *name) {
     char path[4096];
     struct buffer text = {0};
-    snprintf(path, sizeof path, "%s/%s", look->root, name);
-    bool ok = bundle_disk_check_name(look, path, entry) &&
-              (look->bundle->count < FILES_MAX ||
-               err_set(look->err, ERR_INPUT,
-                       "%s: it is one of more than %d files: see scripts.root", path, FILES_MAX)) &&
-              regular_file_read(level->fd, entry, path, FILE_MAX_BYTES, &text, look->err);
+    snprintf(path, sizeof path, "%s/%s", walk->root, name);
+    bool ok = bundle_disk_check_name(walk, path, entry) &&
+              (walk->bundle->count < FILES_MAX ||
+               err_set(walk->err, ERR_INPUT, "%s: there are more than %d files: check scripts.root",
+                       path, FILES_MAX)) &&
+              regular_file_read(level->fd, entry, path, FILE_MAX_BYTES, &text, walk->err);
     if (ok) {
-        bundle_append(look->bundle, path, xstrndup(name, strlen(name) - strlen(look->ending)),
+        bundle_append(walk->bundle, path, xstrndup(name, strlen(name) - strlen(walk->ending)),
                       &text);
     } else {
         buffer_free(&text);
@@ -89,51 +88,51 @@ static bool bundle_disk_look_at_file(struct look *look, const struct level *leve
     return ok;
 }
 
-static bool bundle_disk_go_down(struct look *look, const struct level *level, const char *entry,
-                                const char *name) {
+static bool bundle_disk_read_below(struct walk *walk, const struct level *level, const char *entry,
+                                   const char *name) {
     struct level below = {.folder = name, .depth = level->depth + 1};
     if (below.depth > DEPTH_MAX) {
-        return err_set(look->err, ERR_INPUT,
-                       "%s/%s: more than %d folders in folders: does a link lead up?", look->root,
-                       name, DEPTH_MAX);
+        return err_set(walk->err, ERR_INPUT,
+                       "%s/%s: more than %d nested folders: remove a link to a parent folder",
+                       walk->root, name, DEPTH_MAX);
     }
     below.fd = openat(level->fd, entry, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (below.fd < 0) {
-        return err_set(look->err, ERR_INPUT, "%s/%s cannot be read: %s", look->root, name,
+        return err_set(walk->err, ERR_INPUT, "%s/%s cannot be read: %s", walk->root, name,
                        strerror(errno));
     }
-    bool ok = bundle_disk_look_at_folder(look, &below);
+    bool ok = bundle_disk_read_folder(walk, &below);
     close(below.fd);
     return ok;
 }
 
-/* What begins with a dot is an editor's or the system's own. */
-static bool bundle_disk_look_at_entry(struct look *look, const struct level *level,
-                                      const char *entry) {
+/* Names that begin with a dot belong to editors or the system. */
+static bool bundle_disk_read_entry(struct walk *walk, const struct level *level,
+                                   const char *entry) {
     char name[1024];
     struct stat status;
     if (entry[0] == '.') {
         return true;
     }
     snprintf(name, sizeof name, "%s%s%s", level->folder, level->folder[0] ? "/" : "", entry);
-    bool wanted = bundle_disk_ends_with(entry, look->ending);
+    bool wanted = bundle_disk_ends_with(entry, walk->ending);
     bool there = fstatat(level->fd, entry, &status, 0) == 0;
     if (there) {
-        bundle_disk_note_change(look, &status);
+        bundle_disk_note_change(walk, &status);
     }
     if (there && S_ISDIR(status.st_mode) && !wanted) {
-        return bundle_disk_go_down(look, level, entry, name);
+        return bundle_disk_read_below(walk, level, entry, name);
     }
-    return !wanted || bundle_disk_look_at_file(look, level, entry, name);
+    return !wanted || bundle_disk_read_file(walk, level, entry, name);
 }
 
-/* Through a description of its own: every look begins at the first entry. */
-static bool bundle_disk_look_at_folder(struct look *look, const struct level *level) {
+/* With a descriptor of its own: every read begins at the first entry. */
+static bool bundle_disk_read_folder(struct walk *walk, const struct level *level) {
     struct stat status;
     int fd = openat(level->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir || fstat(fd, &status) != 0) {
-        err_set(look->err, ERR_INPUT, "%s/%s cannot be read: %s", look->root, level->folder,
+        err_set(walk->err, ERR_INPUT, "%s/%s cannot be read: %s", walk->root, level->folder,
                 strerror(errno));
         if (dir) {
             closedir(dir);
@@ -142,11 +141,11 @@ static bool bundle_disk_look_at_folder(struct look *look, const struct level *le
         }
         return false;
     }
-    bundle_disk_note_change(look, &status);
+    bundle_disk_note_change(walk, &status);
     bool ok = true;
     struct dirent *entry;
     while (ok && (entry = readdir(dir))) {
-        ok = bundle_disk_look_at_entry(look, level, entry->d_name);
+        ok = bundle_disk_read_entry(walk, level, entry->d_name);
     }
     closedir(dir);
     return ok;
@@ -159,7 +158,7 @@ struct roots {
     int scripts, queries; /* descriptors; -1: not open */
 };
 
-/* How much of both paths is one folder, perhaps both of it. */
+/* Length of the folder that both paths share, maybe all of both. */
 static size_t bundle_disk_shared_folder_len(const char *one, const char *other) {
     size_t shared = 0, i = 0;
     for (; one[i] && one[i] == other[i]; i++) {
@@ -169,8 +168,8 @@ static size_t bundle_disk_shared_folder_len(const char *one, const char *other) 
     return ends ? i : shared;
 }
 
-/* What is left of the path, relative to that folder. */
-static const char *bundle_disk_behind(const char *path, size_t shared) {
+/* The rest of the path, relative to that folder. */
+static const char *bundle_disk_rest(const char *path, size_t shared) {
     return path + shared + (shared > 0 ? strspn(path + shared, "/") : 0);
 }
 
@@ -182,8 +181,8 @@ static int bundle_disk_open_folder(int at, const char *below, const char *path, 
     return fd;
 }
 
-/* The folder that both stand in is opened once: where it is a link that is replaced, both are of
- * one release. */
+/* The shared parent is opened once: if it is a link that is replaced, both folders are of one
+ * release. */
 static bool bundle_disk_open_roots(struct roots *roots, struct err *err) {
     const char *scripts = roots->names->scripts, *queries = roots->names->queries;
     size_t shared = queries ? bundle_disk_shared_folder_len(scripts, queries) : 0;
@@ -196,10 +195,10 @@ static bool bundle_disk_open_roots(struct roots *roots, struct err *err) {
             return false;
         }
     }
-    roots->scripts = bundle_disk_open_folder(at, bundle_disk_behind(scripts, shared), scripts, err);
+    roots->scripts = bundle_disk_open_folder(at, bundle_disk_rest(scripts, shared), scripts, err);
     if (roots->scripts >= 0 && queries) {
         roots->queries =
-            bundle_disk_open_folder(at, bundle_disk_behind(queries, shared), queries, err);
+            bundle_disk_open_folder(at, bundle_disk_rest(queries, shared), queries, err);
     }
     if (at != AT_FDCWD) {
         close(at);
@@ -217,28 +216,27 @@ static void bundle_disk_close_roots(struct roots *roots) {
     roots->scripts = roots->queries = -1;
 }
 
-static bool bundle_disk_look_at_queries(struct look *look, const struct roots *roots) {
+static bool bundle_disk_read_queries(struct walk *walk, const struct roots *roots) {
     struct level root = {roots->queries, "", 0};
-    look->root = roots->names->queries;
-    look->ending = ".sql";
-    return bundle_disk_go_down(look, &root, "queries", "queries");
+    walk->root = roots->names->queries;
+    walk->ending = ".sql";
+    return bundle_disk_read_below(walk, &root, "queries", "queries");
 }
 
-/* Appends what stands there now, with its hash. */
-static bool bundle_disk_look_at_all(const struct roots *roots, struct bundle *bundle,
-                                    int64_t *changed_us, struct err *err) {
-    struct look look = {bundle, roots->names->scripts, ".lua", 0, err};
-    bool ok = bundle_disk_look_at_folder(&look, &(struct level){roots->scripts, "", 0}) &&
-              (roots->queries < 0 || bundle_disk_look_at_queries(&look, roots));
-    *changed_us = look.changed_us;
+static bool bundle_disk_read_all(const struct roots *roots, struct bundle *bundle,
+                                 int64_t *changed_us, struct err *err) {
+    struct walk walk = {bundle, roots->names->scripts, ".lua", 0, err};
+    bool ok = bundle_disk_read_folder(&walk, &(struct level){roots->scripts, "", 0}) &&
+              (roots->queries < 0 || bundle_disk_read_queries(&walk, roots));
+    *changed_us = walk.changed_us;
     bundle_finish(bundle);
     return ok;
 }
 
-/* ---- until two looks agree ----------------------------------------------------------------- */
+/* ---- two equal reads ----------------------------------------------------------------------- */
 
-/* Until the newest change is a moment ago. A clock that is behind the file system's own waits for
- * nothing. */
+/* Waits until the newest change is QUIET_MS old. Does not wait if the clock is behind the file
+ * system's. */
 static void bundle_disk_wait_until_quiet(int64_t changed_us) {
     int64_t age_us = clock_wall_us() - changed_us;
     if (age_us >= 0 && age_us < QUIET_MS * 1000LL) {
@@ -246,17 +244,17 @@ static void bundle_disk_wait_until_quiet(int64_t changed_us) {
     }
 }
 
-/* Whether two looks at the same open folders agree; then the bundle has what they saw. An error of
- * one look is one only if the next look has it too. */
+/* Reads the open folders twice. True: both reads agree, and bundle and err have the result. An
+ * error counts only if both reads have it. */
 static bool bundle_disk_agree(const struct roots *roots, struct bundle *bundle, struct err *err) {
     struct bundle again = {0};
     struct err first = {0}, second = {0};
     int64_t changed_us, changed_again_us;
-    bool ok = bundle_disk_look_at_all(roots, bundle, &changed_us, &first);
+    bool ok = bundle_disk_read_all(roots, bundle, &changed_us, &first);
     if (roots->names->settled) {
         bundle_disk_wait_until_quiet(changed_us);
     }
-    bool ok_again = bundle_disk_look_at_all(roots, &again, &changed_again_us, &second);
+    bool ok_again = bundle_disk_read_all(roots, &again, &changed_again_us, &second);
     bool same = ok == ok_again && changed_us == changed_again_us &&
                 strcmp(bundle->hash, again.hash) == 0 && strcmp(first.text, second.text) == 0;
     *err = first;
@@ -282,15 +280,15 @@ static bool bundle_disk_read_until_equal(const struct bundle_folders *folders,
         }
     } while (clock_monotonic_us() < deadline_us);
     return err_set(err, ERR_INPUT,
-                   "%s changes while it is read: no two looks within %d s saw the same files; "
-                   "replace the folder at once, as by a link",
+                   "%s changes while it is read: no two reads within %d s saw the same files; "
+                   "replace the folder in one step, for example by a link",
                    folders->scripts, AGREE_MS / 1000);
 }
 
 /* ---- aside --------------------------------------------------------------------------------- */
 
 struct disk_job {
-    struct bundle_folders folders; /* its own texts */
+    struct bundle_folders folders; /* copies */
     struct bundle bundle;
     struct err err;
     bool ok;

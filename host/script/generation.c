@@ -1,3 +1,4 @@
+/* generation: loads, checks and describes one set of scripts. */
 #include <stdlib.h>
 
 #include "base/nearest.h"
@@ -14,7 +15,7 @@ static struct script_generation *generation_make(const struct config *config, ui
     return generation;
 }
 
-/* Of its files; takes over the reference. */
+/* Reads the manifest of the bundle. Takes ownership of the reference. */
 static struct script_generation *generation_complete(struct script_generation *generation,
                                                      struct err *err) {
     struct script_instance reader = {.generation = generation, .config = generation->config};
@@ -48,7 +49,7 @@ struct script_generation *script_generation_load(const struct config *config, ui
     return generation_load(config, number, false, err);
 }
 
-/* One route that lacks a caller's vocabulary would answer it in other words than the rest. */
+/* A route without the caller's vocabulary would answer in other words than the rest. */
 static bool generation_check_vocabulary(const struct script_generation *generation,
                                         const struct script_route *route, const char *caller,
                                         const char *wanted, struct err *err) {
@@ -62,8 +63,8 @@ static bool generation_check_vocabulary(const struct script_generation *generati
     }
     if (!found) {
         err_set(err, ERR_INPUT,
-                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which %s/%s.lua does "
-                "not answer in: %s",
+                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which %s/%s.lua lacks: "
+                "%s",
                 caller, wanted, generation->config->scripts.root, route->name,
                 nearest_hint(hint, wanted, names, words->count));
     }
@@ -71,7 +72,7 @@ static bool generation_check_vocabulary(const struct script_generation *generati
     return found;
 }
 
-/* Every vocabulary that the settings give a caller is one of each route that has any. */
+/* Each configured vocabulary exists in each route that has `words`. */
 static bool generation_check_vocabularies(const struct script_generation *generation,
                                           struct err *err) {
     const struct config_pairs *callers = &generation->config->http.vocabularies;
@@ -97,19 +98,13 @@ static bool generation_check_vocabularies(const struct script_generation *genera
 
 static bool generation_check_service(const struct script_generation *generation, struct err *err) {
     const char *root = generation->config->scripts.root;
-    if (generation->handler_count == 0) {
-        return err_set(
-            err, ERR_INPUT,
-            "%s/handlers declares no handler: nothing would be read; is %s (scripts.root) "
-            "the right folder?",
-            root, root);
-    }
-    if (generation->route_count == 0) {
-        return err_set(
-            err, ERR_INPUT,
-            "%s/routes declares no route: nothing would be answered; is %s (scripts.root) "
-            "the right folder?",
-            root, root);
+    const char *missing = generation->handler_count == 0 ? "handler"
+                          : generation->route_count == 0 ? "route"
+                                                         : NULL;
+    if (missing) {
+        return err_set(err, ERR_INPUT,
+                       "%s/%ss declares no %s: is %s (scripts.root) the right folder?", root,
+                       missing, missing, root);
     }
     return generation_check_vocabularies(generation, err);
 }
@@ -215,13 +210,19 @@ int script_handler_of(const struct script_generation *generation, const char *to
     return -1;
 }
 
-int script_reaction_of(const struct script_generation *generation, const char *name) {
-    for (size_t i = 0; i < generation->reaction_count; i++) {
-        if (strcmp(generation->reactions[i].name, name) == 0) {
+int script_find_named(const void *items, size_t count, size_t size, const char *name) {
+    for (size_t i = 0; i < count; i++) {
+        const char *const *item = (const void *)((const char *)items + i * size);
+        if (strcmp(*item, name) == 0) {
             return (int)i;
         }
     }
     return -1;
+}
+
+int script_reaction_of(const struct script_generation *generation, const char *name) {
+    return script_find_named(generation->reactions, generation->reaction_count,
+                             sizeof *generation->reactions, name);
 }
 
 const struct script_route *script_generation_routes(const struct script_generation *generation,
@@ -275,10 +276,9 @@ bool script_generation_source(const struct script_generation *generation, size_t
 
 bool script_generation_query(const struct script_generation *generation, size_t index,
                              struct script_query *query) {
-    static const char folder[] = "queries/";
     for (size_t i = 0; i < generation->bundle.count; i++) {
         const struct bundle_file *file = &generation->bundle.files[i];
-        if (strncmp(file->name, folder, sizeof folder - 1) == 0 && index-- == 0) {
+        if (bundle_query_name(file) && index-- == 0) {
             *query = (struct script_query){file->path, file->text};
             return true;
         }

@@ -1,19 +1,18 @@
-/* guard: the one entry into a Lua state. Any touch of a state may raise: a metamethod, a
- * conversion, an allocation at the memory cap; and an error outside of a protected call ends the
- * process. So the host touches a state only in bodies that run in here, under a time limit, because
- * metamethods may run for ever. */
+/* guard: the only entry into a Lua state. Any access may raise (a metamethod, a conversion, an
+ * allocation at the memory cap), an error outside of a protected call ends the process, and a
+ * metamethod may loop. So every access runs in here, protected and with a time limit. */
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "script_private.h"
 
-#define HOST_TIMEOUT_MS 5000 /* for what the host does of its own accord: loading, reading */
+#define HOST_TIMEOUT_MS 5000 /* for the host's own work: loading, reading */
 #define HEADROOM_BYTES (1024UL * 1024)
 #define MIB (1024UL * 1024)
 
-/* The length without the lines at the end that say nothing of a script: C called it, and the title
- * where no line is left. */
+/* Length without the trailing lines that name no script: C callers, and the title if no line is
+ * left. */
 static size_t guard_cut_traceback(const char *text, size_t message_len, size_t len) {
     static const char c_line[] = "\n\t[C]", title[] = "\nstack traceback:";
     while (len > message_len) {
@@ -27,8 +26,8 @@ static size_t guard_cut_traceback(const char *text, size_t message_len, size_t l
     return len;
 }
 
-/* Replaces the text at the top: the lines of C functions without a name end in an address, which no
- * replay could repeat. The first message_len bytes stay. */
+/* Replaces the text at the top. Lines of unnamed C functions end in an address, which no replay
+ * repeats. The first message_len bytes stay. */
 static void guard_cut_addresses(lua_State *L, size_t message_len) {
     static const char before[] = "[C]: at 0x";
     size_t len, kept = message_len;
@@ -48,7 +47,7 @@ static void guard_cut_addresses(lua_State *L, size_t message_len) {
     lua_pushlstring(L, copy, kept);
 }
 
-/* A traceback is put behind a C string: a NUL would end the error at index 1 there. */
+/* luaL_traceback takes a C string: a NUL would end the error at index 1. */
 static void guard_replace_nuls(lua_State *L) {
     size_t len;
     const char *text = lua_tolstring(L, 1, &len);
@@ -88,16 +87,16 @@ struct entry {
     lua_CFunction body;
     void *context;
     struct err *err;
-    int status; /* of the body: as lua_pcall's */
+    int status; /* of the body, as lua_pcall returns it */
 };
 
-/* What is at the top is a string after script_on_error; Lua's own words for memory are one, too. */
+/* The value at the top is a string after script_on_error, and Lua's own text for memory is one. */
 static void guard_read_error(lua_State *L, struct err *err) {
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
 }
 
-/* Inside lua_cpcall: what leads to the body's own call allocates already. */
+/* Inside lua_cpcall, because preparing the body's call allocates. */
 static int guard_enter(lua_State *L) {
     struct entry *entry = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->on_error_ref);
@@ -120,7 +119,7 @@ void script_collect_all(struct script_instance *instance) {
     instance->host.healthy = false;
     instance->memory_limit += HEADROOM_BYTES;
     if (lua_cpcall(instance->host.L, guard_collect, NULL) != 0) {
-        lua_pop(instance->host.L, 1); /* what could not be given back goes with the state */
+        lua_pop(instance->host.L, 1); /* the rest is freed with the state */
     }
     instance->memory_limit = limit;
 }
@@ -137,7 +136,7 @@ void script_collect_step(struct script_instance *instance) {
     }
 }
 
-/* The state is still full, or the error handler met that, too. */
+/* The state is still full, or the error handler hit the cap. */
 static void guard_fail_for_memory(struct script_instance *instance, struct err *err) {
     err_set(err, ERR_INPUT, "not enough memory: %zu MiB are in use, the limit is %zu MiB",
             instance->memory_used / MIB, instance->memory_limit / MIB);
@@ -186,7 +185,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     if (full || status == LUA_ERRMEM || status == LUA_ERRERR) {
         guard_fail_for_memory(instance, err);
     } else if (status == 0 && timed_out) {
-        err_set(err, ERR_INPUT, "the script took too long and hid it: its limit is %d ms",
+        err_set(err, ERR_INPUT, "the script timed out and caught the error: its limit is %d ms",
                 timeout_ms);
     }
     if (timed_out) {
@@ -200,13 +199,13 @@ bool script_guard(struct script_instance *instance, lua_CFunction body, void *co
     return script_call(instance, body, context, HOST_TIMEOUT_MS, err) == SCRIPT_OK;
 }
 
-/* ---- what comes through all the same -------------------------------------------------------- */
+/* ---- panic --------------------------------------------------------------------------------- */
 
 int script_panic(lua_State *L) {
     const struct script_instance *instance = sandbox_instance(L);
     const char *script = atomic_load_explicit(&instance->watched.script, memory_order_relaxed);
-    log_error("a Lua error reached no protected call: a bug of the program; the process ends",
+    log_error("a Lua error outside of a protected call ended the process: report this bug",
               LOG_TEXT("script", script),
               LOG_TEXT("error", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text"));
-    _exit(EX_SOFTWARE); /* in order it cannot: the state that raised is held by this thread */
+    _exit(EX_SOFTWARE); /* no orderly exit: this thread holds the state that raised */
 }

@@ -11,7 +11,7 @@
 
 enum script_family { FAMILY_SECONDS, FAMILY_ERRORS, FAMILY_MEMORY, FAMILY_COUNT };
 
-static struct metric *instance_script_family_of(enum script_family family) {
+static struct metric *instance_metric_family(enum script_family family) {
     static const struct {
         enum metric_type type;
         const char *name, *help;
@@ -28,9 +28,9 @@ static struct metric *instance_script_family_of(enum script_family family) {
 }
 
 static void instance_make_metrics(struct script_metrics *metrics, const char *script) {
-    metrics->seconds = metric_cell(instance_script_family_of(FAMILY_SECONDS), script);
-    metrics->errors = metric_cell(instance_script_family_of(FAMILY_ERRORS), script);
-    metrics->memory_bytes = metric_cell(instance_script_family_of(FAMILY_MEMORY), script);
+    metrics->seconds = metric_cell(instance_metric_family(FAMILY_SECONDS), script);
+    metrics->errors = metric_cell(instance_metric_family(FAMILY_ERRORS), script);
+    metrics->memory_bytes = metric_cell(instance_metric_family(FAMILY_MEMORY), script);
 }
 
 void script_generation_show_metrics(const struct script_generation *generation) {
@@ -48,7 +48,7 @@ void script_generation_show_metrics(const struct script_generation *generation) 
         names[count++] = generation->reactions[i].name;
     }
     for (int family = 0; family < FAMILY_COUNT; family++) {
-        metric_show_only(instance_script_family_of(family), names, count);
+        metric_show_only(instance_metric_family(family), names, count);
     }
     free(names);
     metric_scope_show(generation->metrics);
@@ -75,10 +75,11 @@ bool instance_name_script(const struct script_instance *instance, const char *na
 
 struct loading {
     struct script_instance *instance;
-    size_t at; /* of the handler, route or reaction */
+    struct script_callable *callable;
+    size_t at;
 };
 
-/* A reference to the function of the module that the host calls, and to nothing else of it. */
+/* A registry reference to the module's function. */
 static int instance_take_function(lua_State *L, const char *name, const char *function) {
     sandbox_push_module(L, name);
     if (!lua_istable(L, -1)) {
@@ -95,7 +96,7 @@ static int instance_take_function(lua_State *L, const char *name, const char *fu
     return ref;
 }
 
-/* A reference to the metatable of a route's path parameters. */
+/* A registry reference to the metatable of a route's path parameters. */
 static int instance_params_names(lua_State *L, const struct script_route *route) {
     lua_newtable(L);
     for (size_t i = 0; i < route->path_count; i++) {
@@ -110,22 +111,20 @@ static int instance_params_names(lua_State *L, const struct script_route *route)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* A reference to the metatable of requests. An answer that is kept is the same for all queries. */
+/* A registry reference to the metatable of requests. A cached response is the same for all queries.
+ */
 static int instance_request_names(lua_State *L, bool cached) {
+    static const char *const names[] = {"params", "correlation_id", "traceparent", "query"};
     lua_newtable(L);
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "params");
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "correlation_id");
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "traceparent");
-    if (cached) {
-        lua_pushliteral(L, "is not there for a cached route: its answer is kept under `cache.key`, "
-                           "whatever the query is");
-    } else {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_pushboolean(L, 1);
+        lua_setfield(L, -2, names[i]);
     }
-    lua_setfield(L, -2, "query");
+    if (cached) {
+        lua_pushliteral(L, "is not available to a cached route: its responses are cached under "
+                           "`cache.key`, whatever the query is");
+        lua_setfield(L, -2, "query");
+    }
     lua_names_push_strict(L, "request", "", NULL);
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
@@ -134,91 +133,70 @@ static int instance_load_handler(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
-    instance->handler_refs[loading->at] = instance_take_function(L, handler->name, "handle");
+    loading->callable->function_ref = instance_take_function(L, handler->name, "handle");
     event_push(instance, handler);
-    instance->event_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
+    loading->callable->event_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     event_push_names(L, handler);
-    instance->name_refs[loading->at] = luaL_ref(L, LUA_REGISTRYINDEX);
+    loading->callable->names_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
 static int instance_load_route(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
-    struct script_instance *instance = loading->instance;
-    const struct script_route *route = &instance->generation->routes[loading->at];
-    instance->route_refs[loading->at] = instance_take_function(L, route->name, "handle");
-    instance->params_refs[loading->at] = instance_params_names(L, route);
+    const struct script_route *route = &loading->instance->generation->routes[loading->at];
+    loading->callable->function_ref = instance_take_function(L, route->name, "handle");
+    loading->callable->params_ref = instance_params_names(L, route);
     return 0;
 }
 
 static int instance_load_reaction(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
-    struct script_instance *instance = loading->instance;
-    const struct script_reaction *reaction = &instance->generation->reactions[loading->at];
-    instance->reaction_refs[loading->at] = instance_take_function(L, reaction->name, "publish");
+    const char *name = loading->instance->generation->reactions[loading->at].name;
+    loading->callable->function_ref = instance_take_function(L, name, "publish");
     return 0;
 }
 
 static int instance_load_shared(lua_State *L) {
-    const struct loading *loading = lua_touserdata(L, 1);
-    loading->instance->request_ref = instance_request_names(L, false);
-    loading->instance->cached_request_ref = instance_request_names(L, true);
-    view_object_push(loading->instance);
-    loading->instance->view_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    struct script_instance *instance = lua_touserdata(L, 1);
+    instance->request_ref = instance_request_names(L, false);
+    instance->cached_request_ref = instance_request_names(L, true);
+    view_object_push(instance);
+    instance->view_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-static void instance_make_references(struct script_instance *instance) {
-    const struct script_generation *generation = instance->generation;
-    instance->handler_refs = xcalloc(generation->handler_count, sizeof(int));
-    instance->event_refs = xcalloc(generation->handler_count, sizeof(int));
-    instance->name_refs = xcalloc(generation->handler_count, sizeof(int));
-    instance->handler_metrics =
-        xcalloc(generation->handler_count, sizeof *instance->handler_metrics);
-    instance->route_refs = xcalloc(generation->route_count, sizeof(int));
-    instance->params_refs = xcalloc(generation->route_count, sizeof(int));
-    instance->route_metrics = xcalloc(generation->route_count, sizeof *instance->route_metrics);
-    instance->reaction_refs = xcalloc(generation->reaction_count, sizeof(int));
-    instance->reaction_metrics =
-        xcalloc(generation->reaction_count, sizeof *instance->reaction_metrics);
-    instance->rows_ref = LUA_NOREF;
-}
-
-/* Runs the script's file in the state and takes what the host calls of it. */
-static bool instance_load_script(const struct loading *loading, const char *name,
-                                 lua_CFunction take, struct script_metrics *metrics,
-                                 struct err *err) {
-    struct script_instance *instance = loading->instance;
-    if (!sandbox_load(instance, name, err) || !script_guard(instance, take, (void *)loading, err)) {
-        return instance_name_script(instance, name, err);
+/* Loads the scripts' files, and takes the functions that the host calls. The items, of `size`
+ * bytes, begin with the script's name. */
+static bool instance_load_scripts(struct script_instance *instance,
+                                  struct script_callable **callables, const void *items,
+                                  size_t count, size_t size, lua_CFunction take, struct err *err) {
+    *callables = xcalloc(count, sizeof **callables);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = *(const char *const *)(const void *)((const char *)items + i * size);
+        struct loading loading = {instance, &(*callables)[i], i};
+        if (!sandbox_load(instance, name, err) || !script_guard(instance, take, &loading, err)) {
+            return instance_name_script(instance, name, err);
+        }
+        instance_make_metrics(&loading.callable->metrics, name);
     }
-    instance_make_metrics(metrics, name);
     return true;
 }
 
 bool instance_load(struct script_instance *instance, struct err *err) {
-    const struct script_generation *generation = instance->generation;
-    struct loading loading = {.instance = instance};
-    bool ok = true;
-    instance_make_references(instance);
-    for (size_t i = loading.at = 0; i < generation->handler_count && ok; loading.at = ++i) {
-        ok = instance_load_script(&loading, generation->handlers[i].name, instance_load_handler,
-                                  &instance->handler_metrics[i], err);
-    }
-    for (size_t i = loading.at = 0; i < generation->route_count && ok; loading.at = ++i) {
-        ok = instance_load_script(&loading, generation->routes[i].name, instance_load_route,
-                                  &instance->route_metrics[i], err);
-    }
-    for (size_t i = loading.at = 0; i < generation->reaction_count && ok; loading.at = ++i) {
-        ok = instance_load_script(&loading, generation->reactions[i].name, instance_load_reaction,
-                                  &instance->reaction_metrics[i], err);
-    }
-    return ok && script_guard(instance, instance_load_shared, &loading, err);
+    const struct script_generation *g = instance->generation;
+    instance->rows_ref = LUA_NOREF;
+    return instance_load_scripts(instance, &instance->handlers, g->handlers, g->handler_count,
+                                 sizeof *g->handlers, instance_load_handler, err) &&
+           instance_load_scripts(instance, &instance->routes, g->routes, g->route_count,
+                                 sizeof *g->routes, instance_load_route, err) &&
+           instance_load_scripts(instance, &instance->reactions, g->reactions, g->reaction_count,
+                                 sizeof *g->reactions, instance_load_reaction, err) &&
+           script_guard(instance, instance_load_shared, instance, err);
 }
 
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err) {
-    if (stop_requested()) { /* many are made one after the other, and each may take its time */
+    if (stop_requested()) { /* many are created in a row, and each may take long */
         err_set(err, ERR_UNAVAILABLE, "the program is stopping");
         return NULL;
     }
@@ -238,15 +216,9 @@ void script_instance_destroy(struct script_instance *instance) {
     }
     sandbox_close(instance);
     script_generation_unref(instance->generation);
-    free(instance->handler_refs);
-    free(instance->event_refs);
-    free(instance->name_refs);
-    free(instance->handler_metrics);
-    free(instance->route_refs);
-    free(instance->params_refs);
-    free(instance->route_metrics);
-    free(instance->reaction_refs);
-    free(instance->reaction_metrics);
+    free(instance->handlers);
+    free(instance->routes);
+    free(instance->reactions);
     free(instance);
 }
 
@@ -274,23 +246,23 @@ struct handler_call {
     bool ignored;
 };
 
-/* Reads what the handler returned: nothing, or "ignored". */
+/* Reads the handler's result: nothing, or "ignored". */
 static void instance_take_outcome(lua_State *L, const char *name, struct handler_call *call) {
-    const char *said = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    call->ignored = said && strcmp(said, "ignored") == 0;
+    call->ignored = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "ignored") == 0;
     if (!call->ignored && !lua_isnil(L, -1)) {
         luaL_error(L, "%s returned something other than nothing or \"ignored\": a %s", name,
                    luaL_typename(L, -1));
     }
 }
 
-/* Runs inside the protected call: filling the event allocates, and may meet the memory cap. */
+/* Protected, because filling the event allocates. */
 static int instance_run_handler(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct handler_call *call = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handler_refs[call->handler]);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->event_refs[call->handler]);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->name_refs[call->handler]);
+    const struct script_callable *callable = &instance->handlers[call->handler];
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->function_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->event_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->names_ref);
     protect_push_original(L, lua_gettop(L) - 1);
     event_fill(L, &instance->generation->handlers[call->handler], call->values);
     lua_pop(L, 2);
@@ -302,12 +274,12 @@ static int instance_run_handler(lua_State *L) {
     return 0;
 }
 
-/* The script went on after its merges were refused: what it merged before is not all. */
-static bool instance_hid_the_bound(const struct script_instance *instance, size_t handler,
-                                   struct err *err) {
+/* A script that catches the error of the merge limit has merged only a part. */
+static bool instance_hid_merge_limit(const struct script_instance *instance, size_t handler,
+                                     struct err *err) {
     if (instance->merged_too_much) {
         err_set(err, ERR_INPUT,
-                "%s hid that its event merges more than %d bytes (config.lua, "
+                "%s caught the error that its event merges more than %d bytes (config.lua, "
                 "ingest.event_max_merge_bytes)",
                 instance->generation->handlers[handler].name,
                 instance->config->ingest.event_max_merge_bytes);
@@ -335,13 +307,13 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
-    instance_count_call(instance, &instance->handler_metrics[handler], started_us,
+    instance_count_call(instance, &instance->handlers[handler].metrics, started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         instance_name_script(instance, name, err);
         return outage_result(instance, result, err);
     }
-    if (instance_hid_the_bound(instance, handler, err)) {
+    if (instance_hid_merge_limit(instance, handler, err)) {
         return SCRIPT_ERROR;
     }
     return call.ignored ? SCRIPT_IGNORED : SCRIPT_OK;
@@ -376,10 +348,10 @@ static int instance_run_route(lua_State *L) {
     struct route_call *call = lua_touserdata(L, 1);
     const struct script_request *request = call->request;
     bool cached = instance->generation->routes[request->route].cache_key != NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->route_refs[request->route]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->routes[request->route].function_ref);
     lua_createtable(L, 0, 4);
     instance_push_pairs(L, request->params, request->param_count);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->params_refs[request->route]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->routes[request->route].params_ref);
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "params");
     if (!cached) {
@@ -397,7 +369,7 @@ static int instance_run_route(lua_State *L) {
     lua_setmetatable(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    call->unavailable = answer_take(L, call->response, call->outage);
+    call->unavailable = response_take(L, call->response, call->outage);
     return 0;
 }
 
@@ -413,7 +385,7 @@ enum script_result script_answer(struct script_instance *instance,
     enum script_result result = script_call(instance, instance_run_route, &call,
                                             instance->config->scripts.route_timeout_ms, err);
     instance->host.traceparent = (struct slice){0};
-    instance_count_call(instance, &instance->route_metrics[request->route], started_us,
+    instance_count_call(instance, &instance->routes[request->route].metrics, started_us,
                         result != SCRIPT_OK);
     if (result == SCRIPT_OK && call.unavailable) {
         result = SCRIPT_OUTAGE;

@@ -1,6 +1,6 @@
-/* library: functions of Lua's string and table libraries made anew where the original could run for
- * ever inside C, or take all memory at once. Same arguments and results; find and gsub on a
- * pattern, and sort, look at the clock; sort is stable. */
+/* library: replacements for functions of Lua's string and table libraries that could run for ever
+ * inside C, or take all memory at once. Arguments and results are Lua's. Patterns and sort check
+ * the time; sort is stable. */
 #include <lualib.h>
 #include <string.h>
 
@@ -8,10 +8,9 @@
 #include "script_private.h"
 
 #define MAX_REPEATED_BYTES (16.0 * 1024 * 1024)
-#define COMPARISONS_BETWEEN_LOOKS 1000
-#define ITEMS_BETWEEN_LOOKS 10000
-/* A plain search through so much takes a while, and may be asked for often between two firings of
- * the hook. */
+#define COMPARISONS_BETWEEN_CHECKS 1000
+#define ITEMS_BETWEEN_CHECKS 10000
+/* A plain search of so much takes long, and may run often between two calls of the hook. */
 #define LARGE_SUBJECT_BYTES 65536
 
 /* ---- patterns ----------------------------------------------------------------------------- */
@@ -26,7 +25,7 @@ static struct pattern_match library_match_of(lua_State *L, int subject, int patt
     return match;
 }
 
-/* Where the optional start at argument 3 is; negative ones count from the end. */
+/* The optional start at argument 3; negative: from the end. */
 static const char *library_start_of(lua_State *L, const struct pattern_match *match) {
     ptrdiff_t len = match->subject_end - match->subject;
     ptrdiff_t start = luaL_optinteger(L, 3, 1);
@@ -71,11 +70,11 @@ static int library_string_match(lua_State *L) {
     return pattern_push_captures(&match, begin, end);
 }
 
-/* Upvalues: subject, pattern, where to go on. */
+/* Upvalues: subject, pattern, next offset. */
 static int library_next_match(lua_State *L) {
     struct pattern_match match = library_match_of(L, lua_upvalueindex(1), lua_upvalueindex(2));
     const char *at = match.subject + lua_tointeger(L, lua_upvalueindex(3));
-    for (; at <= match.subject_end; at++) { /* here ^ is a character like any other */
+    for (; at <= match.subject_end; at++) { /* gmatch has no anchor */
         const char *end = pattern_match_at(&match, at);
         if (end) {
             lua_pushinteger(L, end - match.subject + (end == at));
@@ -104,7 +103,7 @@ static void library_add_template(luaL_Buffer *out, struct pattern_match *match, 
             luaL_addchar(out, text[i]);
             continue;
         }
-        i++; /* the NUL behind the text follows a % at its end */
+        i++; /* a % at the end is followed by the NUL */
         if (text[i] < '0' || text[i] > '9') {
             luaL_addchar(out, text[i]);
         } else if (text[i] == '0') {
@@ -116,7 +115,6 @@ static void library_add_template(luaL_Buffer *out, struct pattern_match *match, 
     }
 }
 
-/* What a match is replaced by. */
 static void library_add_replacement(luaL_Buffer *out, struct pattern_match *match,
                                     const char *begin, const char *end) {
     lua_State *L = match->L;
@@ -192,7 +190,7 @@ static int library_string_rep(lua_State *L) {
         memcpy(out, text, len);
         memcpy(out + len, joint, joint_len);
     }
-    for (size_t done = unit, more; done < total; done += more) { /* doubles what is there */
+    for (size_t done = unit, more; done < total; done += more) { /* doubles */
         more = done < total - done ? done : total - done;
         memcpy(out + done, out, more);
     }
@@ -208,10 +206,10 @@ struct sort {
     size_t comparisons;
 };
 
-/* Whether the value at index b belongs before the one at index a. */
+/* Whether the value at b belongs before the one at a. */
 static bool library_comes_before(struct sort *sort, int b, int a) {
     lua_State *L = sort->L;
-    if (++sort->comparisons % COMPARISONS_BETWEEN_LOOKS == 0) {
+    if (++sort->comparisons % COMPARISONS_BETWEEN_CHECKS == 0) {
         lua_host_check_time(L);
     }
     lua_host_check_stack(L);
@@ -253,8 +251,8 @@ static void library_copy_items(lua_State *L, int from, int to, int count) {
     }
 }
 
-/* Merge sort in two tables aside: an order that contradicts itself costs no more than a good one,
- * and an error in the middle leaves the list as it was. */
+/* Merge sort in two temporary tables: a contradictory order costs no more than a good one, and an
+ * error leaves the list unchanged. */
 static int library_table_sort(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     if (!lua_isnoneornil(L, 2)) {
@@ -268,7 +266,7 @@ static int library_table_sort(lua_State *L) {
     library_copy_items(L, 1, from, count);
     for (int width = 1; width < count; width *= 2) {
         for (int first = 1; first <= count; first += 2 * width) {
-            int left = count + 1 - first; /* items from here on */
+            int left = count + 1 - first;
             library_merge_runs(&sort, from, to, first, first + (width < left ? width : left),
                                first + (2 * width < left ? 2 * width : left));
         }
@@ -282,7 +280,7 @@ static int library_table_sort(lua_State *L) {
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
-/* What writes into a table in C passes by its metatable: read-only tables are looked for. */
+/* C functions write past the metatable, so read-only tables are checked here. */
 static void library_refuse_read_only(lua_State *L, int at, const char *function) {
     luaL_checktype(L, at, LUA_TTABLE);
     if (!lua_getmetatable(L, at)) {
@@ -296,14 +294,14 @@ static void library_refuse_read_only(lua_State *L, int at, const char *function)
     lua_pop(L, 1);
 }
 
-/* Moves items by one place, the last first where they move up. */
+/* Moves items by one place; upwards the last first. */
 static void library_shift_items(lua_State *L, int from, int last, int by) {
     int count = last - from + 1;
     for (int i = 0; i < count; i++) {
         int at = by > 0 ? last - i : from + i;
         lua_rawgeti(L, 1, at);
         lua_rawseti(L, 1, at + by);
-        if ((i + 1) % ITEMS_BETWEEN_LOOKS == 0) {
+        if ((i + 1) % ITEMS_BETWEEN_CHECKS == 0) {
             lua_host_check_time(L);
         }
     }
@@ -338,36 +336,38 @@ static int library_table_remove(lua_State *L) {
     return 1;
 }
 
-/* Upvalue: the original. */
-static int library_table_move(lua_State *L) {
-    library_refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
+/* Calls upvalue 1, the original, with all arguments. */
+static int library_call_original(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
     return 1;
 }
 
-/* Upvalue: the original. What a weak table still has depends on when garbage was collected. */
+static int library_table_move(lua_State *L) {
+    library_refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
+    return library_call_original(L);
+}
+
+/* Garbage collection decides what a weak table still has. */
 static int library_base_setmetatable(lua_State *L) {
     if (lua_istable(L, 2)) {
         lua_pushliteral(L, "__mode");
         lua_rawget(L, 2);
         if (!lua_isnil(L, -1)) {
-            return luaL_error(L, "setmetatable: weak tables (__mode) are not available, since a "
-                                 "replay cannot repeat what they have lost");
+            return luaL_error(
+                L, "setmetatable: weak tables (__mode) are not available: a replay cannot "
+                   "repeat what they lose");
         }
         lua_pop(L, 1);
     }
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, lua_gettop(L) - 1, 1);
-    return 1;
+    return library_call_original(L);
 }
 
 /* ---- xpcall ------------------------------------------------------------------------------- */
 
-/* pcall(f, …). LuaJIT's own moves its frame without a look at the stack's end: a chain of sixty,
- * pcall(pcall, pcall, …), writes beyond it. */
+/* pcall(f, …). LuaJIT's own moves its frame without a stack check: sixty nested pcall(pcall, …)
+ * write beyond the stack. */
 static int library_base_pcall(lua_State *L) {
     luaL_checkany(L, 1);
     lua_host_check_stack(L);
@@ -378,9 +378,9 @@ static int library_base_pcall(lua_State *L) {
     return lua_gettop(L);
 }
 
-/* xpcall(f, handler, …). The original runs the handler where the error is raised, which may be
- * within the hook that ends a call: there no hook fires, and a handler that loops would never end.
- * Here it runs once the error has unwound; nothing that scripts can do tells the difference. */
+/* xpcall(f, handler, …). The original runs the handler where the error is raised, maybe inside the
+ * hook that ends a call. No hook fires there, so a looping handler would never end. Here it runs
+ * after unwinding; scripts see no difference. */
 static int library_base_xpcall(lua_State *L) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_host_check_stack(L);
@@ -392,13 +392,13 @@ static int library_base_xpcall(lua_State *L) {
         lua_replace(L, 1);
         return lua_gettop(L);
     }
-    lua_pcall(L, 1, LUA_MULTRET, 0); /* where it raises, its error is the result */
+    lua_pcall(L, 1, LUA_MULTRET, 0); /* if it raises, its error is the result */
     lua_pushboolean(L, 0);
     lua_insert(L, 1);
     return lua_gettop(L);
 }
 
-/* Replaces a function of the table at the top by one that has it as upvalue. */
+/* Replaces a function of the table at the top by one that has the original as upvalue. */
 static void library_wrap(lua_State *L, const char *name, lua_CFunction function) {
     lua_getfield(L, -1, name);
     lua_pushcclosure(L, function, 1);

@@ -1,4 +1,4 @@
-/* manifest: what the scripts declare, read once per generation out of a state made for it. */
+/* manifest: reads the declarations of a generation, once, in a state of its own. */
 #include "manifest.h"
 
 #include <stdlib.h>
@@ -21,9 +21,9 @@ static bool manifest_starts_with(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* ---- what two files say together ----------------------------------------------------------- */
+/* ---- checks across files ------------------------------------------------------------------ */
 
-/* At the line of the word in the file of that name. */
+/* Records a conflict at the line of the word in the named file. */
 static void manifest_clash(struct manifest_reader *r, const char *name, const char *word,
                            const char *format, const char *with, const char *method) {
     struct manifest_scope scope = {0};
@@ -41,8 +41,7 @@ static void manifest_check_topics(struct manifest_reader *r) {
             int first = script_handler_of(r->generation, topic);
             if (first >= 0 && (size_t)first < i) {
                 manifest_clash(r, handlers[i].name, topic,
-                               "%s %s is declared by %s, too: a topic has one "
-                               "handler",
+                               "%s %s is also declared by %s: a topic has one handler",
                                handlers[first].name, "the topic");
             }
         }
@@ -53,7 +52,7 @@ static void manifest_check_route_path(struct manifest_reader *r, const struct sc
                                       const char *path, const struct script_route *earlier) {
     for (size_t p = 0; p < earlier->path_count; p++) {
         if (earlier->paths[p] == path) {
-            return; /* its own, and those behind it */
+            return; /* itself and later ones */
         }
         if (strcmp(route->method, earlier->method) != 0 ||
             !manifest_covers(earlier->paths[p], path)) {
@@ -62,15 +61,15 @@ static void manifest_check_route_path(struct manifest_reader *r, const struct sc
         manifest_clash(
             r, route->name, path,
             script_same_paths(earlier->paths[p], path)
-                ? "%s %s is declared by %s, too"
-                : "%s %s is never reached: a path of %s, whose name comes first, matches all that "
-                  "it does",
+                ? "%s %s is also declared by %s"
+                : "%s %s is never reached: a path of %s, whose name sorts first, matches the same "
+                  "requests",
             earlier->name, route->method);
         return;
     }
 }
 
-/* The first route that fits a request answers it: in order of their names. */
+/* The first route that matches answers a request, in order of their names. */
 static void manifest_check_routes(struct manifest_reader *r) {
     const struct script_route *routes = r->generation->routes;
     for (size_t i = 0; i < r->generation->route_count; i++) {
@@ -82,10 +81,9 @@ static void manifest_check_routes(struct manifest_reader *r) {
         for (size_t j = 0; j < i && routes[i].cache_key; j++) {
             if (routes[j].cache_key &&
                 script_same_paths(routes[i].cache_key, routes[j].cache_key)) {
-                manifest_clash(
-                    r, routes[i].name, routes[i].cache_key,
-                    "%s \"%s\" is that of %s, too: one would answer with what the other keeps",
-                    routes[j].name, "cache.key");
+                manifest_clash(r, routes[i].name, routes[i].cache_key,
+                               "%s \"%s\" is also that of %s: they would share cached responses",
+                               routes[j].name, "cache.key");
             }
         }
     }
@@ -99,7 +97,7 @@ bool manifest_load(struct manifest_reader *r, const char *name) {
         sandbox_push_module(r->L, name);
         return true;
     }
-    /* What Lua says of a file names it already, with the line. */
+    /* Lua's message names the file and line already. */
     problems_add(r->problems, manifest_starts_with(err.text, r->file->path) ? "" : r->file->path, 0,
                  "%s", err.text);
     return false;
@@ -126,7 +124,7 @@ static void manifest_read_files(struct manifest_reader *r) {
         lua_settop(r->L, 1);
     }
     if (!r->generation->view) {
-        problems_add(r->problems, "", 0, "there is no view.lua");
+        problems_add(r->problems, "", 0, "view.lua is missing");
     }
     if (r->generation->handler_count > 0 && !bundle_find(bundle, "envelope")) {
         problems_add(r->problems, "", 0,
@@ -135,7 +133,6 @@ static void manifest_read_files(struct manifest_reader *r) {
     }
 }
 
-/* Runs inside the protected call. */
 static int manifest_read_all(lua_State *L) {
     struct manifest_reader *r = lua_touserdata(L, 1);
     manifest_read_files(r);
@@ -157,7 +154,7 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
         manifest_alloc(generation, bundle->count * sizeof *generation->reactions);
     struct err raised = {0};
     if (!script_guard(instance, manifest_read_all, &r, &raised)) {
-        problems_add(&problems, r.file ? r.file->path : "", 0, "its declaration cannot be read: %s",
+        problems_add(&problems, r.file ? r.file->path : "", 0, "cannot read its declaration: %s",
                      raised.text);
     }
     manifest_check_uses(&r);

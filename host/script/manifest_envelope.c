@@ -13,22 +13,15 @@ static void manifest_envelope_read_fields(struct manifest_reader *r, void *targe
 }
 
 static const struct manifest_key envelope_keys[] = {
-    {.name = "id",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .offset = offsetof(struct envelope_reading, paths[ENVELOPE_EVENT_ID]),
-     .wanted = "the path of the UUID that names the event"},
-    {.name = "time",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .offset = offsetof(struct envelope_reading, paths[ENVELOPE_TIME]),
-     .wanted = "the path of the event's time"},
-    {.name = "correlation_id",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .offset = offsetof(struct envelope_reading, paths[ENVELOPE_CORRELATION_ID]),
-     .wanted = "the path of the correlation id, which an event may lack"},
-    {.name = "fields", .kind = MANIFEST_TABLE, .read = manifest_envelope_read_fields}};
+    {"id", MANIFEST_TEXT, true, offsetof(struct envelope_reading, paths[ENVELOPE_EVENT_ID]),
+     "the path of the event's UUID", NULL},
+    {"time", MANIFEST_TEXT, true, offsetof(struct envelope_reading, paths[ENVELOPE_TIME]),
+     "the path of the event's time", NULL},
+    {"correlation_id", MANIFEST_TEXT, true,
+     offsetof(struct envelope_reading, paths[ENVELOPE_CORRELATION_ID]),
+     "the path of the correlation id, which is optional", NULL},
+    {"fields", MANIFEST_TABLE, false, 0, NULL, manifest_envelope_read_fields},
+};
 
 static void manifest_envelope_set_roles(struct envelope_reading *reading) {
     static const struct extract_field roles[ENVELOPE_ROLES] = {
@@ -50,14 +43,14 @@ static void manifest_envelope_check_names(struct manifest_reader *r,
         for (size_t role = 0; role < ENVELOPE_ROLES; role++) {
             if (strcmp(further[i].name, reading->fields[role].name) == 0) {
                 manifest_problem(r, further[i].name,
-                                 "field %s: every event has one of that name: take another",
+                                 "field %s: the envelope reserves this name: choose another",
                                  further[i].name);
             }
         }
     }
 }
 
-/* The plan of a handler has these fields, too: here their errors get the right file. */
+/* Every handler's plan has these fields too: reported here, errors name the right file. */
 static void manifest_envelope_check_paths(struct manifest_reader *r,
                                           const struct envelope_reading *reading) {
     struct err err = {0};
@@ -81,8 +74,7 @@ void manifest_read_envelope(struct manifest_reader *r) {
                                                      sizeof *reading->fields);
     manifest_envelope_set_roles(reading);
     manifest_enter(r, &scope, NULL, "envelope");
-    manifest_read_table(r, envelope_keys, sizeof envelope_keys / sizeof *envelope_keys, false,
-                        reading);
+    manifest_read_table(r, envelope_keys, COUNT(envelope_keys), false, reading);
     manifest_envelope_check_names(r, reading);
     if (r->problems->found == before) {
         manifest_envelope_check_paths(r, reading);

@@ -4,11 +4,10 @@
 
 #include "manifest.h"
 
-#define MAX_ALL_FIELDS 512 /* of one handler, those of lists included: a table may hold itself */
+#define MAX_ALL_FIELDS 512 /* of one handler, with those of lists: a table may contain itself */
 #define MAX_PATHS 16
 #define MAX_TOPICS 64
-#define MAX_WHOLE 9007199254740992.0 /* up to which a double holds every whole number */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define MAX_WHOLE 9007199254740992.0 /* 2^53 */
 
 static const char *const type_names[] = {
     [FIELD_STRING] = "string",   [FIELD_INTEGER] = "integer",     [FIELD_NUMBER] = "number",
@@ -26,7 +25,6 @@ struct field_reading {
     bool optional, check_only;
 };
 
-/* A word of events has one meaning. */
 static void manifest_handler_check_choices(struct manifest_reader *r,
                                            const struct extract_field *field) {
     for (size_t i = 0; i < field->choice_count; i++) {
@@ -39,7 +37,7 @@ static void manifest_handler_check_choices(struct manifest_reader *r,
     }
 }
 
-/* A list of strings that may be a map, too: { "a", wire = "own" }. */
+/* A list of strings that may also be a map: { "a", wire = "own" }. */
 static void manifest_handler_read_choices(struct manifest_reader *r, void *target) {
     lua_State *L = r->L;
     struct extract_field *field = ((struct field_reading *)target)->field;
@@ -61,7 +59,7 @@ static void manifest_handler_read_choices(struct manifest_reader *r, void *targe
         manifest_problem(r, "enum", "the list of `enum` has a gap");
     }
     if (count == 0) {
-        manifest_problem(r, "enum", "`enum` is empty: no value would be good");
+        manifest_problem(r, "enum", "`enum` is empty: no value would be accepted");
     }
     const char **choices = manifest_alloc(r->generation, (count + 1) * sizeof *choices);
     const char **values = manifest_alloc(r->generation, (count + 1) * sizeof *values);
@@ -85,20 +83,15 @@ static void manifest_handler_read_element(struct manifest_reader *r, void *targe
 }
 
 static const struct manifest_key field_keys[] = {
-    {.name = "type", .kind = MANIFEST_TEXT, .offset = offsetof(struct field_reading, type)},
-    {.name = "optional",
-     .kind = MANIFEST_SWITCH,
-     .offset = offsetof(struct field_reading, optional)},
-    {.name = "required_if",
-     .kind = MANIFEST_TEXT,
-     .offset = offsetof(struct field_reading, required_if)},
-    {.name = "check_only",
-     .kind = MANIFEST_SWITCH,
-     .offset = offsetof(struct field_reading, check_only)},
-    {.name = "min", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, min)},
-    {.name = "max", .kind = MANIFEST_NUMBER, .offset = offsetof(struct field_reading, max)},
-    {.name = "enum", .kind = MANIFEST_TABLE, .read = manifest_handler_read_choices},
-    {.name = "fields", .kind = MANIFEST_TABLE, .read = manifest_handler_read_element}};
+    {"type", MANIFEST_TEXT, false, offsetof(struct field_reading, type), NULL, NULL},
+    {"optional", MANIFEST_SWITCH, false, offsetof(struct field_reading, optional), NULL, NULL},
+    {"required_if", MANIFEST_TEXT, false, offsetof(struct field_reading, required_if), NULL, NULL},
+    {"check_only", MANIFEST_SWITCH, false, offsetof(struct field_reading, check_only), NULL, NULL},
+    {"min", MANIFEST_NUMBER, false, offsetof(struct field_reading, min), NULL, NULL},
+    {"max", MANIFEST_NUMBER, false, offsetof(struct field_reading, max), NULL, NULL},
+    {"enum", MANIFEST_TABLE, false, 0, NULL, manifest_handler_read_choices},
+    {"fields", MANIFEST_TABLE, false, 0, NULL, manifest_handler_read_element},
+};
 
 static void manifest_handler_take_type(struct manifest_reader *r, struct field_reading *reading) {
     reading->field->type = FIELD_STRING;
@@ -114,7 +107,6 @@ static void manifest_handler_take_type(struct manifest_reader *r, struct field_r
     manifest_refuse(r, "type", reading->type, type_names, COUNT(type_names));
 }
 
-/* A length and a whole number are whole. */
 static void manifest_handler_check_bound(struct manifest_reader *r, enum field_type type,
                                          const char *key, const struct manifest_number *bound) {
     bool length = type == FIELD_STRING || type == FIELD_STRINGS;
@@ -125,7 +117,7 @@ static void manifest_handler_check_bound(struct manifest_reader *r, enum field_t
     if (!whole && type != FIELD_NUMBER) {
         manifest_problem(r, key, "`%s` is for numbers and strings", key);
     } else if (!isfinite(bound->value)) {
-        manifest_problem(r, key, "`%s` is no finite number: leave it away for no bound", key);
+        manifest_problem(r, key, "`%s` is not a finite number: omit it for no bound", key);
     } else if (whole && (bound->value != floor(bound->value) || fabs(bound->value) > MAX_WHOLE)) {
         manifest_problem(r, key, "`%s` is a whole number here, not %g", key, bound->value);
     } else if (length && bound->value < 0) {
@@ -143,7 +135,8 @@ static void manifest_handler_take_bounds(struct manifest_reader *r,
     manifest_handler_check_bound(r, field->type, "min", &reading->min);
     manifest_handler_check_bound(r, field->type, "max", &reading->max);
     if (field->has_min && field->has_max && field->min > field->max) {
-        manifest_problem(r, "min", "`min` %.17g is more than `max` %.17g: no value would be good",
+        manifest_problem(r, "min",
+                         "`min` %.17g is more than `max` %.17g: no value would be accepted",
                          field->min, field->max);
     }
 }
@@ -159,13 +152,13 @@ static void manifest_handler_check_paths(struct manifest_reader *r,
     }
 }
 
-/* The field's declaration is at the top: a path, or a table whose list part is paths. */
+/* The field's declaration, at the top, is a path, or a table with paths as its list part. */
 static void manifest_handler_read_field(struct manifest_reader *r, struct extract_field *field) {
     lua_State *L = r->L;
     struct field_reading reading = {.field = field};
     bool table = lua_istable(L, -1);
     if (lua_type(L, -1) != LUA_TSTRING && !table) {
-        manifest_problem(r, NULL, "say a path or a table, not a %s", luaL_typename(L, -1));
+        manifest_problem(r, NULL, "a field is a path or a table, not a %s", luaL_typename(L, -1));
         return;
     }
     if (table && !manifest_read_table(r, field_keys, COUNT(field_keys), true, &reading)) {
@@ -189,10 +182,10 @@ static void manifest_handler_read_field(struct manifest_reader *r, struct extrac
         manifest_problem(r, "enum", "`enum` is for a string");
     }
     if (field->choices && (field->has_min || field->has_max)) {
-        manifest_problem(r, "enum", "`min` and `max` say nothing beside `enum`: take them away");
+        manifest_problem(r, "enum", "`min` and `max` have no effect with `enum`: remove them");
     }
     if ((field->element != NULL) != (field->type == FIELD_LIST)) {
-        manifest_problem(r, NULL, "a list needs `fields`, and only a list has it");
+        manifest_problem(r, NULL, "`fields` belongs to a list, and a list needs it");
     }
 }
 
@@ -232,8 +225,8 @@ static void manifest_handler_read_named_field(struct manifest_reader *r,
     manifest_leave(r);
 }
 
-/* In the order of their paths: of an object that is wrong it is said before what it lacks, and of
- * two errors in an event it is always the same one. */
+/* Sorted by path: an error of an object precedes errors inside it, and an event with two errors
+ * always reports the same one. */
 void manifest_read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count) {
     lua_State *L = r->L;
     luaL_checkstack(L, 10, "`fields` in `fields`");
@@ -269,7 +262,8 @@ struct handler_reading {
 static void manifest_handler_check_topic(struct manifest_reader *r, const char *topic) {
     if (!script_is_topic(topic)) {
         manifest_problem(
-            r, topic, "no topic is named \"%.250s\": letters, digits, . _ and -, up to 249 bytes",
+            r, topic,
+            "\"%.250s\" is not a topic name: use letters, digits, . _ and -, up to 249 bytes",
             topic);
     }
 }
@@ -303,7 +297,7 @@ static void manifest_handler_read_own_fields(struct manifest_reader *r, void *ta
         for (size_t e = 0; e < generation->envelope_count; e++) {
             if (strcmp(own[i].name, generation->envelope[e].name) == 0) {
                 manifest_problem(r, own[i].name,
-                                 "field %s: every event has one of that name: take another",
+                                 "field %s: the envelope reserves this name: choose another",
                                  own[i].name);
             }
         }
@@ -323,21 +317,13 @@ static void manifest_handler_add_envelope(struct manifest_reader *r,
 }
 
 static const struct manifest_key handler_keys[] = {
-    {.name = "topics",
-     .kind = MANIFEST_TEXTS,
-     .required = true,
-     .wanted = "a list of names, at least one",
-     .read = manifest_handler_read_topics},
-    {.name = "time", .kind = MANIFEST_TEXT, .offset = offsetof(struct handler_reading, time)},
-    {.name = "fields",
-     .kind = MANIFEST_TABLE,
-     .required = true,
-     .wanted = "a table of paths by name, maybe empty",
-     .read = manifest_handler_read_own_fields},
-    {.name = "handle",
-     .kind = MANIFEST_FUNCTION,
-     .required = true,
-     .wanted = "function(event, view)"}};
+    {"topics", MANIFEST_TEXTS, true, 0, "a list of names, at least one",
+     manifest_handler_read_topics},
+    {"time", MANIFEST_TEXT, false, offsetof(struct handler_reading, time), NULL, NULL},
+    {"fields", MANIFEST_TABLE, true, 0, "a table of paths by name, may be empty",
+     manifest_handler_read_own_fields},
+    {"handle", MANIFEST_FUNCTION, true, 0, "function(event, view)", NULL},
+};
 
 static void manifest_handler_make_plan(struct manifest_reader *r, struct script_handler *handler) {
     struct err err = {0};
@@ -347,7 +333,7 @@ static void manifest_handler_make_plan(struct manifest_reader *r, struct script_
     }
 }
 
-/* The plan stays NULL where the declaration or the envelope is wrong: the generation is refused. */
+/* With problems the plan stays NULL, and the generation is refused. */
 void manifest_read_handler(struct manifest_reader *r, const char *name) {
     struct script_generation *generation = r->generation;
     struct script_handler *handler = &generation->handlers[generation->handler_count];

@@ -1,14 +1,14 @@
-/* Finds the line of a declaration's word in its source. */
+/* Finds the line of a declaration in its source. */
 #include "base/lua_lexer.h"
 #include "manifest.h"
 
-/* Moves the lexer behind the word: where it is written as a key, or else where it is first written.
- * Returns the line; 0: it is nowhere. */
+/* Moves the lexer past the word: where it is a key, or else where it first occurs. Returns the
+ * line; 0: not found. */
 static int manifest_line_find_word(struct lua_lexer *lexer, const char *word) {
     struct lua_lexer at = *lexer, first = *lexer, here = *lexer;
     struct slice wanted = slice_of(word);
     int first_line = 0;
-    bool follows = false; /* the token before was the word, maybe in brackets */
+    bool follows = false; /* the previous token was the word, maybe in brackets */
     for (enum lua_token token; (token = lua_lexer_next(&at)) != LUA_TOKEN_END;) {
         if (token == LUA_TOKEN_NAME) {
             follows = slice_equal(at.text, wanted);
@@ -51,6 +51,6 @@ int script_view_place(const struct script_generation *generation, const char *ta
                       const char *column, const char **path) {
     const struct bundle_file *file = bundle_find(&generation->bundle, "view");
     const char *words[] = {table, column};
-    *path = file->path; /* without it there is no generation */
+    *path = file->path; /* every generation has it */
     return manifest_line(file->text, words, column ? 2 : 1);
 }

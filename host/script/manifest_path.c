@@ -1,4 +1,4 @@
-/* What paths and cache keys of routes may be. Pure. */
+/* Checks paths and cache keys of routes. Pure. */
 #include "manifest.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -13,19 +13,19 @@ bool manifest_has_param(const struct manifest_params *params, struct slice name)
     return false;
 }
 
-/* The brace at *at begins a parameter; moves behind it. */
+/* Reads the parameter whose brace is at *at, and moves past it. */
 static const char *manifest_path_read_param(const char **at, struct manifest_params *params) {
     const char *name = *at + 1;
     size_t len = strspn(name, LETTERS DIGITS "_");
     if (name[len] != '}') {
-        return strchr(name, '}') ? "the name of a parameter has letters, digits and _"
+        return strchr(name, '}') ? "a parameter name has letters, digits and _ only"
                                  : "a { is not closed";
     }
     if (len == 0) {
         return "a parameter has no name";
     }
     if (params->count == MANIFEST_MAX_PARAMS) {
-        return "it has too many parameters: 16 at most";
+        return "it has more than 16 parameters";
     }
     params->names[params->count++] = (struct slice){name, len};
     *at = name + len + 1;
@@ -39,28 +39,26 @@ const char *manifest_check_key(const char *key, struct manifest_params *params) 
         if (*at == '{') {
             problem = manifest_path_read_param(&at, params);
         } else if (*at++ == '}') {
-            problem = "a } closes nothing";
+            problem = "a } has no {";
         }
     }
     return problem;
 }
 
-/* What stands between two slashes. */
 static const char *manifest_path_check_segment(struct slice segment,
                                                struct manifest_params *params) {
     size_t plain = 0;
     while (plain < segment.len && segment.data[plain] != '{') {
         if (segment.data[plain] == '}') {
-            return "a } closes nothing";
+            return "a } has no {";
         }
         if (!strchr(LETTERS DIGITS "-._~!$&'()*+,;=:@", segment.data[plain])) {
-            return "it has a character that no path has as it is: letters, digits and "
-                   "-._~!$&'()*+,;=:@ may be";
+            return "use letters, digits and -._~!$&'()*+,;=:@ only";
         }
         plain++;
     }
     if (slice_equal(segment, slice_of(".")) || slice_equal(segment, slice_of(".."))) {
-        return "no request has . or .. in its path";
+        return ". and .. are not allowed as segments";
     }
     if (plain == segment.len) {
         return NULL;
@@ -71,19 +69,19 @@ static const char *manifest_path_check_segment(struct slice segment,
         return problem;
     }
     if (at != segment.data + segment.len) {
-        return "a parameter goes up to the next slash: nothing can follow it";
+        return "a parameter ends its segment: nothing can follow it";
     }
     struct manifest_params others = *params;
     others.count--;
     return manifest_has_param(&others, params->names[others.count])
-               ? "two of its parameters have one name"
+               ? "two parameters have the same name"
                : NULL;
 }
 
 const char *manifest_check_path(const char *path, struct manifest_params *params) {
     params->count = 0;
     if (path[0] != '/') {
-        return "it begins with a slash";
+        return "it must begin with a slash";
     }
     if (strlen(path) > 1024) {
         return "it is longer than 1024 bytes";
@@ -91,7 +89,7 @@ const char *manifest_check_path(const char *path, struct manifest_params *params
     for (const char *at = path; *at;) {
         size_t len = strcspn(++at, "/");
         if (len == 0 && *at) {
-            return "two slashes stand together";
+            return "it has an empty segment";
         }
         const char *problem = manifest_path_check_segment((struct slice){at, len}, params);
         if (problem) {
@@ -102,7 +100,6 @@ const char *manifest_check_path(const char *path, struct manifest_params *params
     return NULL;
 }
 
-/* Of segments that follow a slash each. */
 static bool manifest_path_segment_covers(struct slice one, struct slice other) {
     size_t plain = 0;
     while (plain < one.len && one.data[plain] != '{') {

@@ -1,22 +1,20 @@
-/* Reads a reaction's declaration: the tables that it follows, its query, its function. */
+/* Reads a reaction's declaration: the tables it follows, its query, its function. */
 #include <stdlib.h>
 
 #include "bindings/pg_named.h"
 #include "manifest.h"
 
 #define MAX_FOLLOWS 16
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define QUERIES "queries/"
 
 struct reaction_reading {
     struct script_reaction reaction;
     struct script_follow *follows;
 };
 
-/* ---- what it follows ----------------------------------------------------------------------- */
+/* ---- follows ------------------------------------------------------------------------------ */
 
-static const char *manifest_reaction_copy_follow_text(struct manifest_reader *r, int at,
-                                                      const char *what) {
+static const char *manifest_reaction_copy_name(struct manifest_reader *r, int at,
+                                               const char *what) {
     size_t len = 0;
     const char *text = lua_type(r->L, at) == LUA_TSTRING ? lua_tolstring(r->L, at, &len) : NULL;
     if (!text || len == 0 || strlen(text) != len) {
@@ -34,14 +32,14 @@ static int manifest_reaction_compare_follows(const void *one, const void *other)
                   ((const struct script_follow *)other)->table);
 }
 
-/* Lua gives the entries in no order: they are sorted. */
+/* Sorted, because Lua's order is arbitrary. */
 static void manifest_reaction_read_follows(struct manifest_reader *r, void *target) {
     struct reaction_reading *reading = target;
     size_t count = 0;
     reading->follows = manifest_alloc(r->generation, MAX_FOLLOWS * sizeof *reading->follows);
     for (lua_pushnil(r->L); lua_next(r->L, -2); lua_pop(r->L, 1)) {
-        const char *table = manifest_reaction_copy_follow_text(r, -2, "table");
-        const char *column = table ? manifest_reaction_copy_follow_text(r, -1, "column") : NULL;
+        const char *table = manifest_reaction_copy_name(r, -2, "table");
+        const char *column = table ? manifest_reaction_copy_name(r, -1, "column") : NULL;
         if (column && count < MAX_FOLLOWS) {
             reading->follows[count++] = (struct script_follow){.table = table, .column = column};
         } else if (column) {
@@ -49,7 +47,7 @@ static void manifest_reaction_read_follows(struct manifest_reader *r, void *targ
         }
     }
     if (count == 0) {
-        manifest_problem(r, "follows", "`follows` names no table: nothing would call it");
+        manifest_problem(r, "follows", "`follows` is empty: name at least one table");
     }
     qsort(reading->follows, count, sizeof *reading->follows, manifest_reaction_compare_follows);
     reading->reaction.follows = reading->follows;
@@ -57,18 +55,14 @@ static void manifest_reaction_read_follows(struct manifest_reader *r, void *targ
 }
 
 static const struct manifest_key reaction_keys[] = {
-    {.name = "follows",
-     .kind = MANIFEST_TABLE,
-     .required = true,
-     .wanted = "the column whose value is the key, for each table: "
-               "{ batch_results = \"batch_id\" }",
-     .read = manifest_reaction_read_follows},
-    {.name = "query",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .wanted = "the name of a file in sql/queries",
-     .offset = offsetof(struct reaction_reading, reaction.query)},
-    {.name = "publish", .kind = MANIFEST_FUNCTION, .required = true, .wanted = "function(row)"}};
+    {"follows", MANIFEST_TABLE, true, 0,
+     "the column whose value is the key, for each table: "
+     "{ batch_results = \"batch_id\" }",
+     manifest_reaction_read_follows},
+    {"query", MANIFEST_TEXT, true, offsetof(struct reaction_reading, reaction.query),
+     "the name of a file in sql/queries", NULL},
+    {"publish", MANIFEST_FUNCTION, true, 0, "function(row)", NULL},
+};
 
 void manifest_read_reaction(struct manifest_reader *r, const char *name) {
     struct script_generation *generation = r->generation;
@@ -84,10 +78,10 @@ void manifest_read_reaction(struct manifest_reader *r, const char *name) {
     generation->reactions[generation->reaction_count++] = reading.reaction;
 }
 
-/* ---- once the view is known ---------------------------------------------------------------- */
+/* ---- checks against the view and the queries ------------------------------------------------- */
 
-static const struct view_table *
-manifest_reaction_find_followed_table(struct manifest_reader *r, const char *name, size_t *index) {
+static const struct view_table *manifest_reaction_find_table(struct manifest_reader *r,
+                                                             const char *name, size_t *index) {
     const struct view *view = r->generation->view;
     const char **names = manifest_alloc(r->generation, view->table_count * sizeof *names);
     for (size_t i = 0; i < view->table_count; i++) {
@@ -101,7 +95,7 @@ manifest_reaction_find_followed_table(struct manifest_reader *r, const char *nam
     return NULL;
 }
 
-/* Keys are texts: only a commit's own values are looked at, so a list or a number is no key. */
+/* Keys are texts from a commit's own values, so only text columns qualify. */
 static bool manifest_reaction_note_column(struct script_follow *follow,
                                           const struct view_column *columns, size_t count,
                                           int group, const char **names, size_t *known) {
@@ -122,7 +116,7 @@ static bool manifest_reaction_note_column(struct script_follow *follow,
 static void manifest_reaction_check_follow(struct manifest_reader *r,
                                            struct script_follow *follow) {
     const struct view_table *table =
-        manifest_reaction_find_followed_table(r, follow->table, &follow->table_index);
+        manifest_reaction_find_table(r, follow->table, &follow->table_index);
     if (!table) {
         return;
     }
@@ -143,19 +137,18 @@ static void manifest_reaction_check_follow(struct manifest_reader *r,
     }
 }
 
-/* A query is asked for all keys of a round at once. */
+/* One query serves all keys of a round. */
 static void manifest_reaction_check_query_params(struct manifest_reader *r,
                                                  const struct script_reaction *reaction,
                                                  const struct bundle_file *file) {
     struct pg_named query;
     struct err err = {0};
     if (!pg_named_parse(&query, file->text, &err)) {
-        return; /* manifest_check_queries says why */
+        return; /* manifest_check_queries reports it */
     }
     if (query.count != 1 || strcmp(query.names[0], "keys") != 0) {
         manifest_problem(r, "query",
-                         "the query %s of a reaction has the one parameter :keys (text[]), the "
-                         "keys that were touched",
+                         "the query %s of a reaction takes exactly one parameter, :keys (text[])",
                          reaction->query);
     }
     pg_named_free(&query);
@@ -167,11 +160,8 @@ static void manifest_reaction_check_query(struct manifest_reader *r,
     const char **names = manifest_alloc(r->generation, (bundle->count + 1) * sizeof *names);
     size_t count = 0;
     for (size_t i = 0; i < bundle->count; i++) {
-        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) != 0) {
-            continue;
-        }
-        names[count] = bundle->files[i].name + sizeof QUERIES - 1;
-        if (strcmp(names[count++], reaction->query) == 0) {
+        names[count] = bundle_query_name(&bundle->files[i]);
+        if (names[count] && strcmp(names[count++], reaction->query) == 0) {
             manifest_reaction_check_query_params(r, reaction, &bundle->files[i]);
             return;
         }
@@ -185,7 +175,7 @@ void manifest_check_reactions(struct manifest_reader *r) {
         struct manifest_scope scope = {0};
         r->file = bundle_find(&r->generation->bundle, reaction->name);
         manifest_enter(r, &scope, NULL, "reaction");
-        /* A view with problems may lack what it means to declare. */
+        /* A view with problems may lack tables. */
         for (size_t f = 0; f < reaction->follow_count && r->view_good; f++) {
             manifest_reaction_check_follow(r, (struct script_follow *)&reaction->follows[f]);
         }

@@ -2,7 +2,6 @@
 #include "manifest.h"
 
 #define MAX_ALIASES 16
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 struct route_reading {
     struct script_route route;
@@ -33,14 +32,10 @@ static void manifest_route_read_aliases(struct manifest_reader *r, void *target)
 }
 
 static const struct manifest_key cache_keys[] = {
-    {.name = "key",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .wanted = "a text with the path's parameters, \"api:batch:{batch_id}\"",
-     .offset = offsetof(struct route_reading, route.cache_key)},
-    {.name = "type",
-     .kind = MANIFEST_TEXT,
-     .offset = offsetof(struct route_reading, route.cache_type)}};
+    {"key", MANIFEST_TEXT, true, offsetof(struct route_reading, route.cache_key),
+     "a text with the path's parameters, \"api:batch:{batch_id}\"", NULL},
+    {"type", MANIFEST_TEXT, false, offsetof(struct route_reading, route.cache_type), NULL, NULL},
+};
 
 static void manifest_route_read_cache(struct manifest_reader *r, void *target) {
     struct manifest_scope scope = {0};
@@ -54,31 +49,20 @@ static void manifest_route_read_words(struct manifest_reader *r, void *target) {
 }
 
 static const struct manifest_key route_keys[] = {
-    {.name = "method",
-     .kind = MANIFEST_TEXT,
-     .offset = offsetof(struct route_reading, route.method),
-     .read = manifest_route_read_method},
-    {.name = "path",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .wanted = "where it is, \"/batches/{batch_id}\"",
-     .offset = offsetof(struct route_reading, path)},
-    {.name = "aliases", .kind = MANIFEST_TABLE, .read = manifest_route_read_aliases},
-    {.name = "endpoint",
-     .kind = MANIFEST_TEXT,
-     .offset = offsetof(struct route_reading, route.endpoint)},
-    {.name = "auth",
-     .kind = MANIFEST_SWITCH,
-     .offset = offsetof(struct route_reading, route.authenticated)},
-    {.name = "cache",
-     .kind = MANIFEST_TABLE,
-     .wanted = "{ key = \"api:batch:{batch_id}\" }",
-     .read = manifest_route_read_cache},
-    {.name = "words",
-     .kind = MANIFEST_TABLE,
-     .wanted = "{ at = \"overall_status\", vocabularies = { … } }",
-     .read = manifest_route_read_words},
-    {.name = "handle", .kind = MANIFEST_FUNCTION, .required = true, .wanted = "function(request)"}};
+    {"method", MANIFEST_TEXT, false, offsetof(struct route_reading, route.method), NULL,
+     manifest_route_read_method},
+    {"path", MANIFEST_TEXT, true, offsetof(struct route_reading, path),
+     "the URL's path, \"/batches/{batch_id}\"", NULL},
+    {"aliases", MANIFEST_TABLE, false, 0, NULL, manifest_route_read_aliases},
+    {"endpoint", MANIFEST_TEXT, false, offsetof(struct route_reading, route.endpoint), NULL, NULL},
+    {"auth", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.authenticated), NULL,
+     NULL},
+    {"cache", MANIFEST_TABLE, false, 0, "{ key = \"api:batch:{batch_id}\" }",
+     manifest_route_read_cache},
+    {"words", MANIFEST_TABLE, false, 0, "{ at = \"overall_status\", vocabularies = { … } }",
+     manifest_route_read_words},
+    {"handle", MANIFEST_FUNCTION, true, 0, "function(request)", NULL},
+};
 
 /* ---- paths and the cache's key ------------------------------------------------------------- */
 
@@ -94,7 +78,8 @@ static void manifest_route_refuse_param(struct manifest_reader *r, struct slice 
     manifest_refuse(r, "parameter of the path", word, names, params->count);
 }
 
-/* An answer is kept under the key alone: each parameter of a path is in it, and no other name. */
+/* A response is cached under the key alone: the key contains each parameter of each path, and
+ * nothing else. */
 static void manifest_route_compare_key(struct manifest_reader *r, const char *path,
                                        const struct manifest_params *key,
                                        const struct manifest_params *params) {
@@ -106,8 +91,8 @@ static void manifest_route_compare_key(struct manifest_reader *r, const char *pa
     for (size_t i = 0; i < params->count; i++) {
         if (!manifest_has_param(key, params->names[i])) {
             manifest_problem(r, "key",
-                             "`key` lacks {%.*s} of the path %s: the answer for one would be "
-                             "served for another",
+                             "`key` lacks {%.*s} of the path %s: different requests would share a "
+                             "response",
                              (int)params->names[i].len, params->names[i].data, path);
         }
     }
@@ -123,8 +108,7 @@ static void manifest_route_check_cache(struct manifest_reader *r, const struct s
         manifest_problem(r, "key", "`key` is \"%.200s\": %s", route->cache_key, problem);
     }
     if (strcmp(route->method, "GET") != 0) {
-        manifest_problem(r, NULL,
-                         "a %s is run each time it is asked for: only answers of GET are kept",
+        manifest_problem(r, NULL, "responses of %s cannot be cached, only those of GET",
                          route->method);
     }
     for (size_t i = 0; i < route->path_count && !problem; i++) {
@@ -147,7 +131,7 @@ static void manifest_route_check_route(struct manifest_reader *r, struct route_r
         }
         const char *problem = manifest_check_path(paths[i], &params[i]);
         if (problem) {
-            manifest_problem(r, paths[i], "no request has the path \"%.200s\": %s", paths[i],
+            manifest_problem(r, paths[i], "the path \"%.200s\" is not allowed: %s", paths[i],
                              problem);
             good = false;
         }

@@ -1,4 +1,4 @@
-/* Reads one table of a declaration by the list of its keys, raw. */
+/* Reads one table of a declaration, raw, by a list of its keys. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -29,7 +29,7 @@ void manifest_problem(struct manifest_reader *r, const char *word, const char *f
     const char *words[MAX_SCOPES + 1];
     char text[1024];
     size_t at = MAX_SCOPES + 1;
-    if (r->problems->count == PROBLEMS_MAX) { /* to find a line takes a while */
+    if (r->problems->count == PROBLEMS_MAX) { /* finding a line takes time */
         r->problems->found++;
         return;
     }
@@ -59,12 +59,7 @@ void manifest_refuse(struct manifest_reader *r, const char *what, const char *wo
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-static void manifest_table_push_raw(lua_State *L, const char *key) {
-    lua_pushstring(L, key);
-    lua_rawget(L, -2);
-}
-
-/* A copy of the string at the top. NULL: it is empty or has a NUL, said. */
+/* A copy of the string at the top. NULL: empty or with a NUL; a problem is recorded. */
 static const char *manifest_table_copy_text(struct manifest_reader *r, const char *key) {
     size_t len;
     const char *text = lua_tolstring(r->L, -1, &len);
@@ -75,7 +70,7 @@ static const char *manifest_table_copy_text(struct manifest_reader *r, const cha
     return manifest_text(r->generation, text);
 }
 
-/* Its fields are read raw, so what a metatable would answer for is not there. */
+/* Fields are read raw, so a metatable would be ignored. */
 static bool manifest_table_is_plain(struct manifest_reader *r, const char *key) {
     lua_State *L = r->L;
     if (!lua_getmetatable(L, -1)) {
@@ -87,8 +82,7 @@ static bool manifest_table_is_plain(struct manifest_reader *r, const char *key) 
     lua_pop(L, 1);
     manifest_problem(r, key, "%s%s%s", key ? key : "", key ? ": " : "",
                      module ? "this is a module, not a declaration: return a table of your own"
-                            : "a declaration is a plain table: take its metatable away, which "
-                              "is never asked");
+                            : "a declaration is a plain table: remove its metatable");
     return false;
 }
 
@@ -149,17 +143,8 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
-static const struct manifest_key *manifest_table_find_key(const struct manifest_key *keys,
-                                                          size_t count, const char *name) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(keys[i].name, name) == 0) {
-            return &keys[i];
-        }
-    }
-    return NULL;
-}
-
-/* What a wrong name was meant to be is set in `meant`, a bit a key: it is not missing, too. */
+/* Sets the bit of the key that a wrong name probably means in `meant`, so that it is not also
+ * reported as missing. */
 static void manifest_table_refuse_name(struct manifest_reader *r, const struct manifest_key *keys,
                                        size_t count, const char *name, uint32_t *meant) {
     const char *names[MAX_KEYS];
@@ -168,7 +153,7 @@ static void manifest_table_refuse_name(struct manifest_reader *r, const struct m
     }
     const char *nearest = nearest_name(name, names, count);
     if (nearest) {
-        *meant |= 1U << (manifest_table_find_key(keys, count, nearest) - keys);
+        *meant |= 1U << script_find_named(keys, count, sizeof *keys, nearest);
     }
     manifest_refuse(r, "key", name, names, count);
 }
@@ -182,7 +167,8 @@ static uint32_t manifest_table_refuse_others(struct manifest_reader *r,
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         int type = lua_type(L, -2);
         lua_Number at = type == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
-        if (type == LUA_TSTRING && !manifest_table_find_key(keys, count, lua_tostring(L, -2))) {
+        if (type == LUA_TSTRING &&
+            script_find_named(keys, count, sizeof *keys, lua_tostring(L, -2)) < 0) {
             manifest_table_refuse_name(r, keys, count, lua_tostring(L, -2), &meant);
         } else if (type != LUA_TSTRING && !(listed && at >= 1 && at <= (lua_Number)len)) {
             manifest_problem(r, NULL,
@@ -194,25 +180,15 @@ static uint32_t manifest_table_refuse_others(struct manifest_reader *r,
     return meant;
 }
 
-static bool manifest_table_has_kind(int type, enum manifest_kind kind) {
-    switch (kind) {
-    case MANIFEST_TEXT:
-        return type == LUA_TSTRING;
-    case MANIFEST_SWITCH:
-        return type == LUA_TBOOLEAN;
-    case MANIFEST_NUMBER:
-        return type == LUA_TNUMBER;
-    case MANIFEST_TABLE:
-        return type == LUA_TTABLE;
-    case MANIFEST_TEXTS:
-        return type == LUA_TSTRING || type == LUA_TTABLE;
-    case MANIFEST_FUNCTION:
-        return type == LUA_TFUNCTION;
-    }
-    return false;
-}
+/* Lua's type of each kind; MANIFEST_TEXTS also takes a string. */
+static const struct {
+    int type;
+    const char *name;
+} kinds[] = {
+    [MANIFEST_TEXT] = {LUA_TSTRING, "string"},   [MANIFEST_SWITCH] = {LUA_TBOOLEAN, "boolean"},
+    [MANIFEST_NUMBER] = {LUA_TNUMBER, "number"}, [MANIFEST_TABLE] = {LUA_TTABLE, "table"},
+    [MANIFEST_TEXTS] = {LUA_TTABLE, "list"},     [MANIFEST_FUNCTION] = {LUA_TFUNCTION, "function"}};
 
-/* The value at the top is of the key's kind. */
 static void manifest_table_take_value(struct manifest_reader *r, const struct manifest_key *key,
                                       void *target) {
     lua_State *L = r->L;
@@ -232,25 +208,19 @@ static void manifest_table_take_value(struct manifest_reader *r, const struct ma
     }
 }
 
-static const char *manifest_table_kind_name(enum manifest_kind kind) {
-    static const char *const names[] = {
-        [MANIFEST_TEXT] = "string",   [MANIFEST_SWITCH] = "boolean",
-        [MANIFEST_NUMBER] = "number", [MANIFEST_TABLE] = "table",
-        [MANIFEST_TEXTS] = "list",    [MANIFEST_FUNCTION] = "function"};
-    return names[kind];
-}
-
 static void manifest_table_read_key(struct manifest_reader *r, const struct manifest_key *key,
                                     bool misspelt, void *target) {
     lua_State *L = r->L;
-    manifest_table_push_raw(L, key->name);
+    lua_pushstring(L, key->name);
+    lua_rawget(L, -2);
     int type = lua_type(L, -1);
     if (type == LUA_TNIL && key->required && !misspelt) {
         manifest_problem(r, NULL, "`%s` is missing: %s", key->name, key->wanted);
-    } else if (type != LUA_TNIL && !manifest_table_has_kind(type, key->kind)) {
+    } else if (type != LUA_TNIL && type != kinds[key->kind].type &&
+               !(key->kind == MANIFEST_TEXTS && type == LUA_TSTRING)) {
         manifest_problem(r, key->name, "`%s` takes a %s, not a %s%s%s", key->name,
-                         manifest_table_kind_name(key->kind), lua_typename(L, type),
-                         key->wanted ? ": " : "", key->wanted ? key->wanted : "");
+                         kinds[key->kind].name, lua_typename(L, type), key->wanted ? ": " : "",
+                         key->wanted ? key->wanted : "");
     } else if (type != LUA_TNIL) {
         manifest_table_take_value(r, key, target);
     }

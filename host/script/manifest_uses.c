@@ -1,6 +1,5 @@
-/* Looks for names that handlers and routes say as literals and that nothing declares. It reads the
- * source of `handle` alone, and only what it names by the parameters: what a library does with them
- * is seen when it runs. */
+/* Checks literal names in sources against the declarations: of `handle` alone, and only what it
+ * reaches through its parameters. Libraries are checked at run time. */
 #include "base/nearest.h"
 #include "advice.h"
 #include "manifest.h"
@@ -49,7 +48,7 @@ static void manifest_uses_refuse_name(const struct use *use, size_t at, const ch
     manifest_refuse_use(use->r, token->line, owner, what, token->text, names->items, names->count);
 }
 
-/* The parameter's name; absent where the function has none, or gives it another meaning. */
+/* The parameter's name; absent: the function lacks it or redefines it. */
 static struct slice manifest_uses_param_of(const struct use *use, size_t index) {
     struct slice name = {0};
     if (index < use->handle.param_count &&
@@ -71,13 +70,13 @@ static void manifest_uses_check_event(const struct use *use, const struct script
     for (size_t at = use->handle.begin; event.data && at < use->handle.end; at++) {
         if (!source_is_free_name(use->source, at, event) ||
             !source_matches(use->source, at + 1, ". %n") ||
-            source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
+            source_matches(use->source, at + 3, "=")) { /* read-only: raises at run time */
             continue;
         }
         const struct source_token *field = &use->source->tokens[at + 2];
         if (manifest_uses_has_name(&unread, field->text)) {
             problems_add(use->r->problems, use->r->file->path, field->line,
-                         "event: field \"%.*s\" is check_only, which keeps it from handlers",
+                         "event: field \"%.*s\" is check_only: handlers cannot read it",
                          (int)field->text.len, field->text.data);
         } else if (!manifest_uses_has_name(&names, field->text)) {
             manifest_uses_refuse_name(use, at + 2, "event", "field", &names);
@@ -117,7 +116,7 @@ static void manifest_uses_check_columns(const struct use *use, const char *table
     }
 }
 
-/* The opening bracket of the arguments is at `at`. */
+/* Checks a merge whose opening bracket is at `at`. */
 static void manifest_uses_check_merge(const struct use *use, size_t at,
                                       const struct view_table *table) {
     struct source_items arguments;
@@ -131,7 +130,7 @@ static void manifest_uses_check_merge(const struct use *use, size_t at,
     if (arguments.count == 2 && source_is_string(use->source, &items[0]) &&
         source_is_table(use->source, &items[1])) {
         problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
-                     "%s:merge lacks an argument: say view.%s:" MERGE, table->name, table->name);
+                     "%s:merge lacks an argument: use view.%s:" MERGE, table->name, table->name);
         return;
     }
     if (arguments.count < 2 || !source_is_string(use->source, &items[1])) {
@@ -150,7 +149,7 @@ static void manifest_uses_check_merge(const struct use *use, size_t at,
     }
 }
 
-/* `view.TABLE` is at `at`. */
+/* Checks `view.TABLE` at `at`. */
 static void manifest_uses_check_table(const struct use *use, size_t at,
                                       const struct names *tables) {
     const struct source_token *name = &use->source->tokens[at + 2];
@@ -159,7 +158,7 @@ static void manifest_uses_check_table(const struct use *use, size_t at,
         manifest_uses_refuse_name(use, at + 2, "view", "table", tables);
     } else if (source_matches(use->source, at + 3, ". merge (")) {
         problems_add(use->r->problems, use->r->file->path, name->line,
-                     "%s.merge is called with a dot: say view.%s:" MERGE, table->name, table->name);
+                     "%s.merge is called with a dot: use view.%s:" MERGE, table->name, table->name);
     } else if (source_matches(use->source, at + 3, ": merge (")) {
         manifest_uses_check_merge(use, at + 5, table);
     } else if (source_matches(use->source, at + 3, ": %n")) {
@@ -180,14 +179,13 @@ static void manifest_uses_check_view(const struct use *use) {
         if (!source_is_free_name(use->source, at, name)) {
             continue;
         }
-        if (source_matches(use->source, at + 1, ". touch (")) {
+        bool touch = source_matches(use->source, at + 1, ". touch (");
+        if (touch || source_matches(use->source, at + 1, ". publish (")) {
             problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
-                         "view.touch is called with a dot: say view:touch(id)");
-        } else if (source_matches(use->source, at + 1, ". publish (")) {
-            problems_add(use->r->problems, use->r->file->path, use->source->tokens[at].line,
-                         "view.publish is called with a dot: say view:publish(message)");
+                         "view.%s is called with a dot: use view:%s", touch ? "touch" : "publish",
+                         touch ? "touch(id)" : "publish(message)");
         } else if (source_matches(use->source, at + 1, ". %n") &&
-                   !source_matches(use->source, at + 3, "=")) { /* read-only: said when it runs */
+                   !source_matches(use->source, at + 3, "=")) { /* read-only: raises at run time */
             manifest_uses_check_table(use, at, &tables);
         } else if (source_matches(use->source, at + 1, ": %n") &&
                    !source_matches(use->source, at + 2, "touch") &&
@@ -234,8 +232,8 @@ static void manifest_uses_check_request(const struct use *use, const struct scri
         } else if (route->cache_key && slice_equal(part->text, slice_of("query"))) {
             problems_add(
                 use->r->problems, use->r->file->path, part->line,
-                "a cached route has no request.query: its answer is kept under `cache.key` "
-                "\"%.80s\", whatever the query is; take `cache` away, or put it in the path",
+                "a cached route has no request.query: its responses are cached under `cache.key` "
+                "\"%.80s\", whatever the query is; remove `cache`, or move the value to the path",
                 route->cache_key);
         } else if (source_matches(use->source, at + 2, "params . %n") &&
                    !manifest_uses_has_name(&params, use->source->tokens[at + 4].text)) {
@@ -246,27 +244,7 @@ static void manifest_uses_check_request(const struct use *use, const struct scri
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-static const struct script_route *
-manifest_uses_route_named(const struct script_generation *generation, const char *name) {
-    for (size_t i = 0; i < generation->route_count; i++) {
-        if (strcmp(generation->routes[i].name, name) == 0) {
-            return &generation->routes[i];
-        }
-    }
-    return NULL;
-}
-
-static const struct script_handler *
-manifest_uses_handler_named(const struct script_generation *generation, const char *name) {
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        if (strcmp(generation->handlers[i].name, name) == 0) {
-            return &generation->handlers[i];
-        }
-    }
-    return NULL;
-}
-
-/* Calls of what the sandbox has taken out of a library: a read of it is only nil. */
+/* Checks calls of removed library functions: reading one only gives nil. */
 static void manifest_uses_check_libraries(struct manifest_reader *r, const struct source *source) {
     char name[64];
     for (size_t at = 0; at < source->count; at++) {
@@ -280,13 +258,13 @@ static void manifest_uses_check_libraries(struct manifest_reader *r, const struc
         const char *instead = advice_instead_of(name);
         if (instead) {
             problems_add(r->problems, r->file->path, source->tokens[at].line,
-                         "%s is not there for scripts: %s", name, instead);
+                         "%s is not available to scripts: %s", name, instead);
         }
     }
 }
 
-/* A record that a handler produces by itself leaves though its event is rejected or rolled back,
- * and once more whenever the event is read again. */
+/* A handler's own record would be sent even if its event is rejected or rolled back, and again when
+ * the event is re-read. */
 static void manifest_uses_check_not_required(struct manifest_reader *r, const struct source *source,
                                              const char *module, const char *instead) {
     for (size_t at = 0; at < source->count; at++) {
@@ -300,7 +278,7 @@ static void manifest_uses_check_not_required(struct manifest_reader *r, const st
     }
 }
 
-/* The specs of a reaction give it doubles, so that only the source tells. */
+/* Specs give reactions doubles of these modules, so only the source shows their use. */
 static void manifest_uses_check_reaction_purity(struct manifest_reader *r,
                                                 const struct source *source) {
     static const char *const outside[] = {"pg", "redis", "http", "clock"};
@@ -308,8 +286,7 @@ static void manifest_uses_check_reaction_purity(struct manifest_reader *r,
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
         manifest_uses_check_not_required(
             r, source, outside[i],
-            "a reaction says what follows from its row alone; let its query bring "
-            "what it needs");
+            "a reaction depends on its row alone: let its query return what it needs");
     }
 }
 
@@ -317,12 +294,15 @@ void manifest_check_uses(struct manifest_reader *r) {
     const struct script_generation *generation = r->generation;
     for (size_t i = 0; i < generation->bundle.count; i++) {
         r->file = &generation->bundle.files[i];
+        int handler_at = script_find_named(generation->handlers, generation->handler_count,
+                                           sizeof *generation->handlers, r->file->name);
+        int route_at = script_find_named(generation->routes, generation->route_count,
+                                         sizeof *generation->routes, r->file->name);
         const struct script_handler *handler =
-            manifest_uses_handler_named(generation, r->file->name);
-        const struct script_route *route = manifest_uses_route_named(generation, r->file->name);
+            handler_at < 0 ? NULL : &generation->handlers[handler_at];
         struct source source;
         struct use use = {.r = r, .source = &source};
-        if (strncmp(r->file->name, "queries/", 8) == 0) {
+        if (bundle_query_name(r->file)) {
             continue;
         }
         source_read(&source, r->file->text);
@@ -333,14 +313,14 @@ void manifest_check_uses(struct manifest_reader *r) {
             manifest_uses_check_reaction_purity(r, &source);
         }
         bool found = source_find_function(&source, 0, "handle", &use.handle);
-        if (found && handler && handler->plan) { /* its declaration is good */
+        if (found && handler && handler->plan) { /* its declaration has no problems */
             manifest_uses_check_event(&use, handler);
         }
         if (found && handler && r->view_good) {
             manifest_uses_check_view(&use);
         }
-        if (found && route) {
-            manifest_uses_check_request(&use, route);
+        if (found && route_at >= 0) {
+            manifest_uses_check_request(&use, &generation->routes[route_at]);
         }
         source_free(&source);
     }

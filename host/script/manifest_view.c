@@ -1,23 +1,22 @@
-/* Reads scripts/view.lua into struct view. */
+/* Reads scripts/view.lua. */
 #include <stdlib.h>
 
 #include "base/xalloc.h"
 #include "manifest.h"
 
 #define MAX_TABLES 64
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const char *const rules[] = {"first", "latest", "min", "max"};
 
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
 
-/* Names go into SQL in quotes, types without. False: said. */
+/* Names go into SQL in quotes, types without. */
 static bool manifest_view_check_name(struct manifest_reader *r, const char *name) {
     size_t len = name ? strspn(name, NAME_BYTES) : 0;
     if (name && (len == 0 || len >= 64 || name[len])) {
-        manifest_problem(r, name,
-                         "no name is \"%.80s\": lower-case letters, digits and _, up to 63 bytes",
-                         name);
+        manifest_problem(
+            r, name,
+            "\"%.80s\" is not a name: use lower-case letters, digits and _, up to 63 bytes", name);
         return false;
     }
     return name != NULL;
@@ -28,8 +27,7 @@ static bool manifest_view_is_type(const char *type) {
     return len > 0 && (type[len] == '\0' || strcmp(type + len, "[]") == 0);
 }
 
-/* Memory and database must find the same value smaller: lists, documents and enums have no order
- * that both know. */
+/* Memory and database must order values alike: not so for lists, documents and enums. */
 static bool manifest_view_has_order(enum view_type type) {
     return type == VIEW_TEXT || type == VIEW_INTEGER || type == VIEW_DOUBLE ||
            type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP;
@@ -65,7 +63,6 @@ static void manifest_view_fill_column(struct manifest_reader *r, struct view_col
     }
 }
 
-/* The column is at the top. */
 static bool manifest_view_read_column(struct manifest_reader *r, struct view_column *column) {
     lua_State *L = r->L;
     size_t count = 0;
@@ -73,7 +70,7 @@ static bool manifest_view_read_column(struct manifest_reader *r, struct view_col
     bool pair = lua_istable(L, -1) && lua_objlen(L, -1) == 2;
     const char **texts = pair ? manifest_take_texts(r, "column", 2, &count) : NULL;
     if (pair && !texts) {
-        return false; /* said */
+        return false;
     }
     if (!texts) {
         manifest_problem(r, NULL, "a column is { \"name\", \"type\" }");
@@ -88,7 +85,6 @@ static bool manifest_view_read_column(struct manifest_reader *r, struct view_col
     return good;
 }
 
-/* Columns of the list at the top. */
 static void manifest_view_read_columns(struct manifest_reader *r, const char *key,
                                        struct view_column *columns, size_t max, size_t *count) {
     size_t len;
@@ -110,22 +106,14 @@ static void manifest_view_read_group_columns(struct manifest_reader *r, void *ta
                                &group->column_count);
 }
 
-/* The name comes first: what follows is said of it. */
-static const struct manifest_key group_keys[] = {{.name = "name",
-                                                  .kind = MANIFEST_TEXT,
-                                                  .required = true,
-                                                  .wanted = "what handlers merge it by",
-                                                  .offset = offsetof(struct group_reading, name)},
-                                                 {.name = "rule",
-                                                  .kind = MANIFEST_TEXT,
-                                                  .required = true,
-                                                  .wanted = "first, latest, min or max",
-                                                  .offset = offsetof(struct group_reading, rule)},
-                                                 {.name = "columns",
-                                                  .kind = MANIFEST_TABLE,
-                                                  .required = true,
-                                                  .wanted = "a list, maybe empty",
-                                                  .read = manifest_view_read_group_columns}};
+/* The name is first, for the messages about the rest. */
+static const struct manifest_key group_keys[] = {
+    {"name", MANIFEST_TEXT, true, offsetof(struct group_reading, name),
+     "the name that handlers merge it by", NULL},
+    {"rule", MANIFEST_TEXT, true, offsetof(struct group_reading, rule), "first, latest, min or max",
+     NULL},
+    {"columns", MANIFEST_TABLE, true, 0, "a list, may be empty", manifest_view_read_group_columns},
+};
 
 static void manifest_view_take_rule(struct manifest_reader *r,
                                     const struct group_reading *reading) {
@@ -206,22 +194,12 @@ static void manifest_view_read_key_columns(struct manifest_reader *r, void *targ
 }
 
 static const struct manifest_key table_keys[] = {
-    {.name = "name",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .wanted = "that of the database's table",
-     .offset = offsetof(struct table_reading, name)},
-    {.name = "key",
-     .kind = MANIFEST_TABLE,
-     .required = true,
-     .wanted = "a list of columns",
-     .read = manifest_view_read_key_columns},
-    {.name = "groups",
-     .kind = MANIFEST_TABLE,
-     .required = true,
-     .wanted = "a list, at least one",
-     .read = manifest_view_read_groups},
-    {.name = "content", .kind = MANIFEST_TEXT, .offset = offsetof(struct table_reading, content)}};
+    {"name", MANIFEST_TEXT, true, offsetof(struct table_reading, name),
+     "the name of the database's table", NULL},
+    {"key", MANIFEST_TABLE, true, 0, "a list of columns", manifest_view_read_key_columns},
+    {"groups", MANIFEST_TABLE, true, 0, "a list, at least one", manifest_view_read_groups},
+    {"content", MANIFEST_TEXT, false, offsetof(struct table_reading, content), NULL, NULL},
+};
 
 static void manifest_view_take_content(struct manifest_reader *r,
                                        const struct table_reading *reading) {
@@ -250,7 +228,7 @@ static void manifest_view_take_content(struct manifest_reader *r,
     }
 }
 
-/* The database's columns: those declared, and the version of a group. */
+/* All columns of the database's table, with the groups' versions. */
 struct column_names {
     const char *items[VIEW_MAX_KEY + VIEW_MAX_GROUPS * (VIEW_MAX_COLUMNS + 2)];
     size_t count;
@@ -298,13 +276,11 @@ static void manifest_view_check_columns(struct manifest_reader *r, const struct 
         if (group->rule < VIEW_MIN) {
             manifest_view_add_version(r, &names, group->name);
         }
-        for (size_t h = 0; h < g; h++) {
-            if (strcmp(table->groups[h].name, group->name) == 0) {
-                struct manifest_scope scope = {0};
-                manifest_enter(r, &scope, group->name, "group %s.%s", table->name, group->name);
-                manifest_problem(r, group->name, "it is declared twice");
-                manifest_leave(r);
-            }
+        if (script_find_named(table->groups, g, sizeof *table->groups, group->name) >= 0) {
+            struct manifest_scope scope = {0};
+            manifest_enter(r, &scope, group->name, "group %s.%s", table->name, group->name);
+            manifest_problem(r, group->name, "it is declared twice");
+            manifest_leave(r);
         }
     }
 }
@@ -327,13 +303,12 @@ static void manifest_view_read_table(struct manifest_reader *r, struct view_tabl
 static void manifest_view_check_tables(struct manifest_reader *r, const struct view *view) {
     struct manifest_scope scope = {0};
     for (size_t i = 0; i < view->table_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(view->tables[i].name, view->tables[j].name) == 0 &&
-                view->tables[i].name[0] != '?') {
-                manifest_enter(r, &scope, view->tables[i].name, "table %s", view->tables[i].name);
-                manifest_problem(r, view->tables[i].name, "it is declared twice");
-                manifest_leave(r);
-            }
+        const char *name = view->tables[i].name;
+        int first = script_find_named(view->tables, i, sizeof *view->tables, name);
+        if (first >= 0 && name[0] != '?') {
+            manifest_enter(r, &scope, name, "table %s", name);
+            manifest_problem(r, name, "it is declared twice");
+            manifest_leave(r);
         }
     }
 }

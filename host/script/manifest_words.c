@@ -1,20 +1,24 @@
-/* Reads a route's `words`: where its answers have words, and what each vocabulary says for them. */
+/* Reads a route's `words`: the place of words in its responses, and their vocabularies. */
 #include "base/nearest.h"
 #include "manifest.h"
 
 #define MAX_VOCABULARIES 16
 #define MAX_WORDS 256
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 struct words_reading {
     const char *at;
-    const char **known; /* the words that a body may have there; NULL: not declared */
+    const char **known; /* the words that a body may have; NULL: not declared */
     size_t known_count;
     struct script_words *words;
 };
 
-/* True: JSON writes the text as it is. */
-static bool manifest_words_is_plain_word(const char *text, size_t len) {
+/* Whether JSON writes the text without escapes. */
+static bool manifest_words_is_word_at(lua_State *L, int index) {
+    size_t len;
+    if (lua_type(L, index) != LUA_TSTRING) {
+        return false;
+    }
+    const char *text = lua_tolstring(L, index, &len);
     bool plain = len > 0;
     for (size_t i = 0; i < len; i++) {
         plain = plain && (unsigned char)text[i] >= ' ' && text[i] != '"' && text[i] != '\\';
@@ -22,16 +26,6 @@ static bool manifest_words_is_plain_word(const char *text, size_t len) {
     return plain;
 }
 
-static bool manifest_words_is_word_at(lua_State *L, int index) {
-    size_t len;
-    if (lua_type(L, index) != LUA_TSTRING) {
-        return false;
-    }
-    const char *text = lua_tolstring(L, index, &len);
-    return manifest_words_is_plain_word(text, len);
-}
-
-/* The vocabulary's table is at the top. */
 static void manifest_words_take_vocabulary(struct manifest_reader *r, const char *name,
                                            struct script_vocabulary *vocabulary) {
     lua_State *L = r->L;
@@ -76,7 +70,7 @@ static void manifest_words_read_known(struct manifest_reader *r, void *target) {
     reading->known = manifest_take_texts(r, "known", MAX_WORDS, &reading->known_count);
 }
 
-/* A word that no body has would never be said otherwise. */
+/* A vocabulary for an unknown word would have no effect. */
 static void manifest_words_check_known(struct manifest_reader *r,
                                        const struct words_reading *reading,
                                        const struct script_vocabulary *vocabulary) {
@@ -89,28 +83,22 @@ static void manifest_words_check_known(struct manifest_reader *r,
         if (k == reading->known_count) {
             manifest_problem(
                 r, vocabulary->words[i],
-                "vocabulary \"%.80s\" says \"%.80s\" for \"%.80s\", which is none of `known`: %s",
-                vocabulary->name, vocabulary->spoken[i], vocabulary->words[i],
+                "vocabulary \"%.80s\" replaces \"%.80s\", which is not in `known`: %s",
+                vocabulary->name, vocabulary->words[i],
                 nearest_hint(hint, vocabulary->words[i], reading->known, reading->known_count));
         }
     }
 }
 
 static const struct manifest_key words_keys[] = {
-    {.name = "at",
-     .kind = MANIFEST_TEXT,
-     .required = true,
-     .wanted = "where a body has them, \"batches.overall_status\"",
-     .offset = offsetof(struct words_reading, at)},
-    {.name = "known",
-     .kind = MANIFEST_TEXTS,
-     .wanted = "the words that a body has there, { \"pending\", \"failed\" }",
-     .read = manifest_words_read_known},
-    {.name = "vocabularies",
-     .kind = MANIFEST_TABLE,
-     .required = true,
-     .wanted = "{ internal = { failed = \"failed_critically\" } }",
-     .read = manifest_words_read_vocabularies}};
+    {"at", MANIFEST_TEXT, true, offsetof(struct words_reading, at),
+     "their place in a body, \"batches.overall_status\"", NULL},
+    {"known", MANIFEST_TEXTS, false, 0,
+     "the words that a body may have there, { \"pending\", \"failed\" }",
+     manifest_words_read_known},
+    {"vocabularies", MANIFEST_TABLE, true, 0, "{ internal = { failed = \"failed_critically\" } }",
+     manifest_words_read_vocabularies},
+};
 
 static bool manifest_words_is_place(const char *at) {
     bool good = at[0] != '\0' && at[0] != '.';
@@ -127,8 +115,7 @@ const struct script_words *manifest_read_words(struct manifest_reader *r) {
     manifest_enter(r, &scope, "words", "words");
     manifest_read_table(r, words_keys, COUNT(words_keys), false, &reading);
     if (reading.at && !manifest_words_is_place(reading.at)) {
-        manifest_problem(r, "at", "`at` is \"%.200s\": names with a dot between two of them",
-                         reading.at);
+        manifest_problem(r, "at", "`at` is \"%.200s\": names separated by dots", reading.at);
     }
     for (size_t v = 0; reading.known && v < reading.words->count; v++) {
         manifest_words_check_known(r, &reading, &reading.words->vocabularies[v]);

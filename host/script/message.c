@@ -1,3 +1,4 @@
+/* message: reads and checks a message that a script publishes. */
 #include "message.h"
 
 #include "bindings/lua_json.h"
@@ -13,7 +14,7 @@ bool script_is_topic(const char *name) {
            strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* A text that Postgres can hold and that is not too long, borrowed from the table. */
+/* A text for Postgres, of limited length, borrowed from the table. */
 static struct slice message_text(lua_State *L, int at, const char *call, const char *field,
                                  size_t max_bytes) {
     struct slice text = lua_field_text(L, at, call, field, true);
@@ -31,7 +32,8 @@ static struct slice message_text(lua_State *L, int at, const char *call, const c
 static struct slice message_topic(lua_State *L, int at, const char *call) {
     struct slice topic = message_text(L, at, call, "topic", OUTBOX_TOPIC_MAX_BYTES);
     if (!script_is_topic(topic.data)) {
-        luaL_error(L, "%s: no topic is named \"%s\": letters, digits, . _ and -", call, topic.data);
+        luaL_error(L, "%s: \"%s\" is not a topic name: use letters, digits, . _ and -", call,
+                   topic.data);
     }
     return topic;
 }
@@ -48,7 +50,7 @@ static void message_check_json(lua_State *L, const char *call, struct slice text
     }
 }
 
-/* The text of the value; what holds it is left on the stack. */
+/* The text of the value, whose Lua string stays on the stack. */
 static struct slice message_value(lua_State *L, int at, const char *call) {
     struct slice text;
     lua_getfield(L, at, "value");
@@ -69,7 +71,7 @@ static struct slice message_value(lua_State *L, int at, const char *call) {
 
 /* ---- headers ------------------------------------------------------------------------------- */
 
-/* The table of headers is at the top; the text of its object takes its place. */
+/* Replaces the table of headers at the top by the JSON text of its object. */
 static struct slice message_headers(lua_State *L, const char *call) {
     int at = lua_gettop(L), count = 0;
     struct slice text;
@@ -96,8 +98,8 @@ static struct slice message_headers(lua_State *L, const char *call) {
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-/* 2000-01-01. A number below is one of seconds or milliseconds, and would pass for a fact so old
- * that it is never sent. */
+/* 2000-01-01. A smaller number is in seconds or milliseconds, and its message would be older than
+ * any horizon. */
 #define MESSAGE_TIME_MIN_US 946684800000000LL
 
 static int64_t message_time(lua_State *L, int at, const char *call) {

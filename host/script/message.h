@@ -1,4 +1,4 @@
-/* message: what a script publishes, read from the table it gave. */
+/* message: a message that a script publishes, read from its table. */
 #ifndef AGG_HOST_SCRIPT_MESSAGE_H
 #define AGG_HOST_SCRIPT_MESSAGE_H
 

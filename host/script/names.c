@@ -1,8 +1,6 @@
-/* names: what scripts may name in this state: queries and modules. */
+/* names: the sets of queries and modules that scripts may name. */
 #include "bindings/lua_modules.h"
 #include "script_private.h"
-
-#define QUERIES "queries/"
 
 static void names_add(lua_State *L, const char *name) {
     lua_pushstring(L, name);
@@ -14,8 +12,8 @@ void names_push_queries(lua_State *L) {
     const struct bundle *bundle = &sandbox_instance(L)->generation->bundle;
     lua_newtable(L);
     for (size_t i = 0; i < bundle->count; i++) {
-        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) == 0) {
-            names_add(L, bundle->files[i].name + sizeof QUERIES - 1);
+        if (bundle_query_name(&bundle->files[i])) {
+            names_add(L, bundle_query_name(&bundle->files[i]));
         }
     }
 }
@@ -27,7 +25,7 @@ void names_push_modules(lua_State *L) {
         names_add(L, module->name);
     }
     for (size_t i = 0; i < bundle->count; i++) {
-        if (strncmp(bundle->files[i].name, QUERIES, sizeof QUERIES - 1) != 0) {
+        if (!bundle_query_name(&bundle->files[i])) {
             const char *name = luaL_gsub(L, bundle->files[i].name, "/", ".");
             lua_pushboolean(L, 1);
             lua_setfield(L, -3, name);

@@ -1,24 +1,21 @@
-/* order: pairs and next in an order that the keys decide: positive whole numbers ascending, other
- * numbers ascending, strings byte by byte, false, true. LuaJIT's own order of strings differs from
- * state to state. A table, function or userdata as key comes last; two of them have no order that
- * another state could repeat, and are refused.
- *
- * pairs takes the keys when it is called: keys that are added later are not visited, those that are
- * removed are passed over. next(t) is as fast as ever on lists; on other tables each call looks at
- * every key. */
+/* order: pairs and next in an order that the keys decide: positive integers, other numbers, strings
+ * by byte, false, true. LuaJIT's own order of strings differs between states. Tables, functions and
+ * userdata come last; two of them have no repeatable order and raise. pairs lists the keys at its
+ * call: later keys are not visited, removed ones are skipped. next(t) is fast on lists; on other
+ * tables each call reads every key. */
 #include <math.h>
 
 #include "script_private.h"
 
-#define KEYS_BETWEEN_LOOKS 1000
+#define KEYS_BETWEEN_CHECKS 1000
 #define SMALL_TABLE_KEYS 32
 
 enum key_class { KEY_INDEX, KEY_NUMBER, KEY_STRING, KEY_BOOLEAN, KEY_WITHOUT_ORDER };
 
 struct order_key {
     enum key_class class;
-    int place;     /* in the list of all keys */
-    double number; /* of a boolean: 0, 1 */
+    int place;     /* in the unsorted list */
+    double number; /* a boolean: 0, 1 */
     struct slice text;
 };
 
@@ -51,7 +48,7 @@ static bool order_before(const struct order_key *a, const struct order_key *b) {
     return slice_compare(a->text, b->text) < 0;
 }
 
-static int order_refuse_two_without_order(lua_State *L, const char *function) {
+static int order_raise_unordered(lua_State *L, const char *function) {
     return luaL_error(L,
                       "%s: two keys of the table are tables or functions, whose order a replay "
                       "cannot repeat: use strings or numbers as keys, or a list",
@@ -71,7 +68,7 @@ static void order_merge(const struct order_key *from, struct order_key *to, size
     }
 }
 
-/* Returns the one of both that is sorted in the end. Looks at the clock. */
+/* Returns the array that holds the result. Checks the time. */
 static struct order_key *order_sort(lua_State *L, struct order_key *keys, struct order_key *spare,
                                     size_t count) {
     size_t moved = 0;
@@ -81,7 +78,7 @@ static struct order_key *order_sort(lua_State *L, struct order_key *keys, struct
             order_merge(keys, spare, first, first + (width < left ? width : left),
                         first + (2 * width < left ? 2 * width : left));
             moved += 2 * width;
-            if (moved >= KEYS_BETWEEN_LOOKS) {
+            if (moved >= KEYS_BETWEEN_CHECKS) {
                 lua_host_check_time(L);
                 moved = 0;
             }
@@ -93,8 +90,8 @@ static struct order_key *order_sort(lua_State *L, struct order_key *keys, struct
     return keys;
 }
 
-/* Pushes the list of the keys of the table at 1, in any order. `ascending`: they are in order;
- * `list`: they are 1, 2, 3 … */
+/* Pushes the keys of the table at 1, unsorted. `ascending`: they are in order; `list`: they are 1,
+ * 2, 3 … */
 static size_t order_push_keys(lua_State *L, bool *ascending, bool *list) {
     struct order_key last = {0};
     size_t count = 0, unordered = 0;
@@ -110,17 +107,17 @@ static size_t order_push_keys(lua_State *L, bool *ascending, bool *list) {
         lua_pop(L, 1);
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, (int)count);
-        if (count % KEYS_BETWEEN_LOOKS == 0) {
+        if (count % KEYS_BETWEEN_CHECKS == 0) {
             lua_host_check_time(L);
         }
     }
     if (unordered > 1) {
-        order_refuse_two_without_order(L, "pairs");
+        order_raise_unordered(L, "pairs");
     }
     return count;
 }
 
-/* Sorts the list at the top. Its strings live in the table while this runs. */
+/* Sorts the list at the top. The table keeps its strings alive. */
 static void order_sort_keys(lua_State *L, size_t count) {
     struct order_key small[2 * SMALL_TABLE_KEYS], *keys = small;
     int list = lua_gettop(L);
@@ -143,8 +140,8 @@ static void order_sort_keys(lua_State *L, size_t count) {
     lua_settop(L, list);
 }
 
-/* Upvalues: the table, the list of its keys (nil: they are 1, 2, 3 …), the number of keys visited
- * and of all. */
+/* Upvalues: the table, the list of its keys (nil: 1, 2, 3 …), the numbers of keys visited and of
+ * all. */
 static int order_next_pair(lua_State *L) {
     int count = (int)lua_tointeger(L, lua_upvalueindex(4));
     int visited = (int)lua_tointeger(L, lua_upvalueindex(3));
@@ -166,7 +163,7 @@ static int order_next_pair(lua_State *L) {
             return 2;
         }
         lua_settop(L, 0);
-        if (visited % KEYS_BETWEEN_LOOKS == 0) {
+        if (visited % KEYS_BETWEEN_CHECKS == 0) {
             lua_host_check_time(L);
         }
     }
@@ -194,12 +191,12 @@ static int order_pairs(lua_State *L) {
     lua_pushcclosure(L, order_next_pair, 4);
     lua_insert(L, 1);
     lua_pushnil(L);
-    return 3; /* the iterator, the table, nil: as ever */
+    return 3;
 }
 
 /* ---- next --------------------------------------------------------------------------------- */
 
-/* The key behind the one at 2 is the list's next one: pushes it with its value. */
+/* Pushes the list's next index and its value, if the key at 2 is an index with a successor. */
 static bool order_push_next_index(lua_State *L) {
     struct order_key key = order_key_at(L, 2);
     bool first = lua_isnil(L, 2);
@@ -225,7 +222,7 @@ static int order_next(lua_State *L) {
     bool first = lua_isnil(L, 2), found = false;
     struct order_key after = order_key_at(L, 2), best = {0};
     size_t count = 0, unordered = 0;
-    lua_pushnil(L); /* the best key so far */
+    lua_pushnil(L); /* the smallest key so far */
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         struct order_key key = order_key_at(L, -2);
         unordered += key.class == KEY_WITHOUT_ORDER;
@@ -235,7 +232,7 @@ static int order_next(lua_State *L) {
             lua_pushvalue(L, -2);
             lua_replace(L, 3);
         }
-        if (++count % KEYS_BETWEEN_LOOKS == 0) {
+        if (++count % KEYS_BETWEEN_CHECKS == 0) {
             lua_host_check_time(L);
         }
     }
@@ -244,7 +241,7 @@ static int order_next(lua_State *L) {
         return 1;
     }
     if (best.class == KEY_WITHOUT_ORDER && unordered > 1) {
-        return order_refuse_two_without_order(L, "next");
+        return order_raise_unordered(L, "next");
     }
     lua_pushvalue(L, 3);
     lua_rawget(L, 1);

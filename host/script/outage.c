@@ -1,7 +1,7 @@
-/* outage: an outage of an outside system that a handler passes on, told from an error of its own. A
- * binding's failure of the kind "unavailable" or "timeout" is noted when it is handed to the
- * script. It is passed on where the script raises a failure or returns nil and a failure of such a
- * kind, where the text it raises has the noted message, or where its time is over after that. */
+/* outage: tells an outage of an outside system from a handler's own error. A binding's failure of
+ * kind "unavailable" or "timeout" is noted when the script gets it. The script passes it on by
+ * raising a failure of such a kind, returning it after nil, raising a text that contains the noted
+ * message, or timing out afterwards. */
 #include "script_private.h"
 
 static bool outage_is_kind(const char *kind) {
@@ -14,8 +14,8 @@ void outage_begin(struct script_instance *instance) {
     instance->outage_passed_on = false;
 }
 
-/* Pushes kind and message of the value at the absolute index, read raw; pushes nothing where it is
- * no failure. */
+/* Pushes kind and message of the value at the absolute index, read raw. False: not a failure;
+ * nothing is pushed. */
 static bool outage_push_failure(lua_State *L, int at) {
     if (!lua_istable(L, at)) {
         return false;

@@ -1,5 +1,5 @@
-/* pattern: backtracking by recursion, one level a capture or repetition. The manual's section 5.4.1
- * (Lua 5.1) says what each item means; `at` is a place in the subject, `p` one in the pattern. */
+/* pattern: backtracking by recursion, one level per capture or repetition. Section 5.4.1 of
+ * Lua 5.1's manual defines the items. `at` is a place in the subject, `p` one in the pattern. */
 #include "pattern.h"
 
 #include <ctype.h>
@@ -9,13 +9,13 @@
 #include "script_private.h"
 
 #define MAX_DEPTH 200
-#define STEPS_BETWEEN_LOOKS 10000 /* some 50 microseconds */
+#define STEPS_BETWEEN_CHECKS 10000 /* about 50 µs */
 
 static const char *pattern_match_here(struct pattern_match *m, const char *at, const char *p);
 
 static void pattern_spend(struct pattern_match *m, size_t steps) {
     m->steps += steps;
-    if (m->steps >= STEPS_BETWEEN_LOOKS) {
+    if (m->steps >= STEPS_BETWEEN_CHECKS) {
         m->steps = 0;
         lua_host_check_time(m->L);
     }
@@ -24,48 +24,26 @@ static void pattern_spend(struct pattern_match *m, size_t steps) {
 /* ---- one character ------------------------------------------------------------------------ */
 
 static bool pattern_in_class(unsigned char c, unsigned char class) {
-    bool in;
-    switch (tolower(class)) {
-    case 'a':
-        in = isalpha(c);
-        break;
-    case 'c':
-        in = iscntrl(c);
-        break;
-    case 'd':
-        in = isdigit(c);
-        break;
-    case 'g':
-        in = isgraph(c);
-        break;
-    case 'l':
-        in = islower(c);
-        break;
-    case 'p':
-        in = ispunct(c);
-        break;
-    case 's':
-        in = isspace(c);
-        break;
-    case 'u':
-        in = isupper(c);
-        break;
-    case 'w':
-        in = isalnum(c);
-        break;
-    case 'x':
-        in = isxdigit(c);
-        break;
-    case 'z':
-        in = c == '\0';
-        break;
-    default:
+    static const struct {
+        char letter;
+        int (*has)(int c);
+    } classes[] = {{'a', isalpha}, {'c', iscntrl}, {'d', isdigit}, {'g', isgraph}, {'l', islower},
+                   {'p', ispunct}, {'s', isspace}, {'u', isupper}, {'w', isalnum}, {'x', isxdigit}};
+    int letter = tolower(class);
+    bool in = c == '\0';
+    size_t i = 0;
+    while (i < sizeof classes / sizeof *classes && classes[i].letter != letter) {
+        i++;
+    }
+    if (i < sizeof classes / sizeof *classes) {
+        in = classes[i].has(c) != 0;
+    } else if (letter != 'z') {
         return class == c;
     }
     return isupper(class) ? !in : in;
 }
 
-/* The end of the item at p that matches one character: c, %c or [set]. */
+/* The end of the single-character item at p: c, %c or [set]. */
 static const char *pattern_item_end(struct pattern_match *m, const char *p) {
     const char *end = m->pattern_end;
     if (*p == '%') {
@@ -78,7 +56,7 @@ static const char *pattern_item_end(struct pattern_match *m, const char *p) {
         return p + 1;
     }
     p += p[1] == '^' ? 2 : 1;
-    do { /* the first character may be a bracket itself */
+    do { /* the first character may be ] */
         if (p >= end) {
             luaL_error(m->L, "malformed pattern (missing ']')");
         }
@@ -87,7 +65,7 @@ static const char *pattern_item_end(struct pattern_match *m, const char *p) {
     return p + 1;
 }
 
-/* p is at the opening bracket, last at the closing one. */
+/* p is the opening bracket, last the closing one. */
 static bool pattern_in_set(struct pattern_match *m, unsigned char c, const char *p,
                            const char *last) {
     bool wanted = p[1] != '^';
@@ -130,7 +108,7 @@ static bool pattern_matches_one(struct pattern_match *m, const char *at, const c
 
 /* ---- repetitions -------------------------------------------------------------------------- */
 
-/* As many as there are, then fewer and fewer. */
+/* The most first, then fewer. */
 static const char *pattern_repeat_most(struct pattern_match *m, const char *at, const char *p,
                                        const char *end) {
     ptrdiff_t count = 0;
@@ -146,7 +124,7 @@ static const char *pattern_repeat_most(struct pattern_match *m, const char *at, 
     return NULL;
 }
 
-/* None, then more and more. */
+/* None first, then more. */
 static const char *pattern_repeat_least(struct pattern_match *m, const char *at, const char *p,
                                         const char *end) {
     for (;; at++) {
@@ -194,7 +172,7 @@ static const char *pattern_close_capture(struct pattern_match *m, const char *at
     return found;
 }
 
-/* %1 to %9: what the capture holds, once more. */
+/* %1 to %9: the captured text again. */
 static const char *pattern_match_again(struct pattern_match *m, const char *at, char digit) {
     int index = digit - '1';
     if (index < 0 || index >= m->level || m->captures[index].len == PATTERN_CAPTURE_OPEN) {
@@ -209,7 +187,7 @@ static const char *pattern_match_again(struct pattern_match *m, const char *at, 
     return same ? at + len : NULL;
 }
 
-/* %bxy: from an x to the y that balances it. */
+/* %bxy: from x to the y that balances it. */
 static const char *pattern_match_balanced(struct pattern_match *m, const char *at, const char *p) {
     if (p + 3 >= m->pattern_end) {
         luaL_error(m->L, "malformed pattern (missing arguments to '%%b')");
@@ -231,7 +209,7 @@ static const char *pattern_match_balanced(struct pattern_match *m, const char *a
     return NULL;
 }
 
-/* %f[set]: between a character outside of the set and one inside. */
+/* %f[set]: between a character outside the set and one inside. */
 static bool pattern_at_frontier(struct pattern_match *m, const char *at, const char *p,
                                 const char **end) {
     if (*p != '[') {

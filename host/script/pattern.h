@@ -1,6 +1,6 @@
-/* pattern: Lua 5.1's patterns over bytes, on a budget. Matching can take longer than anyone waits
- * ("a?" n times and "a" n times, on n letters), and inside C no hook fires: this matcher looks at
- * the clock as it goes (lua_host_check_time), which Lua's own does not. */
+/* pattern: Lua 5.1's patterns over bytes, with a time limit. Matching may take exponential time
+ * ("a?" n times and "a" n times, on n letters), and no hook fires inside C, so the matcher calls
+ * lua_host_check_time. */
 #ifndef AGG_HOST_SCRIPT_PATTERN_H
 #define AGG_HOST_SCRIPT_PATTERN_H
 
@@ -11,7 +11,7 @@
 #define PATTERN_MAX_CAPTURES 32
 
 struct pattern_match {
-    lua_State *L; /* for errors in the pattern, and the clock */
+    lua_State *L; /* for errors and the time */
     const char *subject, *subject_end;
     const char *pattern, *pattern_end; /* ends in a NUL */
     int level;                         /* captures begun */
@@ -20,27 +20,25 @@ struct pattern_match {
         ptrdiff_t len; /* or one of the two below */
     } captures[PATTERN_MAX_CAPTURES];
     int depth;
-    size_t steps; /* since the clock was looked at */
+    size_t steps; /* since the last check of the time */
 };
 #define PATTERN_CAPTURE_OPEN (-1)
 #define PATTERN_CAPTURE_POSITION (-2)
 
-/* Whether any character of it means something other than itself. */
+/* Whether the pattern has no special character. */
 bool pattern_is_plain(const char *pattern, size_t len);
 
-/* The end of a match that begins exactly at `at`, or NULL. Raises what is wrong with the pattern.
- */
+/* The end of a match that begins at `at`, or NULL. Raises for a bad pattern. */
 const char *pattern_match_at(struct pattern_match *match, const char *at);
 
-/* The first match at or after `at` (only at it where the pattern begins with ^): its begin, or
- * NULL; *end is set. */
+/* The begin of the first match at or after `at` (only at it if the pattern begins with ^), or NULL;
+ * sets *end. */
 const char *pattern_find(struct pattern_match *match, const char *at, const char **end);
 
-/* Pushes capture `index`; index 0 of a pattern without captures is the whole match. */
+/* Pushes a capture; index 0 of a pattern without captures is the whole match. */
 void pattern_push_capture(struct pattern_match *match, int index, const char *begin,
                           const char *end);
-/* Pushes all of them (of a pattern without any the whole match, unless begin is NULL); returns how
- * many. */
+/* Pushes all captures (without any the whole match, unless begin is NULL); returns their number. */
 int pattern_push_captures(struct pattern_match *match, const char *begin, const char *end);
 
 #endif

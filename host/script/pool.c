@@ -1,4 +1,4 @@
-/* pool: few Lua states and database connections for many request threads. */
+/* pool: shares a few Lua states and database connections among many request threads. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -8,10 +8,10 @@
 #include "base/xalloc.h"
 #include "script_private.h"
 
-/* A request that waits for a state; on its thread's stack. */
+/* A waiting request; on its thread's stack. */
 struct waiter {
     pthread_cond_t given;
-    struct script_instance *instance; /* NULL until then */
+    struct script_instance *instance; /* NULL: not yet */
     struct waiter *next;
 };
 
@@ -21,7 +21,7 @@ struct script_pool {
     struct script_instance **free;
     size_t free_count;
     size_t size;
-    struct waiter *waiting; /* only while none is free: at most one a request thread */
+    struct waiter *waiting; /* in order of arrival; at most one per request thread */
     struct metric_cell *waiting_requests;
 };
 
@@ -44,7 +44,7 @@ struct script_pool *script_pool_create(struct script_generation *generation, str
     return pool;
 }
 
-/* Every instance is back: the HTTP server has stopped. */
+/* The HTTP server has stopped: no instance is in use. */
 void script_pool_destroy(struct script_pool *pool) {
     if (!pool) {
         return;
@@ -68,7 +68,7 @@ static void pool_stop_waiting(struct script_pool *pool, const struct waiter *wai
     metric_add(pool->waiting_requests, -1);
 }
 
-/* Under the lock: at the end of the line, until a state is given or the time is over. */
+/* Under the lock: queues until a state is given or the deadline passes. */
 static struct script_instance *pool_wait_for_state(struct script_pool *pool, int64_t deadline_us) {
     struct waiter waiter = {.instance = NULL};
     struct waiter **end = &pool->waiting;
@@ -99,7 +99,7 @@ static struct script_instance *pool_acquire(struct script_pool *pool, int timeou
     return instance;
 }
 
-/* To whoever has waited longest: one who has just had it and asks anew would often be faster. */
+/* To the first in the queue: otherwise the thread that just returned a state would often win. */
 static void pool_give(struct script_pool *pool, struct script_instance *instance) {
     struct waiter *first = pool->waiting;
     if (!first) {
@@ -111,7 +111,8 @@ static void pool_give(struct script_pool *pool, struct script_instance *instance
     pthread_cond_signal(&first->given);
 }
 
-/* A state that hit a limit is replaced; if that fails it stays, and fails its next request too. */
+/* Replaces a state that hit a limit. If that fails, the state stays and its next request fails too.
+ */
 static void pool_release(struct script_pool *pool, struct script_instance *instance) {
     if (!script_instance_healthy(instance)) {
         struct err err = {0};
@@ -120,7 +121,7 @@ static void pool_release(struct script_pool *pool, struct script_instance *insta
             script_instance_destroy(instance);
             instance = fresh;
         } else if (!stop_requested()) {
-            log_error("a script state could not be replaced", LOG_TEXT("error", err.text));
+            log_error("cannot replace a Lua state", LOG_TEXT("error", err.text));
         }
     }
     pthread_mutex_lock(&pool->lock);

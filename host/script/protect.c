@@ -1,9 +1,8 @@
-/* protect: tables that all scripts of a state share are seen through a proxy that refuses writes,
- * so that what one event's handler does to `string` is not there for the next event's. The proxy
- * stays empty: reads fall through to the table, writes always meet __newindex. */
+/* protect: read-only proxies for tables that all scripts of a state share, so that one event cannot
+ * change what the next one sees. A proxy stays empty: reads go to the table, writes raise. */
 #include "script_private.h"
 
-static char proxies_key; /* its address is the registry key of { [proxy] = table } */
+static char proxies_key; /* registry key of { [proxy] = table } */
 
 static void protect_push_proxies(lua_State *L) {
     lua_pushlightuserdata(L, &proxies_key);
@@ -16,7 +15,7 @@ void protect_open(lua_State *L) {
     lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-/* Upvalue: what the table is called. */
+/* Upvalue: the table's name. */
 static int protect_refuse_write(lua_State *L) {
     const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     return luaL_error(L, "%s is read-only: \"%s\" cannot be set", //
@@ -32,7 +31,7 @@ void protect_table(lua_State *L, const char *name) {
     lua_pushstring(L, name);
     lua_pushcclosure(L, protect_refuse_write, 1);
     lua_setfield(L, -2, "__newindex");
-    lua_pushliteral(L, "read-only"); /* instead of the metatable, and against setmetatable */
+    lua_pushliteral(L, "read-only"); /* hides the metatable, and blocks setmetatable */
     lua_setfield(L, -2, "__metatable");
     lua_setmetatable(L, -2);
     protect_push_proxies(L);

@@ -1,5 +1,5 @@
-/* reaction: calls the `publish` function of a reaction for a row of its query, and reads the
- * messages that it returns. */
+/* reaction: calls a reaction's `publish` for a row of its query, and reads the messages it returns.
+ */
 #include "bindings/lua_json.h"
 #include "bindings/lua_names.h"
 #include "bindings/lua_pg.h"
@@ -7,7 +7,7 @@
 #include "advice.h"
 #include "message.h"
 
-#define MAX_MESSAGES 64 /* of one row */
+#define MAX_MESSAGES 64 /* per row */
 
 static const char returned[] = "the message that it returned";
 
@@ -16,7 +16,7 @@ struct reaction_rows {
     const struct pg_result *result;
 };
 
-static int script_reaction_load_rows(lua_State *L) {
+static int reaction_load_rows(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_rows *rows = lua_touserdata(L, 1);
     lua_pg_push_rows(L, rows->reaction->name, rows->reaction->query, rows->result);
@@ -28,7 +28,7 @@ static int script_reaction_load_rows(lua_State *L) {
 bool script_react_to(struct script_instance *instance, size_t reaction,
                      const struct pg_result *rows, struct err *err) {
     struct reaction_rows loaded = {&instance->generation->reactions[reaction], rows};
-    return script_guard(instance, script_reaction_load_rows, &loaded, err) ||
+    return script_guard(instance, reaction_load_rows, &loaded, err) ||
            err_wrap(err, "%s", loaded.reaction->name);
 }
 
@@ -40,8 +40,8 @@ struct reaction_json {
     int row_count;
 };
 
-/* Whether a column of json alone has the value at the top: an object, or a list with an object. */
-static bool script_reaction_is_document(lua_State *L) {
+/* Whether only a json column can hold the value at the top: an object, or a list with an object. */
+static bool reaction_is_document(lua_State *L) {
     bool is = lua_istable(L, -1) && !lua_is_marked_list(L, -1);
     size_t count = lua_istable(L, -1) && !is ? lua_objlen(L, -1) : 0;
     for (size_t i = 1; i <= count && !is; i++) {
@@ -52,9 +52,9 @@ static bool script_reaction_is_document(lua_State *L) {
     return is;
 }
 
-/* A copy of the row at the top takes its place, as the database's rows come: null is nil, a column
- * that is not there is an error. */
-static void script_reaction_make_row(lua_State *L, const char *query) {
+/* Replaces the row at the top by a copy as database rows are: null is nil, reading an unknown
+ * column raises. */
+static void reaction_make_row(lua_State *L, const char *query) {
     int from = lua_gettop(L), row = from + 1, names = from + 2;
     lua_newtable(L);
     lua_newtable(L);
@@ -65,7 +65,7 @@ static void script_reaction_make_row(lua_State *L, const char *query) {
         if (lua_islightuserdata(L, names + 2)) {
             continue;
         }
-        if (script_reaction_is_document(L)) {
+        if (reaction_is_document(L)) {
             lua_json_push_text(L);
         }
         lua_pushvalue(L, names + 1);
@@ -80,14 +80,14 @@ static void script_reaction_make_row(lua_State *L, const char *query) {
     lua_remove(L, from);
 }
 
-static void script_reaction_check_row(lua_State *L, int number) {
+static void reaction_check_row(lua_State *L, int number) {
     if (!lua_istable(L, -1) || lua_is_marked_list(L, -1)) {
         luaL_error(L, "row %d is a %s: a row is a JSON object by column, {\"key\": …}", number,
                    lua_istable(L, -1) ? "list" : luaL_typename(L, -1));
     }
 }
 
-static int script_reaction_load_json(lua_State *L) {
+static int reaction_load_json(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct reaction_json *loaded = lua_touserdata(L, 1);
     lua_pushcfunction(L, lua_json_decode);
@@ -106,8 +106,8 @@ static int script_reaction_load_json(lua_State *L) {
     loaded->row_count = (int)lua_objlen(L, -1);
     for (int i = 1; i <= loaded->row_count; i++) {
         lua_rawgeti(L, -1, i);
-        script_reaction_check_row(L, i);
-        script_reaction_make_row(L, loaded->reaction->query);
+        reaction_check_row(L, i);
+        reaction_make_row(L, loaded->reaction->query);
         lua_rawseti(L, -2, i);
     }
     luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
@@ -118,7 +118,7 @@ static int script_reaction_load_json(lua_State *L) {
 bool script_react_to_json(struct script_instance *instance, size_t reaction, struct slice json,
                           int *row_count, struct err *err) {
     struct reaction_json loaded = {&instance->generation->reactions[reaction], json, 0};
-    bool ok = script_guard(instance, script_reaction_load_json, &loaded, err);
+    bool ok = script_guard(instance, reaction_load_json, &loaded, err);
     *row_count = loaded.row_count;
     if (!ok) {
         err->kind = ERR_INPUT;
@@ -135,8 +135,8 @@ struct reaction_call {
     struct script_published *published;
 };
 
-/* One message, or a list of them, is at the top. */
-static void script_reaction_take_published(lua_State *L, const struct reaction_call *call) {
+/* Reads the message, or the list of messages, at the top. */
+static void reaction_take_published(lua_State *L, const struct reaction_call *call) {
     struct script_published *published = call->published;
     const char *name = sandbox_instance(L)->generation->reactions[call->reaction].name;
     int at = lua_gettop(L);
@@ -163,49 +163,49 @@ static void script_reaction_take_published(lua_State *L, const struct reaction_c
     }
 }
 
-/* The second would be stored as the first, and so never. */
-static void script_reaction_check_identities(lua_State *L,
-                                             const struct script_published *published) {
+/* The outbox would drop the second message. */
+static void reaction_check_identities(lua_State *L, const struct script_published *published) {
     for (size_t i = 1; i < published->count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (slice_equal(published->messages[i].identity, published->messages[j].identity)) {
-                luaL_error(L,
-                           "messages %d and %d have one identity, so that one would never leave: "
-                           "put what tells them apart into it, such as the topic",
-                           (int)j + 1, (int)i + 1);
+                luaL_error(
+                    L,
+                    "messages %d and %d have one identity, so the second would not be sent: add "
+                    "to it what differs, such as the topic",
+                    (int)j + 1, (int)i + 1);
             }
         }
     }
 }
 
-static int script_reaction_run_reaction(lua_State *L) {
+static int reaction_run(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_call *call = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->reaction_refs[call->reaction]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->reactions[call->reaction].function_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->rows_ref);
     lua_rawgeti(L, -1, call->row + 1);
     lua_remove(L, -2);
     lua_call(L, 1, 1);
-    script_reaction_take_published(L, call);
-    script_reaction_check_identities(L, call->published);
+    reaction_take_published(L, call);
+    reaction_check_identities(L, call->published);
     return 0;
 }
 
-/* What a reaction says may rest on nothing but its row. */
-static enum script_result script_reaction_call_purely(struct script_instance *instance,
-                                                      struct reaction_call *call, struct err *err) {
+/* Runs the reaction muted: its messages depend on its row alone. */
+static enum script_result reaction_call_purely(struct script_instance *instance,
+                                               struct reaction_call *call, struct err *err) {
     const char *muted = instance->host.muted;
-    instance->host.muted = "a reaction says what follows from its row alone";
+    instance->host.muted = "a reaction depends on its row alone";
     instance->host.rests_on = NULL;
     instance->host.may_not_produce = ADVICE_PRODUCE_IN_REACTION;
-    enum script_result result = script_call(instance, script_reaction_run_reaction, call,
+    enum script_result result = script_call(instance, reaction_run, call,
                                             instance->config->scripts.handler_timeout_ms, err);
     instance->host.muted = muted;
     instance->host.may_not_produce = NULL;
     if (result == SCRIPT_OK && instance->host.rests_on) {
         err_set(err, ERR_INPUT,
-                "it asked `%s`: a reaction says what follows from its row alone; let its query "
-                "bring what it needs",
+                "it called `%s`: a reaction depends on its row alone: let its query return what "
+                "it needs",
                 instance->host.rests_on);
         result = SCRIPT_ERROR;
     }
@@ -220,8 +220,8 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
     int64_t started_us = clock_monotonic_us();
     *published = (struct script_published){0};
     watched_name(&instance->watched, name, NULL);
-    enum script_result result = script_reaction_call_purely(instance, &call, err);
-    instance_count_call(instance, &instance->reaction_metrics[reaction], started_us,
+    enum script_result result = reaction_call_purely(instance, &call, err);
+    instance_count_call(instance, &instance->reactions[reaction].metrics, started_us,
                         result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         *published = (struct script_published){0};

@@ -1,5 +1,6 @@
 /* sandbox: a Lua state with an explicit list of libraries, a memory cap, strict globals, and
- * `require` for the bindings and the files of the bundle. A guard rail, not a wall. */
+ * `require` for bindings and files of the bundle. It guards against mistakes, not against
+ * attackers. */
 #include <ctype.h>
 #include <luajit.h>
 #include <lualib.h>
@@ -12,17 +13,23 @@
 #include "base/lua_lexer.h"
 #include "script_private.h"
 
-/* An allocation of this size may take a while: it asks the clock (see allocate). */
+/* An allocation of this size may take long: it makes the hook check the time. */
 #define LARGE_BYTES 65536
-#define MODULES "aggregator.modules" /* the registry key of what `require` has loaded */
-/* One string or table; a string is built in a buffer that may be twice as long. One instruction may
- * read it whole. */
+#define MODULES "aggregator.modules" /* registry key of the loaded modules */
+/* One string or table, which one instruction may read whole. A string's buffer may be twice as
+ * long. */
 #define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
 
 _Static_assert(offsetof(struct script_instance, host) == 0, "a state leads to its instance");
 
 struct script_instance *sandbox_instance(lua_State *L) {
     return (struct script_instance *)lua_host_of(L);
+}
+
+void sandbox_push_globals(lua_State *L) {
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    protect_push_original(L, lua_gettop(L));
+    lua_remove(L, -2);
 }
 
 static void *sandbox_allocate(void *context, void *memory, size_t old_size, size_t new_size) {
@@ -49,21 +56,14 @@ static void *sandbox_allocate(void *context, void *memory, size_t old_size, size
     return grown;
 }
 
-/* The state keeps the heap that LuaJIT makes for it, which leaves with it as a whole: in the
- * process' own heap the states of scripts that come and go would leave holes. */
+/* LuaJIT's own heap of the state is freed as a whole. In the process' heap, replaced states would
+ * leave holes. */
 static void sandbox_bound_memory(struct script_instance *instance) {
     lua_State *L = instance->host.L;
     instance->memory_used =
         (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
     instance->heap = lua_getallocf(L, &instance->heap_context);
     lua_setallocf(L, sandbox_allocate, instance);
-}
-
-/* Makes the module at the top refuse to read what it does not have. */
-static void sandbox_refuse_others(lua_State *L, const char *name) {
-    lua_pushvalue(L, -1);
-    lua_names_push_strict(L, name, "", NULL);
-    lua_setmetatable(L, -2);
 }
 
 static int sandbox_refuse_module(lua_State *L, const char *name) {
@@ -75,8 +75,8 @@ static int sandbox_refuse_module(lua_State *L, const char *name) {
                       lua_tostring(L, -1));
 }
 
-/* LuaJIT has 64-bit and complex numbers, which are written 1LL, 1ULL and 2i: they are no numbers to
- * the view, JSON or the database, and their text and order are their own. */
+/* LuaJIT's 64-bit and complex numbers (1LL, 1ULL, 2i) are no numbers to the view, JSON or the
+ * database. */
 static bool sandbox_is_c_number(struct slice text) {
     char last = text.len ? (char)(text.data[text.len - 1] | 0x20) : '\0';
     return text.len > 1 && isdigit((unsigned char)text.data[0]) && (last == 'l' || last == 'i');
@@ -108,12 +108,14 @@ static int sandbox_lua_require(lua_State *L) {
         return 1;
     }
     lua_pushlightuserdata(L, instance);
-    lua_setfield(L, 2, name); /* while it is loaded */
+    lua_setfield(L, 2, name); /* while it loads */
     lua_CFunction open = lua_modules_find(name);
     if (open) {
         lua_pushcfunction(L, open);
         lua_call(L, 0, 1);
-        sandbox_refuse_others(L, name);
+        lua_pushvalue(L, -1);
+        lua_names_push_strict(L, name, "", NULL);
+        lua_setmetatable(L, -2);
         protect_table(L, name);
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
@@ -140,20 +142,20 @@ static int sandbox_refuse_global(lua_State *L) {
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     const char *nearest = lua_names_nearest(L, 1, name), *instead = advice_instead_of(name);
     if (instead) {
-        return luaL_error(L, "global \"%s\" is not there for scripts: %s", name, instead);
+        return luaL_error(L, "global \"%s\" is not available to scripts: %s", name, instead);
     }
     if (lua_modules_find(name)) {
-        return luaL_error(L, "global \"%s\" is not declared: say local %s = require(\"%s\")", name,
-                          name, name);
+        return luaL_error(L, "global \"%s\" is not declared: write local %s = require(\"%s\")",
+                          name, name, name);
     }
     if (nearest) {
         return luaL_error(L, "global \"%s\" is not declared: did you mean \"%s\"?", name, nearest);
     }
-    return luaL_error(L, "global \"%s\" is not declared: say local", name);
+    return luaL_error(L, "global \"%s\" is not declared: write local", name);
 }
 
-/* Makes the globals and their libraries read-only. Chunks loaded from here on see an empty table
- * through which reads fall to the globals. */
+/* Makes the globals and their libraries read-only. Later chunks get an empty table that reads
+ * through to the globals. */
 static void sandbox_seal(lua_State *L) {
     static const char *const libraries[] = {LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_MATHLIBNAME};
     protect_open(L);
@@ -164,7 +166,7 @@ static void sandbox_seal(lua_State *L) {
         lua_setglobal(L, libraries[i]);
     }
     lua_pushliteral(L, "");
-    lua_getmetatable(L, -1); /* of all strings: its __index is the library itself */
+    lua_getmetatable(L, -1); /* the strings' metatable: its __index is the library */
     lua_pushliteral(L, "read-only");
     lua_setfield(L, -2, "__metatable");
     lua_pushvalue(L, LUA_GLOBALSINDEX);
@@ -187,7 +189,7 @@ static int sandbox_set_up(lua_State *L) {
     static const char *const removed[] = {"load",    "loadstring", "loadfile",       "dofile",
                                           "setfenv", "getfenv",    "newproxy",       "module",
                                           "print",   "gcinfo",     "collectgarbage", "coroutine"};
-    /* Bytecode; and what is not the same at every replay. */
+    /* Bytecode, and what a replay cannot repeat. */
     static const struct {
         const char *library, *name;
     } hidden[] = {{LUA_STRLIBNAME, "dump"},
@@ -224,30 +226,24 @@ static int sandbox_set_up(lua_State *L) {
 }
 
 static const char *sandbox_query_text(lua_State *L, const char *name) {
-    const char *path = lua_pushfstring(L, "queries/%s", name);
-    const struct bundle_file *file = bundle_find(&sandbox_instance(L)->generation->bundle, path);
-    lua_pop(L, 1);
-    return file ? file->text : NULL;
-}
-
-static int sandbox_smaller(int one, int other) {
-    return one < other ? one : other;
+    struct script_query query;
+    return script_find_query(sandbox_instance(L)->generation, name, &query) ? query.text : NULL;
 }
 
 /* What bindings open their clients with. */
 static void sandbox_set_services(struct script_instance *instance) {
     const struct config *config = instance->config;
     bool read_only = instance->read_only;
-    int longest_ms = config->scripts.handler_timeout_ms > config->scripts.route_timeout_ms
-                         ? config->scripts.handler_timeout_ms
-                         : config->scripts.route_timeout_ms;
+    int longest_ms = config->scripts.handler_timeout_ms,
+        query_ms = config->postgres.statement_timeout_ms;
+    longest_ms = longest_ms > config->scripts.route_timeout_ms ? longest_ms
+                                                               : config->scripts.route_timeout_ms;
     instance->host.services = (struct lua_services){
         .pg = {.url = config->postgres.url,
                .application_name = read_only ? "aggregator repl" : "aggregator scripts",
                .connect_timeout_ms = config->postgres.connect_timeout_ms,
-               /* The server gives up no later than the script does, or its work would pile up. */
-               .statement_timeout_ms =
-                   sandbox_smaller(config->postgres.statement_timeout_ms, longest_ms),
+               /* The server must not work longer than the script waits. */
+               .statement_timeout_ms = query_ms < longest_ms ? query_ms : longest_ms,
                .read_only = read_only},
         .redis_url = config->redis.url,
         .redis_timeout_ms = config->redis.timeout_ms,
@@ -283,7 +279,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
 void sandbox_close(struct script_instance *instance) {
     if (instance->host.L) {
         watched_remove(&instance->watched);
-        /* What is finished by closing asks for no instance any more. */
+        /* Finalizers no longer reach the instance. */
         lua_setallocf(instance->host.L, instance->heap, instance->heap_context);
         lua_close(instance->host.L);
         instance->host.L = NULL;

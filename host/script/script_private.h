@@ -1,4 +1,4 @@
-/* What the files of script/ share. See script.h for what the rest of the program sees. */
+/* Shared by the files of script/. */
 #ifndef AGG_HOST_SCRIPT_SCRIPT_PRIVATE_H
 #define AGG_HOST_SCRIPT_SCRIPT_PRIVATE_H
 
@@ -12,7 +12,7 @@
 #include "script.h"
 #include "watched.h"
 
-/* One source file, read whole. Names have no ending: "handlers/x", "queries/y". */
+/* One source file. Names have no ending: "handlers/x", "queries/y". */
 struct bundle_file {
     char *name;
     char *path;
@@ -24,16 +24,17 @@ struct bundle {
     size_t count;
     char hash[SCRIPT_HASH_LEN + 1];
 };
-/* Takes over the name and the text. The files are in order, and can be found, after bundle_finish.
- */
+/* Takes ownership of name and text. bundle_finish sorts the files and hashes them. */
 void bundle_append(struct bundle *bundle, const char *path, char *name, const struct buffer *text);
 void bundle_finish(struct bundle *bundle);
-/* Of files that were kept elsewhere; complete. */
+/* Copies stored sources; the bundle is complete. */
 void bundle_fill(struct bundle *bundle, const struct script_source *sources, size_t count);
-/* One file, named by its path. */
+/* Appends one file, named by its path. */
 bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);
 void bundle_free(struct bundle *bundle);
-/* False where one of them is NULL. */
+/* The file's name below queries/; NULL: not a query. */
+const char *bundle_query_name(const struct bundle_file *file);
+/* False if one is NULL. */
 bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b);
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name);
 
@@ -44,7 +45,7 @@ struct script_generation {
     const struct config *config; /* a reference */
     struct bundle bundle;
     struct view *view;
-    struct metric_scope *metrics;         /* what its scripts declare */
+    struct metric_scope *metrics;         /* declared by its scripts */
     const struct extract_field *envelope; /* the roles first */
     size_t envelope_count;                /* 0: not declared, or wrong */
     struct script_handler *handlers;
@@ -53,10 +54,13 @@ struct script_generation {
     size_t route_count;
     struct script_reaction *reactions;
     size_t reaction_count;
-    struct manifest_memory *memory; /* every small allocation of the manifest */
+    struct manifest_memory *memory;
 };
 
-/* Small allocations freed together with the manifest. */
+/* Index of the item of that name; -1: none. Each item begins with its name. */
+int script_find_named(const void *items, size_t count, size_t size, const char *name);
+
+/* Allocations that live as long as the generation. */
 struct manifest_memory {
     struct manifest_memory *next;
 };
@@ -65,82 +69,80 @@ char *manifest_text(struct script_generation *generation, const char *text);
 
 struct coverage;
 
-struct script_metrics { /* of one handler, route or reaction */
+struct script_metrics {
     struct metric_cell *seconds, *errors, *memory_bytes;
+};
+/* A handler, route or reaction in one state: registry references, and metrics. */
+struct script_callable {
+    int function_ref;
+    int event_ref, names_ref; /* handler: the reused event table, and its names */
+    int params_ref;           /* route: metatable of path parameters */
+    struct script_metrics metrics;
 };
 
 struct script_instance {
-    struct lua_host host; /* the first: a state leads to it, and so to its instance */
+    struct lua_host host; /* first, so that a lua_State leads to its instance */
     struct script_generation *generation;
     const struct config *config;
-    const struct bundle *support; /* further modules for `require`, of a spec's state; or NULL */
-    struct coverage *coverage;    /* counts lines, in a spec's state; or NULL */
-    bool read_only;               /* pg changes nothing */
+    const struct bundle *support; /* a spec's modules for `require`, or NULL */
+    struct coverage *coverage;    /* of a spec's state, or NULL */
+    bool read_only;               /* Postgres sessions are read-only */
     size_t memory_used;
-    lua_Alloc heap; /* LuaJIT's own, of this state */
+    lua_Alloc heap; /* LuaJIT's own allocator of this state */
     void *heap_context;
     size_t memory_limit;
-    bool out_of_memory; /* the cap refused memory to the call under way, whatever hid the error */
-    bool outage_passed_on; /* by the handler call under way: see outage.c */
-    int *handler_refs;     /* registry references of the `handle` functions */
-    int *event_refs;       /* one reused event table a handler */
-    int *name_refs;        /* the list of its names */
-    int *route_refs;
+    bool out_of_memory; /* the memory cap was hit in the call under way, even if the script caught
+                           the error */
+    bool outage_passed_on; /* see outage.c */
+    struct script_callable *handlers, *routes, *reactions;
     int view_ref;
-    int on_error_ref; /* script_on_error: made once, since each call needs it */
-    int request_ref;  /* metatable of requests */
+    int on_error_ref; /* script_on_error, created once */
+    int request_ref;
     int cached_request_ref;
-    int *reaction_refs;       /* of the `publish` functions */
-    int rows_ref;             /* of the query's rows that a reaction is called for */
-    int *params_refs;         /* metatable of each route's path parameters */
-    struct merge *merge;      /* of the handler call under way */
-    const char *handler_name; /* likewise */
+    int rows_ref;        /* the rows of a reaction's query */
+    struct merge *merge; /* of the handler call under way, as is handler_name */
+    const char *handler_name;
     struct merge_version version;
     const struct script_touch
-        *touches;           /* of the last handler call of a muted state, in merge_arena */
-    bool merged_too_much;   /* the event of this call: it is rejected */
-    struct watched watched; /* while the state is open */
-    struct script_metrics *handler_metrics;
-    struct script_metrics *route_metrics;
-    struct script_metrics *reaction_metrics;
+        *touches;         /* of the last handler call of a muted state, in the merge's arena */
+    bool merged_too_much; /* the event of this call is rejected */
+    struct watched watched;
 };
 
-/* instance.c: the `handle` functions, event tables and view of an open sandbox. */
+/* instance.c: loads the scripts' functions into an open sandbox. */
 bool instance_load(struct script_instance *instance, struct err *err);
-/* A call has ended. */
+/* Records a call's metrics. */
 void instance_count_call(const struct script_instance *instance,
                          const struct script_metrics *metrics, int64_t started_us, bool failed);
-/* Puts the script's file in front of an error that does not name it. Always false. */
+/* Prefixes an error with the script's file unless it names it. Always false. */
 bool instance_name_script(const struct script_instance *instance, const char *name,
                           struct err *err);
 
-/* sandbox.c: the state with its libraries, `require`, limits. False: no memory. */
+/* sandbox.c: opens the state with its libraries and `require`. Call sandbox_close even if it fails.
+ */
 bool sandbox_open(struct script_instance *instance, struct err *err);
-/* Whatever became of sandbox_open. */
 void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
-/* Raises where a script's text has a number such as 1LL. */
+/* Pushes the globals themselves, not the proxy that scripts see. */
+void sandbox_push_globals(lua_State *L);
+/* Raises for literals such as 1LL in a script's text. */
 void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path);
-/* Loads a file of the bundle, which is called once per state; sandbox_push_module has what it
- * returned. */
+/* Loads a file of the bundle, once per state; sandbox_push_module pushes its result. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
-/* In a guarded body: pushes a module that is loaded. */
 void sandbox_push_module(lua_State *L, const char *name);
 
-/* names.c: pushes the sets of what there is: the names of sql/queries, and what `require` finds,
- * with dots. */
+/* names.c: push the sets of names of sql/queries, and of modules for `require`. */
 void names_push_queries(lua_State *L);
 void names_push_modules(lua_State *L);
 
-/* watchdog.c: the states whose calls it sees. A generation outlives its states. */
+/* watchdog.c: the list of watched states. A generation outlives its states. */
 void watched_add(struct watched *watched, const struct script_generation *generation);
 void watched_remove(struct watched *watched);
 
-/* library.c: string.find, match, gmatch, gsub, rep and table.sort made anew, in the open libraries.
- */
+/* library.c: bounded replacements in the string and table libraries. */
 void library_replace(lua_State *L);
 
-/* order.c: pairs and next in an order that the keys decide. */
+/* order.c: pairs and next with a deterministic order. */
 void order_replace(lua_State *L);
 
 /* text.c: tostring and string.format without addresses. */
@@ -148,70 +150,67 @@ void text_replace(lua_State *L);
 
 /* protect.c: read-only tables. */
 void protect_open(lua_State *L);
-/* Puts a proxy called `name` in errors in the place of the table at the top. */
+/* Replaces the table at the top by a read-only proxy; `name` is for errors. */
 void protect_table(lua_State *L, const char *name);
-/* Pushes the table behind the proxy at the absolute index, nil if it is none. */
+/* Pushes the table behind the proxy at the absolute index; nil: not a proxy. */
 void protect_push_original(lua_State *L, int at);
-int protect_rawset(lua_State *L); /* rawset, but for those tables */
+int protect_rawset(lua_State *L); /* rawset that rejects proxies */
 
 /* guard.c: the only entry into a state. */
-/* Runs body(L), whose one argument is the context as a light userdata, protected and in at most
- * timeout_ms. What the body finds out goes into the context, and is not to be used unless SCRIPT_OK
- * comes back; memory that only C would free must be in the context before anything can raise. Calls
- * may be nested. */
+/* Runs body(L) protected, for at most timeout_ms; its one argument is the context, a light
+ * userdata. Results go into the context and are valid only after SCRIPT_OK. Memory that C has to
+ * free must be in the context before anything can raise. Calls may nest. */
 enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
                                int timeout_ms, struct err *err);
-/* The same for what the host does with a state of its own accord: reading what scripts declared,
- * taking references. False: err has the message, with the line where a script raised it. */
+/* Runs the host's own work in a state: reading declarations, taking references. False: err has the
+ * message and the script's line. */
 bool script_guard(struct script_instance *instance, lua_CFunction body, void *context,
                   struct err *err);
-/* For lua_atpanic: logs the state's script and the error, and ends the process. */
+/* For lua_atpanic: logs script and error, and ends the process. */
 int script_panic(lua_State *L);
-/* What handles its errors: a traceback is added; values that are no text are described. */
+/* Error handler: adds a traceback, and describes values that are not text. */
 int script_on_error(lua_State *L);
-/* lua_limit_begin and lua_limit_end, and the watchdog sees the call. */
+/* lua_limit_begin and lua_limit_end, also visible to the watchdog. */
 struct lua_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
 bool script_limit_end(struct script_instance *instance, struct lua_limit outer);
-/* After a call that met the memory cap the state is still full: gives back what can be. The state
- * is to be retired. */
+/* Collects all garbage after the memory cap was hit. The state must be replaced. */
 void script_collect_all(struct script_instance *instance);
 
-/* outage.c. A handler's call begins: */
+/* outage.c: begins a handler's call. */
 void outage_begin(struct script_instance *instance);
-/* In the error handler: whether the error at 1 passes an outage on; a failure there becomes its
+/* In the error handler: detects an outage in the error at 1, and replaces a failure table by its
  * message. */
 void outage_look(lua_State *L);
-/* Of the two values at the top that a handler returned: raises the second where the first is nil
- * and it is a failure, and pops it otherwise. */
+/* Checks the handler's two results at the top: raises the second if it is a failure after nil, pops
+ * it if nil. */
 void outage_raise_returned(lua_State *L);
-/* SCRIPT_OUTAGE where a call that failed passed an outage on, with what is unavailable in err. */
+/* Turns a failed call that passed on an outage into SCRIPT_OUTAGE; err names what is unavailable.
+ */
 enum script_result outage_result(const struct script_instance *instance, enum script_result result,
                                  struct err *err);
 
-/* manifest.c: reads the declarations of a state into the generation. False: err has all that is
- * wrong, a line each. */
+/* manifest.c: reads the declarations of a state into the generation. False: err has one line per
+ * problem. */
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
                    struct err *err);
 
-/* view_object.c: the `view` that handlers merge into; leaves it on the stack. */
+/* view_object.c: pushes the handlers' `view`. */
 void view_object_push(struct script_instance *instance);
 
-/* answer.c: reads what a route returned, at the top, into the response, whose memory is freed where
- * this raises. True: it is no answer but what is unavailable. */
-bool answer_take(lua_State *L, struct script_response *response, struct err *outage);
+/* response.c: reads a route's result, at the top, into the response, which the caller frees even if
+ * this raises. True: it is `unavailable`. */
+bool response_take(lua_State *L, struct script_response *response, struct err *outage);
 
-/* event_names.c: what can be read of an event: its declared fields, and no other name. */
-/* Pushes the table of a handler's events, which scripts see read-only. */
+/* event_object.c: the handlers' `event`. */
+/* Pushes the table of a handler's events, read-only. */
 void event_push(struct script_instance *instance, const struct script_handler *handler);
-/* Pushes the metatable of the items of a list of it. */
-void event_push_item_names(lua_State *L, const struct extract_field *list);
 
-/* view_object.c: the number at `at` is a time; otherwise raises "WHAT takes …". */
+/* Raises "WHAT takes …" unless the number at `at` is a time. */
 int64_t script_check_time_us(lua_State *L, int at, const char *what);
 
-/* Pushes the list of its names, those that are not handed on too. */
+/* Pushes the list of field names, check_only ones included. */
 void event_push_names(lua_State *L, const struct script_handler *handler);
-/* Fills the table on the top; the list of its names is below it. */
+/* Fills the event table at the top; the list of its names is below it. */
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values);
 

@@ -1,3 +1,4 @@
+/* source: tokens of a script, and the plain forms of functions, calls and tables in them. */
 #include "source.h"
 
 #include <stdlib.h>
@@ -100,7 +101,7 @@ size_t source_skip_brackets(const struct source *source, size_t at) {
 
 /* ---- functions ---------------------------------------------------------------------------- */
 
-/* Behind the `end` of the block whose body begins at `at`. */
+/* Skips the block whose body begins at `at`, with its `end`. */
 static size_t source_skip_block(const struct source *source, size_t at) {
     size_t depth = 1;
     for (; at < source->count && depth > 0; at++) {
@@ -112,7 +113,7 @@ static size_t source_skip_block(const struct source *source, size_t at) {
     return at;
 }
 
-/* Whether the `function` at `at`, whose parameters open at `open`, is called so. */
+/* Whether the `function` at `at`, with its parameters at `open`, has this name. */
 static bool source_is_named(const struct source *source, size_t at, size_t open, const char *name) {
     bool anonymous = open == at + 1;
     size_t name_at = anonymous ? at - 2 : open - 1;
@@ -150,7 +151,7 @@ bool source_find_function(const struct source *source, size_t at, const char *na
     return false;
 }
 
-/* Whether the list of names from `at` on has this one. */
+/* Whether the name is in the list of names at `at`. */
 static bool source_lists_name(const struct source *source, size_t at, struct slice name) {
     while (source_matches(source, at, "%n")) {
         if (slice_equal(source->tokens[at].text, name)) {

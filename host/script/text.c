@@ -1,8 +1,8 @@
-/* text: tostring and string.format without addresses: a table is "table", not where it lies, which
- * no replay could repeat. */
+/* text: tostring and string.format without addresses, which no replay can repeat: a table is
+ * "table". */
 #include "script_private.h"
 
-/* Whether the originals would write an address. */
+/* Whether the original functions would write an address. */
 static bool text_would_write_address(lua_State *L, int at) {
     int type = lua_type(L, at);
     bool plain = type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA &&
@@ -25,7 +25,7 @@ static int text_tostring(lua_State *L) {
         return 1;
     }
     lua_settop(L, 1);
-    if (lua_istable(L, 1) || lua_isuserdata(L, 1)) { /* its __tostring may come back here */
+    if (lua_istable(L, 1) || lua_isuserdata(L, 1)) { /* its __tostring may recurse */
         lua_host_check_stack(L);
         lua_host_check_time(L);
     }
@@ -47,8 +47,8 @@ static int text_format(lua_State *L) {
         }
         argument++;
         if (*at == 'p') {
-            return luaL_error(L, "string.format: %%p would write an address, which a replay cannot "
-                                 "repeat");
+            return luaL_error(L,
+                              "string.format: %%p writes an address, which a replay cannot repeat");
         }
         if (*at == 's' && text_would_write_address(L, argument)) {
             lua_pushstring(L, luaL_typename(L, argument));

@@ -1,5 +1,5 @@
-/* The two tables a handler sees: `event`, filled from extracted values, and `view`, whose merges
- * are checked against the declaration and staged. */
+/* view_object: the `view` that handlers merge into: checks merges against the declaration, and
+ * stages them. */
 #include <math.h>
 
 #include "bindings/lua_names.h"
@@ -8,97 +8,12 @@
 #include "base/uuid.h"
 #include "message.h"
 
-/* ---- event -------------------------------------------------------------------------------- */
-
-static void view_object_push_value(lua_State *L, const struct extract_field *field,
-                                   const struct extract_value *value);
-
-static void view_object_push_list(lua_State *L, const struct extract_field *field,
-                                  const struct extract_value *value) {
-    lua_createtable(L, (int)value->as.list.rows, 0);
-    event_push_item_names(L, field);
-    lua_insert(L, -2); /* [names, list] */
-    for (size_t row = 0; row < value->as.list.rows; row++) {
-        lua_createtable(L, 0, (int)field->element_count);
-        for (size_t i = 0; i < field->element_count; i++) {
-            if (field->element[i].check_only) {
-                continue;
-            }
-            view_object_push_value(L, &field->element[i],
-                                   &value->as.list.cells[row * field->element_count + i]);
-            lua_setfield(L, -2, field->element[i].name);
-        }
-        lua_pushvalue(L, -3);
-        lua_setmetatable(L, -2);
-        lua_rawseti(L, -2, (int)row + 1);
-    }
-    lua_remove(L, -2);
-}
-
-static void view_object_push_value(lua_State *L, const struct extract_field *field,
-                                   const struct extract_value *value) {
-    char text[UUID_TEXT_LEN + 1];
-    if (!value->present) {
-        lua_pushnil(L);
-        return;
-    }
-    switch (field->type) {
-    case FIELD_STRING:
-    case FIELD_JSON:
-        lua_pushlstring(L, value->as.text.data, value->as.text.len);
-        break;
-    case FIELD_INTEGER:
-    case FIELD_TIMESTAMP:
-        lua_pushnumber(L, (lua_Number)value->as.integer);
-        break;
-    case FIELD_NUMBER:
-        lua_pushnumber(L, value->as.number);
-        break;
-    case FIELD_BOOLEAN:
-        lua_pushboolean(L, value->as.integer != 0);
-        break;
-    case FIELD_OBJECT:
-        lua_pushboolean(L, 1);
-        break;
-    case FIELD_UUID:
-        uuid_format(value->as.uuid, text);
-        lua_pushlstring(L, text, UUID_TEXT_LEN);
-        break;
-    case FIELD_STRINGS:
-        lua_createtable(L, (int)value->as.strings.count, 0);
-        for (size_t i = 0; i < value->as.strings.count; i++) {
-            lua_pushlstring(L, value->as.strings.items[i].data, value->as.strings.items[i].len);
-            lua_rawseti(L, -2, (int)i + 1);
-        }
-        break;
-    case FIELD_LIST:
-        view_object_push_list(L, field, value);
-        break;
-    }
-}
-
-/* Every name that scripts see is set, so that nothing of the event before stays. */
-void event_fill(lua_State *L, const struct script_handler *handler,
-                const struct extract_value *values) {
-    int event = lua_gettop(L), names = event - 1;
-    for (size_t i = 0; i < handler->field_count; i++) {
-        if (!handler->fields[i].check_only) {
-            lua_rawgeti(L, names, (int)i + 1);
-            view_object_push_value(L, &handler->fields[i], &values[i]);
-            lua_rawset(L, event);
-        }
-    }
-}
-
-/* ---- view --------------------------------------------------------------------------------- */
-
-/* Ids are indexed, and an index row of Postgres holds 2704 bytes: two ids and a time fit. Here an
- * event is refused for itself; the database would refuse it only where its row is really written.
- */
+/* Ids are indexed, and a row of a Postgres index holds 2704 bytes: two ids and a time fit. Checked
+ * here, so that the event is rejected for every row, not only for one that is written. */
 #define ID_MAX_BYTES 1024
 
-/* What is wanted of the merges' arena has a bound for each event, which is looked at before
- * anything is taken. An event at its bound is rejected even where the script hides the error. */
+/* Checks the event's limit of merged bytes before any allocation in the merges' arena. The event is
+ * rejected even if the script catches the error. */
 static void view_object_check_room(lua_State *L, size_t bytes) {
     struct script_instance *instance = sandbox_instance(L);
     int most = instance->config->ingest.event_max_merge_bytes;
@@ -141,7 +56,8 @@ static bool view_object_is_null(lua_State *L, int at) {
     return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
 }
 
-/* A Lua list as the literal of a Postgres array. luaL_Buffer: Lua owns it if an error jumps. */
+/* Converts a Lua list to the literal of a Postgres array. Lua owns the luaL_Buffer if an error is
+ * raised. */
 static struct slice view_object_array_literal(lua_State *L, int at,
                                               const struct view_column *column) {
     luaL_Buffer out;
@@ -192,8 +108,7 @@ static struct slice view_object_array_literal(lua_State *L, int at,
     return copy;
 }
 
-/* Years 1 to 9999 in UTC, the times that events may have: Postgres would take what is beyond its
- * own range for infinity. */
+/* Years 1 to 9999 in UTC, as for events: Postgres reads times beyond its own range as infinity. */
 #define TIME_MIN_US (-62135596800000000.0)
 #define TIME_END_US 253402300800000000.0
 
@@ -215,7 +130,7 @@ static int64_t view_object_check_integer(lua_State *L, int at, const struct view
     return (int64_t)number;
 }
 
-/* -0 becomes 0: they are equal, so that the one that stays would depend on the order. */
+/* -0 becomes 0: both are equal, so the order of merges would decide which one stays. */
 static double view_object_check_finite(lua_State *L, int at, const struct view_column *column) {
     double number = lua_tonumber(L, at);
     if (!isfinite(number)) {
@@ -287,7 +202,7 @@ static const struct view_value *view_object_read_key(lua_State *L, int at,
     return key;
 }
 
-/* "OWNER has no WHAT "NAME": did you mean …? (scripts/view.lua)". Raises. */
+/* Raises "OWNER has no WHAT "NAME": did you mean …? (scripts/view.lua)". */
 static int view_object_refuse_name(lua_State *L, const char *owner, const char *what,
                                    const char *name, const char *const *known, size_t count) {
     char hint[NEAREST_HINT_CAP];
@@ -296,14 +211,24 @@ static int view_object_refuse_name(lua_State *L, const char *owner, const char *
                       nearest_hint(hint, name, known, count), file ? file->path : "view");
 }
 
-static int view_object_refuse_column(lua_State *L, const struct view_group *group,
-                                     const char *name) {
+/* Raises for a key of the table at `at` that is no column, if it has other keys than the `known`.
+ */
+static void view_object_check_columns(lua_State *L, int at, const struct view_group *group,
+                                      size_t known) {
     const char *names[VIEW_MAX_COLUMNS];
+    size_t given = 0;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        given++;
+    }
     for (size_t i = 0; i < group->column_count; i++) {
         names[i] = group->columns[i].name;
     }
-    const char *owner = lua_pushfstring(L, "group \"%s\"", group->name);
-    return view_object_refuse_name(L, owner, "column", name, names, group->column_count);
+    const char *unknown =
+        given == known ? NULL : lua_names_unknown(L, at, names, group->column_count);
+    if (unknown) {
+        const char *owner = lua_pushfstring(L, "group \"%s\"", group->name);
+        view_object_refuse_name(L, owner, "column", unknown, names, group->column_count);
+    }
 }
 
 static int view_object_refuse_group(lua_State *L, const struct view_table *table,
@@ -316,26 +241,7 @@ static int view_object_refuse_group(lua_State *L, const struct view_table *table
     return view_object_refuse_name(L, owner, "group", name, names, table->group_count);
 }
 
-static void view_object_refuse_unknown(lua_State *L, int at, const struct view_group *group,
-                                       size_t known) {
-    const char *names[VIEW_MAX_COLUMNS];
-    size_t given = 0;
-    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
-        given++;
-    }
-    if (given == known) {
-        return;
-    }
-    for (size_t i = 0; i < group->column_count; i++) {
-        names[i] = group->columns[i].name;
-    }
-    const char *unknown = lua_names_unknown(L, at, names, group->column_count);
-    if (unknown) {
-        view_object_refuse_column(L, group, unknown);
-    }
-}
-
-/* The names of the group's columns are on the top. */
+/* The list of the group's column names is at the top. */
 static const struct view_value *view_object_read_values(lua_State *L, int at,
                                                         const struct view_group *group) {
     struct view_value *values = view_object_alloc(L, (group->column_count + 1) * sizeof *values);
@@ -348,12 +254,12 @@ static const struct view_value *view_object_read_values(lua_State *L, int at,
         values[i] = view_object_to_value(L, lua_gettop(L), &group->columns[i]);
         lua_pop(L, 1);
     }
-    view_object_refuse_unknown(L, at, group, known);
+    view_object_check_columns(L, at, group, known);
     return values;
 }
 
-/* The value at 1 is the view or one of its tables, as scripts see them: a dot in the place of the
- * colon puts an argument there. */
+/* Whether the value at 1 is the view or one of its tables: a dot instead of the colon puts an
+ * argument there. */
 static bool view_object_is_self(lua_State *L) {
     protect_push_original(L, 1);
     bool self = !lua_isnil(L, -1);
@@ -361,8 +267,7 @@ static bool view_object_is_self(lua_State *L) {
     return self;
 }
 
-/* The arguments of a merge, by their types: a dot for the colon or an argument left out moves them.
- */
+/* Checks the types of merge's arguments: a dot for the colon, or a missing argument, moves them. */
 static const char *view_object_check_merge(lua_State *L, const struct view_table *table) {
     static const int wanted[] = {LUA_TSTRING, LUA_TTABLE};
     static const char *const names[] = {"group", "columns"};
@@ -382,8 +287,8 @@ static const char *view_object_check_merge(lua_State *L, const struct view_table
     return lua_tostring(L, 3);
 }
 
-/* view.TABLE:merge(key, group, columns); upvalues: the table's number; the columns' names of each
- * of its groups, which are strings of the state already */
+/* view.TABLE:merge(key, group, columns). Upvalues: the table's index; for each group the list of
+ * its column names, as strings of the state. */
 static int view_object_lua_merge(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     size_t number = (size_t)lua_tointeger(L, lua_upvalueindex(1));
@@ -397,7 +302,7 @@ static int view_object_lua_merge(lua_State *L) {
         return view_object_refuse_group(L, table, name);
     }
     if (!instance->merge) {
-        return luaL_error(L, "the view is only there while an event is handled");
+        return luaL_error(L, "the view is available only while an event is handled");
     }
     struct merge_op op = {.table = number, .group = group};
     op.key = view_object_read_key(L, 2, table);
@@ -407,7 +312,7 @@ static int view_object_lua_merge(lua_State *L) {
     return 0;
 }
 
-/* For those who look; live ingestion needs no more than the tag. */
+/* For dry runs: live ingestion needs the surrogate key only. */
 static void view_object_note_touch(struct script_instance *instance, struct slice id) {
     struct arena *arena = merge_arena(instance->merge);
     struct script_touch *touch = arena_alloc(arena, sizeof *touch);
@@ -443,10 +348,9 @@ static int view_object_lua_publish(lua_State *L) {
     }
     lua_settop(L, 2);
     if (!instance->merge) {
-        return luaL_error(L, "the view is only there while an event is handled");
+        return luaL_error(L, "the view is available only while an event is handled");
     }
-    view_object_check_room(
-        L, 1); /* one message may go beyond the bound, the next one is not read any more */
+    view_object_check_room(L, 1); /* a message may exceed the limit, the next one is not read */
     message_read(L, 2, "view:publish", instance->handler_name, merge_arena(instance->merge),
                  &message);
     uuid_format(instance->version.event_id, event_id);
@@ -456,7 +360,6 @@ static int view_object_lua_publish(lua_State *L) {
     return 0;
 }
 
-/* Makes the table at the top, whose names are all there, refuse to read others. */
 static void view_object_refuse_others(lua_State *L, const char *owner, const char *kind,
                                       const char *place) {
     lua_pushvalue(L, -1);

@@ -13,38 +13,38 @@
 #include "base/xalloc.h"
 #include "script_private.h"
 
-#define LOOK_INTERVAL_US 500000
-/* A look that comes later than this found the process standing still. */
-#define LOOK_LATE_US (2 * LOOK_INTERVAL_US)
+#define CHECK_INTERVAL_US 500000
+/* A later check means that the process stood still. */
+#define CHECK_LATE_US (2 * CHECK_INTERVAL_US)
 #define US_PER_S 1000000LL
 
-/* Every open Lua state of the process. */
+/* All open Lua states of the process. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct watched *first;
-static int64_t looked_us; /* 0: not yet */
+static int64_t checked_us; /* 0: not yet */
 
 struct watchdog {
     pthread_t thread;
-    pthread_cond_t changed; /* to the thread, under the lock */
+    pthread_cond_t changed; /* signals the thread, under the lock */
     bool stopping;
 };
 
 /* ---- a call -------------------------------------------------------------------------------- */
 
-/* What is said of a stuck call; texts are borrowed. */
-struct sight {
+/* A stuck call, for log and status; texts are borrowed. */
+struct stuck_call {
     const char *script, *file;
     char event_id[UUID_TEXT_LEN + 1]; /* "": none */
     int64_t lasts_ms, limit_ms;
 };
 
-static struct sight watchdog_sight_of(struct watched *watched) {
+static struct stuck_call watchdog_describe(struct watched *watched) {
     const char *script = atomic_load_explicit(&watched->script, memory_order_relaxed);
     const struct bundle_file *file =
         script ? bundle_find(&watched->generation->bundle, script) : NULL;
     int64_t deadline_us = atomic_load_explicit(&watched->deadline_us, memory_order_relaxed);
-    struct sight sight = {
-        .script = script ? script : "a chunk of none",
+    struct stuck_call call = {
+        .script = script ? script : "unknown",
         .file = file ? file->path : "",
         .lasts_ms = watched->lasts_us / 1000,
         .limit_ms = (deadline_us - watched->seen_us) / 1000,
@@ -52,26 +52,26 @@ static struct sight watchdog_sight_of(struct watched *watched) {
     uint64_t id[2] = {atomic_load_explicit(&watched->event_id[0], memory_order_relaxed),
                       atomic_load_explicit(&watched->event_id[1], memory_order_relaxed)};
     if (id[0] || id[1]) {
-        uuid_format((const uint8_t *)id, sight.event_id);
+        uuid_format((const uint8_t *)id, call.event_id);
     }
-    return sight;
+    return call;
 }
 
-static void watchdog_say(enum log_level level, const char *message, struct watched *watched) {
-    struct sight sight = watchdog_sight_of(watched);
+static void watchdog_log(enum log_level level, const char *message, struct watched *watched) {
+    struct stuck_call call = watchdog_describe(watched);
     struct log_field fields[] = {
-        LOG_TEXT("script", sight.script),
-        LOG_TEXT("file", sight.file),
-        LOG_TEXT("event_id", sight.event_id[0] ? sight.event_id : NULL),
-        LOG_INT("running_ms", sight.lasts_ms),
-        LOG_INT("limit_ms", sight.limit_ms),
+        LOG_TEXT("script", call.script),
+        LOG_TEXT("file", call.file),
+        LOG_TEXT("event_id", call.event_id[0] ? call.event_id : NULL),
+        LOG_INT("running_ms", call.lasts_ms),
+        LOG_INT("limit_ms", call.limit_ms),
     };
     log_write(level, message, fields, sizeof fields / sizeof *fields);
 }
 
 static void watchdog_end_call(struct watched *watched) {
     if (watched->stuck) {
-        watchdog_say(LOG_WARNING, "a script that was stuck has ended after all", watched);
+        watchdog_log(LOG_WARNING, "a stuck script returned", watched);
     }
     watched->stuck = false;
     watched->seen_us = watched->lasts_us = 0;
@@ -101,16 +101,16 @@ void watched_remove(struct watched *watched) {
 }
 
 static void watchdog_put_stuck(struct buffer *json, struct watched *watched) {
-    struct sight sight = watchdog_sight_of(watched);
+    struct stuck_call call = watchdog_describe(watched);
     json_put_name(json, NULL);
     buffer_append_text(json, "{");
-    json_put_text(json, "script", slice_of(sight.script));
-    json_put_text(json, "file", slice_of(sight.file));
-    if (sight.event_id[0]) {
-        json_put_text(json, "event_id", slice_of(sight.event_id));
+    json_put_text(json, "script", slice_of(call.script));
+    json_put_text(json, "file", slice_of(call.file));
+    if (call.event_id[0]) {
+        json_put_text(json, "event_id", slice_of(call.event_id));
     }
-    json_put_int(json, "running_ms", sight.lasts_ms);
-    json_put_int(json, "limit_ms", sight.limit_ms);
+    json_put_int(json, "running_ms", call.lasts_ms);
+    json_put_int(json, "limit_ms", call.limit_ms);
     buffer_append_text(json, "}");
 }
 
@@ -129,9 +129,9 @@ bool watchdog_report(struct buffer *json) {
     return none;
 }
 
-/* ---- looking ------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------- */
 
-/* Adds what passed since the look before; false: the state is idle, or has begun another call. */
+/* Adds the time since the last check. False: the state is idle, or began another call. */
 static bool watchdog_follow(struct watched *watched, int64_t passed_us) {
     int64_t started_us = atomic_load_explicit(&watched->started_us, memory_order_acquire);
     if (started_us != 0 && started_us == watched->seen_us) {
@@ -143,7 +143,7 @@ static bool watchdog_follow(struct watched *watched, int64_t passed_us) {
     return false;
 }
 
-/* True: it has lasted so long that the process must end. */
+/* True: the process must exit. */
 static bool watchdog_judge(struct watched *watched) {
     const struct config *config = watched->generation->config;
     int64_t limit_us =
@@ -151,19 +151,17 @@ static bool watchdog_judge(struct watched *watched) {
     int64_t over_us = watched->lasts_us - limit_us;
     if (!watched->stuck && over_us >= config->scripts.stuck_unready_s * US_PER_S) {
         watched->stuck = true;
-        watchdog_say(
-            LOG_ERROR,
-            "a script is stuck: it does not come back from a function that cannot be interrupted; "
-            "the process is not ready until it does",
-            watched);
+        watchdog_log(LOG_ERROR,
+                     "a script is stuck in a C function; the process is not ready until it returns",
+                     watched);
     }
     bool fatal =
         config->scripts.stuck_exit_s > 0 && over_us >= config->scripts.stuck_exit_s * US_PER_S;
     if (fatal) {
-        watchdog_say(
+        watchdog_log(
             LOG_ERROR,
-            "the process ends, because a script is stuck in it; nothing is lost, but mend the "
-            "script: what it hung at is tried again",
+            "the process exits because a script is stuck; nothing is lost: correct the script, its "
+            "event is re-read",
             watched);
     }
     return fatal;
@@ -174,25 +172,24 @@ bool watchdog_look(int64_t now_us) {
     size_t stuck = 0;
     bool fatal = false;
     pthread_mutex_lock(&lock);
-    int64_t passed_us = looked_us ? now_us - looked_us : 0;
-    passed_us = passed_us > LOOK_LATE_US ? LOOK_INTERVAL_US : passed_us;
-    looked_us = now_us;
+    int64_t passed_us = checked_us ? now_us - checked_us : 0;
+    passed_us = passed_us > CHECK_LATE_US ? CHECK_INTERVAL_US : passed_us;
+    checked_us = now_us;
     for (struct watched *watched = first; watched; watched = watched->next) {
         fatal = (watchdog_follow(watched, passed_us) && watchdog_judge(watched)) || fatal;
         stuck += watched->stuck;
     }
     if (!stuck_cell) {
         stuck_cell = metric_single(METRIC_GAUGE, "ras_stuck_scripts",
-                                   "Calls of scripts that do not come back from a C function.");
+                                   "Script calls that do not return from a C function.");
     }
     metric_set(stuck_cell, (double)stuck);
     pthread_mutex_unlock(&lock);
     return fatal;
 }
 
-/* False: stop. */
 static bool watchdog_wait_for_next(struct watchdog *watchdog) {
-    int64_t next_us = clock_monotonic_us() + LOOK_INTERVAL_US;
+    int64_t next_us = clock_monotonic_us() + CHECK_INTERVAL_US;
     int status = 0;
     pthread_mutex_lock(&lock);
     while (!watchdog->stopping && status == 0) {
@@ -206,7 +203,7 @@ static bool watchdog_wait_for_next(struct watchdog *watchdog) {
 static void *watchdog_main(void *context) {
     do {
         if (watchdog_look(clock_monotonic_us())) {
-            _exit(EX_SOFTWARE); /* in order it cannot: what runs the script would be waited for */
+            _exit(EX_SOFTWARE); /* an orderly exit would wait for the thread that runs the script */
         }
     } while (watchdog_wait_for_next(context));
     return NULL;

@@ -48,7 +48,7 @@ end
 local function probe() end
 busted.wrap(probe)
 debug.getmetatable(getfenv(probe)).__newindex = function(_, name)
-  error(('global "%s" is not declared: say local'):format(tostring(name)), 2)
+  error(('global "%s" is not declared: write local'):format(tostring(name)), 2)
 end
 
 local resets = {}

@@ -73,7 +73,7 @@ static void what_is_no_regular_file_is_named_and_left_unread(void) {
 static void a_link_that_leads_up_ends_with_a_message(void) {
     begin();
     CHECK(symlink("..", in_folder("lib/up")) == 0);
-    CHECK_HAS(load(), "does a link lead up?");
+    CHECK_HAS(load(), "remove a link to a parent folder");
     scripts_end(&scripts);
 }
 
@@ -83,13 +83,13 @@ static void names_of_backups_get_advice_and_editors_files_are_passed_over(void) 
     scripts_write(&scripts, "handlers/h.lua~", "no Lua");
     CHECK_TEXT(load(), "");
     scripts_write(&scripts, "handlers/h.bak.lua", HANDLER);
-    CHECK_HAS(load(), "\"h.bak\" has a dot in its name, as copies and backups have");
+    CHECK_HAS(load(), "\"h.bak\" has a dot in its name, like a copy or backup");
     unlink(in_folder("handlers/h.bak.lua"));
     scripts_write(&scripts, "handlers/h copy.lua", HANDLER);
-    CHECK_HAS(load(), "the name \"h copy\" cannot be used");
+    CHECK_HAS(load(), "the name \"h copy\" is not allowed");
     unlink(in_folder("handlers/h copy.lua"));
     scripts_write(&scripts, "queries/Big.sql", "SELECT 1");
-    CHECK_HAS(load(), "the name \"Big\" cannot be used");
+    CHECK_HAS(load(), "the name \"Big\" is not allowed");
     scripts_end(&scripts);
 }
 

@@ -133,15 +133,15 @@ static void names_a_wrong_value(void) {
     refuses_field("{ 'p', type = 'boolean', max = 1 }", "`max` is for numbers and strings");
     refuses_field("{ 'p', enum = 'a' }", "`enum` takes a table, not a string");
     refuses_field("{ 'p', enum = { 1 } }", "`enum` is a table of strings, 512 at most");
-    refuses_field("{ 'p', enum = {} }", "`enum` is empty: no value would be good");
+    refuses_field("{ 'p', enum = {} }", "`enum` is empty: no value would be accepted");
     refuses_field("{ 'p', type = 'integer', enum = { 'a' } }", "`enum` is for a string");
-    refuses_field("{ 'p', type = 'list' }", "a list needs `fields`, and only a list has it");
-    refuses_field("{ 'p', fields = {} }", "a list needs `fields`, and only a list has it");
+    refuses_field("{ 'p', type = 'list' }", "`fields` belongs to a list, and a list needs it");
+    refuses_field("{ 'p', fields = {} }", "`fields` belongs to a list, and a list needs it");
     refuses_field("{}", "its paths are missing: strings, at least one");
     refuses_field("{ 1 }", "`path` takes strings, not a number");
     refuses_field("{ 'a', nil, 'b' }", "its list part has a gap or another key (a number)");
     refuses_field("'a..b'", "the path \"a..b\" has an empty part");
-    refuses_field("7", "say a path or a table, not a number");
+    refuses_field("7", "a field is a path or a table, not a number");
     refuses_field("{ 'p', required_if = 'y' }",
                   "required_if: no other field \"y\": there are none");
     refuses_field("{ 'p', required_if = 'x' }",
@@ -153,7 +153,7 @@ static void names_a_wrong_key_of_a_handler(void) {
             "handlers/h.lua:1: handler: no key \"topic\": did you mean \"topics\"?");
     refuses(
         "handlers/h.lua", "return { topics = { 'a' }, handle = function() end }",
-        "handlers/h.lua:1: handler: `fields` is missing: a table of paths by name, maybe empty");
+        "handlers/h.lua:1: handler: `fields` is missing: a table of paths by name, may be empty");
     refuses("handlers/h.lua", "return { fields = {}, handle = function() end }",
             "handlers/h.lua:1: handler: `topics` is missing: a list of names, at least one");
 }
@@ -184,7 +184,7 @@ static void names_the_line_of_a_wrong_word(void) {
             "handlers/h.lua:6: field y: no key \"optionl\": did you mean \"optional\"?");
     refuses("handlers/h.lua",
             "return { topics = { 'a' },\n fields = { a = 'a',\n b = 7 }, handle = function() end }",
-            "handlers/h.lua:3: field b: say a path or a table, not a number");
+            "handlers/h.lua:3: field b: a field is a path or a table, not a number");
     refuses("handlers/h.lua", "return { topics = { 'a' },\n fields = {},\n handle = 7 }",
             "handlers/h.lua:3: handler: `handle` takes a function, not a number: function(event, "
             "view)");
@@ -203,15 +203,15 @@ static void names_file_and_line_of_a_syntax_error(void) {
 
 static void names_bounds_that_nothing_meets(void) {
     refuses_field("{ 'p', type = 'integer', min = 2, max = 1 }",
-                  "`min` 2 is more than `max` 1: no value would be good");
+                  "`min` 2 is more than `max` 1: no value would be accepted");
     refuses_field("{ 'p', type = 'number', min = 0/0 }",
-                  "`min` is no finite number: leave it away for no bound");
+                  "`min` is not a finite number: omit it for no bound");
     refuses_field("{ 'p', type = 'number', max = math.huge }",
-                  "`max` is no finite number: leave it away for no bound");
+                  "`max` is not a finite number: omit it for no bound");
     refuses_field("{ 'p', type = 'integer', max = 1.5 }", "`max` is a whole number here, not 1.5");
     refuses_field("{ 'p', min = -1 }", "`min` is a length in bytes here, not -1");
     refuses_field("{ 'p', enum = { 'a' }, min = 5 }",
-                  "`min` and `max` say nothing beside `enum`: take them away");
+                  "`min` and `max` have no effect with `enum`: remove them");
 }
 
 static void names_lists_with_a_gap_and_words_with_two_meanings(void) {
@@ -244,14 +244,14 @@ static void names_what_is_declared_twice(void) {
     refuses(
         "handlers/h.lua",
         "return { topics = 'a', fields = {\ntime = 'x' }, handle = function() end }",
-        "handlers/h.lua:2: handler: field time: every event has one of that name: take another");
+        "handlers/h.lua:2: handler: field time: the envelope reserves this name: choose another");
 }
 
 static void names_topics_and_types_that_cannot_be(void) {
-    refuses(
-        "handlers/h.lua", "return { topics = 'a b', fields = {}, handle = function() end }",
-        "handlers/h.lua:1: handler: no topic is named \"a b\": letters, digits, . _ and -, up to "
-        "249 bytes");
+    refuses("handlers/h.lua", "return { topics = 'a b', fields = {}, handle = function() end }",
+            "handlers/h.lua:1: handler: \"a b\" is not a topic name: use letters, digits, . _ and "
+            "-, up to "
+            "249 bytes");
     refuses("view.lua",
             "return { { name = 't', key = { { 'id', 'Text' } }, groups = {"
             "{ name = 'g', rule = 'latest', columns = {} } } } }",
@@ -274,24 +274,22 @@ static void names_impossible_paths(void) {
     static const struct {
         const char *path, *why;
     } table[] = {
-        {"a", "it begins with a slash"},
-        {"/a b", "it has a character that no path has as it is: letters, digits and "
-                 "-._~!$&'()*+,;=:@ may be"},
-        {"/a?b=1", "it has a character that no path has as it is: letters, digits and "
-                   "-._~!$&'()*+,;=:@ may be"},
+        {"a", "it must begin with a slash"},
+        {"/a b", "use letters, digits and -._~!$&'()*+,;=:@ only"},
+        {"/a?b=1", "use letters, digits and -._~!$&'()*+,;=:@ only"},
         {"/{a", "a { is not closed"},
-        {"/a}", "a } closes nothing"},
+        {"/a}", "a } has no {"},
         {"/{}", "a parameter has no name"},
-        {"/{a b}", "the name of a parameter has letters, digits and _"},
-        {"/{a}/{a}", "two of its parameters have one name"},
-        {"/{a}.json", "a parameter goes up to the next slash: nothing can follow it"},
-        {"/a//b", "two slashes stand together"},
-        {"/../b", "no request has . or .. in its path"},
+        {"/{a b}", "a parameter name has letters, digits and _ only"},
+        {"/{a}/{a}", "two parameters have the same name"},
+        {"/{a}.json", "a parameter ends its segment: nothing can follow it"},
+        {"/a//b", "it has an empty segment"},
+        {"/../b", ". and .. are not allowed as segments"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char declaration[128], wanted[256];
         snprintf(declaration, sizeof declaration, "path = \"%s\"", table[i].path);
-        snprintf(wanted, sizeof wanted, "route: no request has the path \"%s\": %s", table[i].path,
+        snprintf(wanted, sizeof wanted, "route: the path \"%s\" is not allowed: %s", table[i].path,
                  table[i].why);
         refuses_route(declaration, wanted);
     }
@@ -303,14 +301,14 @@ static void names_caches_that_would_lie(void) {
     refuses_route("path = '/{id}', cache = { key = 'x:{id' }",
                   "cache: `key` is \"x:{id\": a { is not closed");
     refuses_route("path = '/{id}', cache = { key = 'x' }",
-                  "cache: `key` lacks {id} of the path /{id}: the answer for one would be served "
-                  "for another");
+                  "cache: `key` lacks {id} of the path /{id}: different requests would share a "
+                  "response");
     CHECK_HAS(error_with("routes/r.lua", "return { path = '/{id}', aliases = { '/a/{other}' },\n"
                                          "cache = { key = 'x:{id}' }, handle = function() end }"),
               "routes/r.lua:2: cache: no parameter of the path \"id\": there is other");
     CHECK_HAS(err.text, "routes/r.lua:2: cache: `key` lacks {other} of the path /a/{other}");
     refuses_route("method = 'POST', path = '/', cache = { key = 'x' }",
-                  "cache: a POST is run each time it is asked for: only answers of GET are kept");
+                  "cache: responses of POST cannot be cached, only those of GET");
     refuses_route("path = '/', cache = 'x'", "route: `cache` takes a table, not a string: { key = "
                                              "\"api:batch:{batch_id}\" }");
     refuses_route("path = '/', cache = true",
@@ -324,9 +322,9 @@ static void names_vocabularies_that_say_nothing(void) {
     static const char words[] = "words: vocabulary \"x\" maps words to words, 256 at most, without "
                                 "quotes and backslashes";
     refuses_route("path = '/', words = { vocabularies = {} }",
-                  "words: `at` is missing: where a body has them, \"batches.overall_status\"");
+                  "words: `at` is missing: their place in a body, \"batches.overall_status\"");
     refuses_route("path = '/', words = { at = 'a..b', vocabularies = {} }",
-                  "words: `at` is \"a..b\": names with a dot between two of them");
+                  "words: `at` is \"a..b\": names separated by dots");
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = 'y' } }",
                   "words: `vocabularies` maps names to tables of words, 16 at most");
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 7 } } }", words);
@@ -336,11 +334,12 @@ static void names_vocabularies_that_say_nothing(void) {
 static void names_misspelt_words_of_a_vocabulary(void) {
     refuses_route("path = '/', words = { at = 'a', known = { 'failed', 'ready' }, vocabularies = "
                   "{ x = { faild = 'bad' } } }",
-                  "words: vocabulary \"x\" says \"bad\" for \"faild\", which is none of `known`: "
+                  "words: vocabulary \"x\" replaces \"faild\", which is not in `known`: "
                   "did you mean \"failed\"?");
-    refuses_route("path = '/', words = { at = 'a', known = 7, vocabularies = {} }",
-                  "words: `known` takes a list, not a number: the words that a body has there, "
-                  "{ \"pending\", \"failed\" }");
+    refuses_route(
+        "path = '/', words = { at = 'a', known = 7, vocabularies = {} }",
+        "words: `known` takes a list, not a number: the words that a body may have there, "
+        "{ \"pending\", \"failed\" }");
 }
 
 /* The settings name a vocabulary for a caller: it must be one of each route that has any. */
@@ -359,7 +358,7 @@ static void names_vocabularies_that_a_route_does_not_answer_in(void) {
                             .http.vocabularies = {callers, wrong, 1}};
     CHECK(script_generation_load_service(&config, 1, &err) == NULL);
     CHECK_HAS(err.text, "http.vocabularies of config.lua: gateway reads \"intenal\", which ");
-    CHECK_HAS(err.text, "/routes/r.lua does not answer in: ");
+    CHECK_HAS(err.text, "/routes/r.lua lacks: ");
     CHECK_HAS(err.text, "did you mean \"internal\"?");
     config.http.vocabularies.values = right;
     struct script_generation *generation = script_generation_load_service(&config, 1, &err);
@@ -367,7 +366,7 @@ static void names_vocabularies_that_a_route_does_not_answer_in(void) {
     script_generation_unref(generation);
     write_file("routes/s.lua", slip);
     CHECK(script_generation_load_service(&config, 1, &err) == NULL);
-    CHECK_HAS(err.text, "/routes/s.lua does not answer in: did you mean \"intrnal\"?");
+    CHECK_HAS(err.text, "/routes/s.lua lacks: did you mean \"intrnal\"?");
     remove_file("routes/s.lua");
 }
 
@@ -375,7 +374,7 @@ static void names_wrong_values_of_a_route(void) {
     refuses_route("path = '/', auth = 'no'", "route: `auth` takes a boolean, not a string");
     refuses_route("path = '/', method = 'get'",
                   "route: no method \"get\": there are GET, POST, PUT, PATCH, DELETE");
-    refuses_route("path = 7", "route: `path` takes a string, not a number: where it is, "
+    refuses_route("path = 7", "route: `path` takes a string, not a number: the URL's path, "
                               "\"/batches/{batch_id}\"");
     refuses_route("path = '/', aliases = { x = '/a' }", "route: `aliases` takes a list of paths");
     refuses_route("path = '/', endpoint = ''", "route: `endpoint` is empty");
@@ -387,19 +386,19 @@ static void names_routes_that_hide_each_other(void) {
     write_file("routes/b.lua",
                "return {\n path = '/b/c', aliases = {\n'/{any}/c' }, handle = function() end }");
     refuses("routes/r.lua", "return {\n path = '/b/c', handle = function() end }",
-            "routes/r.lua:2: route: GET /b/c is declared by routes/b, too");
+            "routes/r.lua:2: route: GET /b/c is also declared by routes/b");
     refuses(
         "routes/r.lua", "return {\n path = '/x/c', handle = function() end }",
-        "routes/r.lua:2: route: GET /x/c is never reached: a path of routes/b, whose name comes "
-        "first, matches all that it does");
+        "routes/r.lua:2: route: GET /x/c is never reached: a path of routes/b, whose name sorts "
+        "first, matches the same requests");
     CHECK_TEXT(error_with("routes/r.lua", "return { path = '/{a}/{b}', handle = function() end }"),
                "");
     write_file("routes/b.lua",
                "return { path = '/b', cache = { key = 'k' }, handle = function() end }");
-    refuses(
-        "routes/r.lua", "return { path = '/r', cache = {\n key = 'k' }, handle = function() end }",
-        "routes/r.lua:2: route: cache.key \"k\" is that of routes/b, too: one would answer with "
-        "what the other keeps");
+    refuses("routes/r.lua",
+            "return { path = '/r', cache = {\n key = 'k' }, handle = function() end }",
+            "routes/r.lua:2: route: cache.key \"k\" is also that of routes/b: they would share "
+            "cached responses");
     remove_file("routes/b.lua");
 }
 
@@ -419,7 +418,7 @@ static void names_all_that_is_wrong_at_once(void) {
         "handlers/h.lua:3: field x: no key \"mni\": did you mean \"min\"?\n",
         "handlers/h.lua:4: field x: `optional` takes a boolean, not a number\n",
         "routes/r.lua:1: route: `handle` is missing: function(request)\n",
-        "routes/r.lua:2: route: no request has the path \"x\": it begins with a slash\n",
+        "routes/r.lua:2: route: the path \"x\" is not allowed: it must begin with a slash\n",
         "view.lua:1: table t: no key \"kye\": did you mean \"key\"?",
         "view.lua:1: table t: `groups` takes a table, not a number",
     };
@@ -452,9 +451,9 @@ static void hostile_declarations_end_in_a_message(void) {
         {"routes/r.lua",
          "return setmetatable({ path = '/', handle = function() end },\n"
          "{ __index = function(_, name) error('no field ' .. tostring(name)) end })",
-         "take its metatable away"},
+         "remove its metatable"},
         {"view.lua", "return setmetatable({}, { __index = error, __len = error })",
-         "take its metatable away"},
+         "remove its metatable"},
         {"handlers/h.lua",
          "local f = {} for i = 1, 60 do f['f' .. i] = { 'p', type = 'list', fields = f } end\n"
          "return { topics = 'a', fields = f, handle = function() end }",
@@ -514,10 +513,10 @@ static void slips_that_were_called_good_are_named(void) {
         {"route_cached_with_query.lua", "routes/r.lua",
          "routes/r.lua:9: a cached route has no request.query: "},
         {"post_route_with_cache.lua", "routes/r.lua",
-         "routes/r.lua:6: cache: a POST is run each time it is asked for"},
+         "routes/r.lua:6: cache: responses of POST cannot be cached"},
         {"handler_returns_module.lua", "handlers/h.lua",
          "handlers/h.lua:2: handler: this is a module, not a declaration"},
-        {"route_strict_table.lua", "routes/r.lua", "take its metatable away"},
+        {"route_strict_table.lua", "routes/r.lua", "remove its metatable"},
         {"view_table_declared_twice.lua", "view.lua",
          "view.lua:137: table batch_archives: it is declared twice"},
     };
@@ -547,7 +546,7 @@ static void names_wrong_words_of_a_reaction(void) {
         {"return { follow = { t = 'id' }, query = 'facts', publish = tostring }",
          "no key \"follow\": did you mean \"follows\"?"},
         {"return { follows = {}, query = 'facts', publish = tostring }",
-         "`follows` names no table: nothing would call it"},
+         "`follows` is empty: name at least one table"},
         {"return { follows = { 't' }, query = 'facts', publish = tostring }",
          "this table is a number"},
         {"return { follows = { t = 1 }, query = 'facts', publish = tostring }",
@@ -564,10 +563,9 @@ static void names_wrong_words_of_a_reaction(void) {
     }
     refuses_reaction("local pg = require('pg')\n"
                      "return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
-                     facts,
-                     "reactions/a.lua:1: pg: a reaction says what follows from its row alone");
+                     facts, "reactions/a.lua:1: pg: a reaction depends on its row alone");
     refuses_reaction("return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
-                     "SELECT :key::text", "has the one parameter :keys");
+                     "SELECT :key::text", "takes exactly one parameter, :keys");
 }
 
 static void leaves_out_what_follows_from_a_problem_of_the_view(void) {
@@ -595,8 +593,7 @@ static void takes_a_good_reaction(void) {
 static const struct test_case cases[] = {
     {"names vocabularies that say nothing", names_vocabularies_that_say_nothing},
     {"names misspelt words of a vocabulary", names_misspelt_words_of_a_vocabulary},
-    {"names vocabularies that a route does not answer in",
-     names_vocabularies_that_a_route_does_not_answer_in},
+    {"names vocabularies that a route lacks", names_vocabularies_that_a_route_does_not_answer_in},
     {"takes good declarations", takes_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},

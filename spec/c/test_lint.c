@@ -20,10 +20,10 @@ static void names_every_warning_of_every_file(void) {
     if (result != LINT_MISSING) {
         CHECK_INT(result, LINT_BAD);
         CHECK_HAS(err.text, "/lib/a.lua:1: unused variable 'unused' (luacheck)\n");
-        CHECK_HAS(err.text, "/lib/a.lua:2: accessing undefined variable 'print' (luacheck): say "
+        CHECK_HAS(err.text, "/lib/a.lua:2: accessing undefined variable 'print' (luacheck): use "
                             "require(\"log\").info(\"message\", { field = value })\n");
         CHECK_HAS(err.text, "/lib/b.lua:1: accessing undefined variable 'os' (luacheck): for "
-                            "durations there is require(\"clock\")");
+                            "durations use require(\"clock\")");
     }
     lint_destroy(lint);
     script_generation_unref(generation);

@@ -56,7 +56,7 @@ static void route_says(const char *keys, const char *body, const char *wanted) {
 static void fields_of_the_event(void) {
     handler_says("return event.wrod", AT "event has no field \"wrod\": did you mean \"word\"?");
     handler_says("return event.hidden",
-                 AT "event: field \"hidden\" is check_only, which keeps it from handlers");
+                 AT "event: field \"hidden\" is check_only: handlers cannot read it");
     handler_says("return event.word .. event.event_id, event.time", "");
 }
 
@@ -78,10 +78,10 @@ static void tables_groups_and_columns(void) {
 
 static void dots_and_missing_arguments(void) {
     handler_says("view.things.merge('a', 'said', {})", AT
-                 "things.merge is called with a dot: say view.things:merge(key, group, columns)");
-    handler_says("view.touch('a')", AT "view.touch is called with a dot: say view:touch(id)");
+                 "things.merge is called with a dot: use view.things:merge(key, group, columns)");
+    handler_says("view.touch('a')", AT "view.touch is called with a dot: use view:touch(id)");
     handler_says("view.things:merge('said', { word = 'x' })",
-                 AT "things:merge lacks an argument: say view.things:merge(key, group, columns)");
+                 AT "things:merge lacks an argument: use view.things:merge(key, group, columns)");
 }
 
 static void what_is_not_written_plainly_is_left_alone(void) {
@@ -101,23 +101,22 @@ static void requests(void) {
                "routes/r.lua:3: request.params has no name \"idd\": did you mean \"id\"?");
     route_says("", "return request.params.id, request.query.anything, request.correlation_id", "");
     route_says("cache = { key = 'x:{id}' },", "return request.query.n",
-               "routes/r.lua:3: a cached route has no request.query: its answer is kept under "
-               "`cache.key` \"x:{id}\", whatever the query is; take `cache` away, or put it in the "
-               "path");
+               "routes/r.lua:3: a cached route has no request.query: its responses are cached "
+               "under `cache.key` \"x:{id}\", whatever the query is; remove `cache`, or move the "
+               "value to the path");
 }
 
-#define NOT_GIVEN " is not given: give it a value, or json.null where NULL is meant"
+#define NOT_GIVEN " is not given: give it a value, or json.null for NULL"
 
 static void queries_and_their_parameters(void) {
     handler_says("pg.query('what', { a = 1, b = 2 })",
                  AT "sql/queries has no query \"what\": there are none, one");
     handler_says("pg.query('one', { a = 1, c = 2 })",
                  AT "query one has no parameter \"c\": there are a, b\n" AT
-                    "query one: its parameter \"b\"" NOT_GIVEN);
-    handler_says("pg.query('one', { a = 1, b = nil })",
-                 AT "query one: its parameter \"b\"" NOT_GIVEN);
-    handler_says("pg.query('one')", AT "query one: its parameter \"a\"" NOT_GIVEN "\n" AT
-                                       "query one: its parameter \"b\"" NOT_GIVEN);
+                    "query one: parameter \"b\"" NOT_GIVEN);
+    handler_says("pg.query('one', { a = 1, b = nil })", AT "query one: parameter \"b\"" NOT_GIVEN);
+    handler_says("pg.query('one')", AT "query one: parameter \"a\"" NOT_GIVEN "\n" AT
+                                       "query one: parameter \"b\"" NOT_GIVEN);
     handler_says("pg.transaction(function(tx) tx.query('two') end)",
                  AT "sql/queries has no query \"two\": there are none, one");
     handler_says(
@@ -132,7 +131,7 @@ static void queries_and_their_parameters(void) {
 
 static void what_the_sandbox_offers_instead(void) {
     handler_says("return math.random(1, 2)", AT
-                 "math.random is not there for scripts: a replay could not repeat it: derive the "
+                 "math.random is not available to scripts: a replay cannot repeat it: derive the "
                  "value from event.event_id or event.time");
     handler_says("return math.random, math.floor(1.5)", "");
 }

@@ -81,9 +81,8 @@ static void a_field_that_is_not_declared_suggests_the_nearest(void) {
 }
 
 static void a_field_that_is_only_checked_says_so(void) {
-    says("return event.hidden",
-         LINE "event: field \"hidden\" is declared check_only: it is checked, "
-              "and not handed on (`fields` of /handlers/h.lua)");
+    says("return event.hidden", LINE "event: field \"hidden\" is declared check_only: handlers "
+                                     "cannot read it (`fields` of /handlers/h.lua)");
 }
 
 static void a_declared_field_that_is_not_there_is_nil(void) {
@@ -113,14 +112,14 @@ static void a_module_suggests_the_nearest(void) {
 static void a_global_suggests_the_nearest(void) {
     says("return tostrng(1)",
          LINE "global \"tostrng\" is not declared: did you mean \"tostring\"?");
-    says("return json.null", LINE "global \"json\" is not declared: say local json = "
+    says("return json.null", LINE "global \"json\" is not declared: write local json = "
                                   "require(\"json\")");
-    says("print(1)", LINE "global \"print\" is not there for scripts: say require(\"log\").info("
+    says("print(1)", LINE "global \"print\" is not available to scripts: use require(\"log\").info("
                           "\"message\", { field = value })");
     says("return os.time()",
-         LINE "global \"os\" is not there for scripts: for durations there is require(\"clock\"); "
-              "times come from the event, settings from config.lua");
-    says("return colour", LINE "global \"colour\" is not declared: say local");
+         LINE "global \"os\" is not available to scripts: for durations use require(\"clock\"); "
+              "take times from the event, settings from config.lua");
+    says("return colour", LINE "global \"colour\" is not declared: write local");
 }
 
 static void a_query_suggests_the_nearest(void) {
@@ -165,10 +164,9 @@ static void route_says(const char *body, const char *wanted) {
 
 static void a_cached_route_cannot_read_the_query(void) {
     static const char cached[] = "cache = { key = '{batch_id}' },";
-    route_with_says(
-        cached, "return { status = 200, body = request.query.n or '{}' }",
-        "routes/r.lua:1: request: \"query\" is not there for a cached route: its answer is "
-        "kept under `cache.key`, whatever the query is");
+    route_with_says(cached, "return { status = 200, body = request.query.n or '{}' }",
+                    "routes/r.lua:1: request: \"query\" is not available to a cached route: its "
+                    "responses are cached under `cache.key`, whatever the query is");
     route_with_says(cached, "return { status = 200, body = request.params.batch_id }", "");
 }
 

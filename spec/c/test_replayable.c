@@ -163,7 +163,7 @@ static void no_address_is_written(void) {
                 "table|  abc|function|%|7");
     is_the_same("return tostring(setmetatable({}, { __tostring = function() return 'own' end }))",
                 ":own");
-    is_the_same("return ('%p'):format({})", "would write an address");
+    is_the_same("return ('%p'):format({})", "writes an address");
     is_the_same("error({})", "a table value");
     is_the_same("return ('x'):rep(-1, {})", "handlers/t.lua");
     is_the_same("local list = { string.rep } return pcall(list[1]) and 1 or list[1]()", "[C]");

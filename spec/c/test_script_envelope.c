@@ -83,7 +83,7 @@ static void what_is_wrong_has_its_place(void) {
          "/envelope.lua:1: envelope: `time` takes a string, not a number"},
         {"return { id = 'a..b', time = 't', correlation_id = 'c' }", "/envelope.lua:1: envelope: "},
         {"return { id = 'i', time = 't', correlation_id = 'c', fields = { time = 'x' } }",
-         "/envelope.lua:1: envelope: field time: every event has one of that name"},
+         "/envelope.lua:1: envelope: field time: the envelope reserves this name"},
         {"return { id = 'i', time = 't', correlation_id = 'c', fields = { k = { 'k', type = "
          "'txt' } } }",
          "/envelope.lua:1: field k: no type \"txt\""},
@@ -98,7 +98,7 @@ static void what_is_wrong_has_its_place(void) {
 static void a_handler_takes_no_name_of_the_envelope(void) {
     refuses(OTHER_ENVELOPE,
             "return { topics = 't', fields = { kind = 'k' }, handle = function() end }",
-            "/handlers/h.lua:1: handler: field kind: every event has one of that name");
+            "/handlers/h.lua:1: handler: field kind: the envelope reserves this name");
 }
 
 static const struct test_case cases[] = {

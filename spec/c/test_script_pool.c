@@ -181,13 +181,13 @@ static void answers_that_are_none_are_errors(void) {
     static const struct {
         const char *body, *reason;
     } answers[] = {
-        {"", "it returned a nil, which is no answer"},
-        {"return 5", "it returned a number, which is no answer"},
-        {"return {}", "`status` of its answer is a whole number from 200 to 599, not a nil"},
-        {"return { status = 200 }", "its answer has neither `body` nor `error`"},
+        {"", "it returned a nil, which is no response"},
+        {"return 5", "it returned a number, which is no response"},
+        {"return {}", "`status` of its response is a whole number from 200 to 599, not a nil"},
+        {"return { status = 200 }", "its response has neither `body` nor `error`"},
         {"return { status = 99, body = 'x' }", "a whole number from 200 to 599, not 99"},
         {"return { status = 'x', body = 'x' }", "a whole number from 200 to 599, not a string"},
-        {"return { status = 200, body = {} }", "`body` of its answer is a string, not a table"},
+        {"return { status = 200, body = {} }", "`body` of its response is a string, not a table"},
     };
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         begin(answers[i].body);

@@ -59,8 +59,8 @@ def test_a_script_that_hangs_makes_the_process_unready_until_it_ends(service, fi
     assert call["script"] == HANDLER and call["file"].endswith(f"scripts/{HANDLER}.lua")
     assert call["event_id"] == event_id and call["running_ms"] >= 2000 > call["limit_ms"] - 1
     assert program.metric("ras_stuck_scripts") == 1
-    said = log_lines(program, "a script is stuck: it does not come back from a function that cannot "
-                     "be interrupted; the process is not ready until it does")
+    said = log_lines(program, "a script is stuck in a C function; the process is not ready until it "
+                              "returns")
     assert [(line["level"], line["script"], line["event_id"]) for line in said] == \
         [("error", HANDLER, event_id)]
     status = json.loads(program.command("status").stdout)
@@ -71,7 +71,7 @@ def test_a_script_that_hangs_makes_the_process_unready_until_it_ends(service, fi
     service.wait_ready()
     service.wait_committed(1)
     assert service.query("SELECT filename FROM essay_results") == [("file",)]
-    assert len(log_lines(program, "a script that was stuck has ended after all")) == 1
+    assert len(log_lines(program, "a stuck script returned")) == 1
     wait_until("the metric", lambda: program.metric("ras_stuck_scripts") == 0)
 
 
@@ -101,7 +101,7 @@ def test_a_script_that_never_ends_ends_the_process_and_nothing_is_lost(service):
     program = start(service, SCRIPTS_STUCK_EXIT_S="2")
     event_id = hang(service)
     assert program.process.wait(timeout=60) == 70
-    said = [line for line in log_lines(program) if line["message"].startswith("the process ends")]
+    said = [line for line in log_lines(program) if line["message"].startswith("the process exits because")]
     assert [(line["level"], line["script"], line["event_id"]) for line in said] == \
         [("error", HANDLER, event_id)]
     assert service.committed_events() == 0

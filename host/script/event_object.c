@@ -1,0 +1,140 @@
+/* event_object: the `event` that handlers read. Reading an undeclared field raises an error with
+ * the nearest name. */
+#include "bindings/lua_names.h"
+#include "base/uuid.h"
+#include "script_private.h"
+
+/* Pushes a set of the fields; the value of one that is check_only says why it cannot be read. */
+static void event_object_push_field_names(lua_State *L, const struct extract_field *fields,
+                                          size_t count) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].check_only) {
+            lua_pushliteral(L, "is declared check_only: handlers cannot read it");
+        } else {
+            lua_pushboolean(L, 1);
+        }
+        lua_setfield(L, -2, fields[i].name);
+    }
+}
+
+/* Stores the metatable of each list's items in the registry, under the list's address. */
+static void event_object_add_lists(lua_State *L, const struct extract_field *fields, size_t count,
+                                   const char *place) {
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].type == FIELD_LIST) {
+            lua_pushlightuserdata(L, (void *)&fields[i]);
+            event_object_push_field_names(L, fields[i].element, fields[i].element_count);
+            const char *owner = lua_pushfstring(L, "an item of %s", fields[i].name);
+            lua_insert(L, -2);
+            lua_names_push_strict(L, owner, "field ", place);
+            lua_remove(L, -2);
+            lua_rawset(L, LUA_REGISTRYINDEX);
+            event_object_add_lists(L, fields[i].element, fields[i].element_count, place);
+        }
+    }
+}
+
+void event_push(struct script_instance *instance, const struct script_handler *handler) {
+    lua_State *L = instance->host.L;
+    const struct bundle_file *file = bundle_find(&instance->generation->bundle, handler->name);
+    const char *place = lua_pushfstring(L, "`fields` of %s", file ? file->path : handler->name);
+    event_object_add_lists(L, handler->fields, handler->field_count, place);
+    lua_createtable(L, 0, (int)handler->field_count);
+    event_object_push_field_names(L, handler->fields, handler->field_count);
+    lua_names_push_strict(L, "event", "field ", place);
+    lua_setmetatable(L, -2);
+    lua_remove(L, -2);
+    protect_table(L, "event");
+}
+
+void event_push_names(lua_State *L, const struct script_handler *handler) {
+    lua_createtable(L, (int)handler->field_count, 0);
+    for (size_t i = 0; i < handler->field_count; i++) {
+        lua_pushstring(L, handler->fields[i].name);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
+/* ---- one event ---------------------------------------------------------------------------- */
+
+static void event_object_push_value(lua_State *L, const struct extract_field *field,
+                                    const struct extract_value *value);
+
+static void event_object_push_list(lua_State *L, const struct extract_field *field,
+                                   const struct extract_value *value) {
+    lua_createtable(L, (int)value->as.list.rows, 0);
+    lua_pushlightuserdata(L, (void *)field);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_insert(L, -2); /* [names, list] */
+    for (size_t row = 0; row < value->as.list.rows; row++) {
+        lua_createtable(L, 0, (int)field->element_count);
+        for (size_t i = 0; i < field->element_count; i++) {
+            if (field->element[i].check_only) {
+                continue;
+            }
+            event_object_push_value(L, &field->element[i],
+                                    &value->as.list.cells[row * field->element_count + i]);
+            lua_setfield(L, -2, field->element[i].name);
+        }
+        lua_pushvalue(L, -3);
+        lua_setmetatable(L, -2);
+        lua_rawseti(L, -2, (int)row + 1);
+    }
+    lua_remove(L, -2);
+}
+
+static void event_object_push_value(lua_State *L, const struct extract_field *field,
+                                    const struct extract_value *value) {
+    char text[UUID_TEXT_LEN + 1];
+    if (!value->present) {
+        lua_pushnil(L);
+        return;
+    }
+    switch (field->type) {
+    case FIELD_STRING:
+    case FIELD_JSON:
+        lua_pushlstring(L, value->as.text.data, value->as.text.len);
+        break;
+    case FIELD_INTEGER:
+    case FIELD_TIMESTAMP:
+        lua_pushnumber(L, (lua_Number)value->as.integer);
+        break;
+    case FIELD_NUMBER:
+        lua_pushnumber(L, value->as.number);
+        break;
+    case FIELD_BOOLEAN:
+        lua_pushboolean(L, value->as.integer != 0);
+        break;
+    case FIELD_OBJECT:
+        lua_pushboolean(L, 1);
+        break;
+    case FIELD_UUID:
+        uuid_format(value->as.uuid, text);
+        lua_pushlstring(L, text, UUID_TEXT_LEN);
+        break;
+    case FIELD_STRINGS:
+        lua_createtable(L, (int)value->as.strings.count, 0);
+        for (size_t i = 0; i < value->as.strings.count; i++) {
+            lua_pushlstring(L, value->as.strings.items[i].data, value->as.strings.items[i].len);
+            lua_rawseti(L, -2, (int)i + 1);
+        }
+        break;
+    case FIELD_LIST:
+        event_object_push_list(L, field, value);
+        break;
+    }
+}
+
+/* Sets every field, so that none of the previous event stays. */
+void event_fill(lua_State *L, const struct script_handler *handler,
+                const struct extract_value *values) {
+    int event = lua_gettop(L), names = event - 1;
+    for (size_t i = 0; i < handler->field_count; i++) {
+        if (!handler->fields[i].check_only) {
+            lua_rawgeti(L, names, (int)i + 1);
+            event_object_push_value(L, &handler->fields[i], &values[i]);
+            lua_rawset(L, event);
+        }
+    }
+}

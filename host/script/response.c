@@ -1,0 +1,177 @@
+/* response: reads a route's result, raw and inside the protected call. A wrong key, type or status
+ * is the script's mistake and raises. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/nearest.h"
+#include "base/xalloc.h"
+#include "script_private.h"
+
+#define EXPECTED "a table with `status` and `body`, or `status` and `error`, or `unavailable`"
+
+static void response_set_body(struct script_response *response, const char *body, size_t len) {
+    char *copy = xcalloc(1, len + 1);
+    memcpy(copy, body, len);
+    response->body = (struct slice){copy, len};
+}
+
+static void response_set_error(struct script_response *response, int status, const char *message) {
+    struct buffer body = {0};
+    response->status = status;
+    buffer_append_text(&body, "{\"error\":");
+    buffer_append_json_string(&body, slice_of(message));
+    buffer_append_text(&body, "}");
+    response_set_body(response, body.data, body.len);
+    buffer_free(&body);
+}
+
+static void response_check_keys(lua_State *L, int at) {
+    static const char *const known[] = {"status", "body", "error", "unavailable", "tags"};
+    char hint[NEAREST_HINT_CAP];
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING) {
+            luaL_error(L, "its response has a key that is a %s: a response is " EXPECTED,
+                       luaL_typename(L, -2));
+        }
+        const char *name = lua_tostring(L, -2);
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+            found = found || strcmp(name, known[i]) == 0;
+        }
+        if (!found) {
+            luaL_error(L, "its response has the key \"%s\", which no response has: %s", name,
+                       nearest_hint(hint, name, known, sizeof known / sizeof *known));
+        }
+    }
+}
+
+static void response_push(lua_State *L, int at, const char *key) {
+    lua_pushstring(L, key);
+    lua_rawget(L, at);
+}
+
+/* The string response[key], borrowed from the table; NULL: absent. */
+static const char *response_text(lua_State *L, int at, const char *key, size_t *len) {
+    response_push(L, at, key);
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "`%s` of its response is a string, not a %s", key, luaL_typename(L, -1));
+    }
+    const char *text = lua_isnil(L, -1) ? NULL : lua_tolstring(L, -1, len);
+    lua_pop(L, 1);
+    return text;
+}
+
+static int response_status(lua_State *L, int at) {
+    response_push(L, at, "status");
+    bool number = lua_type(L, -1) == LUA_TNUMBER;
+    double status = number ? lua_tonumber(L, -1) : 0;
+    if (!(status >= 200 && status <= 599 && status == floor(status))) {
+        luaL_error(L, "`status` of its response is a whole number from 200 to 599, not %s%s",
+                   number ? "" : "a ", number ? lua_tostring(L, -1) : luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+    return (int)status;
+}
+
+static bool response_is_null(lua_State *L) {
+    return lua_isnil(L, -1) || (lua_islightuserdata(L, -1) && !lua_touserdata(L, -1));
+}
+
+static void response_take_tags(lua_State *L, int at, struct script_response *response) {
+    response_push(L, at, "tags");
+    if (!response_is_null(L) && !lua_istable(L, -1)) {
+        luaL_error(L, "`tags` of its response is a list of ids, not a %s", luaL_typename(L, -1));
+    }
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    response->tags = xcalloc(count + 1, sizeof *response->tags);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -1, (int)i + 1);
+        if (lua_type(L, -1) == LUA_TSTRING) {
+            size_t len;
+            const char *tag = lua_tolstring(L, -1, &len);
+            response->tags[response->tag_count++] = hash64((struct slice){tag, len});
+        } else if (!response_is_null(L)) {
+            luaL_error(L, "item %d of `tags` of its response is a string, not a %s", (int)i + 1,
+                       luaL_typename(L, -1));
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* Copies the string failure[key]; "": absent. */
+static void response_copy_text(lua_State *L, int at, const char *key, char *out, size_t size) {
+    response_push(L, at, key);
+    snprintf(out, size, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "");
+    lua_pop(L, 1);
+}
+
+/* A failure of a binding, or a text. */
+static bool response_take_unavailable(lua_State *L, int at, struct err *outage) {
+    response_push(L, at, "unavailable");
+    bool there = !lua_isnil(L, -1);
+    if (lua_istable(L, -1)) {
+        int failure = lua_gettop(L);
+        char kind[16], message[1024];
+        response_copy_text(L, failure, "kind", kind, sizeof kind);
+        response_copy_text(L, failure, "message", message, sizeof message);
+        bool slow = strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
+        err_set(outage, slow ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", message);
+        response_copy_text(L, failure, "sqlstate", outage->sqlstate, sizeof outage->sqlstate);
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        err_set(outage, ERR_UNAVAILABLE, "%s", lua_tostring(L, -1));
+    } else if (there) {
+        luaL_error(L, "`unavailable` of its response is a failure, not a %s", luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+    return there;
+}
+
+static void response_take_body(lua_State *L, int at, struct script_response *response) {
+    size_t len = 0, error_len = 0;
+    int status = response_status(L, at);
+    const char *error = response_text(L, at, "error", &error_len);
+    const char *body = response_text(L, at, "body", &len);
+    if (error && body) {
+        luaL_error(L, "its response has `body` and `error`: give one of them");
+    }
+    if (status == 204 || status == 205 || status == 304) {
+        if (error || len > 0) {
+            luaL_error(L, "its response has the status %d and a body: that status has none",
+                       status);
+        }
+        body = "";
+    } else if (error && status < 400) {
+        luaL_error(L, "its response has `error` with the status %d: an error is 400 to 599",
+                   status);
+    }
+    if (error) {
+        response_set_error(response, status, error);
+    } else if (body) {
+        response->status = status;
+        response_set_body(response, body, len);
+    } else {
+        luaL_error(L, "its response has neither `body` nor `error`: a response is " EXPECTED);
+    }
+}
+
+bool response_take(lua_State *L, struct script_response *response, struct err *outage) {
+    int at = lua_gettop(L);
+    if (!lua_istable(L, at)) {
+        luaL_error(L, "it returned a %s, which is no response: a response is " EXPECTED,
+                   luaL_typename(L, at));
+    }
+    if (lua_getmetatable(L, at)) {
+        luaL_error(L, "it returned a table with a metatable, such as its request or a module: an "
+                      "response is " EXPECTED);
+    }
+    response_check_keys(L, at);
+    bool unavailable = response_take_unavailable(L, at, outage);
+    if (!unavailable) {
+        response_take_body(L, at, response);
+    }
+    response_take_tags(L, at, response);
+    return unavailable;
+}
