@@ -306,6 +306,27 @@ static bool config_read_fields(struct reader *reader) {
     return true;
 }
 
+/* Each header field has one meaning. */
+static bool config_check_headers(struct reader *reader) {
+    const struct config *config = reader->config;
+    const struct {
+        const char *key, *name;
+    } headers[] = {{"api_key_header", config->http.api_key_header},
+                   {"caller_header", config->http.caller_header},
+                   {"correlation_id_header", config->http.correlation_id_header}};
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcasecmp(headers[i].name, headers[j].name) == 0) {
+                char what[64];
+                snprintf(what, sizeof what, "names the field of http.%s: name another",
+                         headers[j].key);
+                return config_complain(reader, "http", headers[i].key, what);
+            }
+        }
+    }
+    return true;
+}
+
 /* Leaves the table on the stack. */
 static bool config_run_file(struct reader *reader) {
     static const luaL_Reg libraries[] = {
@@ -332,7 +353,8 @@ static int config_read_config(lua_State *L) {
     struct reader *reader = lua_touserdata(L, 1);
     reader->L = L;
     reader->good = config_run_file(reader) && config_check_types(reader) &&
-                   config_check_sections(reader) && config_read_fields(reader);
+                   config_check_sections(reader) && config_read_fields(reader) &&
+                   config_check_headers(reader);
     return 0;
 }
 

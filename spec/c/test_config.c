@@ -330,6 +330,10 @@ static void what_is_no_key_in_a_key_file_is_refused(void) {
 static void wrong_values_are_named(void) {
     refuses("\"X-Service-ID\"", "\"X Service\"", "http.caller_header", "name of a header field");
     refuses("\"X-Service-ID\"", "\"Host\"", "http.caller_header", "that HTTP does not use itself");
+    refuses("\"X-Service-ID\"", "\"x-internal-api-key\"", "http.caller_header",
+            "names the field of http.api_key_header: name another");
+    refuses("\"X-Correlation-ID\"", "\"x-service-id\"", "http.correlation_id_header",
+            "names the field of http.caller_header: name another");
     refuses("threads = 16", "threads = \"many\"", "http.threads", "from 1 to 4096, not many");
     refuses("threads = 16", "threads = {}", "http.threads", "not table");
     refuses("threads = 16", "threads = 0", "http.threads", "from 1 to 4096, not 0");
