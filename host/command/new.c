@@ -70,7 +70,7 @@ static bool new_plan_handler(struct scaffold *scaffold, const struct command *co
     if (!new_check_topic(generation, wanted, err)) {
         return false;
     }
-    scaffold_handler(scaffold, command->config, name, wanted);
+    scaffold_handler(scaffold, generation, name, wanted);
     return true;
 }
 

@@ -3,7 +3,7 @@
 ---@type handlers.@name@
 return {
   topics = { "@topic@" },
-  -- time = "data.timestamp": the path of the event's own time, where it is not that of scripts/envelope.lua
+  -- time = "data.timestamp": the path of its own time, where it is not the one of envelope.lua
   fields = {
     -- a name for each path that `handle` reads; all keys: docs/types/declarations.lua
     entity_id = { "data.entity_id", min = 1 }, -- must not be empty

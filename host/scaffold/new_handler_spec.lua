@@ -5,6 +5,7 @@ local handlers = require("testing.handlers")
 local NAME, FIXTURE = "handlers/@name@", "@name@"
 
 describe("handlers.@name@", function()
+  -- spec/fixtures/events/@name@.json: replace its values by those of an event as it comes
   it("takes an event as it comes", function()
     local event = events.load(FIXTURE)
     local outcome = handlers.run(NAME, event)

@@ -15,7 +15,7 @@ return {
     return {
       topic = TOPIC,
       key = row.key,
-      value = { event_id = identity, key = row.key, count = row.count },
+      value = { id = identity, key = row.key, count = row.count },
       identity = identity,
       at = row.at_us, -- when it became true
     }

@@ -9,7 +9,7 @@ describe("reactions.@name@", function()
     local message = publish({ key = "k-1", count = 2, at_us = 1751097600000000 })[1]
     assert.are.equal("@topic@", message.topic)
     assert.are.equal("k-1", message.key)
-    assert.are.same({ event_id = message.identity, key = "k-1", count = 2 }, message.value)
+    assert.are.same({ id = message.identity, key = "k-1", count = 2 }, message.value)
     assert.are.equal(1751097600000000, message.at)
   end)
 

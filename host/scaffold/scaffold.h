@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "config/config.h"
 #include "base/err.h"
-#include "view/view.h"
+#include "script/script.h"
 
 #define SCAFFOLD_MAX_FILES 4
 
@@ -36,8 +36,8 @@ void scaffold_free(struct scaffold *scaffold);
 
 /* handler.c, route.c: the files of a handler that reads a topic, and of a route that answers a
  * path. Both texts have been checked. */
-void scaffold_handler(struct scaffold *scaffold, const struct config *config, const char *name,
-                      const char *topic);
+void scaffold_handler(struct scaffold *scaffold, const struct script_generation *generation,
+                      const char *name, const char *topic);
 void scaffold_route(struct scaffold *scaffold, const struct config *config, const char *name,
                     const char *path);
 /* reaction.c: the files of a reaction that follows a table of the view, which it can. */

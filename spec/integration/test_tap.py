@@ -104,12 +104,13 @@ def test_an_event_is_shown_when_it_comes_as_its_handler_sees_it(tap, publish):
         "columns": {"filename": "Ö \"1\".docx", "file_upload_id": "upload",
                     "original_text_storage_id": "text"}}
     assert shown["fields"]["filename"] == "Ö \"1\".docx"
+    assert shown["fields"]["event_type"] == SLOT
     del shown["fields"]
     value = event["value"]
     assert shown == {"topic": SLOT, "handler": "handlers/essay_slot_assigned",
                      "outcome": "applied", "reason": None, "detail": None, "rests_on": None,
                      "published": [], "event_id": value["event_id"], "time": "2025-06-28T09:00:07.000000Z",
-                     "event_type": SLOT, "correlation_id": value["correlation_id"]}
+                     "correlation_id": value["correlation_id"], "touches": ["b-1"]}
 
 
 def test_what_would_be_rejected_says_why(tap, publish):

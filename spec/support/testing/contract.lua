@@ -1,6 +1,7 @@
 --- Derives from a handler's declaration what must be refused and what must not, so that no declared
 --- field is left untested.
 
+local envelope = require("envelope")
 local events = require("testing.events")
 local json = require("json")
 
@@ -12,13 +13,6 @@ local M = {}
 ---@field event table
 ---@field code? string what it must be rejected under; nil: it must not be
 ---@field path string that was changed
-
-local ENVELOPE = {
-  event_id = { "event_id", type = "uuid" },
-  event_type = { "event_type" },
-  source_service = { "source_service" },
-  correlation_id = { "correlation_id", optional = true },
-}
 
 local WRONG = {
   string = { 7, true, {}, json.array({ "x" }) },
@@ -55,8 +49,10 @@ end
 
 local function all_fields(handler)
   local fields = flatten(handler.fields, "", {})
-  flatten(ENVELOPE, "", fields)
-  fields.time = { handler.time or "event_timestamp", type = "timestamp" }
+  flatten(envelope.fields or {}, "", fields)
+  fields.event_id = { envelope.id, type = "uuid" }
+  fields.time = { handler.time or envelope.time, type = "timestamp" }
+  fields.correlation_id = { envelope.correlation_id, type = "string", optional = true }
   return fields
 end
 
