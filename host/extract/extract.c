@@ -1,4 +1,4 @@
-/* Walks a document once along the plan's trie, then converts what it found. */
+/* extract: one walk over the document along the plan's trie, then conversion of the values. */
 #include "extract.h"
 
 #include <math.h>
@@ -9,18 +9,17 @@
 #include "base/utf8.h"
 #include "base/uuid.h"
 
-#define QUOTED_BYTES 80 /* of a value in a message */
+#define QUOTED_BYTES 80 /* of a value in an error */
 
-/* What the walk found so far at the end of one path. */
 struct found {
-    bool present; /* there, and not null */
+    bool present; /* and not null */
     struct json_value value;
 };
 
 struct walk {
     struct json_cursor *cursor;
     struct found *slots; /* slot_count */
-    bool *seen;          /* node_count: keys met already within the object that holds them */
+    bool *seen;          /* node_count: keys already read in the current object */
     struct arena *arena;
 };
 
@@ -34,7 +33,7 @@ static struct slice extract_plain_text(struct arena *arena, const struct json_va
     return (struct slice){text, json_unescape(value, text)};
 }
 
-/* Begins after the one found last: a producer writes its keys in one order, and often in ours. */
+/* Starts after the last match: a producer writes its keys in a constant order, often in ours. */
 static const struct extract_node *extract_find_child(const struct extract_node *node,
                                                      struct slice name, size_t *next) {
     for (size_t tried = 0; tried < node->child_count; tried++) {
@@ -48,8 +47,7 @@ static const struct extract_node *extract_find_child(const struct extract_node *
     return NULL;
 }
 
-/* Of a repeated key the last wins whole, as in Python's json: what was found below it is dropped.
- */
+/* The last of duplicate keys wins whole, as in Python's json: drops all values below the first. */
 static void extract_forget(struct walk *walk, const struct extract_node *node) {
     for (size_t i = 0; i < node->slot_count; i++) {
         walk->slots[node->slots[i]].present = false;
@@ -220,7 +218,7 @@ static char *extract_copy_string(struct json_cursor *cursor, char *to) {
     return to + len;
 }
 
-/* The bytes without the white space outside strings. */
+/* Copies the bytes without white space outside strings. */
 static bool extract_convert_json(const struct conversion *c) {
     if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
         return extract_wrong_type(c, "an object or a list");
@@ -254,7 +252,8 @@ static size_t extract_count_elements(struct slice raw) {
     return count;
 }
 
-/* "code: rest" in err becomes "code: path[index]" + joint + rest without its first `skip` bytes. */
+/* Changes "code: rest" in err to "code: path[index]" + joint + rest without its first `skip` bytes.
+ */
 static bool extract_name_index(const struct conversion *c, size_t index, const char *joint,
                                size_t skip) {
     char inner[sizeof c->err->text];
@@ -341,7 +340,7 @@ static bool extract_convert(const struct conversion *c) {
 
 /* ---- documents ---------------------------------------------------------------------------- */
 
-/* Of a field's paths the first that is there and not null. */
+/* The value of the first path that is present and not null. */
 static const struct json_value *extract_find_value(const struct extract_item *item,
                                                    const struct found *slots) {
     for (size_t i = 0; i < item->path_count; i++) {
@@ -358,7 +357,7 @@ static bool extract_is_required(const struct extract_plan *plan, const struct ex
            (item->required_if && extract_find_value(&plan->items[item->required_if - 1], slots));
 }
 
-/* The first defect is told; what comes after it is read all the same, for whoever reports it. */
+/* Reports the first defect, but converts all fields: the report of a rejected event shows them. */
 static bool extract_convert_all(const struct extract_plan *plan, const struct found *slots,
                                 struct arena *arena, struct extract_value *values,
                                 struct err *err) {
@@ -373,7 +372,7 @@ static bool extract_convert_all(const struct extract_plan *plan, const struct fo
         values[i].present = from && extract_convert(&c);
         bool missing = !from && extract_is_required(plan, item, slots);
         if (missing) {
-            err_set(reason, ERR_INPUT, "missing_field: %s is not there", item->path);
+            err_set(reason, ERR_INPUT, "missing_field: %s is missing", item->path);
         }
         ok = ok && (from ? values[i].present : !missing);
     }

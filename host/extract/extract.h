@@ -1,11 +1,8 @@
-/* extract: pulls declared fields out of a JSON document in one pass, with no document tree and no
- * allocation but in the caller's arena. A plan is compiled once per handler and then shared,
- * read-only, by all threads.
+/* extract: reads declared fields from a JSON document in one pass, without a document tree;
+ * allocates only in the caller's arena. All threads share a plan read-only.
  *
- * A field has a type and one or more alternative dotted paths ("data.entity_id"); the first path
- * that is there and not null is taken. Names in paths match object keys (a key with escapes is
- * unescaped first; of duplicate keys the last wins whole, as in Python's json). A list field yields
- * one row per element, read by fields of its own. */
+ * A field has a type and alternative dotted paths ("data.entity_id"); the first that is present and
+ * not null counts. A list field gives one row per element, with fields of its own. */
 #ifndef AGG_HOST_EXTRACT_EXTRACT_H
 #define AGG_HOST_EXTRACT_EXTRACT_H
 
@@ -31,15 +28,14 @@ struct extract_field {
     const char *name; /* as scripts see it */
     enum field_type type;
     bool optional;            /* missing or null is absent rather than an error */
-    bool check_only;          /* checked, not handed to scripts */
-    const char *required_if;  /* makes an optional field required where the named one is there */
+    bool check_only;          /* checked, but not passed to scripts */
+    const char *required_if;  /* the field is required if the named one is present */
     const char *const *paths; /* path_count dotted paths */
     size_t path_count;
-    const char *const *choices;       /* enum_count allowed strings, or NULL: any */
-    const char *const *choice_values; /* what each is mapped to (same count) */
+    const char *const *choices;       /* choice_count allowed strings; NULL: any */
+    const char *const *choice_values; /* their values for scripts */
     size_t choice_count;
-    /* Bounds, inclusive: of a number, or of the length of a string (of each of a list of strings)
-     * in bytes; has_min/has_max say whether they count. */
+    /* Inclusive bounds of a number, or of the length in bytes of a string or each list element. */
     bool has_min, has_max;
     double min, max;
     const struct extract_field *element; /* FIELD_LIST: element fields, paths from the element */
@@ -66,16 +62,15 @@ struct extract_value {
 
 struct extract_plan; /* immutable */
 
-/* Copies what it needs. NULL: a bad path or field, said in err. */
+/* Copies the fields. NULL: err names a bad field or path. */
 struct extract_plan *extract_plan_create(const struct extract_field *fields, size_t count,
                                          struct err *err);
 void extract_plan_destroy(struct extract_plan *plan);
 
-/* Validates the whole document and fills values[count]. Slices point into `document` or the arena.
- * Where the document is an object but a field is wrong, the other values are filled all the same.
- * False (ERR_INPUT): err->text is "code: sentence naming path", code being one of not_json,
- * bad_utf8, not_object, missing_field, wrong_type, out_of_range, unknown_value, bad_string (a NUL),
- * too_deep. */
+/* Validates the whole document and fills values[count], the valid ones also after a bad field.
+ * Slices point into `document` or the arena. False: ERR_INPUT with "code: sentence with the path";
+ * the codes are not_json, bad_utf8, not_object, missing_field, wrong_type, out_of_range,
+ * unknown_value, bad_string (a NUL) and too_deep. */
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err);
 

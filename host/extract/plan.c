@@ -1,4 +1,4 @@
-/* Compiles fields into a trie of keys, so that one walk over a document finds them all. */
+/* plan: compiles fields into a trie of keys for one walk over a document. */
 #include "plan.h"
 
 #include <stdlib.h>

@@ -1,11 +1,10 @@
-/* plan: the compiled form of a list of fields; between plan.c and extract.c only.
- */
+/* plan: the compiled form of fields. Private to extract. */
 #ifndef AGG_HOST_EXTRACT_PLAN_H
 #define AGG_HOST_EXTRACT_PLAN_H
 
 #include "extract.h"
 
-/* One key of a path. Paths end here, each in a slot of its own; its children are the keys below. */
+/* One key of a path. Each path that ends here has a slot. */
 struct extract_node {
     char *name;
     size_t name_len;
@@ -18,12 +17,12 @@ struct extract_node {
 
 struct extract_item {
     char *name;
-    char *path;        /* for messages: the alternatives, " or " between them */
-    size_t first_slot; /* one a path, in their order */
+    char *path;        /* for errors: the alternatives, joined by " or " */
+    size_t first_slot; /* of path_count slots in order */
     size_t path_count;
     enum field_type type;
     bool optional, has_min, has_max;
-    size_t required_if; /* 1 + the index of the item that makes this one required; 0: none */
+    size_t required_if; /* 1 + index of the item that makes this one required; 0: none */
     double min, max;
     struct slice *choices; /* copies, owned */
     struct slice *choice_values;

@@ -1,4 +1,3 @@
-/* migrate: the checksum is taken by the server, of the text as it was sent. */
 #include "migrate.h"
 
 #include <ctype.h>
@@ -14,11 +13,12 @@
 #include "base/xalloc.h"
 #include "program_schema.h"
 
-/* Any number all instances agree on. Each migration's transaction takes it: a lock of the session
- * would stay with a pooler's connection. */
+/* An arbitrary number. The lock is of the transaction: a session's would stay on a pooler's
+ * connection. */
 #define LOCK_SQL "SELECT pg_advisory_xact_lock(7236014)"
+/* Computed by the server from the text that it received. */
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
-/* A numbered file may stand for an earlier text, whose checksum it names. */
+/* A numbered file may replace an earlier text: it names its checksum. */
 #define REPLACES "strpos($2::text, E'\\n-- replaces ' || checksum || E'\\n') > 0"
 #define FILE_MAX_BYTES (16UL * 1024 * 1024)
 /* A migration may rewrite a table. */
@@ -30,7 +30,7 @@ enum migrate_owner { MIGRATE_PROGRAM, MIGRATE_SERVICE, MIGRATE_OWNERS };
 struct migration {
     enum migrate_owner owner;
     int version;        /* or UNNUMBERED */
-    struct buffer name; /* the file's; of one without a number with its folder */
+    struct buffer name; /* of the file; with the folder if it has no number */
     struct buffer sql;
 };
 
@@ -93,7 +93,8 @@ static bool migrate_number(struct migrations *migrations, const char *name, stru
     bool is_second = migrations->count > 1 && migration[-1].owner == MIGRATE_SERVICE &&
                      migration->version == migration[-1].version;
     return !is_second ||
-           err_set(err, ERR_INPUT, "%s and %s have one number", migration[-1].name.data, name);
+           err_set(err, ERR_INPUT, "%s and %s have the same number: renumber one of them",
+                   migration[-1].name.data, name);
 }
 
 static bool migrate_read_file(const char *root, const char *folder, const char *name,
@@ -110,7 +111,7 @@ static bool migrate_read_file(const char *root, const char *folder, const char *
     return ok;
 }
 
-/* A service need not have functions, and so no folder of them. */
+/* The folder of the functions may be missing. */
 static bool migrate_read_folder(const char *root, const char *folder, bool is_numbered,
                                 struct migrations *migrations, struct err *err) {
     struct buffer path = {0};
@@ -136,7 +137,7 @@ static bool migrate_read(const struct config *config, struct migrations *migrati
            migrate_read_folder(config->scripts.sql, "functions", false, migrations, err);
 }
 
-/* ---- the tables of what is applied ----------------------------------------------------------- */
+/* ---- the tables of applied migrations -------------------------------------------------------- */
 
 #define PROGRAM_VERSIONS PROGRAM_SCHEMA ".schema_migrations"
 #define SERVICE_VERSIONS "schema_migrations"
@@ -145,9 +146,8 @@ static bool migrate_read(const struct config *config, struct migrations *migrati
     " (version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "                      \
     "applied_at timestamptz NOT NULL DEFAULT now())"
 
-/* Where there is a schema its tables are there, too: one transaction makes both. The service's has
- * them before the program's first file, which looks into it. The right to make a schema is asked
- * for even where there is one. */
+/* One transaction creates schema and tables. The service's table comes first, because the program's
+ * first file reads it. CREATE SCHEMA IF NOT EXISTS needs the right even if the schema exists. */
 static const char *const migrate_tables_sql[] = {
     "DO $$ BEGIN IF to_regnamespace('" PROGRAM_SCHEMA "') IS NULL THEN "
     "CREATE SCHEMA " PROGRAM_SCHEMA "; END IF; END $$",
@@ -209,8 +209,7 @@ static bool migrate_query(struct pg *pg, const char *name, const char *sql,
     return ok;
 }
 
-/* Whether a file is applied; ERR_INPUT where the folder and the table disagree. `newest` has the
- * newest version of each owner. */
+/* ERR_INPUT: the folder and the table disagree. `newest`: the newest version of each owner. */
 static bool migrate_check(struct pg *pg, const struct migration *migration, const int *newest,
                           bool *is_applied, struct err *err) {
     struct pg_result *rows;
@@ -225,17 +224,17 @@ static bool migrate_check(struct pg *pg, const struct migration *migration, cons
     *is_applied = is_numbered ? is_known : is_same;
     if (is_numbered && is_known && !is_same) {
         ok = err_set(err, ERR_INPUT,
-                     "%s: has changed since it was applied: put its old text back, and write "
-                     "the change as a new migration",
+                     "%s: has changed since it was applied: restore the old text and add a new "
+                     "migration",
                      migration->name.data);
     } else if (is_numbered && !is_known && migration->version < newest[migration->owner]) {
-        ok = err_set(err, ERR_INPUT, "%s: is older than the newest applied, %04d",
+        ok = err_set(err, ERR_INPUT, "%s: is older than the newest applied, %04d: renumber it",
                      migration->name.data, newest[migration->owner]);
     }
     return ok;
 }
 
-/* -1: none. has_table may be NULL: all have theirs. */
+/* -1: none. has_table NULL: all tables exist. */
 static bool migrate_read_newest(struct pg *pg, const int *has_table, int *newest, struct err *err) {
     bool ok = true;
     for (int i = 0; ok && i < MIGRATE_OWNERS; i++) {
@@ -262,15 +261,15 @@ static bool migrate_apply(struct pg *pg, const struct migration *migration, stru
         !migrate_query(pg, "migration_record", migrate_statements(migration)->record, migration,
                        NULL, err)) {
         if (strncmp(err->sqlstate, "42", 2) == 0) {
-            err->kind = ERR_INPUT; /* the file is at fault: waiting would not mend it */
+            err->kind = ERR_INPUT; /* the file is wrong: a retry does not help */
         }
-        /* the caller's disconnect rolls it back */
+        /* the caller disconnects, which rolls it back */
         return err_wrap(err, "%s", migration->name.data);
     }
     return true;
 }
 
-/* Under the lock: another instance may have applied it, and newer ones, since the last look. */
+/* Checks under the lock: another instance may have applied it meanwhile. */
 static bool migrate_apply_if_missing(struct pg *pg, const struct migration *migration,
                                      const int *newest_before, int *applied, struct err *err) {
     bool is_applied = false;
@@ -310,7 +309,7 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
         .application_name = "aggregator migrate",
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .writes = true,
-        .statement_timeout_ms = 0, /* the lock may be held for as long as a migration takes */
+        .statement_timeout_ms = 0, /* another instance may hold the lock for a whole migration */
     };
     *applied = 0;
     struct pg *pg = pg_create(&options);

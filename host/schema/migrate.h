@@ -1,7 +1,7 @@
-/* migrate: the program's own files, then the service's, applied in order and only forward. A file
- * NNNN_name.sql is applied once; one without a number, which must say CREATE OR REPLACE, whenever
- * its text has changed. A numbered file with the line `-- replaces CHECKSUM` stands for the text
- * with that checksum (sha256sum), where that is applied. Knows nothing of what the files do. */
+/* migrate: applies the program's SQL files, then the service's, in order and only forward. A file
+ * NNNN_name.sql is applied once; a file without a number (CREATE OR REPLACE) after each change. A
+ * numbered file with the line `-- replaces CHECKSUM` (sha256sum) counts as applied if the text with
+ * that checksum is. */
 #ifndef AGG_HOST_SCHEMA_MIGRATE_H
 #define AGG_HOST_SCHEMA_MIGRATE_H
 
@@ -10,13 +10,13 @@
 
 struct pg;
 
-/* Applies what is missing of program_schema_files, <scripts.sql>/migrations/NNNN_name.sql and
- * <scripts.sql>/functions/name.sql, each file in a transaction, under an advisory lock. ERR_INPUT:
- * a file is broken, a numbered one has changed since it was applied, or is older than the newest
- * one applied. What was applied before a failure stays; *applied counts it. */
+/* Applies the missing files of program_schema_files, <scripts.sql>/migrations/NNNN_name.sql and
+ * <scripts.sql>/functions/name.sql, each in a transaction under an advisory lock. ERR_INPUT: a file
+ * has an error, has changed since it was applied, or is older than the newest applied one. *applied
+ * counts the files applied, also before a failure. */
 bool migrate_run(const struct config *config, int *applied, struct err *err);
 
-/* How many files are missing. Writes nothing. */
+/* Counts the missing files. Writes nothing. */
 bool migrate_pending(struct pg *pg, const struct config *config, int *pending, struct err *err);
 
 #endif

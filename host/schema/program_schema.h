@@ -1,11 +1,11 @@
-/* program_schema: the schema of the program's own tables. Its files (*.sql beside this) are carried
- * in the binary; migrate.h applies them. SQL in C names it before each table and function. */
+/* program_schema: the schema of the program's own tables. The binary contains its *.sql files;
+ * migrate.h applies them. SQL in C qualifies each table and function with it. */
 #ifndef AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
 #define AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
 
-/* Not "aggregator": Postgres looks first into the schema that is named like the role. */
+/* Not "aggregator": Postgres searches the schema with the name of the role first. */
 #define PROGRAM_SCHEMA "aggregator_state"
-/* As it stands before each name: what a connection replaces that writes into another schema. */
+/* A connection that writes into another schema replaces this text. */
 #define PROGRAM_SCHEMA_QUALIFIER PROGRAM_SCHEMA "."
 
 struct program_schema_file {
@@ -13,9 +13,9 @@ struct program_schema_file {
     const char *sql;
 };
 
-/* In the order of application; the last one has no name. */
+/* In the order of application; the last has name NULL. */
 extern const struct program_schema_file program_schema_files[];
-/* The file of the functions, which a schema that stands in for this one needs, too. */
+/* The text of functions.sql, for a schema that replaces this one. */
 extern const char *const program_schema_functions;
 
 #endif

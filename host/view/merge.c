@@ -7,12 +7,11 @@
 #include "outbox/staged.h"
 #include "base/xalloc.h"
 
-/* Rows are found by an open-addressing table over the hash of their key; everything that a row
- * points to lives in the arena until merge_reset. */
+/* Open addressing by the hash of the key. Rows and their values are in the arena. */
 struct index {
     struct merge_row **slots; /* capacity is a power of two; NULL = free */
     size_t capacity;
-    struct merge_row **rows; /* in order of arrival until merge_rows sorts them */
+    struct merge_row **rows; /* in order of insertion until merge_rows sorts them */
     size_t count;
     size_t rows_capacity;
 };
@@ -22,29 +21,27 @@ struct merge {
     struct arena *arena;
     struct index *tables;
     size_t table_count;
-    struct merge_accepted
-        *ops; /* [0, accepted) count, [accepted, staged) wait for accept or discard */
+    struct merge_accepted *ops; /* [0, accepted) accepted, [accepted, staged) staged */
     size_t accepted;
     size_t staged;
-    size_t ops_bytes; /* op_bytes of all that were staged */
+    size_t ops_bytes; /* merge_op_bytes of all */
     size_t ops_capacity;
     uint64_t *tags;
     size_t tags_accepted;
     size_t tags_staged;
     size_t tags_capacity;
     struct staged_messages messages;
-    size_t settled_bytes; /* merge_bytes when the event under way began */
+    size_t event_start_bytes; /* merge_bytes at the start of the current event */
 };
 
-/* What one operation takes beside its values, where it makes a row of its own: its place in the
- * list, the row with its groups, and the row's two places in the index. */
+/* Memory of one operation without its values, if it creates a row. */
 static size_t merge_op_bytes(const struct view_table *table) {
     return sizeof(struct merge_accepted) + sizeof(struct merge_row) + 4 * sizeof(void *) +
            table->group_count * sizeof(struct merge_group_value);
 }
 
 #define ARENA_CHUNK_BYTES (256UL * 1024)
-#define TAGS_LOOKED_AT 4
+#define TAGS_COMPARED 4
 
 struct merge *merge_create(const struct view *view) {
     struct merge *merge = xcalloc(1, sizeof *merge);
@@ -95,7 +92,7 @@ void merge_reset(struct merge *merge, const struct view *view) {
     merge->tags_accepted = merge->tags_staged = 0;
     staged_reset(&merge->messages);
     arena_reset(merge->arena);
-    merge->ops_bytes = merge->settled_bytes = 0;
+    merge->ops_bytes = merge->event_start_bytes = 0;
 }
 
 size_t merge_bytes(const struct merge *merge) {
@@ -104,7 +101,7 @@ size_t merge_bytes(const struct merge *merge) {
 }
 
 size_t merge_staged_bytes(const struct merge *merge) {
-    return merge_bytes(merge) - merge->settled_bytes;
+    return merge_bytes(merge) - merge->event_start_bytes;
 }
 
 struct arena *merge_arena(struct merge *merge) {
@@ -147,8 +144,8 @@ static uint64_t merge_hash_key(const struct view_table *table, const struct view
     return hash;
 }
 
-/* The hash of a group's values, each preceded by its presence and length, so that no two
- * different lists of values have the same bytes. */
+/* Hash of a group's values, each after its presence and length, so that different values never
+ * have the same encoding. */
 static void merge_content_id(struct arena *arena, const struct view_group *group,
                              const struct view_value *values, uint8_t out[16]) {
     size_t len = 0;
@@ -172,7 +169,7 @@ static void merge_content_id(struct arena *arena, const struct view_group *group
     hash128((struct slice){encoded, (size_t)(at - encoded)}, out);
 }
 
-/* Orders as the first eight bytes do; a text that ends before counts as if zeros followed. */
+/* The first eight bytes as a number that sorts like them; a shorter text is zero-padded. */
 static uint64_t merge_prefix_of(struct slice text) {
     uint64_t prefix = 0;
     memcpy(&prefix, text.data, text.len < sizeof prefix ? text.len : sizeof prefix);
@@ -257,7 +254,7 @@ static bool merge_wins(const struct view_group *group, const struct merge_group_
 static void merge_apply(struct merge *merge, const struct merge_accepted *op) {
     const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
     if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
-        return; /* says nothing, so that it makes no row either */
+        return; /* without effect, so it creates no row */
     }
     struct merge_row *row = merge_find_row(merge, op->op.table, op->op.key);
     struct merge_group_value *held = &row->groups[op->op.group];
@@ -268,8 +265,8 @@ static void merge_apply(struct merge *merge, const struct merge_accepted *op) {
 
 /* ---- staging ------------------------------------------------------------------------------ */
 
-/* The content id of an event's earlier operation on the same table: groups without the content
- * (say, when it was last restated) follow the group that carries it. */
+/* The content id of the event's last operation on the table: groups without the content follow the
+ * group that has it. */
 static struct slice merge_staged_content(const struct merge *merge, size_t table, size_t column) {
     for (size_t i = merge->staged; i > merge->accepted; i--) {
         if (merge->ops[i - 1].op.table == table) {
@@ -332,7 +329,7 @@ void merge_discard(struct merge *merge) {
     merge->staged = merge->accepted;
     merge->tags_staged = merge->tags_accepted;
     staged_discard(&merge->messages);
-    merge->settled_bytes = merge_bytes(merge);
+    merge->event_start_bytes = merge_bytes(merge);
 }
 
 void merge_accept(struct merge *merge, size_t event) {
@@ -343,7 +340,7 @@ void merge_accept(struct merge *merge, size_t event) {
     merge->accepted = merge->staged;
     merge->tags_accepted = merge->tags_staged;
     staged_accept(&merge->messages, event);
-    merge->settled_bytes = merge_bytes(merge);
+    merge->event_start_bytes = merge_bytes(merge);
 }
 
 void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t event),
@@ -405,9 +402,9 @@ void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
     }
 }
 
-/* The groups of one row bring the same tags one after the other: fewer are to be sorted. */
-static bool merge_said_just_now(const struct merge *merge, uint64_t tag) {
-    size_t count = merge->tags_staged < TAGS_LOOKED_AT ? merge->tags_staged : TAGS_LOOKED_AT;
+/* The groups of one row repeat the same tags; fewer duplicates are faster to sort. */
+static bool merge_has_recent_tag(const struct merge *merge, uint64_t tag) {
+    size_t count = merge->tags_staged < TAGS_COMPARED ? merge->tags_staged : TAGS_COMPARED;
     for (size_t i = 1; i <= count; i++) {
         if (merge->tags[merge->tags_staged - i] == tag) {
             return true;
@@ -422,7 +419,7 @@ void merge_add_tag(struct merge *merge, struct slice id) {
         merge->tags = xrealloc(merge->tags, merge->tags_capacity * sizeof *merge->tags);
     }
     uint64_t tag = hash64(id);
-    if (!merge_said_just_now(merge, tag)) {
+    if (!merge_has_recent_tag(merge, tag)) {
         merge->tags[merge->tags_staged++] = tag;
     }
 }
@@ -432,7 +429,6 @@ static int merge_compare_tags(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* Each event of a row has brought the row's tags anew. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count) {
     size_t distinct = 0;
     if (merge->tags_accepted > 1) {

@@ -8,33 +8,29 @@
 #include "bindings/pg_spare.h"
 #include "base/xalloc.h"
 
-static struct pg_options sql_session_options_of(const struct config *config,
-                                                const char *application_name, int timeout_ms) {
-    return (struct pg_options){
+static void sql_session_begin(struct sql_session *session, const struct config *config,
+                              const char *application_name, int timeout_ms, bool borrows) {
+    struct pg_options options = {
         .url = config->postgres.url,
         .application_name = application_name,
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
         .statement_timeout_ms = timeout_ms,
         .uncounted = true, /* its statements have numbers, not names */
     };
+    *session = (struct sql_session){.timeout_ms = timeout_ms, .params = pg_params_create()};
+    session->pg = borrows ? pg_borrow(&options) : pg_create(&options);
 }
 
 bool sql_session_open(struct sql_session *session, const struct config *config,
                       const char *application_name, int timeout_ms, struct err *err) {
-    struct pg_options options = sql_session_options_of(config, application_name, timeout_ms);
-    *session = (struct sql_session){.timeout_ms = timeout_ms};
-    session->pg = pg_create(&options);
-    session->params = pg_params_create();
+    sql_session_begin(session, config, application_name, timeout_ms, false);
     return pg_connect(session->pg, err);
 }
 
 bool sql_session_borrow(struct sql_session *session, const struct config *config,
                         const char *application_name, int timeout_ms, struct err *err) {
-    struct pg_options options = sql_session_options_of(config, application_name, timeout_ms);
-    *session = (struct sql_session){.timeout_ms = timeout_ms};
-    session->pg = pg_borrow(&options);
-    session->params = pg_params_create();
-    return pg_wake(session->pg, options.connect_timeout_ms, err);
+    sql_session_begin(session, config, application_name, timeout_ms, true);
+    return pg_wake(session->pg, config->postgres.connect_timeout_ms, err);
 }
 
 void sql_session_give_back(struct sql_session *session) {
@@ -45,9 +41,7 @@ void sql_session_give_back(struct sql_session *session) {
 
 void sql_session_close(struct sql_session *session) {
     pg_destroy(session->pg);
-    if (session->params) {
-        pg_params_destroy(session->params);
-    }
+    pg_params_destroy(session->params);
     for (size_t i = 0; i < session->text_count; i++) {
         free(session->texts[i]);
     }
@@ -60,7 +54,7 @@ static const char *sql_session_keep(struct sql_session *session, char *text) {
     return session->texts[session->text_count++] = text;
 }
 
-/* The name of a statement said before, or a new one. */
+/* The name of a statement that was run before, or a new name. */
 static void sql_session_name_statement(struct sql_session *session, struct slice sql,
                                        const char **name, const char **text) {
     for (size_t i = 0; i + 1 < session->text_count; i += 2) {
@@ -78,7 +72,7 @@ static void sql_session_name_statement(struct sql_session *session, struct slice
     *name = sql_session_keep(session, xstrdup(number));
 }
 
-/* The number of a statement says nothing to the reader of the error. */
+/* The statement's number is of no use in an error. */
 static void sql_session_remove_statement_name(struct err *err, const char *name) {
     size_t len = strlen(name);
     if (strncmp(err->text, name, len) == 0 && strncmp(err->text + len, ": ", 2) == 0) {
@@ -90,7 +84,7 @@ bool sql_query(struct sql_session *session, struct slice sql, struct pg_result *
                struct err *err) {
     const char *name, *text;
     sql_session_name_statement(session, sql, &name, &text);
-    /* The server's own limit comes first: it leaves the connection usable. */
+    /* Later than the server's statement_timeout, which keeps the connection usable. */
     bool ok =
         pg_query(session->pg, name, text, session->params, session->timeout_ms + 5000, rows, err);
     pg_params_reset(session->params);

@@ -1,5 +1,5 @@
-/* view: the declared tables, columns, groups and merge rules, compiled once per script generation
- * and shared read-only by all threads. */
+/* view: the declared tables, columns, groups and merge rules of one generation. All threads share
+ * it read-only. */
 #ifndef AGG_HOST_VIEW_VIEW_H
 #define AGG_HOST_VIEW_VIEW_H
 
@@ -23,8 +23,7 @@ enum view_type {
     VIEW_CONTENT,
     VIEW_ENUM,
 };
-/* Of all but VIEW_ENUM, which is named as the database's enum: what view.lua says, and what the
- * database's column is. */
+/* The names in view.lua and in the database. VIEW_ENUM has the name of the database's enum. */
 #define VIEW_TYPES VIEW_ENUM
 extern const char *const view_type_names[VIEW_TYPES], *const view_sql_types[VIEW_TYPES];
 
@@ -37,8 +36,8 @@ enum view_rule { VIEW_FIRST, VIEW_LATEST, VIEW_MIN, VIEW_MAX };
 struct view_column {
     char *name;
     enum view_type type;
-    char *sql_type; /* "text", "integer", "essay_phase_status[]"…: of the database's column */
-    bool is_id;     /* of the types id and id[], or a text of the key: indexes hold the value */
+    char *sql_type; /* of the database's column: "text", "integer", "essay_phase_status[]", … */
+    bool is_id;     /* type id or id[], or a text of the key: indexes hold the value */
 };
 struct view_group {
     char *name;
@@ -50,20 +49,20 @@ struct view_table {
     char *name;
     struct view_column key[VIEW_MAX_KEY];
     size_t key_count;
-    int content_group; /* group whose values a VIEW_CONTENT key column hashes, or -1 */
+    int content_group; /* a VIEW_CONTENT key column hashes its values; -1: none */
     struct view_group groups[VIEW_MAX_GROUPS];
     size_t group_count;
 };
 struct view {
-    struct view_table *tables; /* in declared order: the order of all writes */
+    struct view_table *tables; /* in declared order, which is the order of all writes */
     size_t table_count;
 };
 
-const char *view_rule_name(enum view_rule rule); /* as view.lua says it */
+const char *view_rule_name(enum view_rule rule); /* in view.lua */
 
-void view_destroy(struct view *view); /* frees everything; all strings malloc'ed */
+void view_destroy(struct view *view); /* with all strings, which are malloc'ed */
 
-/* One value of a column, borrowed. Lists and enums are given as Postgres text literals. */
+/* One value of a column, borrowed. Lists and enums are Postgres text literals. */
 struct view_value {
     bool is_null;
     union {

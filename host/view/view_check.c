@@ -19,16 +19,14 @@ struct checker {
     view_problem problem;
     void *context;
     const struct view_table *table;
-    const struct pg_result *columns; /* of the table, as the database has it */
-    struct pg_result *enums;         /* NULL: not asked for yet */
+    const struct pg_result *columns; /* of the database's table */
+    struct pg_result *enums;         /* NULL: not read yet */
     struct err *err;
-    bool failed; /* the database could not be asked */
+    bool failed; /* a query failed */
 };
 
-static void view_check_tell(const struct checker *checker, const char *column, const char *format,
-                            ...) __attribute__((format(printf, 3, 4)));
-static void view_check_tell(const struct checker *checker, const char *column, const char *format,
-                            ...) {
+__attribute__((format(printf, 3, 4))) static void
+view_check_report(const struct checker *checker, const char *column, const char *format, ...) {
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
@@ -55,15 +53,7 @@ static void view_check_name_column(char name[MAX_COLUMN], const struct view_tabl
     buffer_free(&quoted);
 }
 
-static const struct view_column *view_check_declared_at(const struct view_table *table, int group,
-                                                        int column) {
-    if (column < 0) {
-        return NULL; /* of a version */
-    }
-    return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
-}
-
-/* As the database says it. */
+/* In the database's spelling. declared NULL: a column of a version. */
 static const char *view_check_wanted_type(const struct view_column *declared, int column) {
     if (!declared) {
         return column == -1 ? "timestamp with time zone" : "uuid";
@@ -81,7 +71,7 @@ static bool view_check_load_enums(struct checker *checker) {
     return !checker->failed;
 }
 
-/* True: the type is no type of ours and no enum of the database, which is said. */
+/* True: the type is neither a type of view.lua nor an enum of the database, which it reports. */
 static bool view_check_refuses_type(struct checker *checker, const char *name,
                                     const struct view_column *declared) {
     const char *known[MAX_TYPES];
@@ -101,8 +91,8 @@ static bool view_check_refuses_type(struct checker *checker, const char *name,
             return false;
         }
     }
-    view_check_tell(checker, name, "no type \"%s\", and no enum of the database: %s",
-                    declared->sql_type, nearest_hint(hint, word, known, count));
+    view_check_report(checker, name, "no type \"%s\", and no enum of the database: %s",
+                      declared->sql_type, nearest_hint(hint, word, known, count));
     return true;
 }
 
@@ -117,16 +107,17 @@ static int view_check_find_column(const struct pg_result *columns, const char *n
 static void view_check_column(void *context, const struct view_table *table, int group,
                               int column) {
     struct checker *checker = context;
-    const struct view_column *declared = view_check_declared_at(table, group, column);
+    const struct view_column *declared =
+        column < 0 ? NULL : view_sql_column_at(table, group, column);
     const char *want = view_check_wanted_type(declared, column);
     char name[MAX_COLUMN];
     view_check_name_column(name, table, group, column);
     int row = view_check_find_column(checker->columns, name);
     const char *have = row >= 0 ? pg_rows_text(checker->columns, row, 1) : "no such column";
     if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
-        view_check_tell(
+        view_check_report(
             checker, name,
-            "the view declares it as %s, the database has %s: run `aggregator migrate`, or mend "
+            "the view declares it as %s, the database has %s: run `aggregator migrate`, or correct "
             "scripts/view.lua",
             want, have);
     }
@@ -145,23 +136,23 @@ static void view_check_find_declared(void *context, const struct view_table *tab
     search->found = search->found || strcmp(name, search->name) == 0;
 }
 
-/* A row is inserted without what the view does not declare. */
+/* An insert has no value for a column that the view does not declare. */
 static void view_check_others(const struct checker *checker) {
     for (int row = 0; row < pg_rows_count(checker->columns); row++) {
         struct search search = {.name = pg_rows_text(checker->columns, row, 0)};
         view_sql_columns(checker->table, UINT32_MAX, view_check_find_declared, &search);
         if (!search.found && pg_rows_text(checker->columns, row, 2)[0] == 't') {
-            view_check_tell(
+            view_check_report(
                 checker, search.name,
-                "it is NOT NULL without a default, and the view does not write it, so that no row "
-                "can be inserted: give it a default, or declare it in scripts/view.lua");
+                "it is NOT NULL without a default and not in the view, so every insert fails: give "
+                "it a default, or declare it in scripts/view.lua");
         }
     }
 }
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
-/* ON CONFLICT wants a unique index over exactly the key, without a condition. */
+/* ON CONFLICT needs a unique index over exactly the key, without a condition. */
 static const char unique_sql[] =
     "SELECT 1 FROM pg_index i WHERE indrelid = to_regclass($1::text) AND indisunique AND "
     "indisvalid AND indimmediate AND indpred IS NULL AND (SELECT array_agg(attname::text ORDER BY "
@@ -184,8 +175,9 @@ static void view_check_unique(struct checker *checker) {
     checker->failed = !pg_query(checker->pg, "view_unique", unique_sql, params, checker->timeout_ms,
                                 &found, checker->err);
     if (!checker->failed && pg_rows_count(found) == 0) {
-        view_check_tell(checker, NULL,
-                        "the table needs a primary key or unique index on exactly (%s)", key.data);
+        view_check_report(checker, NULL,
+                          "the table needs a primary key or unique index on exactly (%s)",
+                          key.data);
     }
     pg_rows_free(found);
     buffer_free(&key);
@@ -203,9 +195,9 @@ static bool view_check_table(struct checker *checker) {
     }
     checker->columns = columns;
     if (pg_rows_count(columns) == 0) {
-        view_check_tell(
-            checker, NULL,
-            "the database has no such table: run `aggregator migrate`, or mend scripts/view.lua");
+        view_check_report(checker, NULL,
+                          "the database has no such table: run `aggregator migrate`, or correct "
+                          "scripts/view.lua");
     } else {
         view_sql_columns(checker->table, UINT32_MAX, view_check_column, checker);
         view_check_others(checker);

@@ -2,10 +2,15 @@
 
 #include "bindings/pg.h"
 
-/* ---- columns of the statement, in one order for SQL and parameters ------------------------- */
+/* ---- columns: one order for SQL and parameters ---------------------------------------------- */
 
 bool view_sql_is_versioned(const struct view_group *group) {
     return group->rule == VIEW_FIRST || group->rule == VIEW_LATEST;
+}
+
+const struct view_column *view_sql_column_at(const struct view_table *table, int group,
+                                             int column) {
+    return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
 }
 
 void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_visit visit,
@@ -30,18 +35,11 @@ void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_
 void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
                           int column) {
     if (column >= 0) {
-        const struct view_column *declared =
-            group < 0 ? &table->key[column] : &table->groups[group].columns[column];
-        buffer_append_format(out, "\"%s\"", declared->name);
+        buffer_append_format(out, "\"%s\"", view_sql_column_at(table, group, column)->name);
     } else if (group >= 0) {
         buffer_append_format(out, "\"%s_%s\"", table->groups[group].name,
                              column == -1 ? "at" : "event_id");
     }
-}
-
-static const struct view_column *view_sql_column_at(const struct view_table *table, int group,
-                                                    int column) {
-    return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
 }
 
 static enum pg_array view_sql_array_of(enum view_type type) {
@@ -57,7 +55,7 @@ static enum pg_array view_sql_array_of(enum view_type type) {
     case VIEW_CONTENT:
         return PG_ARRAY_UUID;
     default:
-        return PG_ARRAY_TEXT; /* lists, json and enums travel as text and are cast in the SELECT */
+        return PG_ARRAY_TEXT; /* lists, json and enums: text, which the SELECT casts */
     }
 }
 
@@ -141,7 +139,7 @@ static void view_sql_append_wins(struct buffer *sql, const struct view_group *gr
                              n, n, n, n, sign, n, n);
     } else {
         const char *c = group->columns[0].name;
-        /* By bytes, as in memory, whatever the database's collation. */
+        /* By bytes, as merge_value_less, whatever the database's collation. */
         const char *order = group->columns[0].type == VIEW_TEXT ? " COLLATE \"C\"" : "";
         buffer_append_format(sql,
                              "(EXCLUDED.\"%s\" IS NOT NULL AND (t.\"%s\" IS NULL OR "
@@ -153,7 +151,7 @@ static void view_sql_append_wins(struct buffer *sql, const struct view_group *gr
 struct setter {
     struct buffer *out;
     int number;
-    bool only_group; /* the WHERE clause already says that the group wins */
+    bool only_group; /* the WHERE clause is its condition */
 };
 
 static void view_sql_write_set(void *context, const struct view_table *table, int group,

@@ -123,7 +123,7 @@ static void absent_and_null_are_one(void) {
     for (int i = COUNT; i < FIELD_COUNT; i++) {
         CHECK(!values[i].present);
     }
-    refuses("{\"data\":{\"id\":null}}", "missing_field: data.new.id or data.id is not there");
+    refuses("{\"data\":{\"id\":null}}", "missing_field: data.new.id or data.id is missing");
     refuses("{\"data\":null}", "missing_field: data.new.id or data.id");
     refuses("{\"data\":[{\"id\":\"a\"}]}", "missing_field: data.new.id or data.id");
     refuses("{}", "missing_field: data.new.id or data.id");
@@ -224,7 +224,7 @@ static void names_what_is_wrong_in_a_field(void) {
 }
 
 static void names_the_row_that_is_wrong(void) {
-    refuses_with("\"items\":[{}]", "missing_field: data.items[0]: rank is not there");
+    refuses_with("\"items\":[{}]", "missing_field: data.items[0]: rank is missing");
     refuses_with("\"items\":[{\"rank\":1},{\"rank\":\"x\"}]",
                  "wrong_type: data.items[1]: rank is a string");
     refuses_with("\"items\":[{\"rank\":1},7]", "not_object: data.items[1]: ");

@@ -63,7 +63,7 @@ static void bounds_the_length_of_each_of_a_list(void) {
 }
 
 static void requires_a_field_where_another_is_there(void) {
-    const char *missing = "missing_field: note is not there";
+    const char *missing = "missing_field: note is missing";
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"old\":{\"id\":\"o\"}}"), missing);
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"note\":null,\"old\":{\"id\":\"o\"}}"), missing);
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"note\":\"n\",\"old\":{\"id\":\"o\"}}"), "");

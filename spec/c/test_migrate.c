@@ -198,7 +198,7 @@ static void bad_names_and_files_are_refused(void) {
     write_file("0001_a.sql", "");
     write_file("0001_b.sql", "");
     CHECK_INT(run(), -1);
-    CHECK_HAS(err.text, "0001_a.sql and 0001_b.sql have one number");
+    CHECK_HAS(err.text, "0001_a.sql and 0001_b.sql have the same number");
     char path[128];
     snprintf(path, sizeof path, "%s/migrations/0001_b.sql", folder);
     FILE *file = fopen(path, "w");

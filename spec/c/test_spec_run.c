@@ -234,7 +234,7 @@ static void runs_handlers_as_production_does(void) {
              "1751097600000000,\n"
              "    identity = 'i', headers = {} } }, outcome.published)\n"
              "  assert.are.same({}, handlers.run('handlers/h', event('raise')).published)\n"
-             "  assert.are.equal('missing_field: id is not there',\n"
+             "  assert.are.equal('missing_field: id is missing',\n"
              "    handlers.run('handlers/h', event(nil)).reason)\n"
              "  local looped = handlers.run('handlers/h', event('loop')).reason\n"
              "  assert.is_truthy(looped:find('^handler_timeout: .*h.lua:2'), looped)\n"

@@ -386,13 +386,12 @@ static void a_schema_that_differs_is_named(void) {
             "ALTER TABLE view_sql_things DROP CONSTRAINT view_sql_things_pkey; CREATE UNIQUE INDEX "
             "ON view_sql_things (id, part) WHERE total > 0",
             "table view_sql_things: the table needs a primary key or unique index");
-    differs(
-        writer, "ALTER TABLE view_sql_things ADD extra jsonb NOT NULL",
-        "table view_sql_things: column extra: it is NOT NULL without a default, and the view does "
-        "not write it");
+    differs(writer, "ALTER TABLE view_sql_things ADD extra jsonb NOT NULL",
+            "table view_sql_things: column extra: it is NOT NULL without a default and not in "
+            "the view");
     differs(writer,
             "DROP TABLE view_sql_facts; ALTER TABLE view_sql_things ALTER total TYPE bigint",
-            "no such table: run `aggregator migrate`, or mend scripts/view.lua\ntable "
+            "no such table: run `aggregator migrate`, or correct scripts/view.lua\ntable "
             "view_sql_things: column total: ");
     script(writer, create_sql);
     script(writer,

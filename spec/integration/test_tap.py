@@ -122,7 +122,7 @@ def test_what_would_be_rejected_says_why(tap, publish):
     text = "\n".join(running.lines)
     assert re.search(rf"^{SLOT}/\d/\d+  stored \S+Z  rejected  handlers/essay_slot_assigned$", text,
                      re.M)
-    assert "  missing_field: data.essay_id is not there" in running.lines
+    assert "  missing_field: data.essay_id is missing" in running.lines
     assert f'  event        "{broken["value"]["event_id"]}"' in running.lines
     assert "  null_value: the record has no value" in running.lines
     assert "  not_json: " in text

@@ -52,7 +52,7 @@ def test_the_tutorial_works_to_the_letter(build, tmp_path):
     assert [status for status, _ in outputs] == [0, 0, 0, 1] + [0] * 9, outputs
     for passed in (before, written, handled, route, whole, new, told):
         assert re.search(r"^\d+ passed, 0 failed$", passed[1], re.M), passed[1]
-    assert "missing_field: data.entity_id is not there" in other[1], other[1]
+    assert "missing_field: data.entity_id is missing" in other[1], other[1]
     assert tried[1].endswith("\n1 applied, 0 ignored, 0 rejected, 0 unread\n"), tried[1]
     assert "reason = \"END_OF_TERM\"" in tried[1] and 'INSERT INTO "batch_archives"' in tried[1]
     assert 'huleedu.ras.batch.archived.v1  key = "b-1"' in row[1] and '"batch_id":"b-1"' in row[1]

@@ -37,14 +37,14 @@ describe("handlers.batch_registered", function()
   it("refuses a batch of the first release without its instructions", function()
     local event = events.with(FIRST, { ["data.essay_instructions"] = json.null })
     local outcome = handlers.run(NAME, event)
-    assert.are.equal("missing_field: data.essay_instructions is not there", outcome.reason)
+    assert.are.equal("missing_field: data.essay_instructions is missing", outcome.reason)
   end)
 
   it("refuses one that names no batch in either spelling", function()
     local event = events.load(FIRST)
     event.data.batch_id = nil
     assert.are.equal(
-      "missing_field: data.entity_id or data.batch_id is not there",
+      "missing_field: data.entity_id or data.batch_id is missing",
       handlers.run(NAME, event).reason
     )
   end)

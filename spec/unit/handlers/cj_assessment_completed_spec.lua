@@ -45,7 +45,7 @@ describe("handlers.cj_assessment_completed", function()
   it("refuses one of the first release without rankings", function()
     local event = events.with(FIRST, { ["data.rankings"] = json.null })
     local outcome = handlers.run(NAME, event)
-    assert.are.equal("missing_field: data.rankings is not there", outcome.reason)
+    assert.are.equal("missing_field: data.rankings is missing", outcome.reason)
   end)
 
   it("states FAILED for a ranking without a score, with neither rank nor score", function()
