@@ -1,4 +1,4 @@
-/* kafka_ask: what a consumer asks its cluster for. */
+/* kafka_ask: a consumer's queries to the cluster: offsets, topics, brokers. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,10 +7,8 @@
 
 /* ---- offsets ------------------------------------------------------------------------------- */
 
-/* `when`: a time in ms, or KAFKA_LOG_BEGIN or KAFKA_LOG_END, which go into the request as they are.
- */
-static void kafka_ask_offsets(struct kafka_consumer *consumer, struct kafka_place *places,
-                              size_t count, int64_t when, int timeout_ms) {
+void kafka_consumer_ask(struct kafka_consumer *consumer, struct kafka_place *places, size_t count,
+                        int64_t when, int timeout_ms) {
     rd_kafka_topic_partition_list_t *list = kafka_places_list(places, count);
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = when;
@@ -24,17 +22,13 @@ static void kafka_ask_offsets(struct kafka_consumer *consumer, struct kafka_plac
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void kafka_consumer_ask(struct kafka_consumer *consumer, struct kafka_place *places, size_t count,
-                        int64_t bound, int timeout_ms) {
-    kafka_ask_offsets(consumer, places, count, bound, timeout_ms);
-}
-
 bool kafka_consumer_offsets_at(struct kafka_consumer *consumer, struct kafka_place *places,
                                size_t count, int64_t time_ms, struct err *err) {
-    kafka_ask_offsets(consumer, places, count, time_ms, KAFKA_ASK_TIMEOUT_MS);
+    kafka_consumer_ask(consumer, places, count, time_ms, KAFKA_ASK_TIMEOUT_MS);
     for (size_t i = 0; i < count; i++) {
         if (places[i].error.kind != KAFKA_ERROR_NONE) {
-            return err_set(err, ERR_UNAVAILABLE, "kafka cannot say where that time is: %s",
+            return err_set(err, ERR_UNAVAILABLE,
+                           "cannot look up the offsets of the time in Kafka: %s",
                            places[i].error.reason);
         }
     }
@@ -45,12 +39,13 @@ bool kafka_consumer_bounds(struct kafka_consumer *consumer, const char *topic, i
                            int64_t bounds[2], struct err *err) {
     rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
         consumer->client, topic, partition, &bounds[0], &bounds[1], KAFKA_ASK_TIMEOUT_MS);
-    return !code || err_set(err, ERR_UNAVAILABLE, "kafka does not say where %s [%d] ends: %s",
-                            topic, partition, rd_kafka_err2str(code));
+    return !code ||
+           err_set(err, ERR_UNAVAILABLE, "cannot query the offsets of %s [%d] in Kafka: %s", topic,
+                   partition, rd_kafka_err2str(code));
 }
 
-bool kafka_consumer_heard_bounds(const struct kafka_consumer *consumer, const char *topic,
-                                 int32_t partition, int64_t bounds[2]) {
+bool kafka_consumer_cached_bounds(const struct kafka_consumer *consumer, const char *topic,
+                                  int32_t partition, int64_t bounds[2]) {
     return rd_kafka_get_watermark_offsets(consumer->client, topic, partition, &bounds[0],
                                           &bounds[1]) == RD_KAFKA_RESP_ERR_NO_ERROR &&
            bounds[1] >= 0;
@@ -65,7 +60,7 @@ bool kafka_consumer_list(struct kafka_consumer *consumer,
     rd_kafka_resp_err_t code =
         rd_kafka_metadata(consumer->client, 1, NULL, &metadata, KAFKA_ASK_TIMEOUT_MS);
     if (code) {
-        return err_set(err, ERR_UNAVAILABLE, "kafka does not say which topics it has: %s",
+        return err_set(err, ERR_UNAVAILABLE, "cannot list the topics of Kafka: %s",
                        rd_kafka_err2str(code));
     }
     for (int i = 0; i < metadata->topic_cnt; i++) {
@@ -94,7 +89,7 @@ enum kafka_access kafka_consumer_topic_access(struct kafka_consumer *consumer, c
     if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
         return KAFKA_ACCESS_REFUSED;
     }
-    return code < 0 ? KAFKA_ACCESS_UNKNOWN : KAFKA_ACCESS_GIVEN; /* < 0: the client's own */
+    return code < 0 ? KAFKA_ACCESS_UNKNOWN : KAFKA_ACCESS_GIVEN; /* < 0: an error of the client */
 }
 
 struct kafka_broker *kafka_consumer_brokers(struct kafka_consumer *consumer, int timeout_ms,

@@ -8,7 +8,7 @@
 static void kafka_conf_log(const rd_kafka_t *kafka, int level, const char *facility,
                            const char *text) {
     bool producer = rd_kafka_type(kafka) == RD_KAFKA_PRODUCER;
-    /* A producer warns of every property in the configuration that is a consumer's. */
+    /* A producer warns about each consumer property in the options: only errors are logged. */
     int last_warning = producer ? 3 : 4;
     LOG_AT(level <= last_warning ? LOG_WARNING : LOG_DEBUG,
            producer ? "kafka producer" : "kafka client", LOG_TEXT("facility", facility),
@@ -32,8 +32,7 @@ static bool kafka_conf_set_all(rd_kafka_conf_t *conf, const struct kafka_propert
     return true;
 }
 
-/* Each worker is a member of its own: one group.instance.id for several would have them fence each
- * other. */
+/* Each worker is its own member: with one group.instance.id they would fence each other. */
 static bool kafka_conf_set_instance(rd_kafka_conf_t *conf, const char *value, int member,
                                     struct err *err) {
     char instance[256];
@@ -44,7 +43,7 @@ static bool kafka_conf_set_instance(rd_kafka_conf_t *conf, const char *value, in
     if (len >= (int)sizeof instance) {
         return err_set(err, ERR_INPUT,
                        "kafka property " KAFKA_CONF_INSTANCE
-                       ": %d bytes with the worker's number, more than %zu",
+                       ": %d bytes with the worker's number, at most %zu: shorten it",
                        len, sizeof instance - 1);
     }
     return kafka_conf_set(conf, KAFKA_CONF_INSTANCE, instance, err);
@@ -81,8 +80,8 @@ rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struc
     char text[512];
     rd_kafka_t *kafka = rd_kafka_new(type, conf, text, sizeof text);
     if (!kafka) {
-        rd_kafka_conf_destroy(conf); /* the client's otherwise */
-        err_set(err, ERR_INPUT, "cannot make a kafka %s: %s",
+        rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it on success only */
+        err_set(err, ERR_INPUT, "cannot create a Kafka %s: %s",
                 type == RD_KAFKA_PRODUCER ? "producer" : "consumer", text);
     }
     return kafka;

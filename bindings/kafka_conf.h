@@ -1,6 +1,5 @@
-/* kafka_conf: the one set-up of a librdkafka client, consumer or producer: brokers, the
- * configuration's own options, the program's properties, and librdkafka's log. For bindings only.
- */
+/* kafka_conf: creates a librdkafka client, consumer or producer, from the settings, the program's
+ * properties and the options of config.lua; routes librdkafka's log. For bindings only. */
 #ifndef AGG_BINDINGS_KAFKA_CONF_H
 #define AGG_BINDINGS_KAFKA_CONF_H
 
@@ -23,14 +22,14 @@ struct kafka_properties {
 
 struct kafka_conf_options {
     const struct kafka_settings *settings;
-    int member; /* >= 0: is added to a group.instance.id (ID-0, ID-1); else the client has none */
-    struct kafka_properties defaults;   /* the settings' options may change them */
-    struct kafka_properties invariants; /* the program relies on them */
+    int member; /* >= 0: suffix of group.instance.id (ID-0, ID-1); else the client has none */
+    struct kafka_properties defaults;   /* the settings' options override them */
+    struct kafka_properties invariants; /* they override the options */
 };
 
-/* The caller destroys it, unless it gives it to kafka_conf_client. NULL: err names the property. */
+/* The caller destroys it or passes it to kafka_conf_client. NULL: err names the property. */
 rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, struct err *err);
-/* A client; no network yet. Takes conf in any case. NULL: ERR_INPUT. */
+/* A client; opens no connection yet. Takes conf, also on failure. NULL: ERR_INPUT. */
 rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err);
 
 #endif

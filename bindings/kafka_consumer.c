@@ -1,4 +1,4 @@
-/* kafka_consumer: the client: opening, taking, leaving. */
+/* kafka_consumer: opens a consumer, fetches records, leaves the group. */
 #include "kafka_consumer.h"
 
 #include <stdio.h>
@@ -27,7 +27,8 @@ static void kafka_consumer_on_error(rd_kafka_t *client, int code, const char *de
     struct kafka_consumer *consumer = opaque;
     struct kafka_error error = kafka_error_of(code);
     (void)client;
-    log_warning("kafka error", LOG_TEXT("code", error.name), LOG_TEXT("detail", detail));
+    log_warning("Kafka consumer reported an error", LOG_TEXT("code", error.name),
+                LOG_TEXT("detail", detail));
     if (consumer->calls.on_error) {
         consumer->calls.on_error(consumer->calls.context, &error, detail);
     }
@@ -43,18 +44,18 @@ static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options 
              options->settings.session_timeout_ms);
     const struct kafka_property defaults[] = {
         {"session.timeout.ms", session_timeout_ms},
-        /* A broker that comes back under another address is found: the group's coordinator is asked
-         * for this often (by default every ten minutes), the leaders that often. */
+        /* To find a broker that returns under another address. Default of the coordinator query:
+         * ten minutes. */
         {"coordinator.query.interval.ms", "5000"},
         {"topic.metadata.refresh.interval.ms", "10000"},
-        {"socket.timeout.ms", "15000"},         /* a broker that answers nothing is left after it */
+        {"socket.timeout.ms", "15000"},         /* a silent broker is disconnected after it */
         {"queued.max.messages.kbytes", "4096"}, /* see kafka_consumer_refill */
         {"queued.min.messages", "100000"},
         {"fetch.error.backoff.ms", "50"},
-        {"check.crcs", "true"}, /* damaged bytes would be taken for what the event says */
-        {"reconnect.backoff.max.ms", "2000"}, /* a broker that is back is found so soon */
-        /* The first that all members know is used. roundrobin gives every member as many partitions
-         * as any other, and is what aiokafka's members offer; range is for members of old. */
+        {"check.crcs", "true"},               /* else damaged bytes would pass as event data */
+        {"reconnect.backoff.max.ms", "2000"}, /* the delay after a broker returns */
+        /* Kafka uses the first that all members support. roundrobin spreads partitions evenly and
+         * is supported by aiokafka's members; range is for members of older releases. */
         {"partition.assignment.strategy", "roundrobin,range"},
     };
     const struct kafka_property invariants[] = {
@@ -62,7 +63,7 @@ static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options 
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", options->skips_gaps ? "earliest" : "error"},
-        /* The end of a partition is where its last record need not be: only this tells. */
+        /* The end offset can be above the last record + 1: only this event marks the end. */
         {"enable.partition.eof", "true"},
     };
     return kafka_conf_create(
@@ -76,13 +77,13 @@ static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options 
 }
 
 static bool kafka_consumer_watch_queue(struct kafka_consumer *consumer, struct err *err) {
-    uint64_t one = 1; /* an eventfd takes eight bytes */
+    uint64_t one = 1; /* an eventfd wants eight bytes */
     consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (consumer->event_fd < 0) {
-        return err_set(err, ERR_INTERNAL, "cannot make an eventfd for a kafka consumer");
+        return err_set(err, ERR_INTERNAL, "cannot create an eventfd for a Kafka consumer");
     }
     consumer->queue = rd_kafka_queue_get_consumer(consumer->client);
-    consumer->answers = rd_kafka_queue_new(consumer->client);
+    consumer->replies = rd_kafka_queue_new(consumer->client);
     rd_kafka_queue_io_event_enable(consumer->queue, consumer->event_fd, &one, sizeof one);
     return true;
 }
@@ -118,7 +119,7 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
 void kafka_consumer_renew_login(struct kafka_consumer *consumer, bool after_refusal) {
     if (kafka_login_renew(consumer->client, consumer->brokers, after_refusal,
                           &consumer->login_used)) {
-        log_debug("the kafka client has its login", LOG_INT("member", consumer->number));
+        log_debug("Kafka consumer took the login", LOG_INT("member", consumer->number));
     }
 }
 
@@ -138,9 +139,9 @@ void kafka_consumer_leave(struct kafka_consumer *consumer) {
     rd_kafka_queue_t *events = rd_kafka_queue_new(consumer->client);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(consumer->client, events);
     int64_t deadline_us = clock_monotonic_us() + LEAVE_TIMEOUT_US;
-    bool failed = error != NULL; /* for good: there is nothing to wait for */
+    bool failed = error != NULL; /* nothing to wait for */
     if (failed) {
-        log_warning("leaving the group failed", LOG_INT("member", consumer->number),
+        log_warning("Kafka consumer could not leave its group", LOG_INT("member", consumer->number),
                     LOG_TEXT("error", rd_kafka_error_string(error)));
         rd_kafka_error_destroy(error);
     }
@@ -160,18 +161,18 @@ static void kafka_consumer_destroy_stuck(void *client) {
 }
 
 static void kafka_consumer_forget_stuck(void *client) {
-    (void)client; /* kafka_consumer_destroy_stuck has freed it, or its thread was never begun */
+    (void)client; /* kafka_consumer_destroy_stuck frees it; leaked if no thread started */
 }
 
-/* The client's coordinator answers nothing: a thread waits for it. */
+/* The coordinator does not reply: a detached thread waits for it. */
 static void kafka_consumer_destroy_aside(struct kafka_consumer *consumer) {
     static const struct timed_work work = {"closing a Kafka client", kafka_consumer_destroy_stuck,
                                            kafka_consumer_forget_stuck};
     struct err err = {0};
-    log_warning("the group does not let go of the kafka client: it is left to end by itself",
+    log_warning("Kafka consumer did not leave its group in time: it is closed in the background",
                 LOG_INT("member", consumer->number));
     if (!timed_work_run(&work, consumer->client, DESTROY_TIMEOUT_MS, &err)) {
-        log_debug("a kafka client goes on ending", LOG_TEXT("detail", err.text));
+        log_debug("a Kafka consumer is still closing", LOG_TEXT("detail", err.text));
     }
 }
 
@@ -185,7 +186,7 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
     if (consumer->queue) {
         rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(consumer->queue);
-        rd_kafka_queue_destroy(consumer->answers);
+        rd_kafka_queue_destroy(consumer->replies);
         close(consumer->event_fd);
     }
     if (consumer->client && consumer->stuck) {
@@ -197,18 +198,17 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
     free(consumer);
 }
 
-/* ---- taking -------------------------------------------------------------------------------- */
+/* ---- fetching -------------------------------------------------------------------------------- */
 
-/* Has the brokers' threads look at the queue. A full one they look at again only a second later
- * (librdkafka 2.0), unless they have something else to do meanwhile: so they are asked for where
- * the partitions end, and nobody waits for the answer. Without it the queue would have to hold more
- * than a second's work, or the consumer would starve. */
+/* Wakes the brokers' threads. After the queue was full they check it again only a second later
+ * (librdkafka 2.0) unless they have a request to send: so this sends one and does not wait for the
+ * reply. Without it the consumer starves unless the queue holds more than a second's records. */
 static void kafka_consumer_refill(struct kafka_consumer *consumer) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(consumer->fetched);
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = KAFKA_LOG_END;
     }
-    (void)rd_kafka_offsets_for_times(consumer->client, list, 0); /* is asked, and times out */
+    (void)rd_kafka_offsets_for_times(consumer->client, list, 0); /* sends, and times out */
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -220,7 +220,7 @@ static void kafka_consumer_count(struct kafka_consumer *consumer, size_t bytes) 
     }
 }
 
-/* A producer may send any number (nanoseconds, say): what computes with it must not overflow. */
+/* Bounded: a producer can set any number, such as nanoseconds, and computing must not overflow. */
 static int64_t kafka_consumer_time_us(const rd_kafka_message_t *record) {
     int64_t time_ms = rd_kafka_message_timestamp(record, NULL);
     if (time_ms <= 0) {
@@ -252,8 +252,7 @@ bool kafka_consumer_next(struct kafka_consumer *consumer, int timeout_ms,
     return true;
 }
 
-/* librdkafka parses the headers of a record that has some, and allocates nothing for one without.
- */
+/* librdkafka allocates nothing for a record without headers. */
 struct slice kafka_message_header(const struct kafka_message *message, const char *name) {
     rd_kafka_headers_t *headers;
     const void *value;

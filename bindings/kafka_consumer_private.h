@@ -1,4 +1,4 @@
-/* kafka_consumer_private: what the parts of kafka_consumer share. For bindings and tests. */
+/* kafka_consumer_private: shared by the files of kafka_consumer, and for tests. */
 #ifndef AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
 #define AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
 
@@ -11,21 +11,19 @@ struct kafka_consumer {
     int number; /* of the member */
     struct kafka_member_calls calls;
     rd_kafka_queue_t *queue;   /* of messages; NULL: no member */
-    rd_kafka_queue_t *answers; /* to reports; NULL: no member */
+    rd_kafka_queue_t *replies; /* to offset commits; NULL: no member */
     int event_fd;              /* -1: no member */
-    bool stuck;                /* it has not left the group in time */
+    bool stuck;                /* it did not leave the group in time */
     char *brokers;             /* for kafka_login_renew */
     uint64_t login_used;       /* for kafka_login_renew */
     size_t taken_bytes;        /* since the brokers' threads last looked at the queue */
     rd_kafka_topic_partition_list_t *fetched; /* NULL: nothing */
 };
 
-/* kafka_group.c: librdkafka's call back. */
+/* kafka_group.c: librdkafka's rebalance callback. */
 void kafka_group_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t *partitions, void *consumer);
 /* The caller destroys it. */
 rd_kafka_topic_partition_list_t *kafka_places_list(const struct kafka_place *places, size_t count);
-/* places: as many as the list has; borrowed from it. */
-void kafka_places_read(const rd_kafka_topic_partition_list_t *list, struct kafka_place *places);
 
 #endif

@@ -3,7 +3,7 @@
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
-static enum kafka_error_kind kafka_errors_error_kind_of(rd_kafka_resp_err_t code) {
+static enum kafka_error_kind kafka_errors_kind_of(rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return KAFKA_ERROR_NONE;
@@ -33,7 +33,7 @@ static enum kafka_error_kind kafka_errors_error_kind_of(rd_kafka_resp_err_t code
     }
 }
 
-static const char *kafka_errors_error_reason(rd_kafka_resp_err_t code) {
+static const char *kafka_errors_reason_of(rd_kafka_resp_err_t code) {
     switch ((int)code) {
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
@@ -41,19 +41,19 @@ static const char *kafka_errors_error_reason(rd_kafka_resp_err_t code) {
     case RD_KAFKA_RESP_ERR__SSL:
         return "the TLS connection to Kafka fails";
     case RD_KAFKA_RESP_ERR__RESOLVE:
-        return "the name of a Kafka broker cannot be looked up";
+        return "the name of a Kafka broker cannot be resolved";
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-        return "no Kafka broker can be reached";
+        return "no Kafka broker is reachable";
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         return "Kafka refuses the consumer group";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        return "Kafka does not let the topic be read";
+        return "Kafka does not allow reading the topic";
     case RD_KAFKA_RESP_ERR__BAD_MSG:
         return "a batch of records is damaged";
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-        return "a batch of records cannot be unpacked";
+        return "a batch of records cannot be decompressed";
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-        return "a batch of records has a format or compression that is not known";
+        return "a batch of records has an unknown format or compression";
     default:
         return rd_kafka_err2str(code);
     }
@@ -65,9 +65,9 @@ struct kafka_error kafka_error_of(int code) {
     }
     rd_kafka_resp_err_t library = (rd_kafka_resp_err_t)code;
     return (struct kafka_error){
-        .kind = kafka_errors_error_kind_of(library),
+        .kind = kafka_errors_kind_of(library),
         .name = rd_kafka_err2name(library),
-        .reason = kafka_errors_error_reason(library),
+        .reason = kafka_errors_reason_of(library),
     };
 }
 

@@ -1,4 +1,4 @@
-/* kafka_group: what a consumer fetches, and what its group is told. */
+/* kafka_group: assignment of partitions, rebalances, and offset commits of a consumer group. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,12 +22,6 @@ static struct kafka_place kafka_group_place_of(const rd_kafka_topic_partition_t 
                                 kafka_error_of(element->err)};
 }
 
-void kafka_places_read(const rd_kafka_topic_partition_list_t *list, struct kafka_place *places) {
-    for (int i = 0; i < list->cnt; i++) {
-        places[i] = kafka_group_place_of(&list->elems[i]);
-    }
-}
-
 /* ---- fetching ------------------------------------------------------------------------------ */
 
 bool kafka_consumer_is_cooperative(const struct kafka_consumer *consumer) {
@@ -35,7 +29,7 @@ bool kafka_consumer_is_cooperative(const struct kafka_consumer *consumer) {
     return protocol && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
-static bool kafka_group_note_refusal(rd_kafka_error_t *error, struct err *err) {
+static bool kafka_group_take_error(rd_kafka_error_t *error, struct err *err) {
     if (!error) {
         return true;
     }
@@ -44,15 +38,15 @@ static bool kafka_group_note_refusal(rd_kafka_error_t *error, struct err *err) {
     return false;
 }
 
-/* Takes from the client all that it fetches. */
+/* Stops fetching all partitions. */
 static bool kafka_group_unassign_all(rd_kafka_t *client, struct err *err) {
     rd_kafka_topic_partition_list_t *fetched = NULL;
     rd_kafka_resp_err_t code = rd_kafka_assignment(client, &fetched);
     if (code) {
-        return err_set(err, ERR_UNAVAILABLE, "cannot ask for the assignment: %s",
+        return err_set(err, ERR_UNAVAILABLE, "cannot query the assignment: %s",
                        rd_kafka_err2str(code));
     }
-    bool ok = kafka_group_note_refusal(rd_kafka_incremental_unassign(client, fetched), err);
+    bool ok = kafka_group_take_error(rd_kafka_incremental_unassign(client, fetched), err);
     rd_kafka_topic_partition_list_destroy(fetched);
     return ok;
 }
@@ -80,8 +74,7 @@ bool kafka_consumer_fetch(struct kafka_consumer *consumer, const struct kafka_pl
     bool ok;
     if (kafka_consumer_is_cooperative(consumer)) {
         ok = kafka_group_unassign_all(client, err) &&
-             (count == 0 ||
-              kafka_group_note_refusal(rd_kafka_incremental_assign(client, list), err));
+             (count == 0 || kafka_group_take_error(rd_kafka_incremental_assign(client, list), err));
     } else {
         ok = kafka_group_assign_all(client, list, err);
     }
@@ -89,14 +82,14 @@ bool kafka_consumer_fetch(struct kafka_consumer *consumer, const struct kafka_pl
     return ok;
 }
 
-/* Nothing is fetched, and the group goes on. */
-static bool kafka_group_answer(struct kafka_consumer *consumer,
-                               const struct kafka_rebalance *rebalance, struct err *err) {
+/* Confirms the rebalance; fetches nothing until kafka_consumer_fetch. */
+static bool kafka_group_confirm(struct kafka_consumer *consumer,
+                                const struct kafka_rebalance *rebalance, struct err *err) {
     rd_kafka_t *client = consumer->client;
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
     bool ok = !rebalance->cooperative || kafka_group_unassign_all(client, err);
     if (ok && rebalance->cooperative && rebalance->come) {
-        ok = kafka_group_note_refusal(rd_kafka_incremental_assign(client, none), err);
+        ok = kafka_group_take_error(rd_kafka_incremental_assign(client, none), err);
     } else if (!rebalance->cooperative) {
         ok = kafka_group_assign_all(client, rebalance->come ? none : NULL, err);
     }
@@ -110,7 +103,9 @@ void kafka_group_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
     struct kafka_consumer *consumer = opaque;
     struct err err = {0};
     struct kafka_place *places = xcalloc((size_t)partitions->cnt + 1, sizeof *places);
-    kafka_places_read(partitions, places);
+    for (int i = 0; i < partitions->cnt; i++) {
+        places[i] = kafka_group_place_of(&partitions->elems[i]);
+    }
     bool come = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     struct kafka_rebalance rebalance = {
         .come = come,
@@ -120,9 +115,9 @@ void kafka_group_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
         .count = (size_t)partitions->cnt,
     };
     consumer->calls.on_rebalance(consumer->calls.context, &rebalance);
-    if (!kafka_group_answer(consumer, &rebalance, &err)) {
-        log_warning("kafka refused an assignment", LOG_INT("member", consumer->number),
-                    LOG_TEXT("error", err.text));
+    if (!kafka_group_confirm(consumer, &rebalance, &err)) {
+        log_warning("Kafka consumer could not confirm a rebalance",
+                    LOG_INT("member", consumer->number), LOG_TEXT("error", err.text));
     }
     free(places);
 }
@@ -165,17 +160,17 @@ bool kafka_consumer_report(struct kafka_consumer *consumer, const struct kafka_p
                            size_t count) {
     rd_kafka_topic_partition_list_t *list = kafka_places_list(places, count);
     rd_kafka_resp_err_t code =
-        rd_kafka_commit_queue(consumer->client, list, consumer->answers, NULL, NULL);
+        rd_kafka_commit_queue(consumer->client, list, consumer->replies, NULL, NULL);
     rd_kafka_topic_partition_list_destroy(list);
     return !code;
 }
 
-bool kafka_consumer_report_answer(struct kafka_consumer *consumer, int timeout_ms,
-                                  void (*on_place)(void *context, const struct kafka_place *place),
-                                  void *context, struct kafka_error *refusal) {
-    rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->answers, timeout_ms);
-    bool answered = event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT;
-    if (answered) {
+bool kafka_consumer_report_reply(struct kafka_consumer *consumer, int timeout_ms,
+                                 void (*on_place)(void *context, const struct kafka_place *place),
+                                 void *context, struct kafka_error *refusal) {
+    rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->replies, timeout_ms);
+    bool replied = event && rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT;
+    if (replied) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
         *refusal = kafka_error_of(rd_kafka_event_error(event));
         for (int i = 0; list && i < list->cnt; i++) {
@@ -187,5 +182,5 @@ bool kafka_consumer_report_answer(struct kafka_consumer *consumer, int timeout_m
     if (event) {
         rd_kafka_event_destroy(event);
     }
-    return answered;
+    return replied;
 }

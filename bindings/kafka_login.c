@@ -4,18 +4,17 @@
 #include "base/log.h"
 #include "login.h"
 
-static uint64_t kafka_login_hash(const struct login_sasl *sasl) {
-    return hash64(slice_of(sasl->user)) * 31 + hash64(slice_of(sasl->password));
-}
-
 bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusal, uint64_t *used) {
     struct login_sasl sasl = login_sasl(brokers, after_refusal);
-    uint64_t hash = sasl.user ? kafka_login_hash(&sasl) : *used;
+    uint64_t hash = *used;
+    if (sasl.user) {
+        hash = hash64(slice_of(sasl.user)) * 31 + hash64(slice_of(sasl.password));
+    }
     bool is_other = hash != *used;
     if (is_other) {
         rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(kafka, sasl.user, sasl.password);
         if (error) {
-            log_warning("the kafka client does not take the login",
+            log_warning("Kafka client refused the login: see sasl.* in kafka.options",
                         LOG_TEXT("error", rd_kafka_error_string(error)));
             rd_kafka_error_destroy(error);
         }

@@ -1,5 +1,5 @@
-/* kafka: two lifetimes. A producer is counted by its users. A send is counted by its sender and by
- * each record that librdkafka holds, so that a report that comes late still finds its place. */
+/* kafka_producer: a producer is counted by its users. A send is counted by its sender and by each
+ * record in librdkafka's queue, so that a late report finds it allocated. */
 #include "kafka_producer.h"
 
 #include <librdkafka/rdkafka.h>
@@ -18,10 +18,9 @@
 
 #define POLL_MS 100
 #define FLUSH_MS 1000
-/* So long, at most, a topic that no broker knows may still come to be. */
-#define UNKNOWN_TOPIC_MS 10000
-#define LOGIN_INTERVAL_US 2000000 /* how soon a rotated password is taken */
-#define TOPICS_MAX 64             /* that are asked for at once; the others within a second */
+#define UNKNOWN_TOPIC_MS 10000    /* then an unknown topic fails its records */
+#define LOGIN_INTERVAL_US 2000000 /* interval of reading a rotated password */
+#define TOPICS_MAX 64             /* queried at once; others within a second */
 
 struct kafka_producer {
     rd_kafka_t *kafka;
@@ -29,14 +28,14 @@ struct kafka_producer {
     _Atomic bool stopping;
     _Atomic bool broken;
     char *brokers;
-    uint64_t login_used; /* for kafka_login_renew; the poller's */
+    uint64_t login_used; /* for kafka_login_renew; poller thread */
     int users;           /* guarded by `lock` */
     pthread_mutex_t topics_lock;
-    rd_kafka_topic_t *topics[TOPICS_MAX]; /* that records went to; owned */
+    rd_kafka_topic_t *topics[TOPICS_MAX]; /* topics queried so far; owned */
     size_t topic_count;
 };
 
-/* Guards the pointer and the count of users. */
+/* Guards `shared` and its users. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kafka_producer *shared;
 
@@ -98,13 +97,20 @@ static enum err_kind kafka_producer_error_kind(rd_kafka_resp_err_t code,
     case RD_KAFKA_RESP_ERR__INVALID_ARG:
         return ERR_INPUT;
     default:
-        /* Sent, and no answer came: nobody knows. */
+        /* Sent without a reply: the outcome is unknown. */
         return status == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED ? ERR_TIMEOUT : ERR_UNAVAILABLE;
     }
 }
 
-/* Ends what the record holds of the send. */
-static void kafka_producer_settle(struct report *report, struct kafka_delivery delivery) {
+static struct kafka_delivery kafka_producer_delivery_of(rd_kafka_resp_err_t code,
+                                                        rd_kafka_msg_status_t status) {
+    return (struct kafka_delivery){.kind = kafka_producer_error_kind(code, status),
+                                   .reason = rd_kafka_err2str(code),
+                                   .of_topic = kafka_producer_is_of_topic(code)};
+}
+
+/* Stores the report and drops the record's reference. */
+static void kafka_producer_report(struct report *report, struct kafka_delivery delivery) {
     struct kafka_send *send = report->send;
     pthread_mutex_lock(&send->mutex);
     report->delivery = delivery;
@@ -126,14 +132,11 @@ static void kafka_producer_on_delivery(rd_kafka_t *kafka, const rd_kafka_message
                                        void *opaque) {
     (void)kafka;
     (void)opaque;
-    struct kafka_delivery delivery = {
-        .kind = kafka_producer_error_kind(message->err, rd_kafka_message_status(message)),
-        .reason = rd_kafka_err2str(message->err),
-        .of_topic = kafka_producer_is_of_topic(message->err),
-        .partition = message->partition,
-        .offset = message->offset,
-    };
-    kafka_producer_settle(message->_private, delivery);
+    struct kafka_delivery delivery =
+        kafka_producer_delivery_of(message->err, rd_kafka_message_status(message));
+    delivery.partition = message->partition;
+    delivery.offset = message->offset;
+    kafka_producer_report(message->_private, delivery);
 }
 
 static struct report *kafka_producer_open_report(struct kafka_send *send) {
@@ -165,18 +168,18 @@ static bool kafka_producer_knows_topic(const struct kafka_producer *producer, co
     return false;
 }
 
-/* A connected librdkafka asks for the partitions of a topic that is new to it once a second, and
- * its first record waits for that. So they are asked for here; nobody waits for the answer. */
-static void kafka_producer_meet_topic(struct kafka_producer *producer, const char *name) {
+/* librdkafka queries the partitions of a new topic only once a second, and the first record waits
+ * for it. This queries them at once, without waiting for the reply. */
+static void kafka_producer_query_topic(struct kafka_producer *producer, const char *name) {
     pthread_mutex_lock(&producer->topics_lock);
     if (producer->topic_count < TOPICS_MAX && !kafka_producer_knows_topic(producer, name)) {
-        const struct rd_kafka_metadata *answer = NULL;
+        const struct rd_kafka_metadata *reply = NULL;
         rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->kafka, name, NULL);
-        if (topic) { /* NULL: no name of a topic, as the record's report will say */
+        if (topic) { /* NULL: an invalid name, which the record's report states */
             producer->topics[producer->topic_count++] = topic;
-            if (rd_kafka_metadata(producer->kafka, 0, topic, &answer, 0) ==
-                RD_KAFKA_RESP_ERR_NO_ERROR) { /* mostly a timeout */
-                rd_kafka_metadata_destroy(answer);
+            if (rd_kafka_metadata(producer->kafka, 0, topic, &reply, 0) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR) { /* usually times out */
+                rd_kafka_metadata_destroy(reply);
             }
         }
     }
@@ -187,7 +190,7 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                     const struct kafka_record *record) {
     struct report *report = kafka_producer_open_report(send);
     rd_kafka_headers_t *headers = record->header_count ? kafka_producer_make_headers(record) : NULL;
-    kafka_producer_meet_topic(producer, record->topic);
+    kafka_producer_query_topic(producer, record->topic);
     rd_kafka_resp_err_t code =
         rd_kafka_producev(producer->kafka, RD_KAFKA_V_TOPIC(record->topic),
                           RD_KAFKA_V_KEY(record->key.data, record->key.len),
@@ -196,14 +199,10 @@ void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                           RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
     if (code) {
         if (headers) {
-            rd_kafka_headers_destroy(headers); /* the producer's otherwise */
+            rd_kafka_headers_destroy(headers); /* producev takes them on success only */
         }
-        struct kafka_delivery delivery = {
-            .kind = kafka_producer_error_kind(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED),
-            .reason = rd_kafka_err2str(code),
-            .of_topic = kafka_producer_is_of_topic(code),
-        };
-        kafka_producer_settle(report, delivery);
+        kafka_producer_report(report,
+                              kafka_producer_delivery_of(code, RD_KAFKA_MSG_STATUS_NOT_PERSISTED));
     }
 }
 
@@ -234,7 +233,7 @@ bool kafka_send_reported(struct kafka_send *send, size_t index) {
 struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index) {
     struct kafka_delivery delivery = {
         .kind = ERR_TIMEOUT,
-        .reason = "no report came in time; it may yet be delivered",
+        .reason = "no delivery report in time; the record may still be delivered",
     };
     pthread_mutex_lock(&send->mutex);
     if (send->reports[index].reported) {
@@ -252,13 +251,13 @@ static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *rea
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         rd_kafka_fatal_error(kafka, text, sizeof text);
         atomic_store(&producer->broken, true);
-        log_error("the kafka producer is replaced", LOG_TEXT("error", text));
+        log_error("Kafka producer failed and is replaced", LOG_TEXT("error", text));
         return;
     }
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
         (void)kafka_login_renew(producer->kafka, producer->brokers, true, &producer->login_used);
     }
-    log_warning("kafka producer error", LOG_TEXT("code", rd_kafka_err2name(code)),
+    log_warning("Kafka producer reported an error", LOG_TEXT("code", rd_kafka_err2name(code)),
                 LOG_TEXT("detail", reason));
 }
 
@@ -268,12 +267,12 @@ static rd_kafka_conf_t *kafka_producer_conf(const struct kafka_settings *setting
     int half_ms = message_timeout_ms / 2;
     bool soon = half_ms > 0 && half_ms < UNKNOWN_TOPIC_MS;
     snprintf(timeout, sizeof timeout, "%d", message_timeout_ms);
-    /* Sooner than the record's end, so that an unknown topic is called that. */
+    /* Before the record's timeout, so that the report names an unknown topic. */
     snprintf(propagation, sizeof propagation, "%d", soon ? half_ms : UNKNOWN_TOPIC_MS);
     const struct kafka_property invariants[] = {
         {"acks", "all"},
         {"enable.idempotence", "true"},
-        {"linger.ms", "1"}, /* a caller waits */
+        {"linger.ms", "1"}, /* a script waits for the report */
         {"message.timeout.ms", timeout},
         {"topic.metadata.propagation.max.ms", propagation},
         {"queue.buffering.max.kbytes", "65536"},
@@ -287,7 +286,7 @@ static rd_kafka_conf_t *kafka_producer_conf(const struct kafka_settings *setting
         err);
 }
 
-static void kafka_producer_free_producer(struct kafka_producer *producer) {
+static void kafka_producer_free(struct kafka_producer *producer) {
     for (size_t i = 0; i < producer->topic_count; i++) {
         rd_kafka_topic_destroy(producer->topics[i]);
     }
@@ -311,14 +310,15 @@ static void *kafka_producer_poll_reports(void *context) {
     return NULL;
 }
 
-/* Signals are for the main thread. */
+/* The main thread handles signals. */
 static bool kafka_producer_start_poller(struct kafka_producer *producer, struct err *err) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = pthread_create(&producer->poller, NULL, kafka_producer_poll_reports, producer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start a thread for kafka reports");
+    return failure == 0 ||
+           err_set(err, ERR_INTERNAL, "cannot start the thread of Kafka delivery reports");
 }
 
 struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
@@ -339,26 +339,21 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
     pthread_mutex_init(&producer->topics_lock, NULL);
     producer->brokers = xstrdup(settings->brokers);
     if (!kafka_producer_start_poller(producer, err)) {
-        kafka_producer_free_producer(producer);
+        kafka_producer_free(producer);
         return NULL;
     }
     return producer;
 }
 
 void kafka_producer_abandon(struct kafka_producer *producer) {
-    /* What is still there is given up; its reports free the last hold on their sends. */
+    /* The reports of purged records drop the last references to their sends. */
     rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_flush(producer->kafka, FLUSH_MS);
     atomic_store(&producer->stopping, true);
     pthread_join(producer->poller, NULL);
     while (rd_kafka_poll(producer->kafka, 0) > 0) {
     }
-    kafka_producer_free_producer(producer);
-}
-
-static void kafka_producer_close_producer(struct kafka_producer *producer) {
-    rd_kafka_flush(producer->kafka, FLUSH_MS);
-    kafka_producer_abandon(producer);
+    kafka_producer_free(producer);
 }
 
 bool kafka_producer_broken(const struct kafka_producer *producer) {
@@ -393,6 +388,7 @@ void kafka_producer_release(struct kafka_producer *producer) {
     }
     pthread_mutex_unlock(&lock);
     if (last) {
-        kafka_producer_close_producer(producer);
+        rd_kafka_flush(producer->kafka, FLUSH_MS);
+        kafka_producer_abandon(producer);
     }
 }

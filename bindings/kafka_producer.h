@@ -1,7 +1,6 @@
-/* kafka_producer: producers. The threads that run scripts share one, made at the first acquire and
- * gone with the last release, which waits at most a second for what is still under way; the outbox
- * has one of its own. acks=all, idempotent: a record that is reported delivered is in every in-sync
- * replica, once. Knows no Lua. */
+/* kafka_producer: Kafka producers. Script threads share one, from the first acquire to the last
+ * release, which waits at most a second for records in flight; the outbox has its own. acks=all,
+ * idempotent: a delivered record is in every in-sync replica, once. */
 #ifndef AGG_BINDINGS_KAFKA_PRODUCER_H
 #define AGG_BINDINGS_KAFKA_PRODUCER_H
 
@@ -21,53 +20,52 @@ struct kafka_header {
 
 struct kafka_record {
     const char *topic;
-    struct slice key;   /* data NULL: none, and any partition */
-    struct slice value; /* data NULL: none (a tombstone) */
+    struct slice key;   /* data NULL: no key, any partition */
+    struct slice value; /* data NULL: a tombstone */
     const struct kafka_header *headers;
     size_t header_count;
 };
 
-/* What became of a record. */
+/* The delivery report of a record. */
 struct kafka_delivery {
     enum err_kind kind; /* ERR_NONE: delivered */
-    const char *reason; /* static text, where it was not */
-    bool of_topic; /* so are all records for this topic: it is not there, or not ours to write */
+    const char *reason; /* static text; if not delivered */
+    bool of_topic;      /* applies to all records of the topic: it is missing or not writable */
     int32_t partition;
     int64_t offset;
 };
 
-/* Any thread. The first settings hold for all until the last release. A record is given up after
- * message_timeout_ms. No network yet. The one who acquires releases. A producer that met a fatal
- * error is replaced at the next acquire. */
+/* Any thread. The first settings apply to all until the last release. A record fails after
+ * message_timeout_ms. Opens no connection yet. Every acquire needs a release. After a fatal error
+ * the next acquire creates a new producer. */
 struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,
                                               int message_timeout_ms, struct err *err);
 void kafka_producer_release(struct kafka_producer *producer);
-/* One that is not shared. A record is given up after message_timeout_ms (0: never), or once its
- * topic is known not to be there. */
+/* A producer that is not shared. A record fails after message_timeout_ms (0: never), or once Kafka
+ * reports its topic as unknown. */
 struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
                                            int message_timeout_ms, struct err *err);
-/* Gives up what was not delivered: whatever has been sent may arrive, the rest is not sent. All
- * that was added has its report when this returns. */
+/* Purges the queue and frees the producer: records in flight may be delivered, others are not sent.
+ * All records have their report when this returns. */
 void kafka_producer_abandon(struct kafka_producer *producer);
-/* True once a fatal error makes it useless: release it, acquire another. */
+/* True after a fatal error: release it and acquire another. */
 bool kafka_producer_broken(const struct kafka_producer *producer);
 
-/* Up to `capacity` records sent together. One thread adds and waits; reports come on another one,
- * and may come after the wait is over, or after the sender has let go. */
+/* Up to `capacity` records sent together. One thread adds and waits; reports come on another
+ * thread, also after the wait or after the sender's unref. */
 struct kafka_send *kafka_send_create(size_t capacity);
 void kafka_send_unref(struct kafka_send *send);
-/* Copies the record into the producer's queue. One that cannot even be queued counts as reported.
- */
+/* Copies the record into the producer's queue. A failure to queue is reported as a delivery. */
 void kafka_send_add(struct kafka_send *send, struct kafka_producer *producer,
                     const struct kafka_record *record);
-/* Until every record was reported or the time is over. */
+/* Waits until every record has its report, at most timeout_ms. */
 void kafka_send_wait(struct kafka_send *send, int timeout_ms);
-/* From now on `done` is called whenever a report is the last one due; on the thread of reports,
- * which it must not hold up. */
+/* `done` is called when the last due report arrives, on the thread of reports; it must not block.
+ */
 void kafka_send_on_done(struct kafka_send *send, void (*done)(void *context), void *context);
 /* Whether the index-th record added has its report. */
 bool kafka_send_reported(struct kafka_send *send, size_t index);
-/* Of the index-th record added; ERR_TIMEOUT if there was no report: it may yet be delivered. */
+/* Of the index-th record added; ERR_TIMEOUT without a report: it may still be delivered. */
 struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index);
 
 #endif

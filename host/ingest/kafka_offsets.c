@@ -64,8 +64,8 @@ static void kafka_offsets_await(struct worker *worker, int timeout_ms) {
     struct kafka_offsets *offsets = &worker->kafka_offsets;
     struct kafka_error refusal;
     if (!offsets->is_under_way ||
-        !kafka_consumer_report_answer(worker->kafka, timeout_ms, kafka_offsets_take,
-                                      &worker->pipeline.partitions, &refusal)) {
+        !kafka_consumer_report_reply(worker->kafka, timeout_ms, kafka_offsets_take,
+                                     &worker->pipeline.partitions, &refusal)) {
         return;
     }
     offsets->is_under_way = false;

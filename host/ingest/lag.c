@@ -59,8 +59,8 @@ bool lag_measure(struct worker *worker) {
         struct partition *partition = &worker->pipeline.partitions.items[i];
         int64_t bounds[2] = {0, -1};
         if (fetching && !topic_waits_hold(&worker->pipeline, partition) &&
-            kafka_consumer_heard_bounds(worker->kafka, partition->topic, partition->number,
-                                        bounds)) {
+            kafka_consumer_cached_bounds(worker->kafka, partition->topic, partition->number,
+                                         bounds)) {
             partition->high_offset = bounds[1];
         }
         if (partition->high_offset < 0) {

@@ -149,7 +149,7 @@ static void late_report(void) {
     rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 500);
     struct kafka_delivery delivery = produce(producer, 50);
     CHECK_INT(delivery.kind, ERR_TIMEOUT);
-    CHECK_TEXT(delivery.reason, "no report came in time; it may yet be delivered");
+    CHECK_TEXT(delivery.reason, "no delivery report in time; the record may still be delivered");
     /* It was: the report has found its place though the sender was gone. */
     struct kafka_delivery next = produce(producer, 10000);
     CHECK_INT(next.offset, 2);

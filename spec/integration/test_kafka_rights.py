@@ -73,7 +73,7 @@ def test_a_refused_login_group_and_topic_are_said_and_end_without_a_restart(
     strict_kafka.grant("--group", GROUP)
     waiting = wait_until("refused topics", lambda: kafka_of(program)["waiting"])
     assert {wait["cause"] for wait in waiting} == {"kafka"}
-    assert "does not let the topic be read" in waiting[0]["reason"]
+    assert "does not allow reading the topic" in waiting[0]["reason"]
     assert program.get("/readyz/consume")[0] == 503
 
     for topic in strict_kafka.names:

@@ -241,4 +241,4 @@ def test_a_kafka_that_is_away_is_a_failure(build, tmp_path, cleanup):
     running = Tap(build, env, [])
     cleanup.callback(running.kill)
     assert running.finish() == 1
-    assert "kafka does not say which topics it has" in running.said[-1]
+    assert "cannot list the topics of Kafka" in running.said[-1]
