@@ -11,27 +11,27 @@
 #include "base/xalloc.h"
 #include "round.h"
 
-#define LOOK_INTERVAL_US 1000000 /* for marks that other processes made, or that come due */
+#define LOOK_INTERVAL_US 1000000 /* for marks of other processes and retries */
 #define MEASURE_INTERVAL_US 5000000
 #define OUTAGE_REST_US 1000000
-#define BUSY_KEYS 16        /* a round of so many is one of many */
-#define REST_FACTOR 10      /* then it rests so many times as long as it worked … */
-#define REST_MAX_US 1000000 /* … at most */
+#define BUSY_KEYS 16        /* after a turn with a round of this many keys … */
+#define REST_FACTOR 10      /* … it pauses this many times the turn's duration, … */
+#define REST_MAX_US 1000000 /* … at most this long */
 
 struct reactor {
     struct reactor_options options;
-    struct round round; /* the thread's, as what follows up to the lock */
-    size_t max_keys;    /* fewer after a refusal, until the key at fault is alone */
+    struct round round; /* of the thread alone, as all up to `lock` */
+    size_t max_keys;    /* fewer after an error, until the failing key is alone */
     int64_t measure_at_us;
-    bool outage_said;
+    bool outage_logged;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all that follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     bool woken, stopping;
     struct script_generation *next; /* a reference; NULL: none */
     int64_t marks, failures;
     double oldest_s;
-    char failure[512]; /* the last one; "": none since the scripts came */
+    char failure[512]; /* the last one; "": none since the last switch */
 };
 
 enum reactor_metric {
@@ -49,16 +49,14 @@ static struct metric_cell *reactor_metric(enum reactor_metric which) {
         enum metric_type type;
         const char *name, *help;
     } metrics[RM_COUNT] = {
-        {METRIC_GAUGE, "ras_reaction_marks",
-         "Keys that reactions have yet to look at, up to 100000."},
-        {METRIC_GAUGE, "ras_reaction_oldest_mark_seconds", "Age of the oldest of them."},
-        {METRIC_COUNTER, "ras_reaction_keys_total", "Keys that reactions have looked at."},
+        {METRIC_GAUGE, "ras_reaction_marks", "Keys marked for reactions, up to 100000."},
+        {METRIC_GAUGE, "ras_reaction_oldest_mark_seconds", "Age of the oldest mark."},
+        {METRIC_COUNTER, "ras_reaction_keys_total", "Keys handled by reactions."},
         {METRIC_COUNTER, "ras_reaction_messages_total",
-         "Messages that reactions wanted, those that were known already included."},
+         "Messages published by reactions, including those stored before."},
         {METRIC_COUNTER, "ras_reaction_failures_total",
-         "Keys for which a reaction or its query failed; each is tried again."},
-        {METRIC_HISTOGRAM, "ras_reaction_round_seconds",
-         "Time of one transaction of a reaction, from its marks to what was stored."},
+         "Keys for which a reaction or its query failed; each is retried."},
+        {METRIC_HISTOGRAM, "ras_reaction_round_seconds", "Time of one transaction of a reaction."},
     };
     return metric_single(metrics[which].type, metrics[which].name, metrics[which].help);
 }
@@ -76,8 +74,8 @@ static const char *reactor_reaction_name(const struct reactor *reactor, size_t r
     return script_generation_reactions(reactor->round.generation, &count)[reaction].name;
 }
 
-/* Takes what reactor_replace_scripts left. True where there was something. */
-static bool reactor_take_scripts(struct reactor *reactor) {
+/* Switches to the generation of reactor_replace_scripts. False: none. */
+static bool reactor_switch(struct reactor *reactor) {
     struct round *round = &reactor->round;
     pthread_mutex_lock(&reactor->lock);
     struct script_generation *next = reactor->next;
@@ -107,23 +105,23 @@ static void reactor_note_failure(struct reactor *reactor, size_t failed, const c
     pthread_mutex_unlock(&reactor->lock);
 }
 
-/* Once for each outage. */
+/* Logs once for each outage. */
 static void reactor_note_outage(struct reactor *reactor, const struct err *err) {
-    if (!reactor->outage_said) {
-        log_warning("reactions wait for the database; what they follow stays marked",
+    if (!reactor->outage_logged) {
+        log_warning("reactions cannot reach the database; keys stay marked",
                     LOG_TEXT("error", err->text));
     }
-    reactor->outage_said = true;
+    reactor->outage_logged = true;
 }
 
-/* Fewer keys are tried, until the one at fault is alone; that one waits. */
+/* Reduces the keys of the next round until the failing key is alone; then parks it. */
 static bool reactor_isolate(struct reactor *reactor, size_t reaction,
                             const struct round_counts *counts, const struct err *refusal,
                             struct err *err) {
     bool alone = counts->keys <= 1;
     if (alone && log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
-        log_error("what a reaction asks or publishes is refused for a key, which is tried again "
-                  "later; mend the script or its query and reload",
+        log_error("the query or a message of a reaction failed for a key, which is retried later: "
+                  "correct the script or its query and reload",
                   LOG_TEXT("reaction", reactor_reaction_name(reactor, reaction)),
                   LOG_TEXT("error", refusal->text));
     }
@@ -139,8 +137,7 @@ static bool reactor_work_on(struct reactor *reactor, size_t reaction, struct rou
     int64_t started_us = clock_monotonic_us();
     enum round_result result =
         round_run(&reactor->round, reaction, reactor->max_keys, counts, &refusal);
-    /* A query that takes too long, or ends its connection, looks like an outage: but keys were
-     * taken before. */
+    /* A query that times out or ends its connection looks like an outage, but keys were taken. */
     if (result == ROUND_OUTAGE && counts->keys == 0) {
         *err = refusal;
         return false;
@@ -182,14 +179,15 @@ static bool reactor_measure(struct reactor *reactor, struct err *err) {
     return true;
 }
 
-static void reactor_tell_left_out(struct reactor *reactor) {
-    size_t left_out = log_limit_take(&reactor->round.log_limit, clock_monotonic_us());
-    if (left_out > 0) {
-        log_error("failures of reactions left out of the log", LOG_INT("count", (int64_t)left_out));
+static void reactor_log_omitted(struct reactor *reactor) {
+    size_t omitted = log_limit_take(&reactor->round.log_limit, clock_monotonic_us());
+    if (omitted > 0) {
+        log_error("the log omits further failures of reactions",
+                  LOG_INT("count", (int64_t)omitted));
     }
 }
 
-/* A round of each reaction that has due marks. The most keys of one is in *most. */
+/* Runs a round of each reaction with due marks. *most: the most keys of one round. */
 static bool reactor_turn(struct reactor *reactor, size_t *most, struct err *err) {
     size_t count = reactor_reaction_count(reactor);
     bool *due = xcalloc(count, sizeof *due);
@@ -201,13 +199,13 @@ static bool reactor_turn(struct reactor *reactor, size_t *most, struct err *err)
         *most = counts.keys > *most ? counts.keys : *most;
     }
     free(due);
-    reactor_tell_left_out(reactor);
+    reactor_log_omitted(reactor);
     return ok;
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-/* Until it is woken, at most for so long; a rest is not cut short by marks. False: it is to end. */
+/* Waits at most for_us; new marks end the wait if for_marks. False: stop. */
 static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
     int64_t until_us = clock_monotonic_us() + for_us;
     pthread_mutex_lock(&reactor->lock);
@@ -221,12 +219,12 @@ static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks
     return goes_on;
 }
 
-/* How long to wait until the next turn, and whether marks end it. */
+/* Returns the time until the next turn; *for_marks: new marks end the wait. */
 static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
     struct err err = {0};
     size_t most = 0;
     int64_t started_us = clock_monotonic_us();
-    if (reactor_take_scripts(reactor) && reactor_reaction_count(reactor) > 0 &&
+    if (reactor_switch(reactor) && reactor_reaction_count(reactor) > 0 &&
         !(pg_connect(reactor->round.pg, &err) && round_make_due(&reactor->round, &err))) {
         reactor_note_outage(reactor, &err);
     }
@@ -239,7 +237,7 @@ static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
         *for_marks = false;
         return OUTAGE_REST_US;
     }
-    reactor->outage_said = false;
+    reactor->outage_logged = false;
     int64_t worked_us = clock_monotonic_us() - started_us;
     if (most >= BUSY_KEYS) {
         *for_marks = false;
@@ -248,7 +246,7 @@ static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
     return most > 0 ? 0 : LOOK_INTERVAL_US;
 }
 
-static void *reactor_run_reactor(void *context) {
+static void *reactor_main(void *context) {
     struct reactor *reactor = context;
     bool for_marks = true;
     int64_t wait_us = 0;
@@ -272,7 +270,7 @@ static void reactor_open_round(struct reactor *reactor) {
     reactor->max_keys = ROUND_MAX_KEYS;
 }
 
-static void reactor_free_reactor(struct reactor *reactor) {
+static void reactor_free(struct reactor *reactor) {
     round_close(&reactor->round);
     script_generation_unref(reactor->next);
     pthread_cond_destroy(&reactor->changed);
@@ -287,11 +285,11 @@ struct reactor *reactor_start(const struct reactor_options *options, struct err 
     pthread_mutex_init(&reactor->lock, NULL);
     clock_condition_init(&reactor->changed);
     for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {
-        reactor_metric(metric); /* shown from the start on */
+        reactor_metric(metric); /* present before the first event */
     }
-    if (pthread_create(&reactor->thread, NULL, reactor_run_reactor, reactor) != 0) {
-        err_set(err, ERR_INTERNAL, "the thread of reactions cannot be started");
-        reactor_free_reactor(reactor);
+    if (pthread_create(&reactor->thread, NULL, reactor_main, reactor) != 0) {
+        err_set(err, ERR_INTERNAL, "cannot start the thread of reactions");
+        reactor_free(reactor);
         return NULL;
     }
     return reactor;
@@ -306,7 +304,7 @@ void reactor_stop(struct reactor *reactor) {
     pthread_cond_signal(&reactor->changed);
     pthread_mutex_unlock(&reactor->lock);
     pthread_join(reactor->thread, NULL);
-    reactor_free_reactor(reactor);
+    reactor_free(reactor);
 }
 
 void reactor_wake(struct reactor *reactor) {

@@ -1,8 +1,8 @@
-/* reactor: a thread that works off the marks of reactions, in rounds (round.h). Several processes
- * may do so on one database. Without a reaction in the scripts it asks nothing.
+/* reactor: a thread that runs rounds (round.h) of the reactions that have due marks. Several
+ * processes can do so on one database. Without a reaction in the scripts it sends no query.
  *
- * While marks come fast it rests between rounds, so that marks of one key meet, and ingestion keeps
- * the database for itself. */
+ * Under many marks it pauses between rounds, so that one round handles several marks of a key, and
+ * ingestion has the database. */
 #ifndef AGG_HOST_REACTION_REACTOR_H
 #define AGG_HOST_REACTION_REACTOR_H
 
@@ -13,22 +13,22 @@ struct reactor;
 
 struct reactor_options {
     struct script_generation *generation;
-    void (*stored)(void *context); /* messages were committed; on the reactor's thread; or NULL */
+    void (*stored)(void *context); /* after messages were committed; reactor thread; or NULL */
     void *context;
 };
 
-/* No database need be there. NULL: err says why. */
+/* Needs no database. NULL: err is set. */
 struct reactor *reactor_start(const struct reactor_options *options, struct err *err);
-/* Ends the round under way, joins the thread, frees. NULL is allowed. */
+/* Finishes the round under way, joins the thread, frees. NULL is allowed. */
 void reactor_stop(struct reactor *reactor);
 
-/* A commit of this process has marked keys: they are looked at now instead of within a second. Any
- * thread, takes no time; NULL is allowed. */
+/* A commit of this process has marked keys: starts a round now instead of within a second. Any
+ * thread, does not block; NULL is allowed. */
 void reactor_wake(struct reactor *reactor);
-/* Goes on by these scripts from the next round on, and tries at once what failed by others. Takes a
+/* Switches to this generation at the next round, and retries failed keys at once. Takes a
  * reference. Any thread. */
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation);
-/* Appends `"reactions":{…}`: how many marks wait, since when, what the last failure was. */
+/* Appends `"reactions":{…}`: number and age of the marks, the last failure. */
 void reactor_report(struct reactor *reactor, struct buffer *json);
 
 #endif

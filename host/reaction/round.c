@@ -9,14 +9,14 @@
 #include "base/log.h"
 #include "base/traceparent.h"
 
-/* The class of the advisory locks: that of the table of marks, so that the keys of a shadow are not
- * those of the live view. */
+/* The class of the advisory locks: the oid of the marks' table, so that a shadow schema has its own
+ * locks. */
 #define LOCK_CLASS "'aggregator_state.reaction_marks'::regclass::oid::int4"
 #define LONGEST_REST_S "600"
-#define GRACE_MS 5000 /* beyond the server's own statement_timeout */
+#define GRACE_MS 5000 /* above the server's statement_timeout */
 #define ARENA_CHUNK_BYTES 65536
 
-/* The keys first, in a CTE of its own: a lock is tried for those alone. */
+/* The keys come from a CTE of their own, so that only they are locked. */
 static const char take_sql[] =
     "WITH oldest AS MATERIALIZED (SELECT key FROM aggregator_state.reaction_marks WHERE reaction = "
     "$1 "
@@ -62,7 +62,7 @@ static const char measure_sql[] =
     "coalesce(extract(epoch FROM now() - (SELECT marked_at FROM aggregator_state.reaction_marks "
     "ORDER BY id LIMIT 1)), 0)";
 
-/* Of one round, in the arena but for the results. */
+/* State of one round; memory in the arena except for the results. */
 struct round_work {
     struct round *round;
     const struct script_reaction *reaction;
@@ -75,7 +75,7 @@ struct round_work {
 };
 
 struct failed_row {
-    int gone; /* its key, among those */
+    int gone; /* row of its key in round_work.gone */
     const char *error;
 };
 
@@ -89,54 +89,54 @@ static void round_add_keys(struct pg_params *params, const struct pg_result *key
     pg_array_end(params);
 }
 
-/* Keeps the results of the exchange: those of the statements in order of `wanted`, NULL for one
- * whose result nobody needs. */
-struct keeping {
+/* Where the results of a pipeline go, in order of its statements; NULL: dropped. */
+struct round_replies {
     struct pg_result **wanted[4];
     struct outbox_stored *stored;
 };
 
 static bool round_keep_result(void *context, size_t index, struct pg_result *result,
                               struct err *err) {
-    struct keeping *keeping = context;
+    struct round_replies *results = context;
     (void)err;
-    if (keeping->stored) {
-        outbox_stored_add(keeping->stored, result);
+    if (results->stored) {
+        outbox_stored_add(results->stored, result);
     }
-    if (index < sizeof keeping->wanted / sizeof *keeping->wanted && keeping->wanted[index]) {
-        *keeping->wanted[index] = pg_rows_copy(result);
-        return *keeping->wanted[index] ||
+    if (index < sizeof results->wanted / sizeof *results->wanted && results->wanted[index]) {
+        *results->wanted[index] = pg_rows_copy(result);
+        return *results->wanted[index] ||
                err_set(err, ERR_INTERNAL, "no memory for the rows of a reaction");
     }
     return true;
 }
 
-static bool round_exchange(struct round_work *work, struct keeping *keeping, struct err *err) {
-    return pg_finish(work->round->pg, work->round->timeout_ms, round_keep_result, keeping, err);
+static bool round_exchange(struct round_work *work, struct round_replies *results,
+                           struct err *err) {
+    return pg_finish(work->round->pg, work->round->timeout_ms, round_keep_result, results, err);
 }
 
 static bool round_take_keys(struct round_work *work, size_t max_keys, struct err *err) {
     struct round *round = work->round;
-    struct keeping keeping = {.wanted = {NULL, &work->taken}};
+    struct round_replies results = {.wanted = {NULL, &work->taken}};
     pg_params_reset(round->params);
     pg_params_add_text(round->params, slice_of(work->reaction->name));
     pg_params_add_int8(round->params, (int64_t)max_keys);
     return pg_send(round->pg, "BEGIN", "BEGIN", NULL, false, err) &&
            pg_send(round->pg, "take_marks", take_sql, round->params, false, err) &&
-           round_exchange(work, &keeping, err);
+           round_exchange(work, &results, err);
 }
 
-/* ---- the question -------------------------------------------------------------------------- */
+/* ---- the query -------------------------------------------------------------------------- */
 
-/* The marks go, and a statement after that asks: it sees all that the marks stood for. It may read
- * alone, and what it sets ends with it. */
-static bool round_ask(struct round_work *work, struct err *err) {
+/* Deletes the marks, then runs the query, which sees all that was committed with them. It is
+ * read-only; its settings end with the savepoint. */
+static bool round_query(struct round_work *work, struct err *err) {
     struct round *round = work->round;
-    struct keeping keeping = {.wanted = {&work->gone, NULL, NULL, &work->rows}};
+    struct round_replies results = {.wanted = {&work->gone, NULL, NULL, &work->rows}};
     struct pg_named query;
     struct script_query file;
     bool found = script_find_query(round->generation, work->reaction->query, &file);
-    if (!found || !pg_named_parse(&query, file.text, err)) { /* the manifest has seen it */
+    if (!found || !pg_named_parse(&query, file.text, err)) { /* checked by the manifest */
         return err_wrap(err, "%s: its query %s", work->reaction->name, work->reaction->query);
     }
     pg_params_reset(round->params);
@@ -150,19 +150,18 @@ static bool round_ask(struct round_work *work, struct err *err) {
         pg_send(round->pg, "read_only", "SET LOCAL transaction_read_only = on", NULL, false, err) &&
         pg_send(round->pg, work->reaction->query, query.sql, round->params, false, err) &&
         pg_send(round->pg, "ROLLBACK TO", "ROLLBACK TO SAVEPOINT asked", NULL, false, err) &&
-        round_exchange(work, &keeping, err);
+        round_exchange(work, &results, err);
     pg_named_free(&query);
     if (ok && pg_rows_find_column(work->rows, "key") < 0) {
         return err_set(err, ERR_INPUT,
-                       "%s returns no column \"key\": each row of it belongs to one of :keys",
-                       file.path);
+                       "%s returns no column \"key\": each row must name one of :keys", file.path);
     }
     return ok || err_wrap(err, "%s", file.path);
 }
 
 /* ---- the script ---------------------------------------------------------------------------- */
 
-/* The row that has the key in its first column, by which the rows are sorted; -1: none. */
+/* The row with the key in its first column, by which the rows are sorted; -1: none. */
 static int round_find_key(const struct pg_result *rows, struct slice key) {
     int low = 0, high = pg_rows_count(rows);
     while (low < high) {
@@ -197,7 +196,7 @@ static void round_note_messages(struct round_work *work, const struct script_pub
     }
 }
 
-/* A row whose call fails takes its key alone along. */
+/* A failed call fails its key alone. */
 static void round_note_failure(struct round_work *work, int gone, const struct err *failure) {
     const char *copy = arena_copy_utf8(work->round->arena, slice_of(failure->text)).data;
     work->counts->failure = work->counts->failure ? work->counts->failure : copy;
@@ -205,7 +204,7 @@ static void round_note_failure(struct round_work *work, int gone, const struct e
     struct slice key = pg_rows_cell(work->gone, gone, 0);
     if (log_limit_admits(&work->round->log_limit, clock_monotonic_us())) {
         log_error(
-            "a reaction fails for a key, which is tried again later; mend the script and reload",
+            "a reaction failed for a key, which is retried later: correct the script and reload",
             LOG_TEXT("reaction", work->reaction->name), LOG_SLICE("key", key),
             LOG_TEXT("error", copy));
     }
@@ -228,14 +227,14 @@ static bool round_load_rows(struct round_work *work, struct err *err) {
            script_react_to(work->round->instance, work->index, work->rows, err);
 }
 
-/* What a row says of a key that was not asked for would be told of without its mark. */
+/* A row of another key would publish without its mark and lock. */
 static bool round_check_keys(const struct round_work *work, struct err *err) {
     int column = pg_rows_find_column(work->rows, "key");
     for (int row = 0; row < pg_rows_count(work->rows); row++) {
         struct slice key = pg_rows_cell(work->rows, row, column);
         if (!key.data || round_find_key(work->taken, key) < 0) {
             return err_set(err, ERR_INPUT,
-                           "the query %s returned the key \"%.*s\", which it was not asked for",
+                           "the query %s returned the key \"%.*s\", which is not among its :keys",
                            work->reaction->query, (int)key.len, key.data ? key.data : "");
         }
     }
@@ -277,7 +276,16 @@ static bool round_react(struct round_work *work, struct err *err) {
     return true;
 }
 
-/* ---- what follows -------------------------------------------------------------------------- */
+/* ---- the commit -------------------------------------------------------------------------- */
+
+/* A column of `gone`, for the failed keys. */
+static void round_add_failed_column(struct round_work *work, int column) {
+    pg_array_begin(work->round->params, PG_ARRAY_TEXT);
+    for (size_t i = 0; i < work->counts->failed; i++) {
+        pg_array_bytes(work->round->params, pg_rows_cell(work->gone, work->failed[i].gone, column));
+    }
+    pg_array_end(work->round->params);
+}
 
 static bool round_send_failed(struct round_work *work, struct err *err) {
     struct pg_params *params = work->round->params;
@@ -287,17 +295,8 @@ static bool round_send_failed(struct round_work *work, struct err *err) {
     }
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(work->reaction->name));
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        pg_array_bytes(params, pg_rows_cell(work->gone, work->failed[i].gone, 0));
-    }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        struct slice traceparent = pg_rows_cell(work->gone, work->failed[i].gone, 2);
-        traceparent.data ? pg_array_bytes(params, traceparent) : pg_array_null(params);
-    }
-    pg_array_end(params);
+    round_add_failed_column(work, 0);
+    round_add_failed_column(work, 2);
     pg_array_begin(params, PG_ARRAY_INT4);
     for (size_t i = 0; i < count; i++) {
         pg_array_int(params, strtol(pg_rows_text(work->gone, work->failed[i].gone, 1), NULL, 10));
@@ -308,24 +307,20 @@ static bool round_send_failed(struct round_work *work, struct err *err) {
         pg_array_bytes(params, slice_of(work->failed[i].error));
     }
     pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        pg_array_bytes(params, pg_rows_cell(work->gone, work->failed[i].gone, 3));
-    }
-    pg_array_end(params);
+    round_add_failed_column(work, 3);
     return pg_send(work->round->pg, "park_marks", park_failed_sql, params, false, err);
 }
 
 static bool round_store(struct round_work *work, struct err *err) {
     struct round *round = work->round;
     struct outbox_stored stored = {0};
-    struct keeping keeping = {.stored = &stored};
+    struct round_replies results = {.stored = &stored};
     bool ok = outbox_send(round->pg, round->params, work->messages, work->message_count,
                           round->horizon_hours, err) &&
               round_send_failed(work, err) &&
               pg_send(round->pg, "COMMIT", "COMMIT", NULL, false, err);
     FAULT_POINT("reaction_commit");
-    if (!ok || !round_exchange(work, &keeping, err)) {
+    if (!ok || !round_exchange(work, &results, err)) {
         return false;
     }
     if (!round->muted) {
@@ -340,12 +335,12 @@ static bool round_run_work(struct round_work *work, size_t max_keys, struct err 
     }
     work->counts->keys = (size_t)pg_rows_count(work->taken);
     if (work->counts->keys == 0) {
-        struct keeping keeping = {.stored = NULL};
+        struct round_replies results = {.stored = NULL};
         return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
-               round_exchange(work, &keeping, err);
+               round_exchange(work, &results, err);
     }
     FAULT_POINT("reaction_taken");
-    if (!round_ask(work, err)) {
+    if (!round_query(work, err)) {
         return false;
     }
     FAULT_POINT("reaction_asked");
@@ -357,8 +352,8 @@ static bool round_run_work(struct round_work *work, size_t max_keys, struct err 
     return true;
 }
 
-/* The transaction is given up; a connection that cannot even do that is closed. */
-static void round_give_up(struct round *round) {
+/* Rolls back; closes the connection if that fails. */
+static void round_roll_back(struct round *round) {
     struct err ignored = {0};
     if (pg_connected(round->pg) &&
         !pg_query(round->pg, "ROLLBACK", "ROLLBACK", NULL, round->timeout_ms, NULL, &ignored)) {
@@ -377,7 +372,7 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
     arena_reset(round->arena);
     bool ok = round_run_work(&work, max_keys, err);
     if (!ok) {
-        round_give_up(round);
+        round_roll_back(round);
     }
     pg_rows_free(work.taken);
     pg_rows_free(work.gone);

@@ -196,7 +196,7 @@ static void refuses_word(const char *word, const char *wanted) {
 }
 
 static void a_query_that_answers_for_other_keys_or_writes_is_refused(void) {
-    refuses_word("stranger", "the key \"another key\", which it was not asked for");
+    refuses_word("stranger", "the key \"another key\", which is not among its :keys");
     refuses_word("writes", "read-only transaction");
 }
 
