@@ -1,6 +1,6 @@
--- What answers and reactions say of a batch, derived from the rows of the view in one place. Applied
--- whole whenever this text has changed; a function that is to return other columns is dropped by a
--- migration before.
+-- Functions that responses and reactions share: they derive the state of a batch from the view's rows.
+-- The program applies the whole file when its text changed. A function whose columns change must be
+-- dropped by a migration first.
 
 CREATE OR REPLACE FUNCTION wire_time(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
@@ -18,10 +18,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
--- The essays of a batch that any event but the registration has named, with their statuses.
--- What is known of each is brought together by grouping: the planner takes lists for short ones, whatever
--- their length, and would join them in nested loops. What is said of essays is gathered once, and reduced
--- in one pass: setting up a larger plan would cost more than the answer.
+-- The essays of a batch that an event other than the registration named, with their statuses.
+-- Facts of an essay are combined by grouping: the planner assumes short lists, and would join long ones
+-- in nested loops. Facts are read once and reduced in one pass: a larger plan costs more to set up than
+-- to run.
 CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   essay_id text, filename text, file_upload_id text,
   spellcheck_status text, spellcheck_correction_count integer,
@@ -46,9 +46,9 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   own AS MATERIALIZED (
     SELECT * FROM essay_results WHERE essay_id = ANY ((SELECT ids FROM names)::text[])
   ),
-  -- What is said of these essays, of any batch: their version where it links them, and where it
-  -- gives a phase its status. In the lists are neighbours of other batches, and, where hashes are
-  -- equal by chance, strangers: they are linked elsewhere.
+  -- Facts of these essays, of any batch: the version that links them, and the status of a phase. The
+  -- lists also contain essays of other batches, and essays with an equal hash: other batches link
+  -- those.
   said AS (
     SELECT 'registration' AS source, u.essay_id, b.batch_id,
       b.registration_at AS at, b.registration_event_id AS event_id,
@@ -75,16 +75,15 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
       'spellcheck', o.spellcheck_at, o.spellcheck_event_id, o.spellcheck_status::text, NULL, NULL
     FROM own o
   ),
-  -- Versions and statuses as numbers, so that the least and the greatest version carry along what
-  -- was said with it.
-  -- Of one version's statuses the greater wins: an outcome that lists an essay twice failed it.
+  -- Versions and statuses as numbers: the least and the greatest version include their status.
+  -- Within a version the greater status wins: an outcome that lists an essay twice failed it.
   ordered AS (
     SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id) AS place,
       rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place,
       array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', s.status) AS status_place
     FROM said s
   ),
-  merged AS ( -- a row an essay; of batches is asked only whether it is the wanted one
+  merged AS ( -- one row an essay; only tests whether its batch is the wanted one
     SELECT o.essay_id,
       (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
         FILTER (WHERE o.source = 'registration'))[2] = 1 AS is_registered,
@@ -112,8 +111,8 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
 $$;
 
--- One row if the batch is registered: what its phases and its completion make of it. Essays matter
--- only to a batch that has not ended.
+-- One row if the batch is registered: its status by phases and completion. Essays affect only a batch
+-- that has not ended.
 CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
   reported bigint, completed bigint, failed bigint, phases json, phase_names text[],
   first_outcome_at timestamptz, last_outcome_at timestamptz,
@@ -153,7 +152,7 @@ CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
         o.phase_name COLLATE "C"
     ) o
   ),
-  through AS ( -- one row: essays failed in a phase, and those processed in all that are reported
+  through AS ( -- one row: essays failed in a phase, and those processed in all reported phases
     SELECT count(*) FILTER (WHERE t.has_failed) AS failed_essays,
       count(*) FILTER (WHERE NOT t.has_failed
         AND t.phases = (SELECT count(*) FROM outcomes WHERE is_latest)) AS completed_essays
@@ -194,8 +193,8 @@ CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
   FROM judged j
 $$;
 
--- How many essays shown a phase has brought through, and how many not. Not SQL, which would be planned
--- with each statement that only seldom asks; of NULL it says nothing.
+-- Numbers of shown essays that a phase processed and failed. Not in SQL, which would be planned with
+-- each statement although few call it. NULL for NULL.
 CREATE OR REPLACE FUNCTION essay_counts(wanted text) RETURNS TABLE (
   checked bigint, unchecked bigint, judged bigint, unjudged bigint
 ) LANGUAGE plpgsql STABLE STRICT AS $$
@@ -208,14 +207,14 @@ BEGIN
 END
 $$;
 
--- One row if the batch is registered: the answer's JSON, what it depends on, and its status.
+-- One row if the batch is registered: the response's JSON, its surrogate keys, and its status.
 CREATE OR REPLACE FUNCTION batch_answer(wanted text)
 RETURNS TABLE (body text, tags text[], result_status batch_result_status)
 LANGUAGE sql STABLE AS $$
   WITH batch AS (
     SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
   ),
-  essays AS ( -- one row: all that is wanted of them
+  essays AS ( -- one row: all facts needed
     SELECT count(*) AS shown, array_agg(e.essay_id) AS shown_ids,
       min(e.started_at) AS result_at, max(e.updated_at) AS essays_at,
       bool_or(e.spellcheck_status IS NULL) AS is_unchecked,

@@ -1,2 +1,2 @@
--- The answer for one batch; no row where it is not registered.
+-- The response for one batch; no row if it is not registered.
 SELECT body, tags FROM batch_answer(:batch_id::text)

@@ -1,4 +1,4 @@
--- The judgements of registered batches. Those of the first release have no grades, which readers of
+-- The judgements of registered batches. Rows of the first release have no grades, which consumers of
 -- the event need. For the keys see reaction_results.sql.
 SELECT b.batch_id AS key, b.user_id, a.job_id, a.correlation_id, a.essay_ids, a.ranks, a.scores,
   a.letter_grades, a.confidence_scores, a.confidence_labels,

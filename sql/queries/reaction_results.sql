@@ -1,8 +1,7 @@
--- Batches whose run has ended with results. The reaction follows all tables that this reads: what it
--- returns of a key does not change without a mark. So it counts no essays; while the judging has no
--- outcome, the latest judgement says how many it judged. A completion without its run came before
--- runs were kept. The keys stand in a query of their own so that one plan does for any number of
--- them: to plan takes longer than to ask.
+-- Batches whose run ended with results. The reaction follows all tables read here: the row of a key
+-- changes only with a mark. So the query counts no essays; while the judging has no outcome, the latest
+-- judgement has the number of judged essays. Completions of older releases have no run. A subquery has
+-- the keys, so that one plan serves any number of them: planning takes longer than running.
 SELECT b.batch_id AS key, b.user_id, b.essay_count, s.run, s.completed, s.phases,
   client_status(s.end_status) AS status,
   coalesce(nullif(greatest(b.completion_duration_s, 0), 0), nullif(greatest(

@@ -37,8 +37,8 @@ static const struct {
     enum mutation of;
     const char *found, *instead;
 } replaced[] = {
-    {NO_LOOK_AT_RECENT, "if tags[string.sub(invalidation, at, at + 7)] then return 0 end", ""},
-    {NO_LOOK_AT_NUMBER, "if seq < began then return 0 end", ""},
+    {NO_RECENT_CHECK, "if tags[string.sub(invalidation, at, at + 7)] then return 0 end", ""},
+    {NO_NUMBER_CHECK, "if seq < began then return 0 end", ""},
     {NO_FLOOR_AT_STORE,
      "if tonumber(redis.call('GET', 'ras:cache:floor') or '0') > began then "
      "return 0 end",
@@ -47,8 +47,8 @@ static const struct {
     {NO_GUARD_AT_STORE, "if seq < began then return 0 end", ""},
     {NO_DELETION, "redis.call('DEL', unpack(gone))", ""},
     {NO_RECENT, "redis.call('ZADD', KEYS[2], seq, seq .. ARGV[2])", ""},
-    {NO_MESSAGE, "redis.call('PUBLISH', 'ras:cache:invalidated', ARGV[2])", ""},
-    {NO_MESSAGE_OF_ALL, "redis.call('PUBLISH', 'ras:cache:invalidated', '')", ""},
+    {NO_PUBLISH, "redis.call('PUBLISH', 'ras:cache:invalidated', ARGV[2])", ""},
+    {NO_PUBLISHED_DROP, "redis.call('PUBLISH', 'ras:cache:invalidated', '')", ""},
     {NO_GAP, "if (redis.call('HGET', KEYS[2], ARGV[i]) or '0') == ARGV[i + 1] then",
      "if true then"},
     {NO_CHAIN, "if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then", "if false then"},
@@ -132,7 +132,7 @@ void __wrap_cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reas
 }
 
 void __wrap_cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
-    if (!mutation_is(NO_HEARING)) {
+    if (!mutation_is(NO_RECEPTION)) {
         __real_cache_invalidate(cache, tags, count);
     }
 }
@@ -154,7 +154,7 @@ void __wrap_cache_end_pending(struct cache *cache, struct cache_pending *pending
 }
 
 void __wrap_cache_drop_uncounted(struct cache *cache) {
-    if (!(is_subscriber() && mutation_is(NO_HEARING))) {
+    if (!(is_subscriber() && mutation_is(NO_RECEPTION))) {
         __real_cache_drop_uncounted(cache);
     }
 }

@@ -335,7 +335,7 @@ void redis_disconnect(struct redis *redis) {
 bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on_reply,
                      void *context, struct err *err) {
     redisReply none = {.type = REDIS_REPLY_INTEGER};
-    if (mutation_is(NO_GREETING)) {
+    if (mutation_is(NO_RESTART_CHECK)) {
         buffer_free(&redis->queue);
         redis->queued = 0;
         on_reply(context, 0, &none);
