@@ -1,6 +1,5 @@
-/* cjson and cjson.safe, for scripts that were written for lua-cjson 2.1.0: its names over the codec
- * of json. A setting takes the value that json has, and raises for any other: the codec is one for
- * all scripts of a state. */
+/* cjson and cjson.safe: lua-cjson 2.1.0's functions over the codec of json, for scripts written for
+ * it. A setting accepts only the value that json has: all scripts of a state share the codec. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -12,17 +11,16 @@
 
 struct cjson_setting {
     const char *name;
-    int least, value; /* numbers from `least` to `value` are taken; 0 and 0: a switch, off */
+    int least, value; /* accepts numbers from `least` to `value`; 0 and 0: a switch, off */
     bool has_no_effect;
     const char *instead;
 };
 
 static const struct cjson_setting cjson_settings[] = {
     {"encode_max_depth", JSON_MAX_DEPTH, JSON_MAX_DEPTH, false, "flatten what is nested deeper"},
-    {"decode_max_depth", JSON_MAX_DEPTH, JSON_MAX_DEPTH, false,
-     "a text that is nested deeper is refused"},
+    {"decode_max_depth", JSON_MAX_DEPTH, JSON_MAX_DEPTH, false, "deeper texts are refused"},
     {"encode_number_precision", 14, 17, false,
-     "every number reads back as the same; round it before, as by math.floor(x * 100 + 0.5) / 100"},
+     "every number reads back unchanged; round it before, as by math.floor(x * 100 + 0.5) / 100"},
     {"encode_keep_buffer", 0, 0, true, NULL},
     {"encode_invalid_numbers", 0, 0, false,
      "JSON has no NaN and no infinity; put cjson.null in their place"},
@@ -44,8 +42,8 @@ static bool lua_cjson_takes(lua_State *L, const struct cjson_setting *setting) {
 
 /* cjson.encode_max_depth(depth), cjson.decode_max_depth(depth),
  * cjson.encode_number_precision(digits), cjson.encode_keep_buffer(keep),
- * cjson.encode_invalid_numbers(setting), cjson.decode_invalid_numbers(setting) -> what holds.
- * Upvalue 1: the place in cjson_settings. */
+ * cjson.encode_invalid_numbers(setting), cjson.decode_invalid_numbers(setting) -> the value.
+ * Upvalue 1: the index in cjson_settings. */
 static int lua_cjson_set(lua_State *L) {
     const struct cjson_setting *setting = &cjson_settings[lua_tointeger(L, lua_upvalueindex(1))];
     if (!lua_cjson_takes(L, setting)) {
@@ -74,7 +72,7 @@ static int lua_cjson_encode_sparse_array(lua_State *L) {
 
 /* ---- codec -------------------------------------------------------------------------------- */
 
-/* cjson.decode(text) -> value. Raises where the text is not JSON. cjson.encode(value) is json's. */
+/* cjson.decode(text) -> value. Raises for invalid JSON. cjson.encode(value) is json's. */
 static int lua_cjson_decode(lua_State *L) {
     int count = lua_json_decode(L);
     if (count == 1) {
@@ -85,7 +83,7 @@ static int lua_cjson_decode(lua_State *L) {
 }
 
 /* cjson.safe.encode(value), cjson.safe.decode(text) -> value, or nil and the error's text. Calls
- * upvalue 1 by upvalue 2, the pcall of scripts, which ends a script whose time is over. */
+ * upvalue 1 through upvalue 2, the scripts' pcall, which re-raises a time limit. */
 static int lua_cjson_call_safe(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_insert(L, 1);
@@ -108,7 +106,7 @@ static void lua_cjson_push_safe(lua_State *L, lua_CFunction function) {
 
 /* ---- modules ------------------------------------------------------------------------------ */
 
-/* Leaves a table with what both modules have. */
+/* Pushes a table with the functions of both modules. */
 static void lua_cjson_push_module(lua_State *L, lua_CFunction open) {
     size_t count = sizeof cjson_settings / sizeof *cjson_settings;
     lua_createtable(L, 0, (int)count + 5);
@@ -126,11 +124,10 @@ static void lua_cjson_push_module(lua_State *L, lua_CFunction open) {
 }
 
 int luaopen_agg_cjson(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"encode", lua_json_encode}, {"decode", lua_cjson_decode}, {NULL, NULL}};
     lua_cjson_push_module(L, luaopen_agg_cjson);
-    lua_pushcfunction(L, lua_json_encode);
-    lua_setfield(L, -2, "encode");
-    lua_pushcfunction(L, lua_cjson_decode);
-    lua_setfield(L, -2, "decode");
+    luaL_register(L, NULL, functions);
     return 1;
 }
 

@@ -1,5 +1,5 @@
-/* clock for scripts. Times in answers and rows come from events, none from here: an event whose
- * handler reads a clock cannot be derived again. */
+/* clock for scripts. Times in rows and responses must come from events: an event whose handler
+ * reads a clock cannot be derived again. */
 #include <lauxlib.h>
 
 #include "base/clock.h"

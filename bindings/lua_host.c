@@ -1,19 +1,19 @@
-/* A count hook ends what runs too long; it reaches every script because the compiler is off in
- * script states (a hook does not fire in compiled code). The first firing arms a hook for every
- * instruction, so that no pcall can swallow the error; a state that hit a limit is not used again.
- * Calls may be nested (a spec runs a handler): each level has its own time, and what an inner call
- * takes is not counted against the outer one. */
+/* lua_host: a count hook enforces the time limit. The compiler is off in script states, because a
+ * hook does not fire in compiled code. After the deadline the hook fires at every instruction, so
+ * that no pcall can swallow the error; the state is not used again. Calls can be nested (a spec
+ * runs a handler): each level has its own limit, and time in an inner call does not count for the
+ * outer. */
 #include "lua_host.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 
-/* How often the clock is looked at. One instruction may read a whole string or table (a text made a
- * number takes some ns a byte): the instructions between two looks read no more than HOOK_BYTES, or
- * are one. Blocks that are not large count as nothing. */
-/* A prime: a script that nests pcall at the end of the Lua stack, where no hook has room to run,
- * would be there at every look if its cycle divided the number. */
+/* The hook's interval. One instruction can read a whole string or table (tonumber takes some ns a
+ * byte): between two firings instructions read at most HOOK_BYTES, or one instruction runs. Only
+ * large blocks count.
+ * HOOK_INSTRUCTIONS is a prime: a script that nests pcall at the end of the Lua stack, where no
+ * hook can run, could be there at every firing if its cycle divided the number. */
 #define HOOK_INSTRUCTIONS 997
 #define HOOK_BYTES (16UL * 1024 * 1024)
 #define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
@@ -23,7 +23,7 @@ static bool lua_host_is_interrupted(const struct lua_host *host) {
     return host->interrupted && *host->interrupted;
 }
 
-/* Pushes why the call ends. */
+/* Pushes the reason for ending the call. */
 static const char *lua_host_push_reason(lua_State *L, const struct lua_host *host) {
     const struct lua_limit *limit = &host->limit;
     if (lua_host_is_interrupted(host)) {
@@ -44,8 +44,8 @@ static bool lua_host_is_late(const struct lua_host *host) {
 
 static void lua_host_on_hook(lua_State *L, lua_Debug *where);
 
-/* Raises from now on at every instruction. */
-static void lua_host_give_up(lua_State *L, struct lua_host *host) {
+/* From now on the hook fires at every instruction and raises. */
+static void lua_host_raise_always(lua_State *L, struct lua_host *host) {
     host->limit.hit = true;
     host->healthy = false;
     lua_sethook(L, lua_host_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
@@ -60,7 +60,7 @@ static void lua_host_on_hook(lua_State *L, lua_Debug *where) {
     if (counts_only || !lua_host_is_late(host)) {
         return;
     }
-    lua_host_give_up(L, host);
+    lua_host_raise_always(L, host);
     lua_getinfo(L, "Sl", where);
     luaL_error(L, "%s:%d: %s", where->short_src, where->currentline, lua_host_push_reason(L, host));
 }
@@ -70,8 +70,7 @@ static int lua_host_hook_instructions(const struct lua_host *host) {
     return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
 }
 
-/* To set a hook costs as much as a short call, so the one that counts is left in place between
- * calls, when it finds no limit. */
+/* Setting a hook costs as much as a short call: it stays set between calls, without a limit. */
 static void lua_host_arm(struct lua_host *host) {
     lua_State *L = host->L;
     int lines = host->on_line ? LUA_MASKLINE : 0;
@@ -101,7 +100,7 @@ bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
     return hit;
 }
 
-/* Fewer large blocks matter from the next call on. */
+/* A shorter interval applies at once, a longer one from the next call on. */
 void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_size) {
     host->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
     host->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
@@ -114,7 +113,7 @@ void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_siz
 void lua_host_check_time(lua_State *L) {
     struct lua_host *host = lua_host_of(L);
     if (lua_host_is_late(host)) {
-        lua_host_give_up(L, host);
+        lua_host_raise_always(L, host);
         luaL_error(L, "%s", lua_host_push_reason(L, host));
     }
 }
@@ -143,7 +142,7 @@ int lua_host_remaining_ms(lua_State *L, const char *call) {
     const struct lua_host *host = lua_host_of(L);
     if (host->loading) {
         luaL_error(L,
-                   "%s: scripts are being loaded, and may touch no outside system before a "
+                   "%s: scripts are loading, and must not use outside systems before a "
                    "handler or route is called",
                    call);
     }

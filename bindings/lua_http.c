@@ -1,5 +1,5 @@
-/* http for scripts: one request to another service, within its own time and that of the script's
- * call. One libcurl handle a Lua state, which keeps connections open between requests. */
+/* http for scripts: one request to another service, within its timeout and the time left for the
+ * script's call. Each Lua state has one libcurl handle, which keeps connections open. */
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -63,7 +63,7 @@ static bool lua_http_is_header_value(struct slice value) {
     return true;
 }
 
-/* The name is below the value at the top of the stack. The line goes into the list at `lines`. */
+/* Adds the header at the top of the stack, [name, value], to the list at `lines`. */
 static void lua_http_add_header(lua_State *L, int lines) {
     int at = lua_gettop(L);
     struct slice name = lua_check_text(L, at - 1, call, "a header's name");
@@ -75,7 +75,7 @@ static void lua_http_add_header(lua_State *L, int lines) {
     if (!lua_http_is_header_value(value)) {
         lua_bad_argument(L, at, call, what, "text without line breaks and NUL");
     }
-    /* curl's way of saying that the value is empty is a semicolon */
+    /* curl's syntax for an empty value is a semicolon */
     lua_pushfstring(L, value.len ? "%s: %s" : "%s;", name.data, value.data);
     lua_rawseti(L, lines, (int)lua_objlen(L, lines) + 1);
     lua_settop(L, at);
@@ -85,7 +85,7 @@ static int lua_http_compare_lines(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The headers as lines; two values are left on the stack that they hang on. */
+/* Reads the headers as lines; leaves two values on the stack that own them. */
 static void lua_http_read_headers(lua_State *L, struct http_client_request *request) {
     lua_newtable(L);
     int lines = lua_gettop(L);
@@ -105,7 +105,7 @@ static void lua_http_read_headers(lua_State *L, struct http_client_request *requ
         headers[i] = lua_tostring(L, -1);
         lua_pop(L, 1);
     }
-    qsort(headers, count, sizeof *headers, lua_http_compare_lines); /* Lua has no order */
+    qsort(headers, count, sizeof *headers, lua_http_compare_lines); /* Lua tables have no order */
     request->headers = headers;
     request->header_count = count;
 }
@@ -125,16 +125,14 @@ static struct http_client_request lua_http_read_request(lua_State *L) {
         luaL_error(L, "%s: a %s has no body", call, request.method);
     }
     if (!request.body.data && request.method[0] == 'P') {
-        request.body = slice_of(""); /* POST, PUT and PATCH state its length, be it 0 */
+        request.body = slice_of(""); /* POST, PUT and PATCH send a length, also 0 */
     }
     lua_http_read_headers(L, &request);
-    int left_ms = lua_host_remaining_ms(L, call);
-    request.timeout_ms = lua_field_integer(L, 1, call, "timeout_ms", 1, 3600000, 3600000);
-    request.timeout_ms = request.timeout_ms < left_ms ? request.timeout_ms : left_ms;
+    request.timeout_ms = lua_field_timeout_ms(L, 1, call);
     return request;
 }
 
-/* ---- the answer --------------------------------------------------------------------------- */
+/* ---- the response --------------------------------------------------------------------------- */
 
 static struct slice lua_http_trimmed(struct slice text) {
     while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
@@ -147,7 +145,7 @@ static struct slice lua_http_trimmed(struct slice text) {
     return text;
 }
 
-/* Into the table at the top: repeated headers are joined, but for set-cookie, which is a list. */
+/* Into the table at the top. Repeated headers are joined; set-cookie is a list. */
 static void lua_http_set_header(lua_State *L, struct slice name, struct slice value) {
     luaL_Buffer lower;
     luaL_buffinit(L, &lower);

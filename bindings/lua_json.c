@@ -1,15 +1,13 @@
-/* json for scripts, over the scanner that events go through. docs/DECISIONS.md says why it is not
- * lua-cjson.
+/* json for scripts, over the scanner of events. docs/DECISIONS.md explains why it is not lua-cjson.
  *
- * The output hangs on a userdata and the input is scanned without memory, so that a Lua error,
- * which longjmps, leaks nothing. */
+ * A userdata owns the output, and scanning allocates nothing: a Lua error, which longjmps, leaks
+ * nothing. */
 #include "lua_json.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/json_scan.h"
-#include "lua_host.h"
 #include "lua_host.h"
 #include "lua_util.h"
 
@@ -46,8 +44,8 @@ static int lua_json_compare_keys(const void *a, const void *b) {
     return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* The keys of the table at the top, sorted: equal tables must have equal texts. The list is Lua's
- * own memory; it is left on the stack above the table. */
+/* The keys of the table at the top, sorted: equal tables must have equal texts. Leaves the list, a
+ * userdata, on the stack above the table. */
 static struct slice *lua_json_sorted_keys(lua_State *L, size_t *count) {
     int table = lua_gettop(L);
     *count = 0;
@@ -120,7 +118,7 @@ static void lua_json_encode_value(lua_State *L, struct buffer *out, int depth) {
             luaL_error(L, "%s: tables are nested deeper than %d, or in a circle", encode_call,
                        JSON_MAX_DEPTH);
         }
-        lua_host_check_time(L); /* one table may stand in the text a million times */
+        lua_host_check_time(L); /* one table can occur in the text a million times */
         lua_json_is_list(L) ? lua_json_encode_list(L, out, depth)
                             : lua_json_encode_object(L, out, depth);
         break;
@@ -139,12 +137,12 @@ void lua_json_push_text(lua_State *L) {
     lua_insert(L, -2); /* [out, value] */
     lua_json_encode_value(L, out, 0);
     lua_pushlstring(L, out->data, out->len);
-    buffer_free(out); /* rather than when it is collected */
+    buffer_free(out); /* now, not when it is collected */
     lua_replace(L, -3);
     lua_pop(L, 1);
 }
 
-/* json.encode(value) -> text. Raises for what has no form. */
+/* json.encode(value) -> text. Raises for a value without a JSON form. */
 int lua_json_encode(lua_State *L) {
     if (lua_isnone(L, 1)) {
         lua_bad_argument(L, 1, encode_call, "the argument", "a value");
@@ -156,8 +154,9 @@ int lua_json_encode(lua_State *L) {
 
 /* ---- decode ------------------------------------------------------------------------------- */
 
-/* Pushes the one value at the cursor. False: the cursor has the error; what is on the stack above
- * is the caller's to drop. */
+/* Pushes the value at the cursor. False: the cursor has the error; the caller drops what was
+ * pushed.
+ */
 static bool lua_json_decode_value(lua_State *L, struct json_cursor *cursor);
 
 static void lua_json_push_string(lua_State *L, const struct json_value *value) {
@@ -170,7 +169,7 @@ static void lua_json_push_string(lua_State *L, const struct json_value *value) {
     lua_remove(L, -2);
 }
 
-/* A whole number that a double would round comes as its digits. */
+/* A whole number that a double would round becomes a string of digits. */
 static bool lua_json_push_number(lua_State *L, struct json_cursor *cursor,
                                  const struct json_value *value) {
     int64_t integer;
@@ -282,7 +281,7 @@ int lua_json_decode(lua_State *L) {
 static int lua_json_array(lua_State *L) {
     lua_check_table(L, 1, "json.array", "the argument");
     lua_settop(L, 1);
-    /* It would lose what its metatable does: read-only tables are read-only by it. */
+    /* Another metatable would be lost: it makes read-only tables read-only. */
     if (lua_getmetatable(L, 1)) {
         luaL_getmetatable(L, LUA_LIST_TYPE);
         if (!lua_rawequal(L, -1, -2)) {

@@ -1,7 +1,7 @@
-/* kafka for scripts: routes produce records and get a report of their delivery. All states share
- * the process's producer; a state holds it from its first record on.
- *
- * Every record is checked before any is queued. */
+/* kafka for scripts: routes produce records and get delivery reports. All states share the
+ * process's producer; a state acquires it with its first record. All records are checked before one
+ * is queued.
+ */
 #include <stdlib.h>
 
 #include "lua_host.h"
@@ -39,7 +39,7 @@ static int lua_kafka_compare_headers(const void *a, const void *b) {
     return strcmp(left->name, right->name);
 }
 
-/* Reads the table of headers at the top of the stack; the list is left in its place. */
+/* Reads the table of headers at the top of the stack; replaces it by the list. */
 static void lua_kafka_read_headers(lua_State *L, const char *call, struct kafka_record *record) {
     int at = lua_gettop(L);
     size_t count = 0;
@@ -57,11 +57,11 @@ static void lua_kafka_read_headers(lua_State *L, const char *call, struct kafka_
         header->value.data = lua_tolstring(L, -1, &header->value.len);
     }
     qsort(headers, record->header_count, sizeof *headers,
-          lua_kafka_compare_headers); /* Lua has no order */
-    lua_remove(L, at);                /* the record still holds it, and it the strings */
+          lua_kafka_compare_headers); /* Lua tables have no order */
+    lua_remove(L, at);                /* the script's record keeps it, and it the strings */
 }
 
-/* The record in the table at `at`, whose strings it borrows. Pushes one value, which is to stay. */
+/* The record in the table at `at`; borrows its strings. Pushes one value, which must stay. */
 static struct kafka_record lua_kafka_read_record(lua_State *L, int at, const char *call,
                                                  bool alone) {
     static const char *const fields[] = {"topic", "key", "value", "headers", "timeout_ms"};
@@ -109,7 +109,7 @@ static void lua_kafka_push_delivery(lua_State *L, const struct kafka_delivery *d
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-/* Queues the records and waits for their reports. Leaves the send's userdata on the stack. */
+/* Queues the records and waits for their reports. Leaves the userdata of the send on the stack. */
 static struct kafka_send *lua_kafka_send_records(lua_State *L, const struct kafka_record *records,
                                                  size_t count, int timeout_ms, struct err *err) {
     struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
@@ -129,12 +129,6 @@ static struct kafka_send *lua_kafka_send_records(lua_State *L, const struct kafk
     return sending->send;
 }
 
-static int lua_kafka_bounded_timeout(lua_State *L, int at, const char *call) {
-    int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
-    int left_ms = lua_host_remaining_ms(L, call);
-    return wanted_ms < left_ms ? wanted_ms : left_ms;
-}
-
 /* kafka.produce(record) -> { partition, offset } | nil, failure */
 static int lua_kafka_produce(lua_State *L) {
     static const char call[] = "kafka.produce";
@@ -142,7 +136,7 @@ static int lua_kafka_produce(lua_State *L) {
     lua_host_check_may_produce(L, call);
     lua_settop(L, 1);
     struct kafka_record record = lua_kafka_read_record(L, 1, call, true);
-    int timeout_ms = lua_kafka_bounded_timeout(L, 1, call);
+    int timeout_ms = lua_field_timeout_ms(L, 1, call);
     struct kafka_send *send = lua_kafka_send_records(L, &record, 1, timeout_ms, &err);
     if (!send) {
         return lua_push_failure(L, &err);
@@ -156,7 +150,7 @@ static int lua_kafka_produce(lua_State *L) {
     return 1;
 }
 
-/* Pushes the list of deliveries; returns how many failed, the first of them in err. */
+/* Pushes the list of deliveries; returns the number of failures, the first one in err. */
 static size_t lua_kafka_push_deliveries(lua_State *L, struct kafka_send *send,
                                         const struct kafka_record *records, size_t count,
                                         struct err *err) {
@@ -196,7 +190,7 @@ static int lua_kafka_produce_all(lua_State *L) {
     }
     lua_check_table(L, 2, call, "the options");
     lua_check_fields(L, 2, call, options, 1);
-    int timeout_ms = lua_kafka_bounded_timeout(L, 2, call);
+    int timeout_ms = lua_field_timeout_ms(L, 2, call);
     size_t count = (size_t)lua_check_list(L, 1, call, "the records");
     if (count > MAX_RECORDS) {
         luaL_error(L, "%s: %d records, at most %d can be sent together", call, (int)count,

@@ -1,5 +1,4 @@
-/* log for scripts: one line, with fields. What a line may hold is bounded, so that a script cannot
- * flood the log with one value. */
+/* log for scripts: one line with fields, of bounded size. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -10,6 +9,14 @@
 #define MAX_FIELDS 16
 #define MAX_TEXT_BYTES 2048
 
+static const struct log_function {
+    const char *call;
+    enum log_level level;
+} log_functions[] = {{"log.debug", LOG_DEBUG},
+                     {"log.info", LOG_INFO},
+                     {"log.warning", LOG_WARNING},
+                     {"log.error", LOG_ERROR}};
+
 struct line {
     const char *call;
     struct log_field fields[MAX_FIELDS];
@@ -17,7 +24,7 @@ struct line {
     char numbers[MAX_FIELDS][LUA_NUMBER_TEXT_CAP];
 };
 
-/* Not past MAX_TEXT_BYTES, and not within a character. */
+/* Truncates to MAX_TEXT_BYTES, at a character boundary. */
 static struct slice lua_log_cut(struct slice text) {
     if (text.len <= MAX_TEXT_BYTES) {
         return text;
@@ -30,7 +37,7 @@ static struct slice lua_log_cut(struct slice text) {
     return (struct slice){text.data, len};
 }
 
-/* The line's own keys are not a script's. */
+/* Keys that the log line sets itself are reserved. */
 static const char *lua_log_check_key(lua_State *L, int at, const char *call) {
     static const char *const own[] = {"time", "level", "message", "correlation_id", "trace_id"};
     const char *key = lua_check_name(L, at, call, "a field's name");
@@ -45,7 +52,7 @@ static const char *lua_log_check_key(lua_State *L, int at, const char *call) {
     return key;
 }
 
-/* Name and value are the two at the top of the stack. */
+/* Adds the field at the top of the stack, [name, value]. */
 static void lua_log_add_field(lua_State *L, struct line *line) {
     int at = lua_gettop(L);
     const char *key = lua_log_check_key(L, at - 1, line->call);
@@ -81,8 +88,11 @@ static int lua_log_compare_fields(const void *a, const void *b) {
 }
 
 /* log.debug(message, fields), log.info(message, fields), log.warning(message, fields) and
- * log.error(message, fields); fields maps names to strings, numbers or booleans. */
-static int lua_log_write_line(lua_State *L, enum log_level level, const char *call) {
+ * log.error(message, fields); fields maps names to strings, numbers or booleans.
+ * Upvalue 1: the index in log_functions. */
+static int lua_log_write_line(lua_State *L) {
+    const struct log_function *function = &log_functions[lua_tointeger(L, lua_upvalueindex(1))];
+    const char *call = function->call;
     struct line line = {.call = call};
     char message[MAX_TEXT_BYTES + 1];
     struct slice text = lua_log_cut(lua_check_text(L, 1, call, "the message"));
@@ -93,35 +103,21 @@ static int lua_log_write_line(lua_State *L, enum log_level level, const char *ca
             lua_log_add_field(L, &line);
         }
     }
-    for (size_t i = 0; i < text.len; i++) { /* one line stays one line */
+    for (size_t i = 0; i < text.len; i++) { /* no line breaks */
         message[i] = (unsigned char)text.data[i] < 0x20 ? ' ' : text.data[i];
     }
     message[text.len] = '\0';
     qsort(line.fields, line.count, sizeof *line.fields, lua_log_compare_fields);
-    log_write(level, message, line.fields, line.count);
+    log_write(function->level, message, line.fields, line.count);
     return 0;
 }
 
-static int lua_log_debug(lua_State *L) {
-    return lua_log_write_line(L, LOG_DEBUG, "log.debug");
-}
-static int lua_log_info(lua_State *L) {
-    return lua_log_write_line(L, LOG_INFO, "log.info");
-}
-static int lua_log_warning(lua_State *L) {
-    return lua_log_write_line(L, LOG_WARNING, "log.warning");
-}
-static int lua_log_error(lua_State *L) {
-    return lua_log_write_line(L, LOG_ERROR, "log.error");
-}
-
 int luaopen_agg_log(lua_State *L) {
-    static const luaL_Reg functions[] = {{"debug", lua_log_debug},
-                                         {"info", lua_log_info},
-                                         {"warning", lua_log_warning},
-                                         {"error", lua_log_error},
-                                         {NULL, NULL}};
     lua_newtable(L);
-    luaL_register(L, NULL, functions);
+    for (size_t i = 0; i < sizeof log_functions / sizeof *log_functions; i++) {
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_pushcclosure(L, lua_log_write_line, 1);
+        lua_setfield(L, -2, log_functions[i].call + strlen("log."));
+    }
     return 1;
 }

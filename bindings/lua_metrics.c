@@ -1,6 +1,5 @@
-/* metrics for scripts: counters, gauges and histograms on /metrics, beside the program's own. They
- * belong to the set of scripts, not to a Lua state: what another state of it declares is the same
- * metric. */
+/* metrics for scripts: counters, gauges and histograms on /metrics. They belong to the generation,
+ * not to a Lua state: all its states share a metric. */
 #include <math.h>
 
 #include "base/metrics.h"
@@ -15,9 +14,9 @@
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
 
 struct handle {
-    struct metric *metric; /* lives as long as the state's set of scripts */
+    struct metric *metric; /* lives as long as the generation */
     enum metric_type type;
-    const char *name; /* this and the label names are kept by the upvalue table of the handle */
+    const char *name; /* owned, as the label names, by the handle's environment table */
     const char *labels[METRIC_MAX_LABELS];
     size_t label_count;
 };
@@ -87,19 +86,22 @@ static const char *lua_metrics_read_labels(lua_State *L, const char *call, struc
     return lua_tostring(L, -1);
 }
 
-/* The strings that the handle points to live as long as it does. */
+/* Makes the handle own the strings it points to. */
 static void lua_metrics_keep_strings(lua_State *L, const struct handle *handle) {
     lua_createtable(L, METRIC_MAX_LABELS + 1, 0);
     lua_pushvalue(L, 1);
     lua_rawseti(L, -2, 1);
     for (size_t i = 0; i < handle->label_count; i++) {
-        lua_pushstring(L, handle->labels[i]); /* interned: the very same string */
+        lua_pushstring(L, handle->labels[i]); /* interned: the same string */
         lua_rawseti(L, -2, (int)i + 2);
     }
     lua_setfenv(L, -2);
 }
 
-static int lua_metrics_declare(lua_State *L, enum metric_type type) {
+/* metrics.counter(name, help, labels), metrics.gauge(name, help, labels) and
+ * metrics.histogram(name, help, labels) -> metric. Upvalue 1: the type. */
+static int lua_metrics_declare(lua_State *L) {
+    enum metric_type type = (enum metric_type)lua_tointeger(L, lua_upvalueindex(1));
     struct err err = {0};
     lua_settop(L, 3);
     const char *call = lua_pushfstring(L, "metrics.%s", type_names[type]);
@@ -120,22 +122,10 @@ static int lua_metrics_declare(lua_State *L, enum metric_type type) {
     return 1;
 }
 
-/* metrics.counter(name, help, labels), metrics.gauge(name, help, labels) and
- * metrics.histogram(name, help, labels) -> metric */
-static int lua_metrics_counter(lua_State *L) {
-    return lua_metrics_declare(L, METRIC_COUNTER);
-}
-static int lua_metrics_gauge(lua_State *L) {
-    return lua_metrics_declare(L, METRIC_GAUGE);
-}
-static int lua_metrics_histogram(lua_State *L) {
-    return lua_metrics_declare(L, METRIC_HISTOGRAM);
-}
-
 /* ---- using -------------------------------------------------------------------------------- */
 
-/* Whole characters up to the bound; what is not text becomes ?, or the whole page would be refused.
- */
+/* Truncates at a character boundary; invalid bytes become ?, because Prometheus refuses a page with
+ * invalid UTF-8. */
 static void lua_metrics_copy_label_value(struct slice from, char to[MAX_LABEL_VALUE_BYTES + 1]) {
     size_t used = 0;
     for (size_t i = 0; i < from.len;) {
@@ -198,75 +188,58 @@ static struct metric_cell *lua_metrics_find_cell(lua_State *L, const struct hand
                                   : metric_unshown(handle->type);
 }
 
-/* The handle in argument 1, which must be of a type that has the method; `call` names both. */
-static struct handle *lua_metrics_check_handle(lua_State *L, const char *method, unsigned types,
-                                               const char **call) {
+static const struct metric_method {
+    const char *name;
+    unsigned types; /* that have it */
+    void (*run)(struct metric_cell *cell, double number);
+} metric_methods[] = {{"add", 1u << METRIC_COUNTER | 1u << METRIC_GAUGE, metric_add},
+                      {"set", 1u << METRIC_GAUGE, metric_set},
+                      {"observe", 1u << METRIC_HISTOGRAM, metric_observe}};
+
+/* metric:add(number, labels), metric:set(number, labels), metric:observe(number, labels). Upvalue
+ * 1: the index in metric_methods. */
+static int lua_metrics_run_method(lua_State *L) {
+    const struct metric_method *method = &metric_methods[lua_tointeger(L, lua_upvalueindex(1))];
     struct handle *handle = luaL_testudata(L, 1, METRIC_TYPE);
     if (!handle) {
-        luaL_error(L, "%s: call it as metric:%s(number, labels)", method, method);
-        return NULL;
+        return luaL_error(L, "%s: call it as metric:%s(number, labels)", method->name,
+                          method->name);
     }
     lua_settop(L, 3);
-    *call = lua_pushfstring(L, "%s:%s", handle->name, method);
-    if (!(types & 1u << handle->type)) {
-        luaL_error(L, "%s: it is a %s", *call, type_names[handle->type]);
+    const char *call = lua_pushfstring(L, "%s:%s", handle->name, method->name);
+    if (!(method->types & 1u << handle->type)) {
+        luaL_error(L, "%s: it is a %s", call, type_names[handle->type]);
     }
-    return handle;
-}
-
-static double lua_metrics_check_number(lua_State *L, const char *call, bool negative_too) {
     double number = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : NAN;
+    bool negative_too = handle->type == METRIC_GAUGE;
     if (!isfinite(number) || (number < 0 && !negative_too)) {
         lua_bad_argument(L, 2, call, "the number",
                          negative_too ? "a finite number" : "a finite number of at least 0");
     }
-    return number;
-}
-
-/* metric:add(number, labels): counters (not below 0) and gauges */
-static int lua_metrics_add(lua_State *L) {
-    const char *call = NULL;
-    struct handle *handle =
-        lua_metrics_check_handle(L, "add", 1u << METRIC_COUNTER | 1u << METRIC_GAUGE, &call);
-    double number = lua_metrics_check_number(L, call, handle->type == METRIC_GAUGE);
-    metric_add(lua_metrics_find_cell(L, handle, call), number);
+    method->run(lua_metrics_find_cell(L, handle, call), number);
     return 0;
 }
 
-/* metric:set(number, labels): gauges */
-static int lua_metrics_set(lua_State *L) {
-    const char *call = NULL;
-    struct handle *handle = lua_metrics_check_handle(L, "set", 1u << METRIC_GAUGE, &call);
-    double number = lua_metrics_check_number(L, call, true);
-    metric_set(lua_metrics_find_cell(L, handle, call), number);
-    return 0;
-}
-
-/* metric:observe(number, labels): histograms */
-static int lua_metrics_observe(lua_State *L) {
-    const char *call = NULL;
-    struct handle *handle = lua_metrics_check_handle(L, "observe", 1u << METRIC_HISTOGRAM, &call);
-    double number = lua_metrics_check_number(L, call, false);
-    metric_observe(lua_metrics_find_cell(L, handle, call), number);
-    return 0;
+/* Adds a function, with its index in a table as upvalue 1, to the table at the top. */
+static void lua_metrics_add_function(lua_State *L, const char *name, lua_CFunction function,
+                                     int index) {
+    lua_pushinteger(L, index);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
 }
 
 int luaopen_agg_metrics(lua_State *L) {
-    static const luaL_Reg methods[] = {{"add", lua_metrics_add},
-                                       {"set", lua_metrics_set},
-                                       {"observe", lua_metrics_observe},
-                                       {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"counter", lua_metrics_counter},
-                                         {"gauge", lua_metrics_gauge},
-                                         {"histogram", lua_metrics_histogram},
-                                         {NULL, NULL}};
     luaL_newmetatable(L, METRIC_TYPE);
     lua_newtable(L);
-    luaL_register(L, NULL, methods);
+    for (int i = 0; i < (int)(sizeof metric_methods / sizeof *metric_methods); i++) {
+        lua_metrics_add_function(L, metric_methods[i].name, lua_metrics_run_method, i);
+    }
     lua_setfield(L, -2, "__index");
     lua_pushliteral(L, "metric");
     lua_setfield(L, -2, "__metatable");
     lua_newtable(L);
-    luaL_register(L, NULL, functions);
+    for (int type = METRIC_COUNTER; type <= METRIC_HISTOGRAM; type++) {
+        lua_metrics_add_function(L, type_names[type], lua_metrics_declare, type);
+    }
     return 1;
 }

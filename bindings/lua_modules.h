@@ -1,13 +1,13 @@
-/* lua_modules: the bindings that scripts `require`. */
+/* lua_modules: the modules that scripts can `require`. */
 #ifndef AGG_BINDINGS_LUA_MODULES_H
 #define AGG_BINDINGS_LUA_MODULES_H
 
 #include <lauxlib.h>
 #include <lua.h>
 
-/* Every binding: the name that scripts use, and its opener. Ends with a NULL name. */
+/* Name and opener of each module. Ends with a NULL name. */
 extern const luaL_Reg lua_modules[];
-/* The opener of a binding by the name that scripts use, or NULL. */
+/* The opener of a module, or NULL. */
 lua_CFunction lua_modules_find(const char *name);
 
 int luaopen_agg_pg(lua_State *L);

@@ -11,11 +11,11 @@ struct names {
     size_t count;
 };
 
-static int lua_names_compare_names(const void *a, const void *b) {
+static int lua_names_compare(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, so that the same mistake is always answered alike. */
+/* Sorted, so that the same mistake gives the same error. */
 static void lua_names_collect(lua_State *L, int at, struct names *names) {
     at = at < 0 ? lua_gettop(L) + at + 1 : at;
     names->count = 0;
@@ -25,7 +25,7 @@ static void lua_names_collect(lua_State *L, int at, struct names *names) {
             names->items[names->count++] = lua_tostring(L, -2);
         }
     }
-    qsort(names->items, names->count, sizeof *names->items, lua_names_compare_names);
+    qsort(names->items, names->count, sizeof *names->items, lua_names_compare);
 }
 
 const char *lua_names_hint(lua_State *L, int at, const char *word, char hint[NEAREST_HINT_CAP]) {
@@ -70,7 +70,7 @@ static int lua_names_refuse(lua_State *L) {
                           lua_tostring(L, -1), lua_tostring(L, lua_upvalueindex(4)));
     }
     if (!lua_isnil(L, -1)) {
-        return 0; /* a name that is there, with nothing in it */
+        return 0; /* a known name without a value */
     }
     lua_pushvalue(L, lua_upvalueindex(1));
     return luaL_error(L, "%s has no %s\"%s\": %s%s", owner, lua_tostring(L, lua_upvalueindex(3)),

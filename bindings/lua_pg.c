@@ -1,8 +1,8 @@
 /* pg for scripts: the queries of sql/queries/ by name, alone or in a transaction, each on a
- * connection that is borrowed for it; every call ends within the time of the script's call.
+ * borrowed connection and within the time left for the script's call.
  *
- * What C would have to free (the connection, the result, the parameters) hangs on the module's
- * userdata, so that a Lua error, which longjmps, cannot leak it. */
+ * The module's userdata owns connection, result and parameters: a Lua error, which longjmps, leaks
+ * nothing. */
 #include "lua_pg.h"
 
 #include <stdlib.h>
@@ -17,16 +17,16 @@
 struct connection {
     struct pg_options options;
     const struct lua_host *host;
-    struct pg *pg; /* NULL: none is borrowed */
+    struct pg *pg; /* borrowed; NULL: none */
     struct pg_params *params;
     struct buffer list; /* scratch */
     struct pg_result *result;
     struct lua_pg_query *queries;
     /* The transaction under way. */
     bool in_transaction;
-    int serial; /* of transactions: a `tx` that outlives its own is known by it */
+    int serial; /* of the transaction: detects a `tx` of an ended one */
     int64_t deadline_us;
-    struct err failure; /* the first in it: nothing of it can be committed any more */
+    struct err failure; /* its first error: it can only be rolled back */
 };
 
 static int lua_pg_close_connection(lua_State *L) {
@@ -87,13 +87,22 @@ static int lua_pg_push_failure(lua_State *L, const struct err *err) {
 
 /* ---- one statement ------------------------------------------------------------------------ */
 
-/* Connected, and not to a server that has gone. A loop of calls past the deadline must not become a
- * loop of connections. */
-static bool lua_pg_wake(struct connection *connection, const char *name, int64_t deadline_us,
-                        struct err *err) {
+/* 0: past the deadline; err is set. */
+static int lua_pg_remaining_ms(const char *name, int64_t deadline_us, struct err *err) {
     int timeout_ms = clock_remaining_ms(deadline_us);
     if (timeout_ms == 0) {
-        return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
+        err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
+    }
+    return timeout_ms;
+}
+
+/* Ensures a live connection. Checks the deadline first: a loop of calls past it must not open
+ * connections. */
+static bool lua_pg_wake(struct connection *connection, const char *name, int64_t deadline_us,
+                        struct err *err) {
+    int timeout_ms = lua_pg_remaining_ms(name, deadline_us, err);
+    if (timeout_ms == 0) {
+        return false;
     }
     connection->pg = connection->pg ? connection->pg : pg_borrow(&connection->options);
     return pg_wake(connection->pg, timeout_ms, err);
@@ -108,8 +117,8 @@ static void lua_pg_give_back(struct connection *connection) {
 
 #define TRACE_COMMENT_CAP (TRACEPARENT_LEN + 32)
 
-/* So that the database's log and views name the trace of a statement (sqlcommenter). A trace that
- * nobody records is not worth parsing the statement for. NULL: none. */
+/* A comment with the trace, for the database's log and views (sqlcommenter). NULL for a trace that
+ * is not sampled: it would cost parsing the statement. */
 static const char *lua_pg_trace_comment(const struct connection *connection,
                                         char text[TRACE_COMMENT_CAP]) {
     char traceparent[TRACEPARENT_LEN + 1];
@@ -125,9 +134,9 @@ static bool lua_pg_execute(struct connection *connection, const char *name, cons
                            const struct pg_params *params, int64_t deadline_us, struct err *err) {
     pg_rows_free(connection->result);
     connection->result = NULL;
-    int timeout_ms = clock_remaining_ms(deadline_us);
+    int timeout_ms = lua_pg_remaining_ms(name, deadline_us, err);
     if (timeout_ms == 0) {
-        return err_set(err, ERR_TIMEOUT, "%s: no time is left for it", name);
+        return false;
     }
     char comment[TRACE_COMMENT_CAP];
     pg_set_comment(connection->pg, lua_pg_trace_comment(connection, comment));
@@ -136,8 +145,8 @@ static bool lua_pg_execute(struct connection *connection, const char *name, cons
     return ok;
 }
 
-/* A migration has changed what the prepared statement returns, or a pooler has dropped it. It was
- * refused before it ran, and is parsed anew at the next try. */
+/* A migration changed the prepared statement's columns, or a pooler dropped it. It was refused
+ * before it ran; the next try prepares it again. */
 static bool lua_pg_is_stale(const struct err *err) {
     return err->kind == ERR_UNAVAILABLE &&
            (strcmp(err->sqlstate, "0A000") == 0 || strcmp(err->sqlstate, "26000") == 0);
@@ -151,7 +160,7 @@ static int lua_pg_push_result(lua_State *L, struct connection *connection, const
     return 1;
 }
 
-/* Ends it in every case: a connection that cannot be asked any more is closed. */
+/* Rolls back, or closes the connection. */
 static void lua_pg_roll_back(struct connection *connection) {
     struct err ignored = {0};
     connection->in_transaction = false;
@@ -161,8 +170,8 @@ static void lua_pg_roll_back(struct connection *connection) {
     }
 }
 
-/* A transaction may say READ WRITE until its first query; so that none in the console does, that
- * query is ours. */
+/* Postgres allows SET TRANSACTION READ WRITE until the first query: in the read-only console that
+ * query is run here. */
 static bool lua_pg_begin(struct connection *connection, struct err *err) {
     const char *sql = connection->options.read_only ? "BEGIN READ ONLY" : "BEGIN";
     if (!lua_pg_wake(connection, "BEGIN", connection->deadline_us, err) ||
@@ -178,7 +187,7 @@ static bool lua_pg_begin(struct connection *connection, struct err *err) {
     return true;
 }
 
-static bool lua_pg_ask(struct connection *connection, const struct lua_pg_query *query,
+static bool lua_pg_run(struct connection *connection, const struct lua_pg_query *query,
                        int64_t deadline_us, struct err *err) {
     const char *sql = query->named.sql;
     if (!lua_pg_wake(connection, query->name, deadline_us, err)) {
@@ -191,8 +200,8 @@ static bool lua_pg_ask(struct connection *connection, const struct lua_pg_query 
     return ok;
 }
 
-/* In a transaction of its own, which is rolled back: with it, what the query may have set. */
-static bool lua_pg_ask_read_only(struct connection *connection, const struct lua_pg_query *query,
+/* In a transaction of its own; the rollback undoes settings of the query. */
+static bool lua_pg_run_read_only(struct connection *connection, const struct lua_pg_query *query,
                                  int64_t deadline_us, struct err *err) {
     connection->deadline_us = deadline_us;
     if (!lua_pg_begin(connection, err)) {
@@ -220,8 +229,8 @@ static int lua_pg_query(lua_State *L) {
     }
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
               lua_host_may_ask(L, "pg", &err) &&
-              (connection->options.read_only ? lua_pg_ask_read_only
-                                             : lua_pg_ask)(connection, query, deadline_us, &err);
+              (connection->options.read_only ? lua_pg_run_read_only
+                                             : lua_pg_run)(connection, query, deadline_us, &err);
     lua_pg_give_back(connection);
     if (!ok) {
         lua_pg_check_types(L, 2, call, query, &err);
@@ -242,7 +251,7 @@ static struct connection *lua_pg_transaction_of(lua_State *L, const char *call) 
     return connection;
 }
 
-/* tx.query(name, params) -> rows | nil, failure. After a failure nothing more is sent. */
+/* tx.query(name, params) -> rows | nil, failure. After a failure no query is sent. */
 static int lua_pg_transaction_query(lua_State *L) {
     static const char call[] = "tx.query";
     struct connection *connection = lua_pg_transaction_of(L, call);
@@ -269,9 +278,9 @@ static bool lua_pg_commit(struct connection *connection, struct err *err) {
         return err_set(err, ERR_TIMEOUT, "no time was left to commit: rolled back");
     }
     if (!lua_pg_execute(connection, "COMMIT", "COMMIT", NULL, connection->deadline_us, err)) {
-        if (!err->sqlstate[0]) { /* no answer */
+        if (!err->sqlstate[0]) { /* no reply */
             pg_disconnect(connection->pg);
-            err_wrap(err, "whether the transaction was committed is not known");
+            err_wrap(err, "unknown whether the transaction was committed");
         }
         return false;
     }
@@ -318,7 +327,7 @@ static int lua_pg_transaction(lua_State *L) {
         lua_pg_give_back(connection);
         return lua_pg_push_failure(L, &err);
     }
-    int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* nothing may raise between begin and end */
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0); /* no error may skip the end of the transaction */
     bool open = connection->in_transaction;
     bool failed = status != 0 || connection->failure.kind != ERR_NONE;
     bool committed = false;
@@ -333,7 +342,7 @@ static int lua_pg_transaction(lua_State *L) {
     }
     if (status != 0) {
         if (status == LUA_ERRMEM) {
-            lua_host_of(L)->healthy = false; /* still full; the status is lost by raising */
+            lua_host_of(L)->healthy = false; /* memory is full; lua_error loses the status */
         }
         return lua_error(L);
     }

@@ -1,5 +1,4 @@
-/* lua_pg: what the files of the pg binding share: values between Lua and Postgres. Specs show
- * staged lists by it too. */
+/* lua_pg: converts values between Lua and Postgres, for the pg binding and for specs. */
 #ifndef AGG_BINDINGS_LUA_PG_H
 #define AGG_BINDINGS_LUA_PG_H
 
@@ -14,24 +13,23 @@ struct lua_pg_query {
     struct pg_named named;
 };
 
-/* Fills `params` from the table at `at` (nil: there are none); `list` is scratch. Raises for what a
- * script must not pass, a parameter left out too; false + err for text that Postgres cannot hold.
- */
+/* Fills `params` from the table at `at` (nil: none); `list` is scratch. Raises for an invalid or
+ * missing parameter; false + err for text that Postgres cannot store. */
 bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
                         struct pg_params *params, struct buffer *list, struct err *err);
 
-/* After a failure of the statement: raises where the server refused a value for a type that only
- * the script can have given it, so that no client is told that its request is wrong. */
+/* After a failed statement: raises if Postgres refused a value whose type the script chose, so that
+ * the client does not get a 400 for an error of the script. */
 void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua_pg_query *query,
                         const struct err *err);
 
 /* pg.bytes(text): marks a string as bytea. */
 int lua_pg_bytes(lua_State *L);
 
-/* Pushes the list of rows. Raises where two columns have one name. */
+/* Pushes the list of rows. Raises if two columns have one name. */
 void lua_pg_push_rows(lua_State *L, const char *call, const char *query,
                       const struct pg_result *result);
-/* Pushes the literal of an array as the list that rows have it as: {"a","b c",NULL}. */
+/* Pushes an array literal, {"a","b c",NULL}, as a list. */
 void lua_pg_push_list(lua_State *L, const char *literal, bool numbers);
 
 #endif

@@ -1,4 +1,4 @@
-/* Values of scripts as parameters of Postgres: text whose type the query gives by a cast or by its
+/* lua_pg_params: values of scripts as parameters: text, whose type the query sets by a cast or its
  * use; bytea is sent in binary. */
 #include "base/nearest.h"
 #include "lua_names.h"
@@ -18,7 +18,7 @@ int lua_pg_bytes(lua_State *L) {
     return 1;
 }
 
-/* The text of the scalar at `at`, in `number` if it has to be made; data NULL if it is none. */
+/* The text of the scalar at `at`, formatted into `number`; data NULL: not a scalar. */
 static struct slice lua_pg_params_scalar_text(lua_State *L, int at,
                                               char number[LUA_NUMBER_TEXT_CAP]) {
     struct slice text = {0};
@@ -37,7 +37,7 @@ static struct slice lua_pg_params_scalar_text(lua_State *L, int at,
 
 static bool lua_pg_params_refuse_text(struct err *err, const char *name, const char *problem) {
     err_set(err, ERR_INPUT, "parameter \"%s\" %s", name, problem);
-    memcpy(err->sqlstate, "22021", sizeof err->sqlstate); /* as the server would have said */
+    memcpy(err->sqlstate, "22021", sizeof err->sqlstate); /* as the server would set it */
     return false;
 }
 
@@ -52,7 +52,7 @@ static void lua_pg_params_append_item(struct buffer *list, struct slice text) {
     buffer_append(list, "\"", 1);
 }
 
-/* The list at `at` as the literal of an array, which takes the type that the query gives it. */
+/* Writes the list at `at` as an array literal, whose type the query sets. */
 static bool lua_pg_params_write_list(lua_State *L, int at, const char *call, const char *name,
                                      struct buffer *list, struct err *err) {
     const char *what = lua_pushfstring(L, "parameter \"%s\"", name);
@@ -67,7 +67,7 @@ static bool lua_pg_params_write_list(lua_State *L, int at, const char *call, con
         if (problem) {
             return lua_pg_params_refuse_text(err, name, problem);
         }
-        if (list->len + text.len > MAX_LIST_BYTES) { /* one text may stand in it often */
+        if (list->len + text.len > MAX_LIST_BYTES) { /* one text can occur often */
             luaL_error(L, "%s: %s has over %d MiB: send fewer items", call, what,
                        MAX_LIST_BYTES / (1024 * 1024));
         }
@@ -86,10 +86,9 @@ static bool lua_pg_params_write_list(lua_State *L, int at, const char *call, con
     return true;
 }
 
-/* The value at the top of the stack, which is left as it is. */
-static bool lua_pg_params_add_param(lua_State *L, const char *call, const char *name,
-                                    struct pg_params *params, struct buffer *list,
-                                    struct err *err) {
+/* Adds the value at the top of the stack, which stays. */
+static bool lua_pg_params_add(lua_State *L, const char *call, const char *name,
+                              struct pg_params *params, struct buffer *list, struct err *err) {
     int at = lua_gettop(L);
     char number[LUA_NUMBER_TEXT_CAP];
     struct slice text = lua_pg_params_scalar_text(L, at, number);
@@ -152,13 +151,13 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
             lua_pushnil(L);
         }
         if (lua_isnil(L, -1)) {
-            /* As NULL it would pass every filter that `:name IS NULL OR …` switches off. */
+            /* NULL would switch off a filter such as `:name IS NULL OR …`. */
             return luaL_error(L,
                               "%s: parameter \"%s\" of \"%s\" is not given: give it a value, or "
                               "json.null where NULL is meant (sql/queries/%s.sql)",
                               call, query->named.names[i], query->name, query->name);
         }
-        bool ok = lua_pg_params_add_param(L, call, query->named.names[i], params, list, err);
+        bool ok = lua_pg_params_add(L, call, query->named.names[i], params, list, err);
         lua_settop(L, top);
         if (!ok) {
             return err_wrap(err, "%s", query->name);
@@ -167,7 +166,7 @@ bool lua_pg_read_params(lua_State *L, int at, const char *call, const struct lua
     return true;
 }
 
-/* Whether the server's words quote the text: invalid input syntax for type uuid: "true". */
+/* Whether the server's message quotes the text: invalid input syntax for type uuid: "true". */
 static bool lua_pg_params_quotes(const char *message, struct slice text) {
     for (const char *at = strchr(message, '"'); text.data && at; at = strchr(at + 1, '"')) {
         if (strncmp(at + 1, text.data, text.len) == 0 && at[1 + text.len] == '"') {
@@ -177,9 +176,9 @@ static bool lua_pg_params_quotes(const char *message, struct slice text) {
     return false;
 }
 
-/* A string may be the client's, of the wrong form; that a value is a number, a boolean or a list,
- * or a string in the place of one, is the script's doing. */
-static bool lua_pg_params_is_own_slip(lua_State *L, const struct err *err) {
+/* A string may come from the client in the wrong form. A number, a boolean, a list, or a string for
+ * a list, is an error of the script. */
+static bool lua_pg_params_is_script_error(lua_State *L, const struct err *err) {
     char number[LUA_NUMBER_TEXT_CAP];
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
@@ -202,7 +201,7 @@ void lua_pg_check_types(lua_State *L, int at, const char *call, const struct lua
     }
     for (size_t i = 0; i < query->named.count; i++) {
         lua_getfield(L, at, query->named.names[i]);
-        if (lua_pg_params_is_own_slip(L, err)) {
+        if (lua_pg_params_is_script_error(L, err)) {
             luaL_error(L,
                        "%s: parameter \"%s\" of \"%s\" is a %s, which its type does not take: %s",
                        call, query->named.names[i], query->name, luaL_typename(L, -1), err->text);

@@ -1,4 +1,4 @@
-/* Results of Postgres as values of scripts. Results come in text form. */
+/* lua_pg_rows: results of Postgres, in text form, as values of scripts. */
 #include <libpq-fe.h>
 #include <stdlib.h>
 
@@ -167,7 +167,7 @@ void lua_pg_push_rows(lua_State *L, const char *call, const char *query, const P
         lua_rawseti(L, -2, row + 1);
     }
     lua_remove(L, -2);
-    if (columns == 0) { /* a statement that returns no rows says how many it changed */
+    if (columns == 0) { /* a statement without rows returns the number of changed rows */
         lua_pushnumber(L, strtod(PQcmdTuples((PGresult *)result), NULL));
         lua_setfield(L, -2, "affected");
     }

@@ -1,9 +1,8 @@
-/* redis for scripts: any command, any bytes, alone or in a pipeline. One connection a Lua state,
- * opened at first use; every exchange ends within redis.timeout_ms and the time of the script's
- * call.
+/* redis for scripts: commands alone or in a pipeline. Each Lua state has one connection, opened at
+ * first use; an exchange ends within redis.timeout_ms and the time left for the script's call.
  *
- * Commands are checked before any is queued. Replies hang on the connection until they are pushed,
- * so that a Lua error, which longjmps, cannot leak them. */
+ * All commands are checked before one is queued. The connection owns the replies until they are
+ * pushed: a Lua error, which longjmps, leaks nothing. */
 #include <stdlib.h>
 #include <strings.h>
 
@@ -13,7 +12,7 @@
 #include "redis.h"
 
 struct connection {
-    struct redis *redis; /* NULL: none is configured */
+    struct redis *redis; /* NULL: not configured */
     redisReply **replies;
     size_t reply_count;
 };
@@ -21,7 +20,7 @@ struct connection {
 #define MIB (1024 * 1024)
 #define MAX_COMMANDS_BYTES (16 * MIB)
 
-/* One command after another; the strings are Lua's. */
+/* Commands in order; Lua owns the strings. */
 struct commands {
     struct slice *args;
     int *arg_counts;
@@ -47,7 +46,7 @@ static int lua_redis_close_connection(lua_State *L) {
     return 0;
 }
 
-/* ---- what is refused ---------------------------------------------------------------------- */
+/* ---- refused commands ---------------------------------------------------------------------- */
 
 static const char waits[] = "it waits in the server, and would hold the script's thread";
 static const char streams[] = "it turns the connection into a stream";
@@ -89,7 +88,7 @@ static const char *lua_redis_refusal(const struct slice *args, int count) {
     return NULL;
 }
 
-/* The commands are copied outside the Lua state: one text may stand in many of them. */
+/* The pipeline copies the commands outside the Lua state's memory limit. */
 static void lua_redis_check_size(lua_State *L, const char *call, const struct commands *commands) {
     const struct slice *args = commands->args;
     size_t bytes = 0;
@@ -107,7 +106,7 @@ static void lua_redis_check_size(lua_State *L, const char *call, const struct co
 static void lua_redis_check_commands(lua_State *L, const char *call,
                                      const struct commands *commands) {
     lua_redis_check_size(L, call, commands);
-    bool open = false; /* a MULTI without its end would catch the commands of other calls */
+    bool open = false; /* an open MULTI would take the commands of other calls */
     const struct slice *args = commands->args;
     for (int i = 0; i < commands->count; args += commands->arg_counts[i++]) {
         const char *reason = lua_redis_refusal(args, commands->arg_counts[i]);
@@ -125,8 +124,7 @@ static void lua_redis_check_commands(lua_State *L, const char *call,
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
-/* The argument at the top of the stack as text; popped. Numbers become strings that the table at
- * `anchor` keeps. */
+/* Pops the argument at the top of the stack, as text, which the table at `anchor` keeps. */
 static struct slice lua_redis_take_argument(lua_State *L, const char *call, int number,
                                             int anchor) {
     char text[LUA_NUMBER_TEXT_CAP];
@@ -145,8 +143,7 @@ static struct slice lua_redis_take_argument(lua_State *L, const char *call, int 
     return arg;
 }
 
-/* Arguments 1 to n of the call are one command. Leaves userdata on the stack that the result
- * points into. */
+/* Arguments 1 to n of the call are one command. Leaves the userdata of the result on the stack. */
 static struct commands lua_redis_read_call(lua_State *L, const char *call) {
     int count = lua_gettop(L);
     struct commands commands = {.count = 1};
@@ -201,7 +198,7 @@ static struct commands lua_redis_read_pipeline(lua_State *L, const char *call) {
 
 /* ---- replies ------------------------------------------------------------------------------ */
 
-/* An error that says "not now" rather than "not so". */
+/* ERR_UNAVAILABLE for errors that pass without a change of the command. */
 static enum err_kind lua_redis_reply_kind(const char *text) {
     static const char *const passing[] = {"LOADING",    "BUSY",     "MASTERDOWN", "CLUSTERDOWN",
                                           "TRYAGAIN",   "READONLY", "OOM",        "MISCONF",
@@ -215,7 +212,7 @@ static enum err_kind lua_redis_reply_kind(const char *text) {
     return ERR_INPUT;
 }
 
-/* Inside a list nil is false, so that the list has no hole, and an error { error = failure }. */
+/* In a list, nil becomes false, so that the list has no gap, and an error { error = failure }. */
 static void lua_redis_push_reply(lua_State *L, const redisReply *reply, bool in_list) {
     struct err err = {0};
     luaL_checkstack(L, 8, "redis");
@@ -248,15 +245,20 @@ static void lua_redis_push_reply(lua_State *L, const redisReply *reply, bool in_
 
 /* ---- calls -------------------------------------------------------------------------------- */
 
-/* Replies are then in connection->replies. */
-static bool lua_redis_exchange(struct connection *connection, const struct commands *commands,
-                               int timeout_ms, struct err *err) {
+/* Raises for a refused command. True: the replies are in connection->replies. */
+static bool lua_redis_exchange(lua_State *L, const char *call, struct connection *connection,
+                               const struct commands *commands, struct err *err) {
+    lua_redis_check_commands(L, call, commands);
+    int timeout_ms = lua_host_remaining_ms(L, call);
+    if (!lua_host_may_ask(L, "redis", err)) {
+        return false;
+    }
     lua_redis_free_replies(connection);
     if (!connection->redis) {
         return err_set(err, ERR_UNAVAILABLE, "no Redis is configured (redis.url)");
     }
     if (timeout_ms == 0) {
-        return err_set(err, ERR_TIMEOUT, "no time is left to ask Redis");
+        return err_set(err, ERR_TIMEOUT, "no time is left for a call of Redis");
     }
     const struct slice *args = commands->args;
     for (int i = 0; i < commands->count; args += commands->arg_counts[i++]) {
@@ -279,10 +281,7 @@ static int lua_redis_call(lua_State *L) {
         lua_redis_is(commands.args[0], "DISCARD")) {
         luaL_error(L, "%s: MULTI and its EXEC belong in one redis.pipeline", call);
     }
-    lua_redis_check_commands(L, call, &commands);
-    int timeout_ms = lua_host_remaining_ms(L, call);
-    if (!lua_host_may_ask(L, "redis", &err) ||
-        !lua_redis_exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_redis_exchange(L, call, connection, &commands, &err)) {
         return lua_push_failure(L, &err);
     }
     const redisReply *reply = connection->replies[0];
@@ -302,10 +301,7 @@ static int lua_redis_pipeline(lua_State *L) {
     struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct err err = {0};
     struct commands commands = lua_redis_read_pipeline(L, call);
-    lua_redis_check_commands(L, call, &commands);
-    int timeout_ms = lua_host_remaining_ms(L, call);
-    if (!lua_host_may_ask(L, "redis", &err) ||
-        !lua_redis_exchange(connection, &commands, timeout_ms, &err)) {
+    if (!lua_redis_exchange(L, call, connection, &commands, &err)) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, commands.count, 0);

@@ -1,7 +1,5 @@
 #include "lua_util.h"
 
-#include "lua_names.h"
-
 #include <math.h>
 #include <stdio.h>
 
@@ -9,12 +7,13 @@
 #include "base/number.h"
 #include "base/utf8.h"
 #include "lua_host.h"
+#include "lua_names.h"
 
 #define SHOWN_BYTES 40
 
 /* ---- arguments ---------------------------------------------------------------------------- */
 
-/* Pushes how an error names the value: what it is, and what it says if that is short. */
+/* Pushes the value's description for an error: its type, and its text, truncated. */
 static const char *lua_util_push_description(lua_State *L, int at) {
     char text[LUA_NUMBER_TEXT_CAP];
     switch (lua_type(L, at)) {
@@ -82,7 +81,8 @@ int lua_check_list(lua_State *L, int at, const char *call, const char *what) {
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         lua_Number key = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
         if (key < 1 || key > items || key != floor(key)) {
-            luaL_error(L, "%s: %s must be a list: keys from 1 on without a gap", call, what);
+            count = -1;
+            break;
         }
         count++;
     }
@@ -115,7 +115,7 @@ struct slice lua_field_text(lua_State *L, int at, const char *call, const char *
                             bool required) {
     struct slice text = {0};
     lua_pushstring(L, name);
-    lua_rawget(L, at); /* what a metamethod makes would be nobody's once it is popped */
+    lua_rawget(L, at); /* a metamethod's result would be collected once popped */
     if (!lua_isnil(L, -1) || required) {
         const char *what = lua_util_push_field_name(L, name);
         text = lua_check_text(L, -2, call, what);
@@ -140,6 +140,12 @@ int lua_field_integer(lua_State *L, int at, const char *call, const char *name, 
     }
     lua_pop(L, 1);
     return value;
+}
+
+int lua_field_timeout_ms(lua_State *L, int at, const char *call) {
+    int left_ms = lua_host_remaining_ms(L, call);
+    int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
+    return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 
 /* ---- values ------------------------------------------------------------------------------- */
@@ -189,7 +195,7 @@ void lua_mark_list(lua_State *L) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "is_json_array");
         lua_pushliteral(L, "list");
-        lua_setfield(L, -2, "__metatable"); /* shared: not for scripts to change */
+        lua_setfield(L, -2, "__metatable"); /* shared: scripts must not change it */
     }
     lua_setmetatable(L, -2);
 }

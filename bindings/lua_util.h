@@ -1,9 +1,9 @@
-/* lua_util: what every binding does alike: arguments checked by name, failures of the world as
- * `nil, { kind, message }`, integers and numbers without loss.
+/* lua_util: helpers of all bindings: checks of arguments, failures as `nil, { kind, message }`,
+ * integers and numbers without loss.
  *
- * Everything here may raise a Lua error, which longjmps: a caller holds nothing that only C would
- * free. `call` is the function's name as scripts say it ("redis.call"), `what` the argument; `at`
- * is an absolute place in the stack. */
+ * Everything here may raise a Lua error, which longjmps: callers must own no C memory. `call` is
+ * the function's name in scripts ("redis.call"), `what` the argument, `at` an absolute stack index.
+ */
 #ifndef AGG_BINDINGS_LUA_UTIL_H
 #define AGG_BINDINGS_LUA_UTIL_H
 
@@ -17,7 +17,7 @@
 
 /* Registry name of the metatable that lua_mark_list gives. */
 #define LUA_LIST_TYPE "aggregator.list"
-/* An integer that a double holds exactly lies between these; text carries the others. */
+/* Above it, and below its negative, integers are pushed as strings. */
 #define LUA_EXACT_INTEGER 9007199254740992LL
 #define LUA_NUMBER_TEXT_CAP 40
 
@@ -28,46 +28,50 @@ int lua_bad_argument(lua_State *L, int at, const char *call, const char *what,
                      const char *expected);
 /* A string, not a number; borrowed from the value at `at`. */
 struct slice lua_check_text(lua_State *L, int at, const char *call, const char *what);
-/* Likewise, without NUL: as a C string. */
+/* As a C string: not empty, without NUL. */
 const char *lua_check_name(lua_State *L, int at, const char *call, const char *what);
 void lua_check_table(lua_State *L, int at, const char *call, const char *what);
-/* The length of the list at `at`: a table with the keys 1 to n and no other. */
+/* The length of the list at `at`. Raises unless its keys are 1 to n. */
 int lua_check_list(lua_State *L, int at, const char *call, const char *what);
-/* Raises for keys of the table at `at` that are not among `names`, with the nearest of them. */
+/* Raises for a key of the table at `at` that is not among `names`. */
 void lua_check_fields(lua_State *L, int at, const char *call, const char *const *names,
                       size_t count);
 
-/* table[name] for the table at `at`, borrowed from it. An absent one has data NULL. */
+/* table[name] for the table at `at`, borrowed from it. Absent: data NULL. */
 struct slice lua_field_text(lua_State *L, int at, const char *call, const char *name,
                             bool required);
-/* table[name], a whole number from min to max; `absent` if it is not there. */
+/* table[name], a whole number from min to max; `absent` if nil. */
 int lua_field_integer(lua_State *L, int at, const char *call, const char *name, int min, int max,
                       int absent);
 
+/* table.timeout_ms, at most the time left for the call under way. Raises while scripts are loading.
+ */
+int lua_field_timeout_ms(lua_State *L, int at, const char *call);
+
 /* ---- values ------------------------------------------------------------------------------- */
 
-/* A number where a double holds it exactly, else a string of digits. */
+/* A number if a double represents it exactly, else a string of digits. */
 void lua_push_integer(lua_State *L, int64_t value);
-/* The shortest text that reads back as the same number; whole ones without exponent. NaN and
- * infinity come as Postgres spells them. Returns text. */
+/* The shortest text that reads back as the same number; whole numbers without exponent; NaN and
+ * infinity in Postgres' form. Returns text. */
 const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]);
 /* nil and { kind, message }. Returns 2. */
 int lua_push_failure(lua_State *L, const struct err *err);
 /* The table alone. */
 void lua_push_failure_table(lua_State *L, const struct err *err);
 
-/* Marks the table at the top as a list: json writes it as [] even when it is empty. */
+/* Marks the table at the top as a list: json writes [] if it is empty. */
 void lua_mark_list(lua_State *L);
-/* Whether the table at `at` is marked so: a decoded list is, a decoded object is not. */
+/* Whether the table at `at` is marked as a list. */
 bool lua_is_marked_list(lua_State *L, int at);
 
-/* A zeroed userdata whose `finish` is its __gc, in place before anything is opened in it. */
+/* A zeroed userdata with `finish` as its __gc, set before the caller opens anything. */
 void *lua_new_resource(lua_State *L, size_t bytes, lua_CFunction finish);
 
-/* Pops the value at the top and puts functions with it as their upvalue 1 into the table below. */
+/* Pops the value at the top; sets the functions, with it as upvalue 1, in the table below. */
 void lua_bind_functions(lua_State *L, const luaL_Reg *functions);
 
-/* Why the text cannot be a text of Postgres or JSON ("holds a NUL byte", …), or NULL. */
+/* Why Postgres or JSON cannot store the text ("holds a NUL byte", …), or NULL. */
 const char *lua_text_problem(struct slice text);
 
 #endif

@@ -1,5 +1,5 @@
-/* uuid for scripts: names become identifiers, the same everywhere and always (RFC 9562, section
- * 5.5). Random ones are not offered: no replay could repeat them. */
+/* uuid for scripts: a UUID from a name (RFC 9562, section 5.5). No random UUIDs: a replay could not
+ * repeat them. */
 #include "base/uuid.h"
 #include "lua_modules.h"
 #include "lua_util.h"

@@ -63,7 +63,7 @@ describe("a setting of cjson", function()
   it("raises for another, and says what to do", function()
     local advice = {
       encode_max_depth = { 1000, "flatten what is nested deeper" },
-      decode_max_depth = { 1000, "a text that is nested deeper is refused" },
+      decode_max_depth = { 1000, "deeper texts are refused" },
       encode_number_precision = { 3, "round it before" },
       encode_invalid_numbers = { true, "put cjson.null in their place" },
       decode_invalid_numbers = { true, "ask the sender for null or a string" },

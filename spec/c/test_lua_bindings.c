@@ -87,7 +87,7 @@ static void loading(void) {
                                         "http.request"};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         char want[64];
-        snprintf(want, sizeof want, "%s: scripts are being loaded", calls[i]);
+        snprintf(want, sizeof want, "%s: scripts are loading", calls[i]);
         CHECK(strstr(err.text, want) != NULL);
     }
 }

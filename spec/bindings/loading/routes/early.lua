@@ -10,6 +10,6 @@ for _, call in ipairs({
   function() require("http").request({ url = "http://127.0.0.1:1/" }) end,
 }) do
   local _, message = pcall(call)
-  said[#said + 1] = tostring(message):match("(%S+: scripts are being loaded)") or "not refused"
+  said[#said + 1] = tostring(message):match("(%S+: scripts are loading)") or "not refused"
 end
 error(table.concat(said, "; "), 0)
