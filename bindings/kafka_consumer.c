@@ -200,24 +200,22 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
 
 /* ---- fetching -------------------------------------------------------------------------------- */
 
-/* Wakes the brokers' threads. After the queue was full they check it again only a second later
- * (librdkafka 2.0) unless they have a request to send: so this sends one and does not wait for the
- * reply. Without it the consumer starves unless the queue holds more than a second's records. */
-static void kafka_consumer_refill(struct kafka_consumer *consumer) {
+/* Wakes the brokers' threads once REFILL_BYTES were taken. After the queue was full they check it
+ * again only a second later (librdkafka 2.0) unless they have a request to send: so this sends one
+ * and does not wait for the reply. Without it the consumer starves unless the queue holds more than
+ * a second's records. */
+static void kafka_consumer_refill(struct kafka_consumer *consumer, size_t taken_bytes) {
+    consumer->taken_bytes += taken_bytes;
+    if (consumer->taken_bytes < REFILL_BYTES || !consumer->fetched) {
+        return;
+    }
+    consumer->taken_bytes = 0;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(consumer->fetched);
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = KAFKA_LOG_END;
     }
     (void)rd_kafka_offsets_for_times(consumer->client, list, 0); /* sends, and times out */
     rd_kafka_topic_partition_list_destroy(list);
-}
-
-static void kafka_consumer_count(struct kafka_consumer *consumer, size_t bytes) {
-    consumer->taken_bytes += bytes;
-    if (consumer->taken_bytes >= REFILL_BYTES && consumer->fetched) {
-        consumer->taken_bytes = 0;
-        kafka_consumer_refill(consumer);
-    }
 }
 
 /* Bounded: a producer can set any number, such as nanoseconds, and computing must not overflow. */
@@ -248,7 +246,7 @@ bool kafka_consumer_next(struct kafka_consumer *consumer, int timeout_ms,
     }
     message->time_us = kafka_consumer_time_us(record);
     message->value = (struct slice){record->payload, record->payload ? record->len : 0};
-    kafka_consumer_count(consumer, record->len);
+    kafka_consumer_refill(consumer, record->len);
     return true;
 }
 

@@ -159,28 +159,24 @@ static rd_kafka_headers_t *kafka_producer_make_headers(const struct kafka_record
     return headers;
 }
 
-static bool kafka_producer_knows_topic(const struct kafka_producer *producer, const char *name) {
-    for (size_t i = 0; i < producer->topic_count; i++) {
-        if (strcmp(rd_kafka_topic_name(producer->topics[i]), name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* librdkafka queries the partitions of a new topic only once a second, and the first record waits
  * for it. This queries them at once, without waiting for the reply. */
 static void kafka_producer_query_topic(struct kafka_producer *producer, const char *name) {
+    const struct rd_kafka_metadata *reply = NULL;
+    rd_kafka_topic_t *topic = NULL;
+    size_t i = 0;
     pthread_mutex_lock(&producer->topics_lock);
-    if (producer->topic_count < TOPICS_MAX && !kafka_producer_knows_topic(producer, name)) {
-        const struct rd_kafka_metadata *reply = NULL;
-        rd_kafka_topic_t *topic = rd_kafka_topic_new(producer->kafka, name, NULL);
-        if (topic) { /* NULL: an invalid name, which the record's report states */
-            producer->topics[producer->topic_count++] = topic;
-            if (rd_kafka_metadata(producer->kafka, 0, topic, &reply, 0) ==
-                RD_KAFKA_RESP_ERR_NO_ERROR) { /* usually times out */
-                rd_kafka_metadata_destroy(reply);
-            }
+    while (i < producer->topic_count &&
+           strcmp(rd_kafka_topic_name(producer->topics[i]), name) != 0) {
+        i++;
+    }
+    if (i == producer->topic_count && i < TOPICS_MAX) {
+        topic = rd_kafka_topic_new(producer->kafka, name, NULL);
+    }
+    if (topic) { /* NULL: known, or an invalid name, which the record's report states */
+        producer->topics[producer->topic_count++] = topic;
+        if (!rd_kafka_metadata(producer->kafka, 0, topic, &reply, 0)) { /* usually times out */
+            rd_kafka_metadata_destroy(reply);
         }
     }
     pthread_mutex_unlock(&producer->topics_lock);

@@ -55,12 +55,7 @@ static bool lua_http_is_header_name(struct slice name) {
 
 /* A line break would begin another header. */
 static bool lua_http_is_header_value(struct slice value) {
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] == '\r' || value.data[i] == '\n' || value.data[i] == '\0') {
-            return false;
-        }
-    }
-    return true;
+    return strcspn(value.data, "\r\n") == value.len; /* stops at a NUL too */
 }
 
 /* Adds the header at the top of the stack, [name, value], to the list at `lines`. */

@@ -104,12 +104,8 @@ void cache_destroy(struct cache *cache) {
     free(cache);
 }
 
-static void cache_count_drop(struct cache *cache, enum cache_drop reason) {
-    metric_add(cache->drops[reason], 1);
-}
-
 static void cache_note_drop(struct cache *cache, enum cache_drop reason) {
-    cache_count_drop(cache, reason);
+    metric_add(cache->drops[reason], 1);
     log_warning("cache dropped all responses: they may be outdated",
                 LOG_TEXT("reason", drop_reasons[reason]));
 }
@@ -121,7 +117,7 @@ void cache_set_subscribed(struct cache *cache, bool subscribed) {
     store_reset(&cache->store); /* earlier invalidations were missed */
     pthread_mutex_unlock(&cache->lock);
     if (!subscribed) { /* the subscriber logs the reason */
-        cache_count_drop(cache, CACHE_DROP_SUBSCRIPTION_LOST);
+        metric_add(cache->drops[CACHE_DROP_SUBSCRIPTION_LOST], 1);
     }
 }
 
@@ -212,15 +208,13 @@ static struct flight *cache_flight_begin(struct cache *cache, const struct cache
     return flight;
 }
 
-static bool cache_is_same(const struct cache_key *key, const struct cache_key *other) {
-    return key->scripts == other->scripts && slice_equal(key->text, other->text);
-}
-
 static struct flight *cache_flight_find(struct cache *cache, const struct cache_key *key) {
     struct flight *flight = cache->flights;
     /* The tags of a flight are unknown until it lands: any invalidation since its begin makes it
      * too old to join. */
-    while (flight && !(flight->began == cache->store.sequence && cache_is_same(flight->key, key))) {
+    while (flight &&
+           (flight->began != cache->store.sequence || flight->key->scripts != key->scripts ||
+            !slice_equal(flight->key->text, key->text))) {
         flight = flight->next;
     }
     return flight;
@@ -361,12 +355,7 @@ struct cached_response *cache_get(struct cache *cache, const struct cache_key *k
 }
 
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
-    if (!cache->enabled || count == 0) {
-        return;
-    }
-    pthread_mutex_lock(&cache->lock);
-    store_invalidate(&cache->store, tags, count);
-    pthread_mutex_unlock(&cache->lock);
+    cache_invalidate_pending(cache, tags, count, NULL);
 }
 
 void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
@@ -376,9 +365,9 @@ void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t 
     }
     pthread_mutex_lock(&cache->lock);
     store_invalidate(&cache->store, tags, count);
-    if (pending->first > 0) {
+    if (pending && pending->first > 0) {
         pending->newer = cache->store.sequence;
-    } else {
+    } else if (pending) {
         pending->first = cache->store.sequence;
         pending->next = cache->pending;
         cache->pending = pending;

@@ -36,14 +36,12 @@ static const char note_sql[] =
     "FROM unnest($1::int8[], $2::text[], $3::text[]) AS r (id, state, error) "
     "WHERE o.id = r.id AND (o.state = 'pending' OR r.state = 'sent')";
 
-static const char measure_sql[] = "SELECT (SELECT count(*) FROM (SELECT 1 FROM "
-                                  "aggregator_state.outbox WHERE state = 'pending' LIMIT $1::int8) "
-                                  "p), "
-                                  "(SELECT count(*) FROM (SELECT 1 FROM aggregator_state.outbox "
-                                  "WHERE state = 'failed' LIMIT $1::int8) f), "
-                                  "coalesce((SELECT extract(epoch FROM clock_timestamp() - "
-                                  "created_at) FROM aggregator_state.outbox "
-                                  "WHERE state = 'pending' ORDER BY id LIMIT 1), 0)";
+static const char measure_sql[] =
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM aggregator_state.outbox WHERE state = 'pending' "
+    "LIMIT $1::int8) p), (SELECT count(*) FROM (SELECT 1 FROM aggregator_state.outbox "
+    "WHERE state = 'failed' LIMIT $1::int8) f), coalesce((SELECT extract(epoch FROM "
+    "clock_timestamp() - created_at) FROM aggregator_state.outbox WHERE state = 'pending' "
+    "ORDER BY id LIMIT 1), 0)";
 
 /* Rows are deleted one horizon after they were done; above keep_rows, as estimated by Postgres, at
  * once. */

@@ -62,34 +62,25 @@ enum outbox_column {
     O_COLUMNS
 };
 
-static struct slice outbox_store_column_of(const struct outbox_message *message,
-                                           enum outbox_column column) {
-    const struct slice texts[O_COLUMNS] = {
-        [O_IDENTITY] = message->identity,
-        [O_TOPIC] = message->topic,
-        [O_KEY] = message->key,
-        [O_VALUE] = message->value,
-        [O_HEADERS] = message->headers,
-        [O_SOURCE] = message->source,
-        [O_ABOUT] = message->about,
-        [O_SCRIPTS] = message->scripts,
-        [O_TRACEPARENT] = message->traceparent,
-    };
-    return texts[column];
-}
-
 static void outbox_store_add_column(struct pg_params *params, const struct outbox_message *messages,
                                     size_t count, enum outbox_column column) {
     pg_array_begin(params, column == O_VALUE     ? PG_ARRAY_BYTEA
                            : column == O_FACT_AT ? PG_ARRAY_TIMESTAMPTZ
                                                  : PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        struct slice text = outbox_store_column_of(&messages[i], column);
-        if (column == O_FACT_AT) {
-            pg_array_timestamp(params, messages[i].fact_at_us);
-        } else {
-            pg_array_bytes(params, text);
-        }
+    for (const struct outbox_message *at = messages; at < messages + count; at++) {
+        const struct slice texts[O_COLUMNS] = {
+            [O_IDENTITY] = at->identity,
+            [O_TOPIC] = at->topic,
+            [O_KEY] = at->key,
+            [O_VALUE] = at->value,
+            [O_HEADERS] = at->headers,
+            [O_SOURCE] = at->source,
+            [O_ABOUT] = at->about,
+            [O_SCRIPTS] = at->scripts,
+            [O_TRACEPARENT] = at->traceparent,
+        };
+        column == O_FACT_AT ? pg_array_timestamp(params, at->fact_at_us)
+                            : pg_array_bytes(params, texts[column]);
     }
     pg_array_end(params);
 }

@@ -69,11 +69,6 @@ static size_t reactor_reaction_count(const struct reactor *reactor) {
     return count;
 }
 
-static const char *reactor_reaction_name(const struct reactor *reactor, size_t reaction) {
-    size_t count;
-    return script_generation_reactions(reactor->round.generation, &count)[reaction].name;
-}
-
 /* Switches to the generation of reactor_replace_scripts. False: none. */
 static bool reactor_switch(struct reactor *reactor) {
     struct round *round = &reactor->round;
@@ -119,11 +114,13 @@ static bool reactor_isolate(struct reactor *reactor, size_t reaction,
                             const struct round_counts *counts, const struct err *refusal,
                             struct err *err) {
     bool alone = counts->keys <= 1;
+    size_t count;
+    const char *name =
+        script_generation_reactions(reactor->round.generation, &count)[reaction].name;
     if (alone && log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
         log_error("the query or a message of a reaction failed for a key, which is retried later: "
                   "correct the script or its query and reload",
-                  LOG_TEXT("reaction", reactor_reaction_name(reactor, reaction)),
-                  LOG_TEXT("error", refusal->text));
+                  LOG_TEXT("reaction", name), LOG_TEXT("error", refusal->text));
     }
     if (alone) {
         reactor_note_failure(reactor, 1, refusal->text);

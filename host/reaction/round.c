@@ -409,24 +409,20 @@ void round_close(struct round *round) {
 
 /* ---- marks --------------------------------------------------------------------------------- */
 
-static bool round_park(struct round *round, size_t reaction, const char *reason, struct err *err) {
-    size_t count;
-    pg_params_reset(round->params);
-    pg_params_add_text(
-        round->params,
-        slice_of(script_generation_reactions(round->generation, &count)[reaction].name));
-    pg_params_add_text(round->params, slice_of(reason));
-    return pg_query(round->pg, "park_mark", park_oldest_sql, round->params, round->timeout_ms, NULL,
-                    err);
-}
-
 bool round_isolate(struct round *round, size_t reaction, const struct round_counts *counts,
                    const char *reason, size_t *max_keys, struct err *err) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(round->generation, &count);
     if (counts->keys > 1) {
         *max_keys = (counts->keys + 7) / 8;
         return true;
     }
-    return pg_connect(round->pg, err) && round_park(round, reaction, reason, err);
+    pg_params_reset(round->params);
+    pg_params_add_text(round->params, slice_of(reactions[reaction].name));
+    pg_params_add_text(round->params, slice_of(reason));
+    return pg_connect(round->pg, err) && pg_query(round->pg, "park_mark", park_oldest_sql,
+                                                  round->params, round->timeout_ms, NULL, err);
 }
 
 static void round_add_reactions(struct round *round) {
