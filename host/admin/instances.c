@@ -61,17 +61,6 @@ static bool instances_agree(const struct pg_result *rows) {
     return true;
 }
 
-static void instances_put_list(struct buffer *json, const struct pg_result *rows,
-                               const char *this) {
-    json_put_name(json, "instances");
-    buffer_append_text(json, "[");
-    for (int i = 0; i < pg_rows_count(rows); i++) {
-        instances_put_row(json, rows, i, this);
-    }
-    buffer_append_text(json, "]");
-    json_put_bool(json, "scripts_agree", instances_agree(rows));
-}
-
 static void instances_put_partitions(struct buffer *json, const struct pg_result *rows) {
     json_put_name(json, "partitions_handled_by");
     buffer_append_text(json, "[");
@@ -96,7 +85,13 @@ static bool instances_query_all(const struct config *config, const char *this,
     struct buffer stored = {0};
     ok = ok && generation_store_list(&session, &stored, &err);
     if (ok) {
-        instances_put_list(json, instances, this);
+        json_put_name(json, "instances");
+        buffer_append_text(json, "[");
+        for (int i = 0; i < pg_rows_count(instances); i++) {
+            instances_put_row(json, instances, i, this);
+        }
+        buffer_append_text(json, "]");
+        json_put_bool(json, "scripts_agree", instances_agree(instances));
         instances_put_partitions(json, partitions);
         json_put_name(json, "stored_generations");
         buffer_append(json, stored.data, stored.len);

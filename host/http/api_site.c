@@ -219,16 +219,16 @@ static struct cached_response *api_site_compute(void *context, uint64_t **tags, 
     struct script_response response;
     enum script_result result = script_pool_answer(computation->pool, &computation->request,
                                                    computation->timeout_ms, &response, err);
-    struct cached_response *answer = NULL;
+    struct cached_response *cached = NULL;
     if (result == SCRIPT_OK) {
-        answer = cached_response_create(response.status, response.body);
+        cached = cached_response_create(response.status, response.body);
         *tags = response.tags;
         *tag_count = response.tag_count;
     } else {
         free(response.tags);
     }
     free((char *)response.body.data);
-    return answer;
+    return cached;
 }
 
 /* Replaces the {parameters} of a pattern such as "api:batch:{batch_id}". */
@@ -260,8 +260,8 @@ static void api_site_set_failure(struct exchange *exchange, const struct err *er
 }
 
 /* Takes the reference; translates the body into the caller's vocabulary. */
-static void api_site_set_answer(const struct api_scripts *scripts, struct exchange *exchange,
-                                struct cached_response *answer) {
+static void api_site_set_cached(const struct api_scripts *scripts, struct exchange *exchange,
+                                struct cached_response *cached) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
     const struct config_pairs *callers = scripts->vocabularies;
     struct slice caller = exchange->request.fields[FIELD_CALLER];
@@ -270,7 +270,7 @@ static void api_site_set_answer(const struct api_scripts *scripts, struct exchan
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
     }
     response_set(&exchange->response, &exchange->request,
-                 vocabulary_apply(answer, route->words, vocabulary), JSON);
+                 vocabulary_apply(cached, route->words, vocabulary), JSON);
 }
 
 /* On a worker. cache_get looks into the process' cache again: the response may have been stored
@@ -286,11 +286,11 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
                     exchange->correlation_id, traceparent_read(slice_of(exchange->traceparent))},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
-    struct cached_response *answer =
+    struct cached_response *cached =
         cache_get(scripts->api->cache, &plan->key, computation.timeout_ms, api_site_compute,
                   &computation, &err);
-    if (answer) {
-        api_site_set_answer(scripts, exchange, answer);
+    if (cached) {
+        api_site_set_cached(scripts, exchange, cached);
     } else {
         api_site_set_failure(exchange, &err);
     }
@@ -308,7 +308,7 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
         kept = cache_lookup(scripts->api->cache, &plan->key);
     }
     if (kept) {
-        api_site_set_answer(scripts, exchange, kept);
+        api_site_set_cached(scripts, exchange, kept);
     } else {
         plan->context = scripts;
         plan->carry_out = api_site_ask_script;

@@ -64,21 +64,21 @@ static struct cached_response *builtin_paths_read_openapi(const struct config *c
     static const struct timed_work work = {"reading openapi.json", builtin_paths_read_file,
                                            builtin_paths_free_file};
     struct openapi_file *file = xcalloc(1, sizeof *file);
-    struct cached_response *answer = NULL;
+    struct cached_response *cached = NULL;
     struct err err = {0};
     snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
     if (timed_work_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
         err = file->err;
         if (err.kind == ERR_NONE) {
-            answer = cached_response_create(200, buffer_slice(&file->text));
+            cached = cached_response_create(200, buffer_slice(&file->text));
         }
         builtin_paths_free_file(file);
     }
-    if (!answer) {
+    if (!cached) {
         log_warning("openapi.json cannot be read: GET /openapi.json answers 404",
                     LOG_TEXT("error", err.text));
     }
-    return answer;
+    return cached;
 }
 
 struct builtin_paths *builtin_paths_create(const struct config *config,

@@ -23,7 +23,7 @@ struct connection *connection_create(struct loop *loop, int fd) {
 }
 
 static void connection_release_response(struct connection *connection) {
-    cached_response_unref(connection->response.answer);
+    cached_response_unref(connection->response.cached);
     connection->response = (struct response){0};
 }
 

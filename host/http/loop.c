@@ -25,6 +25,11 @@ struct list {
     struct connection *first, *last;
 };
 
+struct spares {
+    void *items[SPARES_MOST];
+    size_t count;
+};
+
 struct loop {
     const struct loop_shared *shared;
     pthread_t thread;
@@ -36,9 +41,7 @@ struct loop {
     size_t loop_count, next_loop;
     struct list lists[CONNECTION_STATES];
     size_t count;
-    char *spare_buffers[SPARES_MOST];
-    struct exchange *spare_exchanges[SPARES_MOST];
-    size_t spare_buffer_count, spare_exchange_count;
+    struct spares buffers, exchanges;
     char date[RESPONSE_DATE_BYTES];
     int64_t date_s;
     pthread_mutex_t lock;    /* the mailbox */
@@ -98,26 +101,26 @@ const char *loop_date(struct loop *loop) {
 }
 
 char *loop_take_buffer(struct loop *loop) {
-    return loop->spare_buffer_count > 0 ? loop->spare_buffers[--loop->spare_buffer_count]
-                                        : xcalloc(1, REQUEST_MAX_HEAD_BYTES);
+    struct spares *spares = &loop->buffers;
+    return spares->count > 0 ? spares->items[--spares->count] : xcalloc(1, REQUEST_MAX_HEAD_BYTES);
 }
 
 void loop_give_buffer(struct loop *loop, char *buffer) {
-    if (loop->spare_buffer_count < SPARES_MOST) {
-        loop->spare_buffers[loop->spare_buffer_count++] = buffer;
+    if (loop->buffers.count < SPARES_MOST) {
+        loop->buffers.items[loop->buffers.count++] = buffer;
     } else {
         free(buffer);
     }
 }
 
 struct exchange *loop_take_exchange(struct loop *loop) {
-    return loop->spare_exchange_count > 0 ? loop->spare_exchanges[--loop->spare_exchange_count]
-                                          : exchange_create();
+    struct spares *spares = &loop->exchanges;
+    return spares->count > 0 ? spares->items[--spares->count] : exchange_create();
 }
 
 void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
-    if (loop->spare_exchange_count < SPARES_MOST) {
-        loop->spare_exchanges[loop->spare_exchange_count++] = exchange;
+    if (loop->exchanges.count < SPARES_MOST) {
+        loop->exchanges.items[loop->exchanges.count++] = exchange;
     } else {
         exchange_destroy(exchange);
     }
@@ -404,11 +407,11 @@ void loop_destroy(struct loop *loop) {
         close(loop->wake_fd);
     }
     pthread_mutex_destroy(&loop->lock);
-    while (loop->spare_buffer_count > 0) {
-        free(loop->spare_buffers[--loop->spare_buffer_count]);
+    while (loop->buffers.count > 0) {
+        free(loop->buffers.items[--loop->buffers.count]);
     }
-    while (loop->spare_exchange_count > 0) {
-        exchange_destroy(loop->spare_exchanges[--loop->spare_exchange_count]);
+    while (loop->exchanges.count > 0) {
+        exchange_destroy(loop->exchanges.items[--loop->exchanges.count]);
     }
     free(loop);
 }

@@ -46,19 +46,19 @@ static bool response_is_bodyless(int status) {
     return status == 204 || status == 205 || status == 304;
 }
 
-void response_set_momentary(struct response *response, struct cached_response *answer,
+void response_set_momentary(struct response *response, struct cached_response *cached,
                             const char *content_type) {
-    response->answer = answer;
-    response->status = answer->status;
+    response->cached = cached;
+    response->status = cached->status;
     response->content_type = content_type;
 }
 
 void response_set(struct response *response, const struct request *request,
-                  struct cached_response *answer, const char *content_type) {
+                  struct cached_response *cached, const char *content_type) {
     struct slice wanted = request->fields[FIELD_IF_NONE_MATCH];
-    response_set_momentary(response, answer, content_type);
-    response->has_etag = answer->status == 200;
-    if (response->has_etag && wanted.data && etag_listed(wanted, answer->etag)) {
+    response_set_momentary(response, cached, content_type);
+    response->has_etag = cached->status == 200;
+    if (response->has_etag && wanted.data && etag_listed(wanted, cached->etag)) {
         response->status = 304;
     }
 }
@@ -124,7 +124,7 @@ size_t response_format_head(const struct response *response, const char *correla
     response_put_line(&head, " ", response_phrase(response->status));
     if (!response_is_bodyless(response->status)) {
         response_put_line(&head, "Content-Type: ", response->content_type);
-        response_put_number(&head, "Content-Length: ", response->answer->body.len);
+        response_put_number(&head, "Content-Length: ", response->cached->body.len);
         response_put(&head, "\r\n");
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
@@ -133,7 +133,7 @@ size_t response_format_head(const struct response *response, const char *correla
     response_put_line(&head,
                       "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
     if (response->has_etag) {
-        response_put_line(&head, "ETag: ", response->answer->etag);
+        response_put_line(&head, "ETag: ", response->cached->etag);
     }
     if (response->allow[0]) {
         response_put_line(&head, "Allow: ", response->allow);
@@ -163,7 +163,7 @@ struct slice response_body(const struct response *response) {
     if (response->head_only || response_is_bodyless(response->status)) {
         return (struct slice){"", 0};
     }
-    return response->answer->body;
+    return response->cached->body;
 }
 
 void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]) {

@@ -9,8 +9,8 @@
 #define RESPONSE_ALLOW_BYTES 64
 
 struct response {
-    struct cached_response *answer; /* owned: body and ETag */
-    int status;                     /* the answer's, or 304 */
+    struct cached_response *cached; /* owned: body and ETag */
+    int status;                     /* of the body, or 304 */
     const char *content_type;
     const char *message;              /* of an error that the host made, a literal; else NULL */
     enum unavailable unavailable;     /* the reason for a 503 */
@@ -29,9 +29,9 @@ struct response {
 
 /* Takes the reference. A 200 gets an ETag, and becomes a 304 if the request has that ETag. */
 void response_set(struct response *response, const struct request *request,
-                  struct cached_response *answer, const char *content_type);
+                  struct cached_response *cached, const char *content_type);
 /* The same without an ETag, for what is true at this moment only. */
-void response_set_momentary(struct response *response, struct cached_response *answer,
+void response_set_momentary(struct response *response, struct cached_response *cached,
                             const char *content_type);
 /* {"error":"…"}; the message is a literal. */
 void response_set_error(struct response *response, int status, const char *message);

@@ -83,25 +83,25 @@ static void vocabulary_replace_at(struct translation *translation, const char *p
     }
 }
 
-struct cached_response *vocabulary_apply(struct cached_response *answer,
+struct cached_response *vocabulary_apply(struct cached_response *cached,
                                          const struct script_words *words, const char *vocabulary) {
     struct translation translation = {.vocabulary = vocabulary_find(words, vocabulary)};
-    if (!translation.vocabulary || answer->status != 200) {
-        return answer;
+    if (!translation.vocabulary || cached->status != 200) {
+        return cached;
     }
-    struct slice body = answer->body;
+    struct slice body = cached->body;
     translation.copied = body.data;
     json_begin(&translation.cursor, body);
     vocabulary_replace_at(&translation, words->at);
     if (translation.cursor.error || translation.copied == body.data) {
         buffer_free(&translation.out);
-        return answer;
+        return cached;
     }
     buffer_append(&translation.out, translation.copied,
                   (size_t)(body.data + body.len - translation.copied));
     struct cached_response *spoken =
-        cached_response_create(answer->status, buffer_slice(&translation.out));
+        cached_response_create(cached->status, buffer_slice(&translation.out));
     buffer_free(&translation.out);
-    cached_response_unref(answer);
+    cached_response_unref(cached);
     return spoken;
 }

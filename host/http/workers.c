@@ -51,21 +51,19 @@ static struct exchange *workers_next(struct workers *workers) {
     return NULL;
 }
 
-/* NULL: stop. */
-static struct exchange *workers_take(struct workers *workers) {
-    struct exchange *exchange;
-    pthread_mutex_lock(&workers->lock);
-    while (!(exchange = workers_next(workers)) && !workers->stopping) {
-        pthread_cond_wait(&workers->work, &workers->lock);
-    }
-    pthread_mutex_unlock(&workers->lock);
-    return exchange;
-}
-
 static void *workers_main(void *context) {
     struct workers *workers = context;
-    struct exchange *exchange;
-    while ((exchange = workers_take(workers))) {
+    pthread_mutex_lock(&workers->lock);
+    for (;;) {
+        struct exchange *exchange;
+        while (!(exchange = workers_next(workers))) {
+            if (workers->stopping) {
+                pthread_mutex_unlock(&workers->lock);
+                return NULL;
+            }
+            pthread_cond_wait(&workers->work, &workers->lock);
+        }
+        pthread_mutex_unlock(&workers->lock);
         exchange->answered = !atomic_load_explicit(&exchange->abandoned, memory_order_relaxed);
         if (exchange->answered) {
             exchange_carry_out(workers->exchanges, exchange);
@@ -73,8 +71,8 @@ static void *workers_main(void *context) {
             exchange_drop(exchange);
         }
         workers->on_done(exchange);
+        pthread_mutex_lock(&workers->lock);
     }
-    return NULL;
 }
 
 void workers_submit(struct workers *workers, struct exchange *exchange) {

@@ -94,7 +94,7 @@ static void end(void) {
 static void ask(const char *endpoint, const char *head) {
     endpoint_name = endpoint;
     CHECK(exchange_plan(exchanges, exchange, slice_of(head)));
-    cached_response_unref(exchange->response.answer);
+    cached_response_unref(exchange->response.cached);
 }
 
 static size_t count_of(const char *text, const char *part) {
@@ -168,7 +168,7 @@ static void what_is_no_request_leaves_a_line_with_a_reason(void) {
     line = captured_take();
     CHECK_HAS(line, "\"status\":408");
     CHECK_HAS(line, exchange->correlation_id);
-    cached_response_unref(exchange->response.answer);
+    cached_response_unref(exchange->response.cached);
     end();
 }
 
@@ -258,7 +258,7 @@ static void fields_of_the_service_have_the_names_that_the_server_is_given(void) 
     head[response_format_head(&exchange->response, exchange->correlation_id, "now", head)] = '\0';
     CHECK_HAS(head, "\r\nMy-Id: i\r\n");
     CHECK_HAS(head, "\r\nWWW-Authenticate: My-Key\r\n");
-    cached_response_unref(exchange->response.answer);
+    cached_response_unref(exchange->response.cached);
     end();
 }
 

@@ -94,7 +94,7 @@ static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
     CHECK_INT(exchange->response.status, 503);
     CHECK_INT(carried_out, 0);
     CHECK_INT(released, 1);
-    cached_response_unref(exchange->response.answer);
+    cached_response_unref(exchange->response.cached);
     exchange_destroy(exchange);
     exchanges_destroy(exchanges);
 }
@@ -108,7 +108,7 @@ static void a_plan_that_nobody_waits_for_is_released(void) {
     exchange_drop(exchange);
     CHECK_INT(carried_out, 0);
     CHECK_INT(released, 1);
-    CHECK(!exchange->response.answer);
+    CHECK(!exchange->response.cached);
     exchange_destroy(exchange);
     exchanges_destroy(exchanges);
 }

@@ -332,7 +332,7 @@ static void formats_the_head_of_an_answer(void) {
     CHECK(strstr(head, "\r\nDate: Thu, 25 Jun 2026 00:01:18 GMT\r\n"));
     CHECK(!strstr(head, "Connection"));
     CHECK_TEXT(head + strlen(head) - 4, "\r\n\r\n");
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static void answers_304_without_a_body(void) {
@@ -344,12 +344,12 @@ static void answers_304_without_a_body(void) {
     CHECK_INT(response_body(&response).len, 0);
     CHECK(strstr(head_of(&response), "\r\nETag: \""));
     CHECK(!strstr(head_of(&response), "\r\nContent-"));
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
     response = (struct response){0};
     response_set(&response, &conditional, cached_response_create(404, slice_of("{}")),
                  "application/json");
     CHECK_INT(response.status, 404);
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static void tells_a_client_of_1_0_that_its_connection_stays(void) {
@@ -359,7 +359,7 @@ static void tells_a_client_of_1_0_that_its_connection_stays(void) {
     response.close = true;
     CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
     CHECK(!strstr(head_of(&response), "keep-alive"));
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static void answers_options_with_the_methods_and_no_body(void) {
@@ -369,7 +369,7 @@ static void answers_options_with_the_methods_and_no_body(void) {
     CHECK(strstr(head_of(&response), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
     CHECK(!strstr(head_of(&response), "\r\nContent-"));
     CHECK_INT(response_body(&response).len, 0);
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static void errors_are_json(void) {
@@ -380,7 +380,7 @@ static void errors_are_json(void) {
     CHECK(strstr(head_of(&response), "\r\nRetry-After: 1\r\n"));
     CHECK(strstr(head_of(&response), "\r\nCache-Control: no-store\r\n"));
     CHECK(strstr(head_of(&response), "\r\nConnection: close\r\n"));
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static const struct test_case cases[] = {

@@ -66,7 +66,7 @@ static void check_response(const struct request *request) {
     want(len < RESPONSE_HEAD_BYTES);
     head[len] = '\0';
     want(strstr(head, "\r\n\r\n") == head + len - 4);
-    cached_response_unref(response.answer);
+    cached_response_unref(response.cached);
 }
 
 static void serve(struct slice head) {
