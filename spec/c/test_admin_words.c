@@ -30,7 +30,7 @@ static void words_with_an_equals_sign_are_the_query(void) {
     check_slice(words.query[2].value, "b=c");
 }
 
-static void too_many_are_refused(void) {
+static void too_many_words_are_refused(void) {
     CHECK(admin_words_split(slice_of("x 1 2 3 4 5 6 7 8"), &words));
     CHECK(!admin_words_split(slice_of("x 1 2 3 4 5 6 7 8 9"), &words));
     CHECK(!admin_words_split(slice_of("x a= b= c= d= e= f= g= h= i="), &words));
@@ -39,7 +39,7 @@ static void too_many_are_refused(void) {
 static const struct test_case cases[] = {
     {"a verb may stand alone", a_verb_may_stand_alone},
     {"words with an equals sign are the query", words_with_an_equals_sign_are_the_query},
-    {"too many are refused", too_many_are_refused},
+    {"too many words are refused", too_many_words_are_refused},
 };
 
 TEST_MAIN(cases)

@@ -2,7 +2,7 @@
 #include "base/arena.h"
 #include "test.h"
 
-static void memory_is_aligned_and_apart(void) {
+static void memory_is_aligned_and_does_not_overlap(void) {
     struct arena *arena = arena_create(256);
     char *held[200];
     for (size_t i = 0; i < 200; i++) {
@@ -18,7 +18,7 @@ static void memory_is_aligned_and_apart(void) {
     arena_destroy(arena);
 }
 
-static void a_reset_keeps_chunks_and_gives_back_oversized_ones(void) {
+static void a_reset_keeps_chunks_and_frees_oversized_ones(void) {
     struct arena *arena = arena_create(1024);
     for (int i = 0; i < 20; i++) {
         arena_alloc(arena, 500);
@@ -38,7 +38,7 @@ static void a_reset_keeps_chunks_and_gives_back_oversized_ones(void) {
     arena_destroy(arena);
 }
 
-static void copies_end_in_a_nul_and_absence_stays_absence(void) {
+static void copies_end_in_a_nul_and_null_stays_null(void) {
     struct arena *arena = arena_create(64);
     struct slice copy = arena_copy(arena, (struct slice){"abcdef", 3});
     CHECK_TEXT(copy.data, "abc");
@@ -48,17 +48,16 @@ static void copies_end_in_a_nul_and_absence_stays_absence(void) {
     arena_destroy(arena);
 }
 
-static void nothing_is_destroyed_safely(void) {
+static void destroying_null_is_safe(void) {
     arena_destroy(NULL);
 }
 
 static const struct test_case cases[] = {
-    {"memory is aligned and apart", memory_is_aligned_and_apart},
-    {"a reset keeps chunks and gives back oversized ones",
-     a_reset_keeps_chunks_and_gives_back_oversized_ones},
-    {"copies end in a NUL and absence stays absence",
-     copies_end_in_a_nul_and_absence_stays_absence},
-    {"nothing is destroyed safely", nothing_is_destroyed_safely},
+    {"memory is aligned and does not overlap", memory_is_aligned_and_does_not_overlap},
+    {"a reset keeps chunks and frees oversized ones",
+     a_reset_keeps_chunks_and_frees_oversized_ones},
+    {"copies end in a NUL and NULL stays NULL", copies_end_in_a_nul_and_null_stays_null},
+    {"destroying NULL is safe", destroying_null_is_safe},
 };
 
 TEST_MAIN(cases)

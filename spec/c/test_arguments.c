@@ -168,7 +168,7 @@ static void give_twice(const struct command_spec *spec, const struct option_spec
     check_refused(line, "is given twice");
 }
 
-static void an_option_given_twice_is_refused(void) {
+static void a_repeated_option_is_refused(void) {
     for_each_option(give_twice);
     check_refused("run --config a --config b", "--config is given twice");
 }
@@ -187,7 +187,7 @@ static void give_bad_values(const struct command_spec *spec, const struct option
     }
 }
 
-static void a_value_is_there_or_refused(void) {
+static void a_missing_value_is_refused(void) {
     for_each_option(give_bad_values);
     CHECK(read_line("tap --contains=--yes"));
     CHECK_TEXT(command->contains, "--yes");
@@ -233,7 +233,7 @@ static void other_values_are_checked(void) {
     CHECK(read_line("test --coverage-min 99.5") && command->coverage_min == 99.5);
 }
 
-static void what_is_not_given_has_its_default(void) {
+static void omitted_options_have_their_defaults(void) {
     CHECK(read_line("explain x"));
     CHECK_INT(command->since_us, EXPLAIN_SINCE_ROWS);
     CHECK_INT(command->limit, 20);
@@ -249,7 +249,7 @@ static void what_is_not_given_has_its_default(void) {
     CHECK_INT(command->from_time_us, -1);
 }
 
-static void names_are_whole_and_near_ones_are_named(void) {
+static void abbreviated_names_are_refused_with_the_nearest_name(void) {
     check_refused("replay --topic t --from-off 3", "did you mean \"--from-offset\"?");
     check_refused("rejected drop --al --yes", "did you mean \"--all\"?");
     check_refused("run --wathc", "run takes no option --wathc: did you mean \"--watch\"?");
@@ -258,7 +258,7 @@ static void names_are_whole_and_near_ones_are_named(void) {
     check_refused("run -hx", "run takes no option -hx");
 }
 
-static void options_of_a_command_stand_behind_it(void) {
+static void options_follow_the_commands_name(void) {
     check_refused("--topic t replay --from-offset 0", "--topic stands before the command");
     check_refused("rejected --yes drop x", "--yes stands before the command");
     CHECK(read_line("--config other.lua --log=text rejected --log-level debug drop --yes a/0/1"));
@@ -279,7 +279,7 @@ static void topics_may_be_repeated_within_bounds(void) {
     check_refused(line, "more than 64 times");
 }
 
-static void options_that_rule_each_other_out_are_refused(void) {
+static void contradicting_options_are_refused(void) {
     check_refused("replay --from-offset 1", "replay needs --topic TOPIC");
     check_refused("replay --topic t", "--from-time or --from-offset");
     check_refused("replay --topic t --from-offset 1 --from-time 2026-01-31T08:00:00Z",
@@ -330,7 +330,7 @@ static void arguments_are_counted_and_not_empty(void) {
     CHECK_TEXT(command->words[1], "x");
 }
 
-static void commands_that_there_are_not_are_refused(void) {
+static void unknown_commands_are_refused(void) {
     check_refused("", "say a command");
     check_refused("--config x", "say a command");
     check_refused("chekc", "no command \"chekc\": did you mean \"check\"?");
@@ -351,17 +351,18 @@ static const struct test_case cases[] = {
     {"every command has a help", every_command_has_a_help},
     {"errors are followed by the usage of the command",
      errors_are_followed_by_the_usage_of_the_command},
-    {"an option given twice is refused", an_option_given_twice_is_refused},
-    {"a value is there or refused", a_value_is_there_or_refused},
+    {"a repeated option is refused", a_repeated_option_is_refused},
+    {"a missing value is refused", a_missing_value_is_refused},
     {"numbers are whole and in range", numbers_are_whole_and_in_range},
     {"other values are checked", other_values_are_checked},
-    {"what is not given has its default", what_is_not_given_has_its_default},
-    {"names are whole and near ones are named", names_are_whole_and_near_ones_are_named},
-    {"options of a command stand behind it", options_of_a_command_stand_behind_it},
+    {"omitted options have their defaults", omitted_options_have_their_defaults},
+    {"abbreviated names are refused with the nearest name",
+     abbreviated_names_are_refused_with_the_nearest_name},
+    {"options follow the command's name", options_follow_the_commands_name},
     {"topics may be repeated within bounds", topics_may_be_repeated_within_bounds},
-    {"options that rule each other out are refused", options_that_rule_each_other_out_are_refused},
+    {"contradicting options are refused", contradicting_options_are_refused},
     {"arguments are counted and not empty", arguments_are_counted_and_not_empty},
-    {"commands that there are not are refused", commands_that_there_are_not_are_refused},
+    {"unknown commands are refused", unknown_commands_are_refused},
 };
 
 TEST_MAIN(cases)

@@ -35,7 +35,7 @@ static void text_runs_to_nul_and_beyond_ascii(void) {
     CHECK_INT(ascii_text_run("", 0), 0);
 }
 
-static void json_runs_to_what_does_not_stand_for_itself(void) {
+static void a_json_run_ends_at_the_first_special_byte(void) {
     check(ascii_json_run, ascii_is_json, ' ');
     check(ascii_json_run, ascii_is_json, '!');
     check(ascii_json_run, ascii_is_json, ']');
@@ -44,7 +44,7 @@ static void json_runs_to_what_does_not_stand_for_itself(void) {
 
 static const struct test_case cases[] = {
     {"text runs to NUL and beyond ASCII", text_runs_to_nul_and_beyond_ascii},
-    {"JSON runs to what does not stand for itself", json_runs_to_what_does_not_stand_for_itself},
+    {"a JSON run ends at the first special byte", a_json_run_ends_at_the_first_special_byte},
 };
 
 TEST_MAIN(cases)

@@ -71,7 +71,7 @@ static void end_caches(void) {
     cache_destroy(b);
 }
 
-static void what_was_announced_drops_nothing(void) {
+static void an_announced_commit_drops_nothing(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     int before = drops("unannounced");
@@ -85,7 +85,7 @@ static void what_was_announced_drops_nothing(void) {
     end_caches();
 }
 
-static void an_announcement_may_be_on_its_way(void) {
+static void a_late_announcement_drops_nothing_before_the_limit(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     look(audit, 9, 0);
@@ -98,7 +98,7 @@ static void an_announcement_may_be_on_its_way(void) {
     end_caches();
 }
 
-static void announcements_that_follow_each_other_are_no_gap(void) {
+static void consecutive_announcements_leave_no_gap(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     for (uint64_t i = 0; i < 10; i++) { /* each look sees a commit whose announcement is to come */
@@ -110,7 +110,7 @@ static void announcements_that_follow_each_other_are_no_gap(void) {
     end_caches();
 }
 
-static void a_commit_that_nobody_announces_ends_all_answers_within_a_second(void) {
+static void an_unannounced_commit_drops_all_responses_within_a_second(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a), *other = audit_of(b);
     int before = drops("unannounced");
@@ -146,7 +146,7 @@ static void an_announcement_behind_a_gap_says_so_and_does_not_hide_it(void) {
 }
 
 /* More tags than one command has: the last of them is refused where the first was. */
-static void a_part_of_an_announcement_is_not_taken_for_all_of_it(void) {
+static void a_partial_announcement_does_not_count(void) {
     static uint64_t tags[1500];
     struct cache_position position = {.name = PARTITION, .before = 5, .counted = 6};
     struct cache_announcement announcement = {VIEW, tags, 1500, &position, 1};
@@ -167,7 +167,7 @@ static void a_part_of_an_announcement_is_not_taken_for_all_of_it(void) {
     end_caches();
 }
 
-static void a_database_that_went_back_is_noticed(void) {
+static void a_restored_database_is_detected(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     look(audit, 3, 0);
@@ -179,7 +179,7 @@ static void a_database_that_went_back_is_noticed(void) {
 }
 
 /* Until it says again what was announced. */
-static void nothing_is_kept_while_redis_does_not_say(void) {
+static void nothing_is_cached_while_redis_does_not_reply(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     look(audit, 5, 0);
@@ -199,7 +199,7 @@ static void nothing_is_kept_while_redis_does_not_say(void) {
     end_caches();
 }
 
-static void where_redis_refuses_to_forget_nothing_is_taken_from_it(void) {
+static void a_redis_that_refuses_an_invalidation_is_bypassed(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
     look(audit, 9, 0);
@@ -217,20 +217,19 @@ static void where_redis_refuses_to_forget_nothing_is_taken_from_it(void) {
 }
 
 static const struct test_case cases[] = {
-    {"what was announced drops nothing", what_was_announced_drops_nothing},
-    {"an announcement may be on its way", an_announcement_may_be_on_its_way},
-    {"announcements that follow each other are no gap",
-     announcements_that_follow_each_other_are_no_gap},
-    {"a commit that nobody announces ends all answers within a second",
-     a_commit_that_nobody_announces_ends_all_answers_within_a_second},
+    {"an announced commit drops nothing", an_announced_commit_drops_nothing},
+    {"a late announcement drops nothing before the limit",
+     a_late_announcement_drops_nothing_before_the_limit},
+    {"consecutive announcements leave no gap", consecutive_announcements_leave_no_gap},
+    {"an unannounced commit drops all responses within a second",
+     an_unannounced_commit_drops_all_responses_within_a_second},
     {"an announcement behind a gap says so and does not hide it",
      an_announcement_behind_a_gap_says_so_and_does_not_hide_it},
-    {"a part of an announcement is not taken for all of it",
-     a_part_of_an_announcement_is_not_taken_for_all_of_it},
-    {"a database that went back is noticed", a_database_that_went_back_is_noticed},
-    {"nothing is kept while Redis does not say", nothing_is_kept_while_redis_does_not_say},
-    {"where Redis refuses to forget nothing is taken from it",
-     where_redis_refuses_to_forget_nothing_is_taken_from_it},
+    {"a partial announcement does not count", a_partial_announcement_does_not_count},
+    {"a restored database is detected", a_restored_database_is_detected},
+    {"nothing is cached while Redis does not reply", nothing_is_cached_while_redis_does_not_reply},
+    {"a Redis that refuses an invalidation is bypassed",
+     a_redis_that_refuses_an_invalidation_is_bypassed},
 };
 
 TEST_MAIN(cases)

@@ -195,7 +195,7 @@ static enum script_result answer(size_t value, size_t place, struct script_respo
     return script_answer(instance, &request, response, &err);
 }
 
-static void any_answer_is_taken_or_refused(void) {
+static void any_response_is_accepted_or_refused(void) {
     begin();
     write_chosen("routes/r.lua", "return { path = '/x/{v}/{p}', auth = false,", answers,
                  sizeof answers / sizeof *answers,
@@ -218,7 +218,7 @@ static void any_answer_is_taken_or_refused(void) {
 }
 
 /* The body of a route, and what its answer is refused with. */
-static void a_slip_in_an_answer_is_refused(void) {
+static void a_mistake_in_a_response_is_refused(void) {
     static const struct {
         const char *body, *what;
     } table[] = {
@@ -264,7 +264,7 @@ static void a_slip_in_an_answer_is_refused(void) {
     scope.timeout_ms = 50;
 }
 
-static void any_outcome_and_merge_is_taken_or_refused(void) {
+static void any_outcome_and_merge_is_accepted_or_refused(void) {
     begin();
     write_chosen("handlers/h.lua",
                  "return { topics = { 't' }, fields = { v = { 'data.v', type = 'integer' }, p = { "
@@ -297,7 +297,7 @@ static void any_outcome_and_merge_is_taken_or_refused(void) {
 }
 
 /* What a handler does with the view, and what the event is rejected with. */
-static void a_slip_with_the_view_is_refused(void) {
+static void a_mistake_with_the_view_is_refused(void) {
     static const struct {
         const char *body, *what;
     } table[] = {
@@ -430,7 +430,7 @@ static void write_bindings(void) {
     buffer_free(&text);
 }
 
-static void any_argument_of_a_binding_is_taken_or_refused(void) {
+static void any_argument_of_a_binding_is_accepted_or_refused(void) {
     static size_t known[sizeof functions / sizeof *functions];
     begin();
     scripts.config.redis.url = scripts.config.postgres.url = "";
@@ -500,12 +500,12 @@ static void any_view_declaration_is_taken_or_refused(void) {
     declare("view.lua", views, sizeof views / sizeof *views);
 }
 
-static void sixteen_megabytes_are_taken_or_refused(void) {
+static void sixteen_megabytes_are_accepted_or_refused(void) {
     scope.first = HUGE_VALUE, scope.last = VALUES;
     scope.memory_mb = 64, scope.timeout_ms = 2000;
-    any_answer_is_taken_or_refused();
-    any_outcome_and_merge_is_taken_or_refused();
-    any_argument_of_a_binding_is_taken_or_refused();
+    any_response_is_accepted_or_refused();
+    any_outcome_and_merge_is_accepted_or_refused();
+    any_argument_of_a_binding_is_accepted_or_refused();
     any_handler_declaration_is_taken_or_refused();
     any_route_declaration_is_taken_or_refused();
     any_view_declaration_is_taken_or_refused();
@@ -514,17 +514,19 @@ static void sixteen_megabytes_are_taken_or_refused(void) {
 }
 
 static const struct test_case cases[] = {
-    {"any answer is taken or refused", any_answer_is_taken_or_refused},
-    {"a slip in an answer is refused", a_slip_in_an_answer_is_refused},
-    {"any outcome and merge is taken or refused", any_outcome_and_merge_is_taken_or_refused},
-    {"a slip with the view is refused", a_slip_with_the_view_is_refused},
-    {"any argument of a binding is taken or refused",
-     any_argument_of_a_binding_is_taken_or_refused},
-    {"any declaration of a handler is taken or refused",
+    {"any response is accepted or refused", any_response_is_accepted_or_refused},
+    {"a mistake in a response is refused", a_mistake_in_a_response_is_refused},
+    {"any outcome and merge is accepted or refused", any_outcome_and_merge_is_accepted_or_refused},
+    {"a mistake with the view is refused", a_mistake_with_the_view_is_refused},
+    {"any argument of a binding is accepted or refused",
+     any_argument_of_a_binding_is_accepted_or_refused},
+    {"any declaration of a handler is accepted or refused",
      any_handler_declaration_is_taken_or_refused},
-    {"any declaration of a route is taken or refused", any_route_declaration_is_taken_or_refused},
-    {"any declaration of the view is taken or refused", any_view_declaration_is_taken_or_refused},
-    {"sixteen megabytes are taken or refused", sixteen_megabytes_are_taken_or_refused},
+    {"any declaration of a route is accepted or refused",
+     any_route_declaration_is_taken_or_refused},
+    {"any declaration of the view is accepted or refused",
+     any_view_declaration_is_taken_or_refused},
+    {"sixteen megabytes are accepted or refused", sixteen_megabytes_are_accepted_or_refused},
 };
 
 TEST_MAIN(cases)

@@ -49,7 +49,7 @@ static void a_few_bad_events_stop_nothing_and_a_broken_handler_soon(void) {
     breaker_free(&breaker);
 }
 
-static void good_events_of_another_handler_hide_nothing(void) {
+static void good_events_of_another_handler_do_not_count(void) {
     start(WINDOW, SHARE);
     enter(GOOD, 10 * WINDOW, false);
     CHECK_INT(endures(BROKEN), BREAKER_LEAST_EVENTS / 2);
@@ -66,7 +66,7 @@ static void half_of_the_events_is_not_more_than_half(void) {
     breaker_free(&breaker);
 }
 
-static void what_is_judged_again_counts_once(void) {
+static void an_event_that_is_judged_again_counts_once(void) {
     start(WINDOW, SHARE);
     for (size_t attempt = 0; attempt < 50; attempt++) {
         breaker_judge_restart(&breaker);
@@ -78,7 +78,7 @@ static void what_is_judged_again_counts_once(void) {
     breaker_free(&breaker);
 }
 
-static void rejections_that_good_events_follow_in_one_batch_are_seen(void) {
+static void rejections_followed_by_good_events_in_one_batch_count(void) {
     start(WINDOW, SHARE);
     enter(BROKEN, WINDOW, false);
     breaker_judge_restart(&breaker);
@@ -107,7 +107,7 @@ static void the_reason_names_the_handler(void) {
 }
 
 /* Half open: nothing of the handler was committed when it opened. */
-static void what_is_tried_again_is_judged_by_the_same_window(void) {
+static void a_retry_is_judged_by_the_same_window(void) {
     start(WINDOW, SHARE);
     enter(BROKEN, 8, true);
     CHECK_INT(endures(BROKEN), 2);
@@ -152,17 +152,16 @@ static void a_share_of_100_never_opens(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a few bad events stop nothing, and a broken handler is stopped soon",
+    {"a few bad events do not open the breaker, a broken handler does",
      a_few_bad_events_stop_nothing_and_a_broken_handler_soon},
-    {"good events of another handler hide nothing", good_events_of_another_handler_hide_nothing},
+    {"good events of another handler do not count", good_events_of_another_handler_do_not_count},
     {"half of the events is not more than half", half_of_the_events_is_not_more_than_half},
-    {"what is judged again counts once", what_is_judged_again_counts_once},
-    {"rejections that good events follow in one batch are seen",
-     rejections_that_good_events_follow_in_one_batch_are_seen},
+    {"an event that is judged again counts once", an_event_that_is_judged_again_counts_once},
+    {"rejections followed by good events in one batch count",
+     rejections_followed_by_good_events_in_one_batch_count},
     {"a batch larger than the window is judged by its share",
      a_batch_larger_than_the_window_is_judged_by_its_share},
-    {"what is tried again is judged by the same window",
-     what_is_tried_again_is_judged_by_the_same_window},
+    {"a retry is judged by the same window", a_retry_is_judged_by_the_same_window},
     {"the reason names the handler", the_reason_names_the_handler},
     {"resume accepts until a whole window is normal",
      resume_accepts_until_a_whole_window_is_normal},

@@ -52,7 +52,7 @@ static void becomes(struct slice text, const char *want) {
     buffer_free(&buffer);
 }
 
-static void json_strings_are_escaped_and_mended(void) {
+static void json_strings_are_escaped_and_invalid_bytes_replaced(void) {
     becomes((struct slice){0}, "\"\"");
     becomes(slice_of("a\"b\\c/\n\r\t\b\x1f\x7f"), "\"a\\\"b\\\\c/\\n\\r\\t\\u0008\\u001f\x7f\"");
     becomes((struct slice){"\0", 1}, "\"\\u0000\"");
@@ -83,7 +83,8 @@ static const struct test_case cases[] = {
     {"appends end in a NUL", appends_end_in_a_nul},
     {"grows over every size", grows_over_every_size},
     {"formats of any length", formats_of_any_length},
-    {"JSON strings are escaped and mended", json_strings_are_escaped_and_mended},
+    {"JSON strings are escaped and invalid bytes replaced",
+     json_strings_are_escaped_and_invalid_bytes_replaced},
     {"any bytes become a JSON string", any_bytes_become_a_json_string},
 };
 

@@ -4,7 +4,7 @@
 #include "http/builtin_paths.h"
 #include "scripts.h"
 
-static void routes_on_paths_of_the_program_are_named(void) {
+static void routes_on_paths_of_the_program_are_refused_by_name(void) {
     struct scripts scripts;
     struct err err = {0};
     scripts_begin(&scripts);
@@ -22,7 +22,8 @@ static void routes_on_paths_of_the_program_are_named(void) {
 }
 
 static const struct test_case cases[] = {
-    {"routes on paths of the program are named", routes_on_paths_of_the_program_are_named},
+    {"routes on paths of the program are refused by name",
+     routes_on_paths_of_the_program_are_refused_by_name},
 };
 
 TEST_MAIN(cases)

@@ -46,7 +46,7 @@ static void write_bytes(const char *name, const char *bytes, size_t len) {
     close(fd);
 }
 
-static void what_is_no_regular_file_is_named_and_left_unread(void) {
+static void a_path_that_is_not_a_regular_file_is_named_and_not_read(void) {
     begin();
     CHECK_TEXT(load(), "");
     CHECK(mkfifo(in_folder("lib/pipe.lua"), 0600) == 0);
@@ -70,14 +70,14 @@ static void what_is_no_regular_file_is_named_and_left_unread(void) {
     scripts_end(&scripts);
 }
 
-static void a_link_that_leads_up_ends_with_a_message(void) {
+static void a_link_to_a_parent_folder_is_refused(void) {
     begin();
     CHECK(symlink("..", in_folder("lib/up")) == 0);
     CHECK_HAS(load(), "remove a link to a parent folder");
     scripts_end(&scripts);
 }
 
-static void names_of_backups_get_advice_and_editors_files_are_passed_over(void) {
+static void backup_files_get_advice_and_editors_files_are_ignored(void) {
     begin();
     CHECK(symlink("user@host.1", in_folder("handlers/.#h.lua")) == 0); /* as Emacs locks */
     scripts_write(&scripts, "handlers/h.lua~", "no Lua");
@@ -105,7 +105,7 @@ static void a_nul_byte_and_a_byte_order_mark_are_refused_with_their_file(void) {
     scripts_end(&scripts);
 }
 
-static void a_set_without_handlers_or_routes_is_no_service(void) {
+static void a_set_without_handlers_or_routes_is_refused(void) {
     struct err err = {0};
     begin();
     struct script_generation *generation = script_generation_load_service(&scripts.config, 1, &err);
@@ -166,7 +166,7 @@ static void check_one_release(const struct script_generation *generation) {
     CHECK((one == 16 && two == 0) || (one == 0 && two == 16));
 }
 
-static void while_a_link_is_swapped_each_set_is_of_one_release(void) {
+static void each_set_is_of_one_release_while_a_link_is_swapped(void) {
     pthread_t swapper;
     char root[64], sql[64];
     scripts_begin(&scripts);
@@ -206,7 +206,7 @@ static void *copy_slowly(void *context) {
     return NULL;
 }
 
-static void what_is_to_run_waits_for_the_end_of_a_copy(void) {
+static void a_reload_waits_for_the_end_of_a_copy(void) {
     pthread_t copier;
     struct err err = {0};
     struct script_source source;
@@ -226,18 +226,17 @@ static void what_is_to_run_waits_for_the_end_of_a_copy(void) {
 }
 
 static const struct test_case cases[] = {
-    {"what is no regular file is named and left unread",
-     what_is_no_regular_file_is_named_and_left_unread},
-    {"a link that leads up ends with a message", a_link_that_leads_up_ends_with_a_message},
-    {"names of backups get advice and editors files are passed over",
-     names_of_backups_get_advice_and_editors_files_are_passed_over},
+    {"a path that is not a regular file is named and not read",
+     a_path_that_is_not_a_regular_file_is_named_and_not_read},
+    {"a link to a parent folder is refused", a_link_to_a_parent_folder_is_refused},
+    {"backup files get advice and editors' files are ignored",
+     backup_files_get_advice_and_editors_files_are_ignored},
     {"a nul byte and a byte order mark are refused with their file",
      a_nul_byte_and_a_byte_order_mark_are_refused_with_their_file},
-    {"a set without handlers or routes is no service",
-     a_set_without_handlers_or_routes_is_no_service},
-    {"while a link is swapped each set is of one release",
-     while_a_link_is_swapped_each_set_is_of_one_release},
-    {"what is to run waits for the end of a copy", what_is_to_run_waits_for_the_end_of_a_copy},
+    {"a set without handlers or routes is refused", a_set_without_handlers_or_routes_is_refused},
+    {"each set is of one release while a link is swapped",
+     each_set_is_of_one_release_while_a_link_is_swapped},
+    {"a reload waits for the end of a copy", a_reload_waits_for_the_end_of_a_copy},
 };
 
 TEST_MAIN(cases)

@@ -74,7 +74,7 @@ static bool has(const char *key) {
     return answer != NULL;
 }
 
-static void an_answer_is_computed_once(void) {
+static void a_response_is_computed_once(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(60, true);
     CHECK(!has("k"));
@@ -87,7 +87,7 @@ static void an_answer_is_computed_once(void) {
     end();
 }
 
-static void an_invalidation_ends_it(void) {
+static void an_invalidation_drops_it(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(60, true);
     get("k", &recipe, 1000);
@@ -231,7 +231,7 @@ static void many_threads_share_one_compute(void) {
     end();
 }
 
-static void an_error_reaches_all_who_wait_and_is_not_kept(void) {
+static void an_error_reaches_all_waiters_and_is_not_cached(void) {
     struct recipe slow = {.status = 0};
     struct recipe quick = {.status = 200, .body = "works again", .tag = 1};
     pthread_t threads[2];
@@ -254,7 +254,7 @@ static void an_error_reaches_all_who_wait_and_is_not_kept(void) {
 
 /* ---- lifetimes ---------------------------------------------------------------------------- */
 
-static void answers_end_with_their_lifetime(void) {
+static void responses_expire(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(1, true);
     get("k", &recipe, 1000);
@@ -263,7 +263,7 @@ static void answers_end_with_their_lifetime(void) {
     end();
 }
 
-static void negative_answers_live_a_second_at_most(void) {
+static void a_404_is_cached_for_one_second_at_most(void) {
     struct recipe recipe = {.status = 404, .body = "not there", .tag = 0};
     begin(3600, true);
     int64_t started_us = clock_monotonic_us();
@@ -278,7 +278,7 @@ static void negative_answers_live_a_second_at_most(void) {
 }
 
 /* Another process may commit, and nothing tells this one. */
-static void without_redis_an_answer_lives_a_second_at_most(void) {
+static void without_redis_a_response_is_cached_for_one_second_at_most(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(3600, true);
     int64_t started_us = clock_monotonic_us();
@@ -289,7 +289,7 @@ static void without_redis_an_answer_lives_a_second_at_most(void) {
     end();
 }
 
-static void other_statuses_are_not_kept(void) {
+static void other_statuses_are_not_cached(void) {
     static const int statuses[] = {400, 401, 429, 500, 503};
     begin(60, true);
     for (size_t i = 0; i < 5; i++) {
@@ -320,7 +320,7 @@ static void without_a_key_each_caller_computes(void) {
     end();
 }
 
-static void etags_tell_bodies_apart(void) {
+static void different_bodies_have_different_etags(void) {
     struct cached_response *one = cached_response_create(200, slice_of("a")),
                            *two = cached_response_create(200, slice_of("b"));
     struct cached_response *same = cached_response_create(404, slice_of("a"));
@@ -389,7 +389,7 @@ static void *read_on(void *argument) {
     return NULL;
 }
 
-static void no_answer_is_older_than_an_announced_commit(void) {
+static void no_response_is_older_than_an_announced_commit(void) {
     static uint32_t numbers[] = {0, 1, 2, 3, 4, 5};
     pthread_t threads[6];
     begin(60, true);
@@ -410,7 +410,7 @@ static void doubt_meanwhile(struct recipe *recipe) {
     recipe->meanwhile = NULL;
 }
 
-static void nothing_is_kept_while_commits_are_in_doubt(void) {
+static void nothing_is_cached_while_commits_are_in_doubt(void) {
     struct recipe recipe = {.status = 200, .body = "one", .tag = 1};
     begin(60, true);
     get("k", &recipe, 1000);
@@ -431,8 +431,8 @@ static void nothing_is_kept_while_commits_are_in_doubt(void) {
 }
 
 static const struct test_case cases[] = {
-    {"an answer is computed once", an_answer_is_computed_once},
-    {"an invalidation ends it", an_invalidation_ends_it},
+    {"a response is computed once", a_response_is_computed_once},
+    {"an invalidation drops it", an_invalidation_drops_it},
     {"a slow reader cannot store what a commit has outdated",
      a_slow_reader_cannot_store_what_a_commit_has_outdated},
     {"other commits do not hinder a reader", other_commits_do_not_hinder_a_reader},
@@ -440,18 +440,19 @@ static const struct test_case cases[] = {
      a_caller_after_an_invalidation_does_not_join_an_older_compute},
     {"waiting for another ends in time", waiting_for_another_ends_in_time},
     {"many threads share one compute", many_threads_share_one_compute},
-    {"an error reaches all who wait and is not kept",
-     an_error_reaches_all_who_wait_and_is_not_kept},
-    {"answers end with their lifetime", answers_end_with_their_lifetime},
-    {"negative answers live a second at most", negative_answers_live_a_second_at_most},
-    {"without Redis an answer lives a second at most",
-     without_redis_an_answer_lives_a_second_at_most},
-    {"other statuses are not kept", other_statuses_are_not_kept},
+    {"an error reaches all waiters and is not cached",
+     an_error_reaches_all_waiters_and_is_not_cached},
+    {"responses expire", responses_expire},
+    {"a 404 is cached for one second at most", a_404_is_cached_for_one_second_at_most},
+    {"without Redis a response is cached for one second at most",
+     without_redis_a_response_is_cached_for_one_second_at_most},
+    {"other statuses are not cached", other_statuses_are_not_cached},
     {"a cache that is off computes each time", a_cache_that_is_off_computes_each_time},
     {"without a key each caller computes", without_a_key_each_caller_computes},
-    {"ETags tell bodies apart", etags_tell_bodies_apart},
-    {"no answer is older than an announced commit", no_answer_is_older_than_an_announced_commit},
-    {"nothing is kept while commits are in doubt", nothing_is_kept_while_commits_are_in_doubt},
+    {"different bodies have different ETags", different_bodies_have_different_etags},
+    {"no response is older than an announced commit",
+     no_response_is_older_than_an_announced_commit},
+    {"nothing is cached while commits are in doubt", nothing_is_cached_while_commits_are_in_doubt},
 };
 
 TEST_MAIN(cases)

@@ -19,7 +19,7 @@ static void one_process_reads_what_the_other_stored(void) {
     cache_destroy(b);
 }
 
-static void an_invalidation_of_one_ends_it_for_both(void) {
+static void an_invalidation_by_one_process_drops_it_in_both(void) {
     begin();
     struct cache *a = start(url, 2000), *b = start_beside(a);
     struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
@@ -56,7 +56,7 @@ static void a_slow_reader_cannot_store_in_redis_what_another_process_outdated(vo
     cache_destroy(b);
 }
 
-static void a_process_takes_nothing_from_redis_that_its_own_commit_has_outdated(void) {
+static void a_process_reads_nothing_from_redis_that_its_own_commit_outdated(void) {
     begin();
     struct cache *a = start(url, 2000);
     WAIT_UNTIL(hears(a));
@@ -84,7 +84,7 @@ static void a_process_takes_nothing_from_redis_that_its_own_commit_has_outdated(
     cache_destroy(a);
 }
 
-static void thousands_of_tags_are_announced_at_once(void) {
+static void thousands_of_surrogate_keys_are_announced_at_once(void) {
     begin();
     struct cache *a = start(url, 2000), *b = start_beside(a);
     static uint64_t tags[5000];
@@ -216,7 +216,7 @@ static void invalidate_more_others(void) {
     invalidate_others(4001);
 }
 
-static void redis_takes_nothing_that_is_outdated(void) {
+static void an_outdated_response_is_not_stored_in_redis(void) {
     store_after(NULL, "read before", "nothing happened");
     store_after(invalidate_y, "read before", "another tag was invalidated");
     store_after(invalidate_y_as_often_as_is_kept, "read before", "another tag, often");
@@ -230,7 +230,7 @@ static void redis_takes_nothing_that_is_outdated(void) {
     store_after(lose_memory_and_go_on, "", "the memory was lost with the invalidation in it");
 }
 
-static void a_hit_tells_its_tags_and_its_lifetime(void) {
+static void a_hit_has_its_surrogate_keys_and_its_lifetime(void) {
     begin();
     shared = shared_create(url, 2000, &err);
     static const uint64_t tags[] = {11, 0xFFFFFFFFFFFFFFFFULL, 33};
@@ -247,7 +247,7 @@ static void a_hit_tells_its_tags_and_its_lifetime(void) {
     shared_destroy(shared);
 }
 
-static void what_other_scripts_made_is_a_miss(void) {
+static void a_response_of_another_generation_is_a_miss(void) {
     begin();
     shared = shared_create(url, 2000, &err);
     struct cached_response *answer = cached_response_create(200, slice_of("by one"));
@@ -265,7 +265,7 @@ static void what_other_scripts_made_is_a_miss(void) {
     shared_destroy(shared);
 }
 
-static void what_others_wrote_under_our_keys_is_a_miss(void) {
+static void foreign_bytes_under_our_keys_are_a_miss(void) {
     begin();
     shared = shared_create(url, 2000, &err);
     struct shared_hit hit;
@@ -286,7 +286,7 @@ static void what_others_wrote_under_our_keys_is_a_miss(void) {
     begin();
 }
 
-static void two_services_on_one_redis_do_not_see_each_others_answers(void) {
+static void two_services_on_one_redis_do_not_share_responses(void) {
     begin();
     struct cache *a = start(url, 2000);
     WAIT_UNTIL(hears(a));
@@ -301,7 +301,7 @@ static void two_services_on_one_redis_do_not_see_each_others_answers(void) {
     cache_destroy(b);
 }
 
-static void redis_is_not_asked_before_the_database_is_known(void) {
+static void redis_is_not_used_before_the_database_is_known(void) {
     begin();
     struct cache *a = start(url, 2000);
     WAIT_UNTIL(hears(a));
@@ -315,7 +315,7 @@ static void redis_is_not_asked_before_the_database_is_known(void) {
     cache_destroy(b);
 }
 
-static void another_database_makes_a_process_forget_its_answers(void) {
+static void another_database_drops_the_responses_of_a_process(void) {
     begin();
     struct cache *cache = start(url, 2000);
     WAIT_UNTIL(hears(cache));
@@ -326,7 +326,7 @@ static void another_database_makes_a_process_forget_its_answers(void) {
     cache_destroy(cache);
 }
 
-static void an_answer_with_other_bytes_than_were_stored_is_a_miss_and_counted(void) {
+static void a_damaged_response_is_a_miss_and_counted(void) {
     begin();
     struct cache *a = start(url, 2000), *b = start_beside(a);
     struct metric_cell *damaged = metric_single(METRIC_COUNTER, "ras_cache_damaged_total", "");
@@ -372,7 +372,7 @@ static void a_lost_subscription_bypasses_the_process_level(void) {
     proxy_stop(&proxy);
 }
 
-static void a_lost_subscription_drops_nothing_of_others(void) {
+static void a_lost_subscription_drops_nothing_in_other_processes(void) {
     begin();
     struct cache *a = start_behind_proxy(500), *b = start_beside(a);
     struct recipe recipe = {.body = "kept", .tag = 1};
@@ -390,7 +390,7 @@ static void a_lost_subscription_drops_nothing_of_others(void) {
     proxy_stop(&proxy);
 }
 
-static void what_another_run_of_redis_holds_is_void(void) {
+static void the_contents_of_a_restarted_redis_are_void(void) {
     begin();
     struct cache *a = start(url, 2000);
     struct recipe old = {.body = "old", .tag = 1}, new = {.body = "new", .tag = 1};
@@ -406,7 +406,7 @@ static void what_another_run_of_redis_holds_is_void(void) {
 }
 
 /* As after the process was frozen, before its threads have run. */
-static void who_has_not_listened_for_a_second_does_not_answer_from_memory(void) {
+static void a_process_without_a_subscription_for_a_second_bypasses_its_memory(void) {
     begin();
     struct cache *a = start(url, 2000);
     WAIT_UNTIL(hears(a));
@@ -436,7 +436,7 @@ static void a_frozen_redis_bypasses_the_process_level(void) {
     proxy_stop(&proxy);
 }
 
-static void an_answer_does_not_wait_until_redis_has_it(void) {
+static void a_response_does_not_wait_for_redis(void) {
     begin();
     struct cache *a = start_behind_proxy(20000);
     struct recipe recipe = {.body = "one", .tag = 1, .freezes = &proxy};
@@ -451,7 +451,7 @@ static void an_answer_does_not_wait_until_redis_has_it(void) {
 }
 
 /* More than the sockets on the way hold. */
-static void a_long_answer_is_in_redis_when_it_is_given(void) {
+static void a_response_that_took_long_is_in_redis_when_it_is_returned(void) {
     begin();
     struct cache *a = start(url, 5000);
     size_t len = 32UL * 1024 * 1024;
@@ -485,33 +485,37 @@ static void a_bad_url_is_refused(void) {
 
 static const struct test_case cases[] = {
     {"one process reads what the other stored", one_process_reads_what_the_other_stored},
-    {"an invalidation of one ends it for both", an_invalidation_of_one_ends_it_for_both},
+    {"an invalidation by one process drops it in both",
+     an_invalidation_by_one_process_drops_it_in_both},
     {"a slow reader cannot store in Redis what another process outdated",
      a_slow_reader_cannot_store_in_redis_what_another_process_outdated},
-    {"a process takes nothing from Redis that its own commit has outdated",
-     a_process_takes_nothing_from_redis_that_its_own_commit_has_outdated},
-    {"thousands of tags are announced at once", thousands_of_tags_are_announced_at_once},
-    {"Redis takes nothing that is outdated", redis_takes_nothing_that_is_outdated},
-    {"a hit tells its tags and its lifetime", a_hit_tells_its_tags_and_its_lifetime},
-    {"what other scripts made is a miss", what_other_scripts_made_is_a_miss},
-    {"what others wrote under our keys is a miss", what_others_wrote_under_our_keys_is_a_miss},
-    {"two services on one Redis do not see each other's answers",
-     two_services_on_one_redis_do_not_see_each_others_answers},
-    {"Redis is not asked before the database is known",
-     redis_is_not_asked_before_the_database_is_known},
-    {"another database makes a process forget its answers",
-     another_database_makes_a_process_forget_its_answers},
-    {"an answer with other bytes than were stored is a miss and counted",
-     an_answer_with_other_bytes_than_were_stored_is_a_miss_and_counted},
+    {"a process reads nothing from Redis that its own commit outdated",
+     a_process_reads_nothing_from_redis_that_its_own_commit_outdated},
+    {"thousands of surrogate keys are announced at once",
+     thousands_of_surrogate_keys_are_announced_at_once},
+    {"an outdated response is not stored in Redis", an_outdated_response_is_not_stored_in_redis},
+    {"a hit has its surrogate keys and its lifetime",
+     a_hit_has_its_surrogate_keys_and_its_lifetime},
+    {"a response of another generation is a miss", a_response_of_another_generation_is_a_miss},
+    {"foreign bytes under our keys are a miss", foreign_bytes_under_our_keys_are_a_miss},
+    {"two services on one Redis do not share responses",
+     two_services_on_one_redis_do_not_share_responses},
+    {"Redis is not used before the database is known",
+     redis_is_not_used_before_the_database_is_known},
+    {"another database drops the responses of a process",
+     another_database_drops_the_responses_of_a_process},
+    {"a damaged response is a miss and counted", a_damaged_response_is_a_miss_and_counted},
     {"a lost subscription bypasses the process level",
      a_lost_subscription_bypasses_the_process_level},
-    {"a lost subscription drops nothing of others", a_lost_subscription_drops_nothing_of_others},
-    {"what another run of Redis holds is void", what_another_run_of_redis_holds_is_void},
-    {"who has not listened for a second does not answer from memory",
-     who_has_not_listened_for_a_second_does_not_answer_from_memory},
+    {"a lost subscription drops nothing in other processes",
+     a_lost_subscription_drops_nothing_in_other_processes},
+    {"the contents of a restarted Redis are void", the_contents_of_a_restarted_redis_are_void},
+    {"a process without a subscription for a second bypasses its memory",
+     a_process_without_a_subscription_for_a_second_bypasses_its_memory},
     {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},
-    {"an answer does not wait until Redis has it", an_answer_does_not_wait_until_redis_has_it},
-    {"a long answer is in Redis when it is given", a_long_answer_is_in_redis_when_it_is_given},
+    {"a response does not wait for Redis", a_response_does_not_wait_for_redis},
+    {"a response that took long is in Redis when it is returned",
+     a_response_that_took_long_is_in_redis_when_it_is_returned},
     {"it works without Redis", it_works_without_redis},
     {"a bad URL is refused", a_bad_url_is_refused},
 };

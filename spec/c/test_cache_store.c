@@ -57,7 +57,7 @@ static void the_bound_holds_for_any_sizes(void) {
     store_free(&store);
 }
 
-static void what_is_larger_than_all_is_not_kept(void) {
+static void a_response_larger_than_the_cache_is_not_stored(void) {
     static const uint64_t tag[] = {1};
     begin(1000);
     put("small", 10, tag, 1, 0);
@@ -70,7 +70,7 @@ static void what_is_larger_than_all_is_not_kept(void) {
     store_free(&store);
 }
 
-static void a_new_answer_replaces_the_old_one(void) {
+static void a_new_response_replaces_the_old_one(void) {
     static const uint64_t old_tag[] = {1}, new_tag[] = {2};
     begin(10000);
     put("a", 100, old_tag, 1, 0);
@@ -83,7 +83,7 @@ static void a_new_answer_replaces_the_old_one(void) {
     store_free(&store);
 }
 
-static void tags_drop_their_answers_and_no_others(void) {
+static void surrogate_keys_drop_their_responses_and_no_others(void) {
     static const uint64_t one[] = {1, 2}, two[] = {2, 3}, same_bucket[] = {1 + CACHE_BUCKETS};
     begin(100000);
     put("one", 10, one, 2, 0);
@@ -96,7 +96,7 @@ static void tags_drop_their_answers_and_no_others(void) {
     store_free(&store);
 }
 
-static void an_answer_older_than_an_invalidation_is_refused(void) {
+static void a_response_older_than_an_invalidation_is_not_stored(void) {
     static const uint64_t tag[] = {1}, other[] = {2}, same_bucket[] = {1 + CACHE_BUCKETS};
     begin(100000);
     uint64_t began = store.sequence;
@@ -112,7 +112,7 @@ static void an_answer_older_than_an_invalidation_is_refused(void) {
     store_free(&store);
 }
 
-static void an_answer_without_tags_lives_until_any_invalidation(void) {
+static void a_response_without_surrogate_keys_lives_until_any_invalidation(void) {
     static const uint64_t tag[] = {1};
     begin(100000);
     put("a", 10, NULL, 0, store.sequence);
@@ -124,7 +124,7 @@ static void an_answer_without_tags_lives_until_any_invalidation(void) {
     store_free(&store);
 }
 
-static void a_reset_drops_all_and_refuses_what_is_being_computed(void) {
+static void a_reset_drops_all_and_refuses_responses_under_way(void) {
     static const uint64_t tag[] = {1};
     begin(100000);
     put("a", 10, tag, 1, store.sequence);
@@ -138,7 +138,7 @@ static void a_reset_drops_all_and_refuses_what_is_being_computed(void) {
     store_free(&store);
 }
 
-static void an_answer_outlives_its_entry(void) {
+static void a_response_outlives_its_entry(void) {
     static const uint64_t tag[] = {1};
     begin(100000);
     put("a", 10, tag, 1, 0);
@@ -151,7 +151,7 @@ static void an_answer_outlives_its_entry(void) {
     store_free(&store);
 }
 
-static void repeated_tags_are_no_harm(void) {
+static void repeated_surrogate_keys_are_harmless(void) {
     static const uint64_t tags[] = {7, 7, 7, 8};
     begin(100000);
     put("a", 10, tags, 4, 0);
@@ -165,17 +165,19 @@ static void repeated_tags_are_no_harm(void) {
 static const struct test_case cases[] = {
     {"the least recently used goes first", the_least_recently_used_goes_first},
     {"the bound holds for any sizes", the_bound_holds_for_any_sizes},
-    {"what is larger than all is not kept", what_is_larger_than_all_is_not_kept},
-    {"a new answer replaces the old one", a_new_answer_replaces_the_old_one},
-    {"tags drop their answers and no others", tags_drop_their_answers_and_no_others},
-    {"an answer older than an invalidation is refused",
-     an_answer_older_than_an_invalidation_is_refused},
-    {"an answer without tags lives until any invalidation",
-     an_answer_without_tags_lives_until_any_invalidation},
-    {"a reset drops all and refuses what is being computed",
-     a_reset_drops_all_and_refuses_what_is_being_computed},
-    {"an answer outlives its entry", an_answer_outlives_its_entry},
-    {"repeated tags are no harm", repeated_tags_are_no_harm},
+    {"a response larger than the cache is not stored",
+     a_response_larger_than_the_cache_is_not_stored},
+    {"a new response replaces the old one", a_new_response_replaces_the_old_one},
+    {"surrogate keys drop their responses and no others",
+     surrogate_keys_drop_their_responses_and_no_others},
+    {"a response older than an invalidation is not stored",
+     a_response_older_than_an_invalidation_is_not_stored},
+    {"a response without surrogate keys lives until any invalidation",
+     a_response_without_surrogate_keys_lives_until_any_invalidation},
+    {"a reset drops all and refuses responses under way",
+     a_reset_drops_all_and_refuses_responses_under_way},
+    {"a response outlives its entry", a_response_outlives_its_entry},
+    {"repeated surrogate keys are harmless", repeated_surrogate_keys_are_harmless},
 };
 
 TEST_MAIN(cases)

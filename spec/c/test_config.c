@@ -195,7 +195,7 @@ static void database_is_at(const char *name, const char *value, const char *url)
 }
 
 /* PLATFORM.md, 6. Later ones of this list rule over earlier ones. */
-static void the_database_is_found_as_the_platform_finds_its_own(void) {
+static void the_database_url_follows_the_platforms_variables(void) {
     unset_all();
     database_is_at("HULEEDU_DB_PASSWORD", "p@ss/w:%d",
                    "postgresql://huledu:p%40ss%2Fw%3A%25d@localhost:5436/"
@@ -222,7 +222,7 @@ static void the_database_is_found_as_the_platform_finds_its_own(void) {
 }
 
 /* PLATFORM.md, 6. */
-static void the_first_releases_api_key_is_taken_where_there_is_no_other(void) {
+static void the_first_releases_api_key_is_used_if_there_is_no_other(void) {
     static const char *const names[] = {"INTERNAL_API_KEY", "HULEEDU_INTERNAL_API_KEY"};
     static const char *const keys[] = {"key of the first", "key of the second"};
     unset_all();
@@ -306,7 +306,7 @@ static void secrets_come_from_files(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
 }
 
-static void what_is_no_key_in_a_key_file_is_refused(void) {
+static void an_invalid_key_in_a_key_file_is_refused(void) {
     static const struct {
         const char *bytes;
         size_t len;
@@ -360,7 +360,7 @@ static void wrong_values_are_named(void) {
             "service.name", "must not hold a NUL byte");
 }
 
-static void keys_of_one_name_are_told_apart(void) {
+static void keys_of_the_same_name_in_two_tables_are_told_apart(void) {
     refuses("url = (env_or_file(\"REDIS_URL\")", "url = true or (env_or_file(\"REDIS_URL\")",
             "redis.url", "must be a string");
     refuses("url = database_url()", "url = 5", "postgres.url", "must be a string");
@@ -368,7 +368,7 @@ static void keys_of_one_name_are_told_apart(void) {
 }
 
 /* What `run` could not connect to, `check` refuses; neither shows what may be a password. */
-static void places_that_cannot_be_connected_to_are_refused(void) {
+static void invalid_addresses_are_refused(void) {
     static const struct {
         const char *key, *from, *to, *reason;
     } table[] = {
@@ -423,7 +423,7 @@ static void unknown_and_missing_keys_are_named(void) {
     CHECK_HAS(err.text, "[number]: unknown section");
 }
 
-static void files_that_are_no_configuration(void) {
+static void files_that_are_not_a_configuration_are_refused(void) {
     CHECK(!load("return {"));
     CHECK_HAS(err.text, ":1: ");
     CHECK(!load("\n\nerror(\"no\")"));
@@ -440,7 +440,7 @@ static void files_that_are_no_configuration(void) {
 }
 
 /* A FIFO would be waited for, on a reload by a program that runs. */
-static void what_is_no_regular_text_file_is_refused_unread(void) {
+static void a_path_that_is_not_a_regular_text_file_is_refused_unread(void) {
     (void)remove(path);
     CHECK(mkfifo(path, 0600) == 0);
     CHECK(!config_load(path, &err));
@@ -457,7 +457,7 @@ static void what_is_no_regular_text_file_is_refused_unread(void) {
 }
 
 /* Bounded in time and memory, and read raw: it is loaded by a running program, too. */
-static void a_file_that_does_anything_ends_in_a_message(void) {
+static void any_file_ends_in_a_message_or_a_configuration(void) {
     static const struct {
         const char *text, *what;
     } table[] = {
@@ -481,7 +481,7 @@ static void a_file_that_does_anything_ends_in_a_message(void) {
     }
 }
 
-static void a_file_that_does_not_end_is_ended(void) {
+static void an_endless_file_is_stopped(void) {
     CHECK(!load("while true do pcall(function() while true do end end) end"));
     CHECK_HAS(err.text, ":1: timed out: the limit is 5000 ms");
 }
@@ -491,7 +491,7 @@ static int line_of(const char *text, const char *section, const char *key) {
     return config_line_of(path, section, key);
 }
 
-static void lines_are_found_however_it_is_written(void) {
+static void lines_are_found_in_any_layout(void) {
     CHECK_INT(line_of("return { a = { x = 1 }, b = { x = 2 } }", "b", "x"), 1);
     CHECK_INT(line_of("return {\na = {\nx = 1 },\nb = {\nx = 2 }}", "b", "x"), 5);
     CHECK_INT(line_of("return {\na = {\n[\"x\"] = 1,\n['x'] = 2 }}", "a", "x"), 4);
@@ -513,7 +513,7 @@ static void lines_are_found_however_it_is_written(void) {
     CHECK_INT(config_line_of("/nowhere", "a", "x"), 0);
 }
 
-static void a_password_of_any_characters_stays_one_in_the_url(void) {
+static void a_password_of_any_characters_is_percent_encoded_in_the_url(void) {
     setenv("HULEEDU_DB_PASSWORD", "a@b/c:d%e?f#g h", 1);
     struct config *config = load(shipped);
     CHECK(config != NULL);
@@ -562,7 +562,7 @@ static void reload_takes(const char *from, const char *to, const char *wanted) {
     free(text);
 }
 
-static void a_reload_says_what_it_takes(void) {
+static void a_reload_lists_the_settings_it_applies(void) {
     reload_takes("[\"bff-teacher-service\"] = \"internal\",", "", "http.vocabularies now;");
     reload_takes("    options = {},", "    options = { [\"sasl.password\"] = \"x\" },",
                  "kafka.options now;");
@@ -572,32 +572,34 @@ static void a_reload_says_what_it_takes(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a reload says what it takes", a_reload_says_what_it_takes},
+    {"a reload lists the settings it applies", a_reload_lists_the_settings_it_applies},
     {"the shipped file loads", the_shipped_file_loads},
     {"headers have names where the file gives none", headers_have_names_where_the_file_gives_none},
     {"folders lie beside the file", folders_lie_beside_the_file},
     {"the environment overrides", the_environment_overrides},
-    {"the database is found as the platform finds its own",
-     the_database_is_found_as_the_platform_finds_its_own},
-    {"the first release's API key is taken where there is no other",
-     the_first_releases_api_key_is_taken_where_there_is_no_other},
+    {"the database URL follows the platform's variables",
+     the_database_url_follows_the_platforms_variables},
+    {"the first release's API key is used if there is no other",
+     the_first_releases_api_key_is_used_if_there_is_no_other},
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},
-    {"what is no key in a key file is refused", what_is_no_key_in_a_key_file_is_refused},
+    {"an invalid key in a key file is refused", an_invalid_key_in_a_key_file_is_refused},
     {"wrong values are named", wrong_values_are_named},
-    {"keys of one name are told apart", keys_of_one_name_are_told_apart},
-    {"places that cannot be connected to are refused",
-     places_that_cannot_be_connected_to_are_refused},
+    {"keys of the same name in two tables are told apart",
+     keys_of_the_same_name_in_two_tables_are_told_apart},
+    {"invalid addresses are refused", invalid_addresses_are_refused},
     {"unknown and missing keys are named", unknown_and_missing_keys_are_named},
-    {"files that are no configuration", files_that_are_no_configuration},
-    {"what is no regular text file is refused unread",
-     what_is_no_regular_text_file_is_refused_unread},
-    {"a file that does anything ends in a message", a_file_that_does_anything_ends_in_a_message},
-    {"a file that does not end is ended", a_file_that_does_not_end_is_ended},
-    {"lines are found however it is written", lines_are_found_however_it_is_written},
-    {"a password of any characters stays one in the URL",
-     a_password_of_any_characters_stays_one_in_the_url},
+    {"files that are not a configuration are refused",
+     files_that_are_not_a_configuration_are_refused},
+    {"a path that is not a regular text file is refused unread",
+     a_path_that_is_not_a_regular_text_file_is_refused_unread},
+    {"any file ends in a message or a configuration",
+     any_file_ends_in_a_message_or_a_configuration},
+    {"an endless file is stopped", an_endless_file_is_stopped},
+    {"lines are found in any layout", lines_are_found_in_any_layout},
+    {"a password of any characters is percent-encoded in the URL",
+     a_password_of_any_characters_is_percent_encoded_in_the_url},
     {"secrets of the configuration show in no error",
      secrets_of_the_configuration_show_in_no_error},
 };

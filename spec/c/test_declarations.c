@@ -106,7 +106,7 @@ static void refuses_field(const char *field, const char *wanted) {
     refuses("handlers/h.lua", text, full);
 }
 
-static void takes_good_declarations(void) {
+static void accepts_good_declarations(void) {
     CHECK_TEXT(error_with(NULL, NULL), "");
 }
 
@@ -201,7 +201,7 @@ static void names_file_and_line_of_a_syntax_error(void) {
 
 /* ---- bounds, names, paths ------------------------------------------------------------------ */
 
-static void names_bounds_that_nothing_meets(void) {
+static void names_bounds_that_no_value_meets(void) {
     refuses_field("{ 'p', type = 'integer', min = 2, max = 1 }",
                   "`min` 2 is more than `max` 1: no value would be accepted");
     refuses_field("{ 'p', type = 'number', min = 0/0 }",
@@ -226,7 +226,7 @@ static void names_lists_with_a_gap_and_words_with_two_meanings(void) {
             "handlers/h.lua:1: handler: `topics` takes a list of names without a gap");
 }
 
-static void names_what_is_declared_twice(void) {
+static void names_duplicate_declarations(void) {
     static const char view[] =
         "return {\n{ name = 't', key = { { 'id', 'text' } }, groups = {\n"
         "{ name = 'g', rule = 'latest', columns = { { 'a', 'text' },\n{ 'a', 'text' } } },\n"
@@ -247,7 +247,7 @@ static void names_what_is_declared_twice(void) {
         "handlers/h.lua:2: handler: field time: the envelope reserves this name: choose another");
 }
 
-static void names_topics_and_types_that_cannot_be(void) {
+static void names_invalid_topics_and_types(void) {
     refuses("handlers/h.lua", "return { topics = 'a b', fields = {}, handle = function() end }",
             "handlers/h.lua:1: handler: \"a b\" is not a topic name: use letters, digits, . _ and "
             "-, up to "
@@ -295,7 +295,7 @@ static void names_impossible_paths(void) {
     }
 }
 
-static void names_caches_that_would_lie(void) {
+static void names_cache_keys_that_would_mix_responses(void) {
     refuses_route("path = '/{id}', cache = { key = 'x:{bid}:{id}' }",
                   "cache: no parameter of the path \"bid\": did you mean \"id\"?");
     refuses_route("path = '/{id}', cache = { key = 'x:{id' }",
@@ -318,7 +318,7 @@ static void names_caches_that_would_lie(void) {
                                             "parameters, \"api:batch:{batch_id}\"");
 }
 
-static void names_vocabularies_that_say_nothing(void) {
+static void names_vocabularies_without_effect(void) {
     static const char words[] = "words: vocabulary \"x\" maps words to words, 256 at most, without "
                                 "quotes and backslashes";
     refuses_route("path = '/', words = { vocabularies = {} }",
@@ -343,7 +343,7 @@ static void names_misspelt_words_of_a_vocabulary(void) {
 }
 
 /* The settings name a vocabulary for a caller: it must be one of each route that has any. */
-static void names_vocabularies_that_a_route_does_not_answer_in(void) {
+static void names_vocabularies_that_a_route_does_not_declare(void) {
     static const char route[] = "return { path = '/', words = { at = 'a', vocabularies = { internal"
                                 " = { b = 'c' } } }, handle = function() end }";
     static const char slip[] = "return { path = '/b', words = { at = 'a', vocabularies = { intrnal"
@@ -404,7 +404,7 @@ static void names_routes_that_hide_each_other(void) {
 
 /* ---- all at once, whatever it is ----------------------------------------------------------- */
 
-static void names_all_that_is_wrong_at_once(void) {
+static void names_all_problems_at_once(void) {
     make_folders();
     error_with("view.lua", "return { { name = 't', kye = {}, groups = 7 } }");
     write_file("handlers/h.lua", "return {\n topics = 7,\n fields = { x = { 'p', mni = 1,\n"
@@ -427,7 +427,7 @@ static void names_all_that_is_wrong_at_once(void) {
     }
 }
 
-static void counts_what_there_is_no_room_for(void) {
+static void counts_problems_that_do_not_fit(void) {
     struct buffer text = {0};
     buffer_append_text(&text, "return { topics = 'a', handle = function() end, fields = {");
     for (int i = 0; i < 64; i++) {
@@ -506,7 +506,7 @@ static char *text_of_case(const char *name) {
     return text;
 }
 
-static void slips_that_were_called_good_are_named(void) {
+static void plausible_mistakes_are_named(void) {
     static const struct {
         const char *file, *as, *wanted;
     } table[] = {
@@ -568,7 +568,7 @@ static void names_wrong_words_of_a_reaction(void) {
                      "SELECT :key::text", "takes exactly one parameter, :keys");
 }
 
-static void leaves_out_what_follows_from_a_problem_of_the_view(void) {
+static void omits_problems_that_follow_from_a_problem_of_the_view(void) {
     make_folders();
     write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
     write_file("reactions/a.lua",
@@ -580,7 +580,7 @@ static void leaves_out_what_follows_from_a_problem_of_the_view(void) {
     remove_file("queries/facts.sql");
 }
 
-static void takes_a_good_reaction(void) {
+static void accepts_a_good_reaction(void) {
     make_folders();
     write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
     write_file("reactions/a.lua",
@@ -591,10 +591,11 @@ static void takes_a_good_reaction(void) {
 }
 
 static const struct test_case cases[] = {
-    {"names vocabularies that say nothing", names_vocabularies_that_say_nothing},
+    {"names vocabularies without effect", names_vocabularies_without_effect},
     {"names misspelt words of a vocabulary", names_misspelt_words_of_a_vocabulary},
-    {"names vocabularies that a route lacks", names_vocabularies_that_a_route_does_not_answer_in},
-    {"takes good declarations", takes_good_declarations},
+    {"names vocabularies that a route does not declare",
+     names_vocabularies_that_a_route_does_not_declare},
+    {"accepts good declarations", accepts_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},
     {"names a wrong value", names_a_wrong_value},
@@ -603,22 +604,22 @@ static const struct test_case cases[] = {
     {"names a wrong word of the view", names_a_wrong_word_of_the_view},
     {"names the line of a wrong word", names_the_line_of_a_wrong_word},
     {"names file and line of a syntax error", names_file_and_line_of_a_syntax_error},
-    {"names bounds that nothing meets", names_bounds_that_nothing_meets},
+    {"names bounds that no value meets", names_bounds_that_no_value_meets},
     {"names lists with a gap and words with two meanings",
      names_lists_with_a_gap_and_words_with_two_meanings},
-    {"names what is declared twice", names_what_is_declared_twice},
-    {"names topics and types that cannot be", names_topics_and_types_that_cannot_be},
+    {"names duplicate declarations", names_duplicate_declarations},
+    {"names invalid topics and types", names_invalid_topics_and_types},
     {"names impossible paths", names_impossible_paths},
-    {"names caches that would lie", names_caches_that_would_lie},
+    {"names cache keys that would mix responses", names_cache_keys_that_would_mix_responses},
     {"names wrong values of a route", names_wrong_values_of_a_route},
     {"names routes that hide each other", names_routes_that_hide_each_other},
     {"names wrong words of a reaction", names_wrong_words_of_a_reaction},
-    {"leaves out what follows from a problem of the view",
-     leaves_out_what_follows_from_a_problem_of_the_view},
-    {"takes a good reaction", takes_a_good_reaction},
-    {"slips that were called good are named", slips_that_were_called_good_are_named},
-    {"names all that is wrong at once", names_all_that_is_wrong_at_once},
-    {"counts what there is no room for", counts_what_there_is_no_room_for},
+    {"omits problems that follow from a problem of the view",
+     omits_problems_that_follow_from_a_problem_of_the_view},
+    {"accepts a good reaction", accepts_a_good_reaction},
+    {"plausible mistakes are named", plausible_mistakes_are_named},
+    {"names all problems at once", names_all_problems_at_once},
+    {"counts problems that do not fit", counts_problems_that_do_not_fit},
     {"hostile declarations end in a message", hostile_declarations_end_in_a_message},
 };
 

@@ -348,12 +348,12 @@ static void fields_of_every_event(void) {
 
 static const struct test_case cases[] = {
     {"each function of a binding is defined, and no other", functions_of_bindings},
-    {"each module that is defined is a binding", files_of_bindings},
-    {"parameters are called as in the comments of the bindings", parameters_of_bindings},
+    {"each defined module is a binding", files_of_bindings},
+    {"parameters have the names of the bindings' comments", parameters_of_bindings},
     {"the methods of metrics are those of their classes", methods_of_metrics},
-    {"a transaction has what its class has", keys_of_a_transaction},
+    {"a transaction has the methods of its class", keys_of_a_transaction},
     {"the globals are those of the sandbox", globals},
-    {"the helpers of specs have what is defined", helpers_of_specs},
+    {"the helpers of specs have the defined functions", helpers_of_specs},
     {"options of requests and records are those that are checked", options_of_bindings},
     {"the kinds of failures are defined", kinds_of_failures},
     {"declarations take the keys and words that are defined", words_of_declarations},

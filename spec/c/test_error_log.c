@@ -147,7 +147,7 @@ static void the_line_of_an_error_has_the_requests_trace_id(void) {
     end();
 }
 
-static void answers_leave_no_line(void) {
+static void successful_responses_leave_no_line(void) {
     begin();
     told.why = NULL;
     for (told.status = 200; told.status <= 404; told.status += 204) {
@@ -157,7 +157,7 @@ static void answers_leave_no_line(void) {
     end();
 }
 
-static void what_is_no_request_leaves_a_line_with_a_reason(void) {
+static void a_malformed_request_leaves_a_line_with_a_reason(void) {
     begin();
     ask("none", HEAD "Content-Length: x\r\n\r\n");
     const char *line = captured_take();
@@ -172,7 +172,7 @@ static void what_is_no_request_leaves_a_line_with_a_reason(void) {
     end();
 }
 
-static void a_storm_of_errors_leaves_a_few_lines_and_a_count(void) {
+static void many_errors_leave_a_few_lines_and_a_count(void) {
     begin();
     told.status = 503;
     told.why = NULL;
@@ -240,7 +240,7 @@ static void a_failure_is_unavailable_or_a_fault(void) {
     }
 }
 
-static void fields_of_the_service_have_the_names_that_the_server_is_given(void) {
+static void log_fields_of_the_service_have_configured_names(void) {
     begin();
     exchanges_destroy(exchanges);
     exchanges = exchanges_create(&(struct http_options){.site = {NULL, plan},
@@ -275,7 +275,7 @@ static int dial(const struct http_server *server) {
     return fd;
 }
 
-static void a_connection_too_many_is_told_and_logged_with_one_id(void) {
+static void a_refused_connection_gets_a_503_and_a_log_line_with_one_id(void) {
     struct err err = {0};
     char said[1024] = "", id[64] = "";
     captured_begin();
@@ -353,7 +353,7 @@ static void refusals_have_a_reason(void) {
                admission_message(ADMISSION_WRONG_KEY));
 }
 
-static void an_empty_list_refuses_every_request(void) {
+static void an_empty_list_of_keys_refuses_every_request(void) {
     char *keys[] = {KEY, ""}, *services[] = {"gateway"};
     config = (struct config){0};
     set(&config.http.allowed_services, services, 1);
@@ -381,7 +381,7 @@ static void check_warnings(size_t count, const char *part) {
     admission_unref(admission);
 }
 
-static void keys_that_are_probably_wrong_are_warned_of(void) {
+static void suspicious_keys_get_a_warning(void) {
     char *keys[] = {KEY, "", "short"}, *services[] = {"gateway"};
     config = (struct config){0};
     check_warnings(2, "http.api_keys is empty: every request");
@@ -414,21 +414,20 @@ static const struct test_case cases[] = {
      every_error_leaves_a_line_with_its_correlation_id},
     {"the line of an error has the request's trace id",
      the_line_of_an_error_has_the_requests_trace_id},
-    {"answers leave no line", answers_leave_no_line},
-    {"what is no request leaves a line with a reason",
-     what_is_no_request_leaves_a_line_with_a_reason},
-    {"a storm of errors leaves a few lines and a count",
-     a_storm_of_errors_leaves_a_few_lines_and_a_count},
+    {"successful responses leave no line", successful_responses_leave_no_line},
+    {"a malformed request leaves a line with a reason",
+     a_malformed_request_leaves_a_line_with_a_reason},
+    {"many errors leave a few lines and a count", many_errors_leave_a_few_lines_and_a_count},
     {"a 503 says what was missing, in its line and in a metric",
      a_503_says_what_was_missing_in_its_line_and_in_a_metric},
     {"a failure is unavailable or a fault", a_failure_is_unavailable_or_a_fault},
-    {"fields of the service have the names that the server is given",
-     fields_of_the_service_have_the_names_that_the_server_is_given},
-    {"a connection too many is told and logged with one id",
-     a_connection_too_many_is_told_and_logged_with_one_id},
+    {"log fields of the service have configured names",
+     log_fields_of_the_service_have_configured_names},
+    {"a refused connection gets a 503 and a log line with one id",
+     a_refused_connection_gets_a_503_and_a_log_line_with_one_id},
     {"refusals have a reason", refusals_have_a_reason},
-    {"an empty list refuses every request", an_empty_list_refuses_every_request},
-    {"keys that are probably wrong are warned of", keys_that_are_probably_wrong_are_warned_of},
+    {"an empty list of keys refuses every request", an_empty_list_of_keys_refuses_every_request},
+    {"suspicious keys get a warning", suspicious_keys_get_a_warning},
     {"keys that no request can send are refused", keys_that_no_request_can_send_are_refused},
 };
 

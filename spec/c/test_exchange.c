@@ -53,7 +53,7 @@ static int dial(const struct http_server *server) {
 }
 
 /* Two requests in one segment: the second lies behind the first while a worker has that one. */
-static void a_worker_carries_out_what_was_planned_once(void) {
+static void a_worker_carries_out_a_plan_once(void) {
     struct err err = {0};
     char said[2048] = "";
     size_t len = 0;
@@ -84,7 +84,7 @@ static void a_worker_carries_out_what_was_planned_once(void) {
     CHECK_INT(released, 2);
 }
 
-static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
+static void a_timed_out_plan_gets_a_503_and_is_released(void) {
     begin();
     struct exchanges *exchanges = exchanges_create(
         &(struct http_options){.site = site, .request_timeout_ms = 0}); /* over at once */
@@ -99,7 +99,7 @@ static void a_plan_whose_time_is_over_is_released_and_answered_503(void) {
     exchanges_destroy(exchanges);
 }
 
-static void a_plan_that_nobody_waits_for_is_released(void) {
+static void a_plan_without_a_client_is_released(void) {
     begin();
     struct exchanges *exchanges =
         exchanges_create(&(struct http_options){.site = site, .request_timeout_ms = 1000});
@@ -114,10 +114,9 @@ static void a_plan_that_nobody_waits_for_is_released(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a worker carries out what was planned once", a_worker_carries_out_what_was_planned_once},
-    {"a plan whose time is over is released and answered 503",
-     a_plan_whose_time_is_over_is_released_and_answered_503},
-    {"a plan that nobody waits for is released", a_plan_that_nobody_waits_for_is_released},
+    {"a worker carries out a plan once", a_worker_carries_out_a_plan_once},
+    {"a timed-out plan gets a 503 and is released", a_timed_out_plan_gets_a_503_and_is_released},
+    {"a plan without a client is released", a_plan_without_a_client_is_released},
 };
 
 TEST_MAIN(cases)

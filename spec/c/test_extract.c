@@ -118,7 +118,7 @@ static void reads_what_is_declared(void) {
     CHECK(!values[WHOLE].present);
 }
 
-static void absent_and_null_are_one(void) {
+static void absent_and_null_are_equal(void) {
     CHECK_OK(run_with("\"count\":null,\"items\":null,\"raw\":null"), &err);
     for (int i = COUNT; i < FIELD_COUNT; i++) {
         CHECK(!values[i].present);
@@ -181,7 +181,7 @@ static void keys_match_unescaped_and_whole(void) {
     refuses("{\"data\":{\"id\\u0000\":\"a\"}}", "missing_field: ");
 }
 
-static void names_what_is_no_document(void) {
+static void names_malformed_documents(void) {
     refuses("", "not_json: the text ends where a value should be, at byte 0");
     refuses("null", "not_object: ");
     refuses("[]", "not_object: ");
@@ -199,7 +199,7 @@ static void names_what_is_no_document(void) {
     CHECK_HAS(err.text, "not_json: something follows");
 }
 
-static void names_what_is_wrong_in_a_field(void) {
+static void names_the_problem_of_a_field(void) {
     refuses("{\"data\":{\"id\":\"a\\u0000b\"}}", "bad_string: data.new.id or data.id holds a NUL");
     refuses("{\"data\":{\"id\":1}}",
             "wrong_type: data.new.id or data.id is a number, not a string");
@@ -247,14 +247,14 @@ static void json_keeps_its_strings_and_drops_its_spaces(void) {
     CHECK_SLICE(values[RAW].as.text, "[1,\" a \\\" \\\\\",{\"k\":\"\\n\"},-1.50]");
 }
 
-static void empty_lists_are_there(void) {
+static void an_empty_list_is_present(void) {
     CHECK_OK(run_with("\"items\":[],\"names\":[ ],\"raw\":[]"), &err);
     CHECK(values[ITEMS].present && values[ITEMS].as.list.rows == 0);
     CHECK(values[NAMES].present && values[NAMES].as.strings.count == 0);
     CHECK_SLICE(values[RAW].as.text, "[]");
 }
 
-static void a_wrong_field_leaves_the_others_readable(void) {
+static void an_invalid_field_leaves_the_others_readable(void) {
     CHECK(!run_with("\"count\":\"x\",\"status\":\"?\",\"flag\":true,\"names\":[\"n\"]"));
     CHECK_HAS(err.text, "wrong_type: data.count");
     CHECK(values[ID].present && !values[COUNT].present && !values[STATUS].present);
@@ -273,7 +273,7 @@ static void a_quoted_value_ends_at_a_character(void) {
     CHECK(strncmp(err.text + len - 4, "\xE2\x82\xAC\"", 4) == 0);
 }
 
-static void refuses_bottomless_documents(void) {
+static void refuses_documents_nested_too_deep(void) {
     char document[400] = "{\"x\":";
     memset(document + 5, '[', 100);
     memset(document + 105, ']', 100);
@@ -281,7 +281,7 @@ static void refuses_bottomless_documents(void) {
     refuses(document, "too_deep: ");
 }
 
-static void paths_without_parts_are_no_paths(void) {
+static void paths_without_parts_are_refused(void) {
     static const char *const bad[] = {"", ".", "a..b", ".a", "a."};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct extract_field field = {.name = "f", .paths = &bad[i], .path_count = 1};
@@ -304,21 +304,21 @@ static void a_plan_without_fields_only_validates(void) {
 
 static const struct test_case cases[] = {
     {"reads what is declared", reads_what_is_declared},
-    {"absent and null are one", absent_and_null_are_one},
+    {"absent and null are equal", absent_and_null_are_equal},
     {"takes the first path that is not null", takes_the_first_path_that_is_not_null},
     {"takes the last of a repeated key", takes_the_last_of_a_repeated_key},
     {"a repeated object replaces the first whole", a_repeated_object_replaces_the_first_whole},
     {"keys match unescaped and whole", keys_match_unescaped_and_whole},
-    {"names what is no document", names_what_is_no_document},
-    {"names what is wrong in a field", names_what_is_wrong_in_a_field},
+    {"names malformed documents", names_malformed_documents},
+    {"names the problem of a field", names_the_problem_of_a_field},
     {"names the row that is wrong", names_the_row_that_is_wrong},
     {"whole numbers may be written as fractions", whole_numbers_may_be_written_as_fractions},
     {"json keeps its strings and drops its spaces", json_keeps_its_strings_and_drops_its_spaces},
-    {"empty lists are there", empty_lists_are_there},
-    {"a wrong field leaves the others readable", a_wrong_field_leaves_the_others_readable},
+    {"an empty list is present", an_empty_list_is_present},
+    {"an invalid field leaves the others readable", an_invalid_field_leaves_the_others_readable},
     {"a quoted value ends at a character", a_quoted_value_ends_at_a_character},
-    {"refuses bottomless documents", refuses_bottomless_documents},
-    {"paths without parts are no paths", paths_without_parts_are_no_paths},
+    {"refuses documents nested too deep", refuses_documents_nested_too_deep},
+    {"paths without parts are refused", paths_without_parts_are_refused},
     {"a plan without fields only validates", a_plan_without_fields_only_validates},
 };
 

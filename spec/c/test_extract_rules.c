@@ -62,7 +62,7 @@ static void bounds_the_length_of_each_of_a_list(void) {
           0);
 }
 
-static void requires_a_field_where_another_is_there(void) {
+static void requires_a_field_if_another_is_present(void) {
     const char *missing = "missing_field: note is missing";
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"old\":{\"id\":\"o\"}}"), missing);
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"note\":null,\"old\":{\"id\":\"o\"}}"), missing);
@@ -71,7 +71,7 @@ static void requires_a_field_where_another_is_there(void) {
     CHECK_TEXT(reason_of("{\"id\":\"a\"}"), "");
 }
 
-static void knows_an_object_from_what_is_none(void) {
+static void tells_objects_from_other_values(void) {
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"block\":{\"x\":1}}"), "");
     CHECK(values[BLOCK].present);
     CHECK_TEXT(reason_of("{\"id\":\"a\",\"block\":null}"), "");
@@ -90,8 +90,8 @@ static void refuses_a_condition_on_no_field(void) {
 static const struct test_case cases[] = {
     {"bounds the length of a string", bounds_the_length_of_a_string},
     {"bounds the length of each string of a list", bounds_the_length_of_each_of_a_list},
-    {"requires a field where another is there", requires_a_field_where_another_is_there},
-    {"knows an object from what is none", knows_an_object_from_what_is_none},
+    {"requires a field if another is present", requires_a_field_if_another_is_present},
+    {"tells objects from other values", tells_objects_from_other_values},
     {"refuses a condition on no field", refuses_a_condition_on_no_field},
 };
 

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "test.h"
 
-static void values_are_what_they_always_were(void) {
+static void values_never_change(void) {
     CHECK(hash64((struct slice){0}) == 0x2d06800538d394c2ULL);
     CHECK(hash64(slice_of("batch-1")) == hash64((struct slice){"batch-12", 7}));
     static const uint8_t empty[16] = {0x99, 0xaa, 0x06, 0xd3, 0x01, 0x47, 0x98, 0xd8,
@@ -13,14 +13,14 @@ static void values_are_what_they_always_were(void) {
     CHECK(memcmp(got, empty, 16) == 0);
 }
 
-static void seeds_make_other_values(void) {
+static void seeds_give_different_values(void) {
     CHECK(hash64_seeded(slice_of("a"), 1) != hash64_seeded(slice_of("a"), 2));
     CHECK(hash64_seeded(slice_of("a"), 1) == hash64_seeded(slice_of("a"), 1));
 }
 
 static const struct test_case cases[] = {
-    {"values are what they always were", values_are_what_they_always_were},
-    {"seeds make other values", seeds_make_other_values},
+    {"values never change", values_never_change},
+    {"seeds give different values", seeds_give_different_values},
 };
 
 TEST_MAIN(cases)

@@ -97,7 +97,7 @@ static void publish_traced(const struct broker *broker, const char *traceparent)
 
 #define TRACEPARENT "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-static void a_record_has_the_trace_that_its_header_names_well(void) {
+static void a_record_has_the_trace_of_a_valid_header(void) {
     static const char *const table[][2] = {
         {TRACEPARENT, TRACEPARENT}, {NULL, ""}, {"00-nonsense-01", ""}, {"", ""}};
     enum { COUNT = sizeof table / sizeof *table };
@@ -142,8 +142,7 @@ static void every_worker_has_a_group_instance_id_of_its_own(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a record has the trace that its header names well",
-     a_record_has_the_trace_that_its_header_names_well},
+    {"a record has the trace of a valid header", a_record_has_the_trace_of_a_valid_header},
     {"every worker has a group.instance.id of its own, and a reader none",
      every_worker_has_a_group_instance_id_of_its_own},
     {"wild record times end with the year 9999", wild_record_times_end_with_the_year_9999},

@@ -263,12 +263,12 @@ static const struct test_case cases[] = {
     {"reports where each record stands", delivers},
     {"sends the first records of topics at once", new_topics_take_no_second},
     {"carries keys, values and headers byte for byte, and none as none", carries_everything},
-    {"takes a report that comes after the sender has gone", late_report},
-    {"gives up within its time where there is no broker", no_broker},
+    {"accepts a report after the sender has ended", late_report},
+    {"times out without a broker", no_broker},
     {"tells a refusal from an outage", refused},
     {"names a property that librdkafka does not know", bad_property},
     {"is replaced after a fatal error", fatal},
-    {"is one for all who hold it", one_producer},
+    {"is shared by all holders", one_producer},
     {"serves threads that come and go, waiting or not", threads},
 };
 

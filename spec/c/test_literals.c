@@ -84,7 +84,7 @@ static void dots_and_missing_arguments(void) {
                  AT "things:merge lacks an argument: use view.things:merge(key, group, columns)");
 }
 
-static void what_is_not_written_plainly_is_left_alone(void) {
+static void computed_names_are_not_checked(void) {
     handler_says("local event = { wrod = 1 } return event.wrod", "");
     handler_says("for _, view in ipairs({}) do view.thigns:merge() end", "");
     handler_says("local f = function(event) return event.wrod end", "");
@@ -129,7 +129,7 @@ static void queries_and_their_parameters(void) {
     scripts_end(&scripts);
 }
 
-static void what_the_sandbox_offers_instead(void) {
+static void missing_lua_functions_get_the_sandboxs_replacement(void) {
     handler_says("return math.random(1, 2)", AT
                  "math.random is not available to scripts: a replay cannot repeat it: derive the "
                  "value from event.event_id or event.time");
@@ -137,7 +137,7 @@ static void what_the_sandbox_offers_instead(void) {
 }
 
 /* A source is looked at even where it does not load. */
-static void a_source_that_ends_anywhere_is_survived(void) {
+static void a_truncated_source_is_harmless(void) {
     static const char text[] =
         "local pg = require('pg') return { topics = 't', fields = { w = 'w' },\n"
         "handle = function(event, view) local f = function(a, b) end for k, event in f do end\n"
@@ -158,10 +158,11 @@ static const struct test_case cases[] = {
     {"fields of the event", fields_of_the_event},
     {"tables, groups and columns", tables_groups_and_columns},
     {"dots and missing arguments", dots_and_missing_arguments},
-    {"what is not written plainly is left alone", what_is_not_written_plainly_is_left_alone},
+    {"computed names are not checked", computed_names_are_not_checked},
     {"requests", requests},
-    {"a source that ends anywhere is survived", a_source_that_ends_anywhere_is_survived},
-    {"what the sandbox offers instead", what_the_sandbox_offers_instead},
+    {"a truncated source is harmless", a_truncated_source_is_harmless},
+    {"missing Lua functions get the sandbox's replacement",
+     missing_lua_functions_get_the_sandboxs_replacement},
     {"queries and their parameters", queries_and_their_parameters},
 };
 

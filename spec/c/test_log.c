@@ -74,7 +74,7 @@ static void *write_one(void *argument) {
     return NULL;
 }
 
-static void a_muted_thread_says_nothing(void) {
+static void a_muted_thread_logs_nothing(void) {
     pthread_t other;
     captured_begin();
     log_mute(true);
@@ -90,7 +90,7 @@ static void a_muted_thread_says_nothing(void) {
     CHECK_HAS(got, "\"message\":\"yes\"");
 }
 
-static void text_lines_are_for_people(void) {
+static void text_lines_are_readable(void) {
     captured_begin();
     log_configure(LOG_INFO, true);
     log_error("it broke", LOG_TEXT("why", "two\nlines"));
@@ -124,7 +124,7 @@ static void threads_do_not_mix_their_lines(void) {
     CHECK_HAS(got, "\"correlation_id\":\"three\"");
 }
 
-static void a_reader_that_stops_stops_nobody(void) {
+static void a_reader_that_stops_blocks_no_thread(void) {
     captured_begin();
     char padding[2000];
     memset(padding, 'p', sizeof padding - 1);
@@ -146,7 +146,7 @@ static void a_reader_that_stops_stops_nobody(void) {
     CHECK_HAS(got, "\"message\":\"read again\"");
 }
 
-static void a_closed_standard_error_is_no_harm(void) {
+static void a_closed_standard_error_is_harmless(void) {
     captured_begin();
     close(captured_reading);
     log_info("nobody is there");
@@ -169,11 +169,11 @@ static void a_secret_is_in_no_line(void) {
 static const struct test_case cases[] = {
     {"lines are JSON whatever is in them", lines_are_json_whatever_is_in_them},
     {"levels are kept", levels_are_kept},
-    {"a muted thread says nothing", a_muted_thread_says_nothing},
-    {"text lines are for people", text_lines_are_for_people},
+    {"a muted thread logs nothing", a_muted_thread_logs_nothing},
+    {"text lines are readable", text_lines_are_readable},
     {"threads do not mix their lines", threads_do_not_mix_their_lines},
-    {"a reader that stops stops nobody", a_reader_that_stops_stops_nobody},
-    {"a closed standard error is no harm", a_closed_standard_error_is_no_harm},
+    {"a reader that stops blocks no thread", a_reader_that_stops_blocks_no_thread},
+    {"a closed standard error is harmless", a_closed_standard_error_is_harmless},
     {"a secret is in no line", a_secret_is_in_no_line},
 };
 

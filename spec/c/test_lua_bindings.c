@@ -320,7 +320,7 @@ static void metrics_page(void) {
 
 static const struct test_case cases[] = {
     {"scripts that are being loaded touch no outside system", loading},
-    {"pg: a server that is away is a failure", postgres_away},
+    {"pg: an unavailable server is a failure", postgres_away},
     {"pg: a server that accepts and is silent costs no more than the call's time", postgres_mute},
     {"pg: the first query after a restart of the server succeeds", postgres_restarted},
     {"pg: a session lost in a transaction is a failure, the next one works",
@@ -330,11 +330,11 @@ static const struct test_case cases[] = {
      no_escape},
     {"pg: a script that fills its memory in a transaction leaves none open", memory_in_transaction},
     {"pg: an error while rows are read leaves the connection usable", error_while_pushing},
-    {"redis: a server that is away, or none at all, is a failure", redis_away},
+    {"redis: an unavailable or missing server is a failure", redis_away},
     {"redis: a silent server costs redis.timeout_ms", redis_mute},
     {"redis: the first call after a restart of the server succeeds", redis_restarted},
     {"log: fields keep their types, and one line stays one line", log_lines},
     {"log: a line is bounded", log_bounds},
-    {"metrics: what scripts count is on the page, in valid form", metrics_page},
+    {"metrics: the metrics of scripts are on the page in valid form", metrics_page},
 };
 TEST_MAIN(cases)

@@ -216,15 +216,15 @@ static void header_bounds(void) {
 
 static const struct test_case cases[] = {
     {"gives status, headers and body", answers},
-    {"reads chunks, and passes over interim answers", chunks},
-    {"sends method, headers and body, and makes none up", sends},
+    {"reads chunks and skips interim responses", chunks},
+    {"sends method, headers and body, and adds none", sends},
     {"knows methods with and without a body", methods},
     {"follows no redirect", redirects},
     {"keeps the connection for the next request", keeps_connection},
-    {"opens another where the server has closed it", stale_connection},
+    {"opens a new connection if the server closed it", stale_connection},
     {"ends after timeout_ms", own_timeout},
     {"ends with the script's call", script_deadline},
-    {"reports an answer that breaks off", truncated},
+    {"reports a truncated response", truncated},
     {"takes a body of 8 MiB and refuses a larger one", bounds},
     {"refuses headers over 64 KiB", header_bounds},
 };

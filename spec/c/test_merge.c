@@ -130,7 +130,7 @@ static bool is_the_second(void *context, size_t event) {
     return event == 1;
 }
 
-static void an_event_that_is_forgotten_supersedes_nothing(void) {
+static void a_forgotten_event_supersedes_nothing(void) {
     struct merge *merge = merge_create(&view);
     bool merged[2] = {false}, winners[2] = {false};
     stage(merge, 0, 0, "one", version(1, 1));
@@ -162,7 +162,7 @@ static void the_same_content_is_one_row_and_its_companion_follows(void) {
     merge_destroy(merge);
 }
 
-static void keys_are_tags_once_each(void) {
+static void keys_are_surrogate_keys_once_each(void) {
     struct merge *merge = merge_create(&view);
     size_t count;
     for (uint8_t event = 0; event < 3; event++) {
@@ -314,7 +314,7 @@ static void any_order_and_repetition_gives_the_same_rows(void) {
     }
 }
 
-static void a_selected_range_is_as_if_only_it_had_come(void) {
+static void a_selected_range_merges_as_if_alone(void) {
     for (uint32_t round = 1; round <= 100 && !test_failed; round++) {
         uint32_t seed = round;
         struct merge *whole = merge_create(&view), *part = merge_create(&view);
@@ -372,7 +372,7 @@ static void a_reset_leaves_nothing_of_the_batch(void) {
     merge_destroy(merge);
 }
 
-static void null_says_nothing_to_min_and_max(void) {
+static void min_and_max_ignore_null(void) {
     struct merge *merge = merge_create(&view);
     struct view_value *values = arena_alloc(merge_arena(merge), 2 * sizeof *values);
     values[0] = (struct view_value){.as.text = slice_of("a")};
@@ -425,15 +425,14 @@ static const struct test_case cases[] = {
     {"min keeps the smallest", min_keeps_the_smallest},
     {"a discarded event leaves nothing", a_discarded_event_leaves_nothing},
     {"a range of events gives their rows alone", a_range_of_events_gives_their_rows_alone},
-    {"an event that is forgotten supersedes nothing",
-     an_event_that_is_forgotten_supersedes_nothing},
+    {"a forgotten event supersedes nothing", a_forgotten_event_supersedes_nothing},
     {"the same content is one row and its companion follows",
      the_same_content_is_one_row_and_its_companion_follows},
-    {"keys are tags, once each", keys_are_tags_once_each},
+    {"keys are surrogate keys, once each", keys_are_surrogate_keys_once_each},
     {"any order and repetition gives the same rows", any_order_and_repetition_gives_the_same_rows},
-    {"a selected range is as if only it had come", a_selected_range_is_as_if_only_it_had_come},
+    {"a selected range merges as if alone", a_selected_range_merges_as_if_alone},
     {"a reset leaves nothing of the batch", a_reset_leaves_nothing_of_the_batch},
-    {"null says nothing to min and max", null_says_nothing_to_min_and_max},
+    {"min and max ignore null", min_and_max_ignore_null},
     {"many rows come out sorted", many_rows_come_out_sorted},
 };
 

@@ -69,7 +69,7 @@ static void an_event_that_merges_without_end_is_rejected(void) {
     is_rejected("for i = 1, 1e9 do view:touch('a' .. i) end", "handlers/t.lua:3");
 }
 
-static void a_refused_merge_that_is_hidden_rejects_the_event(void) {
+static void a_refused_merge_rejects_the_event_even_if_the_handler_hides_it(void) {
     is_rejected("for i = 1, 20000 do pcall(view.things.merge, view.things, 'a' .. i, 'said', "
                 "{ word = 'x' }) end",
                 "handlers/t caught the error");
@@ -133,8 +133,8 @@ static void rejected_events_fill_a_batch_too(void) {
 
 static const struct test_case cases[] = {
     {"an event that merges without end is rejected", an_event_that_merges_without_end_is_rejected},
-    {"a refused merge that is hidden rejects the event",
-     a_refused_merge_that_is_hidden_rejects_the_event},
+    {"a refused merge rejects the event even if the handler hides it",
+     a_refused_merge_rejects_the_event_even_if_the_handler_hides_it},
     {"a batch at its bound leaves the rest to the next",
      a_batch_at_its_bound_leaves_the_rest_to_the_next},
     {"rejected events fill a batch too", rejected_events_fill_a_batch_too},

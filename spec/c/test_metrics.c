@@ -68,7 +68,7 @@ static void past_the_bound_cells_are_shared(void) {
     CHECK(metric_cell(metric, "0") == first);
 }
 
-static void what_shall_not_show_does_not(void) {
+static void hidden_families_are_not_rendered(void) {
     struct buffer before = {0};
     buffer_append_text(&before, rendered());
     metric_add(metric_unshown(METRIC_COUNTER), 7);
@@ -126,7 +126,7 @@ static struct metric *declare(struct metric_scope *scope, const char *name, cons
     return metric;
 }
 
-static void what_a_scope_declares_is_on_the_page_while_it_is_shown(void) {
+static void a_scopes_metrics_are_on_the_page_while_it_is_shown(void) {
     struct metric_scope *first = metric_scope_create(), *second = metric_scope_create();
     metric_add(metric_cell(declare(first, "s_stays", "x"), "1"), 2);
     metric_add(metric_cell(declare(first, "s_goes", "")), 1);
@@ -144,7 +144,7 @@ static void what_a_scope_declares_is_on_the_page_while_it_is_shown(void) {
     CHECK(!strstr(rendered(), "s_stays") && !strstr(rendered(), "s_comes"));
 }
 
-static void another_scope_may_give_a_name_other_labels_and_back(void) {
+static void another_scope_may_give_a_name_other_labels(void) {
     struct metric_scope *first = metric_scope_create(), *second = metric_scope_create(),
                         *refused = metric_scope_create();
     metric_add(metric_cell(declare(first, "s_asked", "x"), "1"), 2);
@@ -161,7 +161,7 @@ static void another_scope_may_give_a_name_other_labels_and_back(void) {
     metric_scope_destroy(first);
 }
 
-static void within_a_scope_and_beside_the_program_a_name_has_one_meaning(void) {
+static void a_name_has_one_meaning_within_a_scope_and_beside_the_program(void) {
     struct metric_scope *scope = metric_scope_create();
     struct err err = {0};
     declare(scope, "s_once", "x");
@@ -179,7 +179,7 @@ static void within_a_scope_and_beside_the_program_a_name_has_one_meaning(void) {
     CHECK(strstr(rendered(), "t_later 7\n"));
 }
 
-static void series_that_are_not_shown_count_on_unseen(void) {
+static void hidden_series_continue_to_count(void) {
     struct metric *metric = counter("t_selected", "x");
     metric_add(metric_cell(metric, "old"), 1);
     metric_show_only(metric, (const char *const[]){"new"}, 1);
@@ -204,15 +204,14 @@ static const struct test_case cases[] = {
     {"histograms count up to each bound", histograms_count_up_to_each_bound},
     {"a family and a cell are found again", a_family_and_a_cell_are_found_again},
     {"past the bound, cells are shared", past_the_bound_cells_are_shared},
-    {"what shall not show does not", what_shall_not_show_does_not},
+    {"hidden families are not rendered", hidden_families_are_not_rendered},
     {"counts exactly while rendered", counts_exactly_while_rendered},
-    {"what a scope declares is on the page while it is shown",
-     what_a_scope_declares_is_on_the_page_while_it_is_shown},
-    {"another scope may give a name other labels and back",
-     another_scope_may_give_a_name_other_labels_and_back},
-    {"within a scope and beside the program a name has one meaning",
-     within_a_scope_and_beside_the_program_a_name_has_one_meaning},
-    {"series that are not shown count on unseen", series_that_are_not_shown_count_on_unseen},
+    {"a scope's metrics are on the page while it is shown",
+     a_scopes_metrics_are_on_the_page_while_it_is_shown},
+    {"another scope may give a name other labels", another_scope_may_give_a_name_other_labels},
+    {"a name has one meaning within a scope and beside the program",
+     a_name_has_one_meaning_within_a_scope_and_beside_the_program},
+    {"hidden series continue to count", hidden_series_continue_to_count},
     {"a forgotten series leaves the page", a_forgotten_series_leaves_the_page},
 };
 

@@ -130,7 +130,7 @@ static void a_file_that_changed_is_refused(void) {
     end();
 }
 
-static void a_file_stands_for_an_earlier_text_that_it_names(void) {
+static void a_file_replaces_an_earlier_text_that_it_names(void) {
     char text[256];
     begin();
     write_file("0001_first.sql", "CREATE TABLE steps (a int);");
@@ -230,7 +230,7 @@ static void a_file_without_a_number_is_applied_whenever_it_has_changed(void) {
     end();
 }
 
-static void the_program_s_tables_stand_apart_from_the_service_s(void) {
+static void the_programs_tables_have_a_schema_of_their_own(void) {
     begin();
     write_file("0001_first.sql", "CREATE TABLE outbox (a int);"); /* the service's own */
     CHECK_INT(run(), 1);
@@ -288,7 +288,7 @@ static void an_absent_database_is_an_outage(void) {
 }
 
 /* A lock of the session would stay on the pooler's connection, for whoever is lent it next. */
-static void behind_a_pooler_no_lock_is_left(void) {
+static void no_lock_is_left_behind_a_pooler(void) {
     char pooled[256];
     begin();
     script("DROP DATABASE IF EXISTS test_migrate_pooled");
@@ -309,20 +309,20 @@ static void behind_a_pooler_no_lock_is_left(void) {
 static const struct test_case cases[] = {
     {"files are applied in order, once", files_are_applied_in_order_once},
     {"a file that changed is refused", a_file_that_changed_is_refused},
-    {"a file stands for an earlier text that it names",
-     a_file_stands_for_an_earlier_text_that_it_names},
+    {"a file replaces an earlier text that it names",
+     a_file_replaces_an_earlier_text_that_it_names},
     {"a file older than the newest applied is refused",
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
     {"bad names and files are refused", bad_names_and_files_are_refused},
     {"a file without a number is applied whenever it has changed",
      a_file_without_a_number_is_applied_whenever_it_has_changed},
-    {"the program's tables stand apart from the service's",
-     the_program_s_tables_stand_apart_from_the_service_s},
+    {"the program's tables have a schema of their own",
+     the_programs_tables_have_a_schema_of_their_own},
     {"runs at once apply each file once", runs_at_once_apply_each_file_once},
     {"the shipped files apply to an empty schema", the_shipped_files_apply_to_an_empty_schema},
     {"an absent database is an outage", an_absent_database_is_an_outage},
-    {"behind a pooler no lock is left", behind_a_pooler_no_lock_is_left},
+    {"no lock is left behind a pooler", no_lock_is_left_behind_a_pooler},
 };
 
 TEST_MAIN(cases)

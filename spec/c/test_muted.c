@@ -143,10 +143,10 @@ static void each_call_anew(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a question fails, reaches nothing and is named", questions},
-    {"a failure that the handler hides is named all the same", hidden},
-    {"what is published rests on nothing", published},
-    {"what asks nothing rests on nothing", nothing_asked},
+    {"a call fails, reaches nothing and is recorded", questions},
+    {"a failure that the handler hides is recorded", hidden},
+    {"publishing rests on nothing", published},
+    {"a handler without calls rests on nothing", nothing_asked},
     {"live handling rests on nothing, whatever the event before did", each_call_anew},
 };
 TEST_MAIN(cases)

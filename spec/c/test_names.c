@@ -70,7 +70,7 @@ static void says(const char *body, const char *wanted) {
     CHECK_TEXT(got, wanted);
 }
 
-static void a_field_that_is_not_declared_suggests_the_nearest(void) {
+static void an_undeclared_field_suggests_the_nearest(void) {
     says("return event.wrod",
          LINE "event has no field \"wrod\": did you mean \"word\"? (`fields` of /handlers/h.lua)");
     says("return event.colour", LINE
@@ -85,12 +85,12 @@ static void a_field_that_is_only_checked_says_so(void) {
                                      "cannot read it (`fields` of /handlers/h.lua)");
 }
 
-static void a_declared_field_that_is_not_there_is_nil(void) {
+static void a_declared_field_that_is_absent_is_nil(void) {
     says("assert(event.maybe == nil and event.marks[1].note == nil and event[1] == nil)", "");
     says("event.marks[1].mine = 1; assert(event.marks[1].mine == 1)", "");
 }
 
-static void a_name_of_the_view_suggests_the_nearest(void) {
+static void an_unknown_name_of_the_view_suggests_the_nearest(void) {
     says("view.thigns:merge('a', 'said', {})",
          LINE "the view has no table \"thigns\": did you mean \"things\"? (/view.lua)");
     says("view.things:merge('a', 'siad', {})",
@@ -100,7 +100,7 @@ static void a_name_of_the_view_suggests_the_nearest(void) {
     says("view.things:marge('a')", LINE "things has no method \"marge\": did you mean \"merge\"?");
 }
 
-static void a_module_suggests_the_nearest(void) {
+static void an_unknown_name_of_a_module_suggests_the_nearest(void) {
     says("require('lib.rankings')", LINE "module \"lib.rankings\" is neither a binding nor a file "
                                          "under scripts/: did you mean \"lib.ranking\"?");
     says("require('reddis')", LINE "module \"reddis\" is neither a binding nor a file under "
@@ -109,7 +109,7 @@ static void a_module_suggests_the_nearest(void) {
     says("require('log').warn('x')", LINE "log has no \"warn\": did you mean \"warning\"?");
 }
 
-static void a_global_suggests_the_nearest(void) {
+static void an_unknown_global_suggests_the_nearest(void) {
     says("return tostrng(1)",
          LINE "global \"tostrng\" is not declared: did you mean \"tostring\"?");
     says("return json.null", LINE "global \"json\" is not declared: write local json = "
@@ -122,7 +122,7 @@ static void a_global_suggests_the_nearest(void) {
     says("return colour", LINE "global \"colour\" is not declared: write local");
 }
 
-static void a_query_suggests_the_nearest(void) {
+static void an_unknown_query_suggests_the_nearest(void) {
     says("require('pg').query('batch_statu')",
          LINE "pg.query: no query \"batch_statu\": did you mean \"batch_status\"? (it would be "
               "sql/queries/batch_statu.sql)");
@@ -170,7 +170,7 @@ static void a_cached_route_cannot_read_the_query(void) {
     route_with_says(cached, "return { status = 200, body = request.params.batch_id }", "");
 }
 
-static void a_name_of_a_request_suggests_the_nearest(void) {
+static void an_unknown_name_of_a_request_suggests_the_nearest(void) {
     route_says("return request.params.bacth_id",
                "routes/r.lua:1: request.params has no \"bacth_id\": did you mean \"batch_id\"? "
                "(/{batch_id})");
@@ -187,17 +187,19 @@ static void a_request_has_its_traceparent_or_nil(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a field that is not declared suggests the nearest",
-     a_field_that_is_not_declared_suggests_the_nearest},
+    {"an undeclared field suggests the nearest", an_undeclared_field_suggests_the_nearest},
     {"a field that is only checked says so", a_field_that_is_only_checked_says_so},
-    {"a declared field that is not there is nil", a_declared_field_that_is_not_there_is_nil},
-    {"a name of the view suggests the nearest", a_name_of_the_view_suggests_the_nearest},
-    {"a module suggests the nearest", a_module_suggests_the_nearest},
-    {"a global suggests the nearest", a_global_suggests_the_nearest},
-    {"a query suggests the nearest", a_query_suggests_the_nearest},
+    {"a declared field that is absent is nil", a_declared_field_that_is_absent_is_nil},
+    {"an unknown name of the view suggests the nearest",
+     an_unknown_name_of_the_view_suggests_the_nearest},
+    {"an unknown name of a module suggests the nearest",
+     an_unknown_name_of_a_module_suggests_the_nearest},
+    {"an unknown global suggests the nearest", an_unknown_global_suggests_the_nearest},
+    {"an unknown query suggests the nearest", an_unknown_query_suggests_the_nearest},
     {"a cached route cannot read the query", a_cached_route_cannot_read_the_query},
     {"a request has its traceparent or nil", a_request_has_its_traceparent_or_nil},
-    {"a name of a request suggests the nearest", a_name_of_a_request_suggests_the_nearest},
+    {"an unknown name of a request suggests the nearest",
+     an_unknown_name_of_a_request_suggests_the_nearest},
 };
 
 TEST_MAIN(cases)

@@ -28,7 +28,7 @@ static void finds_a_name_that_begins_alike(void) {
     CHECK_TEXT(nearest("ba"), "none");
 }
 
-static void finds_none_where_none_is_near(void) {
+static void finds_nothing_if_no_name_is_near(void) {
     CHECK_TEXT(nearest("colour"), "none");
     CHECK_TEXT(nearest(""), "none");
     CHECK_TEXT(nearest("t"), "none");
@@ -49,7 +49,7 @@ static void does_not_count_a_folder_as_alike(void) {
     CHECK_TEXT(nearest_name("handlers/batch_registred", paths, 2), "handlers/batch_registered");
 }
 
-static void gives_words_of_any_length_an_answer(void) {
+static void handles_words_of_any_length(void) {
     char longest[300];
     const char *const few[] = {"a", longest};
     memset(longest, 'a', sizeof longest - 1);
@@ -58,7 +58,7 @@ static void gives_words_of_any_length_an_answer(void) {
     CHECK(!nearest_name("topicz_that_is_quite_long", few, 2));
 }
 
-static void hints_at_the_nearest_or_lists_what_there_is(void) {
+static void hints_at_the_nearest_name_or_lists_all(void) {
     char hint[NEAREST_HINT_CAP];
     CHECK_TEXT(nearest_hint(hint, "topic", names, COUNT), "did you mean \"topics\"?");
     CHECK_TEXT(nearest_hint(hint, "x", names, 2), "there are topics, time");
@@ -66,7 +66,7 @@ static void hints_at_the_nearest_or_lists_what_there_is(void) {
     CHECK_TEXT(nearest_hint(hint, "x", names, 0), "there are none");
 }
 
-static void lists_no_more_than_there_is_room_for(void) {
+static void lists_no_more_than_fits(void) {
     static const char *many[200];
     char hint[NEAREST_HINT_CAP];
     for (size_t i = 0; i < 200; i++) {
@@ -81,12 +81,12 @@ static void lists_no_more_than_there_is_room_for(void) {
 static const struct test_case cases[] = {
     {"finds the name that few edits make", finds_the_name_that_few_edits_make},
     {"finds a name that begins alike", finds_a_name_that_begins_alike},
-    {"finds none where none is near", finds_none_where_none_is_near},
+    {"finds nothing if no name is near", finds_nothing_if_no_name_is_near},
     {"takes the nearer, and of equals the first", takes_the_nearer_and_of_equals_the_first},
     {"does not count a folder as alike", does_not_count_a_folder_as_alike},
-    {"gives words of any length an answer", gives_words_of_any_length_an_answer},
-    {"hints at the nearest, or lists what there is", hints_at_the_nearest_or_lists_what_there_is},
-    {"lists no more than there is room for", lists_no_more_than_there_is_room_for},
+    {"handles words of any length", handles_words_of_any_length},
+    {"hints at the nearest name, or lists all", hints_at_the_nearest_name_or_lists_all},
+    {"lists no more than fits", lists_no_more_than_fits},
 };
 
 TEST_MAIN(cases)

@@ -25,7 +25,7 @@ static void each_partition_has_the_same_share(void) {
     check_taken(2, 1, 1, 0);
 }
 
-static void what_a_short_one_leaves_is_the_others(void) {
+static void the_rest_of_a_short_partitions_share_goes_to_the_others(void) {
     set_lengths(5, 0, 1000);
     check_taken(100, 5, 0, 95);
     set_lengths(40, 3, 1000);
@@ -42,7 +42,8 @@ static void a_log_with_fewer_is_taken_whole(void) {
 
 static const struct test_case cases[] = {
     {"each partition has the same share", each_partition_has_the_same_share},
-    {"what a short one leaves is the others'", what_a_short_one_leaves_is_the_others},
+    {"the rest of a short partition's share goes to the others",
+     the_rest_of_a_short_partitions_share_goes_to_the_others},
     {"a log with fewer is taken whole", a_log_with_fewer_is_taken_whole},
 };
 

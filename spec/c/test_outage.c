@@ -118,12 +118,12 @@ static void muted(void) {
 }
 
 static const struct test_case cases[] = {
-    {"an outage that is passed on in any way is one", passed_on},
-    {"what is unavailable is said", said},
-    {"an error of the handler's own is none, whatever was unavailable before", own_errors},
+    {"an outage that is passed on in any way is an outage", passed_on},
+    {"the unavailable system is named", said},
+    {"an error of the handler is no outage", own_errors},
     {"a handler that overcomes an outage has handled the event", overcome},
     {"a second outage is one again", each_call_anew},
-    {"time that is over after an outage is one, and otherwise not", time_over},
+    {"a time limit is an outage only after a failure", time_over},
     {"a muted handler meets none", muted},
 };
 TEST_MAIN(cases)

@@ -210,7 +210,7 @@ static void a_lease_that_ran_out_is_taken_over(void) {
     end();
 }
 
-static void a_lease_whose_row_is_gone_is_made_anew(void) {
+static void a_deleted_lease_row_is_created_again(void) {
     begin();
     outbox_script(world.pg, "DELETE FROM aggregator_state.outbox_relay");
     store("news", 1, 5);
@@ -267,7 +267,7 @@ static void the_database_away_in_between_sends_nothing_twice(void) {
     end();
 }
 
-static void a_topic_that_may_not_be_written_holds_up_itself_alone(void) {
+static void a_topic_without_the_right_to_write_delays_only_itself(void) {
     begin();
     rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
@@ -317,7 +317,7 @@ static void a_message_above_the_limit_of_the_client_fails_alone(void) {
     end();
 }
 
-static void what_has_become_old_is_settled_unsent(void) {
+static void an_old_fact_is_settled_not_sent(void) {
     begin();
     store("news", 1, 3);
     outbox_script(
@@ -332,7 +332,7 @@ static void what_has_become_old_is_settled_unsent(void) {
     end();
 }
 
-static void a_holder_that_lost_its_lease_sends_no_more(void) {
+static void a_process_that_lost_its_lease_stops_sending(void) {
     begin();
     store("news", 1, 1);
     start_relay(0);
@@ -355,7 +355,7 @@ static void a_holder_that_lost_its_lease_sends_no_more(void) {
     end();
 }
 
-static void a_relay_ends_in_time_whatever_is_away(void) {
+static void a_relay_stops_in_time_during_an_outage(void) {
     begin();
     rd_kafka_mock_broker_set_down(world.cluster, BROKER);
     store("news", 1, 100);
@@ -444,18 +444,18 @@ static const struct test_case cases[] = {
     {"one of two relays publishes, and the other goes on",
      one_of_two_relays_publishes_and_the_other_goes_on},
     {"a lease that ran out is taken over", a_lease_that_ran_out_is_taken_over},
-    {"a lease whose row is gone is made anew", a_lease_whose_row_is_gone_is_made_anew},
-    {"Kafka away and back: all is sent once", kafka_away_and_back_sends_all_once},
-    {"the database away in between: nothing is sent twice",
+    {"a deleted lease row is created again", a_deleted_lease_row_is_created_again},
+    {"Kafka down and back: each message is sent once", kafka_away_and_back_sends_all_once},
+    {"the database down in between: no message is sent twice",
      the_database_away_in_between_sends_nothing_twice},
-    {"a topic that may not be written holds up itself alone",
-     a_topic_that_may_not_be_written_holds_up_itself_alone},
+    {"a topic without the right to write delays only itself",
+     a_topic_without_the_right_to_write_delays_only_itself},
     {"a message that Kafka refuses fails alone", a_message_that_kafka_refuses_fails_alone},
     {"a message above the limit of the client fails alone",
      a_message_above_the_limit_of_the_client_fails_alone},
-    {"what has become old is settled, unsent", what_has_become_old_is_settled_unsent},
-    {"a holder that lost its lease sends no more", a_holder_that_lost_its_lease_sends_no_more},
-    {"a relay ends in time, whatever is away", a_relay_ends_in_time_whatever_is_away},
+    {"an old fact is settled, not sent", an_old_fact_is_settled_not_sent},
+    {"a process that lost its lease stops sending", a_process_that_lost_its_lease_stops_sending},
+    {"a relay stops in time during an outage", a_relay_stops_in_time_during_an_outage},
     {"rows leave once their facts cannot be sent again",
      rows_leave_once_their_facts_cannot_be_sent_again},
     {"a fact of the future leaves as one of the time it was stored",

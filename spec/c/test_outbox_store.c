@@ -51,7 +51,7 @@ static bool store(const struct outbox_message *messages, size_t count,
            pg_finish(pg, OUTBOX_WAIT_MS, add_result, stored, &err);
 }
 
-static void messages_are_stored_in_order_as_they_were_given(void) {
+static void messages_are_stored_in_order_and_unchanged(void) {
     struct outbox_stored stored;
     begin();
     struct outbox_message messages[] = {message("b", "k", "1"), message("a", NULL, "2\xC3\xA9")};
@@ -68,7 +68,7 @@ static void messages_are_stored_in_order_as_they_were_given(void) {
     end();
 }
 
-static void a_fact_given_again_changes_nothing(void) {
+static void a_repeated_fact_changes_nothing(void) {
     struct outbox_stored stored;
     begin();
     struct outbox_message one = message("a", "k", "1"), same[] = {one, one};
@@ -117,7 +117,7 @@ static void an_identity_never_has_two_contents(void) {
     end();
 }
 
-static void a_fact_older_than_the_horizon_is_settled_unsent(void) {
+static void a_fact_older_than_the_horizon_is_settled_not_sent(void) {
     struct outbox_stored stored;
     begin();
     struct outbox_message messages[] = {message("old", "k", "1"), message("young", "k", "1")};
@@ -132,7 +132,7 @@ static void a_fact_older_than_the_horizon_is_settled_unsent(void) {
     end();
 }
 
-static void what_postgres_cannot_take_is_an_error_of_input(void) {
+static void a_value_that_postgres_cannot_store_is_an_input_error(void) {
     struct outbox_stored stored;
     begin();
     struct outbox_message bad = message("a", "\xFF", "1");
@@ -155,7 +155,7 @@ static void a_rolled_back_transaction_stores_nothing(void) {
     end();
 }
 
-static void no_messages_are_no_statement(void) {
+static void no_messages_no_statement(void) {
     struct outbox_stored stored;
     begin();
     CHECK_OK(store(NULL, 0, &stored), &err);
@@ -167,16 +167,15 @@ static void no_messages_are_no_statement(void) {
 }
 
 static const struct test_case cases[] = {
-    {"messages are stored in order, as they were given",
-     messages_are_stored_in_order_as_they_were_given},
-    {"a fact given again changes nothing", a_fact_given_again_changes_nothing},
+    {"messages are stored in order and unchanged", messages_are_stored_in_order_and_unchanged},
+    {"a repeated fact changes nothing", a_repeated_fact_changes_nothing},
     {"an identity never has two contents", an_identity_never_has_two_contents},
-    {"a fact older than the horizon is settled, unsent",
-     a_fact_older_than_the_horizon_is_settled_unsent},
-    {"what Postgres cannot take is an error of input",
-     what_postgres_cannot_take_is_an_error_of_input},
+    {"a fact older than the horizon is settled, not sent",
+     a_fact_older_than_the_horizon_is_settled_not_sent},
+    {"a value that Postgres cannot store is an input error",
+     a_value_that_postgres_cannot_store_is_an_input_error},
     {"a rolled-back transaction stores nothing", a_rolled_back_transaction_stores_nothing},
-    {"no messages are no statement", no_messages_are_no_statement},
+    {"no messages, no statement", no_messages_no_statement},
 };
 
 TEST_MAIN(cases)

@@ -122,7 +122,7 @@ static void an_error_within_a_group_leaves_the_connection(void) {
     close_server();
 }
 
-static void a_statement_that_cannot_be_parsed_is_parsed_anew(void) {
+static void a_statement_that_failed_to_parse_is_parsed_again(void) {
     open_server();
     CHECK_OK(pg_script(pg, "DROP TABLE IF EXISTS test_pg_late", WAIT_MS, &err), &err);
     for (int round = 0; round < 3; round++) {
@@ -214,7 +214,7 @@ static void plans_follow_the_tables_once_a_query_was_slow(void) {
     close_server();
 }
 
-static void plans_are_made_anew_ever_more_rarely(void) {
+static void plans_are_renewed_at_growing_intervals(void) {
     int64_t ago_us = clock_monotonic_us() - 1500000;
     open_server();
     wake_after(true, ago_us);
@@ -705,12 +705,12 @@ static const struct test_case cases[] = {
     {"results come in order of their statements", results_come_in_order_of_their_statements},
     {"an error within a group leaves the connection",
      an_error_within_a_group_leaves_the_connection},
-    {"a statement that cannot be parsed is parsed anew",
-     a_statement_that_cannot_be_parsed_is_parsed_anew},
+    {"a statement that failed to parse is parsed again",
+     a_statement_that_failed_to_parse_is_parsed_again},
     {"a plan whose table was altered recovers", a_plan_whose_table_was_altered_recovers},
     {"plans follow the tables once a query was slow",
      plans_follow_the_tables_once_a_query_was_slow},
-    {"plans are made anew ever more rarely", plans_are_made_anew_ever_more_rarely},
+    {"plans are renewed at growing intervals", plans_are_renewed_at_growing_intervals},
     {"queries are not compiled", queries_are_not_compiled},
     {"prepared statements that a pooler lost recover",
      prepared_statements_that_a_pooler_lost_recover},

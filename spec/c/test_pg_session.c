@@ -65,7 +65,7 @@ static void a_frozen_first_server_does_not_hide_the_second(void) {
     proxy_stop(&frozen);
 }
 
-static void a_caller_in_a_hurry_reaches_the_second_server_too(void) {
+static void a_short_deadline_reaches_the_second_server(void) {
     struct proxy frozen;
     proxy_start(&frozen, 0);
     int port = proxy_url_port(test_url("PG_TEST_URL"));
@@ -96,7 +96,7 @@ static char *with_option(const char *setting) {
     return url;
 }
 
-static void who_writes_is_not_connected_with_a_server_that_only_reads(void) {
+static void a_writing_connection_skips_read_only_servers(void) {
     char *url = with_option("-c%20default_transaction_read_only%3Don");
     struct pg *writer = create(&(struct pg_options){.url = url, .writes = true});
     CHECK(!pg_connect(writer, &err));
@@ -156,7 +156,7 @@ static void a_plain_reason_has_no_text_of_the_server(void) {
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-static void values_do_not_hang_on_the_settings_of_the_database(void) {
+static void values_do_not_depend_on_the_settings_of_the_database(void) {
     static const struct {
         const char *setting, *sql, *want;
     } cases[] = {
@@ -202,7 +202,7 @@ static void settings_do_not_reach_the_pooler_s_other_clients(void) {
     pg_destroy(other);
 }
 
-static void statements_do_not_meet_those_of_the_pooler_s_other_clients(void) {
+static void statements_do_not_collide_with_those_of_the_poolers_other_clients(void) {
     struct pg *one = open_url(test_url("PGBOUNCER_TEST_URL"));
     struct pg *other = open_url(test_url("PGBOUNCER_TEST_URL"));
     for (int round = 0; round < 3; round++) {
@@ -214,7 +214,7 @@ static void statements_do_not_meet_those_of_the_pooler_s_other_clients(void) {
     pg_destroy(other);
 }
 
-static void a_transaction_behind_a_pooler_is_one(void) {
+static void a_transaction_behind_a_pooler_stays_one_transaction(void) {
     struct pg *pg = create(&(struct pg_options){.url = test_url("PGBOUNCER_TEST_URL"),
                                                 .search_path = "test_pg_shadow, public"});
     CHECK_OK(pg_connect(pg, &err), &err);
@@ -239,21 +239,20 @@ static void a_transaction_behind_a_pooler_is_one(void) {
 static const struct test_case cases[] = {
     {"a frozen first server does not hide the second",
      a_frozen_first_server_does_not_hide_the_second},
-    {"a caller in a hurry reaches the second server too",
-     a_caller_in_a_hurry_reaches_the_second_server_too},
+    {"a short deadline reaches the second server", a_short_deadline_reaches_the_second_server},
     {"connect_timeout of the URL is kept to", connect_timeout_of_the_url_is_kept_to},
-    {"who writes is not connected with a server that only reads",
-     who_writes_is_not_connected_with_a_server_that_only_reads},
+    {"a writing connection skips read-only servers", a_writing_connection_skips_read_only_servers},
     {"a refused login says why as a code", a_refused_login_says_why_as_a_code},
     {"too few connections are noticed", too_few_connections_are_noticed},
     {"a plain reason has no text of the server", a_plain_reason_has_no_text_of_the_server},
-    {"values do not hang on the settings of the database",
-     values_do_not_hang_on_the_settings_of_the_database},
+    {"values do not depend on the settings of the database",
+     values_do_not_depend_on_the_settings_of_the_database},
     {"settings do not reach the pooler's other clients",
      settings_do_not_reach_the_pooler_s_other_clients},
-    {"statements do not meet those of the pooler's other clients",
-     statements_do_not_meet_those_of_the_pooler_s_other_clients},
-    {"a transaction behind a pooler is one", a_transaction_behind_a_pooler_is_one},
+    {"statements do not collide with those of the pooler's other clients",
+     statements_do_not_collide_with_those_of_the_poolers_other_clients},
+    {"a transaction behind a pooler stays one transaction",
+     a_transaction_behind_a_pooler_stays_one_transaction},
 };
 
 TEST_MAIN(cases)

@@ -29,7 +29,7 @@ static struct pg *borrow(void) {
     return pg_borrow(&options);
 }
 
-static void what_was_given_back_is_lent_again(void) {
+static void a_returned_connection_is_lent_again(void) {
     struct pg *one = borrow(), *other = borrow();
     int first = backend_of(one), second = backend_of(other);
     CHECK(first != second);
@@ -41,7 +41,7 @@ static void what_was_given_back_is_lent_again(void) {
     pg_close_spare();
 }
 
-static void other_options_get_another(void) {
+static void other_options_get_another_connection(void) {
     struct pg *one = borrow();
     int backend = backend_of(one);
     pg_give_back(one);
@@ -60,7 +60,7 @@ static void other_options_get_another(void) {
     pg_close_spare();
 }
 
-static void what_is_not_connected_is_not_kept(void) {
+static void a_closed_connection_is_not_kept(void) {
     struct pg *one = borrow();
     int backend = backend_of(one);
     pg_disconnect(one);
@@ -71,7 +71,7 @@ static void what_is_not_connected_is_not_kept(void) {
     pg_destroy(one);
 }
 
-static void what_has_many_statements_is_not_kept(void) {
+static void a_connection_with_many_statements_is_not_kept(void) {
     struct pg *one = borrow();
     int backend = backend_of(one);
     char sql[32];
@@ -86,10 +86,11 @@ static void what_has_many_statements_is_not_kept(void) {
 }
 
 static const struct test_case cases[] = {
-    {"what was given back is lent again", what_was_given_back_is_lent_again},
-    {"other options get another", other_options_get_another},
-    {"what is not connected is not kept", what_is_not_connected_is_not_kept},
-    {"what has many statements is not kept", what_has_many_statements_is_not_kept},
+    {"a returned connection is lent again", a_returned_connection_is_lent_again},
+    {"other options get another connection", other_options_get_another_connection},
+    {"a closed connection is not kept", a_closed_connection_is_not_kept},
+    {"a connection with many statements is not kept",
+     a_connection_with_many_statements_is_not_kept},
 };
 
 TEST_MAIN(cases)

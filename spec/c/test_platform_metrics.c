@@ -48,7 +48,7 @@ static void a_histogram_of_successes_and_one_of_failures_are_one_family(void) {
                "{table=\"all\",result=\"error\",operation=\"a\"} 1\n");
 }
 
-static void the_outboxs_families_say_the_service(void) {
+static void the_outboxs_families_have_the_label_service(void) {
     CHECK_TEXT(with_platform_names("a\"b", "# HELP ras_outbox_depth Depth.\n"
                                            "# TYPE ras_outbox_depth gauge\n"
                                            "ras_outbox_depth 4\n"
@@ -64,7 +64,7 @@ static void the_outboxs_families_say_the_service(void) {
                "outbox_events_added_total{service=\"a\\\"b\",event_type=\"unknown\"} 5\n");
 }
 
-static void a_page_without_them_stays_as_it_is(void) {
+static void a_page_without_these_metrics_is_unchanged(void) {
     CHECK_TEXT(with_platform_names("s", ""), "");
     CHECK_TEXT(with_platform_names("s", "# HELP ras_db_operations Not it.\n"), "");
 }
@@ -74,8 +74,8 @@ static const struct test_case cases[] = {
      a_family_has_the_services_name_and_the_platforms_labels},
     {"a histogram of successes and one of failures are one family",
      a_histogram_of_successes_and_one_of_failures_are_one_family},
-    {"the outbox's families say the service", the_outboxs_families_say_the_service},
-    {"a page without them stays as it is", a_page_without_them_stays_as_it_is},
+    {"the outbox's families have the label service", the_outboxs_families_have_the_label_service},
+    {"a page without these metrics is unchanged", a_page_without_these_metrics_is_unchanged},
 };
 
 TEST_MAIN(cases)

@@ -39,7 +39,7 @@ static enum script_result handle(void) {
     return script_handle(instance, 0, event, merge, &err);
 }
 
-static void a_message_is_taken_as_it_is_said(void) {
+static void a_message_is_stored_as_published(void) {
     size_t count;
     begin("local m = { " GOOD ", headers = { z = '1', event_id = 'i' } }\n"
           "view:publish(m) m.topic, m.value.b = 'other', 2\n"
@@ -61,7 +61,7 @@ static void a_message_is_taken_as_it_is_said(void) {
     end();
 }
 
-static void a_message_that_is_wrong_is_refused_with_its_line(void) {
+static void an_invalid_message_is_refused_with_its_line(void) {
     static const struct {
         const char *body, *what;
     } table[] = {
@@ -150,7 +150,7 @@ static void a_dot_for_the_colon_is_found_when_scripts_are_loaded(void) {
     scripts_end(&scripts);
 }
 
-static void a_handler_that_produces_records_is_told_to_publish(void) {
+static void a_handler_that_produces_records_is_pointed_to_publish(void) {
     scripts_begin(&scripts);
     scripts_write(&scripts, "handlers/h.lua",
                   "local log = require('log')\nlocal kafka = require('kafka')\n"
@@ -186,9 +186,8 @@ static void a_library_that_produces_for_a_handler_is_refused_when_it_runs(void) 
 }
 
 static const struct test_case cases[] = {
-    {"a message is taken as it is said", a_message_is_taken_as_it_is_said},
-    {"a message that is wrong is refused with its line",
-     a_message_that_is_wrong_is_refused_with_its_line},
+    {"a message is stored as published", a_message_is_stored_as_published},
+    {"an invalid message is refused with its line", an_invalid_message_is_refused_with_its_line},
     {"a message shares the fate of its event's merges",
      a_message_shares_the_fate_of_its_events_merges},
     {"the messages of a refused event are forgotten",
@@ -196,8 +195,8 @@ static const struct test_case cases[] = {
     {"messages count as the memory of their event", messages_count_as_the_memory_of_their_event},
     {"a dot for the colon is found when scripts are loaded",
      a_dot_for_the_colon_is_found_when_scripts_are_loaded},
-    {"a handler that produces records is told to publish",
-     a_handler_that_produces_records_is_told_to_publish},
+    {"a handler that produces records is pointed to publish",
+     a_handler_that_produces_records_is_pointed_to_publish},
     {"a library that produces for a handler is refused when it runs",
      a_library_that_produces_for_a_handler_is_refused_when_it_runs},
 };

@@ -172,7 +172,7 @@ static void a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts(voi
     end();
 }
 
-static void a_view_that_is_built_aside_publishes_nothing(void) {
+static void a_shadow_view_publishes_nothing(void) {
     begin(false);
     take("a", "w");
     commit();
@@ -228,7 +228,7 @@ static const struct test_case cases[] = {
      messages_and_marks_have_the_trace_of_their_event},
     {"a mark has the trace of the newest event of its key",
      a_mark_has_the_trace_of_the_newest_event_of_its_key},
-    {"a view that is built aside publishes nothing", a_view_that_is_built_aside_publishes_nothing},
+    {"a shadow view publishes nothing", a_shadow_view_publishes_nothing},
 };
 
 TEST_MAIN(cases)

@@ -68,7 +68,7 @@ static void reads_a_message(void) {
     unload();
 }
 
-static void takes_nothing_and_lists(void) {
+static void accepts_nil_and_lists(void) {
     load("if row.key == 'one' then return nil end "
          "local m = { " GOOD " } m.value = ' {} ' m.identity = 'another' return { { " GOOD
          " }, m }");
@@ -78,7 +78,7 @@ static void takes_nothing_and_lists(void) {
     unload();
 }
 
-static void refuses_what_is_no_message(void) {
+static void refuses_an_invalid_message(void) {
     static const struct {
         const char *body, *wanted;
     } table[] = {
@@ -133,8 +133,8 @@ static void refuses_what_is_no_message(void) {
 
 static const struct test_case cases[] = {
     {"reads a message", reads_a_message},
-    {"takes nothing and lists", takes_nothing_and_lists},
-    {"refuses what is no message", refuses_what_is_no_message},
+    {"accepts nil and lists", accepts_nil_and_lists},
+    {"refuses an invalid message", refuses_an_invalid_message},
 };
 
 TEST_MAIN(cases)

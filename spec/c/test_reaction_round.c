@@ -94,7 +94,7 @@ static const char *marked(void) {
                           "';' ORDER BY id) FROM aggregator_state.reaction_marks");
 }
 
-static void what_follows_from_marked_keys_is_stored_and_the_marks_go(void) {
+static void messages_of_marked_keys_are_stored_and_the_marks_removed(void) {
     struct round round;
     struct round_counts counts;
     begin(&round);
@@ -195,12 +195,12 @@ static void refuses_word(const char *word, const char *wanted) {
     end(&round);
 }
 
-static void a_query_that_answers_for_other_keys_or_writes_is_refused(void) {
+static void a_query_that_returns_other_keys_or_writes_is_refused(void) {
     refuses_word("stranger", "the key \"another key\", which is not among its :keys");
     refuses_word("writes", "read-only transaction");
 }
 
-static void what_failed_keeps_the_time_of_its_mark_and_its_reason_in_any_encoding(void) {
+static void a_failed_key_keeps_its_marks_time_and_its_reason_in_any_encoding(void) {
     struct round round;
     struct round_counts counts;
     begin(&round);
@@ -254,7 +254,7 @@ static void end_slow_round(pthread_t thread) {
     pthread_join(thread, NULL);
 }
 
-static void a_mark_that_comes_while_its_key_is_worked_on_is_not_lost(void) {
+static void a_mark_set_while_its_key_is_processed_is_not_lost(void) {
     struct round round;
     struct round_counts counts;
     struct background background = {.round = &round};
@@ -308,19 +308,19 @@ static void a_transaction_that_is_rolled_back_marks_nothing(void) {
 }
 
 static const struct test_case cases[] = {
-    {"what follows from marked keys is stored and the marks go",
-     what_follows_from_marked_keys_is_stored_and_the_marks_go},
+    {"messages of marked keys are stored and the marks removed",
+     messages_of_marked_keys_are_stored_and_the_marks_removed},
     {"a row that fails keeps its own key marked for later",
      a_row_that_fails_keeps_its_own_key_marked_for_later},
     {"a key that fails is logged with the trace of its mark",
      a_key_that_fails_is_logged_with_the_trace_of_its_mark},
     {"a query that is refused changes nothing", a_query_that_is_refused_changes_nothing},
-    {"a query that answers for other keys or writes is refused",
-     a_query_that_answers_for_other_keys_or_writes_is_refused},
-    {"what failed keeps the time of its mark and its reason in any encoding",
-     what_failed_keeps_the_time_of_its_mark_and_its_reason_in_any_encoding},
-    {"a mark that comes while its key is worked on is not lost",
-     a_mark_that_comes_while_its_key_is_worked_on_is_not_lost},
+    {"a query that returns other keys or writes is refused",
+     a_query_that_returns_other_keys_or_writes_is_refused},
+    {"a failed key keeps its mark's time and its reason in any encoding",
+     a_failed_key_keeps_its_marks_time_and_its_reason_in_any_encoding},
+    {"a mark set while its key is processed is not lost",
+     a_mark_set_while_its_key_is_processed_is_not_lost},
     {"two rounds never work on one key at a time", two_rounds_never_work_on_one_key_at_a_time},
     {"a transaction that is rolled back marks nothing",
      a_transaction_that_is_rolled_back_marks_nothing},

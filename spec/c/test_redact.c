@@ -14,7 +14,7 @@ static const char *clean(const char *text) {
     return out;
 }
 
-static void a_secret_is_blotted_out_wherever_it_stands(void) {
+static void a_secret_is_redacted_everywhere(void) {
     redact_add(slice_of("correct horse"));
     CHECK_TEXT(clean("correct horse, xcorrect horsex: correct hors"), "***, x***x: correct hors");
     CHECK_TEXT(clean(""), "");
@@ -27,13 +27,13 @@ static void a_short_secret_counts_as_a_word(void) {
     CHECK_TEXT(clean("tiger tigers (tiger) cat"), "*** tigers (***) cat");
 }
 
-static void the_longest_of_several_is_taken(void) {
+static void the_longest_of_several_secrets_is_redacted(void) {
     redact_add(slice_of("abcdefgh"));
     redact_add(slice_of("abcdefghijkl"));
     CHECK_TEXT(clean("abcdefghijkl abcdefghi"), "*** ***i");
 }
 
-static void a_password_of_a_url_is_known_in_each_of_its_forms(void) {
+static void a_password_of_a_url_is_redacted_in_each_of_its_forms(void) {
     redact_add_url("postgresql://who:p%40rt1ally/w0rd@2@host:5432/name");
     CHECK_TEXT(clean("p@rt1ally/w0rd@2"), "***");
     CHECK_TEXT(clean("p%40rt1ally/w0rd@2"), "***");
@@ -44,7 +44,7 @@ static void a_password_of_a_url_is_known_in_each_of_its_forms(void) {
     CHECK_TEXT(clean("quoted secret, in-the-query, require"), "***, ***, require");
 }
 
-static void a_password_that_changes_a_thousand_times_is_known_in_every_form(void) {
+static void a_password_that_changes_a_thousand_times_is_redacted_in_each_form(void) {
     char url[64], last[16];
     for (int i = 0; i < 1000; i++) {
         snprintf(last, sizeof last, "daily-%06d", i);
@@ -62,13 +62,13 @@ static void an_error_never_holds_one(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a secret is blotted out wherever it stands", a_secret_is_blotted_out_wherever_it_stands},
+    {"a secret is redacted everywhere", a_secret_is_redacted_everywhere},
     {"a short secret counts as a word", a_short_secret_counts_as_a_word},
-    {"the longest of several is taken", the_longest_of_several_is_taken},
-    {"a password of a URL is known in each of its forms",
-     a_password_of_a_url_is_known_in_each_of_its_forms},
-    {"a password that changes a thousand times is known in every form",
-     a_password_that_changes_a_thousand_times_is_known_in_every_form},
+    {"the longest of several secrets is redacted", the_longest_of_several_secrets_is_redacted},
+    {"a password of a URL is redacted in each of its forms",
+     a_password_of_a_url_is_redacted_in_each_of_its_forms},
+    {"a password that changes a thousand times is redacted in each form",
+     a_password_that_changes_a_thousand_times_is_redacted_in_each_form},
     {"an error never holds one", an_error_never_holds_one},
 };
 

@@ -19,7 +19,7 @@ static struct redis *create(const char *url, int timeout_ms) {
 
 /* ---- URLs --------------------------------------------------------------------------------- */
 
-static void urls_are_taken_apart(void) {
+static void urls_are_parsed(void) {
     static const struct {
         const char *url, *host, *user, *password;
         int port, db;
@@ -247,7 +247,7 @@ static void wait_out_rest(struct redis *redis) {
     WAIT_UNTIL(!redis_resting(redis));
 }
 
-static void a_late_reply_answers_nothing(void) {
+static void a_late_reply_is_not_taken_for_the_next_command(void) {
     struct redis *redis = create_behind_proxy(150);
     CHECK(echoes(redis, "first"));
     proxy.mode = PROXY_FROZEN;
@@ -267,7 +267,7 @@ static void a_late_reply_answers_nothing(void) {
     proxy_stop(&proxy);
 }
 
-static void a_server_that_never_answers_costs_the_deadline(void) {
+static void a_silent_server_costs_the_deadline(void) {
     proxy_start(&proxy, 0);
     char url[64];
     snprintf(url, sizeof url, "redis://:p@127.0.0.1:%d/1", proxy.port);
@@ -281,7 +281,7 @@ static void a_server_that_never_answers_costs_the_deadline(void) {
     proxy_stop(&proxy);
 }
 
-static void the_breaker_answers_at_once_and_lets_one_try_through(void) {
+static void the_breaker_fails_at_once_and_lets_one_attempt_through(void) {
     struct redis *redis = create_behind_proxy(1000);
     proxy.mode = PROXY_CUT;
     CHECK(!echoes(redis, "cut"));
@@ -338,7 +338,7 @@ static void a_pipeline_cut_in_the_middle_fails_whole(void) {
 }
 
 /* While Redis is silent it is pending, at once; then it is done, or too late. */
-static void what_is_under_way_keeps_nobody(void) {
+static void commands_under_way_block_nobody(void) {
     struct redis *redis = create_behind_proxy(1000);
     CHECK(echoes(redis, "first"));
     CHECK_INT(redis_socket(redis), -1);
@@ -382,20 +382,20 @@ static void nobody_listens(void) {
 }
 
 static const struct test_case cases[] = {
-    {"URLs are taken apart", urls_are_taken_apart},
+    {"URLs are parsed", urls_are_parsed},
     {"other URLs are refused without their text", other_urls_are_refused_without_their_text},
     {"replies come in order", replies_come_in_order},
     {"arguments may hold any byte", arguments_may_hold_any_byte},
     {"big pipelines go both ways", big_pipelines_go_both_ways},
     {"the session is set up first", the_session_is_set_up_first},
     {"a session that is refused runs nothing", a_session_that_is_refused_runs_nothing},
-    {"a late reply answers nothing", a_late_reply_answers_nothing},
-    {"a server that never answers costs the deadline",
-     a_server_that_never_answers_costs_the_deadline},
-    {"the breaker answers at once and lets one try through",
-     the_breaker_answers_at_once_and_lets_one_try_through},
+    {"a late reply is not taken for the next command",
+     a_late_reply_is_not_taken_for_the_next_command},
+    {"a silent server costs the deadline", a_silent_server_costs_the_deadline},
+    {"the breaker fails at once and lets one attempt through",
+     the_breaker_fails_at_once_and_lets_one_attempt_through},
     {"a pipeline cut in the middle fails whole", a_pipeline_cut_in_the_middle_fails_whole},
-    {"what is under way keeps nobody", what_is_under_way_keeps_nobody},
+    {"commands under way block nobody", commands_under_way_block_nobody},
     {"nobody listens", nobody_listens},
 };
 

@@ -149,7 +149,7 @@ static void a_rotated_postgres_role_is_taken_at_the_next_connection(void) {
     run_sql("DROP ROLE spec_two");
 }
 
-static void another_place_wants_a_restart(void) {
+static void another_address_needs_a_restart(void) {
     const char *url = with_login(test_url("REDIS_TEST_URL"), "spec:first");
     write_file("redis", "redis://spec:first@elsewhere.invalid:1/0");
     char *now = login_url(LOGIN_REDIS, url);
@@ -184,7 +184,7 @@ static void a_file_that_cannot_be_read_leaves_the_login_as_it_is(void) {
     free(kept);
 }
 
-static void a_new_secret_is_blotted_out_like_the_old_one(void) {
+static void a_new_secret_is_redacted_like_the_old_one(void) {
     set_redis_login("spec:0ld-secret");
     free(login_url(LOGIN_REDIS, "redis://h"));
     set_redis_login("spec:n3w-secret");
@@ -213,10 +213,10 @@ static const struct test_case cases[] = {
      a_redis_login_that_is_refused_is_read_again_before_it_fails},
     {"a rotated Postgres role is taken at the next connection",
      a_rotated_postgres_role_is_taken_at_the_next_connection},
-    {"another place wants a restart", another_place_wants_a_restart},
+    {"another address needs a restart", another_address_needs_a_restart},
     {"a file that cannot be read leaves the login as it is",
      a_file_that_cannot_be_read_leaves_the_login_as_it_is},
-    {"a new secret is blotted out like the old one", a_new_secret_is_blotted_out_like_the_old_one},
+    {"a new secret is redacted like the old one", a_new_secret_is_redacted_like_the_old_one},
     {"SASL logins are those of the same brokers", sasl_logins_are_those_of_the_same_brokers},
 };
 

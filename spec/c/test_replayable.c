@@ -171,11 +171,11 @@ static void no_address_is_written(void) {
     is_the_same("return select(2, pcall(error, tostring(require('json').null)))", "userdata");
 }
 
-static void garbage_is_not_seen(void) {
+static void garbage_collection_is_invisible(void) {
     is_the_same("return #setmetatable({}, { __mode = 'k' })", "weak tables");
 }
 
-static void what_a_binding_writes_or_says_has_an_order(void) {
+static void output_of_bindings_has_a_fixed_order(void) {
     is_the_same("return require('json').encode({ b = 1, a = { d = 1, c = 2 } })",
                 "{\"a\":{\"c\":2,\"d\":1},\"b\":1}");
     is_the_same("local columns = { zz = 1, yy = 1, xx = 1, word = 'x' } view.things:merge('a', "
@@ -256,8 +256,8 @@ static void every_handler_gives_the_same_for_every_sample(void) {
 static const struct test_case cases[] = {
     {"pairs and next go by the keys", pairs_and_next_go_by_the_keys},
     {"no address is written", no_address_is_written},
-    {"garbage is not seen", garbage_is_not_seen},
-    {"what a binding writes or says has an order", what_a_binding_writes_or_says_has_an_order},
+    {"garbage collection is invisible", garbage_collection_is_invisible},
+    {"output of bindings has a fixed order", output_of_bindings_has_a_fixed_order},
     {"every handler gives the same for every sample",
      every_handler_gives_the_same_for_every_sample},
 };

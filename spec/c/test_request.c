@@ -42,7 +42,7 @@ static void knows_methods_by_exact_name(void) {
     CHECK_INT(request.method, METHOD_OTHER);
 }
 
-static void takes_absolute_and_asterisk_form(void) {
+static void accepts_absolute_and_asterisk_form(void) {
     CHECK(parse("GET http://host:1/p?q HTTP/1.1\r\nHost: h\r\n\r\n"));
     CHECK(slice_equal(request.path, slice_of("/p")) && slice_equal(request.query, slice_of("q")));
     CHECK(parse("GET HTTP://host HTTP/1.1\r\nHost: h\r\n\r\n"));
@@ -162,7 +162,7 @@ static void a_body_ends_the_connection(void) {
     CHECK(!request.has_body && request.keep_alive);
 }
 
-static void wants_one_host(void) {
+static void requires_one_host(void) {
     check_refused("GET / HTTP/1.1\r\n\r\n", 400);
     CHECK(parse("GET / HTTP/1.0\r\n\r\n"));
 }
@@ -224,7 +224,7 @@ static void finds_the_end_however_bytes_come(void) {
     CHECK_INT(request_scan(slice_of(bytes), 0, &bad), head_len);
 }
 
-static void sees_a_bare_line_feed_at_once(void) {
+static void detects_a_bare_line_feed_at_once(void) {
     bool bad = false;
     CHECK_INT(request_scan(slice_of("GET / HTTP/1.1\nHo"), 0, &bad), 15);
     CHECK(bad);
@@ -273,7 +273,7 @@ static struct credentials *make_credentials(const char *last, struct err *err) {
     return credentials_create("section.list", &(struct config_strings){items, 3}, err);
 }
 
-static void knows_whole_credentials_only(void) {
+static void accepts_whole_credentials_only(void) {
     struct err err = {0};
     struct credentials *credentials = make_credentials("new", &err);
     CHECK(credentials_include(credentials, slice_of("old")));
@@ -319,7 +319,7 @@ static const char *head_of(const struct response *response) {
     return text;
 }
 
-static void formats_the_head_of_an_answer(void) {
+static void formats_the_head_of_a_response(void) {
     struct request plain = {0};
     struct response response = {.correlation_name = "X-Correlation-ID"};
     response_set(&response, &plain, cached_response_create(200, slice_of("{}")),
@@ -335,7 +335,7 @@ static void formats_the_head_of_an_answer(void) {
     cached_response_unref(response.cached);
 }
 
-static void answers_304_without_a_body(void) {
+static void sends_304_without_a_body(void) {
     struct request conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
     struct response response = {0};
     response_set(&response, &conditional, cached_response_create(200, slice_of("{}")),
@@ -362,7 +362,7 @@ static void tells_a_client_of_1_0_that_its_connection_stays(void) {
     cached_response_unref(response.cached);
 }
 
-static void answers_options_with_the_methods_and_no_body(void) {
+static void responds_to_options_with_the_methods_and_no_body(void) {
     struct response response = {0};
     response_set_options(&response, "GET, HEAD, OPTIONS");
     CHECK(strncmp(head_of(&response), "HTTP/1.1 204 No Content\r\n", 25) == 0);
@@ -385,8 +385,8 @@ static void errors_are_json(void) {
 
 static const struct test_case cases[] = {
     {"reads a request", reads_a_request},
-    {"knows methods by their exact name", knows_methods_by_exact_name},
-    {"takes absolute and asterisk form", takes_absolute_and_asterisk_form},
+    {"matches methods by exact name", knows_methods_by_exact_name},
+    {"accepts absolute and asterisk form", accepts_absolute_and_asterisk_form},
     {"refuses an absolute form without a valid host",
      refuses_an_absolute_form_without_a_valid_host},
     {"refuses an invalid Host", refuses_an_invalid_host},
@@ -394,24 +394,25 @@ static const struct test_case cases[] = {
     {"refuses bad header lines", refuses_bad_header_lines},
     {"refuses what a proxy may frame in another way", refuses_what_a_proxy_may_frame_otherwise},
     {"a body ends the connection", a_body_ends_the_connection},
-    {"wants one Host", wants_one_host},
+    {"requires one Host", requires_one_host},
     {"keeps connections as asked", keeps_connections_as_asked},
     {"meets one expectation only", meets_one_expectation_only},
     {"bounds the number of header fields", bounds_the_number_of_fields},
     {"bounds the target", bounds_the_target},
     {"finds the end of a head however its bytes come", finds_the_end_however_bytes_come},
-    {"sees a bare line feed at once", sees_a_bare_line_feed_at_once},
+    {"detects a bare line feed at once", detects_a_bare_line_feed_at_once},
     {"finds entity tags in lists", finds_entity_tags_in_lists},
     {"a repeated If-None-Match matches nothing", a_repeated_if_none_match_matches_nothing},
     {"accepts printable correlation ids", accepts_printable_correlation_ids},
-    {"knows whole credentials only", knows_whole_credentials_only},
+    {"accepts whole credentials only", accepts_whole_credentials_only},
     {"compares the longest credentials", compares_the_longest_credentials},
     {"refuses credentials that no header can hold", refuses_credentials_that_no_header_can_hold},
-    {"formats the head of an answer", formats_the_head_of_an_answer},
-    {"answers 304 without a body", answers_304_without_a_body},
-    {"tells a client of HTTP/1.0 that its connection stays",
+    {"formats the head of a response", formats_the_head_of_a_response},
+    {"sends 304 without a body", sends_304_without_a_body},
+    {"confirms keep-alive to a client of HTTP/1.0",
      tells_a_client_of_1_0_that_its_connection_stays},
-    {"answers OPTIONS with the methods and no body", answers_options_with_the_methods_and_no_body},
+    {"responds to OPTIONS with the methods and no body",
+     responds_to_options_with_the_methods_and_no_body},
     {"errors are JSON", errors_are_json},
 };
 

@@ -90,7 +90,7 @@ static void knows_no_other_paths(void) {
     }
 }
 
-static void says_which_methods_a_path_has(void) {
+static void lists_the_methods_of_a_path(void) {
     CHECK_INT(find("DELETE", "/batches/b/status"), ROUTER_WRONG_METHOD);
     CHECK_TEXT(match.allow, "GET, HEAD");
     CHECK_INT(find("PUT", "/admin/x"), ROUTER_WRONG_METHOD);
@@ -131,13 +131,13 @@ static const struct test_case cases[] = {
     {"finds routes and their aliases", finds_routes_and_aliases},
     {"HEAD finds what GET finds", head_finds_what_get_finds},
     {"decodes path parameters, slashes included", decodes_parameters},
-    {"takes an id as long as a request target", takes_ids_as_long_as_a_target},
+    {"accepts an id as long as a request target", takes_ids_as_long_as_a_target},
     {"refuses control characters, bad escapes and bad UTF-8", refuses_bad_parameters},
-    {"knows no path that only resembles a route", knows_no_other_paths},
-    {"says which methods a path has", says_which_methods_a_path_has},
+    {"finds no route for a similar path", knows_no_other_paths},
+    {"lists the methods of a path", lists_the_methods_of_a_path},
     {"reads query strings", reads_queries},
     {"an absent or empty query has no pairs", an_absent_or_empty_query_has_no_pairs},
-    {"says what is wrong with a query string", says_what_is_wrong_with_a_query},
+    {"names the problem of a query string", says_what_is_wrong_with_a_query},
 };
 
 TEST_MAIN(cases)

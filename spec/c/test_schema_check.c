@@ -73,7 +73,7 @@ static void runs_every_query_once(void) {
     CHECK_TEXT(checked(NULL, SCHEMA_PREPARE), "");
 }
 
-static void nothing_of_a_run_is_left(void) {
+static void a_trial_execution_leaves_nothing(void) {
     begin();
     scripts_write(&scripts, "queries/a.sql", "DELETE FROM things");
     scripts_write(&scripts, "queries/b.sql",
@@ -81,7 +81,7 @@ static void nothing_of_a_run_is_left(void) {
     CHECK_TEXT(checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN), "");
 }
 
-static void what_may_be_the_fault_of_nulls_is_good(void) {
+static void errors_that_null_parameters_may_cause_are_ignored(void) {
     begin();
     scripts_write(&scripts, "queries/a.sql", "INSERT INTO things (id) VALUES (:id::text)");
     scripts_write(&scripts, "queries/b.sql",
@@ -89,7 +89,7 @@ static void what_may_be_the_fault_of_nulls_is_good(void) {
     CHECK_TEXT(checked(NULL, SCHEMA_RUN), "");
 }
 
-static void the_view_is_named_by_file_and_line(void) {
+static void problems_of_the_view_have_file_and_line(void) {
     begin();
     scripts_write(&scripts, "view.lua",
                   "return { {\nname = 'things', key = { { 'id', 'text' } },\n"
@@ -104,9 +104,10 @@ static void the_view_is_named_by_file_and_line(void) {
 static const struct test_case cases[] = {
     {"names every query that cannot be prepared", names_every_query_that_cannot_be_prepared},
     {"runs every query once", runs_every_query_once},
-    {"nothing of a run is left", nothing_of_a_run_is_left},
-    {"what may be the fault of NULLs is good", what_may_be_the_fault_of_nulls_is_good},
-    {"the view is named by file and line", the_view_is_named_by_file_and_line},
+    {"a trial execution leaves nothing", a_trial_execution_leaves_nothing},
+    {"errors that NULL parameters may cause are ignored",
+     errors_that_null_parameters_may_cause_are_ignored},
+    {"problems of the view have file and line", problems_of_the_view_have_file_and_line},
 };
 
 TEST_MAIN(cases)

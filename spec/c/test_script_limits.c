@@ -206,7 +206,7 @@ static void memory_is_bounded(void) {
              "local s = string.format(('%s'):rep(1000), unpack(t)) t[1] = s .. s .. s");
 }
 
-static void a_state_that_was_full_is_not_used_again(void) {
+static void a_state_that_ran_out_of_memory_is_not_reused(void) {
     load("kept[#kept + 1] = ('x'):rep(5 * 2^20 + #kept)");
     enum script_result result = SCRIPT_OK;
     for (int i = 0; i < 10 && result == SCRIPT_OK; i++) {
@@ -236,7 +236,7 @@ static void big_strings_are_refused_before_they_are_made(void) {
 }
 
 /* What bindings copy outside the state: one text may stand in a list a million times. */
-static void what_bindings_send_is_bounded(void) {
+static void data_sent_by_bindings_is_bounded(void) {
 #define LIST(item) "local s, list = ('x'):rep(2^20), {} for i = 1, 100 do list[i] = " item " end "
     raises(LIST("{ 'SET', 'k', s }") "require('redis').pipeline(list)", "at most 16 MiB");
     raises(LIST("s") "require('redis').call('SADD', 'k', unpack(list))", "at most 16 MiB");
@@ -264,7 +264,7 @@ static void deep_recursion_is_an_error(void) {
 
 /* ---- errors ------------------------------------------------------------------------------- */
 
-static void xpcall_is_as_ever(void) {
+static void xpcall_works_as_in_lua(void) {
     passes("assert(select('#', xpcall(function(...) return 1, ... end, error, 2, 3)) == 4)");
     passes("local ok, text = xpcall(error, function(m) return m .. '!' end, 'x'); "
            "assert(ok == false and text == 'x!')");
@@ -273,7 +273,7 @@ static void xpcall_is_as_ever(void) {
     raises("xpcall(error)", "function expected");
 }
 
-static void any_error_value_is_told(void) {
+static void any_error_value_is_reported(void) {
     raises("error('plain')", "plain");
     raises("error()", "a nil value");
     raises("error(nil)", "a nil value");
@@ -351,7 +351,7 @@ static void own_tables_are_as_ever(void) {
     raises("rawset('x', 'a', 1)", "table expected");
 }
 
-static void what_a_replay_could_not_repeat_is_not_there(void) {
+static void functions_that_a_replay_cannot_repeat_are_missing(void) {
     passes("assert(not pcall(function() return os end) and not pcall(function() return io end))");
     passes("for _, name in ipairs({ 'load', 'loadstring', 'loadfile', 'dofile', 'setfenv', "
            "'getfenv', 'newproxy', 'module', 'print', 'collectgarbage', 'coroutine', 'debug', "
@@ -406,17 +406,18 @@ static const struct test_case cases[] = {
      a_text_made_a_number_does_not_stretch_the_time},
     {"sorting ends, is stable, and leaves the list whole", sorting_ends},
     {"memory is bounded", memory_is_bounded},
-    {"a state that was full is not used again", a_state_that_was_full_is_not_used_again},
+    {"a state that ran out of memory is not reused", a_state_that_ran_out_of_memory_is_not_reused},
     {"big strings are refused before they are made", big_strings_are_refused_before_they_are_made},
-    {"what bindings send is bounded", what_bindings_send_is_bounded},
+    {"data sent by bindings is bounded", data_sent_by_bindings_is_bounded},
     {"deep recursion is an error", deep_recursion_is_an_error},
-    {"xpcall is as ever", xpcall_is_as_ever},
-    {"any error value is told", any_error_value_is_told},
+    {"xpcall works as in Lua", xpcall_works_as_in_lua},
+    {"any error value is reported", any_error_value_is_reported},
     {"an error names file and line", an_error_names_file_and_line},
     {"globals and libraries cannot be changed", globals_and_libraries_cannot_be_changed},
     {"tampering does not reach the next event", tampering_does_not_reach_the_next_event},
-    {"a script's own tables are as ever", own_tables_are_as_ever},
-    {"what a replay could not repeat is not there", what_a_replay_could_not_repeat_is_not_there},
+    {"a script's own tables are writable", own_tables_are_as_ever},
+    {"functions that a replay cannot repeat are missing",
+     functions_that_a_replay_cannot_repeat_are_missing},
     {"files that do not load are named", files_that_do_not_load_are_named},
 };
 

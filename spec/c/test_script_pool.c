@@ -68,7 +68,7 @@ static void *answer_many(void *argument) {
     return NULL;
 }
 
-static void each_request_gets_its_own_answer(void) {
+static void each_request_gets_its_own_response(void) {
     static char *const names[] = {"a", "b", "c", "d", "e", "f"};
     pthread_t threads[6];
     begin("return { status = 200, body = request.params.id }");
@@ -155,7 +155,7 @@ static void *ask_in_thread(void *argument) {
 }
 
 /* Whoever gives a state back and asks anew comes after all that wait already. */
-static void a_state_is_given_to_whoever_waited_longest(void) {
+static void a_state_goes_to_the_longest_waiter(void) {
     struct asker first = {.loops_first = true}, others[3] = {0};
     begin_with_states(1, "while request.params.id == 'loop' do end "
                          "return { status = 200, body = tostring(calls) }");
@@ -177,7 +177,7 @@ static void a_state_is_given_to_whoever_waited_longest(void) {
     end();
 }
 
-static void answers_that_are_none_are_errors(void) {
+static void invalid_responses_are_errors(void) {
     static const struct {
         const char *body, *reason;
     } answers[] = {
@@ -209,7 +209,7 @@ static void an_error_is_sent_as_json(void) {
     end();
 }
 
-static void what_a_route_says_is_unavailable_comes_back_as_its_failure(void) {
+static void a_routes_unavailable_comes_back_as_its_failure(void) {
     static const struct {
         const char *failure;
         enum err_kind kind;
@@ -237,14 +237,14 @@ static void what_a_route_says_is_unavailable_comes_back_as_its_failure(void) {
 }
 
 static const struct test_case cases[] = {
-    {"each request gets its own answer", each_request_gets_its_own_answer},
+    {"each request gets its own response", each_request_gets_its_own_response},
     {"a state that hit a limit is replaced", a_state_that_hit_a_limit_is_replaced},
     {"waiting for a state ends in time", waiting_for_a_state_ends_in_time},
-    {"a state is given to whoever waited longest", a_state_is_given_to_whoever_waited_longest},
-    {"answers that are none are errors", answers_that_are_none_are_errors},
+    {"a state goes to the longest waiter", a_state_goes_to_the_longest_waiter},
+    {"invalid responses are errors", invalid_responses_are_errors},
     {"an error is sent as JSON", an_error_is_sent_as_json},
-    {"what a route says is unavailable comes back as its failure",
-     what_a_route_says_is_unavailable_comes_back_as_its_failure},
+    {"a route's unavailable comes back as its failure",
+     a_routes_unavailable_comes_back_as_its_failure},
 };
 
 TEST_MAIN(cases)

@@ -146,14 +146,14 @@ static void expect_output(const char *part) {
     }
 }
 
-static void counts_what_passed_failed_and_was_left(void) {
+static void counts_passed_failed_and_skipped_tests(void) {
     run_spec("it('a', function() end) it('b', function() assert.are.equal(1, 2) end)\n"
              "pending('c') it('d', function() pending('later') end)");
     expect_counts(1, 1, 2);
     expect_output("x_spec.lua:1: b: Expected objects to be equal.");
 }
 
-static void tells_what_keeps_a_file_from_running(void) {
+static void reports_what_keeps_a_file_from_running(void) {
     run_spec("it('a', function( end)");
     expect_counts(0, 1, 0);
     expect_output("x_spec.lua:1: ");
@@ -165,7 +165,7 @@ static void tells_what_keeps_a_file_from_running(void) {
     expect_output("x_spec.lua:1: d: in describe");
 }
 
-static void tells_what_fails_around_a_test(void) {
+static void reports_failures_outside_of_a_test(void) {
     run_spec("describe('d', function()\n"
              "  before_each(function() error('in before') end)\n"
              "  it('a', function() end)\n"
@@ -288,9 +288,9 @@ static void reaches_nothing_outside(void) {
 }
 
 static const struct test_case cases[] = {
-    {"counts what passed, failed and was left", counts_what_passed_failed_and_was_left},
-    {"tells what keeps a file from running", tells_what_keeps_a_file_from_running},
-    {"tells what fails around a test", tells_what_fails_around_a_test},
+    {"counts passed, failed and skipped tests", counts_passed_failed_and_skipped_tests},
+    {"reports what keeps a file from running", reports_what_keeps_a_file_from_running},
+    {"reports failures outside of a test", reports_failures_outside_of_a_test},
     {"ends loops and goes on", ends_loops_and_goes_on},
     {"bounds memory and goes on", bounds_memory_and_goes_on},
     {"shows specs the sandbox only", shows_specs_the_sandbox_only},
@@ -298,7 +298,7 @@ static const struct test_case cases[] = {
     {"runs handlers as production does", runs_handlers_as_production_does},
     {"hands rows to reactions", hands_rows_to_reactions},
     {"gives scripts the doubles", gives_scripts_the_doubles},
-    {"reaches nothing outside where a double is missing", reaches_nothing_outside},
+    {"mutes a binding without a double", reaches_nothing_outside},
     {"gives each file a fresh state", gives_each_file_a_fresh_state},
 };
 

@@ -15,7 +15,7 @@ static void text_stays_as_it_is(void) {
     shows("\"quoted\" \\ and /", "\"quoted\" \\ and /");
 }
 
-static void controls_are_written_out(void) {
+static void control_characters_are_escaped(void) {
     shows("a\x1B[2Jb\x07", "a\\u001B[2Jb\\u0007");
     shows("line\r\nnext\x7F", "line\\u000D\nnext\\u007F");
     shows("\xC2\x9B"
@@ -23,13 +23,13 @@ static void controls_are_written_out(void) {
           "\\u009B31m");
 }
 
-static void bidirectional_controls_are_written_out(void) {
+static void bidirectional_controls_are_escaped(void) {
     shows("b\u202Egpj.exe", "b\\u202Egpj.exe");
     shows("\u200E\u200F\u061C\u202A\u2066\u2069", "\\u200E\\u200F\\u061C\\u202A\\u2066\\u2069");
     shows("\u200D\u202F\u2065", "\u200D\u202F\u2065"); /* their neighbours are harmless */
 }
 
-static void what_is_invisible_is_written_out(void) {
+static void invisible_characters_are_escaped(void) {
     shows("a\u00ADb\u200Bc\u2028d\u2029e\uFEFF", "a\\u00ADb\\u200Bc\\u2028d\\u2029e\\uFEFF");
     shows("\U000E0041.", "\\uDB40\\uDC41.");
     shows("\u200C\u200D", "\u200C\u200D"); /* they join letters and pictures */
@@ -41,7 +41,7 @@ static void bytes_that_are_not_utf8_are_written_out(void) {
     shows("\xC2\n", "\\xC2\n");
 }
 
-static void a_sequence_that_is_cut_waits_for_its_end(void) {
+static void a_split_sequence_waits_for_its_end(void) {
     static const char *const texts[] = {"ab\xC3", "ab\xE2\x80", "ab\xF0\x9F\x98"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct buffer out = {0};
@@ -51,7 +51,7 @@ static void a_sequence_that_is_cut_waits_for_its_end(void) {
     }
 }
 
-static void json_says_the_same(void) {
+static void json_escapes_the_same(void) {
     struct buffer out = {0};
     struct json_cursor cursor;
     struct json_value value;
@@ -66,12 +66,12 @@ static void json_says_the_same(void) {
 
 static const struct test_case cases[] = {
     {"text stays as it is", text_stays_as_it_is},
-    {"controls are written out", controls_are_written_out},
-    {"bidirectional controls are written out", bidirectional_controls_are_written_out},
-    {"what is invisible is written out", what_is_invisible_is_written_out},
-    {"bytes that are not UTF-8 are written out", bytes_that_are_not_utf8_are_written_out},
-    {"a sequence that is cut waits for its end", a_sequence_that_is_cut_waits_for_its_end},
-    {"JSON says the same", json_says_the_same},
+    {"control characters are escaped", control_characters_are_escaped},
+    {"bidirectional controls are escaped", bidirectional_controls_are_escaped},
+    {"invisible characters are escaped", invisible_characters_are_escaped},
+    {"bytes that are not UTF-8 are escaped", bytes_that_are_not_utf8_are_written_out},
+    {"a split sequence waits for its end", a_split_sequence_waits_for_its_end},
+    {"JSON escapes the same", json_escapes_the_same},
 };
 
 TEST_MAIN(cases)

@@ -48,7 +48,7 @@ static void let_go(void) {
     close(fd);
 }
 
-static void work_that_ends_gives_its_context_back(void) {
+static void finished_work_returns_its_context(void) {
     struct err err = {0};
     struct reading *reading = reading_of("/dev/null");
     CHECK_OK(timed_work_run(&work, reading, 10000, &err), &err);
@@ -87,10 +87,10 @@ static void so_much_is_left_behind_and_no_more(void) {
 }
 
 static const struct test_case cases[] = {
-    {"work that ends gives its context back", work_that_ends_gives_its_context_back},
-    {"work that hangs is left at its deadline, and frees itself when it ends after all",
+    {"finished work returns its context", finished_work_returns_its_context},
+    {"work that hangs is abandoned at its deadline and frees itself at its end",
      work_that_hangs_is_left_at_its_deadline_and_frees_itself_later},
-    {"not more than so much work is left behind", so_much_is_left_behind_and_no_more},
+    {"the amount of abandoned work is bounded", so_much_is_left_behind_and_no_more},
 };
 
 int main(int argc, char **argv) {

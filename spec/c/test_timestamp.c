@@ -96,7 +96,7 @@ static void reads_every_spelling(void) {
     }
 }
 
-static void refuses_what_is_no_time(void) {
+static void refuses_texts_that_are_not_times(void) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t got;
         if (parse(bad[i], &got)) {
@@ -146,10 +146,10 @@ static void round_trips(void) {
 
 static const struct test_case cases[] = {
     {"reads every spelling of a time", reads_every_spelling},
-    {"refuses what is no time", refuses_what_is_no_time},
+    {"refuses texts that are not times", refuses_texts_that_are_not_times},
     {"writes one spelling", writes_one_spelling},
     {"any integer can be written", any_integer_can_be_written},
-    {"what is written reads back", round_trips},
+    {"written times read back", round_trips},
 };
 
 TEST_MAIN(cases)

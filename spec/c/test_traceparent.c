@@ -32,7 +32,7 @@ static void the_standards_examples_are_read(void) {
     }
 }
 
-static void anything_else_is_none(void) {
+static void any_other_text_is_refused(void) {
     static const char *const bad[] = {
         "",
         "00",
@@ -83,7 +83,7 @@ static void the_last_flag_says_sampled(void) {
 
 static const struct test_case cases[] = {
     {"the standard's examples are read", the_standards_examples_are_read},
-    {"anything else is none", anything_else_is_none},
+    {"any other text is refused", any_other_text_is_refused},
     {"the last flag says sampled", the_last_flag_says_sampled},
 };
 

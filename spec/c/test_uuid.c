@@ -55,7 +55,7 @@ static void reads_every_spelling(void) {
     }
 }
 
-static void refuses_what_is_no_uuid(void) {
+static void refuses_texts_that_are_not_uuids(void) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         uint8_t uuid[16];
         if (parse(bad[i], uuid)) {
@@ -86,7 +86,7 @@ static void random_ones_are_version_4_and_differ(void) {
 
 static const struct test_case cases[] = {
     {"reads every spelling of a UUID", reads_every_spelling},
-    {"refuses what is no UUID", refuses_what_is_no_uuid},
+    {"refuses texts that are not UUIDs", refuses_texts_that_are_not_uuids},
     {"the order of bytes is the order of text", order_of_bytes_is_order_of_text},
     {"random ones are version 4 and differ", random_ones_are_version_4_and_differ},
 };

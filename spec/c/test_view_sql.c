@@ -405,7 +405,7 @@ static void a_schema_that_differs_is_named(void) {
     writer_close(writer);
 }
 
-static void a_type_that_is_none_suggests_the_nearest(void) {
+static void an_unknown_type_suggests_the_nearest(void) {
     static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger", false},
                                          {"m", VIEW_ENUM, "view_sql_mod", false}};
     static struct view_table table = {
@@ -432,7 +432,7 @@ static const struct test_case cases[] = {
     {"two connections at once give the same rows", two_connections_at_once_give_the_same_rows},
     {"a row that loses is not written", a_row_that_loses_is_not_written},
     {"a schema that differs is named", a_schema_that_differs_is_named},
-    {"a type that is none suggests the nearest", a_type_that_is_none_suggests_the_nearest},
+    {"an unknown type suggests the nearest", an_unknown_type_suggests_the_nearest},
 };
 
 TEST_MAIN(cases)

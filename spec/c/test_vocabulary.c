@@ -24,7 +24,7 @@ static void check(const char *at, const char *vocabulary, const char *body, cons
     cached_response_unref(plain);
 }
 
-static void says_a_word_at_its_place_alone(void) {
+static void translates_the_word_at_its_path_only(void) {
     check("status", "internal",
           "{\"id\":\"failed\",\"in\":{\"status\":\"failed\"},\"status\":\"failed\",\"then\":"
           "\"failed\"}",
@@ -34,7 +34,7 @@ static void says_a_word_at_its_place_alone(void) {
           "{\"status\":\"failed\",\"in\":{\"status\":\"processing_pipelines\"}}");
 }
 
-static void says_the_words_of_every_item_of_a_list(void) {
+static void translates_the_word_of_every_item_of_a_list(void) {
     check("all.status", "internal",
           "{\"all\":[{\"status\":\"failed\",\"b\":[{\"status\":\"failed\"}]},{},7,"
           "{\"a\":1,\"status\":\"processing\"}],\"status\":\"failed\"}",
@@ -44,7 +44,7 @@ static void says_the_words_of_every_item_of_a_list(void) {
           "[{\"status\":\"failed_critically\"},{\"status\":\"other\"}]");
 }
 
-static void leaves_what_it_has_no_word_for(void) {
+static void leaves_words_without_a_translation(void) {
     static const char *const bodies[] = {"{\"status\":\"other\"}",
                                          "{\"status\":null}",
                                          "{\"status\":{\"a\":\"failed\"}}",
@@ -63,7 +63,7 @@ static void leaves_what_it_has_no_word_for(void) {
     check("status", NULL, "{\"status\":\"failed\"}", "{\"status\":\"failed\"}");
 }
 
-static void leaves_errors_and_routes_without_words(void) {
+static void leaves_errors_and_routes_without_a_vocabulary(void) {
     struct script_words words = {"error", vocabularies, 2};
     struct cached_response *answer =
         cached_response_create(404, slice_of("{\"error\":\"failed\"}"));
@@ -75,10 +75,11 @@ static void leaves_errors_and_routes_without_words(void) {
 }
 
 static const struct test_case cases[] = {
-    {"says a word at its place alone", says_a_word_at_its_place_alone},
-    {"says the words of every item of a list", says_the_words_of_every_item_of_a_list},
-    {"leaves what it has no word for", leaves_what_it_has_no_word_for},
-    {"leaves errors and routes without words", leaves_errors_and_routes_without_words},
+    {"translates the word at its path only", translates_the_word_at_its_path_only},
+    {"translates the word of every item of a list", translates_the_word_of_every_item_of_a_list},
+    {"leaves words without a translation", leaves_words_without_a_translation},
+    {"leaves errors and routes without a vocabulary",
+     leaves_errors_and_routes_without_a_vocabulary},
 };
 
 TEST_MAIN(cases)

@@ -64,7 +64,7 @@ static void the_time_doubles_with_jitter_up_to_a_bound(void) {
     waits_free(&waits);
 }
 
-static void two_that_failed_together_come_back_apart(void) {
+static void two_handlers_that_failed_together_retry_at_different_times(void) {
     start();
     struct waits other;
     waits_init(&other, HANDLERS, 4713);
@@ -74,7 +74,7 @@ static void two_that_failed_together_come_back_apart(void) {
     waits_free(&waits);
 }
 
-static void trouble_begins_once_however_often_it_is_tried(void) {
+static void an_outage_starts_once_over_many_retries(void) {
     start();
     CHECK(outage(1000));
     waits_progress(&waits, WAITS_LAST_US);
@@ -84,7 +84,7 @@ static void trouble_begins_once_however_often_it_is_tried(void) {
     waits_free(&waits);
 }
 
-static void an_event_that_goes_well_shortens_the_next_wait(void) {
+static void a_successful_event_shortens_the_next_wait(void) {
     start();
     for (int i = 0; i < 10; i++) {
         outage(0);
@@ -95,7 +95,7 @@ static void an_event_that_goes_well_shortens_the_next_wait(void) {
     waits_free(&waits);
 }
 
-static void good_events_among_rejected_ones_do_not(void) {
+static void good_events_among_rejected_ones_do_not_shorten_it(void) {
     start();
     for (int i = 0; i < 10; i++) {
         waits_hold(&waits, A, WAIT_BREAKER, "", at(0));
@@ -107,7 +107,7 @@ static void good_events_among_rejected_ones_do_not(void) {
     waits_free(&waits);
 }
 
-static void what_was_handled_before_settles_nothing(void) {
+static void events_handled_before_do_not_end_the_wait(void) {
     start();
     outage(0);
     CHECK(!waits_end(&waits, A)); /* a batch from before is committed */
@@ -115,7 +115,7 @@ static void what_was_handled_before_settles_nothing(void) {
     waits_free(&waits);
 }
 
-static void on_demand_all_are_tried_at_once(void) {
+static void resume_retries_all_at_once(void) {
     start();
     outage(1000);
     waits_hold(&waits, B, WAIT_BREAKER, "", at(1000));
@@ -149,7 +149,7 @@ static void many_quick_events_need_no_turns(void) {
     waits_free(&waits);
 }
 
-static void a_turn_ends_no_trouble_and_hides_no_end_of_it(void) {
+static void a_turn_neither_ends_nor_hides_an_outage(void) {
     start();
     outage(0);
     waits_progress(&waits, WAITS_LAST_US);
@@ -165,17 +165,16 @@ static const struct test_case cases[] = {
     {"an outage holds its handler alone", an_outage_holds_its_handler_alone},
     {"it is tried when it is due and not before", it_is_tried_when_it_is_due_and_not_before},
     {"the time doubles, with jitter, up to a bound", the_time_doubles_with_jitter_up_to_a_bound},
-    {"two that failed together come back apart", two_that_failed_together_come_back_apart},
-    {"trouble begins once, however often it is tried",
-     trouble_begins_once_however_often_it_is_tried},
-    {"an event that goes well shortens the next wait",
-     an_event_that_goes_well_shortens_the_next_wait},
-    {"good events among rejected ones do not", good_events_among_rejected_ones_do_not},
-    {"what was handled before settles nothing", what_was_handled_before_settles_nothing},
-    {"on demand all are tried at once", on_demand_all_are_tried_at_once},
+    {"two handlers that failed together retry at different times",
+     two_handlers_that_failed_together_retry_at_different_times},
+    {"an outage starts once over many retries", an_outage_starts_once_over_many_retries},
+    {"a successful event shortens the next wait", a_successful_event_shortens_the_next_wait},
+    {"good events among rejected ones do not shorten it",
+     good_events_among_rejected_ones_do_not_shorten_it},
+    {"events handled before do not end the wait", events_handled_before_do_not_end_the_wait},
+    {"resume retries all at once", resume_retries_all_at_once},
     {"a handler that takes long has turns", a_handler_that_takes_long_has_turns},
     {"many quick events need no turns", many_quick_events_need_no_turns},
-    {"a turn ends no trouble and hides no end of it",
-     a_turn_ends_no_trouble_and_hides_no_end_of_it},
+    {"a turn neither ends nor hides an outage", a_turn_neither_ends_nor_hides_an_outage},
 };
 TEST_MAIN(cases)

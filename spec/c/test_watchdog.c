@@ -129,7 +129,7 @@ static bool is_stuck(void) {
 
 /* ---- cases --------------------------------------------------------------------------------- */
 
-static void a_call_that_hangs_is_stuck_and_in_the_end_fatal(void) {
+static void a_call_that_hangs_is_stuck_and_at_last_fatal(void) {
     begin_hanging();
     CHECK(!look_for_s(2.5)); /* its limit is a second, and two are its grace */
     CHECK(!is_stuck());
@@ -143,7 +143,7 @@ static void a_call_that_hangs_is_stuck_and_in_the_end_fatal(void) {
     end();
 }
 
-static void a_stuck_call_is_told_with_file_and_event(void) {
+static void a_stuck_call_is_logged_with_file_and_event(void) {
     struct buffer json = {0};
     begin_hanging();
     look_for_s(4);
@@ -157,7 +157,7 @@ static void a_stuck_call_is_told_with_file_and_event(void) {
     end();
 }
 
-static void it_may_stay_for_ever_where_the_configuration_says_so(void) {
+static void it_may_hang_forever_if_so_configured(void) {
     begin_hanging();
     scripts.config.scripts.stuck_exit_s = 0;
     CHECK(!look_for_s(1000));
@@ -166,7 +166,7 @@ static void it_may_stay_for_ever_where_the_configuration_says_so(void) {
     end();
 }
 
-static void a_call_that_ends_after_all_is_forgotten(void) {
+static void a_stuck_call_that_ends_is_forgotten(void) {
     begin_hanging();
     look_for_s(4);
     CHECK(is_stuck());
@@ -178,7 +178,7 @@ static void a_call_that_ends_after_all_is_forgotten(void) {
     end();
 }
 
-static void a_state_that_is_thrown_away_is_forgotten(void) {
+static void a_discarded_state_is_forgotten(void) {
     begin_hanging();
     look_for_s(4);
     CHECK(is_stuck());
@@ -189,7 +189,7 @@ static void a_state_that_is_thrown_away_is_forgotten(void) {
     end();
 }
 
-static void time_in_which_the_process_stood_still_does_not_count(void) {
+static void time_in_which_the_process_was_stopped_does_not_count(void) {
     begin_hanging();
     for (int i = 0; i < 2; i++) {
         now_us += 3600 * 1000000LL;
@@ -231,15 +231,13 @@ static void states_come_and_go_while_it_looks(void) {
 }
 
 static const struct test_case cases[] = {
-    {"a call that hangs is stuck and in the end fatal",
-     a_call_that_hangs_is_stuck_and_in_the_end_fatal},
-    {"a stuck call is told with file and event", a_stuck_call_is_told_with_file_and_event},
-    {"it may stay for ever where the configuration says so",
-     it_may_stay_for_ever_where_the_configuration_says_so},
-    {"a call that ends after all is forgotten", a_call_that_ends_after_all_is_forgotten},
-    {"a state that is thrown away is forgotten", a_state_that_is_thrown_away_is_forgotten},
-    {"time in which the process stood still does not count",
-     time_in_which_the_process_stood_still_does_not_count},
+    {"a call that hangs is stuck and at last fatal", a_call_that_hangs_is_stuck_and_at_last_fatal},
+    {"a stuck call is logged with file and event", a_stuck_call_is_logged_with_file_and_event},
+    {"it may hang forever if so configured", it_may_hang_forever_if_so_configured},
+    {"a stuck call that ends is forgotten", a_stuck_call_that_ends_is_forgotten},
+    {"a discarded state is forgotten", a_discarded_state_is_forgotten},
+    {"time in which the process was stopped does not count",
+     time_in_which_the_process_was_stopped_does_not_count},
     {"many calls are not a long one", many_calls_are_not_a_long_one},
     {"states come and go while it looks", states_come_and_go_while_it_looks},
 };

@@ -160,7 +160,7 @@ static void check_has(int32_t number) {
     CHECK_INT(worker.pipeline.partitions.items[0].next_offset, -1);
 }
 
-static void keeps_the_other_partitions_where_the_group_is_cooperative(void) {
+static void keeps_the_other_partitions_in_a_cooperative_group(void) {
     begin();
     change_assignment(true, true, 0);
     change_assignment(true, true, 1);
@@ -271,18 +271,19 @@ static void at_a_bounded_rate(void) {
 }
 
 static const struct test_case cases[] = {
-    {"tells Kafka the offsets that have changed", reports_what_has_changed},
+    {"commits changed offsets to Kafka", reports_what_has_changed},
     {"counts a refused report as no error, and rests", a_refused_report_rests},
-    {"waits a second for a report's answer, and seconds to leave the group",
+    {"waits one second for an offset commit, and seconds to leave the group",
      a_report_without_an_answer_is_left},
-    {"keeps the other partitions where the group is cooperative",
-     keeps_the_other_partitions_where_the_group_is_cooperative},
-    {"opens another client where a fatal error was not reported", a_silent_fatal_error},
-    {"says that another member has its group.instance.id", a_fenced_member_says_so},
-    {"opens another client where fetching again does not help", records_that_wait_in_vain},
-    {"calls nothing stalled while Kafka does not answer", an_end_that_kafka_does_not_say},
-    {"opens another client where the coordinator has another address", a_coordinator_that_moved},
-    {"opens clients at a bounded rate", at_a_bounded_rate},
+    {"keeps the other partitions in a cooperative group",
+     keeps_the_other_partitions_in_a_cooperative_group},
+    {"replaces a client after an unreported fatal error", a_silent_fatal_error},
+    {"reports another member with its group.instance.id", a_fenced_member_says_so},
+    {"replaces a client that fetches nothing after a restart of its fetches",
+     records_that_wait_in_vain},
+    {"does not report a stall while Kafka does not reply", an_end_that_kafka_does_not_say},
+    {"replaces a client if the coordinator has another address", a_coordinator_that_moved},
+    {"replaces clients at a bounded rate", at_a_bounded_rate},
 };
 
 TEST_MAIN(cases)

@@ -53,7 +53,7 @@ def test_without_a_key_nothing_listens(bare_service):
     ({"Authorization": f"Bearer {API_KEY}"}, "Invalid credentials"),
     ({"X-Internal-API-Key": API_KEY, "X-Service-ID": "api-gateway-service"},
      "Missing authentication")])
-def test_nobody_is_let_in_without_a_key_of_the_administration(service, headers, reason):
+def test_requests_without_an_admin_key_are_refused(service, headers, reason):
     for path in ("/admin/status", "/nowhere"):
         status, said, _ = ask(service.program, path, headers=headers)
         assert (status, said) == (401, {"error": reason})
@@ -78,7 +78,7 @@ def test_status_is_what_the_command_says(service):
     assert said.keys() == json.loads(service.program.command("status").stdout).keys()
 
 
-def test_what_changes_something_must_be_posted(service):
+def test_verbs_that_change_something_need_post(service):
     status, _, headers = ask(service.program, "/admin/resume")
     assert (status, headers["Allow"]) == (405, "POST")
     assert ask(service.program, "/admin/resume", "POST")[:2] == (200, {"resumed_workers": 0})
@@ -110,7 +110,7 @@ def test_an_explanation_is_what_the_command_says(service, essay):
     ("x?limit=3", "unknown parameter: send table or since"),
     ("x?since=beginning&since=beginning", "A query parameter is repeated"),
     ("%00", "Invalid path parameter")])
-def test_a_question_that_cannot_be_meant_is_refused_with_its_reason(service, question, reason):
+def test_an_invalid_request_is_refused_with_its_reason(service, question, reason):
     status, said, _ = ask(service.program, f"/admin/explain/{question}")
     assert status == 400 and reason in said["error"]
 
@@ -122,7 +122,7 @@ def test_an_id_that_looks_like_an_option_is_an_id(service):
         assert status == 200 and said["id"] == odd and said["rows"] == []
 
 
-def test_an_explanation_that_cannot_be_had_says_why(service, essay):
+def test_a_failed_explanation_says_why(service, essay):
     service.kafka.stop()
     status, said, _ = ask(service.program, f"/admin/explain/{essay}?since=beginning")
     assert status == 503 and "kafka" in said["error"]
@@ -145,7 +145,7 @@ def held_up(service, essay, cleanup):
     return lock, thread, answers
 
 
-def test_one_explanation_at_a_time_and_nobody_else_waits(service, held_up, essay):
+def test_one_explanation_runs_at_a_time_and_delays_nothing_else(service, held_up, essay):
     lock, thread, answers = held_up
     assert ask(service.program, f"/admin/explain/{essay}")[:2] == \
         (503, {"error": "another explain is running: try again later"})

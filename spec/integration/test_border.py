@@ -44,7 +44,7 @@ def ask(program, path, connection=None):
     return answer.status, answer.read(), answer.headers, connection
 
 
-def test_slips_in_routes_fail_their_own_requests_alone(bare_service, scripts):
+def test_mistakes_in_routes_fail_their_own_requests_only(bare_service, scripts):
     bare_service.start(SCRIPTS_ROOT=str(scripts))
     bare_service.wait_ready()
     program = bare_service.program

@@ -77,7 +77,7 @@ def wait_for_held_readers(service, count=1):
         "WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted")) == count)
 
 
-def test_the_second_answer_comes_from_the_cache(cached):
+def test_the_second_response_comes_from_the_cache(cached):
     program = cached.program
     first = program.get(status_path(BATCH))
     asked = statement_calls(cached)
@@ -98,7 +98,7 @@ def ask_as(program, caller, path, **headers):
     return program.get(path, HEADERS | {"X-Service-ID": caller} | headers)
 
 
-def test_callers_read_their_own_words_of_one_answer_from_one_query(cached):
+def test_callers_read_one_cached_response_in_their_own_vocabulary(cached):
     cached.query("UPDATE essay_results SET first_result_at = now() WHERE essay_id = %s", ESSAY)
     program, etags = cached.program, {}
     for path in (status_path(BATCH), f"/batches/{BATCH}/status"):
@@ -123,7 +123,7 @@ def test_redis_holds_the_final_bytes_for_the_time_configured(cached):
     assert 290 <= client.ttl(key) <= 300
 
 
-def test_an_event_ends_the_cached_answer(cached):
+def test_an_event_drops_the_cached_response(cached):
     assert names(cached.program) == ["first.txt"]
     for second, name in enumerate(["second.txt", "third.txt", "fourth.txt"], start=2):
         rename(cached, name, second)
@@ -138,7 +138,7 @@ def is_cached(service):
     return statement_calls(service) == before
 
 
-def test_a_redis_that_refuses_to_forget_an_answer_is_not_asked_for_it(cached):
+def test_a_redis_that_refuses_an_invalidation_is_bypassed(cached):
     server = redis.Redis.from_url(cached.redis_url)
     assert names(cached.program) == ["first.txt"]
     wait_until("the answer in Redis", lambda: server.exists(f"api:batch:{BATCH}"))
@@ -155,7 +155,7 @@ def test_a_redis_that_refuses_to_forget_an_answer_is_not_asked_for_it(cached):
     assert len(log_lines(cached.program, REFUSED)) <= 3, "one line a try, every five seconds"
 
 
-def test_without_redis_an_event_ends_the_cached_answer(make_service, cleanup):
+def test_without_redis_an_event_drops_the_cached_response(make_service, cleanup):
     service = make_service(cleanup, redis="none")
     program = service.start()
     register(service)
@@ -179,7 +179,7 @@ def test_two_processes_without_redis_agree_within_a_second(make_service, cleanup
     wait_until("the new answer", lambda: names(reader) == ["second.txt"], 2)
 
 
-def test_a_cached_answer_ends_with_its_time(make_service, cleanup):
+def test_a_cached_response_expires(make_service, cleanup):
     service = make_service(cleanup)
     program = service.start(REDIS_CACHE_TTL_SECONDS="1")
     register(service)
@@ -188,7 +188,7 @@ def test_a_cached_answer_ends_with_its_time(make_service, cleanup):
     wait_until("the new answer", lambda: program.status_of(BATCH)["user_id"] == "other", 3)
 
 
-def test_nothing_is_cached_where_it_is_switched_off(make_service, cleanup):
+def test_nothing_is_cached_with_the_cache_off(make_service, cleanup):
     service = make_service(cleanup)
     program = service.start(CACHE_ENABLED="false")
     register(service)
@@ -197,7 +197,7 @@ def test_nothing_is_cached_where_it_is_switched_off(make_service, cleanup):
         assert program.status_of(BATCH)["user_id"] == user
 
 
-def test_a_missing_batch_is_missed_for_a_second_at_most(service):
+def test_a_cached_404_lives_one_second_at_most(service):
     program = service.program
     assert [program.get(status_path(BATCH))[0] for _ in range(5)] == [404] * 5
     assert statement_calls(service) <= 2, "the negative answer is cached"
@@ -205,7 +205,7 @@ def test_a_missing_batch_is_missed_for_a_second_at_most(service):
     wait_until("the batch", lambda: program.get(status_path(BATCH))[0] == 200, 1.3)
 
 
-def test_an_event_ends_a_cached_404(cached):
+def test_an_event_drops_a_cached_404(cached):
     """The essay's id is in no answer yet, the batch's own id is what the 404 depends on."""
     program = cached.program
     assert program.get(status_path("batch-to-come"))[0] == 404
@@ -229,7 +229,7 @@ def test_a_slow_reader_does_not_store_over_a_commit(slow):
     assert names(program) == ["second.txt"]
 
 
-def test_who_asks_after_a_commit_does_not_get_what_was_read_before_it(slow):
+def test_a_request_after_a_commit_gets_no_response_read_before_it(slow):
     """Nor by waiting for a query that began before."""
     program, answers = slow.program, {}
     with readers_held(slow):
@@ -265,7 +265,7 @@ def two(cached):
     return cached, reader
 
 
-def test_another_process_answers_from_redis(two):
+def test_another_process_reads_the_response_from_redis(two):
     service, reader = two
     body = service.program.get(status_path(BATCH))[1]
     wait_until("the key", lambda: redis.Redis(port=service.redis.port).exists(f"api:batch:{BATCH}"))
@@ -275,7 +275,7 @@ def test_another_process_answers_from_redis(two):
     assert statement_calls(service) == asked
 
 
-def test_a_commit_ends_the_answer_that_another_process_holds(two):
+def test_a_commit_drops_the_response_cached_by_another_process(two):
     service, reader = two
     assert names(reader) == ["first.txt"]
     asked = statement_calls(service)
@@ -285,7 +285,7 @@ def test_a_commit_ends_the_answer_that_another_process_holds(two):
     wait_until("the new answer", lambda: names(reader) == ["second.txt"], 2)
 
 
-def test_a_process_that_cannot_hear_of_commits_does_not_use_its_memory(two):
+def test_a_process_without_subscription_bypasses_its_memory(two):
     service, reader = two
     assert names(reader) == ["first.txt"]
     service.redis.kill()
@@ -295,7 +295,7 @@ def test_a_process_that_cannot_hear_of_commits_does_not_use_its_memory(two):
     assert names(reader) == ["second.txt"]
 
 
-def test_another_process_does_not_answer_with_what_redis_refuses_to_forget(two):
+def test_another_process_does_not_serve_what_redis_refuses_to_drop(two):
     service, reader = two
     server = redis.Redis.from_url(service.redis_url)
     assert names(reader) == ["first.txt"]
@@ -324,7 +324,7 @@ def test_a_commit_whose_process_dies_before_it_is_announced_shows_within_a_secon
     assert len(log_lines(reader, UNANNOUNCED)) == 1
 
 
-def test_rebalances_and_lost_connections_drop_no_answer(cached):
+def test_rebalances_and_lost_connections_drop_no_response(cached):
     program = cached.program
     wait_until("the cache", lambda: is_cached(cached))
     drops, asked = program.metric("ras_cache_drops_total"), statement_calls(cached)

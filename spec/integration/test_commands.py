@@ -95,7 +95,7 @@ def test_check_without_a_database_says_so(empty_service):
     assert "scripts: good" in failed.stdout and "database:" in failed.stderr
 
 
-def test_keys_that_are_probably_wrong_are_warned_of(bare_service):
+def test_suspicious_keys_get_a_warning(bare_service):
     """By check, in the log at the start, and in the status."""
     for env, said in (({"HULEEDU_INTERNAL_API_KEY": ""}, "http.api_keys is empty: every request"),
                       ({"ALLOWED_SERVICE_IDS": ","}, "http.allowed_services is empty"),
@@ -160,7 +160,7 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
         assert all(word in failed.stderr for word in words), failed.stderr
 
 
-def test_check_refuses_what_no_kafka_client_takes(bare_service):
+def test_check_refuses_invalid_kafka_options(bare_service):
     """The same that `run` refuses, and in the same words; no broker is asked."""
     for option, reason in (('["no.such.property"] = "1"', "no.such.property"),
                            ('["security.protocol"] = "ssl", ["ssl.ca.location"] = "/no/such.pem"',
@@ -192,7 +192,7 @@ def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts
     ("  log = {", "  log = = {", [":{line}:"]),
     ('env("LOG_LEVEL", "INFO")', '"LOUD"', ["LOUD"]),
     ("service = {", "service = 7, unused = {", ["service", ":{line}:"])])
-def test_a_wrong_configuration_is_told_with_key_file_and_line(bare_service, tmp_path, old, new,
+def test_a_wrong_configuration_is_named_by_key_file_and_line(bare_service, tmp_path, old, new,
                                                               words):
     path = edited_config(tmp_path / "wrong.lua", (old, new))
     line = next(number for number, text in enumerate(path.read_text().splitlines(), 1)
@@ -208,7 +208,7 @@ def test_a_wrong_configuration_is_told_with_key_file_and_line(bare_service, tmp_
     ("PORT", "port"), ("INGEST_WORKERS", "0"), ("INGEST_WORKERS", "two"),
     ("CACHE_ENABLED", "perhaps"), ("KAFKA_AUTO_OFFSET_RESET", "newest"), ("LOG_FORMAT", "xml"),
     ("REDIS_CACHE_TTL_SECONDS", "-1"), ("KAFKA_SESSION_TIMEOUT_MS", "1e99")])
-def test_a_wrong_variable_is_told_with_its_key(bare_service, variable, value):
+def test_a_wrong_variable_is_named_with_its_key(bare_service, variable, value):
     """The key's line in config.lua names the variable."""
     program = bare_service.prepare(**{variable: value})
     failed = program.command("run", check=False, timeout=30)
@@ -218,14 +218,14 @@ def test_a_wrong_variable_is_told_with_its_key(bare_service, variable, value):
     assert variable in (ROOT / "config.lua").read_text().splitlines()[int(where[1]) - 1]
 
 
-def test_a_wrong_redis_url_is_told(bare_service):
+def test_a_wrong_redis_url_is_reported(bare_service):
     failed = bare_service.prepare(REDIS_URL="http://nowhere").command("run", check=False,
                                                                       timeout=30)
     assert failed.returncode == 1
     assert "Redis URL" in failed.stderr
 
 
-def test_missing_files_are_told(bare_service, tmp_path):
+def test_missing_files_are_named(bare_service, tmp_path):
     for env, config, word in (({}, tmp_path / "none.lua", "none.lua"),
                               ({"SCRIPTS_ROOT": "/nowhere"}, None, "/nowhere"),
                               ({"SQL_ROOT": "/nowhere"}, None, "/nowhere"),
@@ -239,7 +239,7 @@ def test_missing_files_are_told(bare_service, tmp_path):
         assert word in failed.stderr, failed.stderr
 
 
-def test_a_taken_port_is_told(fed):
+def test_a_port_in_use_is_reported(fed):
     failed = fed.prepare(PORT=str(fed.program.port)).command("run", check=False, timeout=60)
     assert failed.returncode == 1
     assert str(fed.program.port) in failed.stderr and "port" in failed.stderr
@@ -276,7 +276,7 @@ def test_secrets_come_from_files_and_never_reach_a_log(bare_service, tmp_path):
             assert secret not in text
 
 
-def test_editing_a_handler_changes_the_answer_after_a_restart(bare_service, scripts):
+def test_editing_a_handler_changes_the_response_after_a_restart(bare_service, scripts):
     program = bare_service.start(SCRIPTS_ROOT=str(scripts))
     bare_service.feed("current")
     answers = check_view(program, "current")
@@ -303,13 +303,13 @@ def test_editing_a_handler_changes_the_answer_after_a_restart(bare_service, scri
                f"edited {data['original_file_name']}", 10)
 
 
-def test_editing_a_route_changes_the_answer_after_a_restart(bare_service, scripts):
+def test_editing_a_route_changes_the_response_after_a_restart(bare_service, scripts):
     edit(scripts / "routes/batch_status.lua", '"Batch not found"', '"No such batch"')
     program = bare_service.start(SCRIPTS_ROOT=str(scripts))
     assert program.get(status_path("x"))[:2] == (404, b'{"error":"No such batch"}')
 
 
-def test_the_log_is_for_machines_or_for_people(bare_service):
+def test_the_log_is_json_or_text(bare_service):
     program = bare_service.prepare(LOG_FORMAT="text")
     program.start()
     bare_service.feed("current")

@@ -53,7 +53,7 @@ def test_every_event_of_a_release_is_accepted(service, release):
     assert service.program.metric("ras_ignored_messages_total") == (release == "current")
 
 
-def test_the_first_release_spells_the_outcomes_topic_otherwise(service):
+def test_the_first_releases_spelling_of_the_outcome_topic_is_read(service):
     def other_spelling(record):
         old = "huleedu.els.batch.phase.outcome.v1"
         new = "huleedu.els.batch_phase.outcome.v1"
@@ -106,7 +106,7 @@ def test_the_api_description_is_served(fed):
     (status_path(KNOWN) + "/", "GET", HEADERS, 404),
     ("/healthz", "GET", {}, 200), ("/healthz", "HEAD", {}, 200), ("/readyz", "GET", {}, 200),
     ("/metrics", "GET", {}, 200), ("/openapi.json", "GET", {}, 200)])
-def test_answers_keep_to_the_description(fed, path, method, headers, status):
+def test_responses_conform_to_the_description(fed, path, method, headers, status):
     fed.wait_ready()
     answer = fed.program.get(path.replace(" ", "%20"), headers, method)
     assert answer[0] == status, answer[1]
@@ -129,7 +129,7 @@ def test_refused_credentials_are_told_apart(fed, headers, message):
 
 
 @fed_group
-def test_an_unchanged_answer_is_not_sent_again(fed):
+def test_an_unchanged_response_is_not_sent_again(fed):
     path = status_path(KNOWN)
     tag = fed.program.get(path)[2]["ETag"]
     for wanted in (tag, f'"other", {tag}', f"W/{tag}"):
@@ -141,13 +141,13 @@ def test_an_unchanged_answer_is_not_sent_again(fed):
 
 
 @fed_group
-def test_any_answer_is_unchanged_for_a_star(fed):
+def test_if_none_match_star_gives_304(fed):
     assert fed.program.get(status_path(KNOWN), HEADERS | {"If-None-Match": "*"})[0] == 304
     assert fed.program.get(status_path("no"), HEADERS | {"If-None-Match": "*"})[0] == 404
 
 
 @fed_group
-def test_head_tells_the_length_of_the_answer(fed):
+def test_head_has_the_content_length_of_get(fed):
     _, body, headers = fed.program.get(status_path(KNOWN))
     head = fed.program.get(status_path(KNOWN), method="HEAD")
     assert int(head[2]["Content-Length"]) == len(body) == int(headers["Content-Length"])
@@ -155,7 +155,7 @@ def test_head_tells_the_length_of_the_answer(fed):
 
 
 @fed_group
-def test_the_correlation_id_comes_back_and_is_made_where_it_is_not_usable(fed):
+def test_the_correlation_id_is_returned_and_made_if_unusable(fed):
     def of(given):
         return fed.program.get("/nowhere", {"X-Correlation-ID": given})[2]["X-Correlation-ID"]
 

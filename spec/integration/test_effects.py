@@ -144,7 +144,7 @@ def variant(record, event):
 
 
 @pytest.mark.parametrize("failure", ["raised", "hidden"])
-def test_a_rebuild_keeps_and_lists_what_rests_on_a_service_that_is_away(service, scripts, content,
+def test_a_rebuild_keeps_and_lists_rows_that_rest_on_an_unavailable_service(service, scripts, content,
                                                                         failure):
     content.stop()
     if failure == "hidden":
@@ -165,7 +165,7 @@ def test_a_rebuild_keeps_and_lists_what_rests_on_a_service_that_is_away(service,
     assert rows(service) == before
 
 
-def test_an_undamaged_view_is_equal_and_says_what_was_not_derived_again(service, scripts):
+def test_verify_of_an_intact_view_lists_rows_that_were_not_derived(service, scripts):
     said = verify(service, **scripts.env)
     assert said.endswith("2 rows rest on answers from outside: not derived again\n"
                          "the view is what the log says\n")
@@ -175,7 +175,7 @@ def test_an_undamaged_view_is_equal_and_says_what_was_not_derived_again(service,
     assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows rest on" in said
 
 
-def test_what_the_log_proves_newer_is_put_right_over_an_answer_from_outside(service, scripts):
+def test_a_newer_event_of_the_log_replaces_a_value_from_outside(service, scripts):
     scripts.edit(HANDLER, "handle = function(event, view)\n", """handle = function(event, view)
     if event.essays[1].count == 99 then
       view.essay_nlp:merge("essay-1", "nlp", { batch_id = event.batch_id, feedback_count = 99,
@@ -199,7 +199,7 @@ def test_what_the_log_proves_newer_is_put_right_over_an_answer_from_outside(serv
     assert rows(service) == before
 
 
-def test_a_minimum_that_an_outside_answer_may_have_made_is_kept(service, scripts):
+def test_a_minimum_that_may_come_from_outside_is_kept(service, scripts):
     scripts.edit(HANDLER, "view:touch(event.batch_id)", """
     for _, essay in ipairs(event.essays) do
       view.essay_results:merge(essay.essay_id, "first_result", { first_result_at = event.time })
@@ -215,7 +215,7 @@ def test_a_minimum_that_an_outside_answer_may_have_made_is_kept(service, scripts
     assert rows(service) == before
 
 
-def test_a_handler_that_is_only_slower_than_its_time_limit_loses_no_row(service, scripts):
+def test_a_handler_that_times_out_in_a_rebuild_loses_no_row(service, scripts):
     file = "scripts/handlers/essay_slot_assigned.lua"
     scripts.edit(file, "handle = function(event, view)\n", """handle = function(event, view)
     local text = ""
@@ -230,7 +230,7 @@ def test_a_handler_that_is_only_slower_than_its_time_limit_loses_no_row(service,
     assert rows(service) == before
 
 
-def test_explain_names_the_event_that_wrote_and_cannot_be_derived_again(service):
+def test_explain_names_a_writer_that_cannot_be_derived_again(service):
     said = json.loads(run(service, "explain", "essay", "essay-1", "--since", "beginning", "--json"))
     row, = said["rows"]
     event, = row["groups"][0]["events"]
@@ -270,7 +270,7 @@ def test_a_shadow_run_compares_no_event_that_asks_outside(service, scripts):
     assert done.returncode == 1 and json.loads(done.stdout)["newly_rejected"] == events
 
 
-def test_try_says_what_the_handler_asked(service):
+def test_try_names_the_system_that_the_handler_asked(service):
     done = service.program.command("try", CASES / "nlp_events.jsonl", check=False)
     assert "rests on http, which answers nothing here" in done.stdout
 

@@ -81,7 +81,7 @@ def test_rejected_events_that_name_the_id_are_shown_once(service):
     assert "wrong_type" in text and "lost" in text and broken["value"]["event_id"] in text
 
 
-def test_a_batch_is_explained_with_events_that_know_the_row_by_its_key_only(fed):
+def test_a_batch_is_explained_with_events_that_have_its_key_only(fed):
     batch = fed.query("SELECT batch_id FROM batch_results WHERE completion_at IS NOT NULL "
                       "AND registration_at IS NOT NULL ORDER BY batch_id LIMIT 1")[0][0]
     said = explain(fed, "batch", batch)
@@ -102,7 +102,7 @@ def test_an_id_in_a_list_finds_the_row(fed):
     assert {"batch_results", "phase_outcomes"} <= tables
 
 
-def test_where_the_log_is_not_read_the_row_says_what_it_knows(service):
+def test_without_the_log_explain_prints_what_the_row_has(service):
     essay, _, success, _, _ = story(service)
     service.query("UPDATE essay_results SET spellcheck_at = spellcheck_at + interval '1 minute'")
     text = service.program.command("explain", "essay", essay, "--since", "beginning",
@@ -111,7 +111,7 @@ def test_where_the_log_is_not_read_the_row_says_what_it_knows(service):
     assert "2025-06-28T09:01:20.000000Z  " + success["value"]["event_id"] in text
 
 
-def test_a_winner_that_the_view_lacks_is_told_from_one_not_yet_consumed(service):
+def test_a_winner_missing_in_the_view_is_told_from_one_not_yet_consumed(service):
     essay, _, success, _, _ = story(service)
     service.query("DELETE FROM essay_results")
     said = explain(service, "essay", essay)
@@ -161,7 +161,7 @@ def test_a_message_is_explained_by_its_reaction_the_row_of_its_query_and_its_eve
     assert "the present scripts make the same message" in text and "user_id" in text
 
 
-def test_a_batch_is_explained_with_all_that_was_published_of_it(fed):
+def test_a_batch_is_explained_with_all_its_published_messages(fed):
     *_, batch = published_result(fed)
     stored = fed.query("SELECT id::text FROM aggregator_state.outbox WHERE about = %s ORDER BY id DESC", batch)
     said = explain(fed, "batch", batch)
@@ -175,7 +175,7 @@ def test_a_batch_is_explained_with_all_that_was_published_of_it(fed):
     assert [(fact["id"],) for fact in by_event["published"]] == stored
 
 
-def test_a_message_that_the_present_scripts_would_not_make_is_told_from_one_they_change(service):
+def test_explain_tells_a_message_not_made_today_from_one_with_other_content(service):
     for other in ("one", "two"):
         store_message(service, other)
     said = explain(service, "outbox", "one")
@@ -204,7 +204,7 @@ def test_apache_kafka_is_read_from_an_hour_before_the_row(fed_apache):
         [group["event_id"]]
 
 
-def test_a_question_that_cannot_be_meant_is_refused_with_what_can(service):
+def test_an_invalid_question_is_refused_with_valid_ones(service):
     for arguments, reason in ((("pupil", "x"), "no key column is called pupil"),
                               (("x", "--table", "pupils"), "the view has no table pupils")):
         done = service.program.command("explain", *arguments, check=False)

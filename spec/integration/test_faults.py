@@ -49,7 +49,7 @@ def own_postgres(tmp_path, cleanup):
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_postgres_away_during_a_stream(make_service, cleanup, own_postgres, end):
+def test_postgres_down_during_a_stream(make_service, cleanup, own_postgres, end):
     service = make_service(cleanup, postgres_url=own_postgres.start().url())
     program = service.start()
     service.wait_ready()
@@ -101,7 +101,7 @@ def test_redis_killed_during_a_stream(service):
     assert len(log_lines(program, "redis is away: working without it")) == 1
 
 
-def test_redis_that_comes_later_is_used(make_service, cleanup, tmp_path):
+def test_redis_that_starts_later_is_used(make_service, cleanup, tmp_path):
     server = stack.Redis(tmp_path)
     cleanup.callback(server.stop)
     service = make_service(cleanup, redis=server.url)
@@ -148,7 +148,7 @@ def test_broker_restarted_during_a_stream(make_service, cleanup, apache, end):
 
 @pytest.mark.parametrize("order", [("postgres", "redis", "kafka"), ("kafka", "redis", "postgres")],
                          ids="-".join)
-def test_starts_with_nothing_there_and_works_as_soon_as_it_is(build, cleanup, tmp_path,
+def test_starts_without_any_server_and_works_once_they_start(build, cleanup, tmp_path,
                                                               own_postgres, order):
     kafka, server = stack.ApacheKafka(tmp_path / "kafka"), stack.Redis(tmp_path)
     program = stack.Aggregator(tmp_path, build, own_postgres.url("ras"), server.url, kafka.brokers)
@@ -178,7 +178,7 @@ def test_starts_with_nothing_there_and_works_as_soon_as_it_is(build, cleanup, tm
     wait_until("readiness", lambda: program.get("/readyz")[0] == 200)
 
 
-def test_a_database_without_the_schema_is_told_and_waited_for(make_service, cleanup):
+def test_a_database_without_the_schema_is_reported_and_waited_for(make_service, cleanup):
     service = make_service(cleanup, migrate=False)
     program = service.start()
     service.feed("current")

@@ -67,14 +67,14 @@ def test_a_half_rolled_out_fleet_shows_in_every_status(two, other_scripts):
     assert sorted(one["generation"] for one in said["instances"]) == [1, 2]
 
 
-def test_one_that_stops_is_not_listed_any_more(two):
+def test_a_stopped_process_is_not_listed(two):
     first, second = two
     assert second.stop() == 0
     assert [one["this"] for one in status(first)["instances"]] == [True]
     assert status(first)["scripts_agree"] is True
 
 
-def test_one_that_died_is_gone_and_is_forgotten(bare_service, two):
+def test_a_killed_process_is_gone_and_later_deleted(bare_service, two):
     first, second = two
     pid = str(second.process.pid)
     second.kill()
@@ -89,7 +89,7 @@ def test_one_that_died_is_gone_and_is_forgotten(bare_service, two):
     wait_until("the next announcement", lambda: len(status(first)["instances"]) == 1)
 
 
-def test_other_groups_are_not_of_the_fleet(bare_service, two):
+def test_processes_of_other_groups_are_not_listed(bare_service, two):
     bare_service.query("INSERT INTO aggregator_state.instances SELECT 'other', instance, host, started_at, last_seen, "
                        "stopped_at, generation, 'hash', since FROM aggregator_state.instances")
     assert len(status(two[0])["instances"]) == 2
@@ -117,7 +117,7 @@ def test_a_restart_says_whether_other_scripts_ran_before(bare_service, other_scr
     assert len(log_lines(program, "other scripts run since this start than before it")) == 1
 
 
-def test_what_ran_before_is_known_by_the_partitions_too(bare_service):
+def test_the_scripts_before_the_start_are_known_from_the_partitions(bare_service):
     """Where nobody of the group was seen lately."""
     program = bare_service.start()
     bare_service.wait_ready()
@@ -148,7 +148,7 @@ def test_a_static_member_keeps_its_name(bare_service, tmp_path):
     assert before(program)["instance"] == "member-1"
 
 
-def test_without_its_table_it_warns_once_and_tries_again(bare_service):
+def test_without_the_instances_table_it_warns_once_and_retries(bare_service):
     bare_service.query("ALTER TABLE aggregator_state.instances RENAME TO elsewhere")
     program = bare_service.start()
     bare_service.wait_ready()

@@ -59,7 +59,7 @@ def wait_shared(*programs):
     wait_until("all partitions to be assigned", lambda: sum(held(*programs)) == PARTITIONS, 60)
 
 
-def test_a_broker_that_comes_back_under_another_address_is_found_again(
+def test_a_broker_that_restarts_under_another_address_is_found(
         make_service, cleanup, apache):
     service = make_service(cleanup, apache, redis="none")
     first = apache.brokers
@@ -147,7 +147,7 @@ def restarts(program, reason):
     return program.metric(f'ras_kafka_client_restarts_total{{reason="{reason}"}}')
 
 
-def test_two_processes_with_one_group_instance_id_are_told_so(make_service, cleanup, apache):
+def test_two_processes_with_one_group_instance_id_are_reported(make_service, cleanup, apache):
     """Each ends the other's membership, at ever longer intervals."""
     service = make_service(cleanup, apache, redis="none")
     config = config_with(service, "one", {"group.instance.id": "one"})
@@ -213,7 +213,7 @@ def test_the_offsets_in_kafka_are_right_when_the_program_has_stopped(service):
     assert offsets_in_kafka(service, committed) == committed
 
 
-def test_stopping_does_not_wait_for_a_kafka_that_does_not_answer(service):
+def test_stopping_does_not_wait_for_a_silent_kafka(service):
     service.publish(slots("some", 20))
     service.wait_committed(20)
     service.kafka.send(signal.SIGSTOP)

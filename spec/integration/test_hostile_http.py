@@ -129,7 +129,7 @@ def test_one_request_is_answered_or_refused(program, data, status):
     served(program)
 
 
-def test_what_stands_behind_a_refused_request_is_not_read(program):
+def test_bytes_after_a_refused_request_are_not_read(program):
     smuggled = b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
     for head in (b"Content-Length: %d\r\n\r\n" % len(smuggled), b"Transfer-Encoding: chunked\r\n\r\n",
                  b"Content-Length: 0\r\nContent-Length: 5\r\n\r\n", b"A : b\r\n\r\n"):
@@ -160,7 +160,7 @@ def test_no_input_can_write_a_header(program):
 @pytest.mark.parametrize("text", [
     "'", "';DROP TABLE batch_results;--", "\" OR \"\"=\"", "$1", "%s%n", "{}", "[1]", "\\", "\\u0000",
     "null", "../../../etc/passwd", "a|b", "a,b", "\u2028", "\U0001F600", "*", "?", "api:batch:x"])
-def test_metacharacters_are_nothing_but_text(program, text):
+def test_metacharacters_are_plain_text(program, text):
     name = "".join(f"%{byte:02x}" for byte in text.encode())
     assert program.ask(f"/batches/{name}/status").status == 404
     answer = program.ask(f"/internal/v1/batches/user/{name}")
@@ -200,7 +200,7 @@ def test_a_request_that_trickles_in_is_ended_in_time(program, begin, byte):
         assert answer is None or (answer.status == 408 and "in time" in answer.json()["error"])
 
 
-def test_empty_lines_for_ever_are_ended_in_time(program):
+def test_endless_empty_lines_are_ended_in_time(program):
     with program.client() as client:
         assert trickle(client, b"\r\n", 5) < 2.5
 
@@ -212,7 +212,7 @@ def test_a_body_that_trickles_in_is_not_waited_for(program):
         assert trickle(client, b"x", 5) < 2.5
 
 
-def test_half_a_request_and_no_more(program):
+def test_half_a_request_times_out(program):
     for data in (b"", b"G", GET[:-1], GET):
         with program.client() as client:
             client.send(data)
@@ -222,7 +222,7 @@ def test_half_a_request_and_no_more(program):
         assert client.send(b"GET /").answer().status == 408
 
 
-def test_who_does_not_read_is_let_go(program):
+def test_a_client_that_does_not_read_is_disconnected(program):
     with contextlib.ExitStack() as clients:
         for _ in range(50):
             client = clients.enter_context(program.client())
@@ -242,7 +242,7 @@ def reset(client):
     client.socket.close()
 
 
-def test_who_resets_is_forgotten(program):
+def test_a_reset_connection_is_released(program):
     for _ in range(200):
         client = Client(program.port)
         client.request(random.choice([LIST, STATUS, "/metrics"]), headers=KEYS)
@@ -250,7 +250,7 @@ def test_who_resets_is_forgotten(program):
     served(program)
 
 
-def test_what_the_departed_asked_for_is_not_worked_on(world):
+def test_a_request_whose_client_left_is_not_processed(world):
     sql = world.sql_with("user_batches.sql", "FROM batch_results b",
                          "FROM pg_sleep(0.5), batch_results b")
     program = world.start(edits=[("threads = 16", "threads = 1"), ("loops = 2", "loops = 1")],
@@ -271,7 +271,7 @@ def test_what_the_departed_asked_for_is_not_worked_on(world):
 # ---- many clients ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize("begin", [b"", b"GET /", GET, GET + b"Content-Length: 9\r\n"])
-def test_two_thousand_open_connections_hold_nobody_up(program, begin):
+def test_two_thousand_open_connections_delay_no_request(program, begin):
     with contextlib.ExitStack() as clients:
         held = [clients.enter_context(program.client()) for _ in range(2000)]
         for client in held:
@@ -299,7 +299,7 @@ def test_idle_connections_make_room_for_new_ones(world):
     assert program.stop() == 0
 
 
-def test_who_is_one_too_many_is_told_to_come_again(world):
+def test_a_connection_beyond_the_limit_gets_503_with_retry_after(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
                          "batch_answer(:batch_id::text), pg_sleep(1.5)")
     program = world.start(edits=[("max_connections = 4096", "max_connections = 8"),
@@ -326,7 +326,7 @@ def test_who_is_one_too_many_is_told_to_come_again(world):
     assert program.stop() == 0
 
 
-def test_a_crowd_at_one_endpoint_does_not_hold_up_the_others(world):
+def test_many_requests_of_one_endpoint_do_not_delay_others(world):
     sql = world.sql_with("user_batches.sql", "FROM batch_results b",
                          "FROM pg_sleep(0.2), batch_results b")
     # Without Redis a hit is one of the process' own cache.
@@ -382,7 +382,7 @@ def test_mutated_requests_are_refused_or_answered(program):
     served(program)
 
 
-def test_the_tables_are_as_they_were(program, world):
+def test_the_tables_are_unchanged(program, world):
     tables = subprocess.run(
         ["psql", "-qtAX", world.database_url, "-c", "SELECT count(*) FROM batch_results"],
         check=True, capture_output=True, text=True).stdout

@@ -41,7 +41,7 @@ def program(world):
 
 # ---- health ---------------------------------------------------------------------------------
 
-def test_health_has_the_platforms_shape(program):
+def test_healthz_has_the_platforms_form(program):
     for path in ("/healthz", "/readyz"):
         answer = program.ask(path, headers=b"")
         body = answer.json()
@@ -57,7 +57,7 @@ def test_health_has_the_platforms_shape(program):
         assert body["scripts"]["generation"] == 1
 
 
-def test_a_storm_of_probes_costs_a_probe_a_second(program):
+def test_many_probes_cost_one_check_a_second(program):
     def probes():
         return program.samples()['ras_db_operations_total{operation="health",status="success"}']
 
@@ -91,7 +91,7 @@ def test_without_kafka_it_is_alive_and_not_ready(world):
     assert program.stop() == 0
 
 
-def test_who_waits_for_readiness_is_told_of_a_look_just_taken(world):
+def test_readiness_reports_a_check_just_made(world):
     program = world.start(brokers="127.0.0.1:1")
     ages_ms = []
 
@@ -161,7 +161,7 @@ def test_credentials_are_refused(program, headers, message):
         assert answer.header("WWW-Authenticate")
 
 
-def test_every_key_and_allowed_service_is_let_in(program):
+def test_every_key_and_allowed_service_is_accepted(program):
     for key in ("old-key", "test-key"):
         for service in ("api-gateway-service", "admin-dashboard-service", "bff-teacher-service"):
             assert program.ask(STATUS, headers=keys(key, service)).status == 200
@@ -218,7 +218,7 @@ def test_head_is_get_without_a_body(program, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get",
                                     "PROPFIND", "X!#"])
 @pytest.mark.parametrize("path", EVERY_PATH)
-def test_other_methods_are_told_which_there_are(program, method, path):
+def test_other_methods_get_405_with_allow(program, method, path):
     answer = program.ask(path, method)
     assert (answer.status, answer.json()) == (405, {"error": "Method not allowed"})
     assert answer.header("Allow") == "GET, HEAD"
@@ -258,7 +258,7 @@ def test_a_name_that_no_batch_can_have_is_a_bad_request(program, batch_id):
         assert (answer.status, answer.json()) == (400, {"error": "Invalid path parameter"})
 
 
-def test_a_long_name_is_as_good_as_a_short_one(program, world):
+def test_a_long_name_works_like_a_short_one(program, world):
     name = "å/" * 150 + "end"  # 450 + 3 bytes
     world.feed([http_client.registration(name)])
     path = "/internal/v1/batches/" + name.replace("å", "%C3%A5").replace("/", "%2F") + "/status"
@@ -273,25 +273,25 @@ def test_a_long_name_is_as_good_as_a_short_one(program, world):
     ("offset=x", "offset"), ("status=nothing", "status"), ("status=%27", "status"),
     ("cursor=x", "cursor"), ("a=%zz", "Invalid query"), ("a=%00", "Invalid query"),
     ("%ff=1", "Invalid query"), ("&".join(f"p{i}=1" for i in range(17)), "Too many")])
-def test_a_bad_query_is_told_its_reason(program, query, reason):
+def test_a_bad_query_is_refused_with_its_reason(program, query, reason):
     answer = program.ask(f"{LIST}?{query}")
     assert answer.status == 400 and reason in answer.json()["error"]
 
 
 @pytest.mark.parametrize("query", ["", "limit=100", "offset=2147483647", "status=", "&&limit=1&",
                                    "status=processing,COMPLETED,cancelled", "other=1", "x" * 7000])
-def test_a_good_query_is_answered(program, query):
+def test_a_good_query_is_accepted(program, query):
     assert program.ask(f"{LIST}?{query}").status == 200
 
 
-def test_a_batch_is_served_whatever_its_query_says(program):
+def test_a_batch_request_ignores_its_query_string(program):
     assert program.ask(STATUS + "?other=1").status == 200
     assert program.ask(STATUS + "?a=1&a=2").status == 400
 
 
 # ---- conditional requests -------------------------------------------------------------------
 
-def test_an_unchanged_answer_is_not_sent_again(program):
+def test_an_unchanged_response_is_not_sent_again(program):
     for path in (STATUS, LIST, "/openapi.json"):
         tag = program.ask(path).header("ETag")
         assert re.fullmatch(r'"[0-9a-f]{16}"', tag)
@@ -306,7 +306,7 @@ def test_an_unchanged_answer_is_not_sent_again(program):
             assert answer.status == 200, wanted
 
 
-def test_an_error_is_never_unchanged(program):
+def test_an_error_is_never_304(program):
     for path, headers, status in ((STATUS, b"", 401), ("/batches/x/status", KEYS, 404),
                                   (LIST + "?limit=0", KEYS, 400)):
         answer = program.ask(path, headers=headers + b"If-None-Match: *\r\n")
@@ -328,7 +328,7 @@ def script_statements(world):
     return done.stdout
 
 
-def test_a_sampled_trace_stands_in_the_log_and_at_the_statements(world):
+def test_a_sampled_trace_is_in_the_log_and_the_statements(world):
     program = world.start(env={"LOG_LEVEL": "DEBUG", "CACHE_ENABLED": "false"}).wait_ready()
     wait_until("the batch", lambda: program.status_of(KNOWN))
     for flags, commented in (("00", False), ("01", True)):
@@ -342,7 +342,7 @@ def test_a_sampled_trace_stands_in_the_log_and_at_the_statements(world):
     assert "trace_id" not in log_lines(program, "request answered")[-1]
 
 
-def test_the_correlation_id_comes_back_and_stands_in_the_log(program):
+def test_the_correlation_id_is_returned_and_logged(program):
     for path, headers in ((STATUS, KEYS), (STATUS, b""), ("/nowhere", b""), (LIST, KEYS)):
         wanted = f"trace \"{uuid.uuid4()}\""
         answer = program.ask(path, headers=headers + f"X-Correlation-ID: {wanted}\r\n".encode())
@@ -353,7 +353,7 @@ def test_the_correlation_id_comes_back_and_stands_in_the_log(program):
 
 
 @pytest.mark.parametrize("given", [b"", b"x" * 129, b"a\tb", b"\xc3\xa5"])
-def test_an_unfit_correlation_id_is_replaced(program, given):
+def test_an_invalid_correlation_id_is_replaced(program, given):
     answer = program.ask("/healthz", headers=b"X-Correlation-ID: " + given + b"\r\n")
     assert answer.status == 200
     assert uuid.UUID(answer.header("X-Correlation-ID")).version == 4
@@ -361,7 +361,7 @@ def test_an_unfit_correlation_id_is_replaced(program, given):
 
 # ---- connections ----------------------------------------------------------------------------
 
-def test_a_connection_lives_on_after_errors(program):
+def test_a_connection_stays_open_after_errors(program):
     wanted = [("/nowhere", b"", "GET", 404), (STATUS, b"", "GET", 401), (STATUS, KEYS, "PUT", 405),
               (LIST + "?limit=0", KEYS, "GET", 400), ("/batches/x/status", KEYS, "GET", 404),
               (STATUS, KEYS, "HEAD", 200), (LIST, KEYS, "GET", 200), (STATUS, KEYS, "GET", 200)]
@@ -400,7 +400,7 @@ def test_pipelined_requests_are_answered_in_order(program):
             assert answer.status == (404 if path == "/nowhere" else 200)
 
 
-def test_a_client_that_has_sent_all_it_will_is_answered(program):
+def test_a_half_closed_client_gets_its_response(program):
     for path in ("/healthz", LIST):
         with program.client() as client:
             client.request(path, headers=KEYS)
@@ -419,7 +419,7 @@ def test_an_idle_connection_is_closed_in_time(world):
     assert program.stop() == 0
 
 
-def test_a_stop_answers_what_is_under_way_and_waits_for_nobody_else(world):
+def test_a_stop_answers_requests_under_way_and_waits_for_no_other(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
                          "batch_answer(:batch_id::text), pg_sleep(1.5)")
     program = world.start(env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"})
@@ -445,7 +445,7 @@ def http_query(url):
          "AND pid <> pg_backend_pid()"], check=True, capture_output=True, text=True).stdout
 
 
-def test_a_taken_port_is_named(world, program):
+def test_a_port_in_use_is_named(world, program):
     second = world.prepare(env={"PORT": str(program.port)})
     ended = second.command("run", "--config", second.config, check=False, timeout=30)
     assert ended.returncode == 1
@@ -523,7 +523,7 @@ def check_histogram(samples):
     ("outbox_events_failed_total", "service event_type"),
     ("outbox_relay_errors_total", "service error_type"),
     ("outbox_event_age_seconds", "service")])
-def test_the_platforms_metrics_are_there(program, world, name, labels):
+def test_the_platforms_metrics_are_present(program, world, name, labels):
     program.ask(STATUS, headers=b"")
     if name == "ras_invalid_messages_total":
         bad = http_client.registration("bad")
@@ -553,7 +553,7 @@ def test_the_platforms_metrics_are_there(program, world, name, labels):
     ("/no", b"Content-Length: x\r\n", "GET", 'endpoint="unknown",method="GET",status_code="400"'),
     ("/healthz", b"", "POST", 'endpoint="healthz",method="other",status_code="405"'),
     ("*", b"", "OPTIONS", 'endpoint="server",method="other",status_code="204"')])
-def test_every_answer_is_counted(program, path, headers, method, cell):
+def test_every_response_is_counted(program, path, headers, method, cell):
     name = "ras_api_requests_total{" + cell + "}"
     before = program.samples().get(name, 0)
     program.ask(path, method, headers)
@@ -575,7 +575,7 @@ def test_hits_and_misses_are_counted(program):
     assert counts() == [hits + 5, misses + 1]
 
 
-def test_labels_are_bounded_whatever_is_asked(program):
+def test_labels_are_bounded_for_any_request(program):
     def ask(number):
         program.ask(f"/one/{number}", f"M{number}")
         program.ask(f"/batches/{uuid.uuid4()}/status")

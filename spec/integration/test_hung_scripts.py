@@ -69,7 +69,7 @@ def check_administration(program, scripts, late_workers):
     assert ask(program, "rollback", 2)[1]["done"] is True
 
 
-def test_a_route_that_hangs_holds_up_no_reload_status_or_rollback(start, scripts, fifo):
+def test_a_route_that_hangs_delays_no_reload_status_or_rollback(start, scripts, fifo):
     program = start("route")
     answers = []
     asking = threading.Thread(target=lambda: answers.append(program.get(OTHER_BATCH)))

@@ -53,7 +53,7 @@ def reason(program):
     return kafka_of(program).get("reason", "")
 
 
-def test_a_refused_login_group_and_topic_are_said_and_end_without_a_restart(
+def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
         make_service, strict_kafka, tmp_path, cleanup):
     service = make_service(cleanup, strict_kafka)
     password = tmp_path / "password"

@@ -60,7 +60,7 @@ def test_newest_batches_come_first(fed, user_batches):
                                         "next_cursor": None}
 
 
-def test_a_listed_batch_is_the_answer_of_its_own_path(fed, user_batches):
+def test_a_listed_batch_equals_the_response_of_its_path(fed, user_batches):
     user, batches = next(iter(user_batches.items()))
     _, body, _ = fed.program.get(f"/internal/v1/batches/user/{user}")
     for batch in batches:
@@ -92,7 +92,7 @@ def test_filters_take_three_vocabularies(fed, user_batches, own):
             assert listed["pagination"]["total"] == len(wanted)
 
 
-def test_lists_speak_the_words_of_their_caller(fed, user_batches):
+def test_lists_use_the_vocabulary_of_their_caller(fed, user_batches):
     internal = {"pending_content": "awaiting_content_validation",
                 "processing": "processing_pipelines", "failed": "failed_critically"}
     for user, batches in user_batches.items():
@@ -106,7 +106,7 @@ def test_lists_speak_the_words_of_their_caller(fed, user_batches):
 
 
 @pytest.mark.parametrize("word", ["ready", "ready_for_pipeline_execution"])
-def test_a_status_that_no_batch_has_finds_nothing(fed, user_batches, word):
+def test_a_status_without_batches_gives_an_empty_list(fed, user_batches, word):
     for user in user_batches:
         status, listed = list_of(fed.program, user, status=word)
         assert (status, ids_of(listed), listed["pagination"]["total"]) == (200, [], 0)
@@ -176,7 +176,7 @@ def test_the_batch_id_breaks_ties(many):
 
 
 @pytest.mark.parametrize("limit", [1, 7, 20, 47, 100])
-def test_a_walk_by_cursor_gives_every_batch_once(many, limit):
+def test_paging_by_cursor_gives_every_batch_once(many, limit):
     everything = ids_of(list_of(many.program, USER, limit=100)[1])
     walked, query = [], {"limit": limit}
     while True:
@@ -190,7 +190,7 @@ def test_a_walk_by_cursor_gives_every_batch_once(many, limit):
     assert walked == everything
 
 
-def test_a_batch_registered_during_a_walk_neither_repeats_nor_hides_another(many):
+def test_a_batch_registered_while_paging_neither_repeats_nor_hides_another(many):
     everything = ids_of(list_of(many.program, USER, limit=100)[1])
     first = list_of(many.program, USER, limit=10)[1]
     many.publish([registration("b900", "2025-06-28T09:00:00.000000Z")])

@@ -69,7 +69,7 @@ def storm(programs, goes_on):
         leaver.start(wait=False)
 
 
-def test_a_storm_of_rebalances_loses_nothing(make_service, cleanup, apache):
+def test_continuous_rebalances_lose_nothing(make_service, cleanup, apache):
     service = make_service(cleanup, apache)
     programs = [service.prepare_quick(INGEST_WORKERS="2").start() for _ in range(3)]
     for program in programs:

@@ -47,7 +47,7 @@ def write_all(new):
         ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
 
-def test_what_is_written_passes_specs_check_and_luacheck(build, tree, new, bare_service):
+def test_written_files_pass_specs_check_and_luacheck(build, tree, new, bare_service):
     before = set(files(tree))
     said = write_all(new)
     assert [done.returncode for done in said] == [0] * len(said), said
@@ -65,7 +65,7 @@ def test_what_is_written_passes_specs_check_and_luacheck(build, tree, new, bare_
                          SQL_ROOT=str(tree / "sql")).command("check")
 
 
-def test_what_is_written_runs(tree, new, bare_service):
+def test_written_files_run(tree, new, bare_service):
     write_all(new)
     bare_service.start(SCRIPTS_ROOT=str(tree / "scripts"), SQL_ROOT=str(tree / "sql"))
     bare_service.wait_ready()
@@ -96,7 +96,7 @@ def test_what_is_written_runs(tree, new, bare_service):
     (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]),
     (("handler", "x" * 49), ["NAME"]), (("reaction", "x", "--topic", "a b"), ["--topic"]),
     (("reaction", "x", "--table", "essay_result"), ["--table", 'did you mean "essay_results"?'])])
-def test_what_cannot_be_is_refused_and_nothing_is_written(tree, new, words, reasons):
+def test_invalid_arguments_are_refused_and_nothing_is_written(tree, new, words, reasons):
     before = files(tree)
     done = new(*words)
     assert (done.returncode, done.stdout) == (1, "")
@@ -104,7 +104,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(tree, new, words, reas
     assert files(tree) == before
 
 
-def test_a_file_of_the_three_is_enough_to_refuse(tree, new):
+def test_one_existing_file_is_enough_to_refuse(tree, new):
     (tree / "spec/unit/routes/note_spec.lua").write_text("-- mine\n")
     before = files(tree)
     done = new("route", "note")
@@ -112,7 +112,7 @@ def test_a_file_of_the_three_is_enough_to_refuse(tree, new):
     assert files(tree) == before
 
 
-def test_what_would_not_load_is_taken_back(tree, new):
+def test_files_that_do_not_load_are_removed(tree, new):
     """Say, where a tree has no lib/failures, which routes need."""
     shutil.rmtree(tree / "scripts/routes")
     (tree / "scripts/lib/failures.lua").unlink()
@@ -122,7 +122,7 @@ def test_what_would_not_load_is_taken_back(tree, new):
     assert files(tree) == before
 
 
-def test_scripts_that_do_not_load_are_told_first(tree, new):
+def test_existing_scripts_that_do_not_load_are_reported_first(tree, new):
     (tree / "scripts/view.lua").write_text("return {")
     done = new("handler", "note")
     assert done.returncode == 1 and "scripts/view.lua:" in done.stderr

@@ -59,7 +59,7 @@ def cut(service, offset):
                    check=True)
 
 
-def test_what_retention_deleted_before_it_was_read_is_told_and_counted(single):
+def test_records_deleted_before_they_were_read_are_logged_and_counted(single):
     program = single.start()
     single.publish(slots("early", 10))
     single.wait_committed(10)
@@ -84,7 +84,7 @@ def check_new_topic(service, program, count):
 
 
 @pytest.mark.parametrize("count", [3, 20])
-def test_a_topic_made_anew_while_nothing_runs_is_read_from_its_beginning(single, count):
+def test_a_topic_recreated_while_stopped_is_read_from_its_beginning(single, count):
     """Also where it has grown past the committed offset before anybody looks."""
     program = single.start()
     single.publish(slots("old", 5))
@@ -97,7 +97,7 @@ def test_a_topic_made_anew_while_nothing_runs_is_read_from_its_beginning(single,
 
 
 @pytest.mark.parametrize("count", [3, 20])
-def test_a_topic_made_anew_under_the_program_is_read_from_its_beginning(single, count):
+def test_a_topic_recreated_while_running_is_read_from_its_beginning(single, count):
     program = single.start()
     single.publish(slots("old", 5))
     single.wait_committed(5)
@@ -116,7 +116,7 @@ def latest(single):
         '"KAFKA_AUTO_OFFSET_RESET", "earliest"', '"KAFKA_AUTO_OFFSET_RESET", "latest"'))
 
 
-def test_latest_begins_at_the_end_that_was_there_when_the_partition_was_met(single, latest):
+def test_latest_starts_at_the_end_when_the_partition_was_assigned(single, latest):
     """And not at the end that is there when it can commit for the first time."""
     single.publish(slots("before", 4))
     single.query("ALTER TABLE essay_results RENAME COLUMN filename TO away")
@@ -133,7 +133,7 @@ def test_latest_begins_at_the_end_that_was_there_when_the_partition_was_met(sing
     assert essays(single) == {f"meanwhile-{number}" for number in range(5)}
 
 
-def test_latest_reads_a_partition_that_a_known_topic_has_got_from_its_beginning(single, latest):
+def test_latest_reads_a_partition_added_to_a_known_topic_from_its_beginning(single, latest):
     program = single.start(latest)
     wait_until("the first offset", lambda: offset_row(single)[0] == 0)
     assert program.stop() == 0
@@ -166,7 +166,7 @@ def test_a_log_with_gaps_is_accounted_for(bare_service):
     assert offset_row(bare_service) == (9, 2, 2)
 
 
-def test_the_configuration_cannot_undo_what_offsets_rely_on(bare_service):
+def test_options_that_would_break_offsets_are_refused(bare_service):
     config = edited_config(bare_service.folder / "own.lua", ("options = {},", """options = {
       ["enable.auto.commit"] = "true", ["auto.offset.reset"] = "latest",
       ["partition.assignment.strategy"] = "cooperative-sticky", ["group.id"] = "another" },"""))
@@ -208,7 +208,7 @@ def test_the_marker_of_a_transaction_is_no_lag(single):
     assert program.metric("ras_consumer_stalls_total") == 0
 
 
-def test_a_partition_that_the_client_does_not_fetch_is_read_all_the_same(bare_service, faulty_build):
+def test_a_stalled_partition_is_read(bare_service, faulty_build):
     bare_service.build = faulty_build
     program = bare_service.start(AGGREGATOR_FAULT="fetch_partition:2:MISS")
     bare_service.wait_ready()
@@ -237,7 +237,7 @@ SLOW = """CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
           EXECUTE FUNCTION slow()"""
 
 
-def test_transactions_that_take_too_long_become_smaller_until_they_do_not(bare_service):
+def test_transactions_that_time_out_become_smaller(bare_service):
     config = edited_config(bare_service.folder / "hasty.lua", (
         "statement_timeout_ms = 15000", "statement_timeout_ms = 500"))
     bare_service.query(SLOW, 0.002)
@@ -258,7 +258,7 @@ def quiet_and_busy(service):
     return quiet[0]["topic"]
 
 
-def test_a_replay_is_noticed_beside_a_busy_partition(service):
+def test_a_replay_is_detected_beside_a_busy_partition(service):
     quiet = quiet_and_busy(service)
     service.query("UPDATE aggregator_state.consumer_offsets SET applied = 0 WHERE topic = %s", quiet)
     path = service.folder / "busy.jsonl"
@@ -272,7 +272,7 @@ def test_a_replay_is_noticed_beside_a_busy_partition(service):
     assert feeder.poll() is None, "the flow has ended before"
 
 
-def test_offsets_that_were_deleted_are_noticed(service):
+def test_deleted_offsets_are_detected(service):
     service.publish(slots("some", 5))
     service.wait_committed(5)
     service.query("DELETE FROM aggregator_state.consumer_offsets")

@@ -57,7 +57,7 @@ def test_a_database_of_another_encoding_is_refused(bare_service, encoding):
         assert f"encoding is {encoding}, it must be UTF8" in failed.stderr
 
 
-def test_status_says_what_runs(service):
+def test_status_reports_the_running_program(service):
     said = json.loads(service.program.command("status").stdout)
     assert said["port"] == service.program.port and said["ready"] is True
     assert said["health"]["dependencies"]["kafka"]["status"] == "healthy"
@@ -69,7 +69,7 @@ def test_status_without_a_program_says_where_it_looked(bare_service):
     assert failed.returncode == 1 and "admin.sock" in failed.stderr
 
 
-def test_a_second_program_does_not_take_the_socket(service):
+def test_a_second_program_does_not_replace_the_socket(service):
     other = service.start(ADMIN_SOCKET=service.program.env["ADMIN_SOCKET"])
     wait_until("the warning", lambda: any("admin socket" in line["message"]
                                           for line in log_lines(other)))
@@ -115,7 +115,7 @@ def test_what_a_handler_logs_names_its_event(bare_service, scripts):
     assert said == {event["value"]["correlation_id"] for event in events}
 
 
-def test_dropped_rejections_are_gone_and_only_those_that_are_meant(service):
+def test_drop_deletes_the_selected_rejected_events_only(service):
     """What is not understood in full drops nothing."""
     service.feed("current-hard")
     service.wait_committed(len(read_records("current-hard")))
@@ -144,12 +144,12 @@ def test_dropped_rejections_are_gone_and_only_those_that_are_meant(service):
     (["rejected", "show", "nothing/0/0"], "no such rejected event: nothing/0/0"),
     (["replay", "--topic", "unknown", "--partition", "7", "--from-offset", "0"],
      "has consumed nothing of topic unknown, partition 7")])
-def test_wrong_words_are_answered_with_what_to_say(bare_service, arguments, message):
+def test_invalid_arguments_get_an_error_with_the_valid_form(bare_service, arguments, message):
     failed = bare_service.prepare().command(*arguments, check=False)
     assert failed.returncode == 1 and message in failed.stderr
 
 
-def test_replay_reads_again_past_what_redis_has_seen(bare_service, scripts):
+def test_replay_ignores_the_processed_ids_in_redis(bare_service, scripts):
     """Slots that a bad script ignored are there after the replay, duplicates included."""
     edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
          "handle = function(event, view)\n    if event.essay_id then return 'ignored' end\n")
@@ -180,14 +180,14 @@ def test_replay_takes_one_partition_by_time(service):
 
 
 @pytest.mark.xdist_group("fed_apache")
-def test_replay_by_time_asks_kafka_where_that_is(fed_apache):
+def test_replay_by_time_finds_the_offset_in_kafka(fed_apache):
     fed_apache.wait_committed(sum(len(read_records(stream)) for stream in BESIDE))
     said = fed_apache.program.command("replay", "--topic", SLOTS, "--from-time",
                                       "2020-01-01T00:00:00Z").stdout
     assert said.count("reads again from offset 0") == 3
 
 
-def test_the_breaker_stops_before_a_topic_is_rejected_away(bare_service, scripts):
+def test_the_breaker_opens_before_a_whole_topic_is_rejected(bare_service, scripts):
     break_slots(scripts)
     bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
     program = bare_service.program
@@ -211,7 +211,7 @@ def test_the_breaker_stops_before_a_topic_is_rejected_away(bare_service, scripts
     assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
 
 
-def test_resume_rejects_what_is_there_and_goes_on(bare_service, scripts):
+def test_resume_rejects_the_waiting_events_and_goes_on(bare_service, scripts):
     break_slots(scripts)
     program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
     bare_service.wait_ready()

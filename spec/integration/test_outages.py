@@ -106,7 +106,7 @@ def alter_database(service, setting):
 
 @pytest.mark.parametrize("code", ["53100", "53200", "58030", "40001", "40P01", "55P03", "57P03",
                                   "42501", "XX000"])
-def test_an_error_that_is_no_events_fault_is_waited_out(service, code):
+def test_an_error_without_a_faulty_event_is_waited_out(service, code):
     service.query(RAISE.format(code=code, when=""))
     publish(service, "one", "two")
     check_waits(service, "raised for the test")
@@ -115,7 +115,7 @@ def test_an_error_that_is_no_events_fault_is_waited_out(service, code):
     check_applied(service, "one", "two")
 
 
-def test_a_deadlock_is_tried_again(service):
+def test_a_deadlock_is_retried(service):
     publish(service, "one")
     check_applied(service, "one")
     with session(service) as other:
@@ -185,7 +185,7 @@ def test_too_many_connections(bare_service):
 @pytest.mark.parametrize("change, back", [
     ("RENAME COLUMN filename TO mislaid", "RENAME COLUMN mislaid TO filename"),
     ("RENAME TO mislaid", None)], ids=["column", "table"])
-def test_a_schema_that_is_not_the_views_is_waited_out_loudly(service, change, back):
+def test_a_schema_mismatch_is_logged_and_waited_out(service, change, back):
     publish(service, "one")
     check_applied(service, "one")
     service.query(f"ALTER TABLE essay_results {change}")
@@ -220,7 +220,7 @@ def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, re
     service.wait_ready()
 
 
-def test_many_refusals_need_few_subtransactions(bare_service):
+def test_many_refused_events_need_few_subtransactions(bare_service):
     """Each holds a lock on its id until it ends. Past 64 Postgres gets slow for everybody."""
     service = bare_service
     service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
@@ -246,7 +246,7 @@ def registration(batch_id, event_id=None):
     return record
 
 
-def test_an_event_is_applied_where_the_one_that_superseded_it_is_refused(bare_service):
+def test_an_event_is_applied_if_its_successor_is_rejected(bare_service):
     service = bare_service
     service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
     service.publish([slot_event("batch-of-outages", "one", "good.txt"),
@@ -295,7 +295,7 @@ def broken_scripts(service, condition, fault="error('broken for the test')"):
 FIRST_TIME = "require('redis').call('INCR', 'asked') == 1"
 
 
-def test_an_event_that_ran_into_our_own_pause_is_tried_again_in_a_fresh_state(bare_service):
+def test_an_event_that_timed_out_in_a_pause_of_the_process_is_retried(bare_service):
     service = bare_service
     program = service.start(**broken_scripts(service, FIRST_TIME, "while true do end"))
     publish(service, "one", "two")
@@ -303,7 +303,7 @@ def test_an_event_that_ran_into_our_own_pause_is_tried_again_in_a_fresh_state(ba
     assert program.metric("ras_invalid_messages_total") == 0
 
 
-def test_an_event_that_met_a_state_filled_by_others_is_tried_again(bare_service):
+def test_an_event_in_a_full_lua_state_is_retried(bare_service):
     service = bare_service
     service.start(**broken_scripts(
         service, FIRST_TIME, "local all = {} for i = 1, 1e9 do all[i] = tostring(i) end"))
@@ -410,7 +410,7 @@ def test_the_breaker_counts_what_the_database_refuses(bare_service):
     service.wait_ready(mended)
 
 
-def test_the_breaker_stops_rather_than_reject_a_topic_away(bare_service):
+def test_the_breaker_opens_instead_of_rejecting_a_whole_topic(bare_service):
     service = bare_service
     essays = [f"essay-{number}" for number in range(60)]
     program = service.start(INGEST_BREAKER_WINDOW_EVENTS="20", **broken_scripts(service, "true"))
@@ -429,7 +429,7 @@ def test_the_breaker_stops_rather_than_reject_a_topic_away(bare_service):
     assert len(rejected(service)) <= 20
 
 
-def test_resume_rejects_what_is_there_and_goes_on(bare_service):
+def test_resume_rejects_the_waiting_events_and_goes_on(bare_service):
     service = bare_service
     program = service.start(INGEST_BREAKER_WINDOW_EVENTS="20",
                             **broken_scripts(service, "event.essay_id ~= 'good'"))

@@ -101,7 +101,7 @@ def test_messages_are_listed_and_shown(outbox):
     assert failed.returncode == 1 and "no message 77" in failed.stderr
 
 
-def test_refused_messages_are_tried_again_and_dropped_ones_stay_known(bare_service, outbox):
+def test_refused_messages_are_retried_and_dropped_ones_stay_known(bare_service, outbox):
     failed = outbox("retry", "1", check=False)
     assert failed.returncode == 1 and "none of the selected messages is failed" in failed.stderr
     assert outbox("retry", "--all").stdout.endswith("\n1 message changed\n")
@@ -120,7 +120,7 @@ def test_refused_messages_are_tried_again_and_dropped_ones_stay_known(bare_servi
 
 # ---- Kafka --------------------------------------------------------------------------------------
 
-def test_a_broker_away_and_back_gets_each_message_once(make_service, cleanup, apache):
+def test_a_broker_down_and_back_gets_each_message_once(make_service, cleanup, apache):
     """Two processes live all the time, and what one of them has in flight stays its own."""
     service = make_service(cleanup, kafka=apache)
     programs = [service.start(), service.start()]

@@ -132,7 +132,7 @@ def test_a_process_at_a_standby_takes_no_partitions_until_it_is_promoted(world):
     assert program.stop() == 0
 
 
-def test_probes_say_what_is_away_and_not_where(world):
+def test_probes_name_the_unavailable_system_without_its_address(world):
     program = at(world, "postgresql://a-role:its-password@127.0.0.1:1/name",
                  REDIS_URL="redis://:another-password@127.0.0.1:2")
     wait_until("a look", lambda: program.ask("/readyz").status == 503)

@@ -53,7 +53,7 @@ def lives(pid):
     return False
 
 
-def test_sigterm_is_heard_while_scripts_are_loaded_at_start(bare_service, scripts):
+def test_sigterm_works_while_scripts_load_at_start(bare_service, scripts):
     scripts.edit(f"scripts/{HANDLER}", "return {", BUSY.format(turns="1e8") + "\nreturn {")
     config = edited_config(bare_service.folder / "many.lua", ("states = 8", "states = 64"))
     program = bare_service.prepare(config, **scripts.env)
@@ -76,7 +76,7 @@ def reloading(bare_service, scripts, slow_specs):
     return program, children(program.process.pid)[0]
 
 
-def test_sigterm_is_heard_during_a_reload_and_ends_its_specs(reloading):
+def test_sigterm_works_during_a_reload_and_ends_its_specs(reloading):
     program, specs = reloading
     began = time.monotonic()
     assert program.stop() == 0
@@ -93,7 +93,7 @@ def test_specs_do_not_outlive_a_program_that_was_killed(reloading):
     wait_until("the end of the specs", lambda: not lives(specs))
 
 
-def test_watched_specs_do_not_outlive_the_one_who_watches(bare_service, slow_specs):
+def test_watched_specs_do_not_outlive_the_watcher(bare_service, slow_specs):
     program = bare_service.prepare()
     watching = subprocess.Popen([program.build / "aggregator", "test", "--watch", slow_specs],
                                 cwd=ROOT, env=program.env, stdout=subprocess.DEVNULL)
@@ -130,7 +130,7 @@ def test_a_command_outlives_signals_without_a_meaning_and_ends_by_sigterm(bare_s
     assert trying.returncode == -signal.SIGTERM  # a shell says 143
 
 
-def test_a_rebuild_that_is_told_to_end_leaves_no_shadow(bare_service):
+def test_a_terminated_rebuild_leaves_no_shadow(bare_service):
     program = bare_service.start()
     bare_service.wait_ready()
     bare_service.feed("first-unlinked")
@@ -153,7 +153,7 @@ def test_a_rebuild_that_is_told_to_end_leaves_no_shadow(bare_service):
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
-def test_standard_descriptors_that_are_closed_are_no_sockets(make_service, cleanup, closed):
+def test_closed_standard_descriptors_are_not_reused_for_sockets(make_service, cleanup, closed):
     service = make_service(cleanup, migrate=False)
     program = service.prepare()
     done = subprocess.run(["sh", "-c", f'exec "$0" migrate {closed}',

@@ -61,7 +61,7 @@ def reacting(bare_service):
     return lambda slip="": Reacting(bare_service, slip)
 
 
-def test_what_a_commit_makes_true_is_in_the_outbox_once(reacting):
+def test_each_committed_fact_is_in_the_outbox_once(reacting):
     world = reacting()
     events = [slot_event("b", f"essay {n}", f"file {n}") for n in range(3)]
     world.service.publish(events + events)
@@ -99,7 +99,7 @@ def traceparents(brokers, topic, count, cleanup):
     return found
 
 
-def test_the_trace_of_an_event_goes_on_in_what_is_published_and_in_the_log(reacting, cleanup):
+def test_the_trace_of_an_event_is_in_its_messages_and_log_lines(reacting, cleanup):
     world = reacting()
     good, bad = (f"00-{digit * 32}-00f067aa0ba902b7-01" for digit in "12")
     event, other = slot_event("b", "essay", "file"), slot_event("b", "other", "file")
@@ -115,7 +115,7 @@ def test_the_trace_of_an_event_goes_on_in_what_is_published_and_in_the_log(react
     assert line["trace_id"] == "2" * 32
 
 
-def test_a_reaction_that_fails_is_told_and_mended_by_a_reload(reacting):
+def test_a_failing_reaction_is_logged_and_a_reload_repairs_it(reacting):
     world = reacting("if row.filename == 'bad' then error('no such name') end")
     world.service.publish([slot_event("b", "one", "bad"), slot_event("b", "two", "good")])
     wait_until("the good one", lambda: ("two is named good",) in world.stored())
@@ -131,7 +131,7 @@ def test_a_reaction_that_fails_is_told_and_mended_by_a_reload(reacting):
     assert world.program.ask("status")["reactions"]["last_failure"] is None
 
 
-def test_what_a_rebuild_changes_is_looked_at_again(reacting):
+def test_rows_that_a_rebuild_changes_are_marked(reacting):
     world = reacting()
     world.service.publish([slot_event("b", f"essay {n}", f"file {n}") for n in range(3)])
     wait_until("all are stored", lambda: len(world.stored()) == 3)

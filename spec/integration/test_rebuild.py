@@ -78,7 +78,7 @@ def test_batches_cut_at_the_bound_of_their_merges_give_the_same_view(bare_servic
     assert "the view is what the log says" in program.command("verify").stdout
 
 
-def test_a_changed_a_deleted_and_an_extra_row_are_reported_and_mended(service):
+def test_a_changed_a_deleted_and_an_extra_row_are_reported_and_corrected(service):
     feed_and_wait(service, "current-hard")
     before, essay = dump(service), essay_of(service)
     batch = service.query("SELECT min(batch_id) FROM batch_results")[0][0]
@@ -106,7 +106,7 @@ def test_without_yes_nothing_is_changed(service):
     assert dump(service) == damaged
 
 
-def test_caches_hold_no_stale_answer_after_a_rebuild(service):
+def test_caches_hold_no_outdated_response_after_a_rebuild(service):
     feed_and_wait(service)
     essay = essay_of(service)
     batch = service.query("SELECT slot_batch_id FROM essay_results WHERE essay_id = %s",
@@ -206,7 +206,7 @@ def test_a_rebuild_killed_in_the_middle_leaves_the_view_and_the_next_one_works(s
     verify(service)
 
 
-def test_a_second_one_at_the_same_time_is_refused(service):
+def test_a_second_rebuild_at_the_same_time_is_refused(service):
     feed_and_wait(service)
     other = psycopg2.connect(service.database_url)
     other.cursor().execute("SELECT pg_advisory_lock(7236015)")
@@ -216,7 +216,7 @@ def test_a_second_one_at_the_same_time_is_refused(service):
     verify(service)
 
 
-def test_another_groups_offsets_are_no_reason_to_empty_the_view(service):
+def test_a_group_without_offsets_is_refused_and_the_view_kept(service):
     feed_and_wait(service)
     before = dump(service)
     done = run(service, "rebuild", "--yes", KAFKA_CONSUMER_GROUP_ID="other")

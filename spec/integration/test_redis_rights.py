@@ -62,7 +62,7 @@ def test_the_documented_rights_are_enough(bare_service, admin):
     ("-subscribe", "the command subscribe"), ("resetchannels", "the channel"),
     ("-mget", "the command mget"), ("resetkeys", "a key"), ("-eval", "the command eval"),
     ("-zadd", "a command of a script")])
-def test_a_missing_right_is_said_and_the_service_goes_on(bare_service, admin, taken, reason):
+def test_a_missing_right_is_reported_and_the_service_goes_on(bare_service, admin, taken, reason):
     program = start_as(bare_service, admin, *documented_rights(), taken)
     publish_one(bare_service, 1)
     assert program.get(status_path("no-batch"))[0] == 404
@@ -76,7 +76,7 @@ def test_a_missing_right_is_said_and_the_service_goes_on(bare_service, admin, ta
     assert len(lines) == 1 and lines[0]["error"]
 
 
-def test_a_replica_is_told_from_a_redis_that_is_away_and_its_promotion_ends_it(bare_service, admin):
+def test_a_replica_is_reported_until_its_promotion(bare_service, admin):
     program = bare_service.start()
     bare_service.wait_ready()
     admin.execute_command("REPLICAOF", "127.0.0.1", "1")

@@ -152,7 +152,7 @@ def keep(service, topic, offset, raw="old", age="1 minute"):
                   "'handler_error', %s, 'old', 'old')", topic, offset, age, raw)
 
 
-def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
+def test_a_recreated_topic_replaces_rejected_events_of_the_old_one(service):
     for offset in range(3):
         for partition in range(3):
             service.query('INSERT INTO aggregator_state.rejected_events (topic, partition, "offset", reason, raw, '
@@ -167,7 +167,7 @@ def test_a_topic_made_anew_replaces_what_was_kept_of_the_old_one(service):
         record["value"]["event_id"], record["value"]["correlation_id"])
 
 
-def test_expired_rejections_that_somebody_holds_are_not_waited_for(service):
+def test_locked_expired_rejected_events_are_skipped(service):
     """Else two workers that clean up at once could wait for each other."""
     keep(service, "gone", 1, age="1 year")
     keep(service, "gone", 2, age="1 year")
@@ -230,7 +230,7 @@ def test_a_retry_takes_few_bytes_at_once(bare_service):
     assert rejected_rows(service) == []
 
 
-def test_long_values_are_no_reason_to_lose_an_event(service):
+def test_long_values_lose_no_event(service):
     """Text has no limit; ids, which are indexed, a wide one."""
     service.publish([slot_event("b" * 1000, "e" * 1000, "ö" * 50000)])
     service.wait_committed(1)

@@ -78,7 +78,7 @@ def assign(service, essay):
     return wait_until("the essay", lambda: filename_of(service, essay))
 
 
-def test_what_comes_after_a_reload_is_handled_by_the_new_scripts(service, scripts):
+def test_events_after_a_reload_are_handled_by_the_new_scripts(service, scripts):
     assert assign(service, "before") == "file"
     scripts.name_files("new ")
     said = reload(service.program)
@@ -114,7 +114,7 @@ def test_a_reload_without_a_change_says_so(service):
     (f"scripts/{HANDLER}", "handle = function(event, view)",
      "handle = function(event, view)\n    do local view = event view:touch('x') end",
      "essay_slot_assigned.lua")])
-def test_scripts_that_are_not_good_change_nothing(service, scripts, file, old, new, reason):
+def test_invalid_scripts_change_nothing(service, scripts, file, old, new, reason):
     path = scripts.folder / file
     path.write_text(path.read_text().replace(old, new, 1))
     status, said = command(service.program, "reload")
@@ -127,7 +127,7 @@ def test_scripts_that_are_not_good_change_nothing(service, scripts, file, old, n
     assert reload(service.program)["generation"] == 2
 
 
-def test_answers_of_the_scripts_before_are_not_served_again(service, scripts):
+def test_responses_of_the_previous_scripts_are_not_served_again(service, scripts):
     service.publish([record for record in read_records("current")][:3])
     service.wait_committed(1)
     batch = service.query("SELECT batch_id FROM batch_results")[0][0]
@@ -232,12 +232,12 @@ WRONG_NAME = ("send the number of a generation, or eight or more digits of its h
     ("%", WRONG_NAME),
     ("abc", WRONG_NAME),
 ])
-def test_a_rollback_to_what_is_not_stored_says_so(service, which, error):
+def test_a_rollback_to_an_unknown_generation_says_so(service, which, error):
     status, said = command(service.program, "rollback", which)
     assert status == 1 and said["error"] == error
 
 
-def test_stored_files_that_were_changed_by_hand_are_not_run(service, scripts):
+def test_stored_files_changed_by_hand_are_not_run(service, scripts):
     first = wait_until("the first to be stored", lambda: stored(service))[0]
     service.query("UPDATE aggregator_state.script_files SET source = source || '--' WHERE name = 'view'")
     scripts.name_files("second ")
@@ -267,7 +267,7 @@ def test_the_scripts_are_stored_when_the_database_is_back(bare_service, scripts)
     wait_until("the scripts", lambda: stored(bare_service))
 
 
-def test_scripts_that_fail_the_specs_are_not_taken(bare_service, scripts):
+def test_scripts_that_fail_the_specs_are_refused(bare_service, scripts):
     spec = ROOT / "spec/unit/handlers/essay_slot_assigned_spec.lua"
     program = bare_service.start(SCRIPTS_SPECS=str(spec), **scripts.env)
     bare_service.wait_ready()
@@ -281,7 +281,7 @@ def test_scripts_that_fail_the_specs_are_not_taken(bare_service, scripts):
     assert reload(program)["generation"] == 2
 
 
-def test_specs_that_are_not_there_stop_a_reload(bare_service, scripts):
+def test_missing_specs_refuse_a_reload(bare_service, scripts):
     program = bare_service.start(SCRIPTS_SPECS="/nowhere", **scripts.env)
     scripts.name_files("new ")
     status, said = command(program, "reload")
@@ -326,7 +326,7 @@ def lets_in(program, key):
     return program.get(path, HEADERS | {"X-Internal-API-Key": key})[0] != 401
 
 
-def test_the_way_back_needs_no_database(service, scripts):
+def test_a_rollback_needs_no_database(service, scripts):
     program = service.program
     scripts.name_files("new ")
     reload(program)
@@ -340,7 +340,7 @@ def test_the_way_back_needs_no_database(service, scripts):
     assert assign(service, "after") == "file"
 
 
-def test_a_revoked_key_lets_nobody_in_whatever_becomes_of_the_scripts(bare_service, scripts):
+def test_a_revoked_key_is_refused_even_if_the_scripts_are(bare_service, scripts):
     """Neither without a database, nor with bad scripts, nor after a rollback."""
     config = bare_service.folder / "own.lua"
     edited_config(config, (API_KEYS, 'api_keys = { "leaked" }'))
@@ -363,7 +363,7 @@ def test_a_revoked_key_lets_nobody_in_whatever_becomes_of_the_scripts(bare_servi
     assert lets_in(program, "fourth") and not lets_in(program, "third")
 
 
-def test_what_the_command_line_says_of_the_log_outlasts_a_reload(bare_service, scripts):
+def test_log_options_of_the_command_line_survive_a_reload(bare_service, scripts):
     program = bare_service.prepare(**scripts.env)
     program.options += ["--log=text"]
     program.start()
@@ -419,7 +419,7 @@ def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service
     assert assign(bare_service, "after") == "file"
 
 
-def test_without_a_trial_nothing_is_rolled_back(bare_service, scripts):
+def test_without_a_bake_time_nothing_is_rolled_back(bare_service, scripts):
     program = bad_generation(bare_service, scripts, INGEST_BREAKER_SHARE_PERCENT="100",
                              SCRIPTS_TRIAL_S="0")
     bare_service.wait_committed(110)
@@ -455,7 +455,7 @@ def test_calls_errors_and_memory_are_counted_by_script(bare_service, scripts):
     assert program.metric("ras_script_memory_bytes") > 10000
 
 
-def test_what_runs_is_dropped_only_where_that_is_said(service, scripts):
+def test_running_topics_and_paths_are_dropped_only_with_drop(service, scripts):
     """A topic, a path of a route, or all of them: a folder that was emptied is no new release."""
     program = service.program
     (scripts.folder / "scripts" / HANDLER).unlink()
@@ -564,7 +564,7 @@ class Held:
         self.lock.close()
 
 
-def test_a_worker_takes_new_scripts_though_a_transaction_hangs(service, scripts):
+def test_a_worker_switches_scripts_while_a_transaction_hangs(service, scripts):
     held = Held(service, service.program, [], [slot_event("a-batch", "behind", "file")])
     scripts.name_files("new ")
     reload(service.program)
@@ -600,7 +600,7 @@ def test_new_scripts_are_not_blamed_for_what_the_old_ones_rejected(bare_service,
     assert program.metric("ras_script_generation") == 2
 
 
-def test_what_the_database_refuses_of_the_old_scripts_the_new_ones_handle(service, scripts):
+def test_events_refused_by_the_database_are_handled_by_the_new_scripts(service, scripts):
     with psycopg2.connect(service.database_url) as connection:
         connection.cursor().execute(
             "ALTER TABLE essay_results ADD CHECK (filename <> 'refused')")

@@ -80,7 +80,7 @@ def test_a_chunk_goes_on_until_it_is_complete(console):
     assert (cut.returncode, cut.stderr) == (1, "console:2: what begins here is not complete\n")
 
 
-def test_errors_are_shown_with_their_traceback_and_do_not_end_it(console):
+def test_errors_have_a_traceback_and_do_not_end_the_console(console):
     done = console("function f()\n  local x = nil + 1\n  return x\nend\nlocal y = f() + 1\n"
                    "x = = 1\nfoo\njsn.null\nevent = require('lib.contract')\n'still here'\n")
     assert (done.returncode, done.stdout) == (1, "still here\n")
@@ -109,7 +109,7 @@ def test_each_line_has_the_time_of_a_request_and_the_next_one_runs(console, tmp_
     assert 'kind = "timeout"' in done.stdout
 
 
-def test_the_memory_cap_costs_the_state_and_says_so(console, tmp_path):
+def test_exceeding_the_memory_cap_discards_the_state_and_says_so(console, tmp_path):
     patient = edited_config(tmp_path / "patient.lua",
                             ("route_timeout_ms = 2000", "route_timeout_ms = 50000"))
     done = console("x = 1\nt = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end\nx\n1 + 1\n",
@@ -147,7 +147,7 @@ def test_the_database_cannot_be_changed(bare_service, queries):
                                                                   "essay_results")]
 
 
-def test_scripts_that_do_not_load_are_told(console, tmp_path):
+def test_scripts_that_do_not_load_are_reported(console, tmp_path):
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     (tmp_path / "scripts/view.lua").write_text("return {")
     done = console("1", SCRIPTS_ROOT=str(tmp_path / "scripts"))
@@ -269,7 +269,7 @@ def test_tab_completes(terminal, typed, completed):
     opened.expect(completed)
 
 
-def test_tab_lists_what_there_is(terminal):
+def test_tab_lists_the_candidates(terminal):
     opened = terminal()
     opened.send("log.\t\t")
     opened.expect(r"debug  error  info  warning")
@@ -277,7 +277,7 @@ def test_tab_lists_what_there_is(terminal):
     opened.expect("batch_status  .*user_batches")
 
 
-def test_ctrl_c_ends_a_line_that_runs_and_one_that_is_written(terminal, tmp_path):
+def test_ctrl_c_ends_a_running_line_and_an_edited_one(terminal, tmp_path):
     opened = terminal(edited_config(tmp_path / "long.lua",
                                     ("route_timeout_ms = 2000,", "route_timeout_ms = 60000,")))
     opened.send("x = 5\r")

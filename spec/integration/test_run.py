@@ -127,14 +127,14 @@ def test_a_child_is_started_only_while_its_parent_lives(parent, status):
     ("building", signal.SIGTERM, 143), ("building", signal.SIGKILL, -9),
     ("Postgres ", signal.SIGINT, 130), ("Redis ", signal.SIGKILL, -9),
     ("Kafka ", signal.SIGTERM, 143), ("program ", signal.SIGKILL, -9)])
-def test_ended_while_it_starts_it_leaves_nothing(run, text, number, status):
+def test_a_stop_during_the_start_leaves_nothing(run, text, number, status):
     started = run("--no-samples")
     started.wait_for(text)
     assert started.end(number) == status
     wait_until("the end of every process", lambda: not started.living(), 10)
 
 
-def test_keep_keeps_the_data_and_the_next_start_takes_it_up(run):
+def test_keep_keeps_the_data_for_the_next_start(run):
     first = run("--keep")
     first.wait_for("232 of  232 events processed")
     assert first.end(signal.SIGTERM) == 143
@@ -146,7 +146,7 @@ def test_keep_keeps_the_data_and_the_next_start_takes_it_up(run):
     second.end()
 
 
-def test_a_program_that_dies_is_told_with_its_last_lines(run):
+def test_a_program_that_dies_is_reported_with_its_last_lines(run):
     started = run("--no-samples")
     started.wait_for("try, in another terminal")
     program = next(int(number) for number, command in started.living()
@@ -158,21 +158,21 @@ def test_a_program_that_dies_is_told_with_its_last_lines(run):
     assert started.living() == []
 
 
-def test_brokers_that_are_not_there_are_told(run):
+def test_unreachable_brokers_are_reported(run):
     started = run("--kafka", "127.0.0.1:1")
     assert started.wait() == 1
-    assert "the topics could not be made on 127.0.0.1:1" in started.text
+    assert "cannot create the topics on 127.0.0.1:1" in started.text
     assert started.living() == []
 
 
-def test_a_program_that_cannot_start_is_told(run):
+def test_a_program_that_cannot_start_is_reported(run):
     started = run("--no-samples", INGEST_WORKERS="none")
     assert started.wait() == 1
     assert "ingest.workers" in started.text
     assert started.living() == []
 
 
-def test_two_at_once_in_one_checkout_are_refused(run):
+def test_a_second_run_in_one_checkout_is_refused(run):
     first = run("--no-samples")
     first.wait_for("try, in another terminal")
     second = run("--no-samples")

@@ -85,7 +85,7 @@ def test_equal_scripts_are_equal(service, scripts):
     assert line["events"] == said["events"] and line["differing_rows"] == 0
 
 
-def test_another_form_of_the_same_handler_is_taken(service, scripts):
+def test_an_equivalent_handler_is_accepted(service, scripts):
     scripts.edit(f"scripts/{HANDLER}", "return {", "-- the same\nreturn {")
     said = shadow_run(service.program, status=0)
     assert said["done"] is True and said["generation"] == 2
@@ -115,7 +115,7 @@ def test_a_changed_column_is_shown_and_refused(service, scripts):
     assert {line.split("{")[0] for line in changed} == {"ras_script_reloads_total"}
 
 
-def test_what_is_accepted_is_taken(service, scripts):
+def test_an_accepted_difference_is_taken(service, scripts):
     scripts.name_files("new ")
     share = diff(service.program, status=1)
     percent = share["differing_rows"] * 100 // share["rows"]
@@ -185,14 +185,14 @@ def test_only_the_newest_events_are_looked_at(service, scripts):
     assert said["rows"] < whole["rows"]
 
 
-def test_what_the_old_scripts_alone_declare_is_told_and_not_compared(service, scripts):
+def test_declarations_of_the_old_scripts_only_are_listed_and_not_compared(service, scripts):
     (scripts.folder / "scripts" / HANDLER).unlink()
     said = diff(service.program, status=1)
     assert said["only_old"] == [f"topic {SLOTS}"] and said["only_new"] == []
     assert said["differing_rows"] == 0 and said["equal"] is False
 
 
-def test_a_column_that_is_new_is_told_and_not_compared(service, scripts):
+def test_a_new_column_is_listed_and_not_compared(service, scripts):
     service.query("ALTER TABLE essay_results ADD COLUMN slot_note text")
     scripts.edit("scripts/view.lua", '{ "filename", "text" },',
                  '{ "filename", "text" }, { "slot_note", "text" },')
@@ -204,7 +204,7 @@ def test_a_column_that_is_new_is_told_and_not_compared(service, scripts):
     assert shadow_run(service.program, status=0)["generation"] == 2
 
 
-def test_a_topic_that_is_new_is_run_through_the_new_scripts(bare_service, scripts):
+def test_a_new_topic_is_run_through_the_new_scripts(bare_service, scripts):
     handler = scripts.folder / "scripts" / HANDLER
     text = handler.read_text()
     handler.unlink()
@@ -252,7 +252,7 @@ def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
     assert re.search(rf"^{RESULTS} publishes \d+ messages, equal$", done.stdout, re.M)
 
 
-def test_what_other_contents_a_reaction_would_publish_is_shown_and_refused(service, scripts):
+def test_other_contents_of_a_reaction_are_shown_and_refused(service, scripts):
     wait_for_outbox(service)
     before, metrics = live(service), counted(service.program)
     text = "        status = row.status,\n        overall_status = row.status,\n        total_essays = "
@@ -300,7 +300,7 @@ return {""")
                      done.stdout, re.M), done.stdout
 
 
-def test_a_reaction_of_one_side_alone_is_told_with_all_that_it_would_publish(service, scripts):
+def test_a_reaction_of_one_side_only_is_listed_with_its_messages(service, scripts):
     stored = wait_for_outbox(service)
     (scripts.folder / "scripts/reactions/results_ready.lua").unlink()
     said = diff(service.program, status=1)
@@ -328,7 +328,7 @@ def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(se
     assert "division by zero" in refused["failing"][0]["new"]
 
 
-def test_the_report_is_for_people(service, scripts):
+def test_the_report_is_readable(service, scripts):
     done = service.program.command("diff", check=False)
     assert done.returncode == 0 and done.stdout.endswith("\nequal\n")
     assert re.search(r"^essay_results: \d+ rows, equal$", done.stdout, re.M)
@@ -350,7 +350,7 @@ def test_a_diff_that_cannot_be_made_says_why(service, scripts):
     assert service.query(SCHEMAS)[0][0] == 0
 
 
-def test_scripts_touch_no_outside_system_and_say_nothing(service, scripts):
+def test_scripts_touch_no_outside_system_and_log_nothing(service, scripts):
     scripts.edit(f"scripts/{HANDLER}", "return {", """
 local log = require("log")
 local redis = require("redis")
@@ -416,7 +416,7 @@ def held_up(service, scripts, cleanup):
     return lock, thread, answers
 
 
-def test_nobody_waits_for_it_and_what_came_to_run_meanwhile_stays(service, scripts, held_up):
+def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, scripts, held_up):
     lock, thread, answers = held_up
     assert command(service.program, "status")[1]["ready"] is True
     scripts.name_files("quick ")

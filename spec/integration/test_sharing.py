@@ -69,7 +69,7 @@ def lag(program):
     return program.metric("ras_consumer_lag_messages")
 
 
-def test_lag_is_told_by_the_owner_only(make_service, cleanup, apache):
+def test_lag_is_reported_by_the_owner_only(make_service, cleanup, apache):
     """Partitions that were given away while events waited in them."""
     service = make_service(cleanup, apache)
     first = service.prepare_quick().start()

@@ -43,7 +43,7 @@ def request_under_way(service):
     reader.join()
 
 
-def test_ends_in_order_within_a_bound(service):
+def test_stops_in_order_within_a_bound(service):
     service.feed("current")
     started = time.monotonic()
     assert service.program.stop() == 0
@@ -52,7 +52,7 @@ def test_ends_in_order_within_a_bound(service):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_requests_under_way_are_answered(slow, number):
+def test_requests_under_way_get_their_responses(slow, number):
     with request_under_way(slow) as answers:
         slow.program.send(number)
         wait_until("the log", lambda: log_lines(slow.program, "stopping"))

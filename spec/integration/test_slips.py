@@ -117,12 +117,12 @@ def slips(bare_service):
     return Slips(bare_service)
 
 
-def test_every_small_input_is_tried():
+def test_every_small_mistake_is_tried():
     tried = {case for case, *_ in REFUSED + ASKED + HANDLED}
     assert {path.name for path in CASES.iterdir()} == tried | NO_SCRIPTS
 
 
-def test_slips_under_load_end_with_a_message_and_harm_nobody_else(slips):
+def test_mistakes_under_load_end_with_a_message_and_disturb_nothing_else(slips):
     service, program = slips.service, slips.program
     service.wait_ready()
     service.publish(read_records("current"))

@@ -101,7 +101,7 @@ def test_the_configuration_is_read_again(watch, tree):
     assert "1 passed, 0 failed" in process.wait_run(2)
 
 
-def test_new_files_count_and_drafts_of_editors_do_not(watch, tree):
+def test_new_files_count_and_editors_drafts_do_not(watch, tree):
     process = watch()
     process.wait_run(1)
     for draft in (".mine_spec.lua.swp", "mine_spec.lua~"):

@@ -24,7 +24,7 @@ def test_stream_gives_its_view_over_apache_kafka_among_the_others(fed_apache, st
 
 @apache_group
 @pytest.mark.parametrize("stream", BESIDE)
-def test_lists_hold_the_same_answers_as_the_batches(fed_apache, stream):
+def test_lists_hold_the_same_contents_as_the_batches(fed_apache, stream):
     check_view(fed_apache.program, stream)
     for batch_id, wanted in expectations(stream).items():
         body = fed_apache.program.get(status_path(batch_id))[1]
@@ -42,7 +42,7 @@ def test_the_same_stream_again_changes_nothing(service):
     assert service.program.metric("ras_duplicate_messages_total") > 0
 
 
-def test_numbers_and_text_leave_as_they_came(service):
+def test_numbers_and_text_are_returned_unchanged(service):
     """Exact doubles, text unescaped: whatever the events carry."""
     service.feed("current")
     batch_id, answer = next(iter(check_view(service.program, "current").items()))

@@ -90,7 +90,7 @@ def publisher(build, tmp_path, kafka):
     return publish
 
 
-def test_an_event_is_shown_when_it_comes_as_its_handler_sees_it(tap, publish):
+def test_an_event_is_shown_on_arrival_as_its_handler_gets_it(tap, publish):
     before, event = slot_event("b-1", "e-0", "early"), slot_event("b-1", "e-1", "Ö \"1\".docx", 7)
     publish(before)
     running = tap("--json").wait_said(FOLLOWS)
@@ -113,7 +113,7 @@ def test_an_event_is_shown_when_it_comes_as_its_handler_sees_it(tap, publish):
                      "correlation_id": value["correlation_id"], "touches": ["b-1"]}
 
 
-def test_what_would_be_rejected_says_why(tap, publish):
+def test_an_event_that_would_be_rejected_has_its_reason(tap, publish):
     broken = slot_event("b-1", "e-1", "f")
     del broken["value"]["data"]["essay_id"]
     running = tap("--topic", SLOT).wait_said(FOLLOWS)
@@ -168,7 +168,7 @@ def test_events_are_chosen_by_an_id_or_text_that_their_bytes_hold(tap, publish):
     assert chosen("--contains", '"x"', "--batch", "b-two", limit=1) == ids(1)
 
 
-def test_only_the_topics_that_are_named_are_followed(tap, publish):
+def test_only_the_named_topics_are_followed(tap, publish):
     running = tap("--json", "--topic", SLOT, "--topic", SPELLCHECK).wait_said(FOLLOWS)
     named = [line.split(":")[0] for line in running.said[:-1]]
     assert sorted(named) == [SLOT, SPELLCHECK]
@@ -180,7 +180,7 @@ def test_only_the_topics_that_are_named_are_followed(tap, publish):
         sorted(set(stack.topics()) - {stack.UNREAD_TOPIC})
 
 
-def test_what_handlers_do_reaches_nothing_outside(tap, publish, tmp_path):
+def test_handlers_reach_no_outside_system(tap, publish, tmp_path):
     scripts = tmp_path / "scripts"
     (scripts / "handlers").mkdir(parents=True)
     (scripts / "view.lua").write_text((ROOT / "scripts/view.lua").read_text())
@@ -217,7 +217,7 @@ def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, 
     (("--limit", "0"), '--limit is "0"'), (("--limit", "many"), '--limit is "many"'),
     (("word",), 'tap takes no "word"'),
     (("--topic", SLOT) * 65, "--topic is given more than 64 times")])
-def test_a_wrong_question_is_answered_with_the_right_one(tap, arguments, reason):
+def test_a_wrong_argument_gets_an_error_with_the_valid_form(tap, arguments, reason):
     running = tap(*arguments)
     assert running.finish() == 2
     assert any(reason in line for line in running.said), running.said
@@ -236,7 +236,7 @@ def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
         assert lacking.finish() == 2 and f"kafka has no topic {SLOT}" in lacking.said[-1]
 
 
-def test_a_kafka_that_is_away_is_a_failure(build, tmp_path, cleanup):
+def test_an_unreachable_kafka_is_a_failure(build, tmp_path, cleanup):
     env = stack.Aggregator(tmp_path, build, "postgresql://127.0.0.1:1/none", "none", "127.0.0.1:1", ROOTS).env
     running = Tap(build, env, [])
     cleanup.callback(running.kill)

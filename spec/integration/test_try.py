@@ -117,7 +117,7 @@ def test_values_are_exact(author):
         "rule": "latest", "at": one["time"], "event_id": one["event_id"], "columns": columns}}}]
 
 
-def test_people_read_the_same_values_and_that_lua_rounds_them(author):
+def test_the_text_output_has_the_same_values_and_says_that_lua_rounds(author):
     done, _ = author("view.things:merge(event.id, 'said', { words = { event.id }, raw = event.raw })",
                      event(huge=9007199254740993, raw={"a": 1}), options=(), fields="""
                      huge = { "data.huge", type = "integer" }, raw = { "data.raw", type = "json" },
@@ -133,7 +133,7 @@ def test_people_read_the_same_values_and_that_lua_rounds_them(author):
         assert re.search(rf"^(.*/)?{text}$", done.stdout, re.M), (text, done.stdout)
 
 
-def test_what_is_published_is_shown(author):
+def test_published_messages_are_shown(author):
     body = """view:publish({ topic = "news.v1", key = event.id, identity = "fact of " .. event.id,
       at = event.time, value = { word = "w" }, headers = { h = "x" } })
     if event.id == "bad" then error("no") end"""
@@ -159,7 +159,7 @@ def test_ids_that_a_handler_touches_are_shown_for_an_event_that_is_applied(autho
     assert '\n  touches "a \\"b\\"", "t-1"\n' in done.stdout
 
 
-def test_reactions_that_the_events_would_have_asked_are_named_with_their_keys(run):
+def test_reactions_that_the_events_would_start_are_named_with_their_keys(run):
     end = objects(run(SAMPLES / "current.jsonl", "--json"))[-1]
     keys = {row["key"]["batch_id"] for row in end["rows"] if row["table"] == "phase_outcomes"}
     ready = next(one for one in end["reactions"] if one["reaction"] == "reactions/results_ready")
@@ -231,7 +231,7 @@ MESSAGE = {"topic": "news.v1", "key": "t-1", "identity": "t-1 is w", "at": "2025
            "value": {"words": ["a", "b"], "said": 1.5, "good": False, "share": 0.25}, "headers": {}}
 
 
-def test_what_a_reaction_publishes_of_a_row_is_shown(react):
+def test_the_messages_of_a_reaction_for_a_row_are_shown(react):
     row = {"key": "t-1", "word": "w", "at": AT, "words": ["a", "b"], "good": False, "share": 0.25,
            "document": {"said": 1.5}}
     quiet = row | {"word": None}
@@ -261,14 +261,14 @@ def test_a_reaction_that_fails_says_where_and_the_next_row_is_tried(react, word,
     ("[", "named", "standard input: not JSON"), ("[1]", "named", "row 1 is a number: a row is a JSON"),
     ('"text"', "named", "row 1 is a string"), ("[{}, []]", "named", "row 2 is a list"),
     ("{}", "namd", 'no reaction "namd": did you mean "named"? There are: named')])
-def test_what_is_no_row_or_reaction_is_refused(react, rows, name, reason):
+def test_an_invalid_row_or_reaction_is_refused(react, rows, name, reason):
     done, _ = react(rows, name=name)
     assert (done.returncode, done.stdout) == (2, "") and reason in done.stderr, done.stderr
 
 
 # ---- what is rejected ----------------------------------------------------------------------------
 
-def test_a_malformed_event_is_rejected_with_what_was_read_of_it(author):
+def test_a_malformed_event_is_rejected_with_the_fields_read_so_far(author):
     done, said = author("", event(count="many"), event(),
                         fields='count = { "data.count", type = "integer", optional = true }')
     assert done.returncode == 1
@@ -294,7 +294,7 @@ def test_an_error_of_a_handler_names_file_and_line_and_leaves_no_merge(author):
     assert re.search(r"^    stack traceback:$", text.stdout, re.M)
 
 
-def test_a_handler_that_loops_is_ended_and_the_next_event_handled(author):
+def test_a_looping_handler_is_ended_and_the_next_event_handled(author):
     done, said = author("if event.id == 'loop' then while true do end end\nreturn 'ignored'",
                         event(id="loop"), event())
     assert done.returncode == 1
@@ -328,7 +328,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_no_outside_system_is_touched_even_by_a_state_made_anew(author, call):
+def test_no_outside_system_is_touched_even_by_a_replaced_state(author, call):
     body = f"if event.id == 'loop' then while true do end end\n" \
            f"local got, failure = {CALLS[call]}\n" \
            f"failure = failure or {{ kind = 'none', message = '' }}\n" \
@@ -347,7 +347,7 @@ def test_no_outside_system_is_touched_even_by_a_state_made_anew(author, call):
 
 # ---- what goes in --------------------------------------------------------------------------------
 
-def test_every_form_of_a_file_is_told_by_its_content(run, tmp_path):
+def test_the_form_of_a_file_is_detected_from_its_content(run, tmp_path):
     record = slot_event("b-1", "e-1", "Ö.docx")
     envelope = record["value"]
     for text, line in ((json.dumps(record) + "\n\n" + json.dumps(record), 1),
@@ -402,7 +402,7 @@ def test_a_file_that_holds_something_else_is_refused_with_its_line(run, tmp_path
 @pytest.mark.parametrize("name", ["essay_slot_assigned", "handlers/essay_slot_assigned",
                                   "handlers/essay_slot_assigned.lua",
                                   "scripts/handlers/essay_slot_assigned.lua"])
-def test_a_handler_is_named_as_people_name_it(run, name):
+def test_a_handler_is_found_by_any_form_of_its_name(run, name):
     done = run(name, SAMPLES / "current.jsonl", "--json")
     *events, end = objects(done)
     assert {one["handler"] for one in events} == {"handlers/essay_slot_assigned", None}
@@ -420,7 +420,7 @@ def test_a_handler_is_named_as_people_name_it(run, name):
      "topic: name the handler"),
     (("essay_slot_assigned", "-"), "no event of the file is of a topic that is read"),
 ])
-def test_a_wrong_question_is_answered_with_the_right_one(run, arguments, reason):
+def test_a_wrong_argument_gets_an_error_with_the_valid_form(run, arguments, reason):
     record = json.dumps({"topic": "things.v1", "value": {}})
     done = run(*arguments, text=record)
     assert done.returncode == 2 and reason in done.stderr, done.stderr
@@ -432,7 +432,7 @@ def test_scripts_that_cannot_be_loaded_are_named(run, tmp_path):
     assert done.returncode == 1 and "view.lua:2" in done.stderr, done.stderr
 
 
-def test_controls_of_a_terminal_in_an_event_are_shown_and_not_sent(run):
+def test_terminal_controls_in_an_event_are_escaped(run):
     events = ROOT / "spec/fixtures/cases/terminal_escape_in_reject_detail.jsonl"
     for options in ((), ("--json",)):
         done = run("essay_slot_assigned", events, *options)

@@ -53,7 +53,7 @@ def test_types_of_broken_scripts_are_refused(build, scripts):
     assert "aggregator: types: " in failed.stderr and "view.lua:" in failed.stderr
 
 
-def test_a_full_disk_is_told(build):
+def test_a_full_disk_is_reported(build):
     with open("/dev/full", "w", encoding="utf-8") as full:
         failed = subprocess.run([build / "aggregator", "types"], stdout=full, cwd=ROOT, text=True,
                                 stderr=subprocess.PIPE, check=False, timeout=30)

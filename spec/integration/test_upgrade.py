@@ -82,7 +82,7 @@ def test_the_newest_migrations_keep_what_the_view_holds(filled):
     check_answers(service, program)
 
 
-def test_the_log_read_again_over_an_earlier_release_s_rows_says_the_same(filled):
+def test_re_reading_the_log_over_an_earlier_release_s_rows_changes_nothing(filled):
     service = filled
     program = migrate(service)
     service.feed("current")

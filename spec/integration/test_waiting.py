@@ -119,7 +119,7 @@ def test_a_topic_waits_for_its_service_while_others_go_on(bare_service, content,
     assert len(log_lines(program, BEGINS)) == 1 and len(log_lines(program, GOES_ON)) == 1
 
 
-def test_what_precedes_the_outage_in_its_partition_is_committed_once(bare_service, content):
+def test_events_before_the_outage_in_its_partition_are_committed_once(bare_service, content):
     service = bare_service
     content.come()
     program = service.start(**asking_scripts(service, content))
@@ -164,7 +164,7 @@ def test_a_rebalance_while_a_topic_waits_loses_nothing(bare_service, content):
                                         for program in (first, second)))
 
 
-def test_other_scripts_end_a_wait_at_once(bare_service, content):
+def test_new_scripts_end_a_wait_at_once(bare_service, content):
     service = bare_service
     scripts = asking_scripts(service, content)
     program = service.start(**scripts)
@@ -178,7 +178,7 @@ def test_other_scripts_end_a_wait_at_once(bare_service, content):
     assert program.metric("ras_ingest_waiting_topics") == 0
 
 
-def test_a_breaker_closes_by_itself_when_what_it_depends_on_is_mended(bare_service):
+def test_a_breaker_closes_by_itself_when_its_cause_ends(bare_service):
     """Half open: the handler raises while a key is not there."""
     service = bare_service
     folder = service.folder / "scripts"
@@ -200,7 +200,7 @@ def test_a_breaker_closes_by_itself_when_what_it_depends_on_is_mended(bare_servi
     assert len(rejected(service)) == before and program.metric("ras_breaker_open") == 0
 
 
-def test_a_handler_that_waits_long_does_not_delay_the_others_events(bare_service, content):
+def test_a_slow_handler_does_not_delay_events_of_others(bare_service, content):
     service = bare_service
     content.delay_s = 0.1
     content.come()

@@ -102,7 +102,7 @@ def test_streams_that_once_failed(bench, name):
 
 
 @hypothesis.given(strategies.cases())
-def test_any_delivery_gives_the_same_view_and_the_stated_answers(bench, case):
+def test_any_delivery_gives_the_same_view_and_the_model_s_responses(bench, case):
     records, delivery = case
     try:
         check(bench, records, [delivery])

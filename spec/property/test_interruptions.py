@@ -53,7 +53,7 @@ def test_a_prefix_applied_twice_changes_nothing(bench, case, data):
     same(reference, bench.everything())
 
 
-def test_a_replay_handles_again_what_redis_remembers(bench):
+def test_a_replay_handles_events_again_despite_processed_ids(bench):
     """Of a record and its copy both, though the copy alone would be passed over."""
     slot = record(1, 0, events.slot(0, "batch-1", "essay-1"))
     twice = Delivery([(0, 0, True), (0, 0, True)], redis=True)
@@ -67,7 +67,7 @@ def test_a_replay_handles_again_what_redis_remembers(bench):
 
 @FEW
 @hypothesis.given(ANY_CASE, st.data())
-def test_an_emptied_database_is_filled_again_though_redis_remembers(bench, case, data):
+def test_an_emptied_database_is_filled_again_despite_processed_ids(bench, case, data):
     records, delivery = case
     reference = reference_of(bench, records)
     bench.reset()
