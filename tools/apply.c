@@ -1,18 +1,18 @@
-/* apply: the ingest pipeline fed from standard input instead of Kafka, so that a test can hand it
- * any stream, in any order and cut, and any number of processes at once.
+/* apply: runs the ingest pipeline on records from standard input instead of Kafka, so that tests
+ * control order, batches and the number of processes.
  *
  *     apply [--publish] [CONFIG]      config.lua and its environment, as for `aggregator`
  *
- * With --publish reactions and the outbox's relay run beside it, as in the program.
+ * With --publish reactions and the outbox's relay run too, as in the program.
  *
  * A line is a record (host/author/record.h; topic, partition, offset, value or raw_b64) or a word:
  *
- *     commit   one transaction of the records since the last one; those below the partition's
- *              offset in the database are passed over. Answered by one line: "ok", "conflict: …"
- *              (somebody else moved the offsets) or "KIND: …"; after a failure the records are
- *              dropped and the offsets read again, as the program does
- *     reset    forgets what it knows of offsets: somebody has changed them
- *     quit     ends it, as the end of the input does */
+ *     commit   commits the records since the last commit; skips those below the partition's offset
+ *              in the database. Prints one line: "ok", "conflict: …" (another process moved the
+ *              offsets) or "KIND: …"; after a failure it drops the records and re-reads the
+ *              offsets, as the program does
+ *     reset    re-reads the offsets, after a change from outside
+ *     quit     ends the program, like the end of the input */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,15 +1,14 @@
-/* ask: a query load. Connections that stay open, each asking again as soon as it is answered; looks
- * at every answer, and keeps every latency.
+/* ask: generates an HTTP load over open connections, checks every response and records every
+ * latency. A connection sends its next request as soon as it has the response.
  *
  *     ask [--rate REQUESTS_PER_SECOND] PORT CONNECTIONS SECONDS REQUESTS TAIL…
  *
- * With a rate every request has a time at which it is due, whatever became of those before, and its
- * latency counts from then: one for which no connection is free waits, and that shows. Every one
- * that was due is waited for.
+ * With a rate every request has a time at which it is due, independent of earlier ones, and its
+ * latency counts from then: the wait for a free connection is part of it. The tool waits for every
+ * request that was due.
  *
- * REQUESTS is a file of requests as they are sent, each ended by an empty line: they are asked in
- * any order. TAIL… are the ends that the body of a good answer may have. In the end one line of
- * JSON: what was seen, and the percentiles. */
+ * REQUESTS is a file of raw requests, each ended by an empty line; their order is random. The body
+ * of a good response ends with one of TAIL…. Prints one line of JSON: counts and percentiles. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -146,7 +145,7 @@ static void ask(struct load *load, struct client *client, int64_t from_us) {
     }
 }
 
-/* How long the whole answer is; 0: its head is not there yet. */
+/* Length of the whole response; 0: its head is not complete. */
 static size_t answer_len(const struct buffer *answer) {
     static const char length_field[] = "\r\nContent-Length: ";
     const char *end = answer->len ? strstr(answer->data, HEAD_END) : NULL;
@@ -179,7 +178,7 @@ static void receive(struct load *load, struct client *client) {
 
 /* ---- the load ------------------------------------------------------------------------------ */
 
-/* When the next request is. */
+/* Time of the next request. */
 static int64_t due_us(const struct load *load) {
     return load->rate > 0 ? load->began_us + (int64_t)((double)load->asked * 1e6 / load->rate)
                           : clock_monotonic_us();
@@ -211,7 +210,7 @@ static void ask_what_is_due(struct load *load) {
     }
 }
 
-/* Until an answer comes or a request is due that a connection is free for. */
+/* Waits until a response comes, or a request is due and a connection is free. */
 static void wait_for_more(struct load *load) {
     int64_t wait_us = 100000;
     if (load->rate > 0 && !is_over(load) && count_asking(load) < load->client_count) {
@@ -237,7 +236,7 @@ static void look_after(struct load *load, size_t at) {
     }
 }
 
-/* What was due is waited for where there is a rate: else a stall at the end would not show. */
+/* With a rate, waits for requests that are due: a stall at the end counts. */
 static bool goes_on(const struct load *load) {
     return !is_over(load) || (load->rate > 0 && count_asking(load) > 0);
 }

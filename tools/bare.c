@@ -1,12 +1,12 @@
-/* bare: writes the rows of spell checks as fast as Postgres takes them, without Kafka, scripts and
- * offsets: the limit that tools/bench holds ingestion against.
+/* bare: writes the rows of spell checks at the highest rate of Postgres, without Kafka, scripts and
+ * offsets: the upper limit for ingestion in tools/bench.
  *
  *     bare unnest|copy ROWS CONNECTIONS BATCH [--again] DATABASE_URL
  *
- * ROWS new rows of essay_results in transactions of BATCH rows, over so many connections, each with
- * a thread. unnest: one prepared upsert over binary arrays, while the next one's are made. copy:
- * COPY into a temporary table, and one upsert from it. --again: the rows are there, and are
- * updated. Prints the seconds, and the microseconds of its own CPU for each row. */
+ * Writes ROWS new rows of essay_results in transactions of BATCH rows; each connection has a
+ * thread. unnest: one prepared upsert over binary arrays, which are built during the previous one.
+ * copy: COPY into a temporary table, and one upsert from it. --again: updates existing rows. Prints
+ * the seconds, and the microseconds of its own CPU for each row. */
 #include <libpq-fe.h>
 #include <errno.h>
 #include <inttypes.h>

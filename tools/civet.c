@@ -1,10 +1,10 @@
-/* civet: answers every request with the bytes of a file, from memory, by civetweb: what tools/bench
- * holds the program's cached answers against.
+/* civet: a civetweb server that sends the bytes of a file from memory: the yardstick of tools/bench
+ * for cached responses.
  *
  *     civet PORT THREADS FILE
  *
- * Civetweb has a thread for each connection that is open: THREADS is how many there may be. The
- * answer, head and body, is made once and goes out in one write. */
+ * Civetweb uses a thread for each open connection; THREADS is their limit. The response, head and
+ * body, is built once and sent in one write. */
 #include <civetweb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static bool read_file(const char *path, struct buffer *text) {
     return file && !ferror(file) && fclose(file) == 0;
 }
 
-/* Head and body, as they are sent. */
+/* Head and body. */
 static bool make_answer(struct buffer *answer, const char *path) {
     struct buffer body = {0};
     bool read = read_file(path, &body);
@@ -33,7 +33,7 @@ static bool make_answer(struct buffer *answer, const char *path) {
     return read;
 }
 
-/* Comes before civetweb looks for a handler or a file: the shortest way that it has. */
+/* civetweb calls this before it looks for a handler or a file: its shortest path. */
 static int send_answer(struct mg_connection *connection) {
     const struct buffer *answer = mg_get_user_data(mg_get_context(connection));
     mg_write(connection, answer->data, answer->len);
@@ -59,7 +59,7 @@ static struct mg_context *start(struct buffer *answer, const char *port, const c
     return mg_start(&callbacks, answer, options);
 }
 
-/* Blocks SIGTERM before there are threads, which inherit that: it is waited for. */
+/* Blocks SIGTERM before the threads start, which inherit the mask; sigwait() takes it. */
 static void block_end(sigset_t *end) {
     sigemptyset(end);
     sigaddset(end, SIGTERM);

@@ -1,10 +1,10 @@
-/* consume: reads topics to their end and does nothing with what it reads: the limit that Kafka and
- * its client set to ingestion.
+/* consume: reads topics to their end and discards the records: the upper limit for ingestion with
+ * this Kafka and its client.
  *
  *     consume BROKERS RECORDS TOPIC…
  *
- * Ends after so many records, and prints the seconds from the first to the last of them, and the
- * microseconds of its own CPU for each. */
+ * Ends after RECORDS records. Prints the seconds from the first to the last, and the microseconds
+ * of its own CPU for each. */
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 #define PATIENCE_MS 30000 /* for the next record */
 
-/* A queue of more than a second: a full one is looked at again only then. */
+/* More than a second of records: the client re-checks a full queue only after a second. */
 static const char *const properties[][2] = {
     {"group.id", "bench-consume"},     {"enable.auto.commit", "false"},
     {"auto.offset.reset", "earliest"}, {"queued.max.messages.kbytes", "65536"},
@@ -46,12 +46,12 @@ static bool subscribe(rd_kafka_t *client, char **topics, int count) {
     return !code;
 }
 
-/* False when the records do not come. */
+/* Returns false if the records do not arrive. */
 static bool read_records(rd_kafka_t *client, long wanted, int64_t *started_us) {
     for (long count = 0; count < wanted;) {
         rd_kafka_message_t *record = rd_kafka_consumer_poll(client, PATIENCE_MS);
         if (!record) {
-            fprintf(stderr, "consume: nothing came after %ld records\n", count);
+            fprintf(stderr, "consume: no record arrived after %ld records\n", count);
             return false;
         }
         if (!record->err && count++ == 0) {

@@ -1,8 +1,8 @@
-/* cut_log: makes a broker forget the records in front of an offset, as retention does.
+/* cut_log: deletes the records before an offset, as retention does.
  *
  *     cut_log BROKERS TOPIC PARTITION OFFSET [TOPIC PARTITION OFFSET]…
  *
- * Ends when the broker has said that it is done; the embedded one cannot. */
+ * Ends when the broker has confirmed it. The embedded broker does not support it. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static int cut(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list) 
     if (event) {
         rd_kafka_event_destroy(event);
     } else {
-        fputs("cut_log: the broker did not answer\n", stderr);
+        fputs("cut_log: the broker did not reply\n", stderr);
     }
     rd_kafka_DeleteRecords_destroy(wanted);
     rd_kafka_queue_destroy(queue);

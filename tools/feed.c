@@ -1,10 +1,10 @@
-/* feed: publishes a stream of sample events, or makes topics.
+/* feed: publishes a file of events, or creates topics.
  *
  *     feed BROKERS FILE [EVENTS_PER_SECOND]
  *     feed --create PARTITIONS BROKERS TOPIC…
  *
- * FILE has one JSON object a line: topic, key, and value (published as its very bytes) or raw_b64
- * (the bytes in base64; null: a record without value). Ends when every delivery is reported. */
+ * FILE has one JSON object a line: topic, key, and value (published byte for byte) or raw_b64 (the
+ * bytes in base64; null: a record without value). Ends when every delivery is reported. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +141,7 @@ static bool request_topics(rd_kafka_t *client, char **names, size_t count, int p
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CREATE_TIMEOUT_MS);
         good = event && check_created(event);
         if (!event) {
-            fputs("feed: no answer from the broker\n", stderr);
+            fputs("feed: no reply from the broker\n", stderr);
         }
         rd_kafka_event_destroy(event);
     }

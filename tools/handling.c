@@ -1,11 +1,11 @@
-/* handling: the ingest pipeline between Kafka and Postgres, without either: what an event costs
- * until it is the parameters of an upsert.
+/* handling: measures the ingest pipeline without Kafka and Postgres, from a record to the
+ * parameters of an upsert.
  *
  *     handling CONFIG RECORDS EVENTS
  *
- * RECORDS is a file of records, one a line (host/author/record.h), EVENTS how many are handled: the
- * file again and again, in batches of `ingest.batch_max_events`, after one round that warms up.
- * Prints the microseconds of its own CPU for each event: taken and handled; encoded. */
+ * RECORDS is a file of records, one a line (host/author/record.h). The file is repeated until
+ * EVENTS are handled, in batches of `ingest.batch_max_events`, after one round of warm-up. Prints
+ * the microseconds of its own CPU for each event: taken and handled; encoded. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,9 +62,9 @@ static bool read_file(struct handling *handling, const char *path, struct err *e
     return ok && (handling->count > 0 || err_set(err, ERR_INPUT, "%s is empty", path));
 }
 
-/* ---- what is measured ---------------------------------------------------------------------- */
+/* ---- measurement --------------------------------------------------------------------------- */
 
-/* Adds to *spent_us what has passed since *since_us. */
+/* Adds the time since *since_us to *spent_us, and restarts *since_us. */
 static void lap(double *since_us, double *spent_us) {
     double now_us = own_cpu_us();
     *spent_us += now_us - *since_us;
@@ -93,7 +93,7 @@ static size_t handle_batch(struct handling *handling) {
     return events;
 }
 
-/* How many were handled: at least so many. */
+/* Handles at least that many events; returns their number. */
 static size_t handle_events(struct handling *handling, size_t events) {
     size_t done = 0;
     while (done < events) {
@@ -111,7 +111,7 @@ static bool measure(struct handling *handling, size_t events, struct err *err) {
            err_set(err, ERR_INPUT, "%zu events were rejected", handling->rejected);
 }
 
-/* ---- its life ------------------------------------------------------------------------------ */
+/* ---- start and end ------------------------------------------------------------------------- */
 
 static void free_messages(struct handling *handling) {
     for (size_t i = 0; i < handling->count; i++) {

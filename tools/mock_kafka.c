@@ -1,4 +1,4 @@
-/* mock_kafka: librdkafka's mock cluster as a process: a real broker on the wire, no Java.
+/* mock_kafka: runs librdkafka's mock cluster as a process: Kafka's protocol without Java.
  *
  *     mock_kafka FILE PARTITIONS TOPIC…
  *
@@ -19,8 +19,8 @@
 
 static atomic_bool ready;
 
-/* librdkafka 2.0.2: the cluster's thread may miss that it was asked for something and sleep out its
- * second, for each topic. A connection wakes it, so one comes every moment until all are made. */
+/* librdkafka 2.0.2: the cluster's thread may miss a request and sleep for a second, for each topic.
+ * A connection wakes it, so connections are opened until all topics exist. */
 static void *nudge(void *servers) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     address.sin_port = htons((uint16_t)atoi(strrchr(servers, ':') + 1));
@@ -35,7 +35,7 @@ static void *nudge(void *servers) {
     return NULL;
 }
 
-/* Whole or not at all: a reader that sees the file sees the servers. */
+/* Writes the file atomically: a reader never sees a part of it. */
 static bool announce(const char *path, const char *servers) {
     char draft[4096];
     snprintf(draft, sizeof draft, "%s.new", path);
@@ -65,7 +65,7 @@ static bool create_topics(rd_kafka_mock_cluster_t *cluster, char **names, int pa
 }
 
 int main(int argc, char **argv) {
-    char text[512] = "the cluster could not be made";
+    char text[512] = "the cluster could not be created";
     sigset_t signals;
     int number;
     int partitions = argc > 3 ? atoi(argv[2]) : 0;

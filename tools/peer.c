@@ -1,11 +1,11 @@
-/* peer: what one writes for spell checks alone, without scripts and a view: a plain consumer, which
- * tools/bench holds ingestion against.
+/* peer: a plain consumer for spell checks only, without scripts and view: tools/bench compares
+ * ingestion with it.
  *
  *     peer BROKERS GROUP TOPIC DATABASE_URL
  *
- * librdkafka with its defaults, jsmn, one Postgres connection, one upsert for some thousand events.
- * Offsets are Kafka's and follow the transaction: every event at least once. Prints after each how
- * many events are committed, and runs until SIGTERM or SIGINT. */
+ * Uses librdkafka with its defaults, jsmn, one Postgres connection, and one upsert for some
+ * thousand events. Kafka's offsets are committed after the transaction: at least once. Prints the
+ * number of committed events after each transaction, and runs until SIGTERM or SIGINT. */
 #include <librdkafka/rdkafka.h>
 #include <libpq-fe.h>
 #include <endian.h>
@@ -81,7 +81,7 @@ static struct slice text_of(struct slice json, const jsmntok_t *token) {
     return (struct slice){json.data + token->start, (size_t)(token->end - token->start)};
 }
 
-/* The values among the members of the envelope, token 0, and of its data. */
+/* Finds the values among the members of the envelope (token 0) and of its data. */
 static void find_values(struct slice json, const jsmntok_t *tokens, int count, struct row *row) {
     int data = -1;
     for (int i = 1; i + 1 < count; i++) {
@@ -101,7 +101,7 @@ static void find_values(struct slice json, const jsmntok_t *tokens, int count, s
     }
 }
 
-/* False: not a spell check's result. No id of theirs has an escape. */
+/* Returns false unless it is a spell check's result. Their ids contain no escapes. */
 static bool read_event(struct slice json, struct row *row) {
     jsmn_parser parser;
     jsmntok_t tokens[TOKENS];
@@ -126,7 +126,7 @@ static bool read_event(struct slice json, struct row *row) {
 
 /* ---- a batch ------------------------------------------------------------------------------- */
 
-/* Where the batch keeps an essay's row: the row's slot if it is there, else a free one. */
+/* The slot of an essay's row in the batch; a free one if the essay is new. */
 static uint16_t *slot_of(struct batch *batch, struct slice essay) {
     for (size_t i = XXH3_64bits(essay.data, essay.len);; i++) {
         uint16_t *slot = &batch->slots[i % SLOTS];
@@ -136,8 +136,8 @@ static uint16_t *slot_of(struct batch *batch, struct slice essay) {
     }
 }
 
-/* Rows of records, as far as no essay comes twice: a statement cannot update a row it has inserted.
- * Returns how many records it has passed. */
+/* Makes rows of records up to the first repeated essay: a statement cannot update a row that it has
+ * inserted. Returns the number of records used. */
 static size_t take(struct batch *batch, rd_kafka_message_t **records, size_t count) {
     batch->count = 0;
     memset(batch->slots, 0, sizeof batch->slots);
@@ -166,7 +166,7 @@ static void put_int(struct buffer *array, size_t value) {
     buffer_append(array, &bytes, sizeof bytes);
 }
 
-/* As Postgres takes a text[] in binary: dimensions, with NULLs, type, items, first index. */
+/* Binary form of text[]: dimensions, with NULLs, type, items, first index. */
 static void encode(struct batch *batch, enum field field) {
     struct buffer *array = &batch->arrays[field];
     const size_t head[] = {1, 1, TEXT_OID, batch->count, 1};
@@ -232,7 +232,7 @@ static bool commit(rd_kafka_t *client, rd_kafka_message_t **records, size_t coun
     return !code;
 }
 
-/* A commit is sent while the next batch is read; what became of it comes with that. */
+/* Sends a commit while the next batch is read; its result is read with that batch. */
 static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t code,
                       rd_kafka_topic_partition_list_t *offsets, void *opaque) {
     (void)client;

@@ -1,4 +1,4 @@
-/* kafka_conf: a librdkafka client from a table of its properties, for the tools. */
+/* kafka_conf: creates a librdkafka client from a table of properties, for the tools. */
 #ifndef AGG_TOOLS_KAFKA_CONF_H
 #define AGG_TOOLS_KAFKA_CONF_H
 
@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Sets the brokers and `count` properties, {name, value} each. False: `text` says why. */
+/* Sets the brokers and `count` properties, {name, value} each. Returns false with the reason in
+ * `text`. */
 static inline bool kafka_conf_set_all(rd_kafka_conf_t *conf, const char *brokers,
                                       const char *const (*properties)[2], size_t count, char *text,
                                       size_t cap) {
@@ -19,8 +20,8 @@ static inline bool kafka_conf_set_all(rd_kafka_conf_t *conf, const char *brokers
     return good;
 }
 
-/* A client with these properties; takes conf in any case. NULL: said on stderr, in the name of
- * `tool`. */
+/* Creates a client with these properties; always takes ownership of conf. NULL: `tool` has printed
+ * the error. */
 static inline rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf,
                                             const char *tool, const char *brokers,
                                             const char *const (*properties)[2], size_t count) {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""links: every relative link of a page names a file of the tree, and its anchor a heading there; so
+"""links: checks that every relative link of a page names a file of the tree and its anchor a heading; so
 does every path of a source file that stands in backticks. The tutorial's files are yet to be made.
 
 Prints each that does not, as PAGE: TARGET, and exits with 1."""

@@ -1,10 +1,10 @@
-/* own_cpu: what the measuring tools have taken of the processors. */
+/* own_cpu: CPU time of a measuring tool. */
 #ifndef AGG_TOOLS_OWN_CPU_H
 #define AGG_TOOLS_OWN_CPU_H
 
 #include <sys/resource.h>
 
-/* Microseconds of this process so far, the kernel's for it too; 0 where that cannot be told. */
+/* User and system time of this process so far, in microseconds; 0 if unavailable. */
 static inline double own_cpu_us(void) {
     struct rusage usage = {0};
     if (getrusage(RUSAGE_SELF, &usage) != 0) {

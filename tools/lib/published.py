@@ -1,4 +1,4 @@
-"""What of the outbox has reached Kafka: read by a consumer to the topics' ends, and counted."""
+"""Reads the published messages from Kafka and compares them with the outbox."""
 import collections
 import json
 
@@ -39,7 +39,7 @@ class Reader:
         self.consumer.close()
 
     def read(self):
-        """What has come since the last time, as Messages."""
+        """New records since the last call, as Messages."""
         left = {place for place, end in ends(self.consumer).items()
                 if end > self.places.get(place, 0)}
         self.consumer.assign([TopicPartition(*place, self.places.get(place, 0)) for place in left])
@@ -108,7 +108,7 @@ def check_ids(messages):
 
 
 def check_stored(messages, stored, states):
-    """All that was published is a row of a committed transaction, and every row was published."""
+    """Every message is a row of the outbox, and every row was published."""
     known, sent = set(stored), set(messages)
     return [f"{state}, not sent: {message}" for message, state in zip(stored, states)
             if state != "sent"] + \
@@ -118,13 +118,13 @@ def check_stored(messages, stored, states):
 
 
 def check_order(messages, stored):
-    """A consumer that remembers ids sees the messages of a batch in order of the outbox."""
+    """Without repetitions, the messages of a batch are in the order of the outbox."""
     places = {message.identity: place for place, message in enumerate(stored)}
     last, found = {}, []
     for message in dict.fromkeys((m.topic, m.key, m.identity) for m in messages):
         topic, key, identity = message
         place = places.get(identity, -1)
-        # a teacher's messages are of many batches, which commit in any order
+        # a teacher's messages belong to many batches, which commit in any order
         if topic != outgoing_forms.NOTIFIED and place < last.get((topic, key), -1):
             found.append(f"{topic} {key}: {identity} came after what followed it")
         last[topic, key] = place
@@ -132,12 +132,12 @@ def check_order(messages, stored):
 
 
 def check(messages, rows):
-    """What is wrong with the messages that Kafka holds, and the outbox's rows (ROWS)."""
+    """Problems of the messages in Kafka and the outbox's rows (ROWS)."""
     stored, states = rows_of(rows)
     return check_forms(messages) + check_ids(messages) + \
         check_stored(messages, stored, states) + check_order(messages, stored)
 
 
 def repeats(messages):
-    """How many were published once more."""
+    """Number of repeated messages."""
     return len(messages) - len({message.identity for message in messages})

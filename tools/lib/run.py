@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""run: builds and starts the whole service on this machine, feeds it the sample streams, says what
-to try, and takes everything down on Ctrl-C. tools/run calls this once all packages are there."""
+"""run: builds and starts the service with private servers, publishes the sample streams, prints
+commands to try, and removes everything on Ctrl-C. tools/run calls it when all packages are installed."""
 import argparse
 import contextlib
 import fcntl
@@ -20,30 +20,30 @@ STREAMS = ("current", "first", "first-unlinked", "current-hard")
 EVENTS_PER_SECOND = 100
 STARTED = time.monotonic()
 ENV = OUT / "env"
-# By which commands find what runs here.
-TOLD = ("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS",
+# Variables by which commands find the running servers.
+EXPORTED = ("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS",
         "KAFKA_CONSUMER_GROUP_ID", "ADMIN_SOCKET", "HULEEDU_INTERNAL_API_KEY", "HOST", "PORT")
 
 
 class Failure(Exception):
-    """What the user must be told before everything is taken down."""
+    """An error to print before the shutdown."""
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="tools/run", description="Runs the whole service on this machine: Postgres, Redis, an "
-        "embedded Kafka, the program, and the sample streams. Ports are free ones; Ctrl-C takes "
-        "everything down.", epilog="Logs and data lie in .run/. PORT, HULEEDU_INTERNAL_API_KEY and "
+        "embedded Kafka, the program, and the sample streams. It uses free ports; Ctrl-C stops and "
+        "removes everything.", epilog="Logs and data are in .run/. PORT, HULEEDU_INTERNAL_API_KEY and "
         "every other variable that config.lua reads may be set.")
     parser.add_argument("--keep", action="store_true",
-                        help="keep Postgres' data for the next start")
+                        help="keeps Postgres' data for the next start")
     parser.add_argument("--postgres", metavar="URL",
-                        help="a database of your own; the migrations are applied to it")
-    parser.add_argument("--redis", metavar="URL", help="a Redis of your own; none: without Redis")
+                        help="uses your database; the migrations are applied to it")
+    parser.add_argument("--redis", metavar="URL", help="uses your Redis; none: without Redis")
     parser.add_argument("--kafka", metavar="BROKERS",
-                        help="a Kafka of your own; the topics are made where missing")
+                        help="uses your Kafka; missing topics are created")
     parser.add_argument("--no-samples", action="store_true",
-                        help="publish nothing: events come from elsewhere")
+                        help="publishes no sample events")
     return parser.parse_args()
 
 
@@ -52,7 +52,7 @@ def say(text):
 
 
 class Service:
-    """Everything that runs; `cleanup`, an ExitStack, ends it in reverse order."""
+    """All processes; `cleanup`, an ExitStack, stops them in reverse order."""
 
     def __init__(self, arguments, cleanup):
         self.arguments = arguments
@@ -84,7 +84,7 @@ class Service:
             make_topics(self.kafka)
         else:
             self.kafka = self.start_one(stack.EmbeddedKafka(OUT, BUILD)).brokers
-            # A new broker begins at offset 0: to a group of its own no older offset applies.
+            # A new broker starts at offset 0: a new group has no older offsets in the database.
             os.environ.setdefault("KAFKA_CONSUMER_GROUP_ID", f"tools-run-{time.time_ns()}")
         say(f"Kafka     {self.kafka}")
 
@@ -103,9 +103,9 @@ class Service:
         say(f"program   http://127.0.0.1:{program.port}")
 
     def write_env(self, env):
-        """A file for shells; it is gone with the servers that it names."""
+        """Writes a file for shells, which is removed with the servers."""
         ENV.write_text("".join(f"export {name}={shlex.quote(env[name])}\n"
-                               for name in TOLD if name in env))
+                               for name in EXPORTED if name in env))
         self.cleanup.callback(ENV.unlink, missing_ok=True)
 
     def check_alive(self):
@@ -120,7 +120,7 @@ class Service:
                 int(self.program.metric("ras_invalid_messages_total")))
 
     def feed_samples(self):
-        read = set(stack.topics())  # of which one is read by nobody
+        read = set(stack.topics())
         total = 0
         for stream in STREAMS:
             total += count_events(stream, read - {stack.UNREAD_TOPIC})
@@ -147,7 +147,7 @@ def make_topics(brokers):
     try:
         stack.create_topics(BUILD, brokers)
     except subprocess.CalledProcessError as error:
-        raise Failure(f"the topics could not be made on {brokers}") from error
+        raise Failure(f"cannot create the topics on {brokers}: check that the brokers run") from error
 
 
 def count_events(stream, topics):
@@ -171,18 +171,18 @@ try, in another terminal{coming}:
   psql '{service.postgres}' -c 'SELECT topic, reason, detail FROM aggregator_state.rejected_events'
   tail -f {service.program.log}
 
-commands of the program, in a shell that has read .run/env:
+commands of the program, in another terminal:
 
   . .run/env && build/aggregator status
   . .run/env && build/aggregator outbox list
   . .run/env && build/aggregator rejected list
 
-logs in {OUT}; Ctrl-C takes everything down
+logs are in {OUT}; Ctrl-C stops and removes everything
 """, flush=True)
 
 
 def build():
-    """A child that dies with this process, as the servers do."""
+    """The build is a child that dies with this process, like the servers."""
     say("building (once; later only what changed)")
     command = [stack.ROOT / "tools/lib/build.sh", BUILD, "-DCMAKE_BUILD_TYPE=Release"]
     process = subprocess.Popen(stack.tethered(command, signal_name="TERM"),
@@ -196,7 +196,7 @@ def build():
 
 
 def lock_folder():
-    """Two at once would share .run/. The lock ends with this process, however it ends."""
+    """Prevents a second run on the same .run/. The lock ends with this process."""
     OUT.mkdir(exist_ok=True)
     lock = open(OUT / "lock", "w", encoding="ascii")
     try:
@@ -209,14 +209,14 @@ def lock_folder():
 
 
 def take_down(service, cleanup):
-    """In order; on a second signal at once."""
+    """Stops all in order; kills all on a second signal."""
     def kill_all(*_):
         for process in service.processes:
             process.kill()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, kill_all)
     print()
-    say("taking everything down")
+    say("stopping everything")
     cleanup.close()
     say("done" + (f": the data stays in {OUT}" if service.arguments.keep else ""))
 
@@ -226,7 +226,7 @@ def interrupt(number, _):
 
 
 def serve(service):
-    """Returns only by an exception: a Failure, or the signal that ends it all."""
+    """Ends by an exception only: a Failure or a signal."""
     service.start_servers()
     service.start_program()
     show_commands(service)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""servers: runs a command beside a private Postgres, PgBouncer and Redis, which end when it does.
+"""servers: runs a command with a private Postgres, PgBouncer and Redis, which end with it.
 
     tools/lib/servers.py FOLDER COMMAND…    sets PG_TEST_URL, PGBOUNCER_TEST_URL and REDIS_TEST_URL
 """
@@ -12,10 +12,10 @@ import sys
 
 import stack
 
-# Tests have many programs at once on this cluster, and count the statements that they make.
+# Tests run many programs at once on this cluster, and count their statements.
 SETTINGS = ("max_connections=400", "fsync=off", "shared_preload_libraries=pg_stat_statements",
             "pg_stat_statements.track=all",
-            # of all databases of a run together: what is counted is not forgotten for others
+            # enough for all databases of a run: no statement is evicted
             "pg_stat_statements.max=20000")
 
 

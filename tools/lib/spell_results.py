@@ -1,5 +1,5 @@
-"""Spell-check results in any number, made from one of the samples as text: as JSON objects a
-hundred thousand of them would take longer to write than to consume."""
+"""Makes any number of spell-check results from a sample by text replacement: to write them as JSON
+objects would take longer than to consume them."""
 import json
 
 import stack

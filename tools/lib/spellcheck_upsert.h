@@ -1,5 +1,5 @@
-/* spellcheck_upsert: what a spell check's result sets in essay_results, for the tools that write
- * such rows without the program. A SELECT of these columns stands between the two. */
+/* spellcheck_upsert: the upsert of a spell check's result into essay_results, for tools that write
+ * such rows without the program. A SELECT of these columns goes between the two parts. */
 #ifndef AGG_TOOLS_SPELLCHECK_UPSERT_H
 #define AGG_TOOLS_SPELLCHECK_UPSERT_H
 

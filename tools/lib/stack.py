@@ -25,7 +25,7 @@ POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
 UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
-# Where scripts and SQL are, whatever configuration file is used.
+# Paths of scripts and SQL for any configuration file.
 ROOTS = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "admin-dashboard-service"}
 
@@ -46,8 +46,8 @@ RESERVED = []  # the sockets by whose abstract names other processes see which p
 
 
 def free_port():
-    """A port below those that the kernel gives to outgoing connections: nobody takes it before the
-    server that it is for. It is this process' for as long as it lives."""
+    """A port below those that the kernel gives to outgoing connections: no other process takes it
+    before its server starts. It stays reserved while this process lives."""
     while True:
         port = random.randrange(10000, 32000)
         name = socket.socket(socket.AF_UNIX)
@@ -71,7 +71,7 @@ def accepts(port):
 
 
 def topics():
-    """Every topic that a handler declares, and one of the platform's that none reads."""
+    """Every topic that a handler declares, and one that no handler reads."""
     found = set()
     for file in (ROOT / "scripts/handlers").glob("*.lua"):
         found |= set(re.findall(r'"(huleedu\.[a-z_.]+v1)"', file.read_text()))
@@ -84,8 +84,8 @@ def tail(path, lines=20):
 
 
 def tethered(command, user=None, signal_name="KILL", parent=None):
-    """The command as a child that gets the signal when its parent, this process, dies: also where that
-    happens before the kernel could be asked for it."""
+    """Wraps a command so that it gets the signal when this process dies, also if this process dies
+    before the kernel has registered that."""
     switches = ["--reuid", user, "--regid", user, "--clear-groups"]
     return ["setpriv", "--pdeathsig", signal_name,
             *(switches if user and os.geteuid() == 0 else ()), "--",
@@ -94,7 +94,7 @@ def tethered(command, user=None, signal_name="KILL", parent=None):
 
 
 class Process:
-    """A child process with a log file. Subclasses say how it starts and when it is ready."""
+    """A child process with a log file. Subclasses define its command and when it is ready."""
 
     stop_signal = signal.SIGTERM
     death_signal = "KILL"  # what it gets when the one that started it dies
@@ -113,14 +113,14 @@ class Process:
                 stdin=subprocess.DEVNULL, start_new_session=True, **options)
 
     def wait_ready(self, ready):
-        """Returns once ready() is true; an AssertionError with the log when the process ends."""
+        """Returns when ready() is true; raises with the log if the process ends."""
         wait_until(f"{type(self).__name__} (see {self.log})",
                    lambda: not self.running() or ready(), self.start_limit_s)
         if not self.running():
             raise AssertionError(f"{type(self).__name__} did not start:\n{tail(self.log)}")
 
     def finish(self, what):
-        """Waits for a process that prepares something."""
+        """Waits for a preparing process; raises if it fails."""
         if self.process.wait() != 0:
             raise AssertionError(f"{what} failed:\n{tail(self.log)}")
 
@@ -140,7 +140,7 @@ class Process:
             self.process.wait()
 
     def stop(self, seconds=50):
-        """Ends it in order; the exit status."""
+        """Stops it by SIGTERM; returns the exit status."""
         if self.process is None:
             return 0
         self.send(self.stop_signal)
@@ -165,7 +165,7 @@ class Postgres(Process):
         self.data = self.folder / "pgdata"
 
     def make_cluster(self):
-        """Under another name until it is whole: initdb may be interrupted."""
+        """Creates it under another name and renames it: initdb may be interrupted."""
         draft = self.folder / "pgdata.new"
         discard(draft)
         if os.geteuid() == 0:
@@ -176,8 +176,7 @@ class Postgres(Process):
         draft.rename(self.data)
 
     def fill_cluster(self, folder):
-        # An order of text as people expect it, unlike that of the bytes: whatever relies on bytes
-        # must say so.
+        # A linguistic order of text: finds code that relies on the order of bytes without COLLATE.
         self.spawn([POSTGRES_BIN / "initdb", "-D", folder, "-A", "trust", "-U", "ras",
                     "-E", "UTF8", "--locale", "C", "--locale-provider", "icu", "--icu-locale",
                     "en-US", "-N"], user="postgres", cwd="/")
@@ -192,7 +191,7 @@ class Postgres(Process):
                    *(f"-c{setting}" for setting in settings)]
 
         def accepting():
-            # What a killed server left behind may still be ending: then the new one gives up.
+            # Processes of a killed server may still be ending: then the new server fails to start.
             if not self.running():
                 self.spawn(command, user="postgres", cwd="/")
             return subprocess.run(
@@ -224,7 +223,7 @@ class Postgres(Process):
         return create_database(self.url(), name)
 
     def copy_database(self, name, template):
-        """Makes a database as `template` is now; nobody may be connected to that."""
+        """Copies the database `template`, which must have no connections."""
         subprocess.run([POSTGRES_BIN / "createdb", "--maintenance-db", self.url(), "--template",
                         template, "--strategy", "file_copy", name], check=True)
 
@@ -254,8 +253,8 @@ class Standby(Postgres):
 
 
 class PgBouncer(Process):
-    """A pooler before `postgres`, in transaction mode unless told otherwise. Its clients share as few
-    connections as it is given: with one, whatever one of them leaves there meets the next."""
+    """A pooler for `postgres`, in transaction mode by default. With one server connection, state that
+    a client leaves behind meets the next client."""
 
     def __init__(self, folder, postgres, mode="transaction", pool_size=1, settings=None):
         super().__init__(folder)
@@ -264,7 +263,7 @@ class PgBouncer(Process):
         self.settings = settings or {}
 
     def write_settings(self):
-        """Where the user that it runs as can read it; it refuses to be root."""
+        """Writes its configuration where its user can read it; it refuses to run as root."""
         file, name = tempfile.mkstemp(prefix="aggregator-pgbouncer.", suffix=".ini")
         with open(file, "w") as settings:
             settings.write(
@@ -285,7 +284,7 @@ class PgBouncer(Process):
         return self
 
     def run(self, *commands):
-        """Commands of its console."""
+        """Runs commands of its console."""
         for command in commands:
             subprocess.run(["psql", "-qX", self.url("pgbouncer"), "-c", command], check=True,
                            stdout=subprocess.DEVNULL)
@@ -331,7 +330,7 @@ class Redis(Process):
 
 
 class EmbeddedKafka(Process):
-    """librdkafka's mock cluster: a real broker on the wire. What it holds dies with it."""
+    """librdkafka's mock cluster, which speaks Kafka's protocol. Its records end with it."""
 
     def __init__(self, folder, build, names=None, partitions=3):
         super().__init__(folder)
@@ -389,7 +388,7 @@ class ApacheKafka(Process):
         return self
 
     def move(self, port):
-        """Comes back under another address."""
+        """Restarts under another address."""
         self.stop()
         self.port = port
         self.brokers = f"127.0.0.1:{self.port}"
@@ -400,13 +399,13 @@ class ApacheKafka(Process):
 
 
 def create_topics(build, brokers, names=None, partitions=3):
-    """Makes the topics that are missing: one that its first event makes is found late."""
+    """Creates missing topics: consumers find a topic late that its first event creates."""
     subprocess.run([build / "feed", "--create", str(partitions), brokers, *(names or topics())],
                    check=True)
 
 
 def edited_config(path, *edits):
-    """Writes a copy of config.lua with edits, each (what stands there, what shall stand there)."""
+    """Writes a copy of config.lua with edits, each (old text, new text)."""
     text = (ROOT / "config.lua").read_text()
     for old, new in edits:
         assert text.count(old) == 1, old
@@ -437,7 +436,7 @@ class Aggregator(Process):
             env=self.env, check=check, capture_output=True, text=True, **options)
 
     def ask(self, verb):
-        """What `aggregator VERB` is told by the program that runs, without a process more."""
+        """Sends a verb to the program's socket, like `aggregator VERB` without its process."""
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(self.env["ADMIN_SOCKET"])
             client.sendall(f"{verb}\n".encode())
@@ -451,7 +450,7 @@ class Aggregator(Process):
         return self
 
     def get(self, path, headers=None, method="GET"):
-        """(status, body, headers); status 0 when there is no answer."""
+        """(status, body, headers); status 0: no response."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
                                          headers=HEADERS if headers is None else headers)
         try:
@@ -463,7 +462,7 @@ class Aggregator(Process):
             return 0, b"", {}
 
     def status_of(self, batch_id):
-        """The batch's answer as a dictionary, or None."""
+        """The batch's response as a dictionary, or None."""
         status, body, _ = self.get(f"/internal/v1/batches/{batch_id}/status")
         return json.loads(body) if status == 200 else None
 

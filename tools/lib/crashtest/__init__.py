@@ -1,2 +1,2 @@
-"""The crash test: a whole deployment under load, in which everything is killed, frozen, cut and
-delayed at random; at the end nothing may show it. See tools/crashtest."""
+"""The crash test: a deployment under load whose parts are killed, frozen, cut and delayed at random.
+At the end view, accounting and responses must be right. See tools/crashtest."""

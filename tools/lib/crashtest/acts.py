@@ -54,7 +54,7 @@ def kill_publisher(driver):
 
 
 def freeze_publisher(driver):
-    """Another one takes its lease, and then it goes on with what its Kafka client had."""
+    """Another process takes its lease; then it resumes with the messages of its Kafka client."""
     slot = outbox.publisher(driver)
     seconds = driver.random.uniform(*outbox.BEYOND_LEASE_S)
     if not slot or slot.frozen or slot.ending:

@@ -1,4 +1,4 @@
-"""The command line, the order of a run, and the closing report."""
+"""The command line, the steps of a run, and the report."""
 import argparse
 import random
 
@@ -34,9 +34,9 @@ def parse(arguments):
         prog="tools/crashtest", description="Kills, freezes and cuts everything while events flow, "
         "and compares the end with an undisturbed run.")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="how long to go on")
+    length.add_argument("--minutes", type=float, help="duration")
     length.add_argument("--rounds", type=int, default=10,
-                        help="how many acts (default: %(default)s)")
+                        help="number of acts (default: %(default)s)")
     parser.add_argument("--seed", default=str(random.randrange(10**6)),
                         help="repeats the decisions of another run")
     parser.add_argument("--kafka", choices=("apache", "embedded"), default="apache")
@@ -55,8 +55,8 @@ def parse(arguments):
 
 
 def disturb(options, driver, journal):
-    """As long, or as many acts, as asked for; then until every fault point was reached. How many
-    acts."""
+    """Acts for the given duration or number, then until every fault point was reached. Returns the
+    number of acts."""
     pause = (1, 3) if options.minutes is None else (1, 3.5)
     done = 0
     while done < options.rounds if options.minutes is None else \
@@ -75,8 +75,8 @@ def disturb(options, driver, journal):
 
 
 def disturb_neighbours(options, driver):
-    """Each of these acts once, while processes live that have met their servers before: a process that
-    begins finds everything."""
+    """Does each of these acts once on processes that are connected already: a new process would find
+    every server."""
     acts = [act for act in NEIGHBOUR_ACTS if act in options.acts]
     driver.act_once_each(acts, NEIGHBOUR_PAUSE_S)
     driver.settle("bringing back all neighbours")

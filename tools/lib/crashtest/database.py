@@ -40,7 +40,7 @@ class Database:
         return self.servers["postgres"]
 
     def add(self, make):
-        """Starts make(folder), a server, and sees to its end."""
+        """Starts the server make(folder), and registers its stop."""
         server = make(self.folder / f"postgres{next(self.numbers)}")
         self.cleanup.callback(server.remove)
         self.cleanup.callback(server.kill)
@@ -51,7 +51,7 @@ class Database:
         self.proxies["postgres"] = Proxy(self.loop, self.primary.port)
 
     def make_role(self, name, password):
-        """A role with the rights of the owner, which has to say its password."""
+        """Creates a role with the rights of the owner, which needs its password."""
         self.primary.run(f"CREATE ROLE {name} LOGIN IN ROLE ras PASSWORD '{password}'")
         path = self.primary.data.resolve() / "pg_hba.conf"
         path.write_text(f"host all {name} all scram-sha-256\n{path.read_text()}")
@@ -63,7 +63,7 @@ class Database:
                          f"WHERE usename = '{name}'")
 
     def follow(self):
-        """A further proxy before the primary of the time."""
+        """A further proxy in front of the current primary."""
         self.followers.append(Proxy(self.loop, self.primary.port))
         return self.followers[-1]
 
@@ -72,7 +72,7 @@ class Database:
             follower.cut()
 
     def add_standby(self):
-        """From when it returns on no commit is acknowledged that the standby has not."""
+        """After it returns, every acknowledged commit is on the standby."""
         standby = self.add(lambda folder: stack.Standby(folder, self.primary))
         self.servers["standby"] = standby
         if "standby" in self.proxies:
@@ -92,12 +92,12 @@ class Database:
             return False
 
     def freeze_primary(self):
-        """With all its backends: what they hold does not move, and no connection to it is answered."""
+        """Freezes the server and its backends: no connection gets a reply."""
         self.primary.send(signal.SIGSTOP)  # first: it makes no further ones
         signal_all(self.primary.pids(), signal.SIGSTOP)
 
     def promote(self):
-        """The standby is the primary; the old one, which is the standby by name now, must not go on."""
+        """Promotes the standby. The old primary, now named standby, must not run again."""
         standby = self.servers["standby"]
         standby.promote()
         for named in (self.servers, self.proxies):
@@ -106,7 +106,7 @@ class Database:
             follower.retarget(standby.port)
 
     def replace_old(self):
-        """A new standby in the place of the old primary."""
+        """Creates a new standby in place of the old primary."""
         old = self.servers["standby"]
         signal_all(old.pids(), signal.SIGKILL)
         old.kill()

@@ -1,5 +1,5 @@
-"""What is tested: Kafka, Postgres and Redis, each behind a proxy, and slots for up to three
-processes of the program. A second, undisturbed program reads the same log in the end."""
+"""The deployment under test: Kafka, Postgres and Redis, each behind a proxy, and slots for up to three
+processes of the program. At the end a second, undisturbed program reads the same log."""
 import shutil
 
 import outgoing_forms
@@ -14,9 +14,9 @@ DATABASE = "ras_crashtest"
 PARTITIONS = 5  # of a topic: more than there are consumers
 SLIP_EVENTS = 5  # one a partition, if spread
 POOLED_SLOT = 2  # where there are neighbours: its process goes to Postgres through the pooler
-# It looks at a server that was away again soon, and lets connections grow old within a run.
+# PgBouncer retries a failed server soon, and replaces old connections within a run.
 POOLER_SETTINGS = {"server_login_retry": 1, "server_connect_timeout": 3, "server_lifetime": 60}
-# A single node that was killed must not wait for its own ghost.
+# A killed single node must not wait for the session of its former process.
 KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.ms": 300,
                   "offsets.topic.num.partitions": 1, "log.flush.interval.messages": 100000}
 
@@ -50,7 +50,7 @@ class Deployment:
 
     @property
     def topics(self):
-        """Those of the service that the program reads."""
+        """The service's topics that the program reads."""
         return [topic for topic in self.fed
                 if topic not in (stack.UNREAD_TOPIC, slips.TOPIC)]
 
@@ -60,7 +60,7 @@ class Deployment:
 
     @property
     def postgres(self):
-        """The primary of now."""
+        """The current primary."""
         return self.database.primary
 
     def write_scripts(self):
@@ -79,13 +79,13 @@ class Deployment:
         return path
 
     def edit_scripts(self):
-        """From now on other scripts lie on the disk, which do the same."""
+        """Replaces the scripts on disk by equivalent ones."""
         self.edits += 1
         for folder in [self.scripts, *(slot.scripts for slot in self.slots)]:
             slips.put(folder, {"lib/edits.lua": f"return {self.edits}\n"})
 
     def slip(self, slot, name):
-        """The slot's scripts have a slip from now on, and its handler has something to do."""
+        """Puts a mistake into the slot's scripts, and publishes events for its handler."""
         place, text = slips.SLIPS[name]
         slips.put(slot.scripts, {place: text})
         self.slip_feeder.publish(SLIP_EVENTS)

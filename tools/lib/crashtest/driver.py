@@ -1,4 +1,4 @@
-"""Draws acts from a seed and does them, and brings back whatever ended."""
+"""Draws acts from a seed, runs them, and restarts ended processes and servers."""
 import concurrent.futures
 import heapq
 import itertools
@@ -41,7 +41,7 @@ class Driver:
     # ---- time ------------------------------------------------------------------------------
 
     def later(self, seconds, function):
-        """Any thread; function() runs on the driver's."""
+        """Schedules function() on the driver's thread; callable from any thread."""
         with self.lock:
             heapq.heappush(self.agenda, (time.monotonic() + seconds, next(self.numbers), function))
 
@@ -53,7 +53,7 @@ class Driver:
             return None
 
     def run_for(self, seconds):
-        """Does what is due and watches the processes."""
+        """Runs due functions and watches the processes."""
         end = time.monotonic() + seconds
         while True:
             while function := self.next_due():
@@ -77,7 +77,7 @@ class Driver:
         self.journal.say(f"  start {slot}{said}")
 
     def begin_again(self, slot):
-        """Unless it was removed or has begun meanwhile."""
+        """Starts it unless it was removed or started meanwhile."""
         if slot.wanted and not slot.running():
             self.begin(slot)
 
@@ -118,7 +118,7 @@ class Driver:
     # ---- servers ---------------------------------------------------------------------------
 
     def take_servers(self, *names):
-        """False when one is away already; else they are the caller's until give_servers."""
+        """Reserves servers for the caller until give_servers; False if one is in use."""
         with self.lock:
             if not self.servers.keys() >= set(names) or self.down & set(names):
                 return False
@@ -178,21 +178,21 @@ class Driver:
             self.plan.reached["before_commit"] > known and not self.slots[0].frozen), 60)
 
     def arm_idle(self):
-        """Processes that live without a fault begin anew with one."""
+        """Restarts processes without a fault point with one."""
         for slot in self.slots:
             if slot.running() and not slot.fault and not slot.frozen and not slot.ending:
                 self.journal.note("kill", str(slot), f"SIGKILL {slot}: it has no fault")
                 slot.kill()
 
     def kill_one_of_all(self):
-        """The one that publishes may wait for a rebalance, and the others for its lease."""
+        """The publishing process may wait for a rebalance, the others for its lease."""
         slot = self.random.choice([slot for slot in self.slots if slot.running()] or [None])
         if slot and not slot.frozen and not slot.ending:
             self.journal.note("kill", str(slot), f"SIGKILL {slot}: no fault point was reached")
             slot.kill()
 
     def quiet_s(self):
-        """How long ago a process has begun or was found at a fault point."""
+        """Seconds since a process started or was found at a fault point."""
         return time.monotonic() - self.stirred
 
     def act(self):
@@ -201,14 +201,13 @@ class Driver:
             self.run_for(0)
 
     def act_once_each(self, choices, pause):
-        """In an order that is drawn; one that cannot be done now waits until it can."""
+        """Runs them in random order; an act that is not possible now waits."""
         for act in self.random.sample(choices, len(choices)):
             stack.wait_until(act.name, lambda act=act: self.run_for(0) or act.do(self), ACT_LIMIT_S)
             self.run_for(self.random.uniform(*pause))
 
     def settle(self, said):
-        """Begins no process with a fault any more, and waits until every server and every process is
-        back."""
+        """Stops dealing fault points, and waits until every server and process runs."""
         self.faults = False
         self.journal.say(said)
         for slot in self.slots:

@@ -1,4 +1,4 @@
-"""Deals fault points to the lives of processes, so that every point is reached about as often."""
+"""Assigns fault points to processes, so that every point is reached about equally often."""
 import collections
 import random
 
@@ -19,7 +19,7 @@ class FaultPlan:
         self.reached = collections.Counter()
 
     def deal(self):
-        """A fault for a life that begins, or None."""
+        """A fault point for a starting process, or None."""
         rank = {point: (self.reached[point] + self.armed[point], self.random.random())
                 for point in FAULT_POINTS}
         point = min(FAULT_POINTS, key=rank.get)
@@ -36,7 +36,7 @@ class FaultPlan:
         return fault
 
     def settle(self, fault, reached):
-        """The life has ended, or its fault froze it."""
+        """The process has ended, or is frozen at its fault point."""
         if fault:
             self.armed[fault.point] -= 1
             self.reached[fault.point] += reached

@@ -1,4 +1,4 @@
-"""Says what is done, a line an act with its time, and keeps count for the closing report."""
+"""Prints a line with time for each act, and counts them for the report."""
 import collections
 import threading
 import time
@@ -20,7 +20,7 @@ class Journal:
             print(f"{self.elapsed():8.2f}  {text}", flush=True)
 
     def note(self, kind, what, text):
-        """One act, counted under `kind` and `what`."""
+        """Prints an act and counts it under `kind` and `what`."""
         with self.lock:
             self.counts[kind][what] += 1
         self.say(text)

@@ -1,5 +1,5 @@
-"""Judges a run: what the disturbed deployment holds and answers against its log and against an
-undisturbed program."""
+"""Judges a run: compares the view and the responses of the disturbed deployment with the log and with
+an undisturbed program."""
 import json
 import subprocess
 import time
@@ -17,7 +17,7 @@ NEWEST = 1000  # batches: more than are read within a cache's time to live
 
 
 class Findings:
-    """Facts and problems, for the closing report."""
+    """Facts and problems of the report."""
 
     def __init__(self):
         self.facts, self.problems = [], []
@@ -26,7 +26,7 @@ class Findings:
         self.facts.append(f"{title:<24}{number:6}   {text}".rstrip())
 
     def report(self):
-        """Prints them; the problems."""
+        """Prints them; returns the problems."""
         more = len(self.problems) - PROBLEMS_SHOWN
         print(*self.facts, *(f"PROBLEM: {problem}" for problem in self.problems[:PROBLEMS_SHOWN]),
               *([f"PROBLEM: and {more} more"] if more > 0 else []), sep="\n")
@@ -34,7 +34,7 @@ class Findings:
 
 
 def judge_ends(deployment, findings):
-    """The processes end in order."""
+    """Stops the processes by SIGTERM."""
     for slot in deployment.slots:
         slot.term()
     for slot in deployment.slots:
@@ -47,7 +47,7 @@ def judge_ends(deployment, findings):
 
 
 def times_held_off(deployment):
-    """How often a process found that its offsets had been moved by others."""
+    """Number of offset conflicts: another process had moved the offsets."""
     return sum('"offsets moved elsewhere' in line or
                "dropped at a rebalance" in line and '"kind":"conflict"' in line
                for path in deployment.folder.glob("program*/*.log")
@@ -61,7 +61,7 @@ def times_replaced(deployment):
 
 
 def judge_processes(deployment, findings):
-    """They end in order, and those that were frozen while others took over were held off."""
+    """The processes end in order; those frozen during a takeover got a conflict."""
     judge_ends(deployment, findings)
     findings.fact("scripts replaced", times_replaced(deployment), "times, where all was well")
     held_off = times_held_off(deployment)
@@ -71,8 +71,7 @@ def judge_processes(deployment, findings):
 
 
 def judge_readiness(deployment, findings):
-    """Every process has found all its servers by itself: where the others do its work, it shows nowhere
-    else."""
+    """Every process has reconnected to all its servers by itself."""
     said, started = {}, time.monotonic()
 
     def all_ready():
@@ -108,7 +107,7 @@ def judge_accounting(deployment, producer, records, ends, findings):
 
 
 def judge_answers(deployment, clean, where, findings):
-    """All of one program, of the others the newest, which a cache may still hold."""
+    """All batches for one program; for the others the newest, which a cache may still hold."""
     wanted = verify.read_answers(clean, where)
     for slot in deployment.slots:
         first = 0 if slot is deployment.slots[0] else max(0, len(where) - NEWEST)

@@ -1,5 +1,5 @@
-"""Runs a test in a folder of its own, which is kept when it fails; the closing line and the exit
-status are for tools/test."""
+"""Runs a test in a folder of its own, which is kept on failure. The last line and the exit status are
+for tools/test."""
 import contextlib
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""What Kafka's log holds: the truth that the view is measured against."""
+"""Reads Kafka's log, with which the view is compared."""
 import collections
 
 import confluent_kafka

@@ -1,5 +1,5 @@
-"""What is done to a deployment with neighbours: hosts that hang, a broker that moves, a pooler, a
-failover to the standby, an outside service that is away. As in acts.py."""
+"""Acts for a deployment with neighbours: hosts that hang, a broker that moves, a pooler, a failover to
+the standby, an outside service that is down. See acts.py."""
 import signal
 import time
 
@@ -27,7 +27,7 @@ def hang_host(name):
 
 
 def hang_first_host(driver):
-    """The standby's: it matters to a process that begins, and knows no host yet."""
+    """Hangs the standby's host: it matters to a starting process, which knows no good host."""
     slot = running_slot(driver)
     if not slot or not hang_host("standby")(driver):
         return False
@@ -56,7 +56,7 @@ def kill_pooler(driver):
 
 
 def close_pooler(driver):
-    """It has other connections to Postgres from then on; its clients keep theirs."""
+    """The pooler reconnects to Postgres; its clients stay connected."""
     at_once = driver.random.random() < 0.5
     if not driver.take_servers("pooler"):
         return False
@@ -88,8 +88,8 @@ def freeze_pooler(driver):
 
 
 def fail_over(driver):
-    """The primary is gone before the standby is promoted, and does not come back: a frozen one is
-    killed while it is frozen."""
+    """The primary ends before the standby is promoted, and does not return: a frozen one is killed
+    while frozen."""
     database = driver.deployment.database
     how = driver.random.choice(("killed", "frozen"))
     wait_s = driver.random.choice((0, 0.5, 2))
@@ -115,7 +115,7 @@ def fail_over(driver):
 
 
 def replace_old(driver):
-    """Needs the new primary: tries again as long as that is taken."""
+    """Needs the new primary; retries while it is in use."""
     if not driver.take_servers("postgres"):
         driver.later(0.2, lambda: replace_old(driver))
         return
@@ -139,8 +139,7 @@ def fail_outside(driver):
 
 
 def rotate_password(name):
-    """For a while the processes' files and the server do not agree: also for a process that begins
-    then."""
+    """For a moment the password files and the server differ, also for a starting process."""
     def act(driver):
         files_first = driver.random.random() < 0.5
         gap_s = driver.random.choice((0, 0.3, 2))

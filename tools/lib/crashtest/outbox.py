@@ -1,4 +1,4 @@
-"""What the processes publish: who does it, and whether Kafka holds what it must in the end."""
+"""Finds the publishing process, and checks the messages in Kafka."""
 import pathlib
 
 import psycopg2
@@ -7,7 +7,7 @@ import stack
 
 from . import verify
 
-# The samples' facts are old, and are to be sent.
+# Sends the samples' facts although they are old.
 ENV = {"OUTBOX_HORIZON_HOURS": "876000"}
 BEYOND_LEASE_S = (7.5, 9)  # five seconds, and one in which others see that it has run out
 EMPTY_LIMIT_S = 90
@@ -17,7 +17,7 @@ WAITING = "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks), " \
 
 
 def publisher(driver):
-    """The slot whose process holds the lease; None where nobody does, or the database is away."""
+    """The slot whose process holds the lease; None if there is none or the database is down."""
     url = driver.deployment.database_url()
     try:
         holders = [] if "postgres" in driver.down else verify.query(f"{url}?connect_timeout=2", HOLDER)
@@ -28,7 +28,7 @@ def publisher(driver):
 
 
 def wait_empty(url):
-    """Until every mark is worked off, and every message sent or settled."""
+    """Waits until every mark is processed, and every message sent or settled."""
     stack.wait_until("the marks and the outbox to be worked off",
                      lambda: verify.query(url, WAITING) == [(0, 0)], EMPTY_LIMIT_S, 0.1)
 
@@ -39,8 +39,8 @@ def reactions():
 
 
 def facts_of(url):
-    """What the view of a program that runs gives in the end, without what was true on the way there:
-    every key is looked at once more."""
+    """Marks every key again: gives the messages of the final view, without those of intermediate
+    states."""
     wait_empty(url)
     marks = ", ".join(f"('{name}')" for name in reactions())
     verify.query(url, "TRUNCATE aggregator_state.outbox; INSERT INTO aggregator_state.reaction_marks (reaction, key) SELECT name, "
@@ -58,7 +58,7 @@ def read_all(brokers):
 
 
 def check_keys(messages, url):
-    """Nothing is said of a batch that the undisturbed view does not know."""
+    """No message names a batch that the undisturbed view lacks."""
     known = {batch for batch, in verify.query(
         url, "SELECT batch_id FROM batch_results WHERE registration_at IS NOT NULL")}
     return [f"published of an unknown batch: {message}" for message in messages

@@ -1,5 +1,5 @@
-"""An outside service that a handler asks, as it may be away, refuse or hang. What it answers depends on
-what it is asked alone, so that an undisturbed program comes to the same rows."""
+"""An outside service that a handler asks; it may be down, refuse or hang. Its responses depend on the
+request only, so that an undisturbed program writes the same rows."""
 import asyncio
 import json
 
@@ -33,7 +33,7 @@ return {{
 
 
 class Service:
-    """Answers over HTTP on the proxies' loop. The public methods are for other threads."""
+    """An HTTP server on the proxies' loop. Public methods are for other threads."""
 
     def __init__(self, loop):
         self.loop, self.port = loop, stack.free_port()
@@ -85,7 +85,7 @@ class Service:
 
 
 class AskingStream(Stream):
-    """The stream, and among its events some whose handler asks the service."""
+    """Adds events whose handler asks the service to the stream."""
 
     def ask(self):
         event = {"event_id": self.fresh_id().decode(), "event_type": TOPIC,

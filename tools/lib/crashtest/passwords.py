@@ -1,4 +1,4 @@
-"""Passwords that are rotated while processes run, each of which reads its URL from a file."""
+"""Rotates passwords while processes run, which read their URLs from files."""
 import os
 import secrets
 import time
@@ -22,7 +22,7 @@ class Password:
         self.urls = {}  # by file; {} stands for the password
 
     def write(self):
-        """Whole files: a process may read at any moment."""
+        """Writes files atomically: a process may read at any moment."""
         for path, url in self.urls.items():
             new = path.with_suffix(".new")
             new.touch(0o600)

@@ -1,17 +1,16 @@
-"""Publishes the stream at a pace, whatever happens to the broker; counts what was acknowledged."""
+"""Publishes the stream at a constant rate through broker faults; counts acknowledged events."""
 import collections
 import threading
 import time
 
 import confluent_kafka
 
-# A broker that is killed again and again is no news.
+# The broker is killed on purpose: no log lines about it.
 QUIET = {"log_level": 0, "error_cb": lambda _: None}
 
 
 class Producer:
-    """A thread. What the log holds in the end is the truth (log.py); this knows what it must hold
-    at least."""
+    """A thread. It keeps the acknowledged events, which Kafka's log (log.py) must hold."""
 
     def __init__(self, brokers, stream, events_per_second, options=None):
         self.stream, self.pace = stream, events_per_second

@@ -26,8 +26,8 @@ class Loop:
 
 
 class Proxy:
-    """Forwards `port` of 127.0.0.1 to a server's port, `target`, which may be exchanged: it counts for
-    connections that begin. The public methods are for other threads."""
+    """Forwards `port` of 127.0.0.1 to a server's port, `target`. A new target applies to new
+    connections. Public methods are for other threads."""
 
     def __init__(self, loop, target):
         self.loop, self.target = loop, target
@@ -107,8 +107,8 @@ class Proxy:
         self.loop.call(self.set_open(True))
 
     def hang(self):
-        """Cuts all connections, and takes new ones without ever answering, until answer(); how many
-        were cut."""
+        """Cuts all connections, and accepts new ones without a reply until answer(). Returns the
+        number of cut ones."""
         return self.loop.call(self.set_silent(True))
 
     def answer(self):

@@ -1,5 +1,5 @@
-"""Readers of the newest batches, one a process: they fill the caches in which a stale answer could
-hide."""
+"""Reads the newest batches, one reader a process, to fill the caches: an outdated response would be
+found there."""
 import collections
 import random
 import threading
@@ -36,7 +36,7 @@ class Readers:
             self.statuses[status] += 1
 
     def problems(self):
-        """A slip in one route shows in no other."""
+        """A mistake in one route affects no other."""
         return [f"{number} requests of the service's routes were answered {status}"
                 for status, number in self.statuses.items() if status not in FINE]
 

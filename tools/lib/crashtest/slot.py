@@ -1,5 +1,5 @@
-"""A place for one process of the program: it lives, dies at a fault point or by a signal, and lives
-again."""
+"""A slot for one process of the program, which is restarted after it ended at a fault point or by a
+signal."""
 import collections
 import signal
 import time
@@ -63,7 +63,7 @@ class Slot:
         self.program.send(signal.SIGCONT)
 
     def stopped_itself(self):
-        """True when a fault point has frozen it."""
+        """Whether a fault point has frozen it."""
         if self.frozen or not self.fault or self.fault.signal != "STOP" or not self.running():
             return False
         try:

@@ -38,7 +38,7 @@ def exchanger(fresh_id):
 
 
 class Stream:
-    """Iterates for ever; the same seed gives the same events."""
+    """An endless iterator; the same seed gives the same events."""
 
     def __init__(self, seed):
         self.random = random.Random(f"{seed}/stream")

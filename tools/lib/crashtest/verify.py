@@ -1,4 +1,4 @@
-"""The end: nothing of what was done may show."""
+"""Checks of the final state: offsets, accounting, rejected events, responses."""
 import collections
 import contextlib
 import http.client
@@ -23,7 +23,7 @@ def query(url, sql):
 
 
 def keep_history(url):
-    """Every move of an offset is written down from now on: what a sum cannot explain, this does."""
+    """Records every change of an offset from now on, to explain a wrong sum."""
     query(url, """
         CREATE TABLE offset_history (at timestamptz DEFAULT clock_timestamp(),
           backend integer DEFAULT pg_backend_pid(), topic text, partition integer,
@@ -47,7 +47,7 @@ def check_history(url):
 
 
 def analyze(url):
-    """A server that was killed has forgotten that its tables have grown."""
+    """A killed server has lost its table statistics."""
     query(url, "ANALYZE")
 
 
@@ -60,7 +60,7 @@ def offsets(url):
 
 
 def wait_drained(url, ends, seconds):
-    """Waits until the database has passed every record; how long it took."""
+    """Waits until the database has passed every record; returns the seconds."""
     started = time.monotonic()
 
     def drained():
@@ -125,7 +125,7 @@ def check_rejected(url, records, malformed, topics):
 
 
 def check_published(records, acknowledged):
-    """What the broker acknowledged is in its log: else the test itself would be blind."""
+    """Every acknowledged record is in the log: checks the test itself."""
     logged = collections.Counter((r.topic, r.key, r.value) for r in records)
     lost = sum(1 for event, count in acknowledged.items() if logged[event] < count)
     return [f"Kafka lost {lost} events that it had acknowledged"] if lost else []
@@ -144,7 +144,7 @@ def paths(url, newest):
 
 
 def difference(wanted, got):
-    """What two answers (status, body) say otherwise, in a few words."""
+    """The difference of two responses (status, body), as a short text."""
     if wanted[0] != got[0] or got[0] != 200:
         return f"status {got[0]}, not {wanted[0]}"
     there, here = json.loads(wanted[1]), json.loads(got[1])
@@ -166,7 +166,7 @@ def read_answers(program, where):
 
 
 def check_answers(program, where, wanted):
-    """A program's answers, cached or not, equal the undisturbed program's."""
+    """A program's responses, cached or not, equal the undisturbed program's."""
     return [f"{program.folder.name} answers {path} otherwise: {difference(there, here)}"
             for path, there, here in zip(where, wanted, read_answers(program, where))
             if there != here]

@@ -1,2 +1,2 @@
-"""The soak: long life under load and faults, and what it costs in memory and descriptors. It stands
-on the crash test's deployment, driver, stream and judgement. See tools/soak."""
+"""The soak test: a long run under load and faults that measures memory and descriptors. It uses the
+crash test's deployment, driver, stream and judge. See tools/soak."""

@@ -1,4 +1,4 @@
-"""The command line, the order of a run, and the closing report."""
+"""The command line, the steps of a run, and the report."""
 import argparse
 import random
 
@@ -21,7 +21,7 @@ LONG_FROM_MINUTES = 2  # from then on the processes are frozen beyond their sess
 WARM_EVENTS = 5000
 KINDS = {"kill": "SIGKILL of servers", "freeze": "SIGSTOP", "cut": "connections cut",
          "delay": "connections delayed"}
-# Redis remembers seen events for a minute: else an hour of them fills the memory of the machine.
+# Redis keeps processed ids for a minute: an hour of them would fill the machine's memory.
 ENV = {"REDIS_IDEMPOTENCY_TTL_SECONDS": "60"}
 
 
@@ -30,14 +30,14 @@ def parse(arguments):
         prog="tools/soak", description="Keeps two processes under load and faults, and looks at "
         "what they hold.")
     parser.add_argument("--minutes", type=float, default=SHORT_MINUTES,
-                        help="of load and faults (default: %(default)s)")
+                        help="duration of load and faults (default: %(default)s)")
     parser.add_argument("--seed", default=str(random.randrange(10**6)),
                         help="repeats the decisions of another run")
     parser.add_argument("--rate", type=float, default=5000,
                         help="events a second at most; 0: as fast as they are consumed. The log "
                         "must hold all of them to the end (default: %(default)s)")
     parser.add_argument("--backlog", type=int, default=50000,
-                        help="events that the producer may be ahead (default: %(default)s)")
+                        help="limit of the backlog, in events (default: %(default)s)")
     parser.add_argument("--build", default="build",
                         help="folder of the built program (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep logs in any case")
@@ -53,7 +53,7 @@ def disturb(options, driver, journal):
 
 
 def warm_up(deployment, producer, driver):
-    """Everything that is made at first use is there; what the processes hold then, at rest."""
+    """Uses everything once, and samples the processes at rest."""
     for slot in deployment.slots:
         driver.begin(slot)
         slot.program.wait_ready(lambda slot=slot: slot.program.get("/readyz")[0] == 200)
@@ -64,7 +64,7 @@ def warm_up(deployment, producer, driver):
 
 
 def load(options, deployment, driver, producer, stream, journal):
-    """The soak itself; the sampler with what it has seen."""
+    """Runs the soak; returns the sampler."""
     readers = Readers(deployment.slots, stream.batch_ids)
     sampler = Sampler(deployment.slots, deployment.proxies,
                       deployment.folder / "samples.tsv")

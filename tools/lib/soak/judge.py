@@ -1,4 +1,4 @@
-"""Judges a soak: the view is right, everything is accounted for, and nothing has piled up."""
+"""Judges a soak: the view is right, every event is accounted for, and nothing has grown."""
 import statistics
 
 import stack
@@ -8,12 +8,12 @@ from crashtest.judge import DRAIN_LIMIT_S
 
 from . import rest
 
-# What malloc once took for a backlog it keeps, in an arena of the thread that fetched it: memory
-# rises in steps with the largest backlog so far, until that is what librdkafka may queue (64 MB a
-# worker). A trend says something where the second quarter has seen that.
+# malloc keeps the memory of a backlog in an arena of the fetching thread: memory rises in steps with
+# the largest backlog, up to librdkafka's queue limit (64 MB a worker). A trend is meaningful only if
+# the second quarter has reached that.
 TREND_FROM_MINUTES = 30
 GROWTH, GROWTH_MB = 1.25, 8
-# At any time, generously: cache and states, and for each worker its queue and its two batches.
+# Generous limits at any time: cache and states; per worker its queue and two batches.
 MOST_MB, MOST_WORKER_MB = 96, 160
 LAG_LIMIT_S = 30
 
@@ -23,7 +23,7 @@ def median_mb(samples):
 
 
 def judge_memory(slot, samples, minutes, findings):
-    """The last quarter against the second: the first is warm-up."""
+    """Compares the last quarter with the second; the first is warm-up."""
     quarter = len(samples) // 4
     if quarter == 0:
         findings.problems.append(f"{slot} was looked at {len(samples)} times only")
@@ -70,7 +70,7 @@ def judge_accounting(deployment, findings):
 
 
 def judge_view(deployment, findings):
-    """By the program's own means: it builds the view anew from the log and compares."""
+    """Runs `aggregator verify`."""
     program = deployment.program(deployment.folder / "verify", deployment.postgres.url(DATABASE))
     done = program.command("verify", check=False)
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""What is done to the deployment: only what a process of the program must live through."""
+"""The acts of a soak: only those that a process must survive."""
 import random
 
 from crashtest import acts
@@ -12,12 +12,12 @@ SERVER_ACTS = (
     Act(22, "cut connections to a server", acts.cut),
     Act(12, "delay all bytes to and from a server", acts.delay),
 )
-# Beyond its session timeout: it takes ten seconds to wake, lose its partitions and get them again.
+# Longer than the session timeout. To wake, lose its partitions and get them again takes ten seconds.
 LONG_ACTS = (*SERVER_ACTS, Act(5, "freeze a process", acts.freeze_program))
 
 
 class NoFaults:
-    """In the place of crashtest's FaultPlan: no process dies of itself."""
+    """Replaces crashtest's FaultPlan: no process ends by itself."""
 
     def __init__(self, seed):
         self.random = random.Random(f"{seed}/faults")

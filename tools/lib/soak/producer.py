@@ -1,4 +1,4 @@
-"""Publishes as fast as it may, and never far ahead of the program: the backlog is bounded."""
+"""Publishes at the given rate with a bounded backlog."""
 import itertools
 import time
 
@@ -7,13 +7,12 @@ import stack
 from crashtest import producer, verify
 
 LOOK_EVERY_S = 0.5
-# The stream's copies of the samples compress well: what is published in an hour must fit on a disk.
+# Compressed: an hour of events must fit on the disk, and copies of samples compress well.
 OPTIONS = {"compression.type": "lz4", "linger.ms": 50}
 
 
 class Producer(producer.Producer):
-    """Counts only: what an hour publishes is too much to remember. stream: an iterator.
-    events_per_second 0: no limit."""
+    """Counts events and does not keep them. stream: an iterator. events_per_second 0: no limit."""
 
     def __init__(self, brokers, stream, events_per_second, backlog, database_url):
         super().__init__(brokers, stream, events_per_second, OPTIONS)

@@ -1,5 +1,4 @@
-"""A process at rest: what it holds when it has used all that it may hold, and nothing is asked of
-it."""
+"""Samples a process at rest that has used all its states and connections."""
 import concurrent.futures
 import re
 import uuid
@@ -13,7 +12,7 @@ REDIS_POOL = 8  # connections for readers: host/cache/shared.c
 
 
 def states():
-    """How many Lua states for requests there are, each with a database connection."""
+    """Number of Lua states for requests, each with a database connection."""
     return int(re.search(r"states = (\d+)", (stack.ROOT / "config.lua").read_text())[1])
 
 
@@ -25,8 +24,7 @@ def most_connections(slot):
 
 
 def ask_in_every_state(slot, proxies):
-    """While the database does not answer, each request holds a state of its own: from then on all
-    of them have their connection."""
+    """Makes every state connect: while the database hangs, each request takes another state."""
     asked = 2 * states()
 
     def ask():
@@ -71,7 +69,7 @@ def settled(slot, proxies):
 
 
 def more_than(before, slot, proxies):
-    """What a process holds more of than `before`; waits until there is nothing."""
+    """Resources that a process holds beyond `before`; waits until there are none."""
     found = {}
 
     def returned():

@@ -1,4 +1,4 @@
-"""What a process holds: memory, descriptors, threads, connections; seen from outside, by /proc."""
+"""Samples memory, descriptors, threads and connections of a process from /proc."""
 import collections
 import dataclasses
 import pathlib
@@ -24,7 +24,7 @@ class Sample:
 
 
 def remote_ports(pid):
-    """How many connections of a process go to each port."""
+    """Number of connections of a process to each port."""
     sockets = set()
     for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -51,7 +51,7 @@ def take(program, proxies=None):
 
 
 class Sampler:
-    """A thread that looks at every process now and then, and writes down what it sees."""
+    """A thread that samples every process at intervals."""
 
     def __init__(self, slots, proxies, path):
         self.slots, self.proxies, self.path = slots, proxies, path
