@@ -1,4 +1,4 @@
-/* caches: the caches of several processes in one, on a Redis database of the test's own. Needs
+/* caches: the caches of several processes in one process, on a Redis database of the test. Needs
  * REDIS_TEST_URL. */
 #ifndef AGG_SPEC_CACHES_H
 #define AGG_SPEC_CACHES_H

@@ -1,4 +1,4 @@
-/* captured: what the program logs meanwhile, as text. */
+/* captured: captures the program's log as text. */
 #ifndef AGG_SPEC_CAPTURED_H
 #define AGG_SPEC_CAPTURED_H
 

@@ -1,5 +1,5 @@
-/* outbox_tables: the program's own tables in a database of the test's own, and the few questions
- * that tests have about the outbox. Needs PG_TEST_URL. */
+/* outbox_tables: the program's tables in a database of the test, and queries on the outbox. Needs
+ * PG_TEST_URL. */
 #ifndef AGG_SPEC_OUTBOX_TABLES_H
 #define AGG_SPEC_OUTBOX_TABLES_H
 

@@ -1,6 +1,6 @@
-/* proxy: a TCP relay on loopback between a test and its server, on a thread of its own, that can
- * freeze (nothing passes, nothing is closed), cut (every connection closed, new ones too) and pass
- * again. Without a target it is a server that accepts and never answers. */
+/* proxy: a TCP relay on loopback between a test and its server, on a thread of its own. It can
+ * freeze (forward nothing), cut (close every connection, also new ones) and forward again. Without
+ * a target it is a server that accepts and never replies. */
 #ifndef AGG_SPEC_PROXY_H
 #define AGG_SPEC_PROXY_H
 

@@ -1,5 +1,5 @@
-/* sandbox: a script state as production makes it, over the scripts and queries of spec/bindings.
- * Each route there is a table of cases; a test calls one by name and reads what it returned. */
+/* sandbox: a Lua state as in production with the scripts and queries of spec/bindings. Each route
+ * there is a table of cases; a test calls one by name and reads its result. */
 #ifndef AGG_SPEC_SANDBOX_H
 #define AGG_SPEC_SANDBOX_H
 

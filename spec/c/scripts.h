@@ -1,4 +1,4 @@
-/* scripts: a folder of scripts of a test's own, loaded as the program loads its own. */
+/* scripts: a folder of scripts of a test, loaded as in production. */
 #ifndef AGG_SPEC_SCRIPTS_H
 #define AGG_SPEC_SCRIPTS_H
 

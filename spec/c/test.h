@@ -1,6 +1,6 @@
-/* test: a table of named cases and a few checks. Each test program prints a line a case and
- * `N passed, N failed` at the end; with arguments it runs the cases whose names contain one of
- * them. Checks may be made by any thread. */
+/* test: a table of named cases, and checks. A test program prints a line a case and `N passed, N
+ * failed` at the end; arguments select cases whose names contain one of them. Any thread may check.
+ */
 #ifndef AGG_SPEC_TEST_H
 #define AGG_SPEC_TEST_H
 

@@ -1,4 +1,4 @@
-/* A line of the administration's socket, cut into words. */
+/* The verb parser of the administration socket. */
 #include "admin/socket.h"
 #include "test.h"
 

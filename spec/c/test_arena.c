@@ -1,4 +1,4 @@
-/* arena: aligned memory until the reset, chunks kept, oversized ones given back. */
+/* arena: aligned memory until the reset; chunks are kept, oversized ones freed. */
 #include "base/arena.h"
 #include "test.h"
 

@@ -1,4 +1,5 @@
-/* The command line: what each command takes is read, all else is refused and nothing runs. */
+/* The command line: valid options are parsed, and everything else is refused before anything runs.
+ */
 #include "command/arguments.h"
 #include "command/help.h"
 #include "explain/explain.h"

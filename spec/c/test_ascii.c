@@ -1,4 +1,4 @@
-/* ascii: sixteen bytes at a time find what one at a time would. */
+/* ascii: the sixteen-byte scan gives the same result as a scan by bytes. */
 #include "base/ascii.h"
 #include "test.h"
 

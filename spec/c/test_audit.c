@@ -1,5 +1,5 @@
-/* audit: what a process does about commits that were not announced; its steps, with counts and
- * times of the test's own. Needs REDIS_TEST_URL. */
+/* audit: the reaction of a process to unannounced commits, step by step, with counts and times of
+ * the test. Needs REDIS_TEST_URL. */
 #include "pipeline/announcement_audit.h"
 #include "caches.h"
 

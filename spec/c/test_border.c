@@ -1,5 +1,5 @@
-/* What a script hands the host, whatever it is: an answer, an outcome or a declaration that raises,
- * yields, recurses or is of no type that was asked for ends in a message; the process goes on. */
+/* Values from scripts: a response, outcome or declaration that raises, yields, recurses or has a
+ * wrong type ends in a message, and the process goes on. */
 #include "base/log.h"
 #include "scripts.h"
 

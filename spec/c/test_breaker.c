@@ -1,5 +1,5 @@
-/* The breaker: opens on a handler's own share of rejected events, counts what was committed once,
- * and accepts rejections while told so. */
+/* The breaker: opens on a handler's own share of rejected events, counts committed events once, and
+ * accepts rejections after `resume`. */
 #include "pipeline/breaker.h"
 #include "test.h"
 

@@ -1,4 +1,4 @@
-/* buffer: bytes grow, always end in a NUL, and become JSON strings that any reader takes. */
+/* buffer: growing bytes that always end in a NUL, and JSON strings. */
 #include "base/buffer.h"
 #include "base/json_scan.h"
 #include "test.h"

@@ -1,4 +1,4 @@
-/* Paths that the program answers itself: a route that declares one is refused by name. */
+/* Paths of the program itself: a route that declares one is refused by name. */
 #include <stdlib.h>
 
 #include "http/builtin_paths.h"

@@ -1,4 +1,4 @@
-/* What stands on the disk becomes a generation: as one set, of regular files, or not at all. */
+/* Scripts on disk are read as one consistent set of regular files, or refused. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>

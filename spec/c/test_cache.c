@@ -1,5 +1,5 @@
-/* cache without Redis: one compute for many, no answer older than an invalidation. Run under
- * ThreadSanitizer too. */
+/* cache without Redis: one computation for many callers, and no response older than an
+ * invalidation. Also run under ThreadSanitizer. */
 #include "cache/cache.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* cache with Redis: two processes' caches in one, each with its own subscription. Run under
- * ThreadSanitizer too. Needs REDIS_TEST_URL. */
+/* cache with Redis: the caches of two processes in one, each with its subscription. Also run under
+ * ThreadSanitizer. Needs REDIS_TEST_URL. */
 #include "cache/cache_internal.h"
 #include "caches.h"
 

@@ -1,4 +1,5 @@
-/* store: the process level of the cache: bounded, least recently used first, dropped by tag. */
+/* store: the process level of the cache: bounded, evicts the least recently used, drops by
+ * surrogate key. */
 #include "cache/cache_internal.h"
 #include "test.h"
 

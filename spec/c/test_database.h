@@ -1,4 +1,4 @@
-/* test_database: an empty database of a test's own on the server of PG_TEST_URL. */
+/* test_database: an empty database of a test on the server of PG_TEST_URL. */
 #ifndef AGG_SPEC_TEST_DATABASE_H
 #define AGG_SPEC_TEST_DATABASE_H
 

@@ -1,5 +1,4 @@
-/* Declarations of scripts: what is wrong is named by file and field, with the nearest right word.
- */
+/* Declarations of scripts: problems are named by file, field and nearest valid name. */
 #include <libgen.h>
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-/* The definitions that editors read (docs/types) say what the program has: no function, global, key
- * or word of a declaration is missing there, and none is left over. Needs PG_TEST_URL. */
+/* docs/types and the program agree: each function, global, key and word of a declaration is
+ * defined, and no other. Needs PG_TEST_URL. */
 #include <glob.h>
 #include <libgen.h>
 

@@ -1,4 +1,4 @@
-/* err: texts are cut, never overrun, and context goes in front. */
+/* err: long texts are cut, context is prepended. */
 #include "test.h"
 
 static void sets_and_wraps(void) {

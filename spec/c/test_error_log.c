@@ -1,5 +1,5 @@
-/* Errors answered over HTTP: each leaves a line with its correlation id, a storm of them a few
- * lines and a count; authentication and its warnings. */
+/* Error responses: each leaves a log line with its correlation id; many leave a few lines and a
+ * count. Also reasons of refusals, and suspicious keys. */
 #include "http/error_log.h"
 
 #include <arpa/inet.h>

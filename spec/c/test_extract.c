@@ -1,4 +1,4 @@
-/* extract: declared fields come out checked; what is wrong is named. */
+/* extract: declared fields are extracted and checked; problems are named. */
 #include "extract/extract.h"
 #include "test.h"
 

@@ -1,4 +1,4 @@
-/* hash: the values are stored (content keys) and shared between processes (cache tags), so they
+/* hash: values are stored (content keys) and shared between processes (surrogate keys), so they
  * must never change. */
 #include "base/hash.h"
 #include "test.h"

@@ -1,5 +1,5 @@
-/* The server's threads together, without a database: loops, workers, health and many clients at
- * once. Worth most under ThreadSanitizer. Run from the project's root, for its scripts. */
+/* The server's threads together, without a database: loops, workers, health checks and many
+ * clients. Most useful under ThreadSanitizer. Run from the project's root, for its scripts. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* json against lua-cjson, over everything on which both should agree: spec/c/json_oracle.lua. */
+/* Compares json with lua-cjson on random documents: spec/c/json_oracle.lua. */
 #include <dlfcn.h>
 #include <libgen.h>
 #include <lualib.h>

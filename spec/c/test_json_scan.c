@@ -1,4 +1,4 @@
-/* json_scan: RFC 8259 and nothing else, told byte by byte where it ends. */
+/* json_scan: accepts RFC 8259 only, and reports the byte of an error. */
 #include "base/json_scan.h"
 #include "test.h"
 

@@ -1,5 +1,5 @@
-/* What a record is to the program, whatever its producer has written into it. The broker is
- * librdkafka's mock cluster, in this process. */
+/* Records with any content become valid input of the program. The broker is librdkafka's mock
+ * cluster, in this process. */
 #include "base/timestamp.h"
 #include "base/traceparent.h"
 #include "config/config.h"

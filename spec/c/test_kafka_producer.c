@@ -1,5 +1,5 @@
-/* The producer of the process: reports that come late or not at all, threads, its end. The broker
- * is librdkafka's mock cluster, in this process. */
+/* The producer of the process: late and missing delivery reports, threads, shutdown. The broker is
+ * librdkafka's mock cluster, in this process. */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* Names that luacheck warns of: all of them, with what the sandbox offers instead. Says nothing
- * where luacheck is not installed. */
+/* lint: names every warning of luacheck, with the sandbox's replacement. Without luacheck it tests
+ * nothing. */
 #include <stdlib.h>
 
 #include "check/lint.h"

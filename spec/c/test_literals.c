@@ -1,5 +1,5 @@
-/* Names that scripts write as literals: one that is not there is found before anything runs, and
- * what is not written plainly is left alone. */
+/* Literal names in scripts: an undeclared one is found at load time; computed names are not
+ * checked. */
 #include <stdlib.h>
 
 #include "scripts.h"

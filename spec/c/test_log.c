@@ -1,4 +1,4 @@
-/* log: whole lines, valid JSON, and no reader can stop the service. */
+/* log: whole lines, valid JSON, and no reader can block the service. */
 #include "base/log.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* The bindings where services are away, slow or come back, and what they write. Needs PG_TEST_URL
+/* The bindings with unavailable, slow and restarted servers, and their output. Needs PG_TEST_URL
  * and REDIS_TEST_URL. */
 #include <arpa/inet.h>
 #include <fcntl.h>

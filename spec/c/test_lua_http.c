@@ -1,4 +1,4 @@
-/* http for scripts, against a server that says exactly what the case wants said. */
+/* http for scripts, with a server that sends the bytes of each case. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>

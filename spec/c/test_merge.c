@@ -1,5 +1,4 @@
-/* merge: one winner whatever the order, staging undone by a discard, rows rebuilt for a bisection.
- */
+/* merge: one winner in any order, a discard undoes staging, rows are rebuilt for a bisection. */
 #include "view/merge.h"
 #include "base/buffer.h"
 #include "base/hash.h"

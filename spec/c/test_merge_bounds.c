@@ -1,5 +1,5 @@
-/* What events may merge has a bound: an event above its own is rejected, a batch at its bound takes
- * no further event, and what is left goes to the next one with the right offsets. */
+/* Limits of merged bytes: an event above its limit is rejected; a batch at its limit commits, and
+ * the next batch takes the rest with the right offsets. */
 #include "pipeline/dry_run.h"
 #include "scripts.h"
 

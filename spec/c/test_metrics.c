@@ -1,4 +1,4 @@
-/* Counting and rendering metrics. */
+/* metrics: counting and rendering. */
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -1,4 +1,4 @@
-/* migrate: numbered files, forward only, each whole or not at all. Needs PG_TEST_URL. */
+/* migrate: numbered files, forward only, each applied whole or not at all. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
 #include "schema/migrate.h"
 

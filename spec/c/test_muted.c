@@ -1,5 +1,5 @@
-/* A muted state: handlers run in full and nothing reaches an outside system; what rests on an
- * answer from there is named. */
+/* A muted state: handlers run in full and reach no outside system; the systems they call are
+ * recorded. */
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* nearest: what is suggested for a misspelt word, and that nothing is where nothing is near. */
+/* nearest: the suggestion for a misspelt name, and none if no name is near. */
 #include "base/nearest.h"
 #include "test.h"
 

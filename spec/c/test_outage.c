@@ -1,5 +1,5 @@
-/* An outage that a handler passes on is told from an error of its own: raised or returned, as the
- * failure or as its message; and what a handler makes of an outage otherwise is its own affair. */
+/* An outage that a handler passes on is told from its own errors: raised or returned, as a failure
+ * or as its message. */
 #include "scripts.h"
 
 static struct scripts scripts;

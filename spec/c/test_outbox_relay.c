@@ -1,6 +1,6 @@
-/* outbox relay: every pending message reaches Kafka, once while both servers and the relay live, in
- * order per key, whatever is away in between. The broker is librdkafka's mock cluster, in this
- * process. Needs PG_TEST_URL; run in the project's folder. */
+/* outbox relay: every pending message reaches Kafka through any outage, in order per key, and once
+ * unless a server or the relay is killed. The broker is librdkafka's mock cluster, in this process.
+ * Needs PG_TEST_URL. */
 #include "outbox/relay.h"
 
 #include <librdkafka/rdkafka.h>

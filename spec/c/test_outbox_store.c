@@ -1,4 +1,4 @@
-/* outbox store: what becomes of messages that are given to the table. Needs PG_TEST_URL. */
+/* outbox store: stored, repeated, conflicting and old messages. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
 #include "outbox/outbox.h"
 

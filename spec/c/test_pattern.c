@@ -1,4 +1,4 @@
-/* pattern: the same answers as Lua's own matcher, on anything. */
+/* pattern: gives the same results as Lua's own matcher. */
 #include <lauxlib.h>
 #include <lualib.h>
 

@@ -1,4 +1,4 @@
-/* pg: groups of statements, their errors, and every way a server can leave. Needs PG_TEST_URL. */
+/* pg: groups of statements, their errors, and every way to lose a server. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
 #include "bindings/pg.h"
 

@@ -1,4 +1,5 @@
-/* pg_error: an outage is waited for, only a value that Postgres refuses is data. */
+/* pg_error: the kind of each SQLSTATE: outages are waited for, only refused values are data errors.
+ */
 #include "bindings/pg.h"
 #include "test.h"
 

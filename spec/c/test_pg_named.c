@@ -1,4 +1,4 @@
-/* Named parameters of query files: what is one, and what only looks like one. */
+/* Named parameters of query files: recognised, and not confused with similar syntax. */
 #include "bindings/pg_named.h"
 #include "test.h"
 

@@ -1,4 +1,4 @@
-/* pg: which server of a URL is taken, how its connection is set up, and the same behind a pooler.
+/* pg: the choice of a server from the URL, the setup of a connection, and both behind a pooler.
  * Needs PG_TEST_URL, and PGBOUNCER_TEST_URL: a pooler in transaction mode with one connection. */
 #include <libpq-fe.h>
 #include "bindings/pg.h"

@@ -1,4 +1,4 @@
-/* pg_spare: who borrows a connection gets a warm one of the same kind. Needs PG_TEST_URL. */
+/* pg_spare: borrowed connections are warm and have the same options. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
 #include "bindings/pg_spare.h"
 

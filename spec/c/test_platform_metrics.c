@@ -1,4 +1,4 @@
-/* What the page of metrics has under the platform's names. */
+/* Metrics under the platform's names. */
 #include "monitor/platform_metrics.h"
 #include "test.h"
 

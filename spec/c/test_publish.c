@@ -1,4 +1,4 @@
-/* publish: what a handler publishes is checked where it says it, copied, and shares the fate of its
+/* publish: a handler's message is checked at the call, copied, and committed or discarded with its
  * event's merges. */
 #include "base/log.h"
 #include "scripts.h"

@@ -1,5 +1,5 @@
-/* publish: what handlers publish is in the outbox if and only if their events' merges are in the
- * view. Needs PG_TEST_URL; run in the project's folder. */
+/* publish: messages are in the outbox if and only if their events' merges are in the view. Needs
+ * PG_TEST_URL; run in the project's folder. */
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "base/traceparent.h"

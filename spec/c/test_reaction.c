@@ -1,5 +1,5 @@
-/* What a reaction returns for a row of its query: nothing, a message or several; whatever else it
- * gives is refused with the script's name, and the state goes on. */
+/* The result of a reaction for a row: nil, a message or a list; any other value is refused with the
+ * script's name. */
 #include <libpq-fe.h>
 
 #include "outbox/outbox.h"

@@ -1,5 +1,5 @@
-/* A round of a reaction: its marks, its query, its script and the outbox in one transaction, beside
- * other rounds and commits. Needs PG_TEST_URL. */
+/* A round of a reaction: marks, query, script and outbox in one transaction, concurrent with other
+ * rounds and commits. Needs PG_TEST_URL. */
 #include "reaction/round.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* redact: a secret of the configuration shows nowhere, whole or in the parts that a reader of a
- * broken URL makes of it, and nothing else is touched. */
+/* redact: a secret of the configuration is removed from every text, whole or in parts of a broken
+ * URL; nothing else changes. */
 #include "base/redact.h"
 
 #include "base/err.h"

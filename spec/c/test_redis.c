@@ -1,5 +1,4 @@
-/* redis: pipelines, deadlines, and no reply that ever answers the wrong command. Needs
- * REDIS_TEST_URL. */
+/* redis: pipelines, deadlines, and no reply is taken for another command. Needs REDIS_TEST_URL. */
 #include "bindings/redis.h"
 
 #include "base/buffer.h"

@@ -1,5 +1,5 @@
-/* Logins that are rotated while the program runs: the next connection has the new one, and nobody
- * hears of an outage. Needs PG_TEST_URL and REDIS_TEST_URL. */
+/* Logins rotate while the program runs: the next connection has the new one, and no outage is
+ * reported. Needs PG_TEST_URL and REDIS_TEST_URL. */
 #include <libpq-fe.h>
 #include "config/renewal.h"
 #include "bindings/login.h"

@@ -1,5 +1,5 @@
-/* A replay repeats what a handler did: in Lua states with different string hashes, addresses,
- * garbage and earlier events, each event gives the same verdict and merges, byte for byte. */
+/* Replays are deterministic: with other string hashes, addresses, garbage and earlier events, each
+ * event gives the same verdict and merges, byte for byte. */
 #include <libgen.h>
 
 #include "author/samples.h"

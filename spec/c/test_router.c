@@ -1,4 +1,4 @@
-/* Paths to routes, query strings to pairs. */
+/* router: finds the route of a path, parses query strings. */
 #include <stdlib.h>
 
 #include "http/router.h"

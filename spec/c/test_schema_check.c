@@ -1,4 +1,5 @@
-/* Queries of scripts against a database: every one that cannot run is named. Needs PG_TEST_URL. */
+/* Checks the scripts' queries against a database: every one that cannot run is named. Needs
+ * PG_TEST_URL. */
 #include <stdlib.h>
 
 #include "check/schema_check.h"

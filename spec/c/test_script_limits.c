@@ -1,5 +1,5 @@
-/* Limits of scripts: whatever a handler does, it ends in time, in bounds, and leaves nothing behind
- * for the next event. */
+/* Limits of scripts: any handler ends in time and within memory, and leaves nothing for the next
+ * event. */
 #include "scripts.h"
 
 static struct scripts scripts;

@@ -1,5 +1,5 @@
-/* script pool: few states for many threads, replaced once a limit was hit. Run under
- * ThreadSanitizer too. */
+/* script pool: few states for many threads, replaced after a limit. Also run under ThreadSanitizer.
+ */
 #include <pthread.h>
 
 #include "base/metrics.h"

@@ -1,5 +1,5 @@
-/* The runner of specs: the sandbox and the limits of production hold in it, and each failure is
- * told with its place. Needs busted, no server. */
+/* The runner of specs: the sandbox and limits of production apply, and each failure has its line.
+ * Needs busted, no server. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>

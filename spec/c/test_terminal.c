@@ -1,4 +1,4 @@
-/* Text from outside in which nothing is left that a terminal obeys. */
+/* terminal: escapes control characters of outside text. */
 #include "base/terminal.h"
 #include "base/json_scan.h"
 #include "test.h"

@@ -1,4 +1,4 @@
-/* timed_work: the caller returns at its deadline; abandoned work frees itself. */
+/* timed_work: the caller continues at its deadline; abandoned work frees itself. */
 #include "base/timed_work.h"
 #include "test.h"
 

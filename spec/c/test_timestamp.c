@@ -1,4 +1,4 @@
-/* timestamp: the spellings that Python and its peers write, one meaning each, and back. */
+/* timestamp: reads the spellings of Python and others, writes one. */
 #include "base/timestamp.h"
 #include "test.h"
 

@@ -1,4 +1,4 @@
-/* traceparent: what W3C Trace Context takes for one, and nothing else. */
+/* traceparent: accepts W3C Trace Context only. */
 #include "base/traceparent.h"
 #include "test.h"
 

@@ -1,4 +1,4 @@
-/* What a generation declares, written as definitions for editors. */
+/* types: editor definitions of a generation's declarations. */
 #include "check/types.h"
 #include "scripts.h"
 

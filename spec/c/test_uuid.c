@@ -1,4 +1,4 @@
-/* uuid: every spelling that Python's uuid.UUID takes is one identifier. */
+/* uuid: accepts every spelling of Python's uuid.UUID. */
 #include "base/uuid.h"
 #include "test.h"
 

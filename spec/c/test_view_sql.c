@@ -1,5 +1,5 @@
-/* view_sql: the upsert merges in Postgres exactly as merge does in memory, by every rule and for
- * every type, from any number of connections. Needs PG_TEST_URL. */
+/* view_sql: the upsert merges in Postgres like merge in memory, for every rule and type, from any
+ * number of connections. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
 #include "view/view_check.h"
 #include "view/view_sql.h"

@@ -1,4 +1,4 @@
-/* An answer in the vocabulary of its caller. */
+/* vocabulary: a response in the vocabulary of its caller. */
 #include "http/vocabulary.h"
 #include "test.h"
 

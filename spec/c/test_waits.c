@@ -1,4 +1,4 @@
-/* Handlers that wait: who is held and until when, by a clock of the test's own. */
+/* waits: which handlers wait, and until when, with a clock of the test. */
 #include "pipeline/waits.h"
 #include "test.h"
 

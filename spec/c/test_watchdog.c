@@ -1,5 +1,5 @@
-/* The watchdog: a script that hangs in a C function is seen, told, and the reason to end; what ends
- * in time, and a process that stood still, are not. Time is made up: each look is told it. */
+/* The watchdog: a script that hangs in a C function is detected, logged, and at last a reason to
+ * exit; a slow call or a stopped process is not. The test sets the time of each look. */
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "script/script_private.h"

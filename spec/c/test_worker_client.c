@@ -1,5 +1,5 @@
-/* What a worker does about a Kafka client that fails without a word, and about a Kafka that refuses
- * what is only for lag tools. The broker is librdkafka's mock cluster, in this process. */
+/* A worker with a Kafka client that fails silently, and with a Kafka that refuses offset commits
+ * for lag tools. The broker is librdkafka's mock cluster, in this process. */
 #include "bindings/kafka_consumer_private.h"
 #include "base/clock.h"
 #include "ingest/worker.h"

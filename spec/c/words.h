@@ -1,5 +1,5 @@
-/* words: sets of names, gathered from Lua tables, error messages and the texts of definition files,
- * and compared with a word for each difference. */
+/* words: sets of names from Lua tables, error messages and definition files, and their differences.
+ */
 #ifndef AGG_SPEC_WORDS_H
 #define AGG_SPEC_WORDS_H
 

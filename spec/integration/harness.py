@@ -1,4 +1,4 @@
-"""A whole service under test: one database, one Redis, one Kafka, one program or several."""
+"""A service under test: one database, one Redis, one Kafka, one or more programs."""
 import json
 import uuid
 
@@ -12,13 +12,13 @@ STREAMS = (*BESIDE, "second-run")
 
 
 def records(stream):
-    """The records of a sample stream: dictionaries as in the file, in its order."""
+    """The records of a sample stream: dictionaries, in the order of the file."""
     with open(SAMPLES / f"{stream}.jsonl", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def read_records(stream):
-    """Those on topics that the program reads."""
+    """The records on topics that the program reads."""
     return [record for record in records(stream) if record["topic"] != stack.UNREAD_TOPIC]
 
 
@@ -32,8 +32,8 @@ STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"
 
 
 def statement_calls(service, text="FROM batch_answer($1::text)"):
-    """How often a statement of the service's own database was asked. This one, which quotes it, does
-    not count: its text may be kept with the constants in it."""
+    """The number of executions of a statement. This query, which quotes it, does not count:
+    pg_stat_statements may keep its constants."""
     return int(service.query("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s "
                              "JOIN pg_database d ON d.oid = s.dbid AND d.datname = "
                              "current_database() WHERE position(%s IN query) > 0 AND "
@@ -61,7 +61,7 @@ class Service:
         self.programs = []
 
     def prepare(self, config=None, **env):
-        """One more program on the same servers, not yet started."""
+        """Another program on the same servers, not started."""
         number = len(self.programs)
         program = stack.Aggregator(self.folder / f"program{number}", self.build,
                                    self.database_url, self.redis_url, self.kafka.brokers,
@@ -71,8 +71,8 @@ class Service:
         return program
 
     def prepare_quick(self, **env):
-        """One whose membership in the group ends four seconds after a kill: the embedded broker
-        takes three to form a group."""
+        """A program with a session timeout of four seconds: the embedded broker takes three to form
+        a group."""
         config = edited_config(
             self.folder / "quick.lua",
             ("options = {},", 'options = { ["heartbeat.interval.ms"] = "300" },'))

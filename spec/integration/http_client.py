@@ -1,4 +1,4 @@
-"""A raw HTTP client, a program with its servers, and what may be asked of both: for the HTTP tests."""
+"""A raw HTTP client, a program with its servers, and helpers of the HTTP tests."""
 import contextlib
 import json
 import os
@@ -23,7 +23,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
     def header(self, name):
-        """The value of a header that stands there at most once; None where it does not."""
+        """The value of a header that may occur once; None: it is missing."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) <= 1, self.headers
         return values[0] if values else None
@@ -59,7 +59,7 @@ class Client:
         return bool(data)
 
     def answer(self, method="GET"):
-        """The next answer; None where the server closed (or reset) the connection instead."""
+        """The next response; None: the server closed or reset the connection."""
         try:
             while b"\r\n\r\n" not in self.pending:
                 if not self.receive():
@@ -80,7 +80,7 @@ class Client:
         return Answer(status, headers, body)
 
     def closed(self):
-        """True once the server has closed; False where it has sent something instead."""
+        """True when the server closes; False if it sends something."""
         try:
             return not self.pending and not self.receive()
         except ConnectionError:
@@ -88,7 +88,7 @@ class Client:
 
 
 class Program(stack.Aggregator):
-    """The program with a configuration of its own: edits are (what stands there, what shall)."""
+    """The program with a configuration of its own: edits are (old text, new text)."""
 
     def __init__(self, folder, *servers, edits=(), env=None):
         # A group of its own: no program waits for another to leave.
@@ -178,7 +178,7 @@ class Servers:
         stack.feed(BUILD, self.kafka.brokers, str(path))
 
     def sql_with(self, query, old, new):
-        """A copy of sql/ in which one query says something else."""
+        """A copy of sql/ with one changed query."""
         folder = self.folder / f"sql{self.count}"
         shutil.copytree(ROOT / "sql", folder)
         path = folder / "queries" / query

@@ -1,4 +1,4 @@
-"""The API's description as a judge: is it a valid document, and does an answer keep to it?"""
+"""Checks the API description, and responses against it."""
 import json
 import re
 
@@ -100,7 +100,7 @@ def check_document():
 
 
 def path_item(path):
-    """The description of a path; None where there is none."""
+    """The description of a path, or None."""
     for template, item in resolve(DOCUMENT)["paths"].items():
         pattern = re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path.split("?")[0]):
@@ -109,7 +109,7 @@ def path_item(path):
 
 
 def check_answer(path, method, answer):
-    """Raises where an answer (status, body, headers) is not as described."""
+    """Raises if a response (status, body, headers) does not conform to the description."""
     status, body, headers = answer
     assert headers["X-Correlation-ID"]
     item = path_item(path)

@@ -1,5 +1,5 @@
-"""Batches of records as bytes of Kafka's protocol, sent as they are: for what no producer would send.
-The embedded broker keeps whatever it is given."""
+"""Sends record batches as raw bytes of Kafka's protocol, for content that no producer sends. The
+embedded broker stores any bytes."""
 import socket
 import struct
 

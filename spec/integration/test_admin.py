@@ -1,4 +1,4 @@
-"""The administration's own listener: who is let in, what it answers, and that it holds nothing up."""
+"""The administration port: authentication, verbs, and that it delays nothing else."""
 import contextlib
 import json
 import threading
@@ -17,14 +17,14 @@ SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
 
 @pytest.fixture
 def service(bare_service):
-    """One that listens for administrators, too."""
+    """A program with an administration port."""
     bare_service.start(ADMIN_API_KEY=f"{KEY},next-key", ADMIN_PORT=str(free_port()))
     bare_service.wait_ready()
     return bare_service
 
 
 def ask(program, path, method="GET", headers=None):
-    """(status, the answer's JSON, headers) of the administration; status 0 when nothing answers."""
+    """(status, JSON, headers) of the administration's response; status 0: no response."""
     headers = {"Authorization": f"Bearer {KEY}"} if headers is None else headers
     request = urllib.request.Request(f"http://127.0.0.1:{program.env['ADMIN_PORT']}{path}",
                                      method=method, headers=headers)
@@ -130,8 +130,7 @@ def test_a_failed_explanation_says_why(service, essay):
 
 @pytest.fixture
 def held_up(service, essay, cleanup):
-    """An explanation that waits for a lock, which the fixture returns, and its answer when there is
-    one."""
+    """An explanation that waits for a lock; yields the lock and a list for the response."""
     lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
     lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
     answers = []

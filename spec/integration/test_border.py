@@ -1,5 +1,5 @@
-"""What a slip in a script or in config.lua does to the built commands and to a running program: a
-message with the file, and the process goes on."""
+"""Mistakes in scripts or config.lua, in commands and in the running program: each ends with a
+message that names the file, and the process goes on."""
 import http.client
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the sources promise of one another. No server is needed."""
+"""Checks the sources: only bindings/ calls client libraries. Needs no server."""
 import re
 from pathlib import Path
 

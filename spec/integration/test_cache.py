@@ -1,4 +1,4 @@
-"""The cache: what it saves, what it must never serve."""
+"""The cache: saved queries, and no outdated responses."""
 import concurrent.futures
 import contextlib
 import json
@@ -26,7 +26,7 @@ def names(program):
 
 
 def register(service):
-    """A batch that no event made: the cache learns nothing of it."""
+    """Inserts a batch without an event: the caches are not invalidated."""
     service.query(REGISTER, BATCH, [ESSAY])
 
 
@@ -35,8 +35,8 @@ def processed(service):
 
 
 def rename(service, filename, second, batch=BATCH, essay=ESSAY):
-    """Publishes a new file name and waits until the program that commits it has done so and has
-    dropped what it made stale."""
+    """Publishes a new file name and waits until its program has committed it and dropped the
+    outdated responses."""
     before = processed(service)
     service.publish([slot_event(batch, essay, filename, second)])
     wait_until("the event", lambda: processed(service) > before)
@@ -44,7 +44,7 @@ def rename(service, filename, second, batch=BATCH, essay=ESSAY):
 
 @pytest.fixture
 def cached(service):
-    """A service with one batch of one essay, not yet asked for."""
+    """A service with one batch of one essay, not requested yet."""
     register(service)
     rename(service, "first.txt", 1)
     return service
@@ -52,7 +52,7 @@ def cached(service):
 
 @pytest.fixture(params=["own", "none"], ids=["redis", "without-redis"])
 def slow(request, make_service, cleanup, slow_queries):
-    """Whose query for a batch takes its snapshot, then waits for a lock of the test's."""
+    """A service whose query for a batch takes its snapshot, then waits for the test's lock."""
     service = make_service(cleanup, redis=request.param)
     service.start(edited_config(service.folder / "slow.lua",
                                 ("route_timeout_ms = 2000", "route_timeout_ms = 20000")),
@@ -131,7 +131,7 @@ def test_an_event_drops_the_cached_response(cached):
 
 
 def is_cached(service):
-    """Whether the second of two answers makes no query."""
+    """Whether the second of two responses needs no query."""
     service.program.get(status_path(BATCH))
     before = statement_calls(service)
     service.program.get(status_path(BATCH))
@@ -167,7 +167,7 @@ def test_without_redis_an_event_drops_the_cached_response(make_service, cleanup)
 
 
 def test_two_processes_without_redis_agree_within_a_second(make_service, cleanup):
-    """Neither tells the other of its commits."""
+    """No invalidation passes between the two."""
     service = make_service(cleanup, redis="none")
     register(service)
     service.start()
@@ -206,7 +206,7 @@ def test_a_cached_404_lives_one_second_at_most(service):
 
 
 def test_an_event_drops_a_cached_404(cached):
-    """The essay's id is in no answer yet, the batch's own id is what the 404 depends on."""
+    """The 404 depends on the batch's id only."""
     program = cached.program
     assert program.get(status_path("batch-to-come"))[0] == 404
     cached.query(REGISTER, "batch-to-come", [])
@@ -217,7 +217,8 @@ def test_an_event_drops_a_cached_404(cached):
 
 
 def test_a_slow_reader_does_not_store_over_a_commit(slow):
-    """It began before the commit and ends after it: what it read may be answered, never kept."""
+    """A query that began before the commit and ends after it: its response is sent and not
+    cached."""
     program, answers = slow.program, []
     with readers_held(slow):
         reader = threading.Thread(target=lambda: answers.append(names(program)))
@@ -230,7 +231,7 @@ def test_a_slow_reader_does_not_store_over_a_commit(slow):
 
 
 def test_a_request_after_a_commit_gets_no_response_read_before_it(slow):
-    """Nor by waiting for a query that began before."""
+    """Also not by waiting for a query that began before."""
     program, answers = slow.program, {}
     with readers_held(slow):
         early = threading.Thread(target=lambda: answers.update(early=names(program)))
@@ -258,7 +259,7 @@ def test_many_misses_at_once_make_one_query(slow):
 
 @pytest.fixture
 def two(cached):
-    """Two processes on one Redis: the first commits events, the second only answers."""
+    """Two processes on one Redis: the first commits events, the second serves requests only."""
     reader = cached.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     wait_until("the subscription", lambda: log_lines(reader, "cache subscribed to invalidations"))
     wait_until("its database", lambda: log_lines(reader, "database is there"))
@@ -308,7 +309,7 @@ def test_another_process_does_not_serve_what_redis_refuses_to_drop(two):
 
 def test_a_commit_whose_process_dies_before_it_is_announced_shows_within_a_second(bare_service,
                                                                                   faulty_build):
-    """To a process that takes over no partition."""
+    """The process gets no partition of the killed one."""
     service = bare_service
     service.build = faulty_build
     register(service)
@@ -340,8 +341,8 @@ def test_rebalances_and_lost_connections_drop_no_response(cached):
 
 
 def test_commits_that_redis_missed_are_announced_when_it_is_back(two):
-    """A frozen Redis keeps its answers: what was committed meanwhile must end them, without waiting
-    for one more event."""
+    """A frozen Redis keeps its responses: commits made meanwhile must drop them, without a further
+    event."""
     service, reader = two
     client = redis.Redis(port=service.redis.port)
     assert names(reader) == ["first.txt"]
@@ -355,7 +356,7 @@ def test_commits_that_redis_missed_are_announced_when_it_is_back(two):
 
 
 def test_two_services_with_databases_of_their_own_share_a_redis(cached, make_service, cleanup):
-    """Neither answers with what the other has under the same id."""
+    """Neither serves the other's batch of the same id."""
     path = status_path(BATCH)
     assert names(cached.program) == ["first.txt"]
     server = redis.Redis(port=cached.redis.port)

@@ -1,4 +1,4 @@
-"""The commands beside `run`, the configuration's errors, secrets, and edited scripts."""
+"""Commands beside `run`, errors of the configuration, secrets, and edited scripts."""
 import concurrent.futures
 import re
 import subprocess
@@ -96,7 +96,7 @@ def test_check_without_a_database_says_so(empty_service):
 
 
 def test_suspicious_keys_get_a_warning(bare_service):
-    """By check, in the log at the start, and in the status."""
+    """In `check`, the log at the start, and the status."""
     for env, said in (({"HULEEDU_INTERNAL_API_KEY": ""}, "http.api_keys is empty: every request"),
                       ({"ALLOWED_SERVICE_IDS": ","}, "http.allowed_services is empty"),
                       ({"ADMIN_API_KEY": "1234", "ADMIN_PORT": "0"}, "admin.keys: entry 1 has fewer")):
@@ -161,7 +161,7 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
 
 
 def test_check_refuses_invalid_kafka_options(bare_service):
-    """The same that `run` refuses, and in the same words; no broker is asked."""
+    """The same options and texts as `run`; no broker is contacted."""
     for option, reason in (('["no.such.property"] = "1"', "no.such.property"),
                            ('["security.protocol"] = "ssl", ["ssl.ca.location"] = "/no/such.pem"',
                             "ssl.ca.location")):
@@ -174,7 +174,7 @@ def test_check_refuses_invalid_kafka_options(bare_service):
 
 
 def test_check_accepts_one_more_handler_and_one_more_route(bare_service, scripts):
-    """So that what the cases above refuse is the fault in them."""
+    """Control: the refusals above have their stated cause."""
     for file, text in (handler(), (route())):
         (scripts / file.replace("wrong", "right")).write_text(text)
     bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command("check")
@@ -246,7 +246,7 @@ def test_a_port_in_use_is_reported(fed):
 
 
 def test_secrets_come_from_files_and_never_reach_a_log(bare_service, tmp_path):
-    """Neither when all works nor in the errors of what does not."""
+    """Neither in normal operation nor in error texts."""
     url = bare_service.database_url.replace("ras@", f"ras:{PASSWORD}@")
     (tmp_path / "key").write_text(KEY + "\n")
     (tmp_path / "url").write_text(url + "\n")

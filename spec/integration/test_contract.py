@@ -1,4 +1,5 @@
-"""The contracts: both releases' events are accepted, every answer keeps to the API's description."""
+"""The contracts: events of both releases are accepted, and every response conforms to the API
+description."""
 import json
 import re
 import socket
@@ -194,7 +195,7 @@ def test_every_metric_has_its_help_and_its_type(fed):
 
 @fed_group
 def test_a_raw_request_with_two_lengths_is_refused(fed):
-    """Framing that a proxy may read otherwise."""
+    """A proxy could frame it differently."""
     with socket.create_connection(("127.0.0.1", fed.program.port), timeout=5) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
                            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")

@@ -1,5 +1,5 @@
-"""Handlers run for effect only where events are ingested: every other command reaches no outside
-system, and keeps and names the rows that rest on an answer from one."""
+"""Handlers act on other systems only where events are ingested. Every other command reaches no
+outside system, and keeps and names rows that rest on a reply from one."""
 import http.server
 import json
 import re
@@ -26,7 +26,7 @@ def nlp_events():
 
 
 class ContentService:
-    """Knows the title of every essay, and counts who asks."""
+    """A service with the title of every essay; counts requests."""
 
     def __init__(self):
         self.requests = requests = []
@@ -51,7 +51,7 @@ class ContentService:
         self.thread.start()
 
     def stop(self):
-        """From now on nobody answers on its port."""
+        """Closes its port."""
         if self.thread.is_alive():
             self.server.shutdown()
             self.thread.join()
@@ -91,7 +91,7 @@ def scripts(bare_service, content):
 
 @pytest.fixture
 def service(bare_service, scripts):
-    """One that has handled every event of the case and a stream."""
+    """A service that has handled every event of the case and a stream."""
     bare_service.start(**scripts.env)
     bare_service.wait_ready()
     bare_service.feed("current")
@@ -106,7 +106,7 @@ def rows(service):
 
 
 def announced(service):
-    """How many messages the handler has published; facts of long ago, which are not sent."""
+    """The number of messages of the handler; their facts are too old to be sent."""
     return service.query("SELECT count(*) FROM aggregator_state.outbox WHERE source = 'handlers/nlp_feedback'")[0][0]
 
 

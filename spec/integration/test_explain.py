@@ -1,4 +1,4 @@
-"""aggregator explain: which event wrote a row, where it stands in Kafka, and what lost."""
+"""aggregator explain: the event that wrote a row, its offset in Kafka, and the losing events."""
 import copy
 import json
 import uuid
@@ -21,13 +21,13 @@ def group_of(said, table, name):
 
 
 def sample():
-    """A spell check's success; its essay's other records are left out."""
+    """A successful spell check; the essay's other records are omitted."""
     return next(record for record in read_records("current") if record["topic"] == SPELLCHECK and
                 record["value"]["data"]["status"] == "spellchecked_success")
 
 
 def variant(record, second, **data):
-    """The same statement at another time, as an event of its own."""
+    """The same data at another time, as a separate event."""
     changed = copy.deepcopy(record)
     changed["value"]["event_id"] = str(uuid.uuid4())
     changed["value"]["data"] |= {"timestamp": f"2025-06-28T09:00:{second:02}Z"} | data

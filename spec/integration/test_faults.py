@@ -1,5 +1,5 @@
-"""Whatever is killed, stopped or missing meanwhile: the view is the same in the end, queries are
-answered as well as they can be, and nothing needs a hand."""
+"""Servers and processes are killed, stopped or missing: the final view is the same, queries work as
+far as possible, and everything recovers without an operator."""
 import json
 
 import openapi
@@ -14,7 +14,7 @@ RATE = 150  # events a second: a stream takes about two seconds, enough to be me
 
 
 def dependency(program, name):
-    """What /readyz says of one dependency: (status of the answer, its state)."""
+    """(status of /readyz, state of the dependency)."""
     status, body, _ = program.get("/readyz")
     return status, json.loads(body)["dependencies"][name]["status"]
 
@@ -26,7 +26,7 @@ def check_unavailable(program, path):
 
 
 def feed_with_kills(service, stream, process, kills=3):
-    """Publishes a stream in parts; a process is killed and started again within each."""
+    """Publishes a stream in parts; kills and restarts a process within each."""
     lines = (SAMPLES / f"{stream}.jsonl").read_text().splitlines(keepends=True)
     for part in range(kills):
         path = service.folder / f"part{part}.jsonl"

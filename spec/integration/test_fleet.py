@@ -1,4 +1,5 @@
-"""Every process of the group says which scripts it runs: `aggregator status` of each shows them all."""
+"""Every process of the group reports its scripts: `aggregator status` of each lists all
+processes."""
 import json
 import shutil
 
@@ -19,7 +20,7 @@ def other_scripts(tmp_path):
 
 
 def status(program):
-    """What it says while it is ready: otherwise it does not ask the database."""
+    """The status of a ready process: another one does not query the database."""
 
     def ask():
         said = json.loads(program.command("status").stdout)
@@ -33,7 +34,7 @@ def hash_of(program):
 
 
 def wait_listed(program, *programs):
-    """Once the status of one lists these, and those: its instances by their hash."""
+    """Waits until the status lists these processes; returns its instances by hash."""
     hashes = sorted(hash_of(one) for one in programs)
     return wait_until("the instances", lambda: sorted(
         one["hash"] for one in status(program)["instances"] if not one["gone"]) == hashes)
@@ -118,7 +119,7 @@ def test_a_restart_says_whether_other_scripts_ran_before(bare_service, other_scr
 
 
 def test_the_scripts_before_the_start_are_known_from_the_partitions(bare_service):
-    """Where nobody of the group was seen lately."""
+    """Without a recent process of the group."""
     program = bare_service.start()
     bare_service.wait_ready()
     bare_service.publish(read_records("current")[:1])

@@ -1,5 +1,5 @@
-"""The program as a member of its consumer group: which partitions it gets, beside whom, and what it
-does when the broker moves."""
+"""The program as a member of its consumer group: assignments, other members, and brokers that
+move."""
 import signal
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def rebalances(program):
 
 
 def held(*programs):
-    """How many partitions each worker has that was ever told of some."""
+    """The number of partitions of each worker that has had any."""
     return [count for program in programs for count in {
         line["worker"]: line["has"] for line in rebalances(program)}.values()]
 
@@ -84,7 +84,7 @@ def test_every_worker_gets_as_many_partitions_as_any_other(bare_service):
 @pytest.mark.parametrize("assignor", ["roundrobin", "range"])
 def test_the_group_is_joined_beside_a_member_that_offers_one_assignor(
         make_service, cleanup, apache, assignor):
-    """roundrobin is what aiokafka's members offer, range what this program once did."""
+    """aiokafka's members offer roundrobin; earlier releases of this program offered range."""
     other = Consumer({"bootstrap.servers": apache.brokers, "group.id": GROUP,
                       "partition.assignment.strategy": assignor})
     cleanup.callback(other.close)
@@ -125,7 +125,7 @@ def test_a_cooperative_assignor_takes_only_what_another_member_gets(
 
 
 def test_each_worker_is_a_static_member_of_its_own(make_service, cleanup, apache):
-    """And comes back as the one that it was: nothing is moved to others by a restart."""
+    """A restart moves no partition."""
     service = make_service(cleanup, apache, redis="none")
     config = config_with(service, "static", {"group.instance.id": "one"})
     program = service.start(config, INGEST_WORKERS="2")
@@ -148,7 +148,7 @@ def restarts(program, reason):
 
 
 def test_two_processes_with_one_group_instance_id_are_reported(make_service, cleanup, apache):
-    """Each ends the other's membership, at ever longer intervals."""
+    """Each ends the other's membership, at growing intervals."""
     service = make_service(cleanup, apache, redis="none")
     config = config_with(service, "one", {"group.instance.id": "one"})
     first = service.start(config)
@@ -166,7 +166,7 @@ def test_two_processes_with_one_group_instance_id_are_reported(make_service, cle
 
 def test_a_worker_that_the_group_forgets_opens_another_client_at_a_bounded_rate(
         make_service, cleanup, apache):
-    """Another member, which polls no more, keeps the group from agreeing for a while."""
+    """A member that does not poll delays the group's agreement."""
     other = subprocess.Popen(stack.tethered([sys.executable, "-c", SILENT_MEMBER, apache.brokers,
                                              GROUP, stack.topics()[0]]),
                              stdout=subprocess.PIPE, text=True)
@@ -181,7 +181,7 @@ def test_a_worker_that_the_group_forgets_opens_another_client_at_a_bounded_rate(
 
 
 def offsets_in_kafka(service, partitions):
-    """Where the group stands by Kafka, as lag tools see it."""
+    """The group's offsets in Kafka, which lag tools read."""
     client = Consumer({"bootstrap.servers": service.kafka.brokers, "group.id": GROUP})
     try:
         return {(at.topic, at.partition): at.offset for at in client.committed(
@@ -196,7 +196,7 @@ def offsets_in_database(service):
 
 
 def test_the_offsets_in_kafka_follow_when_all_is_read(service):
-    """Also those of partitions without an event, and of the last of many transactions."""
+    """Also of partitions without an event, and of the last of many transactions."""
     service.publish(slots("many", 6000))
     service.wait_committed(6000)
     committed = offsets_in_database(service)

@@ -1,4 +1,4 @@
-"""How the program is compiled: what makes a memory fault hard to use."""
+"""The hardening options of the build."""
 import subprocess
 
 import pytest

@@ -1,4 +1,5 @@
-"""Clients that mean harm or know no better: each is answered 4xx or let go, and the others are served."""
+"""Malicious and broken clients: each gets a 4xx or is disconnected, and other clients are
+served."""
 import concurrent.futures
 import contextlib
 import random
@@ -35,7 +36,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def program(world):
-    """Its descriptors and memory after all tests of this file are what they were before."""
+    """Checks that descriptors and memory have not grown after all tests of this file."""
     started = world.start(edits=[SHORT]).wait_ready()
     wait_until("the batch", lambda: started.status_of(KNOWN))
     warm_up(started)
@@ -62,7 +63,7 @@ def settled_files(program):
 
 
 def served(program, seconds=PROMPT_S):
-    """Others are served: from the cache, from the database, and told of health, in time."""
+    """Other clients are served in time: from the cache, from the database, and /healthz."""
     for path in (STATUS, LIST, "/healthz"):
         began = time.monotonic()
         answer = program.ask(path)
@@ -174,7 +175,7 @@ def test_metacharacters_are_plain_text(program, text):
 # ---- slow clients ---------------------------------------------------------------------------
 
 def trickle(client, byte, seconds):
-    """Sends a byte every 50 ms until the server has had enough; the seconds that it took."""
+    """Sends a byte every 50 ms until the server closes; returns the seconds."""
     began = time.monotonic()
     client.socket.settimeout(0.05)
     while time.monotonic() - began < seconds:
@@ -236,7 +237,7 @@ def test_a_client_that_does_not_read_is_disconnected(program):
 
 
 def reset(client):
-    """Closes it without an end of file: what is under way is torn off."""
+    """Closes the connection with a reset."""
     linger = (1).to_bytes(4, "little") + (0).to_bytes(4, "little")
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     client.socket.close()

@@ -1,4 +1,4 @@
-"""What the service says over HTTP, asked of the running program."""
+"""The HTTP interface of the running program."""
 import json
 import os
 import re
@@ -107,7 +107,7 @@ def test_readiness_reports_a_check_just_made(world):
 
 
 def freeze(postgres, number):
-    """Signals the server and every process of it."""
+    """Signals the server and all its processes."""
     parent = postgres.process.pid
     children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True,
                               check=True).stdout.split()
@@ -320,7 +320,7 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def script_statements(world):
-    """What the connections of scripts have asked last."""
+    """The last statements of the scripts' connections."""
     done = subprocess.run(
         ["psql", "-qtAX", world.database_url, "-c", "SELECT query FROM pg_stat_activity WHERE "
          "datname = current_database() AND application_name = 'aggregator scripts'"],
@@ -375,7 +375,7 @@ def test_a_connection_stays_open_after_errors(program):
     (b"1.1", b"", True), (b"1.1", b"close", False), (b"1.1", b"keep-alive, CLOSE", False),
     (b"1.0", b"", False), (b"1.0", b"keep-alive", True), (b"1.7", b"", True)])
 def test_a_connection_is_kept_as_asked(program, version, connection, kept):
-    """A client of 1.0 is told so: else it waits for the end."""
+    """A client of HTTP/1.0 needs the header: without it, it waits for the close."""
     headers = b"Connection: " + connection + b"\r\n" if connection else b""
     with program.client() as client:
         answer = client.request("/healthz", headers=headers, version=version).answer()

@@ -1,5 +1,5 @@
-"""Administration waits for no script: with a call of one that does not end, what operators ask is
-answered at once, and what they bring runs."""
+"""Administration does not wait for a script that hangs: verbs respond at once, and new scripts
+run."""
 import json
 import os
 import threading
@@ -49,7 +49,7 @@ def await_hang(program, fault):
 
 
 def ask(program, *words):
-    """(exit status, the answer) of what is answered at once."""
+    """(exit status, output) of a command that must end at once."""
     began = time.monotonic()
     done = program.command(*words, check=False, timeout=30)
     took = time.monotonic() - began
@@ -58,7 +58,7 @@ def ask(program, *words):
 
 
 def check_administration(program, scripts, late_workers):
-    """Reloads, looks, and rolls back; returns nothing before all of that was answered."""
+    """Reloads, reads the status, and rolls back; each must end at once."""
     scripts.name_files("new ")
     status, said = ask(program, "reload")
     assert status == 0 and said["done"] and said["waiting_workers"] == late_workers, said

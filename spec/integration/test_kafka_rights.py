@@ -1,5 +1,5 @@
-"""An Apache Kafka that wants a login and gives rights one by one: what it refuses is said, and goes on
-by itself once it is given."""
+"""An Apache Kafka with logins and rights: the program reports each refusal, and recovers when the
+right is granted."""
 import json
 import subprocess
 
@@ -12,8 +12,7 @@ GROUP = "result_aggregator_group"
 
 
 class StrictKafka(stack.ApacheKafka):
-    """For whoever comes without a login everything is allowed; `app` with its password is known, and
-    allowed nothing until grant()."""
+    """Clients without a login may do everything; the user `app` may do nothing until grant()."""
 
     def __init__(self, folder):
         self.sasl_port = stack.free_port()

@@ -1,4 +1,4 @@
-"""The layers of the program (CMakeLists.txt): what each may see, and what it cannot."""
+"""The layers of the program (CMakeLists.txt): the headers that each layer can include."""
 import json
 import pathlib
 import re
@@ -16,13 +16,13 @@ def folder_of(layer):
 
 @pytest.fixture(scope="module")
 def sees(build):
-    """What each layer names, as the build has it."""
+    """The layers that each layer names in the build."""
     lines = (build / "layers.txt").read_text().splitlines()
     return {name: below.replace(";", " ").split() for name, below in (line.split(":") for line in lines)}
 
 
 def reach(sees, layer):
-    """The layer and all that it sees."""
+    """The layer and all layers that it sees."""
     found = {layer}
     for below in sees[layer]:
         found |= reach(sees, below)

@@ -1,4 +1,4 @@
-"""A user's batches: order, pages, filters, and what is refused."""
+"""A user's batches: order, pages, filters, and invalid parameters."""
 import contextlib
 import json
 import urllib.parse
@@ -36,7 +36,7 @@ def ids_of(listed):
 
 
 def newest_first(batches):
-    """Batches as lists must have them: newest first, the id breaks ties."""
+    """Batches in the order of lists: newest first, ties by id."""
     by_id = sorted(batches, key=lambda batch: batch["batch_id"])
     return sorted(by_id, key=lambda batch: batch["created_at"], reverse=True)
 

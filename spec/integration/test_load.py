@@ -1,6 +1,5 @@
-"""Much at once: rebalances without a pause, hundreds of partitions, records of ten megabytes, a
-batch of thousands of essays, an essay of a hundred thousand events. Each record is accounted for
-once."""
+"""Load: continuous rebalances, hundreds of partitions, records of ten megabytes, a batch of
+thousands of essays, an essay with a hundred thousand events. Every record is counted once."""
 import base64
 import copy
 import datetime
@@ -50,13 +49,13 @@ def publish_results(service, changes):
 
 
 def assignments(programs):
-    """How often workers of the programs have been given partitions so far."""
+    """The number of assignments of the programs' workers so far."""
     return sum(len(log_lines(program, "partitions assigned")) for program in programs)
 
 
 def storm(programs, goes_on):
-    """One after the other leaves, in order or not, and joins again: at once, or as soon as the
-    others have what was its."""
+    """Programs leave one after the other, by SIGTERM or SIGKILL, and join again: at once, or when
+    the others have their partitions."""
     for number in itertools.count():
         if not goes_on():
             return
@@ -106,7 +105,7 @@ def test_a_topic_of_two_hundred_partitions(make_service, cleanup, make_apache):
 
 
 def test_a_record_of_ten_megabytes(make_service, cleanup, make_apache):
-    """A good one is applied; a malformed one is rejected alone and kept with all its bytes."""
+    """A good one is applied; a malformed one is rejected alone and stored with all its bytes."""
     limit = {"message.max.bytes": 12_000_000, "replica.fetch.max.bytes": 12_000_000}
     service = make_service(cleanup, make_apache(properties=limit))
     service.start()
@@ -168,8 +167,8 @@ def ranking(batch_id, essay_ids):
 
 @pytest.fixture
 def patient(bare_service):
-    """A service whose queries may take long: what an answer says of thousands is asked here, not
-    how soon a busy machine has it."""
+    """A service with long time limits: these tests check the contents of responses, not their
+    time."""
     bare_service.start(edited_config(bare_service.folder / "patient.lua",
                                      ("route_timeout_ms = 2000", "route_timeout_ms = 50000")))
     bare_service.wait_ready()
@@ -209,7 +208,7 @@ def test_a_batch_of_five_thousand_essays(patient, large_batch):
 
 
 def test_no_list_waits_to_be_indexed(patient, large_batch):
-    """Every query would read it from end to end."""
+    """Otherwise every query would scan the pending list."""
     check_accounted(patient)
     assert patient.query(
         "SELECT sum(gin_clean_pending_list(c.oid)) FROM pg_class c JOIN pg_am a ON a.oid = c.relam "
@@ -217,7 +216,7 @@ def test_no_list_waits_to_be_indexed(patient, large_batch):
 
 
 def test_a_hundred_thousand_events_of_one_essay(make_service, cleanup, apache):
-    """In any order: the newest wins, and when the first came is known."""
+    """In any order the newest wins, and the time of the first is kept."""
     service = make_service(cleanup, apache)
     order = list(range(100_000))
     random.Random(7).shuffle(order)

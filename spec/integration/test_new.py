@@ -1,4 +1,5 @@
-"""aggregator new: what it writes loads, passes its spec and the linter, and runs; what it refuses."""
+"""aggregator new: written files load, pass their spec and the linter, and run; invalid arguments
+are refused."""
 import json
 import shutil
 import subprocess
@@ -38,7 +39,7 @@ def in_tree(tree, *command):
 
 
 def write_all(new):
-    """A handler, and routes with some, many and no parameters; what was said of each."""
+    """Writes a handler, and routes with some, many and no parameters; returns each output."""
     return [new(*words) for words in (
         ("handler", "note_taken", "--topic", TOPIC), ("handler", "note_2"),
         ("route", "note", "--path", PATH), ("route", "notes", "--path", "/notes"),
@@ -113,7 +114,7 @@ def test_one_existing_file_is_enough_to_refuse(tree, new):
 
 
 def test_files_that_do_not_load_are_removed(tree, new):
-    """Say, where a tree has no lib/failures, which routes need."""
+    """The tree lacks lib/failures, which routes require."""
     shutil.rmtree(tree / "scripts/routes")
     (tree / "scripts/lib/failures.lua").unlink()
     before = files(tree)

@@ -1,5 +1,5 @@
-"""Where a partition goes on when the log is not what the committed offset says: cut by retention,
-made anew, met for the first time. Nothing is lost silently, nothing is counted twice."""
+"""Offsets that do not match the log: records deleted by retention, recreated topics, new
+partitions. No loss is silent, and no event counts twice."""
 import json
 import subprocess
 
@@ -26,7 +26,7 @@ def essays(service):
 
 def offset_row(service):
     """(next offset, events counted, offsets skipped), summed over the topic's partitions; -1 each
-    where it has none."""
+    without offsets."""
     return tuple(map(int, service.query(
         f"SELECT coalesce(sum(next_offset), -1), coalesce(sum({OUTCOMES}), -1), "
         "coalesce(sum(skipped), -1) FROM aggregator_state.consumer_offsets WHERE topic = %s", SLOTS)[0]))
@@ -54,7 +54,7 @@ def single(make_service, cleanup, apache):
 
 
 def cut(service, offset):
-    """Has Kafka delete what lies in front of the offset, as its retention does."""
+    """Has Kafka delete the records before the offset, as retention does."""
     subprocess.run([service.build / "cut_log", service.kafka.brokers, SLOTS, "0", str(offset)],
                    check=True)
 
@@ -85,7 +85,7 @@ def check_new_topic(service, program, count):
 
 @pytest.mark.parametrize("count", [3, 20])
 def test_a_topic_recreated_while_stopped_is_read_from_its_beginning(single, count):
-    """Also where it has grown past the committed offset before anybody looks."""
+    """Also if it has grown past the committed offset before the program starts."""
     program = single.start()
     single.publish(slots("old", 5))
     single.wait_committed(5)
@@ -111,13 +111,13 @@ def test_a_topic_recreated_while_running_is_read_from_its_beginning(single, coun
 
 @pytest.fixture
 def latest(single):
-    """The configuration file of a program that does not read what was there before it."""
+    """The configuration of a program that skips records older than its first start."""
     return edited_config(single.folder / "latest.lua", (
         '"KAFKA_AUTO_OFFSET_RESET", "earliest"', '"KAFKA_AUTO_OFFSET_RESET", "latest"'))
 
 
 def test_latest_starts_at_the_end_when_the_partition_was_assigned(single, latest):
-    """And not at the end that is there when it can commit for the first time."""
+    """Not at the end at its first commit."""
     single.publish(slots("before", 4))
     single.query("ALTER TABLE essay_results RENAME COLUMN filename TO away")
     program = single.start(latest)
@@ -150,7 +150,7 @@ def test_latest_reads_a_partition_added_to_a_known_topic_from_its_beginning(sing
 @pytest.mark.parametrize("counts, next_offset", [
     ((2, 0, 0, 0, 0), 1), ((1, 1, 1, 1, 1), 4), ((0, 0, 0, 0, 0), 1), ((2, 0, -1, 0, 0), 1)])
 def test_the_database_refuses_more_events_than_offsets(bare_service, counts, next_offset):
-    """Whatever the program might do: an offset's events cannot be counted twice."""
+    """A constraint: an offset's events cannot be counted twice."""
     bare_service.query("INSERT INTO aggregator_state.consumer_offsets (consumer_group, topic, partition, next_offset) "
                        "VALUES ('g', 't', 0, 0)")
     with pytest.raises(psycopg2.Error) as refused:

@@ -1,4 +1,4 @@
-"""What operators do while the service runs: status, the rejected events, replay, the breaker."""
+"""Operators' tasks on a running service: status, rejected events, replay, the breaker."""
 import json
 import re
 import shutil
@@ -44,7 +44,7 @@ def slot_events():
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_a_database_of_another_encoding_is_refused(bare_service, encoding):
-    """It could not hold what events say, and each would look as if it were at fault."""
+    """Only UTF8 can store every event: good events would be rejected."""
     name = bare_service.database_url.rsplit("/", 1)[1] + "_other"
     subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", bare_service.database_url, "-c",
                     f'CREATE DATABASE "{name}" ENCODING \'{encoding}\' TEMPLATE template0 '
@@ -116,7 +116,7 @@ def test_what_a_handler_logs_names_its_event(bare_service, scripts):
 
 
 def test_drop_deletes_the_selected_rejected_events_only(service):
-    """What is not understood in full drops nothing."""
+    """An invalid argument drops nothing."""
     service.feed("current-hard")
     service.wait_committed(len(read_records("current-hard")))
     topic, partition, offset, count = service.query(
@@ -150,7 +150,7 @@ def test_invalid_arguments_get_an_error_with_the_valid_form(bare_service, argume
 
 
 def test_replay_ignores_the_processed_ids_in_redis(bare_service, scripts):
-    """Slots that a bad script ignored are there after the replay, duplicates included."""
+    """A replay applies slots that a bad script ignored, with duplicates counted."""
     edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
          "handle = function(event, view)\n    if event.essay_id then return 'ignored' end\n")
     bare_service.start(SCRIPTS_ROOT=str(scripts))

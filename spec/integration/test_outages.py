@@ -1,6 +1,6 @@
-"""Outage is not poison: where the database is away, full, locked or not as it should be, the
-program waits and says so, and rejects nothing; where the database refuses the data of one event,
-that event alone is rejected, and the next goes on."""
+"""Outages and bad data: if the database is unavailable, full, locked or has a wrong schema, the
+program waits and reports it, and rejects nothing; if it refuses the data of one event, only that
+event is rejected."""
 import contextlib
 import copy
 import json
@@ -26,13 +26,13 @@ HEALED = "DROP TRIGGER refuse ON essay_results"
 
 
 def ready(program):
-    """(status, why not) of /readyz."""
+    """(status, reason) of /readyz."""
     status, body, _ = program.get("/readyz")
     return status, json.loads(body)["dependencies"]["kafka"].get("reason", "")
 
 
 def stopped(program):
-    """Why a breaker has stopped topics; "": none has."""
+    """The reason of an open breaker; "": none is open."""
     waits = json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]["waiting"]
     return "".join(wait["reason"] for wait in waits if wait["cause"] == "rejections")
 
@@ -42,7 +42,7 @@ def filenames(service):
 
 
 def rejected(service):
-    """[(what its essay's id is in, reason, detail)]"""
+    """[(text with its essay's id, reason, detail)]"""
     return [(json.loads(bytes(raw))["data"]["essay_id"], reason, detail) for raw, reason, detail in
             service.query('SELECT raw, reason, detail FROM aggregator_state.rejected_events ORDER BY "offset"')]
 
@@ -70,7 +70,7 @@ def check_waits(service, text):
 
 
 def check_applied(service, *essays):
-    """The program has found its way back by itself."""
+    """The program has recovered by itself."""
     wait_until("the events", lambda: set(essays) <= filenames(service).keys())
     service.wait_ready()
     assert not rejected(service)
@@ -78,7 +78,7 @@ def check_applied(service, *essays):
 
 @contextlib.contextmanager
 def session(service):
-    """A transaction of the test's own, beside the program's."""
+    """A transaction of the test."""
     with contextlib.closing(psycopg2.connect(service.database_url)) as connection:
         yield connection.cursor()
         connection.rollback()
@@ -95,7 +95,7 @@ def end_sessions(service):
 
 
 def alter_database(service, setting):
-    """For sessions that begin from now on; the program's are ended."""
+    """Changes a setting for new sessions; ends those of the program."""
     name = service.database_url.rsplit("/", 1)[1]
     service.query(f'SET TRANSACTION READ WRITE; ALTER DATABASE "{name}" {setting}')
     end_sessions(service)
@@ -221,7 +221,7 @@ def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, re
 
 
 def test_many_refused_events_need_few_subtransactions(bare_service):
-    """Each holds a lock on its id until it ends. Past 64 Postgres gets slow for everybody."""
+    """Each holds a lock on its id until it ends. With more than 64 Postgres slows down for all."""
     service = bare_service
     service.query("ALTER TABLE essay_results ADD CHECK (filename !~ '^bad')")
     service.query("""CREATE TABLE depths (depth integer);
@@ -238,7 +238,7 @@ def test_many_refused_events_need_few_subtransactions(bare_service):
 
 
 def registration(batch_id, event_id=None):
-    """Of a fixed time: of two for one batch, the one with the smaller event id counts."""
+    """A registration of a fixed time: of two for one batch, the smaller event id wins."""
     record = copy.deepcopy(next(record for record in read_records("current")
                                 if record["topic"] == REGISTERED))
     record["value"]["event_id"] = event_id or str(uuid.uuid4())
@@ -278,8 +278,8 @@ def test_rows_of_a_range_that_was_rolled_back_are_not_counted_as_written(bare_se
 
 
 def broken_scripts(service, condition, fault="error('broken for the test')"):
-    """A copy of the scripts whose handler raises (or has another fault), after its merges, where
-    the condition holds."""
+    """A copy of the scripts whose handler raises (or has another fault), after its merges, if the
+    condition holds."""
     folder = service.folder / "scripts"
     shutil.copytree(stack.ROOT / "scripts", folder)
     handler = folder / SLOT_HANDLER

@@ -1,5 +1,5 @@
-"""The outbox in the running program: what is stored reaches Kafka, once while the processes and the
-servers live, again with the same bytes after a kill, in order per key; and the operator's commands."""
+"""The outbox of the running program: each message reaches Kafka once without kills, and repeated
+with the same bytes after a kill, in order per key. Also the operator's commands."""
 import collections
 import json
 
@@ -46,7 +46,7 @@ class Reader:
         return self
 
     def read(self):
-        """What has come; ends when nothing more is there."""
+        """Reads until no record is left."""
         while (message := self.consumer.poll(0.3)) is not None:
             if not message.error():
                 headers = dict(message.headers())
@@ -71,7 +71,7 @@ def check_each_once_in_order(records, count):
 
 @pytest.fixture
 def outbox(bare_service):
-    """Six messages, of which Kafka has refused one, and the commands; nothing publishes."""
+    """Six messages, one of them refused by Kafka, and the commands; no process publishes."""
     program = bare_service.prepare()
     store(bare_service, 1, 6)
     bare_service.query("UPDATE aggregator_state.outbox SET state = 'failed', done_at = now(), attempts = 1, "
@@ -121,7 +121,7 @@ def test_refused_messages_are_retried_and_dropped_ones_stay_known(bare_service, 
 # ---- Kafka --------------------------------------------------------------------------------------
 
 def test_a_broker_down_and_back_gets_each_message_once(make_service, cleanup, apache):
-    """Two processes live all the time, and what one of them has in flight stays its own."""
+    """Two processes run throughout; one's messages in flight are not sent by the other."""
     service = make_service(cleanup, kafka=apache)
     programs = [service.start(), service.start()]
     for program in programs:

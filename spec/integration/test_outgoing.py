@@ -1,5 +1,5 @@
-"""What the running program publishes for other services: the facts of its view, each once, whatever the
-order of the events and however often they come, in the forms that consumers know."""
+"""Messages of the running program for other services: each fact of the view once, in the contract's
+form, for any order and repetition of events."""
 import json
 import random
 
@@ -40,7 +40,7 @@ def said_of(messages, topic):
 
 
 def check_facts(service, stream, messages):
-    """They are the stream's facts, and each came once."""
+    """The messages are the stream's facts, each once."""
     assert published.check(messages, service.query(published.ROWS)) == []
     assert published.repeats(messages) == 0
     expected = expectations(stream)
@@ -88,7 +88,7 @@ def spoilt(message, path, spoil):
 
 
 def check_departures_are_found(messages):
-    """Else the checker would prove nothing: of a message of each form, every place in turn."""
+    """Tests the checker: changes every field of a message of each form in turn."""
     for message in {kind_of(m): m for m in messages}.values():
         for path in places(json.loads(message.value)):
             assert spoilt(message, path, lambda holder, name: holder.__setitem__(name, [7])), path

@@ -1,4 +1,4 @@
-"""The program in the environment that the platform's compose file gives, asked as it asks."""
+"""The program with the environment of the platform's compose file."""
 import json
 import re
 import time
@@ -12,7 +12,7 @@ PASSWORD = "p@ss/w:%d #1"
 
 
 def strict_postgres(folder, cleanup):
-    """The platform's database at a server that wants the password of its user."""
+    """The platform's database on a server with password authentication."""
     postgres = stack.Postgres(folder, ("fsync=off",
                                        "shared_preload_libraries=pg_stat_statements"))
     cleanup.callback(postgres.remove)
@@ -65,7 +65,7 @@ def test_the_environment_of_the_platforms_compose_file_is_enough(make_service, t
 
 
 def test_lag_in_metrics_is_not_older_than_a_second(service):
-    """With commits held up; the quickest of three counts, because the machine may be busy."""
+    """With blocked commits; the fastest of three counts, because the machine may be busy."""
     delays = []
     with psycopg2.connect(service.database_url) as holder, holder.cursor() as cursor:
         cursor.execute("LOCK TABLE aggregator_state.consumer_offsets")

@@ -1,4 +1,4 @@
-"""Postgres as operators have it: a standby, a pooler, connections that are closed or refused."""
+"""Postgres in operation: a standby, a pooler, closed and refused connections."""
 import json
 
 import http_client
@@ -17,7 +17,7 @@ def world():
 
 
 def at(world, url, **env):
-    """A program whose database is elsewhere."""
+    """A program with another database URL."""
     return world.start(env={"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": url, **env})
 
 

@@ -1,5 +1,5 @@
-"""The process among others: signals while it starts, reloads or does a command's work, its children,
-its standard descriptors, and the addresses that it listens on."""
+"""The process: signals during start, reload and commands, child processes, standard descriptors,
+and listening addresses."""
 import contextlib
 import os
 import pathlib
@@ -34,7 +34,7 @@ def slow_specs(tmp_path):
 
 
 def has_signal(process, mask, number):
-    """Whether it has a signal in that mask: SigBlk, of those that wait; SigCgt, that are handled."""
+    """Whether a signal is in that mask of the process: SigBlk (blocked) or SigCgt (caught)."""
     with contextlib.suppress(OSError):
         for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
             if line.startswith(f"{mask}:"):

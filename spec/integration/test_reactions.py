@@ -1,5 +1,5 @@
-"""Reactions in the running program: what a commit makes true of a key is in the outbox soon after
-it, once, however often and in whatever order the events came."""
+"""Reactions in the running program: a fact that a commit makes true is in the outbox soon after it,
+once, for any order and repetition of events."""
 import json
 import shutil
 

@@ -1,4 +1,4 @@
-"""aggregator verify and rebuild: the view compared with, and mended from, Kafka's log."""
+"""aggregator verify and rebuild: the view is compared with Kafka's log, and corrected from it."""
 import json
 import re
 import shutil
@@ -67,7 +67,7 @@ def test_an_intact_view_is_equal_and_stays_untouched(service):
 
 
 def test_batches_cut_at_the_bound_of_their_merges_give_the_same_view(bare_service):
-    """Ingestion and rebuild commit what is handled and go on with the rest."""
+    """Ingestion and rebuild commit the handled events and continue with the rest."""
     service = bare_service
     service.feed("current-hard")
     program = service.start(edited_config(service.folder / "narrow.lua", (
@@ -127,7 +127,7 @@ def test_caches_hold_no_outdated_response_after_a_rebuild(service):
 
 @pytest.fixture
 def other_scripts(tmp_path):
-    """A copy of the scripts whose slot handler says something else."""
+    """A copy of the scripts with another slot handler."""
     root = tmp_path / "scripts"
     shutil.copytree(stack.ROOT / "scripts", root)
     handler = root / "handlers/essay_slot_assigned.lua"

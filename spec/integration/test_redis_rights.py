@@ -1,5 +1,5 @@
-"""A Redis that answers and refuses: the service works without what it is refused, /readyz says so,
-and the rights that docs/operate/install.md names are enough."""
+"""A Redis that refuses commands: the service works without them, /readyz gives the reason, and the
+rights in docs/operate/install.md are enough."""
 import json
 import re
 

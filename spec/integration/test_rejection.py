@@ -1,4 +1,5 @@
-"""Malformed events: each is rejected alone, with its reason, and kept; the next one goes on."""
+"""Malformed events: each is rejected alone, with its reason, and stored; the next event is
+handled."""
 import base64
 import contextlib
 import copy
@@ -115,7 +116,7 @@ BROKEN = [
 
 
 def test_each_broken_event_is_rejected_alone_and_says_what_is_wrong(service):
-    """Between good events, which are all taken."""
+    """The good events around them are applied."""
     samples = {record["topic"]: record for record in read_records("current")}
     lines, wanted = [], {}
     for number, (topic, change, word) in enumerate(BROKEN):
@@ -168,7 +169,7 @@ def test_a_recreated_topic_replaces_rejected_events_of_the_old_one(service):
 
 
 def test_locked_expired_rejected_events_are_skipped(service):
-    """Else two workers that clean up at once could wait for each other."""
+    """Otherwise two workers that clean up could block each other."""
     keep(service, "gone", 1, age="1 year")
     keep(service, "gone", 2, age="1 year")
     with contextlib.closing(psycopg2.connect(service.database_url)) as other:
@@ -231,7 +232,7 @@ def test_a_retry_takes_few_bytes_at_once(bare_service):
 
 
 def test_long_values_lose_no_event(service):
-    """Text has no limit; ids, which are indexed, a wide one."""
+    """Text has no limit; indexed ids have a high one."""
     service.publish([slot_event("b" * 1000, "e" * 1000, "ö" * 50000)])
     service.wait_committed(1)
     assert rejected_rows(service) == []

@@ -1,5 +1,5 @@
-"""Scripts and settings are replaced while the program runs: all of them or none, at once, with no
-event lost and no request failed."""
+"""Scripts and settings are replaced while the program runs: all or none, without a lost event or a
+failed request."""
 import contextlib
 import json
 import shutil
@@ -36,7 +36,7 @@ class Scripts:
         shutil.copy(ROOT / file, self.folder / file)
 
     def name_files(self, prefix):
-        """From now on file names get a prefix."""
+        """Changes the scripts: file names get a prefix."""
         self.restore(f"scripts/{HANDLER}")
         self.edit(f"scripts/{HANDLER}", "filename = event.filename",
                   f'filename = "{prefix}" .. event.filename')
@@ -55,7 +55,7 @@ def service(bare_service, scripts):
 
 
 def command(program, *words):
-    """(exit status, what it said)"""
+    """(exit status, output)"""
     done = program.command(*words, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -73,7 +73,7 @@ def filename_of(service, essay):
 
 
 def assign(service, essay):
-    """Publishes a slot of the essay; the name that its file has in the view then."""
+    """Publishes a slot of the essay; returns the file name in the view."""
     service.publish([slot_event("a-batch", essay, "file")])
     return wait_until("the essay", lambda: filename_of(service, essay))
 
@@ -307,7 +307,7 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
 
 @contextlib.contextmanager
 def database_away(service):
-    """Whoever is connected is not any more, and nobody comes in."""
+    """Ends all connections and refuses new ones."""
     base, name = service.database_url.rsplit("/", 1)
     connection = psycopg2.connect(f"{base}/postgres")
     connection.autocommit = True
@@ -321,7 +321,7 @@ def database_away(service):
 
 
 def lets_in(program, key):
-    """Told by the 401 alone: behind it a route may miss its database."""
+    """Only a 401 counts: the route may lack its database."""
     path = "/internal/v1/batches/x/status"
     return program.get(path, HEADERS | {"X-Internal-API-Key": key})[0] != 401
 
@@ -341,7 +341,7 @@ def test_a_rollback_needs_no_database(service, scripts):
 
 
 def test_a_revoked_key_is_refused_even_if_the_scripts_are(bare_service, scripts):
-    """Neither without a database, nor with bad scripts, nor after a rollback."""
+    """Not without a database, with bad scripts, or after a rollback."""
     config = bare_service.folder / "own.lua"
     edited_config(config, (API_KEYS, 'api_keys = { "leaked" }'))
     program = bare_service.start(config, **scripts.env)
@@ -407,7 +407,7 @@ def bad_generation(service, scripts, **env):
 
 @pytest.mark.parametrize("breaker", ["50", "100"])
 def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service, scripts, breaker):
-    """Be it that the breaker stops consumption, or that it is off."""
+    """With the breaker on and off."""
     program = bad_generation(bare_service, scripts, INGEST_BREAKER_SHARE_PERCENT=breaker)
     wait_until("the rollback", lambda: program.metric("ras_script_generation") == 1)
     bare_service.wait_committed(110)
@@ -428,7 +428,7 @@ def test_without_a_bake_time_nothing_is_rolled_back(bare_service, scripts):
 
 
 def test_scripts_that_reject_no_more_than_those_before_stay(bare_service, scripts):
-    """What was bad before does not make its successor bad."""
+    """Events rejected before the reload do not count for the new scripts."""
     break_slots(scripts)
     program = bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", SCRIPTS_TRIAL_S="2",
                                  **scripts.env)
@@ -456,7 +456,7 @@ def test_calls_errors_and_memory_are_counted_by_script(bare_service, scripts):
 
 
 def test_running_topics_and_paths_are_dropped_only_with_drop(service, scripts):
-    """A topic, a path of a route, or all of them: a folder that was emptied is no new release."""
+    """A topic, a path of a route, or all of them, as in an emptied folder."""
     program = service.program
     (scripts.folder / "scripts" / HANDLER).unlink()
     route = "scripts/routes/batch_status.lua"
@@ -491,7 +491,7 @@ return {{ method = "GET", path = "/m/{{who}}", endpoint = "m", auth = false,
 
 
 def test_metrics_come_and_go_with_the_scripts_that_declare_them(service, scripts):
-    """A label more is taken; a set that is refused or only looked at leaves nothing behind."""
+    """A further label is accepted; a refused or compared set leaves no metric."""
     program = service.program
     route = scripts.folder / "scripts/routes/asked.lua"
     one = METRIC_ROUTE.format(labels='"who"', values="who = request.params.who")
@@ -632,7 +632,7 @@ class Flow:
 
 
 def test_reloads_under_load_lose_no_event_and_fail_no_request(bare_service, scripts):
-    """Two generations in turn, whose difference shows in every row."""
+    """Two alternating generations that differ in every row."""
     program = bare_service.start(INGEST_WORKERS="2", **scripts.env)
     bare_service.wait_ready()
     flow, answers, ended = Flow(bare_service), [], threading.Event()

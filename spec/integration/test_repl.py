@@ -1,4 +1,4 @@
-"""aggregator repl: a pipe is run to its end; in a terminal lines have history and completion."""
+"""aggregator repl: from a pipe, and in a terminal with history and completion."""
 import contextlib
 import os
 import pty
@@ -132,7 +132,7 @@ UNLOCKS = ("unlock", "unlock_default", "unlock_this", "unlock_by_call", "unlock_
 
 
 def test_the_database_cannot_be_changed(bare_service, queries):
-    """Neither alone nor in a transaction, whatever a query before has set."""
+    """Neither alone nor in a transaction, after any setting by an earlier query."""
     text = "pg.query('mode', { x = json.null })[1].mode\npg.query('write')\n"
     for name in UNLOCKS:
         text += (f"pg.query('{name}')\npg.query('write')\n"

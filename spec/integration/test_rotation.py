@@ -1,5 +1,4 @@
-"""Passwords that are changed while the program runs, each told to it by the file that holds it: no
-restart, no reload, no outage."""
+"""Passwords change in their files while the program runs: no restart, no reload, no outage."""
 import json
 import re
 
@@ -14,7 +13,7 @@ ROLE = "rotated"
 
 
 def write_secret(path, text):
-    """Put in place whole, as secrets are."""
+    """Replaced atomically, as secret stores do."""
     draft = path.with_suffix(".new")
     draft.write_text(text + "\n")
     draft.rename(path)
@@ -22,7 +21,7 @@ def write_secret(path, text):
 
 @pytest.fixture
 def strict_postgres(tmp_path, cleanup):
-    """A cluster that wants the password of ROLE, and of nobody else."""
+    """A cluster that requires the password of ROLE only."""
     postgres = stack.Postgres(tmp_path, ("fsync=off",
                                          "shared_preload_libraries=pg_stat_statements"))
     cleanup.callback(postgres.remove)
@@ -59,7 +58,7 @@ def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, s
         write_secret(files["redis"], url_with("redis", service.redis_url, f"{ROLE}:redis-{password}"))
 
     def rotate(password):
-        """Everywhere, and nobody stays connected by the old one."""
+        """Changes the password and ends connections made with the old one."""
         admin.execute_command("ACL", "SETUSER", ROLE, "on", "~*", "&*", "+@all", "resetpass",
                               f">redis-{password}")
         service.query(f"ALTER ROLE {ROLE} PASSWORD 'pg-{password}'")

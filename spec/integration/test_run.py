@@ -1,4 +1,4 @@
-"""tools/run: starts everything, says what to try, and leaves nothing behind, however it ends."""
+"""tools/run: starts everything, prints commands to try, and removes everything, however it ends."""
 import json
 import os
 import pathlib

@@ -1,5 +1,5 @@
-"""aggregator diff and reload --shadow-run: the newest events through the running scripts and those on the
-disk, side by side, before these may run."""
+"""aggregator diff and reload --shadow-run: the newest events through the running scripts and those
+on disk, compared before a switch."""
 import contextlib
 import json
 import re
@@ -24,7 +24,7 @@ def scripts(bare_service):
 
 @pytest.fixture
 def service(bare_service, scripts):
-    """One that has taken a stream."""
+    """A service that has consumed a stream."""
     bare_service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(free_port()), **scripts.env)
     bare_service.wait_ready()
     bare_service.feed("current")
@@ -54,7 +54,7 @@ def live(service):
 
 
 def counted(program):
-    """What the metrics say of events, rows, transactions and scripts."""
+    """The metrics of events, rows, transactions and scripts."""
     text = program.get("/metrics")[1].decode()
     return [line for line in text.splitlines() if re.match(
         r"ras_(\w*messages?|rows|merges|batch|script|db_transaction|reaction)_|ras_db_operations_total.*"

@@ -1,4 +1,4 @@
-"""Several workers and several processes share the partitions; joining and leaving loses nothing."""
+"""Workers and processes share the partitions; joining and leaving loses nothing."""
 import contextlib
 import json
 import uuid
@@ -70,7 +70,7 @@ def lag(program):
 
 
 def test_lag_is_reported_by_the_owner_only(make_service, cleanup, apache):
-    """Partitions that were given away while events waited in them."""
+    """Partitions move while events wait in them."""
     service = make_service(cleanup, apache)
     first = service.prepare_quick().start()
     service.wait_ready(first)

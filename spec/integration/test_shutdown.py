@@ -1,4 +1,5 @@
-"""SIGTERM: what is under way ends, the group is left, nothing is lost; a second one: at once."""
+"""SIGTERM: requests and transactions end, the worker leaves the group, nothing is lost. A second
+signal stops at once."""
 import contextlib
 import signal
 import threading
@@ -28,7 +29,7 @@ def slow(make_service, cleanup, slow_queries):
 
 @contextlib.contextmanager
 def request_under_way(service):
-    """A request that waits until the block ends; yields the list that its answer comes to."""
+    """A request that waits until the block ends; yields the list for its response."""
     answers = []
     batch_id = service.query("SELECT batch_id FROM batch_results LIMIT 1")[0][0]
     reader = threading.Thread(
@@ -73,7 +74,7 @@ def test_a_second_signal_ends_it_at_once(slow):
 
 
 def test_the_group_is_left(make_service, cleanup, apache):
-    """Else the next member would wait for the session's end, a minute here."""
+    """Otherwise the next member waits for the session timeout, a minute here."""
     service = make_service(cleanup, apache)
     first = service.start(KAFKA_SESSION_TIMEOUT_MS="60000")
     service.wait_ready()
@@ -102,7 +103,7 @@ def test_restarts_in_order_neither_lose_nor_double_an_event(bare_service):
 
 
 def test_ends_without_any_server(make_service, cleanup):
-    """Nothing to wait for: no dependency is there."""
+    """Without any server it does not wait."""
     service = make_service(cleanup, redis="redis://127.0.0.1:1", migrate=False)
     program = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
                             RESULT_AGGREGATOR_SERVICE_DATABASE_URL="postgresql://127.0.0.1:1/x")

@@ -1,5 +1,5 @@
-"""Scripts with a slip are reloaded under load, one after the other, in one process. Each ends with a
-message; every event of the others is accounted for and every request of the others is answered."""
+"""Reloads scripts with mistakes under load, one after the other, in one process. Each ends with a
+message; all other events are counted and all other requests succeed."""
 import collections
 import shutil
 import threading
@@ -59,7 +59,7 @@ class Gateway:
             self.statuses[self.program.get(self.path)[0]] += 1
 
     def end(self):
-        """{status: how many answers}"""
+        """{status: number of responses}"""
         self.ended.set()
         self.thread.join()
         return dict(self.statuses)
@@ -78,13 +78,13 @@ class Slips:
                                      SQL_ROOT=str(ROOT / "sql"), SCRIPTS_TRIAL_S="0")
 
     def put(self, case, place):
-        """The reload's answer. What luacheck says of the file is not what is tested."""
+        """The output of the reload, without luacheck."""
         text = (CASES / case).read_text()
         (self.scripts / place).write_text(f"-- luacheck: ignore\n{text}")
         return self.program.ask("reload")
 
     def mend(self, place):
-        """Brings the good scripts back; what the slip declared is dropped."""
+        """Restores the good scripts with --drop."""
         good = ROOT / "scripts" / place
         if place.endswith("own.lua"):
             self.config.write_text(self.good_config)
@@ -102,7 +102,7 @@ class Slips:
         return self.service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0]
 
     def settle(self):
-        """Waits until every record that is there by now is accounted for; more may come meanwhile."""
+        """Waits until every present record is counted; more may arrive."""
         reader = log.open_reader(self.service.kafka.brokers)
         ends = log.end_offsets(reader, [t for t in topics() if t != UNREAD_TOPIC], 3)
         reader.close()

@@ -1,4 +1,4 @@
-"""`aggregator test --watch`: specs run again when what they are about changes."""
+"""`aggregator test --watch`: specs run again when a file changes."""
 import re
 import shutil
 import signal
@@ -35,12 +35,12 @@ class Watch(Process):
         self.spawn([program, "test", "--watch", *options], cwd=tree)
 
     def runs(self):
-        """What each run so far has said, its last line included."""
+        """The output of each run so far."""
         parts = SEPARATOR.split(self.log.read_text())[::2]
         return [part for part in parts if re.search(r"^\d+ passed, \d+ failed$", part, re.M)]
 
     def looks(self):
-        """How often it has waited."""
+        """The number of waits for changes."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
 
@@ -113,8 +113,8 @@ def test_new_files_count_and_editors_drafts_do_not(watch, tree):
 
 
 def save_in_steps(process, script):
-    """Empties the file and writes it whole once the watch has looked at it empty. Returns how many
-    seconds it may have known of the empty one."""
+    """Empties the file, waits until the watch has read it, and writes it. Returns the seconds
+    between."""
     process.wait_look()
     seen = process.looks()
     script.write_text("")
@@ -126,7 +126,7 @@ def save_in_steps(process, script):
 
 
 def test_a_file_that_is_saved_in_steps_is_run_once_and_whole(watch, tree):
-    """As editors do it: emptied, then written."""
+    """Editors empty a file, then write it."""
     for _ in range(10):
         process = watch()
         process.wait_run(1)

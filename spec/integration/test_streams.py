@@ -43,7 +43,7 @@ def test_the_same_stream_again_changes_nothing(service):
 
 
 def test_numbers_and_text_are_returned_unchanged(service):
-    """Exact doubles, text unescaped: whatever the events carry."""
+    """Exact doubles and unescaped text."""
     service.feed("current")
     batch_id, answer = next(iter(check_view(service.program, "current").items()))
     body = service.program.get(status_path(batch_id))[1]

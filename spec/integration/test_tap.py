@@ -1,4 +1,4 @@
-"""aggregator tap: live events as their handlers see them, from an embedded Kafka."""
+"""aggregator tap: live events as their handlers get them, from an embedded Kafka."""
 import contextlib
 import json
 import re

@@ -1,4 +1,4 @@
-"""aggregator try: what the handlers on disk make of the events of a file, without any server."""
+"""aggregator try: runs the handlers on disk on the events of a file, without a server."""
 import base64
 import contextlib
 import json

@@ -1,5 +1,5 @@
-"""docs/TUTORIAL.md, followed to the letter in a copy of the tree: its files are written, its commands
-given, and the specs fail and pass where it says so."""
+"""Follows docs/TUTORIAL.md in a copy of the tree: writes its files, runs its commands, and checks
+that specs fail and pass as it says."""
 import pathlib
 import re
 import shutil

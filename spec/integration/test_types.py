@@ -1,4 +1,4 @@
-"""`aggregator types`: what editors are to know of the service, from the scripts on disk."""
+"""`aggregator types`: editor definitions of the service, made from the scripts on disk."""
 import os
 import subprocess
 
@@ -23,7 +23,7 @@ def test_types_need_no_server_and_follow_the_scripts(build, scripts):
 
 
 def test_every_handler_names_its_own_class(build):
-    """Or the editor would complete another one's fields."""
+    """Otherwise the editor completes fields of another handler."""
     text = types_of(build, ROOT / "scripts").stdout
     for path in (ROOT / "scripts/handlers").glob("*.lua"):
         assert f"---@type handlers.{path.stem}\nreturn {{" in path.read_text(), path

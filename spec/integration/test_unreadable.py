@@ -1,5 +1,5 @@
-"""What Kafka holds and cannot be read: the partition waits with its reason, the others go on, and
-nothing is passed over but by an operator's hand."""
+"""Records that cannot be read from Kafka: the partition waits with its reason, others go on, and
+only an operator can skip records."""
 import json
 
 import raw_batches

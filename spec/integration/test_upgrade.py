@@ -1,4 +1,5 @@
-"""A database that an earlier release has filled: migrated, it answers as it did, and goes on."""
+"""A database of an earlier release: after the migrations its responses are the same, and ingestion
+goes on."""
 import subprocess
 
 import psycopg2
@@ -23,7 +24,7 @@ def check_answers(service, program):
 
 @pytest.fixture
 def filled(make_service, cleanup, request):
-    """A service, not started, on the database of an earlier release, 0010 where nothing is said."""
+    """A service, not started, on the database of an earlier release (default: 0010)."""
     service = make_service(cleanup, redis="none", migrate=False)
     text = (FILLED / f"{getattr(request, 'param', '0010')}.sql").read_text()
     with psycopg2.connect(service.database_url) as connection, connection.cursor() as cursor:

@@ -1,5 +1,5 @@
-"""A handler whose outside dependency is away waits with its topics alone, is tried again by itself,
-and loses and rejects nothing; one that takes long holds up nobody."""
+"""A handler whose outside system is unavailable waits with its topics only, retries by itself, and
+loses and rejects nothing. A slow handler delays no other."""
 import contextlib
 import http.server
 import json
@@ -24,7 +24,7 @@ PASSED_ON = {"error": "error(failure)", "message": "error('content: ' .. failure
 
 
 class Content:
-    """An HTTP service that is away or there, on a port that stays its own."""
+    """An HTTP service that starts and stops, on a reserved port."""
 
     def __init__(self):
         with socket.socket() as probe:
@@ -78,7 +78,7 @@ def asking_scripts(service, content, passed_on="error(failure)"):
 
 
 def waiting(program):
-    """{topic: what is said of it}"""
+    """{topic: its entry in `waiting`}"""
     waits = json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]["waiting"]
     return {wait["topic"]: wait for wait in waits}
 
@@ -179,7 +179,7 @@ def test_new_scripts_end_a_wait_at_once(bare_service, content):
 
 
 def test_a_breaker_closes_by_itself_when_its_cause_ends(bare_service):
-    """Half open: the handler raises while a key is not there."""
+    """The handler raises while a key is missing."""
     service = bare_service
     folder = service.folder / "scripts"
     shutil.copytree(stack.ROOT / "scripts", folder)

@@ -1,5 +1,5 @@
-"""A script that does not come back from a C function: the process says so, the rest of it goes on, and
-it ends itself where waiting does not help. Needs the fault points of host/base/fault.h."""
+"""A script that hangs in a C function: the process reports it, everything else goes on, and the
+process exits if it does not end. Needs the fault points of host/base/fault.h."""
 import json
 import os
 import threading
@@ -21,7 +21,7 @@ def fifo(tmp_path):
 
 @pytest.fixture
 def service(bare_service, faulty_build, fifo):
-    """One whose first event hangs in its handler until let_go."""
+    """A program whose first event hangs in its handler until let_go."""
     bare_service.env = {"AGGREGATOR_FAULT": "handler:1:HANG", "AGGREGATOR_FAULT_FIFO": str(fifo),
                         "SCRIPTS_STUCK_UNREADY_S": "1", "SCRIPTS_STUCK_EXIT_S": "0"}
     bare_service.build = faulty_build

@@ -1,5 +1,5 @@
-"""What an answer must say: the sample streams' expected views, and the form that every answer has
-(key by key, in order)."""
+"""Expected responses: the sample streams' views, and the form of every response (key by key, in
+order)."""
 import json
 import re
 
@@ -58,7 +58,7 @@ def phase_order(phase):
 
 
 def differences(wanted, answer):
-    """What an answer says otherwise than NAME.expected.json: (where, wanted, got)."""
+    """Differences of a response from NAME.expected.json: (path, expected, actual)."""
     found = []
 
     def compare(where, want, got):
@@ -114,13 +114,13 @@ def check_errors(stream, answers):
 
 
 def read_answers(program, stream):
-    """{batch_id: answer} of the batches that a stream's expectations name; None where not 200."""
+    """{batch_id: response} of the stream's expected batches; None: not 200."""
     return {batch_id: program.status_of(batch_id) for batch_id in expectations(stream)}
 
 
 def circumstances(program, batch_id):
-    """What tells an outdated answer from a view that lacks events: the database's own answer, the
-    offsets and the program's last words."""
+    """Evidence to tell an outdated response from a view without the events: the database's
+    response, the offsets, and the program's last log lines."""
     with psycopg2.connect(program.database_url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT body FROM batch_answer(%s)", [batch_id])
         stored = [json.loads(body)["overall_status"] for body, in cursor.fetchall()]
@@ -131,7 +131,7 @@ def circumstances(program, batch_id):
 
 
 def wait_for_view(program, stream):
-    """Waits until the stream's batches answer as expected; their answers."""
+    """Waits until the stream's batches have their expected responses; returns them."""
     expected = expectations(stream)
     last = []
 

@@ -70,7 +70,7 @@ def bench(build):
 
 @pytest.fixture(scope="session")
 def world(bench):
-    """The same bench, and processes that publish; they have fault points."""
+    """The same workbench, and publishing processes with fault points."""
     with tempfile.TemporaryDirectory(prefix="aggregator-") as folder:
         with publishing.publishing(bench, faulty_build.make(), pathlib.Path(folder)) as it:
             yield it

@@ -33,7 +33,7 @@ def wire_time(at_us):
 
 
 def latest(statements):
-    """Of (version, what): what the newest says, or None."""
+    """The value of the newest (version, value), or None."""
     return max(statements, key=lambda statement: statement[0])[1] if statements else None
 
 
@@ -120,7 +120,7 @@ class Model:
     # ---- what events say
 
     def take(self, record):
-        """A record marked as poison says nothing."""
+        """Ignores a record marked as poison."""
         read = self.READERS.get(record["topic"])
         if read and "poison" not in record:
             read(self, record["value"], record["value"]["data"])
@@ -242,7 +242,7 @@ class Model:
     # ---- what is published
 
     def judgement_rows(self):
-        """What is published about judgements: a dictionary for each, in no order."""
+        """The messages about judgements: dictionaries, unordered."""
         rows = []
         for batch_id, batch in self.batches.items():
             registration = self.registration(batch_id)
@@ -256,7 +256,7 @@ class Model:
         return rows
 
     def result_rows(self):
-        """What is published about runs that have ended."""
+        """The messages about completed runs."""
         answers = self.answers()
         return [self.result_row(batch_id, answer) for batch_id, answer in answers.items()
                 if answer["result_status"] in ("COMPLETED", "PARTIALLY_COMPLETED")]

@@ -1,5 +1,5 @@
-"""Processes that apply streams and publish what follows, and that end at fault points; what Kafka
-holds of it in the end; and what it must hold, by the model's rules."""
+"""Processes that apply streams and publish, and that end at fault points; the messages in Kafka;
+and the messages that the model expects."""
 import contextlib
 import json
 import math
@@ -53,14 +53,15 @@ class Publishing:
         return self.bench.query(LEFT) == [(0,)]
 
     def end(self, process, fault):
-        """Kills it, if it still lives."""
+        """Kills it if it runs."""
         if process.process.poll() is not None:
             self.reached.append(fault)
         process.kill()
         self.bench.query(FREE_LEASE, (str(process.process.pid),))
 
     def live(self, batches, fault):
-        """One life, which ends where all is published, or at its fault; the batches that are left."""
+        """Runs one process until all is published or its fault point; returns the remaining
+        batches."""
         process = self.start(fault)
         for number, batch in enumerate(batches):
             if not commit(process, batch):
@@ -74,7 +75,7 @@ class Publishing:
         return []
 
     def run_lane(self, batches, faults):
-        """Lives with these faults, and one without."""
+        """Runs processes with these faults in turn, then one without."""
         for fault in faults:
             batches = self.live(batches, fault)
         assert self.live(batches, None) == []
@@ -88,7 +89,7 @@ class Publishing:
             lane.result()
 
     def read(self):
-        """What has come into Kafka since the last reset or read, and the outbox's rows."""
+        """New messages in Kafka since the last reset or read, and the outbox's rows."""
         return self.reader.read(), self.bench.query(published.ROWS)
 
 

@@ -1,5 +1,5 @@
-"""Streams of events as hypothesis draws them: few batches, essays, users and moments, so that
-events meet; and every way to deliver them."""
+"""Hypothesis strategies: streams of few batches, essays, users and moments, so that events meet;
+and ways to deliver them."""
 import base64
 import copy
 import json

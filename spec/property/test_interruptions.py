@@ -1,4 +1,4 @@
-"""What fails, comes back or is contended on the way changes neither the view nor the accounts."""
+"""Failures, restarts and contention change neither the view nor the accounting."""
 import events
 import hypothesis
 import strategies
@@ -54,7 +54,7 @@ def test_a_prefix_applied_twice_changes_nothing(bench, case, data):
 
 
 def test_a_replay_handles_events_again_despite_processed_ids(bench):
-    """Of a record and its copy both, though the copy alone would be passed over."""
+    """Both a record and its copy, although processed ids would skip the copy."""
     slot = record(1, 0, events.slot(0, "batch-1", "essay-1"))
     twice = Delivery([(0, 0, True), (0, 0, True)], redis=True)
     bench.apply([slot], twice)
@@ -105,7 +105,7 @@ def test_processes_killed_at_any_moment_lose_and_double_nothing(bench, case, cha
 @FEW
 @hypothesis.given(ANY_CASE)
 def test_two_owners_of_the_same_partitions_double_nothing(bench, case):
-    """Each believes that all partitions are its own: the offsets' compare-and-set lets one pass."""
+    """Both own all partitions: the offsets' compare-and-set accepts one."""
     records, delivery = case
     reference = reference_of(bench, records)
     bench.reset()

@@ -1,5 +1,5 @@
-"""Whatever is killed on the way from an event to Kafka: each fact is published at least once, always
-under one id that has one content, and nothing of a transaction that was rolled back."""
+"""Kills between an event and Kafka: each fact is published at least once, always under one id with
+one content; a rolled-back transaction publishes nothing."""
 import events
 import hypothesis
 import publishing
@@ -35,7 +35,7 @@ def test_a_kill_at_each_point_loses_and_changes_no_fact(world, point):
 
 
 def test_what_comes_after_the_end_of_a_run_leaves_no_fact_unpublished(world):
-    """Such as the result of an essay, whose table the reaction does not follow."""
+    """Such as the result of an essay: the reaction does not follow its table."""
     said = [events.registered("current", 0, "batch-1", ["essay-1", "essay-2"]),
             events.completed(2, "batch-1", "completed_successfully", 2, 0),
             events.assessment(1, "batch-1", [("essay-1", 1, 2.5, False)]),

@@ -1,5 +1,5 @@
-"""Applies streams through the production pipeline (tools/apply.c) and reads what the database then
-holds: every view table to the byte, and every answer."""
+"""Applies streams through the production pipeline (tools/apply.c) and reads the result from the
+database: every view table to the byte, and every response."""
 import concurrent.futures
 import contextlib
 import io
@@ -28,7 +28,7 @@ def statement(query):
 
 
 class Apply:
-    """One apply process, which lives over many streams."""
+    """An apply process, reused for many streams."""
 
     def __init__(self, build, env, options=()):
         self.process = subprocess.Popen(
@@ -39,7 +39,7 @@ class Apply:
         self.process.stdin.write(line + "\n")
 
     def send(self, records):
-        """Hands over a batch, without waiting for its commit."""
+        """Sends a batch without waiting for its commit."""
         for record in records:
             self.say(record if isinstance(record, str) else json.dumps(record))
         self.say("commit")
@@ -51,7 +51,7 @@ class Apply:
         return self.process.stdout.readline().rstrip("\n")
 
     def answered_within_ms(self, limit_ms):
-        """Waits for an answer, so long at most; whether there is one."""
+        """Waits for a reply, at most so long; returns whether it came."""
         return bool(select.select([self.process.stdout], [], [], limit_ms / 1000)[0])
 
     def kill(self):
@@ -150,7 +150,7 @@ class Workbench:
     # ---- applying
 
     def reset(self):
-        """As if nothing had ever been consumed."""
+        """Resets database and Redis to the initial state."""
         self.empty()
         self.redis.flushall()
 
@@ -160,7 +160,7 @@ class Workbench:
         self.forget_offsets()
 
     def forget_offsets(self):
-        """To be said after every change of offsets by hand."""
+        """Call it after every change of offsets in the database."""
         for process in self.processes.values():
             process.say("reset")
 
@@ -196,7 +196,7 @@ class Workbench:
         return tables
 
     def bodies(self):
-        """{batch_id: (body, tags, status)} of every batch that has an answer."""
+        """{batch_id: (body, tags, status)} of every batch with a response."""
         rows = self.query("SELECT b.batch_id, a.body, a.tags, a.result_status::text "
                           "FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a")
         return {batch_id: rest for batch_id, *rest in rows}
