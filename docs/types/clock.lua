@@ -1,7 +1,7 @@
 ---@meta clock
 
---- Clocks, for durations and logs. Times in rows and answers come from events, never from here: that
---- is what makes replays equal. An event whose handler reads a clock cannot be verified or rebuilt.
+--- Clocks, for durations and logs. Times in rows and responses come from events, never from here:
+--- so replays give the same result. An event whose handler reads a clock cannot be verified or rebuilt.
 ---
 --- ```lua
 --- local started = clock.monotonic()

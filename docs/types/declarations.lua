@@ -1,31 +1,31 @@
 ---@meta _
 
---- What the files of handlers, routes and the view return, and what their functions get; examples are
---- in `docs/SCRIPT_API.md`. `aggregator types` writes the classes of this service's own events and
---- tables, which extend these.
+--- The tables that files of handlers, routes, reactions and the view return, and the arguments of
+--- their functions. `docs/SCRIPT_API.md` has examples. `aggregator types` writes classes for this
+--- service's own events and tables, which extend these.
 
---- What comes as the second value where a call of a module failed. Its kinds are in
---- `docs/MODULES.md`. Never send its message to a client.
+--- The second result of a failed call of a module. `docs/MODULES.md` has its kinds. Never send its
+--- message to a client.
 ---@class Failure
 ---@field kind "unavailable"|"timeout"|"input"|"internal"
 ---@field message string one line for the log; it never holds a password
 ---@field sqlstate? string of a failure of `pg`; `""` unless Postgres stated one
----@field results? kafka.Result[] of a failure of `kafka.produce_all`: what became of each record
+---@field results? kafka.Result[] of a failure of `kafka.produce_all`: the result of each record
 
---- What a file of `scripts/handlers` returns.
+--- The table that a file of `scripts/handlers` returns.
 ---@class Handler
 ---@field topics string|string[] whose records it handles
 ---@field time? string path of the event's own time; default: the envelope's
 ---@field fields table<string, string|Field> a path, or more, by the name that the event has it under
----@field handle fun(event: Event, view: View): "ignored"|nil, Failure? called once an event; returns nothing, or `"ignored"`. An error rejects the event, but for a failure that says "unavailable" or "timeout", raised or returned after nil: then it waits
+---@field handle fun(event: Event, view: View): "ignored"|nil, Failure? called once an event; returns nothing, or `"ignored"`. An error rejects the event. A failure of kind "unavailable" or "timeout", raised or returned after nil, makes it wait
 
---- How a field of an event is found and checked. What is missing, mistyped, unknown or out of bounds
---- rejects the event before Lua sees it.
+--- Where a field of an event is, and its checks. A value that is missing, mistyped, unknown or out of
+--- bounds rejects the event before the handler runs.
 ---@class Field
----@field [integer] string a path; of several the first that is there is taken
+---@field [integer] string a path; of several the first one present counts
 ---@field type? "string"|"integer"|"number"|"boolean"|"timestamp"|"uuid"|"json"|"object"|"strings"|"list" default `"string"`. `timestamp`: a number of microseconds, only to be passed on; `json`: an object or list, as bytes; `object`: only that it is one
 ---@field optional? boolean missing or null is nil rather than a rejection
----@field required_if? string the name of another field: where that one is there, this one must be; else it is optional
+---@field required_if? string the name of another field: required if that field is present, else optional
 ---@field check_only? boolean checked, but not in `event`: costs nothing per event in Lua
 ---@field min? number bound, inclusive: of a number, or of a string's length in bytes (of each of `strings`); 1 refuses an empty id
 ---@field max? number likewise
@@ -48,28 +48,28 @@
 ---@field time integer microseconds, only to be passed on
 ---@field correlation_id? string
 
---- What a file of `scripts/routes` returns.
+--- The table that a file of `scripts/routes` returns.
 ---@class Route
 ---@field method? "GET"|"POST"|"PUT"|"PATCH"|"DELETE" default `"GET"`, which HEAD follows
 ---@field path string with parameters: `"/internal/v1/batches/{batch_id}/status"`
 ---@field aliases? string[] further paths
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
----@field cache? RouteCache the answers are kept; for GET
----@field words? RouteWords words of the answers that differ from caller to caller
----@field handle fun(request: Request): Response called once a request; an error is answered with 500
+---@field cache? RouteCache caches the responses; for GET
+---@field words? RouteWords words of the body that differ by caller
+---@field handle fun(request: Request): Response called once a request; an error gives a 500
 
---- How a route's answers are kept.
+--- How a route's responses are cached.
 ---@class RouteCache
 ---@field key string with every parameter of the path: `"api:batch:{batch_id}"`; no other route's
 ---@field type? string its label in metrics; default: the endpoint
 
---- Words of an answer that callers read in a vocabulary of theirs: `http.vocabularies` of `config.lua`
---- names it by `X-Service-ID`. The cache has one answer for all; the words are put in as it leaves.
+--- Words of a response that are translated by caller: `http.vocabularies` of `config.lua` names the
+--- vocabulary of an `X-Service-ID`. One response is cached for all, and translated when it is sent.
 ---@class RouteWords
 ---@field at string names of objects of the body, down to the word, with dots; lists between them are gone through: `"batches.overall_status"`
 ---@field known? string|string[] the words that a body may have there: a vocabulary with a word for another one is refused
----@field vocabularies table<string, table<string, string>> by name: what is said for a word of the body; others stay
+---@field vocabularies table<string, table<string, string>> by name: the translation of each word of the body; other words stay
 
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the
 --- nearest.
@@ -79,31 +79,31 @@
 ---@field correlation_id string
 ---@field traceparent? string the header of W3C Trace Context, to be passed on; nil where the request has no good one
 
---- The answer of a route: `status` with `body` or `error`, or `unavailable` alone.
+--- The response of a route: `status` with `body` or `error`, or `unavailable` alone.
 ---@class Response
 ---@field status? integer 200 to 599
 ---@field body? string JSON, sent as it is
----@field error? string the message of an error answer, for the client
----@field unavailable? Failure answered with 503 and a time to come back
----@field tags? string[] ids that the answer depends on: a commit that touches one ends the cached answer
+---@field error? string the message of an error, for the client
+---@field unavailable? Failure gives a 503 with Retry-After
+---@field tags? string[] surrogate keys, the ids that the response depends on: a commit that touches one drops the cached response
 
---- What a file of `scripts/reactions` returns.
+--- The table that a file of `scripts/reactions` returns.
 ---@class Reaction
 ---@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that writes a value into it has the reaction called for that value, not for the one that the row had before. So it is a column that never changes for a row
 ---@field query string a file of `sql/queries` with the one parameter `:keys` (`text[]`); its rows have a column `key`
----@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; reads nothing else, so that it says the same of the same row. An error leaves the key for later
+---@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; it reads nothing else, so the same row gives the same messages. After an error the key is retried later
 
---- What leaves for other services, by the outbox: a fact, not a moment. The same fact must give the
---- same message, so that replays and rebuilds are silent.
+--- A message to other services, sent through the outbox. It states a fact: the same fact must give the
+--- same message, so that replays and rebuilds publish nothing twice.
 ---@class Message
 ---@field topic string
 ---@field key string messages of one key leave in the order in which they were stored
 ---@field value table|string written as JSON with sorted keys, or JSON; at most 1 MiB
----@field identity string says which fact this is, at most 200 bytes: with the identity of an earlier one a message is not stored. Unique over all topics and reactions
+---@field identity string names the fact, at most 200 bytes: a message with a stored identity is not stored again. Unique over all topics and reactions
 ---@field at integer when the fact came true, microseconds since 1970: facts older than the outbox's horizon are not sent
 ---@field headers? table<string, string>
 
---- A table of the view, as `scripts/view.lua` declares it; what the words mean is said there.
+--- A table of the view, as `scripts/view.lua` declares it. That file explains rules and types.
 ---@class TableDeclaration
 ---@field name string
 ---@field key string[][] columns: `{ { "batch_id", "text" } }`
@@ -121,8 +121,8 @@
 ---@class View
 local View = {}
 
---- Ends the cached answers that have the id in their `tags`. A merge does so for the text columns of
---- its row's key, and for no other column.
+--- Drops the cached responses that have the id in their `tags`. A merge does so for the text columns
+--- of its row's key, and for no other column.
 ---@param id string
 function View:touch(id) end
 

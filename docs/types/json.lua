@@ -29,7 +29,7 @@ function json.encode(value) end
 --- 2^53 are strings of digits. Of equal keys the last wins.
 ---
 --- ```lua
---- local prompt, failure = json.decode(answer.body)
+--- local prompt, failure = json.decode(response.body)
 --- if not prompt then error(failure.message) end
 --- ```
 ---@param text string at most 16 MiB and 64 levels

@@ -29,7 +29,7 @@ local kafka = {}
 ---@field partition integer
 ---@field offset integer|string digits past 2^53
 
---- What became of a record: a delivery, or its failure.
+--- The result of a record: a delivery, or its failure.
 ---@class kafka.Result
 ---@field partition? integer
 ---@field offset? integer|string

@@ -11,22 +11,22 @@
 ---@class log
 local log = {}
 
---- Writes one line for whoever looks for a fault; it is left out unless the level is `debug`.
+--- Writes a line for debugging; it is omitted unless the level is `debug`.
 ---@param message string
 ---@param fields? table<string, string|number|boolean> by name
 function log.debug(message, fields) end
 
---- Writes one line that says what was done.
+--- Writes a line about normal operation.
 ---@param message string
 ---@param fields? table<string, string|number|boolean> by name
 function log.info(message, fields) end
 
---- Writes one line that says what is not as it should be.
+--- Writes a line about a problem.
 ---@param message string
 ---@param fields? table<string, string|number|boolean> by name
 function log.warning(message, fields) end
 
---- Writes one line that says what failed.
+--- Writes a line about a failure.
 ---@param message string
 ---@param fields? table<string, string|number|boolean> by name
 function log.error(message, fields) end

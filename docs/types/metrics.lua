@@ -12,7 +12,7 @@
 ---
 --- ```lua
 --- local lookups = metrics.counter("ras_prompt_lookups_total", "Prompts asked for.", { "outcome" })
---- lookups:add(1, { outcome = answer and "found" or "failed" })
+--- lookups:add(1, { outcome = response and "found" or "failed" })
 --- ```
 ---@class metrics
 local metrics = {}

@@ -1,6 +1,6 @@
 ---@meta testing.handlers
 
---- Events run through the very extraction, handlers and merge of production.
+--- Runs events through the extraction, handlers and merge of production.
 ---@class testing.handlers
 local handlers = {}
 
@@ -13,20 +13,20 @@ local handlers = {}
 ---@field at string time of the event
 ---@field event_id string
 
---- What became of an event.
+--- The outcome of an event.
 ---@class testing.Outcome
 ---@field result "applied"|"ignored"|"rejected"
 ---@field reason string of a rejected event: `"code: sentence"`, as the log and `rejected_events` have it
 ---@field merges testing.Merge[] in the order made
----@field published testing.Message[] what it publishes, in the order said
----@field tags table<string, true> set of `tag(id)`: whose cached answers the event ends
+---@field published testing.Message[] its messages, in order
+---@field tags table<string, true> set of `tag(id)`: surrogate keys that the event touches, whose cached responses it drops
 ---@field rows testing.Rows
 
 --- Rows by table.
 ---@class testing.Rows
 ---@field [string] table<string, any>[] rows, `{ KEY = …, GROUP = { COLUMN = …, at, event_id } }` each
 
---- What became of the events of one batch. Its outcomes have neither `tags` nor `rows`.
+--- The outcomes of the events of one batch, which have neither `tags` nor `rows`.
 ---@class testing.Replay
 ---@field outcomes testing.Outcome[]
 ---@field rows testing.Rows
@@ -39,7 +39,7 @@ function handlers.run(name, event) end
 
 --- Merges events in one batch, in their order.
 ---@param events [string, table|string][] `{ { name, event }, … }`
----@return testing.Replay answer
+---@return testing.Replay replay
 function handlers.replay(events) end
 
 --- The key of an id in a set of tags.

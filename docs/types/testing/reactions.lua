@@ -1,6 +1,6 @@
 ---@meta testing.reactions
 
---- Rows handed to the very reactions of production; what they return is checked as there.
+--- Calls the reactions of production for rows, and checks their results as in production.
 ---@class testing.reactions
 local reactions = {}
 

@@ -1,6 +1,6 @@
 ---@meta testing.routes
 
---- Requests answered by the very routes of production, over the bindings that the state has.
+--- Sends requests to the routes of production, with the bindings of the state.
 ---@class testing.routes
 local routes = {}
 
@@ -11,19 +11,19 @@ local routes = {}
 ---@field correlation_id? string
 ---@field traceparent? string
 
---- An answer; what it does not have is nil.
----@class testing.Answer
+--- A response; missing fields are nil.
+---@class testing.Response
 ---@field status integer as the client gets it; 500 where the route raised
 ---@field body string
----@field error string the message of an error answer
+---@field error string the message of an error
 ---@field failure string why a route failed, as the log has it
----@field retry_after integer seconds, where the answer asks for it
----@field tags table<string, true> set of `tag(id)`: what a commit may touch to end the cached answer
+---@field retry_after integer seconds, if the response has the header
+---@field tags table<string, true> set of `tag(id)`: the surrogate keys of the cached response
 
---- Answers a request.
+--- Calls a route.
 ---@param name string `"routes/x"`
 ---@param request testing.Request
----@return testing.Answer answer
+---@return testing.Response response
 function routes.call(name, request) end
 
 --- The key of an id in a set of tags.

@@ -1,6 +1,6 @@
 ---@meta testing.sources
 
---- What the scripts under test were made of.
+--- The sources of the scripts under test.
 ---@class testing.sources
 local sources = {}
 
@@ -14,7 +14,7 @@ function sources.query(name) end
 ---@return table? binding
 function sources.binding(name) end
 
---- What bindings say of a word that is not among a set's keys: the nearest, or what there is.
+--- The hint of bindings for an unknown word: the nearest key of the set, or all keys.
 ---@param word string
 ---@param set table<string, any>
 ---@return string hint

@@ -1,16 +1,16 @@
---- The double of the clock binding: stands still until it is moved.
+--- The double of the clock binding: its time changes only when a spec advances it.
 
 local M = {}
 
 local START = 1750000000 -- a moment of 2025
 local now
 
---- Back to the start; done before each `it`.
+--- Resets the time; called before each `it`.
 function M.reset()
   now = START
 end
 
---- Goes on.
+--- Advances the time.
 ---@param seconds number
 function M.advance(seconds)
   now = now + seconds
@@ -18,7 +18,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "clock"`.
+--- The module that scripts get for `require "clock"`.
 M.binding = {}
 
 function M.binding.monotonic()

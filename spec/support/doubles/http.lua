@@ -1,4 +1,4 @@
---- The double of the http binding: answers by URL, remembers requests.
+--- The double of the http binding: responds by URL, keeps the requests.
 
 local arguments = require("testing.arguments")
 
@@ -14,12 +14,12 @@ local KEYS = {
   timeout_ms = "?number",
 }
 
---- Forgets answers, failures and requests; done before each `it`.
+--- Clears responses, failures and requests; called before each `it`.
 function M.reset()
   answers, failures, requests = {}, {}, {}
 end
 
---- Requests to the URL get this answer until told otherwise. One that was told nothing gets 404.
+--- Sets the response of a URL. A URL without one gets 404.
 ---@param url string
 ---@param answer { status: integer, headers?: table, body?: string }
 function M.answers(url, answer)
@@ -28,7 +28,7 @@ function M.answers(url, answer)
   failures[url] = nil
 end
 
---- Requests to the URL fail until told otherwise.
+--- Makes requests to the URL fail.
 ---@param url string
 ---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(url, err)
@@ -43,7 +43,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "http"`.
+--- The module that scripts get for `require "http"`.
 M.binding = {}
 
 function M.binding.request(request)

@@ -1,4 +1,4 @@
---- The double of the kafka binding: remembers what was produced.
+--- The double of the kafka binding: keeps the produced records.
 
 local arguments = require("testing.arguments")
 
@@ -19,13 +19,13 @@ function M.reset()
   failure, produced = nil, {}
 end
 
---- Nothing can be produced from now on.
+--- Makes every further call fail.
 ---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(err)
   failure = err or { kind = "unavailable", message = "the double fails" }
 end
 
---- What was produced so far, in order.
+--- The records produced so far, in order.
 ---@return kafka.Record[] records
 function M.produced()
   return produced
@@ -38,7 +38,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "kafka"`.
+--- The module that scripts get for `require "kafka"`.
 M.binding = {}
 
 function M.binding.produce(record)

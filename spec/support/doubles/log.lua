@@ -6,7 +6,7 @@ local M = {}
 
 local lines
 
---- Forgets the lines; done before each `it`.
+--- Clears the lines; called before each `it`.
 function M.reset()
   lines = {}
 end
@@ -19,7 +19,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "log"`.
+--- The module that scripts get for `require "log"`.
 M.binding = {}
 
 for _, level in ipairs({ "debug", "info", "warning", "error" }) do

@@ -6,7 +6,7 @@ local M = {}
 
 local values
 
---- Forgets the values; done before each `it`. Metrics that scripts hold stay good.
+--- Clears the values; called before each `it`. Metrics that scripts hold stay valid.
 function M.reset()
   values = {}
 end
@@ -77,7 +77,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "metrics"`.
+--- The module that scripts get for `require "metrics"`.
 M.binding = {
   counter = maker("counter"),
   gauge = maker("gauge"),

@@ -1,7 +1,7 @@
---- The double of the pg binding. Knows the query files: a name without a file, a parameter that the
---- file does not have, or one of a type that the binding refuses is an error here too.
+--- The double of the pg binding. It reads the query files: a name without a file, a parameter that
+--- the file lacks, or one of a type that the binding refuses is an error here too.
 ---
---- A query that was told nothing answers with no rows.
+--- A query without set rows returns no rows.
 
 local arguments = require("testing.arguments")
 local json = require("json")
@@ -13,7 +13,7 @@ local answers, failures, calls
 
 local known = {} -- names of parameters as a set, by query
 
---- What is quoted, a comment or a cast holds no parameter.
+--- Removes quoted text, comments and casts, which hold no parameters.
 local function parameters(name)
   if not known[name] then
     local text = sources.query(name)
@@ -33,12 +33,12 @@ end
 local FAILURE = { kind = "unavailable", message = "the double fails", sqlstate = "" }
 local ALLOWED = { string = true, number = true, boolean = true, table = true }
 
---- Forgets answers, failures and calls; done before each `it`.
+--- Clears rows, failures and calls; called before each `it`.
 function M.reset()
   answers, failures, calls = {}, {}, {}
 end
 
---- The query answers with these rows until told otherwise.
+--- Sets the rows of a query.
 ---@param name string of the query
 ---@param rows table<string, any>[] by column name
 function M.answers(name, rows)
@@ -46,7 +46,7 @@ function M.answers(name, rows)
   answers[name], failures[name] = rows, nil
 end
 
---- The query fails until told otherwise.
+--- Makes a query fail.
 ---@param name string of the query
 ---@param failure { kind?: string, message?: string, sqlstate?: string } the rest is filled in
 function M.fails(name, failure)
@@ -98,7 +98,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "pg"`.
+--- The module that scripts get for `require "pg"`.
 M.binding = { query = query(false) }
 
 function M.binding.bytes(text)

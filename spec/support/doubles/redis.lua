@@ -1,5 +1,5 @@
---- The double of the redis binding: answers by command, remembers calls. A command that was told
---- nothing answers nil, as a key that is not there does.
+--- The double of the redis binding: replies by command, keeps the calls. A command without a set
+--- reply returns nil, like a missing key.
 
 local arguments = require("testing.arguments")
 
@@ -7,19 +7,19 @@ local M = {}
 
 local answers, failure, calls
 
---- Forgets answers, failures and calls; done before each `it`.
+--- Clears replies, failures and calls; called before each `it`.
 function M.reset()
   answers, failure, calls = {}, nil, {}
 end
 
---- The command answers so until told otherwise.
+--- Sets the reply of a command.
 ---@param command string such as "GET"
 ---@param reply? string|number|table
 function M.answers(command, reply)
   answers[command:upper()] = reply
 end
 
---- Every command fails from now on.
+--- Makes every further command fail.
 ---@param err? { kind: string, message?: string } default: unavailable
 function M.fails(err)
   failure = err or { kind = "unavailable", message = "the double fails" }
@@ -47,7 +47,7 @@ end
 
 M.reset()
 
---- What scripts get for `require "redis"`.
+--- The module that scripts get for `require "redis"`.
 M.binding = {}
 
 function M.binding.call(command, ...)

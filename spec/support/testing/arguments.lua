@@ -11,7 +11,7 @@ local function one_of(value, types)
   return false
 end
 
---- Raises where the value is of none of the types.
+--- Raises unless the value has one of the types.
 ---@param name string of the function
 ---@param position integer of the argument
 ---@param value any

@@ -1,5 +1,5 @@
---- Derives from a handler's declaration what must be refused and what must not, so that no declared
---- field is left untested.
+--- Derives valid and invalid events from a handler's declaration, so that every declared field is
+--- tested.
 
 local envelope = require("envelope")
 local events = require("testing.events")
@@ -7,7 +7,7 @@ local json = require("json")
 
 local M = {}
 
---- An event, and what must become of it.
+--- An event with its expected outcome.
 ---@class testing.Case
 ---@field name string
 ---@field event table
@@ -136,7 +136,7 @@ local function add_field(cases, fixture, field, fields)
   end
 end
 
---- All that a declaration must refuse, and some that it must not.
+--- Makes all events that a declaration must reject, and some that it must accept.
 ---@param name string of the handler, "handlers/x"
 ---@param fixture string of an event that it applies
 ---@return testing.Case[] cases

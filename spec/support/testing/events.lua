@@ -29,7 +29,7 @@ local function find(event, path)
   return type(holder) == "table" and holder or nil, last
 end
 
---- What stands at the path, or nil.
+--- The value at the path, or nil.
 ---@param event table
 ---@param path string
 ---@return any value
@@ -38,7 +38,7 @@ function M.get(event, path)
   return holder and holder[key]
 end
 
---- Sets, or with nil removes, what stands at the path.
+--- Sets the value at the path; nil removes it.
 ---@param event table
 ---@param path string
 ---@param value any
@@ -81,7 +81,7 @@ function M.add_unknown(value)
   return value
 end
 
---- Whether an outcome ends the cached answers of exactly these ids.
+--- Whether an outcome drops the cached responses of exactly these ids.
 ---@param outcome testing.Outcome of handlers.run
 ---@param ... string ids
 ---@return boolean touched
